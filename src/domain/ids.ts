@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+
+declare const brand: unique symbol;
+type Id<Name extends string> = string & { readonly [brand]: Name };
+
+/** A legacy service that agents know, such as `session-memory`. */
+export type ServiceName = Id<'ServiceName'>;
+/** Whose memory it is within a service: a session or a user. */
+export type Owner = Id<'Owner'>;
+/** (service, owner) as one printable key: `session-memory/s-1`. The ordering domain. */
+export type LaneKey = Id<'LaneKey'>;
+/** One classified agent request. A UUID. */
+export type OperationId = Id<'OperationId'>;
+/** One running proxy process. A UUID. */
+export type ReplicaId = Id<'ReplicaId'>;
+/** An item of the orchestrator. */
+export type MemoryId = Id<'MemoryId'>;
+/** A session of the orchestrator. */
+export type SessionId = Id<'SessionId'>;
+
+export const serviceName = (value: string): ServiceName => value as ServiceName;
+export const operationId = (value: string): OperationId => value as OperationId;
+export const replicaId = (value: string): ReplicaId => value as ReplicaId;
+
+/** Longest owner that a lane can have, in characters. Requests of longer owners pass through unmapped. */
+export const OWNER_LIMIT = 512;
+
+/** PostgreSQL stores no NUL, and a lane key is printed in logs and URLs. */
+const UNSTORABLE = /[\u0000-\u001f\u007f]/;
+
+/** The owner, or undefined where no lane can carry it (empty, too long, control characters). */
+export function parseOwner(value: unknown): Owner | undefined {
+  if (typeof value !== 'string' || value === '' || value.length > OWNER_LIMIT) return undefined;
+  return UNSTORABLE.test(value) || !value.isWellFormed() ? undefined : (value as Owner);
+}
+
+export function laneKeyOf(service: ServiceName, owner: Owner): LaneKey {
+  return `${service}/${owner}` as LaneKey;
+}
+
+/** Splits a key that {@link laneKeyOf} made. A service name holds no slash; an owner may. */
+export function parseLaneKey(key: LaneKey): { service: ServiceName; owner: Owner } {
+  const slash = key.indexOf('/');
+  return { service: key.slice(0, slash) as ServiceName, owner: key.slice(slash + 1) as Owner };
+}
+
+const ORCHESTRATOR_ID_LIMIT = 64;
+
+function shortened(prefix: string, value: string): string {
+  return `${prefix}~${createHash('sha256').update(value).digest('hex').slice(0, 40)}`;
+}
+
+/**
+ * The orchestrator's session of an owner. With an empty prefix the owner's own id is kept, so that agents that move to the
+ * orchestrator find their sessions; ids over 64 characters, or that could be taken for another service's, are shortened.
+ */
+export function sessionIdOf(prefix: string, owner: Owner): SessionId {
+  const plain = prefix === '' ? owner : `${prefix}:${owner}`;
+  const isAmbiguous = prefix === '' && /^[a-z-]+[:~]/.test(owner);
+  return (
+    plain.length > ORCHESTRATOR_ID_LIMIT || isAmbiguous ? shortened(prefix || 'session', owner) : plain
+  ) as SessionId;
+}
+
+/** The id of the item that a journaled write makes: the same whenever and by whomever it is delivered. */
+export function memoryIdOf(operation: OperationId, index = 0): MemoryId {
+  return `mem-${operation}${index === 0 ? '' : `-${index}`}` as MemoryId;
+}

@@ -1,0 +1,168 @@
+/**
+ * JSON as text. Agents' content is never re-serialised: NaN, big integers, 1000.0 and key order survive only as text,
+ * so an envelope is parsed once to be read, and its members are cut out of the text where they travel on.
+ */
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+
+/** A parsed JSON object. Its values are what JSON.parse makes of them. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Raw JSON text that {@link encodeJson} embeds untouched. */
+export class Json {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Json);
+}
+
+/** JSON.stringify that embeds {@link Json} as it stands and leaves out undefined members. */
+export function encodeJson(value: unknown): string {
+  if (value instanceof Json) return value.text;
+  if (Array.isArray(value)) return `[${value.map((item) => encodeJson(item ?? null)).join(',')}]`;
+  if (typeof value !== 'object' || value === null || value instanceof Date)
+    return JSON.stringify(value) ?? 'null';
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .map(([key, member]) => `${JSON.stringify(key)}:${encodeJson(member)}`);
+  return `{${members.join(',')}}`;
+}
+
+/** Parses JSON as Python's json module reads it: NaN, Infinity and -Infinity are values too (read here as null). @throws SyntaxError */
+export function parseTolerantly(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const replaced = withoutNonFinite(text);
+    if (replaced === text) throw error;
+    return JSON.parse(replaced);
+  }
+}
+
+/** The same text with every bare NaN, Infinity and -Infinity replaced by null. */
+export function withoutNonFinite(text: string): string {
+  let result = '';
+  let at = 0;
+  while (at < text.length) {
+    const quote = text.indexOf('"', at);
+    const outside = quote === -1 ? text.slice(at) : text.slice(at, quote);
+    result += outside.replaceAll(/-?Infinity|NaN/g, 'null');
+    if (quote === -1) break;
+    const end = endOfString(text, quote);
+    result += text.slice(quote, end);
+    at = end;
+  }
+  return result;
+}
+
+/** The members of an object's text as raw text, the last of a repeated key winning. The text must have been parsed before. */
+export function rawMembers(text: string): Record<string, string> {
+  const members: Record<string, string> = Object.create(null) as Record<string, string>;
+  let at = skipSpace(text, text.indexOf('{') + 1);
+  while (text.charCodeAt(at) === QUOTE) {
+    const keyEnd = endOfString(text, at);
+    const key = JSON.parse(text.slice(at, keyEnd)) as string;
+    const colon = skipSpace(text, keyEnd);
+    if (text.charCodeAt(colon) !== COLON) break;
+    const start = skipSpace(text, colon + 1);
+    const end = endOfValue(text, start);
+    members[key] = text.slice(start, end);
+    at = afterComma(text, end);
+  }
+  return members;
+}
+
+/** The elements of an array's text as raw text. The text must have been parsed before. */
+export function rawElements(text: string): string[] {
+  const elements: string[] = [];
+  let at = skipSpace(text, text.indexOf('[') + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_ARRAY) {
+    const end = endOfValue(text, at);
+    elements.push(text.slice(at, end));
+    at = afterComma(text, end);
+  }
+  return elements;
+}
+
+/** Whether the nesting of arrays and objects goes deeper than `limit`. Iterative: the text may be hostile. */
+export function isDeeperThan(text: string, limit: number): boolean {
+  // Every level costs an opening and a closing character.
+  if (text.length <= 2 * limit) return false;
+  let depth = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at) - 1;
+    else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
+      depth += 1;
+      if (depth > limit) return true;
+    } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) depth -= 1;
+  }
+  return false;
+}
+
+const SURROGATE_ESCAPE = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
+
+/** Whether a string of this JSON text holds half of a surrogate pair, written as an escape (well-formed UTF-8 holds no other). */
+export function hasLoneSurrogate(text: string): boolean {
+  if (!text.includes('\\ud') && !text.includes('\\uD')) return false;
+  let high = -1;
+  for (const match of text.matchAll(SURROGATE_ESCAPE)) {
+    const unit = match[1] === undefined ? -1 : Number.parseInt(match[1], 16);
+    const isLow = unit >= 0xdc00 && unit <= 0xdfff;
+    const followsHigh = high === match.index;
+    if (isLow !== followsHigh && (isLow || high !== -1)) return true;
+    high = unit >= 0xd800 && unit <= 0xdbff ? match.index + match[0].length : -1;
+  }
+  return high !== -1;
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && text.charCodeAt(at) <= 0x20) at += 1;
+  return at;
+}
+
+function afterComma(text: string, from: number): number {
+  const at = skipSpace(text, from);
+  return text.charCodeAt(at) === COMMA ? skipSpace(text, at + 1) : at;
+}
+
+function endOfString(text: string, openingQuote: number): number {
+  let at = openingQuote + 1;
+  for (;;) {
+    const quote = text.indexOf('"', at);
+    if (quote === -1) return text.length;
+    let backslashes = 0;
+    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes += 1;
+    if (backslashes % 2 === 0) return quote + 1;
+    at = quote + 1;
+  }
+}
+
+function endOfValue(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = endOfString(text, at) - 1;
+      if (depth === 0) return at + 1;
+    } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) depth += 1;
+    else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
+      depth -= 1;
+      if (depth <= 0) return depth === 0 ? at + 1 : at;
+    } else if (depth === 0 && (code === COMMA || code <= 0x20)) return at;
+  }
+  return text.length;
+}

@@ -1,0 +1,206 @@
+import type { Owner, OperationId, SessionId, MemoryId } from './ids.ts';
+import type { JsonObject } from './json.ts';
+import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from './orchestrator-call.ts';
+import type { ReplyOutcome } from './outcome.ts';
+import type { HttpTarget, Message } from './request.ts';
+import type { ComparisonRule } from './comparison.ts';
+
+/** What a definition may know of the installation. */
+export interface ServiceContext {
+  /** IANA name; what the service's naive timestamps mean. */
+  readonly timeZone: string;
+}
+
+/** A failure the proxy itself must put into the service's words. */
+export type FailureKind = 'bad_input' | 'timeout' | 'unavailable';
+
+/** How a service says that something went wrong. */
+export interface Dialect {
+  /** The reply for a failure of the proxy, as JSON text. `request` is absent where it could not be parsed. */
+  error(kind: FailureKind, message: string, request?: Message): string;
+}
+
+/** What a read does to the legacy service: see SEMANTICS "What reading does to legacy". */
+export type LegacyReadEffect = 'nothing' | 'touches' | 'loads' | 'cuts';
+
+interface OwnedAction {
+  /** The owner of this request's lane; undefined where it has none that can be mapped: it passes through. */
+  owner(request: Message): Owner | undefined;
+}
+
+/** What a write can tell the orchestrator about itself. */
+export interface WriteFacts {
+  readonly request: Message;
+  readonly owner: Owner;
+  readonly sessionId: SessionId;
+  /** When the write was accepted, ISO-8601 UTC with milliseconds. */
+  readonly acceptedAt: string;
+  /** Position of the write's item number `index`. Predicate deletes take everything below position 0. */
+  position(index?: number): number;
+  memoryId(index?: number): MemoryId;
+}
+
+export interface WriteAction extends OwnedAction {
+  readonly kind: 'write';
+  /**
+   * Where the service would generate the owner: the request's text with an owner of the same form inserted, or undefined
+   * when the request names one. `uuid` draws a random UUID.
+   */
+  issueOwner?(request: Message, uuid: () => string): string | undefined;
+  /** What a reply says of the write's effect. Anything not known is `unknown`. */
+  outcome(reply: Message, request: Message): ReplyOutcome;
+  /** Success proves that the lane was empty before. @defaultValue false */
+  readonly provesEmpty?: boolean;
+  /** What happens outside the store, and which backend raises it. @defaultValue nothing */
+  readonly sideEffects?: { readonly raisedBy: 'legacy' | 'orchestrator'; readonly what: string };
+  /** Whether the write can go the other way once the orchestrator is primary. */
+  readonly reverse: 'exact' | 'lossy' | 'impossible';
+  toOrchestrator(write: WriteFacts, context: ServiceContext): OrchestratorWrite[];
+}
+
+/** The legacy dialect's reply as JSON text, or what must be read first. */
+export type ReadAnswer = { readonly reply: string } | { readonly next: readonly OrchestratorRead[] };
+
+interface ReadBase extends OwnedAction {
+  readonly kind: 'read';
+  onLegacy(request: Message): LegacyReadEffect;
+}
+
+export interface MappedRead extends ReadBase {
+  readonly legacyOnly?: undefined;
+  toOrchestrator(request: Message, sessionId: SessionId): readonly OrchestratorRead[];
+  /** `answers` are all answers so far, in the order their reads were asked for. */
+  fromOrchestrator(answers: readonly OrchestratorAnswer[], facts: ReadFacts): ReadAnswer;
+  readonly rules: readonly ComparisonRule[];
+}
+
+export interface ReadFacts {
+  readonly request: Message;
+  readonly sessionId: SessionId;
+  readonly context: ServiceContext;
+}
+
+/** A read that no orchestrator can answer. It stays on legacy, is listed, and counts as not moved. */
+export interface LegacyOnlyRead extends ReadBase {
+  /** Why, for the operator. */
+  readonly legacyOnly: string;
+}
+
+/** Known, relayed untouched, neither journaled nor compared. */
+export interface PassthroughAction {
+  readonly kind: 'passthrough';
+  readonly reason: string;
+}
+
+export type ActionDefinition = WriteAction | MappedRead | LegacyOnlyRead | PassthroughAction;
+
+/** Ways to see a legacy service's contents without harming it. What is not configured is absent. */
+export interface LegacyAccess {
+  /** Runs one short read-only statement on the service's SQLite file. */
+  sqlite?(sql: string, parameters: readonly string[]): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** The service's JSON file, parsed text checked; read again while it does not parse. */
+  jsonFile?(): Promise<string>;
+  /** Calls the service itself, on the probe connection. */
+  call?(text: string): Promise<Message>;
+}
+
+/** One thing a legacy store shows of a lane. */
+export interface LegacyItem {
+  /** What the source shows of it, except when: the item's identity in a multiset. Raw JSON text per field. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** The service's own spelling of its time. */
+  readonly timestamp: string;
+  /** The same instant, ISO-8601 UTC. */
+  readonly at: string;
+}
+
+/** A lane as the legacy store shows it. */
+export interface LegacyLane {
+  /** False where the store has no trace of the owner. */
+  readonly exists: boolean;
+  /** Oldest first. */
+  readonly items: readonly LegacyItem[];
+  /** The owner's own row: made or updated by a copy. */
+  readonly session?: { readonly userId: string; readonly metadata: string; readonly createdAt: string };
+}
+
+/** An orchestrator item as `scan` and `batch_read` show it. */
+export interface StoredMemory {
+  readonly memory_id: string;
+  readonly memory_type: string;
+  /** Raw JSON text. */
+  readonly content: string;
+  readonly tags: readonly string[];
+  readonly position: number;
+  readonly created_at: string;
+  readonly source_agent: string | null;
+}
+
+/** What a service forgets by itself. Anything else that vanishes is lost. */
+export interface Retention {
+  /** Sessions not used for so long are deleted. */
+  readonly idleSeconds?: number;
+  /** Only so many owners are kept. */
+  readonly owners?: number;
+  /** Only so many newest items of an owner are kept. */
+  readonly entries?: number;
+  /** Which items `entries` counts; every item where absent. */
+  counts?(fields: Readonly<Record<string, string>>): boolean;
+}
+
+export interface LaneDefinition {
+  /** Put before the owner in the orchestrator's session id; empty keeps the owner's own id. */
+  readonly sessionPrefix: string;
+  readonly retention: Retention;
+  owners(access: LegacyAccess): Promise<readonly Owner[]>;
+  readLegacy(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane>;
+  /** The `create` payload of an item that a copy writes, without ids, position and times. */
+  createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
+  /** The fields of an orchestrator item as {@link LegacyItem.fields}; undefined for an item that is no part of the lane's list. */
+  fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined;
+}
+
+export interface ZmqEndpoint {
+  readonly kind: 'zmq';
+  /** The port agents know. */
+  readonly port: number;
+  readonly healthPort?: number;
+  readonly pubPort?: number;
+  /** The reply of the health socket, which the proxy gives itself. Any body gets it. */
+  healthReply?(facts: { readonly uptimeSeconds: number; readonly nowLocalIso: string }): string;
+}
+
+export interface HttpEndpoint {
+  readonly kind: 'http';
+  /** Path under which the proxy serves the service; the rest of the path goes on to the service. */
+  readonly prefix: string;
+  /** Which action a request is; undefined passes it through, streaming. */
+  actionOf(target: HttpTarget): string | undefined;
+}
+
+export interface ServiceDefinition {
+  readonly name: string;
+  readonly endpoint: ZmqEndpoint | HttpEndpoint;
+  readonly dialect: Dialect;
+  /** Which member names the action. Absent for HTTP services. @defaultValue `action` */
+  readonly selector?: string;
+  readonly actions: Readonly<Record<string, ActionDefinition>>;
+  readonly lanes: LaneDefinition;
+  /** Harmless request that the service answers whatever it is: settles what a serial server still had queued. */
+  readonly probe: string;
+  /** What cannot be mapped, with the reason. Shown to operators. */
+  readonly unmapped: readonly { readonly what: string; readonly reason: string }[];
+}
+
+/** Defines a legacy service. The only place that knows its protocol. */
+export function defineService(definition: ServiceDefinition): ServiceDefinition {
+  return definition;
+}
+
+/** Draws the ids and positions of one journaled write. */
+export interface WriteIdentity {
+  readonly operationId: OperationId;
+  readonly sequence: number;
+}
+
+export type { JsonObject };

@@ -1,0 +1,146 @@
+import type { Backend, Purpose } from '../domain/backend.ts';
+import type { Comparison } from '../domain/comparison.ts';
+import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { BadInput } from '../domain/request.ts';
+import type { Decision } from './decide.ts';
+
+interface OfService {
+  readonly service: ServiceName;
+}
+
+interface OfOperation extends OfService {
+  readonly operationId: OperationId;
+  readonly action: string;
+}
+
+interface OfLane extends OfService {
+  readonly lane: LaneKey;
+}
+
+/** How an operation ended for the agent. */
+export type ReplyStatus = 'answered' | 'refused' | 'timeout' | 'unavailable' | 'bad_input';
+
+/**
+ * What happened, said at the moment it happened and in the order it happened. The engine reports; telemetry decides what it means.
+ * Instants and durations are milliseconds of the monotonic clock. Nothing here holds content of a memory.
+ */
+export interface MigrationEvents {
+  'operation:received': OfOperation & {
+    readonly kind: 'read' | 'write' | 'passthrough';
+    readonly lane?: LaneKey;
+    readonly atMs: number;
+  };
+  'operation:decided': OfOperation & { readonly decision: Decision };
+  'operation:refused': OfService & { readonly problem: BadInput };
+  /** The reply is on its way to the agent. `backend` is absent where the proxy answered itself. */
+  'operation:replied': OfOperation & {
+    readonly kind: 'read' | 'write' | 'passthrough';
+    readonly backend?: Backend;
+    readonly status: ReplyStatus;
+    readonly durationMs: number;
+    /** Of the duration, the part spent waiting for the primary. */
+    readonly primaryMs: number;
+  };
+  /** The intent is durable. */
+  'write:journaled': OfOperation & {
+    readonly lane: LaneKey;
+    readonly sequence: number;
+    readonly durationMs: number;
+  };
+  /** The bytes were handed to the primary's socket. */
+  'write:sent': OfOperation & { readonly lane: LaneKey; readonly sequence: number };
+  'write:answered': OfOperation & {
+    readonly lane: LaneKey;
+    readonly sequence: number;
+    readonly outcome: Outcome;
+  };
+  /** The outcome is durable. */
+  'write:settled': OfOperation & {
+    readonly lane: LaneKey;
+    readonly sequence: number;
+    readonly outcome: Outcome;
+  };
+  'backend:called': OfService & {
+    readonly operationId?: OperationId;
+    readonly action: string;
+    readonly backend: Backend;
+    readonly purpose: Purpose;
+    readonly startedAtMs: number;
+    readonly durationMs: number;
+    readonly result: 'answered' | 'error' | 'timeout' | 'unreachable';
+  };
+  'delivery:applied': OfLane & {
+    readonly operationId: OperationId;
+    readonly action: string;
+    readonly sequence: number;
+    readonly result: 'applied' | 'already_applied' | 'superseded';
+    readonly lagMs: number;
+  };
+  /** It reached the secondary and the record of it is durable. */
+  'delivery:recorded': OfLane & { readonly sequence: number };
+  'delivery:failed': {
+    readonly writes: number;
+    readonly attempt: number;
+    readonly retryInMs: number;
+    readonly reason: string;
+  };
+  'delivery:dead_letter': OfLane & {
+    readonly operationId: OperationId;
+    readonly action: string;
+    readonly sequence: number;
+    readonly code: string;
+    readonly reason: string;
+  };
+  'lane:dirty': OfLane & { readonly reason: string };
+  'lane:copying': OfLane & { readonly generation: number };
+  'lane:copied': OfLane & {
+    readonly items: number;
+    readonly written: number;
+    readonly deleted: number;
+    readonly forgotten: number;
+    readonly durationMs: number;
+    readonly heldMs: number;
+  };
+  'lane:stopped': OfLane & { readonly reason: string; readonly lost: number };
+  'coverage:began': OfService & { readonly number: number };
+  'coverage:ended': OfService & { readonly number: number };
+  'backfill:finished': OfService & {
+    readonly lanes: number;
+    readonly failed: number;
+    readonly durationMs: number;
+  };
+  'read:fell_back': OfOperation & { readonly reason: string };
+  'shadow:compared': OfOperation & {
+    readonly lane: LaneKey;
+    readonly primary: Backend;
+    readonly comparison: Comparison;
+    readonly durationMs: number;
+  };
+  'shadow:dropped': OfOperation & { readonly reason: 'queue_full' | 'legacy_busy' };
+  'journal:failed': { readonly reason: string };
+}
+
+export type EventName = keyof MigrationEvents;
+
+export type Listener = <Name extends EventName>(name: Name, event: MigrationEvents[Name]) => void;
+
+/** Says one event to every listener, synchronously. A listener must not throw and must not wait. */
+export type Emit = Listener;
+
+export interface Events {
+  readonly emit: Emit;
+  subscribe(listener: Listener): void;
+}
+
+export function createEvents(): Events {
+  const listeners: Listener[] = [];
+  return {
+    emit: (name, event) => {
+      for (const listener of listeners) listener(name, event);
+    },
+    subscribe: (listener) => {
+      listeners.push(listener);
+    },
+  };
+}

@@ -1,0 +1,223 @@
+import type { Backend, Purpose } from '../domain/backend.ts';
+import type { Comparison } from '../domain/comparison.ts';
+import type { ServiceFlag } from '../domain/flags.ts';
+import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { LaneState } from '../domain/lane.ts';
+import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { HttpTarget } from '../domain/request.ts';
+
+/** A backend's reply, byte for byte. */
+export interface Reply {
+  readonly body: Buffer;
+  /** Absent for ZMQ. */
+  readonly http?: { readonly status: number; readonly headers: Readonly<Record<string, string | string[]>> };
+}
+
+/** Monotonic milliseconds (`performance.now`). Deadlines are instants of it; durations are its differences. */
+export interface Clock {
+  now(): number;
+  /** Wall clock, milliseconds since 1970: for what people read. Never carries order. */
+  wallMs(): number;
+  /** Resolves after `ms`, or at once when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface LegacyCall {
+  readonly body: Buffer;
+  readonly purpose: Purpose;
+  /** Instant of {@link Clock.now} after which nobody waits for the reply. */
+  readonly deadlineAtMs: number;
+  readonly http?: HttpTarget;
+  /** Called once, at the moment the bytes are handed to the socket: from here on the effect is unknown until a reply. */
+  onSent?(): void;
+  /** Called at most once, with a reply that comes after the deadline (listened for during 60 s). */
+  onLate?(reply: Reply): void;
+}
+
+export interface BackendLoad {
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly breaker: 'closed' | 'open' | 'half_open';
+}
+
+/** One legacy service. */
+export interface LegacyBackend {
+  /**
+   * Sends and waits for the reply. A call that is still queued at its deadline is withdrawn and never sent.
+   * @throws ConnectionError effect `not_applied` (not sent: queue, breaker, no connection) or `unknown` (sent, no reply in time)
+   */
+  send(call: LegacyCall): Promise<Reply>;
+  load(purpose: Purpose): BackendLoad;
+}
+
+export interface OrchestratorOptions {
+  readonly purpose: Purpose;
+  readonly deadlineAtMs: number;
+}
+
+/** What one operation of a batch did. */
+export interface WriteAnswer {
+  /** `already_applied` and `superseded` are the fence's answers: no effect, and no failure. */
+  readonly result: 'applied' | 'already_applied' | 'superseded';
+}
+
+/** The Memory Orchestrator. */
+export interface Orchestrator {
+  /** @throws CrossfadeError the orchestrator's own, or ConnectionError */
+  read(call: OrchestratorRead, options: OrchestratorOptions): Promise<OrchestratorAnswer>;
+  /**
+   * All in one transaction, at most 500.
+   * @throws CrossfadeError with `details.operation`, the index of the operation that was refused: then nothing was applied
+   */
+  batchWrite(
+    operations: readonly OrchestratorWrite[],
+    options: OrchestratorOptions,
+  ): Promise<readonly WriteAnswer[]>;
+  load(purpose: Purpose): BackendLoad;
+}
+
+export interface FlagContext {
+  readonly service: ServiceName;
+  /** Absent for the flags that are evaluated for the service as a whole. */
+  readonly owner?: Owner;
+  readonly lane?: LaneKey;
+  readonly action?: string;
+  readonly agent?: string;
+}
+
+export interface FlagAnswer {
+  readonly enabled: boolean;
+  /** A printable word: `on`, `off`, `unknown_flag`, `stale`, `kill_switch`. */
+  readonly reason: string;
+}
+
+/** Feature flags. They permit; they never protect. Never throws: what is unknown is off. */
+export interface Flags {
+  isEnabled(flag: ServiceFlag, context: FlagContext): FlagAnswer;
+  killSwitch(): boolean;
+  /** Share of lanes or reads the flag asks for, 0–100, as far as its definition shows one number; for people to read. */
+  percentage(flag: ServiceFlag, service: ServiceName): number;
+  /** Rises with every change of any flag. Decisions are cached per lane and version. */
+  version(): number;
+  onChange(listener: () => void): void;
+}
+
+/** What is written down before the primary is asked. */
+export interface Intent {
+  readonly operationId: OperationId;
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  readonly lane: LaneKey;
+  readonly action: string;
+  /** The request's text, as it is sent to the primary. */
+  readonly request: string;
+  /** Wall clock, for people and for `created_at`. */
+  readonly acceptedAtMs: number;
+}
+
+/** A journaled write's place. */
+export interface WriteRef {
+  readonly laneId: number;
+  readonly lane: LaneKey;
+  readonly sequence: number;
+}
+
+/** A journaled write that must reach the secondary. */
+export interface PendingWrite extends WriteRef {
+  readonly operationId: OperationId;
+  readonly action: string;
+  readonly request: string;
+  readonly acceptedAtMs: number;
+}
+
+export interface Settlement {
+  readonly ref: WriteRef;
+  readonly outcome: Outcome;
+  /** The write's success proves that the lane was empty: it is seeded at this write's predecessor, under this coverage. */
+  readonly seedsUnder?: number;
+}
+
+/** What is found at the start: see SEMANTICS "Crash points". */
+export interface Recovery {
+  /** Lanes with an intent whose outcome is not durable, and lanes inside a copy. They are dirty now. */
+  readonly dirty: readonly LaneKey[];
+  /** Lanes with applied writes that are not on the secondary. */
+  readonly pending: readonly LaneKey[];
+}
+
+export interface DeadLetter {
+  readonly ref: WriteRef;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface LaneCounts {
+  readonly lanes: number;
+  readonly seeded: number;
+  readonly dirty: number;
+  readonly copying: number;
+  readonly stopped: number;
+  readonly deadLetters: number;
+}
+
+/**
+ * The durable log of write intents and outcomes, and the lanes' state.
+ * Methods that change something resolve when it is durable. @throws StorageError
+ */
+export interface Journal {
+  /** Assigns the lane's next sequence and stores the intent, in the next group commit. Makes the lane if it is new. */
+  append(intent: Intent): Promise<LaneState>;
+  /** Joins the next group commit. */
+  settle(settlement: Settlement): Promise<void>;
+  /** Records that deliveries of a lane reached a sequence. Joins the next group commit. */
+  delivered(ref: WriteRef): Promise<void>;
+  markDirty(lane: LaneKey, reason: string): Promise<void>;
+  deadLetter(letter: DeadLetter): Promise<void>;
+  /** States of the lanes that exist; a missing one was never written. */
+  lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>>;
+  /** Applied writes above the delivered sequence, in sequence, up to `limit` of a lane. Refused ones are skipped. */
+  pending(lane: LaneKey, limit: number): Promise<readonly PendingWrite[]>;
+  /** Makes the lane if it is new, raises its generation and marks it `copying`. */
+  beginCopy(lane: LaneKey): Promise<LaneState>;
+  /** Settles everything up to `sequence`: seeded under `coverage`, writes up to it covered, `clean` again. */
+  finishCopy(
+    lane: LaneKey,
+    facts: { readonly generation: number; readonly sequence: number; readonly coverage: number },
+  ): Promise<void>;
+  /** A person must decide. Deliveries and reads of the lane stay off the secondary. */
+  stopLane(lane: LaneKey, reason: string): Promise<void>;
+  recover(): Promise<Recovery>;
+  counts(service: ServiceName): Promise<LaneCounts>;
+}
+
+/** Coverage rows: dual writes of a service take effect through a numbered row. */
+export interface CoverageStore {
+  /** The open row's number, or 0. */
+  current(service: ServiceName): Promise<number>;
+  begin(service: ServiceName): Promise<number>;
+  end(service: ServiceName): Promise<void>;
+}
+
+/** Registered proxy processes. */
+export interface ReplicaStore {
+  register(replica: ReplicaId): Promise<void>;
+  heartbeat(replica: ReplicaId, coverage: Readonly<Record<string, number>>): Promise<void>;
+  leave(replica: ReplicaId): Promise<void>;
+}
+
+export interface StoredDifference {
+  readonly operationId: OperationId;
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly lane: LaneKey;
+  readonly primary: Backend;
+  readonly comparison: Comparison;
+  readonly atMs: number;
+}
+
+/** Differences, redacted. Bounded: the oldest leave first. */
+export interface DifferenceStore {
+  add(difference: StoredDifference): Promise<void>;
+  recent(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
+}
