@@ -5,7 +5,7 @@ import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../dom
 import type { LaneState } from '../domain/lane.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { HttpTarget } from '../domain/request.ts';
+import type { BadInput, HttpTarget } from '../domain/request.ts';
 
 /** A backend's reply, byte for byte. */
 export interface Reply {
@@ -220,4 +220,22 @@ export interface StoredDifference {
 export interface DifferenceStore {
   add(difference: StoredDifference): Promise<void>;
   recent(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
+}
+
+/** One request as a frontend received it. */
+export interface AgentRequest {
+  readonly service: ServiceName;
+  readonly body: Buffer;
+  /** Instant of {@link Clock.now}. The service's deadline counts from here. */
+  readonly receivedAtMs: number;
+  readonly http?: HttpTarget;
+  /** How the agent is known, where it is: for flag constraints. */
+  readonly agent?: string;
+  /** What the frontend itself found wrong: it is refused in the service's dialect. */
+  readonly problem?: { readonly kind: BadInput; readonly detail: string };
+}
+
+/** What frontends call. Always answers, exactly once, inside the service's deadline; never throws. */
+export interface RequestHandler {
+  handle(request: AgentRequest): Promise<Reply>;
 }
