@@ -25,13 +25,13 @@ export const replicaId = (value: string): ReplicaId => value as ReplicaId;
 /** Longest owner that a lane can have, in characters. Requests of longer owners pass through unmapped. */
 export const OWNER_LIMIT = 512;
 
-/** PostgreSQL stores no NUL, and a lane key is printed in logs and URLs. */
-const UNSTORABLE = /[\u0000-\u001f\u007f]/;
+/** PostgreSQL stores no NUL, and a lane key is printed in logs and URLs: no control characters. */
+const UNPRINTABLE = /\p{Cc}/u;
 
 /** The owner, or undefined where no lane can carry it (empty, too long, control characters). */
 export function parseOwner(value: unknown): Owner | undefined {
   if (typeof value !== 'string' || value === '' || value.length > OWNER_LIMIT) return undefined;
-  return UNSTORABLE.test(value) || !value.isWellFormed() ? undefined : (value as Owner);
+  return UNPRINTABLE.test(value) || !value.isWellFormed() ? undefined : (value as Owner);
 }
 
 export function laneKeyOf(service: ServiceName, owner: Owner): LaneKey {

@@ -117,15 +117,15 @@ const SURROGATE_ESCAPE = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
 /** Whether a string of this JSON text holds half of a surrogate pair, written as an escape (well-formed UTF-8 holds no other). */
 export function hasLoneSurrogate(text: string): boolean {
   if (!text.includes('\\ud') && !text.includes('\\uD')) return false;
-  let high = -1;
+  let endOfHigh = -1;
   for (const match of text.matchAll(SURROGATE_ESCAPE)) {
-    const unit = match[1] === undefined ? -1 : Number.parseInt(match[1], 16);
+    const unit = match[1] === undefined ? 0 : Number.parseInt(match[1], 16);
     const isLow = unit >= 0xdc00 && unit <= 0xdfff;
-    const followsHigh = high === match.index;
-    if (isLow !== followsHigh && (isLow || high !== -1)) return true;
-    high = unit >= 0xd800 && unit <= 0xdbff ? match.index + match[0].length : -1;
+    // A low half stands right behind a high one, and a high one right before a low one.
+    if (isLow ? endOfHigh !== match.index : endOfHigh !== -1) return true;
+    endOfHigh = unit >= 0xd800 && unit <= 0xdbff ? match.index + match[0].length : -1;
   }
-  return high !== -1;
+  return endOfHigh !== -1;
 }
 
 function skipSpace(text: string, from: number): number {
@@ -151,18 +151,34 @@ function endOfString(text: string, openingQuote: number): number {
   }
 }
 
+/** How each character changes the nesting. */
+const NESTING: Readonly<Record<number, number>> = {
+  [OPEN_OBJECT]: 1,
+  [OPEN_ARRAY]: 1,
+  [CLOSE_OBJECT]: -1,
+  [CLOSE_ARRAY]: -1,
+};
+
+function endOfScalar(text: string, start: number): number {
+  let at = start;
+  while (at < text.length) {
+    const code = text.charCodeAt(at);
+    if (code <= 0x20 || code === COMMA || code === CLOSE_OBJECT || code === CLOSE_ARRAY) break;
+    at += 1;
+  }
+  return at;
+}
+
 function endOfValue(text: string, start: number): number {
+  const first = text.charCodeAt(start);
+  if (first === QUOTE) return endOfString(text, start);
+  if (first !== OPEN_OBJECT && first !== OPEN_ARRAY) return endOfScalar(text, start);
   let depth = 0;
   for (let at = start; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      at = endOfString(text, at) - 1;
-      if (depth === 0) return at + 1;
-    } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) depth += 1;
-    else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
-      depth -= 1;
-      if (depth <= 0) return depth === 0 ? at + 1 : at;
-    } else if (depth === 0 && (code === COMMA || code <= 0x20)) return at;
+    if (code === QUOTE) at = endOfString(text, at) - 1;
+    else depth += NESTING[code] ?? 0;
+    if (depth === 0) return at + 1;
   }
   return text.length;
 }

@@ -120,6 +120,11 @@ export interface LegacyLane {
   readonly exists: boolean;
   /** Oldest first. */
   readonly items: readonly LegacyItem[];
+  /**
+   * What the service derives from its items. A copy writes it anew behind all of them, at the end of the positions it takes;
+   * the newest counts, and it is never compared, forgotten or lost.
+   */
+  readonly derived?: readonly LegacyItem[];
   /** The owner's own row: made or updated by a copy. */
   readonly session?: { readonly userId: string; readonly metadata: string; readonly createdAt: string };
 }

@@ -102,14 +102,17 @@ export interface MigrationEvents {
     readonly durationMs: number;
     readonly heldMs: number;
   };
+  'lane:copy_failed': OfLane & {
+    readonly reason: string;
+    readonly attempt: number;
+    readonly retryInMs: number;
+  };
   'lane:stopped': OfLane & { readonly reason: string; readonly lost: number };
   'coverage:began': OfService & { readonly number: number };
   'coverage:ended': OfService & { readonly number: number };
-  'backfill:finished': OfService & {
-    readonly lanes: number;
-    readonly failed: number;
-    readonly durationMs: number;
-  };
+  /** All owners were listed; the lanes that are not seeded wait to be copied. */
+  'backfill:queued': OfService & { readonly owners: number; readonly lanes: number };
+  'backfill:failed': OfService & { readonly reason: string };
   'read:fell_back': OfOperation & { readonly reason: string };
   'shadow:compared': OfOperation & {
     readonly lane: LaneKey;

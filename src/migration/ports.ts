@@ -176,8 +176,10 @@ export interface Journal {
   deadLetter(letter: DeadLetter): Promise<void>;
   /** States of the lanes that exist; a missing one was never written. */
   lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>>;
-  /** Applied writes above the delivered sequence, in sequence, up to `limit` of a lane. Refused ones are skipped. */
-  pending(lane: LaneKey, limit: number): Promise<readonly PendingWrite[]>;
+  /** Applied writes above `after`, in sequence, up to `limit` of a lane. Refused ones are skipped. */
+  pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]>;
+  /** Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled. */
+  undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
   /** Makes the lane if it is new, raises its generation and marks it `copying`. */
   beginCopy(lane: LaneKey): Promise<LaneState>;
   /** Settles everything up to `sequence`: seeded under `coverage`, writes up to it covered, `clean` again. */

@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { STAND_IN_SERVICES, createStandIns } from '../sandbox/stand-ins.ts';
+import type { StandInService, StandInsSettings } from '../sandbox/stand-ins.ts';
+
+// The ports of the originals.
+const ORIGINAL_PORTS = { session: 5574, pub: 6583, contextual: 5596, jarvis: 5598 };
+
+interface StandInsOptions {
+  readonly data: string;
+  readonly host: string;
+  readonly portOffset: number;
+  readonly service: readonly StandInService[];
+  readonly sessionPort?: number;
+  readonly healthPort?: number;
+  readonly pubPort?: number;
+  readonly contextualPort?: number;
+  readonly jarvisPort?: number;
+  readonly maxSessions: number;
+  readonly cleanupSeconds: number;
+  readonly maxEntries: number;
+  readonly saveEveryMs: number;
+  readonly timeZone?: string;
+  readonly memoryClient: 'stub' | 'unreachable';
+  readonly fsync: boolean;
+}
+
+/** `crossfade stand-ins`: the imitated legacy services in one process, until it is told to stop or its parent goes. */
+export function createStandInsCommand(): Command {
+  return new Command('stand-ins')
+    .description('Run stand-ins for the legacy memory services')
+    .option('--data <dir>', 'folder of their stores', join('data', 'stand-ins'))
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port-offset <n>', 'added to the ports of the originals', parseWholeNumber, 10_000)
+    .addOption(
+      new Option('--service <name...>', 'only these services')
+        .choices(STAND_IN_SERVICES)
+        .default([...STAND_IN_SERVICES], 'all'),
+    )
+    .option('--session-port <port>', 'port of session-memory', parseWholeNumber)
+    .option('--health-port <port>', 'health port of session-memory (default: its port + 1)', parseWholeNumber)
+    .option('--pub-port <port>', 'port session-memory publishes its state on', parseWholeNumber)
+    .option('--contextual-port <port>', 'port of contextual-memory', parseWholeNumber)
+    .option('--jarvis-port <port>', 'port of jarvis-memory', parseWholeNumber)
+    .option('--max-sessions <n>', 'sessions session-memory keeps at a clean-up', parseWholeNumber, 100)
+    .option('--cleanup-seconds <n>', 'seconds between two clean-ups of session-memory', parseSeconds, 60)
+    .option('--max-entries <n>', 'interactions contextual-memory keeps of a session', parseWholeNumber, 50)
+    .option(
+      '--save-every-ms <n>',
+      'write the JSON stores this seldom, 0: on every write',
+      parseWholeNumber,
+      0,
+    )
+    .option('--time-zone <zone>', 'zone of the naive timestamps (default: that of the process)')
+    .addOption(
+      new Option('--memory-client <kind>', "session-memory's own client for the orchestrator of its day")
+        .choices(['stub', 'unreachable'])
+        .default('stub'),
+    )
+    .option('--no-fsync', 'session-memory does not wait for the disk')
+    .action(runStandIns);
+}
+
+async function runStandIns(options: StandInsOptions): Promise<void> {
+  const settings = toSettings(options);
+  const standIns = createStandIns(settings);
+  await standIns.start();
+  const ports = Object.entries(settings).map(([service, { port }]) => [service, port]);
+  process.stdout.write(
+    `${JSON.stringify({ ready: true, pid: process.pid, ports: Object.fromEntries(ports) })}\n`,
+  );
+  process.send?.({ type: 'ready' });
+  await untilToldToStop();
+  await standIns.stop();
+  if (process.connected) process.disconnect();
+}
+
+function untilToldToStop(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(event, () => resolve());
+  });
+}
+
+function toSettings(options: StandInsOptions): StandInsSettings {
+  const { host, data: dataFolder, service: chosen } = options;
+  const onDeath = (reason: Error): void => {
+    process.stderr.write(`A stand-in died as the original does: ${reason.message}\n`);
+  };
+  const shared = { host, dataFolder, onDeath };
+  const portOf = (name: keyof typeof ORIGINAL_PORTS): number =>
+    options[`${name}Port`] ?? ORIGINAL_PORTS[name] + options.portOffset;
+  const all = {
+    'session-memory': {
+      ...shared,
+      port: portOf('session'),
+      pubPort: portOf('pub'),
+      maxSessions: options.maxSessions,
+      cleanupSeconds: options.cleanupSeconds,
+      fsync: options.fsync,
+      memoryClient: options.memoryClient,
+      ...(options.healthPort === undefined ? {} : { healthPort: options.healthPort }),
+      ...(options.timeZone === undefined ? {} : { timeZone: options.timeZone }),
+    },
+    'contextual-memory': {
+      ...shared,
+      port: portOf('contextual'),
+      maxEntries: options.maxEntries,
+      saveEveryMs: options.saveEveryMs,
+    },
+    'jarvis-memory': { ...shared, port: portOf('jarvis'), saveEveryMs: options.saveEveryMs },
+  } satisfies Required<StandInsSettings>;
+  return Object.fromEntries(
+    STAND_IN_SERVICES.filter((name) => chosen.includes(name)).map((name) => [name, all[name]]),
+  );
+}
+
+function parseWholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError(`must be a whole number, got "${text}"`);
+  return Number(text);
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new InvalidArgumentError(`must be a number of seconds above 0, got "${text}"`);
+  return seconds;
+}

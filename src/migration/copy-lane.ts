@@ -1,0 +1,224 @@
+import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
+import { encodeJson } from '../domain/json.ts';
+import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { LegacyLane } from '../domain/service-definition.ts';
+import { copyOperations, deletedBelow } from './copy-operations.ts';
+import { digestOfFields, planCopy, type CopyPlan } from './copy-plan.ts';
+import type { Emit } from './events.ts';
+import { explainVanished } from './forgetting.ts';
+import { parseStoredMemory, readContents, type LaneContents } from './lane-contents.ts';
+import type { Lane } from './lanes.ts';
+import type { Clock, Journal, Orchestrator, PendingWrite } from './ports.ts';
+import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import { orchestratorWritesOf } from './write-plan.ts';
+
+const BATCH = 400;
+/** A copy that would remove more than so many items and this share of a lane stops for a person. */
+const REMOVAL_LIMIT = 20;
+const REMOVAL_SHARE = 0.2;
+/** How long a copy waits for the writes before it in the lane. */
+const HOLD_PATIENCE_MS = 30_000;
+
+export interface CopyParts {
+  readonly journal: Journal;
+  readonly orchestrator: Orchestrator;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly timeoutMs: number;
+  /** Resolves when no delivery of the lane is under way. */
+  quiet(lane: Lane): Promise<void>;
+  /** Everything up to `sequence` is on the secondary. */
+  covered(lane: Lane, sequence: number): void;
+}
+
+/** A copy under way. */
+interface Copy {
+  readonly lane: Lane;
+  readonly service: ServiceRuntime;
+  readonly sessionId: SessionId;
+  readonly generation: number;
+  readonly coverage: number;
+  /** Agents may have written to the lane while nothing was journaled. */
+  readonly wasUncovered: boolean;
+  readonly startedAtMs: number;
+}
+
+/** What the primary showed while the lane was held. */
+interface Reading {
+  readonly source: LegacyLane;
+  readonly sequence: number;
+  readonly heldMs: number;
+}
+
+/** Makes the secondary hold what the primary shows: SEMANTICS "Copying a lane". */
+export class LaneCopier {
+  readonly #parts: CopyParts;
+
+  constructor(parts: CopyParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
+  async copy(lane: Lane): Promise<void> {
+    const copy = await this.#begin(lane);
+    const reading = await this.#read(copy);
+    await this.#parts.quiet(lane);
+    const contents = await this.#contentsOf(copy);
+    const journaled = await this.#parts.journal.undelivered(lane.key, reading.sequence);
+    const plan = this.#plan(copy, { reading, contents, journaled });
+    const { forgotten, lost } = await this.#explain(copy, { reading, contents, plan });
+    // What vanished while nothing was journaled was deleted by an agent, as far as anyone can know.
+    const deletedUnseen = copy.wasUncovered ? lost : [];
+    const stop = reasonToStop({
+      lost: lost.length - deletedUnseen.length,
+      removed: deletedUnseen.length,
+      held: contents.listed.length,
+    });
+    if (stop !== undefined) return this.#stop(copy, stop, lost.length);
+    const deletes = [...plan.deletes, ...deletedUnseen];
+    const operations = copyOperations({
+      sessionId: copy.sessionId,
+      owner: lane.owner,
+      lanes: copy.service.definition.lanes,
+      plan: { ...plan, deletes },
+      forgotten,
+      source: reading.source,
+      sequence: reading.sequence,
+      exists: contents.exists,
+    });
+    await this.#apply(copy, operations, reading.sequence);
+    await this.#finish(copy, reading);
+    this.#parts.emit('lane:copied', {
+      service: lane.service,
+      lane: lane.key,
+      items: reading.source.items.length,
+      written: operations.length,
+      deleted: deletes.length,
+      forgotten: forgotten.length,
+      durationMs: this.#parts.clock.now() - copy.startedAtMs,
+      heldMs: reading.heldMs,
+    });
+  }
+
+  async #begin(lane: Lane): Promise<Copy> {
+    const service = this.#parts.services.get(lane.service);
+    if (service === undefined) throw new Error(`No service is called "${lane.service}"`);
+    const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    const startedAtMs = this.#parts.clock.now();
+    const wasUncovered = lane.seededCoverage !== coverage;
+    lane.condition = 'copying';
+    const state = await this.#parts.journal.beginCopy(lane.key);
+    lane.adopt(state);
+    this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
+    const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
+    return { lane, service, sessionId, generation: state.generation, coverage, wasUncovered, startedAtMs };
+  }
+
+  /** Holds the lane for the read only: no write of it is in flight meanwhile. */
+  async #read({ lane, service }: Copy): Promise<Reading> {
+    const { clock } = this.#parts;
+    const release = await lane.turn.take(clock.now() + HOLD_PATIENCE_MS);
+    const heldAtMs = clock.now();
+    try {
+      const source = await service.definition.lanes.readLegacy(lane.owner, service.access, service.context);
+      return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs };
+    } finally {
+      release();
+    }
+  }
+
+  #contentsOf({ service, sessionId }: Copy): Promise<LaneContents> {
+    const { clock, orchestrator, timeoutMs } = this.#parts;
+    const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
+    return readContents({ orchestrator, sessionId, lanes: service.definition.lanes, options });
+  }
+
+  #plan(
+    copy: Copy,
+    facts: { reading: Reading; contents: LaneContents; journaled: readonly PendingWrite[] },
+  ): CopyPlan {
+    const operations = facts.journaled.flatMap((write) =>
+      orchestratorWritesOf(copy.service, copy.lane.owner, write),
+    );
+    return planCopy({
+      source: facts.reading.source.items,
+      existing: facts.contents.listed,
+      sequence: facts.reading.sequence,
+      deletedBelow: Math.max(0, ...operations.map(deletedBelow)),
+      journaledIds: this.#journaledIds(copy, operations),
+    });
+  }
+
+  #journaledIds({ service }: Copy, operations: readonly OrchestratorWrite[]): Map<string, string[]> {
+    const ids = new Map<string, string[]>();
+    for (const { action, payload } of operations) {
+      const memory = action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
+      const fields = memory && service.definition.lanes.fieldsOf(memory);
+      if (memory === undefined || fields === undefined) continue;
+      const digest = digestOfFields(fields);
+      ids.set(digest, [...(ids.get(digest) ?? []), memory.memory_id]);
+    }
+    return ids;
+  }
+
+  #explain({ service }: Copy, facts: { reading: Reading; contents: LaneContents; plan: CopyPlan }) {
+    const { lanes } = service.definition;
+    return explainVanished({
+      retention: lanes.retention,
+      source: facts.reading.source,
+      vanished: facts.plan.vanished,
+      existing: facts.contents.listed,
+      nowMs: this.#parts.clock.wallMs(),
+      ownerCount: async () => (await lanes.owners(service.access)).length,
+    });
+  }
+
+  async #stop({ lane }: Copy, reason: string, lost: number): Promise<void> {
+    await this.#parts.journal.stopLane(lane.key, reason);
+    lane.condition = 'stopped';
+    this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
+  }
+
+  async #apply(
+    { lane, generation }: Copy,
+    operations: readonly OrchestratorWrite[],
+    sequence: number,
+  ): Promise<void> {
+    const { clock, orchestrator, timeoutMs } = this.#parts;
+    for (let at = 0; at < operations.length; at += BATCH) {
+      const isLast = at + BATCH >= operations.length;
+      // The generation rises with the first batch, the sequence comes with the last: a copy that breaks off lets nothing overtake it.
+      const fence = {
+        key: lane.key,
+        generation,
+        ...(isLast && sequence > 0 && { sequence }),
+      };
+      const batch = operations.slice(at, at + BATCH).map((operation) => ({ ...operation, lane: fence }));
+      await orchestrator.batchWrite(batch, { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs });
+    }
+  }
+
+  async #finish({ lane, generation, coverage }: Copy, { sequence }: Reading): Promise<void> {
+    await this.#parts.journal.finishCopy(lane.key, { generation, sequence, coverage });
+    lane.seededCoverage = coverage;
+    // What made it dirty meanwhile has asked for another copy.
+    if (lane.condition === 'copying') lane.condition = 'clean';
+    lane.advance(sequence);
+    this.#parts.covered(lane, sequence);
+  }
+}
+
+function reasonToStop({
+  lost,
+  removed,
+  held,
+}: {
+  lost: number;
+  removed: number;
+  held: number;
+}): string | undefined {
+  if (lost > 0) return 'lost';
+  return removed > REMOVAL_LIMIT && removed > held * REMOVAL_SHARE ? 'would_remove_too_much' : undefined;
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import type { Owner, SessionId } from '../domain/ids.ts';
+import { isJsonObject, Json } from '../domain/json.ts';
+import type { OrchestratorWrite, WriteActionName } from '../domain/orchestrator-call.ts';
+import type { LaneDefinition, LegacyLane, StoredMemory } from '../domain/service-definition.ts';
+import { FORGOTTEN_TAG, type CopyPlan } from './copy-plan.ts';
+
+export interface CopyOperationFacts {
+  readonly sessionId: SessionId;
+  readonly owner: Owner;
+  readonly lanes: LaneDefinition;
+  readonly plan: CopyPlan;
+  readonly forgotten: readonly StoredMemory[];
+  readonly source: LegacyLane;
+  readonly sequence: number;
+  /** Whether the orchestrator knows the session. */
+  readonly exists: boolean;
+}
+
+/** A copy's plan in the orchestrator's words. It raises no side effects. */
+export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
+  const write = (action: WriteActionName, payload: Record<string, unknown>): OrchestratorWrite => ({
+    action,
+    sessionId: facts.sessionId,
+    payload: { ...payload, suppress_events: true },
+  });
+  const creates = facts.plan.creates.map(({ item, position, memoryId = `mem-${randomUUID()}` }) =>
+    write('create', {
+      ...facts.lanes.createPayload(item, facts.owner),
+      memory_id: memoryId,
+      position,
+      created_at: item.at,
+      create_session: true,
+      escape_unstorable: true,
+    }),
+  );
+  const deletes = facts.plan.deletes.map(({ memory_id }) => write('delete', { memory_id }));
+  const hides = facts.forgotten.map(({ memory_id, tags }) =>
+    write('update', { memory_id, tags: [...tags, FORGOTTEN_TAG] }),
+  );
+  const moves = facts.plan.moves.map(({ memoryId, position }) =>
+    write('update', { memory_id: memoryId, position }),
+  );
+  const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
+  return [...session, ...deletes, ...hides, ...moves, ...creates];
+}
+
+/** The owner's row. Where there is none on either side, an ended session carries the fence against what may still arrive. */
+function sessionOperations({
+  source,
+  sequence,
+  exists,
+}: CopyOperationFacts): { action: WriteActionName; payload: Record<string, unknown> }[] {
+  const session_type = 'conversation';
+  if (source.session !== undefined) {
+    const { userId, metadata, createdAt } = source.session;
+    const session = { user_id: userId, session_metadata: new Json(metadata), created_at: createdAt };
+    return [{ action: 'upsert_session', payload: { ...session, session_type, ended_at: null } }];
+  }
+  if (exists || sequence === 0 || source.exists) return [];
+  return [
+    { action: 'upsert_session', payload: { user_id: 'none', session_type } },
+    { action: 'end_session', payload: { archive: true } },
+  ];
+}
+
+/** The position below which an operation deletes everything of its lane; 0 where it is no such delete. */
+export function deletedBelow({ action, payload }: OrchestratorWrite): number {
+  const filter = payload['filter'];
+  if (action !== 'bulk_delete' || !isJsonObject(filter)) return 0;
+  const below = filter['position_below'];
+  return typeof below === 'number' ? below : 0;
+}

@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../domain/canonical-json.ts';
+import { POSITIONS_PER_SEQUENCE, positionOf } from '../domain/lane.ts';
+import type { LegacyItem, StoredMemory } from '../domain/service-definition.ts';
+
+/** How what the legacy service forgot by itself is marked on the orchestrator: kept, and hidden from answers in the legacy dialect. */
+export const FORGOTTEN_TAG = 'forgotten';
+
+/** An item of the orchestrator that belongs to the lane's list. */
+export interface ListedMemory {
+  readonly memory: StoredMemory;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export interface CopyFacts {
+  /** The primary's list, oldest first. */
+  readonly source: readonly LegacyItem[];
+  /** The secondary's list, in the order of its positions, without what is marked forgotten. */
+  readonly existing: readonly ListedMemory[];
+  /** The lane's sequence when the source was read. */
+  readonly sequence: number;
+  /** Items below this position were deleted by a journaled write that the secondary may not have seen. */
+  readonly deletedBelow: number;
+  /** Ids of journaled writes that the secondary may not have seen, by the digest of what they write. */
+  readonly journaledIds: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface PlannedCreate {
+  readonly item: LegacyItem;
+  readonly position: number;
+  /** Taken over from the journaled write that wrote it; absent for items no journal knows. */
+  readonly memoryId?: string;
+}
+
+/** What makes the secondary's list equal to the primary's. */
+export interface CopyPlan {
+  readonly creates: readonly PlannedCreate[];
+  readonly moves: readonly { readonly memoryId: string; readonly position: number }[];
+  /** Deleted by an acknowledged write. */
+  readonly deletes: readonly StoredMemory[];
+  /** The primary does not show them, and no journaled write deleted them: forgotten or lost. */
+  readonly vanished: readonly StoredMemory[];
+}
+
+/** The identity of an item in a list without ids: every field the source shows, times aside. */
+export function digestOfFields(fields: Readonly<Record<string, string>>): string {
+  const keys = Object.keys(fields).sort();
+  const text = keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(fields[key] ?? 'null')}`).join(',');
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+interface Match {
+  readonly item: LegacyItem;
+  readonly digest: string;
+  readonly memory: StoredMemory | undefined;
+}
+
+/**
+ * Compares the lists as multisets with an order: legitimate duplicates survive, and a second run changes nothing.
+ * Positions that already stand in the primary's order are kept; otherwise the lane is renumbered.
+ */
+export function planCopy(facts: CopyFacts): CopyPlan {
+  const matches = matchItems(facts);
+  const kept = new Set(matches.map(({ memory }) => memory));
+  const gone = facts.existing.map(({ memory }) => memory).filter((memory) => !kept.has(memory));
+  const positions = positionsFor(matches, facts.sequence);
+  const ids = new Map([...facts.journaledIds].map(([digest, list]) => [digest, [...list]]));
+  return {
+    creates: matches.flatMap(({ item, memory, digest }, index) => {
+      if (memory !== undefined) return [];
+      const memoryId = ids.get(digest)?.shift();
+      return [{ item, position: positions[index] ?? 0, ...(memoryId !== undefined && { memoryId }) }];
+    }),
+    moves: matches.flatMap(({ memory }, index) => {
+      const position = positions[index] ?? 0;
+      return memory === undefined || memory.position === position
+        ? []
+        : [{ memoryId: memory.memory_id, position }];
+    }),
+    deletes: gone.filter(({ position }) => position < facts.deletedBelow),
+    vanished: gone.filter(({ position }) => position >= facts.deletedBelow),
+  };
+}
+
+function matchItems({ source, existing }: CopyFacts): Match[] {
+  const waiting = new Map<string, StoredMemory[]>();
+  for (const { memory, fields } of existing) {
+    const digest = digestOfFields(fields);
+    const same = waiting.get(digest);
+    if (same === undefined) waiting.set(digest, [memory]);
+    else same.push(memory);
+  }
+  // Of equal items the newest are kept: a list that was cleared and begun again ends with them.
+  const matches = source.toReversed().map((item) => {
+    const digest = digestOfFields(item.fields);
+    return { item, digest, memory: waiting.get(digest)?.pop() };
+  });
+  return matches.toReversed();
+}
+
+/** Keeps the present positions where the matched items ascend and everything new stands behind them; else numbers the whole list anew. */
+function positionsFor(matches: readonly Match[], sequence: number): number[] {
+  if (matches.length >= POSITIONS_PER_SEQUENCE) {
+    throw new RangeError(
+      `A lane of ${matches.length} items cannot be numbered: the limit is ${POSITIONS_PER_SEQUENCE - 1}`,
+    );
+  }
+  const base = positionOf(sequence);
+  let last = -1;
+  let isKept = true;
+  let hasNew = false;
+  const positions = matches.map(({ memory }) => {
+    const position = memory?.position ?? Math.max(last + 1, base + 1);
+    isKept &&= position > last && !(hasNew && memory !== undefined);
+    hasNew ||= memory === undefined;
+    last = position;
+    return position;
+  });
+  return isKept ? positions : matches.map((_, index) => base + 1 + index);
+}

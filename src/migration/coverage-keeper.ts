@@ -1,0 +1,129 @@
+import { messageOf } from '../domain/errors.ts';
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { CopyQueue } from './copy-queue.ts';
+import type { Emit } from './events.ts';
+import type { Lanes } from './lanes.ts';
+import type { Clock, CoverageStore, Flags, ReplicaStore } from './ports.ts';
+import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+
+const HEARTBEAT_MS = 1_000;
+
+export interface CoverageParts {
+  readonly replica: ReplicaId;
+  readonly replicas: ReplicaStore;
+  readonly store: CoverageStore;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly flags: Flags;
+  readonly lanes: Lanes;
+  readonly copies: CopyQueue;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/**
+ * Begins and ends dual writes of each service as its flag asks. Beginning: the row, then every write is journaled, then, when the
+ * last unjournaled write is through, all owners are copied. Ending: the row first, and only then may a write pass unjournaled.
+ */
+export class CoverageKeeper {
+  readonly #parts: CoverageParts;
+  readonly #mayCopy = new Set<ServiceName>();
+  #isStopped = false;
+  #loop: Promise<void> | undefined;
+  #wake: AbortController | undefined;
+
+  constructor(parts: CoverageParts) {
+    this.#parts = parts;
+  }
+
+  /** Copies of a service may begin once no write is under way that the journal does not know. */
+  mayCopy(service: ServiceName): boolean {
+    return this.#mayCopy.has(service);
+  }
+
+  /** Takes up the coverage that was in effect when the last process ended. @throws StorageError */
+  async start(): Promise<void> {
+    const { replicas, replica, store, coverage } = this.#parts;
+    await replicas.register(replica);
+    for (const [service, state] of coverage) {
+      state.number = await store.current(service);
+      state.latest = state.number;
+    }
+    await this.#follow();
+    this.#parts.flags.onChange(() => this.#wake?.abort());
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake?.abort();
+    await this.#loop;
+    await this.#parts.replicas.leave(this.#parts.replica).catch(() => undefined);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      this.#wake = new AbortController();
+      await this.#parts.clock.sleep(HEARTBEAT_MS, this.#wake.signal);
+      if (this.#isStopped) return;
+      try {
+        await this.#follow();
+        const numbers = Object.fromEntries(
+          [...this.#parts.coverage].map(([service, { number }]) => [service, number]),
+        );
+        await this.#parts.replicas.heartbeat(this.#parts.replica, numbers);
+      } catch (error) {
+        this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for (const [name, state] of this.#parts.coverage) {
+      const isAsked = this.#parts.flags.isEnabled('dual-write', { service: name }).enabled;
+      if (isAsked && state.number === 0) await this.#begin(name, state);
+      else if (!isAsked && state.number > 0) await this.#end(name, state);
+      if (isAsked && !this.#mayCopy.has(name) && state.unjournaled === 0) this.#backfill(name);
+    }
+  }
+
+  async #begin(name: ServiceName, state: Coverage): Promise<void> {
+    const number = await this.#parts.store.begin(name);
+    state.number = number;
+    state.latest = number;
+    this.#parts.emit('coverage:began', { service: name, number });
+  }
+
+  async #end(name: ServiceName, state: Coverage): Promise<void> {
+    const { number } = state;
+    await this.#parts.store.end(name);
+    state.number = 0;
+    this.#mayCopy.delete(name);
+    this.#parts.emit('coverage:ended', { service: name, number });
+  }
+
+  #backfill(name: ServiceName): void {
+    const service = this.#parts.services.get(name);
+    if (service === undefined) return;
+    this.#mayCopy.add(name);
+    const { number } = this.#parts.coverage.get(name) ?? { number: 0 };
+    this.#copyAll(service, number).catch((error: unknown) => {
+      this.#parts.emit('backfill:failed', { service: name, reason: messageOf(error) });
+      // The owners are asked for again at the next heartbeat.
+      this.#mayCopy.delete(name);
+    });
+  }
+
+  async #copyAll(service: ServiceRuntime, number: number): Promise<void> {
+    const { lanes, copies, emit } = this.#parts;
+    const owners = await service.definition.lanes.owners(service.access);
+    let asked = 0;
+    for (const owner of owners) {
+      const lane = await lanes.load(service.name, owner);
+      if (lane.seededCoverage === number) continue;
+      copies.add(lane, 'backfill');
+      asked += 1;
+    }
+    emit('backfill:queued', { service: service.name, owners: owners.length, lanes: asked });
+  }
+}

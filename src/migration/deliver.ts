@@ -1,0 +1,241 @@
+import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
+import type { LaneKey, ServiceName } from '../domain/ids.ts';
+import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
+import type { Emit } from './events.ts';
+import type { Lane } from './lanes.ts';
+import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
+import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import { orchestratorWritesOf } from './write-plan.ts';
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 5_000;
+/** What was applied a moment ago stands in the journal after this long. */
+const JOURNAL_LAG_MS = 5;
+
+export interface DeliveryParts {
+  readonly journal: Journal;
+  readonly orchestrator: Orchestrator;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Operations of one batch. @defaultValue 200 */
+  readonly batchSize: number;
+  readonly timeoutMs: number;
+  /** 0 up to 1; spreads the retries of several replicas. */
+  readonly random: () => number;
+}
+
+/** A write on its way to the secondary, with its operations. */
+interface Parcel {
+  readonly lane: Lane;
+  readonly write: PendingWrite;
+  readonly operations: readonly OrchestratorWrite[];
+}
+
+/** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
+export class Deliverer {
+  readonly #parts: DeliveryParts;
+  readonly #queue: DeliveryQueue;
+  #isRunning = false;
+  #isStopped = false;
+  #attempt = 0;
+  #underWay: ReadonlySet<Lane> = new Set();
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+    this.#queue = new DeliveryQueue(parts.journal);
+  }
+
+  /** Writes that wait. */
+  get pending(): number {
+    return this.#queue.size;
+  }
+
+  /** Takes over an applied write. */
+  deliver(lane: Lane, write: PendingWrite): void {
+    this.#queue.add(lane, write);
+    this.wake();
+  }
+
+  /** Takes over what the journal holds of a lane: after a start. */
+  resume(lane: Lane): void {
+    lane.applied = Math.max(lane.applied, lane.delivered + 1);
+    this.#queue.addFromJournal(lane);
+    this.wake();
+  }
+
+  /** A copy has made the secondary equal up to `sequence`: what stands before it needs no delivery. */
+  covered(lane: Lane, sequence: number): void {
+    this.#queue.drop(lane, sequence);
+    this.#queue.unblock(lane);
+    this.wake();
+  }
+
+  /** Resolves when no batch that was sent before holds a write of the lane any more. */
+  async quiet(lane: Lane): Promise<void> {
+    while (this.#underWay.has(lane)) await this.#parts.clock.sleep(1);
+  }
+
+  /** Looks again at what can be delivered. */
+  wake(): void {
+    if (this.#isRunning || this.#isStopped || this.#queue.size === 0) return;
+    this.#isRunning = true;
+    setImmediate(() => void this.#run());
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    while (this.#isRunning) await this.#parts.clock.sleep(1);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#isStopped) {
+        const parcels = await this.#nextBatch();
+        if (parcels.length > 0) await this.#send(parcels);
+        else if (this.#hasReady()) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
+        else break;
+      }
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      await this.#parts.clock.sleep(FIRST_RETRY_MS);
+    } finally {
+      this.#isRunning = false;
+    }
+    if (this.#hasReady()) this.wake();
+  }
+
+  #hasReady(): boolean {
+    return this.#queue.hasReady((lane) => this.#isDeliverable(lane));
+  }
+
+  #isDeliverable(lane: Lane): boolean {
+    const latest = this.#parts.coverage.get(lane.service)?.latest ?? 0;
+    return lane.condition === 'clean' && latest > 0 && lane.seededCoverage === latest;
+  }
+
+  async #nextBatch(): Promise<Parcel[]> {
+    const parcels: Parcel[] = [];
+    let size = 0;
+    for (const queued of this.#queue.ready((lane) => this.#isDeliverable(lane))) {
+      for (const write of await this.#queue.writesOf(queued, this.#parts.batchSize - size)) {
+        const operations = this.#operationsOf(queued, write);
+        size += Math.max(1, operations.length);
+        parcels.push({ lane: queued.lane, write, operations });
+      }
+      if (size >= this.#parts.batchSize) break;
+    }
+    return parcels;
+  }
+
+  #operationsOf({ lane }: QueuedLane, write: PendingWrite): OrchestratorWrite[] {
+    const service = this.#parts.services.get(lane.service);
+    if (service === undefined) return [];
+    const fence = { key: lane.key, generation: lane.generation, sequence: write.sequence };
+    return orchestratorWritesOf(service, lane.owner, write).map((operation) => ({
+      ...operation,
+      lane: fence,
+    }));
+  }
+
+  async #send(parcels: readonly Parcel[]): Promise<void> {
+    const { clock, orchestrator, timeoutMs } = this.#parts;
+    const operations = parcels.flatMap((parcel) => parcel.operations);
+    this.#underWay = new Set(parcels.map(({ lane }) => lane));
+    try {
+      const answers =
+        operations.length === 0
+          ? []
+          : await orchestrator.batchWrite(operations, {
+              purpose: 'live',
+              deadlineAtMs: clock.now() + timeoutMs,
+            });
+      this.#attempt = 0;
+      this.#arrived(parcels, answers);
+    } catch (error) {
+      await this.#failed(parcels, error);
+    } finally {
+      this.#underWay = new Set();
+    }
+  }
+
+  #arrived(parcels: readonly Parcel[], answers: readonly WriteAnswer[]): void {
+    let at = 0;
+    for (const parcel of parcels) {
+      const result = answers[at]?.result ?? 'applied';
+      at += parcel.operations.length;
+      // A copy that began meanwhile has raised the generation: it decides what the lane holds.
+      if (result === 'superseded' && parcel.lane.condition !== 'clean') continue;
+      this.#through(parcel, result);
+    }
+  }
+
+  #through({ lane, write }: Parcel, result: WriteAnswer['result']): void {
+    const { clock, emit, journal } = this.#parts;
+    this.#queue.drop(lane, write.sequence);
+    lane.advance(write.sequence);
+    const facts = { service: lane.service, lane: lane.key, sequence: write.sequence };
+    const lagMs = clock.wallMs() - write.acceptedAtMs;
+    emit('delivery:applied', {
+      ...facts,
+      operationId: write.operationId,
+      action: write.action,
+      result,
+      lagMs,
+    });
+    journal
+      .delivered(write)
+      .then(() => emit('delivery:recorded', facts))
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  async #failed(parcels: readonly Parcel[], error: unknown): Promise<void> {
+    const culprit =
+      error instanceof CrossfadeError && error.effect === 'rejected' ? culpritOf(parcels, error) : undefined;
+    if (culprit !== undefined) return this.#refused(culprit, error as CrossfadeError);
+    this.#attempt += 1;
+    const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#attempt - 1));
+    const retryInMs = longest * (0.5 + this.#parts.random() / 2);
+    const facts = { writes: parcels.length, attempt: this.#attempt, retryInMs, reason: messageOf(error) };
+    this.#parts.emit('delivery:failed', facts);
+    await this.#parts.clock.sleep(retryInMs);
+  }
+
+  /** Deleting what is not there is a delete; anything else that the secondary refuses for good is a dead letter (W3). */
+  async #refused(parcel: Parcel, error: CrossfadeError): Promise<void> {
+    const isDelete = parcel.operations.every(({ action }) => DELETES.has(action));
+    if (error instanceof NotFoundError && isDelete) return this.#through(parcel, 'applied');
+    const { lane, write } = parcel;
+    await this.#parts.journal.deadLetter({ ref: write, code: error.code, reason: error.reason ?? '' });
+    this.#queue.block(lane);
+    this.#parts.emit('delivery:dead_letter', {
+      service: lane.service,
+      lane: lane.key,
+      operationId: write.operationId,
+      action: write.action,
+      sequence: write.sequence,
+      code: error.code,
+      reason: error.reason ?? '',
+    });
+  }
+
+  /** Whether a lane waits behind a dead letter. */
+  isBlocked(lane: LaneKey): boolean {
+    return this.#queue.isBlocked(lane);
+  }
+}
+
+const DELETES: ReadonlySet<string> = new Set(['delete', 'bulk_delete', 'end_session']);
+
+/** The parcel whose operation the orchestrator named in its refusal. */
+function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Parcel | undefined {
+  const index = error.details['operation'];
+  if (typeof index !== 'number') return parcels.length === 1 ? parcels[0] : undefined;
+  let end = 0;
+  return parcels.find((parcel) => {
+    end += parcel.operations.length;
+    return index < end;
+  });
+}

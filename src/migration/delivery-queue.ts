@@ -1,0 +1,112 @@
+import type { LaneKey } from '../domain/ids.ts';
+import type { Lane } from './lanes.ts';
+import type { Journal, PendingWrite } from './ports.ts';
+
+/** Request text kept in memory for all lanes together; what comes on top is read from the journal when its turn comes. */
+const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
+
+/** Writes read from the journal at once, of one lane. */
+const PAGE = 200;
+
+/** A lane's applied writes that wait for delivery. */
+export interface QueuedLane {
+  readonly lane: Lane;
+  /** In sequence, without a gap between them. */
+  readonly writes: PendingWrite[];
+  /** The journal holds more behind the last of them. */
+  hasMore: boolean;
+}
+
+/** What waits for delivery, by lane. Bounded: the journal holds everything, memory the next to go. */
+export class DeliveryQueue {
+  readonly #journal: Journal;
+  readonly #lanes = new Map<LaneKey, QueuedLane>();
+  readonly #blocked = new Set<LaneKey>();
+  #bytes = 0;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** Writes in memory, and lanes that wait for more of theirs. */
+  get size(): number {
+    let size = 0;
+    for (const { writes, hasMore } of this.#lanes.values()) size += writes.length + (hasMore ? 1 : 0);
+    return size;
+  }
+
+  add(lane: Lane, write: PendingWrite): void {
+    const queued = this.#of(lane);
+    if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) {
+      queued.hasMore = true;
+      return;
+    }
+    queued.writes.push(write);
+    this.#bytes += write.request.length;
+  }
+
+  addFromJournal(lane: Lane): void {
+    this.#of(lane).hasMore = true;
+  }
+
+  /** Forgets the writes up to a sequence: they are through. */
+  drop(lane: Lane, through: number): void {
+    const queued = this.#lanes.get(lane.key);
+    if (queued === undefined) return;
+    while (queued.writes[0] !== undefined && queued.writes[0].sequence <= through) {
+      this.#bytes -= queued.writes.shift()?.request.length ?? 0;
+    }
+    if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
+  }
+
+  block(lane: Lane): void {
+    this.#blocked.add(lane.key);
+  }
+
+  /** A copy or a person has dealt with what the lane waited behind. */
+  unblock(lane: Lane): void {
+    this.#blocked.delete(lane.key);
+  }
+
+  isBlocked(lane: LaneKey): boolean {
+    return this.#blocked.has(lane);
+  }
+
+  hasReady(isDeliverable: (lane: Lane) => boolean): boolean {
+    return !this.ready(isDeliverable).next().done;
+  }
+
+  *ready(isDeliverable: (lane: Lane) => boolean): Generator<QueuedLane> {
+    for (const queued of this.#lanes.values()) {
+      if (!this.#blocked.has(queued.lane.key) && isDeliverable(queued.lane)) yield queued;
+    }
+  }
+
+  /** The lane's next writes, up to `limit`; from the journal where memory holds none. @throws StorageError */
+  async writesOf(queued: QueuedLane, limit: number): Promise<readonly PendingWrite[]> {
+    if (queued.writes.length === 0 && queued.hasMore) await this.#refill(queued);
+    return queued.writes.slice(0, Math.max(1, limit));
+  }
+
+  async #refill(queued: QueuedLane): Promise<void> {
+    const { lane } = queued;
+    const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);
+    for (const write of page) {
+      queued.writes.push(write);
+      this.#bytes += write.request.length;
+      lane.applied = Math.max(lane.applied, write.sequence);
+    }
+    // The outcome of the newest write may be on its way to the journal still.
+    const reached = page.at(-1)?.sequence ?? lane.delivered;
+    queued.hasMore = page.length === PAGE || reached < lane.applied;
+    if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
+  }
+
+  #of(lane: Lane): QueuedLane {
+    const known = this.#lanes.get(lane.key);
+    if (known !== undefined) return known;
+    const queued: QueuedLane = { lane, writes: [], hasMore: false };
+    this.#lanes.set(lane.key, queued);
+    return queued;
+  }
+}

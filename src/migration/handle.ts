@@ -1,0 +1,147 @@
+import { CrossfadeError, messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import { parseRequest, type BadInput, type Message, type MessageLimits } from '../domain/request.ts';
+import type { FailureKind } from '../domain/service-definition.ts';
+import { decide, type Decision } from './decide.ts';
+import type { Emit, ReplyStatus } from './events.ts';
+import { classify, type Operation, type OwnedOperation } from './operation.ts';
+import type { AgentRequest, Clock, Flags, Reply, RequestHandler } from './ports.ts';
+import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+
+/** How a path ended, told for the agent's reply and for who watches. */
+export interface Answer {
+  readonly reply: Reply;
+  readonly backend: 'legacy' | 'orchestrator';
+  /** Time spent waiting for the primary. */
+  readonly primaryMs: number;
+  /** @defaultValue answered */
+  readonly status?: ReplyStatus;
+}
+
+/** The ways of an operation. Each throws a CrossfadeError where there is no reply to give. */
+export interface Paths {
+  write(operation: OwnedOperation, decision: Decision): Promise<Answer>;
+  read(operation: OwnedOperation, decision: Decision): Promise<Answer>;
+  passThrough(operation: Operation): Promise<Answer>;
+}
+
+export interface HandlerParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly paths: Paths;
+  readonly flags: Flags;
+  readonly limits: MessageLimits;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+const HTTP_STATUS: Readonly<Record<FailureKind, number>> = { bad_input: 400, timeout: 504, unavailable: 503 };
+
+const FAILURE_STATUS: Readonly<Record<FailureKind, ReplyStatus>> = {
+  bad_input: 'bad_input',
+  timeout: 'timeout',
+  unavailable: 'unavailable',
+};
+
+function failureOf(error: unknown): FailureKind {
+  return error instanceof CrossfadeError && error.reason === 'timeout' ? 'timeout' : 'unavailable';
+}
+
+function hasLane(operation: Operation): operation is OwnedOperation {
+  return operation.lane !== undefined;
+}
+
+/** Answers every request exactly once, in the words of its service. */
+export class Handler implements RequestHandler {
+  readonly #parts: HandlerParts;
+
+  constructor(parts: HandlerParts) {
+    this.#parts = parts;
+  }
+
+  async handle(request: AgentRequest): Promise<Reply> {
+    const service = this.#parts.services.get(request.service);
+    if (service === undefined) throw new Error(`No service is called "${request.service}"`);
+    if (request.problem !== undefined)
+      return this.#refuse(service, request.problem.kind, request.problem.detail);
+    const parsed = parseRequest(request.body, this.#parts.limits);
+    if (!parsed.ok) return this.#refuse(service, parsed.problem, parsed.detail);
+    return this.#run(classify(service, request, parsed.message));
+  }
+
+  async #run(operation: Operation): Promise<Reply> {
+    this.#parts.emit('operation:received', {
+      ...labelsOf(operation),
+      kind: operation.action.kind,
+      atMs: operation.request.receivedAtMs,
+      ...(operation.lane !== undefined && { lane: operation.lane }),
+    });
+    try {
+      const answer = await this.#follow(operation);
+      this.#replied(operation, answer);
+      return answer.reply;
+    } catch (error) {
+      const kind = failureOf(error);
+      this.#replied(operation, { status: FAILURE_STATUS[kind], primaryMs: 0 });
+      return inDialect(operation.service, kind, { text: messageOf(error), message: operation.message });
+    }
+  }
+
+  #follow(operation: Operation): Promise<Answer> {
+    const { paths, emit } = this.#parts;
+    if (operation.action.kind === 'passthrough' || !hasLane(operation)) return paths.passThrough(operation);
+    const decision = this.#decide(operation);
+    emit('operation:decided', { ...labelsOf(operation), decision });
+    return operation.action.kind === 'write'
+      ? paths.write(operation, decision)
+      : paths.read(operation, decision);
+  }
+
+  #decide(operation: OwnedOperation): Decision {
+    const { agent } = operation.request;
+    const context = {
+      service: operation.service.name,
+      owner: operation.owner,
+      lane: operation.lane,
+      action: operation.name,
+      ...(agent !== undefined && { agent }),
+    };
+    const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) > 0;
+    return decide(operation.action, isCovered, { flags: this.#parts.flags, context });
+  }
+
+  #refuse(service: ServiceRuntime, problem: BadInput, detail: string): Reply {
+    this.#parts.emit('operation:refused', { service: service.name, problem });
+    return inDialect(service, 'bad_input', { text: detail });
+  }
+
+  #replied(operation: Operation, answer: Partial<Answer> & { readonly primaryMs: number }): void {
+    this.#parts.emit('operation:replied', {
+      ...labelsOf(operation),
+      kind: operation.action.kind,
+      status: answer.status ?? 'answered',
+      durationMs: this.#parts.clock.now() - operation.request.receivedAtMs,
+      primaryMs: answer.primaryMs,
+      ...(answer.backend !== undefined && { backend: answer.backend }),
+    });
+  }
+}
+
+function inDialect(
+  service: ServiceRuntime,
+  kind: FailureKind,
+  told: { text: string; message?: Message },
+): Reply {
+  return {
+    body: Buffer.from(service.definition.dialect.error(kind, told.text, told.message)),
+    http: { status: HTTP_STATUS[kind], headers: { 'content-type': 'application/json' } },
+  };
+}
+
+function labelsOf(operation: Operation): {
+  operationId: Operation['id'];
+  service: ServiceName;
+  action: string;
+} {
+  return { operationId: operation.id, service: operation.service.name, action: operation.name };
+}

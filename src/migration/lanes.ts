@@ -1,0 +1,132 @@
+import type { LaneKey, Owner, ServiceName } from '../domain/ids.ts';
+import { laneKeyOf } from '../domain/ids.ts';
+import type { LaneCondition, LaneState } from '../domain/lane.ts';
+import type { Clock, Journal } from './ports.ts';
+import { Turn } from './turn.ts';
+
+/** Why a lane's reads stay on legacy at this moment. */
+export type FenceReason = 'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'behind';
+
+/** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
+const LANE_LIMIT = 50_000;
+
+/** What this replica knows of a lane. The journal's row is the truth; this follows it write by write. */
+export class Lane {
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  readonly key: LaneKey;
+  readonly turn: Turn;
+  id = 0;
+  sequence = 0;
+  generation = 0;
+  seededCoverage = 0;
+  condition: LaneCondition = 'clean';
+  /** Every applied write up to here is on the secondary. */
+  delivered = 0;
+  /** Last write that the primary has applied. */
+  applied = 0;
+  /** Writes between their sequence and their outcome. */
+  inFlight = 0;
+  /** Counts every beginning and end of a write: two equal readings with none in flight saw the same contents. */
+  activity = 0;
+  isLoaded = false;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(service: ServiceName, owner: Owner, clock: Clock) {
+    this.service = service;
+    this.owner = owner;
+    this.key = laneKeyOf(service, owner);
+    this.turn = new Turn(clock);
+  }
+
+  /** Takes over what the journal says. Deliveries that this replica made and has not recorded yet stay known. */
+  adopt(state: LaneState): void {
+    this.id = state.id;
+    this.sequence = Math.max(this.sequence, state.sequence);
+    this.generation = Math.max(this.generation, state.generation);
+    this.seededCoverage = Math.max(this.seededCoverage, state.seededCoverage);
+    this.delivered = Math.max(this.delivered, state.deliveredSequence);
+    // From then on this replica knows better than a row that was read before a copy began or ended.
+    if (!this.isLoaded) this.condition = state.condition;
+    this.isLoaded = true;
+  }
+
+  get isBehind(): boolean {
+    return this.applied > this.delivered;
+  }
+
+  /** Undefined where the secondary holds every acknowledged write of the lane. */
+  fence(coverage: number): FenceReason | undefined {
+    if (coverage === 0 || this.seededCoverage !== coverage) return 'not_seeded';
+    if (this.condition !== 'clean') return this.condition;
+    return this.isBehind ? 'behind' : undefined;
+  }
+
+  /** Deliveries have come as far as `sequence`. */
+  advance(sequence: number): void {
+    this.delivered = Math.max(this.delivered, sequence);
+    if (this.isBehind) return;
+    for (const admit of this.#waiting.splice(0)) admit();
+  }
+
+  /** Resolves when nothing applied is missing on the secondary, or after `ms`. True where it caught up. */
+  async caughtUp(ms: number): Promise<boolean> {
+    if (!this.isBehind) return true;
+    return new Promise((resolve) => {
+      const admit = (): void => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(admit), 1);
+        resolve(false);
+      }, ms);
+      this.#waiting.push(admit);
+    });
+  }
+
+  get isIdle(): boolean {
+    return !this.turn.isTaken && this.inFlight === 0 && !this.isBehind && this.condition === 'clean';
+  }
+}
+
+export interface Lanes {
+  /** The lane, as far as this replica knows it. */
+  of(service: ServiceName, owner: Owner): Lane;
+  /** The lane, after the journal was asked once whether it knows it. */
+  load(service: ServiceName, owner: Owner): Promise<Lane>;
+  readonly size: number;
+}
+
+export function createLanes(journal: Journal, clock: Clock): Lanes {
+  const lanes = new Map<LaneKey, Lane>();
+  const evict = (): void => {
+    for (const [key, lane] of lanes) {
+      if (lanes.size < LANE_LIMIT) return;
+      if (lane.isIdle) lanes.delete(key);
+    }
+  };
+  const of = (service: ServiceName, owner: Owner): Lane => {
+    const key = laneKeyOf(service, owner);
+    const known = lanes.get(key);
+    if (known !== undefined) return known;
+    if (lanes.size >= LANE_LIMIT) evict();
+    const lane = new Lane(service, owner, clock);
+    lanes.set(key, lane);
+    return lane;
+  };
+  return {
+    of,
+    async load(service, owner) {
+      const lane = of(service, owner);
+      if (lane.isLoaded) return lane;
+      const state = (await journal.lanes([lane.key])).get(lane.key);
+      if (state !== undefined) lane.adopt(state);
+      lane.isLoaded = true;
+      return lane;
+    },
+    get size() {
+      return lanes.size;
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { laneKeyOf, operationId, type LaneKey, type OperationId, type Owner } from '../domain/ids.ts';
+import { parseRequest, type Message } from '../domain/request.ts';
+import type { ActionDefinition, PassthroughAction } from '../domain/service-definition.ts';
+import type { AgentRequest } from './ports.ts';
+import type { ServiceRuntime } from './service-runtime.ts';
+
+/** One classified agent request. */
+export interface Operation {
+  readonly id: OperationId;
+  readonly service: ServiceRuntime;
+  /** A name of the definition, or `other`: a closed set, fit for a label. */
+  readonly name: string;
+  readonly action: ActionDefinition;
+  /** Present for reads and writes. */
+  readonly owner?: Owner;
+  readonly lane?: LaneKey;
+  readonly message: Message;
+  readonly body: Buffer;
+  readonly request: AgentRequest;
+  readonly deadlineAtMs: number;
+}
+
+/** A read or a write: it has an owner, and so a lane. */
+export interface OwnedOperation extends Operation {
+  readonly owner: Owner;
+  readonly lane: LaneKey;
+}
+
+const UNKNOWN_ACTION: PassthroughAction = { kind: 'passthrough', reason: 'no definition knows it' };
+const UNOWNED: PassthroughAction = { kind: 'passthrough', reason: 'it names no owner that can be mapped' };
+
+function actionNameOf(service: ServiceRuntime, message: Message, request: AgentRequest): unknown {
+  const { endpoint, selector = 'action' } = service.definition;
+  if (endpoint.kind === 'http')
+    return request.http === undefined ? undefined : endpoint.actionOf(request.http);
+  return message.fields[selector];
+}
+
+/** Finds what a request is. Relayed bytes are never changed but where the definition issues the owner. */
+export function classify(service: ServiceRuntime, request: AgentRequest, message: Message): Operation {
+  const name = actionNameOf(service, message, request);
+  const { actions } = service.definition;
+  const isKnown = typeof name === 'string' && Object.hasOwn(actions, name);
+  const action = (isKnown ? actions[name] : undefined) ?? UNKNOWN_ACTION;
+  const base = {
+    id: operationId(randomUUID()),
+    service,
+    name: isKnown ? name : 'other',
+    action,
+    message,
+    body: request.body,
+    request,
+    deadlineAtMs: request.receivedAtMs + service.deadlineMs,
+  };
+  return action.kind === 'passthrough' ? base : owned(base, action);
+}
+
+function owned(operation: Operation, action: Exclude<ActionDefinition, PassthroughAction>): Operation {
+  const issued = action.kind === 'write' ? action.issueOwner?.(operation.message, randomUUID) : undefined;
+  if (issued !== undefined) return withIssuedOwner(operation, action, issued);
+  const owner = action.owner(operation.message);
+  if (owner === undefined) return { ...operation, action: UNOWNED };
+  return { ...operation, owner, lane: laneKeyOf(operation.service.name, owner) };
+}
+
+function withIssuedOwner(
+  operation: Operation,
+  action: Exclude<ActionDefinition, PassthroughAction>,
+  text: string,
+): Operation {
+  const body = Buffer.from(text);
+  const parsed = parseRequest(body, {
+    messageBytes: Number.MAX_SAFE_INTEGER,
+    jsonDepth: Number.MAX_SAFE_INTEGER,
+  });
+  const owner = parsed.ok ? action.owner(parsed.message) : undefined;
+  if (!parsed.ok || owner === undefined) return { ...operation, action: UNOWNED };
+  return {
+    ...operation,
+    message: parsed.message,
+    body,
+    owner,
+    lane: laneKeyOf(operation.service.name, owner),
+  };
+}

@@ -1,0 +1,106 @@
+import { CrossfadeError } from '../domain/errors.ts';
+import { isMapped, type AskOrchestrator, type MappedOperation } from './ask-orchestrator.ts';
+import type { CallLegacy } from './call-legacy.ts';
+import type { Decision } from './decide.ts';
+import type { Emit } from './events.ts';
+import type { Answer } from './handle.ts';
+import type { FenceReason, Lane, Lanes } from './lanes.ts';
+import type { OwnedOperation } from './operation.ts';
+import type { Clock } from './ports.ts';
+import type { Coverage } from './service-runtime.ts';
+import { Snapshot, type ShadowReads } from './shadow-reads.ts';
+
+export interface ReadParts {
+  readonly lanes: Lanes;
+  readonly callLegacy: CallLegacy;
+  readonly askOrchestrator: AskOrchestrator;
+  readonly shadows: ShadowReads;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Most that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
+  readonly readTimeoutMs: number;
+  /** Most that a cut-over read waits for the lane's deliveries. @defaultValue 20 */
+  readonly freshnessWaitMs: number;
+}
+
+/** SEMANTICS "Reads": the orchestrator where the flag permits it and the lane's fence lets it, else legacy. */
+export class ReadPath {
+  readonly #parts: ReadParts;
+
+  constructor(parts: ReadParts) {
+    this.#parts = parts;
+  }
+
+  async read(operation: OwnedOperation, decision: Decision): Promise<Answer> {
+    if (decision.primary === 'orchestrator' && isMapped(operation)) {
+      const answer = await this.#cutOver(operation, decision);
+      if (answer !== undefined) return answer;
+    }
+    return this.#fromLegacy(operation, decision);
+  }
+
+  /** Undefined where legacy must answer instead. */
+  async #cutOver(operation: MappedOperation, decision: Decision): Promise<Answer | undefined> {
+    try {
+      const lane = await this.#parts.lanes.load(operation.service.name, operation.owner);
+      const reason = await this.#fence(lane);
+      if (reason === undefined) return await this.#fromOrchestrator(operation, { lane, decision });
+      this.#fellBack(operation, reason);
+    } catch (error) {
+      this.#fellBack(
+        operation,
+        error instanceof CrossfadeError ? (error.reason ?? error.code) : 'internal_error',
+      );
+    }
+    return undefined;
+  }
+
+  async #fence(lane: Lane): Promise<FenceReason | undefined> {
+    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    const reason = lane.fence(number);
+    if (reason !== 'behind') return reason;
+    return (await lane.caughtUp(this.#parts.freshnessWaitMs)) ? lane.fence(number) : 'behind';
+  }
+
+  async #fromOrchestrator(
+    operation: MappedOperation,
+    { lane, decision }: { lane: Lane; decision: Decision },
+  ): Promise<Answer> {
+    const { askOrchestrator, clock, readTimeoutMs, shadows } = this.#parts;
+    const startedAtMs = clock.now();
+    const before = new Snapshot(lane);
+    const deadlineAtMs = Math.min(operation.deadlineAtMs, startedAtMs + readTimeoutMs);
+    const text = await askOrchestrator(operation, 'live', deadlineAtMs);
+    const effect = operation.action.onLegacy(operation.message);
+    // What keeps a session alive on legacy must go on while legacy is primary for writes; its answer is compared or not.
+    if (decision.shadowRead || effect === 'touches' || effect === 'loads') {
+      shadows.offer({ operation, primary: 'orchestrator', text, before, isCompared: decision.shadowRead });
+    }
+    return {
+      reply: { body: Buffer.from(text) },
+      backend: 'orchestrator',
+      primaryMs: clock.now() - startedAtMs,
+    };
+  }
+
+  async #fromLegacy(operation: OwnedOperation, decision: Decision): Promise<Answer> {
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    const before = new Snapshot(lane);
+    const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live');
+    if (decision.shadowRead && isMapped(operation)) {
+      const text = reply.body.toString('utf8');
+      this.#parts.shadows.offer({ operation, primary: 'legacy', text, before, isCompared: true });
+    }
+    return { reply, backend: 'legacy', primaryMs: durationMs };
+  }
+
+  #fellBack(operation: OwnedOperation, reason: string): void {
+    this.#parts.emit('read:fell_back', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      reason,
+    });
+  }
+}

@@ -1,0 +1,104 @@
+import { ConnectionError, messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { CopyQueue } from './copy-queue.ts';
+import type { Emit } from './events.ts';
+import type { Lane } from './lanes.ts';
+import type { Clock, Journal } from './ports.ts';
+import type { ServiceRuntime } from './service-runtime.ts';
+
+const PROBE_TIMEOUT_MS = 1_000;
+const PROBE_PAUSE_MS = 200;
+
+export interface SettlerParts {
+  readonly journal: Journal;
+  readonly copies: CopyQueue;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/**
+ * Settles writes of unknown outcome (W7). A serial server that answered two probes, sent one after the other on a connection of
+ * their own, has taken everything that waited before them. Until then the service gets no other write, and the lane no copy.
+ */
+export class Settler {
+  readonly #parts: SettlerParts;
+  readonly #gates = new Map<ServiceName, Promise<void>>();
+  #isStopped = false;
+
+  constructor(parts: SettlerParts) {
+    this.#parts = parts;
+  }
+
+  /** The lane's history is uncertain from now on. Returns at once; the rest happens off the agent's path. */
+  settle(lane: Lane, service: ServiceRuntime): void {
+    this.markDirty(lane, 'unknown_outcome');
+    this.#copyWhenProbed(lane, service, 0);
+  }
+
+  /** Settles a lane that the journal says is dirty: after a start, which may have come right behind the unknown write. */
+  resume(lane: Lane, service: ServiceRuntime): void {
+    this.#copyWhenProbed(lane, service, service.deadlineMs);
+  }
+
+  #copyWhenProbed(lane: Lane, service: ServiceRuntime, delayMs: number): void {
+    if (!this.#gates.has(lane.service)) {
+      const gate = this.#probeTwice(service).finally(() => this.#gates.delete(lane.service));
+      this.#gates.set(lane.service, gate);
+    }
+    void this.#gates.get(lane.service)?.then(() => this.#parts.copies.add(lane, 'dirty', delayMs));
+  }
+
+  /** Resolves when the service may be written to. @throws ConnectionError effect `not_applied` at the deadline */
+  async gate(service: ServiceName, deadlineAtMs: number): Promise<void> {
+    const gate = this.#gates.get(service);
+    if (gate === undefined) return;
+    const left = deadlineAtMs - this.#parts.clock.now();
+    let isOpen = false;
+    const opened = gate.then(() => {
+      isOpen = true;
+    });
+    await Promise.race([opened, this.#parts.clock.sleep(Math.max(0, left))]);
+    if (isOpen) return;
+    throw new ConnectionError(`${service} has not answered since a write of unknown outcome`, {
+      effect: 'not_applied',
+      reason: 'unsettled',
+    });
+  }
+
+  /** Records that a lane's history is uncertain, and asks for its copy. */
+  markDirty(lane: Lane, reason: string): void {
+    const { emit, journal } = this.#parts;
+    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    emit('lane:dirty', { service: lane.service, lane: lane.key, reason });
+    journal
+      .markDirty(lane.key, reason)
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #probeTwice(service: ServiceRuntime): Promise<void> {
+    let answered = 0;
+    while (answered < 2 && !this.#isStopped) {
+      const isAlive = await this.#probe(service);
+      // Both probes must follow the unknown write without a break: a silence between them begins anew.
+      answered = isAlive ? answered + 1 : 0;
+      if (!isAlive) await this.#parts.clock.sleep(PROBE_PAUSE_MS);
+    }
+  }
+
+  async #probe(service: ServiceRuntime): Promise<boolean> {
+    try {
+      await service.legacy.send({
+        body: Buffer.from(service.definition.probe),
+        purpose: 'probe',
+        deadlineAtMs: this.#parts.clock.now() + PROBE_TIMEOUT_MS,
+      });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import type { Backend } from '../domain/backend.ts';
+import type { Comparison, NotComparable } from '../domain/comparison.ts';
+import { CrossfadeError, messageOf } from '../domain/errors.ts';
+import type { AskOrchestrator, MappedOperation } from './ask-orchestrator.ts';
+import type { CallLegacy } from './call-legacy.ts';
+import { compareReplies } from './compare/compare-replies.ts';
+import type { Emit } from './events.ts';
+import type { Lane, Lanes } from './lanes.ts';
+import type { Clock, DifferenceStore } from './ports.ts';
+import type { Coverage } from './service-runtime.ts';
+
+/** When a racy pair, or a difference, is looked at again; after the last time a racy lane is held for the read. */
+const LOOK_AGAIN_MS = [250, 1_000, 5_000] as const;
+/** Replies kept in memory while they wait to be compared. */
+const QUEUE_BYTES = 32 * 1024 * 1024;
+/** A serial legacy service with so many agents waiting gets no shadow reads on top. */
+const BUSY_QUEUE = 16;
+
+/** A lane at one moment: two equal snapshots with no write in flight saw the same contents. */
+export class Snapshot {
+  readonly #lane: Lane;
+  readonly #activity: number;
+  readonly #isQuiet: boolean;
+
+  constructor(lane: Lane) {
+    this.#lane = lane;
+    this.#activity = lane.activity;
+    this.#isQuiet = lane.inFlight === 0;
+  }
+
+  /** Whether no write of the lane was under way since. */
+  get stillHolds(): boolean {
+    return this.#isQuiet && this.#lane.activity === this.#activity;
+  }
+}
+
+/** An answer that an agent got, to be compared with what the other backend says. */
+export interface ShadowRead {
+  readonly operation: MappedOperation;
+  readonly primary: Backend;
+  readonly text: string;
+  /** Taken before the primary was asked. */
+  readonly before: Snapshot;
+  /** False where legacy is asked only to keep the session alive. */
+  readonly isCompared: boolean;
+}
+
+export interface ShadowParts {
+  readonly lanes: Lanes;
+  readonly callLegacy: CallLegacy;
+  readonly askOrchestrator: AskOrchestrator;
+  readonly differences: DifferenceStore;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Reads that wait. @defaultValue 1000 */
+  readonly queueSize: number;
+  /** Reads at the same time. @defaultValue 4 */
+  readonly concurrency: number;
+  /** @defaultValue 2000 */
+  readonly timeoutMs: number;
+}
+
+/** Both answers of one read, and whether the lane stood still between them. */
+interface Pair {
+  readonly legacy: string;
+  readonly orchestrator: string;
+  readonly isSteady: boolean;
+}
+
+interface Task extends ShadowRead {
+  /** How often it was looked at before. */
+  readonly looks: number;
+  readonly startedAtMs: number;
+}
+
+/**
+ * Asks the other backend after the agent has its reply, and compares. Bounded: what does not fit is dropped and counted.
+ * A lane that moved meanwhile proves nothing, and only a difference that is still there when looked at again counts.
+ */
+export class ShadowReads {
+  readonly #parts: ShadowParts;
+  readonly #waiting: Task[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #bytes = 0;
+  #running = 0;
+  #isStopped = false;
+
+  constructor(parts: ShadowParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads that wait, run, or will be looked at again. */
+  get size(): number {
+    return this.#waiting.length + this.#running + this.#timers.size;
+  }
+
+  /** Takes a read over, or drops it. Never waits. */
+  offer(read: ShadowRead): void {
+    const isFull = this.#waiting.length >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
+    const isBusy =
+      read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
+    if (isFull || isBusy) return this.#dropped(read, isFull ? 'queue_full' : 'legacy_busy');
+    this.#enqueue({ ...read, looks: 0, startedAtMs: this.#parts.clock.now() });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#waiting.length = 0;
+    while (this.#running > 0) await this.#parts.clock.sleep(1);
+  }
+
+  #enqueue(task: Task): void {
+    this.#waiting.push(task);
+    this.#bytes += task.text.length;
+    setImmediate(() => this.#pump());
+  }
+
+  #pump(): void {
+    while (!this.#isStopped && this.#running < this.#parts.concurrency) {
+      const task = this.#waiting.shift();
+      if (task === undefined) return;
+      this.#bytes -= task.text.length;
+      this.#running += 1;
+      void this.#run(task).finally(() => {
+        this.#running -= 1;
+        this.#pump();
+      });
+    }
+  }
+
+  async #run(task: Task): Promise<void> {
+    try {
+      const lane = await this.#parts.lanes.load(task.operation.service.name, task.operation.owner);
+      if (!task.isCompared) await this.#askLegacy(task);
+      else await this.#look(task, lane);
+    } catch (error) {
+      if (task.isCompared) this.#conclude(task, notComparable(error));
+    }
+  }
+
+  async #look(task: Task, lane: Lane): Promise<void> {
+    const fence = await this.#fence(lane);
+    if (fence !== undefined)
+      return this.#conclude(task, {
+        verdict: 'not_comparable',
+        differences: [],
+        reason: fence,
+        suppressed: 0,
+      });
+    const isLastLook = task.looks === LOOK_AGAIN_MS.length;
+    const pair = isLastLook ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
+    const comparison = pair.isSteady ? this.#compare(task, pair) : RACY;
+    const mayChange = comparison.verdict !== 'match' && !isLastLook && (!pair.isSteady || task.looks === 0);
+    if (mayChange && this.#mayLookAgain(task)) this.#lookAgain(task);
+    else this.#conclude(task, comparison);
+  }
+
+  /** The first time the agent's own answer is one of the pair; later both are read anew. */
+  async #pair(task: Task, lane: Lane): Promise<Pair> {
+    const isFirst = task.looks === 0;
+    const before = isFirst ? task.before : new Snapshot(lane);
+    const legacy = isFirst && task.primary === 'legacy' ? task.text : await this.#askLegacy(task);
+    const orchestrator =
+      isFirst && task.primary === 'orchestrator' ? task.text : await this.#askOrchestrator(task);
+    return { legacy, orchestrator, isSteady: before.stillHolds };
+  }
+
+  /** A lane that agents never leave alone is held for the read only. */
+  async #pairUnderHold(task: Task, lane: Lane): Promise<Pair> {
+    const release = await lane.turn.take(this.#parts.clock.now() + this.#parts.timeoutMs);
+    try {
+      const hasCaughtUp = await lane.caughtUp(this.#parts.timeoutMs);
+      return { ...(await this.#pair(task, lane)), isSteady: hasCaughtUp };
+    } finally {
+      release();
+    }
+  }
+
+  async #fence(lane: Lane): Promise<NotComparable | undefined> {
+    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    if (lane.isBehind) await lane.caughtUp(this.#parts.timeoutMs);
+    const reason = lane.fence(number);
+    if (reason === undefined) return undefined;
+    return reason === 'not_seeded' || reason === 'behind' ? 'not_seeded' : 'dirty';
+  }
+
+  #compare(task: Task, pair: Pair): Comparison {
+    const { rules } = task.operation.action;
+    return compareReplies({ legacy: pair.legacy, orchestrator: pair.orchestrator, rules });
+  }
+
+  async #askLegacy(task: Task): Promise<string> {
+    const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
+    const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
+    return reply.body.toString('utf8');
+  }
+
+  #askOrchestrator(task: Task): Promise<string> {
+    return this.#parts.askOrchestrator(
+      task.operation,
+      'shadow',
+      this.#parts.clock.now() + this.#parts.timeoutMs,
+    );
+  }
+
+  /** Reading legacy once more must harm nothing; `touches` and `loads` prolong the life of a lane in use, no more. */
+  #mayLookAgain(task: Task): boolean {
+    const isHarmless = task.operation.action.onLegacy(task.operation.message) !== 'cuts';
+    return isHarmless && !this.#isStopped && this.#timers.size < this.#parts.queueSize;
+  }
+
+  #lookAgain(task: Task): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#enqueue({ ...task, looks: task.looks + 1 });
+    }, LOOK_AGAIN_MS[task.looks]);
+    this.#timers.add(timer);
+  }
+
+  #conclude(task: Task, comparison: Comparison): void {
+    const { clock, differences, emit } = this.#parts;
+    const { operation, primary } = task;
+    const facts = {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      lane: operation.lane,
+    };
+    emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
+    if (comparison.verdict !== 'mismatch') return;
+    differences
+      .add({ ...facts, primary, comparison, atMs: clock.wallMs() })
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  #dropped(read: ShadowRead, reason: 'queue_full' | 'legacy_busy'): void {
+    const { operation } = read;
+    this.#parts.emit('shadow:dropped', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      reason,
+    });
+  }
+}
+
+const RACY: Comparison = { verdict: 'not_comparable', differences: [], reason: 'racy', suppressed: 0 };
+
+function notComparable(error: unknown): Comparison {
+  const isTimeout = error instanceof CrossfadeError && error.reason === 'timeout';
+  return {
+    verdict: 'not_comparable',
+    differences: [],
+    reason: isTimeout ? 'shadow_timeout' : 'shadow_error',
+    suppressed: 0,
+  };
+}

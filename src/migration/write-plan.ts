@@ -1,0 +1,27 @@
+import { memoryIdOf, sessionIdOf, type Owner } from '../domain/ids.ts';
+import { positionOf } from '../domain/lane.ts';
+import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import { readReply } from '../domain/request.ts';
+import type { PendingWrite } from './ports.ts';
+import type { ServiceRuntime } from './service-runtime.ts';
+
+/** What a journaled write is in the orchestrator's words. Always the same, whoever delivers it and whenever. */
+export function orchestratorWritesOf(
+  service: ServiceRuntime,
+  owner: Owner,
+  write: PendingWrite,
+): OrchestratorWrite[] {
+  const action = service.definition.actions[write.action];
+  if (action?.kind !== 'write') return [];
+  return action.toOrchestrator(
+    {
+      request: readReply(Buffer.from(write.request)),
+      owner,
+      sessionId: sessionIdOf(service.definition.lanes.sessionPrefix, owner),
+      acceptedAt: new Date(write.acceptedAtMs).toISOString(),
+      position: (index = 0) => positionOf(write.sequence, index),
+      memoryId: (index = 0) => memoryIdOf(write.operationId, index),
+    },
+    service.context,
+  );
+}

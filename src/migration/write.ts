@@ -1,0 +1,197 @@
+import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../domain/errors.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import { readReply } from '../domain/request.ts';
+import type { WriteAction } from '../domain/service-definition.ts';
+import type { CallLegacy } from './call-legacy.ts';
+import type { Decision } from './decide.ts';
+import type { Emit } from './events.ts';
+import type { Answer } from './handle.ts';
+import type { Lane, Lanes } from './lanes.ts';
+import type { OwnedOperation } from './operation.ts';
+import type { Clock, Journal, PendingWrite } from './ports.ts';
+import type { Coverage } from './service-runtime.ts';
+
+/** A write with less than this share of its deadline left is not sent any more (W6). */
+const LEAST_SHARE_LEFT = 0.2;
+
+export interface WriteParts {
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly callLegacy: CallLegacy;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  /** An applied write waits for delivery. Takes it over at once and never throws. */
+  deliver(lane: Lane, write: PendingWrite): void;
+  /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
+  copySoon(lane: Lane, reason: 'unseeded' | 'dirty'): void;
+  /** The outcome of a write is unknown (W7): settles it, off the agent's path. */
+  settle(lane: Lane, operation: OwnedOperation): void;
+  /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
+  gate(operation: OwnedOperation): Promise<void>;
+}
+
+/** A write on its way: journaled, in its lane's turn. */
+interface Sequenced {
+  readonly operation: OwnedOperation;
+  readonly lane: Lane;
+  readonly write: PendingWrite;
+  readonly coverage: number;
+}
+
+function outcomeOfFailure(error: unknown): Outcome {
+  return error instanceof CrossfadeError && error.effect === 'not_applied' ? 'not_applied' : 'unknown';
+}
+
+function writeActionOf(operation: OwnedOperation): WriteAction {
+  if (operation.action.kind !== 'write') throw new Error(`"${operation.name}" is no write`);
+  return operation.action;
+}
+
+/** SEMANTICS "Life of a write", primary = legacy. */
+export class WritePath {
+  readonly #parts: WriteParts;
+
+  constructor(parts: WriteParts) {
+    this.#parts = parts;
+  }
+
+  write(operation: OwnedOperation, decision: Decision): Promise<Answer> {
+    return decision.dualWrite ? this.#journaled(operation) : this.#unjournaled(operation);
+  }
+
+  async #journaled(operation: OwnedOperation): Promise<Answer> {
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    const release = await lane.turn.take(latestSend(operation));
+    try {
+      await this.#parts.gate(operation);
+      const sequenced = await this.#sequence(operation, lane);
+      return await this.#send(sequenced);
+    } catch (error) {
+      if (error instanceof StorageError) this.#parts.emit('journal:failed', { reason: error.message });
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  async #sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
+    const { clock, journal, emit } = this.#parts;
+    const startedAtMs = clock.now();
+    const intent = {
+      operationId: operation.id,
+      action: operation.name,
+      request: operation.message.text,
+      acceptedAtMs: clock.wallMs(),
+      lane: operation.lane,
+    };
+    const state = await journal.append({
+      ...intent,
+      service: operation.service.name,
+      owner: operation.owner,
+    });
+    lane.adopt(state);
+    const write = { ...intent, laneId: state.id, sequence: state.sequence };
+    const sequenced = { operation, lane, write, coverage: this.#coverageOf(operation) };
+    emit('write:journaled', { ...labelsOf(sequenced), durationMs: clock.now() - startedAtMs });
+    return sequenced;
+  }
+
+  async #send(sequenced: Sequenced): Promise<Answer> {
+    const { operation, lane } = sequenced;
+    lane.inFlight += 1;
+    lane.activity += 1;
+    try {
+      this.#refuseWhenLate(operation);
+      const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
+        onSent: () => this.#parts.emit('write:sent', labelsOf(sequenced)),
+        onLate: this.#whenLate(sequenced),
+      });
+      const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
+      this.#conclude(sequenced, outcome);
+      return {
+        reply,
+        backend: 'legacy',
+        primaryMs: durationMs,
+        status: outcome === 'refused' ? 'refused' : 'answered',
+      };
+    } catch (error) {
+      this.#conclude(sequenced, outcomeOfFailure(error));
+      throw error;
+    }
+  }
+
+  #refuseWhenLate(operation: OwnedOperation): void {
+    if (this.#parts.clock.now() <= latestSend(operation)) return;
+    throw new ConnectionError('too little of the deadline was left', {
+      effect: 'not_applied',
+      reason: 'late',
+    });
+  }
+
+  /** A copy that has begun already may have read before the write took effect: then the lane is settled again. */
+  #whenLate({ lane, operation }: Sequenced): () => void {
+    const generation = lane.generation;
+    return () => {
+      if (lane.generation !== generation) this.#parts.settle(lane, operation);
+    };
+  }
+
+  /** Writes the outcome down with the next group commit; the agent does not wait for it. */
+  #conclude(sequenced: Sequenced, outcome: Outcome): void {
+    const { journal, emit } = this.#parts;
+    const { lane, operation, write } = sequenced;
+    lane.inFlight -= 1;
+    lane.activity += 1;
+    emit('write:answered', { ...labelsOf(sequenced), outcome });
+    const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : undefined;
+    if (outcome === 'unknown') this.#parts.settle(lane, operation);
+    journal
+      .settle({ ref: write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) })
+      .then(() => emit('write:settled', { ...labelsOf(sequenced), outcome }))
+      .catch((error: unknown) => {
+        // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
+        emit('journal:failed', { reason: messageOf(error) });
+        this.#parts.copySoon(lane, 'dirty');
+      });
+  }
+
+  #applied({ operation, lane, write, coverage }: Sequenced): number | undefined {
+    lane.applied = write.sequence;
+    const startsLane =
+      writeActionOf(operation).provesEmpty === true && write.sequence === 1 && lane.generation === 0;
+    if (startsLane) lane.seededCoverage = coverage;
+    this.#parts.deliver(lane, write);
+    if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
+    return startsLane ? coverage : undefined;
+  }
+
+  async #unjournaled(operation: OwnedOperation): Promise<Answer> {
+    const coverage = this.#parts.coverage.get(operation.service.name);
+    if (coverage !== undefined) coverage.unjournaled += 1;
+    try {
+      const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live');
+      return { reply, backend: 'legacy', primaryMs: durationMs };
+    } finally {
+      if (coverage !== undefined) coverage.unjournaled -= 1;
+    }
+  }
+
+  #coverageOf(operation: OwnedOperation): number {
+    return this.#parts.coverage.get(operation.service.name)?.number ?? 0;
+  }
+}
+
+function latestSend(operation: OwnedOperation): number {
+  return operation.deadlineAtMs - operation.service.deadlineMs * LEAST_SHARE_LEFT;
+}
+
+function labelsOf({ operation, write }: Sequenced) {
+  return {
+    operationId: operation.id,
+    service: operation.service.name,
+    action: operation.name,
+    lane: operation.lane,
+    sequence: write.sequence,
+  };
+}

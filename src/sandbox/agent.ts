@@ -1,0 +1,52 @@
+import { Request } from 'zeromq';
+
+export interface AgentSettings {
+  readonly endpoint: string;
+  /** How long a reply may take. @defaultValue 5000, the original agents' */
+  readonly receiveTimeoutMs?: number;
+}
+
+export interface Agent {
+  /**
+   * Sends one request (an array is one of several frames) and waits for its reply.
+   * @throws Error when none came in time, and from then on at once: a REQ socket does not recover from a lost reply
+   */
+  call: (request: string | Buffer | readonly (string | Buffer)[]) => Promise<Buffer>;
+  close: () => void;
+}
+
+/** A client as strict as the original agents: one REQ socket, one request at a time, never made anew. */
+export function createAgent({ endpoint, receiveTimeoutMs = 5000 }: AgentSettings): Agent {
+  let socket: Request | undefined;
+  let state: 'ready' | 'waiting' | 'dead' = 'ready';
+  const connect = (): Request => {
+    const request = new Request({
+      linger: 0,
+      receiveTimeout: receiveTimeoutMs,
+      sendTimeout: receiveTimeoutMs,
+    });
+    request.connect(endpoint);
+    return request;
+  };
+  return {
+    call: async (request) => {
+      if (state === 'dead') throw new Error(`The agent at ${endpoint} is dead since it missed a reply`);
+      if (state === 'waiting') throw new Error(`The agent at ${endpoint} still waits for a reply`);
+      state = 'waiting';
+      socket ??= connect();
+      try {
+        await socket.send(typeof request === 'string' || Buffer.isBuffer(request) ? request : [...request]);
+        const [reply] = await socket.receive();
+        state = 'ready';
+        return reply ?? Buffer.alloc(0);
+      } catch (cause) {
+        state = 'dead';
+        throw new Error(`No reply from ${endpoint} within ${receiveTimeoutMs} ms`, { cause });
+      }
+    },
+    close: () => {
+      state = 'dead';
+      socket?.close();
+    },
+  };
+}

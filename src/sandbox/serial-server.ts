@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Reply } from 'zeromq';
+
+/** What is wrong with a service at the moment. It holds for every request until it is changed. */
+export interface Faults {
+  /** Added to every request, before it is executed. @defaultValue 0 */
+  readonly delayMs?: number;
+  /** The loop never comes back: before the request takes effect, or after it and before the reply. @defaultValue 'no' */
+  readonly hang?: 'no' | 'before_effect' | 'after_effect';
+  /**
+   * The originals' sleep between two polls of 100 ms while nothing comes in (50 ms): a request to an idle service may
+   * wait for its end. @defaultValue 0
+   */
+  readonly pollSleepMs?: number;
+}
+
+export interface SerialServerSettings {
+  readonly host: string;
+  readonly port: number;
+  /** Makes the reply. What it throws ends the service, as an exception that leaves the loop ends the original. */
+  readonly handle: (frame: Buffer) => string | Promise<string>;
+  /**
+   * A request of several frames: a reply to any but the last cannot be sent. `answer_last`: the loop survives that,
+   * pauses, and answers the last frame. `die`: the failed send is not caught and the program ends.
+   */
+  readonly severalFrames: 'answer_last' | 'die';
+  readonly faults?: Faults;
+  /** Told once when the loop ends by itself. Defaults to a warning of the process. */
+  readonly onDeath?: (reason: Error) => void;
+}
+
+export interface SerialServer {
+  start: () => Promise<void>;
+  stop: () => Promise<void>;
+  setFaults: (faults: Faults) => void;
+}
+
+const POLL_MS = 100;
+// The original's pause after a reply that could not be sent.
+const LOST_REPLY_PAUSE_MS = 1000;
+
+/** A Python REP loop: one request at a time, received, executed, answered. */
+export function createSerialServer(settings: SerialServerSettings): SerialServer {
+  return new Loop(settings);
+}
+
+class Loop implements SerialServer {
+  readonly #settings: SerialServerSettings;
+  readonly #endpoint: string;
+  #faults: Faults;
+  #socket: Reply | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #release: () => void = () => undefined;
+  #idleSinceMs = 0;
+
+  constructor(settings: SerialServerSettings) {
+    this.#settings = settings;
+    this.#faults = settings.faults ?? {};
+    this.#endpoint = `tcp://${settings.host}:${settings.port}`;
+  }
+
+  async start(): Promise<void> {
+    const socket = new Reply({ linger: 0 });
+    try {
+      await socket.bind(this.#endpoint);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    this.#socket = socket;
+    this.#running = this.#run(socket);
+  }
+
+  async stop(): Promise<void> {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    this.#socket = undefined;
+    this.#release();
+    await this.#close(socket);
+    await this.#running;
+  }
+
+  setFaults(faults: Faults): void {
+    this.#faults = faults;
+    this.#release();
+  }
+
+  async #run(socket: Reply): Promise<void> {
+    try {
+      this.#idleSinceMs = performance.now();
+      for await (const frames of socket) {
+        const reply = await this.#serve(frames);
+        if (socket.closed) return;
+        await socket.send(reply);
+        this.#idleSinceMs = performance.now();
+      }
+    } catch (error) {
+      if (this.#socket !== socket) return;
+      await this.#close(socket);
+      const reason = error instanceof Error ? error : new Error('The loop ended', { cause: error });
+      const { onDeath = (death) => process.emitWarning(death) } = this.#settings;
+      onDeath(reason);
+    }
+  }
+
+  async #close(socket: Reply): Promise<void> {
+    if (socket.closed) return;
+    // Closing alone gives the port back some time later; a restart on it would fail.
+    await socket.unbind(this.#endpoint);
+    socket.close();
+  }
+
+  async #serve(frames: readonly Buffer[]): Promise<string> {
+    await this.#suffer();
+    for (const frame of frames.slice(0, -1)) {
+      await this.#settings.handle(frame);
+      if (this.#settings.severalFrames === 'die')
+        throw new Error('Operation cannot be accomplished in current state');
+      await sleep(LOST_REPLY_PAUSE_MS);
+    }
+    const reply = await this.#settings.handle(frames.at(-1) ?? Buffer.alloc(0));
+    if (this.#faults.hang === 'after_effect') await this.#released();
+    return reply;
+  }
+
+  /** Resolves at once unless something is wrong. */
+  async #suffer(): Promise<void> {
+    const { delayMs = 0, hang = 'no', pollSleepMs = 0 } = this.#faults;
+    if (pollSleepMs > 0) await sleep(restOfSleepMs(performance.now() - this.#idleSinceMs, pollSleepMs));
+    if (delayMs > 0) await sleep(delayMs);
+    if (hang === 'before_effect') await this.#released();
+  }
+
+  #released(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+}
+
+/** An idle loop polls, sleeps, polls, sleeps: how long a request that comes now waits for the next poll. */
+function restOfSleepMs(idleMs: number, pollSleepMs: number): number {
+  const within = idleMs % (POLL_MS + pollSleepMs);
+  return within < POLL_MS ? 0 : POLL_MS + pollSleepMs - within;
+}

@@ -1,0 +1,195 @@
+import { join } from 'node:path';
+import { dumpPythonJson, loadPythonJson } from './python-json.ts';
+import { createNaiveLocalTime, systemClock } from './python-time.ts';
+import type { Clock } from './python-time.ts';
+import { PythonError, PythonFloat, asDict } from './python-values.ts';
+import type { PythonMap, PythonValue } from './python-values.ts';
+import { createBaseAgentHealth } from './base-agent-health.ts';
+import { createSerialServer } from './serial-server.ts';
+import type { SerialServer } from './serial-server.ts';
+import { answerRequest } from './session-actions.ts';
+import { SessionDatabase } from './session-database.ts';
+import { createStatePublisher } from './state-publisher.ts';
+import { SessionStore } from './session-store.ts';
+import type { MemoryClient } from './session-store.ts';
+import type { StandIn, StandInSettings } from './stand-in.ts';
+
+export interface SessionMemorySettings extends StandInSettings {
+  /** The health REP of its base class. @defaultValue port + 1 */
+  readonly healthPort?: number;
+  /** Where it publishes its state. Without it nothing is published: the original's start-up race loses it at times. */
+  readonly pubPort?: number;
+  /** @defaultValue 5 */
+  readonly publishEverySeconds?: number;
+  /** Sessions in memory that a clean-up leaves. @defaultValue 100 */
+  readonly maxSessions?: number;
+  /** A clean-up at the start, then one every so many seconds. @defaultValue 60 */
+  readonly cleanupSeconds?: number;
+  /** IANA name of the zone its naive timestamps are in. Defaults to the process's own. */
+  readonly timeZone?: string;
+  /** Whether a commit waits for the disk, as the original's does. @defaultValue true */
+  readonly fsync?: boolean;
+  /** @defaultValue 'stub', as in the original commit */
+  readonly memoryClient?: MemoryClient;
+  /** What the start-up race left in health_check's `error` when it went wrong. @defaultValue null */
+  readonly initializationError?: string | null;
+  readonly clock?: Clock;
+}
+
+export interface SessionMemory extends StandIn {
+  /** A clean-up at once, beside the periodic ones. */
+  cleanUp: () => Promise<void>;
+}
+
+const DEFAULTS = {
+  host: '127.0.0.1',
+  publishEverySeconds: 5,
+  maxSessions: 100,
+  cleanupSeconds: 60,
+  fsync: true,
+  memoryClient: 'stub',
+  initializationError: null,
+  clock: systemClock,
+} as const satisfies Partial<SessionMemorySettings>;
+
+type Options = SessionMemorySettings & Required<Pick<SessionMemorySettings, keyof typeof DEFAULTS>>;
+
+/** Stand-in for SessionMemoryAgent v1: sessions and interactions in SQLite, all of a used session in memory. */
+export function createSessionMemory(settings: SessionMemorySettings): SessionMemory {
+  const options: Options = { ...DEFAULTS, ...settings };
+  const path = join(options.dataFolder, 'session_memory.db');
+  const naiveLocalTime = createNaiveLocalTime(options.timeZone);
+  const database = new SessionDatabase({ path, fsync: options.fsync });
+  const store = new SessionStore({ ...options, database, naiveLocalTime });
+  const service = new SessionService(store, options.initializationError);
+  const state = (): string => stateMessage(naiveLocalTime(options.clock()), store.activeSessions, path);
+  const sockets = createSockets(options, {
+    main: (frame) => service.handle(frame),
+    health: createBaseAgentHealth('SessionMemoryAgent', options.clock, naiveLocalTime),
+    state,
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const stop = async (): Promise<void> => {
+    clearInterval(timer);
+    for (const socket of sockets.all.toReversed()) await socket.stop();
+    await service.idle();
+    database.close();
+  };
+  return {
+    endpoint: `tcp://${options.host}:${options.port}`,
+    start: async () => {
+      store.reset();
+      try {
+        await database.open();
+        await store.cleanUp();
+        for (const socket of sockets.all) await socket.start();
+        timer = setInterval(() => void service.cleanUp(), options.cleanupSeconds * 1000);
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+    },
+    stop,
+    setFaults: (faults) => sockets.main.setFaults(faults),
+    cleanUp: () => service.cleanUp(),
+  };
+}
+
+interface Sources {
+  readonly main: (frame: Buffer) => Promise<string>;
+  readonly health: (frame: Buffer) => string;
+  readonly state: () => string;
+}
+
+interface Sockets {
+  readonly main: SerialServer;
+  /** In start order. */
+  readonly all: readonly Pick<SerialServer, 'start' | 'stop'>[];
+}
+
+function createSockets(options: Options, sources: Sources): Sockets {
+  const { host, port, healthPort = port + 1, pubPort, publishEverySeconds } = options;
+  const severalFrames = 'answer_last';
+  const main = createSerialServer({ ...options, handle: sources.main, severalFrames });
+  const health = createSerialServer({ host, port: healthPort, handle: sources.health, severalFrames });
+  if (pubPort === undefined) return { main, all: [main, health] };
+  const publisher = createStatePublisher({
+    endpoint: `tcp://${host}:${pubPort}`,
+    everyMs: publishEverySeconds * 1000,
+    message: sources.state,
+  });
+  return { main, all: [main, health, publisher] };
+}
+
+class SessionService {
+  readonly #store: SessionStore;
+  readonly #initializationError: string | null;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(store: SessionStore, initializationError: string | null) {
+    this.#store = store;
+    this.#initializationError = initializationError;
+  }
+
+  async handle(frame: Buffer): Promise<string> {
+    try {
+      const request = asDict(loadPythonJson(frame));
+      if (request.get('action') === 'health_check') return dumpPythonJson(this.#health());
+      return dumpPythonJson(await this.#inTurn(() => answerRequest(this.#store, request)));
+    } catch (error) {
+      if (!(error instanceof PythonError)) throw error;
+      return dumpPythonJson(
+        new Map([
+          ['status', 'error'],
+          ['message', error.message],
+        ]),
+      );
+    }
+  }
+
+  cleanUp(): Promise<void> {
+    return this.#inTurn(() => this.#store.cleanUp());
+  }
+
+  /** When nothing uses the store any more. */
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+
+  // The original cleans up in a thread of its own, on the same connection; here the two take turns.
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  #health(): PythonMap {
+    return new Map<string, PythonValue>([
+      ['status', 'ok'],
+      [
+        'initialization_status',
+        new Map<string, PythonValue>([
+          ['is_initialized', true],
+          ['error', this.#initializationError],
+          ['progress', new PythonFloat(1)],
+          ['components', new Map([['core', true]])],
+        ]),
+      ],
+    ]);
+  }
+}
+
+function stateMessage(timestamp: string, activeSessions: number, path: string): string {
+  const metrics: PythonMap = new Map<string, PythonValue>([
+    ['active_sessions', activeSessions],
+    ['db_path', path],
+  ]);
+  return dumpPythonJson(
+    new Map<string, PythonValue>([
+      ['component', 'session_memory_agent'],
+      ['status', 'running'],
+      ['timestamp', timestamp],
+      ['metrics', metrics],
+    ]),
+  );
+}

@@ -1,0 +1,205 @@
+import type { LaneKey, OperationId, ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { LaneCondition, LaneState } from '../domain/lane.ts';
+import type {
+  DeadLetter,
+  Intent,
+  Journal,
+  LaneCounts,
+  PendingWrite,
+  Recovery,
+  Settlement,
+  WriteRef,
+} from '../migration/ports.ts';
+import type { Backend } from '../domain/backend.ts';
+import type { Database } from './database.ts';
+import { GroupCommit } from './group-commit.ts';
+import * as sql from './journal-sql.ts';
+import { LaneProgress } from './lane-progress.ts';
+import type { Seal } from './seal.ts';
+
+/** An outcome waits this long for an intent to share its commit with. Until then a crash would make its lane dirty, no more. */
+const OUTCOME_LINGER_MS = 5;
+
+export interface JournalSettings {
+  readonly database: Database;
+  readonly replica: ReplicaId;
+  readonly seal: Seal;
+}
+
+type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
+
+interface LaneRow {
+  readonly id: number;
+  readonly key: string;
+  readonly sequence: number;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly primary_backend: string;
+  readonly condition: string;
+  readonly reason: string;
+  readonly seeded_coverage: number;
+  readonly delivered_sequence: number;
+}
+
+function laneStateOf(row: LaneRow): LaneState {
+  return {
+    id: row.id,
+    sequence: row.sequence,
+    generation: row.generation,
+    epoch: row.epoch,
+    primary: row.primary_backend as Backend,
+    condition: row.condition as LaneCondition,
+    reason: row.reason,
+    seededCoverage: row.seeded_coverage,
+    deliveredSequence: row.delivered_sequence,
+  };
+}
+
+interface WriteRow {
+  readonly lane_id: number;
+  readonly sequence: number;
+  readonly operation_id: string;
+  readonly action: string;
+  readonly request: string;
+  readonly accepted_at: Date;
+}
+
+/** The journal in PostgreSQL. Nothing is read or written before the first call. */
+export class PostgresJournal implements Journal {
+  readonly #settings: JournalSettings;
+  readonly #commits: GroupCommit<Entry, LaneState | undefined>;
+  readonly #progress: LaneProgress;
+
+  constructor(settings: JournalSettings) {
+    this.#settings = settings;
+    this.#progress = new LaneProgress(settings.database);
+    this.#commits = new GroupCommit<Entry, LaneState | undefined>({
+      flush: (batch) => this.#flush(batch),
+      keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
+      isUrgent: (entry) => 'intent' in entry,
+      lingerMs: OUTCOME_LINGER_MS,
+    });
+  }
+
+  async append(intent: Intent): Promise<LaneState> {
+    const state = await this.#commits.add({ intent });
+    if (state === undefined) throw new Error('The group commit lost an intent');
+    return state;
+  }
+
+  async settle(settlement: Settlement): Promise<void> {
+    await this.#commits.add({ settlement });
+    if (settlement.seedsUnder !== undefined) {
+      await this.#progress.add(settlement.ref.laneId, { seeded: settlement.seedsUnder });
+    }
+  }
+
+  delivered(ref: WriteRef): Promise<void> {
+    return this.#progress.add(ref.laneId, { delivered: ref.sequence });
+  }
+
+  async #flush(batch: readonly Entry[]): Promise<(LaneState | undefined)[]> {
+    const intents = batch.flatMap((entry) => ('intent' in entry ? [entry.intent] : []));
+    const settlements = batch.flatMap((entry) => ('settlement' in entry ? [entry.settlement] : []));
+    const { database, replica, seal } = this.#settings;
+    const rows = await database.query<LaneRow>(sql.COMMIT, [
+      intents.map(({ lane }) => lane),
+      intents.map(({ service }) => service),
+      intents.map(({ owner }) => owner),
+      intents.map(({ operationId }) => operationId),
+      intents.map(({ action }) => action),
+      intents.map(({ request }) => seal.seal(request)),
+      intents.map(({ acceptedAtMs }) => new Date(acceptedAtMs).toISOString()),
+      replica,
+      settlements.map(({ ref }) => ref.laneId),
+      settlements.map(({ ref }) => ref.sequence),
+      settlements.map(({ outcome }) => outcome),
+    ]);
+    const states = new Map(rows.map((row) => [row.key, laneStateOf(row)]));
+    return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));
+  }
+
+  async markDirty(lane: LaneKey, reason: string): Promise<void> {
+    await this.#settings.database.query(sql.MARK_DIRTY, [lane, reason]);
+  }
+
+  async stopLane(lane: LaneKey, reason: string): Promise<void> {
+    await this.#settings.database.query(sql.STOP_LANE, [lane, reason]);
+  }
+
+  async deadLetter({ ref, code, reason }: DeadLetter): Promise<void> {
+    await this.#settings.database.query(sql.DEAD_LETTER, [ref.laneId, ref.sequence, code, reason]);
+  }
+
+  async lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>> {
+    const rows = await this.#settings.database.query<LaneRow>(sql.LANES, [keys]);
+    return new Map(rows.map((row) => [row.key as LaneKey, laneStateOf(row)]));
+  }
+
+  async pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]> {
+    return this.#writes(
+      lane,
+      await this.#settings.database.query<WriteRow>(sql.PENDING, [lane, after, limit]),
+    );
+  }
+
+  async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {
+    return this.#writes(
+      lane,
+      await this.#settings.database.query<WriteRow>(sql.UNDELIVERED, [lane, through]),
+    );
+  }
+
+  #writes(lane: LaneKey, rows: readonly WriteRow[]): PendingWrite[] {
+    return rows.map((row) => ({
+      laneId: row.lane_id,
+      lane,
+      sequence: row.sequence,
+      operationId: row.operation_id as OperationId,
+      action: row.action,
+      request: this.#settings.seal.open(row.request),
+      acceptedAtMs: row.accepted_at.getTime(),
+    }));
+  }
+
+  async beginCopy(lane: LaneKey): Promise<LaneState> {
+    const slash = lane.indexOf('/');
+    const parameters = [lane, lane.slice(0, slash), lane.slice(slash + 1)];
+    const [row] = await this.#settings.database.query<LaneRow>(sql.BEGIN_COPY, parameters);
+    if (row === undefined) throw new Error('The lane was not returned');
+    return laneStateOf(row);
+  }
+
+  async finishCopy(
+    lane: LaneKey,
+    facts: { readonly generation: number; readonly sequence: number; readonly coverage: number },
+  ): Promise<void> {
+    const parameters = [lane, facts.generation, facts.sequence, facts.coverage];
+    await this.#settings.database.query(sql.FINISH_COPY, parameters);
+  }
+
+  async recover(): Promise<Recovery> {
+    const { database } = this.#settings;
+    await database.query(sql.MARK_UNSETTLED);
+    const dirty = await database.query<{ key: LaneKey }>(sql.DIRTY);
+    const pending = await database.query<{ key: LaneKey }>(sql.LANES_WITH_PENDING);
+    return { dirty: dirty.map(({ key }) => key), pending: pending.map(({ key }) => key) };
+  }
+
+  async counts(service: ServiceName): Promise<LaneCounts> {
+    const [row] = await this.#settings.database.query<LaneCounts>(sql.COUNTS, [service]);
+    return row ?? { lanes: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, deadLetters: 0 };
+  }
+
+  /** Deletes writes that are through and older than `hours`, a batch at a time. Resolves with how many went. */
+  async prune(hours: number): Promise<number> {
+    const rows = await this.#settings.database.query<{ sequence: number }>(sql.PRUNE, [hours]);
+    return rows.length;
+  }
+
+  /** Writes down all that was handed over. */
+  async drain(): Promise<void> {
+    await this.#commits.drain();
+    await this.#progress.drain();
+  }
+}

@@ -1,0 +1,61 @@
+import type { Database } from './database.ts';
+import { GroupCommit } from './group-commit.ts';
+
+/** How far a lane has come on the secondary. */
+export interface Progress {
+  readonly delivered?: number;
+  readonly seeded?: number;
+}
+
+interface Step extends Progress {
+  readonly laneId: number;
+}
+
+const LINGER_MS = 10;
+
+const ADVANCE = `
+with moved as (
+  select lane_id, max(delivered) as delivered, max(seeded) as seeded
+  from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t(lane_id, delivered, seeded)
+  group by lane_id
+), locked as (
+  select id from lanes where id in (select lane_id from moved) order by key for update
+)
+update lanes set
+  delivered_sequence = greatest(delivered_sequence, moved.delivered),
+  seeded_coverage = greatest(seeded_coverage, moved.seeded)
+from moved join locked on locked.id = moved.lane_id
+where lanes.id = moved.lane_id`;
+
+/**
+ * Records what the lanes' rows need not say at once: a delivery that a crash forgets is made again and has no effect.
+ * Many steps of a lane become one update, beside the group commit that agents wait for.
+ */
+export class LaneProgress {
+  readonly #commits: GroupCommit<Step, undefined>;
+
+  constructor(database: Database) {
+    this.#commits = new GroupCommit<Step, undefined>({
+      flush: async (steps) => {
+        await database.query(ADVANCE, [
+          steps.map(({ laneId }) => laneId),
+          steps.map(({ delivered }) => delivered ?? 0),
+          steps.map(({ seeded }) => seeded ?? 0),
+        ]);
+        return [];
+      },
+      keyOf: () => undefined,
+      isUrgent: () => false,
+      lingerMs: LINGER_MS,
+      batchLimit: 5_000,
+    });
+  }
+
+  async add(laneId: number, progress: Progress): Promise<void> {
+    await this.#commits.add({ laneId, ...progress });
+  }
+
+  drain(): Promise<void> {
+    return this.#commits.drain();
+  }
+}

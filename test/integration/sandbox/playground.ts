@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAgent } from '../../../src/sandbox/agent.ts';
+import type { Agent } from '../../../src/sandbox/agent.ts';
+import type { StandIn } from '../../../src/sandbox/stand-in.ts';
+
+/** A folder, stand-ins and agents that all go when the test is over. */
+export interface Playground extends AsyncDisposable {
+  readonly dataFolder: string;
+  start: <Kind extends StandIn>(standIn: Kind) => Promise<Kind>;
+  connect: (standIn: StandIn, receiveTimeoutMs?: number) => Agent;
+  /** Calls with a request as JSON (or as it stands) and reads the reply's text. */
+  ask: (agent: Agent, request: object | string) => Promise<string>;
+}
+
+export function createPlayground(): Playground {
+  const dataFolder = mkdtempSync(join(tmpdir(), 'crossfade-sandbox-'));
+  const standIns: StandIn[] = [];
+  const agents: Agent[] = [];
+  return {
+    dataFolder,
+    start: async (standIn) => {
+      await standIn.start();
+      standIns.push(standIn);
+      return standIn;
+    },
+    connect: (standIn, receiveTimeoutMs = 5000) => {
+      const agent = createAgent({ endpoint: standIn.endpoint, receiveTimeoutMs });
+      agents.push(agent);
+      return agent;
+    },
+    ask: async (agent, request) => {
+      const reply = await agent.call(typeof request === 'string' ? request : JSON.stringify(request));
+      return reply.toString();
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const agent of agents) agent.close();
+      for (const standIn of standIns) await standIn.stop();
+      rmSync(dataFolder, { recursive: true, force: true });
+    },
+  };
+}
