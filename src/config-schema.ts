@@ -1,0 +1,109 @@
+import { Type, type Static } from 'typebox';
+
+const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const Whole = (least: number) => Type.Integer({ minimum: least });
+const Text = Type.String({ minLength: 1 });
+const closed = { additionalProperties: false };
+
+const Interlocks = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('off')]);
+
+const Legacy = Type.Object(
+  {
+    endpoint: Type.String({ pattern: '^(tcp|ipc|http|https)://.+' }),
+    pubEndpoint: Type.Optional(Type.String({ pattern: '^(tcp|ipc)://.+' })),
+    inFlight: Whole(0),
+    queueSize: Whole(1),
+    connections: Whole(1),
+    sqliteFile: Type.Optional(Text),
+    jsonFile: Type.Optional(Text),
+  },
+  closed,
+);
+
+const Retention = Type.Object(
+  {
+    idleSeconds: Type.Optional(Whole(1)),
+    owners: Type.Optional(Whole(1)),
+    entries: Type.Optional(Whole(1)),
+  },
+  closed,
+);
+
+const Service = Type.Object(
+  {
+    definition: Type.Optional(Text),
+    host: Type.Optional(Text),
+    port: Type.Optional(Port),
+    healthPort: Type.Optional(Port),
+    pubPort: Type.Optional(Port),
+    timeZone: Text,
+    deadlineMs: Type.Optional(Whole(100)),
+    interlocks: Type.Optional(Interlocks),
+    retention: Retention,
+    legacy: Legacy,
+  },
+  closed,
+);
+
+/** Every setting, its unit in its name. config/production.example.yaml explains each. */
+export const ConfigSchema = Type.Object(
+  {
+    proxy: Type.Object({ host: Text, deadlineMs: Whole(100) }, closed),
+    http: Type.Object({ host: Text, port: Port }, closed),
+    limits: Type.Object(
+      { messageBytes: Whole(1_024), jsonDepth: Whole(8), inFlightRequests: Whole(1) },
+      closed,
+    ),
+    journal: Type.Object(
+      {
+        databaseUrl: Type.Optional(Type.String({ pattern: '^postgres(ql)?://.+' })),
+        folder: Text,
+        poolSize: Whole(2),
+        retentionHours: Whole(1),
+        encryptionKey: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9+/]{43}=$' })),
+      },
+      closed,
+    ),
+    orchestrator: Type.Object(
+      {
+        endpoint: Type.String({ pattern: '^(tcp|ipc|http|https)://.+' }),
+        key: Type.Optional(Text),
+        readTimeoutMs: Whole(1),
+        deliveryTimeoutMs: Whole(100),
+        batchSize: Type.Integer({ minimum: 1, maximum: 400 }),
+        inFlight: Whole(1),
+      },
+      closed,
+    ),
+    reads: Type.Object({ freshnessWaitMs: Whole(0) }, closed),
+    shadow: Type.Object({ queueSize: Whole(1), concurrency: Whole(1), timeoutMs: Whole(10) }, closed),
+    copies: Type.Object({ concurrency: Whole(1) }, closed),
+    rollout: Type.Object(
+      {
+        folder: Text,
+        unleash: Type.Optional(
+          Type.Object({ url: Text, apiToken: Text, appName: Text, refreshIntervalMs: Whole(100) }, closed),
+        ),
+      },
+      closed,
+    ),
+    interlocks: Interlocks,
+    telemetry: Type.Object(
+      {
+        logLevel: Type.Union(
+          (['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const).map((level) =>
+            Type.Literal(level),
+          ),
+        ),
+        traceSampleRatio: Type.Number({ minimum: 0, maximum: 1 }),
+        otlpEndpoint: Type.Optional(Type.String({ pattern: '^https?://.+' })),
+      },
+      closed,
+    ),
+    services: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }), Service, { minProperties: 1 }),
+  },
+  closed,
+);
+
+export type Config = Static<typeof ConfigSchema>;
+export type ServiceConfig = Config['services'][string];

@@ -1,0 +1,45 @@
+/** Something that is started and stopped. Making it did nothing yet. */
+export interface Part {
+  readonly name: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Running {
+  /** Top to bottom. When one fails, those before it are stopped and its error is thrown. */
+  start(): Promise<void>;
+  /** Bottom to top, each although another failed. @throws AggregateError naming the parts that did not stop */
+  stop(): Promise<void>;
+}
+
+/** Parts in start order, as one. */
+export function inOrder(parts: readonly Part[]): Running {
+  const started: Part[] = [];
+  const stop = async (): Promise<void> => {
+    const failures: Error[] = [];
+    for (const part of started.splice(0).toReversed()) {
+      await part.stop().catch((cause: unknown) => {
+        failures.push(new Error(`${part.name} did not stop cleanly`, { cause }));
+      });
+    }
+    if (failures.length > 0)
+      throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
+  };
+  return {
+    stop,
+    async start() {
+      for (const part of parts) {
+        try {
+          await part.start();
+        } catch (cause) {
+          await stop().catch(() => undefined);
+          throw new Error(
+            `${part.name} did not start: ${cause instanceof Error ? cause.message : String(cause)}`,
+            { cause },
+          );
+        }
+        started.push(part);
+      }
+    },
+  };
+}

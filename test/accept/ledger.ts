@@ -1,0 +1,57 @@
+/** What agents were told was stored: the measure that both stores are held against, independent of what is under test. */
+export interface SessionLedger {
+  readonly sessionId: string;
+  readonly userId: string;
+  /** The interactions that must be there, in order. */
+  items: { role: string; content: string }[];
+  /** False after an acknowledged delete_session. */
+  isOpen: boolean;
+}
+
+export interface JarvisLedger {
+  readonly userId: string;
+  /** JSON text of each memory that must be there. In order where one agent alone writes to the user. */
+  memories: string[];
+  readonly isShared: boolean;
+}
+
+export interface ContextualLedger {
+  readonly sessionId: string;
+  /** `type\ncontent` of every acknowledged entry; several agents write to one session, so without an order. */
+  readonly entries: string[];
+  readonly decisions: string[];
+}
+
+/** Everything acknowledged, by store. */
+export class Ledger {
+  readonly sessions = new Map<string, SessionLedger>();
+  readonly jarvis = new Map<string, JarvisLedger>();
+  readonly contextual = new Map<string, ContextualLedger>();
+  operations = 0;
+  acknowledgedWrites = 0;
+  readonly agentErrors: string[] = [];
+
+  session(sessionId: string, userId: string): SessionLedger {
+    return getOrMake(this.sessions, sessionId, () => ({ sessionId, userId, items: [], isOpen: true }));
+  }
+
+  jarvisUser(userId: string, isShared: boolean): JarvisLedger {
+    return getOrMake(this.jarvis, userId, () => ({ userId, memories: [], isShared }));
+  }
+
+  contextualSession(sessionId: string): ContextualLedger {
+    return getOrMake(this.contextual, sessionId, () => ({ sessionId, entries: [], decisions: [] }));
+  }
+
+  failed(what: string): void {
+    this.agentErrors.push(what);
+  }
+}
+
+function getOrMake<Value>(map: Map<string, Value>, key: string, make: () => Value): Value {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}

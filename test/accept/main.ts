@@ -1,0 +1,202 @@
+import { Command, Option } from 'commander';
+import { vector } from '@electric-sql/pglite-pgvector';
+import { createPgliteDatabase, createPostgresDatabase } from '../../src/storage/database.ts';
+import { createProgressBar } from '../support/progress.ts';
+import { ReplayingAgent } from './agents.ts';
+import { readDialogues, type Dialogue } from './dialogues.ts';
+import { WALK } from './flags.ts';
+import { judge } from './judge.ts';
+import { Ledger } from './ledger.ts';
+import { SABOTAGES, type Sabotage } from './saboteur.ts';
+import { readLegacyStores, readOrchestratorStore, type StoreContents } from './stores.ts';
+import { startWorld, type ProxyStatus, type World } from './world.ts';
+
+const AGENTS = 16;
+const SETTLE_LIMIT_MS = 120_000;
+/** The originals clean up every 60 s. */
+const ORIGINAL_CLEANUP_MS = 65_000;
+const ORIGINAL_DIALOGUES = 150;
+
+interface Options {
+  readonly dialogues?: string;
+  readonly limit?: number;
+  readonly sabotage?: Sabotage;
+  readonly embedded?: boolean;
+  readonly originalLimits?: boolean;
+  readonly json?: boolean;
+}
+
+/** Replays all dialogues, sixteen agents at a time, while the flags walk from off to a full read cutover. */
+async function replay(world: World, dialogues: readonly Dialogue[], ledger: Ledger): Promise<void> {
+  const bar = createProgressBar(dialogues.length);
+  const walk = [...WALK];
+  let note = '';
+  let next = 0;
+  let done = 0;
+  const agents = Array.from({ length: AGENTS }, () => new ReplayingAgent(world.endpoints, ledger));
+  await Promise.all(
+    agents.map(async (agent) => {
+      for (let index = next++; index < dialogues.length; index = next++) {
+        while (walk[0] !== undefined && index >= walk[0].from * dialogues.length) {
+          note = walk[0].name;
+          world.ask(walk[0].asked);
+          walk.shift();
+        }
+        const dialogue = dialogues[index];
+        if (dialogue !== undefined) await agent.replay(dialogue, index);
+        done += 1;
+        bar.show(done, `dialogues, ${note}, ${ledger.agentErrors.length} errors`);
+      }
+    }),
+  );
+  for (const agent of agents) agent.close();
+  bar.end();
+}
+
+/** Waits until nothing is on its way any more. A lane that waits for a person waits for ever: it does not count. */
+async function settled(world: World): Promise<ProxyStatus> {
+  const startedAtMs = performance.now();
+  for (;;) {
+    const status = await world.status();
+    const { deliveries, copies, shadow_reads } = status.backlog;
+    const isQuiet =
+      deliveries + copies + shadow_reads === 0 &&
+      sum(status, ({ lanes }) => lanes.dirty + lanes.copying) === 0;
+    if (isQuiet || performance.now() - startedAtMs > SETTLE_LIMIT_MS) return status;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function sum(status: ProxyStatus, count: (service: ProxyStatus['services'][number]) => number): number {
+  return status.services.reduce((total, service) => total + count(service), 0);
+}
+
+async function orchestratorContents(world: World): Promise<StoreContents> {
+  const url = world.orchestratorDatabase;
+  const database =
+    url === undefined
+      ? createPgliteDatabase({ folder: world.folders.orchestrator, extensions: { vector } })
+      : createPostgresDatabase({ url, poolSize: 1 });
+  try {
+    return await readOrchestratorStore(database);
+  } finally {
+    await database.close();
+  }
+}
+
+async function run(options: Options): Promise<Record<string, unknown>> {
+  const startedAtMs = performance.now();
+  const isOriginal = options.originalLimits === true;
+  const limit = options.limit ?? (isOriginal ? ORIGINAL_DIALOGUES : undefined);
+  const dialogues = repeated(
+    await readDialogues(options.dialogues, limit),
+    isOriginal ? ORIGINAL_DIALOGUES : 0,
+  );
+  const world = await startWorld({
+    isEmbedded: options.embedded === true,
+    hasOriginalLimits: isOriginal,
+    ...(options.sabotage !== undefined && { sabotage: options.sabotage }),
+  });
+  const ledger = new Ledger();
+  try {
+    await replay(world, dialogues, ledger);
+    const status = await settled(world);
+    if (isOriginal) await new Promise((resolve) => setTimeout(resolve, ORIGINAL_CLEANUP_MS));
+    const proxy_rss_mb = world.proxyPeakMegabytes();
+    await world.stopPrograms();
+    const judgement = judge(
+      ledger,
+      readLegacyStores(world.folders.legacy),
+      await orchestratorContents(world),
+    );
+    for (const finding of [...judgement.findings, ...ledger.agentErrors.slice(0, 10)]) console.error(finding);
+    return {
+      ...facts(ledger, status),
+      ...judgement.counts,
+      proxy_rss_mb,
+      seconds: seconds(startedAtMs),
+    };
+  } catch (error) {
+    console.error(world.proxyOutput());
+    throw error;
+  } finally {
+    await world.end();
+  }
+}
+
+/** A set that is too small for the originals' limits is gone through again, under new ids. */
+function repeated(dialogues: readonly Dialogue[], least: number): Dialogue[] {
+  const rounds = Math.max(1, Math.ceil(least / dialogues.length));
+  const all = Array.from({ length: rounds }, (_, round) =>
+    dialogues.map((dialogue) => (round === 0 ? dialogue : { ...dialogue, id: `${dialogue.id}-${round}` })),
+  ).flat();
+  return least === 0 ? all : all.slice(0, least);
+}
+
+function facts(ledger: Ledger, status: ProxyStatus): Record<string, number> {
+  return {
+    operations: ledger.operations,
+    acknowledged_writes: ledger.acknowledgedWrites,
+    agent_errors: ledger.agentErrors.length,
+    comparisons: sum(status, ({ comparisons }) => comparisons.match + comparisons.mismatch),
+    mismatches: sum(status, ({ comparisons }) => comparisons.mismatch),
+    not_comparable: sum(status, ({ comparisons }) => comparisons.not_comparable),
+    reads_by_orchestrator: sum(status, ({ reads_by }) => reads_by.orchestrator),
+    fallbacks: sum(status, ({ fallbacks }) =>
+      Object.values(fallbacks).reduce((total, count) => total + count, 0),
+    ),
+    dead_letters: sum(status, ({ dead_letters }) => dead_letters),
+    dirty_lanes: sum(status, ({ lanes }) => lanes.dirty + lanes.copying + lanes.stopped),
+  };
+}
+
+function seconds(startedAtMs: number): number {
+  return Math.round((performance.now() - startedAtMs) / 100) / 10;
+}
+
+const MUST_BE_ZERO = [
+  'missing_on_legacy',
+  'missing_on_orchestrator',
+  'extra_on_orchestrator',
+  'misordered',
+  'agent_errors',
+  'mismatches',
+  'dead_letters',
+  'dirty_lanes',
+  'lost',
+] as const;
+
+const program = new Command('accept')
+  .description(
+    'Replays dialogues through the whole of Crossfade while the flags walk from off to read-cutover 100 %, then compares both stores.',
+  )
+  .option('--dialogues <file>', 'dialogues, one JSON object a line (default: a small set of our own)')
+  .option('--limit <count>', 'only so many dialogues', Number)
+  .addOption(
+    new Option(
+      '--sabotage <kind>',
+      'break the path to the orchestrator on purpose; the exit code must be 1',
+    ).choices([...SABOTAGES]),
+  )
+  .option('--embedded', 'PGlite instead of a real PostgreSQL')
+  .option(
+    '--original-limits',
+    `the stand-ins forget as the originals do: ${ORIGINAL_DIALOGUES} dialogues, then their clean-up`,
+  )
+  .option('--json', 'only the JSON line')
+  .action(async (options: Options) => {
+    if (options.json !== true && options.originalLimits !== true) {
+      console.log('The stand-ins run with maxSessions raised to 1,000,000 (the original keeps 100).');
+    }
+    const result = await run(options);
+    const broken = MUST_BE_ZERO.filter((name) => result[name] !== 0);
+    const hasForgotten = options.originalLimits !== true || Number(result['forgotten']) > 0;
+    if (options.json !== true)
+      for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(26)} ${String(value)}`);
+    console.log(JSON.stringify(result));
+    if (broken.length > 0) console.error(`Not zero: ${broken.join(', ')}`);
+    if (!hasForgotten) console.error('Nothing was forgotten: the originals’ limits did not take effect.');
+    process.exitCode = broken.length === 0 && hasForgotten ? 0 : 1;
+  });
+
+await program.parseAsync();

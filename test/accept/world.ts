@@ -1,0 +1,205 @@
+import { mkdirSync, mkdtempSync, chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { freePort, freePorts } from '../support/ports.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { startProgram, type Program } from '../support/processes.ts';
+import type { AgentEndpoints } from './agents.ts';
+import { NOTHING_ASKED, writeFlags, type Asked } from './flags.ts';
+import { startSaboteur, type Sabotage, type Saboteur } from './saboteur.ts';
+
+export interface WorldSettings {
+  /** PGlite in the programs' own processes, instead of one real PostgreSQL. */
+  readonly isEmbedded: boolean;
+  /** The originals' own limits, instead of raised ones. */
+  readonly hasOriginalLimits: boolean;
+  readonly sabotage?: Sabotage;
+}
+
+/** Everything of a migration as real processes: the legacy stand-ins, the orchestrator, the proxy, their database. */
+export interface World {
+  readonly endpoints: AgentEndpoints;
+  readonly folders: { readonly legacy: string; readonly orchestrator: string };
+  /** The orchestrator's database; undefined where it is embedded. */
+  readonly orchestratorDatabase: string | undefined;
+  ask(asked: Asked): void;
+  status(): Promise<ProxyStatus>;
+  proxyPeakMegabytes(): number;
+  proxyOutput(): string;
+  /** Ends the programs, the proxy first. The stores can be read afterwards. */
+  stopPrograms(): Promise<void>;
+  /** Ends the database too, and removes every file. */
+  end(): Promise<void>;
+}
+
+/** What GET /v1/status says, as far as it is read here. */
+export interface ProxyStatus {
+  readonly services: readonly {
+    readonly service: string;
+    readonly lanes: {
+      readonly total: number;
+      readonly seeded: number;
+      readonly dirty: number;
+      readonly copying: number;
+      readonly stopped: number;
+    };
+    readonly dead_letters: number;
+    readonly comparisons: {
+      readonly match: number;
+      readonly mismatch: number;
+      readonly not_comparable: number;
+    };
+    readonly reads_by: { readonly legacy: number; readonly orchestrator: number };
+    readonly fallbacks: Readonly<Record<string, number>>;
+  }[];
+  readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
+}
+
+interface Ports {
+  readonly session: number;
+  readonly health: number;
+  readonly pub: number;
+  readonly contextual: number;
+  readonly jarvis: number;
+}
+
+const MANY_SESSIONS = 1_000_000;
+
+export async function startWorld(settings: WorldSettings): Promise<World> {
+  const root = mkdtempSync(join(tmpdir(), 'crossfade-accept-'));
+  chmodSync(root, 0o755);
+  const folders = {
+    legacy: join(root, 'legacy'),
+    orchestrator: join(root, 'orchestrator'),
+    flags: join(root, 'flags'),
+  };
+  for (const folder of [folders.legacy, folders.flags]) mkdirSync(folder);
+  writeFlags(folders.flags, NOTHING_ASKED);
+  const postgres = settings.isEmbedded ? undefined : await startPostgres();
+  const database = async (name: string) => postgres?.createDatabase(name);
+  const urls = { journal: await database('journal'), orchestrator: await database('orchestrator') };
+  const [front, back] = [portsOf(await freePorts(5)), portsOf(await freePorts(5))];
+  const standIns = await startProgram(standInArguments(back, folders.legacy, settings.hasOriginalLimits));
+  const orchestrator = await startOrchestrator(folders.orchestrator, urls.orchestrator);
+  const path = await sabotaged(orchestrator.endpoint, settings.sabotage);
+  const http = await freePort();
+  const config = join(root, 'crossfade.yaml');
+  writeFileSync(
+    config,
+    stringify(proxyConfig({ front, back, http, root, folders, endpoint: path.endpoint })),
+  );
+  const proxy = await startProgram(['start', '--config', config], environment('DATABASE_URL', urls.journal));
+  const programs = [proxy, standIns, orchestrator.program];
+  return {
+    endpoints: endpointsOf(front),
+    folders,
+    orchestratorDatabase: urls.orchestrator,
+    ask: (asked) => writeFlags(folders.flags, asked),
+    status: async () => (await (await fetch(`http://127.0.0.1:${http}/v1/status`)).json()) as ProxyStatus,
+    proxyPeakMegabytes: () => proxy.peakMegabytes(),
+    proxyOutput: () => proxy.output(),
+    stopPrograms: () => stopAll(programs, path.saboteur),
+    end: () => endAll({ programs, saboteur: path.saboteur, postgres, root }),
+  };
+}
+
+async function startOrchestrator(
+  folder: string,
+  url: string | undefined,
+): Promise<{ program: Program; endpoint: string }> {
+  const [port = 0, http = 0] = await freePorts(2);
+  const ports = ['--port', String(port), '--http-port', String(http)];
+  const program = await startProgram(
+    ['orchestrator', ...ports, '--folder', folder],
+    environment('ORCHESTRATOR_DATABASE_URL', url),
+  );
+  return { program, endpoint: `tcp://127.0.0.1:${port}` };
+}
+
+/** Where the proxy finds the orchestrator: itself, or somebody who breaks what passes. */
+async function sabotaged(
+  endpoint: string,
+  sabotage: Sabotage | undefined,
+): Promise<{ endpoint: string; saboteur: Saboteur | undefined }> {
+  if (sabotage === undefined) return { endpoint, saboteur: undefined };
+  const front = `tcp://127.0.0.1:${await freePort()}`;
+  return { endpoint: front, saboteur: await startSaboteur(front, endpoint, sabotage) };
+}
+
+function portsOf([session = 0, health = 0, pub = 0, contextual = 0, jarvis = 0]: readonly number[]): Ports {
+  return { session, health, pub, contextual, jarvis };
+}
+
+function endpointsOf(front: Ports): AgentEndpoints {
+  const at = (port: number): string => `tcp://127.0.0.1:${port}`;
+  return { session: at(front.session), contextual: at(front.contextual), jarvis: at(front.jarvis) };
+}
+
+function environment(name: string, url: string | undefined) {
+  return url === undefined ? { without: [name] } : { env: { [name]: url } };
+}
+
+function standInArguments(ports: Ports, folder: string, hasOriginalLimits: boolean): string[] {
+  const limits = hasOriginalLimits ? [] : ['--max-sessions', String(MANY_SESSIONS)];
+  const named = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]);
+  return ['stand-ins', '--data', folder, '--no-fsync', ...named, ...limits];
+}
+
+function proxyConfig(facts: {
+  front: Ports;
+  back: Ports;
+  http: number;
+  root: string;
+  folders: { legacy: string; flags: string };
+  endpoint: string;
+}): object {
+  const { front, back, folders } = facts;
+  const at = (port: number): string => `tcp://127.0.0.1:${port}`;
+  return {
+    http: { port: facts.http },
+    journal: { folder: join(facts.root, 'journal') },
+    orchestrator: { endpoint: facts.endpoint },
+    rollout: { folder: folders.flags },
+    telemetry: { logLevel: 'warn' },
+    services: {
+      'session-memory': {
+        port: front.session,
+        healthPort: front.health,
+        pubPort: front.pub,
+        legacy: {
+          endpoint: at(back.session),
+          pubEndpoint: at(back.pub),
+          sqliteFile: join(folders.legacy, 'session_memory.db'),
+        },
+      },
+      'contextual-memory': {
+        port: front.contextual,
+        legacy: {
+          endpoint: at(back.contextual),
+          jsonFile: join(folders.legacy, 'contextual_memory_store.json'),
+        },
+      },
+      'jarvis-memory': {
+        port: front.jarvis,
+        legacy: { endpoint: at(back.jarvis), jsonFile: join(folders.legacy, 'jarvis_memory_store.json') },
+      },
+    },
+  };
+}
+
+async function stopAll(programs: readonly Program[], saboteur: Saboteur | undefined): Promise<void> {
+  for (const program of programs) await program.stop();
+  saboteur?.stop();
+}
+
+async function endAll(facts: {
+  programs: readonly Program[];
+  saboteur: Saboteur | undefined;
+  postgres: TestPostgres | undefined;
+  root: string;
+}): Promise<void> {
+  await stopAll(facts.programs, facts.saboteur);
+  await facts.postgres?.stop();
+  rmSync(facts.root, { recursive: true, force: true });
+}

@@ -1,0 +1,148 @@
+import pino from 'pino';
+import { Dealer } from 'zeromq';
+import { createOrchestrator, type OrchestratorSettings } from '../../src/orchestrator/orchestrator.ts';
+import { freePorts } from './ports.ts';
+import { startPostgres, type TestPostgres } from './postgres.ts';
+
+export interface Memory {
+  readonly memory_id: string;
+  readonly content: Record<string, unknown>;
+  readonly [field: string]: unknown;
+}
+
+export interface AnswerData {
+  readonly memory_id: string;
+  readonly session_id: string;
+  readonly created_at: string;
+  readonly memories: readonly Memory[];
+  readonly items: readonly Memory[];
+  readonly results: readonly Record<string, unknown>[];
+  readonly next_cursor?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Answer {
+  readonly status: string;
+  readonly action: string;
+  readonly request_id: unknown;
+  readonly data: AnswerData;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly details: Record<string, unknown>;
+  };
+  /** The reply as it came over the wire. */
+  readonly text: string;
+}
+
+export interface Envelope {
+  readonly session_id?: string | null;
+  readonly request_id?: string;
+  readonly lane?: { key: string; generation: number; sequence?: number };
+}
+
+export interface OrchestratorClient {
+  /** One request as text, over a DEALER socket with a correlation frame. */
+  send(text: string): Promise<Answer>;
+  ask(action: string, payload?: object, envelope?: Envelope): Promise<Answer>;
+  close(): void;
+}
+
+export interface TestOrchestrator extends OrchestratorClient {
+  readonly port: number;
+  readonly httpPort: number;
+  stop(): Promise<void>;
+}
+
+export function answerOf(text: string): Answer {
+  return { ...(JSON.parse(text) as Omit<Answer, 'text'>), text };
+}
+
+export function connectOrchestrator(port: number): OrchestratorClient {
+  const socket = new Dealer({ linger: 0 });
+  socket.connect(`tcp://127.0.0.1:${port}`);
+  const waiting = new Map<string, (answer: Answer) => void>();
+  let asked = 0;
+  let sending: Promise<void> = Promise.resolve();
+
+  async function receive(): Promise<void> {
+    for await (const [correlation, , body] of socket) {
+      const resolve = waiting.get(String(correlation));
+      waiting.delete(String(correlation));
+      resolve?.(answerOf(String(body)));
+    }
+  }
+  receive().catch(() => {});
+
+  function send(text: string): Promise<Answer> {
+    const correlation = String(++asked);
+    return new Promise((resolve, reject) => {
+      waiting.set(correlation, resolve);
+      sending = sending.then(() => socket.send([correlation, '', text])).catch(reject);
+    });
+  }
+
+  return {
+    send,
+    ask: (action, payload = {}, envelope = {}) => send(JSON.stringify({ action, ...envelope, payload })),
+    close: () => socket.close(),
+  };
+}
+
+/** An orchestrator in this process, with a client of it. */
+export async function startOrchestrator(
+  settings: Pick<OrchestratorSettings, 'database' | 'purge'>,
+): Promise<TestOrchestrator> {
+  const [port = 0, httpPort = 0] = await freePorts(2);
+  const orchestrator = createOrchestrator({
+    host: '127.0.0.1',
+    port,
+    httpPort,
+    version: 'test',
+    log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    ...settings,
+  });
+  await orchestrator.start();
+  const client = connectOrchestrator(port);
+  return {
+    ...client,
+    port,
+    httpPort,
+    async stop() {
+      client.close();
+      await orchestrator.stop();
+    },
+  };
+}
+
+export const DATABASES = ['pglite', 'postgres'] as const;
+
+/** Starts orchestrators on either database, and ends them all together. */
+export interface Stage {
+  start(
+    kind: (typeof DATABASES)[number],
+    settings?: Pick<OrchestratorSettings, 'purge'>,
+  ): Promise<TestOrchestrator>;
+  stop(): Promise<void>;
+}
+
+export function createStage(): Stage {
+  let postgres: TestPostgres | undefined;
+  const started: TestOrchestrator[] = [];
+  return {
+    async start(kind, settings = {}) {
+      if (kind === 'postgres') postgres ??= await startPostgres();
+      const database =
+        postgres !== undefined && kind === 'postgres'
+          ? ({ kind, url: await postgres.createDatabase() } as const)
+          : ({ kind: 'pglite' } as const);
+      const orchestrator = await startOrchestrator({ database, ...settings });
+      started.push(orchestrator);
+      return orchestrator;
+    },
+    async stop() {
+      for (const orchestrator of started) await orchestrator.stop();
+      await postgres?.stop();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** One of our own programs, running. */
+export interface Program {
+  readonly pid: number;
+  /** What it printed, both streams, the last 64 KiB. */
+  output(): string;
+  /** Highest resident size so far, MiB; 0 where the system does not tell. */
+  peakMegabytes(): number;
+  /** SIGTERM, and waits for the end; SIGKILL after ten seconds. */
+  stop(): Promise<void>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+  readonly child: ChildProcess;
+}
+
+export interface ProgramOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Environment variables that must not be inherited. */
+  readonly without?: readonly string[];
+  readonly cwd?: string;
+  readonly readyTimeoutMs?: number;
+  /** Further stdio entries, from file descriptor 4 on. */
+  readonly pipes?: number;
+}
+
+const OUTPUT_LIMIT = 64 * 1024;
+
+/** Starts `crossfade <args>` and waits until it says over IPC that it is ready. @throws Error with its output */
+export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
+  const { env = {}, readyTimeoutMs = 60_000, cwd, pipes = 0 } = options;
+  const inherited = { ...process.env };
+  for (const name of options.without ?? []) delete inherited[name];
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...inherited, NODE_NO_WARNINGS: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...Array.from({ length: pipes }, () => 'pipe' as const)],
+    ...(cwd !== undefined && { cwd }),
+  });
+  let printed = '';
+  const keep = (chunk: Buffer): void => {
+    printed = (printed + chunk.toString()).slice(-OUTPUT_LIMIT);
+  };
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  const exited = once(child, 'exit');
+  await Promise.race([
+    ready(child),
+    exited.then(([code, signal]) => {
+      throw new Error(
+        `crossfade ${args.join(' ')} ended (${String(code ?? signal)}) before it was ready:\n${printed}`,
+      );
+    }),
+    new Promise<never>((_, reject) => {
+      setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(
+          new Error(`crossfade ${args.join(' ')} was not ready within ${readyTimeoutMs} ms:\n${printed}`),
+        );
+      }, readyTimeoutMs).unref();
+    }),
+  ]);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    await exited;
+    clearTimeout(timer);
+  };
+  return {
+    pid: child.pid ?? 0,
+    child,
+    output: () => printed,
+    peakMegabytes: () => peakMegabytes(child.pid ?? 0),
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+  };
+}
+
+async function ready(child: ChildProcess): Promise<void> {
+  for (;;) {
+    const [message] = (await once(child, 'message')) as [unknown];
+    if (typeof message === 'object' && message !== null && 'type' in message && message.type === 'ready')
+      return;
+  }
+}
+
+function peakMegabytes(pid: number): number {
+  try {
+    const line = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return Math.round(Number(line?.[1] ?? 0) / 1024);
+  } catch {
+    return 0;
+  }
+}
