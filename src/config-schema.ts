@@ -1,5 +1,20 @@
 import { Type, type Static } from 'typebox';
 
+const ADDRESS = '^(tcp|ipc|http|https)://.+';
+const PUB_ADDRESS = '^(tcp|ipc)://.+';
+const HTTP_ADDRESS = '^https?://.+';
+const POSTGRES = '^postgres(ql)?://.+';
+const KEY_OF_32_BYTES = '^[A-Za-z0-9+/]{43}=$';
+
+/** What each pattern asks, in words. */
+export const PATTERNS: Readonly<Record<string, string>> = {
+  [ADDRESS]: 'an address such as tcp://host:5570 or http://host:5571',
+  [PUB_ADDRESS]: 'an address such as tcp://host:6583',
+  [HTTP_ADDRESS]: 'an address such as http://host:4318',
+  [POSTGRES]: 'an address such as postgres://user@host/database',
+  [KEY_OF_32_BYTES]: '32 bytes in base64 (openssl rand -base64 32)',
+};
+
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const Whole = (least: number) => Type.Integer({ minimum: least });
 const Text = Type.String({ minLength: 1 });
@@ -9,8 +24,8 @@ const Interlocks = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Ty
 
 const Legacy = Type.Object(
   {
-    endpoint: Type.String({ pattern: '^(tcp|ipc|http|https)://.+' }),
-    pubEndpoint: Type.Optional(Type.String({ pattern: '^(tcp|ipc)://.+' })),
+    endpoint: Type.String({ pattern: ADDRESS }),
+    pubEndpoint: Type.Optional(Type.String({ pattern: PUB_ADDRESS })),
     inFlight: Whole(0),
     queueSize: Whole(1),
     connections: Whole(1),
@@ -56,17 +71,17 @@ export const ConfigSchema = Type.Object(
     ),
     journal: Type.Object(
       {
-        databaseUrl: Type.Optional(Type.String({ pattern: '^postgres(ql)?://.+' })),
+        databaseUrl: Type.Optional(Type.String({ pattern: POSTGRES })),
         folder: Text,
         poolSize: Whole(2),
         retentionHours: Whole(1),
-        encryptionKey: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9+/]{43}=$' })),
+        encryptionKey: Type.Optional(Type.String({ pattern: KEY_OF_32_BYTES })),
       },
       closed,
     ),
     orchestrator: Type.Object(
       {
-        endpoint: Type.String({ pattern: '^(tcp|ipc|http|https)://.+' }),
+        endpoint: Type.String({ pattern: ADDRESS }),
         key: Type.Optional(Text),
         readTimeoutMs: Whole(1),
         deliveryTimeoutMs: Whole(100),
@@ -82,7 +97,15 @@ export const ConfigSchema = Type.Object(
       {
         folder: Text,
         unleash: Type.Optional(
-          Type.Object({ url: Text, apiToken: Text, appName: Text, refreshIntervalMs: Whole(100) }, closed),
+          Type.Object(
+            {
+              url: Type.String({ pattern: HTTP_ADDRESS }),
+              apiToken: Text,
+              appName: Text,
+              refreshIntervalMs: Whole(100),
+            },
+            closed,
+          ),
         ),
       },
       closed,
@@ -96,11 +119,14 @@ export const ConfigSchema = Type.Object(
           ),
         ),
         traceSampleRatio: Type.Number({ minimum: 0, maximum: 1 }),
-        otlpEndpoint: Type.Optional(Type.String({ pattern: '^https?://.+' })),
+        otlpEndpoint: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
       },
       closed,
     ),
-    services: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }), Service, { minProperties: 1 }),
+    services: Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }), Service, {
+      ...closed,
+      minProperties: 1,
+    }),
   },
   closed,
 );

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Compile } from 'typebox/compile';
 import { Settings } from 'typebox/system';
-import { parse } from 'yaml';
-import { messageOf } from './domain/errors.ts';
+import { LineCounter, parseDocument } from 'yaml';
+import { isTree, portProblems, schemaProblems, valueAt, type Tree } from './config-problems.ts';
 import { ConfigSchema, type Config } from './config-schema.ts';
+import { messageOf } from './domain/errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,8 +18,6 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
-
-type Tree = { [key: string]: unknown };
 
 const DEFAULTS: Tree = {
   proxy: { host: '127.0.0.1', deadlineMs: 4_500 },
@@ -53,71 +52,102 @@ const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[
   ['OTEL_EXPORTER_OTLP_ENDPOINT', ['telemetry', 'otlpEndpoint']],
 ];
 
-/** Values that are never quoted in a message. */
-const SECRET = /key|token|url/i;
-
 /**
  * Reads a YAML file, fills in the environment and the defaults, and checks everything.
  * @throws ConfigError listing every problem
  */
 export function loadConfig(file: string, env: Environment): Config {
   const problems: string[] = [];
-  const tree = withDefaults(
-    fromEnvironment(substituted(readTree(file), { env, problems, path: '' }) as Tree, env),
-  );
+  const substituted = new Set<string>();
+  const read = substitutedIn(readTree(file), { env, problems, substituted, path: '' }) as Tree;
+  const tree = withDefaults(fromEnvironment(read, env));
   // Its default is 8: a person wants to see everything at once.
   Settings.Set({ maxErrors: 1_000 });
   const checker = Compile(ConfigSchema);
-  if (!checker.Check(tree)) problems.push(...schemaProblems([...checker.Errors(tree)], tree));
+  if (!checker.Check(tree))
+    problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
   problems.push(...portProblems(tree), ...serviceProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }
 
+/** @throws ConfigError listing every place that is not YAML, without quoting it: it may hold a secret */
 function readTree(file: string): Tree {
+  const lines = new LineCounter();
+  let text: string;
   try {
-    const tree: unknown = parse(readFileSync(file, 'utf8')) ?? {};
-    if (isTree(tree)) return tree;
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new ConfigError(file, [messageOf(error)]);
   }
+  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
+  if (document.errors.length > 0) {
+    const said = document.errors.map(({ message, pos }) => `line ${lines.linePos(pos[0]).line}: ${message}`);
+    throw new ConfigError(file, said);
+  }
+  const tree: unknown = document.toJS() ?? {};
+  if (isTree(tree)) return tree;
   throw new ConfigError(file, ['it must be a mapping of settings']);
 }
 
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function variableFor(path: string): string | undefined {
+  return FROM_ENVIRONMENT.find(([, keys]) => keys.join('.') === path)?.[0];
+}
+
+/** The keys that the schema knows for a section. */
+function keysAt(path: string): string[] {
+  let schema: unknown = ConfigSchema;
+  for (const key of path === '' ? [] : path.split('.')) {
+    const { properties, patternProperties } = schema as Readonly<Record<string, Tree | undefined>>;
+    schema = properties?.[key] ?? Object.values(patternProperties ?? {})[0] ?? {};
+  }
+  return Object.keys((schema as { readonly properties?: object }).properties ?? {});
 }
 
 interface Substitution {
   readonly env: Environment;
   readonly problems: string[];
+  readonly substituted: Set<string>;
   readonly path: string;
 }
 
-/** `${NAME}` in a text stands for an environment variable, which must be set; `${NAME:-text}` need not be. */
-function substituted(value: unknown, at: Substitution): unknown {
-  if (typeof value === 'string') {
-    return value.replaceAll(
-      /\$\{(\w+)(?::-([^}]*))?\}/g,
-      (_, name: string, otherwise: string | undefined) => {
-        const text = at.env[name] ?? otherwise;
-        if (text === undefined)
-          at.problems.push(`${at.path} needs the environment variable ${name}, which is not set`);
-        return text ?? '';
-      },
-    );
-  }
-  if (!isTree(value)) return value;
+/**
+ * `${NAME}` in a text stands for an environment variable, which must be set; `${NAME:-text}` need not be.
+ * What comes out empty, and a section that holds only comments, is as if it was not there.
+ */
+function substitutedIn(value: unknown, at: Substitution): unknown {
+  if (typeof value === 'string') return substitutedText(value, at);
+  if (!isTree(value)) return value ?? undefined;
   const entries = Object.entries(value).map(([key, member]) => {
     const path = at.path === '' ? key : `${at.path}.${key}`;
-    return [key, substituted(member, { ...at, path })];
+    return [key, substitutedIn(member, { ...at, path })] as const;
   });
-  return Object.fromEntries(entries) as Tree;
+  return Object.fromEntries(entries.filter(([, member]) => member !== undefined)) as Tree;
+}
+
+function substitutedText(
+  text: string,
+  { env, problems, substituted, path }: Substitution,
+): string | undefined {
+  const result = text.replaceAll(
+    /\$\{(\w+)(?::-([^}]*))?\}/g,
+    (_, name: string, otherwise: string | undefined) => {
+      substituted.add(path);
+      const given = env[name] ?? '';
+      if (given === '' && otherwise === undefined)
+        problems.push(`${path} needs the environment variable ${name}, which is not set`);
+      return given === '' ? (otherwise ?? '') : given;
+    },
+  );
+  return result === '' && text !== '' ? undefined : result;
 }
 
 /** What the file says goes before the environment. */
 function fromEnvironment(tree: Tree, env: Environment): Tree {
-  const given = FROM_ENVIRONMENT.filter(([name]) => (env[name] ?? '') !== '');
+  const asksUnleash = valueAt(tree, 'rollout.unleash') !== undefined || (env['UNLEASH_URL'] ?? '') !== '';
+  const given = FROM_ENVIRONMENT.filter(
+    ([name]) => (env[name] ?? '') !== '' && (asksUnleash || !name.startsWith('UNLEASH_')),
+  );
   return given.reduce((result, [name, path]) => merged(nested(path, env[name]), result), tree);
 }
 
@@ -151,81 +181,6 @@ function withDefaults(tree: Tree): Tree {
     result['rollout'] = { ...rollout, unleash: merged(UNLEASH_DEFAULTS, rollout['unleash']) };
   }
   return result;
-}
-
-interface SchemaProblem {
-  readonly keyword: string;
-  readonly instancePath: string;
-  readonly params: object;
-}
-
-type Say = (params: Readonly<Record<string, unknown>>) => string;
-
-const TYPES: Readonly<Record<string, string>> = {
-  integer: 'a whole number',
-  object: 'a mapping',
-  string: 'text',
-};
-
-/** What each rule of the schema asks, in words. Rules without a row are consequences of others. */
-const SAYINGS: Readonly<Record<string, Say>> = {
-  type: ({ type }) => `must be ${TYPES[String(type)] ?? `a ${String(type)}`}`,
-  minimum: ({ limit }) => `must be at least ${String(limit)}`,
-  maximum: ({ limit }) => `must be at most ${String(limit)}`,
-  minLength: () => 'must not be empty',
-  pattern: ({ pattern }) => `must look like ${String(pattern)}`,
-  anyOf: () => 'must be one of the words that the example lists',
-  minProperties: () => 'must name at least one service',
-};
-
-function schemaProblems(errors: readonly SchemaProblem[], tree: Tree): string[] {
-  const lines = errors.flatMap(({ keyword, instancePath, params }) => {
-    const path = instancePath.slice(1).replaceAll('/', '.');
-    const facts = params as Readonly<Record<string, unknown>>;
-    if (keyword === 'additionalProperties') return unknownKeys(path, facts['additionalProperties']);
-    if (keyword === 'required') return missingKeys(path, facts['requiredProperties']);
-    const say = SAYINGS[keyword];
-    return say === undefined ? [] : [`${path} ${say(facts)}, got ${quoted(path, valueAt(tree, path))}`];
-  });
-  return [...new Set(lines)];
-}
-
-function unknownKeys(path: string, keys: unknown): string[] {
-  return (Array.isArray(keys) ? keys : []).map((key) => `${join(path, String(key))} is no setting`);
-}
-
-function missingKeys(path: string, keys: unknown): string[] {
-  return (Array.isArray(keys) ? keys : []).map((key) => `${join(path, String(key))} is missing`);
-}
-
-function join(path: string, key: string): string {
-  return path === '' ? key : `${path}.${key}`;
-}
-
-function valueAt(tree: Tree, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (isTree(value) ? value[key] : undefined), tree);
-}
-
-function quoted(path: string, value: unknown): string {
-  return SECRET.test(path.split('.').at(-1) ?? '') ? 'something else (not shown)' : JSON.stringify(value);
-}
-
-/** A port that is used twice, named with both its users. */
-function portProblems(tree: Tree): string[] {
-  const users = new Map<unknown, string>();
-  const problems: string[] = [];
-  const use = (port: unknown, path: string): void => {
-    if (port === undefined) return;
-    const other = users.get(port);
-    if (other === undefined) users.set(port, path);
-    else problems.push(`${path} is ${JSON.stringify(port)}, which ${other} uses too`);
-  };
-  use(valueAt(tree, 'http.port'), 'http.port');
-  for (const name of Object.keys(servicesOf(tree))) {
-    for (const key of ['port', 'healthPort', 'pubPort'])
-      use(valueAt(tree, `services.${name}.${key}`), `services.${name}.${key}`);
-  }
-  return problems;
 }
 
 function serviceProblems(tree: Tree): string[] {

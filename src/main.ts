@@ -1,6 +1,34 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { createOrchestratorCommand } from './cli/orchestrator.ts';
+import { createStandInsCommand } from './cli/stand-ins.ts';
+import { createStartCommand } from './cli/start.ts';
+import { messageOf } from './domain/errors.ts';
+import { version } from './version.ts';
+
+const OLDEST_NODE = 24;
 
 // The command line, and the only reader of process.env.
-const program = new Command('crossfade').description('Migration proxy for the memory of AI agents');
-await program.parseAsync();
+const { env } = process;
+
+async function main(): Promise<void> {
+  if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
+    throw new Error(
+      `Crossfade needs Node ${OLDEST_NODE}, this is ${process.version}: run it through npm, which brings its own`,
+    );
+  }
+  await new Command('crossfade')
+    .description('A live, verified, reversible migration of agent memory')
+    .version(version)
+    .addCommand(createStartCommand(env))
+    .addCommand(createOrchestratorCommand(env))
+    .addCommand(createStandInsCommand())
+    .parseAsync();
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(`crossfade: ${messageOf(error)}`);
+  process.exitCode = 1;
+}

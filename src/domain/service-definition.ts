@@ -121,8 +121,8 @@ export interface LegacyLane {
   /** Oldest first. */
   readonly items: readonly LegacyItem[];
   /**
-   * What the service derives from its items. A copy writes it anew behind all of them, at the end of the positions it takes;
-   * the newest counts, and it is never compared, forgotten or lost.
+   * What the service has made of its items and would not make the same again. A copy puts it behind all items it saw, in place of
+   * what an earlier copy wrote; it is no part of the list: never compared, forgotten or lost.
    */
   readonly derived?: readonly LegacyItem[];
   /** The owner's own row: made or updated by a copy. */
@@ -163,6 +163,8 @@ export interface LaneDefinition {
   createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
   /** The fields of an orchestrator item as {@link LegacyItem.fields}; undefined for an item that is no part of the lane's list. */
   fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined;
+  /** The fields of an item that a copy wrote for {@link LegacyLane.derived}; undefined for any other. */
+  derivedFieldsOf?(memory: StoredMemory): Readonly<Record<string, string>> | undefined;
 }
 
 export interface ZmqEndpoint {

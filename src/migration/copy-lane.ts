@@ -145,6 +145,7 @@ export class LaneCopier {
     return planCopy({
       source: facts.reading.source.items,
       existing: facts.contents.listed,
+      derived: { source: facts.reading.source.derived ?? [], existing: facts.contents.derived },
       sequence: facts.reading.sequence,
       deletedBelow: Math.max(0, ...operations.map(deletedBelow)),
       journaledIds: this.#journaledIds(copy, operations),

@@ -17,6 +17,8 @@ export interface CopyFacts {
   readonly source: readonly LegacyItem[];
   /** The secondary's list, in the order of its positions, without what is marked forgotten. */
   readonly existing: readonly ListedMemory[];
+  /** What the service derives from its items, as it stands now, and as earlier copies wrote it. */
+  readonly derived: { readonly source: readonly LegacyItem[]; readonly existing: readonly ListedMemory[] };
   /** The lane's sequence when the source was read. */
   readonly sequence: number;
   /** Items below this position were deleted by a journaled write that the secondary may not have seen. */
@@ -64,21 +66,46 @@ export function planCopy(facts: CopyFacts): CopyPlan {
   const kept = new Set(matches.map(({ memory }) => memory));
   const gone = facts.existing.map(({ memory }) => memory).filter((memory) => !kept.has(memory));
   const positions = positionsFor(matches, facts.sequence);
-  const ids = new Map([...facts.journaledIds].map(([digest, list]) => [digest, [...list]]));
+  const derived = planDerived(facts, Math.max(positionOf(facts.sequence), ...positions));
   return {
-    creates: matches.flatMap(({ item, memory, digest }, index) => {
-      if (memory !== undefined) return [];
-      const memoryId = ids.get(digest)?.shift();
-      return [{ item, position: positions[index] ?? 0, ...(memoryId !== undefined && { memoryId }) }];
-    }),
+    creates: [...createsFor(matches, positions, facts.journaledIds), ...derived.creates],
     moves: matches.flatMap(({ memory }, index) => {
       const position = positions[index] ?? 0;
       return memory === undefined || memory.position === position
         ? []
         : [{ memoryId: memory.memory_id, position }];
     }),
-    deletes: gone.filter(({ position }) => position < facts.deletedBelow),
+    deletes: [...gone.filter(({ position }) => position < facts.deletedBelow), ...derived.deletes],
     vanished: gone.filter(({ position }) => position >= facts.deletedBelow),
+  };
+}
+
+function createsFor(
+  matches: readonly Match[],
+  positions: readonly number[],
+  journaledIds: CopyFacts['journaledIds'],
+): PlannedCreate[] {
+  const ids = new Map([...journaledIds].map(([digest, list]) => [digest, [...list]]));
+  return matches.flatMap(({ item, memory, digest }, index) => {
+    if (memory !== undefined) return [];
+    const memoryId = ids.get(digest)?.shift();
+    return [{ item, position: positions[index] ?? 0, ...(memoryId !== undefined && { memoryId }) }];
+  });
+}
+
+/** What is derived stands behind every item it was made of; where it does already, it is left alone. */
+function planDerived(
+  { derived }: CopyFacts,
+  last: number,
+): { creates: readonly PlannedCreate[]; deletes: readonly StoredMemory[] } {
+  const wanted = derived.source.map(({ fields }) => digestOfFields(fields)).join();
+  const standing = derived.existing.filter(({ memory }) => memory.position > last);
+  const isStanding = standing.length === derived.existing.length;
+  if (isStanding && standing.map(({ fields }) => digestOfFields(fields)).join() === wanted)
+    return { creates: [], deletes: [] };
+  return {
+    creates: derived.source.map((item, index) => ({ item, position: last + 1 + index })),
+    deletes: derived.existing.map(({ memory }) => memory),
   };
 }
 

@@ -80,10 +80,11 @@ export class CoverageKeeper {
 
   async #follow(): Promise<void> {
     for (const [name, state] of this.#parts.coverage) {
-      const isAsked = this.#parts.flags.isEnabled('dual-write', { service: name }).enabled;
+      const { enabled: isAsked, reason } = this.#parts.flags.isEnabled('dual-write', { service: name });
       if (isAsked && state.number === 0) await this.#begin(name, state);
-      else if (!isAsked && state.number > 0) await this.#end(name, state);
-      if (isAsked && !this.#mayCopy.has(name) && state.unjournaled === 0) this.#backfill(name);
+      // Only a flag that is known to be off ends anything: a server of flags that is away lowers nothing for good.
+      else if (reason === 'off' && state.number > 0) await this.#end(name, state);
+      if (state.number > 0 && !this.#mayCopy.has(name) && state.unjournaled === 0) this.#backfill(name);
     }
   }
 

@@ -12,6 +12,8 @@ export interface LaneContents {
   readonly exists: boolean;
   /** The lane's list, in the order of its positions, without what is marked forgotten. */
   readonly listed: readonly ListedMemory[];
+  /** What earlier copies wrote of what the service derives from its items. */
+  readonly derived: readonly ListedMemory[];
 }
 
 export interface ContentsQuery {
@@ -29,21 +31,26 @@ export async function readContents({
   lanes,
   options,
 }: ContentsQuery): Promise<LaneContents> {
-  const listed: ListedMemory[] = [];
+  const memories: StoredMemory[] = [];
   let cursor: unknown;
   let exists = false;
   do {
     const payload = { limit: SCAN_PAGE, include_deleted: false, ...(cursor !== undefined && { cursor }) };
     const answer = await orchestrator.read({ action: 'scan', sessionId, payload }, options());
     exists ||= isJsonObject(answer.data['session']);
-    for (const text of rawElements(rawMembers(answer.text)['items'] ?? '[]')) {
-      const memory = parseStoredMemory(text);
-      const fields = memory.tags.includes(FORGOTTEN_TAG) ? undefined : lanes.fieldsOf(memory);
-      if (fields !== undefined) listed.push({ memory, fields });
-    }
+    memories.push(...rawElements(rawMembers(answer.text)['items'] ?? '[]').map(parseStoredMemory));
     cursor = answer.data['next_cursor'] ?? undefined;
   } while (cursor !== undefined);
-  return { exists, listed };
+  const shown = memories.filter(({ tags }) => !tags.includes(FORGOTTEN_TAG));
+  return {
+    exists,
+    listed: shown.flatMap((memory) => listedAs(memory, lanes.fieldsOf(memory))),
+    derived: shown.flatMap((memory) => listedAs(memory, lanes.derivedFieldsOf?.(memory))),
+  };
+}
+
+function listedAs(memory: StoredMemory, fields: ListedMemory['fields'] | undefined): ListedMemory[] {
+  return fields === undefined ? [] : [{ memory, fields }];
 }
 
 /** An item as the orchestrator spells it, its content as raw text. */

@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { Dealer } from 'zeromq';
+import { parseTolerantly } from '../../src/domain/json.ts';
 import { createOrchestrator, type OrchestratorSettings } from '../../src/orchestrator/orchestrator.ts';
 import { freePorts } from './ports.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -54,8 +55,9 @@ export interface TestOrchestrator extends OrchestratorClient {
   stop(): Promise<void>;
 }
 
+/** A memory written with the escape may bring back NaN. */
 export function answerOf(text: string): Answer {
-  return { ...(JSON.parse(text) as Omit<Answer, 'text'>), text };
+  return { ...(parseTolerantly(text) as Omit<Answer, 'text'>), text };
 }
 
 export function connectOrchestrator(port: number): OrchestratorClient {

@@ -58,12 +58,63 @@ services:
   b: { legacy: { inFlight: -1 } }
 `);
   expect(problems).toContain('proxy.deadlineMs must be a whole number, got "soon"');
-  expect(problems).toContain('proxy.hots is no setting');
+  expect(problems).toContain('proxy.hots is no setting; did you mean proxy.host?');
   expect(problems).toContain('services.a.port is 5574, which http.port uses too');
   expect(problems).toContain('services.a.timeZone must be an IANA time zone, got "Mars/Olympus"');
   expect(problems).toContain('services.b.legacy.inFlight must be at least 0, got -1');
   expect(problems).toContain('services.b.legacy.endpoint is missing');
-  expect(problems.some((problem) => problem.startsWith('telemetry.logLevel must be one of'))).toBe(true);
+  expect(problems).toContain(
+    'telemetry.logLevel must be one of trace, debug, info, warn, error, silent, got "loud"',
+  );
+});
+
+test('the message names the file and has a line for each problem', () => {
+  expect(() => load('services: { s: { legacy: { endpoint: "tcp://h:1" } } }\nhttp: { port: soon }')).toThrow(
+    /^Configuration .*c\.yaml is not usable:\n {2}- http\.port must be a whole number, got "soon"$/,
+  );
+});
+
+test('a setting that is almost right is proposed, a strange one is not', () => {
+  const problems = problemsOf(`
+proxy: { deadlineSeconds: 4, zebra: 1 }
+telemtry: { logLevel: info }
+services:
+  s: { legacy: { endpoint: "tcp://127.0.0.1:1", sqliteFiles: x } }
+`);
+  expect(problems).toContain('proxy.deadlineSeconds is no setting; did you mean proxy.deadlineMs?');
+  expect(problems).toContain('proxy.zebra is no setting');
+  expect(problems).toContain('telemtry is no setting; did you mean telemetry?');
+  expect(problems).toContain(
+    'services.s.legacy.sqliteFiles is no setting; did you mean services.s.legacy.sqliteFile?',
+  );
+});
+
+test('a service that cannot be named so is a problem, not a service nobody checked', () => {
+  expect(problemsOf('services: { Session_Memory: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }')).toContain(
+    'services.Session_Memory must be named in small letters, digits and dashes',
+  );
+  expect(problemsOf('services: {}')).toContain('services must name at least one service, got {}');
+});
+
+test('an address that is one of our own ports is a problem', () => {
+  const problems = problemsOf(`
+orchestrator: { endpoint: "tcp://localhost:5580" }
+services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndpoint: "tcp://10.0.0.1:7000" } } }
+`);
+  expect(problems).toEqual([
+    'orchestrator.endpoint is the proxy itself: http.port is 5580',
+    'services.s.legacy.endpoint is the proxy itself: services.s.port is 7000',
+  ]);
+});
+
+test('an address is explained by an example', () => {
+  expect(problemsOf('services: { s: { legacy: { endpoint: "localhost:5574" } } }')).toEqual([
+    'services.s.legacy.endpoint must be an address such as tcp://host:5570 or http://host:5571, got "localhost:5574"',
+  ]);
+});
+
+test('a section that holds only comments has its defaults', () => {
+  expect(load(`${SERVICE}\njournal:\n  # nothing yet`).journal.folder).toBe('./data/journal');
 });
 
 test('the environment fills in what the file leaves open, and never the other way round', () => {
@@ -78,7 +129,44 @@ test('the environment fills in what the file leaves open, and never the other wa
   );
 });
 
+test('what comes out empty is as if it was not there', () => {
+  const text = `${SERVICE}\njournal: { databaseUrl: "\${NOBODY:-}" }\norchestrator: { key: "\${EMPTY:-k}" }`;
+  const { journal, orchestrator } = load(text, { EMPTY: '' });
+  expect(journal.databaseUrl).toBeUndefined();
+  expect(orchestrator.key).toBe('k');
+});
+
+test('the environment alone turns Unleash on, and says what it lacks', () => {
+  const env = { UNLEASH_URL: 'http://unleash:4242/api', UNLEASH_API_TOKEN: 'token' };
+  expect(load(SERVICE, env).rollout.unleash).toEqual({
+    url: 'http://unleash:4242/api',
+    apiToken: 'token',
+    appName: 'crossfade',
+    refreshIntervalMs: 1000,
+  });
+  expect(load(SERVICE, { UNLEASH_APP_NAME: 'another' }).rollout.unleash).toBeUndefined();
+  expect(problemsOf(SERVICE, { UNLEASH_URL: 'http://unleash:4242/api' })).toEqual([
+    'rollout.unleash.apiToken is missing, and so is UNLEASH_API_TOKEN in the environment',
+  ]);
+});
+
+test('a file that is no YAML is answered with its lines, and not with their text', () => {
+  const problems = problemsOf('services:\n  s: { apiToken: hunter2\njournal: [');
+  expect(problems.length).toBeGreaterThan(0);
+  expect(problems.every((problem) => /^line \d+: /.test(problem))).toBe(true);
+  expect(problems.join()).not.toContain('hunter2');
+});
+
+test('a file that does not exist is named', () => {
+  expect(() => loadConfig('/nowhere/c.yaml', {})).toThrow(/nowhere/);
+});
+
 test('secrets are not quoted', () => {
+  const hidden = problemsOf(`services: { s: { legacy: { endpoint: "\${PASSWORD}@host" } } }`, {
+    PASSWORD: 'hunter2',
+  });
+  expect(hidden.join()).toContain('services.s.legacy.endpoint must be an address');
+  expect(hidden.join()).not.toContain('hunter2');
   const problems = problemsOf(`${SERVICE}\njournal: { encryptionKey: hunter2 }`);
   expect(problems.join()).toContain('journal.encryptionKey');
   expect(problems.join()).not.toContain('hunter2');

@@ -1,0 +1,266 @@
+import type { Backend } from '../domain/backend.ts';
+import { ConnectionError } from '../domain/errors.ts';
+import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import type { Deadlined, DeadlineSweep } from './deadline-sweep.ts';
+import { Fifo } from './fifo.ts';
+import { PipelineDepth } from './pipeline-depth.ts';
+import { LATE_MS, PendingCall, REFUSALS, type CallOutcome, type Settle } from './pending-call.ts';
+
+/** Calls past their deadline that are remembered where nothing limits the calls in flight. */
+const LATE_LIMIT = 10_000;
+
+/** What carries calls: a socket or a pool of connections. */
+export interface Transport {
+  /** `ready`: sends now. `connecting`: will be ready in a moment or down. `down`: nothing can be sent. */
+  readiness(): 'ready' | 'connecting' | 'down';
+  transmit(pending: PendingCall): void;
+  /** The reply of this call is not waited for any more. */
+  abandon?(pending: PendingCall): void;
+}
+
+export interface SlotSettings {
+  /** For messages: `session-memory (live)`. */
+  readonly name: string;
+  readonly backend: Backend;
+  /** Calls sent and not yet answered. 0 is no limit. */
+  readonly inFlightLimit: number;
+  /** So many may be in flight nevertheless while the server is prompt: see {@link PipelineDepth}. @defaultValue 1 */
+  readonly pipelineLimit?: number;
+  readonly queueLimit: number;
+  /**
+   * Whether a call past its deadline keeps its slot until the reply comes, or 60 s. A serial server answers in order:
+   * whatever was sent to it meanwhile would only queue there, out of our reach.
+   */
+  readonly holdsLateSlots: boolean;
+}
+
+interface SlotParts {
+  readonly clock: Clock;
+  readonly sweep: DeadlineSweep;
+  readonly transport: Transport;
+  onOutcome?(outcome: CallOutcome): void;
+}
+
+/** The calls of one channel: a bounded queue in our memory, a bounded number in flight, deadlines, late replies. */
+export class CallSlots implements Deadlined {
+  readonly #settings: SlotSettings;
+  readonly #parts: SlotParts;
+  readonly #queue = new Fifo<PendingCall>();
+  readonly #sent = new Map<number, PendingCall>();
+  readonly #pipeline: PipelineDepth;
+  #occupied = 0;
+  #late = 0;
+  #lastId = 0;
+  #nextDueMs = Infinity;
+  #isStopped = false;
+
+  constructor(settings: SlotSettings, parts: SlotParts) {
+    this.#settings = settings;
+    this.#parts = parts;
+    this.#pipeline = new PipelineDepth(settings.pipelineLimit ?? 1);
+    parts.sweep.add(this);
+  }
+
+  get inFlight(): number {
+    return this.#occupied;
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  send(call: LegacyCall): Promise<Reply> {
+    return new Promise((resolve, reject) => this.#accept(call, { resolve, reject }));
+  }
+
+  #accept(call: LegacyCall, settle: Settle): void {
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    const pending = new PendingCall(this.#lastId, call, settle);
+    const nowMs = this.#parts.clock.now();
+    if (this.#isStopped) return this.#refuse(pending, 'stopped');
+    if (pending.dueMs <= nowMs) return this.#refuse(pending, 'deadline');
+    const readiness = this.#parts.transport.readiness();
+    if (readiness === 'down') {
+      this.#refuse(pending, 'unreachable');
+      return this.#parts.onOutcome?.('unreachable');
+    }
+    this.#expectAt(pending.dueMs);
+    if (readiness === 'ready' && this.#queue.size === 0 && this.#hasRoom()) this.#transmit(pending, nowMs);
+    else if (this.#queue.size >= this.#settings.queueLimit) this.#refuse(pending, 'queue_full');
+    else this.#queue.push(pending);
+  }
+
+  /** Sends what is queued, as far as there are slots. */
+  drain(): void {
+    while (
+      this.#queue.size > 0 &&
+      this.#hasRoom() &&
+      this.#parts.transport.readiness() === 'ready' &&
+      this.#sendNext()
+    );
+  }
+
+  #sendNext(): boolean {
+    const pending = this.#queue.shift();
+    if (pending === undefined) return false;
+    this.#transmit(pending, this.#parts.clock.now());
+    return true;
+  }
+
+  #transmit(pending: PendingCall, nowMs: number): void {
+    if (pending.dueMs <= nowMs) return this.#refuse(pending, 'deadline');
+    pending.state = 'sent';
+    pending.sentAtMs = nowMs;
+    this.#occupied += 1;
+    this.#sent.set(pending.id, pending);
+    this.#parts.transport.transmit(pending);
+  }
+
+  answered(id: number, reply: Reply): void {
+    const pending = this.#sent.get(id);
+    if (pending === undefined) return;
+    this.#parts.onOutcome?.('answered');
+    this.#pipeline.answered(pending.sentAtMs, this.#parts.clock.now());
+    if (pending.state === 'late') {
+      this.#forget(pending);
+      pending.call.onLate?.(reply);
+    } else {
+      this.#forget(pending);
+      pending.resolve(reply);
+    }
+    if (this.#queue.size > 0) this.drain();
+  }
+
+  /** The transport refused the bytes: nothing of them left. */
+  notSent(pending: PendingCall, reason: 'unreachable' | 'queue_full' = 'unreachable'): void {
+    if (this.#sent.get(pending.id) !== pending) return;
+    const isWaitedFor = pending.state === 'sent';
+    this.#forget(pending);
+    if (isWaitedFor) this.#refuse(pending, reason);
+    if (reason === 'unreachable') this.#parts.onOutcome?.('unreachable');
+    this.drain();
+  }
+
+  /** The connection broke after the bytes were handed over. */
+  lost(pending: PendingCall, cause?: unknown): void {
+    if (this.#sent.get(pending.id) !== pending) return;
+    this.#drop(pending, 'reset', cause);
+    this.drain();
+  }
+
+  /** The connection broke: every call in flight has an unknown effect, and no late reply can come. */
+  reset(reason: 'reset' | 'stopped' = 'reset'): void {
+    for (const pending of this.#sent.values()) this.#drop(pending, reason);
+  }
+
+  #drop(pending: PendingCall, reason: 'reset' | 'stopped', cause?: unknown): void {
+    const isWaitedFor = pending.state === 'sent';
+    this.#forget(pending);
+    if (!isWaitedFor) return;
+    const what =
+      reason === 'reset' ? 'closed the connection before it answered' : 'was let go before it answered';
+    pending.reject(this.#failure(what, { effect: 'unknown', reason, cause }));
+    if (reason === 'reset') this.#parts.onOutcome?.('reset');
+  }
+
+  /** Withdraws everything that is queued: nothing of it was sent. */
+  withdrawQueued(reason: 'unreachable' | 'stopped'): void {
+    for (const pending of this.#queue.removeWhere(() => true)) {
+      this.#refuse(pending, reason);
+      if (reason === 'unreachable') this.#parts.onOutcome?.('unreachable');
+    }
+  }
+
+  /** Frees the slots of late calls sent before an instant: the server is proved to have taken them since. Their replies are still recognised. */
+  releaseSentBefore(instantMs: number): void {
+    if (!this.#settings.holdsLateSlots) return;
+    for (const pending of this.#sent.values()) {
+      if (pending.state !== 'late' || pending.sentAtMs >= instantMs || pending.sentAtMs === 0) continue;
+      pending.sentAtMs = 0;
+      this.#occupied -= 1;
+    }
+    this.drain();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.withdrawQueued('stopped');
+    this.reset('stopped');
+    this.#nextDueMs = Infinity;
+  }
+
+  restart(): void {
+    this.#isStopped = false;
+  }
+
+  nextDueMs(): number {
+    return this.#nextDueMs;
+  }
+
+  expire(nowMs: number): void {
+    let nextDueMs = Infinity;
+    for (const pending of this.#sent.values()) {
+      if (pending.dueMs <= nowMs) this.#overdue(pending, nowMs);
+      if (pending.dueMs > nowMs) nextDueMs = Math.min(nextDueMs, pending.dueMs);
+    }
+    for (const pending of this.#queue.removeWhere(({ dueMs }) => dueMs <= nowMs))
+      this.#refuse(pending, 'deadline');
+    this.#nextDueMs = Math.min(
+      nextDueMs,
+      this.#queue.minimum(({ dueMs }) => dueMs),
+    );
+    this.drain();
+  }
+
+  #overdue(pending: PendingCall, nowMs: number): void {
+    if (pending.state === 'late') return this.#abandon(pending);
+    pending.reject(this.#failure('did not answer in time', { effect: 'unknown', reason: 'timeout' }));
+    this.#parts.onOutcome?.('timeout');
+    this.#pipeline.missed();
+    if (!this.#isWorthRemembering(pending)) return this.#abandon(pending);
+    pending.state = 'late';
+    pending.dueMs = nowMs + LATE_MS;
+    this.#late += 1;
+    if (!this.#settings.holdsLateSlots) this.#occupied -= 1;
+  }
+
+  #isWorthRemembering(pending: PendingCall): boolean {
+    const hasUse = this.#settings.holdsLateSlots || pending.call.onLate !== undefined;
+    return hasUse && this.#late < LATE_LIMIT;
+  }
+
+  #forget(pending: PendingCall): void {
+    this.#sent.delete(pending.id);
+    const isSlotReleased =
+      pending.state === 'late' && (!this.#settings.holdsLateSlots || pending.sentAtMs === 0);
+    if (!isSlotReleased) this.#occupied -= 1;
+    if (pending.state === 'late') this.#late -= 1;
+  }
+
+  #abandon(pending: PendingCall): void {
+    this.#forget(pending);
+    this.#parts.transport.abandon?.(pending);
+  }
+
+  #hasRoom(): boolean {
+    const { inFlightLimit } = this.#settings;
+    return this.#occupied < inFlightLimit || inFlightLimit === 0 || this.#occupied < this.#pipeline.depth;
+  }
+
+  #expectAt(dueMs: number): void {
+    if (dueMs < this.#nextDueMs) this.#nextDueMs = dueMs;
+    this.#parts.sweep.wake();
+  }
+
+  #refuse(pending: PendingCall, reason: keyof typeof REFUSALS): void {
+    pending.reject(this.#failure(REFUSALS[reason], { effect: 'not_applied', reason }));
+  }
+
+  #failure(
+    what: string,
+    facts: { effect: 'not_applied' | 'unknown'; reason: string; cause?: unknown },
+  ): ConnectionError {
+    const { name, backend } = this.#settings;
+    return new ConnectionError(`${name} ${what}`, { ...facts, details: { backend } });
+  }
+}

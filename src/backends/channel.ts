@@ -1,0 +1,16 @@
+import type { LegacyCall, Reply } from '../migration/ports.ts';
+
+export interface ChannelLoad {
+  readonly inFlight: number;
+  readonly queued: number;
+}
+
+/** One way to one server, with its own sockets, queue and limit. */
+export interface Channel {
+  send(call: LegacyCall): Promise<Reply>;
+  /** The server is proved to have taken every call sent before this instant. */
+  releaseSentBefore(instantMs: number): void;
+  load(): ChannelLoad;
+  start(): void;
+  stop(): Promise<void>;
+}

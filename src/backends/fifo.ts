@@ -1,0 +1,48 @@
+/** A queue whose head leaves in constant time, whatever its length. */
+export class Fifo<Item> {
+  #items: Item[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  shift(): Item | undefined {
+    if (this.#head === this.#items.length) return undefined;
+    const item = this.#items[this.#head];
+    this.#head += 1;
+    if (this.#head === this.#items.length) this.#reset([]);
+    else if (this.#head >= 1024) this.#reset(this.#items.slice(this.#head));
+    return item;
+  }
+
+  /** Takes out every item that matches, in order. */
+  removeWhere(matches: (item: Item) => boolean): Item[] {
+    const removed: Item[] = [];
+    const kept: Item[] = [];
+    for (let at = this.#head; at < this.#items.length; at += 1) {
+      const item = this.#items[at] as Item;
+      (matches(item) ? removed : kept).push(item);
+    }
+    this.#reset(kept);
+    return removed;
+  }
+
+  /** The smallest number that `read` gives of any item; Infinity when empty. */
+  minimum(read: (item: Item) => number): number {
+    let least = Infinity;
+    for (let at = this.#head; at < this.#items.length; at += 1) {
+      least = Math.min(least, read(this.#items[at] as Item));
+    }
+    return least;
+  }
+
+  #reset(items: Item[]): void {
+    this.#items = items;
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,145 @@
+import { Pool, type Dispatcher } from 'undici';
+import type { HttpTarget } from '../domain/request.ts';
+import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
+import type { Channel, ChannelLoad } from './channel.ts';
+import type { DeadlineSweep } from './deadline-sweep.ts';
+import { endToEndHeaders } from './http-headers.ts';
+import type { CallOutcome, PendingCall } from './pending-call.ts';
+
+const CONNECT_TIMEOUT_MS = 2_000;
+
+export interface HttpChannelSettings extends SlotSettings {
+  /** `http://host:port`. */
+  readonly origin: string;
+  readonly connections: number;
+  /** Put in front of every path. @defaultValue nothing */
+  readonly pathPrefix?: string;
+}
+
+export interface HttpChannelParts {
+  readonly clock: Clock;
+  readonly sweep: DeadlineSweep;
+  onOutcome?(outcome: CallOutcome): void;
+}
+
+type Headers = NonNullable<Reply['http']>['headers'];
+
+const BARE: HttpTarget = { method: 'POST', path: '/', headers: {} };
+
+/** Collects one response. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #pending: PendingCall;
+  readonly #slots: CallSlots;
+  readonly #chunks: Buffer[] = [];
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #headers: Headers = {};
+  readonly #onEnd: () => void;
+
+  constructor(pending: PendingCall, slots: CallSlots, onEnd: () => void) {
+    this.#pending = pending;
+    this.#slots = slots;
+    this.#onEnd = onEnd;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#pending.call.onSent?.();
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: object): void {
+    this.#status = status;
+    this.#headers = headers as Headers;
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#onEnd();
+    const http = { status: this.#status, headers: this.#headers };
+    this.#slots.answered(this.#pending.id, { body: Buffer.concat(this.#chunks), http });
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#onEnd();
+    // Without a start no byte of the request left.
+    if (this.#controller === undefined) this.#slots.notSent(this.#pending);
+    else this.#slots.lost(this.#pending, error);
+  }
+
+  abort(): void {
+    this.#controller?.abort(new Error('nobody waits for the reply any more'));
+  }
+}
+
+/** Calls to one HTTP server over its own connections. A call is never repeated. */
+export class HttpChannel implements Channel, Transport {
+  readonly #settings: HttpChannelSettings;
+  readonly #slots: CallSlots;
+  readonly #exchanges = new Map<number, Exchange>();
+  #pool: Pool | undefined;
+
+  constructor(settings: HttpChannelSettings, parts: HttpChannelParts) {
+    this.#settings = settings;
+    this.#slots = new CallSlots(settings, { ...parts, transport: this });
+  }
+
+  readiness(): 'ready' | 'down' {
+    return this.#pool === undefined ? 'down' : 'ready';
+  }
+
+  transmit(pending: PendingCall): void {
+    const exchange = new Exchange(pending, this.#slots, () => this.#exchanges.delete(pending.id));
+    this.#exchanges.set(pending.id, exchange);
+    this.#pool?.dispatch(this.#requestOf(pending.call), exchange);
+  }
+
+  #requestOf({ body, http = BARE }: LegacyCall): Dispatcher.DispatchOptions {
+    const isBodiless = body.length === 0 && (http.method === 'GET' || http.method === 'HEAD');
+    return {
+      method: http.method,
+      path: `${this.#settings.pathPrefix ?? ''}${http.path}`,
+      // What is compressed could not be read here.
+      headers: { ...endToEndHeaders(http.headers, 'call'), 'accept-encoding': 'identity' },
+      body: isBodiless ? null : body,
+    };
+  }
+
+  abandon(pending: PendingCall): void {
+    this.#exchanges.get(pending.id)?.abort();
+  }
+
+  send(call: LegacyCall): Promise<Reply> {
+    return this.#slots.send(call);
+  }
+
+  releaseSentBefore(instantMs: number): void {
+    this.#slots.releaseSentBefore(instantMs);
+  }
+
+  load(): ChannelLoad {
+    return { inFlight: this.#slots.inFlight, queued: this.#slots.queued };
+  }
+
+  start(): void {
+    this.#slots.restart();
+    this.#pool = new Pool(this.#settings.origin, {
+      connections: this.#settings.connections,
+      pipelining: 1,
+      // Deadlines are ours: undici's own are half a second coarse.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: CONNECT_TIMEOUT_MS },
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#slots.stop();
+    const pool = this.#pool;
+    this.#pool = undefined;
+    await pool?.destroy();
+  }
+}

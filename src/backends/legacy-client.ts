@@ -1,0 +1,8 @@
+import type { LegacyBackend } from '../migration/ports.ts';
+
+/** A legacy client that is started and stopped. */
+export interface LegacyClient extends LegacyBackend {
+  start(): Promise<void>;
+  /** What is still in flight is rejected, effect `unknown`. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,162 @@
+import {
+  ConnectionError,
+  DuplicateError,
+  ERROR_CODES,
+  NotFoundError,
+  OperationError,
+  StorageError,
+  ValidationError,
+  type CrossfadeError,
+  type Effect,
+  type ErrorCode,
+} from '../domain/errors.ts';
+import { encodeJson, isJsonObject, rawMembers, type JsonObject } from '../domain/json.ts';
+import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { WriteAnswer } from '../migration/ports.ts';
+
+export interface Envelope {
+  readonly requestId: string;
+  /** ISO-8601, UTC. */
+  readonly timestamp: string;
+  readonly key: string | undefined;
+}
+
+export function encodeRead(call: OrchestratorRead, envelope: Envelope): Buffer {
+  return encode({ action: call.action, session_id: call.sessionId, payload: call.payload }, envelope);
+}
+
+export function encodeBatch(operations: readonly OrchestratorWrite[], envelope: Envelope): Buffer {
+  const payload = {
+    operations: operations.map(({ action, sessionId, lane, payload }) => ({
+      action,
+      session_id: sessionId,
+      lane,
+      payload,
+    })),
+  };
+  return encode({ action: 'batch_write', payload }, envelope);
+}
+
+function encode(request: object, { requestId, timestamp, key }: Envelope): Buffer {
+  const auth = key === undefined ? undefined : { key };
+  return Buffer.from(encodeJson({ ...request, request_id: requestId, timestamp, auth }));
+}
+
+/** The `data` of a success. @throws CrossfadeError what the orchestrator reported, or that its reply makes no sense */
+export function decodeAnswer(body: Buffer): OrchestratorAnswer {
+  const text = body.toString('utf8');
+  const reply = parse(text);
+  if (reply['status'] !== 'success') throw reportedError(reply['error']);
+  const { data } = reply;
+  if (!isJsonObject(data)) throw senseless('its reply has no data');
+  return { data, text: rawMembers(text)['data'] ?? '{}' };
+}
+
+/** What each operation of a batch did. */
+export function decodeResults(answer: OrchestratorAnswer, count: number): WriteAnswer[] {
+  const { results } = answer.data;
+  if (!Array.isArray(results) || results.length !== count) {
+    throw senseless(`its reply does not answer each of ${count} operations`);
+  }
+  return results.map(resultOf);
+}
+
+function resultOf(result: unknown): WriteAnswer {
+  if (!isJsonObject(result)) return { result: 'applied' };
+  if (result['superseded'] === true) return { result: 'superseded' };
+  return { result: result['already_applied'] === true ? 'already_applied' : 'applied' };
+}
+
+function parse(text: string): JsonObject {
+  let reply: unknown;
+  try {
+    reply = JSON.parse(text);
+  } catch {
+    throw senseless('its reply is not JSON');
+  }
+  if (!isJsonObject(reply)) throw senseless('its reply is no object');
+  return reply;
+}
+
+/** Whatever answered is not an orchestrator, or not one we know: what it did is not known. */
+function senseless(what: string): OperationError {
+  return new OperationError(`the orchestrator cannot be understood: ${what}`, {
+    code: 'internal_error',
+    effect: 'unknown',
+    reason: 'malformed_reply',
+    details: { backend: 'orchestrator' },
+  });
+}
+
+interface Reported {
+  readonly message: string;
+  readonly code: ErrorCode;
+  readonly reason?: string;
+  readonly effect: Effect | undefined;
+  readonly details: JsonObject;
+}
+
+const EFFECTS: ReadonlySet<unknown> = new Set<Effect>(['rejected', 'not_applied', 'unknown']);
+
+function refusal({ code, reason, details }: Reported): {
+  code: ErrorCode;
+  details: JsonObject;
+  reason?: string;
+} {
+  return { code, details, ...(reason === undefined ? {} : { reason }) };
+}
+
+function notFound(error: Reported): CrossfadeError {
+  return new NotFoundError(error.message, refusal(error));
+}
+
+function invalid(error: Reported): CrossfadeError {
+  if (error.reason === 'duplicate') return new DuplicateError(error.message, refusal(error));
+  return new ValidationError(error.message, refusal(error));
+}
+
+/** A failure whose effect the orchestrator names; where it does not, the effect is `unless`. */
+function failure(error: Reported, unless: Effect): CrossfadeError {
+  return new OperationError(error.message, { ...refusal(error), effect: error.effect ?? unless });
+}
+
+function storage(error: Reported): CrossfadeError {
+  const { code: _, ...facts } = refusal(error);
+  return new StorageError(error.message, {
+    ...facts,
+    effect: error.effect === 'not_applied' ? 'not_applied' : 'unknown',
+  });
+}
+
+function internal(error: Reported): CrossfadeError {
+  const { reason, effect } = error;
+  if (reason !== 'timeout' && reason !== 'unreachable') return failure(error, 'unknown');
+  const outage = effect === 'not_applied' ? effect : 'unknown';
+  return new ConnectionError(error.message, { effect: outage, reason, details: error.details });
+}
+
+const ERRORS = {
+  invalid_request: invalid,
+  validation_error: invalid,
+  memory_not_found: notFound,
+  session_not_found: notFound,
+  storage_error: storage,
+  permission_denied: (error) => failure(error, 'rejected'),
+  search_error: (error) => failure(error, 'rejected'),
+  rate_limit_exceeded: (error) => failure(error, 'not_applied'),
+  internal_error: internal,
+} as const satisfies Record<ErrorCode, (error: Reported) => CrossfadeError>;
+
+function reportedError(error: unknown): CrossfadeError {
+  if (!isJsonObject(error)) return senseless('its reply is neither a success nor an error');
+  const code = ERROR_CODES.find((known) => known === error['code']) ?? 'internal_error';
+  const details = isJsonObject(error['details']) ? error['details'] : {};
+  const { reason, effect } = details;
+  return ERRORS[code]({
+    message: typeof error['message'] === 'string' ? error['message'] : code,
+    code,
+    details,
+    effect: EFFECTS.has(effect) ? (effect as Effect) : undefined,
+    ...(typeof reason === 'string' ? { reason } : {}),
+  });
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import { Context } from 'zeromq';
+import type { Purpose } from '../domain/backend.ts';
+import type { HttpTarget } from '../domain/request.ts';
+import type { Clock, Orchestrator, OrchestratorOptions } from '../migration/ports.ts';
+import type { BreakerSettings } from './circuit.ts';
+import { createDeadlineSweep, type DeadlineSweep } from './deadline-sweep.ts';
+import { HttpChannel } from './http-channel.ts';
+import { decodeAnswer, decodeResults, encodeBatch, encodeRead, type Envelope } from './orchestrator-wire.ts';
+import { Way, type CreateChannel } from './way.ts';
+import { ZmqChannel } from './zmq-channel.ts';
+
+export interface OrchestratorSettings {
+  /** `tcp://host:port` or `http://host:port`. */
+  readonly endpoint: string;
+  readonly clock: Clock;
+  /** Calls sent and not answered, for each of live reads, shadow reads, probes and writes. @defaultValue 64 */
+  readonly inFlightLimit?: number;
+  /** Calls waiting in our memory, for each of them. @defaultValue 10000 */
+  readonly queueLimit?: number;
+  /** API key, sent as `auth.key` and as HTTP bearer token. */
+  readonly key?: string;
+  /** @defaultValue opens after 3 misses in a row, one trial each second */
+  readonly breaker?: BreakerSettings;
+}
+
+export interface OrchestratorClient extends Orchestrator {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Writes have a way of their own: a batch that takes long delays no read. */
+type WayName = Purpose | 'write';
+
+const DEFAULT_BREAKER: BreakerSettings = { failures: 3, halfOpenAfterMs: 1_000 };
+
+/** The Memory Orchestrator over ZMQ or HTTP, as the endpoint says. */
+export function createOrchestratorClient(settings: OrchestratorSettings): OrchestratorClient {
+  const { clock } = settings;
+  const sweep = createDeadlineSweep(clock);
+  const createChannel = channelFactory(settings, sweep);
+  const way = (name: WayName): Way =>
+    new Way(`orchestrator (${name})`, settings.breaker ?? DEFAULT_BREAKER, createChannel);
+  const ways: Record<WayName, Way> = {
+    live: way('live'),
+    shadow: way('shadow'),
+    probe: way('probe'),
+    write: way('write'),
+  };
+  const all = Object.values(ways);
+  const headers = httpHeaders(settings.key);
+  const nextEnvelope = envelopes(settings);
+
+  const call = async (name: WayName, body: Buffer, facts: OrchestratorOptions & { action: string }) => {
+    const http: HttpTarget = { method: 'POST', path: `/v1/${facts.action}`, headers };
+    const reply = await ways[name].send({
+      body,
+      http,
+      purpose: facts.purpose,
+      deadlineAtMs: facts.deadlineAtMs,
+    });
+    return decodeAnswer(reply.body);
+  };
+
+  return {
+    read: (read, options) =>
+      call(options.purpose, encodeRead(read, nextEnvelope()), { ...options, action: read.action }),
+    batchWrite: async (operations, options) => {
+      const body = encodeBatch(operations, nextEnvelope());
+      const answer = await call('write', body, { ...options, action: 'batch_write' });
+      return decodeResults(answer, operations.length);
+    },
+    load: (purpose) => ways[purpose].load(),
+    start: async () => all.forEach((each) => each.start()),
+    stop: async () => {
+      await Promise.all(all.map((each) => each.stop()));
+      sweep.stop();
+    },
+  };
+}
+
+function channelFactory(settings: OrchestratorSettings, sweep: DeadlineSweep): CreateChannel {
+  const { clock, endpoint, inFlightLimit = 64, queueLimit = 10_000 } = settings;
+  // The orchestrator answers many at a time: a call that is given up keeps nobody waiting.
+  const limits = { inFlightLimit, queueLimit, backend: 'orchestrator', holdsLateSlots: false } as const;
+  if (/^https?:/.test(endpoint)) {
+    const origin = new URL(endpoint).origin;
+    return (name, watcher) =>
+      new HttpChannel(
+        { ...limits, name, origin, connections: inFlightLimit || 64 },
+        { clock, sweep, ...watcher },
+      );
+  }
+  const context = new Context();
+  return (name, watcher) =>
+    new ZmqChannel({ ...limits, name, address: endpoint }, { context, clock, sweep, ...watcher });
+}
+
+function httpHeaders(key: string | undefined): Record<string, string> {
+  const json = { 'content-type': 'application/json' };
+  return key === undefined ? json : { ...json, authorization: `Bearer ${key}` };
+}
+
+/** Request ids are ours alone: a repeated one would be answered from the orchestrator's memory. */
+function envelopes({ clock, key }: OrchestratorSettings): () => Envelope {
+  const prefix = randomUUID();
+  let last = 0;
+  return () => {
+    last += 1;
+    return {
+      requestId: `${prefix}-${last.toString(36)}`,
+      timestamp: new Date(clock.wallMs()).toISOString(),
+      key,
+    };
+  };
+}

@@ -1,0 +1,78 @@
+import type { Context } from 'zeromq';
+import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
+import type { Channel, ChannelLoad } from './channel.ts';
+import type { DeadlineSweep } from './deadline-sweep.ts';
+import type { CallOutcome, PendingCall } from './pending-call.ts';
+import { ZmqConnection } from './zmq-connection.ts';
+
+export interface ZmqChannelSettings extends SlotSettings {
+  /** `tcp://host:port`. */
+  readonly address: string;
+}
+
+export interface ZmqChannelParts {
+  readonly context: Context;
+  readonly clock: Clock;
+  readonly sweep: DeadlineSweep;
+  onOutcome?(outcome: CallOutcome): void;
+  /** A connection stands: what was known of the peer before may be wrong. */
+  onUp?(): void;
+}
+
+/** Calls to one ZMQ server over one DEALER, matched by a correlation frame in front of the empty delimiter. */
+export class ZmqChannel implements Channel, Transport {
+  readonly #connection: ZmqConnection;
+  readonly #slots: CallSlots;
+
+  constructor(settings: ZmqChannelSettings, parts: ZmqChannelParts) {
+    this.#connection = new ZmqConnection(
+      { address: settings.address, context: parts.context },
+      {
+        onReply: (id, body) => this.#slots.answered(id, { body }),
+        onRefused: (pending) => this.#refused(pending),
+        onUp: () => {
+          parts.onUp?.();
+          this.#slots.drain();
+        },
+        onDown: () => this.#slots.reset(),
+        onGraceOver: () => this.#slots.withdrawQueued('unreachable'),
+      },
+    );
+    this.#slots = new CallSlots(settings, { ...parts, transport: this });
+  }
+
+  readiness(): 'ready' | 'connecting' | 'down' {
+    return this.#connection.readiness();
+  }
+
+  transmit(pending: PendingCall): void {
+    this.#connection.send(pending);
+  }
+
+  send(call: LegacyCall): Promise<Reply> {
+    return this.#slots.send(call);
+  }
+
+  releaseSentBefore(instantMs: number): void {
+    this.#slots.releaseSentBefore(instantMs);
+  }
+
+  load(): ChannelLoad {
+    return { inFlight: this.#slots.inFlight, queued: this.#slots.queued };
+  }
+
+  start(): void {
+    this.#slots.restart();
+    this.#connection.open();
+  }
+
+  async stop(): Promise<void> {
+    this.#slots.stop();
+    this.#connection.close();
+  }
+
+  #refused(pending: PendingCall): void {
+    this.#slots.notSent(pending, this.readiness() === 'ready' ? 'queue_full' : 'unreachable');
+  }
+}

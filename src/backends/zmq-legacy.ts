@@ -1,0 +1,55 @@
+import { Context } from 'zeromq';
+import type { Purpose } from '../domain/backend.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { Clock } from '../migration/ports.ts';
+import type { BreakerSettings } from './circuit.ts';
+import { createDeadlineSweep } from './deadline-sweep.ts';
+import type { LegacyClient } from './legacy-client.ts';
+import { createPurposes } from './purposes.ts';
+import { ZmqChannel } from './zmq-channel.ts';
+
+export interface ZmqLegacySettings {
+  readonly service: ServiceName;
+  /** `tcp://host:port` of the legacy server. */
+  readonly endpoint: string;
+  /** Calls sent and not answered, for each purpose; 0 is no limit. @defaultValue 1: a REP server is serial */
+  readonly inFlightLimit?: number;
+  /** So many may be in flight nevertheless while the server answers them all within 5 ms; 1 turns it off. @defaultValue 16 */
+  readonly pipelineLimit?: number;
+  /** Calls waiting in our memory, for each purpose. @defaultValue 10000 */
+  readonly queueLimit?: number;
+  /** @defaultValue live opens after 20 misses in a row, shadow and probe after 5; a trial after 1 s */
+  readonly breaker?: Partial<Record<Purpose, BreakerSettings>>;
+  readonly clock: Clock;
+}
+
+/** A legacy ZMQ service: one socket, queue and circuit breaker for each purpose. */
+export function createZmqLegacyBackend(settings: ZmqLegacySettings): LegacyClient {
+  const { service, clock } = settings;
+  const context = new Context();
+  const sweep = createDeadlineSweep(clock);
+  const limits = {
+    inFlightLimit: settings.inFlightLimit ?? 1,
+    pipelineLimit: settings.pipelineLimit ?? 16,
+    queueLimit: settings.queueLimit ?? 10_000,
+    backend: 'legacy',
+    address: settings.endpoint,
+    holdsLateSlots: true,
+  } as const;
+  const purposes = createPurposes({
+    service,
+    clock,
+    breaker: settings.breaker,
+    createChannel: (name, watcher) =>
+      new ZmqChannel({ ...limits, name }, { context, clock, sweep, ...watcher }),
+  });
+  return {
+    send: (call) => purposes.send(call),
+    load: (purpose) => purposes.load(purpose),
+    start: async () => purposes.start(),
+    stop: async () => {
+      await purposes.stop();
+      sweep.stop();
+    },
+  };
+}

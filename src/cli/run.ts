@@ -1,0 +1,24 @@
+import type { Running } from '../parts.ts';
+
+/** Starts, says so, and stops at SIGINT, SIGTERM or when the parent goes. A second signal ends at once. */
+export async function runUntilStopped(running: Running, onReady: () => void): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    let asked = 0;
+    const ask = (): void => {
+      asked += 1;
+      if (asked > 1) process.exit(130);
+      resolve();
+    };
+    process.on('SIGINT', ask);
+    process.on('SIGTERM', ask);
+    if (process.send !== undefined) process.on('disconnect', ask);
+  });
+  const started = running.start().then(() => 'started' as const);
+  const first = await Promise.race([started, stopped]);
+  if (first === 'started') {
+    onReady();
+    await stopped;
+  } else await started.catch(() => undefined);
+  await running.stop();
+  if (process.connected) process.disconnect();
+}

@@ -1,0 +1,67 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Config, ServiceConfig } from './config-schema.ts';
+import type { ServiceDefinition } from './domain/service-definition.ts';
+import { contextualMemory } from './services/contextual-memory.ts';
+import { jarvisMemory } from './services/jarvis-memory.ts';
+import { sessionMemory } from './services/session-memory.ts';
+
+const BUILT_IN: ReadonlyMap<string, ServiceDefinition> = new Map(
+  [sessionMemory, contextualMemory, jarvisMemory].map((definition) => [definition.name, definition]),
+);
+
+/** A configured service with the definition that knows its protocol. */
+export interface DefinedService {
+  readonly name: string;
+  readonly config: ServiceConfig;
+  readonly definition: ServiceDefinition;
+}
+
+/** Finds each configured service's definition: ours, or the user's own file. @throws Error naming the service and its file */
+export async function loadDefinitions(config: Config): Promise<readonly DefinedService[]> {
+  return Promise.all(
+    Object.entries(config.services).map(async ([name, service]) => {
+      const found =
+        service.definition === undefined
+          ? BUILT_IN.get(name)
+          : await importDefinition(name, service.definition);
+      if (found === undefined) {
+        const known = [...BUILT_IN.keys()].join(', ');
+        throw new Error(`services.${name} needs a definition: a file of your own, or one of ours (${known})`);
+      }
+      return { name, config: service, definition: adjusted(found, service) };
+    }),
+  );
+}
+
+async function importDefinition(name: string, file: string): Promise<ServiceDefinition> {
+  const module = (await import(pathToFileURL(resolve(file)).href).catch((cause: unknown) => {
+    throw new Error(`services.${name}.definition ${file} cannot be loaded`, { cause });
+  })) as { default?: ServiceDefinition };
+  if (module.default?.actions === undefined) {
+    throw new Error(`services.${name}.definition ${file} must default-export defineService({...})`);
+  }
+  return module.default;
+}
+
+/** The definition with the installation's own ports and retention. */
+function adjusted(
+  definition: ServiceDefinition,
+  { port, healthPort, pubPort, retention }: ServiceConfig,
+): ServiceDefinition {
+  const { endpoint, lanes } = definition;
+  const ports = given({ port, healthPort, pubPort });
+  return {
+    ...definition,
+    endpoint: endpoint.kind === 'zmq' ? { ...endpoint, ...ports } : endpoint,
+    lanes: { ...lanes, retention: { ...lanes.retention, ...given(retention) } },
+  };
+}
+
+/** Only the settings that were given. */
+function given<Value>(settings: Readonly<Record<string, Value | undefined>> = {}): Record<string, Value> {
+  const entries = Object.entries(settings).filter(
+    (entry): entry is [string, Value] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,116 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
+import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
+import type { AgentRequest, Clock, Reply, RequestHandler } from '../../migration/ports.ts';
+import { collectBody, dismissBody } from './body.ts';
+import { sendReply } from './send-reply.ts';
+
+/** One request to be streamed to its service, and the place for the response. */
+interface RelayExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Path and query on the service. */
+  readonly path: string;
+  /** Called at most once, and only while nothing of a response was sent: the caller answers. */
+  onFailure(kind: 'unavailable' | 'timeout'): void;
+}
+
+/** Streams both ways. Whatever happens, the exchange ends: with the service's response, onFailure, or a cut connection. */
+interface HttpRelay {
+  relay(exchange: RelayExchange): void;
+}
+
+/** An HTTP service behind the proxy. */
+export interface ProxiedService {
+  readonly service: ServiceName;
+  readonly endpoint: HttpEndpoint;
+  readonly dialect: Dialect;
+  readonly relay: HttpRelay;
+}
+
+export interface ReverseProxySettings {
+  readonly services: readonly ProxiedService[];
+  readonly handler: RequestHandler;
+  readonly clock: Clock;
+  readonly limits: MessageLimits;
+}
+
+/** Serves a request if it is addressed to one of the services. */
+export type ReverseProxy = (...exchange: Parameters<RequestListener>) => boolean;
+
+const FAILURES = {
+  unavailable: { status: 502, message: 'the service cannot be reached' },
+  timeout: { status: 504, message: 'the service did not answer in time' },
+} as const;
+
+/** Requests that are known actions are handed to the handler; everything else is streamed to the service as it is. */
+export function createReverseProxy(settings: ReverseProxySettings): ReverseProxy {
+  const services = [...settings.services].sort((a, b) => b.endpoint.prefix.length - a.endpoint.prefix.length);
+  return (request, response) => {
+    const url = request.url ?? '/';
+    for (const proxied of services) {
+      const path = pathBelow(proxied.endpoint.prefix, url);
+      if (path === undefined) continue;
+      serve(proxied, { request, response, path }, settings);
+      return true;
+    }
+    return false;
+  };
+}
+
+/** What follows the prefix, as an absolute path; undefined where the address lies elsewhere. */
+function pathBelow(prefix: string, url: string): string | undefined {
+  if (!url.startsWith(prefix)) return undefined;
+  const rest = url.slice(prefix.length);
+  if (rest.startsWith('/')) return rest;
+  return rest === '' || rest.startsWith('?') ? `/${rest}` : undefined;
+}
+
+type Exchange = Omit<RelayExchange, 'onFailure'>;
+
+function serve(proxied: ProxiedService, exchange: Exchange, settings: ReverseProxySettings): void {
+  const { request, response, path } = exchange;
+  const target: HttpTarget = { method: request.method ?? 'GET', path, headers: request.headers };
+  if (proxied.endpoint.actionOf(target) !== undefined) {
+    // The handler promised never to throw. Where it does, the agent sees a broken connection, not a dead proxy.
+    handle(proxied, { ...exchange, target }, settings).catch(() => response.destroy());
+    return;
+  }
+  proxied.relay.relay({
+    request,
+    response,
+    path,
+    onFailure: (kind) => {
+      const { status, message } = FAILURES[kind];
+      const body = Buffer.from(proxied.dialect.error(kind, message));
+      void dismissBody(request).then(() => sendReply(response, { body }, status));
+    },
+  });
+}
+
+async function handle(
+  { service }: ProxiedService,
+  { request, response, target }: Exchange & { readonly target: HttpTarget },
+  { handler, clock, limits }: ReverseProxySettings,
+): Promise<void> {
+  const receivedAtMs = clock.now();
+  const body = await collectBody(request, limits.messageBytes);
+  if (body === 'aborted') return;
+  const facts = { service, receivedAtMs, http: target };
+  if (body === 'too_large') {
+    const refusal = await handler.handle({ ...facts, ...tooLarge(limits) });
+    await dismissBody(request);
+    // What may still come is not read: this connection cannot be used again.
+    response.setHeader('connection', 'close');
+    return sendReply(response, refusal, 413);
+  }
+  const reply: Reply = await handler.handle({ ...facts, body });
+  sendReply(response, reply, 200);
+}
+
+/** What the handler is told of a body that was not read. */
+export function tooLarge({ messageBytes }: MessageLimits): Pick<AgentRequest, 'body' | 'problem'> {
+  const detail = `the message has more than ${messageBytes} bytes`;
+  return { body: Buffer.alloc(0), problem: { kind: 'too_large', detail } };
+}

@@ -1,0 +1,78 @@
+import { createServer, type Server } from 'node:http';
+import { fastify, type FastifyInstance } from 'fastify';
+import type { ReverseProxy } from './reverse-proxy.ts';
+import { registerServiceRoutes, type ServiceRouteSettings } from './service-routes.ts';
+
+export interface HttpServerSettings extends ServiceRouteSettings {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Legacy HTTP services, served before any route. */
+  readonly reverseProxy?: ReverseProxy;
+  /** Further routes, each with its own parsers and hooks. */
+  readonly register?: readonly ((app: FastifyInstance) => void | Promise<void>)[];
+  /** How long stop() waits for requests in progress, milliseconds. @defaultValue 5000 */
+  readonly graceMs?: number;
+}
+
+export interface HttpServer {
+  /** @throws Error where the port is taken */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** The port it listens on. */
+  port(): number;
+}
+
+/** Idle connections live longer than the agents' own pools keep them, so that it is never we who close under a request. */
+const KEEP_ALIVE_MS = 72_000;
+
+/** The HTTP side of the proxy. It writes no log line per request: that costs a quarter of the throughput. */
+export function createHttpServer(settings: HttpServerSettings): HttpServer {
+  const { host, port, clock, reverseProxy, register = [], graceMs = 5_000 } = settings;
+  let running: Running | undefined;
+  return {
+    start: async () => {
+      running = build(settings, reverseProxy);
+      const { app } = running;
+      await app.register((scope) => registerServiceRoutes(scope, settings));
+      for (const each of register) await app.register(async (scope) => each(scope));
+      await app.listen({ host, port });
+    },
+    stop: async () => {
+      if (running === undefined) return;
+      const { app, server } = running;
+      running = undefined;
+      const closed = new AbortController();
+      const closing = app.close().finally(() => closed.abort());
+      await clock.sleep(graceMs, closed.signal);
+      server.closeAllConnections();
+      await closing;
+    },
+    port: () => {
+      const address = running?.server.address();
+      return typeof address === 'object' && address !== null ? address.port : 0;
+    },
+  };
+}
+
+interface Running {
+  readonly app: FastifyInstance;
+  readonly server: Server;
+}
+
+/** Requests for legacy services never enter fastify: its routing and life cycle would cost them a third of their throughput. */
+function build({ limits }: HttpServerSettings, reverseProxy: ReverseProxy | undefined): Running {
+  let server: Server | undefined;
+  const app = fastify({
+    logger: false,
+    bodyLimit: limits.messageBytes,
+    forceCloseConnections: 'idle',
+    serverFactory: (serve) => {
+      server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+        if (reverseProxy?.(request, response) !== true) serve(request, response);
+      });
+      return server;
+    },
+  });
+  return { app, server: server ?? app.server };
+}

@@ -1,0 +1,55 @@
+import { isUtf8 } from 'node:buffer';
+import { serviceName } from '../../domain/ids.ts';
+import { parseTolerantly } from '../../domain/json.ts';
+import type { ZmqEndpoint } from '../../domain/service-definition.ts';
+import type { Clock, Reply } from '../../migration/ports.ts';
+import { createZmqFrontend, type ZmqFrontend, type ZmqFrontendSettings } from './router.ts';
+
+export interface HealthResponderSettings {
+  readonly service: string;
+  readonly host: string;
+  /** The definition's health port. */
+  readonly port: number;
+  readonly healthReply: NonNullable<ZmqEndpoint['healthReply']>;
+  readonly clock: Clock;
+  readonly onProblem?: ZmqFrontendSettings['onProblem'];
+}
+
+const NOT_JSON = Buffer.from('{"status": "error", "error": "Invalid JSON request"}');
+const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 request"}');
+
+/** The health socket that some services have beside their own: the proxy answers it itself, any JSON with the same reply. */
+export function createHealthResponder(settings: HealthResponderSettings): ZmqFrontend {
+  const { host, port, clock, healthReply, onProblem } = settings;
+  const startedAtMs = clock.now();
+  const answer = (body: Buffer): Buffer => {
+    const refusal = refusalOf(body);
+    if (refusal !== undefined) return refusal;
+    const uptimeSeconds = (clock.now() - startedAtMs) / 1_000;
+    return Buffer.from(healthReply({ uptimeSeconds, nowLocalIso: localIso(clock.wallMs()) }));
+  };
+  return createZmqFrontend({
+    service: serviceName(settings.service),
+    host,
+    port,
+    clock,
+    handler: { handle: async ({ body }): Promise<Reply> => ({ body: answer(body) }) },
+    ...(onProblem === undefined ? {} : { onProblem }),
+  });
+}
+
+function refusalOf(body: Buffer): Buffer | undefined {
+  if (!isUtf8(body)) return NOT_UTF8;
+  try {
+    parseTolerantly(body.toString('utf8'));
+    return undefined;
+  } catch {
+    return NOT_JSON;
+  }
+}
+
+/** Python's naive `datetime.now().isoformat()`: local time with microseconds, without a zone. */
+function localIso(wallMs: number): string {
+  const shifted = wallMs - new Date(wallMs).getTimezoneOffset() * 60_000;
+  return `${new Date(shifted).toISOString().slice(0, -1)}000`;
+}

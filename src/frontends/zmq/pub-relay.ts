@@ -1,0 +1,58 @@
+import { Context, Publisher, Subscriber } from 'zeromq';
+import { messageOf } from '../../domain/errors.ts';
+
+export interface PubRelaySettings {
+  /** `tcp://host:port` of the legacy service's PUB socket. */
+  readonly source: string;
+  readonly host: string;
+  /** The port agents subscribe to. */
+  readonly port: number;
+  /** A broadcast could not be passed on. Broadcasts are never repeated. */
+  onProblem?(problem: 'broadcast_lost', detail: string): void;
+}
+
+export interface PubRelay {
+  /** @throws Error where the port is taken */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Passes a legacy service's broadcasts on, frame for frame. Connects again by itself when the service comes back. */
+export function createPubRelay(settings: PubRelaySettings): PubRelay {
+  const context = new Context();
+  let source: Subscriber | undefined;
+  let target: Publisher | undefined;
+
+  async function relay(from: Subscriber, to: Publisher): Promise<void> {
+    while (!from.closed) {
+      try {
+        await to.send(await from.receive());
+      } catch (error) {
+        if (!from.closed) settings.onProblem?.('broadcast_lost', messageOf(error));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  return {
+    start: async () => {
+      target = new Publisher({ context, linger: 0, sendTimeout: 0 });
+      try {
+        await target.bind(`tcp://${settings.host}:${settings.port}`);
+      } catch (error) {
+        target.close();
+        throw new Error(`cannot listen on ${settings.host}:${settings.port}: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+      source = new Subscriber({ context, linger: 0, reconnectInterval: 100, reconnectMaxInterval: 2_000 });
+      source.subscribe();
+      source.connect(settings.source);
+      void relay(source, target);
+    },
+    stop: async () => {
+      source?.close();
+      target?.close();
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import { isAscii } from 'node:buffer';
+import { Context, Router, type MessageLike } from 'zeromq';
+import { messageOf } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { AgentRequest, Clock, Reply, RequestHandler } from '../../migration/ports.ts';
+
+/** What went wrong between us and an agent, in closed words. Never thrown: nobody could catch it. */
+type FrontendProblem = 'reply_undeliverable' | 'receive_failed' | 'handler_failed';
+
+export interface ZmqFrontendSettings {
+  readonly service: ServiceName;
+  /** Address to bind: `0.0.0.0`, `127.0.0.1`, `*`. */
+  readonly host: string;
+  readonly port: number;
+  readonly handler: RequestHandler;
+  readonly clock: Clock;
+  /** Requests handed out and not answered; above it nothing more is received. @defaultValue 10000 */
+  readonly inFlightLimit?: number;
+  /** How long stop() waits for handed-out requests, milliseconds. @defaultValue 5000 */
+  readonly graceMs?: number;
+  onProblem?(problem: FrontendProblem, detail: string): void;
+}
+
+export interface ZmqFrontend {
+  /** @throws Error where the port is taken */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const DEFAULTS = { inFlightLimit: 10_000, graceMs: 5_000 } as const;
+/** What an agent gets when the handler broke its promise never to throw: its REQ socket would be dead without a reply. */
+const LAST_RESORT: Reply = {
+  body: Buffer.from('{"status": "error", "error": "internal error of the proxy"}'),
+};
+
+/**
+ * Serves unmodified REQ clients, and DEALERs that send an empty delimiter, many requests at a time.
+ * Every request is answered exactly once, in whatever order the handler finishes.
+ */
+export function createZmqFrontend(settings: ZmqFrontendSettings): ZmqFrontend {
+  const server = new RequestRouter(settings);
+  return { start: () => server.start(), stop: () => server.stop() };
+}
+
+class RequestRouter {
+  readonly #settings: ZmqFrontendSettings;
+  readonly #inFlightLimit: number;
+  // A context of its own: its limit of 1,023 sockets is not shared with other parts.
+  readonly #context = new Context();
+  #socket: Router | undefined;
+  #inFlight = 0;
+  #isStopping = false;
+  #wake: (() => void) | undefined;
+
+  constructor(settings: ZmqFrontendSettings) {
+    this.#settings = settings;
+    this.#inFlightLimit = settings.inFlightLimit ?? DEFAULTS.inFlightLimit;
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#settings;
+    const socket = new Router({
+      context: this.#context,
+      mandatory: true,
+      // Without it a reply to an agent that has left waits for ever; with it send() has succeeded or failed when it returns.
+      sendTimeout: 0,
+      linger: 1_000,
+      backlog: 1_024,
+    });
+    try {
+      await socket.bind(`tcp://${host}:${port}`);
+    } catch (error) {
+      socket.close();
+      throw new Error(`cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
+    }
+    this.#isStopping = false;
+    this.#socket = socket;
+    void this.#receive(socket);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    if (this.#inFlight > 0) {
+      const { clock, graceMs = DEFAULTS.graceMs } = this.#settings;
+      const idle = new AbortController();
+      this.#wake = () => {
+        if (this.#inFlight === 0) idle.abort();
+      };
+      await clock.sleep(graceMs, idle.signal);
+    }
+    this.#wake = undefined;
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  async #receive(socket: Router): Promise<void> {
+    while (!this.#isStopping && !socket.closed) {
+      try {
+        if (this.#inFlight >= this.#inFlightLimit) await this.#room();
+        this.#accept(socket, await socket.receive());
+      } catch (error) {
+        // Closing ends the pending receive with an error; any other one leaves the socket usable.
+        if (!socket.closed) this.#settings.onProblem?.('receive_failed', messageOf(error));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        if (this.#inFlight >= this.#inFlightLimit) return;
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+
+  #accept(socket: Router, frames: Buffer[]): void {
+    const bodyAt = startOfBody(frames);
+    const request = this.#read(frames, bodyAt);
+    frames.length = bodyAt + 1;
+    this.#inFlight += 1;
+    this.#settings.handler.handle(request).then(
+      (reply) => this.#answer(socket, frames, reply),
+      (error: unknown) => {
+        this.#settings.onProblem?.('handler_failed', messageOf(error));
+        this.#answer(socket, frames, LAST_RESORT);
+      },
+    );
+  }
+
+  #read(frames: Buffer[], bodyAt: number): AgentRequest {
+    const { service, clock } = this.#settings;
+    const body = frames[bodyAt] ?? NOTHING;
+    const receivedAtMs = clock.now();
+    if (frames.length === bodyAt + 1 && body.length > 0) return { service, body, receivedAtMs };
+    const problem = frames.length > bodyAt + 1 ? severalFrames(frames.length - bodyAt) : EMPTY;
+    return { service, body, receivedAtMs, problem };
+  }
+
+  /** The reply takes the place of the request's body, behind the envelope. */
+  #answer(socket: Router, frames: MessageLike[], reply: Reply): void {
+    this.#inFlight -= 1;
+    frames[frames.length - 1] = wireForm(reply.body);
+    if (socket.closed) this.#undeliverable('the frontend was stopped');
+    else socket.send(frames).catch(this.#onUnsent);
+    this.#wake?.();
+  }
+
+  readonly #onUnsent = (error: unknown): void => this.#undeliverable(messageOf(error));
+
+  #undeliverable(detail: string): void {
+    this.#settings.onProblem?.('reply_undeliverable', detail);
+  }
+}
+
+/** zeromq copies a string but registers every longer Buffer for release on its own thread, at 3 µs: ASCII, the same bytes in UTF-8, goes as a string. */
+function wireForm(body: Buffer): MessageLike {
+  return body.length <= STRING_LIMIT_BYTES && isAscii(body) ? body.toString('latin1') : body;
+}
+
+const STRING_LIMIT_BYTES = 16_384;
+const NOTHING = Buffer.alloc(0);
+const EMPTY = { kind: 'empty', detail: 'the message is empty' } as const;
+
+function severalFrames(count: number): NonNullable<AgentRequest['problem']> {
+  return { kind: 'several_frames', detail: `the message has ${count} frames, it must have one` };
+}
+
+/** The envelope ends with the first empty frame. A DEALER that sends none is answered as it asked: after its identity. */
+function startOfBody(frames: Buffer[]): number {
+  for (let at = 1; at < frames.length; at += 1) {
+    if (frames[at]?.length === 0) return at + 1;
+  }
+  return 1;
+}

@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto';
+
+/** Names of members that look like names of a schema are printed; any other could be somebody's words. */
+const NAME = /^[A-Za-z_][\w-]{0,39}$/;
+
+const DIGEST_LENGTH = 8;
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LENGTH);
+}
+
+/** What may be said of a value: its kind, its size, and for text a digest. Undefined is absent. */
+export function shapeOf(value: unknown): string {
+  if (value === undefined) return 'absent';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `list(${value.length})`;
+  if (typeof value === 'string') return `string(${value.length})#${digestOf(value)}`;
+  if (typeof value === 'object') return `object(${Object.keys(value).length})`;
+  return typeof value === 'boolean' ? 'boolean' : 'number';
+}
+
+/** A member's name as a path shows it. */
+export function nameOf(key: string): string {
+  return NAME.test(key) ? key : `key(${key.length})#${digestOf(key)}`;
+}

@@ -1,0 +1,69 @@
+/** Everything at or below it is one bucket. */
+const LEAST_MS = 0.01;
+/** Everything above it is one bucket. */
+const MOST_MS = 60_000;
+/** Each bucket ends so many times later than it begins: the largest relative error of a quantile is this less one. */
+const GROWTH = 1.1;
+
+const LOG_GROWTH = Math.log(GROWTH);
+const BUCKETS = Math.ceil(Math.log(MOST_MS / LEAST_MS) / LOG_GROWTH) + 1;
+
+/** What people read of durations. All null while nothing was recorded. */
+export interface Quantiles {
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+  readonly count: number;
+}
+
+/** Upper end of bucket `index`; bucket 0 begins at 0. */
+function endOf(index: number): number {
+  return LEAST_MS * GROWTH ** index;
+}
+
+function roundedMs(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}
+
+/**
+ * Durations in a fixed number of log-spaced buckets (165, from 10 µs to 60 s): constant memory, whatever is recorded.
+ * A quantile is interpolated within its bucket, and so at most 10 % off between those ends.
+ */
+export class LatencyHistogram {
+  readonly #counts = new Float64Array(BUCKETS);
+  #count = 0;
+
+  /** Below zero counts as zero: two clocks reads may come out of order. */
+  record(durationMs: number): void {
+    const index = durationMs <= LEAST_MS ? 0 : Math.ceil(Math.log(durationMs / LEAST_MS) / LOG_GROWTH);
+    const bucket = Math.min(index, BUCKETS - 1);
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
+    this.#count += 1;
+  }
+
+  /** `share` is 0–1. Null while nothing was recorded. */
+  quantileMs(share: number): number | null {
+    if (this.#count === 0) return null;
+    const rank = share * this.#count;
+    let below = 0;
+    for (const [index, count] of this.#counts.entries()) {
+      if (count > 0 && below + count >= rank) return interpolated(index, (rank - below) / count);
+      below += count;
+    }
+    return roundedMs(endOf(BUCKETS - 1));
+  }
+
+  quantiles(): Quantiles {
+    return {
+      p50: this.quantileMs(0.5),
+      p95: this.quantileMs(0.95),
+      p99: this.quantileMs(0.99),
+      count: this.#count,
+    };
+  }
+}
+
+function interpolated(index: number, share: number): number {
+  const begin = index === 0 ? 0 : endOf(index - 1);
+  return roundedMs(begin + (endOf(index) - begin) * share);
+}

@@ -1,0 +1,164 @@
+import type { Backend } from '../domain/backend.ts';
+import type { Verdict } from '../domain/comparison.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import { LatencyHistogram, type Quantiles } from './latency-histogram.ts';
+
+/** How often each closed word was said. */
+export type WordCounts = Readonly<Record<string, number>>;
+
+/** What happened to a service since this process started. A copy: it does not change afterwards. */
+export interface ServiceStatistics {
+  readonly comparisons: Readonly<Record<Verdict, number>>;
+  readonly notComparableBy: WordCounts;
+  /** Answered calls of agents' requests and of shadow reads, in milliseconds. Probes are left out. */
+  readonly latencyMs: Readonly<Record<Backend, Quantiles>>;
+  /** What the proxy added to the primary's own time, where there was a primary's answer. */
+  readonly addedMs: Quantiles;
+  readonly readsBy: Readonly<Record<Backend, number>>;
+  /** Journaled writes by what is known of their effect on the primary. */
+  readonly writes: Readonly<Record<Outcome, number>>;
+  readonly fallbacks: WordCounts;
+  readonly shadowDropped: WordCounts;
+  readonly badInput: WordCounts;
+  readonly forgotten: number;
+  readonly lost: number;
+  readonly copiedLanes: number;
+}
+
+export interface Statistics {
+  readonly listener: Listener;
+  /** Zeros for a service that was not declared. */
+  of(service: ServiceName): ServiceStatistics;
+}
+
+type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
+
+class Words {
+  readonly #counts = new Map<string, number>();
+
+  add(word: string): void {
+    this.#counts.set(word, (this.#counts.get(word) ?? 0) + 1);
+  }
+
+  counts(): WordCounts {
+    return Object.fromEntries(this.#counts);
+  }
+}
+
+class ServiceCounters {
+  readonly comparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
+  readonly notComparableBy = new Words();
+  readonly latency: Readonly<Record<Backend, LatencyHistogram>> = {
+    legacy: new LatencyHistogram(),
+    orchestrator: new LatencyHistogram(),
+  };
+  readonly added = new LatencyHistogram();
+  readonly readsBy: Record<Backend, number> = { legacy: 0, orchestrator: 0 };
+  readonly writes: Record<Outcome, number> = { applied: 0, refused: 0, unknown: 0, not_applied: 0 };
+  readonly fallbacks = new Words();
+  readonly shadowDropped = new Words();
+  readonly badInput = new Words();
+  forgotten = 0;
+  lost = 0;
+  copiedLanes = 0;
+
+  snapshot(): ServiceStatistics {
+    return {
+      comparisons: { ...this.comparisons },
+      notComparableBy: this.notComparableBy.counts(),
+      latencyMs: {
+        legacy: this.latency.legacy.quantiles(),
+        orchestrator: this.latency.orchestrator.quantiles(),
+      },
+      addedMs: this.added.quantiles(),
+      readsBy: { ...this.readsBy },
+      writes: { ...this.writes },
+      fallbacks: this.fallbacks.counts(),
+      shadowDropped: this.shadowDropped.counts(),
+      badInput: this.badInput.counts(),
+      forgotten: this.forgotten,
+      lost: this.lost,
+      copiedLanes: this.copiedLanes,
+    };
+  }
+}
+
+/** Counts what happens to each service, in constant memory. Events of services that were not declared are ignored. */
+class ServiceBooks {
+  readonly #counters: ReadonlyMap<ServiceName, ServiceCounters>;
+
+  constructor(services: readonly ServiceName[]) {
+    this.#counters = new Map(services.map((service) => [service, new ServiceCounters()]));
+  }
+
+  of(service: ServiceName): ServiceStatistics {
+    return (this.#counters.get(service) ?? new ServiceCounters()).snapshot();
+  }
+
+  replied(event: MigrationEvents['operation:replied']): void {
+    const counters = this.#counters.get(event.service);
+    if (counters === undefined || event.backend === undefined) return;
+    counters.added.record(event.durationMs - event.primaryMs);
+    if (event.kind === 'read') counters.readsBy[event.backend] += 1;
+  }
+
+  called(event: MigrationEvents['backend:called']): void {
+    if (event.result !== 'answered' || event.purpose === 'probe') return;
+    this.#counters.get(event.service)?.latency[event.backend].record(event.durationMs);
+  }
+
+  compared(event: MigrationEvents['shadow:compared']): void {
+    const counters = this.#counters.get(event.service);
+    if (counters === undefined) return;
+    const { verdict, reason } = event.comparison;
+    counters.comparisons[verdict] += 1;
+    if (verdict === 'not_comparable') counters.notComparableBy.add(reason ?? 'unknown');
+  }
+
+  writeAnswered(event: MigrationEvents['write:answered']): void {
+    const counters = this.#counters.get(event.service);
+    if (counters !== undefined) counters.writes[event.outcome] += 1;
+  }
+
+  copied(event: MigrationEvents['lane:copied']): void {
+    const counters = this.#counters.get(event.service);
+    if (counters === undefined) return;
+    counters.copiedLanes += 1;
+    counters.forgotten += event.forgotten;
+  }
+
+  stopped(event: MigrationEvents['lane:stopped']): void {
+    const counters = this.#counters.get(event.service);
+    if (counters !== undefined) counters.lost += event.lost;
+  }
+
+  said(service: ServiceName, kind: 'fallbacks' | 'shadowDropped' | 'badInput', word: string): void {
+    this.#counters.get(service)?.[kind].add(word);
+  }
+}
+
+function handlersOf(books: ServiceBooks): Handlers {
+  return {
+    'operation:replied': (event) => books.replied(event),
+    'backend:called': (event) => books.called(event),
+    'shadow:compared': (event) => books.compared(event),
+    'write:answered': (event) => books.writeAnswered(event),
+    'lane:copied': (event) => books.copied(event),
+    'lane:stopped': (event) => books.stopped(event),
+    'read:fell_back': ({ service, reason }) => books.said(service, 'fallbacks', reason),
+    'shadow:dropped': ({ service, reason }) => books.said(service, 'shadowDropped', reason),
+    'operation:refused': ({ service, problem }) => books.said(service, 'badInput', problem),
+  };
+}
+
+/** What `GET /v1/status` says of each service since the start of this process. */
+export function createStatistics(services: readonly ServiceName[]): Statistics {
+  const books = new ServiceBooks(services);
+  const handlers = handlersOf(books);
+  return {
+    listener: (name, event) => handlers[name]?.(event),
+    of: (service) => books.of(service),
+  };
+}

@@ -1,0 +1,208 @@
+import type { Backend } from '../domain/backend.ts';
+import type { Verdict } from '../domain/comparison.ts';
+import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { ActionDefinition, ServiceDefinition } from '../domain/service-definition.ts';
+import { stageOf, type Stage } from '../domain/stage.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { Clock, Flags, Journal, LaneCounts } from '../migration/ports.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { flagsInEffect, type FlagStatus } from './flags-in-effect.ts';
+import type { Quantiles } from './latency-histogram.ts';
+import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
+
+/** `enforce` lowers what a flag permits while it would be unsafe, `warn` only says so. */
+export type InterlockMode = 'warn' | 'enforce' | 'off';
+
+export interface ActionReason {
+  readonly action: string;
+  readonly reason: string;
+}
+
+/** One service, as `GET /v1/status` shows it. Counts are those of this process since its start, lanes those of the journal. */
+export interface ServiceStatus {
+  readonly service: ServiceName;
+  readonly stage: Stage;
+  readonly interlocks: InterlockMode;
+  readonly coverage: number;
+  readonly flags: Readonly<Record<ServiceFlag, FlagStatus>>;
+  readonly lanes: {
+    readonly total: number;
+    readonly seeded: number;
+    readonly dirty: number;
+    readonly copying: number;
+    readonly stopped: number;
+  };
+  /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
+  readonly pending: number | null;
+  readonly dead_letters: number;
+  readonly comparisons: Readonly<Record<Verdict, number>>;
+  readonly not_comparable_by: WordCounts;
+  /** Mismatches per comparison that had a verdict, 0–1; null while there is none. */
+  readonly mismatch_rate: number | null;
+  readonly latency_ms: Readonly<Record<Backend, Quantiles>>;
+  readonly added_ms: Quantiles;
+  readonly reads_by: Readonly<Record<Backend, number>>;
+  readonly writes: Readonly<Record<Outcome, number>>;
+  readonly fallbacks: WordCounts;
+  readonly shadow_dropped: WordCounts;
+  readonly bad_input: WordCounts;
+  readonly forgotten: number;
+  readonly lost: number;
+  readonly copied_lanes: number;
+  readonly legacy_only: readonly ActionReason[];
+  readonly passthrough: readonly ActionReason[];
+  readonly unmapped: ServiceDefinition['unmapped'];
+}
+
+export interface ProxyStatus {
+  readonly version: string;
+  /** ISO-8601 UTC. */
+  readonly started_at: string;
+  readonly uptime_seconds: number;
+  readonly memory_rss_mb: number;
+  readonly journal: JournalKind;
+  /** Whether requests are encrypted in the journal. */
+  readonly encrypted: boolean;
+  readonly flags: { readonly source: string; readonly fresh: boolean; readonly last_error?: string };
+}
+
+/** The answer of `GET /v1/status`. */
+export interface Status {
+  readonly proxy: ProxyStatus;
+  readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
+  readonly services: readonly ServiceStatus[];
+}
+
+export type JournalKind = 'postgres' | 'pglite';
+
+/** How the flags are known. */
+export interface FlagSource {
+  readonly source: string;
+  readonly fresh: boolean;
+  readonly lastError?: string;
+}
+
+export interface StatusParts {
+  readonly statistics: Statistics;
+  readonly flags: Flags & { describe(): FlagSource };
+  readonly journal: Pick<Journal, 'counts'>;
+  readonly migration: Pick<Migration, 'backlog' | 'coverageOf'> & {
+    pendingOf?(service: ServiceName): number;
+  };
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly clock: Clock;
+  readonly facts: {
+    readonly version: string;
+    readonly journal: JournalKind;
+    readonly encrypted: boolean;
+  };
+  /** @defaultValue warn, for a service that is not in it */
+  readonly interlocks: ReadonlyMap<ServiceName, InterlockMode>;
+}
+
+export interface StatusReader {
+  /** @throws StorageError */
+  read(): Promise<Status>;
+}
+
+/** Puts together what an operator sees. The uptime counts from here. */
+export function createStatusReader(parts: StatusParts): StatusReader {
+  const startedAtMs = parts.clock.now();
+  const startedAt = new Date(parts.clock.wallMs()).toISOString();
+  return {
+    async read() {
+      const services = [...parts.services.values()];
+      const uptimeSeconds = Math.round((parts.clock.now() - startedAtMs) / 1_000);
+      const { deliveries, copies, shadowReads } = parts.migration.backlog();
+      return {
+        proxy: { ...proxyOf(parts), started_at: startedAt, uptime_seconds: uptimeSeconds },
+        backlog: { deliveries, copies, shadow_reads: shadowReads },
+        services: await Promise.all(services.map((service) => serviceOf(service, parts))),
+      };
+    },
+  };
+}
+
+function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' | 'uptime_seconds'> {
+  const { source, fresh, lastError } = flags.describe();
+  return {
+    version: facts.version,
+    memory_rss_mb: Math.round(process.memoryUsage.rss() / 2 ** 20),
+    journal: facts.journal,
+    encrypted: facts.encrypted,
+    flags: { source, fresh, ...(lastError !== undefined && { last_error: lastError }) },
+  };
+}
+
+async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<ServiceStatus> {
+  const { name, definition } = service;
+  const counts = await parts.journal.counts(name);
+  const asked = percentagesOf(name, parts.flags);
+  const coverage = parts.migration.coverageOf(name);
+  return {
+    service: name,
+    stage: stageOf(asked),
+    interlocks: parts.interlocks.get(name) ?? 'warn',
+    coverage,
+    flags: flagsInEffect({ asked, coverage, isKilled: parts.flags.killSwitch() }),
+    lanes: lanesOf(counts),
+    pending: parts.migration.pendingOf?.(name) ?? null,
+    dead_letters: counts.deadLetters,
+    ...happened(parts.statistics.of(name)),
+    legacy_only: reasonsOf(definition, legacyOnlyReason),
+    passthrough: reasonsOf(definition, passthroughReason),
+    unmapped: definition.unmapped,
+  };
+}
+
+function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, number> {
+  const entries = SERVICE_FLAGS.map((flag) => [flag, flags.percentage(flag, service)]);
+  return Object.fromEntries(entries) as Record<ServiceFlag, number>;
+}
+
+function lanesOf({ lanes, seeded, dirty, copying, stopped }: LaneCounts): ServiceStatus['lanes'] {
+  return { total: lanes, seeded, dirty, copying, stopped };
+}
+
+function happened(statistics: ServiceStatistics) {
+  return {
+    comparisons: statistics.comparisons,
+    not_comparable_by: statistics.notComparableBy,
+    mismatch_rate: mismatchRate(statistics.comparisons),
+    latency_ms: statistics.latencyMs,
+    added_ms: statistics.addedMs,
+    reads_by: statistics.readsBy,
+    writes: statistics.writes,
+    fallbacks: statistics.fallbacks,
+    shadow_dropped: statistics.shadowDropped,
+    bad_input: statistics.badInput,
+    forgotten: statistics.forgotten,
+    lost: statistics.lost,
+    copied_lanes: statistics.copiedLanes,
+  };
+}
+
+function mismatchRate({ match, mismatch }: Readonly<Record<Verdict, number>>): number | null {
+  const judged = match + mismatch;
+  return judged === 0 ? null : mismatch / judged;
+}
+
+function legacyOnlyReason(action: ActionDefinition): string | undefined {
+  return action.kind === 'read' ? action.legacyOnly : undefined;
+}
+
+function passthroughReason(action: ActionDefinition): string | undefined {
+  return action.kind === 'passthrough' ? action.reason : undefined;
+}
+
+function reasonsOf(
+  definition: ServiceDefinition,
+  reasonOf: (action: ActionDefinition) => string | undefined,
+): ActionReason[] {
+  return Object.entries(definition.actions).flatMap(([action, is]) => {
+    const reason = reasonOf(is);
+    return reason === undefined ? [] : [{ action, reason }];
+  });
+}

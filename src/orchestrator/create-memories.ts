@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type CrossfadeError,
+  DuplicateError,
+  NotFoundError,
+  StorageError,
+  ValidationError,
+} from '../domain/errors.ts';
+import { encodeJson } from '../domain/json.ts';
+import type { Session } from '../storage/database.ts';
+import { LIMITS } from './limits.ts';
+import { refusedAt, RefusedOperation } from './refused-operation.ts';
+import type { Request } from './request.ts';
+import { parseOptionalTime } from './times.ts';
+import { storableJson, type StoredJson } from './unstorable-text.ts';
+
+/*
+ * Creates any number of memories, of any sessions, in one statement. All that can refuse one of them is decided by the same
+ * statement, from the same snapshot; a row that a concurrent transaction made in between is reported as `raced` and tried again.
+ * A create that passed its lane's fence is newer than any delete before it, so it may bring back a memory that was deleted;
+ * one without a lane may be an old repetition and never does.
+ */
+const CREATE = `
+with input as (
+  select * from jsonb_to_recordset($1::jsonb) as input (
+    index int, memory_id text, session_id text, memory_type text, content jsonb, escaped boolean, tags text[], priority int,
+    position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
+    create_session boolean, user_id text)
+), opened as (
+  insert into sessions as s (session_id, user_id)
+  select distinct on (i.session_id) i.session_id, i.user_id from input i left join sessions known using (session_id)
+  where i.create_session and (known.session_id is null or known.ended_at is not null)
+  order by i.session_id, i.index
+  on conflict (session_id) do update set ended_at = null, is_archived = false, generation = s.generation + 1, updated_at = now()
+    where s.ended_at is not null
+), created as (
+  insert into memory_entries as m (memory_id, session_id, memory_type, content, escaped, tags, priority, position, lane_key,
+    created_at, updated_at, expires_at)
+  select i.memory_id, i.session_id, i.memory_type, i.content, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
+    coalesce(i.position, 9007199254740992), i.lane_key, coalesce(i.created_at, now()), coalesce(i.updated_at, i.created_at, now()),
+    coalesce(i.expires_at, coalesce(i.created_at, now()) + i.ttl * interval '1 second')
+  from input i left join sessions s on s.session_id = i.session_id
+  where i.create_session or (s.session_id is not null and s.ended_at is null)
+  order by i.index
+  on conflict (memory_id) do update set
+    session_id = excluded.session_id, memory_type = excluded.memory_type, content = excluded.content, escaped = excluded.escaped,
+    tags = excluded.tags, priority = excluded.priority, position = excluded.position, lane_key = excluded.lane_key,
+    created_at = excluded.created_at, updated_at = excluded.updated_at, expires_at = excluded.expires_at, version = m.version + 1,
+    is_active = true, deleted_at = null, deleted_generation = null, deleted_sequence = null
+    where excluded.lane_key is not null and m.session_id = excluded.session_id and (not m.is_active or m.expires_at <= now())
+  returning m.memory_id, m.created_at
+)
+select i.index, coalesce(c.created_at, e.created_at) as created_at,
+  case
+    when c.memory_id is not null then 'created'
+    when e.session_id = i.session_id and e.memory_type = i.memory_type and e.content = i.content and e.escaped = i.escaped
+      and e.tags = coalesce(i.tags, '{}') then 'same'
+    when e.memory_id is not null then 'duplicate'
+    when s.session_id is null then 'session_unknown'
+    when s.ended_at is not null then 'session_ended'
+    else 'raced'
+  end as verdict
+from input i
+  left join created c using (memory_id)
+  left join memory_entries e on e.memory_id = i.memory_id
+  left join sessions s on s.session_id = i.session_id
+order by i.index`;
+
+type CreateVerdict = 'created' | 'same' | 'duplicate' | 'session_unknown' | 'session_ended' | 'raced';
+
+interface CreatedRow {
+  readonly index: number;
+  readonly created_at: Date;
+  readonly verdict: CreateVerdict;
+}
+
+/** The memories' ids must differ from each other. @throws RefusedOperation */
+export async function createMemories(
+  session: Session,
+  requests: readonly Request<'create'>[],
+): Promise<object[]> {
+  const inputs = requests.map((request, index) => {
+    try {
+      return inputOf(request, index);
+    } catch (error) {
+      throw refusedAt(index, error);
+    }
+  });
+  const rows = await session.query<CreatedRow>(CREATE, [encodeJson(inputs)]);
+  return rows.map((row, index) => {
+    const { memory_id, session_id } = inputs[index] ?? { memory_id: '', session_id: '' };
+    const refusal = refusalOf(row.verdict, memory_id, session_id);
+    if (refusal !== undefined) throw new RefusedOperation(index, refusal);
+    return { memory_id, created_at: row.created_at.toISOString() };
+  });
+}
+
+function refusalOf(verdict: CreateVerdict, memoryId: string, sessionId: string): CrossfadeError | undefined {
+  switch (verdict) {
+    case 'created':
+    case 'same':
+      return undefined;
+    case 'duplicate':
+      return new DuplicateError('memory_id exists with another content', {
+        details: { field: 'memory_id', memory_id: memoryId },
+      });
+    case 'session_unknown':
+    case 'session_ended':
+      return new NotFoundError(verdict === 'session_ended' ? 'The session has ended' : 'Unknown session', {
+        code: 'session_not_found',
+        details: { session_id: sessionId },
+      });
+    case 'raced':
+      return new StorageError('Another transaction created the same memory', {
+        effect: 'not_applied',
+        details: { sqlstate: '40001' },
+      });
+  }
+}
+
+function inputOf(request: Request<'create'>, index: number) {
+  const { payload, lane, sessionId } = request;
+  const { json, escaped } = contentOf(request);
+  return {
+    index,
+    memory_id: payload.memory_id ?? `mem-${randomUUID()}`,
+    session_id: sessionId,
+    memory_type: payload.memory_type,
+    content: json,
+    escaped,
+    tags: payload.tags,
+    priority: payload.priority,
+    position: payload.position,
+    lane_key: lane?.key,
+    created_at: parseOptionalTime(payload.created_at, 'created_at'),
+    updated_at: parseOptionalTime(payload.updated_at, 'updated_at'),
+    expires_at: parseOptionalTime(payload.expires_at, 'expires_at'),
+    ttl: payload.ttl,
+    create_session: payload.create_session ?? false,
+    user_id: payload.user_id,
+  };
+}
+
+/** The content of a memory as it is stored. @throws ValidationError */
+export function contentOf(request: Request<'create'> | Request<'update'>): StoredJson {
+  const { payload, raw, suspicious } = request;
+  const text = raw['content'] ?? '{}';
+  if (Buffer.byteLength(text) > LIMITS.contentBytes)
+    throw new ValidationError(`content must not have more than ${LIMITS.contentBytes} bytes`, {
+      details: { field: 'content', limit: LIMITS.contentBytes },
+    });
+  const { source_agent: sourceAgent } = payload.content as { source_agent?: unknown };
+  if (typeof sourceAgent === 'string' && sourceAgent.length > LIMITS.idLength)
+    throw new ValidationError(`content.source_agent must not have more than ${LIMITS.idLength} characters`, {
+      details: { field: 'content.source_agent', limit: LIMITS.idLength },
+    });
+  return storableJson({ text, suspicious }, 'content', payload.escape_unstorable === true);
+}

@@ -1,0 +1,95 @@
+import type { Session } from '../storage/database.ts';
+import type { Lane } from './payloads.ts';
+
+/** The last write of a lane that took effect. */
+export interface Place {
+  readonly generation: number;
+  readonly sequence: number;
+}
+
+export type Verdict = 'applied' | 'superseded' | 'already_applied';
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  /** Where the lane stands afterwards. */
+  readonly place: Place;
+}
+
+/**
+ * What the fence says to a write, given where its lane stands. This, and not retries or keys, is what makes late, repeated and
+ * overtaken deliveries harmless.
+ */
+export function judge(stored: Place | undefined, { generation, sequence }: Lane): Judgement {
+  if (stored === undefined || generation > stored.generation)
+    return { verdict: 'applied', place: { generation, sequence: sequence ?? 0 } };
+  if (generation < stored.generation) return { verdict: 'superseded', place: stored };
+  if (sequence === undefined) return { verdict: 'applied', place: stored };
+  if (sequence <= stored.sequence) return { verdict: 'already_applied', place: stored };
+  return { verdict: 'applied', place: { generation, sequence } };
+}
+
+/**
+ * Judges writes in their order, each by what the ones before it left behind. Neighbours with the same lane, generation and
+ * sequence are one group under one judgement: what one legacy write became.
+ */
+export function judgeInOrder(lanes: readonly (Lane | undefined)[], places: Map<string, Place>): Verdict[] {
+  let group: Lane | undefined;
+  let verdict: Verdict = 'applied';
+  return lanes.map((lane) => {
+    if (lane === undefined) {
+      group = undefined;
+      return 'applied';
+    }
+    if (group !== undefined && isSameWrite(group, lane)) return verdict;
+    const judgement = judge(places.get(lane.key), lane);
+    places.set(lane.key, judgement.place);
+    group = lane;
+    verdict = judgement.verdict;
+    return verdict;
+  });
+}
+
+function isSameWrite(a: Lane, b: Lane): boolean {
+  return a.key === b.key && a.generation === b.generation && a.sequence === b.sequence;
+}
+
+interface LaneRow extends Place {
+  readonly key: string;
+}
+
+// A lane that nobody has written to yet: the row exists to be locked, and every generation is higher.
+const NEVER = -1;
+
+/** Locks lanes until the transaction ends, in the order of their keys, so that two senders never wait for each other. */
+export async function lockLanes(session: Session, keys: readonly string[]): Promise<Map<string, Place>> {
+  const known = await session.query<LaneRow>(
+    'select key, generation, sequence from memory_lanes where key = any($1::text[]) order by key for update',
+    [keys],
+  );
+  const found = new Set(known.map(({ key }) => key));
+  const missing = keys.filter((key) => !found.has(key));
+  const made = missing.length === 0 ? [] : await makeLanes(session, missing);
+  return new Map([...known, ...made].map(({ key, ...place }) => [key, place]));
+}
+
+function makeLanes(session: Session, keys: readonly string[]): Promise<LaneRow[]> {
+  return session.query<LaneRow>(
+    `insert into memory_lanes as l (key, generation, sequence) select key, ${NEVER}, 0 from unnest($1::text[]) key order by key
+     on conflict (key) do update set key = l.key returning key, generation, sequence`,
+    [keys],
+  );
+}
+
+/** Writes down where the lanes stand now. */
+export async function storePlaces(session: Session, places: ReadonlyMap<string, Place>): Promise<void> {
+  await session.query(
+    `update memory_lanes l set generation = p.generation, sequence = p.sequence
+     from unnest($1::text[], $2::bigint[], $3::bigint[]) as p (key, generation, sequence)
+     where l.key = p.key and (l.generation, l.sequence) is distinct from (p.generation, p.sequence)`,
+    [
+      [...places.keys()],
+      [...places.values()].map(({ generation }) => generation),
+      [...places.values()].map(({ sequence }) => sequence),
+    ],
+  );
+}

@@ -1,0 +1,71 @@
+import { ValidationError } from '../domain/errors.ts';
+import { rawMembers } from '../domain/json.ts';
+import type { PayloadOf } from './payloads.ts';
+import { parseTime } from './times.ts';
+
+/** The values of one statement, numbered as they are used. */
+export class Parameters {
+  readonly values: unknown[] = [];
+
+  /** Adds a value and returns its placeholder. */
+  bind(value: unknown): string {
+    return `$${this.values.push(value)}`;
+  }
+}
+
+/** A memory that readers see. */
+export const VISIBLE = 'm.is_active and (m.expires_at is null or m.expires_at > now())';
+
+export type Filter = NonNullable<PayloadOf<'bulk_delete'>['filter']>;
+type Condition<K extends keyof Filter> = (value: NonNullable<Filter[K]>, bind: Bind) => string;
+type Bind = (value: unknown) => string;
+
+// One row per field of a filter. All that are given must hold; `tags` asks for every one of them.
+const CONDITIONS: { readonly [K in Exclude<keyof Filter, 'metadata'>]-?: Condition<K> } = {
+  memory_type: (type, bind) => `m.memory_type = ${bind(type)}`,
+  memory_types: (types, bind) => `m.memory_type = any(${bind(types)}::text[])`,
+  memory_ids: (ids, bind) => `m.memory_id = any(${bind(ids)}::text[])`,
+  time_range: ({ start, end }, bind) =>
+    [
+      ...(start === undefined ? [] : [`m.created_at >= ${bind(parseTime(start, 'time_range.start'))}`]),
+      ...(end === undefined ? [] : [`m.created_at < ${bind(parseTime(end, 'time_range.end'))}`]),
+    ].join(' and ') || 'true',
+  older_than: (bound, bind) =>
+    typeof bound === 'number'
+      ? `m.created_at < now() - ${bind(bound)}::float8 * interval '1 second'`
+      : `m.created_at < ${bind(parseTime(bound, 'older_than'))}`,
+  tags: (tags, bind) => `m.tags @> ${bind(tags)}::text[]`,
+  user_id: (user, bind) => `m.session_id in (select session_id from sessions where user_id = ${bind(user)})`,
+  position_below: (position, bind) => `m.position < ${bind(position)}`,
+  // What is in no lane's order lies above every position.
+  position_above: (position, bind) =>
+    `m.position > ${bind(position)} and m.position < ${bind(2 ** 53)}::bigint`,
+};
+
+/** What a filter narrows to. `rawFilter` is its JSON text: metadata is compared as it was spelled, digit for digit. */
+export interface Selection {
+  readonly sessionId: string;
+  readonly filter: Filter;
+  readonly rawFilter?: string | undefined;
+}
+
+/** The condition on `memory_entries m` that a selection stands for, without visibility. @throws ValidationError */
+export function conditionOf(selection: Selection, parameters: Parameters): string {
+  const { sessionId, filter, rawFilter } = selection;
+  const bind: Bind = (value) => parameters.bind(value);
+  const conditions = sessionId === '' ? [] : [`m.session_id = ${bind(sessionId)}`];
+  for (const name of Object.keys(CONDITIONS) as (keyof typeof CONDITIONS)[]) {
+    const value = filter[name];
+    if (value !== undefined)
+      conditions.push((CONDITIONS[name] as (v: unknown, b: Bind) => string)(value, bind));
+  }
+  if (filter.metadata !== undefined) conditions.push(metadataCondition(rawFilter, bind));
+  return conditions.join(' and ');
+}
+
+function metadataCondition(rawFilter: string | undefined, bind: Bind): string {
+  const text = rawMembers(rawFilter ?? '{}')['metadata'];
+  if (text === undefined) throw new ValidationError('filter.metadata must be an object');
+  return `not exists (select from jsonb_each(${bind(text)}::jsonb) wanted
+    where m.content -> 'metadata' -> wanted.key is distinct from wanted.value)`;
+}

@@ -1,0 +1,44 @@
+import fastify, { type FastifyInstance } from 'fastify';
+import { encodeJson } from '../domain/json.ts';
+import type { Health } from './health.ts';
+import { LIMITS } from './limits.ts';
+import type { Service } from './service.ts';
+import type { Front } from './zmq-front.ts';
+
+export interface HttpFrontSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly health: Health;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** The same actions over HTTP: POST /v1/<action> with the same message, and the health of the process. */
+export function createHttpFront(service: Service, settings: HttpFrontSettings): Front {
+  const server: FastifyInstance = fastify({
+    // One more than a message may have, so that ours and not fastify's error answers the message that is too long.
+    bodyLimit: 2 * LIMITS.messageBytes,
+    forceCloseConnections: 'idle',
+  });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  server.post<{ Params: { action: string } }>('/v1/:action', async (request, reply) => {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.from('{}');
+    const answer = await service.answer(body, request.params.action);
+    return reply.code(answer.httpStatus).type(JSON_TYPE).send(answer.text);
+  });
+  server.get('/health/live', async (_request, reply) => reply.type(JSON_TYPE).send('{"status":"alive"}'));
+  server.get('/health/ready', async (_request, reply) => {
+    const report = await settings.health.report();
+    const httpStatus = report.status === 'unhealthy' ? 503 : 200;
+    return reply.code(httpStatus).type(JSON_TYPE).send(encodeJson(report));
+  });
+
+  return {
+    async start() {
+      await server.listen({ host: settings.host, port: settings.port });
+    },
+    stop: () => server.close(),
+  };
+}

@@ -1,0 +1,15 @@
+/** What a caller may send. Over a limit the answer names the field and the limit. */
+export const LIMITS = {
+  messageBytes: 4 * 1024 * 1024,
+  contentBytes: 1024 * 1024,
+  /** Nesting of a whole message: PostgreSQL's own recursion ends not far above, and PGlite's stack is smaller. */
+  depth: 500,
+  idLength: 64,
+  memoryTypeLength: 32,
+  laneKeyLength: 256,
+  pageDefault: 50,
+  pageMax: 1_000,
+  batchOperations: 500,
+  ttlSeconds: 100 * 365 * 86_400,
+  position: Number.MAX_SAFE_INTEGER,
+} as const;

@@ -1,0 +1,133 @@
+import { type Static, type TSchema, Type } from 'typebox';
+import { LIMITS } from './limits.ts';
+
+// The shapes of the wire, one per action. What is not listed in a payload is ignored: the original clients send more than the design knows.
+const id = Type.String({ minLength: 1, maxLength: LIMITS.idLength });
+const word = Type.String({ pattern: '^[a-z][a-z0-9_-]*$', maxLength: LIMITS.memoryTypeLength });
+const time = Type.String({ maxLength: 64 });
+const flag = Type.Boolean();
+const whole = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const object = Type.Object({});
+const ids = Type.Array(id, { maxItems: LIMITS.pageMax });
+const ttl = Type.Union([Type.Integer({ minimum: 1, maximum: LIMITS.ttlSeconds }), Type.Null()]);
+const limit = Type.Integer({ minimum: 1, maximum: LIMITS.pageMax });
+const timeOrNull = Type.Union([time, Type.Null()]);
+const timeRange = Type.Object({ start: Type.Optional(time), end: Type.Optional(time) });
+const cursor = Type.String({ maxLength: 512 });
+const longText = Type.String({ maxLength: LIMITS.contentBytes });
+
+function partial<const T extends Record<string, TSchema>>(fields: T) {
+  return Type.Partial(Type.Object(fields));
+}
+
+const writeOptions = { suppress_events: flag, escape_unstorable: flag, updated_at: time };
+const entryFields = {
+  tags: Type.Array(id, { maxItems: 256 }),
+  ttl,
+  priority: Type.Integer({ minimum: 1, maximum: 10 }),
+  position: whole,
+  created_at: time,
+  expires_at: timeOrNull,
+};
+
+export const LANE = Type.Object({
+  key: Type.String({ minLength: 1, maxLength: LIMITS.laneKeyLength }),
+  generation: whole,
+  sequence: Type.Optional(whole),
+});
+
+const create = Type.Intersect([
+  Type.Object({ memory_type: word, content: object }),
+  partial({ ...entryFields, ...writeOptions, memory_id: id, create_session: flag, user_id: id }),
+]);
+const memory = Type.Object({ memory_id: id, no_touch: Type.Optional(flag) });
+const update = Type.Intersect([
+  memory,
+  partial({ ...entryFields, ...writeOptions, content: object, if_version: whole }),
+]);
+const remove = Type.Intersect([memory, partial({ ...writeOptions, if_version: whole })]);
+
+const filterFields = {
+  memory_type: word,
+  memory_types: Type.Array(word, { maxItems: 64 }),
+  memory_ids: ids,
+  time_range: timeRange,
+  older_than: Type.Union([time, Type.Number({ minimum: 0 })]),
+  tags: Type.Array(id, { maxItems: 64 }),
+  metadata: object,
+  user_id: id,
+  position_below: whole,
+  position_above: whole,
+};
+const pageFields = { limit, offset: whole };
+
+const SORT_FIELDS = ['created_at', 'updated_at', 'priority', 'position'] as const;
+const sort = partial({ field: Type.Enum([...SORT_FIELDS]), order: Type.Enum(['asc', 'desc']) });
+const readFilter = partial({ ...filterFields, ...pageFields, sort });
+const batchRead = partial({
+  memory_ids: ids,
+  filter: readFilter,
+  ...pageFields,
+  sort,
+  count: flag,
+  no_touch: flag,
+});
+
+const search = Type.Object({
+  query: Type.String({ minLength: 1, maxLength: 8_192 }),
+  search_type: Type.Optional(Type.Enum(['semantic', 'keyword', 'hybrid'])),
+  filters: Type.Optional(
+    partial({ ...filterFields, ...pageFields, min_similarity: Type.Number({ minimum: 0, maximum: 1 }) }),
+  ),
+});
+
+const sessionFields = {
+  session_id: id,
+  session_metadata: object,
+  session_type: Type.String({ minLength: 1, maxLength: 32 }),
+  created_at: time,
+};
+const createSession = Type.Intersect([
+  Type.Object({ user_id: id }),
+  partial({ ...sessionFields, ...writeOptions }),
+]);
+const upsertSession = partial({
+  ...sessionFields,
+  ...writeOptions,
+  user_id: id,
+  ended_at: timeOrNull,
+  summary: longText,
+  is_archived: flag,
+});
+const endSession = partial({ summary: longText, archive: flag, ended_at: time });
+
+/** Every action that answers to a caller, and the shape of its payload. */
+export const PAYLOADS = {
+  create,
+  update,
+  delete: remove,
+  bulk_delete: partial({ filter: partial(filterFields), ...writeOptions }),
+  create_session: createSession,
+  upsert_session: upsertSession,
+  end_session: endSession,
+  batch_write: Type.Object({
+    operations: Type.Array(Type.Object({}), { minItems: 1, maxItems: LIMITS.batchOperations }),
+  }),
+  read: memory,
+  batch_read: batchRead,
+  scan: partial({ cursor, limit, include_deleted: flag, no_touch: flag }),
+  search,
+  summarize: partial({ memory_type: word, time_range: timeRange }),
+  list_sessions: partial({ cursor, limit, user_id: id, source_agent: id, updated_since: time }),
+  health: object,
+  ping: object,
+  health_check: object,
+} as const satisfies Record<string, TSchema>;
+
+export type Action = keyof typeof PAYLOADS;
+export type PayloadOf<A extends Action> = Static<(typeof PAYLOADS)[A]>;
+export type Lane = Static<typeof LANE>;
+
+export function isAction(word_: string): word_ is Action {
+  return Object.hasOwn(PAYLOADS, word_);
+}

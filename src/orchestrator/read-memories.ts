@@ -1,0 +1,155 @@
+import { NotFoundError } from '../domain/errors.ts';
+import type { Session } from '../storage/database.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { conditionOf, type Filter, Parameters, VISIBLE } from './filter.ts';
+import { LIMITS } from './limits.ts';
+import type { PayloadOf } from './payloads.ts';
+import type { Request } from './request.ts';
+import { renderSession, SESSION_COLUMNS, type SessionRow } from './sessions.ts';
+import { restoredJson } from './unstorable-text.ts';
+
+export const MEMORY_COLUMNS = `m.memory_id, m.session_id, m.memory_type, m.content::text as content, m.escaped, m.tags,
+  m.source_agent, m.created_at, m.updated_at, m.expires_at, m.priority, nullif(m.position, 9007199254740992) as position, m.version`;
+
+export interface MemoryRow {
+  readonly content: string;
+  readonly escaped: boolean;
+  readonly [column: string]: unknown;
+}
+
+/** A memory as every reader gets it: its content as the text that the database holds, digit for digit. */
+export function renderMemory({ content, escaped, ...columns }: MemoryRow): object {
+  return { ...columns, content: restoredJson(content, escaped) };
+}
+
+export async function readMemory(session: Session, request: Request<'read'>): Promise<object> {
+  const { payload, sessionId } = request;
+  const [row] = await session.query<MemoryRow>(
+    `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = $1 and m.session_id = $2 and ${VISIBLE}`,
+    [payload.memory_id, sessionId],
+  );
+  if (row === undefined)
+    throw new NotFoundError('Unknown memory', { details: { memory_id: payload.memory_id } });
+  return renderMemory(row);
+}
+
+type Sort = NonNullable<PayloadOf<'batch_read'>['sort']>;
+type Present<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> };
+
+const DEFAULT_SORT: Present<Sort> = { field: 'created_at', order: 'desc' };
+
+// Ties go by position, then id, in the same direction. Null sorts as the greatest position, as which it is stored.
+function orderBy({ field, order }: Present<Sort>, row: 'm' | 'page'): string {
+  const ties = field === 'position' ? '' : `, ${row}.position ${order}`;
+  return `${row}.${field} ${order}${ties}, ${row}.memory_id ${order}`;
+}
+
+interface BatchPlan {
+  readonly filter: Filter;
+  readonly ids: readonly string[] | undefined;
+  readonly limit: number;
+  readonly offset: number;
+  readonly sort: Present<Sort>;
+  readonly counts: boolean;
+}
+
+function planOf({ payload }: Request<'batch_read'>): BatchPlan {
+  const { filter = {} } = payload;
+  return {
+    filter,
+    ids: payload.memory_ids,
+    limit: filter.limit ?? payload.limit ?? LIMITS.pageDefault,
+    offset: filter.offset ?? payload.offset ?? 0,
+    sort: { ...DEFAULT_SORT, ...payload.sort, ...filter.sort },
+    counts: payload.count ?? true,
+  };
+}
+
+interface BatchRow extends MemoryRow {
+  /** Null in the one row that only carries the totals, when the page is empty. */
+  readonly memory_id: string | null;
+  readonly total: number | null;
+  readonly missing: string[] | null;
+}
+
+/** Reads by ids, by filter, or both, in one statement. */
+export async function batchRead(session: Session, request: Request<'batch_read'>): Promise<object> {
+  const plan = planOf(request);
+  const { sql, values } = batchStatement(request, plan);
+  const rows = await session.query<BatchRow>(sql, values);
+  const [first] = rows;
+  const memories = rows
+    .filter((row) => row.memory_id !== null)
+    .map(({ total: _total, missing: _missing, ...row }) => renderMemory(row));
+  const page = memories.slice(0, plan.limit);
+  return {
+    memories: page,
+    total_count: plan.counts ? (first?.total ?? 0) : null,
+    page_info: { limit: plan.limit, offset: plan.offset, has_more: memories.length > plan.limit },
+    missing_ids: plan.ids === undefined ? undefined : (first?.missing ?? []),
+  };
+}
+
+function batchStatement(request: Request<'batch_read'>, plan: BatchPlan): { sql: string; values: unknown[] } {
+  const { sessionId, raw } = request;
+  const parameters = new Parameters();
+  const filtered = conditionOf({ sessionId, filter: plan.filter, rawFilter: raw['filter'] }, parameters);
+  const ids = plan.ids === undefined ? undefined : parameters.bind(plan.ids);
+  const condition = [filtered, VISIBLE, ...(ids === undefined ? [] : [`m.memory_id = any(${ids}::text[])`])]
+    .filter((part) => part !== '')
+    .join(' and ');
+  const page = `select ${MEMORY_COLUMNS} from memory_entries m
+    where ${condition} order by ${orderBy(plan.sort, 'm')} limit ${parameters.bind(plan.limit + 1)} offset ${parameters.bind(plan.offset)}`;
+  const total = plan.counts ? `(select count(*) from memory_entries m where ${condition})` : 'null::bigint';
+  const missing = ids === undefined ? 'null::text[]' : missingIds(ids, sessionId, parameters);
+  return {
+    sql: `with page as (${page}) select ${total} as total, ${missing} as missing, page.*
+      from (values (1)) one left join page on true order by ${orderBy(plan.sort, 'page')}`,
+    values: parameters.values,
+  };
+}
+
+// Unknown to the reader, whatever the filter: never made, deleted, expired, or of another session.
+function missingIds(ids: string, sessionId: string, parameters: Parameters): string {
+  const within = sessionId === '' ? '' : `and m.session_id = ${parameters.bind(sessionId)}`;
+  return `(select array_agg(id order by place) from unnest(${ids}::text[]) with ordinality wanted (id, place)
+    where not exists (select from memory_entries m where m.memory_id = wanted.id and ${VISIBLE} ${within}))`;
+}
+
+interface ScanRow extends MemoryRow {
+  readonly memory_id: string;
+  readonly stored_position: number;
+}
+
+/**
+ * One session completely, in the order of positions, page by page. A page continues behind the position and id of the last row,
+ * so a row that does not move is given exactly once whatever is written in between.
+ */
+export async function scan(session: Session, request: Request<'scan'>): Promise<object> {
+  const { payload, sessionId } = request;
+  const limit = payload.limit ?? LIMITS.pageDefault;
+  const [position, id] = payload.cursor === undefined ? [-1, ''] : decodeCursor(payload.cursor);
+  const [rows, [found]] = await Promise.all([
+    session.query<ScanRow>(
+      `select ${MEMORY_COLUMNS}, m.position as stored_position, m.lane_key, ${VISIBLE} as is_active, m.deleted_at,
+         m.deleted_generation, m.deleted_sequence
+       from memory_entries m where m.session_id = $1 and (m.position, m.memory_id) > ($2::bigint, $3::text)
+         ${payload.include_deleted === true ? '' : `and ${VISIBLE}`}
+       order by m.position, m.memory_id limit $4`,
+      [sessionId, position, id, limit + 1],
+    ),
+    session.query<SessionRow>(`select ${SESSION_COLUMNS} from sessions s where s.session_id = $1`, [
+      sessionId,
+    ]),
+  ]);
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  return {
+    session: found === undefined ? null : renderSession(found),
+    items: page.map(({ stored_position: _stored, ...row }) => renderMemory(row)),
+    next_cursor:
+      rows.length > limit && last !== undefined
+        ? encodeCursor([last.stored_position, last.memory_id])
+        : undefined,
+  };
+}

@@ -1,0 +1,62 @@
+import { CrossfadeError, type ErrorCode } from '../domain/errors.ts';
+import { encodeJson, type Json } from '../domain/json.ts';
+import { refusedValue } from './refused-operation.ts';
+
+/** What a reply repeats of its request, as far as that could be read. */
+export interface Echo {
+  readonly action?: string | undefined;
+  readonly requestId?: Json | undefined;
+}
+
+/** One reply, ready for either front. */
+export interface Reply {
+  readonly text: string;
+  readonly httpStatus: number;
+}
+
+const HTTP_STATUS: Record<ErrorCode, number> = {
+  invalid_request: 400,
+  memory_not_found: 404,
+  session_not_found: 404,
+  permission_denied: 403,
+  storage_error: 503,
+  search_error: 500,
+  validation_error: 422,
+  rate_limit_exceeded: 429,
+  internal_error: 500,
+};
+export function renderSuccess(echo: Echo, data: unknown): Reply {
+  return { text: render('success', echo, { data }), httpStatus: 200 };
+}
+
+/** The one place where a failure becomes the contract's error. `details` always says what is known about the effect. */
+export function renderError(echo: Echo, thrown: unknown): Reply {
+  const error = wireErrorOf(thrown);
+  const { code, message, reason, effect, details } = error;
+  const httpStatus = reason === 'duplicate' ? 409 : HTTP_STATUS[code];
+  return {
+    text: render('error', echo, { error: { code, message, details: { ...details, reason, effect } } }),
+    httpStatus,
+  };
+}
+
+/** Any failure as one of the family. What nobody expected tells the caller nothing but that it happened. */
+export function wireErrorOf(thrown: unknown): CrossfadeError {
+  if (!(thrown instanceof CrossfadeError))
+    return new CrossfadeError('The orchestrator failed', {
+      code: 'internal_error',
+      effect: 'unknown',
+      cause: thrown,
+    });
+  return refusedValue(thrown) ?? thrown;
+}
+
+function render(status: 'success' | 'error', echo: Echo, body: object): string {
+  return encodeJson({
+    status,
+    action: echo.action,
+    request_id: echo.requestId ?? null,
+    ...body,
+    timestamp: new Date().toISOString(),
+  });
+}

@@ -1,0 +1,95 @@
+import type { FastifyInstance } from 'fastify';
+import { createHttpRelay, type HttpRelayClient } from './backends/http-relay.ts';
+import type { Config } from './config-schema.ts';
+import type { DefinedService } from './definitions.ts';
+import { serviceName } from './domain/ids.ts';
+import type { HttpEndpoint, ZmqEndpoint } from './domain/service-definition.ts';
+import { createReverseProxy, type ProxiedService } from './frontends/http/reverse-proxy.ts';
+import { createHttpServer } from './frontends/http/server.ts';
+import { createHealthResponder } from './frontends/zmq/health.ts';
+import { createPubRelay } from './frontends/zmq/pub-relay.ts';
+import { createZmqFrontend } from './frontends/zmq/router.ts';
+import type { Clock, RequestHandler } from './migration/ports.ts';
+import type { Part } from './parts.ts';
+
+export interface FrontFacts {
+  readonly config: Config;
+  readonly services: readonly DefinedService[];
+  readonly handler: RequestHandler;
+  readonly clock: Clock;
+  /** Routes for people and programs that watch. */
+  readonly registerRoutes: (app: FastifyInstance) => void;
+  readonly onProblem: (service: string, problem: string, detail: string) => void;
+}
+
+/** Everything agents connect to, in start order: the services last, when all behind them is ready. */
+export function createFronts(facts: FrontFacts): readonly Part[] {
+  const relays = facts.services.flatMap((service) => proxied(service));
+  const http = createHttpServer({
+    ...facts.config.http,
+    services: facts.services.map(({ name }) => serviceName(name)),
+    handler: facts.handler,
+    clock: facts.clock,
+    limits: facts.config.limits,
+    reverseProxy: createReverseProxy({
+      ...facts,
+      services: relays.map(({ service }) => service),
+      limits: facts.config.limits,
+    }),
+    register: [facts.registerRoutes],
+  });
+  return [
+    ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
+    named('http', http),
+    ...facts.services.flatMap((service) => zmqParts(service, facts)),
+  ];
+}
+
+function proxied({
+  name,
+  config,
+  definition,
+}: DefinedService): { service: ProxiedService; relay: HttpRelayClient }[] {
+  if (definition.endpoint.kind !== 'http') return [];
+  const relay = createHttpRelay({ endpoint: config.legacy.endpoint });
+  const endpoint: HttpEndpoint = definition.endpoint;
+  return [{ relay, service: { service: serviceName(name), endpoint, dialect: definition.dialect, relay } }];
+}
+
+function zmqParts(service: DefinedService, facts: FrontFacts): Part[] {
+  const { name, definition, config } = service;
+  if (definition.endpoint.kind !== 'zmq') return [];
+  const endpoint: ZmqEndpoint = definition.endpoint;
+  const at = { service: serviceName(name), host: config.host ?? facts.config.proxy.host, clock: facts.clock };
+  const onProblem = (problem: string, detail: string): void => facts.onProblem(name, problem, detail);
+  const parts: Part[] = [];
+  const { healthPort, pubPort } = endpoint;
+  const healthReply = endpoint.healthReply?.bind(endpoint);
+  if (healthPort !== undefined && healthReply !== undefined) {
+    parts.push(
+      named(`${name} health`, createHealthResponder({ ...at, port: healthPort, healthReply, onProblem })),
+    );
+  }
+  if (pubPort !== undefined && config.legacy.pubEndpoint !== undefined) {
+    const relay = createPubRelay({
+      source: config.legacy.pubEndpoint,
+      host: at.host,
+      port: pubPort,
+      onProblem,
+    });
+    parts.push(named(`${name} broadcasts`, relay));
+  }
+  const inFlightLimit = facts.config.limits.inFlightRequests;
+  const frontend = createZmqFrontend({
+    ...at,
+    port: endpoint.port,
+    handler: facts.handler,
+    inFlightLimit,
+    onProblem,
+  });
+  return [...parts, named(name, frontend)];
+}
+
+function named(name: string, part: { start(): Promise<void>; stop(): Promise<void> }): Part {
+  return { name, start: () => part.start(), stop: () => part.stop() };
+}

@@ -1,0 +1,147 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from './config-schema.ts';
+import { serviceName, type ServiceName } from './domain/ids.ts';
+import type { Events } from './migration/events.ts';
+import type { Migration } from './migration/migration.ts';
+import type { Clock, DifferenceStore, Journal } from './migration/ports.ts';
+import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { registerOperatorRoutes } from './operator/routes.ts';
+import { createStatistics } from './operator/statistics.ts';
+import { createStatusReader, type StatusParts } from './operator/status.ts';
+import type { Part } from './parts.ts';
+import type { Database } from './storage/database.ts';
+import { createLogListener } from './telemetry/log-events.ts';
+import { createLog } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createTraces } from './telemetry/traces.ts';
+
+export interface WatcherFacts {
+  readonly config: Config;
+  readonly version: string;
+  readonly isTerminal: boolean;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly flags: StatusParts['flags'];
+  readonly journal: Journal;
+  readonly differences: DifferenceStore;
+  readonly migration: Migration;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly database: Database;
+}
+
+export interface Watchers {
+  /** Says what the operator should know at the start. */
+  readonly log: Part;
+  readonly telemetry: Part;
+  readonly registerRoutes: (app: FastifyInstance) => void;
+  readonly onProblem: (service: string, problem: string, detail: string) => void;
+}
+
+/** Everything that only looks: log, metrics, traces, statistics, and the routes that show them. */
+export function createWatchers(facts: WatcherFacts): Watchers {
+  const { config, events, services } = facts;
+  const log = createLog({ level: config.telemetry.logLevel, pretty: facts.isTerminal, name: 'crossfade' });
+  const statistics = createStatistics([...services.keys()]);
+  const status = createStatusReader({
+    ...facts,
+    statistics,
+    facts: {
+      version: facts.version,
+      journal: facts.database.kind,
+      encrypted: config.journal.encryptionKey !== undefined,
+    },
+    interlocks: new Map(
+      Object.entries(config.services).map(([name, service]) => [
+        serviceName(name),
+        service.interlocks ?? config.interlocks,
+      ]),
+    ),
+  });
+  const metrics = createMetrics({ gauges: () => gaugesOf(facts) });
+  const traces = createTracesOf(config);
+  for (const listener of [statistics.listener, createLogListener(log), metrics.listener])
+    events.subscribe(listener);
+  if (traces !== undefined) events.subscribe(traces.listener);
+  return {
+    log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
+    telemetry: {
+      name: 'telemetry',
+      start: async () => undefined,
+      stop: async () => {
+        await traces?.stop();
+        await metrics.stop();
+      },
+    },
+    registerRoutes: (app) =>
+      registerOperatorRoutes(app, {
+        status: () => status.read(),
+        metrics: () => metrics.render(),
+        readiness: () => readinessOf(facts),
+        differences: async (service, limit) =>
+          services.has(serviceName(service))
+            ? facts.differences.recent(serviceName(service), limit)
+            : undefined,
+      }),
+    onProblem: (service, problem, detail) =>
+      log.warn({ service, problem, detail }, 'an agent could not be served'),
+  };
+}
+
+function createTracesOf({ telemetry: { otlpEndpoint, traceSampleRatio } }: Config) {
+  if (otlpEndpoint === undefined) return undefined;
+  return createTraces({ endpoint: otlpEndpoint, sampleRatio: traceSampleRatio, random: Math.random });
+}
+
+function sayAtStart(log: ReturnType<typeof createLog>, { config, database, flags }: WatcherFacts): void {
+  if (database.kind === 'pglite') {
+    log.warn(
+      'The journal is embedded: it survives a crash of the process, not of the machine. Set DATABASE_URL for production.',
+    );
+  }
+  if (config.journal.encryptionKey === undefined) {
+    log.warn(
+      'No encryption key is configured: requests stand in the journal in clear until they are pruned.',
+    );
+  }
+  log.info(
+    { flags: flags.describe().source, journal: database.kind },
+    'starting; while the journal cannot be written, writes are rejected',
+  );
+}
+
+async function gaugesOf({ migration, journal, services }: WatcherFacts) {
+  const { deliveries, copies, shadowReads } = migration.backlog();
+  const lanes = await Promise.all(
+    [...services.keys()].map(async (service) => [service, await journal.counts(service)] as const),
+  );
+  return {
+    pendingDeliveries: deliveries,
+    copiesWaiting: copies,
+    shadowReadsWaiting: shadowReads,
+    lanes: new Map(lanes),
+  };
+}
+
+async function readinessOf({ database, flags, migration, services }: WatcherFacts) {
+  const journal = await database.query('select 1').then(
+    () => ({ ok: true }),
+    () => ({ ok: false, reason: 'the database does not answer' }),
+  );
+  const { fresh, lastError } = flags.describe();
+  const legacy = [...services.values()].map(({ name, legacy: backend }) => {
+    const { breaker, queued } = backend.load('live');
+    return [
+      name,
+      breaker === 'closed'
+        ? { ok: true }
+        : { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` },
+    ] as const;
+  });
+  return {
+    journal,
+    // Stale flags never raise what is in effect: they are worth a word, not an outage.
+    flags: fresh ? { ok: true } : { ok: true, reason: `stale: ${lastError ?? 'no answer yet'}` },
+    migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
+    ...Object.fromEntries(legacy),
+  };
+}

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from './migration/ports.ts';
+import { systemClock } from './clock.ts';
+import type { Config } from './config-schema.ts';
+import type { DefinedService } from './definitions.ts';
+import { replicaId, serviceName, type ServiceName } from './domain/ids.ts';
+import { createHttpLegacyBackend } from './backends/http-legacy.ts';
+import { createLegacyAccess } from './backends/legacy-store.ts';
+import { createOrchestratorClient, type OrchestratorClient } from './backends/orchestrator.ts';
+import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
+import { createEvents, type Listener } from './migration/events.ts';
+import { createMigration, type Migration } from './migration/migration.ts';
+import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { inOrder, type Part, type Running } from './parts.ts';
+import { createOfflineFlags } from './rollout/offline.ts';
+import { createUnleashFlags } from './rollout/unleash.ts';
+import { createCoverageStore, createReplicaStore } from './storage/coverage.ts';
+import { applySchema, createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
+import { createDifferenceStore } from './storage/differences.ts';
+import { PostgresJournal } from './storage/journal.ts';
+import { createSeal, PLAIN } from './storage/seal.ts';
+import { createFronts } from './proxy-fronts.ts';
+import { createWatchers } from './proxy-watchers.ts';
+
+export interface ProxyFacts {
+  readonly config: Config;
+  readonly services: readonly DefinedService[];
+  readonly version: string;
+  /** Pretty log lines, for a terminal. */
+  readonly isTerminal: boolean;
+  /** Further listeners of the engine's events, told before all others. */
+  readonly listeners: readonly Listener[];
+}
+
+const SCHEMA = new URL('storage/schema/', import.meta.url);
+const PRUNE_EVERY_MS = 60_000;
+
+/** The composition root of the proxy: every part is made here, once, and started in this order. */
+export function createProxy(facts: ProxyFacts): Running {
+  const { config } = facts;
+  const clock = systemClock;
+  const events = createEvents();
+  for (const listener of facts.listeners) events.subscribe(listener);
+  const store = createStore(config);
+  const flags = createFlags(config);
+  const orchestrator = createOrchestrator(config, clock);
+  const runtimes = facts.services.map((service) => createRuntime(service, config, clock));
+  const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
+  const migration = createMigration({
+    ...store,
+    services,
+    orchestrator,
+    flags,
+    events,
+    clock,
+    random: Math.random,
+    settings: settingsOf(config),
+  });
+  const watchers = createWatchers({ ...facts, ...store, services, flags, migration, events, clock });
+  return inOrder([
+    watchers.log,
+    { name: 'journal', start: () => applySchema(store.database, SCHEMA), stop: () => store.database.close() },
+    pruning(store.journal, config.journal.retentionHours),
+    { name: 'flags', start: () => flags.start(), stop: () => flags.stop() },
+    ...runtimes.map(({ part }) => part),
+    { name: 'orchestrator', start: () => orchestrator.start(), stop: () => orchestrator.stop() },
+    watchers.telemetry,
+    {
+      name: 'migration',
+      start: () => migration.start(),
+      stop: () => stopMigration(migration, store.journal),
+    },
+    ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
+  ]);
+}
+
+/** What is kept in the database. */
+function createStore(config: Config) {
+  const { databaseUrl, folder, poolSize, encryptionKey } = config.journal;
+  const database =
+    databaseUrl === undefined
+      ? createPgliteDatabase({ folder })
+      : createPostgresDatabase({ url: databaseUrl, poolSize });
+  const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
+  const replica = replicaId(randomUUID());
+  return {
+    database,
+    replica,
+    journal: new PostgresJournal({ database, replica, seal }),
+    differences: createDifferenceStore(database),
+    coverageStore: createCoverageStore(database),
+    replicas: createReplicaStore(database),
+  };
+}
+
+function createFlags({ rollout }: Config) {
+  return rollout.unleash === undefined
+    ? createOfflineFlags({ folder: rollout.folder })
+    : createUnleashFlags(rollout.unleash);
+}
+
+function createOrchestrator(
+  { orchestrator: { endpoint, inFlight, key } }: Config,
+  clock: Clock,
+): OrchestratorClient {
+  return createOrchestratorClient({
+    endpoint,
+    inFlightLimit: inFlight,
+    clock,
+    ...(key !== undefined && { key }),
+  });
+}
+
+async function stopMigration(migration: Migration, journal: PostgresJournal): Promise<void> {
+  await migration.stop();
+  await journal.drain();
+}
+
+function pruning(journal: PostgresJournal, hours: number): Part {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    name: 'retention',
+    start: async () => {
+      timer = setInterval(() => void journal.prune(hours).catch(() => undefined), PRUNE_EVERY_MS);
+    },
+    stop: async () => clearInterval(timer),
+  };
+}
+
+function settingsOf(config: Config): Parameters<typeof createMigration>[0]['settings'] {
+  const { limits, orchestrator, reads, shadow, copies } = config;
+  return {
+    limits,
+    delivery: { batchSize: orchestrator.batchSize, timeoutMs: orchestrator.deliveryTimeoutMs },
+    reads: { timeoutMs: orchestrator.readTimeoutMs, freshnessWaitMs: reads.freshnessWaitMs },
+    shadow,
+    copyConcurrency: copies.concurrency,
+  };
+}
+
+function createRuntime(
+  { name, config: service, definition }: DefinedService,
+  config: Config,
+  clock: Clock,
+): { runtime: ServiceRuntime; part: Part } {
+  const { endpoint, inFlight, queueSize, connections, sqliteFile, jsonFile } = service.legacy;
+  const shared = { service: serviceName(name), endpoint, queueLimit: queueSize, clock };
+  const legacy = endpoint.startsWith('http')
+    ? createHttpLegacyBackend({ ...shared, connections })
+    : createZmqLegacyBackend({ ...shared, inFlightLimit: inFlight });
+  const access = createLegacyAccess({
+    backend: legacy,
+    clock,
+    ...(sqliteFile !== undefined && { sqlitePath: sqliteFile }),
+    ...(jsonFile !== undefined && { jsonPath: jsonFile }),
+  });
+  const runtime: ServiceRuntime = {
+    name: serviceName(name) satisfies ServiceName,
+    definition,
+    context: { timeZone: service.timeZone },
+    legacy,
+    access,
+    deadlineMs: service.deadlineMs ?? config.proxy.deadlineMs,
+  };
+  const stop = async (): Promise<void> => {
+    await access.stop();
+    await legacy.stop();
+  };
+  return { runtime, part: { name: `legacy ${name}`, start: () => legacy.start(), stop } };
+}

@@ -1,0 +1,111 @@
+import { Unleash, type Context, type UnleashConfig } from 'unleash-client';
+import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { FlagAnswer, FlagContext, Flags } from '../migration/ports.ts';
+import type { DefinitionStore } from './definition-store.ts';
+import { rolloutPercentage } from './rollout-percentage.ts';
+
+/** What a flag is asked for: a service as a whole, one lane of it, or one request. Narrower facts are not shown to the flag. */
+const FLAG_SCOPE = {
+  'dual-write': 'service',
+  'shadow-read': 'request',
+  'read-cutover': 'request',
+  'write-cutover': 'lane',
+  'legacy-read-only': 'service',
+} as const satisfies Record<ServiceFlag, 'service' | 'lane' | 'request'>;
+
+const ON: FlagAnswer = { enabled: true, reason: 'on' };
+const OFF: FlagAnswer = { enabled: false, reason: 'off' };
+const UNKNOWN: FlagAnswer = { enabled: false, reason: 'unknown_flag' };
+/** A definition that the SDK threw at. */
+const NOT_EVALUABLE: FlagAnswer = { enabled: false, reason: 'not_evaluable' };
+
+interface Subject {
+  userId: string | undefined;
+  sessionId: string | undefined;
+  readonly properties: Record<'service' | 'action' | 'lane' | 'agent', string | undefined>;
+}
+
+/** The flags over a store of definitions, evaluated by unleash-client. */
+export interface Evaluation {
+  readonly flags: Flags;
+  /** For its usage metrics; started and stopped by whom it belongs to. */
+  readonly unleash: Unleash;
+}
+
+export function createEvaluation(store: DefinitionStore, config: UnleashConfig): Evaluation {
+  const unleash = new Unleash({
+    ...config,
+    repository: store,
+    disableAutoStart: true,
+    skipInstanceCountWarning: true,
+  });
+  const names = createFlagNames();
+  // One object for all evaluations: they are synchronous, and nothing keeps what it was shown.
+  const subject: Subject = {
+    userId: undefined,
+    sessionId: undefined,
+    properties: { service: undefined, action: undefined, lane: undefined, agent: undefined },
+  };
+  // The SDK's type has no field that is present and undefined; its code takes that for absent.
+  const shown = subject as unknown as Context;
+  const ask = (name: string): FlagAnswer => {
+    if (store.getToggle(name) === undefined) return UNKNOWN;
+    try {
+      return unleash.isEnabled(name, shown) ? ON : OFF;
+    } catch {
+      return NOT_EVALUABLE;
+    }
+  };
+  const flags: Flags = {
+    isEnabled(flag, context) {
+      describeSubject(subject, flag, context);
+      return ask(names(context.service)[flag]);
+    },
+    killSwitch() {
+      describeAll(subject);
+      return ask(KILL_SWITCH).enabled;
+    },
+    percentage: (flag, service) => rolloutPercentage(store.getToggle(names(service)[flag])),
+    version: () => store.version(),
+    onChange: (listener) => store.onReplaced(listener),
+  };
+  return { flags, unleash };
+}
+
+type FlagNames = Readonly<Record<ServiceFlag, string>>;
+
+/** The SDK looks flags up by name on every read: built once a service. */
+function createFlagNames(): (service: ServiceName) => FlagNames {
+  const known = new Map<ServiceName, FlagNames>();
+  return (service) => {
+    const found = known.get(service);
+    if (found !== undefined) return found;
+    const entries = SERVICE_FLAGS.map((flag) => [flag, flagName(service, flag)]);
+    const made = Object.fromEntries(entries) as FlagNames;
+    known.set(service, made);
+    return made;
+  };
+}
+
+function describeSubject(subject: Subject, flag: ServiceFlag, context: FlagContext): void {
+  const scope = FLAG_SCOPE[flag];
+  const isWhole = scope === 'service';
+  const isRequest = scope === 'request';
+  subject.userId = isWhole ? undefined : context.owner;
+  // Without an id the SDK draws lots at every question: a service as a whole must not flicker under a gradual rollout.
+  subject.sessionId = isWhole ? context.service : context.lane;
+  subject.properties.service = context.service;
+  subject.properties.lane = isWhole ? undefined : context.lane;
+  subject.properties.action = isRequest ? context.action : undefined;
+  subject.properties.agent = isRequest ? context.agent : undefined;
+}
+
+function describeAll(subject: Subject): void {
+  subject.userId = undefined;
+  subject.sessionId = KILL_SWITCH;
+  subject.properties.service = undefined;
+  subject.properties.lane = undefined;
+  subject.properties.action = undefined;
+  subject.properties.agent = undefined;
+}

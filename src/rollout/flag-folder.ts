@@ -1,0 +1,122 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf } from '../domain/errors.ts';
+import { parseDefinitions, type Definitions } from './definitions.ts';
+
+/** Younger files may still be being written, or change again within the resolution of their time stamp (4 ms). */
+const YOUNG_MS = 100;
+
+/** Some editors move a file away before they write it anew: it is gone when it is gone for this long. */
+const GONE_MS = 250;
+
+interface FlagFile {
+  /** What the folder says about the file; absent while the file is too young to be trusted unread. */
+  readonly mark: string | undefined;
+  readonly text: string;
+  /** The last that could be read. */
+  readonly definitions: Definitions | undefined;
+  readonly problem: string | undefined;
+  /** Instant of `performance.now`. */
+  readonly missingSinceMs?: number | undefined;
+}
+
+const NONE: Definitions = { features: [], segments: [] };
+
+interface FolderScan {
+  readonly definitions: Definitions;
+  readonly isChanged: boolean;
+  readonly problems: readonly string[];
+}
+
+export interface FlagFolder {
+  /** @throws Error when the folder cannot be listed */
+  scan(): Promise<FolderScan>;
+}
+
+/** Reads the flag files of a folder, each only when it changed. A file that cannot be used keeps its last values. */
+export function createFlagFolder(folder: string): FlagFolder {
+  let files: ReadonlyMap<string, FlagFile> = new Map();
+  return {
+    async scan() {
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted();
+      // Nothing at all is a mistake, not a wish: the values stay.
+      if (names.length === 0)
+        return { definitions: NONE, isChanged: false, problems: [`no *.json in ${folder}`] };
+      const next = new Map<string, FlagFile>();
+      for (const name of new Set([...names, ...files.keys()])) {
+        const known = files.get(name);
+        const file = (await look(join(folder, name), known)) ?? missed(known);
+        if (file !== undefined) next.set(name, file);
+      }
+      const isChanged = !haveSameDefinitions(files, next);
+      files = next;
+      const merged = merge(next);
+      const broken = [...next].flatMap(([name, { problem }]) =>
+        problem === undefined ? [] : [`${name}: ${problem}`],
+      );
+      return { definitions: merged.definitions, isChanged, problems: [...broken, ...merged.problems] };
+    },
+  };
+}
+
+/** A file that is not there any more, while it may come back. */
+function missed(known: FlagFile | undefined): FlagFile | undefined {
+  if (known === undefined) return undefined;
+  const now = performance.now();
+  const missingSinceMs = known.missingSinceMs ?? now;
+  return now - missingSinceMs < GONE_MS ? { ...known, mark: undefined, missingSinceMs } : undefined;
+}
+
+async function look(path: string, known: FlagFile | undefined): Promise<FlagFile | undefined> {
+  try {
+    const { mtimeMs, ctimeMs, size, ino } = await stat(path);
+    const mark = `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
+    if (known?.mark === mark) return known;
+    const isYoung = Math.abs(Date.now() - mtimeMs) < YOUNG_MS;
+    return read(await readFile(path, 'utf8'), isYoung ? undefined : mark, known);
+  } catch (cause) {
+    // Between being listed and being read it was renamed or removed; the next scan knows.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const problem = messageOf(cause);
+    return { mark: undefined, text: '', definitions: known?.definitions, problem };
+  }
+}
+
+function read(text: string, mark: string | undefined, known: FlagFile | undefined): FlagFile {
+  if (known !== undefined && known.text === text && known.problem === undefined)
+    return { ...known, mark, missingSinceMs: undefined };
+  try {
+    return { mark, text, definitions: parseDefinitions(text), problem: undefined };
+  } catch (cause) {
+    // Half a file, as an editor writes it: looked at again before anybody is told.
+    if (mark === undefined && known !== undefined) return { ...known, mark, missingSinceMs: undefined };
+    return { mark, text, definitions: known?.definitions, problem: messageOf(cause) };
+  }
+}
+
+function haveSameDefinitions(
+  before: ReadonlyMap<string, FlagFile>,
+  after: ReadonlyMap<string, FlagFile>,
+): boolean {
+  if (before.size !== after.size) return false;
+  return [...after].every(([name, file]) => before.get(name)?.definitions === file.definitions);
+}
+
+function merge(files: ReadonlyMap<string, FlagFile>): { definitions: Definitions; problems: string[] } {
+  const problems: string[] = [];
+  const features = new Map<string, Definitions['features'][number]>();
+  const segments = new Map<number, Definitions['segments'][number]>();
+  for (const [file, { definitions }] of files) {
+    for (const feature of definitions?.features ?? []) {
+      if (features.has(feature.name))
+        problems.push(`${file}: ${feature.name} is defined twice, the first is used`);
+      else features.set(feature.name, feature);
+    }
+    for (const segment of definitions?.segments ?? []) {
+      if (segments.has(segment.id))
+        problems.push(`${file}: segment ${segment.id} is defined twice, the first is used`);
+      else segments.set(segment.id, segment);
+    }
+  }
+  return { definitions: { features: [...features.values()], segments: [...segments.values()] }, problems };
+}

@@ -1,0 +1,112 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { messageOf } from '../domain/errors.ts';
+import { createDefinitionStore } from './definition-store.ts';
+import { createEvaluation } from './evaluation.ts';
+import type { Definitions } from './definitions.ts';
+import { createFlagFolder, type FlagFolder } from './flag-folder.ts';
+import type { FlagSource, OnProblem } from './flag-source.ts';
+
+export interface OfflineFlagSettings {
+  /** All `*.json` in it are read, in Unleash's client format: `{version: 2, features: [...], segments?: [...]}`. */
+  readonly folder: string;
+  readonly onProblem?: OnProblem;
+}
+
+/** Where the file system reports no changes (network shares, some containers), this finds them. */
+const LOOK_EVERY_MS = 300;
+/** An editor's several events for one change become one reading. */
+const SETTLE_MS = 30;
+
+/** Flags from files, evaluated as a server's would be, without any network. Changes are in effect within 1 s. */
+export function createOfflineFlags({ folder, onProblem }: OfflineFlagSettings): FlagSource {
+  const store = createDefinitionStore();
+  const { flags, unleash } = createEvaluation(store, {
+    url: 'offline:flags',
+    appName: 'crossfade',
+    disableMetrics: true,
+  });
+  const files = createFlagFolder(folder);
+  let problem: string | undefined = 'not read yet';
+  const look = async (): Promise<void> => {
+    const found = await lookAt(files);
+    const isNew = found.problem !== undefined && found.problem !== problem;
+    problem = found.problem;
+    if (isNew) onProblem?.(found.problem);
+    if (found.definitions !== undefined) store.replace(found.definitions);
+  };
+  const looks = createLooks(folder, look);
+  return {
+    ...flags,
+    async start() {
+      await look();
+      // There are no earlier values to keep yet, and flags that are off by accident would end dual writes.
+      if (problem !== undefined) throw new Error(`The flags in ${folder} cannot be used: ${problem}`);
+      looks.start();
+    },
+    async stop() {
+      await looks.stop();
+      unleash.destroy();
+    },
+    describe: () => ({
+      source: `files in ${folder}`,
+      fresh: problem === undefined,
+      ...(problem === undefined ? {} : { lastError: problem }),
+    }),
+  };
+}
+
+interface Look {
+  readonly definitions: Definitions | undefined;
+  readonly problem: string | undefined;
+}
+
+async function lookAt(files: FlagFolder): Promise<Look> {
+  try {
+    const { definitions, isChanged, problems } = await files.scan();
+    return {
+      definitions: isChanged ? definitions : undefined,
+      problem: problems.length === 0 ? undefined : problems.join('; '),
+    };
+  } catch (cause) {
+    return { definitions: undefined, problem: messageOf(cause) };
+  }
+}
+
+/** Looks whenever the folder reports a change and at least every 300 ms; never twice at a time. */
+function createLooks(folder: string, look: () => Promise<void>): { start(): void; stop(): Promise<void> } {
+  let running = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  let watcher: FSWatcher | undefined;
+  let isStopped = false;
+  const next = (afterMs: number): void => {
+    clearTimeout(timer);
+    if (isStopped) return;
+    timer = setTimeout(() => {
+      running = running.then(look).finally(() => next(LOOK_EVERY_MS));
+    }, afterMs);
+    timer.unref();
+  };
+  return {
+    start() {
+      watcher = watchFolder(folder, () => next(SETTLE_MS));
+      next(LOOK_EVERY_MS);
+    },
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      watcher?.close();
+      await running;
+    },
+  };
+}
+
+function watchFolder(folder: string, changed: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, changed);
+    // The folder went away; looking every 300 ms goes on.
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}

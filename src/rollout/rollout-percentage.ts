@@ -1,0 +1,34 @@
+import type { Feature } from './definitions.ts';
+
+/** The strategy parameter that holds the share, by strategy; `everything` and `some` have none. */
+const SHARE_OF_STRATEGY: Readonly<Record<string, { readonly parameter: string } | 'everything' | 'some'>> = {
+  default: 'everything',
+  flexibleRollout: { parameter: 'rollout' },
+  gradualRolloutRandom: { parameter: 'percentage' },
+  gradualRolloutSessionId: { parameter: 'percentage' },
+  gradualRolloutUserId: { parameter: 'percentage' },
+  userWithId: 'some',
+  remoteAddress: 'some',
+  applicationHostname: 'some',
+};
+
+/** A list of users or hosts has no share: 1 says "more than nothing", for a stage is reached by any share. */
+const SOME = 1;
+
+/** The largest share that one of the strategies asks for, 0–100. Constraints and segments are not looked at. */
+export function rolloutPercentage(feature: Feature | undefined): number {
+  if (feature?.enabled !== true) return 0;
+  const strategies = feature.strategies ?? [];
+  // As the SDK evaluates it: on, and nothing that would narrow it.
+  if (strategies.length === 0) return 100;
+  return Math.max(...strategies.map(({ name, parameters }) => shareOf(name, parameters)));
+}
+
+function shareOf(name: string, parameters: Readonly<Record<string, unknown>>): number {
+  const share = SHARE_OF_STRATEGY[name];
+  if (share === undefined) return 0;
+  if (share === 'everything') return 100;
+  if (share === 'some') return SOME;
+  const value = Number(parameters[share.parameter]);
+  return Number.isFinite(value) ? Math.min(Math.max(value, 0), 100) : 0;
+}

@@ -1,0 +1,122 @@
+import { parseOwner, type Owner } from '../domain/ids.ts';
+import type { ReplyOutcome } from '../domain/outcome.ts';
+import type { Message } from '../domain/request.ts';
+import {
+  defineService,
+  type LegacyReadEffect,
+  type PassthroughAction,
+  type WriteAction,
+  type WriteFacts,
+} from '../domain/service-definition.ts';
+import { answerContext, CONTEXT_RULES, firstContextReads } from './contextual-context.ts';
+import { contextualLanes, decisionPayload, entryPayload } from './contextual-store.ts';
+import { tokenCutOf } from './contextual-summary.ts';
+import { spellText } from './python-spelling.ts';
+
+/** The key under which the service's file keeps what was sent without a session. */
+const NO_SESSION = 'null';
+
+function sessionOf(request: Message): Owner | undefined {
+  const session = request.fields['session_id'] ?? null;
+  if (session !== null) return parseOwner(session);
+  // NaN is read as null, and is a key of its own to the service.
+  return (request.raw['session_id'] ?? 'null') === 'null' ? parseOwner(NO_SESSION) : undefined;
+}
+
+/** The service answers every write with the failure of its own loop, after it has stored it. */
+const STORED = "'bool' object has no attribute 'get'";
+
+function outcomeOf({ fields }: Message): ReplyOutcome {
+  const { status, message } = fields;
+  if (status !== 'error' || typeof message !== 'string') return 'unknown';
+  if (message === STORED) return 'applied';
+  return message.startsWith('unhashable type') ? 'refused' : 'unknown';
+}
+
+function createOf(write: WriteFacts, payload: Readonly<Record<string, unknown>>) {
+  const identity = {
+    memory_id: write.memoryId(),
+    position: write.position(),
+    created_at: write.acceptedAt,
+  };
+  return [{ action: 'create' as const, sessionId: write.sessionId, payload: { ...payload, ...identity } }];
+}
+
+const addInteraction: WriteAction = {
+  kind: 'write',
+  owner: sessionOf,
+  outcome: outcomeOf,
+  reverse: 'exact',
+  toOrchestrator: (write) => createOf(write, entryPayload(write.request.raw)),
+};
+
+const recordDecision: WriteAction = {
+  kind: 'write',
+  owner: sessionOf,
+  outcome: outcomeOf,
+  reverse: 'exact',
+  toOrchestrator: (write) => createOf(write, decisionPayload(write.request.raw['decision'] ?? 'null')),
+};
+
+/** No text of a summary is longer than 395 characters unless a query was a list, so 198 tokens spare all; the rest is margin. */
+const SPARING_CHARACTERS = 800;
+
+function readEffect(request: Message): LegacyReadEffect {
+  const cut = tokenCutOf(request.raw['max_tokens']);
+  return cut.kind === 'cut' && cut.end < SPARING_CHARACTERS ? 'cuts' : 'nothing';
+}
+
+const NEVER_KNOWN: PassthroughAction = {
+  kind: 'passthrough',
+  reason: 'clients send it, the service has never known it',
+};
+
+/** ContextualMemoryAgent of PC2 (protocols.md 5.1): entries, decisions and summaries of sessions, in a JSON file. */
+export const contextualMemory = defineService({
+  name: 'contextual-memory',
+  endpoint: { kind: 'zmq', port: 5596 },
+  dialect: {
+    error: (_kind, message) => `{"status": "error", "message": ${spellText(message)}}`,
+  },
+  actions: {
+    add_interaction: addInteraction,
+    record_decision: recordDecision,
+    get_context: {
+      kind: 'read',
+      owner: sessionOf,
+      onLegacy: readEffect,
+      toOrchestrator: (_request, sessionId) => firstContextReads(sessionId),
+      fromOrchestrator: answerContext,
+      rules: CONTEXT_RULES,
+    },
+    health_check: { kind: 'passthrough', reason: 'says how the legacy service itself is' },
+    get_summary: NEVER_KNOWN,
+    get_session_id: NEVER_KNOWN,
+    get_context_summary: NEVER_KNOWN,
+    get_recent_context: NEVER_KNOWN,
+  },
+  lanes: contextualLanes,
+  probe: '{"action": "health_check"}',
+  unmapped: [
+    {
+      what: 'requests whose session_id is a number, a boolean, a list, an object, empty, or longer than 512 characters',
+      reason:
+        'the service keeps numbers under a key of their own until its restart and under their text afterwards, and refuses lists and objects; they are relayed unchanged',
+    },
+    {
+      what: 'requests without session_id, and the session "null"',
+      reason:
+        'the file has one key for both, so they share a lane; the service keeps them apart, and after its restart finds what had no session only under "null"',
+    },
+    {
+      what: 'summaries cut by a read with a small max_tokens',
+      reason:
+        'legacy keeps the cut text until its next summary; the orchestrator makes the whole text again, and the prefix rule accepts it',
+    },
+    {
+      what: 'a list as the content of a user_query',
+      reason:
+        'the service prints the list into its summary; characters that Python and JavaScript do not agree to be printable may be spelled differently, and such a text can be longer than any cut expects',
+    },
+  ],
+});

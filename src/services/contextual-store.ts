@@ -1,0 +1,195 @@
+import { parseOwner, type Owner } from '../domain/ids.ts';
+import { encodeJson, Json, rawElements, rawMembers } from '../domain/json.ts';
+import type { Message } from '../domain/request.ts';
+import type {
+  LaneDefinition,
+  LegacyAccess,
+  LegacyItem,
+  LegacyLane,
+  StoredMemory,
+} from '../domain/service-definition.ts';
+import { instantOfEpoch } from './epoch-time.ts';
+import { unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
+import { tagsOf } from './memory-tags.ts';
+import { isFalsy, respell } from './python-spelling.ts';
+import { contentOf } from './stored-items.ts';
+import { rawValueOf, textContentOf } from './text-content.ts';
+
+/** Entries the service keeps of a session. */
+const KEPT_ENTRIES = 50;
+
+const SOURCE = 'contextual_memory';
+const KINDS = ['entry', 'decision', 'summary'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Members as JSON text. */
+type Fields = Readonly<Record<string, string>>;
+
+/** What every item of this service has in common. `type` of an entry is a tag too, unless it says what only a kind may. */
+function payloadOf(kind: Kind, content: Readonly<Record<string, unknown>>, type?: unknown) {
+  return {
+    memory_type: 'context',
+    content: { ...content, source_agent: SOURCE },
+    tags: tagsOf([kind], [type], KINDS),
+    create_session: true,
+    suppress_events: true,
+    escape_unstorable: true,
+  };
+}
+
+/** The `create` payload of an entry, without id, position and time. Each field is JSON text. */
+export function entryPayload(fields: Fields, timestamp?: string): Readonly<Record<string, unknown>> {
+  const type = fields['type'] ?? 'null';
+  const metadata = isFalsy(fields['metadata']) ? undefined : fields['metadata'];
+  const content = {
+    ...textContentOf(fields['content'] ?? 'null'),
+    type: new Json(type),
+    metadata: wrapMetadata(metadata, timestamp),
+  };
+  return payloadOf('entry', content, type.startsWith('"') ? (JSON.parse(type) as string) : undefined);
+}
+
+export function decisionPayload(decision: string, timestamp?: string): Readonly<Record<string, unknown>> {
+  return payloadOf('decision', {
+    ...textContentOf(decision),
+    metadata: wrapMetadata(undefined, timestamp),
+  });
+}
+
+function summaryPayload(summary: string): Readonly<Record<string, unknown>> {
+  return payloadOf('summary', { text: '', summary: new Json(summary), metadata: {} });
+}
+
+/** The sections of the file. @throws Error for a file that is no such store: never taken for an empty one */
+async function readStore(
+  access: LegacyAccess,
+): Promise<{ readonly sessions: Fields; readonly summaries: Fields }> {
+  const text = await access.jsonFile?.();
+  if (text === undefined) throw new Error('The store of contextual-memory (its JSON file) is not configured');
+  if (!text.trimStart().startsWith('{')) throw new Error('The store of contextual-memory is no JSON object');
+  const { sessions = '{}', summaries = '{}' } = rawMembers(text);
+  return { sessions: rawMembers(sessions), summaries: rawMembers(summaries) };
+}
+
+async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
+  const { sessions, summaries } = await readStore(access);
+  const keys = new Set([...Object.keys(sessions), ...Object.keys(summaries)]);
+  return [...keys].map((key) => parseOwner(key)).filter((owner) => owner !== undefined);
+}
+
+async function readLane(owner: Owner, access: LegacyAccess): Promise<LegacyLane> {
+  const store = await readStore(access);
+  const session = store.sessions[owner];
+  const summary = store.summaries[owner];
+  const { key_decisions: decided = '[]', ...texts } = summary === undefined ? {} : rawMembers(summary);
+  // The file has the newest entry first, and decisions in the order they were made.
+  const entries = rawElements(session ?? '[]')
+    .toReversed()
+    .map(entryOf);
+  const decisions = rawElements(decided).map(decisionOf);
+  return {
+    exists: session !== undefined || summary !== undefined,
+    items: mergeByTime(entries, decisions),
+    derived: Object.keys(texts).length === 0 ? [] : [summaryOf(texts)],
+  };
+}
+
+function entryOf(raw: string): LegacyItem {
+  const { timestamp = '0', type = 'null', content = 'null', metadata } = rawMembers(raw);
+  return {
+    fields: {
+      kind: '"entry"',
+      type: respell(type),
+      content: respell(content),
+      ...(metadata === undefined ? {} : { metadata: respell(metadata) }),
+    },
+    timestamp,
+    at: instantOfEpoch(timestamp),
+  };
+}
+
+function decisionOf(raw: string): LegacyItem {
+  const { timestamp = '0', decision = 'null' } = rawMembers(raw);
+  return {
+    fields: { kind: '"decision"', decision: respell(decision) },
+    timestamp,
+    at: instantOfEpoch(timestamp),
+  };
+}
+
+/** A summary without its decisions, which are items of their own. */
+function summaryOf(texts: Fields): LegacyItem {
+  const { last_updated: timestamp = '0' } = texts;
+  const members = Object.entries(texts).map(([key, raw]) => [key, new Json(raw)]);
+  return {
+    fields: { kind: '"summary"', summary: respell(encodeJson(Object.fromEntries(members))) },
+    timestamp,
+    at: instantOfEpoch(timestamp),
+  };
+}
+
+/** Two lists that are each in order become one. Times only decide between the lists. */
+function mergeByTime(
+  entries: readonly LegacyItem[],
+  decisions: readonly LegacyItem[],
+): readonly LegacyItem[] {
+  const merged: LegacyItem[] = [];
+  let taken = 0;
+  for (const entry of entries) {
+    for (let next = decisions[taken]; next !== undefined && isBefore(next, entry); next = decisions[taken]) {
+      merged.push(next);
+      taken += 1;
+    }
+    merged.push(entry);
+  }
+  return [...merged, ...decisions.slice(taken)];
+}
+
+function isBefore(a: LegacyItem, b: LegacyItem): boolean {
+  return Number(a.timestamp) < Number(b.timestamp);
+}
+
+function createPayload({ fields, timestamp }: LegacyItem): Readonly<Record<string, unknown>> {
+  if (fields['kind'] === '"summary"') return summaryPayload(fields['summary'] ?? '{}');
+  if (fields['kind'] === '"decision"') return decisionPayload(fields['decision'] ?? 'null', timestamp);
+  return entryPayload(fields, timestamp);
+}
+
+/** Which of this service's items it is, and its content. */
+function kindOf(memory: StoredMemory): { readonly kind: Kind; readonly content: Message } | undefined {
+  const content = contentOf(memory);
+  if (memory.memory_type !== 'context' || content.fields['source_agent'] !== SOURCE) return undefined;
+  const kind = KINDS.find((candidate) => memory.tags.includes(candidate));
+  return kind && { kind, content };
+}
+
+function fieldsOf(memory: StoredMemory): Fields | undefined {
+  const { kind, content } = kindOf(memory) ?? {};
+  if (kind === undefined || content === undefined || kind === 'summary') return undefined;
+  const value = respell(rawValueOf(content));
+  if (kind === 'decision') return { kind: '"decision"', decision: value };
+  const metadata = unwrapMetadata(content.raw['metadata']);
+  return {
+    kind: '"entry"',
+    type: respell(content.raw['type'] ?? 'null'),
+    content: value,
+    ...(metadata === undefined ? {} : { metadata: respell(metadata) }),
+  };
+}
+
+function derivedFieldsOf(memory: StoredMemory): Fields | undefined {
+  const { kind, content } = kindOf(memory) ?? {};
+  if (kind !== 'summary') return undefined;
+  return { kind: '"summary"', summary: respell(content?.raw['summary'] ?? '{}') };
+}
+
+/** Sessions as the service's JSON file shows them. Its `get_context` shows neither entries nor, when cut, whole texts. */
+export const contextualLanes: LaneDefinition = {
+  sessionPrefix: 'contextual',
+  retention: { entries: KEPT_ENTRIES, counts: (fields) => fields['kind'] === '"entry"' },
+  owners: readOwners,
+  readLegacy: readLane,
+  createPayload,
+  fieldsOf,
+  derivedFieldsOf,
+};

@@ -1,0 +1,246 @@
+import { parseOwner, type Owner } from '../domain/ids.ts';
+import {
+  isJsonObject,
+  Json,
+  parseTolerantly,
+  rawElements,
+  rawMembers,
+  type JsonObject,
+} from '../domain/json.ts';
+import type { OrchestratorAnswer, OrchestratorRead } from '../domain/orchestrator-call.ts';
+import type { SessionId } from '../domain/ids.ts';
+import type { ReplyOutcome } from '../domain/outcome.ts';
+import type { Message } from '../domain/request.ts';
+import {
+  defineService,
+  type LegacyAccess,
+  type LegacyItem,
+  type LegacyLane,
+  type MappedRead,
+  type ReadAnswer,
+  type ReadFacts,
+  type StoredMemory,
+  type WriteAction,
+} from '../domain/service-definition.ts';
+import { epochTimestampOf, instantOfEpoch } from './epoch-time.ts';
+import { tagsOf } from './memory-tags.ts';
+import { respell, spellText } from './python-spelling.ts';
+import { contentOf, countItems, hasMore, itemsOf, type StoredItem } from './stored-items.ts';
+
+const DEFAULT_USER = 'default';
+const SOURCE = 'jarvis_memory';
+const PAGE = 1_000;
+
+function userOf({ fields }: Message): Owner | undefined {
+  return parseOwner(Object.hasOwn(fields, 'user_id') ? fields['user_id'] : DEFAULT_USER);
+}
+
+/** The service stores a reminder, and then fails to broadcast it. */
+const STORED = "send_proactive_event() got an unexpected keyword argument 'text'";
+
+function outcomeOf({ fields }: Message): ReplyOutcome {
+  const { status, reason } = fields;
+  if (status === 'ok') return 'applied';
+  return status === 'error' && reason === STORED ? 'applied' : 'unknown';
+}
+
+const PREFERENCE_TYPES = new Set([
+  'custom_command',
+  'preference',
+  'user_preference',
+  'profile',
+  'user_profile',
+]);
+
+function memoryTypeOf(memory: unknown): string {
+  if (!isJsonObject(memory)) return 'context';
+  const type = memory['type'];
+  const isPreference = typeof type === 'string' && PREFERENCE_TYPES.has(type);
+  return isPreference || isJsonObject(memory['preferences']) ? 'user_preference' : 'context';
+}
+
+/** What people and searches read of a memory. */
+function textOf(memory: unknown, raw: string): string {
+  if (typeof memory === 'string') return memory;
+  const text = isJsonObject(memory) ? memory['text'] : undefined;
+  return typeof text === 'string' ? text : raw;
+}
+
+/** The `create` payload of a memory (JSON text), without id, position and time. */
+function payloadOf(raw: string, owner: Owner, timestamp?: string): Readonly<Record<string, unknown>> {
+  const memory = parseTolerantly(raw);
+  return {
+    memory_type: memoryTypeOf(memory),
+    content: {
+      text: textOf(memory, raw),
+      memory: new Json(raw),
+      source_agent: SOURCE,
+      metadata: { user_id: owner, legacy_timestamp: timestamp },
+    },
+    tags: tagsOf(['memory', `user:${owner}`], []),
+    create_session: true,
+    suppress_events: true,
+    escape_unstorable: true,
+  };
+}
+
+const addMemory: WriteAction = {
+  kind: 'write',
+  owner: userOf,
+  outcome: outcomeOf,
+  reverse: 'exact',
+  sideEffects: { raisedBy: 'legacy', what: 'a memory of type "reminder" is broadcast when it is stored' },
+  toOrchestrator: (write) => [
+    {
+      action: 'create',
+      sessionId: write.sessionId,
+      payload: {
+        ...payloadOf(write.request.raw['memory'] ?? 'null', write.owner),
+        memory_id: write.memoryId(),
+        position: write.position(),
+        created_at: write.acceptedAt,
+      },
+    },
+  ],
+};
+
+const clearMemories: WriteAction = {
+  kind: 'write',
+  owner: userOf,
+  outcome: outcomeOf,
+  reverse: 'exact',
+  toOrchestrator: (write) => [
+    {
+      action: 'bulk_delete',
+      sessionId: write.sessionId,
+      payload: { filter: { tags: ['memory'], position_below: write.position() }, suppress_events: true },
+    },
+  ],
+};
+
+function pageOf(sessionId: SessionId, offset: number): OrchestratorRead {
+  const sort = { field: 'position', order: 'asc' };
+  const filter = { tags: ['memory'], limit: PAGE, offset, sort };
+  return { action: 'batch_read', sessionId, payload: { filter, no_touch: true, count: false } };
+}
+
+function answerMemories(answers: readonly OrchestratorAnswer[], { sessionId }: ReadFacts): ReadAnswer {
+  const last = answers.at(-1);
+  if (last !== undefined && hasMore(last)) {
+    return {
+      next: [
+        pageOf(
+          sessionId,
+          answers.reduce((total, answer) => total + countItems(answer), 0),
+        ),
+      ],
+    };
+  }
+  const memories = answers.flatMap(itemsOf).filter(({ content }) => content.fields['memory'] !== undefined);
+  return { reply: `{"status": "ok", "memories": [${memories.map(spellMemory).join(', ')}]}` };
+}
+
+function spellMemory(item: StoredItem): string {
+  return `{"timestamp": ${epochTimestampOf(item)}, "memory": ${respell(item.content.raw['memory'] ?? 'null')}}`;
+}
+
+const getMemories: MappedRead = {
+  kind: 'read',
+  owner: userOf,
+  onLegacy: () => 'nothing',
+  toOrchestrator: (_request, sessionId) => [pageOf(sessionId, 0)],
+  fromOrchestrator: answerMemories,
+  rules: [
+    {
+      kind: 'tolerance_seconds',
+      path: 'memories[].timestamp',
+      seconds: 5,
+      owner: 'crossfade',
+      reason: 'legacy stamps a memory when it stores it, the orchestrator when the proxy accepted it',
+    },
+  ],
+};
+
+async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
+  const text = await access.jsonFile?.();
+  if (text === undefined) return [];
+  if (!text.trimStart().startsWith('{')) throw new Error('The store of jarvis-memory is no JSON object');
+  return Object.keys(rawMembers(text))
+    .map((key) => parseOwner(key))
+    .filter((owner) => owner !== undefined);
+}
+
+/** The memories as the service answers them; from its file where it cannot be asked. */
+async function readMemories(owner: Owner, access: LegacyAccess): Promise<string | undefined> {
+  if (access.call === undefined) {
+    const text = await access.jsonFile?.();
+    if (text === undefined) throw new Error('jarvis-memory can neither be called nor read from its file');
+    return rawMembers(text)[owner];
+  }
+  const reply = await access.call(`{"action": "get_memories", "user_id": ${spellText(owner)}}`);
+  const memories = reply.raw['memories'];
+  if (reply.fields['status'] !== 'ok' || memories === undefined)
+    throw new Error('jarvis-memory did not answer get_memories with a list');
+  return memories;
+}
+
+async function readLane(owner: Owner, access: LegacyAccess): Promise<LegacyLane> {
+  const memories = await readMemories(owner, access);
+  const items = rawElements(memories ?? '[]').map(itemOf);
+  return { exists: items.length > 0, items };
+}
+
+function itemOf(raw: string): LegacyItem {
+  const { timestamp = '0', memory = 'null' } = rawMembers(raw);
+  return { fields: { memory: respell(memory) }, timestamp, at: instantOfEpoch(timestamp) };
+}
+
+function fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined {
+  const { fields, raw } = contentOf(memory);
+  const value = raw['memory'];
+  return isOurs(fields) && value !== undefined ? { memory: respell(value) } : undefined;
+}
+
+function isOurs(content: JsonObject): boolean {
+  return content['source_agent'] === SOURCE;
+}
+
+/** JarvisMemoryAgent of PC2 (protocols.md 6.1): a list of anything per user, in a JSON file. */
+export const jarvisMemory = defineService({
+  name: 'jarvis-memory',
+  endpoint: { kind: 'zmq', port: 5598 },
+  dialect: {
+    error: (_kind, message) => `{"status": "error", "reason": ${spellText(message)}}`,
+  },
+  actions: {
+    add_memory: addMemory,
+    get_memories: getMemories,
+    clear_memories: clearMemories,
+    delete_memory: { kind: 'passthrough', reason: 'clients send it, the service refuses it' },
+    health_check: { kind: 'passthrough', reason: 'the service does not know it, and answers an error' },
+  },
+  lanes: {
+    sessionPrefix: 'jarvis',
+    retention: {},
+    owners: readOwners,
+    readLegacy: readLane,
+    createPayload: ({ fields, timestamp }, owner) => payloadOf(fields['memory'] ?? 'null', owner, timestamp),
+    fieldsOf,
+  },
+  probe: '{"action": "health_check"}',
+  unmapped: [
+    {
+      what: 'requests whose user_id is no string, is empty, has control characters or more than 512 characters',
+      reason:
+        'the service keeps numbers and null under keys of their own until its restart and under their text afterwards, and refuses lists; they are relayed unchanged',
+    },
+    {
+      what: 'delete_memory',
+      reason: 'the service has no ids, and refuses it; the refusal is relayed',
+    },
+    {
+      what: 'a user whose memories were cleared, and a user the service never knew',
+      reason: 'both are answered with an empty list',
+    },
+  ],
+});

@@ -1,0 +1,38 @@
+import { encodeJson, isJsonObject, Json, parseTolerantly, rawMembers } from '../domain/json.ts';
+
+/*
+ * The agents' own metadata lives in `content.metadata`. Keys that begin with `legacy_` are the migration's there, so what is no
+ * object, or has such a key itself, is put whole under `legacy_value`.
+ */
+const VALUE = 'legacy_value';
+const TIMESTAMP = 'legacy_timestamp';
+const OURS = 'legacy_';
+
+/** What `content.metadata` holds for an agent's metadata (JSON text), and for the time that a copy found. */
+export function wrapMetadata(raw: string | undefined, timestamp?: string): Readonly<Record<string, unknown>> {
+  const own = raw === undefined ? {} : membersOf(raw);
+  return timestamp === undefined ? own : { ...own, [TIMESTAMP]: timestamp };
+}
+
+function membersOf(raw: string): Readonly<Record<string, unknown>> {
+  if (!isJsonObject(parseTolerantly(raw))) return { [VALUE]: new Json(raw) };
+  const members = Object.entries(rawMembers(raw));
+  if (members.some(([key]) => key.startsWith(OURS))) return { [VALUE]: new Json(raw) };
+  return Object.fromEntries(members.map(([key, text]) => [key, new Json(text)]));
+}
+
+/** The agent's metadata as JSON text again; undefined where there was none (or an empty object). */
+export function unwrapMetadata(raw: string | undefined): string | undefined {
+  if (raw === undefined || !raw.startsWith('{')) return undefined;
+  const { [VALUE]: value, [TIMESTAMP]: timestamp, ...own } = rawMembers(raw);
+  if (value !== undefined) return value;
+  if (Object.keys(own).length === 0) return undefined;
+  if (timestamp === undefined) return raw;
+  return encodeJson(Object.fromEntries(Object.entries(own).map(([key, text]) => [key, new Json(text)])));
+}
+
+/** The time of an item in its service's own spelling, where a copy kept it. */
+export function legacyTimestampOf(metadata: unknown): string | undefined {
+  const timestamp = isJsonObject(metadata) ? metadata[TIMESTAMP] : undefined;
+  return typeof timestamp === 'string' ? timestamp : undefined;
+}

@@ -1,0 +1,61 @@
+/** Naive local times, as `datetime.now().isoformat()` writes them, and the zone they are meant in. */
+interface Zone {
+  readonly format: Intl.DateTimeFormat;
+  /** Quarter of an hour the offset holds for: no zone changes within one. */
+  quarter: number;
+  offsetMs: number;
+}
+
+const QUARTER_MS = 15 * 60_000;
+const DAY_MS = 86_400_000;
+const OFFSET = /GMT([+-])(\d+):(\d+)/;
+
+const zones = new Map<string, Zone>();
+
+/** @throws RangeError for a zone that does not exist */
+function zoneOf(timeZone: string): Zone {
+  const known = zones.get(timeZone);
+  if (known !== undefined) return known;
+  const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' });
+  const zone = { format, quarter: Number.NaN, offsetMs: 0 };
+  zones.set(timeZone, zone);
+  return zone;
+}
+
+function offsetAt(timeZone: string, ms: number): number {
+  const zone = zoneOf(timeZone);
+  const quarter = Math.floor(ms / QUARTER_MS);
+  if (quarter !== zone.quarter) {
+    const name = zone.format.formatToParts(ms).find((part) => part.type === 'timeZoneName')?.value ?? '';
+    const [, sign, hours = '0', minutes = '0'] = OFFSET.exec(name) ?? [];
+    const size = (Number(hours) * 60 + Number(minutes)) * 60_000;
+    zone.quarter = quarter;
+    zone.offsetMs = sign === '-' ? -size : size;
+  }
+  return zone.offsetMs;
+}
+
+/** An instant (ISO-8601 with a zone) as naive local time with microseconds, which Python leaves out when they are zero. */
+export function localTimeOf(instant: string, timeZone: string): string {
+  const ms = Date.parse(instant);
+  const local = new Date(ms + offsetAt(timeZone, ms)).toISOString();
+  return ms % 1_000 === 0 ? local.slice(0, 19) : `${local.slice(0, 23)}000`;
+}
+
+/**
+ * The instant of a naive local time, ISO-8601 UTC with milliseconds. Where clocks go back an hour has two meanings: the first
+ * that is not before `notBeforeMs` is taken. A text that is no time counts as that moment itself.
+ */
+export function instantOf(local: string, timeZone: string, notBeforeMs = 0): string {
+  const wallMs = Date.parse(`${local}Z`);
+  if (Number.isNaN(wallMs)) return new Date(notBeforeMs).toISOString();
+  const offsets = [offsetAt(timeZone, wallMs - DAY_MS), offsetAt(timeZone, wallMs + DAY_MS)];
+  const meanings = offsets
+    .map((offsetMs) => ({ ms: wallMs - offsetMs, offsetMs }))
+    .filter(({ ms, offsetMs }) => offsetAt(timeZone, ms) === offsetMs)
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b);
+  // An hour that clocks skip was never written by one; the offset before it is as good as any.
+  const fallback = meanings.at(-1) ?? wallMs - (offsets[0] ?? 0);
+  return new Date(meanings.find((ms) => ms >= notBeforeMs) ?? fallback).toISOString();
+}

@@ -1,0 +1,118 @@
+/**
+ * JSON as Python's json module writes it: `", "` and `": "` between, ASCII only, floats with a point or an exponent.
+ * Agents see these bytes, and so do their own parsers and logs.
+ */
+
+/** How the scalars of a JSON text are written. */
+interface Spelling {
+  text(value: string): string;
+  float(value: number): string;
+  word(token: string): string;
+}
+
+// A string, a number, a separator, space between, or a bare word.
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[,:]|\s+|-?Infinity|NaN|true|false|null/g;
+const PLAIN = /^[ !#-[\]-~]*$/;
+const INTEGER = /^-?\d+$/;
+const BEYOND_ASCII = /[\u007f-\uffff]/g;
+
+/** A string as `json.dumps` writes it. */
+export function spellText(value: string): string {
+  return PLAIN.test(value) ? `"${value}"` : JSON.stringify(value).replaceAll(BEYOND_ASCII, escapeUnit);
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** A float as `json.dumps` writes it: shortest digits, an exponent below 1e-4 and from 1e16 on. */
+export function spellFloat(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
+  const [digits = '', power = '0'] = value.toExponential().split('e');
+  const exponent = Number(power);
+  if (exponent < -4 || exponent >= 16) {
+    return digits + spellExponent(exponent);
+  }
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+}
+
+/** An exponent as C, Python and SQLite write it: a sign and at least two digits. */
+export function spellExponent(exponent: number): string {
+  return `e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`;
+}
+
+const JSON_SPELLING: Spelling = { text: spellText, float: spellFloat, word: (token) => token };
+
+/** JSON text as Python writes it after reading it. The text must be valid JSON (NaN and Infinity are). */
+export function respell(raw: string): string {
+  return spell(raw, JSON_SPELLING);
+}
+
+function spell(raw: string, spelling: Spelling): string {
+  return raw.replaceAll(TOKEN, (token) => spellToken(token, spelling));
+}
+
+function spellToken(token: string, spelling: Spelling): string {
+  const first = token.charCodeAt(0);
+  if (first === 0x22) return spellString(token, spelling);
+  if (first <= 0x20) return '';
+  if (token === ',' || token === ':') return `${token} `;
+  if (INTEGER.test(token)) return token === '-0' ? '0' : token;
+  return first <= 0x39 && !token.endsWith('y') ? spelling.float(Number(token)) : spelling.word(token);
+}
+
+function spellString(token: string, spelling: Spelling): string {
+  return spelling.text(token.includes('\\') ? (JSON.parse(token) as string) : token.slice(1, -1));
+}
+
+const PYTHON_WORDS: Readonly<Record<string, string>> = {
+  null: 'None',
+  true: 'True',
+  false: 'False',
+  NaN: 'nan',
+  Infinity: 'inf',
+  '-Infinity': '-inf',
+};
+
+const NAMED_ESCAPES: Readonly<Record<string, string>> = {
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\\': '\\\\',
+};
+
+// What str.isprintable() denies: control, format, private and unassigned characters, and separators but the space.
+const UNPRINTABLE = /[\\\p{C}]|(?! )\p{Z}/gu;
+
+const REPR_SPELLING: Spelling = {
+  text: reprText,
+  float: (value) => PYTHON_WORDS[String(value)] ?? spellFloat(value),
+  word: (token) => PYTHON_WORDS[token] ?? token,
+};
+
+/** What `repr` gives for the value of a JSON text, as an f-string prints it. */
+export function pythonRepr(raw: string): string {
+  return spell(raw, REPR_SPELLING);
+}
+
+function reprText(value: string): string {
+  const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
+  const escaped = value.replaceAll(UNPRINTABLE, escapePoint);
+  return quote + (quote === "'" ? escaped.replaceAll("'", String.raw`\'`) : escaped) + quote;
+}
+
+function escapePoint(point: string): string {
+  const named = NAMED_ESCAPES[point];
+  if (named !== undefined) return named;
+  const hex = (point.codePointAt(0) ?? 0).toString(16);
+  if (hex.length <= 2) return `\\x${hex.padStart(2, '0')}`;
+  return hex.length <= 4 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
+}
+
+const FALSY = /^(?:null|false|""|\[\s*\]|\{\s*\}|-?0+(?:\.0+)?(?:[eE][+-]?\d+)?)$/;
+
+/** What `not value` decides in Python; an absent member counts as None. */
+export function isFalsy(raw: string | undefined): boolean {
+  return raw === undefined || FALSY.test(raw);
+}

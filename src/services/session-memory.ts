@@ -1,0 +1,196 @@
+import { parseOwner, type Owner } from '../domain/ids.ts';
+import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { ReplyOutcome } from '../domain/outcome.ts';
+import type { Message } from '../domain/request.ts';
+import { defineService, type WriteAction, type WriteFacts } from '../domain/service-definition.ts';
+import { isFalsy, respell, spellText } from './python-spelling.ts';
+import { answerContext, CONTEXT_RULES, firstContextPage } from './session-context.ts';
+import { interactionPayload } from './session-interaction.ts';
+import { sessionFields, sessionLanes } from './session-store.ts';
+import { boundText } from './sqlite-text.ts';
+
+/** Only strings: what the service makes of other ids (a number's text, a row without a key) has no lane. */
+function sessionOf(request: Message): Owner | undefined {
+  return parseOwner(request.fields['session_id']);
+}
+
+function requestIdOf(request: Message): string {
+  const raw = request.raw['request_id'];
+  return raw === undefined ? '""' : respell(raw);
+}
+
+/** Replies whose request had no effect, whatever it was. */
+function isTurnedAway(reply: Message, refusals: readonly string[]): boolean {
+  const { status, message, error } = reply.fields;
+  if (status !== 'error') return false;
+  return error === 'Agent is still initializing' || refusals.some((refusal) => refusal === message);
+}
+
+function outcomeOf(reply: Message, ...refusals: readonly string[]): ReplyOutcome {
+  if (reply.fields['status'] === 'success') return 'applied';
+  return isTurnedAway(reply, refusals) ? 'refused' : 'unknown';
+}
+
+/** Whether SQLite's driver refuses one of these members: then no row can have been written, nor be written later. */
+function isUnbindable(request: Message, ...members: readonly string[]): boolean {
+  return members.some((member) => boundText(request.raw[member] ?? 'null') === undefined);
+}
+
+const OPENING = /^\s*\{\s*/;
+
+/** The request with a session id of the service's own form, where it leaves the service to draw one. An explicit null does not. */
+function withSessionId(request: Message, uuid: () => string): string | undefined {
+  if (Object.hasOwn(request.fields, 'session_id')) return undefined;
+  const opening = OPENING.exec(request.text)?.[0] ?? '{';
+  const rest = request.text.slice(opening.length);
+  return `${opening}"session_id": "${uuid()}"${rest.startsWith('}') ? '' : ', '}${rest}`;
+}
+
+const createSession: WriteAction = {
+  kind: 'write',
+  owner: sessionOf,
+  issueOwner: withSessionId,
+  provesEmpty: true,
+  reverse: 'exact',
+  // An id that exists and a locked database answer the same, and a row refused by a lock may still be committed later.
+  outcome: (reply, request) => {
+    const outcome = outcomeOf(reply);
+    return outcome === 'unknown' && isUnbindable(request, 'user_id') ? 'refused' : outcome;
+  },
+  toOrchestrator: ({ request, owner, sessionId, acceptedAt }) => {
+    const payload = {
+      ...sessionFields({ owner, userId: request.raw['user_id'], metadata: request.raw['metadata'] }),
+      session_type: 'conversation',
+      created_at: acceptedAt,
+      escape_unstorable: true,
+    };
+    // The service lets anybody create a deleted session again; the orchestrator lets only its user. So the row is given over first.
+    return [
+      { action: 'upsert_session', sessionId, payload },
+      { action: 'create_session', sessionId, payload },
+    ];
+  },
+};
+
+const addInteraction: WriteAction = {
+  kind: 'write',
+  owner: sessionOf,
+  reverse: 'exact',
+  outcome: (reply, request) => {
+    const outcome = outcomeOf(reply, 'Missing required parameters');
+    return outcome === 'unknown' && isUnbindable(request, 'role', 'content') ? 'refused' : outcome;
+  },
+  toOrchestrator: (write) => {
+    const { request, owner, sessionId, acceptedAt } = write;
+    const userId = request.raw['user_id'];
+    const metadata = request.raw['metadata'];
+    const interaction = {
+      role: request.raw['role'] ?? 'null',
+      content: request.raw['content'] ?? 'null',
+      metadata: isFalsy(metadata) ? undefined : metadata,
+    };
+    const payload = {
+      ...interactionPayload(interaction),
+      memory_id: write.memoryId(),
+      position: write.position(),
+      created_at: acceptedAt,
+      // For a session that this write makes: the service's own requests name its user only when they create it.
+      user_id:
+        userId === undefined ? undefined : sessionFields({ owner, userId, metadata: undefined }).user_id,
+    };
+    return [{ action: 'create', sessionId, payload }];
+  },
+};
+
+function deleteInteractions(write: WriteFacts): OrchestratorWrite {
+  const filter = { memory_type: 'conversation', position_below: write.position() };
+  return { action: 'bulk_delete', sessionId: write.sessionId, payload: { filter, suppress_events: true } };
+}
+
+const clearSession: WriteAction = {
+  kind: 'write',
+  owner: sessionOf,
+  reverse: 'exact',
+  outcome: (reply) => outcomeOf(reply, 'Missing session_id'),
+  toOrchestrator: (write) => [deleteInteractions(write)],
+};
+
+const deleteSession: WriteAction = {
+  ...clearSession,
+  toOrchestrator: (write) => [
+    deleteInteractions(write),
+    {
+      action: 'end_session',
+      sessionId: write.sessionId,
+      payload: {
+        archive: true,
+        summary: 'Session terminated by SessionMemoryAgent',
+        ended_at: write.acceptedAt,
+      },
+    },
+  ],
+};
+
+/** SessionMemoryAgent of the main PC (protocols.md 4.1): sessions and their interactions, in SQLite. */
+export const sessionMemory = defineService({
+  name: 'session-memory',
+  endpoint: {
+    kind: 'zmq',
+    port: 5574,
+    healthPort: 5575,
+    pubPort: 6583,
+    // `initialized` stays false in the original, however healthy it is.
+    healthReply: ({ uptimeSeconds, nowLocalIso }) =>
+      respell(
+        `{"status":"ok","ready":true,"initialized":false,"message":"SessionMemoryAgent is healthy",` +
+          `"timestamp":${JSON.stringify(nowLocalIso)},"uptime":${uptimeSeconds},"active_threads":5}`,
+      ),
+  },
+  dialect: {
+    error: (_kind, message, request) => {
+      const requestId = request === undefined ? '' : `, "request_id": ${requestIdOf(request)}`;
+      return `{"status": "error", "message": ${spellText(message)}${requestId}}`;
+    },
+  },
+  actions: {
+    create_session: createSession,
+    add_interaction: addInteraction,
+    clear_session: clearSession,
+    delete_session: deleteSession,
+    get_context: {
+      kind: 'read',
+      owner: sessionOf,
+      onLegacy: () => 'loads',
+      toOrchestrator: (_request, sessionId) => [firstContextPage(sessionId)],
+      fromOrchestrator: (answers, facts) => {
+        const context = answerContext(answers, facts);
+        if (!Array.isArray(context)) return context;
+        const list = `[${context.join(', ')}]`;
+        return {
+          reply: `{"status": "success", "context": ${list}, "request_id": ${requestIdOf(facts.request)}}`,
+        };
+      },
+      rules: CONTEXT_RULES,
+    },
+    health_check: { kind: 'passthrough', reason: 'says how the legacy service itself is' },
+  },
+  lanes: sessionLanes,
+  probe: '{"action": "health_check"}',
+  unmapped: [
+    {
+      what: 'requests whose session_id is no string, is empty, has control characters or more than 512 characters',
+      reason:
+        'the service refuses them, or makes rows that no later request reaches; they are relayed unchanged',
+    },
+    {
+      what: 'last_active',
+      reason:
+        'reads move it too; it only decides when the service deletes a session, which shows as forgotten',
+    },
+    {
+      what: 'numbers as content',
+      reason:
+        'while such a session is in its memory the service answers every get_context that reaches one with an empty list, and after its restart with the number as text; the orchestrator answers as before the restart',
+    },
+  ],
+});

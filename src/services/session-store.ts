@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { parseOwner, sessionIdOf, type Owner } from '../domain/ids.ts';
+import { encodeJson, Json, parseTolerantly } from '../domain/json.ts';
+import type {
+  LaneDefinition,
+  LegacyAccess,
+  LegacyItem,
+  LegacyLane,
+  ServiceContext,
+} from '../domain/service-definition.ts';
+import { wrapMetadata } from './legacy-metadata.ts';
+import { instantOf } from './local-time.ts';
+import { isFalsy, respell } from './python-spelling.ts';
+import { interactionFields, interactionPayload } from './session-interaction.ts';
+import { boundText } from './sqlite-text.ts';
+
+type Row = Readonly<Record<string, unknown>>;
+type Query = NonNullable<LegacyAccess['sqlite']>;
+
+const ID_LENGTH = 64;
+const NUL = '\u0000';
+
+/** Rows a statement looks at. No index leads to a session's interactions, and the service waits while a statement reads. */
+const IDS_PER_STATEMENT = 20_000;
+
+const OWNERS = 'select session_id from sessions order by session_id';
+const SESSION = 'select user_id, created_at, metadata from sessions where session_id = ?';
+const RANGE =
+  'select (select min(id) from interactions) as first, (select max(id) from interactions) as last';
+// In the order of insertion: that is what the service shows while it has the session in memory. By timestamp, as it loads them,
+// is the same but where clocks went back.
+const INTERACTIONS = `select id, timestamp, role, content, metadata from interactions
+  where session_id = ? and id >= cast(? as integer) and id < cast(? as integer) order by id`;
+
+interface SessionSource {
+  readonly owner: Owner;
+  /** JSON text; undefined where the request left it out. */
+  readonly userId: string | undefined;
+  readonly metadata: string | undefined;
+}
+
+/** A session's members as the orchestrator takes them. What they cannot hold as it was goes into its metadata. */
+export function sessionFields({ owner, userId, metadata }: SessionSource): {
+  readonly user_id: string;
+  readonly session_metadata: Readonly<Record<string, unknown>>;
+} {
+  const kept = wrapMetadata(isFalsy(metadata) ? undefined : metadata);
+  const user = userIdOf(userId ?? '"default"');
+  const sessionId: string = sessionIdOf('', owner);
+  return {
+    user_id: user.id,
+    session_metadata: {
+      ...kept,
+      ...(sessionId === owner ? {} : { legacy_id: owner }),
+      ...(user.isExact ? {} : { legacy_user_id: new Json(userId ?? 'null') }),
+    },
+  };
+}
+
+function userIdOf(raw: string): { readonly id: string; readonly isExact: boolean } {
+  const text = boundText(raw) ?? '';
+  if (text === '') return { id: 'default', isExact: false };
+  if (text.length > ID_LENGTH || text.includes(NUL)) {
+    const digest = createHash('sha256').update(text).digest('hex').slice(0, 40);
+    return { id: `user~${digest}`, isExact: false };
+  }
+  return { id: text, isExact: raw.startsWith('"') };
+}
+
+function openStore(access: LegacyAccess): Query {
+  const query = access.sqlite?.bind(access);
+  if (query === undefined) throw new Error('The store of session-memory (its SQLite file) is not configured');
+  return query;
+}
+
+async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
+  const rows = await openStore(access)(OWNERS, []);
+  return rows.map((row) => parseOwner(row['session_id'])).filter((owner) => owner !== undefined);
+}
+
+async function readLane(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane> {
+  const query = openStore(access);
+  const [session] = await query(SESSION, [owner]);
+  if (session === undefined) return { exists: false, items: [] };
+  const createdAt = instantOf(String(session['created_at']), context.timeZone);
+  const { user_id, session_metadata } = sessionFields({
+    owner,
+    userId: rawText(session['user_id']),
+    metadata: rawMetadata(session['metadata']),
+  });
+  const rows = await readInteractions(owner, query);
+  let notBeforeMs = Date.parse(createdAt);
+  const items = rows.map((row) => {
+    const item = itemOf(row, context.timeZone, notBeforeMs);
+    notBeforeMs = Date.parse(item.at);
+    return item;
+  });
+  return {
+    exists: true,
+    items,
+    session: { userId: user_id, metadata: encodeJson(session_metadata), createdAt },
+  };
+}
+
+async function readInteractions(owner: Owner, query: Query): Promise<readonly Row[]> {
+  const [range] = await query(RANGE, []);
+  if (range === undefined || range['last'] === null) return [];
+  const last = Number(range['last']);
+  const pages: (readonly Row[])[] = [];
+  for (let first = Number(range['first']); first <= last; first += IDS_PER_STATEMENT) {
+    pages.push(await query(INTERACTIONS, [owner, String(first), String(first + IDS_PER_STATEMENT)]));
+  }
+  return pages.flat();
+}
+
+function rawText(column: unknown): string {
+  return typeof column === 'string' ? JSON.stringify(column) : 'null';
+}
+
+/** The metadata column is JSON text already; anything else in it is kept as a string. */
+function rawMetadata(column: unknown): string {
+  if (typeof column !== 'string') return '{}';
+  try {
+    parseTolerantly(column);
+    return respell(column);
+  } catch {
+    return JSON.stringify(column);
+  }
+}
+
+function itemOf(row: Row, timeZone: string, notBeforeMs: number): LegacyItem {
+  const timestamp = String(row['timestamp']);
+  return {
+    fields: {
+      role: rawText(row['role']),
+      content: rawText(row['content']),
+      metadata: rawMetadata(row['metadata']),
+    },
+    timestamp,
+    at: instantOf(timestamp, timeZone, notBeforeMs),
+  };
+}
+
+/** Sessions as the service's SQLite file shows them. Reading it through `get_context` would push other sessions out. */
+export const sessionLanes: LaneDefinition = {
+  sessionPrefix: '',
+  retention: { idleSeconds: 3_600, owners: 100 },
+  owners: readOwners,
+  readLegacy: readLane,
+  createPayload: ({ fields, timestamp }) =>
+    interactionPayload({
+      role: fields['role'] ?? 'null',
+      content: fields['content'] ?? 'null',
+      metadata: isFalsy(fields['metadata']) ? undefined : fields['metadata'],
+      timestamp,
+    }),
+  fieldsOf: interactionFields,
+};

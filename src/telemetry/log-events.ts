@@ -1,0 +1,164 @@
+import type { Logger } from 'pino';
+import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import { printableReason } from './printable-reason.ts';
+
+type Level = 'warn' | 'info' | 'debug';
+
+/** What one event is in the log. `facts` names every member that is logged: what is added to an event later is not. */
+interface Entry<Name extends EventName> {
+  readonly level: Level;
+  readonly message: string;
+  facts(event: MigrationEvents[Name]): object;
+  /** It can happen with every request: one line per {@link QUIET_MS}, with how many there were. */
+  readonly isFrequent?: true;
+}
+
+type Entries = { readonly [Name in EventName]?: Entry<Name> };
+
+const QUIET_MS = 5_000;
+
+const ENTRIES: Entries = {
+  'lane:dirty': {
+    level: 'warn',
+    message: 'the history of a lane is uncertain; it will be copied',
+    facts: ({ service, lane, reason }) => ({ service, lane, reason }),
+  },
+  'lane:stopped': {
+    level: 'warn',
+    message: 'a lane is stopped; a person must decide',
+    facts: ({ service, lane, reason, lost }) => ({ service, lane, reason, lost }),
+  },
+  'lane:copy_failed': {
+    level: 'warn',
+    message: 'copying a lane failed; it is tried again',
+    facts: ({ service, lane, reason, attempt, retryInMs }) => ({
+      service,
+      lane,
+      reason: printableReason(reason),
+      attempt,
+      retryInMs: Math.round(retryInMs),
+    }),
+  },
+  'delivery:failed': {
+    level: 'warn',
+    message: 'a delivery to the secondary failed; it is tried again',
+    facts: ({ writes, attempt, retryInMs, reason }) => ({
+      writes,
+      attempt,
+      retryInMs: Math.round(retryInMs),
+      reason: printableReason(reason),
+    }),
+    isFrequent: true,
+  },
+  'delivery:dead_letter': {
+    level: 'warn',
+    message: 'the secondary refused a write for good',
+    facts: ({ service, lane, operationId, action, sequence, code, reason }) => ({
+      service,
+      lane,
+      operationId,
+      action,
+      sequence,
+      code,
+      reason: printableReason(reason),
+    }),
+  },
+  'journal:failed': {
+    level: 'warn',
+    message: 'the journal failed',
+    facts: ({ reason }) => ({ reason: printableReason(reason) }),
+    isFrequent: true,
+  },
+  'backfill:failed': {
+    level: 'warn',
+    message: 'the owners of a service could not be listed',
+    facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
+  },
+  'coverage:began': {
+    level: 'info',
+    message: 'writes are journaled from here on',
+    facts: ({ service, number }) => ({ service, coverage: number }),
+  },
+  'coverage:ended': {
+    level: 'info',
+    message: 'writes pass unjournaled from here on',
+    facts: ({ service, number }) => ({ service, coverage: number }),
+  },
+  'backfill:queued': {
+    level: 'info',
+    message: 'lanes wait to be copied',
+    facts: ({ service, owners, lanes }) => ({ service, owners, lanes }),
+  },
+  'lane:copied': {
+    level: 'debug',
+    message: 'a lane was copied',
+    facts: ({ service, lane, items, written, deleted, forgotten, durationMs, heldMs }) => ({
+      service,
+      lane,
+      items,
+      written,
+      deleted,
+      forgotten,
+      durationMs: Math.round(durationMs),
+      heldMs: Math.round(heldMs),
+    }),
+  },
+};
+
+/** Says the first at once, and then at most one line per {@link QUIET_MS}: the newest, with the count of those it stands for. */
+class QuietLog {
+  readonly #say: (facts: object) => void;
+  #newest: object | undefined;
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(say: (facts: object) => void) {
+    this.#say = say;
+  }
+
+  add(facts: object): void {
+    this.#newest = facts;
+    this.#count += 1;
+    if (this.#timer === undefined) this.#flush();
+  }
+
+  #flush(): void {
+    this.#timer = undefined;
+    if (this.#count === 0) return;
+    this.#say({ ...this.#newest, count: this.#count });
+    this.#count = 0;
+    // Must not keep a process alive that has nothing else to do.
+    this.#timer = setTimeout(() => this.#flush(), QUIET_MS).unref();
+  }
+}
+
+class EventLog {
+  readonly #log: Logger;
+  readonly #quiet = new Map<EventName, QuietLog>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  say<Name extends EventName>(name: Name, event: MigrationEvents[Name]): void {
+    const entry: Entry<Name> | undefined = ENTRIES[name];
+    if (entry === undefined || !this.#log.isLevelEnabled(entry.level)) return;
+    const facts = { event: name, ...entry.facts(event) };
+    if (entry.isFrequent === true) this.#quietOf(name, entry).add(facts);
+    else this.#log[entry.level](facts, entry.message);
+  }
+
+  #quietOf(name: EventName, { level, message }: { level: Level; message: string }): QuietLog {
+    const known = this.#quiet.get(name);
+    if (known !== undefined) return known;
+    const made = new QuietLog((facts) => this.#log[level](facts, message));
+    this.#quiet.set(name, made);
+    return made;
+  }
+}
+
+/** Logs what an operator must know. No line per request, and nothing of what a memory holds. */
+export function createLogListener(log: Logger): Listener {
+  const events = new EventLog(log);
+  return (name, event) => events.say(name, event);
+}

@@ -1,0 +1,235 @@
+/** What is measured, in the words of Prometheus. Every label's values are a closed set; never an owner, a lane or an id. */
+export interface MetricDefinition {
+  readonly name: `crossfade_${string}`;
+  readonly description: string;
+  /** UCUM; `{x}` counts x. */
+  readonly unit: string;
+  readonly labels: readonly string[];
+}
+
+export interface HistogramDefinition extends MetricDefinition {
+  /** Upper ends of the buckets, in the unit. */
+  readonly boundaries: readonly number[];
+}
+
+/** An agent waits 5 s; the proxy itself adds well under a millisecond. */
+const LATENCY_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const ADDED_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.025, 0.1, 1,
+];
+/** A delivery waits for the outage of the secondary to end. */
+const LAG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
+
+/** Rising numbers. Prometheus shows each with `_total` behind its name. */
+export const COUNTERS = {
+  operations: {
+    name: 'crossfade_operations',
+    description: 'Agent requests that were answered, by how they ended for the agent',
+    unit: '{operation}',
+    labels: ['service', 'action', 'kind', 'status'],
+  },
+  badInput: {
+    name: 'crossfade_bad_input',
+    description: 'Requests that the proxy refused because a legacy service would have choked on them',
+    unit: '{request}',
+    labels: ['service', 'problem'],
+  },
+  backendCalls: {
+    name: 'crossfade_backend_calls',
+    description: 'Calls of a backend, by purpose and by how they ended',
+    unit: '{call}',
+    labels: ['service', 'backend', 'purpose', 'result'],
+  },
+  writes: {
+    name: 'crossfade_writes',
+    description: 'Journaled writes, by what is known of their effect on the primary',
+    unit: '{write}',
+    labels: ['service', 'outcome'],
+  },
+  deliveries: {
+    name: 'crossfade_deliveries',
+    description: 'Writes that reached the secondary, by what they did there',
+    unit: '{write}',
+    labels: ['service', 'result'],
+  },
+  deliveryFailures: {
+    name: 'crossfade_delivery_failures',
+    description: 'Attempts to deliver a batch that failed and are repeated',
+    unit: '{attempt}',
+    labels: [],
+  },
+  deadLetters: {
+    name: 'crossfade_dead_letters',
+    description: 'Writes that the secondary refused for good',
+    unit: '{write}',
+    labels: ['service', 'code'],
+  },
+  journalFailures: {
+    name: 'crossfade_journal_failures',
+    description: 'Failures of the journal',
+    unit: '{failure}',
+    labels: [],
+  },
+  lanesDirtied: {
+    name: 'crossfade_lanes_dirtied',
+    description: 'Times that the history of a lane became uncertain',
+    unit: '{lane}',
+    labels: ['service', 'reason'],
+  },
+  lanesCopied: {
+    name: 'crossfade_lanes_copied',
+    description: 'Lanes made equal by a copy',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  copyFailures: {
+    name: 'crossfade_lane_copy_failures',
+    description: 'Copies of a lane that failed and are repeated',
+    unit: '{attempt}',
+    labels: ['service'],
+  },
+  itemsWritten: {
+    name: 'crossfade_items_written',
+    description: 'Items that copies wrote to the secondary',
+    unit: '{item}',
+    labels: ['service'],
+  },
+  itemsDeleted: {
+    name: 'crossfade_items_deleted',
+    description: 'Items that copies deleted from the secondary',
+    unit: '{item}',
+    labels: ['service'],
+  },
+  itemsForgotten: {
+    name: 'crossfade_items_forgotten',
+    description: 'Items that the legacy service has forgotten by its own rules',
+    unit: '{item}',
+    labels: ['service'],
+  },
+  itemsLost: {
+    name: 'crossfade_items_lost',
+    description: 'Items that vanished from the primary and that no rule accounts for',
+    unit: '{item}',
+    labels: ['service'],
+  },
+  comparisons: {
+    name: 'crossfade_comparisons',
+    description: 'Shadow reads that were compared, by verdict',
+    unit: '{comparison}',
+    labels: ['service', 'action', 'verdict'],
+  },
+  differences: {
+    name: 'crossfade_differences',
+    description: 'Differences found by comparisons, by class',
+    unit: '{difference}',
+    labels: ['service', 'action', 'class'],
+  },
+  notComparable: {
+    name: 'crossfade_not_comparable',
+    description: 'Shadow reads that could not be compared, by reason',
+    unit: '{comparison}',
+    labels: ['service', 'reason'],
+  },
+  shadowDropped: {
+    name: 'crossfade_shadow_reads_dropped',
+    description: 'Shadow reads that were not made, by reason',
+    unit: '{read}',
+    labels: ['service', 'reason'],
+  },
+  readsFellBack: {
+    name: 'crossfade_reads_fell_back',
+    description: 'Reads that the orchestrator was to answer and legacy answered, by reason',
+    unit: '{read}',
+    labels: ['service', 'reason'],
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+export const HISTOGRAMS = {
+  operationDuration: {
+    name: 'crossfade_operation_duration_seconds',
+    description: 'From receiving a request to its reply',
+    unit: 's',
+    labels: ['service', 'action', 'kind'],
+    boundaries: LATENCY_SECONDS,
+  },
+  primaryDuration: {
+    name: 'crossfade_primary_duration_seconds',
+    description: 'The part of an operation spent waiting for the primary',
+    unit: 's',
+    labels: ['service', 'kind', 'backend'],
+    boundaries: LATENCY_SECONDS,
+  },
+  addedDuration: {
+    name: 'crossfade_added_duration_seconds',
+    description: 'The part of an operation that was not spent waiting for the primary: what the proxy costs',
+    unit: 's',
+    labels: ['service', 'kind'],
+    boundaries: ADDED_SECONDS,
+  },
+  backendCallDuration: {
+    name: 'crossfade_backend_call_duration_seconds',
+    description: 'Duration of a call of a backend',
+    unit: 's',
+    labels: ['service', 'backend', 'purpose', 'result'],
+    boundaries: LATENCY_SECONDS,
+  },
+  journalCommitDuration: {
+    name: 'crossfade_journal_commit_duration_seconds',
+    description: 'From handing an intent to the journal until it is durable',
+    unit: 's',
+    labels: ['service'],
+    boundaries: LATENCY_SECONDS,
+  },
+  deliveryLag: {
+    name: 'crossfade_delivery_lag_seconds',
+    description: 'From accepting a write until it is on the secondary',
+    unit: 's',
+    labels: ['service'],
+    boundaries: LAG_SECONDS,
+  },
+} as const satisfies Record<string, HistogramDefinition>;
+
+export const GAUGES = {
+  coverage: {
+    name: 'crossfade_coverage_number',
+    description: 'Number of the coverage under which writes are journaled; 0 while they pass unjournaled',
+    unit: '1',
+    labels: ['service'],
+  },
+  pendingDeliveries: {
+    name: 'crossfade_pending_deliveries',
+    description: 'Writes that wait to be delivered to the secondary',
+    unit: '{write}',
+    labels: [],
+  },
+  copiesWaiting: {
+    name: 'crossfade_copies_waiting',
+    description: 'Lanes that wait to be copied or are being copied',
+    unit: '{lane}',
+    labels: [],
+  },
+  shadowReadsWaiting: {
+    name: 'crossfade_shadow_reads_waiting',
+    description: 'Shadow reads that wait, run, or will be looked at again',
+    unit: '{read}',
+    labels: [],
+  },
+  lanes: {
+    name: 'crossfade_lanes',
+    description: 'Lanes that the journal knows, by condition',
+    unit: '{lane}',
+    labels: ['service', 'condition'],
+  },
+  seededLanes: {
+    name: 'crossfade_seeded_lanes',
+    description: 'Lanes of which the orchestrator holds everything',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  residentMemory: {
+    name: 'crossfade_resident_memory_bytes',
+    description: 'Resident memory of the proxy',
+    unit: 'By',
+    labels: [],
+  },
+} as const satisfies Record<string, MetricDefinition>;

@@ -1,0 +1,121 @@
+import type { Histogram } from '@opentelemetry/api';
+import type { EventName, MigrationEvents } from '../migration/events.ts';
+import { LabelSeries } from './label-series.ts';
+import { COUNTERS, GAUGES, HISTOGRAMS, type MetricDefinition } from './metric-definitions.ts';
+
+export type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
+export type Histograms = Readonly<Record<keyof typeof HISTOGRAMS, Histogram>>;
+
+const MS_PER_SECOND = 1_000;
+
+function seriesOf<Name extends string>(
+  definitions: Readonly<Record<Name, MetricDefinition>>,
+): Record<Name, LabelSeries> {
+  const entries = Object.entries<MetricDefinition>(definitions);
+  return Object.fromEntries(entries.map(([key, { labels }]) => [key, new LabelSeries(labels)])) as Record<
+    Name,
+    LabelSeries
+  >;
+}
+
+/** Counts and measures events. Counters are plain numbers, read when somebody scrapes; only histograms are recorded at once. */
+export class MetricRecorder {
+  readonly counters = seriesOf(COUNTERS);
+  readonly coverage = new LabelSeries(GAUGES.coverage.labels);
+  readonly handlers: Handlers = {
+    'operation:replied': (event) => this.#replied(event),
+    'operation:refused': ({ service, problem }) => {
+      this.counters.badInput.at(service).at(problem).total += 1;
+    },
+    'backend:called': (event) => this.#called(event),
+    'write:journaled': ({ service, durationMs }) => {
+      const { labels } = this.#measured.journalCommitDuration.at(service);
+      this.#histograms.journalCommitDuration.record(durationMs / MS_PER_SECOND, labels);
+    },
+    'write:answered': ({ service, outcome }) => {
+      this.counters.writes.at(service).at(outcome).total += 1;
+    },
+    'delivery:applied': (event) => this.#delivered(event),
+    'delivery:failed': () => {
+      this.counters.deliveryFailures.total += 1;
+    },
+    'delivery:dead_letter': ({ service, code }) => {
+      this.counters.deadLetters.at(service).at(code).total += 1;
+    },
+    'lane:dirty': ({ service, reason }) => {
+      this.counters.lanesDirtied.at(service).at(reason).total += 1;
+    },
+    'lane:copied': (event) => this.#copied(event),
+    'lane:copy_failed': ({ service }) => {
+      this.counters.copyFailures.at(service).total += 1;
+    },
+    'lane:stopped': ({ service, lost }) => {
+      this.counters.itemsLost.at(service).total += lost;
+    },
+    'coverage:began': ({ service, number }) => {
+      this.coverage.at(service).total = number;
+    },
+    'coverage:ended': ({ service }) => {
+      this.coverage.at(service).total = 0;
+    },
+    'read:fell_back': ({ service, reason }) => {
+      this.counters.readsFellBack.at(service).at(reason).total += 1;
+    },
+    'shadow:compared': (event) => this.#compared(event),
+    'shadow:dropped': ({ service, reason }) => {
+      this.counters.shadowDropped.at(service).at(reason).total += 1;
+    },
+    'journal:failed': () => {
+      this.counters.journalFailures.total += 1;
+    },
+  };
+  readonly #histograms: Histograms;
+  readonly #measured = seriesOf(HISTOGRAMS);
+
+  constructor(histograms: Histograms) {
+    this.#histograms = histograms;
+  }
+
+  #replied(event: MigrationEvents['operation:replied']): void {
+    const { service, action, kind, status, backend, durationMs, primaryMs } = event;
+    this.counters.operations.at(service).at(action).at(kind).at(status).total += 1;
+    const { labels } = this.#measured.operationDuration.at(service).at(action).at(kind);
+    this.#histograms.operationDuration.record(durationMs / MS_PER_SECOND, labels);
+    // Without a primary's answer there is nothing that the proxy's part could be told from.
+    if (backend === undefined) return;
+    const primary = this.#measured.primaryDuration.at(service).at(kind).at(backend);
+    this.#histograms.primaryDuration.record(primaryMs / MS_PER_SECOND, primary.labels);
+    const added = this.#measured.addedDuration.at(service).at(kind);
+    this.#histograms.addedDuration.record(Math.max(0, durationMs - primaryMs) / MS_PER_SECOND, added.labels);
+  }
+
+  #called(event: MigrationEvents['backend:called']): void {
+    const { service, backend, purpose, result, durationMs } = event;
+    this.counters.backendCalls.at(service).at(backend).at(purpose).at(result).total += 1;
+    const { labels } = this.#measured.backendCallDuration.at(service).at(backend).at(purpose).at(result);
+    this.#histograms.backendCallDuration.record(durationMs / MS_PER_SECOND, labels);
+  }
+
+  #delivered({ service, result, lagMs }: MigrationEvents['delivery:applied']): void {
+    this.counters.deliveries.at(service).at(result).total += 1;
+    // The lag is wall-clock time, which may be set back.
+    const lagSeconds = Math.max(0, lagMs) / MS_PER_SECOND;
+    this.#histograms.deliveryLag.record(lagSeconds, this.#measured.deliveryLag.at(service).labels);
+  }
+
+  #copied({ service, written, deleted, forgotten }: MigrationEvents['lane:copied']): void {
+    this.counters.lanesCopied.at(service).total += 1;
+    this.counters.itemsWritten.at(service).total += written;
+    this.counters.itemsDeleted.at(service).total += deleted;
+    this.counters.itemsForgotten.at(service).total += forgotten;
+  }
+
+  #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
+    this.counters.comparisons.at(service).at(action).at(comparison.verdict).total += 1;
+    if (comparison.reason !== undefined) {
+      this.counters.notComparable.at(service).at(comparison.reason).total += 1;
+    }
+    const classes = this.counters.differences.at(service).at(action);
+    for (const difference of comparison.differences) classes.at(difference.class).total += 1;
+  }
+}

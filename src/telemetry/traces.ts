@@ -1,0 +1,203 @@
+import {
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Tracer,
+} from '@opentelemetry/api';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import type { OperationId } from '../domain/ids.ts';
+import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import { OpenOperations, type OpenOperation } from './open-operations.ts';
+
+export interface TracesOptions {
+  /** Share of operations that are traced, 0–1. */
+  readonly sampleRatio: number;
+  /** URL that takes OTLP over HTTP, such as `http://localhost:4318/v1/traces`. Without one nothing is traced. */
+  readonly endpoint: string | undefined;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+}
+
+export interface Traces {
+  readonly listener: Listener;
+  /** Exports what is left. */
+  stop(): Promise<void>;
+}
+
+type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
+
+/** A part of an operation, in the engine's instants. */
+interface Part {
+  readonly name: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly kind?: SpanKind;
+  readonly hasFailed?: boolean;
+  readonly attributes: Attributes;
+}
+
+/** One trace per sampled operation, made from events with the times they carry. Registers nothing globally. */
+export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): Traces {
+  if (endpoint === undefined || sampleRatio <= 0) return NO_TRACES;
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': 'crossfade' }),
+    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: endpoint }) })],
+  });
+  const tracer = new Tracing(provider.getTracer('crossfade'), () => random() < sampleRatio);
+  return {
+    listener: (name, event) => tracer.handlers[name]?.(event),
+    async stop() {
+      tracer.stop();
+      await provider.shutdown();
+    },
+  };
+}
+
+const NO_TRACES: Traces = { listener: () => undefined, stop: () => Promise.resolve() };
+
+class Tracing {
+  readonly handlers: Handlers = {
+    'operation:received': (event) => this.#received(event),
+    'operation:decided': ({ operationId, decision }) => {
+      this.#open.get(operationId)?.span.setAttributes({
+        'crossfade.primary': decision.primary,
+        'crossfade.dual_write': decision.dualWrite,
+        'crossfade.shadow_read': decision.shadowRead,
+        'crossfade.reason': decision.reason,
+      });
+    },
+    'operation:replied': (event) => this.#replied(event),
+    'write:journaled': (event) => this.#journaled(event),
+    'write:answered': ({ operationId, outcome }) => {
+      this.#open.get(operationId)?.span.setAttribute('crossfade.outcome', outcome);
+    },
+    'backend:called': (event) => this.#called(event),
+    'shadow:compared': (event) => this.#compared(event),
+    'delivery:applied': (event) => this.#delivered(event),
+    'delivery:dead_letter': (event) => this.#refused(event),
+    'read:fell_back': ({ operationId, reason }) => {
+      this.#open.get(operationId)?.span.setAttribute('crossfade.fallback', reason);
+    },
+  };
+  readonly #open = new OpenOperations();
+  readonly #tracer: Tracer;
+  readonly #isSampled: () => boolean;
+
+  constructor(tracer: Tracer, isSampled: () => boolean) {
+    this.#tracer = tracer;
+    this.#isSampled = isSampled;
+  }
+
+  stop(): void {
+    this.#open.clear();
+  }
+
+  #received({ operationId, service, action, kind, atMs }: MigrationEvents['operation:received']): void {
+    if (!this.#isSampled()) return;
+    // Taken anew each time: the wall clock may be set while the process runs.
+    const epochOffsetMs = Date.now() - performance.now();
+    const attributes = {
+      'crossfade.operation_id': operationId,
+      'crossfade.service': service,
+      'crossfade.action': action,
+      'crossfade.kind': kind,
+    };
+    const startTime = epochOffsetMs + atMs;
+    const options = { kind: SpanKind.SERVER, startTime, attributes, root: true };
+    const span = this.#tracer.startSpan(`${service} ${action}`, options, ROOT_CONTEXT);
+    this.#open.add(operationId, { span, startedAtMs: atMs, epochOffsetMs, isReplied: false });
+  }
+
+  #replied(event: MigrationEvents['operation:replied']): void {
+    const operation = this.#open.get(event.operationId);
+    if (operation === undefined) return;
+    const { span, startedAtMs, epochOffsetMs } = operation;
+    span.setAttribute('crossfade.status', event.status);
+    if (event.backend !== undefined) span.setAttribute('crossfade.answered_by', event.backend);
+    if (event.status === 'timeout' || event.status === 'unavailable') {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: event.status });
+    }
+    span.end(epochOffsetMs + startedAtMs + event.durationMs);
+    operation.isReplied = true;
+  }
+
+  #journaled({ operationId, sequence, durationMs }: MigrationEvents['write:journaled']): void {
+    const operation = this.#open.get(operationId);
+    if (operation === undefined) return;
+    const attributes = { 'crossfade.sequence': sequence };
+    this.#add(operation, { name: 'journal', ...untilNow(durationMs), attributes });
+  }
+
+  #called(event: MigrationEvents['backend:called']): void {
+    const operation = this.#openOf(event.operationId);
+    if (operation === undefined) return;
+    const { backend, purpose, result, startedAtMs, durationMs } = event;
+    this.#add(operation, {
+      name: `${backend} ${purpose}`,
+      startedAtMs,
+      endedAtMs: startedAtMs + durationMs,
+      kind: SpanKind.CLIENT,
+      hasFailed: result !== 'answered',
+      attributes: {
+        'crossfade.backend': backend,
+        'crossfade.purpose': purpose,
+        'crossfade.result': result,
+      },
+    });
+  }
+
+  #compared({ operationId, comparison, durationMs }: MigrationEvents['shadow:compared']): void {
+    const operation = this.#open.get(operationId);
+    if (operation === undefined) return;
+    const { verdict, reason, differences } = comparison;
+    this.#add(operation, {
+      name: 'compare',
+      ...untilNow(durationMs),
+      attributes: {
+        'crossfade.verdict': verdict,
+        'crossfade.differences': differences.length,
+        ...(reason !== undefined && { 'crossfade.reason': reason }),
+      },
+    });
+  }
+
+  #delivered({ operationId, sequence, result, lagMs }: MigrationEvents['delivery:applied']): void {
+    const operation = this.#open.get(operationId);
+    if (operation === undefined) return;
+    const attributes = { 'crossfade.sequence': sequence, 'crossfade.result': result };
+    this.#add(operation, { name: 'delivery', ...untilNow(Math.max(0, lagMs)), attributes });
+  }
+
+  #refused({ operationId, sequence, code }: MigrationEvents['delivery:dead_letter']): void {
+    const operation = this.#open.get(operationId);
+    if (operation === undefined) return;
+    const attributes = { 'crossfade.sequence': sequence, 'crossfade.code': code };
+    this.#add(operation, { name: 'delivery', ...untilNow(0), hasFailed: true, attributes });
+  }
+
+  #openOf(id: OperationId | undefined): OpenOperation | undefined {
+    return id === undefined ? undefined : this.#open.get(id);
+  }
+
+  #add(operation: OpenOperation, part: Part): void {
+    const { span: parent, epochOffsetMs } = operation;
+    const options = {
+      kind: part.kind ?? SpanKind.INTERNAL,
+      startTime: epochOffsetMs + part.startedAtMs,
+      attributes: part.attributes,
+    };
+    const span = this.#tracer.startSpan(part.name, options, trace.setSpan(ROOT_CONTEXT, parent));
+    if (part.hasFailed === true) span.setStatus({ code: SpanStatusCode.ERROR });
+    span.end(epochOffsetMs + part.endedAtMs);
+  }
+}
+
+/** Of what ended at this moment. Events are said synchronously. */
+function untilNow(durationMs: number): Pick<Part, 'startedAtMs' | 'endedAtMs'> {
+  const endedAtMs = performance.now();
+  return { startedAtMs: endedAtMs - durationMs, endedAtMs };
+}

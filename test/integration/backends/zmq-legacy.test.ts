@@ -1,0 +1,297 @@
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { existsSync, readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Reply as ReplySocket } from 'zeromq';
+import type { LegacyClient } from '../../../src/backends/legacy-client.ts';
+import { createZmqLegacyBackend, type ZmqLegacySettings } from '../../../src/backends/zmq-legacy.ts';
+import { systemClock as clock } from '../../../src/clock.ts';
+import type { Purpose } from '../../../src/domain/backend.ts';
+import { ConnectionError } from '../../../src/domain/errors.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import type { Reply } from '../../../src/migration/ports.ts';
+import { freePort } from '../../support/ports.ts';
+import { killRepServers, startRepServer } from './rep-server.ts';
+
+const started: LegacyClient[] = [];
+
+async function connect(endpoint: string, more: Partial<ZmqLegacySettings> = {}): Promise<LegacyClient> {
+  const legacy = createZmqLegacyBackend({ service: serviceName('session-memory'), endpoint, clock, ...more });
+  started.push(legacy);
+  await legacy.start();
+  return legacy;
+}
+
+interface Ask {
+  readonly purpose?: Purpose;
+  readonly ms?: number;
+  readonly onSent?: () => void;
+  readonly onLate?: (reply: Reply) => void;
+}
+
+function ask(legacy: LegacyClient, request: unknown, { purpose = 'live', ms = 1_000, ...hooks }: Ask = {}) {
+  return legacy.send({
+    body: Buffer.from(typeof request === 'string' ? request : JSON.stringify(request)),
+    purpose,
+    deadlineAtMs: clock.now() + ms,
+    ...hooks,
+  });
+}
+
+async function executed(legacy: LegacyClient): Promise<string[]> {
+  const reply = await ask(legacy, { do: 'executed' }, { purpose: 'probe', ms: 3_000 });
+  return JSON.parse(reply.body.toString()) as string[];
+}
+
+async function failureOf(call: Promise<Reply>): Promise<ConnectionError> {
+  const error: unknown = await call.then(
+    (reply) => new Error(`answered: ${reply.body.toString().slice(0, 80)}`),
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ConnectionError);
+  return error as ConnectionError;
+}
+
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((legacy) => legacy.stop()));
+  killRepServers();
+});
+afterAll(killRepServers);
+
+describe('a legacy ZMQ server', () => {
+  test('gets the bytes as they are and its reply comes back byte for byte', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    const bodies = [
+      '{"a": 1000.0, "b": NaN, "c": 123456789012345678901234567890}',
+      '{"text": "ñ 😀 \u0000"}',
+      'x'.repeat(200_000),
+      'ñ'.repeat(200_000),
+      'short',
+    ];
+    for (const body of bodies) {
+      const reply = await ask(legacy, body);
+      expect(reply.body.equals(Buffer.from(body))).toBe(true);
+    }
+  });
+
+  test('answers many callers in order, one at a time', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint, { pipelineLimit: 1 });
+    let most = 0;
+    const tags = Array.from({ length: 200 }, (_, index) => `t${index}`);
+    await Promise.all(
+      tags.map(async (tag) => {
+        const onSent = () => {
+          most = Math.max(most, legacy.load('live').inFlight);
+        };
+        const answer = await ask(legacy, { tag }, { ms: 5_000, onSent });
+        expect(JSON.parse(answer.body.toString())).toEqual({ tag });
+      }),
+    );
+    expect(most).toBe(1);
+    expect(await executed(legacy)).toEqual(tags);
+  });
+
+  test('gets several calls at once only while it is prompt', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    let most = 0;
+    const onSent = () => {
+      most = Math.max(most, legacy.load('live').inFlight);
+    };
+    const burst = (request: object) =>
+      Promise.all(Array.from({ length: 60 }, () => ask(legacy, request, { ms: 5_000, onSent })));
+    for (let round = 0; round < 5; round += 1) await burst({});
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(16);
+    for (let turn = 0; turn < 10; turn += 1) await ask(legacy, { do: 'sleep', ms: 15 });
+    most = 0;
+    await Promise.all([1, 2, 3, 4].map(() => ask(legacy, { do: 'sleep', ms: 15 }, { onSent })));
+    expect(most).toBe(1);
+  });
+
+  test('is told of a call the moment its bytes are handed over, and only then', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    const sent: string[] = [];
+    const first = ask(legacy, { do: 'sleep', ms: 150 }, { onSent: () => sent.push('first') });
+    const second = ask(legacy, { tag: 'b' }, { onSent: () => sent.push('second') });
+    await sleep(80);
+    expect(sent).toEqual(['first']);
+    await Promise.all([first, second]);
+    expect(sent).toEqual(['first', 'second']);
+  });
+
+  test('that hangs: the call in flight ends unknown at its deadline, queued ones are withdrawn unsent', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    await ask(legacy, 'warm');
+    const startedAtMs = clock.now();
+    const hanging = failureOf(ask(legacy, { do: 'sleep', ms: 900 }, { ms: 200 }));
+    const queued = failureOf(ask(legacy, { tag: 'withdrawn' }, { ms: 300 }));
+    const patient = ask(legacy, { tag: 'patient' }, { ms: 3_000 });
+    expect(await hanging).toMatchObject({ effect: 'unknown', reason: 'timeout' });
+    expect(clock.now() - startedAtMs).toBeLessThan(260);
+    expect(await queued).toMatchObject({ effect: 'not_applied', reason: 'deadline' });
+    expect(clock.now() - startedAtMs).toBeLessThan(400);
+    await patient;
+    expect(clock.now() - startedAtMs).toBeGreaterThan(850);
+    expect(await executed(legacy)).toEqual(['patient']);
+  });
+
+  test('that answers late: the reply is matched once, to its own call', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    await ask(legacy, 'warm');
+    const late: string[] = [];
+    const call = ask(
+      legacy,
+      { do: 'sleep', ms: 300, tag: 'slow' },
+      { ms: 100, onLate: (reply) => late.push(reply.body.toString()) },
+    );
+    expect(await failureOf(call)).toMatchObject({ effect: 'unknown' });
+    await ask(legacy, { tag: 'next' });
+    await sleep(50);
+    expect(late).toEqual(['{"do":"sleep","ms":300,"tag":"slow"}']);
+  });
+
+  test('killed with a call in flight: that call ends unknown at once; what is sent while it is down is refused and never executed', async () => {
+    const port = await freePort();
+    const server = await startRepServer(port);
+    const legacy = await connect(server.endpoint);
+    await ask(legacy, 'warm');
+    const startedAtMs = clock.now();
+    const lost = failureOf(ask(legacy, { do: 'hang', tag: 'lost' }, { ms: 4_000 }));
+    await sleep(50);
+    await server.kill();
+    expect(await lost).toMatchObject({ effect: 'unknown', reason: 'reset' });
+    expect(clock.now() - startedAtMs).toBeLessThan(500);
+    expect(await failureOf(ask(legacy, { tag: 'while-down' }, { ms: 2_000 }))).toMatchObject({
+      effect: 'not_applied',
+      reason: 'unreachable',
+    });
+    await startRepServer(port);
+    await sleep(1_300);
+    await ask(legacy, { tag: 'after' }, { ms: 3_000 });
+    expect(await executed(legacy)).toEqual(['after']);
+  });
+
+  test('that was never there: a call is refused unsent after the short grace', async () => {
+    const legacy = await connect(`tcp://127.0.0.1:${await freePort()}`);
+    const startedAtMs = clock.now();
+    const error = await failureOf(ask(legacy, 'x', { ms: 4_000 }));
+    expect(error).toMatchObject({ effect: 'not_applied', reason: 'unreachable' });
+    expect(clock.now() - startedAtMs).toBeLessThan(400);
+  });
+
+  test('stopped in its tracks (SIGSTOP): calls end at their deadline', async () => {
+    const server = await startRepServer(await freePort());
+    const legacy = await connect(server.endpoint);
+    await ask(legacy, 'warm');
+    server.child.kill('SIGSTOP');
+    const startedAtMs = clock.now();
+    expect(await failureOf(ask(legacy, 'x', { ms: 300 }))).toMatchObject({ effect: 'unknown' });
+    expect(clock.now() - startedAtMs).toBeLessThan(360);
+    server.child.kill('SIGCONT');
+    await ask(legacy, 'y', { ms: 1_000 });
+  });
+
+  test('a shadow call that hangs keeps no live call from being sent', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    await ask(legacy, 'warm');
+    const shadow = ask(legacy, { do: 'sleep', ms: 200 }, { purpose: 'shadow' });
+    const startedAtMs = clock.now();
+    let sentAfterMs = Infinity;
+    const onSent = () => {
+      sentAfterMs = clock.now() - startedAtMs;
+    };
+    const live = ask(legacy, 'x', { onSent });
+    await sleep(20);
+    expect(sentAfterMs).toBeLessThan(20);
+    expect(legacy.load('shadow')).toMatchObject({ inFlight: 1, queued: 0 });
+    await Promise.all([shadow, live]);
+  });
+
+  test('two probes answered one after the other free the slot of a reply that never came', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint);
+    await ask(legacy, 'warm');
+    await failureOf(ask(legacy, { do: 'sleep', ms: 250 }, { ms: 50 }));
+    expect(legacy.load('live').inFlight).toBe(1);
+    await ask(legacy, 'probe 1', { purpose: 'probe' });
+    await ask(legacy, 'probe 2', { purpose: 'probe' });
+    expect(legacy.load('live').inFlight).toBe(0);
+    await ask(legacy, 'goes through');
+  });
+
+  test('a full queue refuses at once', async () => {
+    const { endpoint } = await startRepServer(await freePort());
+    const legacy = await connect(endpoint, { queueLimit: 2 });
+    await ask(legacy, 'warm');
+    const calls = Array.from({ length: 3 }, () => ask(legacy, { do: 'sleep', ms: 30 }));
+    expect(await failureOf(ask(legacy, 'x'))).toMatchObject({ effect: 'not_applied', reason: 'queue_full' });
+    await Promise.all(calls);
+  });
+
+  test.runIf(existsSync('/proc/self/fd'))('that comes and goes costs no file descriptor', async () => {
+    const endpoint = `tcp://127.0.0.1:${await freePort()}`;
+    const legacy = await connect(endpoint);
+    const counts: number[] = [];
+    for (let round = 0; round < 12; round += 1) {
+      const server = new ReplySocket({ linger: 0 });
+      await expect.poll(() => server.bind(endpoint).then(() => true), { timeout: 2_000 }).toBe(true);
+      const answering = server.receive().then(() => server.send('pong'));
+      const answered = () =>
+        ask(legacy, 'ping').then(
+          () => true,
+          () => false,
+        );
+      await expect.poll(answered, { timeout: 3_000 }).toBe(true);
+      await answering;
+      server.close();
+      await sleep(60);
+      counts.push(readdirSync('/proc/self/fd').length);
+    }
+    expect(Math.max(...counts.slice(2))).toBeLessThan((counts[0] ?? 0) + 15);
+  });
+
+  test('misses in a row open the circuit of that purpose alone; a new connection closes it', async () => {
+    const port = await freePort();
+    const server = await startRepServer(port);
+    const legacy = await connect(server.endpoint, { breaker: { shadow: { failures: 2 } }, inFlightLimit: 0 });
+    await ask(legacy, 'warm', { purpose: 'shadow' });
+    server.child.kill('SIGSTOP');
+    await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
+    await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
+    await sleep(5);
+    expect(legacy.load('shadow').breaker).toBe('open');
+    expect(legacy.load('live').breaker).toBe('closed');
+    expect(await failureOf(ask(legacy, 'x', { purpose: 'shadow' }))).toMatchObject({
+      effect: 'not_applied',
+      reason: 'breaker_open',
+    });
+    await server.kill();
+    await startRepServer(port);
+    await expect.poll(() => legacy.load('shadow').breaker, { timeout: 3_000 }).toBe('closed');
+    await ask(legacy, 'y', { purpose: 'shadow' });
+  });
+
+  test('after its rest one trial call closes the circuit again', async () => {
+    const server = await startRepServer(await freePort());
+    const breaker = { shadow: { failures: 1, halfOpenAfterMs: 200 } };
+    const legacy = await connect(server.endpoint, { breaker, inFlightLimit: 0 });
+    await ask(legacy, 'warm', { purpose: 'shadow' });
+    server.child.kill('SIGSTOP');
+    await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
+    await sleep(5);
+    expect(legacy.load('shadow').breaker).toBe('open');
+    server.child.kill('SIGCONT');
+    await sleep(220);
+    const trials = await Promise.allSettled(
+      ['a', 'b', 'c'].map((each) => ask(legacy, each, { purpose: 'shadow' })),
+    );
+    expect(trials.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(legacy.load('shadow').breaker).toBe('closed');
+  });
+});

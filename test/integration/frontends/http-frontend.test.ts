@@ -1,0 +1,282 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestListener,
+  type RequestOptions,
+} from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createHttpLegacyBackend } from '../../../src/backends/http-legacy.ts';
+import { createHttpRelay } from '../../../src/backends/http-relay.ts';
+import { systemClock as clock } from '../../../src/clock.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definition.ts';
+import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
+import { createHttpServer } from '../../../src/frontends/http/server.ts';
+import type { AgentRequest, Reply } from '../../../src/migration/ports.ts';
+import { freePort } from '../../support/ports.ts';
+
+const closing: (() => unknown)[] = [];
+const host = '127.0.0.1';
+const service = serviceName('digital-twin');
+const limits = { messageBytes: 1_000, jsonDepth: 500 };
+const dialect: Dialect = { error: (kind, message) => JSON.stringify({ oops: kind, message }) };
+const endpoint: HttpEndpoint = {
+  kind: 'http',
+  prefix: '/twin',
+  actionOf: ({ method, path }) =>
+    method === 'POST' && path.startsWith('/twins') ? 'create_twin' : undefined,
+};
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function upstream(listener: RequestListener): Promise<string> {
+  const port = await freePort();
+  const server = createServer(listener);
+  server.listen(port, host);
+  await once(server, 'listening');
+  closing.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://${host}:${port}`;
+}
+
+type Handle = (request: AgentRequest) => Promise<Reply>;
+const refuse: Handle = async ({ problem }) => ({
+  body: Buffer.from(`{"refused": "${problem?.kind ?? ''}"}`),
+});
+
+async function proxy(target: string, handle: Handle = refuse, headersTimeoutMs = 5_000): Promise<number> {
+  const relay = createHttpRelay({ endpoint: target, headersTimeoutMs });
+  await relay.start();
+  const handler = { handle };
+  const services = [{ service, endpoint, dialect, relay }];
+  const server = createHttpServer({
+    host,
+    port: await freePort(),
+    services: [serviceName('session-memory')],
+    handler,
+    clock,
+    limits,
+    graceMs: 200,
+    reverseProxy: createReverseProxy({ services, handler, clock, limits }),
+    register: [(app) => void app.get('/health/live', async () => ({ status: 'ok' }))],
+  });
+  await server.start();
+  closing.push(
+    () => relay.stop(),
+    () => server.stop(),
+  );
+  return server.port();
+}
+
+function open(port: number, options: RequestOptions) {
+  const request = httpRequest({ host, port, agent: false, ...options });
+  const response = once(request, 'response').then(([incoming]) => incoming as IncomingMessage);
+  return { request, response };
+}
+
+async function readAll(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+async function send(port: number, options: RequestOptions, body?: string | Buffer) {
+  const { request, response } = open(port, options);
+  request.end(body);
+  const incoming = await response;
+  const { statusCode: status, headers, rawHeaders } = incoming;
+  return { status, headers, rawHeaders, body: (await readAll(incoming)).toString() };
+}
+
+describe('what is no known action is streamed', () => {
+  test('10 MiB each way, byte for byte', async () => {
+    const target = await upstream((request, response) => void request.pipe(response));
+    const body = Buffer.alloc(10 * 1024 * 1024, 'crossfade');
+    const { request, response } = open(await proxy(target), { method: 'PUT', path: '/twin/blob' });
+    request.end(body);
+    expect((await readAll(await response)).equals(body)).toBe(true);
+  });
+
+  test('with method, path, query and headers; those of one connection stay behind', async () => {
+    let seen: IncomingMessage | undefined;
+    const target = await upstream((request, response) => {
+      seen = request;
+      response.writeHead(207, 'Some of it', {
+        'x-answer': '42',
+        'set-cookie': ['a=1', 'b=2'],
+        connection: 'x-private, keep-alive',
+        'x-private': 'mine',
+      });
+      response.end('done');
+    });
+    const reply = await send(await proxy(target), {
+      method: 'DELETE',
+      path: '/twin/a%2Fb/../c?x=1&y=%20',
+      headers: {
+        'x-kept': 'yes',
+        connection: 'x-secret',
+        'x-secret': 'no',
+        'keep-alive': 'timeout=3',
+        te: 'trailers',
+        upgrade: 'h2c',
+        via: '1.0 before',
+        'x-forwarded-for': '10.0.0.1',
+      },
+    });
+    expect(seen).toMatchObject({ method: 'DELETE', url: '/a%2Fb/../c?x=1&y=%20' });
+    expect(seen?.headers).toMatchObject({ 'x-kept': 'yes', via: '1.0 before, 1.1 crossfade' });
+    expect(seen?.headers['x-forwarded-for']).toBe('10.0.0.1, 127.0.0.1');
+    expect(seen?.headers.host).toBe(new URL(target).host);
+    for (const name of ['x-secret', 'keep-alive', 'te', 'upgrade', 'transfer-encoding']) {
+      expect(seen?.headers[name]).toBeUndefined();
+    }
+    expect(reply).toMatchObject({ status: 207, body: 'done' });
+    expect(reply.headers).toMatchObject({ 'x-answer': '42', 'set-cookie': ['a=1', 'b=2'] });
+    expect(reply.headers['x-private']).toBeUndefined();
+  });
+
+  test('events arrive while the service is still sending, and so do headers before any event', async () => {
+    let release: () => void = () => undefined;
+    const target = await upstream((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.flushHeaders();
+      release = () => response.write('data: 1\n\n');
+    });
+    const { request, response } = open(await proxy(target), { path: '/twin/events' });
+    request.end();
+    const incoming = await response;
+    expect(incoming.headers['content-type']).toBe('text/event-stream');
+    release();
+    const [event] = (await once(incoming, 'data')) as [Buffer];
+    expect(event.toString()).toBe('data: 1\n\n');
+    request.destroy();
+  });
+
+  test('Expect: 100-continue is answered and the body goes on', async () => {
+    const target = await upstream((request, response) => void request.pipe(response));
+    const { request, response } = open(await proxy(target), {
+      method: 'PUT',
+      path: '/twin/x',
+      headers: { expect: '100-continue', 'content-length': 5 },
+    });
+    request.flushHeaders();
+    await once(request, 'continue');
+    request.end('hello');
+    expect((await readAll(await response)).toString()).toBe('hello');
+  });
+
+  test('HEAD, 204 and 304 have no body', async () => {
+    const target = await upstream((request, response) => {
+      const status = Number(request.url?.slice(1));
+      response.writeHead(status, status === 200 ? { 'content-length': 7 } : {}).end();
+    });
+    const port = await proxy(target);
+    expect(await send(port, { method: 'HEAD', path: '/twin/200' })).toMatchObject({
+      status: 200,
+      body: '',
+      headers: { 'content-length': '7' },
+    });
+    expect(await send(port, { path: '/twin/204' })).toMatchObject({ status: 204, body: '' });
+    expect(await send(port, { path: '/twin/304' })).toMatchObject({ status: 304, body: '' });
+  });
+
+  test('an agent that leaves ends the request at the service', async () => {
+    let closed: Promise<unknown> | undefined;
+    const target = await upstream((_, response) => {
+      closed = once(response, 'close');
+      response.write('first');
+    });
+    const { request, response } = open(await proxy(target), { path: '/twin/endless' });
+    request.end();
+    await once(await response, 'data');
+    request.destroy();
+    expect(await Promise.race([closed?.then(() => 'closed'), sleep(2_000, 'still open')])).toBe('closed');
+  });
+
+  test('a service that is not there, hangs or breaks off', async () => {
+    const absent = await proxy(`http://${host}:${await freePort()}`);
+    for (const body of [undefined, 'x'.repeat(5_000_000)]) {
+      const reply = await send(absent, { method: body === undefined ? 'GET' : 'PUT', path: '/twin/x' }, body);
+      expect(reply.status).toBe(502);
+      expect(JSON.parse(reply.body)).toMatchObject({ oops: 'unavailable' });
+    }
+    const hanging = await proxy(await upstream(() => undefined), refuse, 300);
+    const late = await send(hanging, { path: '/twin/x' });
+    expect(late.status).toBe(504);
+    expect(JSON.parse(late.body)).toMatchObject({ oops: 'timeout' });
+    const breaking = await proxy(
+      await upstream((_, response) => {
+        response.write('half');
+        setTimeout(() => response.destroy(), 50);
+      }),
+    );
+    await expect(send(breaking, { path: '/twin/x' })).rejects.toThrow();
+  });
+});
+
+describe('a known action goes through the handler', () => {
+  test('with its target, and the service answers through the HTTP client with status, headers and bytes', async () => {
+    const target = await upstream(async (request, response) => {
+      const body = await readAll(request);
+      response.writeHead(201, { 'content-type': 'application/json', 'x-id': '7', 'x-saw': request.url });
+      response.end(`{"got": ${body.toString()}, "n": 1000.0}`);
+    });
+    const legacy = createHttpLegacyBackend({ service, endpoint: target, clock });
+    await legacy.start();
+    closing.push(() => legacy.stop());
+    const port = await proxy(target, ({ body, receivedAtMs, http }) =>
+      legacy.send({ body, purpose: 'live', deadlineAtMs: receivedAtMs + 2_000, ...(http && { http }) }),
+    );
+    const reply = await send(port, { method: 'POST', path: '/twin/twins?user=1' }, '{"x": NaN}');
+    expect(reply).toMatchObject({ status: 201, body: '{"got": {"x": NaN}, "n": 1000.0}' });
+    expect(reply.headers).toMatchObject({ 'x-id': '7', 'x-saw': '/twins?user=1' });
+  });
+
+  test('over the limit it is refused and never reaches a backend', async () => {
+    const port = await proxy(await upstream(() => expect.unreachable()));
+    for (const headers of [{}, { 'transfer-encoding': 'chunked' }]) {
+      const reply = await send(port, { method: 'POST', path: '/twin/twins', headers }, 'x'.repeat(1_001));
+      expect(reply).toMatchObject({ status: 413, body: '{"refused": "too_large"}' });
+    }
+  });
+});
+
+describe('ZMQ services over HTTP', () => {
+  const path = '/v1/services/session-memory';
+
+  test('take the same body and give the same reply', async () => {
+    const port = await proxy('http://127.0.0.1:1', async ({ body, service: name }) => ({
+      body: Buffer.from(`${name} ${body.toString()}`),
+    }));
+    const reply = await send(
+      port,
+      { method: 'POST', path, headers: { 'content-type': 'text/x' } },
+      '{"n": NaN}',
+    );
+    expect(reply).toMatchObject({ status: 200, body: 'session-memory {"n": NaN}' });
+    expect(reply.headers['content-type']).toBe('application/json');
+    expect((await send(port, { method: 'POST', path }, 'plain')).body).toBe('session-memory plain');
+  });
+
+  test('refuse what is too large, and what nobody knows', async () => {
+    const port = await proxy('http://127.0.0.1:1');
+    expect(await send(port, { method: 'POST', path }, 'x'.repeat(1_001))).toMatchObject({
+      status: 413,
+      body: '{"refused": "too_large"}',
+    });
+    const unknown = await send(port, { method: 'POST', path: '/v1/services/nobody' }, '{}');
+    expect(unknown.status).toBe(404);
+    expect(JSON.parse(unknown.body)).toMatchObject({ status: 'error', error: 'no such service: nobody' });
+    expect(await send(port, { path: '/health/live' })).toMatchObject({
+      status: 200,
+      body: '{"status":"ok"}',
+    });
+  });
+});

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Dealer, Request } from 'zeromq';
+import { LIMITS } from '../../../src/orchestrator/limits.ts';
+import { answerOf, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
+
+const stage = createStage();
+let orchestrator: TestOrchestrator;
+beforeAll(async () => {
+  orchestrator = await stage.start('pglite');
+});
+afterAll(() => stage.stop());
+
+const PING = '{"action":"ping"}';
+const INVALID: [what: string, body: string | Buffer, echo: object][] = [
+  ['no JSON', '{"action":', {}],
+  ['nothing', '', {}],
+  ['no object', '["ping"]', {}],
+  ['no UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), {}],
+  ['no action', '{"request_id":"r"}', { request_id: 'r' }],
+  ['an unknown action', '{"action":"fly","request_id":"r"}', { action: 'fly', request_id: 'r' }],
+  ['no session', '{"action":"create","request_id":7,"payload":{}}', { action: 'create', request_id: 7 }],
+  ['a payload that is no object', '{"action":"ping","payload":[]}', { action: 'ping' }],
+];
+
+describe('the ZeroMQ front', () => {
+  test('serves a strict REQ client one request after the other', async () => {
+    const socket = new Request({ linger: 0, receiveTimeout: 5_000 });
+    socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
+    for (const id of ['a', 'b', 'c']) {
+      await socket.send(JSON.stringify({ action: 'ping', request_id: id }));
+      const [reply, ...more] = await socket.receive();
+      expect(answerOf(String(reply))).toMatchObject({ status: 'success', action: 'ping', request_id: id });
+      expect(more).toEqual([]);
+    }
+    socket.close();
+  });
+
+  test('gives back every frame that a client put in front of the empty one', async () => {
+    const socket = new Dealer({ linger: 0, receiveTimeout: 5_000 });
+    socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
+    await socket.send(['one', 'two', '', PING]);
+    const [one, two, empty, body] = await socket.receive();
+    expect([one, two, empty].map(String)).toEqual(['one', 'two', '']);
+    expect(answerOf(String(body)).status).toBe('success');
+    socket.close();
+  });
+
+  test.each([
+    ['without an empty frame', [PING]],
+    ['with two bodies', ['', PING, PING]],
+    ['without a body', ['']],
+  ])('answers a message %s with invalid_request', async (_what, frames) => {
+    const socket = new Dealer({ linger: 0, receiveTimeout: 5_000 });
+    socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
+    await socket.send(frames);
+    const reply = await socket.receive();
+    expect(answerOf(String(reply.at(-1))).error.code).toBe('invalid_request');
+    socket.close();
+  });
+
+  test.each(INVALID)(
+    'answers %s with invalid_request, echoing what it could read',
+    async (_what, body, echo) => {
+      const socket = new Request({ linger: 0, receiveTimeout: 5_000 });
+      socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
+      await socket.send(body);
+      const [reply] = await socket.receive();
+      expect(answerOf(String(reply))).toMatchObject({
+        status: 'error',
+        error: { code: 'invalid_request' },
+        ...echo,
+      });
+      socket.close();
+    },
+  );
+
+  test('answers many requests of one socket at a time', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => orchestrator.ask('ping', {}, { request_id: String(index) })),
+    );
+    expect(answers.map(({ request_id }) => request_id)).toEqual(answers.map((_, index) => String(index)));
+  });
+
+  test('refuses a message over 4 MiB and one that is nested too deep, and goes on', async () => {
+    const long = await orchestrator.send(
+      JSON.stringify({ action: 'ping', pad: 'x'.repeat(LIMITS.messageBytes) }),
+    );
+    expect(long.error).toMatchObject({ code: 'invalid_request', details: { limit: LIMITS.messageBytes } });
+    const deep = await orchestrator.send(`{"action":"ping","payload":${'['.repeat(600)}${']'.repeat(600)}}`);
+    expect(deep.error).toMatchObject({ code: 'validation_error', details: { limit: LIMITS.depth } });
+    expect((await orchestrator.send(PING)).status).toBe('success');
+  });
+
+  test('stores content as deep as a message may be', async () => {
+    const depth = LIMITS.depth - 3;
+    const answer = await orchestrator.send(
+      `{"action":"create","session_id":"deep","payload":{"memory_type":"fact","create_session":true,"content":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}}`,
+    );
+    expect([answer.status, answer.error]).toEqual(['success', undefined]);
+  });
+
+  test('loses only the reply of a client that left', async () => {
+    const socket = new Dealer({ linger: 100 });
+    socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
+    for (let index = 0; index < 20; index += 1) await socket.send(['', '{"action":"health"}']);
+    socket.close();
+    expect((await orchestrator.send(PING)).status).toBe('success');
+  });
+});
+
+describe('the HTTP front', () => {
+  async function post(action: string, body?: string | Buffer) {
+    const response = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/v1/${action}`, {
+      method: 'POST',
+      ...(body !== undefined && { body: new Uint8Array(Buffer.from(body)) }),
+    });
+    return { httpStatus: response.status, ...answerOf(await response.text()) };
+  }
+
+  test('takes the same messages; the action may stand in the address alone', async () => {
+    const session_id = 'over-http';
+    const created = await post('create_session', JSON.stringify({ session_id, payload: { user_id: 'u' } }));
+    expect(created).toMatchObject({ httpStatus: 200, status: 'success', action: 'create_session' });
+    const memory = { memory_type: 'fact', content: { text: 'x' } };
+    await post('create', JSON.stringify({ action: 'create', session_id, payload: memory }));
+    const { data } = await orchestrator.ask('batch_read', {}, { session_id });
+    expect(data.memories).toMatchObject([{ session_id, ...memory }]);
+    expect(await post('ping')).toMatchObject({ httpStatus: 200, status: 'success' });
+  });
+
+  test.each([
+    [400, 'create', '{"action":"update"}'],
+    [400, 'ping', '{"action":'],
+    [400, 'fly', '{}'],
+    [404, 'read', '{"session_id":"s","payload":{"memory_id":"none"}}'],
+    [404, 'end_session', '{"session_id":"none"}'],
+    [422, 'create', '{"session_id":"s","payload":{"memory_type":"fact"}}'],
+    [409, 'create_session', '{"session_id":"taken","payload":{"user_id":"other"}}'],
+    [400, 'ping', JSON.stringify({ pad: 'x'.repeat(LIMITS.messageBytes) })],
+  ])('answers %i to %s %.40s', async (httpStatus, action, body) => {
+    await post('create_session', '{"session_id":"taken","payload":{"user_id":"owner"}}');
+    expect(await post(action, body)).toMatchObject({ httpStatus, status: 'error' });
+  });
+
+  test('says whether it lives and whether it is ready', async () => {
+    const live = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/health/live`);
+    expect([live.status, await live.json()]).toEqual([200, { status: 'alive' }]);
+    const ready = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/health/ready`);
+    expect([ready.status, await ready.json()]).toMatchObject([200, { status: 'healthy', postgres: true }]);
+  });
+});

@@ -1,0 +1,145 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { connectOrchestrator } from '../../support/orchestrator.ts';
+import { freePorts } from '../../support/ports.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../support/orchestrator-process.ts', import.meta.url));
+
+let postgres: TestPostgres;
+let folder: string;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  folder = await mkdtemp(join(tmpdir(), 'crossfade-orchestrator-'));
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(async () => {
+  await postgres.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly exited: Promise<number | null>;
+  output(): string;
+}
+
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Running> {
+  const [port = 0, httpPort = 0] = await freePorts(2);
+  const child = fork(PROGRAM, ['--port', String(port), '--http-port', String(httpPort), ...args], {
+    env: { ...process.env, ...env },
+    execArgv: [],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  children.push(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const exited = once(child, 'close').then(([code]) => code as number | null);
+  return { child, port, exited, output: () => output };
+}
+
+async function ready(running: Running): Promise<Running> {
+  const code = await Promise.race([once(running.child, 'message'), running.exited]);
+  if (!Array.isArray(code)) throw new Error(`exit ${code}: ${running.output()}`);
+  expect(code[0]).toMatchObject({ type: 'ready' });
+  return running;
+}
+
+const MEMORY = { memory_type: 'fact', content: { text: 'a private matter' }, create_session: true };
+
+test('SIGTERM answers what was accepted, exits 0, and what was acknowledged is there after the next start', async () => {
+  const database = { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() };
+  const first = await ready(await run([], database));
+  const client = connectOrchestrator(first.port);
+  await client.ask('ping');
+  // Holds every write up inside the orchestrator while it is told to stop.
+  const name = new URL(database.ORCHESTRATOR_DATABASE_URL).pathname.slice(1);
+  const held = postgres.execute('begin; lock table memory_entries; select pg_sleep(0.7); commit', name);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const asked = Array.from({ length: 5 }, () => client.ask('create', MEMORY, { session_id: 's' }));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  first.child.kill('SIGTERM');
+  const answers = await Promise.all(asked);
+  expect(answers.map(({ status }) => status)).toEqual(asked.map(() => 'success'));
+  expect(await first.exited).toBe(0);
+  await held;
+  client.close();
+
+  const second = await ready(await run([], database));
+  const again = connectOrchestrator(second.port);
+  const { data } = await again.ask('batch_read', {}, { session_id: 's' });
+  expect(data.memories).toHaveLength(5);
+  again.close();
+});
+
+test('a database without pgvector is served, degraded, and said once in the log, which holds no content', async () => {
+  const running = await ready(await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() }));
+  const client = connectOrchestrator(running.port);
+  await client.ask('create', MEMORY, { session_id: 's' });
+  await client.ask('search', { query: 'private' }, { session_id: 's' });
+  expect((await client.ask('health')).data).toMatchObject({
+    status: 'degraded',
+    vector: false,
+    postgres: true,
+  });
+  client.close();
+  running.child.kill('SIGINT');
+  expect(await running.exited).toBe(0);
+  expect(running.output().match(/pgvector/g)).toHaveLength(1);
+  expect(running.output()).toContain('"ready":true');
+  expect(running.output()).not.toContain('private');
+});
+
+test('a second process is refused a PGlite folder, naming the first, and the first ends with its parent', async () => {
+  const first = await ready(await run(['--folder', join(folder, 'shared')]));
+  const second = await run(['--folder', join(folder, 'shared')]);
+  expect(await second.exited).toBe(1);
+  expect(second.output()).toContain(`in use by process ${first.child.pid}`);
+  first.child.disconnect();
+  expect(await first.exited).toBe(0);
+});
+
+test('settings that cannot be used stop the start, all of them at once', async () => {
+  const running = await run(['--port', 'soon', '--http-port', '0', '--host', '0.0.0.0']);
+  expect(await running.exited).toBe(1);
+  for (const problem of ['port must be a port from 1 to 65535, got "soon"', 'http-port', 'got "0.0.0.0"'])
+    expect(running.output()).toContain(problem);
+});
+
+test('a port that is taken stops the start and says so', async () => {
+  const [port = 0] = await freePorts(1);
+  const taken = await ready(await run(['--port', String(port), '--folder', join(folder, 'first')]));
+  const late = await run(['--port', String(port), '--folder', join(folder, 'second')]);
+  expect(await late.exited).toBe(1);
+  expect(late.output()).toContain('could not start');
+  taken.child.kill('SIGTERM');
+  expect(await taken.exited).toBe(0);
+});
+
+test('an outage of the database is an error that says what is known, and ends with it', async () => {
+  const name = 'outage';
+  const running = await ready(
+    await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase(name) }),
+  );
+  const client = connectOrchestrator(running.port);
+  await client.ask('create', MEMORY, { session_id: 's' });
+  await postgres.execute(`alter database ${name} allow_connections false`);
+  await postgres.execute(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+  const refused = await client.ask('create', MEMORY, { session_id: 's' });
+  expect(refused.error).toMatchObject({ code: 'storage_error', details: { effect: 'not_applied' } });
+  expect((await client.ask('health')).data).toMatchObject({ status: 'unhealthy', postgres: false });
+  await postgres.execute(`alter database ${name} allow_connections true`);
+  expect((await client.ask('create', MEMORY, { session_id: 's' })).status).toBe('success');
+  client.close();
+});

@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+
+const stage = createStage();
+afterAll(() => stage.stop());
+
+const NO_SESSION = { code: 'session_not_found', details: { effect: 'rejected' } };
+const DUPLICATE = { code: 'validation_error', details: { reason: 'duplicate' } };
+
+describe.each(DATABASES)('the sessions on %s', (kind) => {
+  let orchestrator: TestOrchestrator;
+  let sessions = 0;
+  beforeAll(async () => {
+    orchestrator = await stage.start(kind);
+  });
+
+  async function newSession(payload: object = {}): Promise<{ session_id: string }> {
+    const session_id = `session-${kind}-${++sessions}`;
+    await orchestrator.ask('create_session', { user_id: 'user-1', ...payload }, { session_id });
+    return { session_id };
+  }
+  const ask: TestOrchestrator['ask'] = (...request) => orchestrator.ask(...request);
+  const note = (text: string, more: object = {}) => ({
+    memory_type: 'conversation',
+    content: { text },
+    ...more,
+  });
+
+  test('create_session gives the first answer again to its user, and is refused to another', async () => {
+    const session_id = `own-${kind}`;
+    const payload = { user_id: 'ann', session_metadata: { device_info: 'phone', session_type: 'chat' } };
+    const first = await ask('create_session', payload, { session_id });
+    const again = await ask(
+      'create_session',
+      { ...payload, session_metadata: { device_info: 'tv' } },
+      { session_id },
+    );
+    expect(again.data).toEqual(first.data);
+    const { data } = await ask('scan', {}, { session_id });
+    expect(data['session']).toMatchObject({
+      session_id,
+      user_id: 'ann',
+      session_type: 'chat',
+      session_metadata: { device_info: 'phone' },
+      generation: 1,
+    });
+    const stolen = await ask('create_session', { user_id: 'bob' }, { session_id });
+    expect(stolen.error).toMatchObject(DUPLICATE);
+  });
+
+  test('create_session without an id draws one', async () => {
+    const { data } = await ask('create_session', { user_id: 'ann' });
+    expect(data.session_id).toMatch(/^session-.{36}$/);
+  });
+
+  test('end_session answers its first end again, and creating the session again begins its next life', async () => {
+    const session = await newSession();
+    const ended = await ask('end_session', { summary: 'done', archive: true }, session);
+    expect(ended.data).toMatchObject({ ...session, is_archived: true });
+    expect((await ask('end_session', {}, session)).data).toEqual(ended.data);
+    expect((await ask('end_session', {}, { session_id: 'nobody' })).error).toMatchObject(NO_SESSION);
+    await ask('create_session', { user_id: 'user-1', session_metadata: { life: 2 } }, session);
+    expect((await ask('scan', {}, session)).data['session']).toMatchObject({
+      ended_at: null,
+      generation: 2,
+      summary: null,
+      session_metadata: { life: 2 },
+    });
+  });
+
+  test('upsert_session sets what is given and keeps the rest', async () => {
+    const session_id = `upsert-${kind}`;
+    const times = { created_at: '2024-01-01T00:00:00.000Z', ended_at: '2024-01-02T00:00:00.000Z' };
+    await ask('upsert_session', { user_id: 'ann', session_metadata: { a: 1 }, ...times }, { session_id });
+    await ask('upsert_session', { user_id: 'bob', summary: 'short' }, { session_id });
+    const read = async () => (await ask('scan', {}, { session_id })).data['session'];
+    expect(await read()).toMatchObject({
+      user_id: 'bob',
+      summary: 'short',
+      session_metadata: { a: 1 },
+      ...times,
+    });
+    await ask('upsert_session', { ended_at: null }, { session_id });
+    expect(await read()).toMatchObject({ user_id: 'bob', ended_at: null });
+  });
+
+  test('list_sessions goes through the sessions of a user page by page', async () => {
+    for (const letter of ['c', 'a', 'b'])
+      await ask('create_session', { user_id: 'lister' }, { session_id: `list-${kind}-${letter}` });
+    const seen: unknown[] = [];
+    let cursor: string | undefined;
+    do {
+      const { data } = await ask('list_sessions', { user_id: 'lister', limit: 2, ...(cursor && { cursor }) });
+      seen.push(...(data['sessions'] as { session_id: string }[]).map(({ session_id }) => session_id));
+      cursor = data.next_cursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(['a', 'b', 'c'].map((letter) => `list-${kind}-${letter}`));
+    const later = await ask('list_sessions', { user_id: 'lister', updated_since: '2999-01-01' });
+    expect(later.data['sessions']).toEqual([]);
+    await ask('create', note('x', { content: { text: 'x', source_agent: 'scribe' } }), {
+      session_id: `list-${kind}-b`,
+    });
+    const { data } = await ask('list_sessions', { source_agent: 'scribe' });
+    expect(data['sessions']).toMatchObject([{ session_id: `list-${kind}-b` }]);
+  });
+});

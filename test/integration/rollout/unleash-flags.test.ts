@@ -1,0 +1,186 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createUnleashFlags } from '../../../src/rollout/unleash.ts';
+import type { FlagSource } from '../../../src/rollout/flag-source.ts';
+import { freePort } from '../../support/ports.ts';
+import { contextOf, cutover, definitions, feature, SERVICE, until } from './flag-builder.ts';
+
+const TOKEN = 'default:development.secret';
+
+/** As much of Unleash as its clients need. */
+function createFlagServer() {
+  let server: Server | undefined;
+  let text = definitions([]);
+  let revision = 1;
+  const seen = { full: 0, unchanged: 0, authorizations: new Set<string | undefined>() };
+  const fake = {
+    seen,
+    status: 200,
+    isSilent: false,
+    publish(next: string): void {
+      text = next;
+      revision += 1;
+    },
+    async listen(port: number): Promise<void> {
+      server = createServer((request, response) => fake.answer(request, response));
+      await new Promise<void>((resolve) => server?.listen(port, '127.0.0.1', resolve));
+    },
+    answer(request: IncomingMessage, response: ServerResponse): void {
+      request.resume();
+      if (request.url !== '/api/client/features') {
+        response.writeHead(202).end();
+        return;
+      }
+      if (fake.isSilent) return;
+      seen.authorizations.add(request.headers.authorization);
+      const status = request.headers.authorization === TOKEN ? fake.status : 401;
+      if (status !== 200) {
+        response.writeHead(status).end('no');
+        return;
+      }
+      const etag = `"${revision}"`;
+      if (request.headers['if-none-match'] === etag) {
+        seen.unchanged += 1;
+        response.writeHead(304, { etag }).end();
+        return;
+      }
+      seen.full += 1;
+      response.writeHead(200, { etag, 'content-type': 'application/json' }).end(text);
+    },
+    async close(): Promise<void> {
+      server?.closeAllConnections();
+      await new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)));
+    },
+  };
+  return fake;
+}
+
+let server: ReturnType<typeof createFlagServer>;
+let port: number;
+let flags: FlagSource;
+let problems: string[];
+
+beforeEach(async () => {
+  server = createFlagServer();
+  port = await freePort();
+  problems = [];
+  flags = createFlags(TOKEN);
+});
+
+afterEach(async () => {
+  await flags.stop();
+  await server.close();
+});
+
+function createFlags(apiToken: string): FlagSource {
+  return createUnleashFlags({
+    url: `http://127.0.0.1:${port}/api`,
+    apiToken,
+    appName: 'crossfade-test',
+    refreshIntervalMs: 100,
+    onProblem: (message) => problems.push(message),
+  });
+}
+
+const isOn = (): boolean => flags.isEnabled('dual-write', { service: SERVICE }).enabled;
+const errorOf = (): string => flags.describe().lastError ?? '';
+
+test('flags are known when the start returns, and follow the server', async () => {
+  server.publish(
+    definitions([feature('dual-write'), feature('read-cutover', { strategies: [cutover(25)] })]),
+  );
+  await server.listen(port);
+  expect(flags.isEnabled('dual-write', { service: SERVICE })).toEqual({
+    enabled: false,
+    reason: 'unknown_flag',
+  });
+  await flags.start();
+  expect(isOn()).toBe(true);
+  expect(flags.percentage('read-cutover', SERVICE)).toBe(25);
+  expect(flags.describe()).toEqual({ source: `Unleash at http://127.0.0.1:${port}/api`, fresh: true });
+
+  let changes = 0;
+  flags.onChange(() => (changes += 1));
+  const before = flags.version();
+  await until(() => server.seen.unchanged >= 3, 2_000);
+  expect([server.seen.full, flags.version(), changes]).toEqual([1, before, 0]);
+
+  server.publish(
+    definitions([
+      { name: 'crossfade.kill-switch', enabled: true, strategies: [{ name: 'default', parameters: {} }] },
+    ]),
+  );
+  await until(() => flags.killSwitch(), 1_000);
+  expect([flags.version(), changes]).toEqual([before + 1, 1]);
+  expect(flags.isEnabled('dual-write', contextOf('a')).reason).toBe('unknown_flag');
+});
+
+test.each([401, 403, 404, 429, 500, 503])(
+  'after a %i the last values stay until it answers again',
+  async (status) => {
+    server.publish(definitions([feature('dual-write')]));
+    await server.listen(port);
+    await flags.start();
+
+    server.status = status;
+    await until(() => !flags.describe().fresh, 1_000);
+    expect(errorOf()).toContain(`/client/features answered ${status}`);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(isOn()).toBe(true);
+    expect(problems).toHaveLength(1);
+
+    server.publish(definitions([feature('dual-write', { enabled: false })]));
+    server.status = 200;
+    await until(() => flags.describe().fresh && !isOn(), 1_000);
+  },
+);
+
+test('a server that comes up later is found', async () => {
+  const startedAt = performance.now();
+  await flags.start();
+  expect(performance.now() - startedAt).toBeLessThan(2_500);
+  expect(isOn()).toBe(false);
+  expect(errorOf()).toMatch(/cannot be reached: ECONNREFUSED/);
+
+  server.publish(definitions([feature('dual-write')]));
+  await server.listen(port);
+  await until(isOn, 1_000);
+  expect(flags.describe().fresh).toBe(true);
+});
+
+test('a server that goes away keeps its values in effect', async () => {
+  server.publish(definitions([feature('dual-write')]));
+  await server.listen(port);
+  await flags.start();
+  await server.close();
+  await until(() => !flags.describe().fresh, 1_000);
+  expect(isOn()).toBe(true);
+});
+
+test('a silent server delays the start by 2 s at most', async () => {
+  server.isSilent = true;
+  await server.listen(port);
+  const startedAt = performance.now();
+  await flags.start();
+  expect(performance.now() - startedAt).toBeLessThan(2_500);
+  expect(flags.describe()).toMatchObject({ fresh: false, lastError: 'no answer within 2000 ms' });
+});
+
+test('what is no flag file keeps the values', async () => {
+  server.publish(definitions([feature('dual-write')]));
+  await server.listen(port);
+  await flags.start();
+  server.publish('<html>');
+  await until(() => !flags.describe().fresh, 1_000);
+  expect(errorOf()).toContain('not in Unleash');
+  expect(isOn()).toBe(true);
+});
+
+test('a wrong token is reported without being shown', async () => {
+  await server.listen(port);
+  flags = createFlags('wrong-secret');
+  await flags.start();
+  expect(errorOf()).toContain('the API token is not accepted');
+  expect(JSON.stringify(flags.describe()) + problems.join()).not.toContain('wrong-secret');
+  expect([...server.seen.authorizations]).toEqual(['wrong-secret']);
+});

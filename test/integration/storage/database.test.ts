@@ -1,0 +1,229 @@
+import { fork } from 'node:child_process';
+import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StorageError, ValidationError } from '../../../src/domain/errors.ts';
+import {
+  applySchema,
+  createPgliteDatabase,
+  createPostgresDatabase,
+  type Database,
+} from '../../../src/storage/database.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+let postgres: TestPostgres;
+let folder: string;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  folder = await mkdtemp(join(tmpdir(), 'crossfade-database-'));
+});
+afterAll(async () => {
+  await postgres.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function failureOf(promise: Promise<unknown>): Promise<StorageError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(StorageError);
+  return error as StorageError;
+}
+
+const ADAPTERS: Record<string, () => Promise<Database>> = {
+  postgres: async () => createPostgresDatabase({ url: await postgres.createDatabase(), poolSize: 4 }),
+  pglite: () => Promise.resolve(createPgliteDatabase()),
+};
+
+describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, create) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await create();
+    await database.script('create table notes (id bigint primary key, body jsonb); select 1');
+  });
+  afterAll(() => database.close());
+
+  test('reads bigint, count and sum as numbers and bytea as Buffer', async () => {
+    const [row] = await database.query(
+      `select 9007199254740991::bigint as big, count(*) as many, sum(x) as total, '\\x00ff'::bytea as bytes, array[1,null]::bigint[] as list
+       from unnest($1::bigint[]) x`,
+      [[1, 2]],
+    );
+    expect(row).toEqual({
+      big: 9007199254740991,
+      many: 2,
+      total: 3,
+      bytes: Buffer.from([0, 255]),
+      list: [1, null],
+    });
+  });
+
+  test('takes buffers, arrays, dates, nothing and JSON text as parameters', async () => {
+    const at = new Date('2026-01-02T03:04:05.678Z');
+    const [row] = await database.query(
+      `select $1::bytea as bytes, $2::text[] as texts, $3::timestamptz as at, $4::text as nothing, $5::jsonb::text as json, $6::jsonb[] as list`,
+      [Buffer.from([1]), ['a', 'b,"c'], at, undefined, '{"n": 1000.0}', ['{"a": "x"}']],
+    );
+    expect(row).toEqual({
+      bytes: Buffer.from([1]),
+      texts: ['a', 'b,"c'],
+      at,
+      nothing: null,
+      json: '{"n": 1000.0}',
+      list: [{ a: 'x' }],
+    });
+  });
+
+  test('commits what a transaction did, and returns its result', async () => {
+    const result = await database.transaction(async (session) => {
+      await session.query('insert into notes (id) values (1)');
+      return 'done';
+    });
+    expect(result).toBe('done');
+    expect(await database.query('select id from notes where id = 1')).toEqual([{ id: 1 }]);
+  });
+
+  test('rolls back when the work throws, and passes the error on unchanged', async () => {
+    const refusal = new ValidationError('no');
+    const work = database.transaction(async (session) => {
+      await session.query('insert into notes (id) values (2)');
+      throw refusal;
+    });
+    await expect(work).rejects.toBe(refusal);
+    expect(await database.query('select id from notes where id = 2')).toEqual([]);
+  });
+
+  test('does not report a commit that the server turned into a rollback', async () => {
+    const work = database.transaction(async (session) => {
+      await session.query('insert into notes (id) values (3)');
+      await session.query('select 1 / 0').catch(() => {});
+    });
+    expect((await failureOf(work)).effect).toBe('not_applied');
+    expect(await database.query('select id from notes where id = 3')).toEqual([]);
+  });
+
+  test('keeps what a savepoint saved', async () => {
+    await database.transaction(async (session) => {
+      await session.query('insert into notes (id) values (4)');
+      await session.script('savepoint before');
+      await session.query('select 1 / 0').catch(() => {});
+      await session.script('rollback to savepoint before');
+    });
+    expect(await database.query('select id from notes where id = 4')).toEqual([{ id: 4 }]);
+  });
+
+  test('tells the SQLSTATE of a refusal and never a value', async () => {
+    const secret = 'a secret of the agent';
+    await database.query(`insert into notes (id, body) values (5, $1)`, [JSON.stringify({ secret })]);
+    const failures = [
+      await failureOf(
+        database.query('insert into notes (id, body) values (5, $1)', [JSON.stringify(secret)]),
+      ),
+      await failureOf(database.query('select $1::int', [secret])),
+      await failureOf(database.query('select $1::jsonb', [secret])),
+    ];
+    expect(failures.map(({ details }) => details['sqlstate'])).toEqual(['23505', '22P02', '22P02']);
+    for (const failure of failures) {
+      expect(failure.effect).toBe('not_applied');
+      expect(JSON.stringify([failure, failure.message, failure.stack, String(failure.cause)])).not.toContain(
+        secret,
+      );
+    }
+    expect(failures[0]?.details).toMatchObject({ constraint: 'notes_pkey', table: 'notes' });
+  });
+
+  test('applies a schema once, by two starts at the same time as well', async () => {
+    const steps = join(folder, database.kind, 'part', 'schema');
+    await mkdir(steps, { recursive: true });
+    await writeFile(
+      join(steps, '001-first.sql'),
+      'create table firsts (id int); insert into firsts values (1);',
+    );
+    const url = pathToFileURL(`${steps}/`);
+    await Promise.all([applySchema(database, url), applySchema(database, url)]);
+    await writeFile(join(steps, '002-second.sql'), 'insert into firsts values (2);');
+    await applySchema(database, url);
+    expect(await database.query('select id from firsts order by id')).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await database.query('select part, name from schema_steps order by name')).toEqual([
+      { part: 'part', name: '001-first.sql' },
+      { part: 'part', name: '002-second.sql' },
+    ]);
+  });
+});
+
+describe('PostgreSQL that goes away', () => {
+  test('is not reached: nothing was applied', async () => {
+    const database = createPostgresDatabase({ url: 'postgres://nobody@127.0.0.1:1/none' });
+    const failure = await failureOf(database.query('select 1'));
+    expect([failure.effect, failure.reason]).toEqual(['not_applied', 'unreachable']);
+    await database.close();
+  });
+
+  test('in the middle of a statement leaves its effect unknown, in the middle of a transaction not applied', async () => {
+    const name = 'going_away';
+    const database = createPostgresDatabase({ url: await postgres.createDatabase(name), poolSize: 2 });
+    await database.query('select 1');
+    const statement = failureOf(database.query('select pg_sleep(20)'));
+    const transaction = failureOf(database.transaction((session) => session.query('select pg_sleep(20)')));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await postgres.execute(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and query like '%pg_sleep%'`,
+    );
+    expect((await statement).effect).toBe('unknown');
+    expect((await transaction).effect).toBe('not_applied');
+    expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
+    await database.close();
+  });
+
+  test('gives up on a slow statement', async () => {
+    const database = createPostgresDatabase({ url: postgres.url('postgres'), statementTimeoutMs: 100 });
+    const failure = await failureOf(database.query('select pg_sleep(20)'));
+    expect([failure.effect, failure.details['sqlstate']]).toEqual(['not_applied', '57014']);
+    await database.close();
+  });
+});
+
+describe('a PGlite folder', () => {
+  test('keeps what was written, and is closed to a second opening until it is closed', async () => {
+    const path = join(folder, 'kept');
+    const first = createPgliteDatabase({ folder: path });
+    await first.script('create table kept (id int); insert into kept values (7)');
+    const second = createPgliteDatabase({ folder: path });
+    await expect(second.query('select 1')).rejects.toThrow(`in use by process ${process.pid}`);
+    await first.close();
+    expect(await second.query('select id from kept')).toEqual([{ id: 7 }]);
+    await second.close();
+  });
+
+  test('is refused while another process has it, and taken over when that is gone', async () => {
+    const path = join(folder, 'shared');
+    const module = new URL('../../../src/storage/folder-lock.ts', import.meta.url).href;
+    const program = join(folder, 'holder.mjs');
+    await writeFile(
+      program,
+      `import { lockFolder } from '${module}'; lockFolder(process.argv[2]); process.send('held'); setInterval(() => {}, 1000);`,
+    );
+    const holder = fork(program, [path], { execArgv: [] });
+    await new Promise((resolve) => holder.once('message', resolve));
+    const database = createPgliteDatabase({ folder: path });
+    await expect(database.query('select 1')).rejects.toThrow(`in use by process ${holder.pid}`);
+    const exited = new Promise((resolve) => holder.once('exit', resolve));
+    holder.kill('SIGKILL');
+    await exited;
+    expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
+    await database.close();
+  });
+
+  test('is taken over from a pid that now belongs to another program', async () => {
+    const path = join(folder, 'reused');
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, 'lock'), JSON.stringify({ pid: process.ppid, started: '1' }));
+    const database = createPgliteDatabase({ folder: path });
+    expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
+    await database.close();
+  });
+});

@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { canonicalJson } from '../../../src/domain/canonical-json.ts';
+import {
+  encodeJson,
+  hasLoneSurrogate,
+  isDeeperThan,
+  Json,
+  parseTolerantly,
+  rawElements,
+  rawMembers,
+} from '../../../src/domain/json.ts';
+
+describe('raw members', () => {
+  test('keep the spelling of every value', () => {
+    const text =
+      ' {"a" : NaN, "b":1000.0 ,"c": [1, {"x":"}\\"]"}],"d":123456789012345678901234567890,"e":"\\u00f1","a2":"x\\\\"}';
+    expect(rawMembers(text)).toEqual({
+      a: 'NaN',
+      b: '1000.0',
+      c: '[1, {"x":"}\\"]"}]',
+      d: '123456789012345678901234567890',
+      e: '"\\u00f1"',
+      a2: '"x\\\\"',
+    });
+    expect(rawElements('[ ]')).toEqual([]);
+    expect(rawMembers('{ }')).toEqual({});
+  });
+
+  test('agree with JSON.parse on any object, the last of a repeated key winning', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        fc.constantFrom(undefined, 1, '\t'),
+        (object, space) => {
+          const text = JSON.stringify(object, null, space);
+          const members = Object.entries(rawMembers(text)).map(([key, raw]) => [
+            key,
+            JSON.parse(raw) as unknown,
+          ]);
+          expect(Object.fromEntries(members)).toEqual(JSON.parse(text));
+        },
+      ),
+    );
+    expect(rawMembers('{"a":1,"a":2}')).toEqual({ a: '2' });
+  });
+});
+
+test('Python spells what is not a number without quotes, and strings are left alone', () => {
+  expect(parseTolerantly('{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN \\" Infinity"}')).toEqual({
+    a: null,
+    b: [null, null],
+    c: 'NaN " Infinity',
+  });
+  expect(() => parseTolerantly('{"a":nan}')).toThrow(SyntaxError);
+});
+
+test('depth is counted outside strings only', () => {
+  expect(isDeeperThan('['.repeat(501) + ']'.repeat(501), 500)).toBe(true);
+  expect(isDeeperThan('['.repeat(500) + ']'.repeat(500), 500)).toBe(false);
+  expect(isDeeperThan(JSON.stringify({ a: '['.repeat(5_000) }), 500)).toBe(false);
+});
+
+test('half a surrogate pair is seen, a whole one is not', () => {
+  expect(hasLoneSurrogate('"\\ud83d"')).toBe(true);
+  expect(hasLoneSurrogate('"\\ude00"')).toBe(true);
+  expect(hasLoneSurrogate('"\\ude00\\ud83d"')).toBe(true);
+  expect(hasLoneSurrogate('"\\ud83dx\\ude00"')).toBe(true);
+  expect(hasLoneSurrogate('"\\ud83d\\ud83d\\ude00"')).toBe(true);
+  expect(hasLoneSurrogate('"\\ud83d\\ude00"')).toBe(false);
+  expect(hasLoneSurrogate('"\\uD83D\\uDE00 \\\\ud83d"')).toBe(false);
+});
+
+test('a canonical text is one per value', () => {
+  expect(canonicalJson('{"b": 1e3, "a":[ 2.50,-0.0, 1000.0]}')).toBe(
+    canonicalJson('{"a":[2.5,0,1000],"b":1000}'),
+  );
+  expect(canonicalJson('123456789012345678901234567890')).not.toBe(
+    canonicalJson('123456789012345678901234567891'),
+  );
+  expect(canonicalJson('"\\u00f1"')).toBe(canonicalJson('"ñ"'));
+});
+
+test('raw text is embedded untouched', () => {
+  expect(encodeJson({ a: new Json('1000.0'), b: undefined, c: [new Json('NaN'), null] })).toBe(
+    '{"a":1000.0,"c":[NaN,null]}',
+  );
+});

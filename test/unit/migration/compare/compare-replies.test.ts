@@ -1,0 +1,316 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { ComparisonRule } from '../../../../src/domain/comparison.ts';
+import { compareReplies } from '../../../../src/migration/compare/compare-replies.ts';
+
+type Kind =
+  | { readonly kind: 'ignore' | 'prefix' | 'equal_if_missing' | 'set' }
+  | { readonly kind: 'tolerance_seconds'; readonly seconds: number };
+
+const rule = (path: string, kind: Kind, expires?: string): ComparisonRule => ({
+  path,
+  owner: 'test',
+  reason: 'test',
+  ...kind,
+  ...(expires !== undefined && { expires }),
+});
+
+const compare = (legacy: string, orchestrator: string, rules: readonly ComparisonRule[] = []) =>
+  compareReplies({ legacy, orchestrator, rules, nowIso: '2026-11-21T00:00:00.000Z' });
+
+const classesOf = (legacy: string, orchestrator: string, rules: readonly ComparisonRule[] = []) =>
+  compare(legacy, orchestrator, rules).differences.map(({ path, class: kind }) => `${kind} ${path}`);
+
+describe('the same value', () => {
+  test.each([
+    ['{"a": 1, "b": [1, 2]}', '{"b":[1,2],"a":1}'],
+    ['[1000.0, 1e3, -0.0]', '[1000,1000.0,0]'],
+    ['"\\u00f1"', '"ñ"'],
+    ['[NaN, Infinity, -Infinity]', '[ NaN , Infinity , -Infinity ]'],
+    ['{"n": 123456789012345678901234567890}', '{"n":123456789012345678901234567890}'],
+    ['[100000000000000000000]', '[1e20]'],
+    ['[0.1234567890123456789]', '[0.12345678901234568]'],
+    ['no JSON', 'no JSON'],
+  ])('%s matches %s', (legacy, orchestrator) => {
+    expect(compare(legacy, orchestrator)).toEqual({ verdict: 'match', differences: [], suppressed: 0 });
+  });
+
+  test('in any order of keys and any spelling', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = JSON.stringify(value);
+        expect(compare(text, JSON.stringify(reversed(value), null, 1)).verdict).toBe('match');
+      }),
+    );
+  });
+
+  function reversed(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(reversed);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .toReversed()
+        .map(([key, member]) => [key, reversed(member)]),
+    );
+  }
+});
+
+describe('another value', () => {
+  test.each([
+    ['{"a":1}', '{"a":2}', ['value a']],
+    ['{"a":1}', '{"a":"1"}', ['type a']],
+    ['{"a":null}', '{"a":{}}', ['type a']],
+    ['{"a":[]}', '{"a":{}}', ['type a']],
+    ['{"a":{"b":1}}', '{"a":{}}', ['missing_in_orchestrator a.b']],
+    ['{"a":{}}', '{"a":{"b":null}}', ['extra_in_orchestrator a.b']],
+    ['[1,2,3]', '[3,1,2]', ['order []'.replace(' []', ' ')]],
+    ['{"l":[{"x":1},{"x":2}]}', '{"l":[{"x":2},{"x":1}]}', ['order l']],
+    ['{"l":[1,2,3]}', '{"l":[1,3]}', ['missing_in_orchestrator l[]']],
+    ['{"l":[1,3]}', '{"l":[1,2,3]}', ['extra_in_orchestrator l[]']],
+    ['{"l":[{"x":{"y":1}},{"x":5}]}', '{"l":[{"x":{"y":2}},{"x":5}]}', ['value l[].x.y']],
+    ['[1,1,2]', '[1,2,2]', ['value []']],
+    ['[9007199254740993]', '[9007199254740992]', ['value []']],
+    ['[NaN]', '[null]', ['type []']],
+    ['[NaN]', '[Infinity]', ['value []']],
+    ['{"toString":1}', '{}', ['missing_in_orchestrator toString']],
+    ['{"__proto__":{}}', '{}', ['missing_in_orchestrator __proto__']],
+    ['no JSON', '{}', ['type ']],
+    ['null', '{"a":1}', ['type ']],
+  ])('%s and %s differ', (legacy, orchestrator, expected) => {
+    expect(classesOf(legacy, orchestrator)).toEqual(expected);
+  });
+
+  test('any single altered leaf is found, where it is', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4 }), fc.nat(), (value, seed) => {
+        const leaves = leavesOf(value);
+        fc.pre(leaves.length > 0);
+        const at = leaves[seed % leaves.length] ?? [];
+        const result = compare(JSON.stringify(value), JSON.stringify(altered(value, at)));
+        expect(result.verdict).toBe('mismatch');
+        expect(result.differences).toHaveLength(1);
+        const depth = at.filter((step) => typeof step === 'number').length;
+        expect(result.differences[0]?.path.split('[]').length).toBe(depth + 1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  type Path = readonly (string | number)[];
+
+  function leavesOf(value: unknown, path: Path = []): Path[] {
+    if (typeof value !== 'object' || value === null) return [path];
+    if (Array.isArray(value)) return value.flatMap((element, index) => leavesOf(element, [...path, index]));
+    return Object.entries(value).flatMap(([key, member]) => leavesOf(member, [...path, key]));
+  }
+
+  function altered(value: unknown, [step, ...rest]: Path): unknown {
+    if (step === undefined) return 'nothing that fast-check would draw';
+    if (Array.isArray(value))
+      return value.map((element, index) => (index === step ? altered(element, rest) : element));
+    const members = Object.entries(value as object).map(([key, member]) => [
+      key,
+      key === step ? altered(member, rest) : member,
+    ]);
+    return Object.fromEntries(members);
+  }
+
+  test('a list in another order is `order`, and nothing else', () => {
+    const lists = fc.uniqueArray(fc.jsonValue({ maxDepth: 2 }), {
+      minLength: 2,
+      selector: (value) => JSON.stringify(value),
+    });
+    fc.assert(
+      fc.property(lists, fc.nat(), (list, seed) => {
+        const by = (seed % (list.length - 1)) + 1;
+        const rotated = [...list.slice(by), ...list.slice(0, by)];
+        expect(classesOf(JSON.stringify({ l: list }), JSON.stringify({ l: rotated }))).toEqual(['order l']);
+        expect(
+          compare(JSON.stringify({ l: list }), JSON.stringify({ l: rotated }), [rule('l', { kind: 'set' })])
+            .verdict,
+        ).toBe('match');
+      }),
+    );
+  });
+
+  test('one side an error is parity, whatever else differs', () => {
+    const error = '{"status":"ERROR","message":"x"}';
+    expect(classesOf(error, '{"status":"success"}')).toEqual(['error_parity ']);
+    expect(classesOf(error, '{"status":"ERROR","message":"y"}')).toEqual(['value message']);
+    const isError = (reply: unknown): boolean => reply === null;
+    const result = compareReplies({ legacy: 'null', orchestrator: '[]', rules: [], isError });
+    expect(result.differences.map(({ class: kind }) => kind)).toEqual(['error_parity']);
+  });
+
+  test('at most 50 differences are told', () => {
+    const list = (from: number): string =>
+      JSON.stringify(Array.from({ length: 200 }, (_, index) => ({ v: from + index })));
+    expect(compare(list(0), list(1_000)).differences).toHaveLength(50);
+  });
+});
+
+describe('redaction', () => {
+  test('names the shape and never the content', () => {
+    const { differences } = compare(
+      '{"a":"my secret","b":[1],"c":true}',
+      '{"a":"other","b":null,"d":{"x":1}}',
+    );
+    expect(differences).toEqual([
+      {
+        path: 'a',
+        class: 'value',
+        legacy: expect.stringMatching(/^string\(9\)#[0-9a-f]{8}$/) as unknown,
+        orchestrator: expect.stringMatching(/^string\(5\)#[0-9a-f]{8}$/) as unknown,
+      },
+      { path: 'b', class: 'type', legacy: 'list(1)', orchestrator: 'null' },
+      { path: 'c', class: 'missing_in_orchestrator', legacy: 'boolean', orchestrator: 'absent' },
+      { path: 'd', class: 'extra_in_orchestrator', legacy: 'absent', orchestrator: 'object(1)' },
+    ]);
+  });
+
+  test('holds for texts and for keys that are somebody’s words', () => {
+    const words = fc.string({ minLength: 12 }).map((text) => `<<${text}>>`);
+    fc.assert(
+      fc.property(words, words, fc.jsonValue(), (key, text, other) => {
+        const told = JSON.stringify(
+          compare(JSON.stringify({ [key]: [text, other] }), JSON.stringify({ [key]: [[text]] })),
+        );
+        for (const secret of [key, text]) {
+          expect(told).not.toContain(secret);
+          expect(told).not.toContain(JSON.stringify(secret).slice(1, -1));
+        }
+      }),
+    );
+  });
+});
+
+describe('rules', () => {
+  test.each([
+    ['ignored', '{"a":{"b":1}}', '{"a":[2]}', rule('a', { kind: 'ignore' }), 1],
+    [
+      'ignored but the same',
+      '{"a":{"b":1},"c":1}',
+      '{"c":1.0,"a":{"b":1}}',
+      rule('a', { kind: 'ignore' }),
+      0,
+    ],
+    ['ignored though absent', '{"a":1}', '{}', rule('a', { kind: 'ignore' }), 1],
+    ['ignored in lists', '[{"t":1},{"t":2}]', '[{"t":3},{"t":2}]', rule('[].t', { kind: 'ignore' }), 1],
+    [
+      'epochs',
+      '{"t":1795226191.07}',
+      '{"t":1795226195}',
+      rule('t', { kind: 'tolerance_seconds', seconds: 5 }),
+      1,
+    ],
+    [
+      'naive times',
+      '["2026-11-21T01:57:59.9"]',
+      '["2026-11-21T01:58:01"]',
+      rule('[]', { kind: 'tolerance_seconds', seconds: 5 }),
+      1,
+    ],
+    [
+      'times of zones',
+      '["2026-11-21T01:57:59Z"]',
+      '["2026-11-21T03:57:58.5+02:00"]',
+      rule('[]', { kind: 'tolerance_seconds', seconds: 1 }),
+      1,
+    ],
+    ['a cut text', '{"t":"abc..."}', '{"t":"abcdef"}', rule('t', { kind: 'prefix' }), 1],
+    ['null for absent', '{"a":null}', '{}', rule('a', { kind: 'equal_if_missing' }), 1],
+    ['absent for null', '{}', '{"a":null}', rule('a', { kind: 'equal_if_missing' }), 1],
+    ['a set', '{"s":[1,2,2]}', '{"s":[2,1,2]}', rule('s', { kind: 'set' }), 1],
+  ])('accept: %s', (_name, legacy, orchestrator, accepting, suppressed) => {
+    expect(compare(legacy, orchestrator, [accepting])).toEqual({
+      verdict: 'match',
+      differences: [],
+      suppressed,
+    });
+  });
+
+  test.each([
+    ['an epoch too far', '{"t":1}', '{"t":7}', rule('t', { kind: 'tolerance_seconds', seconds: 5 })],
+    [
+      'a time too far',
+      '["2026-11-21T01:57:50"]',
+      '["2026-11-21T01:57:59"]',
+      rule('[]', { kind: 'tolerance_seconds', seconds: 5 }),
+    ],
+    [
+      'a zone on one side',
+      '["2026-11-21T01:57:59"]',
+      '["2026-11-21T01:57:59Z"]',
+      rule('[]', { kind: 'tolerance_seconds', seconds: 5 }),
+    ],
+    ['no time', '["yesterday"]', '["today"]', rule('[]', { kind: 'tolerance_seconds', seconds: 5 })],
+    ['a text that is not cut', '{"t":"abc"}', '{"t":"abcdef"}', rule('t', { kind: 'prefix' })],
+    ['another text', '{"t":"abd..."}', '{"t":"abcdef"}', rule('t', { kind: 'prefix' })],
+    ['a value for absent', '{"a":0}', '{}', rule('a', { kind: 'equal_if_missing' })],
+    ['another set', '{"s":[1,2,2]}', '{"s":[2,1,1]}', rule('s', { kind: 'set' })],
+    ['another path', '{"a":1}', '{"a":2}', rule('a.b', { kind: 'ignore' })],
+    ['an expired rule', '{"a":1}', '{"a":2}', rule('a', { kind: 'ignore' }, '2026-11-20')],
+  ])('do not accept: %s', (_name, legacy, orchestrator, failing) => {
+    expect(compare(legacy, orchestrator, [failing]).verdict).toBe('mismatch');
+  });
+
+  test('hold until they expire', () => {
+    const rules = [rule('a', { kind: 'ignore' }, '2026-11-21')];
+    const at = (nowIso: string) =>
+      compareReplies({ legacy: '{"a":1}', orchestrator: '{"a":2}', rules, nowIso }).verdict;
+    expect([at('2026-11-20T23:59:59Z'), at('2026-11-21T00:00:00Z'), at('2026-11-20T23:59:59Z')]).toEqual([
+      'match',
+      'mismatch',
+      'match',
+    ]);
+  });
+
+  test('a real difference beside an accepted one is told alone', () => {
+    const rules = [rule('l[].t', { kind: 'tolerance_seconds', seconds: 5 })];
+    const legacy = '{"l":[{"t":1,"x":"a"},{"t":2,"x":"b"},{"t":3,"x":"c"}]}';
+    expect(compare(legacy, '{"l":[{"t":2,"x":"a"},{"t":3,"x":"c"}]}', rules)).toMatchObject({
+      differences: [{ path: 'l[]', class: 'missing_in_orchestrator' }],
+      suppressed: 1,
+    });
+    expect(classesOf(legacy, '{"l":[{"t":1,"x":"a"},{"t":92,"x":"b"},{"t":4,"x":"c"}]}', rules)).toEqual([
+      'value l[].t',
+    ]);
+  });
+
+  test('sets of lists and times inside sets are compared too', () => {
+    const rules = [
+      rule('s', { kind: 'set' }),
+      rule('s[].t', { kind: 'tolerance_seconds', seconds: 5 }),
+      rule('s[].m', { kind: 'equal_if_missing' }),
+    ];
+    const legacy = '{"s":[{"k":1,"t":1,"m":null},{"k":2,"t":50}]}';
+    expect(compare(legacy, '{"s":[{"t":52,"k":2},{"k":1,"t":3}]}', rules).verdict).toBe('match');
+    expect(classesOf(legacy, '{"s":[{"t":99,"k":2},{"k":1,"t":3}]}', rules)).toEqual(['value s[].t']);
+  });
+});
+
+describe('hostile replies', () => {
+  const nested = (depth: number, leaf: string): string => '['.repeat(depth) + leaf + ']'.repeat(depth);
+
+  test('500 levels are walked', () => {
+    expect(compare(nested(500, '1'), nested(500, '2')).differences).toEqual([
+      { path: '[]'.repeat(500), class: 'value', legacy: 'number', orchestrator: 'number' },
+    ]);
+  });
+
+  test('100,000 levels are not comparable, and no crash', () => {
+    expect(compare(nested(100_000, '1'), nested(100_000, '2'))).toMatchObject({
+      verdict: 'not_comparable',
+      reason: 'too_large',
+    });
+  });
+
+  test('a difference below many long lists costs each of them once', () => {
+    const deep = (depth: number, leaf: number): unknown =>
+      depth === 0 ? leaf : [Array.from({ length: 200 }, (_, index) => ({ index })), deep(depth - 1, leaf)];
+    const startedAt = performance.now();
+    const result = compare(JSON.stringify(deep(300, 1)), JSON.stringify(deep(300, 2)));
+    expect(result.differences).toHaveLength(1);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+});

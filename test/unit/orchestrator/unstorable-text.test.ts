@@ -1,0 +1,36 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { isStorable, restoredJson, storableJson } from '../../../src/orchestrator/unstorable-text.ts';
+
+function roundTrip(text: string): string {
+  const { json, escaped } = storableJson({ text, suspicious: true }, 'content', true);
+  expect(isStorable(json.text)).toBe(true);
+  // What PostgreSQL does to a text: it reads the escapes.
+  const stored = JSON.stringify(JSON.parse(json.text));
+  return restoredJson(stored, escaped).text;
+}
+
+test('any string survives the escape, NUL, halves of pairs and the mark of the escape itself included', () => {
+  const units = fc.array(
+    fc.constantFrom('\0', '\ud83d', '\ude00', '\ue000', 'a', '\\', '"', 'u0000', ':NaN'),
+  );
+  fc.assert(
+    fc.property(units, fc.string({ unit: 'binary' }), (list, free) => {
+      const value = { [`k${list.join('')}`]: list.join(''), free };
+      expect(JSON.parse(roundTrip(JSON.stringify(value)))).toEqual(value);
+    }),
+  );
+});
+
+test('what is not a number comes back without quotes, and strings that look like it stay strings', () => {
+  const text = '{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN","d":"\\u0000"}';
+  expect(roundTrip(text)).toBe(text);
+});
+
+test('storable text is not touched, whatever it looks like', () => {
+  const text = '{"a":"\ue0000000 \\\\u0000 \\ud83d\\ude00"}';
+  expect(storableJson({ text, suspicious: true }, 'content', true)).toMatchObject({
+    escaped: false,
+    json: { text },
+  });
+});

@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { dumpPythonJson } from '../../../src/sandbox/python-json.ts';
+import { parsePythonJson } from '../../../src/sandbox/python-json-parser.ts';
+import { pythonRepr as standInRepr } from '../../../src/sandbox/python-text.ts';
+import { isTruthy } from '../../../src/sandbox/python-values.ts';
+import {
+  isFalsy,
+  pythonRepr,
+  respell,
+  spellFloat,
+  spellText,
+} from '../../../src/services/python-spelling.ts';
+
+describe('JSON in Python’s spelling', () => {
+  test.each([
+    ['{"a":NaN , "b":[ -Infinity,Infinity]}', '{"a": NaN, "b": [-Infinity, Infinity]}'],
+    ['{"a":1e3,"b":2.50,"c":1.0,"d":-0,"e":-0.0}', '{"a": 1000.0, "b": 2.5, "c": 1.0, "d": 0, "e": -0.0}'],
+    ['[1e16,1e15,1e-5,0.0001,1E400]', '[1e+16, 1000000000000000.0, 1e-05, 0.0001, Infinity]'],
+    ['123456789012345678901234567890', '123456789012345678901234567890'],
+    [
+      '"\\u00f1 😀 \\u0000 \\"q\\" / <\u2028> \u007f"',
+      '"\\u00f1 \\ud83d\\ude00 \\u0000 \\"q\\" / <\\u2028> \\u007f"',
+    ],
+    ['{"NaN, null: 1.50":"true,1.50"}', '{"NaN, null: 1.50": "true,1.50"}'],
+    ['{}', '{}'],
+    [' [ ] ', '[]'],
+  ])('%s', (text, expected) => {
+    expect(respell(text)).toBe(expected);
+  });
+
+  test('agrees with the stand-in’s json module on any JSON', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.constantFrom(undefined, 1, '\t'), (json, space) => {
+        const text = JSON.stringify(JSON.parse(json), null, space);
+        const value = parsePythonJson(text);
+        expect(respell(text)).toBe(dumpPythonJson(value));
+        expect(pythonRepr(text)).toBe(standInRepr(value));
+        expect(isFalsy(text)).toBe(!isTruthy(value));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('any float survives', () => {
+    fc.assert(fc.property(fc.double({ noNaN: true }), (value) => Number(spellFloat(value)) === value));
+    expect(spellFloat(1_795_226_191.0797758)).toBe('1795226191.0797758');
+  });
+
+  test('any text survives, in ASCII', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (value) => {
+        expect(JSON.parse(spellText(value))).toBe(value);
+        expect(spellText(value)).toMatch(/^[ -~]*$/);
+      }),
+    );
+  });
+
+  test('long strings are no burden', () => {
+    const text = JSON.stringify(`${'\\"x'.repeat(300_000)}ñ`);
+    expect(JSON.parse(respell(text))).toBe(JSON.parse(text));
+  });
+});

@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
+import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { Delivered, listedFields } from './memory-list.ts';
+import { ask, say, shownOf } from './session-requests.ts';
+
+describe('the store', () => {
+  const OWNER = parseOwner('s') as Owner;
+  const context = { timeZone: 'America/New_York' };
+  const rows = [
+    {
+      id: 7,
+      timestamp: '2026-11-01T01:50:00.000001',
+      role: 'user',
+      content: 'one',
+      metadata: '{"tags": ["a"], "n": NaN}',
+    },
+    { id: 8, timestamp: '2026-11-01T01:10:00', role: 'assistant', content: 'two', metadata: '{}' },
+    { id: 30_000, timestamp: '2026-11-01T01:20:00', role: 'user', content: null, metadata: '[1]' },
+  ];
+  const asked: string[] = [];
+  const access = {
+    sqlite: (sql: string, parameters: readonly string[]) => {
+      asked.push(sql);
+      if (sql.includes('min(id)')) return Promise.resolve([{ first: 7, last: 30_000 }]);
+      if (sql.includes('from interactions')) {
+        const [, first, end] = parameters.map(Number);
+        return Promise.resolve(rows.filter(({ id }) => id >= Number(first) && id < Number(end)));
+      }
+      if (sql.startsWith('select session_id'))
+        return Promise.resolve([{ session_id: 's' }, { session_id: '' }]);
+      const session = { user_id: null, created_at: '2026-11-01T01:49:00', metadata: '{"device": "pc"}' };
+      return Promise.resolve(parameters[0] === 's' ? [session] : []);
+    },
+  };
+
+  test('names its sessions', async () => {
+    expect(await sessionMemory.lanes.owners(access)).toEqual(['s']);
+    await expect(sessionMemory.lanes.owners({})).rejects.toThrow('not configured');
+  });
+
+  test('shows a session in the order of insertion, through the hour that comes twice', async () => {
+    const lane = await sessionMemory.lanes.readLegacy(OWNER, access, context);
+    expect(lane.exists).toBe(true);
+    expect(lane.session).toEqual({
+      userId: 'default',
+      metadata: '{"device":"pc","legacy_user_id":null}',
+      createdAt: '2026-11-01T05:49:00.000Z',
+    });
+    expect(lane.items.map(({ at }) => at)).toEqual([
+      '2026-11-01T05:50:00.000Z',
+      '2026-11-01T06:10:00.000Z',
+      '2026-11-01T06:20:00.000Z',
+    ]);
+    expect(await sessionMemory.lanes.readLegacy(parseOwner('gone') as Owner, access, context)).toEqual({
+      exists: false,
+      items: [],
+    });
+  });
+
+  test('copied, shows the same fields and is answered with the service’s own timestamps', async () => {
+    const lane = await sessionMemory.lanes.readLegacy(OWNER, access, context);
+    const delivered = new Delivered(sessionMemory, context.timeZone);
+    delivered.list.copy({ ...lane, items: lane.items.slice(0, 2) }, OWNER, sessionMemory);
+    expect(listedFields(delivered.list, sessionMemory)).toEqual(
+      lane.items.slice(0, 2).map(({ fields }) => fields),
+    );
+    expect(shownOf(delivered.read(ask())).map(({ timestamp }) => timestamp)).toEqual(
+      rows.slice(0, 2).map(({ timestamp }) => timestamp),
+    );
+    delivered.list.copy({ ...lane, items: lane.items.slice(2) }, OWNER, sessionMemory, 1);
+    expect(listedFields(delivered.list, sessionMemory)).toHaveLength(3);
+    expect(shownOf(delivered.read(ask()))).toEqual([]);
+  });
+
+  test('a delivered write and its row have the same fields, whatever is said', () => {
+    const roles = fc.oneof(fc.constantFrom('user', 'assistant'), fc.string({ minLength: 1 }));
+    const metadata = fc.dictionary(fc.string(), fc.jsonValue());
+    fc.assert(
+      fc.property(roles, fc.string({ minLength: 1, unit: 'binary' }), metadata, (role, content, own) => {
+        const delivered = new Delivered(sessionMemory);
+        delivered.write(say(content, { role, metadata: own }));
+        const [listed] = listedFields(delivered.list, sessionMemory) as Record<string, string>[];
+        const values = Object.entries(listed ?? {}).map(([key, raw]) => [key, JSON.parse(raw) as unknown]);
+        expect(Object.fromEntries(values)).toEqual(
+          JSON.parse(JSON.stringify({ role, content, metadata: own })),
+        );
+      }),
+    );
+  });
+
+  test.each(['null', 'false', '0', '""', '[]', '{}'])('metadata %s is stored as none', (metadata) => {
+    const delivered = new Delivered(sessionMemory);
+    const request = `{"action":"add_interaction","session_id":"s","role":"user","content":"x","metadata":${metadata}}`;
+    delivered.write(request);
+    expect(listedFields(delivered.list, sessionMemory)).toEqual([
+      { role: '"user"', content: '"x"', metadata: '{}' },
+    ]);
+  });
+});
