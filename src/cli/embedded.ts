@@ -25,7 +25,7 @@ export async function startEmbedded(file: string, env: Environment): Promise<voi
     child('orchestrator', ['orchestrator', '--folder', `${DATA}/orchestrator`]),
   ];
   const proxy = createProxy({ config, services, version, isTerminal: process.stdout.isTTY, listeners: [] });
-  const whole = inOrder([folderLock(), together(standIns, orchestrator), { name: 'proxy', ...proxy }]);
+  const whole = inOrder([folderLock(), together(standIns, orchestrator, { name: 'proxy', ...proxy })]);
   await runUntilStopped(whole, () => {
     console.log(welcome(config, services));
     process.send?.({ type: 'ready' });
@@ -45,13 +45,21 @@ function folderLock(): Part {
   };
 }
 
-/** Parts that do not need each other start at the same time. */
+/** Parts that do not need each other start at the same time; when one fails, the others are stopped. */
 function together(...parts: readonly Part[]): Part {
   const running = parts.map((part) => inOrder([part]));
+  const stop = async (): Promise<void> => void (await Promise.all(running.map((part) => part.stop())));
   return {
-    name: parts.map(({ name }) => name).join(' and '),
-    start: async () => void (await Promise.all(running.map((part) => part.start()))),
-    stop: async () => void (await Promise.all(running.map((part) => part.stop()))),
+    name: 'a part',
+    stop,
+    start: async () => {
+      const failed = (await Promise.allSettled(running.map((part) => part.start()))).find(
+        ({ status }) => status === 'rejected',
+      );
+      if (failed?.status !== 'rejected') return;
+      await stop();
+      throw failed.reason;
+    },
   };
 }
 

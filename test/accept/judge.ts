@@ -119,13 +119,17 @@ function judgeList({ counts, findings }: Judgement, list: List): void {
   counts.extra_on_orchestrator += extra;
   counts.lost += onNeither;
   const isComplete = missing + unseen + extra === 0;
-  const isMisordered = !isTail(legacy, orchestrator) || (list.isOrdered && !isTail(legacy, expected));
+  const isMisordered = isOutOfOrder(list);
   if (isComplete && isMisordered) counts.misordered += 1;
   if ((isComplete && !isMisordered) || findings.length >= FINDINGS) return;
   findings.push(
     `${list.name}: ${expected.length} acknowledged, ${legacy.length} on legacy, ${orchestrator.length} on the orchestrator; ` +
       `missing ${missing} and ${unseen}, extra ${extra}${isMisordered ? ', order differs' : ''}`,
   );
+}
+
+function isOutOfOrder({ legacy, orchestrator, expected, isOrdered }: List): boolean {
+  return !isTail(legacy, orchestrator) || (isOrdered && !isTail(legacy, expected));
 }
 
 /** What stands in the first list more often than in the second. */

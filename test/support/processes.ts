@@ -33,11 +33,9 @@ const OUTPUT_LIMIT = 64 * 1024;
 
 /** Starts `crossfade <args>` and waits until it says over IPC that it is ready. @throws Error with its output */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
-  const { env = {}, readyTimeoutMs = 60_000, cwd, pipes = 0 } = options;
-  const inherited = { ...process.env };
-  for (const name of options.without ?? []) delete inherited[name];
+  const { readyTimeoutMs = 60_000, cwd, pipes = 0 } = options;
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { ...inherited, NODE_NO_WARNINGS: '1', ...env },
+    env: environmentOf(options),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...Array.from({ length: pipes }, () => 'pipe' as const)],
     ...(cwd !== undefined && { cwd }),
   });
@@ -79,6 +77,11 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
+}
+
+function environmentOf({ env = {}, without = [] }: ProgramOptions): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !without.includes(name));
+  return { ...Object.fromEntries(inherited), NODE_NO_WARNINGS: '1', ...env };
 }
 
 async function ready(child: ChildProcess): Promise<void> {
