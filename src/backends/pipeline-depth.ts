@@ -1,5 +1,5 @@
 /** As much of a server's own work may wait in its queue, where we cannot withdraw it any more. */
-const BUDGET_MS = 5;
+const BUDGET_MS = 20;
 const SMOOTHING = 0.2;
 /** What a server that missed a deadline counts as: from there one call at a time, until it was prompt for a while. */
 const SLOW_MS = 1_000;
@@ -7,7 +7,7 @@ const SLOW_MS = 1_000;
 /**
  * How many calls a serial server may hold at once. One at a time costs a fast server three quarters of its throughput, since
  * it waits for us after each reply; many at a time fills the queue of a slow one with calls that time out there.
- * So: as many as it has lately answered in 5 ms, at least one, at most the limit.
+ * So: as many as it has lately answered in 20 ms, at least one, at most the limit.
  */
 export class PipelineDepth {
   readonly #limit: number;

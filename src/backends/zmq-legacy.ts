@@ -14,7 +14,7 @@ export interface ZmqLegacySettings {
   readonly endpoint: string;
   /** Calls sent and not answered, for each purpose; 0 is no limit. @defaultValue 1: a REP server is serial */
   readonly inFlightLimit?: number;
-  /** So many may be in flight nevertheless while the server answers them all within 5 ms; 1 turns it off. @defaultValue 16 */
+  /** So many may be in flight nevertheless while the server answers them all within 20 ms; 1 turns it off. @defaultValue 16 */
   readonly pipelineLimit?: number;
   /** Calls waiting in our memory, for each purpose. @defaultValue 10000 */
   readonly queueLimit?: number;

@@ -1,8 +1,7 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 
 /** What lowered a flag, or that nothing did, in closed words. */
-export type InEffectReason =
-  'on' | 'off' | 'beginning' | 'ending' | 'not_covered' | 'kill_switch' | 'not_available';
+type InEffectReason = 'on' | 'off' | 'beginning' | 'ending' | 'not_covered' | 'kill_switch' | 'not_available';
 
 export interface FlagStatus {
   /** Percent that the flag's definition asks for. */

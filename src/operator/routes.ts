@@ -4,7 +4,7 @@ import type { StoredDifference } from '../migration/ports.ts';
 import type { Status } from './status.ts';
 
 /** Whether a part of the proxy can do its work, and if not, why. */
-export interface PartReadiness {
+interface PartReadiness {
   readonly ok: boolean;
   readonly reason?: string;
 }

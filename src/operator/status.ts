@@ -13,15 +13,15 @@ import type { Quantiles } from './latency-histogram.ts';
 import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
 
 /** `enforce` lowers what a flag permits while it would be unsafe, `warn` only says so. */
-export type InterlockMode = 'warn' | 'enforce' | 'off';
+type InterlockMode = 'warn' | 'enforce' | 'off';
 
-export interface ActionReason {
+interface ActionReason {
   readonly action: string;
   readonly reason: string;
 }
 
 /** One service, as `GET /v1/status` shows it. Counts are those of this process since its start, lanes those of the journal. */
-export interface ServiceStatus {
+interface ServiceStatus {
   readonly service: ServiceName;
   readonly stage: Stage;
   readonly interlocks: InterlockMode;
@@ -56,7 +56,7 @@ export interface ServiceStatus {
   readonly unmapped: ServiceDefinition['unmapped'];
 }
 
-export interface ProxyStatus {
+interface ProxyStatus {
   readonly version: string;
   /** ISO-8601 UTC. */
   readonly started_at: string;
@@ -75,10 +75,10 @@ export interface Status {
   readonly services: readonly ServiceStatus[];
 }
 
-export type JournalKind = 'postgres' | 'pglite';
+type JournalKind = 'postgres' | 'pglite';
 
 /** How the flags are known. */
-export interface FlagSource {
+interface FlagSource {
   readonly source: string;
   readonly fresh: boolean;
   readonly lastError?: string;

@@ -71,16 +71,24 @@ export function createOrchestrator(settings: OrchestratorSettings): Orchestrator
   };
   const parts = [schema, purge, zmq, http];
 
+  async function startParts(): Promise<void> {
+    try {
+      for (const part of parts) await part.start();
+    } catch (error) {
+      for (const part of parts.toReversed()) await part.stop();
+      throw error;
+    }
+  }
+
+  let starting: Promise<void> | undefined;
   return {
-    async start() {
-      try {
-        for (const part of parts) await part.start();
-      } catch (error) {
-        for (const part of parts.toReversed()) await part.stop();
-        throw error;
-      }
+    start() {
+      starting = startParts();
+      return starting;
     },
     async stop() {
+      // Told to stop in the middle of a start: what is half there could not be closed. A start that failed has cleaned up.
+      await starting?.catch(() => {});
       // Both fronts stop taking in at the same time; neither closes before its replies are out.
       await Promise.all([http.stop(), zmq.stop(), purge.stop()]);
       await service.drained();

@@ -62,7 +62,7 @@ export function createZmqFront(service: Service, settings: ZmqFrontSettings): Fr
       stopping = true;
       await Promise.all(open);
       await sending;
-      socket.close();
+      if (!socket.closed) socket.close();
       await receiving;
     },
   };

@@ -1,7 +1,7 @@
 import type { Flags } from '../migration/ports.ts';
 
 /** How current the flags are. */
-export interface FlagSourceState {
+interface FlagSourceState {
   /** Where they come from, printable: never a token. */
   readonly source: string;
   /** False while what is evaluated may be older than what the source says: never read, unreachable, not readable. */

@@ -10,6 +10,8 @@ export interface UnleashFlagSettings extends PollSettings {
 }
 
 const FIRST_ANSWER_MS = 2_000;
+/** A request of the SDK's that is under way at the end holds the process up no longer than this. */
+const METRICS_TIMEOUT_MS = 2_000;
 
 /**
  * Flags of an Unleash server, evaluated by its SDK. What was last known stays while the server cannot be read.
@@ -22,6 +24,7 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
     url: settings.url,
     appName: settings.appName,
     customHeaders: { Authorization: settings.apiToken },
+    timeout: METRICS_TIMEOUT_MS,
   });
   // Usage metrics are for the people who look at Unleash: losing them is nothing to report. Unheard, the SDK prints them.
   unleash.on(UnleashEvents.Error, () => undefined);

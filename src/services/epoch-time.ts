@@ -3,7 +3,7 @@ import { spellFloat } from './python-spelling.ts';
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 /** An instant as `time.time()` would have been written: seconds since 1970 with a fraction. */
-export function epochSecondsOf(instant: string): string {
+function epochSecondsOf(instant: string): string {
   return spellFloat(Date.parse(instant) / 1_000);
 }
 

@@ -1,9 +1,7 @@
 import { pino, type LevelWithSilent, type Logger } from 'pino';
 
-export type LogLevel = LevelWithSilent;
-
 export interface LogOptions {
-  readonly level: LogLevel;
+  readonly level: LevelWithSilent;
   /** Lines for people instead of JSON. For a terminal; slower, and formatted in a worker thread. */
   readonly pretty: boolean;
   /** Put on every line. */
@@ -12,22 +10,19 @@ export interface LogOptions {
 
 /** JSON lines on the standard output. */
 export function createLog({ level, pretty, name }: LogOptions): Logger {
-  return pino({
+  const options = {
     level,
     name,
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: printableError },
-    ...(pretty && {
-      transport: {
-        target: 'pino-pretty',
-        options: { translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' },
-      },
-    }),
-  });
+  };
+  if (!pretty) return pino(options);
+  const looks = { translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' };
+  return pino(options, pino.transport({ target: 'pino-pretty', options: looks }));
 }
 
 // pino's own serializer copies every member of an error; a database's error has the rows and parameters in them.
-export function printableError(error: unknown): object {
+function printableError(error: unknown): object {
   if (!(error instanceof Error)) return { message: String(error) };
   const { name: type, message, stack } = error;
   return { type, message, ...('code' in error && { code: error.code }), stack };

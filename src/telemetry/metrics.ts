@@ -1,6 +1,6 @@
 import type { BatchObservableResult, Histogram, Meter, Observable } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
 import type { LaneCounts } from '../migration/ports.ts';
@@ -9,7 +9,7 @@ import { COUNTERS, GAUGES, HISTOGRAMS } from './metric-definitions.ts';
 import { MetricRecorder, type Histograms } from './metric-recorder.ts';
 
 /** What is not told by events and is asked for when somebody scrapes. */
-export interface Gauges {
+interface Gauges {
   readonly pendingDeliveries: number;
   readonly copiesWaiting: number;
   readonly shadowReadsWaiting: number;
@@ -27,9 +27,6 @@ export interface MetricsOptions {
   readonly gauges: () => Promise<Gauges> | Gauges;
 }
 
-type GaugeName = keyof typeof GAUGES;
-type Observables<Name extends string> = Readonly<Record<Name, Observable>>;
-
 /** A scrape waits no longer for the gauges. */
 const COLLECT_TIMEOUT_MS = 5_000;
 
@@ -41,12 +38,13 @@ export function createMetrics({ gauges }: MetricsOptions): Metrics {
   const meter = provider.getMeter('crossfade');
   const recorder = new MetricRecorder(createHistograms(meter));
   observeCounters(meter, recorder);
-  observeGauges(meter, gauges);
+  const asked = new AskedGauges(meter, gauges);
+  observeMemory(meter);
   return {
     listener: (name, event) => recorder.handlers[name]?.(event),
     async render() {
       const { resourceMetrics } = await exporter.collect({ timeoutMillis: COLLECT_TIMEOUT_MS });
-      return serializer.serialize(resourceMetrics);
+      return serializer.serialize(asked.isKnown ? resourceMetrics : asked.leftOut(resourceMetrics));
     },
     stop: () => provider.shutdown(),
   };
@@ -79,38 +77,62 @@ function observeSeries(
   for (const { total, labels } of series.combinations()) result.observe(total, labels);
 }
 
-function observeGauges(meter: Meter, gauges: () => Promise<Gauges> | Gauges): void {
-  const observables = Object.fromEntries(
-    Object.entries(GAUGES)
-      .filter(([key]) => key !== 'coverage')
-      .map(([key, { name, description, unit }]) => [
-        key,
-        meter.createObservableGauge(name, { description, unit }),
-      ]),
-  ) as Observables<Exclude<GaugeName, 'coverage'>>;
-  const { residentMemory, ...asked } = observables;
-  meter.addBatchObservableCallback(
-    (result) => result.observe(residentMemory, process.memoryUsage.rss()),
-    [residentMemory],
-  );
-  meter.addBatchObservableCallback(async (result) => {
-    const now = await gauges();
-    result.observe(asked.pendingDeliveries, now.pendingDeliveries);
-    result.observe(asked.copiesWaiting, now.copiesWaiting);
-    result.observe(asked.shadowReadsWaiting, now.shadowReadsWaiting);
-    for (const [service, counts] of now.lanes) observeLanes(result, asked, { service, ...counts });
-  }, Object.values(asked));
+function observeMemory(meter: Meter): void {
+  const { name, description, unit } = GAUGES.residentMemory;
+  const gauge = meter.createObservableGauge(name, { description, unit });
+  gauge.addCallback((result) => result.observe(process.memoryUsage.rss()));
 }
 
-function observeLanes(
-  result: BatchObservableResult,
-  observables: Observables<'lanes' | 'seededLanes'>,
-  { service, ...counts }: LaneCounts & { readonly service: ServiceName },
-): void {
-  const { lanes, seeded, dirty, copying, stopped } = counts;
-  const conditions = { clean: lanes - dirty - copying - stopped, dirty, copying, stopped };
-  for (const [condition, count] of Object.entries(conditions)) {
-    result.observe(observables.lanes, count, { service, condition });
+const ASKED = ['pendingDeliveries', 'copiesWaiting', 'shadowReadsWaiting', 'lanes', 'seededLanes'] as const;
+
+/** The gauges that somebody must be asked for at every scrape. */
+class AskedGauges {
+  /** Whether the last answer came. OpenTelemetry would go on showing the values of the one before. */
+  isKnown = false;
+  readonly #ask: () => Promise<Gauges> | Gauges;
+  readonly #observables: Readonly<Record<(typeof ASKED)[number], Observable>>;
+
+  constructor(meter: Meter, ask: () => Promise<Gauges> | Gauges) {
+    this.#ask = ask;
+    const made = ASKED.map((key) => {
+      const { name, description, unit } = GAUGES[key];
+      return [key, meter.createObservableGauge(name, { description, unit })] as const;
+    });
+    this.#observables = Object.fromEntries(made) as Record<(typeof ASKED)[number], Observable>;
+    meter.addBatchObservableCallback(
+      (result) => this.#observe(result),
+      made.map(([, gauge]) => gauge),
+    );
   }
-  result.observe(observables.seededLanes, seeded, { service });
+
+  /** What was collected without the gauges that are not known. */
+  leftOut({ resource, scopeMetrics }: ResourceMetrics): ResourceMetrics {
+    const names = new Set<string>(ASKED.map((key) => GAUGES[key].name));
+    return {
+      resource,
+      scopeMetrics: scopeMetrics.map(({ scope, metrics }) => ({
+        scope,
+        metrics: metrics.filter(({ descriptor }) => !names.has(descriptor.name)),
+      })),
+    };
+  }
+
+  async #observe(result: BatchObservableResult): Promise<void> {
+    this.isKnown = false;
+    const now = await this.#ask();
+    result.observe(this.#observables.pendingDeliveries, now.pendingDeliveries);
+    result.observe(this.#observables.copiesWaiting, now.copiesWaiting);
+    result.observe(this.#observables.shadowReadsWaiting, now.shadowReadsWaiting);
+    for (const [service, counts] of now.lanes) this.#observeLanes(result, service, counts);
+    this.isKnown = true;
+  }
+
+  #observeLanes(result: BatchObservableResult, service: ServiceName, counts: LaneCounts): void {
+    const { lanes, seeded, dirty, copying, stopped } = counts;
+    const conditions = { clean: lanes - dirty - copying - stopped, dirty, copying, stopped };
+    for (const [condition, count] of Object.entries(conditions)) {
+      result.observe(this.#observables.lanes, count, { service, condition });
+    }
+    result.observe(this.#observables.seededLanes, seeded, { service });
+  }
 }

@@ -51,7 +51,7 @@ interface Values {
 }
 
 /** Compares two parsed replies. Equality first: most pairs differ only where rules let them. */
-export function compareValues({ legacy, orchestrator }: Values, rules: RuleNode): Comparison {
+function compareValues({ legacy, orchestrator }: Values, rules: RuleNode): Comparison {
   const fingerprints = new Fingerprints();
   const tally = { suppressed: 0 };
   if (new Equality(tally, fingerprints).holds(legacy, orchestrator, rules)) {

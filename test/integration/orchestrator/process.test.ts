@@ -110,6 +110,13 @@ test('a second process is refused a PGlite folder, naming the first, and the fir
   expect(await first.exited).toBe(0);
 });
 
+test('SIGTERM in the middle of the start ends it, too', async () => {
+  const running = await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() });
+  await expect.poll(() => running.output(), { timeout: 20_000 }).toContain('pgvector');
+  running.child.kill('SIGTERM');
+  expect(await running.exited).toBe(0);
+});
+
 test('settings that cannot be used stop the start, all of them at once', async () => {
   const running = await run(['--port', 'soon', '--http-port', '0', '--host', '0.0.0.0']);
   expect(await running.exited).toBe(1);
@@ -118,9 +125,9 @@ test('settings that cannot be used stop the start, all of them at once', async (
 });
 
 test('a port that is taken stops the start and says so', async () => {
-  const [port = 0] = await freePorts(1);
-  const taken = await ready(await run(['--port', String(port), '--folder', join(folder, 'first')]));
-  const late = await run(['--port', String(port), '--folder', join(folder, 'second')]);
+  const database = { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() };
+  const taken = await ready(await run([], database));
+  const late = await run(['--port', String(taken.port)], database);
   expect(await late.exited).toBe(1);
   expect(late.output()).toContain('could not start');
   taken.child.kill('SIGTERM');

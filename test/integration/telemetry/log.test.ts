@@ -5,7 +5,6 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { createEvents, type Events, type MigrationEvents } from '../../../src/migration/events.ts';
 import { createLogListener } from '../../../src/telemetry/log-events.ts';
-import { printableError } from '../../../src/telemetry/log.ts';
 
 const SERVICE = serviceName('session-memory');
 const LANE = 'session-memory/s-1' as LaneKey;
@@ -154,24 +153,13 @@ test("the piece of text in JSON.parse's message is not logged", () => {
   expect(lines[0]).toMatchObject({ reason: 'SyntaxError: the text is not valid JSON' });
 });
 
-test("a database's error keeps its rows and parameters to itself", () => {
-  const error = Object.assign(new Error('duplicate key'), {
-    code: '23505',
-    detail: 'Key (content)=(my-secret) exists',
-    params: ['my-secret'],
-  });
-  const printed = printableError(error);
-  expect(printed).toMatchObject({ type: 'Error', message: 'duplicate key', code: '23505' });
-  expect(JSON.stringify(printed)).not.toContain('my-secret');
-});
-
-async function logged(pretty: boolean): Promise<string> {
+async function logged(pretty: boolean, statement = `log.info({ port: 5 }, 'started');`): Promise<string> {
   const log = new URL('../../../src/telemetry/log.ts', import.meta.url).href;
   const program = `
     const { createLog } = await import(${JSON.stringify(log)});
     const log = createLog({ level: 'info', pretty: ${pretty}, name: 'crossfade' });
     log.debug('too quiet');
-    log.info({ port: 5 }, 'started');`;
+    ${statement}`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
   return stdout;
 }
@@ -188,4 +176,14 @@ test('a pretty log is for people', async () => {
   const text = await logged(true);
   expect(text).toContain('started');
   expect(() => JSON.parse(text) as unknown).toThrow();
+});
+
+test("a database's error keeps its rows and parameters to itself", async () => {
+  vi.useRealTimers();
+  const facts = `{ code: '23505', detail: 'Key (content)=(my-secret)', params: ['my-secret'] }`;
+  const line = await logged(false, `log.warn({ err: Object.assign(new Error('duplicate key'), ${facts}) });`);
+  expect(JSON.parse(line)).toMatchObject({
+    err: { type: 'Error', message: 'duplicate key', code: '23505' },
+  });
+  expect(line).not.toContain('my-secret');
 });

@@ -1,0 +1,186 @@
+import { fastify } from 'fastify';
+import { StorageError } from '../../../src/domain/errors.ts';
+import type { ServiceFlag } from '../../../src/domain/flags.ts';
+import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { defineService } from '../../../src/domain/service-definition.ts';
+import { createEvents } from '../../../src/migration/events.ts';
+import type { LaneCounts, StoredDifference } from '../../../src/migration/ports.ts';
+import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import { registerOperatorRoutes, type OperatorParts } from '../../../src/operator/routes.ts';
+import { createStatistics } from '../../../src/operator/statistics.ts';
+import { createStatusReader, type Status } from '../../../src/operator/status.ts';
+import { createMetrics } from '../../../src/telemetry/metrics.ts';
+import { freePort } from '../../support/ports.ts';
+
+export const SERVICE = serviceName('session-memory');
+export const LANE = 'session-memory/owner-4711' as LaneKey;
+export const OPERATION = operationId('0d9b0c9e-0000-7000-8000-000000000001');
+export const OF_OPERATION = { operationId: OPERATION, service: SERVICE, action: 'get_context' };
+
+const definition = defineService({
+  name: SERVICE,
+  endpoint: { kind: 'zmq', port: 5_555 },
+  dialect: { error: () => '{}' },
+  actions: {
+    get_context: {
+      kind: 'read',
+      owner: () => undefined,
+      onLegacy: () => 'nothing',
+      legacyOnly: 'it lives in the process',
+    },
+    stats: { kind: 'passthrough', reason: 'about the process' },
+  },
+  lanes: {
+    sessionPrefix: '',
+    retention: {},
+    owners: () => Promise.resolve([]),
+    readLegacy: () => Promise.resolve({ exists: false, items: [] }),
+    createPayload: () => ({}),
+    fieldsOf: () => undefined,
+  },
+  probe: '{}',
+  unmapped: [{ what: 'embeddings', reason: 'made anew' }],
+});
+
+const RUNTIME: ServiceRuntime = {
+  name: SERVICE,
+  definition,
+  context: { timeZone: 'UTC' },
+  legacy: {
+    send: () => Promise.reject(new Error('not called')),
+    load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' }),
+  },
+  access: {},
+  deadlineMs: 4_500,
+};
+
+const COUNTS: LaneCounts = { lanes: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1, deadLetters: 3 };
+
+/** What a test changes between requests. */
+export interface World {
+  readonly percentages: Partial<Record<ServiceFlag, number>>;
+  readonly isKilled: boolean;
+  readonly coverage: number;
+  readonly isDatabaseAway: boolean;
+  readonly readiness: Awaited<ReturnType<OperatorParts['readiness']>>;
+}
+
+export const QUIET_WORLD: World = {
+  percentages: {},
+  isKilled: false,
+  coverage: 0,
+  isDatabaseAway: false,
+  readiness: { journal: { ok: true }, flags: { ok: true } },
+};
+
+export const DIFFERENCE: StoredDifference = {
+  ...OF_OPERATION,
+  lane: LANE,
+  primary: 'legacy',
+  comparison: {
+    verdict: 'mismatch',
+    suppressed: 2,
+    differences: [
+      { path: 'context[].content', class: 'value', legacy: 'string(3)#a', orchestrator: 'string(4)#b' },
+    ],
+  },
+  atMs: Date.UTC(2026, 0, 2),
+};
+
+/** The routes on a real port, in front of a world that a test changes. */
+export class OperatorServer {
+  readonly events = createEvents();
+  /** Limits that the differences were asked with. */
+  readonly limits: number[] = [];
+  world = QUIET_WORLD;
+  readonly #app = fastify();
+  #origin = '';
+
+  async start(): Promise<void> {
+    const status = this.#statusReader();
+    const metrics = this.#metrics();
+    registerOperatorRoutes(this.#app, {
+      status: () => status.read(),
+      metrics: () => metrics.render(),
+      readiness: () => Promise.resolve(this.world.readiness),
+      differences: (service, limit) => {
+        this.limits.push(limit);
+        return Promise.resolve(service === SERVICE ? [DIFFERENCE] : undefined);
+      },
+    });
+    this.#app.addHook('onClose', () => metrics.stop());
+    this.#origin = await this.#app.listen({ port: await freePort(), host: '127.0.0.1' });
+  }
+
+  async stop(): Promise<void> {
+    await this.#app.close();
+  }
+
+  /** Back to what it was before a test. Events stay said. */
+  reset(): void {
+    this.world = QUIET_WORLD;
+    this.limits.length = 0;
+  }
+
+  async ask(path: string): Promise<{ status: number; type: string | null; body: string }> {
+    const response = await fetch(`${this.#origin}${path}`);
+    return {
+      status: response.status,
+      type: response.headers.get('content-type'),
+      body: await response.text(),
+    };
+  }
+
+  async status(): Promise<Status> {
+    return JSON.parse((await this.ask('/v1/status')).body) as Status;
+  }
+
+  async service(): Promise<Status['services'][number]> {
+    const [found] = (await this.status()).services;
+    if (found === undefined) throw new Error('the status shows no service');
+    return found;
+  }
+
+  #counts(): Promise<LaneCounts> {
+    const away = new StorageError('the database does not answer', { effect: 'not_applied' });
+    return this.world.isDatabaseAway ? Promise.reject(away) : Promise.resolve(COUNTS);
+  }
+
+  #metrics() {
+    const metrics = createMetrics({
+      gauges: async () => ({
+        pendingDeliveries: 4,
+        copiesWaiting: 5,
+        shadowReadsWaiting: 6,
+        lanes: new Map([[SERVICE, await this.#counts()]]),
+      }),
+    });
+    this.events.subscribe(metrics.listener);
+    return metrics;
+  }
+
+  #statusReader() {
+    const statistics = createStatistics([SERVICE]);
+    this.events.subscribe(statistics.listener);
+    return createStatusReader({
+      statistics,
+      flags: {
+        isEnabled: () => ({ enabled: false, reason: 'off' }),
+        killSwitch: () => this.world.isKilled,
+        percentage: (flag) => this.world.percentages[flag] ?? 0,
+        version: () => 1,
+        onChange: () => undefined,
+        describe: () => ({ source: 'file', fresh: false, lastError: 'unleash answered 401' }),
+      },
+      journal: { counts: () => this.#counts() },
+      migration: {
+        backlog: () => ({ deliveries: 4, copies: 5, shadowReads: 6 }),
+        coverageOf: () => this.world.coverage,
+      },
+      services: new Map([[SERVICE, RUNTIME]]),
+      clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: () => Promise.resolve() },
+      facts: { version: '0.1.0', journal: 'pglite', encrypted: true },
+      interlocks: new Map([[SERVICE, 'enforce']]),
+    });
+  }
+}

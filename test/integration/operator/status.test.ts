@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ServiceFlag } from '../../../src/domain/flags.ts';
+import { OperatorServer, QUIET_WORLD, SERVICE, type World } from './operator-server.ts';
+
+const server = new OperatorServer();
+
+beforeAll(() => server.start());
+afterAll(() => server.stop());
+beforeEach(() => server.reset());
+
+describe('GET /v1/status', () => {
+  test('shows the proxy, the backlog and the lanes', async () => {
+    const { proxy, backlog, services } = await server.status();
+    expect(proxy).toMatchObject({
+      version: '0.1.0',
+      journal: 'pglite',
+      encrypted: true,
+      flags: { source: 'file', fresh: false, last_error: 'unleash answered 401' },
+    });
+    expect(proxy.memory_rss_mb).toBeGreaterThan(10);
+    expect(Math.abs(Date.parse(proxy.started_at) - Date.now())).toBeLessThan(60_000);
+    expect(backlog).toEqual({ deliveries: 4, copies: 5, shadow_reads: 6 });
+    expect(services[0]).toMatchObject({
+      service: SERVICE,
+      interlocks: 'enforce',
+      lanes: { total: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1 },
+      dead_letters: 3,
+      pending: null,
+      legacy_only: [{ action: 'get_context', reason: 'it lives in the process' }],
+      passthrough: [{ action: 'stats', reason: 'about the process' }],
+      unmapped: [{ what: 'embeddings', reason: 'made anew' }],
+    });
+  });
+
+  test('before anything was compared or answered, a rate and a quantile are null and not 0', async () => {
+    const { mismatch_rate, latency_ms } = await server.service();
+    expect(mismatch_rate).toBeNull();
+    expect(latency_ms.orchestrator).toEqual({ p50: null, p95: null, p99: null, count: 0 });
+  });
+
+  test.each<[string, Partial<World>, ServiceFlag, { in_effect: number; reason: string }]>([
+    ['nothing asked', {}, 'dual-write', { in_effect: 0, reason: 'off' }],
+    [
+      'asked, not begun',
+      { percentages: { 'dual-write': 100 } },
+      'dual-write',
+      { in_effect: 0, reason: 'beginning' },
+    ],
+    [
+      'begun',
+      { percentages: { 'dual-write': 100 }, coverage: 2 },
+      'dual-write',
+      { in_effect: 100, reason: 'on' },
+    ],
+    ['not ended yet', { coverage: 2 }, 'dual-write', { in_effect: 100, reason: 'ending' }],
+    [
+      'not covered',
+      { percentages: { 'shadow-read': 30 } },
+      'shadow-read',
+      { in_effect: 0, reason: 'not_covered' },
+    ],
+    [
+      'covered',
+      { percentages: { 'shadow-read': 30 }, coverage: 2 },
+      'shadow-read',
+      { in_effect: 30, reason: 'on' },
+    ],
+    [
+      'reads moved',
+      { percentages: { 'read-cutover': 20 }, coverage: 2 },
+      'read-cutover',
+      { in_effect: 20, reason: 'on' },
+    ],
+    [
+      'killed',
+      { percentages: { 'read-cutover': 20 }, coverage: 2, isKilled: true },
+      'read-cutover',
+      { in_effect: 0, reason: 'kill_switch' },
+    ],
+    [
+      'killed spares shadow reads',
+      { percentages: { 'shadow-read': 30 }, coverage: 2, isKilled: true },
+      'shadow-read',
+      { in_effect: 30, reason: 'on' },
+    ],
+    [
+      'not built',
+      { percentages: { 'write-cutover': 50 }, coverage: 2 },
+      'write-cutover',
+      { in_effect: 0, reason: 'not_available' },
+    ],
+    [
+      'not built',
+      { percentages: { 'legacy-read-only': 100 }, coverage: 2 },
+      'legacy-read-only',
+      { in_effect: 0, reason: 'not_available' },
+    ],
+  ])('%s: %j shows %s as %j', async (_name, changes, flag, expected) => {
+    server.world = { ...QUIET_WORLD, ...changes };
+    const { flags } = await server.service();
+    expect(flags[flag]).toEqual({ asked: changes.percentages?.[flag] ?? 0, ...expected });
+  });
+
+  test('the stage is what the flags ask for', async () => {
+    server.world = { ...QUIET_WORLD, percentages: { 'dual-write': 100, 'shadow-read': 10 } };
+    expect((await server.service()).stage).toBe('shadow_read');
+  });
+
+  test('a database that is away is said, and not shown as zeros', async () => {
+    server.world = { ...QUIET_WORLD, isDatabaseAway: true };
+    const answer = await server.ask('/v1/status');
+    expect(answer.status).toBe(503);
+    expect(JSON.parse(answer.body)).toEqual({
+      error: 'storage_error',
+      message: 'the database does not answer',
+    });
+  });
+});
