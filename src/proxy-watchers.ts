@@ -83,7 +83,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
             : undefined,
       }),
     onProblem: (service, problem, detail) =>
-      log.warn({ service, problem, detail }, 'an agent could not be served'),
+      log.warn({ service, problem, detail }, 'something at an edge went wrong'),
   };
 }
 

@@ -12,6 +12,7 @@ import { createEvents, type Listener } from './migration/events.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
+import type { FlagSource } from './rollout/flag-source.ts';
 import { createOfflineFlags } from './rollout/offline.ts';
 import { createUnleashFlags } from './rollout/unleash.ts';
 import { createCoverageStore, createReplicaStore } from './storage/coverage.ts';
@@ -20,7 +21,7 @@ import { createDifferenceStore } from './storage/differences.ts';
 import { PostgresJournal } from './storage/journal.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
 import { createFronts } from './proxy-fronts.ts';
-import { createWatchers } from './proxy-watchers.ts';
+import { createWatchers, type Watchers } from './proxy-watchers.ts';
 
 export interface ProxyFacts {
   readonly config: Config;
@@ -42,7 +43,8 @@ export function createProxy(facts: ProxyFacts): Running {
   const events = createEvents();
   for (const listener of facts.listeners) events.subscribe(listener);
   const store = createStore(config);
-  const flags = createFlags(config);
+  // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
+  const flags = createFlags(config, (message) => watchers.onProblem('flags', 'unreadable', message));
   const orchestrator = createOrchestrator(config, clock);
   const runtimes = facts.services.map((service) => createRuntime(service, config, clock));
   const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
@@ -56,7 +58,15 @@ export function createProxy(facts: ProxyFacts): Running {
     random: Math.random,
     settings: settingsOf(config),
   });
-  const watchers = createWatchers({ ...facts, ...store, services, flags, migration, events, clock });
+  const watchers: Watchers = createWatchers({
+    ...facts,
+    ...store,
+    services,
+    flags,
+    migration,
+    events,
+    clock,
+  });
   return inOrder([
     watchers.log,
     { name: 'journal', start: () => applySchema(store.database, SCHEMA), stop: () => store.database.close() },
@@ -93,10 +103,10 @@ function createStore(config: Config) {
   };
 }
 
-function createFlags({ rollout }: Config) {
+function createFlags({ rollout }: Config, onProblem: (message: string) => void): FlagSource {
   return rollout.unleash === undefined
-    ? createOfflineFlags({ folder: rollout.folder })
-    : createUnleashFlags(rollout.unleash);
+    ? createOfflineFlags({ folder: rollout.folder, onProblem })
+    : createUnleashFlags({ ...rollout.unleash, onProblem });
 }
 
 function createOrchestrator(

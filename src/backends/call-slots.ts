@@ -3,7 +3,6 @@ import { ConnectionError } from '../domain/errors.ts';
 import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
 import type { Deadlined, DeadlineSweep } from './deadline-sweep.ts';
 import { Fifo } from './fifo.ts';
-import { PipelineDepth } from './pipeline-depth.ts';
 import { LATE_MS, PendingCall, REFUSALS, type CallOutcome, type Settle } from './pending-call.ts';
 
 /** Calls past their deadline that are remembered where nothing limits the calls in flight. */
@@ -24,8 +23,6 @@ export interface SlotSettings {
   readonly backend: Backend;
   /** Calls sent and not yet answered. 0 is no limit. */
   readonly inFlightLimit: number;
-  /** So many may be in flight nevertheless while the server is prompt: see {@link PipelineDepth}. @defaultValue 1 */
-  readonly pipelineLimit?: number;
   readonly queueLimit: number;
   /**
    * Whether a call past its deadline keeps its slot until the reply comes, or 60 s. A serial server answers in order:
@@ -47,7 +44,6 @@ export class CallSlots implements Deadlined {
   readonly #parts: SlotParts;
   readonly #queue = new Fifo<PendingCall>();
   readonly #sent = new Map<number, PendingCall>();
-  readonly #pipeline: PipelineDepth;
   #occupied = 0;
   #late = 0;
   #lastId = 0;
@@ -57,7 +53,6 @@ export class CallSlots implements Deadlined {
   constructor(settings: SlotSettings, parts: SlotParts) {
     this.#settings = settings;
     this.#parts = parts;
-    this.#pipeline = new PipelineDepth(settings.pipelineLimit ?? 1);
     parts.sweep.add(this);
   }
 
@@ -120,7 +115,6 @@ export class CallSlots implements Deadlined {
     const pending = this.#sent.get(id);
     if (pending === undefined) return;
     this.#parts.onOutcome?.('answered');
-    this.#pipeline.answered(pending.sentAtMs, this.#parts.clock.now());
     if (pending.state === 'late') {
       this.#forget(pending);
       pending.call.onLate?.(reply);
@@ -216,7 +210,6 @@ export class CallSlots implements Deadlined {
     if (pending.state === 'late') return this.#abandon(pending);
     pending.reject(this.#failure('did not answer in time', { effect: 'unknown', reason: 'timeout' }));
     this.#parts.onOutcome?.('timeout');
-    this.#pipeline.missed();
     if (!this.#isWorthRemembering(pending)) return this.#abandon(pending);
     pending.state = 'late';
     pending.dueMs = nowMs + LATE_MS;
@@ -244,7 +237,7 @@ export class CallSlots implements Deadlined {
 
   #hasRoom(): boolean {
     const { inFlightLimit } = this.#settings;
-    return this.#occupied < inFlightLimit || inFlightLimit === 0 || this.#occupied < this.#pipeline.depth;
+    return this.#occupied < inFlightLimit || inFlightLimit === 0;
   }
 
   #expectAt(dueMs: number): void {

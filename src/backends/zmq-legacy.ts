@@ -14,8 +14,6 @@ export interface ZmqLegacySettings {
   readonly endpoint: string;
   /** Calls sent and not answered, for each purpose; 0 is no limit. @defaultValue 1: a REP server is serial */
   readonly inFlightLimit?: number;
-  /** So many may be in flight nevertheless while the server answers them all within 20 ms; 1 turns it off. @defaultValue 16 */
-  readonly pipelineLimit?: number;
   /** Calls waiting in our memory, for each purpose. @defaultValue 10000 */
   readonly queueLimit?: number;
   /** @defaultValue live opens after 20 misses in a row, shadow and probe after 5; a trial after 1 s */
@@ -30,7 +28,6 @@ export function createZmqLegacyBackend(settings: ZmqLegacySettings): LegacyClien
   const sweep = createDeadlineSweep(clock);
   const limits = {
     inFlightLimit: settings.inFlightLimit ?? 1,
-    pipelineLimit: settings.pipelineLimit ?? 16,
     queueLimit: settings.queueLimit ?? 10_000,
     backend: 'legacy',
     address: settings.endpoint,

@@ -11,7 +11,7 @@ interface RecentError {
   readonly message: string;
 }
 
-export interface HealthReport {
+interface HealthReport {
   readonly status: 'healthy' | 'degraded' | 'unhealthy';
   readonly [field: string]: unknown;
 }

@@ -55,11 +55,8 @@ export function createOrchestrator(settings: OrchestratorSettings): Orchestrator
   const purge = createPurge(database, settings.purge ?? {}, (error) =>
     log.error(`The purge failed: ${messageOf(error)}`),
   );
-  const zmq = createZmqFront(service, {
-    host,
-    port,
-    onLostReply: (error) => log.warn(`A reply was lost: ${messageOf(error)}`),
-  });
+  const onLostReply = (error: unknown): void => log.warn(`A reply was lost: ${messageOf(error)}`);
+  const zmq = createZmqFront(service, { host, port, onLostReply });
   const http = createHttpFront(service, { host, port: httpPort, health });
   const schema = {
     async start() {

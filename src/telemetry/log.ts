@@ -1,4 +1,4 @@
-import { pino, type LevelWithSilent, type Logger } from 'pino';
+import pino, { type LevelWithSilent, type Logger } from 'pino';
 
 export interface LogOptions {
   readonly level: LevelWithSilent;

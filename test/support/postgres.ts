@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,17 +22,36 @@ interface Ready {
   readonly pid: number;
 }
 
+interface Server extends Ready {
+  readonly port: number;
+  readonly process: ChildProcess;
+}
+
+// Another test run on the same machine may take the port between the look and the start.
+const START_TRIES = 3;
+
+async function startServer(): Promise<Server> {
+  for (let tries = 1; ; tries += 1) {
+    const port = await freePort();
+    const folder = await mkdtemp(join(tmpdir(), 'crossfade-postgres-'));
+    // The server runs as the user postgres where this runs as root; mkdtemp's 0700 would keep it out.
+    await chmod(folder, 0o755);
+    const child = fork(fileURLToPath(new URL('postgres-server.ts', import.meta.url)), [], {
+      env: { ...process.env, POSTGRES_PORT: String(port), POSTGRES_FOLDER: folder },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    try {
+      return { ...(await ready(child)), port, process: child };
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      if (tries === START_TRIES) throw error;
+    }
+  }
+}
+
 /** Starts PostgreSQL in a child process. Takes about two seconds. */
 export async function startPostgres(): Promise<TestPostgres> {
-  const port = await freePort();
-  const folder = await mkdtemp(join(tmpdir(), 'crossfade-postgres-'));
-  // The server runs as the user postgres where this runs as root; mkdtemp's 0700 would keep it out.
-  await chmod(folder, 0o755);
-  const server = fork(fileURLToPath(new URL('postgres-server.ts', import.meta.url)), [], {
-    env: { ...process.env, POSTGRES_PORT: String(port), POSTGRES_FOLDER: folder },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  const { pid } = await ready(server);
+  const { pid, port, process: server } = await startServer();
   const urlOf = (database: string) => `postgres://postgres:password@127.0.0.1:${port}/${database}`;
   let created = 0;
 

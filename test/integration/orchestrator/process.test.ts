@@ -43,9 +43,14 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
   });
   children.push(child);
   let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const exited = once(child, 'close').then(([code]) => code as number | null);
+  const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
+  for (const stream of streams) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  // Not 'close': it does not come after a disconnect of ours.
+  const printed = Promise.all(streams.map((stream) => once(stream, 'end')));
+  const exited = once(child, 'exit').then(async ([code]) => {
+    await printed;
+    return code as number | null;
+  });
   return { child, port, exited, output: () => output };
 }
 

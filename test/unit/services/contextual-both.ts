@@ -51,9 +51,12 @@ export class Both {
   /** As SEMANTICS "Copying a lane": what legacy does not show is forgotten, or replaced. */
   async copy(): Promise<void> {
     const lane = await this.lane();
-    const { sequence } = this.delivered;
-    this.delivered.list.forget();
-    this.delivered.list.copy(lane, OWNER, contextualMemory, sequence);
+    const { sequence, list } = this.delivered;
+    list.memories = list.memories.filter(
+      (memory) => contextualMemory.lanes.derivedFieldsOf?.(memory) === undefined,
+    );
+    list.forget();
+    list.copy(lane, OWNER, contextualMemory, sequence);
   }
 
   lane() {
