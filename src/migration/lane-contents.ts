@@ -1,4 +1,4 @@
-import { isJsonObject, rawElements, rawMembers } from '../domain/json.ts';
+import { isJsonObject, parseTolerantly, rawElements, rawMembers } from '../domain/json.ts';
 import type { SessionId } from '../domain/ids.ts';
 import type { LaneDefinition, StoredMemory } from '../domain/service-definition.ts';
 import { FORGOTTEN_TAG, type ListedMemory } from './copy-plan.ts';
@@ -55,6 +55,6 @@ function listedAs(memory: StoredMemory, fields: ListedMemory['fields'] | undefin
 
 /** An item as the orchestrator spells it, its content as raw text. */
 export function parseStoredMemory(text: string): StoredMemory {
-  const fields = JSON.parse(text) as StoredMemory;
+  const fields = parseTolerantly(text) as StoredMemory;
   return { ...fields, content: rawMembers(text)['content'] ?? 'null', tags: fields.tags ?? [] };
 }

@@ -16,7 +16,7 @@ import { OpenOperations, type OpenOperation } from './open-operations.ts';
 export interface TracesOptions {
   /** Share of operations that are traced, 0–1. */
   readonly sampleRatio: number;
-  /** URL that takes OTLP over HTTP, such as `http://localhost:4318/v1/traces`. Without one nothing is traced. */
+  /** Takes OTLP over HTTP: `http://localhost:4318`, or with a path of its own. Without one nothing is traced. */
   readonly endpoint: string | undefined;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
@@ -45,7 +45,9 @@ export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): 
   if (endpoint === undefined || sampleRatio <= 0) return NO_TRACES;
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': 'crossfade' }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: endpoint }) })],
+    spanProcessors: [
+      new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: tracesUrl(endpoint) }) }),
+    ],
   });
   const tracer = new Tracing(provider.getTracer('crossfade'), () => random() < sampleRatio);
   return {
@@ -55,6 +57,13 @@ export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): 
       await provider.shutdown();
     },
   };
+}
+
+/** A collector's bare address means its usual path, as everywhere in OpenTelemetry. */
+function tracesUrl(endpoint: string): string {
+  const url = new URL(endpoint);
+  if (url.pathname === '/') url.pathname = '/v1/traces';
+  return url.href;
 }
 
 const NO_TRACES: Traces = { listener: () => undefined, stop: () => Promise.resolve() };

@@ -30,11 +30,14 @@ const LANE = 'session-memory/owner-4711' as LaneKey;
 let server: Server;
 let endpoint: string;
 let received: WireRequest[];
+let paths: (string | undefined)[];
 
 beforeEach(async () => {
   received = [];
+  paths = [];
   const port = await freePort();
   server = createServer((request, response) => {
+    paths.push(request.url);
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -101,6 +104,17 @@ function write(emit: Emit, id: string): void {
   });
   emit('delivery:applied', { ...at, result: 'applied', lagMs: 40 });
 }
+
+test.each([
+  ['', '/v1/traces'],
+  ['/', '/v1/traces'],
+  ['/collect', '/collect'],
+])('an endpoint with the path "%s" is asked at %s', async (path, asked) => {
+  const { emit, traces } = traced({ sampleRatio: 1, endpoint: `${new URL(endpoint).origin}${path}` });
+  write(emit, 'op-1');
+  await traces.stop();
+  expect(paths).toEqual([asked]);
+});
 
 test('a sampled write is one trace: the operation, the journal, the primary and the delivery', async () => {
   const { emit, traces } = traced({ sampleRatio: 1 });
