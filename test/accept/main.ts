@@ -67,6 +67,13 @@ async function settled(world: World): Promise<ProxyStatus> {
   }
 }
 
+/** What the numbers of the last line are made of. */
+function explain({ services }: ProxyStatus): void {
+  for (const { service, fallbacks, not_comparable_by, latency_ms, added_ms } of services) {
+    console.log(JSON.stringify({ service, fallbacks, not_comparable_by, latency_ms, added_ms }));
+  }
+}
+
 function sum(status: ProxyStatus, count: (service: ProxyStatus['services'][number]) => number): number {
   return status.services.reduce((total, service) => total + count(service), 0);
 }
@@ -103,6 +110,7 @@ async function run(options: Options): Promise<Record<string, unknown>> {
     const status = await settled(world);
     if (isOriginal) await new Promise((resolve) => setTimeout(resolve, ORIGINAL_CLEANUP_MS));
     const proxy_rss_mb = world.proxyPeakMegabytes();
+    if (options.json !== true) explain(status);
     await world.stopPrograms();
     const judgement = judge(
       ledger,

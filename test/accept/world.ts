@@ -52,6 +52,9 @@ export interface ProxyStatus {
     };
     readonly reads_by: { readonly legacy: number; readonly orchestrator: number };
     readonly fallbacks: Readonly<Record<string, number>>;
+    readonly not_comparable_by: Readonly<Record<string, number>>;
+    readonly latency_ms: unknown;
+    readonly added_ms: unknown;
   }[];
   readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
 }

@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { DeliveryQueue } from '../../../src/migration/delivery-queue.ts';
+import type { Lane } from '../../../src/migration/lanes.ts';
+import type { PendingWrite } from '../../../src/migration/ports.ts';
+import { laneNamed, readableJournal, writeOf } from './engine-parts.ts';
+
+const ANY = (): boolean => true;
+
+function sequencesOf(writes: readonly PendingWrite[]): number[] {
+  return writes.map(({ sequence }) => sequence);
+}
+
+/** Takes everything that a lane has, as a delivery would, `limit` at a time. */
+async function deliverAll(queue: DeliveryQueue, lane: Lane, limit: number): Promise<number[]> {
+  const delivered: number[] = [];
+  for (;;) {
+    const [queued] = queue.ready(({ key }) => key === lane.key);
+    if (queued === undefined) return delivered;
+    const writes = await queue.writesOf(queued, limit);
+    const last = writes.at(-1);
+    if (last === undefined) continue;
+    delivered.push(...sequencesOf(writes));
+    queue.drop(lane, last.sequence);
+    lane.advance(last.sequence);
+  }
+}
+
+describe('what waits for delivery', () => {
+  test('comes in sequence, as many as are asked for, and at least one', async () => {
+    const queue = new DeliveryQueue(readableJournal({}));
+    const lane = laneNamed('ann');
+    for (const sequence of [1, 2, 3]) queue.add(lane, writeOf(lane, sequence));
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    expect(sequencesOf(await queue.writesOf(queued, 2))).toEqual([1, 2]);
+    expect(sequencesOf(await queue.writesOf(queued, 0))).toEqual([1]);
+    expect(queue.size).toBe(3);
+  });
+
+  test('is gone once it is through, and not before', () => {
+    const queue = new DeliveryQueue(readableJournal({}));
+    const lane = laneNamed('ann');
+    for (const sequence of [1, 2, 4]) queue.add(lane, writeOf(lane, sequence));
+    queue.drop(lane, 2);
+    expect(queue.size).toBe(1);
+    queue.drop(lane, 4);
+    expect(queue.size).toBe(0);
+    expect(queue.hasReady(ANY)).toBe(false);
+  });
+
+  test('of one lane does not wait for another lane', async () => {
+    const queue = new DeliveryQueue(readableJournal({}));
+    const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
+    queue.add(ann, writeOf(ann, 1));
+    queue.add(bob, writeOf(bob, 1));
+    queue.block(ann);
+    expect([...queue.ready(ANY)].map(({ lane }) => lane)).toEqual([bob]);
+    expect(queue.isBlocked(ann.key)).toBe(true);
+    queue.unblock(ann);
+    expect([...queue.ready(ANY)].map(({ lane }) => lane)).toEqual([ann, bob]);
+    expect([...queue.ready((lane) => lane === bob)].map(({ lane }) => lane)).toEqual([bob]);
+  });
+});
+
+describe('what the journal holds of a lane', () => {
+  const lane = laneNamed('ann');
+  const writes = Array.from({ length: 450 }, (_, index) => writeOf(lane, index + 1));
+
+  test('is read page by page after a start, completely and in sequence', async () => {
+    const asked: string[] = [];
+    const queue = new DeliveryQueue(readableJournal({ writes, asked }));
+    const ann = laneNamed('ann');
+    queue.addFromJournal(ann);
+    expect(queue.size).toBe(1);
+    expect(await deliverAll(queue, ann, 64)).toEqual(sequencesOf(writes));
+    expect(asked).toEqual([0, 200, 400].map((after) => `jarvis-memory/ann after ${after}`));
+    expect(queue.size).toBe(0);
+  });
+
+  test('goes before what is applied meanwhile', async () => {
+    const ann = laneNamed('ann');
+    const stored = [1, 2].map((sequence) => writeOf(ann, sequence));
+    const queue = new DeliveryQueue(readableJournal({ writes: stored }));
+    queue.addFromJournal(ann);
+    ann.applied = 3;
+    queue.add(ann, writeOf(ann, 3));
+    stored.push(writeOf(ann, 3));
+    expect(await deliverAll(queue, ann, 10)).toEqual([1, 2, 3]);
+  });
+
+  test('is asked for again while the newest outcome is still on its way there', async () => {
+    const ann = laneNamed('ann');
+    const stored = [writeOf(ann, 1)];
+    const queue = new DeliveryQueue(readableJournal({ writes: stored }));
+    queue.addFromJournal(ann);
+    ann.applied = 2;
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    expect(sequencesOf(await queue.writesOf(queued, 10))).toEqual([1]);
+    queue.drop(ann, 1);
+    ann.advance(1);
+    expect(await queue.writesOf(queued, 10)).toEqual([]);
+    expect(queue.hasReady(ANY)).toBe(true);
+    stored.push(writeOf(ann, 2));
+    expect(await deliverAll(queue, ann, 10)).toEqual([2]);
+  });
+
+  test('takes what memory has no room for, and gives it back in sequence', async () => {
+    const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
+    const large = 'x'.repeat(20 * 1024 * 1024);
+    const stored = [1, 2, 3, 4].map((sequence) => writeOf(ann, sequence, large));
+    const queue = new DeliveryQueue(readableJournal({ writes: stored }));
+    for (const write of stored) {
+      queue.add(ann, write);
+      ann.applied = write.sequence;
+    }
+    // Two fit, and one stands for all that the journal holds.
+    expect(queue.size).toBe(3);
+    queue.add(bob, writeOf(bob, 1));
+    expect(queue.size).toBe(4);
+    expect(await deliverAll(queue, ann, 1)).toEqual([1, 2, 3, 4]);
+  });
+});

@@ -1,0 +1,113 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createLanes } from '../../../src/migration/lanes.ts';
+import { fakeClock, laneNamed, ownerNamed, readableJournal, SERVICE, stateOf } from './engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('the fence of a lane', () => {
+  const COVERAGE = 3;
+  const clean = { seededCoverage: COVERAGE, sequence: 5, deliveredSequence: 5 };
+  const cases = [
+    { name: 'never seeded', state: { seededCoverage: 0 }, reason: 'not_seeded' },
+    { name: 'seeded under an older coverage', state: { seededCoverage: 2 }, reason: 'not_seeded' },
+    { name: 'dirty', state: { ...clean, condition: 'dirty' }, reason: 'dirty' },
+    { name: 'being copied', state: { ...clean, condition: 'copying' }, reason: 'copying' },
+    { name: 'stopped for a person', state: { ...clean, condition: 'stopped' }, reason: 'stopped' },
+    { name: 'everything delivered', state: clean, reason: undefined },
+  ] as const;
+  test.each(cases)('$name: $reason', ({ state, reason }) => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, state));
+    expect(lane.fence(COVERAGE)).toBe(reason);
+  });
+
+  test('keeps reads on the primary while an applied write is not on the secondary', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, clean));
+    lane.applied = 6;
+    expect(lane.fence(COVERAGE)).toBe('behind');
+    lane.advance(6);
+    expect(lane.fence(COVERAGE)).toBeUndefined();
+  });
+
+  test('keeps reads on the primary while nothing is covered', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { seededCoverage: 0 }));
+    expect(lane.fence(0)).toBe('not_seeded');
+  });
+});
+
+describe('what the journal says of a lane', () => {
+  test('never takes back what this replica knows already', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { sequence: 9, generation: 2, seededCoverage: 1, deliveredSequence: 8 }));
+    lane.advance(9);
+    lane.adopt(stateOf(lane, { sequence: 7, generation: 1, deliveredSequence: 6 }));
+    expect(lane).toMatchObject({ sequence: 9, generation: 2, seededCoverage: 1, delivered: 9 });
+  });
+
+  test('does not end a copy that has begun since', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane));
+    lane.condition = 'copying';
+    lane.adopt(stateOf(lane, { condition: 'clean' }));
+    expect(lane.condition).toBe('copying');
+  });
+
+  test('is asked for once, and a lane that it does not know is new', async () => {
+    const asked: string[] = [];
+    const lanes = createLanes(
+      readableJournal({ lanes: [{ owner: 'ann', state: { sequence: 4, condition: 'dirty' } }], asked }),
+      fakeClock(),
+    );
+    const ann = await lanes.load(SERVICE, ownerNamed('ann'));
+    expect(ann).toMatchObject({ sequence: 4, condition: 'dirty', isLoaded: true });
+    expect(await lanes.load(SERVICE, ownerNamed('ann'))).toBe(ann);
+    expect(await lanes.load(SERVICE, ownerNamed('bob'))).toMatchObject({ sequence: 0, condition: 'clean' });
+    expect(asked).toEqual(['jarvis-memory/ann', 'jarvis-memory/bob']);
+  });
+});
+
+describe('a reader that waits for the secondary', () => {
+  test('goes on as soon as the last applied write is there, and not before', async () => {
+    const lane = laneNamed('ann');
+    lane.applied = 2;
+    const caughtUp = lane.caughtUp(1_000);
+    let isThere = false;
+    void caughtUp.then(() => (isThere = true));
+    lane.advance(1);
+    await Promise.resolve();
+    expect(isThere).toBe(false);
+    lane.advance(2);
+    expect(await caughtUp).toBe(true);
+  });
+
+  test('gives up in time', async () => {
+    const clock = fakeClock();
+    const lane = laneNamed('ann');
+    lane.applied = 1;
+    const waiting = lane.caughtUp(20);
+    await clock.pass(20);
+    expect(await waiting).toBe(false);
+    lane.advance(1);
+    expect(await lane.caughtUp(20)).toBe(true);
+  });
+});
+
+test('only lanes of which nothing is open leave the memory', async () => {
+  const lanes = createLanes(readableJournal({}), fakeClock());
+  const named = (index: number) => lanes.of(SERVICE, ownerNamed(`user-${index}`));
+  const busy = [named(0), named(1), named(2), named(3)] as const;
+  await busy[0].turn.take(1_000);
+  busy[1].applied = 1;
+  busy[2].condition = 'dirty';
+  busy[3].inFlight = 1;
+  for (let index = 4; index <= 50_010; index += 1) named(index);
+  expect(lanes.size).toBe(50_000);
+  expect(busy.map((lane, index) => named(index) === lane)).toEqual([true, true, true, true]);
+});
