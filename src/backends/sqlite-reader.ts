@@ -13,6 +13,9 @@ export type SqliteAnswer =
 
 type Row = Readonly<Record<string, unknown>>;
 
+/** A thread's heap is not counted in the process's own: without limits it grows as if there was nobody else. */
+const HEAP = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 } as const;
+
 /** Reads a SQLite file of a running service in a thread of its own, never holding a transaction beyond one statement. */
 export class SqliteReader {
   readonly #path: string;
@@ -45,6 +48,7 @@ export class SqliteReader {
     const worker = new Worker(new URL('./sqlite-worker.ts', import.meta.url), {
       workerData: { path: this.#path },
       name: 'sqlite-reader',
+      resourceLimits: HEAP,
     });
     worker.on('message', (answer: SqliteAnswer) => this.#settle(answer));
     worker.on('error', (error) => this.#abandon(messageOf(error)));

@@ -147,7 +147,7 @@ export class LaneCopier {
       existing: facts.contents.listed,
       derived: { source: facts.reading.source.derived ?? [], existing: facts.contents.derived },
       sequence: facts.reading.sequence,
-      deletedBelow: Math.max(0, ...operations.map(deletedBelow)),
+      deletedBelow: operations.map(deletedBelow).reduce((below, next) => Math.max(below, next), 0),
       journaledIds: this.#journaledIds(copy, operations),
     });
   }

@@ -66,7 +66,7 @@ export function planCopy(facts: CopyFacts): CopyPlan {
   const kept = new Set(matches.map(({ memory }) => memory));
   const gone = facts.existing.map(({ memory }) => memory).filter((memory) => !kept.has(memory));
   const positions = positionsFor(matches, facts.sequence);
-  const derived = planDerived(facts, Math.max(positionOf(facts.sequence), ...positions));
+  const derived = planDerived(facts, Math.max(positionOf(facts.sequence), positions.at(-1) ?? 0));
   return {
     creates: [...createsFor(matches, positions, facts.journaledIds), ...derived.creates],
     moves: matches.flatMap(({ memory }, index) => {

@@ -10,6 +10,8 @@ import { orchestratorWritesOf } from './write-plan.ts';
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 5_000;
+/** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
+const SENDERS = 3;
 /** What was applied a moment ago stands in the journal after this long. */
 const JOURNAL_LAG_MS = 5;
 
@@ -38,10 +40,11 @@ interface Parcel {
 export class Deliverer {
   readonly #parts: DeliveryParts;
   readonly #queue: DeliveryQueue;
-  #isRunning = false;
+  /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
+  readonly #underWay = new Set<Lane>();
+  #senders = 0;
   #isStopped = false;
   #attempt = 0;
-  #underWay: ReadonlySet<Lane> = new Set();
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -80,31 +83,38 @@ export class Deliverer {
 
   /** Looks again at what can be delivered. */
   wake(): void {
-    if (this.#isRunning || this.#isStopped || this.#queue.size === 0) return;
-    this.#isRunning = true;
+    // While the secondary is in trouble one sender asks how it is.
+    const most = this.#attempt > 0 ? 1 : SENDERS;
+    if (this.#senders >= most || this.#isStopped || !this.#hasReady()) return;
+    this.#senders += 1;
     setImmediate(() => void this.#run());
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    while (this.#isRunning) await this.#parts.clock.sleep(1);
+    while (this.#senders > 0) await this.#parts.clock.sleep(1);
   }
 
   async #run(): Promise<void> {
     try {
       while (!this.#isStopped) {
-        const parcels = await this.#nextBatch();
-        if (parcels.length > 0) await this.#send(parcels);
-        else if (this.#hasReady()) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
-        else break;
+        const taken = new Set<Lane>();
+        try {
+          const parcels = await this.#nextBatch(taken);
+          if (parcels.length > 0) await this.#send(parcels);
+          else if (taken.size > 0) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
+          else break;
+        } finally {
+          for (const lane of taken) this.#underWay.delete(lane);
+        }
       }
     } catch (error) {
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
       await this.#parts.clock.sleep(FIRST_RETRY_MS);
     } finally {
-      this.#isRunning = false;
+      this.#senders -= 1;
     }
-    if (this.#hasReady()) this.wake();
+    this.wake();
   }
 
   #hasReady(): boolean {
@@ -113,13 +123,16 @@ export class Deliverer {
 
   #isDeliverable(lane: Lane): boolean {
     const latest = this.#parts.coverage.get(lane.service)?.latest ?? 0;
-    return lane.condition === 'clean' && latest > 0 && lane.seededCoverage === latest;
+    const isSeeded = latest > 0 && lane.seededCoverage === latest;
+    return isSeeded && lane.condition === 'clean' && !this.#underWay.has(lane);
   }
 
-  async #nextBatch(): Promise<Parcel[]> {
+  async #nextBatch(taken: Set<Lane>): Promise<Parcel[]> {
     const parcels: Parcel[] = [];
     let size = 0;
     for (const queued of this.#queue.ready((lane) => this.#isDeliverable(lane))) {
+      this.#underWay.add(queued.lane);
+      taken.add(queued.lane);
       for (const write of await this.#queue.writesOf(queued, this.#parts.batchSize - size)) {
         const operations = this.#operationsOf(queued, write);
         size += Math.max(1, operations.length);
@@ -143,7 +156,6 @@ export class Deliverer {
   async #send(parcels: readonly Parcel[]): Promise<void> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
     const operations = parcels.flatMap((parcel) => parcel.operations);
-    this.#underWay = new Set(parcels.map(({ lane }) => lane));
     try {
       const answers =
         operations.length === 0
@@ -156,8 +168,6 @@ export class Deliverer {
       this.#arrived(parcels, answers);
     } catch (error) {
       await this.#failed(parcels, error);
-    } finally {
-      this.#underWay = new Set();
     }
   }
 

@@ -32,7 +32,8 @@ type Explained = (memory: StoredMemory) => boolean;
 
 /** The whole owner is gone: idle for too long, or one too many. */
 async function byOwner({ retention, existing, nowMs, ownerCount }: VanishedFacts): Promise<Explained> {
-  const newest = Math.max(...existing.map(({ memory }) => Date.parse(memory.created_at)));
+  const times = existing.map(({ memory }) => Date.parse(memory.created_at));
+  const newest = times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
   const isIdle = retention.idleSeconds !== undefined && nowMs - newest >= retention.idleSeconds * 1_000;
   const isCrowded = retention.owners !== undefined && (await ownerCount()) >= retention.owners * NEARLY_FULL;
   return () => isIdle || isCrowded;

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+/** The memory settings that `npm start` gives the program. */
+const FLAGS = startFlags();
+
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** One of our own programs, running. */
@@ -34,7 +37,7 @@ const OUTPUT_LIMIT = 64 * 1024;
 /** Starts `crossfade <args>` and waits until it says over IPC that it is ready. @throws Error with its output */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
   const { readyTimeoutMs = 60_000, cwd, pipes = 0 } = options;
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [...FLAGS, MAIN, ...args], {
     env: environmentOf(options),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...Array.from({ length: pipes }, () => 'pipe' as const)],
     ...(cwd !== undefined && { cwd }),
@@ -81,7 +84,7 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
 
 function environmentOf({ env = {}, without = [] }: ProgramOptions): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !without.includes(name));
-  return { ...Object.fromEntries(inherited), NODE_NO_WARNINGS: '1', ...env };
+  return { ...Object.fromEntries(inherited), NODE_NO_WARNINGS: '1', MALLOC_ARENA_MAX: '2', ...env };
 }
 
 async function ready(child: ChildProcess): Promise<void> {
@@ -99,4 +102,11 @@ function peakMegabytes(pid: number): number {
   } catch {
     return 0;
   }
+}
+
+function startFlags(): string[] {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: { start: string };
+  };
+  return manifest.scripts.start.split(' ').filter((word) => word.startsWith('--'));
 }

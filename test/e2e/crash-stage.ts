@@ -1,0 +1,247 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
+import type { AgentEndpoints } from '../accept/agents.ts';
+import { NOTHING_ASKED, writeFlags } from '../accept/flags.ts';
+import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../accept/stores.ts';
+import type { ProxyStatus } from '../accept/world.ts';
+import { freePort, freePorts } from '../support/ports.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { startProgram, type Program } from '../support/processes.ts';
+import { watchEvents, type EventWatch } from './event-watch.ts';
+
+/** A proxy that tells its events, and may stand still at one of them. */
+export interface WatchedProxy {
+  readonly events: EventWatch;
+  kill(): Promise<void>;
+  output(): string;
+}
+
+/** One migration of its own: legacy stand-ins and a journal that no other case knows, in front of the file's orchestrator. */
+export interface CrashCase {
+  readonly endpoints: AgentEndpoints;
+  /** Put in front of every owner, so that cases can share the orchestrator. */
+  readonly prefix: string;
+  readonly journalUrl: string;
+  ask(dualWrite: boolean): void;
+  startProxy(haltOn?: string): Promise<WatchedProxy>;
+  /** Resolves when nothing is on its way any more; rejects where it stays so. */
+  settled(): Promise<ProxyStatus>;
+  stores(): Promise<{ legacy: StoreContents; orchestrator: StoreContents }>;
+  end(): Promise<void>;
+}
+
+export interface CaseSettings {
+  /** @defaultValue true */
+  readonly dualWrite?: boolean;
+  /** What jarvis-memory's file holds before it starts: memories of one user. */
+  readonly memories?: { readonly user: string; readonly count: number };
+  /** @defaultValue 800 */
+  readonly deadlineMs?: number;
+  /** Where the proxy finds its journal, given the database's own url. */
+  readonly journalVia?: (url: string) => string;
+}
+
+/** What all cases of a file share. */
+export interface CrashStage {
+  readonly postgres: TestPostgres;
+  readonly orchestratorStore: Database;
+  /** A new case under its own prefix. */
+  begin(settings?: CaseSettings): Promise<CrashCase>;
+  killOrchestrator(): Promise<void>;
+  startOrchestrator(): Promise<void>;
+  end(): Promise<void>;
+}
+
+const SETTLE_LIMIT_MS = 25_000;
+
+export async function startStage(): Promise<CrashStage> {
+  const root = mkdtempSync(join(tmpdir(), 'crossfade-crash-'));
+  chmodSync(root, 0o755);
+  const postgres = await startPostgres();
+  const url = await postgres.createDatabase('orchestrator');
+  const [port = 0, http = 0] = await freePorts(2);
+  const args = ['orchestrator', '--port', String(port), '--http-port', String(http), '--folder', root];
+  const startOrchestrator = () => startProgram(args, { env: { ORCHESTRATOR_DATABASE_URL: url } });
+  let orchestrator = await startOrchestrator();
+  const orchestratorStore = createPostgresDatabase({ url, poolSize: 1 });
+  const cases: CrashCase[] = [];
+  return {
+    postgres,
+    orchestratorStore,
+    async begin(settings = {}) {
+      const number = cases.length + 1;
+      const made = await createCase({
+        postgres,
+        orchestratorStore,
+        prefix: `case-${number}`,
+        folder: join(root, `case-${number}`),
+        endpoint: `tcp://127.0.0.1:${port}`,
+        settings,
+      });
+      cases.push(made);
+      return made;
+    },
+    killOrchestrator: () => orchestrator.kill(),
+    async startOrchestrator() {
+      orchestrator = await startOrchestrator();
+    },
+    async end() {
+      for (const one of cases) await one.end();
+      await orchestrator.kill();
+      await orchestratorStore.close();
+      await postgres.stop();
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+async function createCase(facts: {
+  postgres: TestPostgres;
+  orchestratorStore: Database;
+  prefix: string;
+  folder: string;
+  endpoint: string;
+  settings: CaseSettings;
+}): Promise<CrashCase> {
+  const { folder, prefix, settings } = facts;
+  const folders = { legacy: join(folder, 'legacy'), flags: join(folder, 'flags') };
+  for (const name of Object.values(folders)) mkdirSync(name, { recursive: true });
+  const ask = (dualWrite: boolean): void => writeFlags(folders.flags, { ...NOTHING_ASKED, dualWrite });
+  ask(settings.dualWrite ?? true);
+  if (settings.memories !== undefined) writeMemories(folders.legacy, prefix, settings.memories);
+  const databaseUrl = await facts.postgres.createDatabase(`journal_${prefix.replace('-', '_')}`);
+  const journalUrl = settings.journalVia?.(databaseUrl) ?? databaseUrl;
+  const [front, back, http] = [await portsOf(), await portsOf(), await freePort()];
+  const standIns = await startProgram(standInArguments(back, folders.legacy));
+  const config = join(folder, 'crossfade.yaml');
+  writeFileSync(config, stringify(proxyConfig({ ...facts, front, back, http, folders })));
+  let proxy: WatchedProxy | undefined;
+  return {
+    endpoints: { session: at(front.session), contextual: at(front.contextual), jarvis: at(front.jarvis) },
+    prefix,
+    journalUrl: databaseUrl,
+    ask,
+    async startProxy(haltOn) {
+      proxy = await startWatched(config, journalUrl, haltOn);
+      return proxy;
+    },
+    settled: () => settled(http, () => proxy?.output() ?? ''),
+    stores: async () => ({
+      legacy: readLegacyStores(folders.legacy),
+      orchestrator: await readOrchestratorStore(facts.orchestratorStore),
+    }),
+    async end() {
+      await proxy?.kill();
+      await standIns.kill();
+    },
+  };
+}
+
+async function startWatched(config: string, url: string, haltOn?: string): Promise<WatchedProxy> {
+  const env = {
+    DATABASE_URL: url,
+    CROSSFADE_EVENT_FD: '4',
+    ...(haltOn !== undefined && { CROSSFADE_HALT_ON: haltOn }),
+  };
+  const program: Program = await startProgram(['start', '--config', config], { env, pipes: 1 });
+  return {
+    events: watchEvents(program.child),
+    kill: () => program.kill(),
+    output: () => program.output(),
+  };
+}
+
+function sum(status: ProxyStatus, count: (service: ProxyStatus['services'][number]) => number): number {
+  return status.services.reduce((total, service) => total + count(service), 0);
+}
+
+function isSettled({ backlog, services }: ProxyStatus): boolean {
+  const isIdle = backlog.deliveries + backlog.copies + backlog.shadow_reads === 0;
+  return isIdle && services.every(({ lanes }) => lanes.dirty + lanes.copying === 0);
+}
+
+async function settled(http: number, output: () => string): Promise<ProxyStatus> {
+  const startedAtMs = performance.now();
+  for (;;) {
+    const reply = await fetch(`http://127.0.0.1:${http}/v1/status`);
+    const status = (await reply.json()) as ProxyStatus;
+    if (reply.ok && isSettled(status)) {
+      const unwell = sum(status, ({ lanes, dead_letters }) => lanes.stopped + dead_letters);
+      if (unwell > 0) throw new Error(`A lane waits for a person: ${JSON.stringify(status.services)}`);
+      return status;
+    }
+    if (performance.now() - startedAtMs > SETTLE_LIMIT_MS)
+      throw new Error(`Not settled: ${JSON.stringify(status)}\n${output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function writeMemories(
+  folder: string,
+  prefix: string,
+  { user, count }: { user: string; count: number },
+): void {
+  const memories = Array.from({ length: count }, (_, index) => ({
+    timestamp: 1_700_000_000 + index,
+    memory: `memory ${index}`,
+  }));
+  writeFileSync(
+    join(folder, 'jarvis_memory_store.json'),
+    JSON.stringify({ [`${prefix}-${user}`]: memories }),
+  );
+}
+
+type Ports = Readonly<Record<'session' | 'health' | 'pub' | 'contextual' | 'jarvis', number>>;
+
+async function portsOf(): Promise<Ports> {
+  const [session = 0, health = 0, pub = 0, contextual = 0, jarvis = 0] = await freePorts(5);
+  return { session, health, pub, contextual, jarvis };
+}
+
+function at(port: number): string {
+  return `tcp://127.0.0.1:${port}`;
+}
+
+function standInArguments(ports: Ports, folder: string): string[] {
+  const named = Object.entries(ports).flatMap(([name, port]) => [`--${name}-port`, String(port)]);
+  return ['stand-ins', '--data', folder, '--no-fsync', ...named];
+}
+
+function proxyConfig(facts: {
+  front: Ports;
+  back: Ports;
+  http: number;
+  folder: string;
+  folders: { legacy: string; flags: string };
+  endpoint: string;
+  settings: CaseSettings;
+}): object {
+  const { front, back, folders } = facts;
+  const { session, health, pub, contextual, jarvis } = front;
+  const stored = (name: string): string => join(folders.legacy, name);
+  return {
+    http: { port: facts.http },
+    proxy: { deadlineMs: facts.settings.deadlineMs ?? 800 },
+    journal: { folder: join(facts.folder, 'journal') },
+    orchestrator: { endpoint: facts.endpoint },
+    rollout: { folder: folders.flags },
+    telemetry: { logLevel: 'warn' },
+    services: {
+      'session-memory': {
+        ...{ port: session, healthPort: health, pubPort: pub },
+        legacy: { endpoint: at(back.session), sqliteFile: stored('session_memory.db') },
+      },
+      'contextual-memory': {
+        port: contextual,
+        legacy: { endpoint: at(back.contextual), jsonFile: stored('contextual_memory_store.json') },
+      },
+      'jarvis-memory': {
+        port: jarvis,
+        legacy: { endpoint: at(back.jarvis), jsonFile: stored('jarvis_memory_store.json') },
+      },
+    },
+  };
+}

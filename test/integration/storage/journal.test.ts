@@ -1,0 +1,384 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StorageError } from '../../../src/domain/errors.ts';
+import {
+  laneKeyOf,
+  operationId,
+  replicaId,
+  serviceName,
+  type LaneKey,
+  type Owner,
+} from '../../../src/domain/ids.ts';
+import type { Outcome } from '../../../src/domain/outcome.ts';
+import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
+import {
+  applySchema,
+  createPgliteDatabase,
+  createPostgresDatabase,
+  type Database,
+} from '../../../src/storage/database.ts';
+import { PostgresJournal } from '../../../src/storage/journal.ts';
+import { createSeal, PLAIN, type Seal } from '../../../src/storage/seal.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+
+const SCHEMA = new URL('../../../src/storage/schema/', import.meta.url);
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+const ADAPTERS: Record<string, () => Promise<Database>> = {
+  pglite: () => Promise.resolve(createPgliteDatabase()),
+  postgres: async () => createPostgresDatabase({ url: await postgres.createDatabase(), poolSize: 4 }),
+};
+
+describe.each(Object.entries(ADAPTERS))('the journal on %s', (_kind, createDatabase) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createDatabase();
+    await applySchema(database, SCHEMA);
+  });
+  afterAll(() => database.close());
+
+  let made = 0;
+  /** A journal as a newly started process has it, and a service of the test's own: nothing of other tests is seen. */
+  function begin(seal: Seal = PLAIN) {
+    const service = serviceName(`service-${++made}`);
+    const open = () => new PostgresJournal({ database, replica: replicaId(randomUUID()), seal });
+    const journal = open();
+    const laneOf = (owner: string): LaneKey => laneKeyOf(service, owner as Owner);
+    const intent = (owner: string, request = '{}'): Intent => ({
+      operationId: operationId(randomUUID()),
+      service,
+      owner: owner as Owner,
+      lane: laneOf(owner),
+      action: 'add_memory',
+      request,
+      acceptedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+    });
+    const write = async (owner: string, outcome?: Outcome, more: Partial<Settlement> = {}) => {
+      const asked = intent(owner, `{"memory": "${owner}"}`);
+      const state = await journal.append(asked);
+      const ref: WriteRef = { laneId: state.id, lane: asked.lane, sequence: state.sequence };
+      if (outcome !== undefined) await journal.settle({ ref, outcome, ...more });
+      return ref;
+    };
+    const state = async (owner: string) => (await journal.lanes([laneOf(owner)])).get(laneOf(owner));
+    const pending = async (owner: string, after = 0, limit = 100) =>
+      (await journal.pending(laneOf(owner), after, limit)).map(({ sequence }) => sequence);
+    return { journal, open, service, laneOf, intent, write, state, pending };
+  }
+
+  describe('an intent', () => {
+    test('gets its lane’s next sequence, and makes the lane', async () => {
+      const { journal, intent, state } = begin();
+      expect(await state('ann')).toBeUndefined();
+      expect(await journal.append(intent('ann'))).toMatchObject({
+        sequence: 1,
+        generation: 0,
+        epoch: 0,
+        primary: 'legacy',
+        condition: 'clean',
+        reason: '',
+        seededCoverage: 0,
+        deliveredSequence: 0,
+      });
+      expect((await journal.append(intent('ann'))).sequence).toBe(2);
+      expect((await journal.append(intent('bob'))).sequence).toBe(1);
+      expect(await state('ann')).toMatchObject({ sequence: 2 });
+    });
+
+    test('keeps its place among many that come at once', async () => {
+      const { journal, intent, write, pending } = begin();
+      const owners = ['ann', 'bob', 'eve'];
+      const intents = Array.from({ length: 120 }, (_, index) => intent(owners[index % 3] ?? ''));
+      const states = await Promise.all(intents.map((one) => journal.append(one)));
+      states.forEach(({ sequence }, index) => expect(sequence).toBe(1 + Math.floor(index / 3)));
+      expect((await write('ann', 'applied')).sequence).toBe(41);
+      expect(await pending('ann')).toEqual([41]);
+    });
+
+    test('keeps its place beside another replica’s, without a deadlock', async () => {
+      const { journal, open, intent } = begin();
+      const other = open();
+      const owners = Array.from({ length: 20 }, (_, index) => `user-${index}`);
+      const there = owners.map((owner) => journal.append(intent(owner)));
+      const back = owners.toReversed().map((owner) => other.append(intent(owner)));
+      const states = await Promise.all([...there, ...back]);
+      expect(states.map(({ sequence }) => sequence).toSorted((a, b) => a - b)).toEqual([
+        ...owners.map(() => 1),
+        ...owners.map(() => 2),
+      ]);
+    });
+
+    test('is read back as it was asked for', async () => {
+      const { journal, intent, laneOf } = begin();
+      const asked = intent('ann', '{"memory": "ä \\u0000 NaN", "x": NaN, "big": 12345678901234567890}');
+      const { id, sequence } = await journal.append(asked);
+      await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
+      const { operationId, action, request, acceptedAtMs } = asked;
+      expect(await journal.pending(laneOf('ann'), 0, 10)).toEqual([
+        { laneId: id, lane: asked.lane, sequence, operationId, action, request, acceptedAtMs },
+      ]);
+    });
+
+    test('is not readable in the database where a key is configured', async () => {
+      const { journal, intent, laneOf } = begin(createSeal(Buffer.alloc(32, 7)));
+      const asked = intent('ann', '{"memory": "a secret"}');
+      const { id, sequence } = await journal.append(asked);
+      await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
+      const rows = await database.query<{ request: string }>(
+        'select request from writes where lane_id = $1',
+        [id],
+      );
+      expect(rows).toHaveLength(1);
+      expect(rows[0]?.request).not.toContain('secret');
+      const [write] = await journal.pending(laneOf('ann'), 0, 10);
+      expect(write?.request).toBe(asked.request);
+      const withoutKey = new PostgresJournal({ database, replica: replicaId(randomUUID()), seal: PLAIN });
+      await expect(withoutKey.pending(laneOf('ann'), 0, 10)).rejects.toThrow(StorageError);
+    });
+  });
+
+  describe('what must reach the secondary', () => {
+    test('is every applied write, in sequence, and no other', async () => {
+      const { journal, write, pending, laneOf } = begin();
+      const outcomes = [
+        'applied',
+        'refused',
+        'applied',
+        'unknown',
+        'not_applied',
+        undefined,
+        'applied',
+      ] as const;
+      for (const outcome of outcomes) await write('ann', outcome);
+      expect(await pending('ann')).toEqual([1, 3, 7]);
+      expect(await pending('ann', 1)).toEqual([3, 7]);
+      expect(await pending('ann', 0, 2)).toEqual([1, 3]);
+      const maybe = await journal.undelivered(laneOf('ann'), 6);
+      expect(maybe.map(({ sequence }) => sequence)).toEqual([1, 3, 4, 6]);
+    });
+
+    test('is not what was recorded as delivered, in whatever order the records come', async () => {
+      const { journal, write, pending, state, laneOf } = begin();
+      const refs = [];
+      for (let count = 0; count < 5; count += 1) refs.push(await write('ann', 'applied'));
+      const [first, , third] = refs;
+      if (first === undefined || third === undefined) throw new Error('A write is missing');
+      await Promise.all([journal.delivered(third), journal.delivered(first)]);
+      await journal.delivered(first);
+      expect(await state('ann')).toMatchObject({ deliveredSequence: 3 });
+      expect(await pending('ann')).toEqual([4, 5]);
+      const maybe = await journal.undelivered(laneOf('ann'), 100);
+      expect(maybe.map(({ sequence }) => sequence)).toEqual([4, 5]);
+    });
+
+    test('keeps its first outcome', async () => {
+      const { journal, write, pending } = begin();
+      const ref = await write('ann', 'applied');
+      await journal.settle({ ref, outcome: 'refused' });
+      expect(await pending('ann')).toEqual([1]);
+    });
+
+    test('is durable when settling resolves, for a process that starts afterwards', async () => {
+      const { open, write, laneOf } = begin();
+      await write('ann', 'applied', { seedsUnder: 4 });
+      const later = open();
+      expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({ seededCoverage: 4 });
+      expect(await later.pending(laneOf('ann'), 0, 10)).toHaveLength(1);
+    });
+  });
+
+  describe('a start after a crash', () => {
+    const cases = [
+      { name: 'an intent without an outcome', outcome: undefined, isDirty: true, isPending: false },
+      { name: 'an unknown outcome', outcome: 'unknown', isDirty: true, isPending: false },
+      { name: 'a refused write', outcome: 'refused', isDirty: false, isPending: false },
+      { name: 'a write that was not sent', outcome: 'not_applied', isDirty: false, isPending: false },
+      { name: 'an applied write', outcome: 'applied', isDirty: false, isPending: true },
+    ] as const;
+    test.each(cases)('after $name', async ({ outcome, isDirty, isPending }) => {
+      const { open, write, laneOf } = begin();
+      await write('ann', outcome);
+      const found = await open().recover();
+      expect(found.dirty.includes(laneOf('ann'))).toBe(isDirty);
+      expect(found.pending.includes(laneOf('ann'))).toBe(isPending);
+      const state = (await open().lanes([laneOf('ann')])).get(laneOf('ann'));
+      expect(state).toMatchObject({
+        condition: isDirty ? 'dirty' : 'clean',
+        reason: isDirty ? 'unsettled' : '',
+      });
+    });
+
+    test('in the middle of a copy: the lane is dirty, under the generation that began', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann', 'applied');
+      await journal.beginCopy(laneOf('ann'));
+      const later = open();
+      expect((await later.recover()).dirty).toContain(laneOf('ann'));
+      expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
+        condition: 'dirty',
+        reason: 'copy_interrupted',
+        generation: 1,
+      });
+      expect(await later.beginCopy(laneOf('ann'))).toMatchObject({ generation: 2, condition: 'copying' });
+    });
+
+    test('finds nothing of a lane whose copy has looked at what was uncertain', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann', 'applied');
+      await write('ann', 'unknown');
+      await write('ann');
+      const { generation } = await journal.beginCopy(laneOf('ann'));
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 2 });
+      const found = await open().recover();
+      expect(found.dirty).not.toContain(laneOf('ann'));
+      expect(found.pending).not.toContain(laneOf('ann'));
+    });
+
+    test('twice finds the same', async () => {
+      const { open, write } = begin();
+      await write('ann');
+      await write('bob', 'applied');
+      const first = await open().recover();
+      expect(await open().recover()).toEqual(first);
+    });
+
+    test('leaves a lane alone that waits for a person', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann');
+      await journal.stopLane(laneOf('ann'), 'lost');
+      await journal.markDirty(laneOf('ann'), 'unknown_outcome');
+      expect((await open().recover()).dirty).not.toContain(laneOf('ann'));
+      expect((await open().lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
+        condition: 'stopped',
+        reason: 'lost',
+      });
+    });
+  });
+
+  describe('a copy', () => {
+    test('makes a lane that no write has made', async () => {
+      const { journal, laneOf, state } = begin();
+      await journal.beginCopy(laneOf('with/slash'));
+      expect(await state('with/slash')).toMatchObject({ sequence: 0, generation: 1, condition: 'copying' });
+      const rows = await database.query<{ owner: string }>('select owner from lanes where key = $1', [
+        laneOf('with/slash'),
+      ]);
+      expect(rows).toEqual([{ owner: 'with/slash' }]);
+    });
+
+    test('covers the writes up to what it read, and those behind wait for delivery', async () => {
+      const { journal, write, state, pending, laneOf } = begin();
+      for (let count = 0; count < 3; count += 1) await write('ann', 'applied');
+      const { generation } = await journal.beginCopy(laneOf('ann'));
+      await write('ann', 'applied');
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 5 });
+      expect(await state('ann')).toMatchObject({
+        condition: 'clean',
+        seededCoverage: 5,
+        deliveredSequence: 3,
+        sequence: 4,
+      });
+      expect(await pending('ann')).toEqual([4]);
+    });
+
+    test('does not settle what is uncertain behind what it read', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann');
+      const { generation } = await journal.beginCopy(laneOf('ann'));
+      await write('ann');
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 1, coverage: 1 });
+      expect((await open().recover()).dirty).toContain(laneOf('ann'));
+    });
+
+    test('of an older generation finishes nothing', async () => {
+      const { journal, state, laneOf } = begin();
+      const { generation } = await journal.beginCopy(laneOf('ann'));
+      await journal.beginCopy(laneOf('ann'));
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 9, coverage: 9 });
+      expect(await state('ann')).toMatchObject({
+        condition: 'copying',
+        seededCoverage: 0,
+        deliveredSequence: 0,
+      });
+    });
+
+    test('leaves dirty what became dirty while it ran', async () => {
+      const { journal, state, laneOf } = begin();
+      const { generation } = await journal.beginCopy(laneOf('ann'));
+      await journal.markDirty(laneOf('ann'), 'unknown_outcome');
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 0, coverage: 1 });
+      expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'unknown_outcome' });
+    });
+  });
+
+  test('counts say how the lanes of a service are', async () => {
+    const { journal, service, write, laneOf } = begin();
+    const [row] = await database.query<{ number: number }>(
+      'insert into coverage (service) values ($1) returning number',
+      [service],
+    );
+    const coverage = row?.number ?? 0;
+    await write('seeded', 'applied', { seedsUnder: coverage });
+    await write('seeded before', 'applied', { seedsUnder: coverage - 1 });
+    await journal.markDirty((await write('dirty')).lane, 'unknown_outcome');
+    await journal.beginCopy(laneOf('copying'));
+    await journal.stopLane((await write('stopped')).lane, 'lost');
+    const ref = await write('refused', 'applied');
+    await journal.deadLetter({ ref, code: 'validation_error', reason: '' });
+    await journal.deadLetter({ ref, code: 'validation_error', reason: 'again' });
+    expect(await journal.counts(service)).toEqual({
+      lanes: 6,
+      seeded: 1,
+      dirty: 1,
+      copying: 1,
+      stopped: 1,
+      deadLetters: 1,
+    });
+    expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });
+  });
+
+  test('only what is through, old, and no dead letter is pruned', async () => {
+    const { journal, write, pending, laneOf } = begin();
+    const waiting = await write('ann', 'applied');
+    const through = await write('bob', 'applied');
+    await journal.delivered(through);
+    const refused = await write('eve', 'applied');
+    await journal.deadLetter({ ref: refused, code: 'validation_error', reason: '' });
+    await journal.delivered(refused);
+    const lanes = [waiting, through, refused].map(({ laneId }) => laneId);
+    const left = async () =>
+      (
+        await database.query<{ lane_id: number }>(
+          'select lane_id from writes where lane_id = any($1::bigint[]) order by lane_id',
+          [lanes],
+        )
+      ).map((row) => row.lane_id);
+    await database.query(
+      "update writes set accepted_at = now() - interval '2 hours' where lane_id = any($1::bigint[])",
+      [lanes],
+    );
+    await journal.prune(3);
+    expect(await left()).toEqual(lanes);
+    await journal.prune(1);
+    expect(await left()).toEqual([waiting.laneId, refused.laneId]);
+    expect(await pending('ann')).toEqual([1]);
+    const outcomes = await database.query('select from outcomes where lane_id = $1', [through.laneId]);
+    expect(outcomes).toEqual([]);
+    expect(await journal.undelivered(laneOf('bob'), 10)).toEqual([]);
+  });
+
+  test('draining writes down all that was handed over', async () => {
+    const { journal, open, write, laneOf } = begin();
+    const ref = await write('ann');
+    void journal.settle({ ref, outcome: 'applied' });
+    void journal.delivered(ref);
+    await journal.drain();
+    expect((await open().lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({ deliveredSequence: 1 });
+    expect((await open().recover()).dirty).not.toContain(laneOf('ann'));
+  });
+});

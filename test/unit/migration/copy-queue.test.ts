@@ -1,0 +1,151 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { CopyQueue } from '../../../src/migration/copy-queue.ts';
+import type { Lane } from '../../../src/migration/lanes.ts';
+import { fakeClock, laneNamed, ownerNamed, recorder } from './engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Long enough for what waits to be looked at again. */
+const LOOK_MS = 60;
+
+function createQueue(facts: { concurrency?: number; mayCopy?: (lane: Lane) => boolean } = {}) {
+  const clock = fakeClock();
+  const { emit, events } = recorder();
+  const begun: string[] = [];
+  const underWay: { readonly owner: string; readonly end: (error?: Error) => void }[] = [];
+  const queue = new CopyQueue({
+    clock,
+    emit,
+    concurrency: facts.concurrency ?? 1,
+    mayCopy: facts.mayCopy ?? (() => true),
+    copy: ({ owner }) => {
+      begun.push(owner);
+      return new Promise((resolve, reject) => {
+        underWay.push({ owner, end: (error) => (error === undefined ? resolve() : reject(error)) });
+      });
+    },
+  });
+  /** Ends the oldest copy under way. */
+  const end = async (error?: Error): Promise<void> => {
+    underWay.shift()?.end(error);
+    await clock.pass(0);
+  };
+  return { clock, queue, begun, events, end };
+}
+
+test('urgent lanes are copied first: dirty, then written to, then the rest', async () => {
+  const { queue, begun, end } = createQueue();
+  const [first, backfill, unseeded, dirty] = ['first', 'backfill', 'unseeded', 'dirty'].map(laneNamed);
+  if (!first || !backfill || !unseeded || !dirty) throw new Error('A lane is missing');
+  queue.add(first, 'backfill');
+  queue.add(backfill, 'backfill');
+  queue.add(unseeded, 'unseeded');
+  queue.add(dirty, 'dirty');
+  for (let copies = 0; copies < 4; copies += 1) await end();
+  expect(begun).toEqual(['first', 'dirty', 'unseeded', 'backfill']);
+  expect(queue.size).toBe(0);
+});
+
+test('a lane that is asked for twice is copied once, as urgently as the more urgent asked', async () => {
+  const { queue, begun, end } = createQueue();
+  queue.add(laneNamed('busy'), 'dirty');
+  const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
+  queue.add(bob, 'unseeded');
+  queue.add(ann, 'backfill');
+  queue.add(ann, 'dirty');
+  queue.add(ann, 'backfill');
+  expect(queue.size).toBe(3);
+  for (let copies = 0; copies < 3; copies += 1) await end();
+  expect(begun).toEqual(['busy', 'ann', 'bob']);
+});
+
+test('a lane that becomes dirty while it is copied is copied again, and never twice at a time', async () => {
+  const { queue, begun, end } = createQueue({ concurrency: 2 });
+  const ann = laneNamed('ann');
+  queue.add(ann, 'backfill');
+  queue.add(ann, 'dirty');
+  expect(begun).toEqual(['ann']);
+  await end();
+  expect(begun).toEqual(['ann', 'ann']);
+  await end();
+  expect(queue.size).toBe(0);
+});
+
+test('no more lanes are copied at a time than may be', () => {
+  const { queue, begun } = createQueue({ concurrency: 3 });
+  for (const name of ['a', 'b', 'c', 'd', 'e']) queue.add(laneNamed(name), 'backfill');
+  expect(begun).toEqual(['a', 'b', 'c']);
+  expect(queue.size).toBe(5);
+});
+
+test('a lane of unknown outcome waits for its time, and holds nobody up', async () => {
+  const { queue, begun, clock, end } = createQueue();
+  queue.add(laneNamed('ann'), 'dirty', 500);
+  queue.add(laneNamed('bob'), 'backfill');
+  await end();
+  await clock.pass(499 - LOOK_MS);
+  expect(begun).toEqual(['bob']);
+  await clock.pass(LOOK_MS * 2);
+  expect(begun).toEqual(['bob', 'ann']);
+});
+
+test('a later wish does not shorten the wait of an unknown outcome', async () => {
+  const { queue, begun, clock } = createQueue();
+  const ann = laneNamed('ann');
+  queue.add(ann, 'dirty', 500);
+  queue.add(ann, 'unseeded');
+  await clock.pass(400);
+  expect(begun).toEqual([]);
+  await clock.pass(200);
+  expect(begun).toEqual(['ann']);
+});
+
+test('nothing is copied while the lane’s service is not ready for it', async () => {
+  let isReady = false;
+  const { queue, begun, clock } = createQueue({
+    mayCopy: ({ owner }) => isReady || owner === ownerNamed('bob'),
+  });
+  queue.add(laneNamed('ann'), 'dirty');
+  queue.add(laneNamed('bob'), 'backfill');
+  expect(begun).toEqual(['bob']);
+  isReady = true;
+  await clock.pass(LOOK_MS);
+  expect(begun).toEqual(['bob']);
+});
+
+test('what fails is tried again, later and later, and says so', async () => {
+  const { queue, begun, clock, events, end } = createQueue();
+  queue.add(laneNamed('ann'), 'dirty');
+  const waits = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000];
+  for (const [index, waitMs] of waits.entries()) {
+    await end(new Error('the store is away'));
+    await clock.pass(waitMs - LOOK_MS);
+    expect(begun.length).toBe(index + 1);
+    await clock.pass(LOOK_MS * 2);
+    expect(begun.length).toBe(index + 2);
+  }
+  expect(events.map(({ event }) => event)).toMatchObject(
+    waits.map((retryInMs, index) => ({ attempt: index + 1, retryInMs, reason: 'the store is away' })),
+  );
+  await end();
+  expect(queue.size).toBe(0);
+});
+
+test('stopping waits for what is under way, and begins nothing more', async () => {
+  const { queue, begun, clock, end } = createQueue();
+  queue.add(laneNamed('ann'), 'dirty');
+  queue.add(laneNamed('bob'), 'dirty');
+  let isStopped = false;
+  const stopping = queue.stop().then(() => (isStopped = true));
+  await clock.pass(1_000);
+  expect(isStopped).toBe(false);
+  await end();
+  await clock.pass(LOOK_MS);
+  await stopping;
+  expect(begun).toEqual(['ann']);
+});

@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest';
+import { ConnectionError, StorageError, ValidationError } from '../../../src/domain/errors.ts';
+import { serviceName, type ServiceName } from '../../../src/domain/ids.ts';
+import type { ServiceDefinition } from '../../../src/domain/service-definition.ts';
+import { Handler, type Answer, type Paths } from '../../../src/migration/handle.ts';
+import type { LegacyBackend, Reply } from '../../../src/migration/ports.ts';
+import { Coverage, type ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { fakeClock, flagsThatAreOn, recorder, SERVICE } from './engine-parts.ts';
+
+const SESSION = serviceName('session-memory');
+const NO_BACKEND: LegacyBackend = {
+  send: () => Promise.reject(new Error('the backend was asked')),
+  load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' }),
+};
+
+function runtimeOf(name: ServiceName, definition: ServiceDefinition): ServiceRuntime {
+  return {
+    name,
+    definition,
+    context: { timeZone: 'UTC' },
+    legacy: NO_BACKEND,
+    access: {},
+    deadlineMs: 1_000,
+  };
+}
+
+const ANSWERED: Answer = {
+  reply: { body: Buffer.from('{"status": "ok"}') },
+  backend: 'legacy',
+  primaryMs: 3,
+};
+
+function createHandler(facts: { covered?: boolean; follow?: () => Promise<Answer> } = {}) {
+  const { emit, names, events } = recorder();
+  const followed: string[] = [];
+  const follow =
+    (path: string) =>
+    ({ name }: { readonly name: string }): Promise<Answer> => {
+      followed.push(`${path} ${name}`);
+      return (facts.follow ?? (() => Promise.resolve(ANSWERED)))();
+    };
+  const paths: Paths = {
+    write: follow('write'),
+    read: follow('read'),
+    passThrough: follow('pass through'),
+  };
+  const coverage = new Coverage();
+  coverage.number = facts.covered === false ? 0 : 1;
+  const handler = new Handler({
+    services: new Map([
+      [SERVICE, runtimeOf(SERVICE, jarvisMemory)],
+      [SESSION, runtimeOf(SESSION, sessionMemory)],
+    ]),
+    coverage: new Map([
+      [SERVICE, coverage],
+      [SESSION, coverage],
+    ]),
+    paths,
+    flags: flagsThatAreOn(['dual-write']),
+    limits: { messageBytes: 1_024, jsonDepth: 8 },
+    clock: fakeClock(),
+    emit,
+  });
+  const ask = (body: string | Buffer, service = SERVICE): Promise<Reply> =>
+    handler.handle({ service, body: Buffer.from(body), receivedAtMs: 0 });
+  return { handler, ask, followed, names, events };
+}
+
+const parsed = ({ body }: Reply): unknown => JSON.parse(body.toString());
+
+describe('a request', () => {
+  test.each([
+    ['{"action": "add_memory", "user_id": "ann", "memory": 1}', 'write add_memory'],
+    ['{"action": "get_memories", "user_id": "ann"}', 'read get_memories'],
+    ['{"action": "health_check"}', 'pass through health_check'],
+    ['{"action": "never heard of"}', 'pass through other'],
+    ['{"action": "toString"}', 'pass through other'],
+    ['{}', 'pass through other'],
+    ['{"action": "add_memory", "user_id": 7}', 'pass through add_memory'],
+  ])('%s goes its way', async (body, way) => {
+    const { ask, followed } = createHandler();
+    expect(await ask(body)).toBe(ANSWERED.reply);
+    expect(followed).toEqual([way]);
+  });
+
+  test('is reported as received, decided and replied, once each', async () => {
+    const { ask, names, events } = createHandler();
+    await ask('{"action": "add_memory", "user_id": "ann", "memory": 1}');
+    expect(names()).toEqual(['operation:received', 'operation:decided', 'operation:replied']);
+    expect(events[0]?.event).toMatchObject({ kind: 'write', lane: 'jarvis-memory/ann' });
+    expect(events[1]?.event).toMatchObject({ decision: { dualWrite: true, reason: 'covered' } });
+    expect(events[2]?.event).toMatchObject({ status: 'answered', backend: 'legacy', primaryMs: 3 });
+  });
+
+  test('is not journaled while its service is not covered', async () => {
+    const { ask, events } = createHandler({ covered: false });
+    await ask('{"action": "add_memory", "user_id": "ann", "memory": 1}');
+    expect(events[1]?.event).toMatchObject({ decision: { dualWrite: false, reason: 'not_covered' } });
+  });
+});
+
+describe('what would harm a service is refused in its own words', () => {
+  const cases = {
+    empty: '',
+    too_large: 'x'.repeat(1_025),
+    not_utf8: Buffer.from([0x7b, 0xff, 0x7d]),
+    invalid_json: '{"action": ',
+    not_an_object: '[1]',
+    too_deep: `{"a": ${'['.repeat(9)}${']'.repeat(9)}}`,
+    lone_surrogate: String.raw`{"action": "\ud800"}`,
+  } as const;
+  test.each(Object.entries(cases))('%s', async (problem, body) => {
+    const { ask, followed, events } = createHandler();
+    const reply = await ask(body);
+    expect(parsed(reply)).toMatchObject({ status: 'error', reason: expect.any(String) });
+    expect(reply.http?.status).toBe(400);
+    expect(parsed(await ask(body, SESSION))).toMatchObject({ status: 'error', message: expect.any(String) });
+    expect(followed).toEqual([]);
+    expect(events[0]).toEqual({ name: 'operation:refused', event: { service: SERVICE, problem } });
+  });
+
+  test('what the frontend itself found wrong', async () => {
+    const { handler, followed } = createHandler();
+    const problem = { kind: 'several_frames', detail: 'the message has 2 frames' } as const;
+    const reply = await handler.handle({ service: SERVICE, body: Buffer.from(''), receivedAtMs: 0, problem });
+    expect(parsed(reply)).toEqual({ status: 'error', reason: problem.detail });
+    expect(followed).toEqual([]);
+  });
+});
+
+describe('a failure on the way is answered in the service’s words', () => {
+  const timeout = new ConnectionError('no answer within 1000 ms', { effect: 'unknown' });
+  const cases = [
+    { error: timeout, status: 'timeout', http: 504 },
+    {
+      error: new ConnectionError('not there', { effect: 'not_applied' }),
+      status: 'unavailable',
+      http: 503,
+    },
+    {
+      error: new StorageError('no journal', { effect: 'not_applied' }),
+      status: 'unavailable',
+      http: 503,
+    },
+    { error: new ValidationError('no'), status: 'unavailable', http: 503 },
+    { error: new TypeError('a mistake of ours'), status: 'unavailable', http: 503 },
+  ];
+  test.each(cases)('$error.name: $status', async ({ error, status, http }) => {
+    const { ask, events } = createHandler({ follow: () => Promise.reject(error) });
+    const text = '{"action": "add_interaction", "session_id": "s", "request_id": "r-7"}';
+    const reply = await ask(text, SESSION);
+    expect(reply.http?.status).toBe(http);
+    expect(parsed(reply)).toEqual({ status: 'error', message: error.message, request_id: 'r-7' });
+    expect(events.at(-1)).toMatchObject({ name: 'operation:replied', event: { status } });
+    expect(events.at(-1)?.event).not.toHaveProperty('backend');
+  });
+});
+
+test('a service that nobody configured is a mistake of the frontend, not of the agent', async () => {
+  const { ask } = createHandler();
+  await expect(ask('{}', serviceName('unheard-of'))).rejects.toThrow('No service is called "unheard-of"');
+});
