@@ -56,6 +56,11 @@ export class Deliverer {
     return this.#queue.size;
   }
 
+  /** Writes of one service that wait. */
+  pendingOf(service: ServiceName): number {
+    return this.#queue.sizeOf(service);
+  }
+
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
     this.#queue.add(lane, write);

@@ -1,4 +1,4 @@
-import type { LaneKey } from '../domain/ids.ts';
+import type { LaneKey, ServiceName } from '../domain/ids.ts';
 import type { Lane } from './lanes.ts';
 import type { Journal, PendingWrite } from './ports.ts';
 
@@ -33,6 +33,12 @@ export class DeliveryQueue {
     let size = 0;
     for (const { writes, hasMore } of this.#lanes.values()) size += writes.length + (hasMore ? 1 : 0);
     return size;
+  }
+
+  /** The same for the lanes of one service. */
+  sizeOf(service: ServiceName): number {
+    const queued = [...this.#lanes.values()].filter(({ lane }) => lane.service === service);
+    return queued.reduce((size, { writes, hasMore }) => size + writes.length + (hasMore ? 1 : 0), 0);
   }
 
   add(lane: Lane, write: PendingWrite): void {

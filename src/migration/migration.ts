@@ -65,6 +65,8 @@ export interface Migration extends RequestHandler {
   /** Ends what runs in the background. Requests must have ended before. */
   stop(): Promise<void>;
   backlog(): Backlog;
+  /** Deliveries of one service that wait. */
+  pendingOf(service: ServiceName): number;
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   coverageOf(service: ServiceName): number;
 }
@@ -104,6 +106,7 @@ export function createMigration(parts: MigrationParts): Migration {
       copies: engine.copies.size,
       shadowReads: shadows.size,
     }),
+    pendingOf: (service) => engine.deliverer.pendingOf(service),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
   };
 }

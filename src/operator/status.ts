@@ -35,7 +35,7 @@ interface ServiceStatus {
     readonly stopped: number;
   };
   /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
-  readonly pending: number | null;
+  readonly pending: number;
   readonly dead_letters: number;
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly not_comparable_by: WordCounts;
@@ -89,7 +89,7 @@ export interface StatusParts {
   readonly flags: Flags & { describe(): FlagSource };
   readonly journal: Pick<Journal, 'counts'>;
   readonly migration: Pick<Migration, 'backlog' | 'coverageOf'> & {
-    pendingOf?(service: ServiceName): number;
+    pendingOf(service: ServiceName): number;
   };
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
@@ -148,7 +148,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     coverage,
     flags: flagsInEffect({ asked, coverage, isKilled: parts.flags.killSwitch() }),
     lanes: lanesOf(counts),
-    pending: parts.migration.pendingOf?.(name) ?? null,
+    pending: parts.migration.pendingOf(name),
     dead_letters: counts.deadLetters,
     ...happened(parts.statistics.of(name)),
     legacy_only: reasonsOf(definition, legacyOnlyReason),

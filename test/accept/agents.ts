@@ -137,14 +137,16 @@ export class ReplayingAgent {
   async #contextualTurns(dialogue: Dialogue, index: number): Promise<void> {
     const ledger = this.#ledger.contextualSession(`user-${index % 8}_${dialogue.vertical}`);
     for (const turn of dialogue.turns) {
-      const [type, { text }] = [typeOf(turn), turn];
+      const [type, { text }, wasCovered] = [typeOf(turn), turn, this.#ledger.isCovered];
       const request = { action: 'add_interaction', session_id: ledger.sessionId, type, content: text };
       const isStored = await this.#write(
         this.#contextual,
         { ...request, metadata: { dialogue: dialogue.id } },
         isContextualSuccess,
       );
-      if (isStored) ledger.entries.push(`${type}\n${text}`);
+      if (!isStored) continue;
+      ledger.entries.push(`${type}\n${text}`);
+      if (!wasCovered) ledger.uncovered = ledger.entries.length;
     }
     if (index % 16 === 0) {
       const decision = `settled in ${dialogue.id}`;

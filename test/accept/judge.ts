@@ -30,6 +30,8 @@ interface List {
   readonly isOrdered: boolean;
   /** Whether legacy's declared retention explains that it does not show everything. */
   readonly mayForget: boolean;
+  /** What legacy may have forgotten before dual writes began: nobody could have copied it. */
+  readonly beforeCoverage?: readonly string[];
 }
 
 /** Holds both stores against what agents were told, item by item. */
@@ -70,7 +72,7 @@ function sessionLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] 
 
 /** Several agents write to one contextual session, and the original keeps its newest 50 entries. */
 function contextualLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] {
-  return [...ledger.contextual.values()].flatMap(({ sessionId, entries, decisions }) => {
+  return [...ledger.contextual.values()].flatMap(({ sessionId, entries, uncovered, decisions }) => {
     const name = `contextual-memory/${sessionId}`;
     const shown = legacy.entries.get(sessionId) ?? [];
     const stored = orchestrator.entries.get(sessionId) ?? [];
@@ -82,6 +84,7 @@ function contextualLists(ledger: Ledger, { legacy, orchestrator }: Stores): List
         orchestrator: stored,
         isOrdered: false,
         mayForget: shown.length === 50,
+        beforeCoverage: entries.slice(0, uncovered),
       },
       {
         name: `${name} decisions`,
@@ -109,9 +112,10 @@ function jarvisLists(ledger: Ledger, { legacy, orchestrator }: Stores): List[] {
 function judgeList({ counts, findings }: Judgement, list: List): void {
   const { expected, legacy, orchestrator } = list;
   const notOnLegacy = minus(expected, legacy);
-  const onNeither = minus(notOnLegacy, orchestrator).length;
+  const goneBefore = forgottenUnseen(list);
+  const onNeither = minus(minus(notOnLegacy, orchestrator), goneBefore).length;
   const missing = list.mayForget ? 0 : notOnLegacy.length;
-  const unseen = minus(expected, orchestrator).length;
+  const unseen = minus(minus(expected, orchestrator), goneBefore).length;
   const extra = minus(orchestrator, expected).length;
   counts.forgotten += list.mayForget ? notOnLegacy.length - onNeither : 0;
   counts.missing_on_legacy += missing;
@@ -126,6 +130,10 @@ function judgeList({ counts, findings }: Judgement, list: List): void {
     `${list.name}: ${expected.length} acknowledged, ${legacy.length} on legacy, ${orchestrator.length} on the orchestrator; ` +
       `missing ${missing} and ${unseen}, extra ${extra}${isMisordered ? ', order differs' : ''}`,
   );
+}
+
+function forgottenUnseen({ mayForget, beforeCoverage = [] }: List): readonly string[] {
+  return mayForget ? beforeCoverage : [];
 }
 
 function isOutOfOrder({ legacy, orchestrator, expected, isOrdered }: List): boolean {

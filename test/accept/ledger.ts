@@ -19,6 +19,8 @@ export interface ContextualLedger {
   readonly sessionId: string;
   /** `type\ncontent` of every acknowledged entry; several agents write to one session, so without an order. */
   readonly entries: string[];
+  /** How many of them, at the beginning, were written while dual writes were not in effect yet: legacy may forget these before they are copied. */
+  uncovered: number;
   readonly decisions: string[];
 }
 
@@ -30,6 +32,8 @@ export class Ledger {
   operations = 0;
   acknowledgedWrites = 0;
   readonly agentErrors: string[] = [];
+  /** Whether dual writes of every service are in effect. */
+  isCovered = false;
 
   session(sessionId: string, userId: string): SessionLedger {
     return getOrMake(this.sessions, sessionId, () => ({ sessionId, userId, items: [], isOpen: true }));
@@ -40,7 +44,12 @@ export class Ledger {
   }
 
   contextualSession(sessionId: string): ContextualLedger {
-    return getOrMake(this.contextual, sessionId, () => ({ sessionId, entries: [], decisions: [] }));
+    return getOrMake(this.contextual, sessionId, () => ({
+      sessionId,
+      entries: [],
+      uncovered: 0,
+      decisions: [],
+    }));
   }
 
   failed(what: string): void {

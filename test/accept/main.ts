@@ -40,6 +40,7 @@ async function replay(world: World, dialogues: readonly Dialogue[], ledger: Ledg
         while (walk[0] !== undefined && index >= walk[0].from * dialogues.length) {
           note = walk[0].name;
           world.ask(walk[0].asked);
+          if (walk[0].asked.dualWrite && !ledger.isCovered) void watchCoverage(world, ledger);
           walk.shift();
         }
         const dialogue = dialogues[index];
@@ -51,6 +52,15 @@ async function replay(world: World, dialogues: readonly Dialogue[], ledger: Ledg
   );
   for (const agent of agents) agent.close();
   bar.end();
+}
+
+/** Notes when dual writes have come into effect: a moment after they were asked for. */
+async function watchCoverage(world: World, ledger: Ledger): Promise<void> {
+  while (!ledger.isCovered) {
+    const { services } = await world.status();
+    ledger.isCovered = services.every(({ coverage }) => coverage > 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 /** Waits until nothing is on its way any more. A lane that waits for a person waits for ever: it does not count. */

@@ -44,6 +44,8 @@ export interface ProxyStatus {
       readonly copying: number;
       readonly stopped: number;
     };
+    /** Number of the coverage row; 0 while writes pass unjournaled. */
+    readonly coverage: number;
     readonly dead_letters: number;
     readonly comparisons: {
       readonly match: number;

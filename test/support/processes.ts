@@ -65,7 +65,13 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
       }, readyTimeoutMs).unref();
     }),
   ]);
+  let isAsked = false;
+  void exited.then(([code, signal]) => {
+    if (!isAsked)
+      console.error(`crossfade ${args[0] ?? ''} ended by itself (${String(code ?? signal)}):\n${printed}`);
+  });
   const end = async (signal: NodeJS.Signals): Promise<void> => {
+    isAsked = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
     const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);

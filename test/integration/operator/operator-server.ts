@@ -175,6 +175,7 @@ export class OperatorServer {
       journal: { counts: () => this.#counts() },
       migration: {
         backlog: () => ({ deliveries: 4, copies: 5, shadowReads: 6 }),
+        pendingOf: () => 0,
         coverageOf: () => this.world.coverage,
       },
       services: new Map([[SERVICE, RUNTIME]]),
