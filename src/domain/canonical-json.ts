@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { parseTolerantly, rawElements, rawMembers } from './json.ts';
 
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
@@ -20,11 +19,6 @@ export function canonicalJson(text: string): string {
       .join(',')}]`;
   if (first === '"') return JSON.stringify(parseTolerantly(trimmed));
   return canonicalNumber(trimmed);
-}
-
-/** A digest of the value, the same for every spelling of it. 32 hex digits. */
-export function digestOfJson(text: string): string {
-  return createHash('sha256').update(canonicalJson(text)).digest('hex').slice(0, 32);
 }
 
 function canonicalNumber(token: string): string {

@@ -1,5 +1,4 @@
-import type { Owner, OperationId, SessionId, MemoryId } from './ids.ts';
-import type { JsonObject } from './json.ts';
+import type { MemoryId, Owner, SessionId } from './ids.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from './orchestrator-call.ts';
 import type { ReplyOutcome } from './outcome.ts';
 import type { HttpTarget, Message } from './request.ts';
@@ -203,11 +202,3 @@ export interface ServiceDefinition {
 export function defineService(definition: ServiceDefinition): ServiceDefinition {
   return definition;
 }
-
-/** Draws the ids and positions of one journaled write. */
-export interface WriteIdentity {
-  readonly operationId: OperationId;
-  readonly sequence: number;
-}
-
-export type { JsonObject };

@@ -5,10 +5,13 @@ import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
+import { isStoredAsSent } from './read-back.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import { orchestratorWritesOf } from './write-plan.ts';
 
 const FIRST_RETRY_MS = 50;
+/** Deliveries that are read back and compared. */
+const READ_BACK_SHARE = 0.01;
 const LONGEST_RETRY_MS = 5_000;
 /** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
 const SENDERS = 3;
@@ -27,6 +30,8 @@ export interface DeliveryParts {
   readonly timeoutMs: number;
   /** 0 up to 1; spreads the retries of several replicas. */
   readonly random: () => number;
+  /** A delivery was read back and is not what was sent: the lane must be copied. */
+  readonly onAltered: (lane: Lane) => void;
 }
 
 /** A write on its way to the secondary, with its operations. */
@@ -184,7 +189,16 @@ export class Deliverer {
       // A copy that began meanwhile has raised the generation: it decides what the lane holds.
       if (result === 'superseded' && parcel.lane.condition !== 'clean') continue;
       this.#through(parcel, result);
+      if (result === 'applied' && this.#parts.random() < READ_BACK_SHARE) void this.#readBack(parcel);
     }
+  }
+
+  async #readBack({ lane, write, operations }: Parcel): Promise<void> {
+    const isSame = await isStoredAsSent(operations, this.#parts).catch(() => true);
+    // A write that came behind it may have deleted it.
+    if (isSame || lane.sequence !== write.sequence || lane.condition !== 'clean') return;
+    this.#parts.emit('delivery:altered', { service: lane.service, lane: lane.key, sequence: write.sequence });
+    this.#parts.onAltered(lane);
   }
 
   #through({ lane, write }: Parcel, result: WriteAnswer['result']): void {

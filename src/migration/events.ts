@@ -92,6 +92,8 @@ export interface MigrationEvents {
     readonly code: string;
     readonly reason: string;
   };
+  /** It was read back, and the orchestrator holds something else than was sent. */
+  'delivery:altered': OfLane & { readonly sequence: number };
   'lane:dirty': OfLane & { readonly reason: string };
   'lane:copying': OfLane & { readonly generation: number };
   'lane:copied': OfLane & {

@@ -117,7 +117,15 @@ function createEngine(parts: MigrationParts): Engine {
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
   const lanes = createLanes(journal, clock);
   const shared = { journal, orchestrator, services, coverage, clock, emit };
-  const deliverer = new Deliverer({ ...shared, ...settings.delivery, random });
+  const deliverer = new Deliverer({
+    ...shared,
+    ...settings.delivery,
+    random,
+    onAltered: (lane) => {
+      settler.markDirty(lane, 'delivery_altered');
+      copies.add(lane, 'dirty');
+    },
+  });
   const copier = new LaneCopier({
     ...shared,
     timeoutMs: settings.delivery.timeoutMs,
@@ -131,7 +139,7 @@ function createEngine(parts: MigrationParts): Engine {
     copy: (lane) => copier.copy(lane),
     mayCopy: (lane) => keeper.mayCopy(lane.service),
   });
-  const settler = new Settler({ journal, copies, clock, emit });
+  const settler: Settler = new Settler({ journal, copies, clock, emit });
   const keeper: CoverageKeeper = new CoverageKeeper({
     replica: parts.replica,
     replicas: parts.replicas,

@@ -8,6 +8,7 @@ import type { FenceReason, Lane, Lanes } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Clock } from './ports.ts';
 import type { Coverage } from './service-runtime.ts';
+import { within } from './within.ts';
 import { Snapshot, type ShadowReads } from './shadow-reads.ts';
 
 export interface ReadParts {
@@ -43,7 +44,8 @@ export class ReadPath {
   /** Undefined where legacy must answer instead. */
   async #cutOver(operation: MappedOperation, decision: Decision): Promise<Answer | undefined> {
     try {
-      const lane = await this.#parts.lanes.load(operation.service.name, operation.owner);
+      const loading = this.#parts.lanes.load(operation.service.name, operation.owner);
+      const lane = await within(loading, this.#parts.readTimeoutMs, { what: 'the journal' });
       const reason = await this.#fence(lane);
       if (reason === undefined) return await this.#fromOrchestrator(operation, { lane, decision });
       this.#fellBack(operation, reason);

@@ -1,4 +1,5 @@
 import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../domain/errors.ts';
+import type { LaneState } from '../domain/lane.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
 import type { WriteAction } from '../domain/service-definition.ts';
@@ -10,9 +11,12 @@ import type { Lane, Lanes } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Clock, Journal, PendingWrite } from './ports.ts';
 import type { Coverage } from './service-runtime.ts';
+import { within } from './within.ts';
 
 /** A write with less than this share of its deadline left is not sent any more (W6). */
 const LEAST_SHARE_LEFT = 0.2;
+/** A commit that takes longer than this share of the deadline is not waited for (W6). */
+const LONGEST_COMMIT = 0.5;
 
 export interface WriteParts {
   readonly journal: Journal;
@@ -85,16 +89,24 @@ export class WritePath {
       acceptedAtMs: clock.wallMs(),
       lane: operation.lane,
     };
-    const state = await journal.append({
-      ...intent,
-      service: operation.service.name,
-      owner: operation.owner,
+    const appended = journal.append({ ...intent, service: operation.service.name, owner: operation.owner });
+    const state = await within(appended, operation.service.deadlineMs * LONGEST_COMMIT, {
+      what: 'the journal',
+      onLate: (late) => this.#notSent(operation, late),
     });
     lane.adopt(state);
     const write = { ...intent, laneId: state.id, sequence: state.sequence };
     const sequenced = { operation, lane, write, coverage: this.#coverageOf(operation) };
     emit('write:journaled', { ...labelsOf(sequenced), durationMs: clock.now() - startedAtMs });
     return sequenced;
+  }
+
+  /** Its intent became durable after the agent was told no: nothing was sent. */
+  #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
+    const ref = { laneId: id, lane: operation.lane, sequence };
+    this.#parts.journal
+      .settle({ ref, outcome: 'not_applied' })
+      .catch((error: unknown) => this.#parts.emit('journal:failed', { reason: messageOf(error) }));
   }
 
   async #send(sequenced: Sequenced): Promise<Answer> {

@@ -8,7 +8,8 @@ import {
 } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import { NodeSDK } from '@opentelemetry/sdk-node';
+import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
 import type { OperationId } from '../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
 import { OpenOperations, type OpenOperation } from './open-operations.ts';
@@ -40,21 +41,29 @@ interface Part {
   readonly attributes: Attributes;
 }
 
-/** One trace per sampled operation, made from events with the times they carry. Registers nothing globally. */
+/** One trace per sampled operation, made from events with the times they carry. Nothing is instrumented or detected by itself. */
 export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): Traces {
   if (endpoint === undefined || sampleRatio <= 0) return NO_TRACES;
-  const provider = new TracerProvider({
+  // Everything is named: what is left out, the SDK takes from the environment or exports to localhost unasked.
+  const sdk = new NodeSDK({
     resource: resourceFromAttributes({ 'service.name': 'crossfade' }),
     spanProcessors: [
       new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: tracesUrl(endpoint) }) }),
     ],
+    metricReaders: [],
+    logRecordProcessors: [],
+    instrumentations: [],
+    autoDetectResources: false,
+    textMapPropagator: null,
   });
-  const tracer = new Tracing(provider.getTracer('crossfade'), () => random() < sampleRatio);
+  sdk.start();
+  const tracing = new Tracing(trace.getTracer('crossfade'), () => random() < sampleRatio);
   return {
-    listener: (name, event) => tracer.handlers[name]?.(event),
+    listener: (name, event) => tracing.handlers[name]?.(event),
     async stop() {
-      tracer.stop();
-      await provider.shutdown();
+      tracing.stop();
+      await sdk.shutdown();
+      trace.disable();
     },
   };
 }

@@ -6,7 +6,10 @@ let stage: CrashStage;
 beforeAll(async () => {
   stage = await startStage();
 });
-afterAll(() => stage.end());
+afterAll(async () => {
+  console.log(stage.orchestratorOutput().slice(-1500));
+  await stage.end();
+});
 
 /** Every step of a write that the engine reports. */
 const STEPS = [

@@ -50,12 +50,15 @@ export interface CrashStage {
   readonly orchestratorStore: Database;
   /** A new case under its own prefix. */
   begin(settings?: CaseSettings): Promise<CrashCase>;
+  orchestratorOutput(): string;
   killOrchestrator(): Promise<void>;
   startOrchestrator(): Promise<void>;
   end(): Promise<void>;
 }
 
-const SETTLE_LIMIT_MS = 25_000;
+/** Characters of a proxy's output in a failure. */
+const OUTPUT_SHOWN = 2_000;
+const SETTLE_LIMIT_MS = 15_000;
 
 export async function startStage(): Promise<CrashStage> {
   const root = mkdtempSync(join(tmpdir(), 'crossfade-crash-'));
@@ -84,6 +87,7 @@ export async function startStage(): Promise<CrashStage> {
       cases.push(made);
       return made;
     },
+    orchestratorOutput: () => orchestrator.output(),
     killOrchestrator: () => orchestrator.kill(),
     async startOrchestrator() {
       orchestrator = await startOrchestrator();
@@ -174,7 +178,7 @@ async function settled(http: number, output: () => string): Promise<ProxyStatus>
       return status;
     }
     if (performance.now() - startedAtMs > SETTLE_LIMIT_MS)
-      throw new Error(`Not settled: ${JSON.stringify(status)}\n${output()}`);
+      throw new Error(`Not settled: ${JSON.stringify(status.backlog)}\n${output().slice(-OUTPUT_SHOWN)}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -22,6 +22,7 @@ interface LaneSpec {
   readonly service: Service;
   readonly owner: string;
   readonly isAcknowledged: (reply: Readonly<Record<string, unknown>>) => boolean;
+  readonly opening?: readonly Step[];
   readonly steps: (round: number) => readonly Step[];
   readonly listOf: (store: StoreContents, owner: string) => readonly string[];
 }
@@ -42,7 +43,9 @@ export class LaneWork {
 
   /** Goes through a round of steps until all are done, or a reply stays out. */
   async run(endpoints: AgentEndpoints, round: number, receiveTimeoutMs: number): Promise<void> {
-    this.#next = [...this.spec.steps(round)];
+    // What must come before anything else is said again until it is acknowledged.
+    const opening = this.acknowledged === 0 ? (this.spec.opening ?? []) : [];
+    this.#next = [...opening, ...this.spec.steps(round)];
     const agent = createAgent({ endpoint: endpoints[this.spec.service], receiveTimeoutMs });
     try {
       for (let step = this.#next.shift(); step !== undefined; step = this.#next.shift()) {
@@ -122,8 +125,8 @@ export function sessionWork(owner: string): LaneWork {
     owner,
     // A session that exists answers a second create_session with an error: it changes nothing.
     isAcknowledged: ({ status }) => status === 'success',
+    opening: [create],
     steps: (round) => [
-      ...(round === 1 ? [create] : []),
       ...[say(`first ${round}`), say('again'), say('again'), clear],
       ...[say(`after the clear ${round}`), say('again'), say(`last ${round}`)],
     ],

@@ -145,7 +145,13 @@ async function assemble(
   );
   const httpUrl = `http://127.0.0.1:${front.spare}`;
   const known = { endpoints: endpointsOf(front), direct: endpointsOf(back), httpUrl };
-  return { ...known, ...watching({ httpUrl, postgres, proxy, folders }), standIns, legacyPath, orchestratorPath };
+  return {
+    ...known,
+    ...watching({ httpUrl, postgres, proxy, folders }),
+    standIns,
+    legacyPath,
+    orchestratorPath,
+  };
 }
 
 function standInsOf(port: Ports, dataFolder: string): StandIns {

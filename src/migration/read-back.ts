@@ -1,0 +1,46 @@
+import { canonicalJson } from '../domain/canonical-json.ts';
+import type { SessionId } from '../domain/ids.ts';
+import { encodeJson, rawElements, rawMembers } from '../domain/json.ts';
+import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { Clock, Orchestrator } from './ports.ts';
+
+const TIMEOUT_MS = 2_000;
+
+export interface ReadBackParts {
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+}
+
+/**
+ * Reads what a delivery has just created, and compares it with what was sent: the one check that needs no agent to read.
+ * False where something is missing or altered. @throws CrossfadeError where it cannot be read
+ */
+export async function isStoredAsSent(
+  operations: readonly OrchestratorWrite[],
+  { orchestrator, clock }: ReadBackParts,
+): Promise<boolean> {
+  const creates = operations.filter(({ action }) => action === 'create');
+  const sessionId: SessionId | undefined = creates[0]?.sessionId;
+  if (sessionId === undefined) return true;
+  const sent = new Map(
+    creates.map(({ payload }) => [
+      String(payload['memory_id']),
+      canonicalJson(encodeJson(payload['content'])),
+    ]),
+  );
+  const answer = await orchestrator.read(
+    {
+      action: 'batch_read',
+      sessionId,
+      payload: { memory_ids: [...sent.keys()], no_touch: true, count: false },
+    },
+    { purpose: 'probe', deadlineAtMs: clock.now() + TIMEOUT_MS },
+  );
+  const stored = new Map(
+    rawElements(rawMembers(answer.text)['memories'] ?? '[]').map((text) => {
+      const members = rawMembers(text);
+      return [String(JSON.parse(members['memory_id'] ?? '""')), canonicalJson(members['content'] ?? 'null')];
+    }),
+  );
+  return [...sent].every(([id, content]) => stored.get(id) === content);
+}

@@ -1,0 +1,38 @@
+import type { Deployment } from './deployment.ts';
+import { askOnce, getContext } from './session-agent.ts';
+
+/** What the journal says of a session's lane, and of its newest write. */
+export interface LaneView {
+  readonly condition: string;
+  readonly sequence: number;
+  readonly delivered: number;
+  readonly action: string | null;
+  readonly outcome: string | null;
+  readonly deadLetters: number;
+}
+
+/** Undefined where the journal knows no such lane. */
+export async function readLane(deployment: Deployment, session: string): Promise<LaneView | undefined> {
+  const [lane] = await deployment.journal<LaneView>(`
+    select l.condition, l.sequence::int, l.delivered_sequence::int as delivered, w.action, o.outcome,
+      (select count(*)::int from dead_letters d where d.lane_id = l.id and d.resolved_at is null) as "deadLetters"
+    from lanes l
+    left join writes w on w.lane_id = l.id and w.sequence = l.sequence
+    left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+    where l.key = 'session-memory/${session}'`);
+  return lane;
+}
+
+/** The session's interactions in the orchestrator's own tables, in order. */
+export async function readOrchestrator(deployment: Deployment, session: string): Promise<readonly string[]> {
+  const rows = await deployment.store<{ item: string }>(`
+    select concat(content->>'role', ': ', content->>'text') as item from memory_entries
+    where session_id = '${session}' and is_active order by position, memory_id`);
+  return rows.map(({ item }) => item);
+}
+
+/** The session's interactions as the stand-in itself answers them. */
+export async function readLegacy(deployment: Deployment, session: string): Promise<readonly string[]> {
+  const { context = [] } = await askOnce(deployment.direct['session-memory'], getContext(session));
+  return context.map(({ role, content }) => `${role}: ${content}`);
+}
