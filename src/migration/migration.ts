@@ -222,8 +222,8 @@ async function passThrough(operation: Operation, callLegacy: CallLegacy): Promis
 }
 
 function copySoon({ copies, settler }: Engine, lane: Lane, reason: 'unseeded' | 'dirty'): void {
-  if (reason === 'dirty') settler.markDirty(lane, 'outcome_not_recorded');
-  copies.add(lane, reason);
+  if (reason === 'unseeded') copies.add(lane, reason);
+  else void settler.markDirty(lane, 'outcome_not_recorded').then(() => copies.add(lane, reason));
 }
 
 /** SEMANTICS "Crash points": what the last process left behind. */

@@ -31,21 +31,26 @@ export class Settler {
 
   /** The lane's history is uncertain from now on. Returns at once; the rest happens off the agent's path. */
   settle(lane: Lane, service: ServiceRuntime): void {
-    this.markDirty(lane, 'unknown_outcome');
-    this.#copyWhenProbed(lane, service, 0);
+    const marked = this.markDirty(lane, 'unknown_outcome');
+    this.#copyWhenProbed(lane, service, { delayMs: 0, marked });
   }
 
   /** Settles a lane that the journal says is dirty: after a start, which may have come right behind the unknown write. */
   resume(lane: Lane, service: ServiceRuntime): void {
-    this.#copyWhenProbed(lane, service, service.deadlineMs);
+    this.#copyWhenProbed(lane, service, { delayMs: service.deadlineMs, marked: Promise.resolve() });
   }
 
-  #copyWhenProbed(lane: Lane, service: ServiceRuntime, delayMs: number): void {
+  #copyWhenProbed(
+    lane: Lane,
+    service: ServiceRuntime,
+    { delayMs, marked }: { readonly delayMs: number; readonly marked: Promise<void> },
+  ): void {
     if (!this.#gates.has(lane.service)) {
       const gate = this.#probeTwice(service).finally(() => this.#gates.delete(lane.service));
       this.#gates.set(lane.service, gate);
     }
-    void this.#gates.get(lane.service)?.then(() => this.#parts.copies.add(lane, 'dirty', delayMs));
+    const probed = this.#gates.get(lane.service);
+    void Promise.all([probed, marked]).then(() => this.#parts.copies.add(lane, 'dirty', delayMs));
   }
 
   /** Resolves when the service may be written to. @throws ConnectionError effect `not_applied` at the deadline */
@@ -65,12 +70,15 @@ export class Settler {
     });
   }
 
-  /** Records that a lane's history is uncertain, and asks for its copy. */
-  markDirty(lane: Lane, reason: string): void {
+  /**
+   * Records that a lane's history is uncertain. Its copy may be asked for once this resolves, and not sooner: a record that the
+   * copy overtakes would leave the lane dirty for ever. Never rejects.
+   */
+  markDirty(lane: Lane, reason: string): Promise<void> {
     const { emit, journal } = this.#parts;
     if (lane.condition !== 'stopped') lane.condition = 'dirty';
     emit('lane:dirty', { service: lane.service, lane: lane.key, reason });
-    journal
+    return journal
       .markDirty(lane.key, reason)
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }

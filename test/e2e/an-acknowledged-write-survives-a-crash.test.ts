@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startStage, type CrashCase, type CrashStage } from './crash-stage.ts';
-import { findingsOf, runAll, workOf, type LaneWork } from './crash-workload.ts';
+import { acknowledgedIn, agentsRun, killAt, takeUp } from './crash.ts';
+import { startStage, type CrashStage } from './crash-stage.ts';
+import { findingsOf, runAll, workOf } from './crash-workload.ts';
 
 let stage: CrashStage;
 beforeAll(async () => {
@@ -24,45 +25,23 @@ const STEPS = [
   'delivery:recorded',
 ];
 
-/** Agents whose proxy stands still lose their replies after this long. */
-const LOST_MS = 400;
-
-/** A new proxy on the same journal, new agents who write on, and the stores once nothing is on its way any more. */
-async function takeUp(one: CrashCase, works: readonly LaneWork[]): Promise<string[]> {
-  const before = works.reduce((total, { acknowledged }) => total + acknowledged, 0);
-  await one.startProxy();
-  await one.settled();
-  const findings = findingsOf(works, await one.stores());
-  await runAll(works, one.endpoints, { round: 2 });
-  await one.settled();
-  const after = works.reduce((total, { acknowledged }) => total + acknowledged, 0);
-  expect(after).toBeGreaterThanOrEqual(before + 25);
-  return [...findings, ...findingsOf(works, await one.stores())];
-}
-
 describe('everything acknowledged is on both stores, once and in order, when the proxy is killed', () => {
-  test.each(STEPS)('exactly at %s', async (step) => {
+  test.each(STEPS)('exactly at %s', async (name) => {
     const one = await stage.begin();
     const works = workOf(one.prefix);
-    const proxy = await one.startProxy(step);
-    const work = runAll(works, one.endpoints, { round: 1, receiveTimeoutMs: LOST_MS });
-    await proxy.events.seen(step);
-    await proxy.kill();
-    await work;
+    const proxy = await one.startProxy(name);
+    await killAt(proxy, { name }, (lost) => runAll(works, one.endpoints, { round: 1, lost }));
     expect(works.some(({ done }) => done.at(-1)?.certainty === 'unanswered')).toBe(true);
     expect(await takeUp(one, works)).toEqual([]);
     await one.end();
   });
 
-  test.each(STEPS)('soon after the ninth %s', async (step) => {
+  test.each(STEPS)('soon after the ninth %s', async (name) => {
     const one = await stage.begin();
     const works = workOf(one.prefix);
     const proxy = await one.startProxy();
-    const work = runAll(works, one.endpoints, { round: 1, receiveTimeoutMs: LOST_MS });
-    await proxy.events.seen(step, 9);
-    await proxy.kill();
-    await work;
-    expect(works.reduce((total, { acknowledged }) => total + acknowledged, 0)).toBeGreaterThan(0);
+    await killAt(proxy, { name, count: 9 }, (lost) => runAll(works, one.endpoints, { round: 1, lost }));
+    expect(acknowledgedIn(works)).toBeGreaterThan(0);
     expect(await takeUp(one, works)).toEqual([]);
     await one.end();
   });
@@ -79,7 +58,7 @@ describe('the checks notice', () => {
     const one = await stage.begin();
     const works = workOf(one.prefix);
     await one.startProxy();
-    await runAll(works, one.endpoints, { round: 1 });
+    await agentsRun(one, works, 1);
     await one.settled();
     expect(findingsOf(works, await one.stores())).toEqual([]);
     await stage.orchestratorStore.query(sql, [`${one.prefix}-s1`]);

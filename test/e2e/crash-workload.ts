@@ -27,6 +27,15 @@ interface LaneSpec {
   readonly listOf: (store: StoreContents, owner: string) => readonly string[];
 }
 
+/** Longer than any proxy takes, however busy the machine is. */
+const PATIENCE_MS = 15_000;
+
+export interface Round {
+  readonly round: number;
+  /** Resolves when no reply can come any more. */
+  readonly lost: Promise<'unanswered'>;
+}
+
 /** Writes of one lane by one strict agent after the other, and what each was told. */
 export class LaneWork {
   readonly spec: LaneSpec;
@@ -42,14 +51,14 @@ export class LaneWork {
   }
 
   /** Goes through a round of steps until all are done, or a reply stays out. */
-  async run(endpoints: AgentEndpoints, round: number, receiveTimeoutMs: number): Promise<void> {
+  async run(endpoints: AgentEndpoints, { round, lost }: Round): Promise<void> {
     // What must come before anything else is said again until it is acknowledged.
     const opening = this.acknowledged === 0 ? (this.spec.opening ?? []) : [];
     this.#next = [...opening, ...this.spec.steps(round)];
-    const agent = createAgent({ endpoint: endpoints[this.spec.service], receiveTimeoutMs });
+    const agent = createAgent({ endpoint: endpoints[this.spec.service], receiveTimeoutMs: PATIENCE_MS });
     try {
       for (let step = this.#next.shift(); step !== undefined; step = this.#next.shift()) {
-        const certainty = await this.#ask(agent, step);
+        const certainty = await Promise.race([this.#ask(agent, step), lost]);
         this.done.push({ step, certainty });
         if (certainty === 'unanswered') return;
       }
@@ -184,7 +193,7 @@ export function workOf(prefix: string): LaneWork[] {
 export async function runAll(
   works: readonly LaneWork[],
   endpoints: AgentEndpoints,
-  { round, receiveTimeoutMs = 5_000 }: { readonly round: number; readonly receiveTimeoutMs?: number },
+  round: Round,
 ): Promise<void> {
-  await Promise.all(works.map((work) => work.run(endpoints, round, receiveTimeoutMs)));
+  await Promise.all(works.map((work) => work.run(endpoints, round)));
 }

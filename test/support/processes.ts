@@ -49,6 +49,7 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
   const exited = once(child, 'exit');
+  let patience: NodeJS.Timeout | undefined;
   await Promise.race([
     ready(child),
     exited.then(([code, signal]) => {
@@ -57,14 +58,14 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
       );
     }),
     new Promise<never>((_, reject) => {
-      setTimeout(() => {
+      patience = setTimeout(() => {
         child.kill('SIGKILL');
         reject(
           new Error(`crossfade ${args.join(' ')} was not ready within ${readyTimeoutMs} ms:\n${printed}`),
         );
-      }, readyTimeoutMs).unref();
+      }, readyTimeoutMs);
     }),
-  ]);
+  ]).finally(() => clearTimeout(patience));
   let isAsked = false;
   void exited.then(([code, signal]) => {
     if (!isAsked)

@@ -50,7 +50,12 @@ describe('an owner that the primary no longer knows', () => {
   const existing = [listed('a', agoMs(3 * HOUR_MS)), listed('b', agoMs(HOUR_MS))];
   const gone = { existing, vanished: existing, exists: false };
   const all = ['a', 'b'];
-  const cases = [
+  const cases: readonly {
+    name: string;
+    retention: Retention;
+    owners?: number;
+    forgotten: readonly string[];
+  }[] = [
     { name: 'idle for exactly as long as is kept', retention: { idleSeconds: 3_600 }, forgotten: all },
     { name: 'used a second too lately to be idle', retention: { idleSeconds: 3_601 }, forgotten: [] },
     { name: 'one of too many', retention: { owners: 100 }, owners: 100, forgotten: all },
