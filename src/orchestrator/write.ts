@@ -3,8 +3,8 @@ import { isJsonObject, rawElements, rawMembers } from '../domain/json.ts';
 import { type Database, type Session, sqlstateOf } from '../storage/database.ts';
 import { deleteMemories, deleteMemory, updateMemory } from './change-memories.ts';
 import { createMemories } from './create-memories.ts';
-import { judgeInOrder, lockLanes, storePlaces, type Verdict } from './fence.ts';
-import { type Action, type PayloadOf } from './payloads.ts';
+import { judgeInOrder, lockLanes, passAll, storePlaces, type Place, type Verdict } from './fence.ts';
+import { type Action, type Lane, type PayloadOf } from './payloads.ts';
 import { refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
 import { parseRequest, type Request } from './request.ts';
 import { createSession, endSession, upsertSession } from './sessions.ts';
@@ -104,12 +104,8 @@ async function writeFenced(
   requests: readonly Request<WriteAction>[],
   together = true,
 ): Promise<object[]> {
-  const keys = [...new Set(requests.flatMap(({ lane }) => (lane === undefined ? [] : [lane.key])))];
-  const places = keys.length === 0 ? new Map() : await lockLanes(session, keys);
-  const verdicts = judgeInOrder(
-    requests.map(({ lane }) => lane),
-    places,
-  );
+  const lanes = requests.map(({ lane }) => lane);
+  const { verdicts, places } = await judged(session, lanes);
   const results = verdicts.map((verdict) => (verdict === 'applied' ? {} : NO_EFFECT[verdict]));
   const applied = [...verdicts.keys()].filter((index) => verdicts[index] === 'applied');
   const runs = together ? runsOf(requests, applied) : applied.map((index) => [index]);
@@ -117,8 +113,23 @@ async function writeFenced(
     const written = await writeRun(session, requests, run);
     run.forEach((index, at) => (results[index] = written[at] ?? {}));
   }
-  if (keys.length > 0 && applied.length > 0) await storePlaces(session, places);
+  if (places.size > 0 && applied.length > 0) await storePlaces(session, places);
   return results;
+}
+
+interface Judged {
+  readonly verdicts: readonly Verdict[];
+  /** Where the lanes stand afterwards, as far as it is not written down yet. */
+  readonly places: ReadonlyMap<string, Place>;
+}
+
+async function judged(session: Session, lanes: readonly (Lane | undefined)[]): Promise<Judged> {
+  const keys = [...new Set(lanes.flatMap((lane) => (lane === undefined ? [] : [lane.key])))];
+  if (keys.length === 0) return { verdicts: lanes.map(() => 'applied'), places: new Map() };
+  const passed = await passAll(session, lanes);
+  if (passed !== undefined) return { verdicts: passed, places: new Map() };
+  const places = await lockLanes(session, keys);
+  return { verdicts: judgeInOrder(lanes, places), places };
 }
 
 async function writeRun(

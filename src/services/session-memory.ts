@@ -64,11 +64,8 @@ const createSession: WriteAction = {
       created_at: acceptedAt,
       escape_unstorable: true,
     };
-    // The service lets anybody create a deleted session again; the orchestrator lets only its user. So the row is given over first.
-    return [
-      { action: 'upsert_session', sessionId, payload },
-      { action: 'create_session', sessionId, payload },
-    ];
+    // Not create_session: the service lets anybody create a deleted session again, the orchestrator only its user.
+    return [{ action: 'upsert_session', sessionId, payload: { ...payload, ended_at: null } }];
   },
 };
 

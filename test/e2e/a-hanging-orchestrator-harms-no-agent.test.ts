@@ -14,7 +14,7 @@ import {
 const CLIENTS = 4;
 const ROUNDS = 5;
 /** Two writes and one read each. */
-const TURNS_OF_A_CLIENT = 40;
+const TURNS_OF_A_CLIENT = 30;
 /** Between two calls of a client: what is measured is how long a call takes, not how many fit on two cores. */
 const PAUSE_MS = 5;
 const LIMIT_MS = 2;

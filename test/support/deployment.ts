@@ -12,6 +12,8 @@ import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 /** The proxy as a process of its own, between stand-ins in this process and the orchestrator's process, on one PostgreSQL. */
 export interface Deployment {
+  /** The stores of the stand-ins. */
+  readonly legacyFolder: string;
   /** Where agents connect. */
   readonly endpoints: Readonly<Record<StandInService, string>>;
   /** The stand-ins themselves, past the proxy. */
@@ -62,7 +64,6 @@ export interface DeploymentSettings {
   readonly legacy?: Partial<Record<StandInService, string>>;
 }
 
-const SERVICES = ['session-memory', 'contextual-memory', 'jarvis-memory'] as const;
 const at = (port: number): string => `tcp://127.0.0.1:${port}`;
 
 type Ports = Readonly<Record<StandInService | 'health' | 'spare', number>>;
@@ -144,7 +145,12 @@ async function assemble(
     }),
   );
   const httpUrl = `http://127.0.0.1:${front.spare}`;
-  const known = { endpoints: endpointsOf(front), direct: endpointsOf(back), httpUrl };
+  const known = {
+    legacyFolder: folders.legacy,
+    endpoints: endpointsOf(front),
+    direct: endpointsOf(back),
+    httpUrl,
+  };
   return {
     ...known,
     ...watching({ httpUrl, postgres, proxy, folders }),
@@ -239,5 +245,3 @@ function follows({ coverage, flags }: ServiceStatus, { dualWrite, shadowRead, re
     flags['read-cutover']?.asked === readCutover
   );
 }
-
-export { SERVICES as DEPLOYED_SERVICES };

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startDeployment, type Deployment } from '../support/deployment.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  addInteraction,
+  createSession,
+  createSessionAgent,
+  freshSession,
+  getContext,
+} from '../support/session-agent.ts';
+
+const AGENTS = 200;
+/** With the first, which makes the session, ten calls of each agent. */
+const TURNS = ['one', 'two', 'three'];
+const CALLS = 10;
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ asked: { dualWrite: true, shadowRead: 100, readCutover: 0 } });
+  await deployment.ask({ dualWrite: true, shadowRead: 100, readCutover: 0 });
+});
+
+afterAll(async () => {
+  await deployment?.end();
+});
+
+/** Makes a session, and after each turn reads back all that it wrote itself. Resolves with how many calls that took. */
+async function live(session: string): Promise<number> {
+  const agent = createSessionAgent(deployment.endpoints['session-memory']);
+  let calls = 0;
+  const ask = async (request: Readonly<Record<string, unknown>>) => {
+    calls += 1;
+    const reply = await agent.ask({ ...request, request_id: `${session} ${calls}` });
+    expect(reply.status, reply.text).toBe('success');
+    expect(reply.text).toContain(`"request_id": "${session} ${calls}"`);
+    return reply;
+  };
+  await ask(createSession(session));
+  const written: string[] = [];
+  for (const turn of TURNS) {
+    for (const speaker of ['user', 'assistant']) {
+      const content = `${speaker} of ${session}, ${turn}`;
+      await ask({ ...addInteraction(session, content), role: speaker });
+      written.push(content);
+    }
+    const { context = [] } = await ask(getContext(session));
+    expect(context.map(({ content }) => content)).toEqual(written);
+  }
+  agent.close();
+  return calls;
+}
+
+test('two hundred strict REQ agents get their own replies, all right and in order', async () => {
+  const sessions = Array.from({ length: AGENTS }, () => freshSession('many'));
+  const calls = await Promise.all(sessions.map((session) => live(session)));
+  expect(calls).toEqual(sessions.map(() => CALLS));
+
+  await eventually('deliveries and comparisons through', async () => {
+    const { deliveries, copies, shadow_reads: shadowReads } = (await deployment.status()).backlog;
+    return deliveries + copies + shadowReads === 0;
+  });
+  const { comparisons, lanes } = await deployment.serviceStatus('session-memory');
+  expect(lanes).toEqual({ total: AGENTS, seeded: AGENTS, dirty: 0, copying: 0, stopped: 0 });
+  expect(comparisons.mismatch).toBe(0);
+  expect(comparisons.match).toBeGreaterThan(0);
+  const stored = await deployment.store<{ count: number }>(
+    'select count(*)::int as count from memory_entries where is_active',
+  );
+  expect(stored).toEqual([{ count: AGENTS * TURNS.length * 2 }]);
+});
