@@ -121,10 +121,7 @@ function createEngine(parts: MigrationParts): Engine {
     ...shared,
     ...settings.delivery,
     random,
-    onAltered: (lane) => {
-      settler.markDirty(lane, 'delivery_altered');
-      copies.add(lane, 'dirty');
-    },
+    onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
   });
   const copier = new LaneCopier({
     ...shared,
@@ -222,8 +219,8 @@ async function passThrough(operation: Operation, callLegacy: CallLegacy): Promis
 }
 
 function copySoon({ copies, settler }: Engine, lane: Lane, reason: 'unseeded' | 'dirty'): void {
-  if (reason === 'unseeded') copies.add(lane, reason);
-  else void settler.markDirty(lane, 'outcome_not_recorded').then(() => copies.add(lane, reason));
+  if (reason === 'dirty') settler.copyAnew(lane, 'outcome_not_recorded');
+  else copies.add(lane, reason);
 }
 
 /** SEMANTICS "Crash points": what the last process left behind. */

@@ -31,13 +31,18 @@ export class Settler {
 
   /** The lane's history is uncertain from now on. Returns at once; the rest happens off the agent's path. */
   settle(lane: Lane, service: ServiceRuntime): void {
-    const marked = this.markDirty(lane, 'unknown_outcome');
+    const marked = this.#markDirty(lane, 'unknown_outcome');
     this.#copyWhenProbed(lane, service, { delayMs: 0, marked });
   }
 
   /** Settles a lane that the journal says is dirty: after a start, which may have come right behind the unknown write. */
   resume(lane: Lane, service: ServiceRuntime): void {
     this.#copyWhenProbed(lane, service, { delayMs: service.deadlineMs, marked: Promise.resolve() });
+  }
+
+  /** The lane must be copied although nothing is under way on the primary. */
+  copyAnew(lane: Lane, reason: string): void {
+    void this.#markDirty(lane, reason).then(() => this.#parts.copies.add(lane, 'dirty'));
   }
 
   #copyWhenProbed(
@@ -74,7 +79,7 @@ export class Settler {
    * Records that a lane's history is uncertain. Its copy may be asked for once this resolves, and not sooner: a record that the
    * copy overtakes would leave the lane dirty for ever. Never rejects.
    */
-  markDirty(lane: Lane, reason: string): Promise<void> {
+  #markDirty(lane: Lane, reason: string): Promise<void> {
     const { emit, journal } = this.#parts;
     if (lane.condition !== 'stopped') lane.condition = 'dirty';
     emit('lane:dirty', { service: lane.service, lane: lane.key, reason });
