@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { access, open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ConnectionError, messageOf } from '../domain/errors.ts';
 import { parseTolerantly } from '../domain/json.ts';
 import type { Clock } from '../migration/ports.ts';
@@ -6,6 +7,7 @@ import type { Clock } from '../migration/ports.ts';
 /** How long a file may be found half-written, milliseconds. */
 const PATIENCE_MS = 1_000;
 const PAUSE_MS = 40;
+const NOTHING_STORED = '{}';
 
 /**
  * Reads a JSON file that its service rewrites in place while we look. Empty, cut off or changed while it was read: it is
@@ -35,9 +37,21 @@ export function createJsonFileReader(path: string, clock: Clock): () => Promise<
   };
 }
 
+/** A service writes its file with its first entry: where only the folder is there, nothing was stored yet. */
+async function openOrNothing(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await access(dirname(path));
+    return undefined;
+  }
+}
+
 /** @throws Error where the file changed meanwhile */
 async function readUnchanged(path: string): Promise<string> {
-  const file = await open(path, 'r');
+  const file = await openOrNothing(path);
+  if (file === undefined) return NOTHING_STORED;
   try {
     const before = await file.stat({ bigint: true });
     const text = await file.readFile('utf8');

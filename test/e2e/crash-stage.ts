@@ -50,7 +50,6 @@ export interface CrashStage {
   readonly orchestratorStore: Database;
   /** A new case under its own prefix. */
   begin(settings?: CaseSettings): Promise<CrashCase>;
-  orchestratorOutput(): string;
   killOrchestrator(): Promise<void>;
   startOrchestrator(): Promise<void>;
   end(): Promise<void>;
@@ -71,11 +70,12 @@ export async function startStage(): Promise<CrashStage> {
   let orchestrator = await startOrchestrator();
   const orchestratorStore = createPostgresDatabase({ url, poolSize: 1 });
   const cases: CrashCase[] = [];
+  let begun = 0;
   return {
     postgres,
     orchestratorStore,
     async begin(settings = {}) {
-      const number = cases.length + 1;
+      const number = ++begun;
       const made = await createCase({
         postgres,
         orchestratorStore,
@@ -87,7 +87,6 @@ export async function startStage(): Promise<CrashStage> {
       cases.push(made);
       return made;
     },
-    orchestratorOutput: () => orchestrator.output(),
     killOrchestrator: () => orchestrator.kill(),
     async startOrchestrator() {
       orchestrator = await startOrchestrator();
@@ -115,7 +114,7 @@ async function createCase(facts: {
   for (const name of Object.values(folders)) mkdirSync(name, { recursive: true });
   const ask = (dualWrite: boolean): void => writeFlags(folders.flags, { ...NOTHING_ASKED, dualWrite });
   ask(settings.dualWrite ?? true);
-  if (settings.memories !== undefined) writeMemories(folders.legacy, prefix, settings.memories);
+  writeStores(folders.legacy, prefix, settings.memories);
   const databaseUrl = await facts.postgres.createDatabase(`journal_${prefix.replace('-', '_')}`);
   const journalUrl = settings.journalVia?.(databaseUrl) ?? databaseUrl;
   const [front, back, http] = [await portsOf(), await portsOf(), await freePort()];
@@ -185,19 +184,17 @@ async function settled(http: number, output: () => string): Promise<ProxyStatus>
   }
 }
 
-function writeMemories(
-  folder: string,
-  prefix: string,
-  { user, count }: { user: string; count: number },
-): void {
-  const memories = Array.from({ length: count }, (_, index) => ({
+/** Files as services have them that were in use already: a file that is not there is never taken as an empty one. */
+function writeStores(folder: string, prefix: string, memories: CaseSettings['memories']): void {
+  const { user, count } = memories ?? { user: 'nobody', count: 0 };
+  const list = Array.from({ length: count }, (_, index) => ({
     timestamp: 1_700_000_000 + index,
     memory: `memory ${index}`,
   }));
-  writeFileSync(
-    join(folder, 'jarvis_memory_store.json'),
-    JSON.stringify({ [`${prefix}-${user}`]: memories }),
-  );
+  const jarvis = count === 0 ? {} : { [`${prefix}-${user}`]: list };
+  writeFileSync(join(folder, 'jarvis_memory_store.json'), JSON.stringify(jarvis));
+  const contextual = { sessions: {}, summaries: {} };
+  writeFileSync(join(folder, 'contextual_memory_store.json'), JSON.stringify(contextual));
 }
 
 type Ports = Readonly<Record<'session' | 'health' | 'pub' | 'contextual' | 'jarvis', number>>;

@@ -131,6 +131,13 @@ describe('the JSON file of a running service', () => {
     expect(String(error)).not.toContain('secret');
   });
 
+  test('that was never written is an empty store, and only in a folder that is there', async () => {
+    expect(await access({ jsonPath: pathOf('never-written.json') }).jsonFile?.()).toBe('{}');
+    await expect(access({ jsonPath: pathOf('no-folder/store.json') }).jsonFile?.()).rejects.toThrow(
+      'no-folder',
+    );
+  });
+
   test('rewritten within the same instant and size is not missed', async () => {
     const path = pathOf('store.json');
     const then = new Date(1_700_000_000_000);

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { acknowledgedIn, agentsRun } from './crash.ts';
+import { startStage, type CrashStage } from './crash-stage.ts';
+import { findingsOf, workOf, type LaneWork } from './crash-workload.ts';
+import { createTcpGate } from './tcp-gate.ts';
+
+let stage: CrashStage;
+beforeAll(async () => {
+  stage = await startStage();
+});
+afterAll(() => stage.end());
+
+/** Steps of one round of all agents. */
+const OF_A_ROUND = 25;
+/** No reply is late on a busy machine: an error then says that nothing was done. */
+const PATIENT = { deadlineMs: 4_000 };
+
+function refusedIn(works: readonly LaneWork[]): number {
+  const done = works.flatMap((work) => work.done);
+  return done.filter(({ certainty }) => certainty === 'refused').length;
+}
+
+test('an orchestrator that is killed in the middle of deliveries costs no agent an answer', async () => {
+  const one = await stage.begin(PATIENT);
+  const works = workOf(one.prefix);
+  const proxy = await one.startProxy();
+  const agents = agentsRun(one, works, 1);
+  await proxy.events.seen('delivery:applied', 3);
+  await stage.killOrchestrator();
+  await agents;
+  await agentsRun(one, works, 2);
+  expect(refusedIn(works)).toBe(0);
+  expect(acknowledgedIn(works)).toBeGreaterThan(OF_A_ROUND * 2);
+  await stage.startOrchestrator();
+  await one.settled();
+  expect(findingsOf(works, await one.stores())).toEqual([]);
+  await one.end();
+});
+
+test('while the journal is away writes are refused and not done, and afterwards all goes on', async () => {
+  const target = Number(new URL(stage.postgres.url('journal')).port);
+  const gate = await createTcpGate(target);
+  const journalVia = (url: string): string => url.replace(`:${target}/`, `:${gate.port}/`);
+  const one = await stage.begin({ ...PATIENT, journalVia });
+  const works = workOf(one.prefix);
+  const proxy = await one.startProxy();
+  await agentsRun(one, works, 1);
+  const during = agentsRun(one, works, 2);
+  await proxy.events.seen('write:journaled', OF_A_ROUND + 3);
+  await gate.close();
+  await during;
+  const refused = refusedIn(works);
+  expect(refused).toBeGreaterThan(0);
+  const before = acknowledgedIn(works);
+  await agentsRun(one, works, 3);
+  expect(acknowledgedIn(works)).toBe(before);
+  await gate.open();
+  const again = refusedIn(works);
+  await agentsRun(one, works, 4);
+  expect(refusedIn(works)).toBe(again);
+  await one.settled();
+  expect(findingsOf(works, await one.stores())).toEqual([]);
+  await gate.close();
+  await one.end();
+});
+
+test('a PostgreSQL that crashes and recovers loses nothing that was acknowledged', async () => {
+  const one = await stage.begin(PATIENT);
+  const works = workOf(one.prefix);
+  const proxy = await one.startProxy();
+  const agents = agentsRun(one, works, 1);
+  await proxy.events.seen('write:journaled', 5);
+  // A server process that dies takes all of them with it: PostgreSQL restarts itself from its log.
+  const [backend] = await stage.postgres.execute(
+    `select pid from pg_stat_activity where datname = '${new URL(one.journalUrl).pathname.slice(1)}' limit 1`,
+  );
+  process.kill((backend as { pid: number }).pid, 'SIGKILL');
+  await agents;
+  await one.settled();
+  await agentsRun(one, works, 2);
+  await one.settled();
+  expect(acknowledgedIn(works)).toBeGreaterThan(OF_A_ROUND);
+  expect(findingsOf(works, await one.stores())).toEqual([]);
+  await one.end();
+});

@@ -1,0 +1,133 @@
+import { once } from 'node:events';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { startProgram, type Program } from '../support/processes.ts';
+import { askOnce, createSession, freshSession } from '../support/session-agent.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+/** What the embedded default listens on; nothing of it can be chosen. */
+const PORTS = [5570, 5571, 5574, 5575, 5580, 5596, 5598, 6583, 15574, 15575, 15596, 15598, 16583];
+/** The promise is ten seconds on a machine of one's own; this one is shared. */
+const READY_WITHIN_MS = 30_000;
+/** Somebody else may be trying the same. */
+const FREE_WITHIN_MS = 60_000;
+
+/** What would lead the embedded default to another database or flag server. */
+const WITHOUT = ['DATABASE_URL', 'ORCHESTRATOR_DATABASE_URL', 'UNLEASH_URL', 'UNLEASH_API_TOKEN'];
+
+let folder: string;
+let program: Program;
+let readyMs: number;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'crossfade-quick-start-'));
+  chmodSync(folder, 0o755);
+  for (const name of ['config', 'flags'])
+    cpSync(join(PROJECT, name), join(folder, name), { recursive: true });
+  await portsAreFree();
+  const startedAtMs = performance.now();
+  program = await start();
+  readyMs = performance.now() - startedAtMs;
+}, 150_000);
+
+afterAll(async () => {
+  await program?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(): Promise<Program> {
+  return startProgram(['start'], { cwd: folder, without: WITHOUT, readyTimeoutMs: READY_WITHIN_MS });
+}
+
+async function portsAreFree(): Promise<void> {
+  let taken = await takenPorts();
+  await eventually(
+    'the ports of the embedded default free',
+    async () => {
+      taken = await takenPorts();
+      return taken.length === 0;
+    },
+    FREE_WITHIN_MS,
+  ).catch((cause: unknown) => {
+    const what = `Ports ${taken.join(', ')} are taken: is "npm start" running? The quick start cannot be tested beside it`;
+    throw new Error(what, { cause });
+  });
+}
+
+async function takenPorts(): Promise<number[]> {
+  const answers = await Promise.all(PORTS.map(async (port) => ({ port, isTaken: await isTaken(port) })));
+  return answers.filter((answer) => answer.isTaken).map(({ port }) => port);
+}
+
+function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+/** The processes that a process has started, and theirs. */
+function descendantsOf(pid: number): number[] {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
+    .map(Number);
+  return children.flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    // "pid (name) state parent": the name may hold anything, even a closing bracket.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+test('it is ready soon, and prints what runs where and what to try', () => {
+  expect(readyMs).toBeLessThan(READY_WITHIN_MS);
+  const printed = program.output();
+  for (const service of ['session-memory', 'contextual-memory', 'jarvis-memory', 'orchestrator'])
+    expect(printed).toMatch(new RegExp(`^${service} .*://127\\.0\\.0\\.1:\\d+`, 'm'));
+  expect(printed).toContain('curl -s http://127.0.0.1:5580/v1/services/session-memory');
+});
+
+test('agents are served at once, and their writes reach the orchestrator', async () => {
+  const session = freshSession();
+  const endpoint = 'tcp://127.0.0.1:5574';
+  expect((await askOnce(endpoint, createSession(session))).status).toBe('success');
+  const reply = await fetch('http://127.0.0.1:5580/v1/services/session-memory', {
+    method: 'POST',
+    body: JSON.stringify({ action: 'add_interaction', session_id: session, role: 'user', content: 'hello' }),
+  });
+  expect(await reply.json()).toMatchObject({ status: 'success' });
+  await eventually('the write on the orchestrator', async () => {
+    const answer = await fetch('http://127.0.0.1:5571/v1/batch_read', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ action: 'batch_read', session_id: session, payload: { filter: { limit: 10 } } }),
+    });
+    return (await answer.text()).includes('hello');
+  });
+});
+
+test('a second start in the same folder is refused with the reason', async () => {
+  await expect(start()).rejects.toThrow(/already|in use|another|locked|running/i);
+  expect((await fetch('http://127.0.0.1:5580/health/ready')).status).toBe(200);
+});
+
+test('SIGTERM ends it and every process that it started', async () => {
+  const processes = descendantsOf(program.pid);
+  expect(processes.length).toBeGreaterThanOrEqual(2);
+  const exited = once(program.child, 'exit');
+  await program.stop();
+  expect(await exited).toEqual([0, null]);
+  await eventually('no process is left', () => processes.every((pid) => !existsSync(`/proc/${pid}`)), 5_000);
+  expect(await takenPorts()).toEqual([]);
+});
