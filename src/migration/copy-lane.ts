@@ -1,5 +1,6 @@
 import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
 import { encodeJson } from '../domain/json.ts';
+import { positionOf } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { LegacyLane } from '../domain/service-definition.ts';
 import { copyOperations, deletedBelow } from './copy-operations.ts';
@@ -68,7 +69,7 @@ export class LaneCopier {
     const contents = await this.#contentsOf(copy);
     const journaled = await this.#parts.journal.undelivered(lane.key, reading.sequence);
     const plan = this.#plan(copy, { reading, contents, journaled });
-    const { forgotten, lost } = await this.#explain(copy, { reading, contents, plan });
+    const { forgotten, lost } = await this.#explain(copy, { reading, contents, plan, journaled });
     // What vanished while nothing was journaled was deleted by an agent, as far as anyone can know.
     const deletedUnseen = copy.wasUncovered ? lost : [];
     const stop = reasonToStop({
@@ -142,29 +143,38 @@ export class LaneCopier {
     const operations = facts.journaled.flatMap((write) =>
       orchestratorWritesOf(copy.service, copy.lane.owner, write),
     );
+    const below = operations.map(deletedBelow).reduce((most, next) => Math.max(most, next), 0);
     return planCopy({
       source: facts.reading.source.items,
       existing: facts.contents.listed,
       derived: { source: facts.reading.source.derived ?? [], existing: facts.contents.derived },
       sequence: facts.reading.sequence,
-      deletedBelow: operations.map(deletedBelow).reduce((below, next) => Math.max(below, next), 0),
-      journaledIds: this.#journaledIds(copy, operations),
+      deletedBelow: below,
+      journaledIds: this.#journaledIds(copy, operations, below),
     });
   }
 
-  #journaledIds({ service }: Copy, operations: readonly OrchestratorWrite[]): Map<string, string[]> {
+  /** Without the ids of what was deleted since: the secondary may know them as deleted, and would not let them come back. */
+  #journaledIds(
+    { service }: Copy,
+    operations: readonly OrchestratorWrite[],
+    below: number,
+  ): Map<string, string[]> {
     const ids = new Map<string, string[]>();
     for (const { action, payload } of operations) {
       const memory = action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
       const fields = memory && service.definition.lanes.fieldsOf(memory);
-      if (memory === undefined || fields === undefined) continue;
+      if (memory === undefined || fields === undefined || memory.position < below) continue;
       const digest = digestOfFields(fields);
       ids.set(digest, [...(ids.get(digest) ?? []), memory.memory_id]);
     }
     return ids;
   }
 
-  #explain({ service }: Copy, facts: { reading: Reading; contents: LaneContents; plan: CopyPlan }) {
+  #explain(
+    { service }: Copy,
+    facts: { reading: Reading; contents: LaneContents; plan: CopyPlan; journaled: readonly PendingWrite[] },
+  ) {
     const { lanes } = service.definition;
     return explainVanished({
       retention: lanes.retention,
@@ -172,6 +182,7 @@ export class LaneCopier {
       vanished: facts.plan.vanished,
       existing: facts.contents.listed,
       nowMs: this.#parts.clock.wallMs(),
+      emptyBelow: Math.max(0, ...facts.journaled.map((write) => emptyBelow(service, write))),
       ownerCount: async () => (await lanes.owners(service.access)).length,
     });
   }
@@ -222,4 +233,10 @@ function reasonToStop({
 }): string | undefined {
   if (lost > 0) return 'lost';
   return removed > REMOVAL_LIMIT && removed > held * REMOVAL_SHARE ? 'would_remove_too_much' : undefined;
+}
+
+/** Where a write proves that its lane was empty: everything before it belongs to an earlier life of the owner. */
+function emptyBelow({ definition }: ServiceRuntime, { action, sequence }: PendingWrite): number {
+  const known = definition.actions[action];
+  return known?.kind === 'write' && known.provesEmpty === true ? positionOf(sequence) : 0;
 }

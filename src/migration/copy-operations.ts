@@ -54,7 +54,12 @@ function sessionOperations({
   const session_type = 'conversation';
   if (source.session !== undefined) {
     const { userId, metadata, createdAt } = source.session;
-    const session = { user_id: userId, session_metadata: new Json(metadata), created_at: createdAt };
+    const session = {
+      user_id: userId,
+      session_metadata: new Json(metadata),
+      created_at: createdAt,
+      escape_unstorable: true,
+    };
     return [{ action: 'upsert_session', payload: { ...session, session_type, ended_at: null } }];
   }
   if (exists || sequence === 0 || source.exists) return [];

@@ -68,7 +68,7 @@ export function planCopy(facts: CopyFacts): CopyPlan {
   const positions = positionsFor(matches, facts.sequence);
   const derived = planDerived(facts, Math.max(positionOf(facts.sequence), positions.at(-1) ?? 0));
   return {
-    creates: [...createsFor(matches, positions, facts.journaledIds), ...derived.creates],
+    creates: [...createsFor(matches, positions, freeIds(facts)), ...derived.creates],
     moves: matches.flatMap(({ memory }, index) => {
       const position = positions[index] ?? 0;
       return memory === undefined || memory.position === position
@@ -80,12 +80,17 @@ export function planCopy(facts: CopyFacts): CopyPlan {
   };
 }
 
+/** A delivery that nobody recorded has used its write's id already; a second item under it would not come into being. */
+function freeIds({ existing, journaledIds }: CopyFacts): Map<string, string[]> {
+  const used = new Set(existing.map(({ memory }) => memory.memory_id));
+  return new Map([...journaledIds].map(([digest, ids]) => [digest, ids.filter((id) => !used.has(id))]));
+}
+
 function createsFor(
   matches: readonly Match[],
   positions: readonly number[],
-  journaledIds: CopyFacts['journaledIds'],
+  ids: ReadonlyMap<string, string[]>,
 ): PlannedCreate[] {
-  const ids = new Map([...journaledIds].map(([digest, list]) => [digest, [...list]]));
   return matches.flatMap(({ item, memory, digest }, index) => {
     if (memory !== undefined) return [];
     const memoryId = ids.get(digest)?.shift();

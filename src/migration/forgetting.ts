@@ -12,6 +12,8 @@ export interface VanishedFacts {
   readonly vanished: readonly StoredMemory[];
   readonly existing: readonly ListedMemory[];
   readonly nowMs: number;
+  /** A write proved that the service held nothing of the owner: what lies below this position it had forgotten by then. */
+  readonly emptyBelow: number;
   /** How many owners the service holds. */
   readonly ownerCount: () => Promise<number>;
 }
@@ -21,7 +23,8 @@ export async function explainVanished(
   facts: VanishedFacts,
 ): Promise<{ forgotten: StoredMemory[]; lost: StoredMemory[] }> {
   if (facts.vanished.length === 0) return { forgotten: [], lost: [] };
-  const isExplained = facts.source.exists ? byEntries(facts) : await byOwner(facts);
+  const isForgotten = facts.source.exists ? byEntries(facts) : await byOwner(facts);
+  const isExplained: Explained = (memory) => memory.position < facts.emptyBelow || isForgotten(memory);
   return {
     forgotten: facts.vanished.filter(isExplained),
     lost: facts.vanished.filter((memory) => !isExplained(memory)),

@@ -25,7 +25,7 @@ import { ReadPath } from './read.ts';
 import { Coverage, type ServiceRuntime } from './service-runtime.ts';
 import { Settler } from './settle.ts';
 import { ShadowReads } from './shadow-reads.ts';
-import { WritePath } from './write.ts';
+import { WritePath, type CopyCause } from './write.ts';
 
 export interface MigrationSettings {
   readonly limits: MessageLimits;
@@ -218,9 +218,9 @@ async function passThrough(operation: Operation, callLegacy: CallLegacy): Promis
   return { reply, backend: 'legacy', primaryMs: durationMs };
 }
 
-function copySoon({ copies, settler }: Engine, lane: Lane, reason: 'unseeded' | 'dirty'): void {
-  if (reason === 'dirty') settler.copyAnew(lane, 'outcome_not_recorded');
-  else copies.add(lane, reason);
+function copySoon({ copies, settler }: Engine, lane: Lane, cause: CopyCause): void {
+  if (cause === 'unseeded') copies.add(lane, cause);
+  else settler.copyAnew(lane, cause);
 }
 
 /** SEMANTICS "Crash points": what the last process left behind. */

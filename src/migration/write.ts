@@ -18,6 +18,9 @@ const LEAST_SHARE_LEFT = 0.2;
 /** A commit that takes longer than this share of the deadline is not waited for (W6). */
 const LONGEST_COMMIT = 0.5;
 
+/** Why a write asks for a copy of its lane. */
+export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded';
+
 export interface WriteParts {
   readonly journal: Journal;
   readonly lanes: Lanes;
@@ -28,7 +31,7 @@ export interface WriteParts {
   /** An applied write waits for delivery. Takes it over at once and never throws. */
   deliver(lane: Lane, write: PendingWrite): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
-  copySoon(lane: Lane, reason: 'unseeded' | 'dirty'): void;
+  copySoon(lane: Lane, reason: CopyCause): void;
   /** The outcome of a write is unknown (W7): settles it, off the agent's path. */
   settle(lane: Lane, operation: OwnedOperation): void;
   /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
@@ -164,17 +167,19 @@ export class WritePath {
       .catch((error: unknown) => {
         // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
         emit('journal:failed', { reason: messageOf(error) });
-        this.#parts.copySoon(lane, 'dirty');
+        this.#parts.copySoon(lane, 'outcome_not_recorded');
       });
   }
 
   #applied({ operation, lane, write, coverage }: Sequenced): number | undefined {
     lane.applied = write.sequence;
-    const startsLane =
-      writeActionOf(operation).provesEmpty === true && write.sequence === 1 && lane.generation === 0;
+    const provesEmpty = writeActionOf(operation).provesEmpty === true;
+    const startsLane = provesEmpty && write.sequence === 1 && lane.generation === 0;
     if (startsLane) lane.seededCoverage = coverage;
     this.#parts.deliver(lane, write);
     if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
+    // What the orchestrator still holds of the owner's earlier life was forgotten by the service.
+    else if (provesEmpty && !startsLane) this.#parts.copySoon(lane, 'began_again');
     return startsLane ? coverage : undefined;
   }
 

@@ -84,7 +84,10 @@ describe('the checks', () => {
 
 /** Runs the work in a transaction that is rolled back. */
 async function undone<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
-  const session = { query: database.query, script: database.script };
+  const session: Session = {
+    query: (sql, params) => database.query(sql, params),
+    script: (sql) => database.script(sql),
+  };
   await database.script('begin');
   try {
     return await work(session);

@@ -234,7 +234,9 @@ function proxyConfig(facts: {
     telemetry: { logLevel: 'warn' },
     services: {
       'session-memory': {
-        ...{ port: session, healthPort: health, pubPort: pub },
+        port: session,
+        healthPort: health,
+        pubPort: pub,
         legacy: { endpoint: at(back.session), sqliteFile: stored('session_memory.db') },
       },
       'contextual-memory': {

@@ -136,8 +136,13 @@ export function sessionWork(owner: string): LaneWork {
     isAcknowledged: ({ status }) => status === 'success',
     opening: [create],
     steps: (round) => [
-      ...[say(`first ${round}`), say('again'), say('again'), clear],
-      ...[say(`after the clear ${round}`), say('again'), say(`last ${round}`)],
+      say(`first ${round}`),
+      say('again'),
+      say('again'),
+      clear,
+      say(`after the clear ${round}`),
+      say('again'),
+      say(`last ${round}`),
     ],
     listOf: (store, id) => store.sessions.get(id) ?? [],
   });
@@ -154,8 +159,13 @@ export function jarvisWork(owner: string): LaneWork {
     owner,
     isAcknowledged: ({ status }) => status === 'ok',
     steps: (round) => [
-      ...[remember(`memory ${round}`), remember({ type: 'preference', round }), remember('again')],
-      ...[clear, remember('again'), remember('again'), remember({ last: round })],
+      remember(`memory ${round}`),
+      remember({ type: 'preference', round }),
+      remember('again'),
+      clear,
+      remember('again'),
+      remember('again'),
+      remember({ last: round }),
     ],
     listOf: (store, user) => store.memories.get(user) ?? [],
   });

@@ -1,27 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
-import {
-  laneKeyOf,
-  operationId,
-  replicaId,
-  serviceName,
-  type LaneKey,
-  type Owner,
-} from '../../../src/domain/ids.ts';
-import type { Outcome } from '../../../src/domain/outcome.ts';
-import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
-import {
-  applySchema,
-  createPgliteDatabase,
-  createPostgresDatabase,
-  type Database,
-} from '../../../src/storage/database.ts';
+import { replicaId, serviceName } from '../../../src/domain/ids.ts';
+import type { Database } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal.ts';
 import { createSeal, PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-
-const SCHEMA = new URL('../../../src/storage/schema/', import.meta.url);
+import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -29,47 +14,13 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-const ADAPTERS: Record<string, () => Promise<Database>> = {
-  pglite: () => Promise.resolve(createPgliteDatabase()),
-  postgres: async () => createPostgresDatabase({ url: await postgres.createDatabase(), poolSize: 4 }),
-};
-
-describe.each(Object.entries(ADAPTERS))('the journal on %s', (_kind, createDatabase) => {
+describe.each(DATABASES)('the journal on %s', (kind) => {
   let database: Database;
   beforeAll(async () => {
-    database = await createDatabase();
-    await applySchema(database, SCHEMA);
+    database = await createJournalDatabase(kind, postgres);
   });
   afterAll(() => database.close());
-
-  let made = 0;
-  /** A journal as a newly started process has it, and a service of the test's own: nothing of other tests is seen. */
-  function begin(seal: Seal = PLAIN) {
-    const service = serviceName(`service-${++made}`);
-    const open = () => new PostgresJournal({ database, replica: replicaId(randomUUID()), seal });
-    const journal = open();
-    const laneOf = (owner: string): LaneKey => laneKeyOf(service, owner as Owner);
-    const intent = (owner: string, request = '{}'): Intent => ({
-      operationId: operationId(randomUUID()),
-      service,
-      owner: owner as Owner,
-      lane: laneOf(owner),
-      action: 'add_memory',
-      request,
-      acceptedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
-    });
-    const write = async (owner: string, outcome?: Outcome, more: Partial<Settlement> = {}) => {
-      const asked = intent(owner, `{"memory": "${owner}"}`);
-      const state = await journal.append(asked);
-      const ref: WriteRef = { laneId: state.id, lane: asked.lane, sequence: state.sequence };
-      if (outcome !== undefined) await journal.settle({ ref, outcome, ...more });
-      return ref;
-    };
-    const state = async (owner: string) => (await journal.lanes([laneOf(owner)])).get(laneOf(owner));
-    const pending = async (owner: string, after = 0, limit = 100) =>
-      (await journal.pending(laneOf(owner), after, limit)).map(({ sequence }) => sequence);
-    return { journal, open, service, laneOf, intent, write, state, pending };
-  }
+  const begin = (seal?: Seal) => beginJournal(database, seal);
 
   describe('an intent', () => {
     test('gets its lane’s next sequence, and makes the lane', async () => {
@@ -189,74 +140,6 @@ describe.each(Object.entries(ADAPTERS))('the journal on %s', (_kind, createDatab
       const later = open();
       expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({ seededCoverage: 4 });
       expect(await later.pending(laneOf('ann'), 0, 10)).toHaveLength(1);
-    });
-  });
-
-  describe('a start after a crash', () => {
-    const cases = [
-      { name: 'an intent without an outcome', outcome: undefined, isDirty: true, isPending: false },
-      { name: 'an unknown outcome', outcome: 'unknown', isDirty: true, isPending: false },
-      { name: 'a refused write', outcome: 'refused', isDirty: false, isPending: false },
-      { name: 'a write that was not sent', outcome: 'not_applied', isDirty: false, isPending: false },
-      { name: 'an applied write', outcome: 'applied', isDirty: false, isPending: true },
-    ] as const;
-    test.each(cases)('after $name', async ({ outcome, isDirty, isPending }) => {
-      const { open, write, laneOf } = begin();
-      await write('ann', outcome);
-      const found = await open().recover();
-      expect(found.dirty.includes(laneOf('ann'))).toBe(isDirty);
-      expect(found.pending.includes(laneOf('ann'))).toBe(isPending);
-      const state = (await open().lanes([laneOf('ann')])).get(laneOf('ann'));
-      expect(state).toMatchObject({
-        condition: isDirty ? 'dirty' : 'clean',
-        reason: isDirty ? 'unsettled' : '',
-      });
-    });
-
-    test('in the middle of a copy: the lane is dirty, under the generation that began', async () => {
-      const { journal, open, write, laneOf } = begin();
-      await write('ann', 'applied');
-      await journal.beginCopy(laneOf('ann'));
-      const later = open();
-      expect((await later.recover()).dirty).toContain(laneOf('ann'));
-      expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
-        condition: 'dirty',
-        reason: 'copy_interrupted',
-        generation: 1,
-      });
-      expect(await later.beginCopy(laneOf('ann'))).toMatchObject({ generation: 2, condition: 'copying' });
-    });
-
-    test('finds nothing of a lane whose copy has looked at what was uncertain', async () => {
-      const { journal, open, write, laneOf } = begin();
-      await write('ann', 'applied');
-      await write('ann', 'unknown');
-      await write('ann');
-      const { generation } = await journal.beginCopy(laneOf('ann'));
-      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 2 });
-      const found = await open().recover();
-      expect(found.dirty).not.toContain(laneOf('ann'));
-      expect(found.pending).not.toContain(laneOf('ann'));
-    });
-
-    test('twice finds the same', async () => {
-      const { open, write } = begin();
-      await write('ann');
-      await write('bob', 'applied');
-      const first = await open().recover();
-      expect(await open().recover()).toEqual(first);
-    });
-
-    test('leaves a lane alone that waits for a person', async () => {
-      const { journal, open, write, laneOf } = begin();
-      await write('ann');
-      await journal.stopLane(laneOf('ann'), 'lost');
-      await journal.markDirty(laneOf('ann'), 'unknown_outcome');
-      expect((await open().recover()).dirty).not.toContain(laneOf('ann'));
-      expect((await open().lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
-        condition: 'stopped',
-        reason: 'lost',
-      });
     });
   });
 

@@ -34,6 +34,7 @@ async function explain(facts: {
   items?: readonly LegacyItem[];
   exists: boolean;
   owners?: number;
+  emptyBelow?: number;
 }) {
   const { forgotten, lost } = await explainVanished({
     retention: facts.retention,
@@ -41,6 +42,7 @@ async function explain(facts: {
     vanished: facts.vanished.map((one) => one.memory),
     existing: facts.existing,
     nowMs: NOW_MS,
+    emptyBelow: facts.emptyBelow ?? 0,
     ownerCount: async () => facts.owners ?? 1,
   });
   return { forgotten: forgotten.map(({ memory_id }) => memory_id), lost: lost.map((one) => one.memory_id) };
@@ -148,7 +150,21 @@ test('owners are not counted where nothing vanished', async () => {
     vanished: [],
     existing: [],
     nowMs: NOW_MS,
+    emptyBelow: 0,
     ownerCount: () => Promise.reject(new Error('the service was asked')),
   });
   expect(found).toEqual({ forgotten: [], lost: [] });
+});
+
+test('an owner that begins again has forgotten what lies before its new beginning, whatever the retention says', async () => {
+  const existing = [listed('of the earlier life', agoMs(1_000))];
+  const facts = { retention: {}, existing, vanished: existing, exists: true };
+  expect(await explain({ ...facts, emptyBelow: 2 })).toEqual({
+    forgotten: ['of the earlier life'],
+    lost: [],
+  });
+  expect(await explain({ ...facts, emptyBelow: 1 })).toEqual({
+    forgotten: [],
+    lost: ['of the earlier life'],
+  });
 });

@@ -1,0 +1,26 @@
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** Everything a benchmark has started, ended in reverse order however the run ends. */
+export interface Cleanup {
+  keep<Part extends Stoppable>(part: Part): Part;
+  end(): Promise<void>;
+}
+
+export function createCleanup(): Cleanup {
+  const kept: Stoppable[] = [];
+  const end = async (): Promise<void> => {
+    for (let part = kept.pop(); part !== undefined; part = kept.pop()) await part.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void end().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
+  }
+  return {
+    keep: (part) => {
+      kept.push(part);
+      return part;
+    },
+    end,
+  };
+}

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/storage/database.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+describe.each(DATABASES)('the journal on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(() => database.close());
+  const begin = () => beginJournal(database);
+
+  describe('a start after a crash', () => {
+    const cases = [
+      { name: 'an intent without an outcome', outcome: undefined, isDirty: true, isPending: false },
+      { name: 'an unknown outcome', outcome: 'unknown', isDirty: true, isPending: false },
+      { name: 'a refused write', outcome: 'refused', isDirty: false, isPending: false },
+      { name: 'a write that was not sent', outcome: 'not_applied', isDirty: false, isPending: false },
+      { name: 'an applied write', outcome: 'applied', isDirty: false, isPending: true },
+    ] as const;
+    test.each(cases)('after $name', async ({ outcome, isDirty, isPending }) => {
+      const { open, write, laneOf } = begin();
+      await write('ann', outcome);
+      const found = await open().recover();
+      expect(found.dirty.includes(laneOf('ann'))).toBe(isDirty);
+      expect(found.pending.includes(laneOf('ann'))).toBe(isPending);
+      const state = (await open().lanes([laneOf('ann')])).get(laneOf('ann'));
+      expect(state).toMatchObject({
+        condition: isDirty ? 'dirty' : 'clean',
+        reason: isDirty ? 'unsettled' : '',
+      });
+    });
+
+    test('in the middle of a copy: the lane is dirty, under the generation that began', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann', 'applied');
+      await journal.beginCopy(laneOf('ann'));
+      const later = open();
+      expect((await later.recover()).dirty).toContain(laneOf('ann'));
+      expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
+        condition: 'dirty',
+        reason: 'copy_interrupted',
+        generation: 1,
+      });
+      expect(await later.beginCopy(laneOf('ann'))).toMatchObject({ generation: 2, condition: 'copying' });
+    });
+
+    test('finds nothing of a lane whose copy has looked at what was uncertain', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann', 'applied');
+      await write('ann', 'unknown');
+      await write('ann');
+      const { generation } = await journal.beginCopy(laneOf('ann'));
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 2 });
+      const found = await open().recover();
+      expect(found.dirty).not.toContain(laneOf('ann'));
+      expect(found.pending).not.toContain(laneOf('ann'));
+    });
+
+    test('twice finds the same', async () => {
+      const { open, write } = begin();
+      await write('ann');
+      await write('bob', 'applied');
+      const first = await open().recover();
+      expect(await open().recover()).toEqual(first);
+    });
+
+    test('leaves a lane alone that waits for a person', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann');
+      await journal.stopLane(laneOf('ann'), 'lost');
+      await journal.markDirty(laneOf('ann'), 'unknown_outcome');
+      expect((await open().recover()).dirty).not.toContain(laneOf('ann'));
+      expect((await open().lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
+        condition: 'stopped',
+        reason: 'lost',
+      });
+    });
+  });
+});

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import {
+  laneKeyOf,
+  operationId,
+  replicaId,
+  serviceName,
+  type LaneKey,
+  type Owner,
+} from '../../../src/domain/ids.ts';
+import type { Outcome } from '../../../src/domain/outcome.ts';
+import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
+import {
+  applySchema,
+  createPgliteDatabase,
+  createPostgresDatabase,
+  type Database,
+} from '../../../src/storage/database.ts';
+import { PostgresJournal } from '../../../src/storage/journal.ts';
+import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
+import type { TestPostgres } from '../../support/postgres.ts';
+
+const SCHEMA = new URL('../../../src/storage/schema/', import.meta.url);
+
+export const DATABASES = ['pglite', 'postgres'] as const;
+
+/** An empty database that knows the journal's tables. */
+export async function createJournalDatabase(
+  kind: (typeof DATABASES)[number],
+  postgres: TestPostgres,
+): Promise<Database> {
+  const database =
+    kind === 'pglite'
+      ? createPgliteDatabase()
+      : createPostgresDatabase({ url: await postgres.createDatabase(), poolSize: 4 });
+  await applySchema(database, SCHEMA);
+  return database;
+}
+
+let made = 0;
+
+/** A journal as a newly started process has it, and a service of the test's own: nothing of other tests is seen. */
+export function beginJournal(database: Database, seal: Seal = PLAIN) {
+  const service = serviceName(`service-${++made}`);
+  const open = () => new PostgresJournal({ database, replica: replicaId(randomUUID()), seal });
+  const journal = open();
+  const laneOf = (owner: string): LaneKey => laneKeyOf(service, owner as Owner);
+  const intent = (owner: string, request = '{}'): Intent => ({
+    operationId: operationId(randomUUID()),
+    service,
+    owner: owner as Owner,
+    lane: laneOf(owner),
+    action: 'add_memory',
+    request,
+    acceptedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+  });
+  const write = async (owner: string, outcome?: Outcome, more: Partial<Settlement> = {}) => {
+    const asked = intent(owner, `{"memory": "${owner}"}`);
+    const state = await journal.append(asked);
+    const ref: WriteRef = { laneId: state.id, lane: asked.lane, sequence: state.sequence };
+    if (outcome !== undefined) await journal.settle({ ref, outcome, ...more });
+    return ref;
+  };
+  const state = async (owner: string) => (await journal.lanes([laneOf(owner)])).get(laneOf(owner));
+  const pending = async (owner: string, after = 0, limit = 100) =>
+    (await journal.pending(laneOf(owner), after, limit)).map(({ sequence }) => sequence);
+  return { journal, open, service, laneOf, intent, write, state, pending };
+}
