@@ -154,7 +154,7 @@ export class LaneCopier {
     });
   }
 
-  /** Without the ids of what was deleted since: the secondary may know them as deleted, and would not let them come back. */
+  /** Without the ids of what was deleted since: an equal item that was written afterwards has an id of its own. */
   #journaledIds(
     { service }: Copy,
     operations: readonly OrchestratorWrite[],

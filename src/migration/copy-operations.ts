@@ -42,7 +42,10 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
     write('update', { memory_id: memoryId, position }),
   );
   const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
-  return [...session, ...deletes, ...hides, ...moves, ...creates];
+  const operations = [...session, ...deletes, ...hides, ...moves, ...creates];
+  if (operations.length > 0 || !facts.exists) return operations;
+  // Nothing differs, and still the fence must rise: a delivery that timed out may arrive yet. This deletes nothing.
+  return [write('bulk_delete', { filter: { position_below: 0 } })];
 }
 
 /** The owner's row. Where there is none on either side, an ended session carries the fence against what may still arrive. */

@@ -2,7 +2,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Emit } from './events.ts';
-import type { Lanes } from './lanes.ts';
+import type { Lane, Lanes } from './lanes.ts';
 import type { Clock, CoverageStore, Flags, ReplicaStore } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
@@ -17,6 +17,8 @@ export interface CoverageParts {
   readonly flags: Flags;
   readonly lanes: Lanes;
   readonly copies: CopyQueue;
+  /** Lanes with writes that wait for delivery. */
+  readonly waitingLanes: (service: ServiceName) => readonly Lane[];
   readonly clock: Clock;
   readonly emit: Emit;
 }
@@ -118,13 +120,16 @@ export class CoverageKeeper {
   async #copyAll(service: ServiceRuntime, number: number): Promise<void> {
     const { lanes, copies, emit } = this.#parts;
     const owners = await service.definition.lanes.owners(service.access);
-    let asked = 0;
+    const unseeded = new Set<Lane>();
     for (const owner of owners) {
       const lane = await lanes.load(service.name, owner);
-      if (lane.seededCoverage === number) continue;
-      copies.add(lane, 'backfill');
-      asked += 1;
+      if (lane.seededCoverage !== number) unseeded.add(lane);
     }
-    emit('backfill:queued', { service: service.name, owners: owners.length, lanes: asked });
+    // An owner that legacy holds nothing of any more may have writes that wait: they too wait for a copy.
+    for (const lane of this.#parts.waitingLanes(service.name)) {
+      if (lane.seededCoverage !== number) unseeded.add(lane);
+    }
+    for (const lane of unseeded) copies.add(lane, 'backfill');
+    emit('backfill:queued', { service: service.name, owners: owners.length, lanes: unseeded.size });
   }
 }

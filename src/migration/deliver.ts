@@ -66,6 +66,11 @@ export class Deliverer {
     return this.#queue.sizeOf(service);
   }
 
+  /** Lanes of one service with writes that wait. */
+  waitingLanes(service: ServiceName): readonly Lane[] {
+    return this.#queue.lanesOf(service);
+  }
+
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
     this.#queue.add(lane, write);

@@ -41,6 +41,11 @@ export class DeliveryQueue {
     return queued.reduce((size, { writes, hasMore }) => size + writes.length + (hasMore ? 1 : 0), 0);
   }
 
+  /** Lanes of one service with writes that wait. */
+  lanesOf(service: ServiceName): Lane[] {
+    return [...this.#lanes.values()].map(({ lane }) => lane).filter((lane) => lane.service === service);
+  }
+
   add(lane: Lane, write: PendingWrite): void {
     const queued = this.#of(lane);
     if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) {

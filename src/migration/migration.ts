@@ -146,6 +146,7 @@ function createEngine(parts: MigrationParts): Engine {
     flags,
     lanes,
     copies,
+    waitingLanes: (service) => deliverer.waitingLanes(service),
     clock,
     emit,
   });

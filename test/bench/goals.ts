@@ -39,6 +39,7 @@ export function printTable(head: readonly string[], rows: readonly (readonly (st
 
 function numberText(value: number): string {
   if (!Number.isFinite(value)) return '–';
+  if (Number.isInteger(value)) return String(value);
   return Math.abs(value) >= 1_000 ? String(Math.round(value)) : value.toFixed(Math.abs(value) >= 100 ? 1 : 3);
 }
 

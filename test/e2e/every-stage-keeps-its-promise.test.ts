@@ -12,65 +12,26 @@ import {
   type SessionAgent,
   type SessionReply,
 } from '../support/session-agent.ts';
+import {
+  CUTOVER_READ_GETS,
+  LEGACY_READ_GETS,
+  PRIMARIES,
+  SECONDARIES,
+  STAGES,
+  WRITE_GETS,
+  WRITE_THEN,
+  type Gets,
+  type Primary,
+  type Secondary,
+  type Stage,
+  type Then,
+} from './stage-promises.ts';
 
 const DEADLINE_MS = 700;
 /** What a busy machine with two cores may add to a reply on its way, beside the proxy's own deadline. */
 const SLACK_MS = 200;
 /** The orchestrator refuses for good what is longer than this; session-memory takes it. */
 const TOO_LONG = 'x'.repeat(1024 * 1024 + 1);
-
-const STAGES = {
-  off: { dualWrite: false, shadowRead: 0, readCutover: 0 },
-  dual_write: { dualWrite: true, shadowRead: 0, readCutover: 0 },
-  shadow_read: { dualWrite: true, shadowRead: 100, readCutover: 0 },
-  read_cutover: { dualWrite: true, shadowRead: 100, readCutover: 100 },
-} as const;
-
-type Stage = keyof typeof STAGES;
-type Primary = 'ok' | 'refused' | 'timeout';
-type Secondary = 'ok' | 'refused' | 'hang';
-
-/** What an agent gets: the backend's own reply, word for word, or why there is none, in session-memory's words. */
-type Gets = 'its reply' | 'its refusal' | 'a timeout' | 'unavailable';
-/** What is on both sides afterwards; W1 to W7 of SEMANTICS.md. */
-type Then =
-  | 'W1 delivered'
-  | 'W2 delivered later'
-  | 'W3 dead letter'
-  | 'W5 not sent'
-  | 'W7 settled'
-  | 'W7 settled later'
-  | 'W7 dirty';
-
-const PRIMARIES: readonly Primary[] = ['ok', 'refused', 'timeout'];
-const SECONDARIES: readonly Secondary[] = ['ok', 'refused', 'hang'];
-
-/** A write is legacy's to answer, in every stage. */
-const WRITE_GETS: Readonly<Record<Primary, Gets>> = {
-  ok: 'its reply',
-  refused: 'its refusal',
-  timeout: 'a timeout',
-};
-
-const WRITE_THEN: Readonly<Record<Primary, Readonly<Record<Secondary, Then>>>> = {
-  ok: { ok: 'W1 delivered', refused: 'W3 dead letter', hang: 'W2 delivered later' },
-  refused: { ok: 'W5 not sent', refused: 'W5 not sent', hang: 'W5 not sent' },
-  timeout: { ok: 'W7 settled', refused: 'W7 dirty', hang: 'W7 settled later' },
-};
-
-/** Below the cutover legacy alone decides. */
-const LEGACY_READ_GETS: Readonly<Record<Primary, Gets>> = {
-  ok: 'its reply',
-  refused: 'unavailable',
-  timeout: 'a timeout',
-};
-
-/** After the cutover the orchestrator is the primary of reads, and legacy is asked where it fails. */
-const CUTOVER_READ_GETS: Readonly<Record<Primary, Readonly<Record<Secondary, Gets>>>> = {
-  ok: { ok: 'its reply', refused: 'its reply', hang: 'its reply' },
-  refused: { ok: 'its reply', refused: 'unavailable', hang: 'a timeout' },
-  timeout: { ok: 'its reply', refused: 'unavailable', hang: 'a timeout' },
-};
 
 const CELLS = PRIMARIES.flatMap((primary) => SECONDARIES.map((secondary) => ({ primary, secondary })));
 

@@ -107,7 +107,6 @@ describe.each([
 
 async function isThrough(): Promise<void> {
   await eventually('deliveries, copies and comparisons through', async () => {
-      console.log(JSON.stringify((await deployment.status()).backlog), deployment.output().slice(-1500));
     const { deliveries, copies, shadow_reads: shadowReads } = (await deployment.status()).backlog;
     return deliveries + copies + shadowReads === 0;
   });

@@ -5,7 +5,7 @@ const SPAN = 12_000;
 const SLICES = 24;
 
 // One slice of the range per test worker, so that parallel files never ask for the same port; the system's own ephemeral ports collide with TIME_WAIT.
-const slice = Number(process.env['VITEST_POOL_ID'] ?? process.pid) % SLICES;
+const slice = (Number(process.env['VITEST_POOL_ID'] ?? process.pid) + process.ppid) % SLICES;
 let next = 0;
 
 function isFree(port: number): Promise<boolean> {
