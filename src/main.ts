@@ -31,4 +31,6 @@ try {
 } catch (error) {
   console.error(`crossfade: ${messageOf(error)}`);
   process.exitCode = 1;
+  // A parent's channel would keep a start that failed alive.
+  if (process.connected) process.disconnect();
 }

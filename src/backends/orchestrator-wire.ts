@@ -10,7 +10,7 @@ import {
   type Effect,
   type ErrorCode,
 } from '../domain/errors.ts';
-import { encodeJson, isJsonObject, rawMembers, type JsonObject } from '../domain/json.ts';
+import { encodeJson, isJsonObject, parseTolerantly, rawMembers, type JsonObject } from '../domain/json.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { WriteAnswer } from '../migration/ports.ts';
 
@@ -70,7 +70,8 @@ function resultOf(result: unknown): WriteAnswer {
 function parse(text: string): JsonObject {
   let reply: unknown;
   try {
-    reply = JSON.parse(text);
+    // Content that holds NaN or Infinity comes back as it was.
+    reply = parseTolerantly(text);
   } catch {
     throw senseless('its reply is not JSON');
   }

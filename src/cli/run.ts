@@ -11,7 +11,8 @@ export async function runUntilStopped(running: Running, onReady: () => void): Pr
     };
     process.on('SIGINT', ask);
     process.on('SIGTERM', ask);
-    if (process.send !== undefined) process.on('disconnect', ask);
+    // Our own farewell below comes as this event too: it is no second signal.
+    if (process.send !== undefined) process.once('disconnect', resolve);
   });
   const started = running.start().then(() => 'started' as const);
   const first = await Promise.race([started, stopped]);

@@ -71,6 +71,11 @@ export class Deliverer {
     return this.#queue.lanesOf(service);
   }
 
+  /** Whether the last batch got through. */
+  get isFlowing(): boolean {
+    return this.#attempt === 0;
+  }
+
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
     this.#queue.add(lane, write);

@@ -21,6 +21,8 @@ export interface ReadParts {
   readonly emit: Emit;
   /** Most that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
   readonly readTimeoutMs: number;
+  /** Whether deliveries are getting through: else nobody need wait for one. */
+  readonly isCatchingUp: () => boolean;
   /** Most that a cut-over read waits for the lane's deliveries. @defaultValue 20 */
   readonly freshnessWaitMs: number;
 }
@@ -61,7 +63,7 @@ export class ReadPath {
   async #fence(lane: Lane): Promise<FenceReason | undefined> {
     const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
     const reason = lane.fence(number);
-    if (reason !== 'behind') return reason;
+    if (reason !== 'behind' || !this.#parts.isCatchingUp()) return reason;
     return (await lane.caughtUp(this.#parts.freshnessWaitMs)) ? lane.fence(number) : 'behind';
   }
 

@@ -103,9 +103,9 @@ export default defineService({
     retention: { entries: KEPT_ITEMS },
     // Every owner is opened through the proxy.
     owners: async () => [],
-    async readLegacy(owner, { call }) {
-      if (call === undefined) throw new Error(`${SERVICE} cannot be called`);
-      const reply = await call(JSON.stringify({ owner }));
+    async readLegacy(owner, access) {
+      const reply = await access.call?.(JSON.stringify({ owner }));
+      if (reply === undefined) throw new Error(`${SERVICE} cannot be called`);
       return { exists: true, items: rawElements(reply.raw['items'] ?? '[]').map(itemOf) };
     },
     createPayload: ({ fields }) => ({

@@ -1,5 +1,6 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { startChild, type Child } from './child.ts';
-import { createCleanup } from './cleanup.ts';
+import { createCleanup, type Cleanup } from './cleanup.ts';
 import { atLeast, printGoals, printTable, type Goal } from './goals.ts';
 import type { HttpJob } from './http-load.ts';
 import { SHADOW, startHttpWorld, type HttpPath } from './http-world.ts';
@@ -119,10 +120,10 @@ async function comparedOf(world: World, { reads, settledMs }: Shadowing) {
   };
 }
 
-async function run(): Promise<void> {
+async function run(cleanup: Cleanup): Promise<void> {
   const { rounds, secondsPerCell: seconds, isJson } = benchOptions({ secondsPerCell: 1 });
-  const cleanup = createCleanup();
   const startedAtMs = performance.now();
+  const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
   try {
     const load = cleanup.keep(await startChild('http-load.ts'));
     const world = await startHttpWorld(load, cleanup);
@@ -151,6 +152,7 @@ async function run(): Promise<void> {
           goals,
           rounds,
           seconds_per_cell: seconds,
+          machine,
           nginx: nginxVersion() ?? null,
           results,
           compared,
@@ -162,12 +164,14 @@ async function run(): Promise<void> {
   }
 }
 
+const cleanup = createCleanup();
 try {
-  await run();
+  await run(cleanup);
 } catch (error) {
-  console.error(
-    `The HTTP route could not be measured: ${error instanceof Error ? error.message : String(error)}`,
-  );
+  if (!cleanup.isInterrupted)
+    console.error(
+      `The HTTP route could not be measured: ${error instanceof Error ? error.message : String(error)}`,
+    );
   process.exitCode = 1;
 }
 process.disconnect?.();

@@ -14,11 +14,12 @@ export interface NginxSettings {
   readonly mirror: number;
 }
 
+const NGINX = 'nginx';
 const PATIENCE_MS = 5_000;
 
 /** nginx's version where it is installed. */
 export function nginxVersion(): string | undefined {
-  const { error, stderr } = spawnSync('nginx', ['-v'], { encoding: 'utf8' });
+  const { error, stderr } = spawnSync(NGINX, ['-v'], { encoding: 'utf8' });
   return error === undefined ? stderr.trim().replace('nginx version: ', '') : undefined;
 }
 
@@ -28,7 +29,7 @@ export async function startNginx(settings: NginxSettings, cleanup: Cleanup): Pro
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, configuration(settings));
-  const child = spawn('nginx', ['-p', folder, '-c', file, '-e', join(folder, 'error.log')], {
+  const child = spawn(NGINX, ['-p', folder, '-c', file, '-e', join(folder, 'error.log')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const ended = once(child, 'exit');

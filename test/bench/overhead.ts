@@ -1,5 +1,6 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { startChild, type Child } from './child.ts';
-import { createCleanup } from './cleanup.ts';
+import { createCleanup, type Cleanup } from './cleanup.ts';
 import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { benchOptions } from './options.ts';
 import { medianOf, paired, runRounds, type Cell, type Measured } from './rounds.ts';
@@ -141,10 +142,10 @@ async function accountOf(world: World): Promise<Record<string, object>> {
   return stages;
 }
 
-async function run(): Promise<void> {
+async function run(cleanup: Cleanup): Promise<void> {
   const { rounds, secondsPerCell: seconds, isJson } = benchOptions({ secondsPerCell: 1 });
-  const cleanup = createCleanup();
   const startedAtMs = performance.now();
+  const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
   try {
     const world = await startZmqWorld(cleanup);
     const load = cleanup.keep(await startChild('zmq-load.ts'));
@@ -167,6 +168,7 @@ async function run(): Promise<void> {
           message_bytes: 512,
           rounds,
           seconds_per_cell: seconds,
+          machine,
           results,
           stages,
           seconds: total,
@@ -177,12 +179,14 @@ async function run(): Promise<void> {
   }
 }
 
+const cleanup = createCleanup();
 try {
-  await run();
+  await run(cleanup);
 } catch (error) {
-  console.error(
-    `The overhead could not be measured: ${error instanceof Error ? error.message : String(error)}`,
-  );
+  if (!cleanup.isInterrupted)
+    console.error(
+      `The overhead could not be measured: ${error instanceof Error ? error.message : String(error)}`,
+    );
   process.exitCode = 1;
 }
 process.disconnect?.();

@@ -18,7 +18,7 @@ export interface Measured<Of extends Cell = Cell> {
 export interface Rounds<Of extends Cell> {
   readonly cells: readonly Of[];
   readonly rounds: number;
-  measure(cell: Of): Promise<Sample>;
+  readonly measure: (cell: Of) => Promise<Sample>;
 }
 
 /** Measures every cell once in every round. @throws Error where most operations of a cell failed: it was not measured */
