@@ -25,7 +25,7 @@ describe('GET /v1/status', () => {
       interlocks: 'enforce',
       lanes: { total: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1 },
       dead_letters: 3,
-      pending: null,
+      pending: 0,
       legacy_only: [{ action: 'get_context', reason: 'it lives in the process' }],
       passthrough: [{ action: 'stats', reason: 'about the process' }],
       unmapped: [{ what: 'embeddings', reason: 'made anew' }],
