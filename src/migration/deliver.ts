@@ -5,6 +5,7 @@ import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
+import { culpritOf, isDelete, type Parcel } from './parcel.ts';
 import { isStoredAsSent } from './read-back.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import { orchestratorWritesOf } from './write-plan.ts';
@@ -15,6 +16,8 @@ const READ_BACK_SHARE = 0.01;
 const LONGEST_RETRY_MS = 5_000;
 /** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
 const SENDERS = 3;
+/** A batch waits so long for company, unless a read waits for it. */
+const LINGER_MS = 5;
 /** What was applied a moment ago stands in the journal after this long. */
 const JOURNAL_LAG_MS = 5;
 
@@ -34,13 +37,6 @@ export interface DeliveryParts {
   readonly onAltered: (lane: Lane) => void;
 }
 
-/** A write on its way to the secondary, with its operations. */
-interface Parcel {
-  readonly lane: Lane;
-  readonly write: PendingWrite;
-  readonly operations: readonly OrchestratorWrite[];
-}
-
 /** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
 export class Deliverer {
   readonly #parts: DeliveryParts;
@@ -50,6 +46,8 @@ export class Deliverer {
   #senders = 0;
   #isStopped = false;
   #attempt = 0;
+  #isHurried = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -79,6 +77,12 @@ export class Deliverer {
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
     this.#queue.add(lane, write);
+    this.#linger();
+  }
+
+  /** A read waits for a delivery: nothing lingers until the next batch has gone. */
+  hurry(): void {
+    this.#isHurried = true;
     this.wake();
   }
 
@@ -110,23 +114,25 @@ export class Deliverer {
     setImmediate(() => void this.#run());
   }
 
+  /** A few writes more share the cost of a batch, which on small machines is the agents' own processor. */
+  #linger(): void {
+    if (this.#isHurried) return this.wake();
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.wake();
+    }, LINGER_MS);
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
+    clearTimeout(this.#timer);
     while (this.#senders > 0) await this.#parts.clock.sleep(1);
   }
 
   async #run(): Promise<void> {
     try {
       while (!this.#isStopped) {
-        const taken = new Set<Lane>();
-        try {
-          const parcels = await this.#nextBatch(taken);
-          if (parcels.length > 0) await this.#send(parcels);
-          else if (taken.size > 0) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
-          else break;
-        } finally {
-          for (const lane of taken) this.#underWay.delete(lane);
-        }
+        if (!(await this.#sendNext())) break;
       }
     } catch (error) {
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
@@ -134,7 +140,21 @@ export class Deliverer {
     } finally {
       this.#senders -= 1;
     }
-    this.wake();
+    if (this.#hasReady()) this.#linger();
+  }
+
+  /** True where the next batch need not wait: there is more than one holds. */
+  async #sendNext(): Promise<boolean> {
+    const taken = new Set<Lane>();
+    this.#isHurried = false;
+    try {
+      const parcels = await this.#nextBatch(taken);
+      if (parcels.length > 0) await this.#send(parcels);
+      else if (taken.size > 0) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
+      return parcels.length >= this.#parts.batchSize;
+    } finally {
+      for (const lane of taken) this.#underWay.delete(lane);
+    }
   }
 
   #hasReady(): boolean {
@@ -244,8 +264,7 @@ export class Deliverer {
 
   /** Deleting what is not there is a delete; anything else that the secondary refuses for good is a dead letter (W3). */
   async #refused(parcel: Parcel, error: CrossfadeError): Promise<void> {
-    const isDelete = parcel.operations.every(({ action }) => DELETES.has(action));
-    if (error instanceof NotFoundError && isDelete) return this.#through(parcel, 'applied');
+    if (error instanceof NotFoundError && isDelete(parcel)) return this.#through(parcel, 'applied');
     const { lane, write } = parcel;
     await this.#parts.journal.deadLetter({ ref: write, code: error.code, reason: error.reason ?? '' });
     this.#queue.block(lane);
@@ -264,17 +283,4 @@ export class Deliverer {
   isBlocked(lane: LaneKey): boolean {
     return this.#queue.isBlocked(lane);
   }
-}
-
-const DELETES: ReadonlySet<string> = new Set(['delete', 'bulk_delete', 'end_session']);
-
-/** The parcel whose operation the orchestrator named in its refusal. */
-function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Parcel | undefined {
-  const index = error.details['operation'];
-  if (typeof index !== 'number') return parcels.length === 1 ? parcels[0] : undefined;
-  let end = 0;
-  return parcels.find((parcel) => {
-    end += parcel.operations.length;
-    return index < end;
-  });
 }

@@ -196,6 +196,7 @@ function createHandler(
     coverage,
     clock,
     emit,
+    hurry: () => engine.deliverer.hurry(),
     isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
     readTimeoutMs: settings.reads.timeoutMs,
     freshnessWaitMs: settings.reads.freshnessWaitMs,

@@ -23,6 +23,8 @@ export interface ReadParts {
   readonly readTimeoutMs: number;
   /** Whether deliveries are getting through: else nobody need wait for one. */
   readonly isCatchingUp: () => boolean;
+  /** Asks for the next deliveries at once. */
+  readonly hurry: () => void;
   /** Most that a cut-over read waits for the lane's deliveries. @defaultValue 20 */
   readonly freshnessWaitMs: number;
 }
@@ -64,6 +66,7 @@ export class ReadPath {
     const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
     const reason = lane.fence(number);
     if (reason !== 'behind' || !this.#parts.isCatchingUp()) return reason;
+    this.#parts.hurry();
     return (await lane.caughtUp(this.#parts.freshnessWaitMs)) ? lane.fence(number) : 'behind';
   }
 

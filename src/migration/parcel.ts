@@ -1,0 +1,29 @@
+import type { CrossfadeError } from '../domain/errors.ts';
+import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { Lane } from './lanes.ts';
+import type { PendingWrite } from './ports.ts';
+
+/** A write on its way to the secondary, with its operations. */
+export interface Parcel {
+  readonly lane: Lane;
+  readonly write: PendingWrite;
+  readonly operations: readonly OrchestratorWrite[];
+}
+
+const DELETES: ReadonlySet<string> = new Set(['delete', 'bulk_delete', 'end_session']);
+
+/** Deleting what is not there is a delete. */
+export function isDelete({ operations }: Parcel): boolean {
+  return operations.every(({ action }) => DELETES.has(action));
+}
+
+/** The parcel whose operation the orchestrator named in its refusal. */
+export function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Parcel | undefined {
+  const index = error.details['operation'];
+  if (typeof index !== 'number') return parcels.length === 1 ? parcels[0] : undefined;
+  let end = 0;
+  return parcels.find((parcel) => {
+    end += parcel.operations.length;
+    return index < end;
+  });
+}
