@@ -17,7 +17,7 @@ const LONGEST_RETRY_MS = 5_000;
 /** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
 const SENDERS = 3;
 /** A batch waits so long for company, unless a read waits for it. */
-const LINGER_MS = 5;
+const LINGER_MS = 20;
 /** What was applied a moment ago stands in the journal after this long. */
 const JOURNAL_LAG_MS = 5;
 

@@ -16,6 +16,8 @@ export function createCleanup(): Cleanup {
   const end = async (): Promise<void> => {
     for (let part = kept.pop(); part !== undefined; part = kept.pop()) await part.stop();
   };
+  // A reader that has seen enough (`| head`) must not end the run before everything is stopped.
+  process.stdout.on('error', () => undefined);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       isInterrupted = true;

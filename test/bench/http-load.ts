@@ -18,18 +18,23 @@ const OWNERS = 1_000;
 /** One request of so many writes. */
 const WRITE_EVERY = 10;
 const ITEM_BYTES = 90;
+/** Every list is full: what is shorter was not answered by the service. */
+const FULL_LIST_BYTES = KEPT_ITEMS * ITEM_BYTES;
 const HEADERS = { 'content-type': 'application/json' };
 
 let reads = 0;
 let items = 0;
 let turn = 0;
 
-/** Ends with the response, whose bytes are dropped. */
+/** Ends with the response, whose bytes are counted and dropped. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #done: (error?: Error) => void;
+  readonly #leastBytes: number;
   #status = 0;
+  #bytes = 0;
 
-  constructor(done: (error?: Error) => void) {
+  constructor(leastBytes: number, done: (error?: Error) => void) {
+    this.#leastBytes = leastBytes;
     this.#done = done;
   }
 
@@ -39,10 +44,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status;
   }
 
-  onResponseData(): void {}
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+  }
 
   onResponseEnd(): void {
-    this.#done(this.#status >= 400 ? new Error(`answered ${this.#status}`) : undefined);
+    const isAnswer = this.#status < 400 && this.#bytes >= this.#leastBytes;
+    this.#done(isAnswer ? undefined : new Error(`answered ${this.#status} with ${this.#bytes} bytes`));
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -53,18 +61,20 @@ class Exchange implements Dispatcher.DispatchHandler {
 interface Call {
   readonly path: string;
   readonly body: string;
+  /** Of a whole answer. */
+  readonly leastBytes: number;
 }
 
-function send(pool: Pool, { path, body }: Call): Promise<void> {
+function send(pool: Pool, { path, body, leastBytes }: Call): Promise<void> {
   return new Promise((resolve, reject) => {
-    const exchange = new Exchange((error) => (error === undefined ? resolve() : reject(error)));
+    const exchange = new Exchange(leastBytes, (error) => (error === undefined ? resolve() : reject(error)));
     pool.dispatch({ method: 'POST', path, body, headers: HEADERS }, exchange);
   });
 }
 
 function adding(owner: string, prefix: string): Call {
   const item = `item ${(items += 1)} `.padEnd(ITEM_BYTES, 'x');
-  return { path: `${prefix}/items/add`, body: JSON.stringify({ owner, item }) };
+  return { path: `${prefix}/items/add`, body: JSON.stringify({ owner, item }), leastBytes: 1 };
 }
 
 /** The next of an endless mix, the owners taking turns. */
@@ -74,7 +84,7 @@ function nextCall(prefix: string): Call {
   const owner = `owner-${(turn * 7) % (OWNERS - 3)}`;
   if (turn % WRITE_EVERY === 0) return adding(owner, prefix);
   reads += 1;
-  return { path: `${prefix}/items/list`, body: `{"owner":"${owner}"}` };
+  return { path: `${prefix}/items/list`, body: `{"owner":"${owner}"}`, leastBytes: FULL_LIST_BYTES };
 }
 
 async function everybody(connections: number, one: () => Promise<void>): Promise<void> {
@@ -86,7 +96,7 @@ async function fill(pool: Pool, { prefix, connections }: HttpJob): Promise<objec
   let next = 0;
   await everybody(connections, async () => {
     for (let owner = `owner-${next++}`; next <= OWNERS; owner = `owner-${next++}`) {
-      await send(pool, { path: `${prefix}/items/open`, body: JSON.stringify({ owner }) });
+      await send(pool, { path: `${prefix}/items/open`, body: JSON.stringify({ owner }), leastBytes: 1 });
       for (let item = 0; item < KEPT_ITEMS; item += 1) await send(pool, adding(owner, prefix));
     }
   });

@@ -109,7 +109,7 @@ async function comparedOf(world: World, { reads, settledMs }: Shadowing) {
   return {
     reads,
     comparisons,
-    compared_share: rounded((comparisons.match + comparisons.mismatch) / reads),
+    compared_share: rounded((comparisons.match + comparisons.mismatch) / reads, 5),
     not_comparable_by,
     dropped: shadow_dropped,
     lanes,
@@ -142,7 +142,7 @@ async function run(cleanup: Cleanup): Promise<void> {
       results.map((row) => [String(row.connections), ...Object.values(row).slice(1)]),
     );
     process.stdout.write(
-      `compared ${compared.compared_share * 100} % of ${compared.reads} shadowed reads; dropped ${JSON.stringify(compared.dropped)}, not comparable ${JSON.stringify(compared.not_comparable_by)}\n\n`,
+      `compared ${rounded(compared.compared_share * 100, 2)} % of ${compared.reads} shadowed reads; dropped ${JSON.stringify(compared.dropped)}, not comparable ${JSON.stringify(compared.not_comparable_by)}\n\n`,
     );
     printGoals(goals);
     const total = rounded((performance.now() - startedAtMs) / 1_000, 1);
