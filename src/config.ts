@@ -32,7 +32,7 @@ const DEFAULTS: Tree = {
     inFlight: 64,
   },
   reads: { freshnessWaitMs: 20 },
-  shadow: { queueSize: 1_000, concurrency: 4, timeoutMs: 2_000 },
+  shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000 },
   copies: { concurrency: 2 },
   rollout: { folder: './flags' },
   interlocks: 'warn',

@@ -11,7 +11,7 @@ import {
 /** Where an HTTP request was addressed. Absent for ZMQ. */
 export interface HttpTarget {
   readonly method: string;
-  /** Path and query as received. */
+  /** Path and query, as the service gets them: below the prefix it is served under. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }

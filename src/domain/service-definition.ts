@@ -182,6 +182,11 @@ export interface HttpEndpoint {
   readonly prefix: string;
   /** Which action a request is; undefined passes it through, streaming. */
   actionOf(target: HttpTarget): string | undefined;
+  /**
+   * The JSON object that stands for a request whose meaning is not all in its body, such as a GET: what `owner`, `outcome` and the
+   * mappings see as its message. The service still gets the request as it came. @defaultValue the body
+   */
+  messageOf?(target: HttpTarget, body: Buffer): string | undefined;
 }
 
 export interface ServiceDefinition {

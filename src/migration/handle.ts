@@ -64,7 +64,7 @@ export class Handler implements RequestHandler {
     if (service === undefined) throw new Error(`No service is called "${request.service}"`);
     if (request.problem !== undefined)
       return this.#refuse(service, request.problem.kind, request.problem.detail);
-    const parsed = parseRequest(request.body, this.#parts.limits);
+    const parsed = parseRequest(meaningOf(service, request), this.#parts.limits);
     if (!parsed.ok) return this.#refuse(service, parsed.problem, parsed.detail);
     return this.#run(classify(service, request, parsed.message));
   }
@@ -125,6 +125,13 @@ export class Handler implements RequestHandler {
       ...(answer.backend !== undefined && { backend: answer.backend }),
     });
   }
+}
+
+/** What a request is classified by: its body, or for HTTP what the definition makes of address and body. */
+function meaningOf({ definition: { endpoint } }: ServiceRuntime, { http, body }: AgentRequest): Buffer {
+  if (endpoint.kind !== 'http' || http === undefined) return body;
+  const text = endpoint.messageOf?.(http, body);
+  return text === undefined ? body : Buffer.from(text);
 }
 
 function inDialect(

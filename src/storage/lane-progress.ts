@@ -20,11 +20,14 @@ with moved as (
   group by lane_id
 ), locked as (
   select id from lanes where id in (select lane_id from moved) order by key for update
+), quiet as (
+  -- What is forgotten in a crash is delivered again and fenced; and the agents' commits wait for these rows.
+  select set_config('synchronous_commit', 'off', true) as setting
 )
 update lanes set
   delivered_sequence = greatest(delivered_sequence, moved.delivered),
   seeded_coverage = greatest(seeded_coverage, moved.seeded)
-from moved join locked on locked.id = moved.lane_id
+from moved join locked on locked.id = moved.lane_id cross join quiet
 where lanes.id = moved.lane_id`;
 
 /**

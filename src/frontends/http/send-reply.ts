@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import { isAscii } from 'node:buffer';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Reply } from '../../migration/ports.ts';
 
 /** What belongs to one connection, or is written anew for this one. */
@@ -14,15 +15,26 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** Short text goes out in one write with its headers; above it a copy would cost more than the second write. */
+const ONE_WRITE_BYTES = 16 * 1024;
+
 /** Sends a reply with the status and headers it came with; what came without is JSON with the status given. */
-export function sendReply(response: ServerResponse, reply: Reply, status: number): void {
+export function sendReply(response: ServerResponse, { body, http }: Reply, status: number): void {
   if (response.destroyed || response.headersSent) return;
-  const { headers = { 'content-type': 'application/json' } } = reply.http ?? {};
-  for (const name in headers) {
-    const value = headers[name];
-    if (value !== undefined && !NOT_COPIED.has(name)) response.setHeader(name, value);
+  response.writeHead(http?.status ?? status, headersOf(http?.headers, body.length));
+  if (body.length <= ONE_WRITE_BYTES && isAscii(body)) response.end(body.toString('latin1'), 'latin1');
+  else response.end(body);
+}
+
+function headersOf(
+  given: Readonly<Record<string, string | string[]>> | undefined,
+  length: number,
+): OutgoingHttpHeaders {
+  if (given === undefined) return { 'content-type': 'application/json', 'content-length': length };
+  const headers: OutgoingHttpHeaders = {};
+  for (const name in given) {
+    if (!NOT_COPIED.has(name)) headers[name] = given[name];
   }
-  response.setHeader('content-length', reply.body.length);
-  response.writeHead(reply.http?.status ?? status);
-  response.end(reply.body);
+  headers['content-length'] = length;
+  return headers;
 }
