@@ -26,6 +26,19 @@ function runtimeOf(name: ServiceName, definition: ServiceDefinition): ServiceRun
   };
 }
 
+/** A service over HTTP whose reads name their owner in the address. */
+const OVER_HTTP = serviceName('over-http');
+const overHttp: ServiceDefinition = {
+  ...jarvisMemory,
+  name: 'over-http',
+  endpoint: {
+    kind: 'http',
+    prefix: '/over-http',
+    actionOf: ({ method }) => (method === 'GET' ? 'get_memories' : undefined),
+    messageOf: ({ path }) => JSON.stringify({ user_id: path.split('/').at(-1) }),
+  },
+};
+
 const ANSWERED: Answer = {
   reply: { body: Buffer.from('{"status": "ok"}') },
   backend: 'legacy',
@@ -52,9 +65,11 @@ function createHandler(facts: { covered?: boolean; follow?: () => Promise<Answer
     services: new Map([
       [SERVICE, runtimeOf(SERVICE, jarvisMemory)],
       [SESSION, runtimeOf(SESSION, sessionMemory)],
+      [OVER_HTTP, runtimeOf(OVER_HTTP, overHttp)],
     ]),
     coverage: new Map([
       [SERVICE, coverage],
+      [OVER_HTTP, coverage],
       [SESSION, coverage],
     ]),
     paths,
@@ -161,4 +176,13 @@ describe('a failure on the way is answered in the service’s words', () => {
 test('a service that nobody configured is a mistake of the frontend, not of the agent', async () => {
   const { ask } = createHandler();
   await expect(ask('{}', serviceName('unheard-of'))).rejects.toThrow('No service is called "unheard-of"');
+});
+
+test('a GET without a body has the meaning that its definition finds in the address', async () => {
+  const { handler, followed, events } = createHandler();
+  const http = { method: 'GET', path: '/memories/ann', headers: {} };
+  const reply = await handler.handle({ service: OVER_HTTP, body: Buffer.alloc(0), receivedAtMs: 0, http });
+  expect(parsed(reply)).toEqual({ status: 'ok' });
+  expect(followed).toEqual(['read get_memories']);
+  expect(JSON.stringify(events)).toContain('over-http/ann');
 });
