@@ -3,7 +3,7 @@ import type { Config } from './config-schema.ts';
 import { serviceName, type ServiceName } from './domain/ids.ts';
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
-import type { Clock, DifferenceStore, Journal } from './migration/ports.ts';
+import type { Clock, DifferenceStore, Journal, Orchestrator } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
 import { createStatistics } from './operator/statistics.ts';
@@ -21,6 +21,7 @@ export interface WatcherFacts {
   readonly isTerminal: boolean;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly flags: StatusParts['flags'];
+  readonly orchestrator: Orchestrator;
   readonly journal: Journal;
   readonly differences: DifferenceStore;
   readonly migration: Migration;
@@ -122,7 +123,7 @@ async function gaugesOf({ migration, journal, services }: WatcherFacts) {
   };
 }
 
-async function readinessOf({ database, flags, migration, services }: WatcherFacts) {
+async function readinessOf({ database, flags, migration, orchestrator, services }: WatcherFacts) {
   const journal = await database.query('select 1').then(
     () => ({ ok: true }),
     () => ({ ok: false, reason: 'the database does not answer' }),
@@ -141,7 +142,18 @@ async function readinessOf({ database, flags, migration, services }: WatcherFact
     journal,
     // Stale flags never raise what is in effect: they are worth a word, not an outage.
     flags: fresh ? { ok: true } : { ok: true, reason: `stale: ${lastError ?? 'no answer yet'}` },
+    // Legacy answers while the orchestrator is away: that is worth a word too, and no reason to send agents elsewhere.
+    orchestrator: orchestratorReadiness(orchestrator),
     migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
     ...Object.fromEntries(legacy),
   };
+}
+
+function orchestratorReadiness(orchestrator: Orchestrator): { ok: boolean; reason?: string } {
+  const open = (['live', 'shadow', 'probe'] as const).filter(
+    (purpose) => orchestrator.load(purpose).breaker !== 'closed',
+  );
+  return open.length === 0
+    ? { ok: true }
+    : { ok: true, reason: `it does not answer: circuit breaker open for ${open.join(', ')}` };
 }

@@ -63,6 +63,7 @@ export function createProxy(facts: ProxyFacts): Running {
     ...store,
     services,
     flags,
+    orchestrator,
     migration,
     events,
     clock,
