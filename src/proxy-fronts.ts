@@ -9,13 +9,13 @@ import { createHttpServer } from './frontends/http/server.ts';
 import { createHealthResponder } from './frontends/zmq/health.ts';
 import { createPubRelay } from './frontends/zmq/pub-relay.ts';
 import { createZmqFrontend } from './frontends/zmq/router.ts';
-import type { Clock, RequestHandler } from './migration/ports.ts';
+import type { Clock, StreamHandler } from './migration/ports.ts';
 import type { Part } from './parts.ts';
 
 export interface FrontFacts {
   readonly config: Config;
   readonly services: readonly DefinedService[];
-  readonly handler: RequestHandler;
+  readonly handler: StreamHandler;
   readonly clock: Clock;
   /** Routes for people and programs that watch. */
   readonly registerRoutes: (app: FastifyInstance) => void;
@@ -24,7 +24,7 @@ export interface FrontFacts {
 
 /** Everything agents connect to, in start order: the services last, when all behind them is ready. */
 export function createFronts(facts: FrontFacts): readonly Part[] {
-  const relays = facts.services.flatMap((service) => proxied(service));
+  const relays = facts.services.flatMap((service) => proxied(service, facts.clock));
   const http = createHttpServer({
     ...facts.config.http,
     services: facts.services.map(({ name }) => serviceName(name)),
@@ -45,13 +45,12 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
   ];
 }
 
-function proxied({
-  name,
-  config,
-  definition,
-}: DefinedService): { service: ProxiedService; relay: HttpRelayClient }[] {
+function proxied(
+  { name, config, definition }: DefinedService,
+  clock: Clock,
+): { service: ProxiedService; relay: HttpRelayClient }[] {
   if (definition.endpoint.kind !== 'http') return [];
-  const relay = createHttpRelay({ endpoint: config.legacy.endpoint });
+  const relay = createHttpRelay({ endpoint: config.legacy.endpoint, clock });
   const endpoint: HttpEndpoint = definition.endpoint;
   return [{ relay, service: { service: serviceName(name), endpoint, dialect: definition.dialect, relay } }];
 }

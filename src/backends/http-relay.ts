@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { errors, Pool, type Dispatcher } from 'undici';
+import type { Clock } from '../migration/ports.ts';
 import { endToEndHeaders, forwardedHeaders } from './http-headers.ts';
 
 export interface HttpRelaySettings {
@@ -10,6 +11,7 @@ export interface HttpRelaySettings {
   readonly connections?: number;
   /** Until the response begins, milliseconds, in steps of half a second. A body that has begun may take any time. @defaultValue 30000 */
   readonly headersTimeoutMs?: number;
+  readonly clock: Clock;
 }
 
 /** The frontend's `RelayExchange`: edges do not import each other, the composition root joins them. */
@@ -17,6 +19,10 @@ interface RelayedExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly path: string;
+  readonly body?: Buffer;
+  readonly deadlineAtMs?: number;
+  readonly isSeenThrough?: boolean;
+  onEnd?(status: 'answered' | 'unavailable' | 'timeout'): void;
   onFailure(kind: 'unavailable' | 'timeout'): void;
 }
 
@@ -35,16 +41,18 @@ export function createHttpRelay(settings: HttpRelaySettings): HttpRelayClient {
   let pool: Pool | undefined;
   return {
     relay: (exchange) => {
-      if (pool === undefined) return exchange.onFailure('unavailable');
-      const { request } = exchange;
+      const { request, body } = exchange;
+      const relaying = new Relaying(exchange);
+      if (pool === undefined) return relaying.fail('unavailable');
+      if (exchange.deadlineAtMs !== undefined) relaying.endBy(exchange.deadlineAtMs - settings.clock.now());
       pool.dispatch(
         {
           method: request.method ?? 'GET',
           path: prefix + exchange.path,
           headers: forwardedHeaders(request),
-          body: hasBody(request) ? bodyOf(request) : null,
+          body: body === undefined ? streamedBody(request) : orNothing(body),
         },
-        new Relaying(exchange),
+        relaying,
       );
     },
     start: async () => {
@@ -64,6 +72,14 @@ export function createHttpRelay(settings: HttpRelaySettings): HttpRelayClient {
   };
 }
 
+function streamedBody(request: IncomingMessage): Readable | null {
+  return hasBody(request) ? bodyOf(request) : null;
+}
+
+function orNothing(body: Buffer): Buffer | null {
+  return body.length === 0 ? null : body;
+}
+
 function hasBody({ headers }: IncomingMessage): boolean {
   if (headers['transfer-encoding'] !== undefined) return true;
   const length = headers['content-length'];
@@ -79,11 +95,16 @@ function bodyOf(request: IncomingMessage): Readable {
 class Relaying implements Dispatcher.DispatchHandler {
   readonly #exchange: RelayedExchange;
   #controller: Dispatcher.DispatchController | undefined;
+  #deadline: NodeJS.Timeout | undefined;
   #hasLeft = false;
+  /** Nothing more goes to the agent: it has its answer, or is gone. */
+  #isOver = false;
   readonly #onClose = (): void => {
     if (this.#exchange.response.writableFinished) return;
     this.#hasLeft = true;
-    this.#controller?.abort(new Error('the agent left'));
+    this.#isOver = true;
+    if (this.#exchange.isSeenThrough !== true) this.#controller?.abort(new Error('the agent left'));
+    else this.#controller?.resume();
   };
   readonly #flush = (): void => {
     const { response } = this.#exchange;
@@ -99,15 +120,27 @@ class Relaying implements Dispatcher.DispatchHandler {
     exchange.response.on('close', this.#onClose);
   }
 
+  /** The agent waits so long for the response to begin, milliseconds. */
+  endBy(ms: number): void {
+    this.#deadline = setTimeout(() => this.#late(), Math.max(0, ms));
+  }
+
+  fail(kind: 'unavailable' | 'timeout'): void {
+    this.#end(kind);
+    this.#giveUp(kind);
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#hasLeft) controller.abort(new Error('the agent left'));
+    if (this.#isOver) controller.abort(new Error('nobody waits for it any more'));
   }
 
   onResponseStart(
     ...[, status, headers, statusText]: Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>
   ): void {
     if (status < 200) return;
+    clearTimeout(this.#deadline);
+    if (this.#isOver) return;
     this.#exchange.response.writeHead(status, statusText, endToEndHeaders(headers, 'response'));
     // Body and headers leave in one packet where they came in one; an event stream may be silent for long after its headers.
     setImmediate(this.#flush);
@@ -115,20 +148,40 @@ class Relaying implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { response } = this.#exchange;
-    if (response.write(chunk)) return;
+    if (this.#isOver || response.write(chunk)) return;
     controller.pause();
     response.on('drain', this.#onDrain);
   }
 
   onResponseEnd(): void {
-    this.#exchange.response.end();
+    this.#end('answered');
+    if (!this.#isOver) this.#exchange.response.end();
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    const kind = isTimeout(error) ? 'timeout' : 'unavailable';
+    this.#end(kind);
     const { response } = this.#exchange;
     if (this.#hasLeft || response.destroyed) return;
     if (response.headersSent) response.destroy();
-    else this.#exchange.onFailure(isTimeout(error) ? 'timeout' : 'unavailable');
+    else this.#giveUp(kind);
+  }
+
+  /** What was sent may still take effect: the exchange ends when the service has answered. What still waits is withdrawn. */
+  #late(): void {
+    if (this.#exchange.response.headersSent) return;
+    this.#giveUp('timeout');
+  }
+
+  #giveUp(kind: 'unavailable' | 'timeout'): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#exchange.onFailure(kind);
+  }
+
+  #end(status: 'answered' | 'unavailable' | 'timeout'): void {
+    clearTimeout(this.#deadline);
+    this.#exchange.onEnd?.(status);
   }
 }
 

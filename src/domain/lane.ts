@@ -28,6 +28,8 @@ export interface LaneState {
   readonly reason: string;
   /** Coverage number under which the orchestrator was last made equal; 0 is never. */
   readonly seededCoverage: number;
+  /** Items that the secondary refused of the lane's last copy, and nobody has accepted. */
+  readonly exceptions: number;
   /** Every applied write up to this sequence is on the secondary. */
   readonly deliveredSequence: number;
 }

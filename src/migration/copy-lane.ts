@@ -3,17 +3,17 @@ import { encodeJson } from '../domain/json.ts';
 import { positionOf } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { LegacyLane } from '../domain/service-definition.ts';
+import { applyCopy, TooManyExceptions } from './copy-apply.ts';
 import { copyOperations, deletedBelow } from './copy-operations.ts';
 import { digestOfFields, planCopy, type CopyPlan } from './copy-plan.ts';
 import type { Emit } from './events.ts';
 import { explainVanished } from './forgetting.ts';
 import { parseStoredMemory, readContents, type LaneContents } from './lane-contents.ts';
 import type { Lane } from './lanes.ts';
-import type { Clock, Journal, Orchestrator, PendingWrite } from './ports.ts';
+import type { Clock, CopyException, Journal, Orchestrator, PendingWrite } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import { orchestratorWritesOf } from './write-plan.ts';
 
-const BATCH = 400;
 /** A copy that would remove more than so many items and this share of a lane stops for a person. */
 const REMOVAL_LIMIT = 20;
 const REMOVAL_SHARE = 0.2;
@@ -89,8 +89,10 @@ export class LaneCopier {
       sequence: reading.sequence,
       exists: contents.exists,
     });
-    await this.#apply(copy, operations, reading.sequence);
-    await this.#finish(copy, reading);
+    const exceptions = await this.#apply(copy, operations, reading.sequence);
+    if (exceptions === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
+    await this.#finish(copy, reading, exceptions);
+    this.#sayExceptions(lane, exceptions);
     this.#parts.emit('lane:copied', {
       service: lane.service,
       lane: lane.key,
@@ -193,32 +195,41 @@ export class LaneCopier {
     this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
   }
 
+  /** Undefined where so much was refused that the copy broke off. */
   async #apply(
     { lane, generation }: Copy,
     operations: readonly OrchestratorWrite[],
     sequence: number,
-  ): Promise<void> {
-    const { clock, orchestrator, timeoutMs } = this.#parts;
-    for (let at = 0; at < operations.length; at += BATCH) {
-      const isLast = at + BATCH >= operations.length;
-      // The generation rises with the first batch, the sequence comes with the last: a copy that breaks off lets nothing overtake it.
-      const fence = {
-        key: lane.key,
-        generation,
-        ...(isLast && sequence > 0 && { sequence }),
-      };
-      const batch = operations.slice(at, at + BATCH).map((operation) => ({ ...operation, lane: fence }));
-      await orchestrator.batchWrite(batch, { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs });
+  ): Promise<readonly CopyException[] | undefined> {
+    try {
+      return await applyCopy(operations, { key: lane.key, generation, sequence }, this.#parts);
+    } catch (error) {
+      if (error instanceof TooManyExceptions) return undefined;
+      throw error;
     }
   }
 
-  async #finish({ lane, generation, coverage }: Copy, { sequence }: Reading): Promise<void> {
-    await this.#parts.journal.finishCopy(lane.key, { generation, sequence, coverage });
+  async #finish(
+    { lane, generation, coverage }: Copy,
+    { sequence }: Reading,
+    exceptions: readonly CopyException[],
+  ): Promise<void> {
+    const { journal } = this.#parts;
+    const state = await journal.finishCopy(lane.key, { generation, sequence, coverage, exceptions });
+    if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
     lane.seededCoverage = coverage;
+    lane.exceptions = state.exceptions;
     // What made it dirty meanwhile has asked for another copy.
     if (lane.condition === 'copying') lane.condition = 'clean';
     lane.advance(sequence);
     this.#parts.covered(lane, sequence);
+  }
+
+  #sayExceptions({ service, key }: Lane, exceptions: readonly CopyException[]): void {
+    const [first] = exceptions;
+    if (first === undefined) return;
+    const { code, reason } = first;
+    this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
   }
 }
 

@@ -3,6 +3,7 @@ import type { Owner, SessionId } from '../domain/ids.ts';
 import { isJsonObject, Json } from '../domain/json.ts';
 import type { OrchestratorWrite, WriteActionName } from '../domain/orchestrator-call.ts';
 import type { LaneDefinition, LegacyLane, StoredMemory } from '../domain/service-definition.ts';
+import { raiseFence } from './copy-apply.ts';
 import { FORGOTTEN_TAG, type CopyPlan } from './copy-plan.ts';
 
 export interface CopyOperationFacts {
@@ -44,8 +45,8 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
   const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
   const operations = [...session, ...deletes, ...hides, ...moves, ...creates];
   if (operations.length > 0 || !facts.exists) return operations;
-  // Nothing differs, and still the fence must rise: a delivery that timed out may arrive yet. This deletes nothing.
-  return [write('bulk_delete', { filter: { position_below: 0 } })];
+  // Nothing differs, and still the fence must rise: a delivery that timed out may arrive yet.
+  return [raiseFence(facts)];
 }
 
 /** The owner's row. Where there is none on either side, an ended session carries the fence against what may still arrive. */

@@ -104,6 +104,8 @@ export interface MigrationEvents {
     readonly durationMs: number;
     readonly heldMs: number;
   };
+  /** The copy had to leave items out that the secondary refuses: the lane's reads stay on the primary. */
+  'lane:excepted': OfLane & { readonly items: number; readonly code: string; readonly reason: string };
   'lane:copy_failed': OfLane & {
     readonly reason: string;
     readonly attempt: number;

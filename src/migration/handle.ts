@@ -4,7 +4,7 @@ import { parseRequest, type BadInput, type Message, type MessageLimits } from '.
 import type { FailureKind } from '../domain/service-definition.ts';
 import { decide, type Decision } from './decide.ts';
 import type { Emit, ReplyStatus } from './events.ts';
-import { classify, type Operation, type OwnedOperation } from './operation.ts';
+import { classify, labelsOf, meaningOf, type Operation, type OwnedOperation } from './operation.ts';
 import type { AgentRequest, Clock, Flags, Reply, RequestHandler } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
@@ -127,13 +127,6 @@ export class Handler implements RequestHandler {
   }
 }
 
-/** What a request is classified by: its body, or for HTTP what the definition makes of address and body. */
-function meaningOf({ definition: { endpoint } }: ServiceRuntime, { http, body }: AgentRequest): Buffer {
-  if (endpoint.kind !== 'http' || http === undefined) return body;
-  const text = endpoint.messageOf?.(http, body);
-  return text === undefined ? body : Buffer.from(text);
-}
-
 function inDialect(
   service: ServiceRuntime,
   kind: FailureKind,
@@ -143,12 +136,4 @@ function inDialect(
     body: Buffer.from(service.definition.dialect.error(kind, told.text, told.message)),
     http: { status: HTTP_STATUS[kind], headers: { 'content-type': 'application/json' } },
   };
-}
-
-function labelsOf(operation: Operation): {
-  operationId: Operation['id'];
-  service: ServiceName;
-  action: string;
-} {
-  return { operationId: operation.id, service: operation.service.name, action: operation.name };
 }

@@ -5,7 +5,7 @@ import type { Clock, Journal } from './ports.ts';
 import { Turn } from './turn.ts';
 
 /** Why a lane's reads stay on legacy at this moment. */
-export type FenceReason = 'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'behind';
+export type FenceReason = 'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted' | 'behind';
 
 /** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
 const LANE_LIMIT = 50_000;
@@ -21,6 +21,8 @@ export class Lane {
   generation = 0;
   seededCoverage = 0;
   condition: LaneCondition = 'clean';
+  /** Items of it that the secondary refuses, and nobody has accepted. */
+  exceptions = 0;
   /** Every applied write up to here is on the secondary. */
   delivered = 0;
   /** Last write that the primary has applied. */
@@ -47,7 +49,10 @@ export class Lane {
     this.seededCoverage = Math.max(this.seededCoverage, state.seededCoverage);
     this.delivered = Math.max(this.delivered, state.deliveredSequence);
     // From then on this replica knows better than a row that was read before a copy began or ended.
-    if (!this.isLoaded) this.condition = state.condition;
+    if (!this.isLoaded) {
+      this.condition = state.condition;
+      this.exceptions = state.exceptions;
+    }
     this.isLoaded = true;
   }
 
@@ -59,6 +64,7 @@ export class Lane {
   fence(coverage: number): FenceReason | undefined {
     if (coverage === 0 || this.seededCoverage !== coverage) return 'not_seeded';
     if (this.condition !== 'clean') return this.condition;
+    if (this.exceptions > 0) return 'excepted';
     return this.isBehind ? 'behind' : undefined;
   }
 

@@ -19,8 +19,9 @@ import type {
   Journal,
   Orchestrator,
   ReplicaStore,
-  RequestHandler,
+  StreamHandler,
 } from './ports.ts';
+import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import { Coverage, type ServiceRuntime } from './service-runtime.ts';
 import { Settler } from './settle.ts';
@@ -59,7 +60,7 @@ export interface Backlog {
 }
 
 /** The engine: answers agents, and keeps the secondary equal. */
-export interface Migration extends RequestHandler {
+export interface Migration extends StreamHandler {
   /** Takes up what the last process left, then keeps coverage. Requests may come once it resolves. @throws StorageError */
   start(): Promise<void>;
   /** Ends what runs in the background. Requests must have ended before. */
@@ -87,8 +88,10 @@ export function createMigration(parts: MigrationParts): Migration {
   const callLegacy = createCallLegacy(parts.clock, emit);
   const shadows = createShadowReads(parts, engine, callLegacy);
   const handler = createHandler(parts, engine, { callLegacy, shadows });
+  const passing = new PassPath({ ...parts, limits: parts.settings.limits, coverage: engine.coverage, emit });
   return {
     handle: (request) => handler.handle(request),
+    pass: (request) => passing.pass(request),
     async start() {
       await recover(parts, engine);
       await engine.keeper.start();

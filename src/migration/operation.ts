@@ -84,3 +84,22 @@ function withIssuedOwner(
     lane: laneKeyOf(operation.service.name, owner),
   };
 }
+
+/** What a request is classified by: its body, or for HTTP what the definition makes of address and body. */
+export function meaningOf(
+  { definition: { endpoint } }: ServiceRuntime,
+  { http, body }: AgentRequest,
+): Buffer {
+  if (endpoint.kind !== 'http' || http === undefined) return body;
+  const text = endpoint.messageOf?.(http, body);
+  return text === undefined ? body : Buffer.from(text);
+}
+
+/** What every event of an operation says. */
+export function labelsOf(operation: Operation): {
+  operationId: Operation['id'];
+  service: ServiceRuntime['name'];
+  action: string;
+} {
+  return { operationId: operation.id, service: operation.service.name, action: operation.name };
+}

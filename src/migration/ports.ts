@@ -6,6 +6,7 @@ import type { LaneState } from '../domain/lane.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { BadInput, HttpTarget } from '../domain/request.ts';
+import type { ReplyStatus } from './events.ts';
 
 /** A backend's reply, byte for byte. */
 export interface Reply {
@@ -152,12 +153,29 @@ export interface DeadLetter {
   readonly reason: string;
 }
 
+export interface FinishedCopy {
+  readonly generation: number;
+  readonly sequence: number;
+  readonly coverage: number;
+  readonly exceptions: readonly CopyException[];
+}
+
+/** An item that the secondary refused of a copy. It names the item across copies, and holds nothing of its content. */
+export interface CopyException {
+  readonly item: string;
+  readonly action: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
 export interface LaneCounts {
   readonly lanes: number;
   readonly seeded: number;
   readonly dirty: number;
   readonly copying: number;
   readonly stopped: number;
+  /** Lanes of which the last copy had to leave something out, and nobody has accepted it. */
+  readonly excepted: number;
   readonly deadLetters: number;
 }
 
@@ -182,11 +200,12 @@ export interface Journal {
   undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
   /** Makes the lane if it is new, raises its generation and marks it `copying`. */
   beginCopy(lane: LaneKey): Promise<LaneState>;
-  /** Settles everything up to `sequence`: seeded under `coverage`, writes up to it covered, `clean` again. */
-  finishCopy(
-    lane: LaneKey,
-    facts: { readonly generation: number; readonly sequence: number; readonly coverage: number },
-  ): Promise<void>;
+  /**
+   * Settles everything up to `sequence`: seeded under `coverage`, writes up to it covered, `clean` again. The exceptions replace
+   * those of the lane's copy before; one that a person has accepted stays accepted.
+   * @returns undefined where a newer copy of the lane has begun: then nothing is changed
+   */
+  finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined>;
   /** A person must decide. Deliveries and reads of the lane stay off the secondary. */
   stopLane(lane: LaneKey, reason: string): Promise<void>;
   recover(): Promise<Recovery>;
@@ -237,7 +256,21 @@ export interface AgentRequest {
   readonly problem?: { readonly kind: BadInput; readonly detail: string };
 }
 
+/** A request on its way past the engine. */
+export interface Passage {
+  /** Instant of {@link Clock.now} at which the agent must have its answer. */
+  readonly deadlineAtMs: number;
+  /** Called exactly once, when the service has answered or it is certain that it will not. */
+  end(status: ReplyStatus): void;
+}
+
 /** What frontends call. Always answers, exactly once, inside the service's deadline; never throws. */
 export interface RequestHandler {
   handle(request: AgentRequest): Promise<Reply>;
+}
+
+/** What frontends call that can stream: an exchange that the engine need not see is theirs. */
+export interface StreamHandler extends RequestHandler {
+  /** Undefined where the request must be handled. */
+  pass(request: AgentRequest): Passage | undefined;
 }

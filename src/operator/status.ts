@@ -33,6 +33,8 @@ interface ServiceStatus {
     readonly dirty: number;
     readonly copying: number;
     readonly stopped: number;
+    /** Their last copy left out what the orchestrator refuses: their reads stay on legacy until a person accepts it. */
+    readonly excepted: number;
   };
   /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
   readonly pending: number;
@@ -162,8 +164,9 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
   return Object.fromEntries(entries) as Record<ServiceFlag, number>;
 }
 
-function lanesOf({ lanes, seeded, dirty, copying, stopped }: LaneCounts): ServiceStatus['lanes'] {
-  return { total: lanes, seeded, dirty, copying, stopped };
+function lanesOf({ lanes, ...counts }: LaneCounts): ServiceStatus['lanes'] {
+  const { seeded, dirty, copying, stopped, excepted } = counts;
+  return { total: lanes, seeded, dirty, copying, stopped, excepted };
 }
 
 function happened(statistics: ServiceStatistics) {

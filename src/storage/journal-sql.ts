@@ -1,5 +1,5 @@
 const LANE_COLUMNS =
-  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, delivered_sequence';
+  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence';
 
 const WRITE_COLUMNS = 'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at';
 
@@ -53,14 +53,30 @@ insert into lanes (key, service, owner, generation, condition) values ($1, $2, $
 on conflict (key) do update set generation = lanes.generation + 1, condition = 'copying', reason = ''
 returning ${LANE_COLUMNS}`;
 
-/** What became dirty while the copy ran stays dirty, and a copy of an older generation finishes nothing. */
+/**
+ * What became dirty while the copy ran stays dirty, and a copy of an older generation finishes nothing.
+ * The exceptions replace those of the copy before; an item that was accepted before stays so.
+ */
 export const FINISH_COPY = `
+with lane as (
+  select id from lanes where key = $1 and generation = $2 for update
+), gone as (
+  delete from lane_exceptions e using lane where e.lane_id = lane.id and not e.item = any($5::text[])
+), kept as (
+  insert into lane_exceptions (lane_id, item, action, code, reason)
+  select distinct on (item) lane.id, item, action, code, reason
+  from lane cross join unnest($5::text[], $6::text[], $7::text[], $8::text[]) as t(item, action, code, reason)
+  on conflict (lane_id, item) do update set code = excluded.code, reason = excluded.reason, at = now()
+  returning accepted_at
+)
 update lanes set
   condition = case condition when 'copying' then 'clean' else condition end,
   seeded_coverage = greatest(seeded_coverage, $4),
   delivered_sequence = greatest(delivered_sequence, $3),
-  settled_sequence = greatest(settled_sequence, $3)
-where key = $1 and generation = $2`;
+  settled_sequence = greatest(settled_sequence, $3),
+  exceptions = (select count(*) from kept where accepted_at is null)
+from lane where lanes.id = lane.id
+returning ${LANE_COLUMNS.replace(/^id/, 'lanes.id')}`;
 
 export const MARK_UNSETTLED = `
 update lanes set condition = 'dirty', reason = case condition when 'copying' then 'copy_interrupted' else 'unsettled' end
@@ -86,6 +102,7 @@ select
   count(*) filter (where condition = 'dirty') as dirty,
   count(*) filter (where condition = 'copying') as copying,
   count(*) filter (where condition = 'stopped') as stopped,
+  count(*) filter (where exceptions > 0) as excepted,
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
     where l.service = $1 and d.resolved_at is null) as "deadLetters"
 from lanes where service = $1`;

@@ -2,6 +2,7 @@ import type { LaneKey, OperationId, ReplicaId, ServiceName } from '../domain/ids
 import type { LaneCondition, LaneState } from '../domain/lane.ts';
 import type {
   DeadLetter,
+  FinishedCopy,
   Intent,
   Journal,
   LaneCounts,
@@ -38,6 +39,7 @@ interface LaneRow {
   readonly condition: string;
   readonly reason: string;
   readonly seeded_coverage: number;
+  readonly exceptions: number;
   readonly delivered_sequence: number;
 }
 
@@ -51,6 +53,7 @@ function laneStateOf(row: LaneRow): LaneState {
     condition: row.condition as LaneCondition,
     reason: row.reason,
     seededCoverage: row.seeded_coverage,
+    exceptions: row.exceptions,
     deliveredSequence: row.delivered_sequence,
   };
 }
@@ -170,12 +173,14 @@ export class PostgresJournal implements Journal {
     return laneStateOf(row);
   }
 
-  async finishCopy(
-    lane: LaneKey,
-    facts: { readonly generation: number; readonly sequence: number; readonly coverage: number },
-  ): Promise<void> {
-    const parameters = [lane, facts.generation, facts.sequence, facts.coverage];
-    await this.#settings.database.query(sql.FINISH_COPY, parameters);
+  async finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined> {
+    const { generation, sequence, coverage, exceptions } = facts;
+    const columns = (['item', 'action', 'code', 'reason'] as const).map((name) =>
+      exceptions.map((exception) => exception[name]),
+    );
+    const parameters = [lane, generation, sequence, coverage, ...columns];
+    const [row] = await this.#settings.database.query<LaneRow>(sql.FINISH_COPY, parameters);
+    return row === undefined ? undefined : laneStateOf(row);
   }
 
   async recover(): Promise<Recovery> {
@@ -188,7 +193,7 @@ export class PostgresJournal implements Journal {
 
   async counts(service: ServiceName): Promise<LaneCounts> {
     const [row] = await this.#settings.database.query<LaneCounts>(sql.COUNTS, [service]);
-    return row ?? { lanes: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, deadLetters: 0 };
+    return row ?? { lanes: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, excepted: 0, deadLetters: 0 };
   }
 
   /** Deletes writes that are through and older than `hours`, a batch at a time. Resolves with how many went. */

@@ -28,6 +28,11 @@ const ENTRIES: Entries = {
     message: 'a lane is stopped; a person must decide',
     facts: ({ service, lane, reason, lost }) => ({ service, lane, reason, lost }),
   },
+  'lane:excepted': {
+    level: 'warn',
+    message: 'a copy left out what the orchestrator refuses; reads of the lane stay on legacy',
+    facts: ({ service, lane, items, code, reason }) => ({ service, lane, items, code, reason }),
+  },
   'lane:copy_failed': {
     level: 'warn',
     message: 'copying a lane failed; it is tried again',

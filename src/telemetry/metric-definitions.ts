@@ -226,6 +226,12 @@ export const GAUGES = {
     unit: '{lane}',
     labels: ['service'],
   },
+  exceptedLanes: {
+    name: 'crossfade_excepted_lanes',
+    description: 'Lanes whose last copy left out what the orchestrator refuses, and nobody has accepted it',
+    unit: '{lane}',
+    labels: ['service'],
+  },
   residentMemory: {
     name: 'crossfade_resident_memory_bytes',
     description: 'Resident memory of the proxy',

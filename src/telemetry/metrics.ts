@@ -83,7 +83,14 @@ function observeMemory(meter: Meter): void {
   gauge.addCallback((result) => result.observe(process.memoryUsage.rss()));
 }
 
-const ASKED = ['pendingDeliveries', 'copiesWaiting', 'shadowReadsWaiting', 'lanes', 'seededLanes'] as const;
+const ASKED = [
+  'pendingDeliveries',
+  'copiesWaiting',
+  'shadowReadsWaiting',
+  'lanes',
+  'seededLanes',
+  'exceptedLanes',
+] as const;
 
 /** The gauges that somebody must be asked for at every scrape. */
 class AskedGauges {
@@ -128,11 +135,12 @@ class AskedGauges {
   }
 
   #observeLanes(result: BatchObservableResult, service: ServiceName, counts: LaneCounts): void {
-    const { lanes, seeded, dirty, copying, stopped } = counts;
+    const { lanes, seeded, dirty, copying, stopped, excepted } = counts;
     const conditions = { clean: lanes - dirty - copying - stopped, dirty, copying, stopped };
     for (const [condition, count] of Object.entries(conditions)) {
       result.observe(this.#observables.lanes, count, { service, condition });
     }
     result.observe(this.#observables.seededLanes, seeded, { service });
+    result.observe(this.#observables.exceptedLanes, excepted, { service });
   }
 }

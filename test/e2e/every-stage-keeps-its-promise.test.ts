@@ -216,14 +216,19 @@ const AFTER: Readonly<Record<Then, (session: string, content: string) => Promise
     await heal();
     await expectEqual(session, content);
   },
-  async 'W7 dirty'(session) {
+  async 'W7 excepted'(session) {
     await outcomeIs(session, 'unknown');
     await heal();
     await eventually('legacy has it', async () => (await readLegacy(deployment, session)).length === 2);
-    // The copy that would settle the lane is refused for good: its reads stay on legacy.
-    expect((await readLane(deployment, session))?.condition).not.toBe('clean');
+    await isDelivered(session);
+    // The copy that settles the lane leaves out what is refused for good, and says so: the lane's reads stay on legacy.
+    expect((await readLane(deployment, session))?.exceptions).toBe(1);
+    const before = await readsBy('legacy');
     expect((await agent.ask(getContext(session))).context).toHaveLength(2);
-    expect((await readLane(deployment, session))?.condition).not.toBe('clean');
+    expect(await readsBy('legacy')).toBe(before + 1);
+    expect((await agent.ask(addInteraction(session, 'third'))).status).toBe('success');
+    await isDelivered(session);
+    expect(await readOrchestrator(deployment, session)).toEqual([FIRST, 'user: third']);
   },
 };
 

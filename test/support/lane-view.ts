@@ -9,12 +9,13 @@ export interface LaneView {
   readonly action: string | null;
   readonly outcome: string | null;
   readonly deadLetters: number;
+  readonly exceptions: number;
 }
 
 /** Undefined where the journal knows no such lane. */
 export async function readLane(deployment: Deployment, session: string): Promise<LaneView | undefined> {
   const [lane] = await deployment.journal<LaneView>(`
-    select l.condition, l.sequence::int, l.delivered_sequence::int as delivered, w.action, o.outcome,
+    select l.condition, l.sequence::int, l.delivered_sequence::int as delivered, w.action, o.outcome, l.exceptions,
       (select count(*)::int from dead_letters d where d.lane_id = l.id and d.resolved_at is null) as "deadLetters"
     from lanes l
     left join writes w on w.lane_id = l.id and w.sequence = l.sequence

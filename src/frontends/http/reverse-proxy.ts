@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
-import type { AgentRequest, Clock, Reply, RequestHandler } from '../../migration/ports.ts';
+import type { AgentRequest, Clock, Passage, Reply, StreamHandler } from '../../migration/ports.ts';
 import { collectBody, dismissBody } from './body.ts';
 import { sendReply } from './send-reply.ts';
 
@@ -12,6 +12,14 @@ interface RelayExchange {
   readonly response: ServerResponse;
   /** Path and query on the service. */
   readonly path: string;
+  /** The request's body where it was read already. */
+  readonly body?: Buffer;
+  /** Instant at which the response must have begun, and what to do then; without it the relay's own patience counts. */
+  readonly deadlineAtMs?: number;
+  /** Whether the service gets its request, and its response is read, although the agent has left. */
+  readonly isSeenThrough?: boolean;
+  /** Called once, when nothing of the exchange is under way on the service. */
+  onEnd?(status: 'answered' | 'unavailable' | 'timeout'): void;
   /** Called at most once, and only while nothing of a response was sent: the caller answers. */
   onFailure(kind: 'unavailable' | 'timeout'): void;
 }
@@ -31,7 +39,7 @@ export interface ProxiedService {
 
 export interface ReverseProxySettings {
   readonly services: readonly ProxiedService[];
-  readonly handler: RequestHandler;
+  readonly handler: StreamHandler;
   readonly clock: Clock;
   readonly limits: MessageLimits;
 }
@@ -67,7 +75,7 @@ function pathBelow(prefix: string, url: string): string | undefined {
   return rest === '' || rest.startsWith('?') ? `/${rest}` : undefined;
 }
 
-type Exchange = Omit<RelayExchange, 'onFailure'>;
+type Exchange = Pick<RelayExchange, 'request' | 'response' | 'path'>;
 
 function serve(proxied: ProxiedService, exchange: Exchange, settings: ReverseProxySettings): void {
   const { request, response, path } = exchange;
@@ -77,27 +85,28 @@ function serve(proxied: ProxiedService, exchange: Exchange, settings: ReversePro
     handle(proxied, { ...exchange, target }, settings).catch(() => response.destroy());
     return;
   }
-  proxied.relay.relay({
-    request,
-    response,
-    path,
-    onFailure: (kind) => {
-      const { status, message } = FAILURES[kind];
-      const body = Buffer.from(proxied.dialect.error(kind, message));
-      void dismissBody(request).then(() => sendReply(response, { body }, status));
-    },
-  });
+  proxied.relay.relay({ ...exchange, onFailure: (kind) => fail(proxied, exchange, kind) });
+}
+
+function fail(
+  { dialect }: ProxiedService,
+  { request, response }: Exchange,
+  kind: keyof typeof FAILURES,
+): void {
+  const { status, message } = FAILURES[kind];
+  const body = Buffer.from(dialect.error(kind, message));
+  void dismissBody(request).then(() => sendReply(response, { body }, status));
 }
 
 async function handle(
-  { service }: ProxiedService,
-  { request, response, target }: Exchange & { readonly target: HttpTarget },
+  proxied: ProxiedService,
+  { request, response, path, target }: Exchange & { readonly target: HttpTarget },
   { handler, clock, limits }: ReverseProxySettings,
 ): Promise<void> {
   const receivedAtMs = clock.now();
   const body = await collectBody(request, limits.messageBytes);
   if (body === 'aborted') return;
-  const facts = { service, receivedAtMs, http: target };
+  const facts = { service: proxied.service, receivedAtMs, http: target };
   if (body === 'too_large') {
     const refusal = await handler.handle({ ...facts, ...tooLarge(limits) });
     await dismissBody(request);
@@ -105,8 +114,25 @@ async function handle(
     response.setHeader('connection', 'close');
     return sendReply(response, refusal, 413);
   }
+  const passage = handler.pass({ ...facts, body });
+  if (passage !== undefined) return stream(proxied, { request, response, path, body }, passage);
   const reply: Reply = await handler.handle({ ...facts, body });
   sendReply(response, reply, 200);
+}
+
+/** What the engine need not see goes straight to the service, and its response straight back. */
+function stream(
+  proxied: ProxiedService,
+  exchange: Exchange & { readonly body: Buffer },
+  passage: Passage,
+): void {
+  proxied.relay.relay({
+    ...exchange,
+    deadlineAtMs: passage.deadlineAtMs,
+    isSeenThrough: true,
+    onEnd: (status) => passage.end(status),
+    onFailure: (kind) => fail(proxied, exchange, kind),
+  });
 }
 
 /** What the handler is told of a body that was not read. */

@@ -1,99 +1,24 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
-import {
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestListener,
-  type RequestOptions,
-} from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpLegacyBackend } from '../../../src/backends/http-legacy.ts';
-import { createHttpRelay } from '../../../src/backends/http-relay.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
-import { serviceName } from '../../../src/domain/ids.ts';
-import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definition.ts';
-import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
-import { createHttpServer } from '../../../src/frontends/http/server.ts';
-import type { AgentRequest, Reply } from '../../../src/migration/ports.ts';
 import { freePort } from '../../support/ports.ts';
+import {
+  closeAll,
+  closing,
+  host,
+  open,
+  proxy,
+  readAll,
+  refuse,
+  send,
+  service,
+  upstream,
+} from './http-proxy-under-test.ts';
 
-const closing: (() => unknown)[] = [];
-const host = '127.0.0.1';
-const service = serviceName('digital-twin');
-const limits = { messageBytes: 1_000, jsonDepth: 500 };
-const dialect: Dialect = { error: (kind, message) => JSON.stringify({ oops: kind, message }) };
-const endpoint: HttpEndpoint = {
-  kind: 'http',
-  prefix: '/twin',
-  actionOf: ({ method, path }) =>
-    method === 'POST' && path.startsWith('/twins') ? 'create_twin' : undefined,
-};
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-async function upstream(listener: RequestListener): Promise<string> {
-  const port = await freePort();
-  const server = createServer(listener);
-  server.listen(port, host);
-  await once(server, 'listening');
-  closing.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://${host}:${port}`;
-}
-
-type Handle = (request: AgentRequest) => Promise<Reply>;
-const refuse: Handle = async ({ problem }) => ({
-  body: Buffer.from(`{"refused": "${problem?.kind ?? ''}"}`),
-});
-
-async function proxy(target: string, handle: Handle = refuse, headersTimeoutMs = 5_000): Promise<number> {
-  const relay = createHttpRelay({ endpoint: target, headersTimeoutMs });
-  await relay.start();
-  const handler = { handle };
-  const services = [{ service, endpoint, dialect, relay }];
-  const server = createHttpServer({
-    host,
-    port: await freePort(),
-    services: [serviceName('session-memory')],
-    handler,
-    clock,
-    limits,
-    graceMs: 200,
-    reverseProxy: createReverseProxy({ services, handler, clock, limits }),
-    register: [(app) => void app.get('/health/live', async () => ({ status: 'ok' }))],
-  });
-  await server.start();
-  closing.push(
-    () => relay.stop(),
-    () => server.stop(),
-  );
-  return server.port();
-}
-
-function open(port: number, options: RequestOptions) {
-  const request = httpRequest({ host, port, agent: false, ...options });
-  const response = once(request, 'response').then(([incoming]) => incoming as IncomingMessage);
-  return { request, response };
-}
-
-async function readAll(incoming: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
-}
-
-async function send(port: number, options: RequestOptions, body?: string | Buffer) {
-  const { request, response } = open(port, options);
-  request.end(body);
-  const incoming = await response;
-  const { statusCode: status, headers, rawHeaders } = incoming;
-  return { status, headers, rawHeaders, body: (await readAll(incoming)).toString() };
-}
+afterEach(closeAll);
 
 describe('what is no known action is streamed', () => {
   test('10 MiB each way, byte for byte', async () => {
@@ -207,7 +132,7 @@ describe('what is no known action is streamed', () => {
       expect(reply.status).toBe(502);
       expect(JSON.parse(reply.body)).toMatchObject({ oops: 'unavailable' });
     }
-    const hanging = await proxy(await upstream(() => undefined), refuse, 300);
+    const hanging = await proxy(await upstream(() => undefined), refuse, { headersTimeoutMs: 300 });
     const late = await send(hanging, { path: '/twin/x' });
     expect(late.status).toBe(504);
     expect(JSON.parse(late.body)).toMatchObject({ oops: 'timeout' });

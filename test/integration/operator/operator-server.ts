@@ -54,7 +54,15 @@ const RUNTIME: ServiceRuntime = {
   deadlineMs: 4_500,
 };
 
-const COUNTS: LaneCounts = { lanes: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1, deadLetters: 3 };
+const COUNTS: LaneCounts = {
+  lanes: 10,
+  seeded: 7,
+  dirty: 2,
+  copying: 1,
+  stopped: 1,
+  excepted: 1,
+  deadLetters: 3,
+};
 
 /** What a test changes between requests. */
 export interface World {

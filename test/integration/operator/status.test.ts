@@ -23,7 +23,7 @@ describe('GET /v1/status', () => {
     expect(services[0]).toMatchObject({
       service: SERVICE,
       interlocks: 'enforce',
-      lanes: { total: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1 },
+      lanes: { total: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1, excepted: 1 },
       dead_letters: 3,
       pending: 0,
       legacy_only: [{ action: 'get_context', reason: 'it lives in the process' }],

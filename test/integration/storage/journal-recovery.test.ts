@@ -58,7 +58,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       await write('ann', 'unknown');
       await write('ann');
       const { generation } = await journal.beginCopy(laneOf('ann'));
-      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 2 });
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 2, exceptions: [] });
       const found = await open().recover();
       expect(found.dirty).not.toContain(laneOf('ann'));
       expect(found.pending).not.toContain(laneOf('ann'));

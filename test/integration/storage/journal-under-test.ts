@@ -1,3 +1,4 @@
+import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { randomUUID } from 'node:crypto';
 import {
   laneKeyOf,
@@ -10,7 +11,6 @@ import {
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
 import {
-  applySchema,
   createPgliteDatabase,
   createPostgresDatabase,
   type Database,

@@ -159,7 +159,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       for (let count = 0; count < 3; count += 1) await write('ann', 'applied');
       const { generation } = await journal.beginCopy(laneOf('ann'));
       await write('ann', 'applied');
-      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 5 });
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 5, exceptions: [] });
       expect(await state('ann')).toMatchObject({
         condition: 'clean',
         seededCoverage: 5,
@@ -174,7 +174,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       await write('ann');
       const { generation } = await journal.beginCopy(laneOf('ann'));
       await write('ann');
-      await journal.finishCopy(laneOf('ann'), { generation, sequence: 1, coverage: 1 });
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 1, coverage: 1, exceptions: [] });
       expect((await open().recover()).dirty).toContain(laneOf('ann'));
     });
 
@@ -182,7 +182,8 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       const { journal, state, laneOf } = begin();
       const { generation } = await journal.beginCopy(laneOf('ann'));
       await journal.beginCopy(laneOf('ann'));
-      await journal.finishCopy(laneOf('ann'), { generation, sequence: 9, coverage: 9 });
+      const finished = { generation, sequence: 9, coverage: 9, exceptions: [] };
+      expect(await journal.finishCopy(laneOf('ann'), finished)).toBeUndefined();
       expect(await state('ann')).toMatchObject({
         condition: 'copying',
         seededCoverage: 0,
@@ -190,11 +191,38 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       });
     });
 
+    test('lists what was left out, until a copy leaves nothing out or a person accepts it', async () => {
+      const { journal, service, state, laneOf } = begin();
+      const refused = ['one', 'two'].map((item) => ({
+        item,
+        action: 'create',
+        code: 'v',
+        reason: 'content',
+      }));
+      const copy = async (exceptions: typeof refused) => {
+        const { generation } = await journal.beginCopy(laneOf('ann'));
+        await journal.finishCopy(laneOf('ann'), { generation, sequence: 0, coverage: 1, exceptions });
+        return (await state('ann'))?.exceptions;
+      };
+      expect(await copy(refused)).toBe(2);
+      expect(await journal.counts(service)).toMatchObject({ lanes: 1, excepted: 1 });
+      await database.query(
+        `update lane_exceptions set accepted_at = now() where item = 'one'
+        and lane_id = (select id from lanes where key = $1)`,
+        [laneOf('ann')],
+      );
+      expect(await copy(refused)).toBe(1);
+      expect(await copy(refused.slice(0, 1))).toBe(0);
+      expect(await copy(refused.slice(1))).toBe(1);
+      expect(await copy([])).toBe(0);
+      expect(await journal.counts(service)).toMatchObject({ lanes: 1, excepted: 0 });
+    });
+
     test('leaves dirty what became dirty while it ran', async () => {
       const { journal, state, laneOf } = begin();
       const { generation } = await journal.beginCopy(laneOf('ann'));
       await journal.markDirty(laneOf('ann'), 'unknown_outcome');
-      await journal.finishCopy(laneOf('ann'), { generation, sequence: 0, coverage: 1 });
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 0, coverage: 1, exceptions: [] });
       expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'unknown_outcome' });
     });
   });
@@ -220,6 +248,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       dirty: 1,
       copying: 1,
       stopped: 1,
+      excepted: 0,
       deadLetters: 1,
     });
     expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });

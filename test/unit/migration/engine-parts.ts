@@ -50,6 +50,7 @@ export function stateOf(lane: { readonly key: string }, facts: Partial<LaneState
     condition: 'clean',
     reason: '',
     seededCoverage: 0,
+    exceptions: 0,
     deliveredSequence: 0,
     ...facts,
   };

@@ -1,0 +1,88 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock as clock } from '../../../src/clock.ts';
+import type { StreamHandler } from '../../../src/migration/ports.ts';
+import { eventually } from '../../support/eventually.ts';
+import { freePort } from '../../support/ports.ts';
+import { closeAll, host, open, proxy, readAll, refuse, send, upstream } from './http-proxy-under-test.ts';
+
+afterEach(closeAll);
+
+describe('what the engine lets past', () => {
+  const write = { method: 'POST', path: '/twin/twins' };
+
+  function passing(deadlineMs: number) {
+    const ends: string[] = [];
+    const pass: StreamHandler['pass'] = () => ({
+      deadlineAtMs: clock.now() + deadlineMs,
+      end: (status) => void ends.push(status),
+    });
+    return { ends, pass };
+  }
+
+  test('is streamed with the body that was read, and ends once', async () => {
+    const { ends, pass } = passing(2_000);
+    const target = await upstream(async (request, response) => {
+      const body = await readAll(request);
+      response.writeHead(201, { 'x-saw': `${request.url} ${body.toString()}` });
+      response.write('first ');
+      setTimeout(() => response.end('last'), 50);
+    });
+    const port = await proxy(target, () => expect.unreachable(), { pass });
+    const { request, response } = open(port, write);
+    request.end('{"n": 1000.0}');
+    const incoming = await response;
+    expect(incoming.headers['x-saw']).toBe('/twins {"n": 1000.0}');
+    const [chunk] = (await once(incoming, 'data')) as [Buffer];
+    expect(chunk.toString()).toBe('first ');
+    expect(ends).toEqual([]);
+    expect((await readAll(incoming)).toString()).toBe('last');
+    expect(ends).toEqual(['answered']);
+  });
+
+  test('is answered at its deadline, and ends when the service is through with it', async () => {
+    const { ends, pass } = passing(150);
+    let finish: (() => void) | undefined;
+    const target = await upstream((request, response) => {
+      request.resume();
+      finish = () => void response.end('late');
+    });
+    const port = await proxy(target, () => expect.unreachable(), { pass });
+    const startedAtMs = clock.now();
+    const reply = await send(port, write, '{}');
+    expect(reply).toMatchObject({ status: 504, body: expect.stringContaining('"oops":"timeout"') });
+    expect(clock.now() - startedAtMs).toBeLessThan(1_000);
+    expect(ends).toEqual([]);
+    finish?.();
+    await eventually('the end', async () => ends.length > 0);
+    expect(ends).toEqual(['answered']);
+  });
+
+  test('goes on although the agent has left: what was sent may take effect', async () => {
+    const { ends, pass } = passing(5_000);
+    let finish: (() => void) | undefined;
+    const target = await upstream((request, response) => {
+      request.resume();
+      finish = () => void response.end('x'.repeat(4 * 1024 * 1024));
+    });
+    const port = await proxy(target, () => expect.unreachable(), { pass });
+    const { request, response } = open(port, write);
+    response.catch(() => undefined);
+    request.on('error', () => undefined).end('{}');
+    await eventually('the request to arrive', async () => finish !== undefined);
+    request.destroy();
+    await sleep(50);
+    expect(ends).toEqual([]);
+    finish?.();
+    await eventually('the end', async () => ends.length > 0);
+    expect(ends).toEqual(['answered']);
+  });
+
+  test('that cannot reach its service is answered so, and ends', async () => {
+    const { ends, pass } = passing(2_000);
+    const port = await proxy(`http://${host}:${await freePort()}`, refuse, { pass });
+    expect(await send(port, write, '{}')).toMatchObject({ status: 502 });
+    expect(ends).toEqual(['unavailable']);
+  });
+});

@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { ConnectionError, OperationError, ValidationError } from '../../../src/domain/errors.ts';
+import type { SessionId } from '../../../src/domain/ids.ts';
+import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
+import { applyCopy, TooManyExceptions } from '../../../src/migration/copy-apply.ts';
+import type { Orchestrator } from '../../../src/migration/ports.ts';
+import { fakeClock } from './engine-parts.ts';
+
+const FENCE = { key: 'jarvis-memory/ann', generation: 3, sequence: 7 };
+const SESSION = 'ann' as SessionId;
+
+function create(name: string): OrchestratorWrite {
+  const payload = { memory_id: `mem-${name}-${Math.random()}`, content: { text: name }, position: 1 };
+  return { action: 'create', sessionId: SESSION, payload };
+}
+
+/** Refuses a batch as the orchestrator does: whole, naming its first operation that is not taken. */
+function orchestratorThat(refuses: (operation: OrchestratorWrite) => boolean) {
+  const batches: (readonly OrchestratorWrite[])[] = [];
+  const batchWrite: Orchestrator['batchWrite'] = async (operations) => {
+    const operation = operations.findIndex(refuses);
+    if (operation >= 0) throw new ValidationError('refused', { reason: 'content', details: { operation } });
+    batches.push(operations);
+    return operations.map(() => ({ result: 'applied' }));
+  };
+  return { batches, parts: partsOf(batchWrite) };
+}
+
+function partsOf(batchWrite: Orchestrator['batchWrite']) {
+  const orchestrator = { batchWrite } as Orchestrator;
+  return { orchestrator, clock: fakeClock(), timeoutMs: 1_000 };
+}
+
+const isBad = ({ payload }: OrchestratorWrite) => JSON.stringify(payload['content'] ?? '').includes('bad');
+
+test('what is refused is left out and named, the rest is written in order', async () => {
+  const { batches, parts } = orchestratorThat(isBad);
+  const operations = ['a', 'bad 1', 'b', 'bad 2', 'c'].map(create);
+  const exceptions = await applyCopy(operations, FENCE, parts);
+  expect(exceptions).toHaveLength(2);
+  expect(exceptions[0]).toMatchObject({ action: 'create', code: 'validation_error', reason: 'content' });
+  expect(batches).toEqual([[0, 2, 4].map((at) => ({ ...operations[at], lane: FENCE }))]);
+});
+
+test('an item has the same name in every copy, and another item another', async () => {
+  const names = async (name: string) => {
+    const { parts } = orchestratorThat(isBad);
+    return (await applyCopy([create(name)], FENCE, parts)).map(({ item }) => item);
+  };
+  const first = await names('bad 1');
+  expect(await names('bad 1')).toEqual(first);
+  expect(await names('bad 2')).not.toEqual(first);
+  expect(first.join()).not.toContain('bad');
+});
+
+test('the fence rises although everything was refused', async () => {
+  const { batches, parts } = orchestratorThat(isBad);
+  await applyCopy([create('bad 1'), create('bad 2')], FENCE, parts);
+  expect(batches).toEqual([
+    [
+      expect.objectContaining({
+        action: 'bulk_delete',
+        lane: FENCE,
+        payload: expect.objectContaining({ filter: { position_below: 0 } }),
+      }),
+    ],
+  ]);
+});
+
+test('the sequence comes with the last batch only', async () => {
+  const { batches, parts } = orchestratorThat(() => false);
+  const operations = Array.from({ length: 900 }, (_, at) => create(`${at}`));
+  await applyCopy(operations, FENCE, parts);
+  expect(batches.map((batch) => batch.length)).toEqual([400, 400, 100]);
+  expect(batches.map(([first]) => first?.lane?.sequence)).toEqual([undefined, undefined, 7]);
+});
+
+test('more than a person could look at breaks the copy off', async () => {
+  const { parts } = orchestratorThat(() => true);
+  const operations = Array.from({ length: 300 }, (_, at) => create(`${at}`));
+  await expect(applyCopy(operations, FENCE, parts)).rejects.toThrow(TooManyExceptions);
+});
+
+test.each([
+  new ConnectionError('silent', { effect: 'unknown' }),
+  new OperationError('no', { code: 'permission_denied', effect: 'rejected', details: { operation: 0 } }),
+  new ValidationError('no operation is to blame'),
+])('%s is no exception of an item: the copy fails', async (error) => {
+  await expect(
+    applyCopy(
+      [create('a')],
+      FENCE,
+      partsOf(() => Promise.reject(error)),
+    ),
+  ).rejects.toBe(error);
+});
