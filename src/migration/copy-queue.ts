@@ -1,4 +1,6 @@
 import { messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import { CopyWishes, type CopyReason, type Wish } from './copy-wishes.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock } from './ports.ts';
@@ -6,32 +8,20 @@ import type { Clock } from './ports.ts';
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 10_000;
 
-/** Why a lane is copied, the most urgent first. */
-const URGENCY = { dirty: 0, unseeded: 1, backfill: 2 } as const;
-
-export type CopyReason = keyof typeof URGENCY;
-
-interface Wish {
-  readonly lane: Lane;
-  reason: CopyReason;
-  notBeforeMs: number;
-  attempt: number;
-}
-
 export interface CopyQueueParts {
   readonly clock: Clock;
   readonly emit: Emit;
   /** Lanes copied at the same time. */
   readonly concurrency: number;
   copy(lane: Lane): Promise<void>;
-  /** False while copies of the lane's service are not allowed to begin. */
-  mayCopy(lane: Lane): boolean;
+  /** False while copies of the service's lanes are not allowed to begin. */
+  mayCopy(service: ServiceName): boolean;
 }
 
 /** Lanes that must be copied, each once, urgent ones first. What fails is tried again, later and later. */
 export class CopyQueue {
   readonly #parts: CopyQueueParts;
-  readonly #wishes = new Map<Lane, Wish>();
+  readonly #wishes = new CopyWishes();
   readonly #underWay = new Set<Lane>();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
@@ -47,13 +37,8 @@ export class CopyQueue {
 
   /** Asks for a copy, not before `delayMs` from now. A wish that stands already becomes as urgent as the new one. */
   add(lane: Lane, reason: CopyReason, delayMs = 0): void {
-    const notBeforeMs = this.#parts.clock.now() + delayMs;
-    const known = this.#wishes.get(lane);
-    if (known === undefined) this.#wishes.set(lane, { lane, reason, notBeforeMs, attempt: 0 });
-    else {
-      if (URGENCY[reason] < URGENCY[known.reason]) known.reason = reason;
-      known.notBeforeMs = Math.max(known.notBeforeMs, notBeforeMs);
-    }
+    const nowMs = this.#parts.clock.now();
+    this.#wishes.add({ lane, reason, notBeforeMs: nowMs + delayMs, attempt: 0 }, nowMs);
     this.wake();
   }
 
@@ -63,7 +48,7 @@ export class CopyQueue {
     while (this.#underWay.size < this.#parts.concurrency) {
       const next = this.#next();
       if (next === undefined) break;
-      this.#wishes.delete(next.lane);
+      this.#wishes.delete(next);
       this.#underWay.add(next.lane);
       void this.#run(next);
     }
@@ -77,15 +62,10 @@ export class CopyQueue {
   }
 
   #next(): Wish | undefined {
-    const now = this.#parts.clock.now();
-    let best: Wish | undefined;
-    for (const wish of this.#wishes.values()) {
-      const mayBegin =
-        wish.notBeforeMs <= now && !this.#underWay.has(wish.lane) && this.#parts.mayCopy(wish.lane);
-      if (mayBegin && (best === undefined || URGENCY[wish.reason] < URGENCY[best.reason])) best = wish;
-      if (best?.reason === 'dirty') break;
-    }
-    return best;
+    return this.#wishes.next(
+      (service) => this.#parts.mayCopy(service),
+      (lane) => this.#underWay.has(lane),
+    );
   }
 
   /** Wishes that wait for their time, or for their service, are looked at again. */
@@ -93,6 +73,7 @@ export class CopyQueue {
     if (this.#wishes.size === 0 || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
+      this.#wishes.ripen(this.#parts.clock.now());
       this.wake();
     }, 50);
   }
@@ -111,8 +92,8 @@ export class CopyQueue {
         attempt,
         retryInMs,
       });
-      const notBeforeMs = this.#parts.clock.now() + retryInMs;
-      this.#wishes.set(lane, { lane, reason: wish.reason, notBeforeMs, attempt });
+      const nowMs = this.#parts.clock.now();
+      this.#wishes.add({ lane, reason: wish.reason, notBeforeMs: nowMs + retryInMs, attempt }, nowMs);
     } finally {
       this.#underWay.delete(lane);
     }

@@ -137,7 +137,7 @@ function createEngine(parts: MigrationParts): Engine {
     emit,
     concurrency: settings.copyConcurrency,
     copy: (lane) => copier.copy(lane),
-    mayCopy: (lane) => keeper.mayCopy(lane.service),
+    mayCopy: (service) => keeper.mayCopy(service),
   });
   const settler: Settler = new Settler({ journal, copies, clock, emit });
   const keeper: CoverageKeeper = new CoverageKeeper({

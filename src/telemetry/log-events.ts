@@ -91,7 +91,7 @@ const ENTRIES: Entries = {
   },
   'backfill:queued': {
     level: 'info',
-    message: 'lanes wait to be copied',
+    message: 'the owners are listed; lanes that are not seeded will be copied',
     facts: ({ service, owners, lanes }) => ({ service, owners, lanes }),
   },
   'lane:copied': {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CopyQueue } from '../../../src/migration/copy-queue.ts';
-import type { Lane } from '../../../src/migration/lanes.ts';
-import { fakeClock, laneNamed, ownerNamed, recorder } from './engine-parts.ts';
+import { serviceName, type ServiceName } from '../../../src/domain/ids.ts';
+import { Lane } from '../../../src/migration/lanes.ts';
+import { fakeClock, laneNamed, ownerNamed, recorder, SERVICE } from './engine-parts.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -13,7 +14,7 @@ afterEach(() => {
 /** Long enough for what waits to be looked at again. */
 const LOOK_MS = 60;
 
-function createQueue(facts: { concurrency?: number; mayCopy?: (lane: Lane) => boolean } = {}) {
+function createQueue(facts: { concurrency?: number; mayCopy?: (service: ServiceName) => boolean } = {}) {
   const clock = fakeClock();
   const { emit, events } = recorder();
   const begun: string[] = [];
@@ -106,16 +107,26 @@ test('a later wish does not shorten the wait of an unknown outcome', async () =>
 });
 
 test('nothing is copied while the lane’s service is not ready for it', async () => {
-  let isReady = false;
-  const { queue, begun, clock } = createQueue({
-    mayCopy: ({ owner }) => isReady || owner === ownerNamed('bob'),
-  });
+  const ready = new Set([serviceName('another')]);
+  const { queue, begun, clock, end } = createQueue({ mayCopy: (service) => ready.has(service) });
   queue.add(laneNamed('ann'), 'dirty');
-  queue.add(laneNamed('bob'), 'backfill');
+  queue.add(new Lane(serviceName('another'), ownerNamed('bob'), clock), 'backfill');
   expect(begun).toEqual(['bob']);
-  isReady = true;
+  await end();
+  expect(begun).toEqual(['bob']);
+  ready.add(SERVICE);
   await clock.pass(LOOK_MS);
-  expect(begun).toEqual(['bob']);
+  expect(begun).toEqual(['bob', 'ann']);
+});
+
+test('a hundred thousand lanes do not slow each other down', async () => {
+  let looks = 0;
+  const { queue, begun, end } = createQueue({ mayCopy: () => (looks += 1) > 0 });
+  for (let at = 0; at < 100_000; at += 1) queue.add(laneNamed(`lane ${at}`), 'backfill');
+  looks = 0;
+  for (let copies = 0; copies < 100; copies += 1) await end();
+  expect(begun).toHaveLength(101);
+  expect(looks).toBeLessThan(400);
 });
 
 test('what fails is tried again, later and later, and says so', async () => {
