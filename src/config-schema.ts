@@ -4,6 +4,7 @@ const ADDRESS = '^(tcp|ipc|http|https)://.+';
 const PUB_ADDRESS = '^(tcp|ipc)://.+';
 const HTTP_ADDRESS = '^https?://.+';
 const POSTGRES = '^postgres(ql)?://.+';
+const CURVE_KEY = '^[0-9a-zA-Z.:+=^!/*?&<>()\\[\\]{}@%$#-]{40}$';
 const KEY_OF_32_BYTES = '^[A-Za-z0-9+/]{43}=$';
 
 /** What each pattern asks, in words. */
@@ -12,12 +13,16 @@ export const PATTERNS: Readonly<Record<string, string>> = {
   [PUB_ADDRESS]: 'an address such as tcp://host:6583',
   [HTTP_ADDRESS]: 'an address such as http://host:4318',
   [POSTGRES]: 'an address such as postgres://user@host/database',
+  [CURVE_KEY]: 'a CURVE key of 40 characters (crossfade orchestrator keys curve)',
   [KEY_OF_32_BYTES]: '32 bytes in base64 (openssl rand -base64 32)',
+  '^rediss?://.+': 'an address such as redis://host:6379',
+  '^[a-z_][a-z0-9_]{0,62}$': 'a name of small letters, digits and underscores',
 };
 
 const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
 const Whole = (least: number) => Type.Integer({ minimum: least });
 const Text = Type.String({ minLength: 1 });
+const CurveKey = Type.String({ pattern: CURVE_KEY });
 const closed = { additionalProperties: false };
 
 const Interlocks = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('off')]);
@@ -83,6 +88,9 @@ export const ConfigSchema = Type.Object(
       {
         endpoint: Type.String({ pattern: ADDRESS }),
         key: Type.Optional(Text),
+        curve: Type.Optional(
+          Type.Object({ serverKey: CurveKey, publicKey: CurveKey, secretKey: CurveKey }, closed),
+        ),
         readTimeoutMs: Whole(1),
         deliveryTimeoutMs: Whole(100),
         batchSize: Type.Integer({ minimum: 1, maximum: 400 }),
@@ -91,7 +99,10 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     reads: Type.Object({ freshnessWaitMs: Whole(0) }, closed),
-    shadow: Type.Object({ queueSize: Whole(1), concurrency: Whole(1), timeoutMs: Whole(10) }, closed),
+    shadow: Type.Object(
+      { queueSize: Whole(1), concurrency: Whole(1), timeoutMs: Whole(10), sampleHours: Whole(0) },
+      closed,
+    ),
     copies: Type.Object({ concurrency: Whole(1) }, closed),
     rollout: Type.Object(
       {
@@ -111,6 +122,17 @@ export const ConfigSchema = Type.Object(
       closed,
     ),
     interlocks: Interlocks,
+    guard: Type.Object(
+      {
+        mode: Type.Union([Type.Literal('enforce'), Type.Literal('warn')]),
+        coolDownSeconds: Whole(0),
+        keepDays: Whole(1),
+        signalToken: Type.Optional(Text),
+        alertUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
+        alertKey: Type.Optional(Text),
+      },
+      closed,
+    ),
     telemetry: Type.Object(
       {
         logLevel: Type.Union(

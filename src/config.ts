@@ -32,10 +32,11 @@ const DEFAULTS: Tree = {
     inFlight: 64,
   },
   reads: { freshnessWaitMs: 20 },
-  shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000 },
+  shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, sampleHours: 0 },
   copies: { concurrency: 2 },
   rollout: { folder: './flags' },
-  interlocks: 'warn',
+  interlocks: 'enforce',
+  guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };
 
@@ -46,6 +47,8 @@ const UNLEASH_DEFAULTS: Tree = { appName: 'crossfade', refreshIntervalMs: 1_000 
 const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[]])[] = [
   ['DATABASE_URL', ['journal', 'databaseUrl']],
   ['CROSSFADE_ENCRYPTION_KEY', ['journal', 'encryptionKey']],
+  ['CROSSFADE_SIGNAL_TOKEN', ['guard', 'signalToken']],
+  ['CROSSFADE_ALERT_KEY', ['guard', 'alertKey']],
   ['UNLEASH_URL', ['rollout', 'unleash', 'url']],
   ['UNLEASH_API_TOKEN', ['rollout', 'unleash', 'apiToken']],
   ['UNLEASH_APP_NAME', ['rollout', 'unleash', 'appName']],
@@ -66,13 +69,13 @@ export function loadConfig(file: string, env: Environment): Config {
   const checker = Compile(ConfigSchema);
   if (!checker.Check(tree))
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
-  problems.push(...portProblems(tree), ...serviceProblems(tree));
+  problems.push(...portProblems(tree), ...serviceProblems(tree), ...guardProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }
 
 /** @throws ConfigError listing every place that is not YAML, without quoting it: it may hold a secret */
-function readTree(file: string): Tree {
+export function readTree(file: string): Tree {
   const lines = new LineCounter();
   let text: string;
   try {
@@ -115,7 +118,7 @@ interface Substitution {
  * `${NAME}` in a text stands for an environment variable, which must be set; `${NAME:-text}` need not be.
  * What comes out empty, and a section that holds only comments, is as if it was not there.
  */
-function substitutedIn(value: unknown, at: Substitution): unknown {
+export function substitutedIn(value: unknown, at: Substitution): unknown {
   if (typeof value === 'string') return substitutedText(value, at);
   if (!isTree(value)) return value ?? undefined;
   const entries = Object.entries(value).map(([key, member]) => {
@@ -151,12 +154,12 @@ function fromEnvironment(tree: Tree, env: Environment): Tree {
   return given.reduce((result, [name, path]) => merged(nested(path, env[name]), result), tree);
 }
 
-function nested(path: readonly string[], value: unknown): Tree {
+export function nested(path: readonly string[], value: unknown): Tree {
   return path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
 }
 
 /** The first tree, overridden by what the second one says. */
-function merged(base: Tree, over: Tree): Tree {
+export function merged(base: Tree, over: Tree): Tree {
   const result: Tree = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const below = result[key];
@@ -190,6 +193,13 @@ function serviceProblems(tree: Tree): string[] {
       ? []
       : [`services.${name}.timeZone must be an IANA time zone, got ${JSON.stringify(zone)}`];
   });
+}
+
+function guardProblems(tree: Tree): string[] {
+  const [url, key] = ['guard.alertUrl', 'guard.alertKey'].map((path) => valueAt(tree, path));
+  return url !== undefined && key === undefined
+    ? ['guard.alertUrl needs guard.alertKey: alerts are signed (CROSSFADE_ALERT_KEY)']
+    : [];
 }
 
 function servicesOf(tree: Tree): Tree {

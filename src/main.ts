@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { createExplainCommand } from './cli/explain.ts';
+import { createGuardCommand } from './cli/guard.ts';
 import { createOrchestratorCommand } from './cli/orchestrator.ts';
+import { createRulesCommand } from './cli/rules.ts';
 import { createStandInsCommand } from './cli/stand-ins.ts';
+import { createStatusCommand } from './cli/status.ts';
 import { createStartCommand } from './cli/start.ts';
 import { messageOf } from './domain/errors.ts';
 import { version } from './version.ts';
@@ -20,9 +24,15 @@ async function main(): Promise<void> {
   await new Command('crossfade')
     .description('A live, verified, reversible migration of agent memory')
     .version(version)
+    // Options behind the name of a command are that command's.
+    .enablePositionalOptions()
     .addCommand(createStartCommand(env))
     .addCommand(createOrchestratorCommand(env))
+    .addCommand(createRulesCommand(env))
     .addCommand(createStandInsCommand())
+    .addCommand(createStatusCommand(env))
+    .addCommand(createExplainCommand(env))
+    .addCommand(createGuardCommand(env))
     .parseAsync();
 }
 

@@ -9,6 +9,8 @@ import { createLegacyAccess } from './backends/legacy-store.ts';
 import { createOrchestratorClient, type OrchestratorClient } from './backends/orchestrator.ts';
 import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
 import { createEvents, type Listener } from './migration/events.ts';
+import { LargeComparisons } from './large-comparisons.ts';
+import type { ReplyPair } from './migration/compare/compare-replies.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
@@ -16,11 +18,15 @@ import type { FlagSource } from './rollout/flag-source.ts';
 import { createOfflineFlags } from './rollout/offline.ts';
 import { createUnleashFlags } from './rollout/unleash.ts';
 import { createCoverageStore, createReplicaStore } from './storage/coverage.ts';
-import { applySchema, createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
+import { applySchema } from './storage/apply-schema.ts';
+import { createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
 import { createDifferenceStore } from './storage/differences.ts';
+import { createRuleStore } from './storage/rules.ts';
+import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
 import { createFronts } from './proxy-fronts.ts';
+import { createGuarding } from './proxy-guard.ts';
 import { createWatchers, type Watchers } from './proxy-watchers.ts';
 
 export interface ProxyFacts {
@@ -48,26 +54,22 @@ export function createProxy(facts: ProxyFacts): Running {
   const orchestrator = createOrchestrator(config, clock);
   const runtimes = facts.services.map((service) => createRuntime(service, config, clock));
   const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
-  const migration = createMigration({
-    ...store,
-    services,
-    orchestrator,
-    flags,
-    events,
-    clock,
+  const largeComparisons = new LargeComparisons();
+  const compareLarge = (pair: ReplyPair) => largeComparisons.compare(pair);
+  const shared = { ...facts, ...store, services, flags, orchestrator, events, clock };
+  const guarding = createGuarding({
+    ...shared,
+    migration: () => migration,
+    onProblem: (problem) => watchers.onProblem('guard', 'alert', problem),
+  });
+  const migration: Migration = createMigration({
+    ...shared,
+    readLimits: guarding.interlocks,
+    comparisons: { ...store, compareLarge },
     random: Math.random,
     settings: settingsOf(config),
   });
-  const watchers: Watchers = createWatchers({
-    ...facts,
-    ...store,
-    services,
-    flags,
-    orchestrator,
-    migration,
-    events,
-    clock,
-  });
+  const watchers: Watchers = createWatchers({ ...shared, migration, guarding });
   return inOrder([
     watchers.log,
     { name: 'journal', start: () => applySchema(store.database, SCHEMA), stop: () => store.database.close() },
@@ -76,11 +78,14 @@ export function createProxy(facts: ProxyFacts): Running {
     ...runtimes.map(({ part }) => part),
     { name: 'orchestrator', start: () => orchestrator.start(), stop: () => orchestrator.stop() },
     watchers.telemetry,
+    { name: 'comparing', start: async () => undefined, stop: () => largeComparisons.stop() },
+    guarding.parts.guard,
     {
       name: 'migration',
       start: () => migration.start(),
       stop: () => stopMigration(migration, store.journal),
     },
+    guarding.parts.interlocks,
     ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
   ]);
 }
@@ -98,7 +103,9 @@ function createStore(config: Config) {
     database,
     replica,
     journal: new PostgresJournal({ database, replica, seal }),
-    differences: createDifferenceStore(database),
+    differences: createDifferenceStore({ database, seal, sampleHours: config.shadow.sampleHours }),
+    rules: createRuleStore(database),
+    signatures: createSignatureStore(database),
     coverageStore: createCoverageStore(database),
     replicas: createReplicaStore(database),
   };
@@ -111,7 +118,7 @@ function createFlags({ rollout }: Config, onProblem: (message: string) => void):
 }
 
 function createOrchestrator(
-  { orchestrator: { endpoint, inFlight, key } }: Config,
+  { orchestrator: { endpoint, inFlight, key, curve } }: Config,
   clock: Clock,
 ): OrchestratorClient {
   return createOrchestratorClient({
@@ -119,6 +126,7 @@ function createOrchestrator(
     inFlightLimit: inFlight,
     clock,
     ...(key !== undefined && { key }),
+    ...(curve !== undefined && { curve }),
   });
 }
 

@@ -9,6 +9,7 @@ import { HttpChannel } from './http-channel.ts';
 import { decodeAnswer, decodeResults, encodeBatch, encodeRead, type Envelope } from './orchestrator-wire.ts';
 import { Way, type CreateChannel } from './way.ts';
 import { ZmqChannel } from './zmq-channel.ts';
+import type { CurveKeys } from './zmq-connection.ts';
 
 export interface OrchestratorSettings {
   /** `tcp://host:port` or `http://host:port`. */
@@ -20,6 +21,8 @@ export interface OrchestratorSettings {
   readonly queueLimit?: number;
   /** API key, sent as `auth.key` and as HTTP bearer token. */
   readonly key?: string;
+  /** Encrypts a `tcp://` connection. Beside the key, not in its place: it does not say who asks. */
+  readonly curve?: CurveKeys;
   /** @defaultValue opens after 3 misses in a row, one trial each second */
   readonly breaker?: BreakerSettings;
 }
@@ -80,7 +83,7 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
 }
 
 function channelFactory(settings: OrchestratorSettings, sweep: DeadlineSweep): CreateChannel {
-  const { clock, endpoint, inFlightLimit = 64, queueLimit = 10_000 } = settings;
+  const { clock, endpoint, curve, inFlightLimit = 64, queueLimit = 10_000 } = settings;
   // The orchestrator answers many at a time: a call that is given up keeps nobody waiting.
   const limits = { inFlightLimit, queueLimit, backend: 'orchestrator', holdsLateSlots: false } as const;
   if (/^https?:/.test(endpoint)) {
@@ -93,7 +96,7 @@ function channelFactory(settings: OrchestratorSettings, sweep: DeadlineSweep): C
   }
   const context = new Context();
   return (name, watcher) =>
-    new ZmqChannel({ ...limits, name, address: endpoint }, { context, clock, sweep, ...watcher });
+    new ZmqChannel({ ...limits, name, address: endpoint, curve }, { context, clock, sweep, ...watcher });
 }
 
 function httpHeaders(key: string | undefined): Record<string, string> {

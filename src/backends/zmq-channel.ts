@@ -4,11 +4,12 @@ import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
 import type { Channel, ChannelLoad } from './channel.ts';
 import type { DeadlineSweep } from './deadline-sweep.ts';
 import type { CallOutcome, PendingCall } from './pending-call.ts';
-import { ZmqConnection } from './zmq-connection.ts';
+import { type CurveKeys, ZmqConnection } from './zmq-connection.ts';
 
 export interface ZmqChannelSettings extends SlotSettings {
   /** `tcp://host:port`. */
   readonly address: string;
+  readonly curve?: CurveKeys | undefined;
 }
 
 export interface ZmqChannelParts {
@@ -27,7 +28,7 @@ export class ZmqChannel implements Channel, Transport {
 
   constructor(settings: ZmqChannelSettings, parts: ZmqChannelParts) {
     this.#connection = new ZmqConnection(
-      { address: settings.address, context: parts.context },
+      { address: settings.address, curve: settings.curve, context: parts.context },
       {
         onReply: (id, body) => this.#slots.answered(id, { body }),
         onRefused: (pending) => this.#refused(pending),

@@ -13,9 +13,18 @@ const MONITOR_MS = 1_000;
 const STRING_LIMIT_BYTES = 16_384;
 const DELIMITER = Buffer.alloc(0);
 
+/** Keys of a CURVE connection, in Z85. The server must have our public key on its list. */
+export interface CurveKeys {
+  readonly serverKey: string;
+  readonly publicKey: string;
+  readonly secretKey: string;
+}
+
 export interface ZmqConnectionSettings {
   /** `tcp://host:port`. */
   readonly address: string;
+  /** Without it everything travels in clear. */
+  readonly curve?: CurveKeys | undefined;
   readonly context: Context;
 }
 
@@ -94,6 +103,7 @@ export class ZmqConnection {
   #dealer(): Dealer {
     return new Dealer({
       context: this.#settings.context,
+      ...curveOptions(this.#settings.curve),
       immediate: true,
       sendTimeout: 0,
       linger: 0,
@@ -168,6 +178,12 @@ export class ZmqConnection {
     if (frames.length !== 3 || correlation?.length !== 4 || body === undefined) return;
     this.#listener.onReply(correlation.readUInt32BE(0), body);
   }
+}
+
+function curveOptions(keys: CurveKeys | undefined): object {
+  if (keys === undefined) return {};
+  const { serverKey, publicKey, secretKey } = keys;
+  return { curveServerKey: serverKey, curvePublicKey: publicKey, curveSecretKey: secretKey };
 }
 
 /** zeromq copies a string but registers every longer Buffer for release on its own thread, at 3 µs: ASCII, the same bytes in UTF-8, goes as a string. */

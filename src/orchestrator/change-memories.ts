@@ -1,117 +1,150 @@
 import { type CrossfadeError, NotFoundError, ValidationError } from '../domain/errors.ts';
-import { Json } from '../domain/json.ts';
-import type { Session } from '../storage/database.ts';
+import { encodeJson } from '../domain/json.ts';
+import type { Vault } from './encryption/vault.ts';
+import type { VaultSession as Session } from './encryption/vault-session.ts';
 import { contentOf } from './create-memories.ts';
-import { conditionOf, Parameters, VISIBLE } from './filter.ts';
+import { VISIBLE } from './filter.ts';
+import { refusedAt, RefusedOperation } from './refused-operation.ts';
 import type { Request } from './request.ts';
 import { parseOptionalTime } from './times.ts';
 
-const FOUND = `m.memory_id = $1 and m.session_id = $2 and ${VISIBLE}`;
+/*
+ * Changes any number of memories, each once, in one statement, which also finds out why one of them was not changed: `other_version`
+ * is null where the reader sees no such memory.
+ */
+const FOUND = `m.memory_id = i.memory_id and m.session_id = i.session_id and ${VISIBLE}
+    and (i.if_version is null or m.version = i.if_version)`;
+const OUTCOME = `
+select i.index, c.memory_id is not null as changed, c.updated_at, c.expires_at, c.version, m.version as other_version
+from input i
+  left join changed c using (memory_id)
+  left join memory_entries m on m.memory_id = i.memory_id and m.session_id = i.session_id and ${VISIBLE}
+order by i.index`;
 
 const UPDATE = `
-update memory_entries m set
-  content = coalesce($3::jsonb, m.content), escaped = coalesce($4::boolean, m.escaped), tags = coalesce($5::text[], m.tags),
-  priority = coalesce($6::int, m.priority), position = coalesce($7::bigint, m.position),
-  created_at = coalesce($8::timestamptz, m.created_at), updated_at = coalesce($9::timestamptz, now()), version = m.version + 1,
-  expires_at = case when $10::boolean then coalesce($11::timestamptz, now() + $12::float8 * interval '1 second') else m.expires_at end
-where ${FOUND} and ($13::int is null or m.version = $13)
-returning m.memory_id, m.updated_at, m.expires_at, m.version`;
+with input as (
+  select * from jsonb_to_recordset($1::jsonb) as input (
+    index int, memory_id text, session_id text, content jsonb, content_key text, escaped boolean, tags text[], priority int, position bigint,
+    created_at timestamptz, updated_at timestamptz, changes_expiry boolean, expires_at timestamptz, ttl float8, if_version bigint)
+), changed as (
+  update memory_entries m set
+    content = coalesce(i.content, m.content), content_key = case when i.content is null then m.content_key else i.content_key end,
+    escaped = coalesce(i.escaped, m.escaped), tags = coalesce(i.tags, m.tags),
+    priority = coalesce(i.priority, m.priority), position = coalesce(i.position, m.position),
+    created_at = coalesce(i.created_at, m.created_at), updated_at = coalesce(i.updated_at, now()), version = m.version + 1,
+    expires_at = case when i.changes_expiry then coalesce(i.expires_at, now() + i.ttl * interval '1 second') else m.expires_at end
+  from input i where ${FOUND}
+  returning m.memory_id, m.updated_at, m.expires_at, m.version
+) ${OUTCOME}`;
 
-interface UpdatedRow {
-  readonly memory_id: string;
+// The row stays as the memory's tombstone, with the place of its delete in the lane, until it is purged.
+const DELETE = `
+with input as (
+  select * from jsonb_to_recordset($1::jsonb) as input (
+    index int, memory_id text, session_id text, deleted_at timestamptz, generation bigint, sequence bigint, if_version bigint)
+), changed as (
+  update memory_entries m set
+    is_active = false, deleted_at = coalesce(i.deleted_at, now()), updated_at = coalesce(i.deleted_at, now()),
+    deleted_generation = i.generation, deleted_sequence = i.sequence, version = m.version + 1
+  from input i where ${FOUND}
+  returning m.memory_id, m.updated_at, m.expires_at, m.version
+) ${OUTCOME}`;
+
+interface ChangedRow {
+  readonly index: number;
+  readonly changed: boolean;
   readonly updated_at: Date;
   readonly expires_at: Date | null;
   readonly version: number;
+  readonly other_version: number | null;
 }
 
-/** Keys that are left out keep their value; content and tags replace; a null ttl or expires_at removes the expiry. */
-export async function updateMemory(session: Session, request: Request<'update'>): Promise<object> {
+/**
+ * Keys that are left out keep their value; content and tags replace; a null ttl or expires_at removes the expiry.
+ * The memories' ids must differ from each other. @throws RefusedOperation
+ */
+export async function updateMemories(
+  session: Session,
+  requests: readonly Request<'update'>[],
+): Promise<object[]> {
+  const rows = await change(session, { sql: UPDATE, requests, inputOf: updateOf });
+  return rows.map(({ updated_at, expires_at, version }, index) => ({
+    memory_id: requests[index]?.payload.memory_id,
+    updated_at: updated_at.toISOString(),
+    expires_at: expires_at?.toISOString() ?? null,
+    version,
+  }));
+}
+
+/** The memories' ids must differ from each other. @throws RefusedOperation */
+export async function deleteMemories(
+  session: Session,
+  requests: readonly Request<'delete'>[],
+): Promise<object[]> {
+  const rows = await change(session, { sql: DELETE, requests, inputOf: deleteOf });
+  return rows.map(() => ({ deleted: true }));
+}
+
+type Changing = Request<'update'> | Request<'delete'>;
+
+interface Change<R extends Changing> {
+  readonly sql: string;
+  readonly requests: readonly R[];
+  readonly inputOf: (request: R, vault: Vault) => object;
+}
+
+async function change<R extends Changing>(
+  session: Session,
+  { sql, requests, inputOf }: Change<R>,
+): Promise<ChangedRow[]> {
+  const inputs = requests.map((request, index) => {
+    const { payload, sessionId } = request;
+    const { memory_id, if_version } = payload;
+    try {
+      return { index, memory_id, session_id: sessionId, if_version, ...inputOf(request, session.vault) };
+    } catch (error) {
+      throw refusedAt(index, error);
+    }
+  });
+  const rows = await session.query<ChangedRow>(sql, [encodeJson(inputs)]);
+  for (const [index, row] of rows.entries()) {
+    const request = requests[index];
+    if (!row.changed && request !== undefined)
+      throw new RefusedOperation(index, refusalOf(request, row.other_version));
+  }
+  return rows;
+}
+
+function updateOf(request: Request<'update'>, vault: Vault): object {
   const { payload, sessionId } = request;
   const content = payload.content === undefined ? undefined : contentOf(request);
-  const [row] = await session.query<UpdatedRow>(UPDATE, [
-    payload.memory_id,
-    sessionId,
-    content?.json.text,
-    content?.escaped,
-    payload.tags,
-    payload.priority,
-    payload.position,
-    parseOptionalTime(payload.created_at, 'created_at'),
-    parseOptionalTime(payload.updated_at, 'updated_at'),
-    payload.ttl !== undefined || payload.expires_at !== undefined,
-    parseOptionalTime(payload.expires_at, 'expires_at'),
-    payload.ttl,
-    payload.if_version,
-  ]);
-  if (row === undefined) throw await refusalOf(session, request);
   return {
-    memory_id: row.memory_id,
-    updated_at: row.updated_at.toISOString(),
-    expires_at: row.expires_at?.toISOString() ?? null,
-    version: row.version,
+    ...(content && vault.seal({ memory_id: payload.memory_id, session_id: sessionId }, content.json.text)),
+    escaped: content?.escaped,
+    tags: payload.tags && [...new Set(payload.tags)],
+    priority: payload.priority,
+    position: payload.position,
+    created_at: parseOptionalTime(payload.created_at, 'created_at'),
+    updated_at: parseOptionalTime(payload.updated_at, 'updated_at'),
+    changes_expiry: payload.ttl !== undefined || payload.expires_at !== undefined,
+    expires_at: parseOptionalTime(payload.expires_at, 'expires_at'),
+    ttl: payload.ttl,
   };
 }
 
-// The row stays as the memory's tombstone, with the place of its delete in the lane, until it is purged.
-function markDeleted(at: string, generation: string, sequence: string): string {
-  return `update memory_entries m set is_active = false, deleted_at = coalesce(${at}::timestamptz, now()),
-    updated_at = coalesce(${at}::timestamptz, now()), deleted_generation = ${generation}::bigint,
-    deleted_sequence = ${sequence}::bigint, version = m.version + 1`;
+function deleteOf({ payload, lane }: Request<'delete'>): object {
+  return {
+    deleted_at: parseOptionalTime(payload.updated_at, 'updated_at'),
+    generation: lane?.generation,
+    sequence: lane?.sequence,
+  };
 }
 
-const DELETE = `${markDeleted('$3', '$4', '$5')} where ${FOUND} and ($6::int is null or m.version = $6) returning 1`;
-
-export async function deleteMemory(session: Session, request: Request<'delete'>): Promise<object> {
-  const { payload, sessionId, lane } = request;
-  const rows = await session.query(DELETE, [
-    payload.memory_id,
-    sessionId,
-    parseOptionalTime(payload.updated_at, 'updated_at'),
-    lane?.generation,
-    lane?.sequence,
-    payload.if_version,
-  ]);
-  if (rows.length === 0) throw await refusalOf(session, request);
-  return { deleted: true };
-}
-
-/** Deletes what the filter selects in one session; without a filter everything. @throws NotFoundError for an unknown session */
-export async function deleteMemories(session: Session, request: Request<'bulk_delete'>): Promise<object> {
-  const { payload, raw, sessionId, lane } = request;
-  const parameters = new Parameters();
-  const known = parameters.bind(sessionId);
-  const marked = markDeleted(
-    parameters.bind(parseOptionalTime(payload.updated_at, 'updated_at')),
-    parameters.bind(lane?.generation),
-    parameters.bind(lane?.sequence),
-  );
-  const filter = payload.filter ?? {};
-  const condition = conditionOf({ sessionId, filter, rawFilter: raw['filter'] }, parameters);
-  const [row] = await session.query<{ sessions: number; deleted: number }>(
-    `with deleted as (${marked} where ${condition} and ${VISIBLE} returning 1)
-     select (select count(*) from sessions where session_id = ${known}) as sessions, (select count(*) from deleted) as deleted`,
-    parameters.values,
-  );
-  if (row?.sessions !== 1)
-    throw new NotFoundError('Unknown session', {
-      code: 'session_not_found',
-      details: { session_id: sessionId },
-    });
-  return { deleted_count: row.deleted, filter_applied: new Json(raw['filter'] ?? '{}') };
-}
-
-async function refusalOf(
-  session: Session,
-  { payload, sessionId }: Request<'update'> | Request<'delete'>,
-): Promise<CrossfadeError> {
-  const [row] = await session.query<{ version: number }>(
-    `select version from memory_entries m where ${FOUND}`,
-    [payload.memory_id, sessionId],
-  );
-  if (row === undefined || payload.if_version === undefined)
+function refusalOf({ payload }: Changing, otherVersion: number | null): CrossfadeError {
+  if (otherVersion === null || payload.if_version === undefined)
     return new NotFoundError('Unknown memory', { details: { memory_id: payload.memory_id } });
   return new ValidationError('The memory has another version', {
     reason: 'version_conflict',
-    details: { memory_id: payload.memory_id, field: 'if_version', version: row.version },
+    details: { memory_id: payload.memory_id, field: 'if_version', version: otherVersion },
   });
 }

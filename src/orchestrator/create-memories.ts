@@ -7,7 +7,9 @@ import {
   ValidationError,
 } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
-import type { Session } from '../storage/database.ts';
+import type { Vault } from './encryption/vault.ts';
+import type { VaultSession as Session } from './encryption/vault-session.ts';
+import type { WriteKey } from './idempotency.ts';
 import { LIMITS } from './limits.ts';
 import { refusedAt, RefusedOperation } from './refused-operation.ts';
 import type { Request } from './request.ts';
@@ -20,10 +22,10 @@ import { storableJson, type StoredJson } from './unstorable-text.ts';
  * A create that passed its lane's fence is newer than any delete before it, so it may bring back a memory that was deleted;
  * one without a lane may be an old repetition and never does.
  */
-const CREATE = `
+const CREATED = `
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
-    index int, memory_id text, session_id text, memory_type text, content jsonb, escaped boolean, tags text[], priority int,
+    index int, memory_id text, session_id text, memory_type text, content jsonb, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
     position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
     create_session boolean, user_id text)
 ), opened as (
@@ -34,26 +36,27 @@ with input as (
   on conflict (session_id) do update set ended_at = null, is_archived = false, generation = s.generation + 1, updated_at = now()
     where s.ended_at is not null
 ), created as (
-  insert into memory_entries as m (memory_id, session_id, memory_type, content, escaped, tags, priority, position, lane_key,
+  insert into memory_entries as m (memory_id, session_id, memory_type, content, content_key, escaped, tags, priority, position, lane_key,
     created_at, updated_at, expires_at)
-  select i.memory_id, i.session_id, i.memory_type, i.content, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
+  select i.memory_id, i.session_id, i.memory_type, i.content, i.content_key, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
     coalesce(i.position, 9007199254740992), i.lane_key, coalesce(i.created_at, now()), coalesce(i.updated_at, i.created_at, now()),
     coalesce(i.expires_at, coalesce(i.created_at, now()) + i.ttl * interval '1 second')
   from input i left join sessions s on s.session_id = i.session_id
   where i.create_session or (s.session_id is not null and s.ended_at is null)
   order by i.index
   on conflict (memory_id) do update set
-    session_id = excluded.session_id, memory_type = excluded.memory_type, content = excluded.content, escaped = excluded.escaped,
-    tags = excluded.tags, priority = excluded.priority, position = excluded.position, lane_key = excluded.lane_key,
+    session_id = excluded.session_id, memory_type = excluded.memory_type, content = excluded.content,
+    content_key = excluded.content_key, escaped = excluded.escaped, tags = excluded.tags, priority = excluded.priority, position = excluded.position, lane_key = excluded.lane_key,
     created_at = excluded.created_at, updated_at = excluded.updated_at, expires_at = excluded.expires_at, version = m.version + 1,
     is_active = true, deleted_at = null, deleted_generation = null, deleted_sequence = null
     where excluded.lane_key is not null and m.session_id = excluded.session_id and (not m.is_active or m.expires_at <= now())
   returning m.memory_id, m.created_at
-)
-select i.index, coalesce(c.created_at, e.created_at) as created_at,
+), judged as (
+select i.index, i.memory_id, coalesce(c.created_at, e.created_at) as created_at,
   case
     when c.memory_id is not null then 'created'
-    when e.session_id = i.session_id and e.memory_type = i.memory_type and e.content = i.content and e.escaped = i.escaped
+    when e.session_id = i.session_id and e.memory_type = i.memory_type and e.escaped = i.escaped
+      and (e.content = i.content or e.content_key is not null and e.content ->> '$hash' = any (i.content_hashes))
       and e.tags = coalesce(i.tags, '{}') then 'same'
     when e.memory_id is not null then 'duplicate'
     when s.session_id is null then 'session_unknown'
@@ -64,7 +67,16 @@ from input i
   left join created c using (memory_id)
   left join memory_entries e on e.memory_id = i.memory_id
   left join sessions s on s.session_id = i.session_id
-order by i.index`;
+)`;
+const CREATE = `${CREATED} select index, created_at, verdict from judged order by index`;
+// The answer that a repetition gets, spelled as the first one is. A key that is there already fails the whole statement.
+const CREATE_KEPT = `${CREATED}, kept as (
+  insert into idempotency_keys (key, answer)
+  select $2::bytea, json_build_object('memory_id', memory_id,
+    'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))::text
+  from judged where verdict in ('created', 'same')
+)
+select index, created_at, verdict from judged order by index`;
 
 type CreateVerdict = 'created' | 'same' | 'duplicate' | 'session_unknown' | 'session_ended' | 'raced';
 
@@ -75,18 +87,37 @@ interface CreatedRow {
 }
 
 /** The memories' ids must differ from each other. @throws RefusedOperation */
-export async function createMemories(
+export function createMemories(session: Session, requests: readonly Request<'create'>[]): Promise<object[]> {
+  return createAll(session, requests);
+}
+
+/** Creates one memory and keeps the answer under a key, in one statement. @throws StorageError when the key is known */
+export async function createMemory(
+  session: Session,
+  request: Request<'create'>,
+  key: WriteKey,
+): Promise<object> {
+  const [answer = {}] = await createAll(session, [request], key);
+  return answer;
+}
+
+async function createAll(
   session: Session,
   requests: readonly Request<'create'>[],
+  key?: WriteKey,
 ): Promise<object[]> {
   const inputs = requests.map((request, index) => {
     try {
-      return inputOf(request, index);
+      return inputOf(request, index, session.vault);
     } catch (error) {
       throw refusedAt(index, error);
     }
   });
-  const rows = await session.query<CreatedRow>(CREATE, [encodeJson(inputs)]);
+  const input = encodeJson(inputs);
+  const rows =
+    key === undefined
+      ? await session.query<CreatedRow>(CREATE, [input])
+      : await session.query<CreatedRow>(CREATE_KEPT, [input, key]);
   return rows.map((row, index) => {
     const { memory_id, session_id } = inputs[index] ?? { memory_id: '', session_id: '' };
     const refusal = refusalOf(row.verdict, memory_id, session_id);
@@ -118,17 +149,18 @@ function refusalOf(verdict: CreateVerdict, memoryId: string, sessionId: string):
   }
 }
 
-function inputOf(request: Request<'create'>, index: number) {
+function inputOf(request: Request<'create'>, index: number, vault: Vault) {
   const { payload, lane, sessionId } = request;
   const { json, escaped } = contentOf(request);
+  const place = { memory_id: payload.memory_id ?? `mem-${randomUUID()}`, session_id: sessionId };
   return {
     index,
-    memory_id: payload.memory_id ?? `mem-${randomUUID()}`,
-    session_id: sessionId,
+    ...place,
+    ...vault.seal(place, json.text),
     memory_type: payload.memory_type,
-    content: json,
     escaped,
-    tags: payload.tags,
+    // A tag is there or not, as in the document's table.
+    tags: payload.tags && [...new Set(payload.tags)],
     priority: payload.priority,
     position: payload.position,
     lane_key: lane?.key,

@@ -4,8 +4,11 @@ import type { Lane } from './payloads.ts';
 /** The last write of a lane that took effect. */
 export interface Place {
   readonly generation: number;
+  /** -1 while a copy has raised the generation and not said yet which sequence it stands for. */
   readonly sequence: number;
 }
+
+const UNDER_COPY = -1;
 
 export type Verdict = 'applied' | 'superseded' | 'already_applied';
 
@@ -21,9 +24,11 @@ export interface Judgement {
  */
 export function judge(stored: Place | undefined, { generation, sequence }: Lane): Judgement {
   if (stored === undefined || generation > stored.generation)
-    return { verdict: 'applied', place: { generation, sequence: sequence ?? 0 } };
+    return { verdict: 'applied', place: { generation, sequence: sequence ?? UNDER_COPY } };
   if (generation < stored.generation) return { verdict: 'superseded', place: stored };
-  if (sequence === undefined) return { verdict: 'applied', place: stored };
+  // What a copy sends before its last batch has no effect once that one has come: a late repetition would bring back what was deleted since.
+  if (sequence === undefined)
+    return { verdict: stored.sequence === UNDER_COPY ? 'applied' : 'already_applied', place: stored };
   if (sequence <= stored.sequence) return { verdict: 'already_applied', place: stored };
   return { verdict: 'applied', place: { generation, sequence } };
 }

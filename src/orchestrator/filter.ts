@@ -1,5 +1,7 @@
 import { ValidationError } from '../domain/errors.ts';
 import { rawMembers } from '../domain/json.ts';
+import { markedWith } from './encryption/blind-search.ts';
+import type { Vault } from './encryption/vault.ts';
 import type { PayloadOf } from './payloads.ts';
 import { parseTime } from './times.ts';
 
@@ -47,11 +49,13 @@ export interface Selection {
   readonly sessionId: string;
   readonly filter: Filter;
   readonly rawFilter?: string | undefined;
+  /** Finds by their metadata what is sealed. */
+  readonly vault: Vault;
 }
 
 /** The condition on `memory_entries m` that a selection stands for, without visibility. @throws ValidationError */
 export function conditionOf(selection: Selection, parameters: Parameters): string {
-  const { sessionId, filter, rawFilter } = selection;
+  const { sessionId, filter, rawFilter, vault } = selection;
   const bind: Bind = (value) => parameters.bind(value);
   const conditions = sessionId === '' ? [] : [`m.session_id = ${bind(sessionId)}`];
   for (const name of Object.keys(CONDITIONS) as (keyof typeof CONDITIONS)[]) {
@@ -59,13 +63,14 @@ export function conditionOf(selection: Selection, parameters: Parameters): strin
     if (value !== undefined)
       conditions.push((CONDITIONS[name] as (v: unknown, b: Bind) => string)(value, bind));
   }
-  if (filter.metadata !== undefined) conditions.push(metadataCondition(rawFilter, bind));
+  if (filter.metadata !== undefined) conditions.push(metadataCondition(vault, rawFilter, bind));
   return conditions.join(' and ');
 }
 
-function metadataCondition(rawFilter: string | undefined, bind: Bind): string {
+function metadataCondition(vault: Vault, rawFilter: string | undefined, bind: Bind): string {
   const text = rawMembers(rawFilter ?? '{}')['metadata'];
   if (text === undefined) throw new ValidationError('filter.metadata must be an object');
-  return `not exists (select from jsonb_each(${bind(text)}::jsonb) wanted
+  const clear = `m.content_key is null and not exists (select from jsonb_each(${bind(text)}::jsonb) wanted
     where m.content -> 'metadata' -> wanted.key is distinct from wanted.value)`;
+  return `(${clear} or ${markedWith(vault, text, bind)})`;
 }

@@ -4,6 +4,8 @@ import type { Database } from '../storage/database.ts';
 const RECENT_ERRORS = 5;
 // Counting a large table takes a while and nobody needs it to the row.
 const COUNT_FRESH_MS = 10_000;
+// Whoever asks for health wants to know soon that there is none.
+const PATIENCE_MS = 2_000;
 
 interface RecentError {
   readonly at: string;
@@ -22,25 +24,44 @@ export interface Health {
   report(): Promise<HealthReport>;
 }
 
+/** What the parts say of themselves. */
 export interface HealthFacts {
   readonly version: string;
   readonly poolSize: number;
-  /** Whether the database has pgvector; asked once at the start. */
-  hasVector(): boolean;
+  /** Why meaning cannot be searched for; undefined where it can. Asked for at every report. */
+  readonly vectorProblem: () => string | undefined;
+  /** Undefined where there is to be none. */
+  readonly cache: () => Promise<{ readonly isUp: boolean; readonly latencyMs?: number } | undefined>;
+  /** Further members of `details`, by the parts that have something to say. */
+  readonly details?: () => Readonly<Record<string, unknown>>;
 }
 
+/** `unhealthy`: the database does not answer. `degraded`: something that was asked for is not there, and everything else works. */
 export function createHealth(database: Database, facts: HealthFacts): Health {
   const recent: RecentError[] = [];
   let errorCount = 0;
   let count = { items: 0, at: -Infinity };
 
-  async function itemCount(): Promise<number> {
+  async function itemCount(bounded: Database): Promise<number> {
     if (performance.now() - count.at < COUNT_FRESH_MS) return count.items;
-    const [row] = await database.query<{ items: number }>(
+    const [row] = await bounded.query<{ items: number }>(
       'select count(*) as items from memory_entries where is_active',
     );
     count = { items: row?.items ?? 0, at: performance.now() };
     return count.items;
+  }
+
+  async function databaseCondition(): Promise<DatabaseCondition> {
+    const started = performance.now();
+    const bounded = database.until(started + PATIENCE_MS);
+    try {
+      await bounded.query('select 1');
+      const latencyMs = rounded(performance.now() - started);
+      // A table that takes too long to count is no outage.
+      return { latencyMs, items: await itemCount(bounded).catch(() => count.items) };
+    } catch (error) {
+      return { latencyMs: null, items: count.items, outage: messageOf(error) };
+    }
   }
 
   return {
@@ -51,46 +72,59 @@ export function createHealth(database: Database, facts: HealthFacts): Health {
     },
     async report() {
       const observed = { errorCount, recent: [...recent], facts };
-      try {
-        const started = performance.now();
-        await database.query('select 1');
-        const latencyMs = Math.round((performance.now() - started) * 1000) / 1000;
-        return render({ ...observed, latencyMs, items: await itemCount() });
-      } catch (error) {
-        return render({ ...observed, latencyMs: null, items: count.items, outage: messageOf(error) });
-      }
+      const [condition, cache] = await Promise.all([databaseCondition(), facts.cache()]);
+      return render(observed, condition, cache);
     },
   };
 }
 
-interface Observed {
-  readonly errorCount: number;
-  readonly recent: readonly RecentError[];
-  readonly facts: HealthFacts;
+interface DatabaseCondition {
   readonly latencyMs: number | null;
   readonly items: number;
   /** Why the database does not answer. */
   readonly outage?: string;
 }
 
-function render({ errorCount, recent, facts, latencyMs, items, outage }: Observed): HealthReport {
-  const vector = facts.hasVector();
-  const limitation = vector ? undefined : 'pgvector is not installed: no semantic search';
-  const up = vector ? 'healthy' : 'degraded';
+interface Observed {
+  readonly errorCount: number;
+  readonly recent: readonly RecentError[];
+  readonly facts: HealthFacts;
+}
+
+type CacheCondition = Awaited<ReturnType<HealthFacts['cache']>>;
+
+function render(
+  { errorCount, recent, facts }: Observed,
+  { latencyMs, items, outage }: DatabaseCondition,
+  cache: CacheCondition,
+): HealthReport {
+  const vectorProblem = facts.vectorProblem();
+  const reason = outage ?? vectorProblem ?? (cache?.isUp === false ? 'the cache does not answer' : undefined);
   return {
-    status: outage === undefined ? up : 'unhealthy',
+    status: statusOf(outage, reason),
     postgres: outage === undefined,
-    cache: false,
-    vector,
+    cache: cache?.isUp ?? false,
+    vector: vectorProblem === undefined,
     error_count: errorCount,
     last_error: recent.at(-1)?.message,
     details: {
       postgres_latency_ms: latencyMs,
-      reason: outage ?? limitation,
+      cache_latency_ms: rounded(cache?.latencyMs),
+      reason,
       recent_errors: recent,
       connection_pool_size: facts.poolSize,
       version: facts.version,
       item_count: items,
+      ...facts.details?.(),
     },
   };
+}
+
+function statusOf(outage: string | undefined, reason: string | undefined): HealthReport['status'] {
+  if (outage !== undefined) return 'unhealthy';
+  return reason === undefined ? 'healthy' : 'degraded';
+}
+
+function rounded<Ms extends number | undefined>(ms: Ms): Ms | number {
+  return ms === undefined ? ms : Math.round(ms * 1000) / 1000;
 }

@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { encodeJson } from '../domain/json.ts';
 import type { Health } from './health.ts';
 import { LIMITS } from './limits.ts';
+import { openApiOf } from './openapi.ts';
 import type { Service } from './service.ts';
 import type { Front } from './zmq-front.ts';
 
@@ -9,9 +10,13 @@ export interface HttpFrontSettings {
   readonly host: string;
   readonly port: number;
   readonly health: Health;
+  readonly version: string;
+  /** Metrics as Prometheus text. */
+  readonly metrics: () => Promise<string>;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The same actions over HTTP: POST /v1/<action> with the same message, and the health of the process. */
 export function createHttpFront(service: Service, settings: HttpFrontSettings): Front {
@@ -25,9 +30,17 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
 
   server.post<{ Params: { action: string } }>('/v1/:action', async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.from('{}');
-    const answer = await service.answer(body, request.params.action);
-    return reply.code(answer.httpStatus).type(JSON_TYPE).send(answer.text);
+    const answer = await service.answer(body, {
+      action: request.params.action,
+      transport: 'http',
+      address: request.ip,
+      bearer: bearerIn(request.headers.authorization),
+    });
+    return reply.code(answer.httpStatus).headers(answer.httpHeaders).type(JSON_TYPE).send(answer.text);
   });
+  const openApi = encodeJson(openApiOf(settings.version));
+  server.get('/openapi.json', async (_request, reply) => reply.type(JSON_TYPE).send(openApi));
+  server.get('/metrics', async (_request, reply) => reply.type(METRICS_TYPE).send(await settings.metrics()));
   server.get('/health/live', async (_request, reply) => reply.type(JSON_TYPE).send('{"status":"alive"}'));
   server.get('/health/ready', async (_request, reply) => {
     const report = await settings.health.report();
@@ -41,4 +54,8 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
     },
     stop: () => server.close(),
   };
+}
+
+function bearerIn(authorization: string | undefined): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
 }

@@ -10,6 +10,11 @@ export const LIMITS = {
   pageDefault: 50,
   pageMax: 1_000,
   batchOperations: 500,
+  /** Longer ones are echoed up to 256 characters and name nothing. */
+  requestIdLength: 256,
+  /** How long a request may take when its caller does not say. */
+  deadlineMs: 10_000,
+  deadlineMaxMs: 60_000,
   ttlSeconds: 100 * 365 * 86_400,
   position: Number.MAX_SAFE_INTEGER,
 } as const;

@@ -1,38 +1,27 @@
-import { vector } from '@electric-sql/pglite-pgvector';
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
-import {
-  applySchema,
-  createPgliteDatabase,
-  createPostgresDatabase,
-  type Database,
-} from '../storage/database.ts';
+import type { Database } from '../storage/database.ts';
+import { createAccess } from './access/access.ts';
+import { accessProblems } from './access/settings.ts';
+import type { Lookup } from './cache/answer-cache.ts';
+import { createCache } from './cache/create-cache.ts';
+import { gaugesOf, healthFactsOf } from './conditions.ts';
+import { createMeaning } from './embeddings/meaning.ts';
+import { spaceOf } from './embeddings/settings.ts';
+import { createEncryption } from './encryption/encryption.ts';
+import { createFronts } from './fronts.ts';
 import { createHealth } from './health.ts';
-import { createHttpFront } from './http-front.ts';
-import { createPurge, type PurgeSettings } from './purge.ts';
+import { createObservability } from './observability/observability.ts';
+import { type Part, startInOrder, stopInOrder } from './part.ts';
+import { createPurge } from './purge.ts';
 import { createService } from './service.ts';
-import { createZmqFront } from './zmq-front.ts';
+import type { Settings } from './settings.ts';
+import { createStorage } from './storage.ts';
+import { createSummarizer } from './summaries/summarizer.ts';
+import { prepareVectors } from './vectors/prepare-vectors.ts';
 
-export type DatabaseSettings =
-  | {
-      readonly kind: 'postgres';
-      readonly url: string;
-      readonly poolSize?: number;
-      readonly statementTimeoutMs?: number;
-    }
-  | {
-      readonly kind: 'pglite';
-      /** In memory without it. */
-      readonly folder?: string;
-    };
-
-export interface OrchestratorSettings {
-  readonly host: string;
-  /** ZeroMQ. */
-  readonly port: number;
-  readonly httpPort: number;
-  readonly database: DatabaseSettings;
-  readonly purge?: PurgeSettings;
+export interface OrchestratorOptions {
+  readonly settings: Settings;
   readonly version: string;
   readonly log: Logger;
 }
@@ -45,64 +34,59 @@ export interface Orchestrator {
   stop(): Promise<void>;
 }
 
-export function createOrchestrator(settings: OrchestratorSettings): Orchestrator {
-  const { host, port, httpPort, version, log } = settings;
-  const database = createDatabase(settings.database);
-  let hasVector = false;
-  const poolSize = settings.database.kind === 'postgres' ? (settings.database.poolSize ?? 10) : 1;
-  const health = createHealth(database, { version, poolSize, hasVector: () => hasVector });
-  const service = createService({ database, health, log });
-  const purge = createPurge(database, settings.purge ?? {}, (error) =>
-    log.error(`The purge failed: ${messageOf(error)}`),
-  );
-  const onLostReply = (error: unknown): void => log.warn(`A reply was lost: ${messageOf(error)}`);
-  const zmq = createZmqFront(service, { host, port, onLostReply });
-  const http = createHttpFront(service, { host, port: httpPort, health });
-  const schema = {
-    async start() {
-      hasVector = await addVector(database);
-      if (!hasVector) log.warn('pgvector is not installed in the database: semantic search is off');
-      await applySchema(database, new URL('schema/', import.meta.url));
-    },
-    stop: () => database.close(),
-  };
-  const parts = [schema, purge, zmq, http];
-
-  async function startParts(): Promise<void> {
-    try {
-      for (const part of parts) await part.start();
-    } catch (error) {
-      for (const part of parts.toReversed()) await part.stop();
-      throw error;
-    }
-  }
-
+export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
+  const parts = partsOf(options);
   let starting: Promise<void> | undefined;
+  let stopping: Promise<void> | undefined;
   return {
     start() {
-      starting = startParts();
+      starting = startInOrder(parts);
       return starting;
     },
-    async stop() {
+    stop() {
       // Told to stop in the middle of a start: what is half there could not be closed. A start that failed has cleaned up.
-      await starting?.catch(() => {});
-      // Both fronts stop taking in at the same time; neither closes before its replies are out.
-      await Promise.all([http.stop(), zmq.stop(), purge.stop()]);
-      await service.drained();
-      await schema.stop();
+      stopping ??= Promise.resolve(starting).then(
+        () => stopInOrder(parts),
+        () => undefined,
+      );
+      return stopping;
     },
   };
 }
 
-function createDatabase(settings: DatabaseSettings): Database {
-  if (settings.kind === 'postgres') return createPostgresDatabase(settings);
-  return createPgliteDatabase({ folder: settings.folder, extensions: { vector } });
-}
-
-async function addVector(database: Database): Promise<boolean> {
-  const [available] = await database.query(`select 1 from pg_available_extensions where name = 'vector'`);
-  if (available === undefined) return false;
-  // Lacking the right to create it, or another process creating it just now: what counts is whether it is there afterwards.
-  await database.query('create extension if not exists vector').catch(() => []);
-  return (await database.query(`select 1 from pg_extension where extname = 'vector'`)).length === 1;
+/** Every part, built once, in start order. A part is stopped after those that use it. */
+function partsOf({ settings, version, log }: OrchestratorOptions): readonly Part[] {
+  const { storage: stored } = settings;
+  const problems = accessProblems(settings.listen.host, settings.access);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const observability = createObservability({
+    settings: settings.telemetry,
+    log,
+    gauges: gaugesOf({ storage: () => storage, meaning: () => meaning }),
+  });
+  const { metrics, onStatement } = observability;
+  const prepare = (owner: Database) => prepareVectors(owner, spaceOf(settings.embeddings));
+  const storage = createStorage({ settings: stored, log, onStatement, prepare });
+  const encryption = createEncryption(settings.encryption, { database: storage.database, log });
+  const { database } = encryption;
+  const access = createAccess(settings.access, { database, log });
+  const { embeddings, search } = settings;
+  const meaning = createMeaning({ database, hasVector: storage.hasVector, embeddings, search, log });
+  const onLookup = (lookup: Lookup): void => metrics.count('cacheLookups', lookup);
+  const cache = createCache({ settings: settings.cache, log, onLookup, cover: encryption.cover });
+  const health = createHealth(database, healthFactsOf({ settings, version, storage, cache, meaning }));
+  const summarizer = createSummarizer(settings.summaries, log);
+  const service = createService({
+    database,
+    access,
+    cache,
+    health,
+    summarizer,
+    meaning,
+    observer: observability,
+    log,
+  });
+  const purge = createPurge(database, stored, (error) => log.error(`The purge failed: ${messageOf(error)}`));
+  const fronts = createFronts({ settings, service, health, metrics, version, log });
+  return [observability, storage, encryption, access, cache, summarizer, meaning, purge, fronts];
 }

@@ -8,12 +8,15 @@ const time = Type.String({ maxLength: 64 });
 const flag = Type.Boolean();
 const whole = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const object = Type.Object({});
+// A vector of the installation's model, made by the caller.
+const vector = Type.Array(Type.Number({ minimum: -1e6, maximum: 1e6 }), { minItems: 1, maxItems: 16_000 });
 const ids = Type.Array(id, { maxItems: LIMITS.pageMax });
 const ttl = Type.Union([Type.Integer({ minimum: 1, maximum: LIMITS.ttlSeconds }), Type.Null()]);
 const limit = Type.Integer({ minimum: 1, maximum: LIMITS.pageMax });
 const timeOrNull = Type.Union([time, Type.Null()]);
 const timeRange = Type.Object({ start: Type.Optional(time), end: Type.Optional(time) });
-const cursor = Type.String({ maxLength: 512 });
+// Names a snapshot, which lists the transactions that were open at its time.
+const cursor = Type.String({ maxLength: 8_192 });
 const longText = Type.String({ maxLength: LIMITS.contentBytes });
 
 function partial<const T extends Record<string, TSchema>>(fields: T) {
@@ -28,6 +31,7 @@ const entryFields = {
   position: whole,
   created_at: time,
   expires_at: timeOrNull,
+  embedding: vector,
 };
 
 export const LANE = Type.Object({
@@ -74,7 +78,10 @@ const batchRead = partial({
 });
 
 const search = Type.Object({
-  query: Type.String({ minLength: 1, maxLength: 8_192 }),
+  // Only a query_vector can do without.
+  query: Type.Optional(Type.String({ minLength: 1, maxLength: 8_192 })),
+  query_vector: Type.Optional(vector),
+  exact: Type.Optional(flag),
   search_type: Type.Optional(Type.Enum(['semantic', 'keyword', 'hybrid'])),
   filters: Type.Optional(
     partial({ ...filterFields, ...pageFields, min_similarity: Type.Number({ minimum: 0, maximum: 1 }) }),
@@ -87,10 +94,8 @@ const sessionFields = {
   session_type: Type.String({ minLength: 1, maxLength: 32 }),
   created_at: time,
 };
-const createSession = Type.Intersect([
-  Type.Object({ user_id: id }),
-  partial({ ...sessionFields, ...writeOptions }),
-]);
+// The original client may begin a session without saying whose it is.
+const createSession = partial({ ...sessionFields, ...writeOptions, user_id: id });
 const upsertSession = partial({
   ...sessionFields,
   ...writeOptions,
@@ -99,7 +104,52 @@ const upsertSession = partial({
   summary: longText,
   is_archived: flag,
 });
-const endSession = partial({ summary: longText, archive: flag, ended_at: time });
+const endSession = partial({
+  summary: longText,
+  archive: flag,
+  ended_at: time,
+  updated_at: time,
+  suppress_events: flag,
+  escape_unstorable: flag,
+});
+
+const digest = Type.Intersect([
+  Type.Object({
+    fields: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 64 }),
+  }),
+  partial({
+    session_ids: Type.Array(id, { minItems: 1, maxItems: LIMITS.pageMax }),
+    memory_types: Type.Array(word, { minItems: 1, maxItems: 64 }),
+    ordered: flag,
+    no_touch: flag,
+  }),
+]);
+
+const profile = Type.Object({ user_id: id });
+const putProfile = Type.Intersect([
+  profile,
+  partial({ profile_data: object, preferences: object, ...writeOptions, if_version: whole }),
+]);
+const agentState = Type.Object({ agent_id: id });
+const putAgentState = Type.Intersect([
+  agentState,
+  Type.Object({ state_data: object }),
+  partial({ ttl, expires_at: timeOrNull, ...writeOptions, if_version: whole }),
+]);
+
+const relationshipType = Type.String({ minLength: 1, maxLength: 32 });
+const addRelationship = Type.Intersect([
+  Type.Object({ source_memory_id: id, target_memory_id: id, relationship_type: relationshipType }),
+  partial({ metadata: object, created_at: time, suppress_events: flag, escape_unstorable: flag }),
+]);
+const getRelated = partial({
+  source_memory_id: id,
+  target_memory_id: id,
+  relationship_type: relationshipType,
+  cursor,
+  limit,
+  no_touch: flag,
+});
 
 /** Every action that answers to a caller, and the shape of its payload. */
 export const PAYLOADS = {
@@ -111,13 +161,21 @@ export const PAYLOADS = {
   upsert_session: upsertSession,
   end_session: endSession,
   batch_write: Type.Object({
-    operations: Type.Array(Type.Object({}), { minItems: 1, maxItems: LIMITS.batchOperations }),
+    operations: Type.Array(object, { minItems: 1, maxItems: LIMITS.batchOperations }),
   }),
   read: memory,
   batch_read: batchRead,
   scan: partial({ cursor, limit, include_deleted: flag, no_touch: flag }),
   search,
-  summarize: partial({ memory_type: word, time_range: timeRange }),
+  summarize: partial({ memory_type: word, time_range: timeRange, no_touch: flag }),
+  digest,
+  put_profile: putProfile,
+  get_profile: profile,
+  delete_profile: profile,
+  put_agent_state: putAgentState,
+  get_agent_state: agentState,
+  add_relationship: addRelationship,
+  get_related: getRelated,
   list_sessions: partial({ cursor, limit, user_id: id, source_agent: id, updated_since: time }),
   health: object,
   ping: object,

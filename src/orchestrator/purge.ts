@@ -1,43 +1,73 @@
 import type { Database } from '../storage/database.ts';
+import type { Part } from './part.ts';
+import type { StorageSettings } from './storage-settings.ts';
 
-export interface PurgeSettings {
-  /** @defaultValue 60000 */
-  readonly everyMs?: number;
-  /** How long the tombstone of a deleted memory stays. @defaultValue 30 days */
-  readonly keepTombstonesMs?: number;
+type PurgeSettings = Pick<StorageSettings, 'purgeEveryMs' | 'keepTombstonesSeconds' | 'batchSize'>;
+
+const KEPT_SINCE = `now() - $1::float8 * interval '1 second'`;
+/** How long the answer to a write that names itself is kept. */
+const KEEP_ANSWERS_SECONDS = 86_400;
+
+interface Purging {
+  readonly table: string;
+  readonly key: string;
+  /** What may go; `$1` is `keepSeconds`. */
+  readonly condition: string;
+  keepSeconds(settings: PurgeSettings): number;
 }
 
-export interface Purge {
-  start(): Promise<void>;
-  stop(): Promise<void>;
+const PURGED: readonly Purging[] = [
+  {
+    table: 'memory_entries',
+    key: 'memory_id',
+    condition: `expires_at <= now() or (not is_active and deleted_at <= ${KEPT_SINCE})`,
+    keepSeconds: ({ keepTombstonesSeconds }) => keepTombstonesSeconds,
+  },
+  {
+    table: 'user_profiles',
+    key: 'user_id',
+    condition: `not is_active and updated_at <= ${KEPT_SINCE}`,
+    keepSeconds: ({ keepTombstonesSeconds }) => keepTombstonesSeconds,
+  },
+  {
+    table: 'agent_states',
+    key: 'state_id',
+    condition: `expires_at <= ${KEPT_SINCE}`,
+    keepSeconds: () => 0,
+  },
+  {
+    table: 'idempotency_keys',
+    key: 'key',
+    condition: `created_at <= ${KEPT_SINCE}`,
+    keepSeconds: () => KEEP_ANSWERS_SECONDS,
+  },
+];
+
+// Few enough rows not to hold anybody up; what is left over goes with the next statement.
+function statementOf({ table, key, condition }: Purging): string {
+  return `delete from ${table} where ${key} in (
+    select ${key} from ${table} where ${condition} limit $2::int for update skip locked)
+  returning 1`;
 }
 
-const DAY_MS = 86_400_000;
-// Small enough not to hold anybody up; what is left over goes with the next statement.
-const ROWS_AT_A_TIME = 1_000;
-
-const PURGE = `
-delete from memory_entries where memory_id in (
-  select memory_id from memory_entries
-  where expires_at <= now() or (not is_active and deleted_at <= now() - $1::float8 * interval '1 millisecond')
-  limit ${ROWS_AT_A_TIME} for update skip locked)
-returning 1`;
-
-/** Removes, in the background, what has expired and the tombstones that have served their time. Readers never saw either. */
+/** Removes, in the background, what has expired, the tombstones that have served their time, and the answers nobody asks for again. */
 export function createPurge(
   database: Database,
   settings: PurgeSettings,
   onError: (error: unknown) => void,
-): Purge {
-  const { everyMs = 60_000, keepTombstonesMs = 30 * DAY_MS } = settings;
+): Part {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
 
   async function purge(): Promise<void> {
-    let rows = ROWS_AT_A_TIME;
-    while (rows === ROWS_AT_A_TIME && !stopped)
-      rows = (await database.query(PURGE, [keepTombstonesMs])).length;
+    const { batchSize } = settings;
+    for (const purging of PURGED) {
+      const values = [purging.keepSeconds(settings), batchSize];
+      let rows = batchSize;
+      while (rows === batchSize && !stopped)
+        rows = (await database.query(statementOf(purging), values)).length;
+    }
   }
 
   function schedule(): void {
@@ -47,7 +77,7 @@ export function createPurge(
         .then(() => {
           if (!stopped) schedule();
         });
-    }, everyMs);
+    }, settings.purgeEveryMs);
     timer.unref();
   }
 

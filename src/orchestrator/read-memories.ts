@@ -1,14 +1,14 @@
 import { NotFoundError } from '../domain/errors.ts';
-import type { Session } from '../storage/database.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { CONTENT } from './encryption/sealed-content.ts';
+import type { Vault } from './encryption/vault.ts';
+import type { VaultSession as Session } from './encryption/vault-session.ts';
 import { conditionOf, type Filter, Parameters, VISIBLE } from './filter.ts';
 import { LIMITS } from './limits.ts';
 import type { PayloadOf } from './payloads.ts';
 import type { Request } from './request.ts';
-import { renderSession, SESSION_COLUMNS, type SessionRow } from './sessions.ts';
 import { restoredJson } from './unstorable-text.ts';
 
-export const MEMORY_COLUMNS = `m.memory_id, m.session_id, m.memory_type, m.content::text as content, m.escaped, m.tags,
+export const MEMORY_COLUMNS = `m.memory_id, m.session_id, m.memory_type, ${CONTENT} as content, m.escaped, m.tags,
   m.source_agent, m.created_at, m.updated_at, m.expires_at, m.priority, nullif(m.position, 9007199254740992) as position, m.version`;
 
 export interface MemoryRow {
@@ -72,10 +72,15 @@ interface BatchRow extends MemoryRow {
   readonly missing: string[] | null;
 }
 
+interface Statement {
+  readonly sql: string;
+  readonly values: unknown[];
+}
+
 /** Reads by ids, by filter, or both, in one statement. */
 export async function batchRead(session: Session, request: Request<'batch_read'>): Promise<object> {
   const plan = planOf(request);
-  const { sql, values } = batchStatement(request, plan);
+  const { sql, values } = batchStatement(request, plan, session.vault);
   const rows = await session.query<BatchRow>(sql, values);
   const [first] = rows;
   const memories = rows
@@ -90,10 +95,13 @@ export async function batchRead(session: Session, request: Request<'batch_read'>
   };
 }
 
-function batchStatement(request: Request<'batch_read'>, plan: BatchPlan): { sql: string; values: unknown[] } {
+function batchStatement(request: Request<'batch_read'>, plan: BatchPlan, vault: Vault): Statement {
   const { sessionId, raw } = request;
   const parameters = new Parameters();
-  const filtered = conditionOf({ sessionId, filter: plan.filter, rawFilter: raw['filter'] }, parameters);
+  const filtered = conditionOf(
+    { sessionId, filter: plan.filter, rawFilter: raw['filter'], vault },
+    parameters,
+  );
   const ids = plan.ids === undefined ? undefined : parameters.bind(plan.ids);
   const condition = [filtered, VISIBLE, ...(ids === undefined ? [] : [`m.memory_id = any(${ids}::text[])`])]
     .filter((part) => part !== '')
@@ -114,42 +122,4 @@ function missingIds(ids: string, sessionId: string, parameters: Parameters): str
   const within = sessionId === '' ? '' : `and m.session_id = ${parameters.bind(sessionId)}`;
   return `(select array_agg(id order by place) from unnest(${ids}::text[]) with ordinality wanted (id, place)
     where not exists (select from memory_entries m where m.memory_id = wanted.id and ${VISIBLE} ${within}))`;
-}
-
-interface ScanRow extends MemoryRow {
-  readonly memory_id: string;
-  readonly stored_position: number;
-}
-
-/**
- * One session completely, in the order of positions, page by page. A page continues behind the position and id of the last row,
- * so a row that does not move is given exactly once whatever is written in between.
- */
-export async function scan(session: Session, request: Request<'scan'>): Promise<object> {
-  const { payload, sessionId } = request;
-  const limit = payload.limit ?? LIMITS.pageDefault;
-  const [position, id] = payload.cursor === undefined ? [-1, ''] : decodeCursor(payload.cursor);
-  const [rows, [found]] = await Promise.all([
-    session.query<ScanRow>(
-      `select ${MEMORY_COLUMNS}, m.position as stored_position, m.lane_key, ${VISIBLE} as is_active, m.deleted_at,
-         m.deleted_generation, m.deleted_sequence
-       from memory_entries m where m.session_id = $1 and (m.position, m.memory_id) > ($2::bigint, $3::text)
-         ${payload.include_deleted === true ? '' : `and ${VISIBLE}`}
-       order by m.position, m.memory_id limit $4`,
-      [sessionId, position, id, limit + 1],
-    ),
-    session.query<SessionRow>(`select ${SESSION_COLUMNS} from sessions s where s.session_id = $1`, [
-      sessionId,
-    ]),
-  ]);
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    session: found === undefined ? null : renderSession(found),
-    items: page.map(({ stored_position: _stored, ...row }) => renderMemory(row)),
-    next_cursor:
-      rows.length > limit && last !== undefined
-        ? encodeCursor([last.stored_position, last.memory_id])
-        : undefined,
-  };
 }

@@ -16,6 +16,19 @@ export class RefusedOperation extends Error {
   }
 }
 
+/** What the caller is told: the refusal, and which operation it was. */
+export function namedRefusal(refused: RefusedOperation): CrossfadeError {
+  const { index, refusal } = refused;
+  const { code, effect, reason, details } = refusal;
+  return new CrossfadeError(`Operation ${index}: ${refusal.message}`, {
+    code,
+    effect,
+    ...(reason === undefined ? {} : { reason }),
+    details: { ...details, operation: index },
+    cause: refusal,
+  });
+}
+
 /** Names the operation in what refused it; an outage stays what it is. */
 export function refusedAt(index: number, error: unknown): unknown {
   return error instanceof CrossfadeError && error.effect === 'rejected'

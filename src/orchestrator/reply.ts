@@ -1,5 +1,6 @@
 import { CrossfadeError, type ErrorCode } from '../domain/errors.ts';
 import { encodeJson, type Json } from '../domain/json.ts';
+import { isKeyProblem } from './access/refusals.ts';
 import { refusedValue } from './refused-operation.ts';
 
 /** What a reply repeats of its request, as far as that could be read. */
@@ -12,6 +13,8 @@ export interface Echo {
 export interface Reply {
   readonly text: string;
   readonly httpStatus: number;
+  /** What HTTP says beside the text. */
+  readonly httpHeaders: Readonly<Record<string, string>>;
 }
 
 const HTTP_STATUS: Record<ErrorCode, number> = {
@@ -26,18 +29,28 @@ const HTTP_STATUS: Record<ErrorCode, number> = {
   internal_error: 500,
 };
 export function renderSuccess(echo: Echo, data: unknown): Reply {
-  return { text: render('success', echo, { data }), httpStatus: 200 };
+  return { text: render('success', echo, { data }), httpStatus: 200, httpHeaders: {} };
 }
 
 /** The one place where a failure becomes the contract's error. `details` always says what is known about the effect. */
 export function renderError(echo: Echo, thrown: unknown): Reply {
   const error = wireErrorOf(thrown);
   const { code, message, reason, effect, details } = error;
-  const httpStatus = reason === 'duplicate' ? 409 : HTTP_STATUS[code];
   return {
     text: render('error', echo, { error: { code, message, details: { ...details, reason, effect } } }),
-    httpStatus,
+    ...httpFactsOf(error),
   };
+}
+
+function httpFactsOf({ code, reason, details }: CrossfadeError): Omit<Reply, 'text'> {
+  const { retry_after_ms: retryAfterMs } = details;
+  if (typeof retryAfterMs === 'number')
+    return {
+      httpStatus: HTTP_STATUS[code],
+      httpHeaders: { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) },
+    };
+  if (isKeyProblem(reason)) return { httpStatus: 401, httpHeaders: { 'www-authenticate': 'Bearer' } };
+  return { httpStatus: reason === 'duplicate' ? 409 : HTTP_STATUS[code], httpHeaders: {} };
 }
 
 /** Any failure as one of the family. What nobody expected tells the caller nothing but that it happened. */

@@ -23,7 +23,19 @@ export interface Request<A extends Action = Action> {
   /** The payload's members as raw text: content travels as it was spelled. */
   readonly raw: Readonly<Record<string, string>>;
   readonly lane: Lane | undefined;
+  /** Names a write, so that its repetition gets the first answer. Absent where the caller gave none that could. */
+  readonly requestId: string | undefined;
+  /** How long the caller waits for the answer. */
+  readonly deadlineMs: number;
   readonly suspicious: boolean;
+  /** What the orchestrator itself adds to a write before it is made. */
+  readonly generated?: Generated;
+}
+
+export interface Generated {
+  readonly summary: string;
+  /** Method, count and range of what was summarised. */
+  readonly summarized: object;
 }
 
 /** What an operation of a batch takes from the envelope around it. */
@@ -36,12 +48,25 @@ const WITHOUT_SESSION: ReadonlySet<Action> = new Set([
   'create_session',
   'batch_write',
   'list_sessions',
+  'put_profile',
+  'get_profile',
+  'delete_profile',
+  'put_agent_state',
+  'get_agent_state',
   'health',
   'ping',
   'health_check',
 ]);
 // These can be storable only after the escape; whoever stores them decides.
-const ESCAPABLE: ReadonlySet<string> = new Set(['content', 'session_metadata', 'operations']);
+const ESCAPABLE: ReadonlySet<string> = new Set([
+  'content',
+  'session_metadata',
+  'operations',
+  'profile_data',
+  'preferences',
+  'state_data',
+  'metadata',
+]);
 // Null is a value of these: it removes. Anywhere else it is as good as absent.
 const NULLABLE: ReadonlySet<string> = new Set(['ttl', 'expires_at', 'ended_at']);
 const NESTED: ReadonlySet<string> = new Set(['filter', 'filters', 'sort', 'time_range']);
@@ -101,6 +126,8 @@ export function parseRequest(message: Message, defaults?: Defaults): Request {
     payload: checked(PAYLOADS[action], payload, '') as PayloadOf<Action>,
     raw: rawMembers(rawPayload),
     lane: laneOf(members['lane'] ?? defaults?.lane),
+    requestId: requestIdOf(members['request_id']),
+    deadlineMs: deadlineOf(members['deadline_ms']),
     suspicious,
   };
   if (suspicious) refuseUnstorable(raw, request.raw);
@@ -127,7 +154,7 @@ function sessionIdOf(given: unknown, action: Action, payload: JsonObject): strin
     throw new ValidationError(`session_id must not have more than ${LIMITS.idLength} characters`, {
       details: { field: 'session_id', limit: LIMITS.idLength },
     });
-  if (sessionId === '' && !WITHOUT_SESSION.has(action) && !namesOwner(action, payload))
+  if (sessionId === '' && !WITHOUT_SESSION.has(action) && !namesMore(action, payload))
     throw new ValidationError('session_id is required', {
       code: 'invalid_request',
       details: { field: 'session_id' },
@@ -135,11 +162,38 @@ function sessionIdOf(given: unknown, action: Action, payload: JsonObject): strin
   return sessionId;
 }
 
-// Reads may span the sessions of one user instead of staying in one session.
-function namesOwner(action: Action, payload: JsonObject): boolean {
-  const filter = action === 'batch_read' ? payload['filter'] : payload['filters'];
-  const spans = action === 'batch_read' || action === 'search';
-  return spans && isJsonObject(filter) && typeof filter['user_id'] === 'string';
+/** These may span sessions, when the payload says which, instead of staying in one. */
+const SPANNING: Partial<Record<Action, (payload: JsonObject) => unknown>> = {
+  batch_read: ({ filter }) => isJsonObject(filter) && filter['user_id'],
+  bulk_delete: ({ filter }) => isJsonObject(filter) && filter['user_id'],
+  search: ({ filters }) => isJsonObject(filters) && filters['user_id'],
+  digest: ({ session_ids: ids }) => Array.isArray(ids),
+};
+
+/** Whether a request of this action must name a session, whatever its payload holds. */
+export function needsSession(action: Action): boolean {
+  return !WITHOUT_SESSION.has(action) && SPANNING[action] === undefined;
+}
+
+function namesMore(action: Action, payload: JsonObject): boolean {
+  const named = SPANNING[action]?.(payload) ?? false;
+  return typeof named === 'string' || named === true;
+}
+
+// The original clients send "unknown" when they know none. What is no short text cannot name a write, and harms nobody.
+function requestIdOf(id: unknown): string | undefined {
+  const named =
+    typeof id === 'string' && id !== '' && id !== 'unknown' && id.length <= LIMITS.requestIdLength;
+  return named ? id : undefined;
+}
+
+function deadlineOf(given: unknown): number {
+  if (given === undefined || given === null) return LIMITS.deadlineMs;
+  if (!Number.isSafeInteger(given) || Number(given) < 1 || Number(given) > LIMITS.deadlineMaxMs)
+    throw new ValidationError(`deadline_ms must be a whole number from 1 to ${LIMITS.deadlineMaxMs}`, {
+      details: { field: 'deadline_ms', limit: LIMITS.deadlineMaxMs },
+    });
+  return Number(given);
 }
 
 function laneOf(lane: unknown): Lane | undefined {

@@ -1,67 +1,72 @@
-import type { Logger } from 'pino';
 import { CrossfadeError, ValidationError } from '../domain/errors.ts';
 import { isJsonObject, Json } from '../domain/json.ts';
-import { type Database, sqlstateOf } from '../storage/database.ts';
-import type { Health } from './health.ts';
-import type { Action } from './payloads.ts';
-import { batchRead, readMemory, scan } from './read-memories.ts';
+import { sqlstateOf } from '../storage/database.ts';
+import type { Operation, Sender } from './access/access-entry.ts';
+import type { ServiceParts } from './call.ts';
+import { perform } from './handlers.ts';
 import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './reply.ts';
-import { type Message, parseRequest, readMessage, type Request } from './request.ts';
-import { search } from './search.ts';
-import { listSessions } from './sessions.ts';
-import { summarize } from './summarize.ts';
-import { batchWrite, isWrite, write, type WriteAction } from './write.ts';
+import { type Message, parseRequest, readMessage } from './request.ts';
 
-export interface ServiceParts {
-  readonly database: Database;
-  readonly health: Health;
-  readonly log: Logger;
+/** What a front knows of a message beside its bytes. */
+export interface Origin extends Sender {
+  /** The action in the address of an HTTP request; the message may leave it out. */
+  readonly action?: string | undefined;
 }
+
+/** How far a message came, for what is told about it afterwards. */
+type Progress = { -readonly [K in 'message' | 'identity' | 'request']?: Operation[K] };
 
 /** What both fronts call: bytes in, one reply out, whatever happens. */
 export interface Service {
-  /** `action` is the one in the address of an HTTP request; the message may leave it out. */
-  answer(bytes: Uint8Array, action?: string): Promise<Reply>;
+  answer(bytes: Uint8Array, origin?: Origin): Promise<Reply>;
   /** Resolves when nothing that was taken in is left unanswered. */
   drained(): Promise<void>;
 }
-
-type OtherAction = Exclude<Action, WriteAction>;
-type Handler<A extends Action> = (parts: ServiceParts, request: Request<A>) => Promise<object>;
-
-const HANDLERS: { readonly [A in OtherAction]: Handler<A> } = {
-  batch_write: ({ database }, request) => batchWrite(database, request),
-  read: ({ database }, request) => readMemory(database, request),
-  batch_read: ({ database }, request) => batchRead(database, request),
-  scan: ({ database }, request) => scan(database, request),
-  search: ({ database }, request) => search(database, request),
-  summarize: ({ database }, request) => summarize(database, request),
-  list_sessions: ({ database }, request) => listSessions(database, request),
-  health: ({ health }) => health.report(),
-  ping: ({ health }) => health.report(),
-  health_check: ({ health }) => health.report(),
-};
 
 const ECHOED_LENGTH = 256;
 
 export function createService(parts: ServiceParts): Service {
   const open = new Set<Promise<Reply>>();
 
-  async function answer(bytes: Uint8Array, action?: string): Promise<Reply> {
-    let echo: Echo = { action };
+  // The way of every request: read, identify, check, permit, perform, render.
+  async function answer(bytes: Uint8Array, origin: Origin): Promise<Reply> {
+    const startedMs = performance.now();
+    const { access, cache, observer } = parts;
+    observer.began();
+    const progress: Progress = {};
+    const note = (error?: unknown): void => {
+      const { message, identity, request } = progress;
+      const endedMs = performance.now();
+      const failure = error === undefined ? undefined : wireErrorOf(error);
+      const latencyMs = endedMs - startedMs;
+      access.note({ sender: origin, message, identity, request, error: failure, latencyMs });
+      const traceparent = textIn(message?.members['traceparent']);
+      const outcome = failure?.code ?? 'success';
+      observer.ended({ action: echo.action, traceparent, outcome, startedMs, endedMs });
+    };
+    let echo: Echo = { action: origin.action };
     try {
-      const message = addressed(readMessage(bytes), action);
+      const message = (progress.message = addressed(readMessage(bytes), origin.action));
       echo = echoOf(message);
-      return renderSuccess(echo, await handle(parts, parseRequest(message)));
+      const caller = (progress.identity = await access.identify(message, origin));
+      const request = (progress.request = parseRequest(message));
+      const permission = await access.permit(caller, request);
+      const database = parts.database.until(startedMs + request.deadlineMs);
+      const call = { parts: { ...parts, database }, request, caller };
+      const data = await cache.through({ request, caller, database }, () => perform(call));
+      await permission.granted(data);
+      note();
+      return renderSuccess(echo, data);
     } catch (error) {
       report(parts, echo, error);
+      note(error);
       return renderError(echo, error);
     }
   }
 
   return {
-    answer(bytes, action) {
-      const reply = answer(bytes, action);
+    answer(bytes, origin = {}) {
+      const reply = answer(bytes, origin);
       open.add(reply);
       return reply.finally(() => open.delete(reply));
     },
@@ -71,11 +76,8 @@ export function createService(parts: ServiceParts): Service {
   };
 }
 
-function handle(parts: ServiceParts, request: Request): Promise<object> {
-  if (isWrite(request)) return write(parts.database, request);
-  // The table is keyed by the action that the request carries.
-  const handler = HANDLERS[request.action as OtherAction] as Handler<Action>;
-  return handler(parts, request);
+function textIn(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function addressed(message: Message, action: string | undefined): Message {

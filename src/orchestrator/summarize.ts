@@ -1,62 +1,106 @@
-import type { Session } from '../storage/database.ts';
-import { conditionOf, Parameters, VISIBLE } from './filter.ts';
+import type { Call } from './call.ts';
+import { textColumns, textIn, type TextRow as StoredText } from './encryption/text-column.ts';
+import type { VaultSession as Session } from './encryption/vault-session.ts';
+import { conditionOf, type Filter, Parameters, VISIBLE } from './filter.ts';
 import type { Request } from './request.ts';
+import type { Summary } from './summaries/summarizer.ts';
 import { restoredText } from './unstorable-text.ts';
+import { write } from './write.ts';
 
-// Enough for any conversation that a person can read, and little enough to score in a few milliseconds.
+// What one summary reads, the newest first: a conversation that a person could read, and what a model takes in one request.
 const MEMORIES_READ = 1_000;
-const CHARACTERS_READ = 2_000;
-const SENTENCES_KEPT = 5;
-const SHORTEST_WORD = 4;
+const MEMORY_CHARACTERS = 2_000;
+const CHARACTERS_READ = 100_000;
 
-interface TextRow {
-  readonly text: string | null;
+/** What a summary was made of. */
+interface Summarized {
+  readonly method: Summary['method'];
+  readonly model: string | null;
+  readonly fell_back: boolean;
+  /** Memories that were read, and all that were selected. */
+  readonly memory_count: number;
+  readonly total_count: number;
+  /** Of the memories that were read, both ends included. Null without any. */
+  readonly time_range: { readonly start: string; readonly end: string } | null;
+}
+
+interface TextRow extends StoredText {
   readonly escaped: boolean;
+  readonly created_at: Date;
   readonly total: number;
 }
 
-/** Extracts the sentences that say most of what the selected memories are about, in their own order. No model writes anything. */
-export async function summarize(session: Session, request: Request<'summarize'>): Promise<object> {
+interface Summarizable {
+  /** The oldest first. */
+  readonly texts: readonly string[];
+  readonly facts: Pick<Summarized, 'memory_count' | 'total_count' | 'time_range'>;
+}
+
+/** Says what the selected memories are about. */
+export async function summarize({ parts, request }: Call<'summarize'>): Promise<object> {
   const { payload, sessionId } = request;
   const { memory_type: type, time_range: range } = payload;
-  const parameters = new Parameters();
-  const filter = {
+  const found = await textsOf(parts.database, sessionId, {
     ...(type === undefined ? {} : { memory_type: type }),
     ...(range === undefined ? {} : { time_range: range }),
+  });
+  const summary = await parts.summarizer.summarize(found.texts);
+  return {
+    summary: summary.text,
+    memory_count: found.facts.total_count,
+    time_range: range ?? {},
+    summarized: summarizedBy(summary, found),
   };
-  const condition = conditionOf({ sessionId, filter }, parameters);
-  const rows = await session.query<TextRow>(
-    `select left(text_content, ${CHARACTERS_READ}) as text, escaped, count(*) over () as total from memory_entries m
-     where ${condition} and ${VISIBLE} order by created_at desc, position desc, memory_id desc limit ${MEMORIES_READ}`,
+}
+
+/**
+ * Ends a session, with a summary of its memories unless the caller gives one or it has one. What the migration writes behind a fence,
+ * and what is part of a batch, is stored as it is given.
+ */
+export async function endSessionSummarized(call: Call<'end_session'>): Promise<object> {
+  const { parts, request } = call;
+  if (request.payload.summary !== undefined || request.lane !== undefined) return write(call);
+  const [open] = await parts.database.query(
+    'select from sessions where session_id = $1 and ended_at is null and summary is null',
+    [request.sessionId],
+  );
+  const found = open === undefined ? undefined : await textsOf(parts.database, request.sessionId, {});
+  if (found === undefined || found.texts.length === 0) return write(call);
+  const summary = await parts.summarizer.summarize(found.texts);
+  const generated = { summary: summary.text, summarized: summarizedBy(summary, found) };
+  return write({ ...call, request: { ...request, generated } satisfies Request<'end_session'> });
+}
+
+function summarizedBy(summary: Summary, { facts }: Summarizable): Summarized {
+  const { method, model = null, fell_back: fellBack = false } = summary;
+  return { method, model, fell_back: fellBack, ...facts };
+}
+
+async function textsOf(session: Session, sessionId: string, filter: Filter): Promise<Summarizable> {
+  const parameters = new Parameters();
+  const condition = conditionOf({ sessionId, filter, vault: session.vault }, parameters);
+  const found = await session.query<TextRow>(
+    `select ${textColumns(MEMORY_CHARACTERS)}, m.escaped, m.created_at, count(*) over () as total
+     from memory_entries m where ${condition} and ${VISIBLE}
+     order by created_at desc, position desc, memory_id desc limit ${MEMORIES_READ}`,
     parameters.values,
   );
-  const texts = rows.toReversed().map(({ text, escaped }) => restoredText(text ?? '', escaped));
-  return {
-    summary: extract(texts),
-    memory_count: rows[0]?.total ?? 0,
-    time_range: range ?? null,
-  };
-}
-
-function extract(texts: readonly string[]): string {
-  const sentences = texts.flatMap((text) => text.split(/(?<=[.!?])\s+|\n+/)).filter((text) => text !== '');
-  const frequency = new Map<string, number>();
-  const wordsOf = sentences.map((sentence) => [...new Set(words(sentence))]);
-  for (const word of wordsOf.flat()) frequency.set(word, (frequency.get(word) ?? 0) + 1);
-  const scores = wordsOf.map((list) => {
-    const total = list.reduce((sum, word) => sum + (frequency.get(word) ?? 0), 0);
-    return total / Math.sqrt(list.length + 1);
+  const rows = found.map((row) => ({ ...row, text: textIn(row, MEMORY_CHARACTERS) }));
+  let room = CHARACTERS_READ;
+  const read = rows.filter(({ text }) => {
+    room -= text.length;
+    return room >= 0;
   });
-  return [...sentences.keys()]
-    .sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b)
-    .slice(0, SENTENCES_KEPT)
-    .sort((a, b) => a - b)
-    .map((index) => sentences[index])
-    .join(' ');
-}
-
-function words(sentence: string): string[] {
-  return (sentence.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).filter(
-    (word) => word.length >= SHORTEST_WORD,
-  );
+  const [end, start] = [read[0], read.at(-1)];
+  const range =
+    start === undefined || end === undefined
+      ? null
+      : { start: start.created_at.toISOString(), end: end.created_at.toISOString() };
+  return {
+    texts: read
+      .toReversed()
+      .map(({ text, escaped }) => restoredText(text, escaped))
+      .filter((text) => text !== ''),
+    facts: { memory_count: read.length, total_count: rows[0]?.total ?? 0, time_range: range },
+  };
 }

@@ -43,6 +43,21 @@ export function storableJson({ text, suspicious }: ReceivedJson, field: string, 
   return { json: new Json(escapeJson(text)), escaped: true };
 }
 
+/** What a request carries a JSON object for, and whether that may be escaped. */
+interface WithMembers {
+  readonly raw: Readonly<Record<string, string>>;
+  readonly suspicious: boolean;
+  readonly payload: { readonly escape_unstorable?: boolean };
+}
+
+/** One member of a payload made ready for a jsonb column. Undefined where it is left out or null. */
+export function storableMember(request: WithMembers, field: string): StoredJson | undefined {
+  const { raw, suspicious, payload } = request;
+  const text = raw[field];
+  if (text === undefined || text === 'null') return undefined;
+  return storableJson({ text, suspicious }, field, payload.escape_unstorable === true);
+}
+
 export function unstorable(field: string): ValidationError {
   const message = `${field} holds NUL, half of a surrogate pair, NaN or Infinity, which cannot be stored`;
   return new ValidationError(message, { reason: 'unstorable_text', details: { field } });

@@ -1,28 +1,48 @@
-import { CrossfadeError, ValidationError } from '../domain/errors.ts';
-import { isJsonObject, rawElements, rawMembers } from '../domain/json.ts';
-import { type Database, type Session, sqlstateOf } from '../storage/database.ts';
-import { deleteMemories, deleteMemory, updateMemory } from './change-memories.ts';
-import { createMemories } from './create-memories.ts';
-import { judgeInOrder, lockLanes, passAll, storePlaces, type Place, type Verdict } from './fence.ts';
-import { type Action, type Lane, type PayloadOf } from './payloads.ts';
+import { putAgentState } from './agent-states.ts';
+import { bulkDelete } from './bulk-delete.ts';
+import type { Call } from './call.ts';
+import { deleteMemories, updateMemories } from './change-memories.ts';
+import { createMemories, createMemory } from './create-memories.ts';
+import type { VaultDatabase as Database, VaultSession as Session } from './encryption/vault-session.ts';
+import { judgeInOrder, lockLanes, passAll, type Place, storePlaces, type Verdict } from './fence.ts';
+import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
+import { type Action, type Lane } from './payloads.ts';
+import { deleteProfile, putProfile } from './profiles.ts';
 import { refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
-import { parseRequest, type Request } from './request.ts';
+import { addRelationship } from './relationships.ts';
+import type { Request } from './request.ts';
+import { retried as retriedWork } from './retries.ts';
+import { runsOf } from './runs.ts';
 import { createSession, endSession, upsertSession } from './sessions.ts';
 
 export type WriteAction =
-  'create' | 'update' | 'delete' | 'bulk_delete' | 'create_session' | 'upsert_session' | 'end_session';
+  | 'create'
+  | 'update'
+  | 'delete'
+  | 'bulk_delete'
+  | 'create_session'
+  | 'upsert_session'
+  | 'end_session'
+  | 'put_profile'
+  | 'delete_profile'
+  | 'put_agent_state'
+  | 'add_relationship';
 
 /** Applies writes of one action, in order. One statement where only one write is given. @throws RefusedOperation */
 type Writer<A extends Action> = (session: Session, requests: readonly Request<A>[]) => Promise<object[]>;
 
 const WRITERS: { readonly [A in WriteAction]: Writer<A> } = {
   create: createMemories,
-  update: oneByOne(updateMemory),
-  delete: oneByOne(deleteMemory),
-  bulk_delete: oneByOne(deleteMemories),
+  update: updateMemories,
+  delete: deleteMemories,
+  bulk_delete: oneByOne(bulkDelete),
   create_session: oneByOne(createSession),
   upsert_session: oneByOne(upsertSession),
   end_session: oneByOne(endSession),
+  put_profile: oneByOne(putProfile),
+  delete_profile: oneByOne(deleteProfile),
+  put_agent_state: oneByOne(putAgentState),
+  add_relationship: oneByOne(addRelationship),
 };
 
 const NO_EFFECT: Record<Exclude<Verdict, 'applied'>, object> = {
@@ -30,76 +50,50 @@ const NO_EFFECT: Record<Exclude<Verdict, 'applied'>, object> = {
   already_applied: { already_applied: true },
 };
 
-// Deadlock, serialization failure: the transaction is gone and can simply be run again.
-const RETRIED = new Set(['40P01', '40001']);
-const MAX_TRIES = 6;
-
 export function isWrite(request: Request): request is Request<WriteAction> {
   return Object.hasOwn(WRITERS, request.action);
 }
 
-/** One write. Behind its lane's fence it runs in a transaction of its own, otherwise it is one statement. */
-export async function write(database: Database, request: Request<WriteAction>): Promise<object> {
+/** One write. Behind its lane's fence, or where its answer is kept, it runs in a transaction of its own, otherwise it is one statement. */
+export async function write(call: Call<WriteAction>): Promise<object> {
+  const { database } = call.parts;
+  const key = keyOf(call);
+  if (key === undefined) return unwrapped(() => writeOne(database, call.request));
+  return once(database, key, () => unwrapped(() => writeKept(database, call.request, key)));
+}
+
+async function unwrapped(work: () => Promise<object>): Promise<object> {
   try {
-    const [result] = await retried(() =>
-      request.lane === undefined
-        ? writerOf(request.action)(database, [request])
-        : database.transaction((session) => writeFenced(session, [request])),
-    );
-    return result ?? {};
+    return await retried(work);
   } catch (error) {
     throw error instanceof RefusedOperation ? error.refusal : error;
   }
 }
 
-/** Several writes in one transaction, in order, each answered. When one is refused nothing is applied and the error names it. */
-export async function batchWrite(database: Database, request: Request<'batch_write'>): Promise<object> {
-  try {
-    return { results: await writeAll(database, operationsOf(request)) };
-  } catch (error) {
-    if (!(error instanceof RefusedOperation)) throw error;
-    const { index, refusal } = error;
-    const { code, effect, reason, details } = refusal;
-    throw new CrossfadeError(`Operation ${index}: ${refusal.message}`, {
-      code,
-      effect,
-      ...(reason === undefined ? {} : { reason }),
-      details: { ...details, operation: index },
-      cause: refusal,
-    });
-  }
+async function writeOne(database: Database, request: Request<WriteAction>): Promise<object> {
+  const [result] =
+    request.lane === undefined
+      ? await writerOf(request.action)(database, [request])
+      : await database.transaction((session) => writeFenced(session, [request]));
+  return result ?? {};
 }
 
-async function writeAll(database: Database, operations: readonly Request<WriteAction>[]): Promise<object[]> {
-  const attempt = (together: boolean) =>
-    retried(() => database.transaction((session) => writeFenced(session, operations, together)));
-  try {
-    return await attempt(true);
-  } catch (error) {
-    // One of many values in one statement: written one by one, the operation that brings it is known.
-    if (refusedValue(error) === undefined) throw error;
-    return await attempt(false);
-  }
-}
-
-function operationsOf(request: Request<'batch_write'>): Request<WriteAction>[] {
-  const { payload, raw, sessionId, lane, suspicious } = request;
-  const elements = rawElements(raw['operations'] ?? '[]');
-  return payload.operations.map((members, index) => {
-    try {
-      if (!isJsonObject(members)) throw new ValidationError('An operation is an object');
-      const message = { members, raw: rawMembers(elements[index] ?? '{}'), suspicious };
-      const operation = parseRequest(message, { sessionId, lane });
-      if (!isWrite(operation))
-        throw new ValidationError('A batch takes writes only', { code: 'invalid_request' });
-      return operation;
-    } catch (error) {
-      throw refusedAt(index, error);
-    }
+async function writeKept(database: Database, request: Request<WriteAction>, key: WriteKey): Promise<object> {
+  // What agents do most: its statement keeps the answer itself, so that it stays one.
+  if (isCreate(request)) return createMemory(database, request, key);
+  return database.transaction(async (session) => {
+    const [result = {}] = await writerOf(request.action)(session, [request]);
+    await keepAnswer(session, key, result);
+    return result;
   });
 }
 
-async function writeFenced(
+function isCreate(request: Request): request is Request<'create'> {
+  return request.action === 'create';
+}
+
+/** Judges writes by the fences of their lanes and applies those that pass, in order. @throws RefusedOperation */
+export async function writeFenced(
   session: Session,
   requests: readonly Request<WriteAction>[],
   together = true,
@@ -148,26 +142,6 @@ async function writeRun(
   }
 }
 
-/** Neighbours of one action that can be written together: memories that are created must differ in their ids. */
-function runsOf(requests: readonly Request<WriteAction>[], indexes: readonly number[]): number[][] {
-  const runs: number[][] = [];
-  let ids = new Set<string>();
-  let action: Action | undefined;
-  for (const index of indexes) {
-    const request = requests[index];
-    if (request === undefined) continue;
-    const id = request.action === 'create' ? (request.payload as PayloadOf<'create'>).memory_id : undefined;
-    if (request.action !== action || (id !== undefined && ids.has(id))) {
-      runs.push([]);
-      ids = new Set();
-      action = request.action;
-    }
-    if (id !== undefined) ids.add(id);
-    runs.at(-1)?.push(index);
-  }
-  return runs;
-}
-
 function oneByOne<A extends Action>(
   writeOne: (session: Session, request: Request<A>) => Promise<object>,
 ): Writer<A> {
@@ -189,13 +163,7 @@ function writerOf(action: WriteAction): Writer<WriteAction> {
   return WRITERS[action] as Writer<WriteAction>;
 }
 
-async function retried<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      const cause = error instanceof RefusedOperation ? error.refusal : error;
-      if (tries >= MAX_TRIES || !RETRIED.has(sqlstateOf(cause) ?? '')) throw error;
-    }
-  }
+/** Does again what the database refused for a reason that passes. */
+export function retried<T>(work: () => Promise<T>): Promise<T> {
+  return retriedWork(work, (error) => (error instanceof RefusedOperation ? error.refusal : error));
 }

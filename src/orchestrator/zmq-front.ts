@@ -1,4 +1,5 @@
 import { Router } from 'zeromq';
+import type { Curve } from './access/curve.ts';
 import type { Service } from './service.ts';
 
 export interface ZmqFrontSettings {
@@ -6,6 +7,8 @@ export interface ZmqFrontSettings {
   readonly port: number;
   /** Called for every reply that its agent did not stay for. */
   readonly onLostReply: (error: unknown) => void;
+  /** Without it everything travels in clear, and everybody may connect. */
+  readonly curve?: Curve | undefined;
 }
 
 /** The front for agents' ZeroMQ sockets: REQ, or DEALER with an empty frame in front of the message. */
@@ -20,14 +23,8 @@ const HIGH_WATER_MARK = 10_000;
 const LINGER_MS = 1_000;
 
 export function createZmqFront(service: Service, settings: ZmqFrontSettings): Front {
-  const socket = new Router({
-    mandatory: true,
-    // Without sendTimeout a reply to an agent that has left waits for ever (zeromq 6.8); with it, send() rejects at once and we count a lost reply.
-    sendTimeout: 0,
-    linger: LINGER_MS,
-    sendHighWaterMark: HIGH_WATER_MARK,
-    receiveHighWaterMark: HIGH_WATER_MARK,
-  });
+  const { curve } = settings;
+  const socket = createSocket(curve);
   const open = new Set<Promise<void>>();
   let stopping = false;
   let receiving: Promise<void> = Promise.resolve();
@@ -55,6 +52,7 @@ export function createZmqFront(service: Service, settings: ZmqFrontSettings): Fr
 
   return {
     async start() {
+      await curve?.protect(socket);
       await socket.bind(`tcp://${settings.host}:${settings.port}`);
       receiving = receive();
     },
@@ -63,9 +61,22 @@ export function createZmqFront(service: Service, settings: ZmqFrontSettings): Fr
       await Promise.all(open);
       await sending;
       if (!socket.closed) socket.close();
+      curve?.stop();
       await receiving;
     },
   };
+}
+
+function createSocket(curve: Curve | undefined): Router {
+  return new Router({
+    ...(curve !== undefined && { context: curve.context }),
+    mandatory: true,
+    // Without sendTimeout a reply to an agent that has left waits for ever (zeromq 6.8); with it, send() rejects at once and we count a lost reply.
+    sendTimeout: 0,
+    linger: LINGER_MS,
+    sendHighWaterMark: HIGH_WATER_MARK,
+    receiveHighWaterMark: HIGH_WATER_MARK,
+  });
 }
 
 /** A client may put frames of its own, such as a correlation, in front of the empty one; all of them go back. */

@@ -6,6 +6,8 @@ export type Phase = 'connect' | 'statement' | 'transaction' | 'commit';
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 // Connection exceptions, and the server leaving while a statement runs: whether the statement took effect cannot be told.
 const LOST = /^(?:08...|57P0[1-5]|40003)$/;
+// The server ended a statement at its timeout.
+const GAVE_UP = '57014';
 // Data exceptions quote the value that was refused.
 const QUOTES_VALUES = /^22/;
 const PRINTABLE_FIELDS = ['constraint', 'table', 'column'] as const;
@@ -28,7 +30,11 @@ export function storageError(error: unknown, phase: Phase): CrossfadeError {
     if (value !== undefined) details[field] = value;
   }
   const what = QUOTES_VALUES.test(sqlstate) ? 'a value was refused' : firstLine(messageOf(error));
-  return new StorageError(`The database refused (${sqlstate}): ${what}`, { effect, details });
+  return new StorageError(`The database refused (${sqlstate}): ${what}`, {
+    effect,
+    details,
+    ...(sqlstate === GAVE_UP && { reason: 'timeout' }),
+  });
 }
 
 /** The SQLSTATE of a {@link StorageError}, if the server gave one. */

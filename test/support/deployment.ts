@@ -34,6 +34,8 @@ export interface Deployment {
   /** Rows of the orchestrator's database. */
   store<Row>(sql: string): Promise<readonly Row[]>;
   output(): string;
+  /** Ends the proxy and starts it again, on the same database. */
+  restart(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -42,7 +44,8 @@ export interface ServiceStatus {
   readonly service: string;
   readonly stage: string;
   readonly coverage: number;
-  readonly flags: Readonly<Record<string, { readonly asked: number }>>;
+  readonly flags: Readonly<Record<string, { readonly asked: number; readonly in_effect: number }>>;
+  readonly guard: { readonly held_by: string | null; readonly findings: readonly object[] };
   readonly lanes: Readonly<Record<'total' | 'seeded' | 'dirty' | 'copying' | 'stopped', number>>;
   readonly dead_letters: number;
   readonly comparisons: Readonly<Record<'match' | 'mismatch' | 'not_comparable', number>>;
@@ -133,17 +136,25 @@ async function assemble(
       http: { port: front.spare },
       journal: { folder: join(root, 'journal') },
       rollout: { folder: folders.flags },
+      // Reads move here before there are 3,000 comparisons.
+      interlocks: 'warn',
+      // Tests that break the orchestrator go on reading from it.
+      guard: { mode: 'warn' },
       telemetry: { logLevel: process.env['TEST_LOG'] ?? 'silent' },
       services: servicesOf(front, legacy, folders.legacy),
       ...settings.config,
       orchestrator: { endpoint: at(orchestratorPath.port), ...settings.config?.['orchestrator'] },
     }),
   );
-  const proxy = keep(
-    await startProgram(['start', '--config', config], {
-      env: { DATABASE_URL: await postgres.createDatabase('journal') },
-    }),
-  );
+  const databaseUrl = await postgres.createDatabase('journal');
+  const start = (): Promise<Program> =>
+    startProgram(['start', '--config', config], { env: { DATABASE_URL: databaseUrl } });
+  let proxy = await start();
+  keep({ stop: () => proxy.stop() });
+  const restart = async (): Promise<void> => {
+    await proxy.stop();
+    proxy = await start();
+  };
   const httpUrl = `http://127.0.0.1:${front.spare}`;
   const known = {
     legacyFolder: folders.legacy,
@@ -153,7 +164,8 @@ async function assemble(
   };
   return {
     ...known,
-    ...watching({ httpUrl, postgres, proxy, folders }),
+    ...watching({ httpUrl, postgres, output: () => proxy.output(), folders }),
+    restart,
     standIns,
     legacyPath,
     orchestratorPath,
@@ -211,11 +223,11 @@ function servicesOf(front: Ports, legacy: Readonly<Record<StandInService, string
 interface Watched {
   readonly httpUrl: string;
   readonly postgres: TestPostgres;
-  readonly proxy: Program;
+  readonly output: () => string;
   readonly folders: { readonly flags: string };
 }
 
-function watching({ httpUrl, postgres, proxy, folders }: Watched) {
+function watching({ httpUrl, postgres, output, folders }: Watched) {
   const status = async (): Promise<DeploymentStatus> =>
     (await (await fetch(`${httpUrl}/v1/status`)).json()) as DeploymentStatus;
   return {
@@ -234,7 +246,7 @@ function watching({ httpUrl, postgres, proxy, folders }: Watched) {
     },
     journal: async <Row>(sql: string) => (await postgres.execute(sql, 'journal')) as Row[],
     store: async <Row>(sql: string) => (await postgres.execute(sql, 'orchestrator')) as Row[],
-    output: () => proxy.output(),
+    output,
   };
 }
 

@@ -1,7 +1,8 @@
 import pino from 'pino';
 import { Dealer } from 'zeromq';
 import { parseTolerantly } from '../../src/domain/json.ts';
-import { createOrchestrator, type OrchestratorSettings } from '../../src/orchestrator/orchestrator.ts';
+import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts';
+import { defaultsOf, type Settings, SettingsSchema } from '../../src/orchestrator/settings.ts';
 import { freePorts } from './ports.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 
@@ -44,8 +45,8 @@ export interface Envelope {
 
 export interface OrchestratorClient {
   /** One request as text, over a DEALER socket with a correlation frame. */
-  send(text: string): Promise<Answer>;
-  ask(action: string, payload?: object, envelope?: Envelope): Promise<Answer>;
+  readonly send: (text: string) => Promise<Answer>;
+  readonly ask: (action: string, payload?: object, envelope?: Envelope) => Promise<Answer>;
   close(): void;
 }
 
@@ -91,18 +92,37 @@ export function connectOrchestrator(port: number): OrchestratorClient {
   };
 }
 
+type DatabaseSettings =
+  { readonly kind: 'postgres'; readonly url: string } | { readonly kind: 'pglite'; readonly folder?: string };
+
+/** Settings that differ from the defaults, by section. */
+export type Differing = { readonly [Section in keyof Settings]?: Partial<Settings[Section]> };
+
+/** The default settings with some changed. */
+export function settingsWith(...differing: readonly Differing[]): Settings {
+  const settings = defaultsOf(SettingsSchema) as Record<string, object>;
+  for (const [section, values] of differing.flatMap((sections) => Object.entries(sections)))
+    settings[section] = { ...settings[section], ...values };
+  return settings as unknown as Settings;
+}
+
+export interface Started {
+  readonly database: DatabaseSettings;
+  readonly settings?: Differing;
+}
+
 /** An orchestrator in this process, with a client of it. */
-export async function startOrchestrator(
-  settings: Pick<OrchestratorSettings, 'database' | 'purge'>,
-): Promise<TestOrchestrator> {
+export async function startOrchestrator({ database, settings = {} }: Started): Promise<TestOrchestrator> {
   const [port = 0, httpPort = 0] = await freePorts(2);
+  const storage =
+    database.kind === 'postgres' ? { databaseUrl: database.url } : { folder: database.folder ?? ':memory:' };
   const orchestrator = createOrchestrator({
-    host: '127.0.0.1',
-    port,
-    httpPort,
+    settings: settingsWith(
+      { storage, listen: { host: '127.0.0.1', port, httpPort }, embeddings: { provider: 'off' } },
+      settings,
+    ),
     version: 'test',
     log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
-    ...settings,
   });
   await orchestrator.start();
   const client = connectOrchestrator(port);
@@ -121,10 +141,7 @@ export const DATABASES = ['pglite', 'postgres'] as const;
 
 /** Starts orchestrators on either database, and ends them all together. */
 export interface Stage {
-  start(
-    kind: (typeof DATABASES)[number],
-    settings?: Pick<OrchestratorSettings, 'purge'>,
-  ): Promise<TestOrchestrator>;
+  start(kind: (typeof DATABASES)[number], settings?: Differing): Promise<TestOrchestrator>;
   stop(): Promise<void>;
 }
 
@@ -138,7 +155,7 @@ export function createStage(): Stage {
         postgres !== undefined && kind === 'postgres'
           ? ({ kind, url: await postgres.createDatabase() } as const)
           : ({ kind: 'pglite' } as const);
-      const orchestrator = await startOrchestrator({ database, ...settings });
+      const orchestrator = await startOrchestrator({ database, settings });
       started.push(orchestrator);
       return orchestrator;
     },

@@ -42,7 +42,7 @@ create table memory_entries (
   source_agent text generated always as (left(content ->> 'source_agent', 64)) stored,
   -- A tsvector holds at most 1 MiB; 100,000 characters stay below it in any script.
   search tsvector generated always as (to_tsvector('simple', left(coalesce(content ->> 'text', ''), 100000))) stored
-);
+) /*hash memory_id*/;
 create index memory_entries_in_order on memory_entries (session_id, position, memory_id);
 create index memory_entries_by_time on memory_entries (session_id, created_at);
 create index memory_entries_search on memory_entries using gin (search);

@@ -205,10 +205,11 @@ describe.each(DATABASES)('the actions of the design on %s', (kind) => {
     await ask('create', note('The garden needs water. The garden has roses.'), session);
     await ask('create', note('We talked about the garden, again.'), session);
     const { data } = await ask('summarize', { memory_type: 'conversation' }, session);
-    expect(data).toEqual({
+    expect(data).toMatchObject({
       summary: 'The garden needs water. The garden has roses. We talked about the garden, again.',
       memory_count: 2,
-      time_range: null,
+      time_range: {},
+      summarized: { method: 'extractive', memory_count: 2, total_count: 2 },
     });
   });
 

@@ -105,7 +105,8 @@ describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
     expect(data['session']).toMatchObject({ session_metadata: metadata });
     expect(data.items[0]?.content).toEqual(content);
     const { data: summary } = await orchestrator.ask('summarize', {}, { session_id });
-    expect(summary['summary']).toBe('nul \0 nul');
+    // A summary may be stored as text: it does without.
+    expect(summary['summary']).toBe('nul  nul');
   });
 
   test.each([

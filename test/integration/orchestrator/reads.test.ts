@@ -145,7 +145,11 @@ describe.each(DATABASES)('reads on %s', (kind) => {
   test('an unknown session is empty to batch_read and to scan', async () => {
     const nobody = { session_id: 'nobody' };
     expect((await ask('batch_read', {}, nobody)).data).toMatchObject({ memories: [], total_count: 0 });
-    expect((await ask('scan', {}, nobody)).data).toEqual({ session: null, items: [] });
+    expect((await ask('scan', {}, nobody)).data).toEqual({
+      session: null,
+      items: [],
+      consistent: true,
+    });
   });
 
   test('what has expired is gone for every read', async () => {
@@ -229,7 +233,9 @@ describe.each(DATABASES)('reads on %s', (kind) => {
 
 describe.each(DATABASES)('the purge on %s', (kind) => {
   test('removes what has expired and old tombstones, and nothing else', async () => {
-    const orchestrator = await stage.start(kind, { purge: { everyMs: 20, keepTombstonesMs: HOUR_MS } });
+    const orchestrator = await stage.start(kind, {
+      storage: { purgeEveryMs: 20, keepTombstonesSeconds: HOUR_MS / 1_000 },
+    });
     const session_id = 'purged';
     const create = (memory_id: string, more: object = {}) =>
       orchestrator.ask(

@@ -1,3 +1,4 @@
+import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { fork } from 'node:child_process';
 import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +7,6 @@ import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StorageError, ValidationError } from '../../../src/domain/errors.ts';
 import {
-  applySchema,
   createPgliteDatabase,
   createPostgresDatabase,
   type Database,

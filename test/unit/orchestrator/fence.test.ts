@@ -10,8 +10,8 @@ describe('the fence', () => {
     [3, 9, 'already_applied', STORED],
     [3, 10, 'already_applied', STORED],
     [3, 11, 'applied', { generation: 3, sequence: 11 }],
-    [3, undefined, 'applied', STORED],
-    [4, undefined, 'applied', { generation: 4, sequence: 0 }],
+    [3, undefined, 'already_applied', STORED],
+    [4, undefined, 'applied', { generation: 4, sequence: -1 }],
     [4, 0, 'applied', { generation: 4, sequence: 0 }],
     [4, 5, 'applied', { generation: 4, sequence: 5 }],
   ];

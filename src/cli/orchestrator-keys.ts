@@ -1,0 +1,199 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { curveKeyPair } from 'zeromq';
+import type { Environment } from '../config.ts';
+import { ROLES, type Role } from '../orchestrator/access/identity.ts';
+import { grantKey, type KeyRow, listKeys, revokeKey } from '../orchestrator/access/key-store.ts';
+import { createStorage } from '../orchestrator/storage.ts';
+import type { Session } from '../storage/database.ts';
+import { createLog } from '../telemetry/log.ts';
+import { loadOrchestratorSettings } from './orchestrator-settings.ts';
+
+const DAY_MS = 86_400_000;
+
+interface Place {
+  readonly config?: string;
+  readonly folder?: string;
+  readonly databaseUrl?: string;
+  readonly json?: boolean;
+}
+
+interface Grant extends Place {
+  readonly role: Role;
+  readonly users: readonly string[];
+  readonly expires?: Date;
+  readonly rate?: number;
+}
+
+/**
+ * `crossfade orchestrator keys`: works on the orchestrator's database itself, so that the first key needs no key. On PostgreSQL at any
+ * time; an embedded database belongs to one process, so its orchestrator must be stopped.
+ */
+export function createKeysCommand(env: Environment): Command {
+  const keys = new Command('keys')
+    .description('API keys of the orchestrator, and key pairs for CURVE')
+    .addHelpText('after', HELP);
+  onDatabase(keys.command('create <agent>'), 'Make a key and show it, once')
+    .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).default('agent'))
+    .option(
+      '--users <ids>',
+      "users whose sessions an agent sees beside its own, with commas; '*' for all",
+      listIn,
+      [],
+    )
+    .option('--expires <when>', 'days from now (90d), or an ISO-8601 time', timeIn)
+    .option('--rate <requests>', "requests per second, in place of the installation's", wholeIn)
+    .action((agent: string, grant: Grant) =>
+      withDatabase(env, grant, (session) => create(session, agent, grant)),
+    );
+  onDatabase(keys.command('list'), 'Show all keys, without their secrets').action((place: Place) =>
+    withDatabase(env, place, async (session) => list(await listKeys(session), place)),
+  );
+  onDatabase(keys.command('revoke <key-id>'), 'End a key; it stops working within two seconds').action(
+    (keyId: string, place: Place) => withDatabase(env, place, (session) => revoke(session, keyId, place)),
+  );
+  keys
+    .command('curve <name>')
+    .description('Make a key pair for CURVE: <name>.pub to be told, <name>.key to be kept')
+    .option('--folder <path>', 'where the two files go', '.')
+    .option('--json', 'machine-readable')
+    .action((name: string, { folder, json }: { folder: string; json?: boolean }) =>
+      makePair(name, folder, json),
+    );
+  return keys;
+}
+
+const HELP = `
+The first key:
+  crossfade orchestrator keys create operator --role admin
+Then set access.keys to required (ORCHESTRATOR_ACCESS_KEYS=required) and start the orchestrator.
+A caller sends its key as auth.key of the message, or as HTTP header "Authorization: Bearer <key>".`;
+
+function onDatabase(command: Command, description: string): Command {
+  return command
+    .description(description)
+    .option('--config <file>', 'settings of the orchestrator as YAML')
+    .option('--database-url <url>', 'its PostgreSQL (ORCHESTRATOR_DATABASE_URL)')
+    .option('--folder <path>', 'folder of its embedded database, when it is stopped (ORCHESTRATOR_FOLDER)')
+    .option('--json', 'machine-readable');
+}
+
+/** @throws Error naming the process that has the embedded folder */
+async function withDatabase(
+  env: Environment,
+  place: Place,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const { storage: settings } = loadOrchestratorSettings({
+    file: place.config,
+    env,
+    flags: { 'storage.folder': place.folder, 'storage.databaseUrl': place.databaseUrl },
+  });
+  const log = createLog({ name: 'orchestrator', level: 'silent', pretty: false });
+  const storage = createStorage({ settings, log, onStatement: () => undefined });
+  try {
+    await storage.start();
+    await work(storage.database);
+  } finally {
+    await storage.stop();
+  }
+}
+
+async function create(session: Session, agent: string, grant: Grant): Promise<void> {
+  const { role, users, expires, rate, json } = grant;
+  if (agent.length > 64) throw new Error('The name of an agent has at most 64 characters');
+  const key = await grantKey(session, { agent, role, users, requestsPerSecond: rate, expiresAt: expires });
+  if (json === true) {
+    print(
+      JSON.stringify({ key_id: key.keyId, key: key.text, agent, role, users, expires_at: expires ?? null }),
+    );
+    return;
+  }
+  print(key.text);
+  process.stderr.write(
+    `Key ${key.keyId} of ${agent}, role ${role}. This is the only time that it is shown: the database keeps its digest.\n`,
+  );
+}
+
+async function revoke(session: Session, keyId: string, { json }: Place): Promise<void> {
+  const row = await revokeKey(session, keyId);
+  if (row === undefined)
+    throw new Error(`There is no key "${keyId}": crossfade orchestrator keys list shows all`);
+  print(json === true ? JSON.stringify(row) : `Key ${keyId} of ${row.agent} is revoked.`);
+}
+
+const HEADINGS = ['KEY', 'AGENT', 'ROLE', 'USERS', 'STATE', 'CREATED', 'LAST USED'];
+
+function list(rows: readonly KeyRow[], { json }: Place): void {
+  if (json === true) {
+    print(JSON.stringify(rows));
+    return;
+  }
+  if (rows.length === 0) {
+    print('No keys yet: crossfade orchestrator keys create <agent>');
+    return;
+  }
+  const table = [HEADINGS, ...rows.map(cellsOf)];
+  const widths = HEADINGS.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0)));
+  for (const cells of table)
+    print(
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+}
+
+function cellsOf(row: KeyRow): string[] {
+  const { key_id: id, agent, role, users, created_at: created, last_used_at: used } = row;
+  return [id, agent, role, users.join(',') || '-', stateOf(row), minuteOf(created), minuteOf(used)];
+}
+
+function stateOf({ revoked_at: revoked, expires_at: expires }: KeyRow): string {
+  if (revoked !== null) return `revoked ${minuteOf(revoked)}`;
+  if (expires === null) return 'valid';
+  return `${expires.getTime() <= Date.now() ? 'expired' : 'valid until'} ${minuteOf(expires)}`;
+}
+
+function minuteOf(time: Date | null): string {
+  return time === null ? '-' : `${time.toISOString().slice(0, 16)}Z`;
+}
+
+async function makePair(name: string, folder: string, json: boolean | undefined): Promise<void> {
+  const { publicKey, secretKey } = curveKeyPair();
+  const [publicFile, secretFile] = [join(folder, `${name}.pub`), join(folder, `${name}.key`)];
+  // Never over a pair that is there: somebody may be using it.
+  await writeFile(secretFile, `${secretKey}\n`, { mode: 0o600, flag: 'wx' });
+  await writeFile(publicFile, `${publicKey} ${name}\n`, { flag: 'wx' });
+  print(
+    json === true
+      ? JSON.stringify({ public_key: publicKey, public_file: publicFile, secret_file: secretFile })
+      : `${publicFile} (to be told) and ${secretFile} (to be kept): public key ${publicKey}`,
+  );
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function listIn(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+function wholeIn(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return Number(text);
+}
+
+function timeIn(text: string): Date {
+  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
+  const time = days === undefined ? new Date(text) : new Date(Date.now() + Number(days) * DAY_MS);
+  if (Number.isNaN(time.getTime()) || time.getTime() <= Date.now())
+    throw new InvalidArgumentError('It must be days from now (90d) or an ISO-8601 time that is to come.');
+  return time;
+}

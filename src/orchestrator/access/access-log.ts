@@ -1,0 +1,92 @@
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import { type Database, sqlstateOf } from '../../storage/database.ts';
+import { type AccessEntry, writeEntries } from './access-entry.ts';
+
+export interface AccessLog {
+  /** Takes an entry without waiting for anything. What finds no room is dropped and counted. */
+  note(entry: AccessEntry): void;
+  /** Entries that were lost since the start. */
+  dropped(): number;
+  /** Writes down what is waiting. */
+  stop(): Promise<void>;
+}
+
+export interface AccessLogSettings {
+  readonly logQueueSize: number;
+  readonly logFlushMs: number;
+}
+
+export interface AccessLogParts {
+  readonly database: Database;
+  readonly log: Logger;
+}
+
+interface Queue {
+  waiting: AccessEntry[];
+  dropped: number;
+  /** Said once for each time that the database stops taking entries. */
+  isFailing: boolean;
+}
+
+const ROWS_AT_A_TIME = 1_000;
+// Refused for what it holds: it would be refused for ever.
+const REFUSED = /^2/;
+
+/** Writes entries in batches, off every caller's way: at most one statement at a time, and none while nothing waits. */
+export function createAccessLog(settings: AccessLogSettings, parts: AccessLogParts): AccessLog {
+  const { logQueueSize, logFlushMs } = settings;
+  const queue: Queue = { waiting: [], dropped: 0, isFailing: false };
+  let timer: NodeJS.Timeout | undefined;
+  let flushing: Promise<void> = Promise.resolve();
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      flushing = flush(queue, parts).then(() => {
+        timer = undefined;
+        if (queue.waiting.length > 0) schedule();
+      });
+    }, logFlushMs);
+    timer.unref();
+  }
+
+  return {
+    note(entry) {
+      if (queue.waiting.length >= logQueueSize) {
+        queue.dropped += 1;
+        return;
+      }
+      queue.waiting.push(entry);
+      if (timer === undefined) schedule();
+    },
+    dropped: () => queue.dropped,
+    async stop() {
+      clearTimeout(timer);
+      await flushing;
+      await flush(queue, parts);
+      clearTimeout(timer);
+      const dropped = queue.dropped + queue.waiting.length;
+      if (dropped > 0) parts.log.warn({ dropped }, 'Entries of the access log were lost');
+    },
+  };
+}
+
+/** Until nothing waits, or the database does not take it: the rest waits for the next time. */
+async function flush(queue: Queue, parts: AccessLogParts): Promise<void> {
+  while (queue.waiting.length > 0 && (await flushSome(queue, parts)));
+}
+
+async function flushSome(queue: Queue, { database, log }: AccessLogParts): Promise<boolean> {
+  const entries = queue.waiting.slice(0, ROWS_AT_A_TIME);
+  try {
+    await writeEntries(database, entries);
+    queue.isFailing = false;
+  } catch (error) {
+    if (!queue.isFailing) log.warn(`The access log could not be written: ${messageOf(error)}`);
+    queue.isFailing = true;
+    if (!REFUSED.test(sqlstateOf(error) ?? '')) return false;
+    queue.dropped += entries.length;
+  }
+  queue.waiting = queue.waiting.slice(entries.length);
+  return true;
+}

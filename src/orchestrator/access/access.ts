@@ -1,0 +1,88 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../storage/database.ts';
+import type { Message, Request } from '../request.ts';
+import { entryOf, type Operation, type Sender } from './access-entry.ts';
+import { createAccessLog } from './access-log.ts';
+import { WITHOUT_KEY } from './agent-rules.ts';
+import { ANYBODY, type Identity, STRANGER } from './identity.ts';
+import { createKeyRing } from './key-ring.ts';
+import { listKeys } from './key-store.ts';
+import { createLogRetention } from './log-retention.ts';
+import { permit, type Permission } from './permission.ts';
+import { createRateLimit } from './rate-limit.ts';
+import type { AccessSettings } from './settings.ts';
+import { createStanding } from './standing.ts';
+
+/** The door of the orchestrator: who is there, may they, and what was done. */
+export interface Access {
+  /** Who sent the message; counts it against their rate. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
+  identify(message: Message, sender: Sender): Promise<Identity>;
+  /** @throws OperationError `permission_denied` */
+  permit(identity: Identity, request: Request): Promise<Permission>;
+  /** Takes down an operation that was answered, off its way. */
+  note(operation: Operation): void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface AccessParts {
+  readonly database: Database;
+  readonly log: Logger;
+}
+
+export function createAccess(settings: AccessSettings, parts: AccessParts): Access {
+  const log = settings.log ? createAccessLog(settings, parts) : undefined;
+  const retention = log === undefined ? undefined : createLogRetention(settings, parts);
+  return {
+    ...(settings.keys === 'required' ? lockedDoor(settings, parts.database) : OPEN_DOOR),
+    note(operation) {
+      // Whoever keeps a service alive asks every few seconds, and touches no memory.
+      const isProbe = operation.error === undefined && WITHOUT_KEY.has(operation.message?.members['action']);
+      if (!isProbe) log?.note(entryOf(operation));
+    },
+    async start() {
+      if (settings.keys === 'required') await warnWithoutKeys(parts);
+      await retention?.start();
+    },
+    async stop() {
+      await retention?.stop();
+      await log?.stop();
+    },
+  };
+}
+
+/** The first start of an installation: nobody can get in yet, and it should not take anybody an hour to see why. */
+async function warnWithoutKeys({ database, log }: AccessParts): Promise<void> {
+  const keys = await listKeys(database);
+  if (!keys.some(({ revoked_at: revoked }) => revoked === null))
+    log.warn('There is no access key yet: crossfade orchestrator keys create <agent> --role admin');
+}
+
+type Door = Pick<Access, 'identify' | 'permit'>;
+
+const NOTHING_MADE: Permission = { granted: async () => undefined };
+
+const OPEN_DOOR: Door = {
+  identify: async () => ANYBODY,
+  permit: async () => NOTHING_MADE,
+};
+
+function lockedDoor(settings: AccessSettings, database: Database): Door {
+  const keys = createKeyRing(database, settings.keyCacheMs);
+  const rate = createRateLimit(settings);
+  const standing = createStanding(database);
+  return {
+    async identify({ members }, sender) {
+      const key = keyIn(members['auth']) ?? sender.bearer;
+      const isStranger = key === undefined && WITHOUT_KEY.has(members['action']);
+      const identity = isStranger ? STRANGER : await keys.identify(key);
+      await rate.spend(identity);
+      return identity;
+    },
+    permit: (identity, request) => permit(identity, request, standing),
+  };
+}
+
+function keyIn(auth: unknown): unknown {
+  return typeof auth === 'object' && auth !== null && 'key' in auth ? (auth.key ?? undefined) : undefined;
+}

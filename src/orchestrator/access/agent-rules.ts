@@ -1,0 +1,148 @@
+import type { Action, PayloadOf } from '../payloads.ts';
+import type { Request } from '../request.ts';
+import { ALL_USERS, type Identity, seesUser } from './identity.ts';
+import { denied } from './refusals.ts';
+
+/*
+ * What a key of the role `agent` may do. `migration` and `admin` may do everything.
+ *
+ * An agent sees a session when it opened it, when it has a memory in it, or when its key names the session's user. It writes
+ * memories under its own name only, and changes or deletes its own only. What a rule cannot say from the request alone it leaves
+ * as a claim, which the database decides for a whole request at once.
+ */
+
+/** What must hold before an agent's request is performed. A session or memory that is not there is left to the action's own answer. */
+export interface Claims {
+  /** Sessions the agent must see. */
+  readonly seen: Set<string>;
+  /** Sessions it must have opened, or see through their user. */
+  readonly held: Set<string>;
+  /** Sessions in which no other agent has a memory. */
+  readonly sole: Set<string>;
+  /** Memories whose sessions the agent must see. */
+  readonly located: Set<string>;
+  /** Memories whose related ones must lie in sessions that the agent sees. */
+  readonly related: Set<string>;
+  /** Memories of its own: id → session. */
+  readonly owned: Map<string, string>;
+}
+
+export function noClaims(): Claims {
+  return {
+    seen: new Set(),
+    held: new Set(),
+    sole: new Set(),
+    located: new Set(),
+    related: new Set(),
+    owned: new Map(),
+  };
+}
+
+type Rule<A extends Action> = (request: Request<A>, agent: Identity, claims: Claims) => void;
+
+export const AGENT_RULES: { readonly [A in Action]: Rule<A> } = {
+  create: ({ sessionId, payload }, agent, claims) => {
+    claims.seen.add(sessionId);
+    ownName(payload.content, agent);
+  },
+  update: ({ sessionId, payload }, agent, claims) => {
+    claims.seen.add(sessionId);
+    claims.owned.set(payload.memory_id, sessionId);
+    if (payload.content !== undefined) ownName(payload.content, agent);
+  },
+  delete: ({ sessionId, payload }, _agent, claims) => {
+    claims.seen.add(sessionId);
+    claims.owned.set(payload.memory_id, sessionId);
+  },
+  bulk_delete: ({ sessionId, action }, _agent, claims) => {
+    if (sessionId === '')
+      throw denied(`${action} over all sessions of a user is not for keys of the role agent`, 'role');
+    claims.seen.add(sessionId);
+    claims.sole.add(sessionId);
+  },
+  create_session: ({ sessionId, payload }, _agent, claims) => {
+    claims.seen.add(sessionId || (payload.session_id ?? ''));
+  },
+  end_session: ({ sessionId }, _agent, claims) => void claims.held.add(sessionId),
+  upsert_session: notForAgents,
+  // Its operations are looked at one by one.
+  batch_write: () => undefined,
+  read: seesSession,
+  batch_read: (request, agent, claims) => seesSessionOrUser(request, agent, claims),
+  search: (request, agent, claims) => seesSessionOrUser(request, agent, claims),
+  summarize: seesSession,
+  digest: ({ sessionId, payload }, _agent, claims) => {
+    for (const id of payload.session_ids ?? [sessionId]) claims.seen.add(id);
+  },
+  scan: notForAgents,
+  list_sessions: ({ payload }, agent) => {
+    if (payload.source_agent !== agent.id) ownUser(payload.user_id, agent);
+  },
+  put_profile: ({ payload }, agent) => ownUser(payload.user_id, agent),
+  get_profile: ({ payload }, agent) => ownUser(payload.user_id, agent),
+  delete_profile: notForAgents,
+  put_agent_state: ownState,
+  get_agent_state: ownState,
+  add_relationship: ({ sessionId, payload }, _agent, claims) => {
+    claims.seen.add(sessionId);
+    claims.owned.set(payload.source_memory_id, sessionId);
+    claims.located.add(payload.target_memory_id);
+  },
+  get_related: ({ sessionId, payload }, _agent, claims) => {
+    claims.seen.add(sessionId);
+    for (const id of [payload.source_memory_id, payload.target_memory_id])
+      if (id !== undefined) claims.related.add(id);
+  },
+  health: () => undefined,
+  ping: () => undefined,
+  health_check: () => undefined,
+};
+
+/** Actions that answer without a key: whoever keeps a service alive has none. */
+export const WITHOUT_KEY: ReadonlySet<unknown> = new Set<Action>(['health', 'ping', 'health_check']);
+
+function notForAgents({ action }: Request): never {
+  throw denied(`${action} is not for keys of the role agent`, 'role');
+}
+
+function seesSession({ sessionId }: Request, _agent: Identity, claims: Claims): void {
+  claims.seen.add(sessionId);
+}
+
+// Without a session these span all sessions of the user that they name.
+function seesSessionOrUser(
+  request: Request<'batch_read'> | Request<'search'>,
+  agent: Identity,
+  claims: Claims,
+): void {
+  const { sessionId, payload } = request;
+  if (sessionId !== '') {
+    claims.seen.add(sessionId);
+    return;
+  }
+  const filter = 'filters' in payload ? payload.filters : (payload as PayloadOf<'batch_read'>).filter;
+  ownUser(filter?.user_id, agent);
+}
+
+function ownState(
+  { sessionId, payload }: Request<'put_agent_state'> | Request<'get_agent_state'>,
+  agent: Identity,
+  claims: Claims,
+): void {
+  if (payload.agent_id !== agent.id)
+    throw denied('An agent has its own state only', 'foreign_agent', { agent_id: payload.agent_id });
+  claims.seen.add(sessionId);
+}
+
+function ownName(content: object, agent: Identity): void {
+  const { source_agent: given } = content as { source_agent?: unknown };
+  if (given === agent.id) return;
+  throw denied(`content.source_agent must be "${agent.id}", the agent of the key`, 'foreign_agent', {
+    field: 'content.source_agent',
+  });
+}
+
+function ownUser(user: string | undefined, agent: Identity): void {
+  if (user === undefined ? agent.users.has(ALL_USERS) : seesUser(agent, user)) return;
+  throw denied('The key is not for this user', 'foreign_user', { user_id: user ?? null });
+}

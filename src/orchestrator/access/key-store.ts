@@ -1,0 +1,80 @@
+import type { Session } from '../../storage/database.ts';
+import type { Role } from './identity.ts';
+import { createKey, type NewKey } from './key.ts';
+
+/** A key as the database holds it, without its digest. */
+export interface KeyRow {
+  readonly key_id: string;
+  readonly agent: string;
+  readonly role: Role;
+  readonly users: readonly string[];
+  readonly requests_per_second: number | null;
+  readonly created_at: Date;
+  readonly expires_at: Date | null;
+  readonly revoked_at: Date | null;
+  /** To within a second or so: written with the access log. */
+  readonly last_used_at: Date | null;
+}
+
+export interface StoredKey extends KeyRow {
+  readonly digest: Buffer;
+}
+
+export interface KeyGrant {
+  readonly agent: string;
+  readonly role: Role;
+  readonly users: readonly string[];
+  readonly requestsPerSecond?: number | undefined;
+  readonly expiresAt?: Date | undefined;
+}
+
+const COLUMNS = `key_id, agent, role, users, requests_per_second, created_at, expires_at, revoked_at, last_used_at`;
+
+/** Makes a key and keeps its digest. The answer is the only place where its text ever is. */
+export async function grantKey(session: Session, grant: KeyGrant): Promise<NewKey> {
+  const key = createKey();
+  await session.query(
+    `insert into access_keys (key_id, digest, agent, role, users, requests_per_second, expires_at)
+     values ($1, $2, $3, $4, $5::text[], $6, $7::timestamptz)`,
+    [
+      key.keyId,
+      key.digest,
+      grant.agent,
+      grant.role,
+      grant.users,
+      grant.requestsPerSecond,
+      grant.expiresAt?.toISOString(),
+    ],
+  );
+  return key;
+}
+
+export function listKeys(session: Session): Promise<KeyRow[]> {
+  return session.query<KeyRow>(`select ${COLUMNS} from access_keys order by created_at, key_id`);
+}
+
+/** Revoked again, a key keeps the time of the first. Undefined where there is no such key. */
+export async function revokeKey(session: Session, keyId: string): Promise<KeyRow | undefined> {
+  const [row] = await session.query<KeyRow>(
+    `update access_keys set revoked_at = coalesce(revoked_at, now()) where key_id = $1 returning ${COLUMNS}`,
+    [keyId],
+  );
+  return row;
+}
+
+export async function findKey(session: Session, keyId: string): Promise<StoredKey | undefined> {
+  const [row] = await session.query<StoredKey>(
+    `select ${COLUMNS}, digest from access_keys where key_id = $1`,
+    [keyId],
+  );
+  return row;
+}
+
+/** Notes when keys were used last; a later time that is known already stays. */
+export async function noteUses(session: Session, uses: ReadonlyMap<string, Date>): Promise<void> {
+  await session.query(
+    `update access_keys k set last_used_at = greatest(k.last_used_at, u.at)
+     from unnest($1::text[], $2::timestamptz[]) as u (key_id, at) where k.key_id = u.key_id`,
+    [[...uses.keys()], [...uses.values()].map((at) => at.toISOString())],
+  );
+}

@@ -1,0 +1,97 @@
+import { isJsonObject } from '../../domain/json.ts';
+import { operationsOf } from '../batch-write.ts';
+import { namedRefusal, refusedAt, RefusedOperation } from '../refused-operation.ts';
+import type { Request } from '../request.ts';
+import { AGENT_RULES, type Claims, noClaims } from './agent-rules.ts';
+import type { Identity } from './identity.ts';
+import { denied } from './refusals.ts';
+import type { Standing } from './standing.ts';
+
+/** What a permitted request may make: sessions that the agent sees from then on. */
+export interface Permission {
+  /** To be called with the request's `data`. */
+  granted(data: object): Promise<void>;
+}
+
+const NOTHING_MADE: Permission = { granted: async () => undefined };
+
+/** Decides whether a caller may do what it asks. @throws OperationError `permission_denied` */
+export async function permit(identity: Identity, request: Request, standing: Standing): Promise<Permission> {
+  if (identity.role !== 'agent') return NOTHING_MADE;
+  const claims = noClaims();
+  const operations = claimed(request, identity, claims);
+  const absent = await standing.check(identity, claims);
+  if (!operations.some((operation) => mayOpen(operation, absent))) return NOTHING_MADE;
+  return {
+    async granted(data) {
+      const opened = sessionsOpened(operations, absent, resultsOf(request, data));
+      if (opened.length > 0) await standing.opened(identity, opened);
+    },
+  };
+}
+
+/** The operations of a request, one by one, when all that can be said from them alone permits them. */
+function claimed(request: Request, identity: Identity, claims: Claims): readonly Request[] {
+  if (!isBatch(request)) {
+    claimsOf(request, identity, claims);
+    return [request];
+  }
+  try {
+    const operations = operationsOf(request);
+    operations.forEach((operation, index) => {
+      try {
+        claimsOf(operation, identity, claims);
+      } catch (error) {
+        throw refusedAt(index, error);
+      }
+    });
+    return operations;
+  } catch (error) {
+    throw error instanceof RefusedOperation ? namedRefusal(error) : error;
+  }
+}
+
+function isBatch(request: Request): request is Request<'batch_write'> {
+  return request.action === 'batch_write';
+}
+
+function claimsOf(request: Request, identity: Identity, claims: Claims): void {
+  if (request.lane !== undefined)
+    throw denied('The fence of a lane is not for keys of the role agent', 'role', { field: 'lane' });
+  // The table is keyed by the action that the request carries.
+  const rule = AGENT_RULES[request.action] as Rule;
+  rule(request, identity, claims);
+}
+
+type Rule = (request: Request, agent: Identity, claims: Claims) => void;
+
+function mayOpen({ action, sessionId, payload }: Request, absent: ReadonlySet<string>): boolean {
+  if (action === 'create_session') return true;
+  return 'create_session' in payload && payload.create_session === true && absent.has(sessionId);
+}
+
+/** The sessions that were not there before. One without an id got one, which only its answer names. */
+function sessionsOpened(
+  operations: readonly Request[],
+  absent: ReadonlySet<string>,
+  results: readonly unknown[],
+): string[] {
+  return operations.flatMap((operation, index) => {
+    if (!mayOpen(operation, absent)) return [];
+    const given = sessionIdOf(operation);
+    if (given !== '') return absent.has(given) ? [given] : [];
+    const result = results[index];
+    const made = isJsonObject(result) ? result['session_id'] : undefined;
+    return typeof made === 'string' ? [made] : [];
+  });
+}
+
+function sessionIdOf({ sessionId, payload }: Request): string {
+  if (sessionId !== '') return sessionId;
+  return 'session_id' in payload ? (payload.session_id ?? '') : '';
+}
+
+function resultsOf(request: Request, data: object): readonly unknown[] {
+  if (!isBatch(request)) return [data];
+  return 'results' in data && Array.isArray(data.results) ? data.results : [];
+}

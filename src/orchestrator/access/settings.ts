@@ -1,0 +1,39 @@
+import { Type, type Static } from 'typebox';
+
+const whole = (least: number, otherwise: number) => Type.Integer({ minimum: least, default: otherwise });
+const file = Type.Optional(Type.String({ minLength: 1 }));
+
+/** Who may speak to the orchestrator, how fast, and what is written down about it. */
+export const AccessSettings = Type.Object(
+  {
+    keys: Type.Union([Type.Literal('off'), Type.Literal('required')], { default: 'off' }),
+    // The contract of revocation: at most two seconds on any replica.
+    keyCacheMs: Type.Integer({ minimum: 1, maximum: 2_000, default: 1_000 }),
+    requestsPerSecond: whole(1, 200),
+    burst: whole(1, 1_000),
+    log: Type.Boolean({ default: true }),
+    logQueueSize: whole(1, 10_000),
+    logFlushMs: whole(1, 250),
+    logRetentionDays: whole(1, 90),
+    curveSecretKeyFile: file,
+    curveClientsFile: file,
+  },
+  { additionalProperties: false },
+);
+
+export type AccessSettings = Static<typeof AccessSettings>;
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Why an orchestrator with these settings must not start. */
+export function accessProblems(host: string, settings: AccessSettings): string[] {
+  const { keys, curveSecretKeyFile, curveClientsFile } = settings;
+  const problems: string[] = [];
+  if (!LOOPBACK.has(host) && keys === 'off')
+    problems.push(
+      `listen.host must be a loopback address while access.keys is off: anybody who reaches the port could read and change every memory. Got "${host}"; set access.keys to required, or listen on 127.0.0.1`,
+    );
+  if ((curveSecretKeyFile === undefined) !== (curveClientsFile === undefined))
+    problems.push('access.curveSecretKeyFile and access.curveClientsFile belong together: one is missing');
+  return problems;
+}

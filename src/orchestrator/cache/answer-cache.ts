@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { encodeJson, Json } from '../../domain/json.ts';
+import type { Session } from '../../storage/database.ts';
+import type { Action, PayloadOf } from '../payloads.ts';
+import type { Request } from '../request.ts';
+import type { AnswerStore, KeptAnswer } from './answer-store.ts';
+import { type SessionVersion, versionOf } from './session-version.ts';
+import type { CacheSettings } from './settings.ts';
+
+/** How a read fared with the cache. `stale`: something was kept, of an older session. `off`: the store is out of reach. */
+export type Lookup = 'hit' | 'miss' | 'stale' | 'off';
+
+/** Who asks for what. */
+export interface CachedCall {
+  readonly request: Request;
+  readonly caller: { readonly id: string };
+  /** Of the request, so that its deadline holds. */
+  readonly database: Session;
+}
+
+/** Hides the text of answers from whoever can look into the store. */
+export interface Cover {
+  seal(key: string, text: string): string;
+  /** @throws where it was altered or belongs to another key */
+  open(key: string, sealed: string): string;
+}
+
+export interface AnswerCacheParts {
+  readonly settings: CacheSettings;
+  readonly store: AnswerStore;
+  readonly cover?: Cover | undefined;
+  readonly onLookup: (lookup: Lookup) => void;
+}
+
+/*
+ * A kept answer is given only when the version of its session in the database, asked for after the request came, is the one that the
+ * answer was read under. A write changes the version in its own transaction: whoever asks after a write was acknowledged sees the
+ * new version, from whatever process and whatever became of Redis. What was read while a write was under way is kept under the
+ * version from before, which nobody will see again. Hence no invalidation is ever sent, and none can be lost.
+ */
+export interface AnswerCache {
+  /** The answer that is kept, or what `read` brings. Both are the same to the last byte. */
+  through(call: CachedCall, read: () => Promise<object>): Promise<object>;
+}
+
+type Kind = 'memory' | 'history';
+
+/** The answers that depend on one session and on nothing else, not even on the time. */
+const KIND_OF: { readonly [A in Action]?: (payload: PayloadOf<A>) => Kind | undefined } = {
+  read: () => 'memory',
+  batch_read: ({ filter = {} }) =>
+    filter.user_id === undefined && typeof filter.older_than !== 'number' ? 'history' : undefined,
+};
+
+const SECOND_MS = 1_000;
+
+export function createAnswerCache({ settings, store, cover, onLookup }: AnswerCacheParts): AnswerCache {
+  const ttlMs: Record<Kind, number> = {
+    memory: settings.memoryTtlSeconds * SECOND_MS,
+    history: settings.historyTtlSeconds * SECOND_MS,
+  };
+
+  async function fill(key: string, kind: Kind, { current, read }: Fill): Promise<Json> {
+    const text = encodeJson(await read());
+    const { version, nowMs, expiresAtMs } = current;
+    const ttl = Math.min(ttlMs[kind], expiresAtMs === null ? Infinity : Math.floor(expiresAtMs - nowMs));
+    if (ttl > 0 && Buffer.byteLength(text) <= settings.maxEntryBytes)
+      await store.set(key, { version, expiresAtMs, text: cover?.seal(key, text) ?? text }, ttl);
+    return new Json(text);
+  }
+
+  function opened(key: string, { text }: KeptAnswer): Json | undefined {
+    try {
+      return new Json(cover?.open(key, text) ?? text);
+    } catch {
+      // Sealed with a key that is no longer configured, or altered: as if it was not there.
+      return undefined;
+    }
+  }
+
+  return {
+    async through({ request, caller, database }, read) {
+      const kind = kindOf(request);
+      if (kind === undefined || !settings.enabled) return read();
+      if (!store.isUp()) {
+        onLookup('off');
+        return read();
+      }
+      const key = keyOf(request, caller.id);
+      const [kept, current] = await Promise.all([store.get(key), versionOf(database, request.sessionId)]);
+      // A session that nobody wrote to has no version: there is nothing to gain.
+      if (current === undefined) return read();
+      const answer = kept !== undefined && isCurrent(kept, current) ? opened(key, kept) : undefined;
+      onLookup(answer !== undefined ? 'hit' : kept === undefined ? 'miss' : 'stale');
+      return answer ?? fill(key, kind, { current, read });
+    },
+  };
+}
+
+interface Fill {
+  readonly current: SessionVersion;
+  readonly read: () => Promise<object>;
+}
+
+function kindOf({ action, sessionId, payload }: Request): Kind | undefined {
+  if (sessionId === '') return undefined;
+  // The table is keyed by the action that the payload belongs to.
+  return (KIND_OF[action] as ((payload: unknown) => Kind | undefined) | undefined)?.(payload);
+}
+
+function isCurrent(kept: KeptAnswer, { version, nowMs }: SessionVersion): boolean {
+  return kept.version === version && (kept.expiresAtMs === null || nowMs < kept.expiresAtMs);
+}
+
+/** Callers do not share answers: what one may see is no business of the cache. */
+function keyOf({ action, sessionId, raw }: Request, caller: string): string {
+  const asked = JSON.stringify([action, caller, sessionId, Object.entries(raw)]);
+  return createHash('sha256').update(asked).digest('base64url');
+}

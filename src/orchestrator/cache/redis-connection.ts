@@ -1,0 +1,98 @@
+import {
+  circuitBreaker,
+  type CircuitBreakerPolicy,
+  CircuitState,
+  ConsecutiveBreaker,
+  handleAll,
+  type IPolicy,
+  timeout,
+  TimeoutStrategy,
+  wrap,
+} from 'cockatiel';
+import type { RedisClientType } from 'redis';
+import { messageOf } from '../../domain/errors.ts';
+import type { CacheSettings } from './settings.ts';
+
+export interface RedisOptions {
+  readonly url: string;
+  readonly settings: Pick<CacheSettings, 'redisPrefix' | 'redisTimeoutMs' | 'redisRestMs'>;
+  /** Told once when Redis stops answering, and once when it answers again. */
+  readonly onChange: (isUp: boolean, reason: string) => void;
+}
+
+// The failures in a row after which Redis is left alone for a while.
+const FAILURES = 3;
+
+/** A connection that comes back by itself, behind a short timeout and a breaker: without Redis nobody waits for it. */
+export class RedisConnection {
+  readonly #options: RedisOptions;
+  readonly #breaker: CircuitBreakerPolicy;
+  readonly #policy: IPolicy;
+  #client: RedisClientType | undefined;
+  #lastError = 'it was never reached';
+  #restsUntilMs = 0;
+  #isOut = false;
+
+  constructor(options: RedisOptions) {
+    const { redisTimeoutMs, redisRestMs: halfOpenAfter } = options.settings;
+    this.#options = options;
+    this.#breaker = circuitBreaker(handleAll, { halfOpenAfter, breaker: new ConsecutiveBreaker(FAILURES) });
+    this.#breaker.onBreak(() => this.#broke());
+    this.#breaker.onReset(() => this.#recovered());
+    // Aggressive: the command itself cannot be taken back, its answer is thrown away.
+    this.#policy = wrap(this.#breaker, timeout(redisTimeoutMs, TimeoutStrategy.Aggressive));
+  }
+
+  /** After its rest somebody has to try; everybody else goes on without until the trial is over. */
+  get isUp(): boolean {
+    const { state } = this.#breaker;
+    return (
+      state === CircuitState.Closed ||
+      (state === CircuitState.Open && performance.now() >= this.#restsUntilMs)
+    );
+  }
+
+  /** @throws where Redis does not answer in time, or has not for a while */
+  async ask<T>(command: (client: RedisClientType) => Promise<T>): Promise<T> {
+    try {
+      return await this.#policy.execute(() => {
+        if (this.#client?.isReady !== true) throw new Error(this.#lastError);
+        return command(this.#client);
+      });
+    } catch (error) {
+      this.#lastError = messageOf(error);
+      throw error;
+    }
+  }
+
+  /** Begins to connect. Not waited for: without Redis the start goes on. */
+  async start(): Promise<void> {
+    // Loaded only where it is used: it takes longer than everything else at the start.
+    const { createClient } = await import('redis');
+    const { url, settings } = this.#options;
+    const client: RedisClientType = createClient({
+      url,
+      // What is asked while there is no connection fails at once.
+      disableOfflineQueue: true,
+      socket: { connectTimeout: settings.redisRestMs, reconnectStrategy: settings.redisRestMs },
+    });
+    client.on('error', (error: unknown) => (this.#lastError = messageOf(error)));
+    client.connect().catch((error: unknown) => (this.#lastError = messageOf(error)));
+    this.#client = client;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#client?.isOpen === true) this.#client.destroy();
+  }
+
+  #broke(): void {
+    this.#restsUntilMs = performance.now() + this.#options.settings.redisRestMs;
+    if (!this.#isOut) this.#options.onChange(false, this.#lastError);
+    this.#isOut = true;
+  }
+
+  #recovered(): void {
+    this.#isOut = false;
+    this.#options.onChange(true, '');
+  }
+}

@@ -1,0 +1,130 @@
+import { createHash, type Hash } from 'node:crypto';
+import { canonicalJson } from '../domain/canonical-json.ts';
+import { encodeJson, Json, rawMembers } from '../domain/json.ts';
+import type { Database, Session } from '../storage/database.ts';
+import { CONTENT } from './encryption/sealed-content.ts';
+import { Parameters, VISIBLE } from './filter.ts';
+import type { Request } from './request.ts';
+import { restoredJson } from './unstorable-text.ts';
+
+// A page is asked for by rows and paid for in bytes: the next one is sized by what the last one weighed.
+const PAGE_BYTES = 4 * 1024 * 1024;
+const FIRST_ROWS = 64;
+const MOST_ROWS = 2_000;
+const DIGEST_BYTES = 16;
+const MODULUS = 2n ** 128n;
+
+/** What two sides must agree on to hold the same memories. */
+interface Digest {
+  readonly count: number;
+  /** 32 hexadecimal digits. */
+  readonly digest: string;
+}
+
+/** Takes in one item after the other. */
+interface Accumulator {
+  add(text: string): void;
+  digest(): string;
+}
+
+/**
+ * Count and digest of the memories of a session, or of each of `session_ids`: of every memory the canonical JSON of the named members
+ * of its content, those that it lacks left out. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
+ * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. Computed from the rows of one
+ * snapshot, some megabytes at a time. An unknown session has no memories.
+ */
+export async function digest(database: Database, request: Request<'digest'>): Promise<object> {
+  const { payload, sessionId } = request;
+  return database.transaction(async (session) => {
+    await session.script('set transaction isolation level repeatable read, read only');
+    if (payload.session_ids === undefined) return digestOf(session, request, sessionId);
+    const sessions: object[] = [];
+    for (const id of new Set(payload.session_ids))
+      sessions.push({ session_id: id, ...(await digestOf(session, request, id)) });
+    return { sessions };
+  });
+}
+
+interface DigestRow {
+  readonly memory_id: string;
+  readonly position: number;
+  readonly content: string;
+  readonly escaped: boolean;
+}
+
+async function digestOf(
+  session: Session,
+  { payload }: Request<'digest'>,
+  sessionId: string,
+): Promise<Digest> {
+  const fields = [...new Set(payload.fields)];
+  const accumulator = payload.ordered === true ? orderedHash() : sumOfHashes();
+  let count = 0;
+  let rows: DigestRow[] = [];
+  let wanted = FIRST_ROWS;
+  do {
+    const last = rows.at(-1);
+    rows = await pageOf(session, { sessionId, types: payload.memory_types, last, rows: wanted });
+    for (const row of rows) accumulator.add(canonicalFields(row, fields));
+    count += rows.length;
+    if (rows.length < wanted) break;
+    wanted = nextRows(rows);
+  } while (rows.length > 0);
+  return { count, digest: accumulator.digest() };
+}
+
+interface Page {
+  readonly sessionId: string;
+  readonly types: readonly string[] | undefined;
+  readonly last: DigestRow | undefined;
+  readonly rows: number;
+}
+
+function pageOf(session: Session, { sessionId, types, last, rows }: Page): Promise<DigestRow[]> {
+  const parameters = new Parameters();
+  const conditions = [`m.session_id = ${parameters.bind(sessionId)}`, VISIBLE];
+  if (types !== undefined) conditions.push(`m.memory_type = any(${parameters.bind(types)}::text[])`);
+  if (last !== undefined)
+    conditions.push(
+      `(m.position, m.memory_id) > (${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
+    );
+  return session.query<DigestRow>(
+    `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped from memory_entries m
+     where ${conditions.join(' and ')} order by m.position, m.memory_id limit ${parameters.bind(rows)}`,
+    parameters.values,
+  );
+}
+
+function nextRows(rows: readonly DigestRow[]): number {
+  const characters = rows.reduce((sum, { content }) => sum + content.length, 0);
+  const rowsForThat = Math.floor(PAGE_BYTES / Math.max(1, characters / rows.length));
+  return Math.min(MOST_ROWS, Math.max(1, rowsForThat));
+}
+
+function canonicalFields({ content, escaped }: DigestRow, fields: readonly string[]): string {
+  const members = rawMembers(restoredJson(content, escaped).text);
+  const chosen = fields.flatMap((field) => {
+    const text = members[field];
+    return text === undefined ? [] : [[field, new Json(text)] as const];
+  });
+  return canonicalJson(encodeJson(Object.fromEntries(chosen)));
+}
+
+function sumOfHashes(): Accumulator {
+  let sum = 0n;
+  return {
+    add(text) {
+      const half = createHash('sha256').update(text).digest().subarray(0, DIGEST_BYTES);
+      sum = (sum + (half.readBigUInt64BE(0) << 64n) + half.readBigUInt64BE(8)) % MODULUS;
+    },
+    digest: () => sum.toString(16).padStart(2 * DIGEST_BYTES, '0'),
+  };
+}
+
+function orderedHash(): Accumulator {
+  const hash: Hash = createHash('sha256');
+  return {
+    add: (text) => void hash.update(text).update('\n'),
+    digest: () => hash.digest().toString('hex', 0, DIGEST_BYTES),
+  };
+}

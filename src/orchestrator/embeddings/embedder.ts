@@ -1,0 +1,73 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { Part } from '../part.ts';
+import type { Space } from '../vectors/vector-store.ts';
+import { keepOn } from './keep-on.ts';
+import { type EmbedderParts, forEachLine, renewIds } from './renew-lines.ts';
+import { createSweeps } from './sweeps.ts';
+import { createWaitingIds } from './waiting-ids.ts';
+
+// 64 characters an id: at most some megabytes. What does not fit is found in the tables.
+const WAITING_ROOM = 20_000;
+
+/** Makes vectors in the background. */
+export interface Embedder extends Part {
+  /** These memories were written. */
+  note(memoryIds: readonly string[]): void;
+  /** What this process wrote and has not embedded yet. */
+  backlog(): { readonly length: number; readonly oldestMs: number };
+  /** How many memories the present look through the tables has seen for this model; undefined while there is none. */
+  lookedAt(space: Space): number | undefined;
+}
+
+/**
+ * Two loops. One embeds what this process has written, as soon as it can. The other goes through the tables, now and then and
+ * whenever the first may have missed something: after a start, when too much waited, for a model that is being filled.
+ */
+export function createEmbedder(parts: EmbedderParts): Embedder {
+  const { lines, settings, tally, models, onFailure } = parts;
+  const waiting = createWaitingIds(WAITING_ROOM);
+  const ending = new AbortController();
+  const sweeps = createSweeps(parts, ending.signal);
+  let inWork = 0;
+  let wake = (): void => {};
+  let running: Promise<unknown> = Promise.resolve();
+
+  async function embedWaiting(): Promise<void> {
+    if (waiting.length === 0) return new Promise<void>((resolve) => (wake = resolve));
+    const ids = waiting.take(settings.batchSize * settings.concurrency);
+    inWork = ids.length;
+    try {
+      await forEachLine([lines.serving(), lines.filling()], (line) => renewIds(parts, line, ids));
+      tally.worked();
+    } catch (error) {
+      note(ids);
+      throw error;
+    } finally {
+      inWork = 0;
+    }
+  }
+
+  function note(memoryIds: readonly string[]): void {
+    if (!waiting.add(memoryIds)) sweeps.hurry();
+    wake();
+  }
+
+  return {
+    note,
+    backlog: () => ({ length: waiting.length + inWork, oldestMs: waiting.oldestMs() }),
+    lookedAt: (space) => sweeps.lookedAt(space),
+    async start() {
+      await lines.announce();
+      await lines.refresh();
+      const loops = [embedWaiting, () => sweeps.look()];
+      running = Promise.all(loops.map((loop) => keepOn(loop, ending.signal, onFailure)));
+    },
+    async stop() {
+      ending.abort();
+      wake();
+      await running;
+      await models.release().catch((error: unknown) => onFailure(messageOf(error)));
+      await lines.stop();
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { isSameSpace, type Space } from '../vectors/vector-store.ts';
+import { createFormerProvider, createProvider } from './create-provider.ts';
+import type { KeptModel, KeptModels } from './kept-models.ts';
+import type { EmbeddingProvider } from './provider.ts';
+import { type EmbeddingSettings, spaceOf } from './settings.ts';
+
+/** A model at work: its vectors, and what makes them. */
+export interface Line {
+  readonly space: Space;
+  /** Without one, vectors come from callers only. */
+  readonly provider: EmbeddingProvider | undefined;
+  readonly state: 'serving' | 'filling';
+  readonly cursor: string;
+  readonly lookedAt: number;
+}
+
+/**
+ * Which models are at work, as the database says. While the wanted one fills, another serves: its vectors are searched, by queries
+ * that the same model embedded.
+ */
+export interface Lines {
+  /** The model that the settings want. */
+  readonly wanted: Space | undefined;
+  serving(): Line | undefined;
+  filling(): Line | undefined;
+  /** Models whose vectors can go. */
+  retired(): readonly KeptModel[];
+  /** Tells the database what is wanted. Once, before the first refresh. */
+  announce(): Promise<void>;
+  refresh(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function createLines(models: KeptModels, settings: EmbeddingSettings): Lines {
+  const wanted = spaceOf(settings);
+  const providers = new Map<string, EmbeddingProvider | undefined>();
+  let kept: readonly KeptModel[] = [];
+
+  function providerOf(model: KeptModel): EmbeddingProvider | undefined {
+    const key = `${model.dimension} ${model.model}`;
+    if (!providers.has(key)) {
+      const isWanted = wanted !== undefined && isSameSpace(model, wanted);
+      providers.set(key, isWanted ? createProvider(settings) : createFormerProvider(settings, model));
+    }
+    return providers.get(key);
+  }
+
+  function lineIn(state: Line['state']): Line | undefined {
+    const model = kept.find((one) => one.state === state);
+    if (model === undefined) return undefined;
+    const { cursor, lookedAt, dimension } = model;
+    return { space: { model: model.model, dimension }, provider: providerOf(model), state, cursor, lookedAt };
+  }
+
+  async function refresh(): Promise<void> {
+    kept = await models.list();
+    const [filling, serving] = [lineIn('filling'), lineIn('serving')];
+    // Nobody can embed a query for the old vectors, or texts for the new ones: there is nothing to wait for.
+    if (filling !== undefined && (serving?.provider === undefined || filling.provider === undefined)) {
+      await models.serve(filling.space);
+      kept = await models.list();
+    }
+  }
+
+  return {
+    wanted,
+    refresh,
+    serving: () => lineIn('serving'),
+    filling: () => lineIn('filling'),
+    retired: () => kept.filter(({ state }) => state === 'retired'),
+    async announce() {
+      if (wanted !== undefined) await models.want(wanted, settings.provider);
+    },
+    async stop() {
+      for (const provider of providers.values()) await provider?.stop();
+      providers.clear();
+    },
+  };
+}

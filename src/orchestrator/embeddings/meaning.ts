@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { VaultDatabase } from '../encryption/vault-session.ts';
+import type { Part } from '../part.ts';
+import type { Request } from '../request.ts';
+import type { SearchSettings } from '../search/settings.ts';
+import { createVectorStore } from '../vectors/create-vector-store.ts';
+import type { VectorStore } from '../vectors/vector-store.ts';
+import { createEmbedder, type Embedder } from './embedder.ts';
+import { createKeptModels } from './kept-models.ts';
+import { createLines, type Line, type Lines } from './lines.ts';
+import { createQueryVectors, type QueryVectors } from './query-vectors.ts';
+import { type EmbeddingSettings, embeddingProblems, spaceOf } from './settings.ts';
+import { createStaleMemories } from './stale-memories.ts';
+import { createStoredVectors } from './stored-vectors.ts';
+import { checkSupplied, keepSupplied, type SuppliedParts, writtenBy } from './supplied-vectors.ts';
+import { createTally, type Tally } from './tally.ts';
+
+export interface MeaningParts {
+  readonly database: VaultDatabase;
+  /** Whether the database has pgvector. */
+  readonly hasVector: () => boolean;
+  readonly embeddings: EmbeddingSettings;
+  readonly search: SearchSettings;
+  readonly log: Logger;
+}
+
+/** What a search by meaning works with. */
+export interface Searchable {
+  readonly store: VectorStore;
+  readonly line: Line;
+  readonly queries: QueryVectors;
+  readonly exactBelow: number;
+  /** How many memories that this process wrote wait for their vector. */
+  readonly waiting: () => number;
+}
+
+/** Why there is no search by meaning at all. */
+export type NoMeaningReason = 'embedding_off' | 'no_vector_store' | 'no_vectors';
+
+/** What memories mean: their vectors are made behind the writes and compared by the searches. */
+export interface Meaning extends Part {
+  searchable(): Searchable | NoMeaningReason;
+  /** @throws ValidationError when a caller's vector does not fit. Before the write. */
+  check(request: Request): void;
+  /** Notes what was written; keeps the vectors that came with it. */
+  afterWrite(request: Request, data: object): Promise<void>;
+  /** Why searches by meaning are not answered as they should be. */
+  problem(): string | undefined;
+  /** For people: the models at work, how far they are, what was done. */
+  details(): Readonly<Record<string, unknown>>;
+  /** Memories written by this process that wait for their vector. */
+  backlog(): { readonly length: number; readonly oldestMs: number };
+}
+
+/** @throws Error listing the settings that are missing */
+export function createMeaning(parts: MeaningParts): Meaning {
+  const { embeddings, search } = parts;
+  const problems = embeddingProblems(embeddings);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const works = createWorks(parts);
+  const { store, lines, queries, embedder } = works;
+  const isOff = embeddings.provider === 'off';
+  const canCompare = () => store.name === 'in_process' || parts.hasVector();
+  const backlog = () => embedder.backlog();
+
+  return {
+    backlog,
+    searchable() {
+      if (isOff) return 'embedding_off';
+      if (!canCompare()) return 'no_vector_store';
+      const line = lines.serving();
+      const waiting = () => backlog().length;
+      return line === undefined
+        ? 'no_vectors'
+        : { store, line, queries, exactBelow: search.exactBelow, waiting };
+    },
+    check(request) {
+      if (lines.wanted !== undefined && isAboutMemories(request)) checkSupplied(request, lines.wanted);
+    },
+    async afterWrite(request, data) {
+      if (lines.wanted === undefined || !isAboutMemories(request)) return;
+      const { memoryIds, supplied } = writtenBy(request, data);
+      if (supplied.size > 0) await keepSupplied(works, lines.wanted, supplied);
+      if (canCompare()) embedder.note(memoryIds);
+    },
+    problem() {
+      if (!canCompare()) return 'pgvector is not installed: no semantic search';
+      const { lastError } = works.tally.counts();
+      return isOff || lastError === undefined ? undefined : `Embedding fails: ${lastError}`;
+    },
+    details: () => ({ provider: embeddings.provider, ...detailsOf(works) }),
+    async start() {
+      // A vector that nothing compares is not worth its price; after a start with pgvector they are all made.
+      if (isOff || !canCompare()) return;
+      await embedder.start();
+      await store.start();
+    },
+    async stop() {
+      await embedder.stop();
+      await store.stop();
+    },
+  };
+}
+
+interface Works extends SuppliedParts {
+  readonly tally: Tally;
+  readonly lines: Lines;
+  readonly queries: QueryVectors;
+  readonly embedder: Embedder;
+}
+
+function createWorks({ database, embeddings, search, log }: MeaningParts): Works {
+  const store = createVectorStore(search, { database, space: spaceOf(embeddings), log });
+  const tally = createTally();
+  const models = createKeptModels(database, randomUUID());
+  const lines = createLines(models, embeddings);
+  const memories = createStaleMemories(database, embeddings.maxTextCharacters);
+  const vectors = createStoredVectors(database, store.name === 'vertex');
+  const embedder = createEmbedder({
+    lines,
+    models,
+    memories,
+    vectors,
+    store,
+    tally,
+    settings: embeddings,
+    onFailure(message) {
+      tally.failed(message);
+      log.warn(`Embedding failed: ${message}`);
+    },
+  });
+  return { store, tally, lines, memories, vectors, queries: createQueryVectors(embeddings, tally), embedder };
+}
+
+function detailsOf({ store, tally, lines, embedder }: Works): Record<string, unknown> {
+  const lineOf = (line: Line | undefined) =>
+    line && { ...line.space, looked_at: embedder.lookedAt(line.space) ?? line.lookedAt };
+  const { lastError, embeddingMs, ...counts } = tally.counts();
+  return {
+    store: store.name,
+    waiting: embedder.backlog().length,
+    serving: lineOf(lines.serving()),
+    filling: lineOf(lines.filling()),
+    ...counts,
+    embedding_ms: Math.round(embeddingMs),
+    last_error: lastError,
+  };
+}
+
+const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'delete', 'batch_write']);
+
+function isAboutMemories({ action }: Request): boolean {
+  return WRITES.has(action);
+}

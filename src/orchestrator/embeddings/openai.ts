@@ -1,0 +1,126 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { DelegateBackoff, handleType, type IRetryBackoffContext, retry } from 'cockatiel';
+import { Agent, request } from 'undici';
+import { messageOf } from '../../domain/errors.ts';
+import { isJsonObject } from '../../domain/json.ts';
+import type { Space, Vector } from '../vectors/vector-store.ts';
+import { checkedVectors, type EmbeddingProvider, ProviderError, TextRefusedError } from './provider.ts';
+import type { EmbeddingSettings } from './settings.ts';
+
+type OpenAiSettings = EmbeddingSettings['openai'];
+
+const FIRST_WAIT_MS = 250;
+// A server that asks for more than this is down for us: the batch fails and comes back later.
+const LONGEST_WAIT_MS = 30_000;
+
+/** Worth another try; the server may have said when. */
+class AgainError extends ProviderError {
+  readonly afterMs: number | undefined;
+  constructor(message: string, afterMs?: number) {
+    super(message);
+    this.afterMs = afterMs;
+  }
+}
+
+/** Any endpoint that speaks OpenAI's `POST /embeddings`: OpenAI, Azure, vLLM, Ollama, text-embeddings-inference. */
+export function createOpenAiProvider(settings: OpenAiSettings, model = settings.model): EmbeddingProvider {
+  const { url = '', apiKey, dimension, timeoutMs, maxTries } = settings;
+  const space: Space = { model, dimension };
+  const address = `${url.replace(/\/$/, '')}/embeddings`;
+  const agent = new Agent({ headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connectTimeout: timeoutMs });
+  const turn = createTurns(settings.requestsPerMinute);
+  const again = retry(handleType(AgainError), { maxAttempts: maxTries - 1, backoff: waits() });
+  const headers = {
+    'content-type': 'application/json',
+    ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+  };
+
+  async function ask(texts: readonly string[], signal: AbortSignal): Promise<unknown> {
+    await turn(signal);
+    const body = JSON.stringify({
+      model,
+      input: texts,
+      encoding_format: 'float',
+      ...(settings.sendDimension ? { dimensions: dimension } : {}),
+    });
+    const answer = await request(address, {
+      method: 'POST',
+      headers,
+      body,
+      dispatcher: agent,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    if (answer.statusCode === 200) return answer.body.json();
+    await answer.body.dump();
+    throw refusalOf(answer.statusCode, answer.headers['retry-after'], texts.length);
+  }
+
+  return {
+    space,
+    async embed(texts, signal) {
+      const reply = await again.execute(async (context) => {
+        try {
+          return await ask(texts, context.signal);
+        } catch (error) {
+          if (error instanceof ProviderError || error instanceof TextRefusedError) throw error;
+          throw new AgainError(`The embedding endpoint did not answer: ${messageOf(error)}`);
+        }
+      }, signal);
+      return checkedVectors(vectorsOf(reply), texts.length, space);
+    },
+    stop: () => agent.destroy(),
+  };
+}
+
+function refusalOf(status: number, retryAfter: string | string[] | undefined, texts: number): Error {
+  const message = `The embedding endpoint answered ${status} for ${texts} texts`;
+  if (status === 429 || status >= 500) {
+    const afterMs = waitOf(Array.isArray(retryAfter) ? retryAfter[0] : retryAfter);
+    return afterMs !== undefined && afterMs > LONGEST_WAIT_MS
+      ? new ProviderError(`${message}, and asks to wait ${Math.round(afterMs / 1_000)} s`)
+      : new AgainError(message, afterMs);
+  }
+  // Too long, or not to its taste. A key that is not accepted says nothing about the texts.
+  const isAboutTexts = status === 400 || status === 413 || status === 422;
+  return isAboutTexts ? new TextRefusedError(message) : new ProviderError(message);
+}
+
+/** `Retry-After` in milliseconds: a number of seconds, or a date. */
+function waitOf(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const seconds = Number(header);
+  const waitMs = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(header) - Date.now();
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+}
+
+function waits(): DelegateBackoff<IRetryBackoffContext<unknown>> {
+  return new DelegateBackoff(({ attempt, result }) => {
+    const asked = 'error' in result && result.error instanceof AgainError ? result.error.afterMs : undefined;
+    return asked ?? Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+  });
+}
+
+/** Spreads requests evenly: each waits until its turn. */
+function createTurns(requestsPerMinute: number): (signal: AbortSignal) => Promise<void> {
+  const everyMs = 60_000 / requestsPerMinute;
+  let nextAt = 0;
+  return async (signal) => {
+    const now = performance.now();
+    const at = Math.max(now, nextAt);
+    nextAt = at + everyMs;
+    if (at > now) await pause(at - now, undefined, { signal });
+  };
+}
+
+function vectorsOf(reply: unknown): Vector[] {
+  const rows: unknown = isJsonObject(reply) ? reply['data'] : undefined;
+  if (!Array.isArray(rows)) throw new ProviderError('The embedding endpoint answered without data');
+  const vectors: Vector[] = [];
+  rows.forEach((row: unknown, place) => {
+    if (!isJsonObject(row) || !Array.isArray(row['embedding']))
+      throw new ProviderError('The embedding endpoint answered with a row that has no embedding');
+    const index = typeof row['index'] === 'number' ? row['index'] : place;
+    vectors[index] = row['embedding'] as number[];
+  });
+  return vectors;
+}

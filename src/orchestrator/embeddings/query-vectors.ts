@@ -1,0 +1,62 @@
+import { LRUCache } from 'lru-cache';
+import { messageOf } from '../../domain/errors.ts';
+import type { Vector } from '../vectors/vector-store.ts';
+import type { Line } from './lines.ts';
+import { clipped } from './provider.ts';
+import type { EmbeddingSettings } from './settings.ts';
+import type { Tally } from './tally.ts';
+
+/** Why a query has no vector. */
+export type NoVectorReason = 'query_embedding_timeout' | 'query_embedding_failed';
+
+export type QueryVector = { readonly vector: Vector } | { readonly reason: NoVectorReason };
+
+/** Embeds the queries of searches, within a deadline. */
+export interface QueryVectors {
+  of(query: string, line: Line): Promise<QueryVector>;
+}
+
+// Paging asks for the same query again and again.
+const KEPT_QUERIES = 256;
+
+export function createQueryVectors(
+  { queryTimeoutMs, maxTextCharacters }: EmbeddingSettings,
+  tally: Tally,
+): QueryVectors {
+  const kept = new LRUCache<string, Vector>({ max: KEPT_QUERIES });
+
+  async function embed(query: string, { provider, space }: Line): Promise<Vector> {
+    const key = `${space.dimension} ${space.model}\n${query}`;
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    // One that comes too late for this search is there for the next.
+    const text = clipped(query, maxTextCharacters);
+    const [vector] = (await provider?.embed([text], AbortSignal.timeout(2 * queryTimeoutMs))) ?? [];
+    if (vector === undefined) throw new Error('No provider embeds queries');
+    kept.set(key, vector);
+    return vector;
+  }
+
+  return {
+    async of(query, line) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<QueryVector>((resolve) => {
+        timer = setTimeout(() => resolve({ reason: 'query_embedding_timeout' }), queryTimeoutMs);
+      });
+      const embedded = embed(query, line).then(
+        (vector) => {
+          tally.worked();
+          return { vector };
+        },
+        (error: unknown): QueryVector => {
+          tally.failed(messageOf(error));
+          return { reason: 'query_embedding_failed' };
+        },
+      );
+      const result = await Promise.race([embedded, late]);
+      clearTimeout(timer);
+      tally.query('vector' in result);
+      return result;
+    },
+  };
+}

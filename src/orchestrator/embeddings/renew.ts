@@ -1,0 +1,70 @@
+import type { Vector, VectorStore } from '../vectors/vector-store.ts';
+import type { Line } from './lines.ts';
+import { TextRefusedError } from './provider.ts';
+import type { EmbeddingSettings } from './settings.ts';
+import type { StaleMemories, StaleMemory } from './stale-memories.ts';
+import type { StoredVectors } from './stored-vectors.ts';
+import type { Tally } from './tally.ts';
+
+export interface RenewParts {
+  readonly memories: StaleMemories;
+  readonly vectors: StoredVectors;
+  readonly store: VectorStore;
+  readonly tally: Tally;
+  readonly settings: EmbeddingSettings;
+}
+
+/** Makes the vectors of these memories what they should be, in one space. @throws ProviderError, StorageError */
+export async function renew(parts: RenewParts, line: Line, stale: readonly StaleMemory[]): Promise<void> {
+  const { vectors, store } = parts;
+  const { batchSize } = parts.settings;
+  const { space, provider } = line;
+  const isKept = ({ isWanted, isUnchanged }: StaleMemory) => isWanted && isUnchanged;
+  const unchanged = stale.filter(isKept);
+  const changed = stale.filter((memory) => memory.isWanted && !memory.isUnchanged);
+  const gone = stale.filter(({ isWanted, hasVector }) => !isWanted && hasVector);
+  // Without a provider nobody makes the vector of a new text; the old text's must not stand for it.
+  if (provider === undefined) gone.push(...changed.filter(({ hasVector }) => hasVector));
+  if (unchanged.length > 0) await vectors.confirm(space, unchanged);
+  if (gone.length > 0) {
+    const ids = gone.map(({ memoryId }) => memoryId);
+    await vectors.remove(space, ids);
+    store.removed(space, ids);
+  }
+  if (provider === undefined) return;
+  for (let at = 0; at < changed.length; at += batchSize)
+    await embedAndKeep(parts, line, changed.slice(at, at + batchSize));
+}
+
+async function embedAndKeep(parts: RenewParts, line: Line, batch: readonly StaleMemory[]): Promise<void> {
+  const { vectors, store, tally } = parts;
+  const started = performance.now();
+  const made = await embedOrRefuse(line, batch);
+  tally.embedded(made.filter((vector) => vector !== undefined).length, performance.now() - started);
+  tally.refused(made.filter((vector) => vector === undefined).length);
+  await vectors.keep(
+    line.space,
+    batch.map(({ memoryId, version, textHash }, index) => ({
+      memoryId,
+      version,
+      textHash,
+      vector: made[index],
+    })),
+  );
+  store.stored();
+}
+
+/** When a model refuses a batch, halves of it find the texts that are at fault. */
+async function embedOrRefuse(line: Line, batch: readonly StaleMemory[]): Promise<(Vector | undefined)[]> {
+  try {
+    return (await line.provider?.embed(batch.map(({ text }) => text))) ?? [];
+  } catch (error) {
+    if (!(error instanceof TextRefusedError)) throw error;
+    if (batch.length === 1) return [undefined];
+    const half = Math.ceil(batch.length / 2);
+    return [
+      ...(await embedOrRefuse(line, batch.slice(0, half))),
+      ...(await embedOrRefuse(line, batch.slice(half))),
+    ];
+  }
+}

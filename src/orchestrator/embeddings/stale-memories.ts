@@ -1,0 +1,103 @@
+import { textColumns, textIn, type TextRow } from '../encryption/text-column.ts';
+import type { VaultDatabase } from '../encryption/vault-session.ts';
+import { VISIBLE } from '../filter.ts';
+import { restoredText } from '../unstorable-text.ts';
+import type { Space } from '../vectors/vector-store.ts';
+import { clipped } from './provider.ts';
+
+/** A memory whose vector in one space is missing, of another text, or no longer wanted. */
+export interface StaleMemory {
+  readonly memoryId: string;
+  readonly version: number;
+  /** As much of it as is embedded. */
+  readonly text: string;
+  /** Tells equal texts, in hexadecimal; keyed where contents are encrypted. */
+  readonly textHash: string;
+  readonly hasVector: boolean;
+  /** It has a vector of the same text, made for an earlier version. */
+  readonly isUnchanged: boolean;
+  /** Readers see it, and it has a text. */
+  readonly isWanted: boolean;
+}
+
+export interface StalePage {
+  readonly stale: readonly StaleMemory[];
+  /** The last memory id that was looked at; undefined at the end. */
+  readonly last: string | undefined;
+  readonly lookedAt: number;
+}
+
+/** Which vectors in the table vector_embeddings are not what memory_entries says. */
+export interface StaleMemories {
+  /** These memories, whatever their vectors are. */
+  allOf(space: Space, memoryIds: readonly string[]): Promise<StaleMemory[]>;
+  /** Of these memories, those whose vector is not what it should be. */
+  staleOf(space: Space, memoryIds: readonly string[]): Promise<StaleMemory[]>;
+  /** The same for the next so many memories behind an id. */
+  stalePage(space: Space, after: string, limit: number): Promise<StalePage>;
+}
+
+// 128 bits tell texts apart.
+const HASH_BYTES = 16;
+
+interface StaleRow extends TextRow {
+  readonly memory_id: string;
+  readonly version: number;
+  readonly escaped: boolean;
+  readonly is_visible: boolean;
+  readonly embedded_hash: Uint8Array | null;
+}
+
+function staleSelect(maxCharacters: number): string {
+  return `select ${textColumns(maxCharacters)}, m.version, m.escaped, ${VISIBLE} as is_visible,
+      e.text_hash as embedded_hash
+    from memory_entries m left join vector_embeddings e
+      on e.memory_id = m.memory_id and e.embedding_model = $1 and e.dimension = $2`;
+}
+
+/** No vector where one is wanted; one of another version, or of a memory that nobody sees. */
+const STALE = `case when e.memory_id is null then ${VISIBLE} and m.text_content ~ '[^[:space:]]'
+  else e.memory_version <> m.version or not (${VISIBLE}) end`;
+
+/** @param maxCharacters of a text, as many as are embedded */
+export function createStaleMemories(database: VaultDatabase, maxCharacters: number): StaleMemories {
+  const select = staleSelect(maxCharacters);
+
+  async function read(sql: string, params: readonly unknown[]): Promise<StaleMemory[]> {
+    const rows = await database.query<StaleRow>(`${select} ${sql}`, params);
+    return rows.map((row) => {
+      const { memory_id: memoryId, version } = row;
+      const text = clipped(restoredText(textIn(row, maxCharacters), row.escaped), maxCharacters);
+      const hash = database.vault.fingerprint(text).subarray(0, HASH_BYTES);
+      return {
+        memoryId,
+        version,
+        text,
+        textHash: hash.toString('hex'),
+        hasVector: row.embedded_hash !== null,
+        isUnchanged: row.embedded_hash !== null && hash.equals(row.embedded_hash),
+        isWanted: row.is_visible && text.trim() !== '',
+      };
+    });
+  }
+
+  return {
+    allOf: ({ model, dimension }, memoryIds) =>
+      read('where m.memory_id = any($3::text[])', [model, dimension, memoryIds]),
+    staleOf: ({ model, dimension }, memoryIds) =>
+      read(`where m.memory_id = any($3::text[]) and ${STALE}`, [model, dimension, memoryIds]),
+    async stalePage({ model, dimension }, after, limit) {
+      const [page] = await database.query<{ last: string | null; count: number }>(
+        `select max(memory_id) as last, count(*) as count
+         from (select memory_id from memory_entries where memory_id > $1 order by memory_id limit $2) page`,
+        [after, limit],
+      );
+      if (page === undefined || page.last === null) return { stale: [], last: undefined, lookedAt: 0 };
+      const stale = await read(
+        `where m.memory_id > $3 and m.memory_id <= $4 and ${STALE} order by m.memory_id`,
+        [model, dimension, after, page.last],
+      );
+      return { stale, last: page.last, lookedAt: page.count };
+    },
+  };
+}

@@ -1,0 +1,114 @@
+import type { Space } from '../vectors/vector-store.ts';
+import { rest } from './keep-on.ts';
+import type { Line } from './lines.ts';
+import { type EmbedderParts, forEachLine, renewIds } from './renew-lines.ts';
+
+const PAGE = 500;
+// After a crash others wait as long; a batch that takes longer may be made twice.
+const LEASE_MS = 10_000;
+const LOOK_EVERY_MS = 2_000;
+
+/** Goes through the tables for vectors that are missing. */
+export interface Sweeps {
+  /** One look at what is to be done, and all of it. Takes two seconds at least. */
+  look(): Promise<void>;
+  /** The next look goes through everything. */
+  hurry(): void;
+  /** How many memories the present pass has seen for this model; undefined while there is none. */
+  lookedAt(space: Space): number | undefined;
+}
+
+export function createSweeps(parts: EmbedderParts, signal: AbortSignal): Sweeps {
+  const { lines, settings } = parts;
+  const progress = new Map<string, number>();
+  let sweepAt = 0;
+
+  async function sweepAll(): Promise<void> {
+    const isDue = performance.now() >= sweepAt;
+    if (isDue) sweepAt = performance.now() + settings.sweepEverySeconds * 1_000;
+    const filling = lines.filling();
+    try {
+      await forEachLine([isDue ? lines.serving() : undefined, filling], (line) =>
+        sweep(parts, line, { progress, signal }),
+      );
+    } catch (error) {
+      sweepAt = 0;
+      throw error;
+    } finally {
+      progress.clear();
+    }
+    await lines.refresh();
+    // What was written while it filled, and was missed, is missed no longer.
+    if (filling !== undefined && lines.filling() === undefined) sweepAt = 0;
+  }
+
+  return {
+    hurry() {
+      sweepAt = 0;
+    },
+    lookedAt: (space) => progress.get(keyOf(space)),
+    async look() {
+      await lines.refresh();
+      await sweepAll();
+      await dropRetired(parts, signal);
+      await rest(LOOK_EVERY_MS, signal);
+    },
+  };
+}
+
+interface SweepRun {
+  readonly progress: Map<string, number>;
+  readonly signal: AbortSignal;
+}
+
+function keyOf({ model, dimension }: Space): string {
+  return `${dimension} ${model}`;
+}
+
+/** Goes through all memories for one model. Another process that does so already is left alone. */
+async function sweep(parts: EmbedderParts, line: Line, { progress, signal }: SweepRun): Promise<void> {
+  const { models, memories } = parts;
+  const isFilling = line.state === 'filling';
+  let { cursor, lookedAt } = isFilling ? line : { cursor: '', lookedAt: 0 };
+  while (!signal.aborted) {
+    if (!(await models.lease(line.space, LEASE_MS))) return;
+    const page = await memories.stalePage(line.space, cursor, PAGE);
+    if (page.last === undefined) {
+      if (isFilling) await models.serve(line.space);
+      return;
+    }
+    const ids = page.stale.map(({ memoryId }) => memoryId);
+    if (!(await renewUnderLease(parts, line, { ids, signal }))) return;
+    cursor = page.last;
+    lookedAt += page.lookedAt;
+    progress.set(keyOf(line.space), lookedAt);
+    await models.saveProgress(line.space, cursor, lookedAt);
+  }
+}
+
+/** False when it was told to stop, or another process took over. */
+async function renewUnderLease(
+  parts: EmbedderParts,
+  line: Line,
+  { ids, signal }: { readonly ids: readonly string[]; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const size = parts.settings.batchSize * parts.settings.concurrency;
+  for (let at = 0; at < ids.length; at += size) {
+    if (signal.aborted || !(await parts.models.lease(line.space, LEASE_MS))) return false;
+    // They are read again: the writes' own loop may have been there in the meantime.
+    await renewIds(parts, line, ids.slice(at, at + size));
+  }
+  return true;
+}
+
+async function dropRetired(
+  { lines, models, vectors, settings }: EmbedderParts,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const model of lines.retired()) {
+    // Other processes look every two seconds; until they have, they search these.
+    if (model.ageMs < settings.keepRetiredSeconds * 1_000) continue;
+    while (!signal.aborted && (await vectors.removeSome(model, PAGE)));
+    if (!signal.aborted) await models.forget(model);
+  }
+}

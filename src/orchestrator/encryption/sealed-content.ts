@@ -1,0 +1,68 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { StorageError } from '../../domain/errors.ts';
+import type { EncryptionKey } from './keys.ts';
+
+/** Where a content belongs. It is sealed to that place: moved to another row it does not open. */
+export interface Place {
+  readonly memory_id: string;
+  readonly session_id: string;
+}
+
+/** The ciphertext of a row `m`; null where its content is in clear. */
+export const SEALED_CONTENT = `case when m.content_key is not null then m.content ->> '$sealed' end`;
+
+/** The content of a row `m` as text: JSON when it is in clear, otherwise the ciphertext, which begins with {@link SEALED}. */
+export const CONTENT = `case when m.content_key is null then m.content::text else m.content ->> '$sealed' end`;
+
+/** The summary of a session `s`: a clear one, and beside it the ciphertext of a sealed one, which the vault puts in its place. */
+export const SUMMARY = `case when s.summary_key is null then s.summary end as summary,
+  case when s.summary_key is not null then s.summary end as sealed_summary`;
+
+/** Where the summary of a session belongs. */
+export function summaryPlace(sessionId: string): Place {
+  return { memory_id: 'summary', session_id: sessionId };
+}
+
+/** No JSON object begins like this. */
+export const SEALED = 'sealed:';
+
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** AES-256-GCM with a random IV: `sealed:<key id>:<base64 of IV, tag and ciphertext>`. */
+export function sealText({ id, content: key }: EncryptionKey, place: Place, text: string): string {
+  const iv = randomBytes(IV_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(bindingOf(place));
+  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+  return `${SEALED}${id}:${Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64')}`;
+}
+
+/** @throws StorageError where the key is missing, or the text was altered or belongs to another row */
+export function openText(keys: ReadonlyMap<string, EncryptionKey>, place: Place, sealed: string): string {
+  const end = sealed.indexOf(':', SEALED.length);
+  const id = sealed.slice(SEALED.length, end);
+  const key = keys.get(id);
+  if (key === undefined) throw unreadable(`is sealed with the key "${id}", which is not configured`, place);
+  const bytes = Buffer.from(sealed.slice(end + 1), 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', key.content, bytes.subarray(0, IV_BYTES), {
+    authTagLength: TAG_BYTES,
+  }).setAAD(bindingOf(place));
+  decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+  try {
+    return decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
+  } catch {
+    throw unreadable(`does not open with the key "${id}": it was altered, or belongs to another row`, place);
+  }
+}
+
+function bindingOf({ memory_id: memory, session_id: session }: Place): Buffer {
+  return Buffer.from(JSON.stringify([memory, session]));
+}
+
+function unreadable(what: string, { memory_id: memory }: Place): StorageError {
+  return new StorageError(`The content of a memory ${what}`, {
+    effect: 'not_applied',
+    reason: 'sealed',
+    details: { memory_id: memory },
+  });
+}

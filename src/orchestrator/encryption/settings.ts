@@ -1,0 +1,15 @@
+import { Type, type Static } from 'typebox';
+
+const text = Type.Optional(Type.String({ minLength: 1 }));
+
+/** Whether contents are sealed before they reach the database. Without a key they are in clear. */
+export const EncryptionSettings = Type.Object(
+  {
+    keys: text,
+    keysFile: text,
+    resealRowsPerSecond: Type.Integer({ minimum: 0, default: 200 }),
+  },
+  { additionalProperties: false },
+);
+
+export type EncryptionSettings = Static<typeof EncryptionSettings>;

@@ -1,0 +1,23 @@
+import { isJsonObject, parseTolerantly } from '../../domain/json.ts';
+import { SEALED_CONTENT } from './sealed-content.ts';
+
+/** What {@link textColumns} selects, after the vault opened it. */
+export interface TextRow {
+  /** Null where the content has no text, or is sealed. */
+  readonly text: string | null;
+  /** Null where it is in clear: then nothing but the text is read. */
+  readonly content: string | null;
+}
+
+/** The text of a row `m` and what it takes to open it: for readers that want no more of a content. @param maxCharacters of a text */
+export function textColumns(maxCharacters: number): string {
+  return `case when m.content_key is null then left(m.text_content, ${maxCharacters}) end as text,
+    ${SEALED_CONTENT} as content, m.memory_id, m.session_id`;
+}
+
+export function textIn({ text, content }: TextRow, maxCharacters: number): string {
+  if (content === null) return text ?? '';
+  const parsed = parseTolerantly(content);
+  const sealedText = isJsonObject(parsed) ? parsed['text'] : undefined;
+  return typeof sealedText === 'string' ? sealedText.slice(0, maxCharacters) : '';
+}

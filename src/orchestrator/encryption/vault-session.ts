@@ -1,0 +1,55 @@
+import type { Database, Session } from '../../storage/database.ts';
+import { SEALED, summaryPlace } from './sealed-content.ts';
+import type { Vault } from './vault.ts';
+
+/** A session whose rows come out opened, and which says how contents go in. */
+export interface VaultSession extends Session {
+  readonly vault: Vault;
+}
+
+export interface VaultDatabase extends Database, VaultSession {
+  until(atMs: number): VaultDatabase;
+  transaction<T>(work: (session: VaultSession) => Promise<T>): Promise<T>;
+}
+
+/**
+ * Opens every sealed `content` and summary on its way out, here and nowhere else, so that no reader can forget it. A row that carries
+ * one carries its memory_id and session_id too.
+ */
+export function withVault(database: Database, vault: Vault): VaultDatabase {
+  return {
+    ...database,
+    ...opening(database, vault),
+    until: (atMs) => withVault(database.until(atMs), vault),
+    transaction: (work) => database.transaction((session) => work(opening(session, vault))),
+  };
+}
+
+function opening(session: Session, vault: Vault): VaultSession {
+  return {
+    vault,
+    script: (sql) => session.script(sql),
+    async query<Row extends object>(sql: string, params?: readonly unknown[]): Promise<Row[]> {
+      const rows = await session.query<Row>(sql, params);
+      for (const row of rows) openContent(row, vault);
+      return rows;
+    },
+  };
+}
+
+function openContent(row: Row, vault: Vault): void {
+  const { content, session_id: sessionId = '', sealed_summary: summary } = row;
+  if (typeof content === 'string' && content.startsWith(SEALED))
+    row.content = vault.open({ memory_id: row.memory_id ?? '', session_id: sessionId }, content);
+  if (summary === undefined) return;
+  if (summary !== null) row.summary = vault.open(summaryPlace(sessionId), summary);
+  delete row.sealed_summary;
+}
+
+interface Row {
+  content?: unknown;
+  summary?: unknown;
+  sealed_summary?: string | null;
+  readonly memory_id?: string;
+  readonly session_id?: string;
+}

@@ -1,0 +1,102 @@
+import { createHash, createHmac } from 'node:crypto';
+import { encodeJson, isJsonObject, Json, parseTolerantly, rawMembers } from '../../domain/json.ts';
+import { type BlindIndex, createBlindIndex } from './blind-index.ts';
+import type { EncryptionKey } from './keys.ts';
+import { openText, type Place, sealText } from './sealed-content.ts';
+
+/** A content as its row holds it. */
+export interface StoredContent {
+  readonly content: Json;
+  /** Null: in clear. */
+  readonly content_key: string | null;
+  /** By any of these a stored row is known to hold the same content. */
+  readonly content_hashes: readonly string[];
+}
+
+/** A text as its row holds it. */
+export interface StoredText {
+  readonly text: string | null;
+  /** Null: in clear. */
+  readonly key: string | null;
+}
+
+/** What a search or a metadata filter asks of the rows that one key sealed. */
+export interface BlindQuery<T> {
+  readonly keyId: string;
+  readonly query: T;
+}
+
+/** Seals contents on their way into the database and opens them on their way out. */
+export interface Vault {
+  readonly isSealing: boolean;
+  /** @param content JSON text that the database could store as it is */
+  seal(place: Place, content: string): StoredContent;
+  /** The same for a text that nobody searches, such as a session's summary. */
+  sealText(place: Place, text: string | undefined): StoredText;
+  /** @throws StorageError */
+  open(place: Place, sealed: string): string;
+  /** A keyword search over sealed rows, for each key there may be rows of. */
+  queries(search: string): readonly BlindQuery<string>[];
+  /** A metadata filter over sealed rows; all marks must be there. */
+  marks(metadata: string): readonly BlindQuery<readonly string[]>[];
+  /** A short hash that tells equal texts, keyed where contents are sealed: nobody who sees it can try texts. */
+  fingerprint(text: string): Buffer;
+}
+
+/** Keeps contents in clear. Sealed ones, of an earlier configuration, it does not open. */
+export const CLEAR: Vault = {
+  isSealing: false,
+  seal: (_place, content) => ({ content: new Json(content), content_key: null, content_hashes: [] }),
+  sealText: (_place, text) => ({ text: text ?? null, key: null }),
+  open: (place, sealed) => openText(new Map(), place, sealed),
+  queries: () => [],
+  marks: () => [],
+  fingerprint: (text) => createHash('sha256').update(text).digest(),
+};
+
+interface Indexed {
+  readonly id: string;
+  readonly index: BlindIndex;
+}
+
+/** The first key seals; all of them open and search. */
+export function createVault(keys: readonly EncryptionKey[]): Vault {
+  const [newest] = keys;
+  if (newest === undefined) return CLEAR;
+  const byId = new Map(keys.map((key) => [key.id, key]));
+  const indexes: readonly Indexed[] = keys.map((key) => ({ id: key.id, index: createBlindIndex(key) }));
+  const perKey = <T>(queryOf: (index: BlindIndex) => T): BlindQuery<T>[] =>
+    indexes.map(({ id, index }) => ({ keyId: id, query: queryOf(index) }));
+
+  return {
+    isSealing: true,
+    seal(place, content) {
+      const hashes = indexes.map(({ index }) => index.equality(place, content));
+      const [hash = ''] = hashes;
+      const searchable = indexes[0] === undefined ? {} : searchableOf(content, indexes[0].index);
+      const row = { $sealed: sealText(newest, place, content), $hash: hash, ...searchable };
+      return { content: new Json(encodeJson(row)), content_key: newest.id, content_hashes: hashes };
+    },
+    sealText: (place, text) =>
+      text === undefined
+        ? { text: null, key: null }
+        : { text: sealText(newest, place, text), key: newest.id },
+    open: (place, sealed) => openText(byId, place, sealed),
+    queries: (search) => perKey((index) => index.query(search)),
+    marks: (metadata) => perKey((index) => index.marks(metadata)),
+    fingerprint: (text) => createHmac('sha256', newest.equality).update(`text\n${text}`).digest(),
+  };
+}
+
+/** What of a content can be found without opening it. The agent's name stays in clear, as tags and types do. */
+function searchableOf(content: string, index: BlindIndex): object {
+  const parsed = parseTolerantly(content);
+  if (!isJsonObject(parsed)) return {};
+  const { text, source_agent: agent, metadata } = parsed;
+  const rawMetadata = isJsonObject(metadata) ? rawMembers(content)['metadata'] : undefined;
+  return {
+    text: typeof text === 'string' ? index.words(text) : undefined,
+    source_agent: typeof agent === 'string' ? agent : undefined,
+    $metadata: rawMetadata === undefined ? undefined : index.marks(rawMetadata),
+  };
+}

@@ -1,0 +1,52 @@
+import { getAgentState } from './agent-states.ts';
+import { batchWrite } from './batch-write.ts';
+import type { Call, Handler } from './call.ts';
+import { digest } from './digest.ts';
+import type { Action } from './payloads.ts';
+import { getProfile } from './profiles.ts';
+import { batchRead, readMemory } from './read-memories.ts';
+import { getRelated } from './relationships.ts';
+import { scan } from './scan.ts';
+import { search } from './search/search.ts';
+import { listSessions } from './sessions.ts';
+import { endSessionSummarized, summarize } from './summarize.ts';
+import { write } from './write.ts';
+
+/** Every action, and what does it. */
+const HANDLERS: { readonly [A in Action]: Handler<A> } = {
+  create: write,
+  update: write,
+  delete: write,
+  bulk_delete: write,
+  create_session: write,
+  upsert_session: write,
+  end_session: endSessionSummarized,
+  put_profile: write,
+  delete_profile: write,
+  put_agent_state: write,
+  add_relationship: write,
+  batch_write: batchWrite,
+  read: ({ parts, request }) => readMemory(parts.database, request),
+  batch_read: ({ parts, request }) => batchRead(parts.database, request),
+  scan: ({ parts, request }) => scan(parts.database, request),
+  search,
+  summarize,
+  list_sessions: ({ parts, request }) => listSessions(parts.database, request),
+  digest: ({ parts, request }) => digest(parts.database, request),
+  get_profile: ({ parts, request }) => getProfile(parts.database, request),
+  get_agent_state: ({ parts, request }) => getAgentState(parts.database, request),
+  get_related: ({ parts, request }) => getRelated(parts.database, request),
+  health: ({ parts }) => parts.health.report(),
+  ping: ({ parts }) => parts.health.report(),
+  health_check: ({ parts }) => parts.health.report(),
+};
+
+export async function perform(call: Call): Promise<object> {
+  const { meaning } = call.parts;
+  meaning.check(call.request);
+  // The table is keyed by the action that the request carries.
+  const handler = HANDLERS[call.request.action] as Handler<Action>;
+  const data = await handler(call);
+  await meaning.afterWrite(call.request, data);
+  return data;
+}

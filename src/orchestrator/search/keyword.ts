@@ -1,0 +1,65 @@
+import { matching } from '../encryption/blind-search.ts';
+import type { VaultSession } from '../encryption/vault-session.ts';
+import { conditionOf, Parameters, type Selection, VISIBLE } from '../filter.ts';
+import { MEMORY_COLUMNS, type MemoryRow, renderMemory } from '../read-memories.ts';
+import { anyWord } from './any-word.ts';
+
+interface FoundRow extends MemoryRow {
+  /** Null in the one row that only carries the total, when nothing was found. */
+  readonly memory_id: string | null;
+  readonly total: number;
+}
+
+export interface KeywordQuery {
+  readonly query: string;
+  readonly selection: Selection;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** Words, "phrases", or, -not over `content.text`, one page of them with their number. */
+export async function searchByKeyword(
+  session: VaultSession,
+  { query, selection, limit, offset }: KeywordQuery,
+): Promise<{ results: object[]; total: number }> {
+  const parameters = new Parameters();
+  const { condition, rank } = found(session, { query, selection }, parameters);
+  const rows = await session.query<FoundRow>(
+    `with page as (
+       select ${MEMORY_COLUMNS}, ${rank} as similarity_score from memory_entries m where ${condition}
+       order by similarity_score desc, m.position, m.memory_id
+       limit ${parameters.bind(limit)} offset ${parameters.bind(offset)})
+     select (select count(*) from memory_entries m where ${condition}) as total, page.* from (values (1)) one
+     left join page on true order by page.similarity_score desc, page.position, page.memory_id`,
+    parameters.values,
+  );
+  const results = rows
+    .filter((row) => row.memory_id !== null)
+    .map(({ total: _total, ...row }) => renderMemory(row));
+  return { results, total: rows[0]?.total ?? 0 };
+}
+
+/** The ids of the best matches. Any word will do: a question in whole sentences rarely has all of its words in one memory. */
+export async function rankByKeyword(
+  session: VaultSession,
+  { query, selection, depth }: Pick<KeywordQuery, 'query' | 'selection'> & { readonly depth: number },
+): Promise<string[]> {
+  const parameters = new Parameters();
+  const { condition, rank } = found(session, { query: anyWord(query), selection }, parameters);
+  const rows = await session.query<{ memory_id: string }>(
+    `select m.memory_id from memory_entries m where ${condition}
+     order by ${rank} desc, m.position, m.memory_id limit ${parameters.bind(depth)}`,
+    parameters.values,
+  );
+  return rows.map(({ memory_id }) => memory_id);
+}
+
+function found(
+  { vault }: VaultSession,
+  { query, selection }: Pick<KeywordQuery, 'query' | 'selection'>,
+  parameters: Parameters,
+): { condition: string; rank: string } {
+  const { condition, rank } = matching(vault, query, (value) => parameters.bind(value));
+  const filtered = conditionOf(selection, parameters);
+  return { condition: [filtered, VISIBLE, condition].filter((part) => part !== '').join(' and '), rank };
+}

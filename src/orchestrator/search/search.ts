@@ -1,0 +1,186 @@
+import { ValidationError } from '../../domain/errors.ts';
+import type { Call } from '../call.ts';
+import { checkedVector } from '../embeddings/supplied-vectors.ts';
+import type { Searchable } from '../embeddings/meaning.ts';
+import type { VaultSession } from '../encryption/vault-session.ts';
+import { type Selection, VISIBLE } from '../filter.ts';
+import { LIMITS } from '../limits.ts';
+import { MEMORY_COLUMNS, type MemoryRow, renderMemory } from '../read-memories.ts';
+import type { Request } from '../request.ts';
+import type { Nearest, Vector } from '../vectors/vector-store.ts';
+import { takeCensus } from './census.ts';
+import { fuse } from './fuse.ts';
+import { rankByKeyword, searchByKeyword } from './keyword.ts';
+import { type FallbackReason, renderMetadata, type SearchFacts, type SearchType } from './search-metadata.ts';
+
+/** A search that was checked: what is wanted. */
+interface Plan {
+  readonly requested: SearchType;
+  readonly query: string;
+  readonly queryVector: readonly number[] | undefined;
+  readonly selection: Selection;
+  readonly limit: number;
+  readonly offset: number;
+  readonly minSimilarity: number | undefined;
+  readonly wantsExact: boolean;
+}
+
+/** One result before its memory is read. */
+interface Hit {
+  readonly memoryId: string;
+  readonly scores: { readonly similarity_score: number; readonly [name: string]: number };
+}
+
+interface Found {
+  readonly hits: readonly Hit[];
+  readonly total: number;
+  readonly facts: Omit<SearchFacts, 'requested'>;
+}
+
+// Pages of one fused ranking must be cut from the same two lists, however deep the page is.
+const FUSED_DEPTH = 1_000;
+
+/**
+ * By meaning, by words, or by both. Where meaning cannot be asked for now, the answer is by words and `search_metadata` says why;
+ * a keyword score is no similarity, so `min_similarity` is not applied to it.
+ */
+export async function search({ parts, request }: Call<'search'>): Promise<object> {
+  const { database, meaning } = parts;
+  const plan = planOf(request, database);
+  if (plan.requested === 'keyword') return byKeyword(database, plan);
+  const searchable = meaning?.searchable() ?? 'embedding_off';
+  if (typeof searchable === 'string') return byKeyword(database, plan, searchable);
+  const asked = await vectorOf(plan, searchable);
+  if ('reason' in asked) return byKeyword(database, plan, asked.reason);
+  const near = await findNearest(database, plan, { searchable, vector: asked.vector });
+  const found = plan.requested === 'semantic' ? near.found : await withKeywords(database, plan, near);
+  return {
+    results: await readHits(database, found.hits),
+    total_count: found.total,
+    search_metadata: renderMetadata({ requested: plan.requested, ...found.facts }),
+  };
+}
+
+/** @throws ValidationError */
+function planOf({ payload, raw, sessionId }: Request<'search'>, { vault }: VaultSession): Plan {
+  const { filters = {}, query = '', exact = false, query_vector: queryVector } = payload;
+  const { limit = LIMITS.pageDefault, offset = 0, min_similarity: minSimilarity } = filters;
+  const requested = payload.search_type ?? (queryVector === undefined ? 'keyword' : 'semantic');
+  const canDoWithout = requested === 'semantic' && queryVector !== undefined;
+  if (!canDoWithout) requireQuery(query);
+  return {
+    requested,
+    query,
+    queryVector,
+    selection: { sessionId, filter: filters, rawFilter: raw['filters'], vault },
+    limit,
+    offset,
+    minSimilarity,
+    wantsExact: exact,
+  };
+}
+
+function requireQuery(query: string): void {
+  if (query === '') throw new ValidationError('query is required', { details: { field: 'query' } });
+}
+
+async function byKeyword(session: VaultSession, plan: Plan, fallback?: FallbackReason): Promise<object> {
+  const { results, total } = await searchByKeyword(session, plan);
+  const facts = { requested: plan.requested, used: 'keyword', minSimilarityApplied: false } as const;
+  return {
+    results,
+    total_count: total,
+    search_metadata: renderMetadata(fallback === undefined ? facts : { ...facts, fallback }),
+  };
+}
+
+async function vectorOf(
+  { query, queryVector }: Plan,
+  { line, queries }: Searchable,
+): Promise<{ vector: Vector } | { reason: FallbackReason }> {
+  if (queryVector === undefined) return queries.of(query, line);
+  checkedVector(queryVector, 'query_vector', line.space);
+  return { vector: queryVector };
+}
+
+interface Near {
+  readonly found: Found;
+  readonly nearest: Nearest;
+}
+
+async function findNearest(
+  session: VaultSession,
+  plan: Plan,
+  { searchable, vector }: { searchable: Searchable; vector: Vector },
+): Promise<Near> {
+  const { selection, minSimilarity, limit, offset } = plan;
+  const { store, exactBelow, line } = searchable;
+  const { space } = line;
+  const census = await takeCensus(session, { selection, space, limit: exactBelow });
+  const end = offset + limit;
+  const depth = plan.requested === 'hybrid' ? Math.max(end, FUSED_DEPTH) : end;
+  // Comparing some thousand vectors takes less time than an index that has to look behind filters, and misses nothing.
+  const exact = plan.wantsExact || !census.isCut;
+  const nearest = await store.nearest({ space, vector, selection, depth, exact, minSimilarity });
+  const total = nearest.total ?? nearest.neighbours.length;
+  const facts = {
+    used: plan.requested,
+    minSimilarityApplied: minSimilarity !== undefined,
+    meaning: {
+      ...space,
+      store: nearest.store,
+      exact: nearest.exact,
+      // Where there was too much to count, at least what this process knows of.
+      waiting: census.isCut ? Math.max(census.waiting, searchable.waiting()) : census.waiting,
+      isWaitingEstimated: census.isCut,
+      isTotalLowerBound: nearest.total === undefined,
+    },
+  };
+  const hits = nearest.neighbours
+    .slice(offset, end)
+    .map(({ memoryId, similarity }) => ({ memoryId, scores: { similarity_score: similarity } }));
+  return { found: { hits, total, facts }, nearest };
+}
+
+async function withKeywords(session: VaultSession, plan: Plan, { found, nearest }: Near): Promise<Found> {
+  const { query, selection, offset, limit } = plan;
+  const depth = Math.max(offset + limit, FUSED_DEPTH);
+  const byWords = await rankByKeyword(session, { query, selection, depth });
+  const byMeaning = nearest.neighbours.map(({ memoryId }) => memoryId);
+  const similarities = new Map(nearest.neighbours.map(({ memoryId, similarity }) => [memoryId, similarity]));
+  const fused = fuse([byMeaning, byWords]);
+  const hits = fused.slice(offset, offset + limit).map(({ memoryId, score }): Hit => {
+    const similarity = similarities.get(memoryId);
+    return {
+      memoryId,
+      scores: {
+        similarity_score: score,
+        ...(similarity === undefined ? {} : { semantic_similarity: similarity }),
+      },
+    };
+  });
+  const isCut = byWords.length === depth || found.total > nearest.neighbours.length;
+  const { meaning } = found.facts;
+  return {
+    hits,
+    total: fused.length,
+    facts:
+      meaning === undefined
+        ? found.facts
+        : { ...found.facts, meaning: { ...meaning, isTotalLowerBound: meaning.isTotalLowerBound || isCut } },
+  };
+}
+
+/** A memory that vanished since it was found is left out. */
+async function readHits(session: VaultSession, hits: readonly Hit[]): Promise<object[]> {
+  if (hits.length === 0) return [];
+  const rows = await session.query<MemoryRow>(
+    `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = any($1::text[]) and ${VISIBLE}`,
+    [hits.map(({ memoryId }) => memoryId)],
+  );
+  const memories = new Map(rows.map((row) => [row['memory_id'], row]));
+  return hits.flatMap(({ memoryId, scores }) => {
+    const row = memories.get(memoryId);
+    return row === undefined ? [] : [renderMemory({ ...row, ...scores })];
+  });
+}

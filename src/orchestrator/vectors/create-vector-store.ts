@@ -1,0 +1,35 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../storage/database.ts';
+import type { SearchSettings } from '../search/settings.ts';
+import { createInProcessStore } from './in-process.ts';
+import { createPgvectorStore } from './pgvector.ts';
+import type { Space, VectorStore } from './vector-store.ts';
+import { createVertexStore } from './vertex.ts';
+import { createVertexClient, vertexAddressOf } from './vertex-client.ts';
+
+export interface VectorStoreParts {
+  readonly database: Database;
+  /** Of the model that the settings want. */
+  readonly space: Space | undefined;
+  readonly log: Logger;
+}
+
+/** The store that the settings name. @throws Error listing the settings that Vertex AI lacks */
+export function createVectorStore(settings: SearchSettings, parts: VectorStoreParts): VectorStore {
+  const { database, space, log } = parts;
+  switch (settings.store) {
+    case 'in_process':
+      return createInProcessStore(database, settings.inProcessVectors);
+    case 'vertex':
+      // Without a model there are no vectors that Vertex AI could hold.
+      if (space === undefined) return createPgvectorStore(database);
+      return createVertexStore({
+        database,
+        space,
+        client: createVertexClient(vertexAddressOf(settings.vertex)),
+        onFailure: (message) => log.warn(`Vertex AI failed, pgvector answers: ${message}`),
+      });
+    default:
+      return createPgvectorStore(database);
+  }
+}

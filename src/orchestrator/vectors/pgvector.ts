@@ -1,0 +1,89 @@
+import type { Database, Session } from '../../storage/database.ts';
+import { Parameters } from '../filter.ts';
+import { indexedType } from './prepare-vectors.ts';
+import { fromSelected } from './selected-vectors.ts';
+import type { Nearest, NearestQuery, Neighbour, VectorStore } from './vector-store.ts';
+
+// The index keeps so many candidates at hand: the most that pgvector allows, and the most that one page holds.
+const MOST_CANDIDATES = 1_000;
+// With filters that few rows pass, the scan of the index goes on until enough did or so many were looked at.
+const MOST_SCANNED = 40_000;
+
+interface FoundRow {
+  readonly memory_id: string;
+  readonly similarity: number;
+  readonly total: number;
+}
+
+/** Compares in the database: through its HNSW index, or with every vector of the selection. */
+export function createPgvectorStore(database: Database): VectorStore {
+  return {
+    name: 'pgvector',
+    async nearest(query) {
+      if (query.exact || !fitsIndex(query)) return compareAll(database, query);
+      const found = await database.transaction((session) => askIndex(session, query));
+      // The scan may have given up before the filters let enough through: then only a look at all of them tells.
+      if (found.length < query.depth) return compareAll(database, query);
+      const least = query.minSimilarity ?? -2;
+      const neighbours = found.filter(({ similarity }) => similarity >= least).toSorted(nearestFirst);
+      return { neighbours, total: undefined, store: 'pgvector', exact: false };
+    },
+    stored: () => {},
+    removed: () => {},
+    start: async () => {},
+    stop: async () => {},
+  };
+}
+
+function fitsIndex({ space, depth }: NearestQuery): boolean {
+  return indexedType(space.dimension) !== undefined && depth <= MOST_CANDIDATES;
+}
+
+/** As pgvector reads it. */
+function vectorText(vector: NearestQuery['vector']): string {
+  return `[${vector.join(',')}]`;
+}
+
+/** With every vector of the selection. */
+export async function compareAll(session: Session, query: NearestQuery): Promise<Nearest> {
+  const { space, vector, selection, depth, minSimilarity } = query;
+  const parameters = new Parameters();
+  const asked = `${parameters.bind(vectorText(vector))}::vector(${space.dimension})`;
+  const from = fromSelected(space, selection, parameters);
+  // Ordered by the similarity, not by the distance: no index knows that order.
+  const rows = await session.query<FoundRow>(
+    `with compared as (select e.memory_id, 1 - (e.embedding::vector(${space.dimension}) <=> ${asked}) as similarity ${from})
+     select memory_id, similarity, count(*) over () as total from compared
+     where similarity >= ${parameters.bind(minSimilarity ?? -2)}::float8
+     order by similarity desc, memory_id limit ${parameters.bind(depth)}`,
+    parameters.values,
+  );
+  return { neighbours: neighboursOf(rows), total: rows[0]?.total ?? 0, store: 'pgvector', exact: true };
+}
+
+async function askIndex(session: Session, query: NearestQuery): Promise<Neighbour[]> {
+  const { space, vector, selection, depth } = query;
+  const parameters = new Parameters();
+  const type = indexedType(space.dimension) ?? 'vector';
+  const asked = `${parameters.bind(vectorText(vector))}::${type}(${space.dimension})`;
+  const distance = `e.embedding::${type}(${space.dimension}) <=> ${asked}`;
+  const from = fromSelected(space, selection, parameters);
+  await session.script(
+    `set local hnsw.iterative_scan = strict_order;
+     set local hnsw.max_scan_tuples = ${MOST_SCANNED};
+     set local hnsw.ef_search = ${Math.min(MOST_CANDIDATES, Math.max(40, depth))}`,
+  );
+  const rows = await session.query<FoundRow>(
+    `select e.memory_id, 1 - (${distance}) as similarity ${from} order by ${distance} limit ${parameters.bind(depth)}`,
+    parameters.values,
+  );
+  return neighboursOf(rows);
+}
+
+export function nearestFirst(one: Neighbour, other: Neighbour): number {
+  return other.similarity - one.similarity || (one.memoryId < other.memoryId ? -1 : 1);
+}
+
+function neighboursOf(rows: readonly FoundRow[]): Neighbour[] {
+  return rows.map(({ memory_id, similarity }) => ({ memoryId: memory_id, similarity }));
+}

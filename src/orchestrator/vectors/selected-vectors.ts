@@ -1,0 +1,10 @@
+import { conditionOf, type Parameters, type Selection, VISIBLE } from '../filter.ts';
+import { spaceCondition } from './space-condition.ts';
+import type { Space } from './vector-store.ts';
+
+/** `from … where …`: every vector of a space whose memory the selection has and readers see. */
+export function fromSelected(space: Space, selection: Selection, parameters: Parameters): string {
+  const filtered = conditionOf(selection, parameters);
+  const conditions = [spaceCondition(space), filtered, VISIBLE].filter((part) => part !== '');
+  return `from vector_embeddings e join memory_entries m on m.memory_id = e.memory_id where ${conditions.join(' and ')}`;
+}

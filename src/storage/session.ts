@@ -1,0 +1,34 @@
+import { checkDeadline, type DeadlineMs } from './deadline.ts';
+
+/** Statements within one session. A jsonb parameter is a JSON string; bigint and numeric come back as number, bytea as Buffer. */
+export interface Session {
+  /** One statement. @throws StorageError */
+  query<Row extends object>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
+  /** Several statements, without parameters. @throws StorageError */
+  script(sql: string): Promise<void>;
+}
+
+export type Work<T> = (session: Session) => Promise<T>;
+
+/**
+ * Runs the work of a transaction; no statement begins after the deadline.
+ * Refuses to commit what the server has already given up: both drivers report such a commit as a success.
+ */
+export async function runWork<T>(session: Session, work: Work<T>, atMs: DeadlineMs): Promise<T> {
+  let failed = false;
+  async function watched<R>(statement: () => Promise<R>): Promise<R> {
+    try {
+      checkDeadline(atMs);
+      return await statement();
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
+  }
+  const result = await work({
+    query: (sql, params) => watched(() => session.query(sql, params)),
+    script: (sql) => watched(() => session.script(sql)),
+  });
+  if (failed) await session.query('select 1');
+  return result;
+}

@@ -1,0 +1,254 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Action, PAYLOADS } from '../../../src/orchestrator/payloads.ts';
+import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { badValues, fieldsOf, requiredOf, type Schema } from './bad-values.ts';
+
+const stage = createStage();
+afterAll(() => stage.stop());
+
+const SESSION = 'kept-session';
+const [MEMORY, OTHER] = ['kept-memory', 'kept-other'];
+const relation = { source_memory_id: MEMORY, target_memory_id: OTHER, relationship_type: 'r' };
+
+/** A payload of each action that would be taken. Bad values are put into it one at a time. */
+const GOOD: Readonly<Record<Action, object>> = {
+  create: { memory_type: 'fact', content: { text: 'new' } },
+  update: { memory_id: MEMORY, content: { text: 'other' } },
+  delete: { memory_id: MEMORY },
+  bulk_delete: {},
+  create_session: { user_id: 'user' },
+  upsert_session: { user_id: 'other' },
+  end_session: {},
+  batch_write: { operations: [{ action: 'delete', payload: { memory_id: MEMORY } }] },
+  read: { memory_id: MEMORY },
+  batch_read: {},
+  scan: {},
+  search: { query: 'x' },
+  summarize: {},
+  list_sessions: {},
+  digest: { fields: ['text'] },
+  put_profile: { user_id: 'user', profile_data: { other: true } },
+  get_profile: { user_id: 'user' },
+  delete_profile: { user_id: 'user' },
+  put_agent_state: { agent_id: 'agent', state_data: { other: true } },
+  get_agent_state: { agent_id: 'agent' },
+  add_relationship: { ...relation, relationship_type: 'other' },
+  get_related: { source_memory_id: MEMORY },
+  health: {},
+  ping: {},
+  health_check: {},
+};
+const ACTIONS = Object.keys(PAYLOADS) as Action[];
+// Their payload means nothing.
+const ASKS = ACTIONS.filter((action) => !['health', 'ping', 'health_check'].includes(action));
+const ESCAPING: Partial<Record<Action, string>> = { batch_write: 'operations' };
+
+const REFUSED = { status: 'error', error: { code: 'validation_error', details: { effect: 'rejected' } } };
+
+interface Bad {
+  readonly what: string;
+  readonly payload: object;
+}
+
+/** Every field of the action's schema with every value that it must refuse, and without each that it needs. */
+function badPayloads(action: Action): Bad[] {
+  const schema = PAYLOADS[action] as Schema;
+  const good = GOOD[action];
+  const without = requiredOf(schema).map((field) => ({
+    what: `without ${field}`,
+    payload: Object.fromEntries(Object.entries(good).filter(([name]) => name !== field)),
+  }));
+  const wrong = Object.entries(fieldsOf(schema)).flatMap(([field, of]) =>
+    badValues(field, of)
+      .filter(({ what }) => !(ESCAPING[action] === field && what.includes('in it')))
+      .map(({ what, value }) => ({
+        what: `${field}: ${what}`,
+        payload: { ...good, [field]: value },
+      })),
+  );
+  return [...without, ...wrong];
+}
+
+describe.each(DATABASES)('bad input on %s', (kind) => {
+  let orchestrator: TestOrchestrator;
+  let before: unknown;
+
+  async function everything(): Promise<unknown> {
+    const envelope = { session_id: SESSION };
+    const asked = [
+      await orchestrator.ask('scan', { include_deleted: true, limit: 1_000 }, envelope),
+      await orchestrator.ask('list_sessions', { limit: 1_000 }),
+      await orchestrator.ask('get_profile', { user_id: 'user' }),
+      await orchestrator.ask('get_agent_state', { agent_id: 'agent' }),
+      await orchestrator.ask('get_related', { source_memory_id: MEMORY }, envelope),
+    ];
+    return asked.map(({ data }) => data);
+  }
+
+  beforeAll(async () => {
+    orchestrator = await stage.start(kind);
+    const envelope = { session_id: SESSION };
+    await orchestrator.ask('create_session', { user_id: 'user', session_metadata: { a: 1 } }, envelope);
+    for (const memory_id of [MEMORY, OTHER])
+      await orchestrator.ask(
+        'create',
+        { memory_id, memory_type: 'fact', content: { text: 'kept' } },
+        envelope,
+      );
+    await orchestrator.ask('put_profile', { user_id: 'user', profile_data: { kept: true } });
+    await orchestrator.ask('put_agent_state', { agent_id: 'agent', state_data: { kept: true } });
+    await orchestrator.ask('add_relationship', relation, envelope);
+    before = await everything();
+  });
+
+  test.each(ASKS)(
+    '%s refuses every bad value of every field, and nothing is half written',
+    async (action) => {
+      const bad = badPayloads(action);
+      expect(bad.length).toBeGreaterThan(0);
+      const answers = await Promise.all(
+        bad.map(async ({ what, payload }) => {
+          const { status, error } = await orchestrator.ask(action, payload, { session_id: SESSION });
+          const { code, details } = error ?? {};
+          return { what, status, code, effect: details?.['effect'], field: typeof details?.['field'] };
+        }),
+      );
+      expect(answers).toEqual(
+        bad.map(({ what }) => ({
+          what,
+          status: 'error',
+          code: 'validation_error',
+          effect: 'rejected',
+          field: 'string',
+        })),
+      );
+      expect(await everything()).toEqual(before);
+    },
+  );
+
+  const operation = (payload: object, more: object = {}) => ({ action: 'update', payload, ...more });
+  test.each([
+    ['without an action', [{ payload: {} }], 'invalid_request'],
+    ['that only reads', [{ action: 'read', payload: { memory_id: MEMORY } }], 'invalid_request'],
+    ['that is a batch', [{ action: 'batch_write', payload: { operations: [{}] } }], 'invalid_request'],
+    ['with a payload that is none', [{ action: 'update', payload: 5 }], 'invalid_request'],
+    [
+      'of a session that is none',
+      [operation({ memory_id: MEMORY, priority: 1 }, { session_id: 5 })],
+      'invalid_request',
+    ],
+    [
+      'behind a fence that is none',
+      [operation({ memory_id: MEMORY }, { lane: { key: '' } })],
+      'validation_error',
+    ],
+    ['with NUL', [operation({ memory_id: MEMORY, content: { text: '\0' } })], 'validation_error'],
+    ['with a tag that has NUL', [operation({ memory_id: MEMORY, tags: ['\0'] })], 'validation_error'],
+    [
+      'that is refused after others were taken',
+      [operation({ memory_id: MEMORY, priority: 1 }), operation({ memory_id: 'nobody', priority: 1 })],
+      'memory_not_found',
+    ],
+  ])('batch_write refuses an operation %s', async (_what, operations, code) => {
+    const { error } = await orchestrator.ask('batch_write', { operations }, { session_id: SESSION });
+    expect(error).toMatchObject({ code, details: { operation: operations.length - 1, effect: 'rejected' } });
+    expect(await everything()).toEqual(before);
+  });
+
+  const nobody = { session_id: 'nobody' };
+  const fenced = (lane: unknown) => ({ session_id: SESSION, lane }) as object;
+  test.each<[what: string, action: Action, payload: object, envelope: object, expected: object]>([
+    ['an unknown session', 'create', GOOD.create, nobody, { code: 'session_not_found' }],
+    ['an unknown session', 'bulk_delete', {}, nobody, { code: 'session_not_found' }],
+    ['an unknown session', 'end_session', {}, nobody, { code: 'session_not_found' }],
+    ['an unknown session', 'put_agent_state', GOOD.put_agent_state, nobody, { code: 'session_not_found' }],
+    ['another session', 'read', GOOD.read, nobody, { code: 'memory_not_found' }],
+    ['another session', 'update', GOOD.update, nobody, { code: 'memory_not_found' }],
+    ['another session', 'delete', GOOD.delete, nobody, { code: 'memory_not_found' }],
+    ['another session', 'add_relationship', GOOD.add_relationship, nobody, { code: 'memory_not_found' }],
+    ['an unknown memory', 'read', { memory_id: 'none' }, {}, { code: 'memory_not_found' }],
+    ['an unknown user', 'get_profile', { user_id: 'none' }, {}, { code: 'memory_not_found' }],
+    ['an unknown user', 'delete_profile', { user_id: 'none' }, {}, { code: 'memory_not_found' }],
+    ['an unknown agent', 'get_agent_state', { agent_id: 'none' }, {}, { code: 'memory_not_found' }],
+    ['neither end', 'get_related', {}, {}, { code: 'validation_error' }],
+    ['an id in use', 'create', { ...GOOD.create, memory_id: MEMORY }, {}, duplicate()],
+    ["somebody else's id", 'create_session', { user_id: 'thief' }, {}, duplicate()],
+    ['another version', 'update', { ...GOOD.update, if_version: 7 }, {}, conflict()],
+    ['another version', 'delete', { ...GOOD.delete, if_version: 7 }, {}, conflict()],
+    ['another version', 'put_profile', { ...GOOD.put_profile, if_version: 7 }, {}, conflict()],
+    [
+      'another version',
+      'put_agent_state',
+      { ...GOOD.put_agent_state, if_version: 7 },
+      { session_id: '' },
+      conflict(),
+    ],
+    ['a cursor of nobody', 'scan', { cursor: 'x' }, {}, { code: 'validation_error' }],
+    ['a cursor of nobody', 'list_sessions', { cursor: 'WzFd' }, {}, { code: 'validation_error' }],
+    [
+      'a cursor of nobody',
+      'get_related',
+      { ...GOOD.get_related, cursor: 'W10' },
+      {},
+      { code: 'validation_error' },
+    ],
+    ['no session', 'create', GOOD.create, { session_id: '' }, { code: 'invalid_request' }],
+    ['a session that is no text', 'create', GOOD.create, { session_id: 5 }, { code: 'invalid_request' }],
+    [
+      'a session of 65 characters',
+      'create',
+      GOOD.create,
+      { session_id: 'x'.repeat(65) },
+      { code: 'validation_error' },
+    ],
+    ['a session with NUL', 'create', GOOD.create, { session_id: 'a\0' }, { code: 'validation_error' }],
+    ['a payload that is a list', 'create', [], {}, { code: 'invalid_request' }],
+    ['a fence that is a list', 'create', GOOD.create, fenced([]), { code: 'validation_error' }],
+    ['a fence without a key', 'create', GOOD.create, fenced({ generation: 1 }), { code: 'validation_error' }],
+    [
+      'a fence with NUL',
+      'create',
+      GOOD.create,
+      fenced({ key: 'a\0', generation: 1 }),
+      { code: 'validation_error' },
+    ],
+    [
+      'a generation below 0',
+      'create',
+      GOOD.create,
+      fenced({ key: 'k', generation: -1 }),
+      { code: 'validation_error' },
+    ],
+    [
+      'a sequence of 2^53',
+      'create',
+      GOOD.create,
+      fenced({ key: 'k', generation: 1, sequence: 2 ** 53 }),
+      { code: 'validation_error' },
+    ],
+    ['a deadline of 0', 'ping', {}, { deadline_ms: 0 }, { code: 'validation_error' }],
+    ['a deadline that is no number', 'ping', {}, { deadline_ms: 'soon' }, { code: 'validation_error' }],
+  ])('%s is refused to %s by its documented code', async (_what, action, payload, envelope, expected) => {
+    const { error } = await orchestrator.ask(action, payload, { session_id: SESSION, ...envelope });
+    expect(error).toMatchObject({ ...expected, details: { effect: 'rejected' } });
+    expect(await everything()).toEqual(before);
+  });
+
+  test('what a number can be beyond a double is refused, not rounded', async () => {
+    const send = (position: string) =>
+      orchestrator.send(
+        `{"action":"update","session_id":"${SESSION}","payload":{"memory_id":"${MEMORY}","position":${position}}}`,
+      );
+    for (const position of ['9007199254740993', '1e400', '-1', '0.5', 'NaN', 'Infinity'])
+      expect(await send(position)).toMatchObject(REFUSED);
+    expect(await everything()).toEqual(before);
+  });
+});
+
+function duplicate(): object {
+  return { code: 'validation_error', details: { reason: 'duplicate', effect: 'rejected' } };
+}
+
+function conflict(): object {
+  return { code: 'validation_error', details: { reason: 'version_conflict', effect: 'rejected' } };
+}

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+
+const stage = createStage();
+afterAll(() => stage.stop());
+
+const half = (text: string): bigint =>
+  BigInt(`0x${createHash('sha256').update(text).digest('hex').slice(0, 32)}`);
+const sum = (texts: readonly string[]): string =>
+  (texts.reduce((total, text) => total + half(text), 0n) % 2n ** 128n).toString(16).padStart(32, '0');
+
+describe.each(DATABASES)('the digest on %s', (kind) => {
+  let orchestrator: TestOrchestrator;
+  let sessions = 0;
+  beforeAll(async () => {
+    orchestrator = await stage.start(kind);
+  });
+
+  async function holding(contents: readonly string[], type = 'fact'): Promise<string> {
+    const session_id = `digest-${kind}-${++sessions}`;
+    const operations = contents.map(
+      (content, position) =>
+        `{"action":"create","payload":{"memory_type":"${type}","create_session":true,"position":${position},"content":${content}}}`,
+    );
+    const { error } = await orchestrator.send(
+      `{"action":"batch_write","session_id":"${session_id}","payload":{"operations":[${operations.join()}]}}`,
+    );
+    expect(error).toBeUndefined();
+    return session_id;
+  }
+  const digest = async (session_id: string, payload: object = {}) => {
+    const { data, error } = await orchestrator.ask(
+      'digest',
+      { fields: ['text', 'n'], ...payload },
+      { session_id },
+    );
+    expect(error).toBeUndefined();
+    return data;
+  };
+
+  test('is the sum of the first halves of SHA-256 over the named members, whatever the order', async () => {
+    const [one, two] = ['{"text":"a","n":1,"other":[1]}', '{"n":12345678901234567890,"text":"grüße"}'];
+    const session = await holding([one, two]);
+    const expected = sum(['{"n":1,"text":"a"}', '{"n":1234567890123456789e1,"text":"grüße"}']);
+    expect(await digest(session)).toEqual({ count: 2, digest: expected });
+    expect(await digest(await holding([two, one]))).toEqual({ count: 2, digest: expected });
+    expect(await digest(session, { fields: ['none'] })).toEqual({ count: 2, digest: sum(['{}', '{}']) });
+  });
+
+  test('does not depend on the spelling of keys and numbers, but on every value', async () => {
+    const same = ['{"text":"a","n":1000.0}', '{ "n" : 1e3, "text" : "\\u0061" }'];
+    const [first, second] = [await holding([same[0] ?? '']), await holding([same[1] ?? ''])];
+    expect(await digest(first)).toEqual(await digest(second));
+    const other = await holding(['{"text":"a","n":1001}']);
+    expect(await digest(other)).not.toEqual(await digest(first));
+  });
+
+  test('with ordered depends on the order of positions', async () => {
+    const [ab, ba] = [
+      await holding(['{"text":"a"}', '{"text":"b"}']),
+      await holding(['{"text":"b"}', '{"text":"a"}']),
+    ];
+    expect(await digest(ab)).toEqual(await digest(ba));
+    const expected = createHash('sha256').update('{"text":"a"}\n{"text":"b"}\n').digest('hex').slice(0, 32);
+    expect(await digest(ab, { ordered: true })).toEqual({ count: 2, digest: expected });
+    expect(await digest(ba, { ordered: true })).not.toEqual(await digest(ab, { ordered: true }));
+  });
+
+  test('answers for many sessions in one call, and leaves out other types', async () => {
+    const [facts, talk] = [await holding(['{"text":"x"}']), await holding(['{"text":"y"}'], 'conversation')];
+    const { data } = await orchestrator.ask('digest', {
+      fields: ['text'],
+      session_ids: [talk, facts, talk, 'nobody'],
+      memory_types: ['fact'],
+    });
+    const nothing = { count: 0, digest: '0'.repeat(32) };
+    expect(data).toEqual({
+      sessions: [
+        { session_id: talk, ...nothing },
+        { session_id: facts, count: 1, digest: sum(['{"text":"x"}']) },
+        { session_id: 'nobody', ...nothing },
+      ],
+    });
+  });
+
+  test('goes over many pages, and over what is deleted and what is escaped', async () => {
+    const contents = Array.from({ length: 400 }, (_, n) => `{"text":"${'x'.repeat(n)}","n":${n}}`);
+    const session_id = await holding(contents);
+    expect(await digest(session_id)).toEqual({
+      count: 400,
+      digest: sum(contents.map((_, n) => `{"n":${canonical(n)},"text":"${'x'.repeat(n)}"}`)),
+    });
+    await orchestrator.ask('bulk_delete', {}, { session_id });
+    expect(await digest(session_id)).toEqual({ count: 0, digest: '0'.repeat(32) });
+    const escaped = { memory_type: 'fact', content: { text: 'a\0' }, escape_unstorable: true };
+    await orchestrator.ask('create', escaped, { session_id });
+    expect(await digest(session_id)).toEqual({ count: 1, digest: sum(['{"text":"a\\u0000"}']) });
+  });
+
+  // Trailing zeros go into the exponent: numbers are compared by value, with every digit.
+  function canonical(n: number): string {
+    const digits = String(n).replace(/0+$/, '');
+    const zeros = String(n).length - digits.length;
+    return n === 0 || zeros === 0 ? String(n) : `${digits}e${zeros}`;
+  }
+});

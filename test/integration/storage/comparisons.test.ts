@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Comparison } from '../../../src/domain/comparison.ts';
+import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { DistinctEstimate } from '../../../src/migration/compare/distinct-estimate.ts';
+import { SignatureBook } from '../../../src/migration/compare/signature-book.ts';
+import type { StoredDifference } from '../../../src/migration/ports.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { createDifferenceStore } from '../../../src/storage/differences.ts';
+import { createRuleStore } from '../../../src/storage/rules.ts';
+import { createSeal, PLAIN } from '../../../src/storage/seal.ts';
+import { createSignatureStore } from '../../../src/storage/signatures.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+const SERVICE = serviceName('session-memory');
+const RULE = { kind: 'ignore', path: 'a.b', owner: 'ann', reason: 'because', expires: '2027-01-01' } as const;
+
+const comparison = (path: string, hint?: 'clock'): Comparison => ({
+  verdict: 'mismatch',
+  differences: [
+    {
+      path,
+      class: 'value',
+      legacy: 'string(3)#0000000a',
+      orchestrator: 'string(4)#0000000b',
+      ...(hint && { hint }),
+    },
+  ],
+  suppressed: 0,
+});
+
+const stored = (owner: string, more: Partial<StoredDifference> = {}): StoredDifference => ({
+  operationId: operationId('6f8a4a9e-9a3b-4a4e-8c1e-0d6a3f2b1c0d'),
+  service: SERVICE,
+  action: 'get_context',
+  lane: `session-memory/${owner}` as LaneKey,
+  primary: 'legacy',
+  comparison: comparison('a'),
+  atMs: Date.UTC(2026, 10, 21),
+  ...more,
+});
+
+describe.each(DATABASES)('on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(() => database.close());
+
+  test('an operator’s rule is in force until it is removed, and is not removed twice', async () => {
+    const store = createRuleStore(database);
+    const id = await store.add({ service: SERVICE, action: 'get_context', rule: RULE });
+    expect(await store.rules()).toEqual([
+      { id, service: SERVICE, action: 'get_context', rule: RULE, addedAtMs: expect.any(Number) as unknown },
+    ]);
+    expect(await store.remove(id, 'bob')).toBe(true);
+    expect(await store.remove(id, 'bob')).toBe(false);
+    expect(await store.rules()).toEqual([]);
+  });
+
+  test('hits of all replicas add up', async () => {
+    const store = createRuleStore(database);
+    const hit = { service: SERVICE, action: 'get_context', rule: 'ignore a.b', hits: 3, lastHitAtMs: 1_000 };
+    await Promise.all([store.addHits([hit]), store.addHits([{ ...hit, hits: 4, lastHitAtMs: 500 }])]);
+    expect(await store.hits()).toEqual([{ ...hit, hits: 7 }]);
+  });
+
+  test('signatures of all replicas are one: counts, lanes, the first five examples', async () => {
+    const store = createSignatureStore(database);
+    const sightings = (replica: number) => {
+      const book = new SignatureBook();
+      for (let at = 0; at < 4; at += 1) {
+        const operation = { ...stored(`${replica}-${at}`), service: SERVICE };
+        book.add(operation, comparison('a', replica === 1 ? 'clock' : undefined), replica * 1_000 + at);
+      }
+      return book.take();
+    };
+    await Promise.all([store.add(sightings(1)), store.add(sightings(2))]);
+    await store.add(sightings(1));
+    const [signature, ...others] = await store.list(SERVICE, 10);
+    expect(others).toEqual([]);
+    expect(signature).toMatchObject({
+      path: 'a',
+      class: 'value',
+      shape: 'string → string',
+      count: 12,
+      firstAtMs: 1_000,
+      lastAtMs: 2_003,
+      hint: 'clock',
+    });
+    expect(signature?.examples).toHaveLength(5);
+    expect(new DistinctEstimate(signature?.laneRegisters).count).toBe(8);
+  });
+
+  test('samples are kept only where they are asked for, and sealed', async () => {
+    const seal = createSeal(Buffer.alloc(32, 7));
+    const sample = { request: '{}', legacy: '{"a":"my secret"}', orchestrator: '{"a":"other"}' };
+    await createDifferenceStore({ database, seal }).add(stored('without', { sample }));
+    const store = createDifferenceStore({ database, seal, sampleHours: 1 });
+    await store.add(stored('with', { sample }));
+    expect((await store.withSamples(SERVICE, 2)).map((each) => each.sample)).toEqual([sample, undefined]);
+    expect((await store.recent(SERVICE, 1)).map((each) => each.sample)).toEqual([undefined]);
+    const rows = await database.query<{ body: string }>('select body from difference_samples');
+    expect(rows.map(({ body }) => body.includes('secret'))).toEqual([false]);
+    await expect(createDifferenceStore({ database, seal: PLAIN }).withSamples(SERVICE, 1)).rejects.toThrow(
+      /no encryption key/,
+    );
+  });
+
+  test('an expired sample is not shown', async () => {
+    await database.query("update difference_samples set expires_at = now() - interval '1 second'");
+    const store = createDifferenceStore({ database, seal: createSeal(Buffer.alloc(32, 7)) });
+    expect((await store.withSamples(SERVICE, 1)).map((each) => each.sample)).toEqual([undefined]);
+  });
+});

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
+import type { Finding } from '../../../src/migration/guard/finding.ts';
+import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
+import { createAuditStore } from '../../../src/storage/audit.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
+import { createInterlockStore } from '../../../src/storage/interlocks.ts';
+import { createLatchStore } from '../../../src/storage/latches.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+
+afterAll(async () => {
+  await postgres.stop();
+});
+
+const REPLICA = replicaId(randomUUID());
+const ANN = { person: 'ann', reason: 'it was the deployment' };
+const MINUTE_MS = Date.UTC(2026, 0, 2, 3, 4);
+
+let made = 0;
+const newService = (): ServiceName => serviceName(`guarded-${++made}`);
+
+function findingOf(service: ServiceName): Finding {
+  return {
+    service,
+    trigger: 'inconsistency',
+    steps: ['reads_to_legacy'],
+    action: 'get_context',
+    detail: '1m',
+    numbers: { hits: 5, of: 10, lower_bound: 0.123, limit: 0.001 },
+  };
+}
+
+describe.each(DATABASES)('on %s', (kind) => {
+  let database: Database;
+
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+
+  afterAll(async () => {
+    await database.close();
+  });
+
+  const trip = (service: ServiceName, firstCoolDownMs = 0) =>
+    createLatchStore(database).trip(findingOf(service), { replica: REPLICA, firstCoolDownMs });
+
+  test('of many trips at once one sets the latch, and all see the same', async () => {
+    const service = newService();
+    const trips = await Promise.all(Array.from({ length: 5 }, () => trip(service)));
+    expect(trips.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect(new Set(trips.map(({ latch }) => latch.id)).size).toBe(1);
+    const { open } = await createLatchStore(database).state();
+    expect(open.filter((latch) => latch.service === service)).toEqual([trips[0]?.latch]);
+    expect(trips[0]?.latch).toMatchObject({ finding: findingOf(service), replica: REPLICA });
+  });
+
+  test('a latch is released by a person with a reason, and that is audited', async () => {
+    const service = newService();
+    const store = createLatchStore(database);
+    const { latch } = await trip(service);
+    expect(await store.release(service, ANN)).toEqual({ result: 'released', latch });
+    expect(await store.release(service, ANN)).toEqual({ result: 'not_latched' });
+    const { open, releasedAtMs } = await store.state();
+    expect(open.filter((one) => one.service === service)).toEqual([]);
+    expect(releasedAtMs.get(service)).toBeGreaterThan(latch.trippedAtMs);
+    const [entry] = await createAuditStore(database).recent(1);
+    expect(entry).toMatchObject({ ...ANN, service, command: 'guard release', details: { latch: latch.id } });
+  });
+
+  test('no latch is released before its cool-down, which doubles with each trip', async () => {
+    const service = newService();
+    const store = createLatchStore(database);
+    await trip(service);
+    await store.release(service, ANN);
+    const { latch } = await trip(service, 60_000);
+    expect(Math.round((latch.coolDownUntilMs - latch.trippedAtMs) / 1_000)).toBe(120);
+    expect(await store.release(service, ANN)).toEqual({ result: 'too_early', latch });
+    expect((await store.state()).open.map(({ id }) => id)).toContain(latch.id);
+  });
+
+  test('lanes with dead letters, and lanes with lost items, are seen with their ages', async () => {
+    const { journal, service, write, laneOf } = beginJournal(database);
+    for (const owner of ['ann', 'bob']) {
+      const ref = await write(owner, 'applied');
+      await journal.deadLetter({ ref, code: 'validation_error', reason: 'no' });
+    }
+    await write('eve', 'applied');
+    await journal.stopLane(laneOf('eve'), 'lost');
+    await database.query(
+      `update dead_letters set at = now() - interval '6 minutes' where lane_id = (select id from lanes where key = $1)`,
+      [laneOf('bob')],
+    );
+    const troubled = (await createLatchStore(database).state()).troubled.get(service);
+    expect(troubled?.lost).toBe(1);
+    const ages = troubled?.deadLetterAgesMs.toSorted((a, b) => a - b) ?? [];
+    expect(ages).toHaveLength(2);
+    expect(ages[0]).toBeLessThan(60_000);
+    expect(ages[1]).toBeGreaterThanOrEqual(360_000);
+    await database.query('update dead_letters set resolved_at = now()');
+    expect((await createLatchStore(database).state()).troubled.get(service)?.deadLetterAgesMs).toEqual([]);
+  });
+
+  test('a minute that is written twice stands there once, with its last counts', async () => {
+    const store = createMinuteStore(database);
+    const service = newService();
+    const row = { service, action: 'get_context', minuteMs: MINUTE_MS };
+    await store.write(REPLICA, [{ ...row, counts: { ...noCounts(), comparable: 3 } }]);
+    await store.write(REPLICA, [{ ...row, counts: { ...noCounts(), comparable: 7, mismatches: 1 } }]);
+    const other = replicaId(randomUUID());
+    await store.write(other, [{ ...row, minuteMs: MINUTE_MS + 60_000, counts: noCounts() }]);
+    const rows = (await store.since(MINUTE_MS)).filter((one) => one.service === service);
+    expect(rows.map(({ replica }) => replica)).toEqual([REPLICA, other]);
+    expect(rows[0]).toEqual({
+      ...row,
+      replica: REPLICA,
+      counts: { ...noCounts(), comparable: 7, mismatches: 1 },
+    });
+    await store.prune(MINUTE_MS + 60_000);
+    expect((await store.since(MINUTE_MS)).filter((one) => one.service === service)).toHaveLength(1);
+  });
+
+  test('evidence adds up, and begins anew under another definition', async () => {
+    const store = createEvidenceStore(database);
+    const service = newService();
+    const row = { service, action: 'get_context', digest: 'one' };
+    const evidence = { comparable: 10, errors: 2, mismatches: 1 };
+    await Promise.all([1, 2, 3].map(() => store.add([{ ...row, evidence }])));
+    expect(await store.of(service, () => 'one')).toEqual(
+      new Map([['get_context', { comparable: 30, errors: 6, mismatches: 3 }]]),
+    );
+    expect(await store.of(service, () => 'two')).toEqual(new Map());
+  });
+
+  test('interlocks see replicas, lanes and the oldest delivery', async () => {
+    const { service, write, journal } = beginJournal(database);
+    const store = createInterlockStore(database);
+    const delivered = await write('ann', 'applied');
+    await journal.delivered(delivered);
+    await write('bob', 'applied');
+    await write('eve', 'refused');
+    await database.query(
+      `update writes set accepted_at = now() - interval '1 minute' where lane_id in (select id from lanes where service = $1)`,
+      [service],
+    );
+    await database.query('insert into replicas (id, coverage) values ($1, $2::jsonb), ($3, $4::jsonb)', [
+      randomUUID(),
+      JSON.stringify({ [service]: 4 }),
+      randomUUID(),
+      JSON.stringify({ [service]: 3 }),
+    ]);
+    const facts = await store.facts(service, 4);
+    expect(facts).toMatchObject({ replicas: 2, acting: 1, lanes: 3, unseeded: 3, unwell: 0 });
+    expect(facts.oldestDeliverySeconds).toBeGreaterThanOrEqual(60);
+    expect(facts.oldestDeliverySeconds).toBeLessThan(90);
+    await journal.markDirty(delivered.lane, 'unknown_outcome');
+    expect(await store.facts(service, 0)).toMatchObject({ unseeded: 0, unwell: 1, acting: 0 });
+    await database.query("update replicas set heartbeat_at = now() - interval '6 seconds'");
+    expect((await store.facts(service, 4)).replicas).toBe(0);
+  });
+
+  test('the last day tells what nobody knows, and how much is compared', async () => {
+    const service = newService();
+    const minutes = createMinuteStore(database);
+    const now = Date.now();
+    const counts = { ...noCounts(), comparable: 5, bothErrors: 2, operations: 9 };
+    await minutes.write(REPLICA, [
+      { service, action: 'other', minuteMs: now, counts },
+      { service, action: 'get_context', minuteMs: now, counts },
+      { service, action: 'get_context', minuteMs: now - 60_000, counts },
+      { service, action: 'get_context', minuteMs: now - 25 * 3_600_000, counts },
+    ]);
+    const facts = await createInterlockStore(database).facts(service, 1);
+    expect(facts.unclassified).toBe(9);
+    expect(facts.traffic.get('get_context')).toEqual({ comparablePerDay: 10, notErrorsPerDay: 6 });
+  });
+
+  test('what was granted and accepted outlives the process', async () => {
+    const store = createInterlockStore(database);
+    const service = newService();
+    const grant = { flag: 'read-cutover', action: 'get_context', percentage: 25 } as const;
+    await store.grant(service, [{ ...grant, percentage: 10 }]);
+    await store.grant(service, [grant, { flag: 'read-cutover', action: '', percentage: 25 }]);
+    const grants = await store.grants(service);
+    expect(grants).toHaveLength(2);
+    expect(grants).toContainEqual(grant);
+    await store.accept({ service, subject: 'action:search', ...ANN });
+    expect(await store.accepted(service)).toEqual(new Set(['action:search']));
+    const [entry] = await createAuditStore(database).recent(1);
+    expect(entry).toMatchObject({ command: 'guard accept', service, details: { subject: 'action:search' } });
+  });
+});
