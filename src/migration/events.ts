@@ -4,6 +4,7 @@ import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { BadInput } from '../domain/request.ts';
 import type { Decision } from './decide.ts';
+import type { Finding } from './guard/finding.ts';
 
 interface OfService {
   readonly service: ServiceName;
@@ -125,6 +126,21 @@ export interface MigrationEvents {
     readonly durationMs: number;
   };
   'shadow:dropped': OfOperation & { readonly reason: 'queue_full' | 'legacy_busy' };
+  /** The guard saw something that people should know of, and moves no reads for it. */
+  'guard:found': OfService & { readonly finding: Finding };
+  /** The service's reads are on legacy from here on, in this replica; the latch is being written down. */
+  'guard:tripped': OfService & { readonly finding: Finding };
+  'guard:released': OfService & { readonly latch: number; readonly person: string };
+  /** I5: the orchestrator returned items that were deleted. */
+  'comparison:deleted_returned': OfOperation & { readonly lane: LaneKey; readonly items: number };
+  /** A comparison rule is off from now on; said once. */
+  'rule:expired': OfService & {
+    readonly action: string;
+    readonly kind: string;
+    readonly path: string;
+    readonly owner: string;
+    readonly expires: string;
+  };
   'journal:failed': { readonly reason: string };
 }
 

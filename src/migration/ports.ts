@@ -85,6 +85,8 @@ export interface FlagContext {
   readonly lane?: LaneKey;
   readonly action?: string;
   readonly agent?: string;
+  /** Percent: the flag is evaluated as if it asked for no more. The same lanes, fewer of them. */
+  readonly atMost?: number;
 }
 
 export interface FlagAnswer {
@@ -235,6 +237,14 @@ export interface StoredDifference {
   readonly primary: Backend;
   readonly comparison: Comparison;
   readonly atMs: number;
+  /** What was compared, in clear: kept only where the operator turned samples on. */
+  readonly sample?: DifferenceSample;
+}
+
+export interface DifferenceSample {
+  readonly request: string;
+  readonly legacy: string;
+  readonly orchestrator: string;
 }
 
 /** Differences, redacted. Bounded: the oldest leave first. */

@@ -1,16 +1,20 @@
 import type { Backend } from '../domain/backend.ts';
-import type { Comparison, NotComparable } from '../domain/comparison.ts';
+import type { NotComparable } from '../domain/comparison.ts';
 import { CrossfadeError, messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { LegacyReadEffect } from '../domain/service-definition.ts';
 import type { AskOrchestrator, MappedOperation } from './ask-orchestrator.ts';
 import type { CallLegacy } from './call-legacy.ts';
-import { compareReplies } from './compare/compare-replies.ts';
+import type { Judgement } from './compare/compare-replies.ts';
+import { notCompared, type Verdicts } from './compare/verdicts.ts';
 import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
-import type { Clock, DifferenceStore } from './ports.ts';
+import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
+import type { Clock, DifferenceSample, DifferenceStore } from './ports.ts';
 import type { Coverage } from './service-runtime.ts';
 
-/** When a racy pair, or a difference, is looked at again; after the last time a racy lane is held for the read. */
-const LOOK_AGAIN_MS = [250, 1_000, 5_000] as const;
+/** Of the reads that do nothing to legacy so many ask the primary twice: what then differs is noise. */
+const REPEAT_SHARE = 0.01;
 /** Replies kept in memory while they wait to be compared. */
 const QUEUE_BYTES = 32 * 1024 * 1024;
 /** A serial legacy service with so many agents waiting gets no shadow reads on top. */
@@ -50,6 +54,8 @@ export interface ShadowParts {
   readonly callLegacy: CallLegacy;
   readonly askOrchestrator: AskOrchestrator;
   readonly differences: DifferenceStore;
+  readonly verdicts: Verdicts;
+  readonly random: () => number;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -143,19 +149,28 @@ export class ShadowReads {
 
   async #look(task: Task, lane: Lane): Promise<void> {
     const fence = await this.#fence(lane);
-    if (fence !== undefined)
-      return this.#conclude(task, {
-        verdict: 'not_comparable',
-        differences: [],
-        reason: fence,
-        suppressed: 0,
-      });
-    const isLastLook = task.looks === LOOK_AGAIN_MS.length;
-    const pair = isLastLook ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
-    const comparison = pair.isSteady ? this.#compare(task, pair) : RACY;
-    const mayChange = comparison.verdict !== 'match' && !isLastLook && (!pair.isSteady || task.looks === 0);
-    if (mayChange && this.#mayLookAgain(task)) this.#lookAgain(task);
-    else this.#conclude(task, comparison);
+    if (fence !== undefined) return this.#conclude(task, notCompared(fence));
+    const isLastLook = task.looks === looksAllowed(effectOf(task));
+    const isHeld = isLastLook && task.looks > 0;
+    const pair = isHeld ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
+    const judgement = pair.isSteady ? await this.#parts.verdicts.compare(...comparedOf(task, pair)) : RACY;
+    if (pair.isSteady && task.looks === 0) await this.#repeat(task);
+    if (isWorthALook(judgement.comparison, task.looks) && !isLastLook && this.#mayLookAgain())
+      this.#lookAgain(task);
+    else this.#conclude(task, judgement, pair);
+  }
+
+  /** A/A: the primary is asked again. A lane that moved meanwhile says nothing about noise. */
+  async #repeat(task: Task): Promise<void> {
+    const { random, verdicts } = this.#parts;
+    if (effectOf(task) !== 'nothing' || random() >= REPEAT_SHARE) return;
+    try {
+      const again =
+        task.primary === 'legacy' ? await this.#askLegacy(task) : await this.#askOrchestrator(task);
+      if (task.before.stillHolds) await verdicts.repeated(namesOf(task), task.text, again);
+    } catch {
+      // An answer that did not come is no noise, and its comparison goes on without it.
+    }
   }
 
   /** The first time the agent's own answer is one of the pair; later both are read anew. */
@@ -187,11 +202,6 @@ export class ShadowReads {
     return reason === 'not_seeded' || reason === 'behind' ? 'not_seeded' : 'dirty';
   }
 
-  #compare(task: Task, pair: Pair): Comparison {
-    const { rules } = task.operation.action;
-    return compareReplies({ legacy: pair.legacy, orchestrator: pair.orchestrator, rules });
-  }
-
   async #askLegacy(task: Task): Promise<string> {
     const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
     const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
@@ -206,10 +216,8 @@ export class ShadowReads {
     );
   }
 
-  /** Reading legacy once more must harm nothing; `touches` and `loads` prolong the life of a lane in use, no more. */
-  #mayLookAgain(task: Task): boolean {
-    const isHarmless = task.operation.action.onLegacy(task.operation.message) !== 'cuts';
-    return isHarmless && !this.#isStopped && this.#timers.size < this.#parts.queueSize;
+  #mayLookAgain(): boolean {
+    return !this.#isStopped && this.#timers.size < this.#parts.queueSize;
   }
 
   #lookAgain(task: Task): void {
@@ -220,19 +228,21 @@ export class ShadowReads {
     this.#timers.add(timer);
   }
 
-  #conclude(task: Task, comparison: Comparison): void {
-    const { clock, differences, emit } = this.#parts;
+  #conclude(task: Task, judgement: Judgement, pair?: Pair): void {
+    const { clock, differences, emit, verdicts } = this.#parts;
     const { operation, primary } = task;
-    const facts = {
-      operationId: operation.id,
-      service: operation.service.name,
-      action: operation.name,
-      lane: operation.lane,
-    };
+    const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };
+    const comparison = verdicts.conclude(facts, judgement, pair?.legacy);
     emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
     if (comparison.verdict !== 'mismatch') return;
     differences
-      .add({ ...facts, primary, comparison, atMs: clock.wallMs() })
+      .add({
+        ...facts,
+        primary,
+        comparison,
+        atMs: clock.wallMs(),
+        ...(pair && { sample: sampleOf(task, pair) }),
+      })
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
 
@@ -247,14 +257,25 @@ export class ShadowReads {
   }
 }
 
-const RACY: Comparison = { verdict: 'not_comparable', differences: [], reason: 'racy', suppressed: 0 };
+const RACY = notCompared('racy');
 
-function notComparable(error: unknown): Comparison {
+function notComparable(error: unknown): Judgement {
   const isTimeout = error instanceof CrossfadeError && error.reason === 'timeout';
-  return {
-    verdict: 'not_comparable',
-    differences: [],
-    reason: isTimeout ? 'shadow_timeout' : 'shadow_error',
-    suppressed: 0,
-  };
+  return notCompared(isTimeout ? 'shadow_timeout' : 'shadow_error');
+}
+
+function effectOf({ operation }: Task): LegacyReadEffect {
+  return operation.action.onLegacy(operation.message);
+}
+
+function namesOf({ operation }: Task): { readonly service: ServiceName; readonly action: string } {
+  return { service: operation.service.name, action: operation.name };
+}
+
+function comparedOf(task: Task, { legacy, orchestrator }: Pair): Parameters<Verdicts['compare']> {
+  return [namesOf(task), { legacy, orchestrator, request: task.operation.message.fields }];
+}
+
+function sampleOf(task: Task, { legacy, orchestrator }: Pair): DifferenceSample {
+  return { legacy, orchestrator, request: task.operation.message.text };
 }

@@ -1,12 +1,26 @@
 import type { Backend } from '../domain/backend.ts';
 import type { Comparison } from '../domain/comparison.ts';
-import type { LaneKey, OperationId } from '../domain/ids.ts';
-import type { DifferenceStore, StoredDifference } from '../migration/ports.ts';
+import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
+import type { DifferenceSample, DifferenceStore, StoredDifference } from '../migration/ports.ts';
 import type { Database } from './database.ts';
+import type { Seal } from './seal.ts';
 
 /** The newest so many differences of a service are kept. */
 const KEPT = 10_000;
 const TRIM_EVERY = 500;
+
+export interface DifferenceSettings {
+  readonly database: Database;
+  readonly seal: Seal;
+  /** How long the compared texts are kept; 0 keeps none. @defaultValue 0 */
+  readonly sampleHours?: number;
+}
+
+/** Differences as they are judged again under other rules. */
+export interface DifferenceArchive extends DifferenceStore {
+  /** Newest first, each with its sample where one is kept. @throws StorageError */
+  withSamples(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
+}
 
 interface Row {
   readonly at: Date;
@@ -16,48 +30,85 @@ interface Row {
   readonly operation_id: string;
   readonly primary_backend: string;
   readonly comparison: Comparison;
+  readonly body?: string | null;
 }
 
-/** Differences in PostgreSQL, redacted before they come here. */
-export function createDifferenceStore(database: Database): DifferenceStore {
+const ADD = `
+  insert into differences (at, service, action, lane, operation_id, primary_backend, comparison)
+  values ($1, $2, $3, $4, $5, $6, $7::jsonb)`;
+
+const ADD_WITH_SAMPLE = `
+  with added as (${ADD} returning id)
+  insert into difference_samples (difference_id, expires_at, body)
+  select id, now() + make_interval(hours => $8::int), $9 from added`;
+
+/** Differences in PostgreSQL, redacted before they come here; beside them the compared texts, where the operator wants them kept. */
+export function createDifferenceStore({
+  database,
+  seal,
+  sampleHours = 0,
+}: DifferenceSettings): DifferenceArchive {
   let added = 0;
   return {
-    async add({ atMs, service, action, lane, operationId, primary, comparison }) {
-      await database.query(
-        `insert into differences (at, service, action, lane, operation_id, primary_backend, comparison)
-         values ($1, $2, $3, $4, $5, $6, $7::jsonb)`,
-        [
-          new Date(atMs).toISOString(),
-          service,
-          action,
-          lane,
-          operationId,
-          primary,
-          JSON.stringify(comparison),
-        ],
-      );
+    async add(difference) {
+      const { sample } = difference;
+      const isKept = sampleHours > 0 && sample !== undefined;
+      const values = valuesOf(difference);
+      if (isKept)
+        await database.query(ADD_WITH_SAMPLE, [...values, sampleHours, seal.seal(JSON.stringify(sample))]);
+      else await database.query(ADD, values);
       added += 1;
-      if (added % TRIM_EVERY !== 0) return;
-      await database.query(
-        `delete from differences where service = $1 and id <= (
-           select id from differences where service = $1 order by id desc offset $2 limit 1)`,
-        [service, KEPT],
-      );
+      if (added % TRIM_EVERY === 0) await trim(database, difference.service);
     },
     async recent(service, limit) {
       const rows = await database.query<Row>(
         'select * from differences where service = $1 order by id desc limit $2',
         [service, limit],
       );
-      return rows.map((row): StoredDifference => ({
-        atMs: row.at.getTime(),
-        service,
-        action: row.action,
-        lane: row.lane as LaneKey,
-        operationId: row.operation_id as OperationId,
-        primary: row.primary_backend as Backend,
-        comparison: row.comparison,
-      }));
+      return rows.map(differenceOf);
     },
+    async withSamples(service, limit) {
+      const rows = await database.query<Row>(
+        `select d.*, s.body from differences d
+         left join difference_samples s on s.difference_id = d.id and s.expires_at > now()
+         where d.service = $1 order by d.id desc limit $2`,
+        [service, limit],
+      );
+      return rows.map((row) => {
+        const body = row.body ?? undefined;
+        const difference = differenceOf(row);
+        return body === undefined
+          ? difference
+          : { ...difference, sample: JSON.parse(seal.open(body)) as DifferenceSample };
+      });
+    },
+  };
+}
+
+function valuesOf(difference: StoredDifference): readonly unknown[] {
+  const { atMs, service, action, lane, operationId, primary, comparison } = difference;
+  const at = new Date(atMs).toISOString();
+  return [at, service, action, lane, operationId, primary, JSON.stringify(comparison)];
+}
+
+/** The oldest leave, and every sample whose time is over. */
+async function trim(database: Database, service: ServiceName): Promise<void> {
+  await database.query('delete from difference_samples where expires_at <= now()');
+  await database.query(
+    `delete from differences where service = $1 and id <= (
+       select id from differences where service = $1 order by id desc offset $2 limit 1)`,
+    [service, KEPT],
+  );
+}
+
+function differenceOf(row: Row): StoredDifference {
+  return {
+    atMs: row.at.getTime(),
+    service: row.service as ServiceName,
+    action: row.action,
+    lane: row.lane as LaneKey,
+    operationId: row.operation_id as OperationId,
+    primary: row.primary_backend as Backend,
+    comparison: row.comparison,
   };
 }

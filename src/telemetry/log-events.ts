@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import type { Finding } from '../migration/guard/finding.ts';
 import { printableReason } from './printable-reason.ts';
 
 type Level = 'warn' | 'info' | 'debug';
@@ -55,6 +56,23 @@ const ENTRIES: Entries = {
     }),
     isFrequent: true,
   },
+  'comparison:deleted_returned': {
+    level: 'warn',
+    message: 'the orchestrator returned items that were deleted',
+    facts: ({ service, action, lane, operationId, items }) => ({ service, action, lane, operationId, items }),
+  },
+  'rule:expired': {
+    level: 'warn',
+    message: 'a comparison rule has expired and is off',
+    facts: ({ service, action, kind, path, owner, expires }) => ({
+      service,
+      action,
+      kind,
+      path,
+      owner,
+      expires,
+    }),
+  },
   'delivery:dead_letter': {
     level: 'warn',
     message: 'the secondary refused a write for good',
@@ -67,6 +85,21 @@ const ENTRIES: Entries = {
       code,
       reason: printableReason(reason),
     }),
+  },
+  'guard:tripped': {
+    level: 'warn',
+    message: 'the guard has tripped: reads go to legacy until a person releases the latch',
+    facts: ({ service, finding }) => ({ service, ...findingFacts(finding) }),
+  },
+  'guard:found': {
+    level: 'warn',
+    message: 'the guard has found something that a person should look at',
+    facts: ({ service, finding }) => ({ service, ...findingFacts(finding) }),
+  },
+  'guard:released': {
+    level: 'info',
+    message: 'a latch was released',
+    facts: ({ service, latch, person }) => ({ service, latch, person }),
   },
   'journal:failed': {
     level: 'warn',
@@ -109,6 +142,10 @@ const ENTRIES: Entries = {
     }),
   },
 };
+
+function findingFacts({ trigger, action, detail, steps, numbers }: Finding): object {
+  return { trigger, action, detail, steps, ...numbers };
+}
 
 /** Says the first at once, and then at most one line per {@link QUIET_MS}: the newest, with the count of those it stands for. */
 class QuietLog {

@@ -124,6 +124,12 @@ export const COUNTERS = {
     unit: '{difference}',
     labels: ['service', 'action', 'class'],
   },
+  deletedReturned: {
+    name: 'crossfade_deleted_items_returned',
+    description: 'Items that the orchestrator returned although they were deleted',
+    unit: '{item}',
+    labels: ['service'],
+  },
   notComparable: {
     name: 'crossfade_not_comparable',
     description: 'Shadow reads that could not be compared, by reason',
@@ -135,6 +141,12 @@ export const COUNTERS = {
     description: 'Shadow reads that were not made, by reason',
     unit: '{read}',
     labels: ['service', 'reason'],
+  },
+  guardTrips: {
+    name: 'crossfade_guard_trips',
+    description: 'Times that the guard sent the reads of a service back to legacy, by trigger',
+    unit: '{trip}',
+    labels: ['service', 'trigger'],
   },
   readsFellBack: {
     name: 'crossfade_reads_fell_back',
@@ -231,6 +243,24 @@ export const GAUGES = {
     description: 'Lanes whose last copy left out what the orchestrator refuses, and nobody has accepted it',
     unit: '{lane}',
     labels: ['service'],
+  },
+  latched: {
+    name: 'crossfade_latched',
+    description: '1 while a latch keeps the reads of a service on legacy',
+    unit: '1',
+    labels: ['service'],
+  },
+  flagPercentage: {
+    name: 'crossfade_flag_percentage',
+    description: 'Percent that a flag asks for, and percent that is in effect behind interlocks and latch',
+    unit: '1',
+    labels: ['service', 'flag', 'stand'],
+  },
+  interlockReasons: {
+    name: 'crossfade_interlock_reasons',
+    description: 'Interlocks that stand between what a flag asks for and its being in effect, binding or not',
+    unit: '{reason}',
+    labels: ['service', 'flag'],
   },
   residentMemory: {
     name: 'crossfade_resident_memory_bytes',

@@ -62,8 +62,14 @@ export class MetricRecorder {
       this.counters.readsFellBack.at(service).at(reason).total += 1;
     },
     'shadow:compared': (event) => this.#compared(event),
+    'comparison:deleted_returned': ({ service, items }) => {
+      this.counters.deletedReturned.at(service).total += items;
+    },
     'shadow:dropped': ({ service, reason }) => {
       this.counters.shadowDropped.at(service).at(reason).total += 1;
+    },
+    'guard:tripped': ({ service, finding }) => {
+      this.counters.guardTrips.at(service).at(finding.trigger).total += 1;
     },
     'journal:failed': () => {
       this.counters.journalFailures.total += 1;
@@ -117,5 +123,6 @@ export class MetricRecorder {
     }
     const classes = this.counters.differences.at(service).at(action);
     for (const difference of comparison.differences) classes.at(difference.class).total += 1;
+    for (const { by } of comparison.explained ?? []) classes.at(by).total += 1;
   }
 }

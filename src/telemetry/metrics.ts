@@ -3,6 +3,7 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
+import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
 import type { LaneCounts } from '../migration/ports.ts';
 import type { LabelSeries } from './label-series.ts';
 import { COUNTERS, GAUGES, HISTOGRAMS } from './metric-definitions.ts';
@@ -14,6 +15,14 @@ interface Gauges {
   readonly copiesWaiting: number;
   readonly shadowReadsWaiting: number;
   readonly lanes: ReadonlyMap<ServiceName, LaneCounts>;
+  readonly guarded?: ReadonlyMap<ServiceName, GuardedGauges>;
+}
+
+/** What is left of a service's flags. */
+interface GuardedGauges {
+  readonly isLatched: boolean;
+  /** Absent before the first judgement. */
+  readonly verdict?: InterlockVerdict | undefined;
 }
 
 export interface Metrics {
@@ -90,6 +99,9 @@ const ASKED = [
   'lanes',
   'seededLanes',
   'exceptedLanes',
+  'latched',
+  'flagPercentage',
+  'interlockReasons',
 ] as const;
 
 /** The gauges that somebody must be asked for at every scrape. */
@@ -131,7 +143,21 @@ class AskedGauges {
     result.observe(this.#observables.copiesWaiting, now.copiesWaiting);
     result.observe(this.#observables.shadowReadsWaiting, now.shadowReadsWaiting);
     for (const [service, counts] of now.lanes) this.#observeLanes(result, service, counts);
+    for (const [service, guarded] of now.guarded ?? []) this.#observeGuarded(result, service, guarded);
     this.isKnown = true;
+  }
+
+  #observeGuarded(
+    result: BatchObservableResult,
+    service: ServiceName,
+    { isLatched, verdict }: GuardedGauges,
+  ): void {
+    result.observe(this.#observables.latched, isLatched ? 1 : 0, { service });
+    for (const [flag, { asked, inEffect, reasons }] of Object.entries(verdict?.flags ?? {})) {
+      result.observe(this.#observables.flagPercentage, asked, { service, flag, stand: 'asked' });
+      result.observe(this.#observables.flagPercentage, inEffect, { service, flag, stand: 'in_effect' });
+      result.observe(this.#observables.interlockReasons, reasons.length, { service, flag });
+    }
   }
 
   #observeLanes(result: BatchObservableResult, service: ServiceName, counts: LaneCounts): void {

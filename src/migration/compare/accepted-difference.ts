@@ -1,50 +1,91 @@
 import type { ComparisonRule } from '../../domain/comparison.ts';
 import type { RuleNode } from './compiled-rules.ts';
-import { secondsApart } from './instants.ts';
+import { secondsBetween } from './instants.ts';
+import { isNumeric, isSameNumber } from './reply-values.ts';
+import type { Tally } from './tally.ts';
 
-/** Counts what rules accepted. */
-export interface Tally {
-  suppressed: number;
+interface ValuePair {
+  readonly legacy: unknown;
+  readonly orchestrator: unknown;
 }
 
 const CUT = '...';
 
-type Acceptance = (rule: ComparisonRule, legacy: unknown, orchestrator: unknown) => boolean;
+type Acceptance<Kind extends ComparisonRule['kind']> = (
+  rule: Extract<ComparisonRule, { readonly kind: Kind }>,
+  pair: ValuePair,
+  tally: Tally,
+) => boolean;
 
-/** What each rule lets differ. An absent value is undefined. `set` is about lists, and decided where they are compared. */
-const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance } = {
+/** What each rule lets differ. An absent value is undefined. Rules about lists decide where lists are compared. */
+const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance<Kind> } = {
   ignore: () => true,
   set: () => false,
-  equal_if_missing: (_rule, legacy, orchestrator) => (legacy ?? null) === (orchestrator ?? null),
-  prefix: (_rule, legacy, orchestrator) =>
+  keyed: () => false,
+  ranking: () => false,
+  equal_if_missing: (_rule, { legacy, orchestrator }) => (legacy ?? null) === (orchestrator ?? null),
+  default: ({ value }, { legacy, orchestrator }) =>
+    (legacy === undefined && orchestrator === value) || (orchestrator === undefined && legacy === value),
+  prefix: (_rule, { legacy, orchestrator }) =>
     typeof legacy === 'string' &&
     typeof orchestrator === 'string' &&
     legacy.endsWith(CUT) &&
     orchestrator.startsWith(legacy.slice(0, -CUT.length)),
-  tolerance_seconds: (rule, legacy, orchestrator) => {
-    const seconds = secondsApart(legacy, orchestrator);
-    return rule.kind === 'tolerance_seconds' && seconds !== undefined && seconds <= rule.seconds;
+  tolerance: ({ within }, { legacy, orchestrator }) =>
+    isNumeric(legacy) &&
+    isNumeric(orchestrator) &&
+    (isSameNumber(legacy, orchestrator) || Math.abs(Number(legacy) - Number(orchestrator)) <= within),
+  tolerance_seconds: ({ seconds }, { legacy, orchestrator }, tally) => {
+    const gap = secondsBetween(legacy, orchestrator);
+    if (gap === undefined) return false;
+    tally.gap(gap);
+    return Math.abs(gap - (tally.facts.clockOffsetSeconds ?? 0)) <= seconds;
   },
 };
 
 /** Whether a rule of this place accepts two values that are not the same. */
-export function isAccepted(
-  pair: { readonly legacy: unknown; readonly orchestrator: unknown },
-  node: RuleNode | undefined,
-  tally: Tally,
-): boolean {
+export function isAccepted(pair: ValuePair, node: RuleNode | undefined, tally: Tally): boolean {
   if (node === undefined || node.rules.length === 0) return false;
-  const { legacy, orchestrator } = pair;
-  const accepted = node.rules.some((rule) => ACCEPTS[rule.kind](rule, legacy, orchestrator));
-  if (accepted) tally.suppressed += 1;
-  return accepted;
+  for (const rule of node.rules) {
+    // The table's row is the rule's own kind; TypeScript does not follow that through an index.
+    const accepts = ACCEPTS[rule.kind] as Acceptance<ComparisonRule['kind']>;
+    if (!accepts(rule, pair, tally)) continue;
+    tally.accepted.push(rule);
+    return true;
+  }
+  return false;
 }
+
+const IDENTIFYING: ReadonlySet<ComparisonRule['kind']> = new Set([
+  'set',
+  'keyed',
+  'ranking',
+  'equal_if_missing',
+]);
 
 /** Whether the rules of this place leave open what the value is: such a value identifies nothing. */
 export function isOpen(node: RuleNode | undefined): boolean {
-  return node?.rules.some(({ kind }) => kind !== 'set' && kind !== 'equal_if_missing') ?? false;
+  return node?.rules.some(({ kind }) => !IDENTIFYING.has(kind)) ?? false;
+}
+
+/** The rule that lets a list be in any order. */
+export function setRuleOf(node: RuleNode | undefined): ComparisonRule | undefined {
+  return node?.rules.find(({ kind }) => kind === 'set' || kind === 'keyed');
 }
 
 export function isSet(node: RuleNode | undefined): boolean {
-  return node?.rules.some(({ kind }) => kind === 'set') ?? false;
+  return setRuleOf(node) !== undefined;
+}
+
+/** The member that identifies the elements of a keyed list. */
+export function keyOf(list: RuleNode | undefined): string | undefined {
+  const rule = list?.rules.find(({ kind }) => kind === 'keyed');
+  return rule?.kind === 'keyed' ? rule.key : undefined;
+}
+
+export type RankingRule = Extract<ComparisonRule, { readonly kind: 'ranking' }>;
+
+/** The rule that makes a list a search answer. */
+export function rankingRuleOf(node: RuleNode | undefined): RankingRule | undefined {
+  return node?.rules.find((rule) => rule.kind === 'ranking');
 }

@@ -19,23 +19,32 @@ function emptyNode(): GrowingNode {
   return { rules: [], members: new Map(), elements: undefined };
 }
 
-// The rules of an action are one array for the life of the process. One tree each, and one more when a rule expires.
-const compiled = new WeakMap<
-  readonly ComparisonRule[],
-  { readonly inForce: number; readonly root: RuleNode }
->();
+interface Compiled {
+  readonly root: RuleNode;
+  readonly inForce: number;
+  /** Whether any rule of them expires at all. */
+  readonly isForEver: boolean;
+}
+
+// The rules of an action are one array until somebody changes them. One tree each, and one more when a rule expires.
+const compiled = new WeakMap<readonly ComparisonRule[], Compiled>();
 
 /** The rules as a tree along which replies are walked. Expired ones are off; `nowIso` decides which are. */
 export function compileRules(rules: readonly ComparisonRule[], nowIso: string | undefined): RuleNode {
-  const inForce = rules.filter(
-    ({ expires }) => expires === undefined || (nowIso ?? new Date().toISOString()) < expires,
-  );
   const known = compiled.get(rules);
+  if (known?.isForEver === true) return known.root;
+  const now = nowIso ?? new Date().toISOString();
+  const inForce = rules.filter((rule) => !isExpired(rule, now));
   if (known?.inForce === inForce.length) return known.root;
   const root = emptyNode();
   for (const rule of inForce) nodeAt(root, rule.path).rules.push(rule);
-  compiled.set(rules, { inForce: inForce.length, root });
+  const isForEver = rules.every(({ expires }) => expires === undefined);
+  compiled.set(rules, { root, inForce: inForce.length, isForEver });
   return root;
+}
+
+export function isExpired({ expires }: ComparisonRule, nowIso: string): boolean {
+  return expires !== undefined && nowIso >= expires;
 }
 
 /** A path is members joined by dots; `[]` behind a member (or alone) stands for any element. */

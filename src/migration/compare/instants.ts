@@ -23,13 +23,13 @@ function zoneSeconds(zone: string | undefined): number {
 const MINUTE_LENGTH = 17;
 const COLON = 0x3a;
 
-/** The seconds between two texts that are the same but for their seconds, as times close to each other mostly are. */
+/** Seconds from `b` to `a` where the two texts are the same but for their seconds, as times close to each other mostly are. */
 function secondsWithinMinute(a: string, b: string): number | undefined {
   if (a.charCodeAt(MINUTE_LENGTH - 1) !== COLON || !b.startsWith(a.slice(0, MINUTE_LENGTH))) return undefined;
   const endOfA = endOfNumber(a);
   const endOfB = endOfNumber(b);
   if (a.slice(endOfA) !== b.slice(endOfB)) return undefined;
-  return Math.abs(Number(a.slice(MINUTE_LENGTH, endOfA)) - Number(b.slice(MINUTE_LENGTH, endOfB)));
+  return Number(a.slice(MINUTE_LENGTH, endOfA)) - Number(b.slice(MINUTE_LENGTH, endOfB));
 }
 
 function endOfNumber(text: string): number {
@@ -42,16 +42,22 @@ function endOfNumber(text: string): number {
   }
 }
 
-/** How many seconds two times are apart: epoch seconds, or ISO texts of which both or neither name a zone. Undefined for anything else. */
-export function secondsApart(a: unknown, b: unknown): number | undefined {
-  if (typeof a === 'number' && typeof b === 'number') return Math.abs(a - b);
+/** Seconds from `b` to `a`: epoch seconds, or ISO texts of which both or neither name a zone. Undefined for anything else. */
+export function secondsBetween(a: unknown, b: unknown): number | undefined {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
   if (typeof a !== 'string' || typeof b !== 'string') return undefined;
-  return secondsWithinMinute(a, b) ?? secondsBetween(a, b);
+  return secondsWithinMinute(a, b) ?? secondsOfTexts(a, b);
 }
 
-function secondsBetween(a: string, b: string): number | undefined {
+function secondsOfTexts(a: string, b: string): number | undefined {
   const first = parseInstant(a);
   const second = parseInstant(b);
   if (first === undefined || second === undefined || first.isNaive !== second.isNaive) return undefined;
-  return Math.abs(first.seconds - second.seconds);
+  return first.seconds - second.seconds;
+}
+
+/** A time as seconds since 1970, read as UTC where it names no zone. */
+export function secondsOfInstant(value: unknown): Instant | undefined {
+  if (typeof value === 'number') return { seconds: value, isNaive: false };
+  return typeof value === 'string' ? parseInstant(value) : undefined;
 }

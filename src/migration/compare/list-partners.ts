@@ -1,3 +1,4 @@
+import { isSet } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import type { Fingerprints } from './fingerprints.ts';
 
@@ -5,9 +6,9 @@ type IndexPair = readonly [legacy: number, orchestrator: number];
 
 /** Which elements of two lists stand for each other. All numbers are indices. */
 export interface Partners {
-  /** In the order of legacy's list. */
-  readonly pairs: readonly IndexPair[];
-  /** Whether the pairs stand in the same order in both lists. */
+  /** The same element at another place, or the same but for its content: to be compared. In the order of legacy's list. */
+  readonly moved: readonly IndexPair[];
+  /** Whether all that have a partner stand in the same order in both lists. */
   readonly isInOrder: boolean;
   readonly onlyLegacy: readonly number[];
   readonly onlyOrchestrator: readonly number[];
@@ -18,58 +19,114 @@ export interface ListPair {
   readonly orchestrator: readonly unknown[];
 }
 
+export interface PartnerSearch {
+  /** The rules of the lists. */
+  readonly node: RuleNode | undefined;
+  readonly fingerprints: Fingerprints;
+  /** Whether two elements are the same but for what rules accept, which is then counted. */
+  isSame(legacy: unknown, orchestrator: unknown): boolean;
+  /** The same, and nothing is counted. */
+  wouldBeSame(legacy: unknown, orchestrator: unknown): boolean;
+}
+
 /**
  * Pairs equal elements: those at the same place, counted from the front or from the end; of what remains, the first of several
- * equal ones with the first, the second with the second.
+ * equal ones with the first, the second with the second. What is the same in place is in no list of the answer.
  */
-export function findPartners(
-  lists: ListPair,
-  node: RuleNode | undefined,
-  fingerprints: Fingerprints,
-): Partners {
-  const legacy = lists.legacy.map((element) => fingerprints.of(element, node));
-  const orchestrator = lists.orchestrator.map((element) => fingerprints.of(element, node));
-  const partnerOf = pairInPlace(legacy, orchestrator);
-  const waiting = waitingOf(orchestrator, new Set(partnerOf.values()));
-  legacy.forEach((fingerprint, index) => {
-    const partner = partnerOf.get(index) ?? waiting.get(fingerprint)?.pop();
-    if (partner !== undefined) partnerOf.set(index, partner);
-  });
-  const pairs = [...partnerOf].sort(([a], [b]) => a - b);
+export function findPartners(lists: ListPair, search: PartnerSearch): Partners {
+  const remaining = notInPlace(lists, search);
+  const { legacy, orchestrator } = remaining;
+  const isSmall = !isSet(search.node) && legacy.length * orchestrator.length <= FEW_PAIRS;
+  const moved = isSmall ? byComparison(lists, remaining, search) : byFingerprint(lists, remaining, search);
+  if (moved.length === 0)
+    return { moved, isInOrder: true, onlyLegacy: legacy, onlyOrchestrator: orchestrator };
+  const found = new Set(moved.map(([mine]) => mine));
+  const taken = new Set(moved.map(([, theirs]) => theirs));
   return {
-    pairs,
-    isInOrder: pairs.every(([, partner], index) => partner > (pairs[index - 1]?.[1] ?? -1)),
-    onlyLegacy: [...legacy.keys()].filter((index) => !partnerOf.has(index)),
-    onlyOrchestrator: [...waiting.values()].flat().sort((a, b) => a - b),
+    moved,
+    isInOrder: isInOrder(lists, remaining, moved),
+    onlyLegacy: legacy.filter((index) => !found.has(index)),
+    onlyOrchestrator: orchestrator.filter((index) => !taken.has(index)),
   };
 }
 
-/** Lists of one length are compared place by place; of others what they begin and end with. */
-function pairInPlace(legacy: readonly number[], orchestrator: readonly number[]): Map<number, number> {
-  const pairs = new Map<number, number>();
-  const shorter = Math.min(legacy.length, orchestrator.length);
-  const isSameLength = legacy.length === orchestrator.length;
-  let first = 0;
-  for (; first < shorter; first += 1) {
-    if (legacy[first] === orchestrator[first]) pairs.set(first, first);
-    else if (!isSameLength) break;
-  }
-  for (let last = 1; first + last <= shorter; last += 1) {
-    if (legacy.at(-last) !== orchestrator.at(-last)) break;
-    pairs.set(legacy.length - last, orchestrator.length - last);
-  }
-  return pairs;
+/** So many comparisons cost less than fingerprints of what is compared. */
+const FEW_PAIRS = 16;
+
+interface Indices {
+  readonly legacy: readonly number[];
+  readonly orchestrator: readonly number[];
 }
 
-/** The places that have no partner yet, by fingerprint, the first of equal ones on top. */
-function waitingOf(orchestrator: readonly number[], taken: ReadonlySet<number>): Map<number, number[]> {
-  const waiting = new Map<number, number[]>();
-  for (let index = orchestrator.length - 1; index >= 0; index -= 1) {
-    const fingerprint = orchestrator[index];
-    if (fingerprint === undefined || taken.has(index)) continue;
-    const same = waiting.get(fingerprint);
-    if (same === undefined) waiting.set(fingerprint, [index]);
-    else same.push(index);
+/** Lists of one length are compared place by place; of others what they begin and end with. */
+function notInPlace({ legacy, orchestrator }: ListPair, search: PartnerSearch): Indices {
+  if (legacy.length === orchestrator.length) {
+    const apart: number[] = [];
+    for (let at = 0; at < legacy.length; at += 1) {
+      if (!search.isSame(legacy[at], orchestrator[at])) apart.push(at);
+    }
+    return { legacy: apart, orchestrator: apart };
   }
-  return waiting;
+  const shorter = Math.min(legacy.length, orchestrator.length);
+  let first = 0;
+  while (first < shorter && search.isSame(legacy[first], orchestrator[first])) first += 1;
+  let last = 0;
+  while (first + last < shorter && search.isSame(legacy.at(-1 - last), orchestrator.at(-1 - last))) last += 1;
+  return { legacy: span(first, legacy.length - last), orchestrator: span(first, orchestrator.length - last) };
+}
+
+function span(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}
+
+function byComparison(lists: ListPair, remaining: Indices, search: PartnerSearch): IndexPair[] {
+  const moved: IndexPair[] = [];
+  const taken = new Set<number>();
+  const isInPlace = lists.legacy.length === lists.orchestrator.length;
+  for (const mine of remaining.legacy) {
+    for (const theirs of remaining.orchestrator) {
+      if ((isInPlace && mine === theirs) || taken.has(theirs)) continue;
+      if (!search.wouldBeSame(lists.legacy[mine], lists.orchestrator[theirs])) continue;
+      moved.push([mine, theirs]);
+      taken.add(theirs);
+      break;
+    }
+  }
+  return moved;
+}
+
+function byFingerprint(lists: ListPair, remaining: Indices, search: PartnerSearch): IndexPair[] {
+  const { node, fingerprints } = search;
+  const waiting = new Map<number, number[]>();
+  for (const theirs of remaining.orchestrator.toReversed()) {
+    const fingerprint = fingerprints.ofElement(lists.orchestrator[theirs], node);
+    const same = waiting.get(fingerprint);
+    if (same === undefined) waiting.set(fingerprint, [theirs]);
+    else same.push(theirs);
+  }
+  return remaining.legacy.flatMap((mine): IndexPair[] => {
+    const theirs = waiting.get(fingerprints.ofElement(lists.legacy[mine], node))?.pop();
+    return theirs === undefined ? [] : [[mine, theirs]];
+  });
+}
+
+/** Whether what is in place and what was found elsewhere stand in the same order in both lists. */
+function isInOrder(
+  { legacy, orchestrator }: ListPair,
+  remaining: Indices,
+  moved: readonly IndexPair[],
+): boolean {
+  const found = new Map(moved);
+  const apart = new Set(remaining.legacy);
+  const last = remaining.legacy.at(-1) ?? -1;
+  // Behind the last place that is apart both lists run on side by side, maybe shifted.
+  const shift = orchestrator.length - legacy.length;
+  let before = -1;
+  for (let mine = 0; mine < legacy.length; mine += 1) {
+    const theirs = apart.has(mine) ? found.get(mine) : mine + (mine > last ? shift : 0);
+    if (theirs === undefined) continue;
+    if (theirs < before) return false;
+    before = theirs;
+  }
+  return true;
 }

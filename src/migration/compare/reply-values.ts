@@ -13,14 +13,19 @@ const SPELLED: Readonly<Record<string, string>> = {
 
 /** JSON text as values that lose nothing: integers too long for a number become bigints. @throws SyntaxError */
 export function parseReply(text: string): unknown {
-  if (isExact(text)) return JSON.parse(text) as unknown;
-  const spelled = text.replaceAll(STRING_OR_WORD, (token) => SPELLED[token] ?? token);
-  return JSON.parse(spelled, exactly as Reviver) as unknown;
+  if (hasUnsafeDigits(text)) return parseExactly(text);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (!text.includes('NaN') && !text.includes('Infinity')) throw error;
+    return parseExactly(text);
+  }
 }
 
-/** Whether JSON.parse keeps everything: no integer beyond 2^53, none of Python's NaN and Infinity. */
-function isExact(text: string): boolean {
-  return !text.includes('NaN') && !text.includes('Infinity') && !hasUnsafeDigits(text);
+/** With Python's NaN and Infinity, and every digit. */
+function parseExactly(text: string): unknown {
+  const spelled = text.replaceAll(STRING_OR_WORD, (token) => SPELLED[token] ?? token);
+  return JSON.parse(spelled, exactly as Reviver) as unknown;
 }
 
 /** A run of so many digits covers one of the places that are looked at. */
@@ -50,6 +55,10 @@ function exactly(_key: string, value: unknown, context: { readonly source?: stri
   return source !== undefined && !Number.isSafeInteger(value) && INTEGER.test(source)
     ? BigInt(source)
     : value;
+}
+
+export function isNumeric(value: unknown): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint';
 }
 
 /** Whether two numbers are the same by value: 1000.0 and 1000 are, NaN is itself. */

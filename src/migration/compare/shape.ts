@@ -1,13 +1,7 @@
-import { createHash } from 'node:crypto';
+import { digestOf } from './digest.ts';
 
 /** Names of members that look like names of a schema are printed; any other could be somebody's words. */
 const NAME = /^[A-Za-z_][\w-]{0,39}$/;
-
-const DIGEST_LENGTH = 8;
-
-function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LENGTH);
-}
 
 /** What may be said of a value: its kind, its size, and for text a digest. Undefined is absent. */
 export function shapeOf(value: unknown): string {
@@ -17,6 +11,11 @@ export function shapeOf(value: unknown): string {
   if (typeof value === 'string') return `string(${value.length})#${digestOf(value)}`;
   if (typeof value === 'object') return `object(${Object.keys(value).length})`;
   return typeof value === 'boolean' ? 'boolean' : 'number';
+}
+
+/** A shape without sizes and digests: what differences of one cause have in common. */
+export function kindOfShape(shape: string): string {
+  return shape.replace(/[(#].*$/, '');
 }
 
 /** A member's name as a path shows it. */

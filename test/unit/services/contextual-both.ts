@@ -72,7 +72,7 @@ export class Both {
     );
     const legacy = summary === null ? NO_SUMMARY : dumpPythonJson(summary);
     const orchestrator = this.delivered.read(text);
-    const comparison = compareReplies({ legacy, orchestrator, rules: CONTEXT_RULES });
+    const { comparison } = compareReplies({ legacy, orchestrator, rules: CONTEXT_RULES });
     expect({ ...comparison, legacy, orchestrator }).toMatchObject({ verdict: 'match' });
     expect(Object.keys(JSON.parse(orchestrator) as object)).toEqual(
       Object.keys(JSON.parse(legacy) as object),

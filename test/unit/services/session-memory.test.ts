@@ -47,7 +47,7 @@ describe('the recorded exchanges', () => {
       if (action.owner(message(request)) === undefined) continue;
       if (action.kind === 'read') {
         const orchestrator = delivered.read(request);
-        compared.push(compareReplies({ legacy: response, orchestrator, rules: CONTEXT_RULES }).verdict);
+        compared.push(compareReplies({ legacy: response, orchestrator, rules: CONTEXT_RULES }).comparison.verdict);
       } else if (outcomeOf(request, response) === 'applied') delivered.write(request, acceptedAt);
     }
     expect(compared).toEqual(['match', 'match', 'match', 'match']);

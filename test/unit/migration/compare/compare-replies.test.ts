@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compareReplies } from '../../../../src/migration/compare/compare-replies.ts';
 import { classesOf, compare, rule } from './compared.ts';
 
 describe('the same value', () => {
@@ -119,9 +118,8 @@ describe('another value', () => {
     const error = '{"status":"ERROR","message":"x"}';
     expect(classesOf(error, '{"status":"success"}')).toEqual(['error_parity ']);
     expect(classesOf(error, '{"status":"ERROR","message":"y"}')).toEqual(['value message']);
-    const isError = (reply: unknown): boolean => reply === null;
-    const result = compareReplies({ legacy: 'null', orchestrator: '[]', rules: [], isError });
-    expect(result.differences.map(({ class: kind }) => kind)).toEqual(['error_parity']);
+    expect(classesOf('{"error":"x"}', '{"error":null}')).toEqual(['error_parity ']);
+    expect(classesOf('{"status":"ok","error":"x"}', '{"status":"ok","error":"y"}')).toEqual(['value error']);
   });
 
   test('at most 50 differences are told', () => {
@@ -145,7 +143,13 @@ describe('redaction', () => {
         orchestrator: expect.stringMatching(/^string\(5\)#[0-9a-f]{8}$/) as unknown,
       },
       { path: 'b', class: 'type', legacy: 'list(1)', orchestrator: 'null' },
-      { path: 'c', class: 'missing_in_orchestrator', legacy: 'boolean', orchestrator: 'absent' },
+      {
+        path: 'c',
+        class: 'missing_in_orchestrator',
+        legacy: 'boolean',
+        orchestrator: 'absent',
+        hint: 'missing_backfill',
+      },
       { path: 'd', class: 'extra_in_orchestrator', legacy: 'absent', orchestrator: 'object(1)' },
     ]);
   });
@@ -171,7 +175,7 @@ describe('hostile replies', () => {
 
   test('500 levels are walked', () => {
     expect(compare(nested(500, '1'), nested(500, '2')).differences).toEqual([
-      { path: '[]'.repeat(500), class: 'value', legacy: 'number', orchestrator: 'number' },
+      { path: '[]'.repeat(500), class: 'value', legacy: 'number', orchestrator: 'number', apart: -1 },
     ]);
   });
 

@@ -75,7 +75,7 @@ describe('rules', () => {
   test('hold until they expire', () => {
     const rules = [rule('a', { kind: 'ignore' }, '2026-11-21')];
     const at = (nowIso: string) =>
-      compareReplies({ legacy: '{"a":1}', orchestrator: '{"a":2}', rules, nowIso }).verdict;
+      compareReplies({ legacy: '{"a":1}', orchestrator: '{"a":2}', rules, nowIso }).comparison.verdict;
     expect([at('2026-11-20T23:59:59Z'), at('2026-11-21T00:00:00Z'), at('2026-11-20T23:59:59Z')]).toEqual([
       'match',
       'mismatch',

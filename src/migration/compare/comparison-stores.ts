@@ -1,0 +1,71 @@
+import type { ComparisonRule, DifferenceClass, Hint } from '../../domain/comparison.ts';
+import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
+
+/** A rule that an operator added while the proxy ran, beside those of the definition. */
+export interface OperatorRule {
+  readonly id: number;
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly rule: ComparisonRule;
+  readonly addedAtMs: number;
+}
+
+export interface RuleHits {
+  readonly service: ServiceName;
+  readonly action: string;
+  /** As `ruleNameOf` says it. */
+  readonly rule: string;
+  readonly hits: number;
+  readonly lastHitAtMs: number;
+}
+
+/** Operators' rules, and how often any rule accepted something. @throws StorageError */
+export interface RuleStore {
+  /** All that were not removed, expired ones included. */
+  rules(): Promise<readonly OperatorRule[]>;
+  add(rule: Omit<OperatorRule, 'id' | 'addedAtMs'>): Promise<number>;
+  /** False where no such rule is in force. @param by who removes it */
+  remove(id: number, by: string): Promise<boolean>;
+  /** Adds to what is stored, of all replicas. */
+  addHits(hits: readonly RuleHits[]): Promise<void>;
+  hits(): Promise<readonly RuleHits[]>;
+}
+
+/** What differences of one cause have in common. */
+export interface SignatureKey {
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly path: string;
+  readonly class: DifferenceClass;
+  /** Both sides without sizes and digests: `string → absent`. */
+  readonly shape: string;
+}
+
+/** One redacted difference that has a signature. */
+export interface SignatureExample {
+  readonly at: string;
+  readonly lane: LaneKey;
+  readonly operation_id: OperationId;
+  readonly legacy: string;
+  readonly orchestrator: string;
+  readonly apart?: number;
+}
+
+/** What was seen of a signature since it was last stored. */
+export interface SignatureSightings extends SignatureKey {
+  readonly count: number;
+  readonly firstAtMs: number;
+  readonly lastAtMs: number;
+  readonly hint: Hint | undefined;
+  /** Registers of an estimate of the lanes touched: see `DistinctEstimate`. */
+  readonly laneRegisters: readonly number[];
+  /** At most five. */
+  readonly examples: readonly SignatureExample[];
+}
+
+/** Difference signatures of all replicas. Bounded: those not seen for longest leave first. @throws StorageError */
+export interface SignatureStore {
+  add(sightings: readonly SignatureSightings[]): Promise<void>;
+  /** Most frequent first. */
+  list(service: ServiceName, limit: number): Promise<readonly SignatureSightings[]>;
+}

@@ -1,0 +1,75 @@
+import type { RankingMeasure } from '../../domain/comparison.ts';
+import { isJsonObject } from '../../domain/json.ts';
+import type { RankingRule } from './accepted-difference.ts';
+import type { ListPair } from './list-partners.ts';
+import { overlapAt, rankBiasedOverlap, wordsOf } from './ranking.ts';
+import type { Tally } from './tally.ts';
+
+const FLOORS = { k: 10, overlap: 0.7, rankBiasedOverlap: 0.7, lexicalRecall: 0.99 } as const;
+
+/** The same items of two search answers, in legacy's order. */
+export function sharedItems({ legacy, orchestrator }: ListPair, key: string): [unknown, unknown][] {
+  const theirs = byKey(orchestrator, key);
+  return [...byKey(legacy, key)].flatMap(([name, mine]): [unknown, unknown][] =>
+    theirs.has(name) ? [[mine, theirs.get(name)]] : [],
+  );
+}
+
+/** Whether two search answers are alike enough. What was measured, and what came back though it was deleted, is noted. */
+export function judgeRanking(lists: ListPair, rule: RankingRule, tally: Tally): boolean {
+  const legacy = byKey(lists.legacy, rule.key);
+  const orchestrator = byKey(lists.orchestrator, rule.key);
+  const { k, ...floors } = { ...FLOORS, ...rule.floors };
+  const mine = [...legacy.keys()];
+  const theirs = [...orchestrator.keys()];
+  const lexical = lexicalRecall({ legacy, orchestrator }, rule, tally);
+  const measure: RankingMeasure = {
+    overlap: overlapAt(k, mine, theirs),
+    rankBiasedOverlap: rankBiasedOverlap(mine, theirs),
+    ...(lexical !== undefined && { lexical }),
+  };
+  tally.ranking = measure;
+  const isAlike =
+    measure.overlap >= floors.overlap &&
+    measure.rankBiasedOverlap >= floors.rankBiasedOverlap &&
+    (lexical === undefined || lexical.found >= lexical.expected * floors.lexicalRecall);
+  if (isAlike && measure.rankBiasedOverlap < 1) tally.accepted.push(rule);
+  return isAlike;
+}
+
+type ByKey = ReadonlyMap<string, unknown>;
+
+/** Items by their key, the first of equal ones; what has no key is known by its place. */
+function byKey(items: readonly unknown[], key: string): ByKey {
+  const found = new Map<string, unknown>();
+  items.forEach((item, index) => {
+    const name = keyOfItem(item, key) ?? `at ${index}`;
+    if (!found.has(name)) found.set(name, item);
+  });
+  return found;
+}
+
+/** The key of a list's item as text; undefined where it has none. */
+function keyOfItem(item: unknown, key: string): string | undefined {
+  const value = isJsonObject(item) ? item[key] : undefined;
+  return typeof value === 'string' || typeof value === 'number' ? `${typeof value} ${value}` : undefined;
+}
+
+function lexicalRecall(
+  { legacy, orchestrator }: { readonly legacy: ByKey; readonly orchestrator: ByKey },
+  { query, text }: RankingRule,
+  { facts }: Tally,
+): RankingMeasure['lexical'] {
+  const question = query === undefined ? undefined : facts.request?.[query];
+  if (typeof question !== 'string' || text === undefined) return undefined;
+  const words = wordsOf(question);
+  const expected = [...legacy].filter(([, item]) => holdsWords(item, text, words)).map(([key]) => key);
+  return { expected: expected.length, found: expected.filter((key) => orchestrator.has(key)).length };
+}
+
+function holdsWords(item: unknown, text: string, words: readonly string[]): boolean {
+  const value = isJsonObject(item) ? item[text] : undefined;
+  if (typeof value !== 'string' || words.length === 0) return false;
+  const lower = value.toLowerCase();
+  return words.every((word) => lower.includes(word));
+}

@@ -1,0 +1,103 @@
+import type { Comparison, Difference, Hint } from '../../domain/comparison.ts';
+import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
+import type { SignatureExample, SignatureKey, SignatureSightings } from './comparison-stores.ts';
+import { DistinctEstimate } from './distinct-estimate.ts';
+import { kindOfShape } from './shape.ts';
+
+export interface ComparedOperation {
+  readonly operationId: OperationId;
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly lane: LaneKey;
+}
+
+/** Signatures between two flushes; a flood of others is dropped and counted. */
+const LIMIT = 500;
+const EXAMPLES = 5;
+/** A member whose name is somebody's words stands in a path as its digest: all of them are one place. */
+const WORDS = /key\(\d+\)#[0-9a-f]{8}/g;
+
+interface Sighting extends SignatureKey {
+  readonly firstAtMs: number;
+  lastAtMs: number;
+  count: number;
+  readonly hints: Map<Hint | undefined, number>;
+  readonly lanes: DistinctEstimate;
+  readonly examples: SignatureExample[];
+}
+
+/** Groups differences by what they have in common, until they are stored. */
+export class SignatureBook {
+  #sightings = new Map<string, Sighting>();
+  /** Differences of signatures that found no place. */
+  dropped = 0;
+
+  add(operation: ComparedOperation, comparison: Comparison, atMs: number): void {
+    for (const difference of comparison.differences) {
+      const key = signatureOf(operation, difference);
+      const text = Object.values(key).join(' ');
+      const known = this.#sightings.get(text);
+      if (known === undefined && this.#sightings.size >= LIMIT) this.dropped += 1;
+      else this.#note(known ?? this.#begin(text, key, atMs), { operation, difference, atMs });
+    }
+  }
+
+  /** What was seen since the last time. */
+  take(): readonly SignatureSightings[] {
+    const taken = [...this.#sightings.values()];
+    this.#sightings = new Map();
+    return taken.map(({ hints, lanes, ...rest }) => ({
+      ...rest,
+      hint: [...hints].toSorted(([, a], [, b]) => b - a)[0]?.[0],
+      laneRegisters: [...lanes.registers],
+    }));
+  }
+
+  #begin(text: string, key: SignatureKey, atMs: number): Sighting {
+    const sighting: Sighting = {
+      ...key,
+      firstAtMs: atMs,
+      lastAtMs: atMs,
+      count: 0,
+      hints: new Map(),
+      lanes: new DistinctEstimate(),
+      examples: [],
+    };
+    this.#sightings.set(text, sighting);
+    return sighting;
+  }
+
+  #note(
+    sighting: Sighting,
+    seen: { operation: ComparedOperation; difference: Difference; atMs: number },
+  ): void {
+    const { operation, difference, atMs } = seen;
+    const { hint, legacy, orchestrator, apart } = difference;
+    sighting.count += 1;
+    sighting.lastAtMs = atMs;
+    sighting.hints.set(hint, (sighting.hints.get(hint) ?? 0) + 1);
+    sighting.lanes.add(operation.lane);
+    if (sighting.examples.length >= EXAMPLES) return;
+    sighting.examples.push({
+      at: new Date(atMs).toISOString(),
+      lane: operation.lane,
+      operation_id: operation.operationId,
+      legacy,
+      orchestrator,
+      ...(apart !== undefined && { apart }),
+    });
+  }
+}
+
+export function signatureOf(
+  { service, action }: Pick<ComparedOperation, 'service' | 'action'>,
+  { path, class: kind, legacy, orchestrator }: Difference,
+): SignatureKey {
+  return {
+    service,
+    action,
+    path: path.replaceAll(WORDS, '*'),
+    class: kind,
+    shape: `${kindOfShape(legacy)} → ${kindOfShape(orchestrator)}`,
+  };
+}

@@ -1,0 +1,204 @@
+import type { Comparison, ComparisonRule, NotComparable } from '../../domain/comparison.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { ServiceDefinition } from '../../domain/service-definition.ts';
+import type { Emit } from '../events.ts';
+import type { Clock } from '../ports.ts';
+import { ClockOffset, type ClockOffsetReport } from './clock-offset.ts';
+import { compareReplies, type Judgement, type ReplyPair } from './compare-replies.ts';
+import { ComparedCoverage, type ActionCoverage } from './compared-coverage.ts';
+import type { RuleStore, SignatureStore } from './comparison-stores.ts';
+import { ActionNoise, type PlaceNoise } from './noise.ts';
+import { RuleBook, type RuleReport } from './rule-book.ts';
+import { SignatureBook, type ComparedOperation } from './signature-book.ts';
+import { naiveSecondsOf } from './zone-offset.ts';
+
+/** Replies that are longer together are compared in a thread of their own: 128 KiB take about 2 ms. */
+const LARGE_BYTES = 128 * 1024;
+/** How soon an operator's rule is in force on every replica, and what a crash forgets of hits and signatures. */
+const EXCHANGE_EVERY_MS = 5_000;
+
+/** Where rules and signatures are kept, and who compares what is too large for this thread. */
+export interface ComparisonEdges {
+  readonly rules: RuleStore;
+  readonly signatures: SignatureStore;
+  readonly compareLarge: (pair: ReplyPair) => Promise<Judgement>;
+}
+
+export interface VerdictParts {
+  readonly services: ReadonlyMap<ServiceName, ComparedService>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Absent: nothing is stored, and all is compared here. */
+  readonly edges?: ComparisonEdges | undefined;
+}
+
+interface ComparedService {
+  readonly definition: Pick<ServiceDefinition, 'actions' | 'lanes'>;
+  readonly context: { readonly timeZone: string };
+}
+
+/** Two answers to one read of an agent. */
+export interface AnswerPair {
+  readonly legacy: string;
+  readonly orchestrator: string;
+  /** The request's members. */
+  readonly request?: Readonly<Record<string, unknown>>;
+}
+
+/** What an operator may know of the comparisons of a service, in this process since its start. */
+export interface ComparisonReport {
+  readonly actions: Readonly<Record<string, ActionReport>>;
+  readonly rules: readonly RuleReport[];
+  readonly clockOffset: ClockOffsetReport;
+}
+
+interface ActionReport {
+  readonly coverage: ActionCoverage;
+  readonly repeats: number;
+  readonly noise: readonly PlaceNoise[];
+}
+
+/** A comparison that did not take place. */
+export function notCompared(reason: NotComparable): Judgement {
+  const comparison: Comparison = { verdict: 'not_comparable', reason, differences: [], suppressed: 0 };
+  return { comparison, accepted: [], gapsSeconds: [] };
+}
+
+/** Judges pairs of answers by the rules in force, and keeps the books that make a verdict honest: noise, clocks, coverage, signatures. */
+export class Verdicts {
+  readonly #parts: VerdictParts;
+  readonly #rules: RuleBook;
+  readonly #signatures = new SignatureBook();
+  readonly #clocks = new Map<ServiceName, ClockOffset>();
+  readonly #actions = new Map<string, { readonly coverage: ComparedCoverage; readonly noise: ActionNoise }>();
+  #timer: NodeJS.Timeout | undefined;
+  #exchanging: Promise<void> = Promise.resolve();
+
+  constructor(parts: VerdictParts) {
+    this.#parts = parts;
+    this.#rules = new RuleBook(
+      new Map([...parts.services].map(([name, { definition }]) => [name, definition])),
+    );
+    for (const service of parts.services.keys()) this.#clocks.set(service, new ClockOffset());
+    for (const { service, action } of this.#rules.actions()) {
+      this.#actions.set(`${service} ${action}`, {
+        coverage: new ComparedCoverage(),
+        noise: new ActionNoise(),
+      });
+    }
+  }
+
+  /** Reads the operators' rules. @throws StorageError */
+  async start(): Promise<void> {
+    await this.#adoptRules();
+    if (this.#parts.edges !== undefined) this.#timer = setInterval(() => this.#exchange(), EXCHANGE_EVERY_MS);
+  }
+
+  /** Stores what is not stored yet. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#exchange();
+    await this.#exchanging;
+  }
+
+  async compare(of: Pick<ComparedOperation, 'service' | 'action'>, pair: AnswerPair): Promise<Judgement> {
+    const { edges } = this.#parts;
+    const replies = this.#pairOf(of, pair);
+    const isLarge =
+      pair.legacy !== pair.orchestrator && pair.legacy.length + pair.orchestrator.length > LARGE_BYTES;
+    return isLarge && edges !== undefined ? edges.compareLarge(replies) : compareReplies(replies);
+  }
+
+  /** The primary was asked twice while its lane stood still: what differs is noise. */
+  async repeated(
+    of: Pick<ComparedOperation, 'service' | 'action'>,
+    first: string,
+    second: string,
+  ): Promise<void> {
+    const { comparison } = await this.compare(of, { legacy: first, orchestrator: second });
+    this.#actions.get(`${of.service} ${of.action}`)?.noise.repeated(comparison);
+  }
+
+  /** The final word on a pair: its noise is set apart, and every book is told. Once for each read. */
+  conclude(of: ComparedOperation, judgement: Judgement, legacyText: string | undefined): Comparison {
+    const { service, action } = of;
+    const rules = this.#rules.rulesOf(service, action);
+    const books = this.#actions.get(`${service} ${action}`);
+    const comparison = books?.noise.subtract(judgement.comparison) ?? judgement.comparison;
+    const atMs = this.#parts.clock.wallMs();
+    this.#rules.count(of, ruleObjects(rules, judgement.accepted), atMs);
+    this.#clocks.get(service)?.add(judgement.gapsSeconds);
+    this.#signatures.add(of, comparison, atMs);
+    if (legacyText !== undefined) books?.coverage.add(of.lane, comparison, { legacyText, rules });
+    const items = comparison.deletedReturned;
+    if (items !== undefined) this.#parts.emit('comparison:deleted_returned', { ...of, items });
+    return comparison;
+  }
+
+  report(service: ServiceName): ComparisonReport {
+    const actions = [...this.#actions].flatMap(([key, { coverage, noise }]) => {
+      const [name, action = ''] = key.split(' ');
+      if (name !== service) return [];
+      return [
+        [action, { coverage: coverage.report(), repeats: noise.repeats, noise: noise.report() }] as const,
+      ];
+    });
+    return {
+      actions: Object.fromEntries(actions),
+      rules: this.#rules.report(service, this.#nowIso()),
+      clockOffset: this.#clocks.get(service)?.report() ?? { seconds: 0, measuredFrom: 0 },
+    };
+  }
+
+  /** Changes with the rules in force: evidence gathered under others proves nothing. */
+  rulesVersion(service: ServiceName, action: string): string {
+    return this.#rules.versionOf(service, action, this.#nowIso());
+  }
+
+  #pairOf({ service, action }: Pick<ComparedOperation, 'service' | 'action'>, pair: AnswerPair): ReplyPair {
+    const idleSeconds = this.#parts.services.get(service)?.definition.lanes.retention.idleSeconds;
+    const nowMs = this.#parts.clock.wallMs();
+    const timeZone = this.#parts.services.get(service)?.context.timeZone ?? 'UTC';
+    return {
+      ...pair,
+      rules: this.#rules.rulesOf(service, action),
+      nowIso: new Date(nowMs).toISOString(),
+      clockOffsetSeconds: this.#clocks.get(service)?.seconds ?? 0,
+      ...(idleSeconds !== undefined && {
+        expiry: { idleSeconds, nowSeconds: nowMs / 1_000, naiveNowSeconds: naiveSecondsOf(nowMs, timeZone) },
+      }),
+    };
+  }
+
+  #nowIso(): string {
+    return new Date(this.#parts.clock.wallMs()).toISOString();
+  }
+
+  async #adoptRules(): Promise<void> {
+    const { edges, emit } = this.#parts;
+    if (edges !== undefined) this.#rules.adopt(await edges.rules.rules());
+    for (const { service, action, rule } of this.#rules.newlyExpired(this.#nowIso())) {
+      const { kind, path, owner, expires = '' } = rule;
+      emit('rule:expired', { service, action, kind, path, owner, expires });
+    }
+  }
+
+  /** One exchange after the other. What a failed one was to store is gone: it is counted, not compared by. */
+  #exchange(): void {
+    const { edges, emit } = this.#parts;
+    const store = async (): Promise<void> => {
+      await this.#adoptRules();
+      const [hits, sightings] = [this.#rules.takeHits(), this.#signatures.take()];
+      if (hits.length > 0) await edges?.rules.addHits(hits);
+      if (sightings.length > 0) await edges?.signatures.add(sightings);
+    };
+    this.#exchanging = this.#exchanging
+      .then(store)
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+}
+
+function ruleObjects(rules: readonly ComparisonRule[], places: readonly number[]): ComparisonRule[] {
+  return places.flatMap((place) => rules[place] ?? []);
+}

@@ -1,0 +1,103 @@
+import type { DifferenceClass, Hint } from '../domain/comparison.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type {
+  SignatureExample,
+  SignatureSightings,
+  SignatureStore,
+} from '../migration/compare/comparison-stores.ts';
+import type { Database } from './database.ts';
+
+/** Signatures of a service that are kept; those not seen for longest leave first. */
+const KEPT = 2_000;
+const TRIM_EVERY = 100;
+
+interface Row {
+  readonly service: string;
+  readonly action: string;
+  readonly path: string;
+  readonly class: string;
+  readonly shape: string;
+  readonly count: number;
+  readonly first_at: Date;
+  readonly last_at: Date;
+  readonly hint: string | null;
+  readonly lane_registers: number[];
+  readonly examples: SignatureExample[];
+}
+
+// Rows in the order of the key, so that two replicas never wait for each other. The first five examples stay: they show how it began.
+const ADD = `
+  insert into difference_signatures as known
+    (service, action, path, class, shape, count, first_at, last_at, hint, lane_registers, examples)
+  select s->>'service', s->>'action', s->>'path', s->>'class', s->>'shape', (s->>'count')::bigint,
+    (s->>'first_at')::timestamptz, (s->>'last_at')::timestamptz, s->>'hint',
+    array(select r::smallint from jsonb_array_elements_text(s->'lane_registers') with ordinality t(r, i) order by i),
+    s->'examples'
+  from jsonb_array_elements($1::jsonb) s
+  order by 1, 2, 3, 4, 5
+  on conflict (service, action, path, class, shape) do update set
+    count = known.count + excluded.count,
+    first_at = least(known.first_at, excluded.first_at),
+    last_at = greatest(known.last_at, excluded.last_at),
+    hint = coalesce(excluded.hint, known.hint),
+    lane_registers = array(
+      select greatest(a, b) from unnest(known.lane_registers, excluded.lane_registers) with ordinality t(a, b, i) order by i),
+    examples = (
+      select jsonb_agg(e order by i) from (
+        select e, i from jsonb_array_elements(known.examples || excluded.examples) with ordinality t(e, i) order by i limit 5
+      ) first)`;
+
+/** Difference signatures in PostgreSQL. */
+export function createSignatureStore(database: Database): SignatureStore {
+  let added = 0;
+  return {
+    async add(sightings) {
+      await database.query(ADD, [JSON.stringify(sightings.map(rowOf))]);
+      added += 1;
+      if (added % TRIM_EVERY !== 1) return;
+      for (const service of new Set(sightings.map((sighting) => sighting.service)))
+        await trim(database, service);
+    },
+    async list(service, limit) {
+      const rows = await database.query<Row>(
+        'select * from difference_signatures where service = $1 order by count desc, last_at desc limit $2',
+        [service, limit],
+      );
+      return rows.map(sightingsOf);
+    },
+  };
+}
+
+async function trim(database: Database, service: ServiceName): Promise<void> {
+  await database.query(
+    `delete from difference_signatures where service = $1 and last_at < (
+       select last_at from difference_signatures where service = $1 order by last_at desc offset $2 limit 1)`,
+    [service, KEPT],
+  );
+}
+
+function rowOf({ firstAtMs, lastAtMs, laneRegisters, ...sightings }: SignatureSightings): object {
+  return {
+    ...sightings,
+    first_at: new Date(firstAtMs).toISOString(),
+    last_at: new Date(lastAtMs).toISOString(),
+    lane_registers: laneRegisters,
+  };
+}
+
+function sightingsOf(row: Row): SignatureSightings {
+  const { service, action, path, shape, count, examples } = row;
+  return {
+    service: service as ServiceName,
+    action,
+    path,
+    class: row.class as DifferenceClass,
+    shape,
+    count,
+    firstAtMs: row.first_at.getTime(),
+    lastAtMs: row.last_at.getTime(),
+    hint: (row.hint ?? undefined) as Hint | undefined,
+    laneRegisters: row.lane_registers,
+    examples,
+  };
+}

@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'vitest';
+import type { ComparisonRule } from '../../../../src/domain/comparison.ts';
+import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
+import { parseRules } from '../../../../src/comparison-rules.ts';
+import { tryRules } from '../../../../src/migration/compare/try-rules.ts';
+import type { StoredDifference } from '../../../../src/migration/ports.ts';
+import { compare, rule } from './compared.ts';
+
+const stored = (legacy: string, orchestrator: string, isSampled: boolean): StoredDifference => ({
+  operationId: operationId('operation'),
+  service: serviceName('session-memory'),
+  action: 'get_context',
+  lane: 'session-memory/s' as LaneKey,
+  primary: 'legacy',
+  comparison: compare(legacy, orchestrator),
+  atMs: Date.UTC(2026, 10, 21),
+  ...(isSampled && { sample: { request: '{}', legacy, orchestrator } }),
+});
+
+const CASES: readonly (readonly [string, string, string, ComparisonRule, 'wouldMatch' | 'stillMismatch'])[] =
+  [
+    ['an ignored place', '{"a":{"b":1}}', '{"a":{"b":2}}', rule('a', { kind: 'ignore' }), 'wouldMatch'],
+    ['another place', '{"a":1}', '{"a":2}', rule('ab', { kind: 'ignore' }), 'stillMismatch'],
+    ['an order', '{"a":[1,2]}', '{"a":[2,1]}', rule('a', { kind: 'set' }), 'wouldMatch'],
+    ['a set’s element', '{"a":[1,2]}', '{"a":[3,1]}', rule('a', { kind: 'set' }), 'stillMismatch'],
+    ['null for absent', '{"a":null}', '{}', rule('a', { kind: 'equal_if_missing' }), 'wouldMatch'],
+    ['a value for absent', '{"a":"x"}', '{}', rule('a', { kind: 'equal_if_missing' }), 'stillMismatch'],
+    ['a default', '{"a":"en"}', '{}', rule('a', { kind: 'default', value: 'en' }), 'wouldMatch'],
+    ['another default', '{"a":"de"}', '{}', rule('a', { kind: 'default', value: 'en' }), 'stillMismatch'],
+    ['a tolerance', '{"a":1.25}', '{"a":1.5}', rule('a', { kind: 'tolerance', within: 0.25 }), 'wouldMatch'],
+    [
+      'beyond it',
+      '{"a":1.25}',
+      '{"a":1.75}',
+      rule('a', { kind: 'tolerance', within: 0.25 }),
+      'stillMismatch',
+    ],
+    [
+      'a time',
+      '{"t":"2026-11-21T10:00:00"}',
+      '{"t":"2026-11-21T10:00:04"}',
+      rule('t', { kind: 'tolerance_seconds', seconds: 5 }),
+      'wouldMatch',
+    ],
+    ['a cut text', '{"t":"abc..."}', '{"t":"abcdef"}', rule('t', { kind: 'prefix' }), 'wouldMatch'],
+  ];
+
+describe.each([true, false])('stored comparisons, with samples: %s', (isSampled) => {
+  test.each(CASES)('%s', (_name, legacy, orchestrator, proposed, expected) => {
+    const tried = tryRules([stored(legacy, orchestrator, isSampled)], { inForce: [], proposed: [proposed] });
+    expect(tried).toMatchObject({
+      comparisons: 1,
+      fromSamples: isSampled ? 1 : 0,
+      undecided: 0,
+      [expected]: 1,
+    });
+  });
+});
+
+test('what shapes and digests do not tell is undecided, and a sample tells it', () => {
+  const proposed = [rule('a', { kind: 'default', value: 5 })];
+  const tried = (isSampled: boolean) =>
+    tryRules([stored('{"a":5}', '{}', isSampled)], { inForce: [], proposed });
+  expect([tried(false).undecided, tried(true).wouldMatch]).toEqual([1, 1]);
+});
+
+test('signatures say which differences a rule would accept', () => {
+  const differences = [
+    stored('{"a":1,"b":1}', '{"a":2,"b":2}', false),
+    stored('{"a":1,"b":1}', '{"a":2,"b":1}', false),
+  ];
+  const { signatures, wouldMatch } = tryRules(differences, {
+    inForce: [],
+    proposed: [rule('a', { kind: 'ignore' })],
+  });
+  expect(wouldMatch).toBe(1);
+  expect(signatures).toMatchObject([
+    { path: 'a', accepted: 2, counts: 0 },
+    { path: 'b', accepted: 0, counts: 1 },
+  ]);
+});
+
+describe('a file of rules', () => {
+  test('is read into rules and their actions', () => {
+    const rules = parseRules([
+      { action: 'get_context', kind: 'tolerance', path: 'a', within: 1, owner: 'ann', reason: 'because' },
+    ]);
+    expect(rules).toEqual([
+      {
+        action: 'get_context',
+        rule: { kind: 'tolerance', path: 'a', within: 1, owner: 'ann', reason: 'because' },
+      },
+    ]);
+  });
+
+  test('is refused with every problem of it', () => {
+    const parse = () =>
+      parseRules([
+        { action: 'x', kind: 'ignored', path: 'a', owner: 'ann', reason: 'because' },
+        {
+          action: '',
+          kind: 'tolerance',
+          path: 'a',
+          within: 'far',
+          reason: 'because',
+          expires: 'soon',
+          seconds: 1,
+        },
+        {
+          action: 'x',
+          kind: 'ranking',
+          path: 'a',
+          key: 'id',
+          owner: 'a',
+          reason: 'b',
+          floors: { overlap: 7 },
+        },
+      ]);
+    for (const problem of [
+      /rule 1: kind must be one of/,
+      /rule 2: action must be text, got ""/,
+      /rule 2: within must be a number/,
+      /rule 2: owner must be text/,
+      /rule 2: expires must be an ISO date/,
+      /rule 2: seconds is no member/,
+      /rule 3: floors overlap must be a number from 0 to 1/,
+    ])
+      expect(parse).toThrow(problem);
+    expect(() => parseRules([])).toThrow(/at least one/);
+  });
+});

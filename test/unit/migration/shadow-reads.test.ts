@@ -1,0 +1,187 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Comparison } from '../../../src/domain/comparison.ts';
+import type { LegacyReadEffect } from '../../../src/domain/service-definition.ts';
+import type { Backend } from '../../../src/domain/backend.ts';
+import type { MappedOperation } from '../../../src/migration/ask-orchestrator.ts';
+import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
+import { createLanes } from '../../../src/migration/lanes.ts';
+import type { StoredDifference } from '../../../src/migration/ports.ts';
+import { Coverage } from '../../../src/migration/service-runtime.ts';
+import { ShadowReads, Snapshot } from '../../../src/migration/shadow-reads.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from './engine-parts.ts';
+
+const OWNER = ownerNamed('ann');
+const replyOf = (text: string): string => JSON.stringify({ status: 'ok', memories: [{ memory: text }] });
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Shadow reads of one lane whose backends answer what the test says. */
+function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
+  const clock = fakeClock();
+  const { emit, events, names } = recorder();
+  const journal = readableJournal({ lanes: [{ owner: OWNER, state: { seededCoverage: 1 } }] });
+  const lanes = createLanes(journal, clock);
+  const coverage = new Coverage();
+  coverage.number = 1;
+  const services = new Map([[SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }]]);
+  const verdicts = new Verdicts({ services, clock, emit });
+  const asked: { readonly backend: Backend; readonly isHeld: boolean }[] = [];
+  const answers = { legacy: replyOf('x'), orchestrator: replyOf('x') };
+  const lane = lanes.of(SERVICE, OWNER);
+  let onAsked = (): void => undefined;
+  const ask = async (backend: Backend): Promise<string> => {
+    asked.push({ backend, isHeld: lane.turn.isTaken });
+    onAsked();
+    return answers[backend];
+  };
+  const stored: StoredDifference[] = [];
+  const shadows = new ShadowReads({
+    lanes,
+    verdicts,
+    coverage: new Map([[SERVICE, coverage]]),
+    callLegacy: async () => ({ reply: { body: Buffer.from(await ask('legacy')) }, durationMs: 1 }),
+    askOrchestrator: () => ask('orchestrator'),
+    differences: { add: async (difference) => void stored.push(difference), recent: async () => [] },
+    random: () => facts.random ?? 1,
+    clock,
+    emit,
+    queueSize: 10,
+    concurrency: 1,
+    timeoutMs: 100,
+  });
+  const operation = {
+    id: 'operation',
+    name: 'get_memories',
+    service: { name: SERVICE, legacy: { load: () => ({ queued: 0 }) } },
+    owner: OWNER,
+    lane: lane.key,
+    message: { fields: {}, text: '{}' },
+    action: { ...jarvisMemory.actions['get_memories'], onLegacy: () => facts.effect ?? 'nothing' },
+  } as unknown as MappedOperation;
+  return {
+    asked,
+    answers,
+    events,
+    lane,
+    names,
+    stored,
+    verdicts,
+    whenAsked: (then: () => void) => {
+      onAsked = then;
+    },
+    offer: async (text = answers.legacy): Promise<void> => {
+      await lanes.load(SERVICE, OWNER);
+      const before = new Snapshot(lane);
+      shadows.offer({ operation, primary: 'legacy', text, before, isCompared: true });
+      await clock.pass(1);
+    },
+    pass: (ms: number) => clock.pass(ms),
+    verdict: (): Comparison | undefined =>
+      (events.find(({ name }) => name === 'shadow:compared')?.event as { comparison?: Comparison })
+        ?.comparison,
+  };
+}
+
+describe('a racy pair', () => {
+  test('is read again after 0.25, 1 and 5 s, the last time under a hold', async () => {
+    const at = begin();
+    at.whenAsked(() => (at.lane.activity += 1));
+    await at.offer();
+    expect(at.asked.map(({ backend }) => backend)).toEqual(['orchestrator']);
+    for (const [afterMs, reads] of [
+      [250, 3],
+      [1_000, 5],
+      [5_000, 7],
+    ] as const) {
+      await at.pass(afterMs - 40);
+      expect(at.asked).toHaveLength(reads - 2);
+      await at.pass(60);
+      expect(at.asked).toHaveLength(reads);
+    }
+    expect(at.asked.map(({ isHeld }) => isHeld)).toEqual([false, false, false, false, false, true, true]);
+    expect(at.verdict()).toMatchObject({ verdict: 'match' });
+  });
+
+  test.each(['touches', 'loads'] as const)(
+    'of a read that %s is read again once, under a hold',
+    async (effect) => {
+      const at = begin({ effect });
+      at.whenAsked(() => (at.lane.activity += 1));
+      await at.offer();
+      await at.pass(10_000);
+      expect(at.asked.map(({ backend, isHeld }) => `${backend} ${isHeld}`)).toEqual([
+        'orchestrator false',
+        'legacy true',
+        'orchestrator true',
+      ]);
+      expect(at.verdict()).toMatchObject({ verdict: 'match' });
+    },
+  );
+
+  test('of a read that cuts is never read again', async () => {
+    const at = begin({ effect: 'cuts' });
+    at.whenAsked(() => (at.lane.activity += 1));
+    await at.offer();
+    await at.pass(10_000);
+    expect(at.asked).toHaveLength(1);
+    expect(at.verdict()).toMatchObject({ verdict: 'not_comparable', reason: 'racy' });
+  });
+});
+
+describe('a difference', () => {
+  test('counts when it survives a second look, with what was compared', async () => {
+    const at = begin();
+    at.answers.orchestrator = replyOf('y');
+    await at.offer();
+    expect(at.verdict()).toBeUndefined();
+    await at.pass(300);
+    expect(at.verdict()).toMatchObject({ verdict: 'mismatch' });
+    expect(at.stored).toMatchObject([{ sample: { legacy: replyOf('x'), orchestrator: replyOf('y') } }]);
+  });
+
+  test('that is gone at the second look does not count', async () => {
+    const at = begin();
+    at.answers.orchestrator = replyOf('y');
+    await at.offer();
+    at.answers.orchestrator = replyOf('x');
+    await at.pass(300);
+    expect(at.verdict()).toMatchObject({ verdict: 'match' });
+    expect(at.stored).toEqual([]);
+  });
+});
+
+describe('noise', () => {
+  test('is measured by asking the primary again, where that does nothing to it', async () => {
+    const at = begin({ random: 0 });
+    for (let read = 0; read < 5; read += 1) await at.offer();
+    expect(at.asked.filter(({ backend }) => backend === 'legacy')).toHaveLength(5);
+    expect(at.verdicts.report(SERVICE).actions['get_memories']).toMatchObject({ repeats: 5, noise: [] });
+  });
+
+  test('is not measured where a read does something to legacy', async () => {
+    const at = begin({ random: 0, effect: 'touches' });
+    await at.offer();
+    expect(at.asked.map(({ backend }) => backend)).toEqual(['orchestrator']);
+  });
+
+  test('of a primary that never says the same twice is set apart', async () => {
+    const at = begin({ random: 0 });
+    let said = 0;
+    at.whenAsked(() => {
+      said += 1;
+      at.answers.legacy = replyOf(`${said}`);
+      at.answers.orchestrator = replyOf(`o${said}`);
+    });
+    for (let read = 0; read < 20; read += 1) await at.offer(replyOf('first'));
+    await at.pass(10_000);
+    const { noise, repeats } = at.verdicts.report(SERVICE).actions['get_memories'] ?? {};
+    expect(repeats).toBe(20);
+    expect(noise).toMatchObject([{ place: 'value memories[].memory', noisy: 20, differing: 20 }]);
+    const concluded = at.events.flatMap(({ name, event }) =>
+      name === 'shadow:compared' ? [(event as { comparison: Comparison }).comparison.reason] : [],
+    );
+    expect(concluded).toContain('noise');
+  });
+});
