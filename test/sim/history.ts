@@ -1,0 +1,53 @@
+import type { LaneKey, OperationId, ServiceName } from '../../src/domain/ids.ts';
+import type { Backend } from '../../src/domain/backend.ts';
+
+/** One request of an agent, and what became of it. */
+export interface Call {
+  readonly number: number;
+  readonly service: ServiceName;
+  readonly owner: string;
+  readonly lane: LaneKey;
+  readonly action: string;
+  readonly kind: 'write' | 'read';
+  /** The content that the write stores is named by its number. */
+  readonly stores: boolean;
+  /** For a write that takes the place of others, or deletes: the key of what it may concern, `all` or `nothing`. */
+  readonly deletes: string;
+  readonly body: Buffer;
+  startMs: number;
+  endMs: number;
+  /** `refused`: in the service's own words, or the proxy's before anything was sent. */
+  status: 'open' | 'acknowledged' | 'refused' | 'failed' | 'silent';
+  reply: string;
+  operation?: OperationId;
+  backend?: Backend;
+  /** Whether dual writes were in effect where it arrived. */
+  isCovered: boolean;
+}
+
+/** Everything that agents asked for, in order. */
+export class History {
+  readonly calls: Call[] = [];
+  readonly #byOperation = new Map<OperationId, Call>();
+
+  add(call: Call): void {
+    this.calls.push(call);
+  }
+
+  name(call: Call, operation: OperationId): void {
+    call.operation = operation;
+    this.#byOperation.set(operation, call);
+  }
+
+  byOperation(operation: OperationId): Call | undefined {
+    return this.#byOperation.get(operation);
+  }
+
+  writesOf(lane: LaneKey): Call[] {
+    return this.calls.filter((call) => call.lane === lane && call.kind === 'write');
+  }
+
+  byNumber(number: number): Call | undefined {
+    return this.calls.find((call) => call.number === number);
+  }
+}

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  laneKeyOf,
+  operationId,
+  serviceName,
+  type LaneKey,
+  type Owner,
+  type ServiceName,
+} from '../../src/domain/ids.ts';
+import type { Outcome } from '../../src/domain/outcome.ts';
+import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/migration/ports.ts';
+
+/** A journal and its coverage rows, as a newly started process has them; opened again they show what is durable. */
+export interface JournalUnderTest {
+  open(): { readonly journal: Journal; readonly coverage: CoverageStore };
+}
+
+let made = 0;
+
+class Lane {
+  readonly service: ServiceName = serviceName(`contract-${++made}`);
+  readonly owner = 'ann' as Owner;
+  readonly key: LaneKey = laneKeyOf(this.service, this.owner);
+  readonly #journal: Journal;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  intent(request = '{}'): Intent {
+    const { key, owner, service } = this;
+    const id = operationId(randomUUID());
+    return {
+      operationId: id,
+      service,
+      owner,
+      lane: key,
+      action: 'add',
+      request,
+      acceptedAtMs: 1_700_000_000_000,
+    };
+  }
+
+  async write(outcome?: Outcome): Promise<WriteRef> {
+    const { id, sequence } = await this.#journal.append(this.intent());
+    const ref = { laneId: id, lane: this.key, sequence };
+    if (outcome !== undefined) await this.#journal.settle({ ref, outcome });
+    return ref;
+  }
+
+  async pending(after = 0): Promise<number[]> {
+    return (await this.#journal.pending(this.key, after, 100)).map(({ sequence }) => sequence);
+  }
+
+  async undelivered(through = 100): Promise<number[]> {
+    return (await this.#journal.undelivered(this.key, through)).map(({ sequence }) => sequence);
+  }
+
+  async state() {
+    return (await this.#journal.lanes([this.key])).get(this.key);
+  }
+
+  async copied(generation: number, sequence: number, coverage = 1): Promise<unknown> {
+    return this.#journal.finishCopy(this.key, { generation, sequence, coverage, exceptions: [] });
+  }
+}
+
+/** What the engine relies on in a journal: the same for the tables in memory and for the SQL they stand for. */
+export function describeJournal(name: string, make: () => Promise<JournalUnderTest>): void {
+  describe(name, () => {
+    let subject: JournalUnderTest;
+    beforeAll(async () => {
+      subject = await make();
+    });
+    const begin = () => {
+      const { journal, coverage } = subject.open();
+      return { journal, coverage, lane: new Lane(journal) };
+    };
+    testWrites(begin);
+    testCopies(begin);
+    testRecovery(begin, () => subject.open().journal);
+    testCoverage(begin);
+  });
+}
+
+type Begin = () => { journal: Journal; coverage: CoverageStore; lane: Lane };
+
+function testWrites(begin: Begin): void {
+  test('an intent gets its lane’s next sequence, whoever comes at the same time', async () => {
+    const { journal, lane } = begin();
+    const states = await Promise.all(Array.from({ length: 20 }, () => journal.append(lane.intent())));
+    expect(states.map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    );
+    expect(await lane.state()).toMatchObject({ sequence: 20, generation: 0, condition: 'clean' });
+  });
+
+  test('only applied writes that are not delivered wait, in sequence', async () => {
+    const { journal, lane } = begin();
+    const refs: WriteRef[] = [];
+    for (const outcome of ['applied', 'refused', 'applied', 'unknown', undefined, 'applied'] as const)
+      refs.push(await lane.write(outcome));
+    expect(await lane.pending()).toEqual([1, 3, 6]);
+    expect(await lane.pending(1)).toEqual([3, 6]);
+    expect(await lane.undelivered()).toEqual([1, 3, 4, 5, 6]);
+    expect(await lane.undelivered(4)).toEqual([1, 3, 4]);
+    const [, , third] = refs;
+    if (third !== undefined) await journal.delivered(third);
+    expect(await lane.pending()).toEqual([6]);
+    expect(await lane.state()).toMatchObject({ deliveredSequence: 3 });
+  });
+
+  test('a write’s first outcome stays', async () => {
+    const { journal, lane } = begin();
+    const ref = await lane.write('refused');
+    await journal.settle({ ref, outcome: 'applied' });
+    expect(await lane.pending()).toEqual([]);
+  });
+
+  test('a write that proves its lane empty seeds it', async () => {
+    const { journal, lane } = begin();
+    const ref = await lane.write();
+    await journal.settle({ ref, outcome: 'applied', seedsUnder: 7 });
+    expect(await lane.state()).toMatchObject({ seededCoverage: 7, deliveredSequence: 0 });
+  });
+
+  test('a dead letter counts once', async () => {
+    const { journal, lane } = begin();
+    const ref = await lane.write('applied');
+    await journal.deadLetter({ ref, code: 'validation_error', reason: '' });
+    await journal.deadLetter({ ref, code: 'internal_error', reason: '' });
+    expect(await journal.counts(lane.service)).toMatchObject({ lanes: 1, deadLetters: 1 });
+    expect(await lane.pending()).toEqual([1]);
+  });
+}
+
+function testCopies(begin: Begin): void {
+  test('a copy makes the lane, raises its generation and covers what came before it', async () => {
+    const { journal, lane } = begin();
+    expect(await journal.beginCopy(lane.key)).toMatchObject({
+      generation: 1,
+      sequence: 0,
+      condition: 'copying',
+    });
+    await lane.write('applied');
+    await lane.write('applied');
+    expect(await journal.beginCopy(lane.key)).toMatchObject({ generation: 2, sequence: 2 });
+    expect(await lane.copied(2, 1)).toMatchObject({ condition: 'clean', seededCoverage: 1 });
+    expect(await lane.pending()).toEqual([2]);
+  });
+
+  test('a copy of an older generation finishes nothing', async () => {
+    const { journal, lane } = begin();
+    await lane.write('applied');
+    await journal.beginCopy(lane.key);
+    await journal.beginCopy(lane.key);
+    expect(await lane.copied(1, 1)).toBeUndefined();
+    expect(await lane.state()).toMatchObject({
+      condition: 'copying',
+      seededCoverage: 0,
+      deliveredSequence: 0,
+    });
+  });
+
+  test('what became dirty while it was copied stays dirty', async () => {
+    const { journal, lane } = begin();
+    await lane.write('applied');
+    await journal.beginCopy(lane.key);
+    await journal.markDirty(lane.key, 'unknown_outcome');
+    await lane.copied(1, 1);
+    expect(await lane.state()).toMatchObject({
+      condition: 'dirty',
+      reason: 'unknown_outcome',
+      deliveredSequence: 1,
+    });
+  });
+
+  test('a stopped lane is not made dirty', async () => {
+    const { journal, lane } = begin();
+    await lane.write('applied');
+    await journal.stopLane(lane.key, 'lost');
+    await journal.markDirty(lane.key, 'unknown_outcome');
+    expect(await lane.state()).toMatchObject({ condition: 'stopped', reason: 'lost' });
+  });
+
+  test('what a copy had to leave out is counted', async () => {
+    const { journal, lane } = begin();
+    await journal.beginCopy(lane.key);
+    const exception = { item: 'i', action: 'create', code: 'validation_error', reason: '' };
+    const facts = { generation: 1, sequence: 0, coverage: 1 };
+    expect(await journal.finishCopy(lane.key, { ...facts, exceptions: [exception] })).toMatchObject({
+      exceptions: 1,
+    });
+    expect(await journal.finishCopy(lane.key, { ...facts, exceptions: [] })).toMatchObject({ exceptions: 0 });
+  });
+}
+
+function testRecovery(begin: Begin, again: () => Journal): void {
+  test('a start finds unsettled and unknown writes, broken copies and what waits', async () => {
+    const lanes = { unsettled: begin(), unknown: begin(), copying: begin(), waiting: begin(), well: begin() };
+    await lanes.unsettled.lane.write();
+    await lanes.unknown.lane.write('unknown');
+    await lanes.copying.journal.beginCopy(lanes.copying.lane.key);
+    await lanes.waiting.lane.write('applied');
+    await lanes.well.journal.delivered(await lanes.well.lane.write('applied'));
+    const { dirty, pending } = await again().recover();
+    const keysIn = (found: readonly LaneKey[]) =>
+      Object.entries(lanes).flatMap(([name, { lane }]) => (found.includes(lane.key) ? [name] : []));
+    expect(keysIn(dirty)).toEqual(['unsettled', 'unknown', 'copying']);
+    expect(keysIn(pending)).toEqual(['waiting']);
+    expect(await lanes.copying.lane.state()).toMatchObject({
+      condition: 'dirty',
+      reason: 'copy_interrupted',
+    });
+    expect(await lanes.unknown.lane.state()).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
+  });
+
+  test('what a copy has looked at is settled, whatever its outcome says', async () => {
+    const { journal, lane } = begin();
+    await lane.write('unknown');
+    await journal.beginCopy(lane.key);
+    await lane.copied(1, 1);
+    expect((await again().recover()).dirty).not.toContain(lane.key);
+  });
+}
+
+function testCoverage(begin: Begin): void {
+  test('coverage begins once, ends, and begins anew under a higher number', async () => {
+    const { coverage, lane } = begin();
+    expect(await coverage.current(lane.service)).toBe(0);
+    const first = await coverage.begin(lane.service);
+    expect(first).toBeGreaterThan(0);
+    expect(await coverage.begin(lane.service)).toBe(first);
+    await coverage.end(lane.service);
+    expect(await coverage.current(lane.service)).toBe(0);
+    expect(await coverage.begin(lane.service)).toBeGreaterThan(first);
+  });
+}

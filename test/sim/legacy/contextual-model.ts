@@ -1,0 +1,77 @@
+import { ContextualStore } from '../../../src/sandbox/contextual-store.ts';
+import type { JsonStoreFile } from '../../../src/sandbox/json-store-file.ts';
+import { dumpPythonJson, dumpPythonJsonFile } from '../../../src/sandbox/python-json.ts';
+import type { PythonMap, PythonValue } from '../../../src/sandbox/python-values.ts';
+import { contextualMemory } from '../../../src/services/contextual-memory.ts';
+import {
+  Effects,
+  fieldsOf,
+  marksIn,
+  replyOf,
+  type Fields,
+  type LegacyModel,
+  type ModelClock,
+} from './effects.ts';
+
+/** ContextualMemoryAgent, with the stand-in's own store: fifty entries a session, and every write answered with an error. */
+export class ContextualModel implements LegacyModel {
+  readonly definition = contextualMemory;
+  readonly effects = new Effects();
+  readonly #clock: ModelClock;
+  readonly #store: ContextualStore;
+  #saved: PythonValue = new Map();
+
+  constructor(clock: ModelClock) {
+    this.#clock = clock;
+    const file: Pick<JsonStoreFile, 'load' | 'save' | 'flush'> = {
+      load: () => undefined,
+      save: (value) => {
+        this.#saved = value;
+      },
+      flush: () => undefined,
+    };
+    this.#store = new ContextualStore({
+      file: file as JsonStoreFile,
+      maxEntries: 50,
+      clock: () => clock.wallMs(),
+    });
+  }
+
+  execute(body: Buffer): Buffer {
+    const request = fieldsOf(body);
+    const owner = String(request['session_id']);
+    const action = String(request['action']);
+    if (action === 'get_context') return this.#summary(owner);
+    if (action !== 'add_interaction' && action !== 'record_decision') return replyOf({ status: 'ok' });
+    const number = Number(request['number']);
+    this.effects.executions.push({ number, owner, action, atMs: this.#clock.nowMs() });
+    this.effects.stored.add(number);
+    if (action === 'record_decision') this.#store.recordDecision(owner, String(request['decision']));
+    else this.#add(owner, request);
+    return replyOf({ status: 'error', message: "'bool' object has no attribute 'get'" });
+  }
+
+  jsonFile = (): string => {
+    const { text } = dumpPythonJsonFile(this.#saved);
+    return text === '{}' ? '{"sessions": {}, "summaries": {}}' : text.toString();
+  };
+
+  #add(owner: string, { type, content }: Fields): void {
+    const before = this.#marks(owner);
+    this.#store.addInteraction(owner, { type: String(type), content: String(content), metadata: null });
+    const after = new Set(this.#marks(owner));
+    for (const number of before) if (!after.has(number)) this.effects.forgotten.add(number);
+  }
+
+  #marks(owner: string): number[] {
+    const sessions = (this.#saved as PythonMap).get('sessions');
+    const entries = sessions === undefined ? undefined : (sessions as PythonMap).get(owner);
+    return entries === undefined ? [] : marksIn(dumpPythonJson(entries));
+  }
+
+  #summary(owner: string): Buffer {
+    const summary = this.#store.readSummary(owner, null);
+    if (summary !== null) return Buffer.from(dumpPythonJson(summary));
+    return replyOf({ status: 'error', message: "'NoneType' object has no attribute 'get'" });
+  }
+}

@@ -1,0 +1,64 @@
+import type { ServiceDefinition } from '../../../src/domain/service-definition.ts';
+
+/** Every write of an agent carries a number of its own, in what it stores and beside it. */
+const MARK = /n(\d+)n/g;
+
+export function markOf(number: number): string {
+  return `n${number}n`;
+}
+
+/** The numbers of the writes whose content a text shows, in its order. */
+export function marksIn(text: string): number[] {
+  return [...text.matchAll(MARK)].map(([, digits]) => Number(digits));
+}
+
+export interface Execution {
+  readonly number: number;
+  readonly owner: string;
+  readonly action: string;
+  readonly atMs: number;
+}
+
+/** What a legacy service has done, for who compares later. The services themselves never look at it. */
+export class Effects {
+  readonly executions: Execution[] = [];
+  /** Items that are gone because of a write, by the instant of it. */
+  readonly deletedAtMs = new Map<number, number>();
+  /** Items that the service forgot by itself, as it declares. */
+  readonly forgotten = new Set<number>();
+  readonly stored = new Set<number>();
+  /** Side effects outside the store. */
+  raised = 0;
+}
+
+/** A legacy service: one request in, one reply out, and a store that others can look into. */
+export interface LegacyModel {
+  readonly definition: ServiceDefinition;
+  readonly effects: Effects;
+  /** Its effect is there when it returns. */
+  execute(body: Buffer): Buffer;
+  /** Forgets what was not used for too long. */
+  cleanUp?(): void;
+  /** The service's JSON file as it stands. */
+  readonly jsonFile?: () => string;
+  /** The service's SQLite file, by the definition's own statements. */
+  readonly sqlite?: (
+    sql: string,
+    parameters: readonly string[],
+  ) => readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface ModelClock {
+  nowMs(): number;
+  wallMs(): number;
+}
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export function fieldsOf(body: Buffer): Fields {
+  return JSON.parse(body.toString('utf8')) as Fields;
+}
+
+export function replyOf(reply: object): Buffer {
+  return Buffer.from(JSON.stringify(reply));
+}

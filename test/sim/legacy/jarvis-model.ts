@@ -1,0 +1,60 @@
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import {
+  Effects,
+  fieldsOf,
+  marksIn,
+  replyOf,
+  type Fields,
+  type LegacyModel,
+  type ModelClock,
+} from './effects.ts';
+
+/** JarvisMemoryAgent: lists without ids; a reminder is stored and then answered with an error. */
+export class JarvisModel implements LegacyModel {
+  readonly definition = jarvisMemory;
+  readonly effects = new Effects();
+  readonly #clock: ModelClock;
+  readonly #memories = new Map<string, { timestamp: number; memory: Fields }[]>();
+
+  constructor(clock: ModelClock) {
+    this.#clock = clock;
+  }
+
+  execute(body: Buffer): Buffer {
+    const request = fieldsOf(body);
+    const owner = String(request['user_id']);
+    const action = String(request['action']);
+    if (action === 'get_memories')
+      return replyOf({ status: 'ok', memories: this.#memories.get(owner) ?? [] });
+    if (action !== 'add_memory' && action !== 'clear_memories')
+      return replyOf({ status: 'error', reason: 'Unknown action' });
+    this.effects.executions.push({
+      number: Number(request['number']),
+      owner,
+      action,
+      atMs: this.#clock.nowMs(),
+    });
+    return action === 'add_memory' ? this.#add(owner, request) : this.#clear(owner);
+  }
+
+  jsonFile = (): string => JSON.stringify(Object.fromEntries(this.#memories));
+
+  #add(owner: string, { number, memory }: Fields): Buffer {
+    const item = { timestamp: this.#clock.wallMs() / 1_000, memory: memory as Fields };
+    this.#memories.set(owner, [...(this.#memories.get(owner) ?? []), item]);
+    this.effects.stored.add(Number(number));
+    if (item.memory['type'] !== 'reminder') return replyOf({ status: 'ok' });
+    this.effects.raised += 1;
+    return replyOf({
+      status: 'error',
+      reason: "send_proactive_event() got an unexpected keyword argument 'text'",
+    });
+  }
+
+  #clear(owner: string): Buffer {
+    for (const number of marksIn(JSON.stringify(this.#memories.get(owner) ?? [])))
+      this.effects.deletedAtMs.set(number, this.#clock.nowMs());
+    this.#memories.set(owner, []);
+    return replyOf({ status: 'ok' });
+  }
+}

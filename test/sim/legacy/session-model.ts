@@ -1,0 +1,140 @@
+import { sessionMemory } from '../../../src/services/session-memory.ts';
+import {
+  Effects,
+  fieldsOf,
+  marksIn,
+  replyOf,
+  type Fields,
+  type LegacyModel,
+  type ModelClock,
+} from './effects.ts';
+
+const IDLE_MS = 3_600_000;
+
+interface Interaction {
+  readonly id: number;
+  readonly session: string;
+  readonly timestamp: string;
+  readonly role: string;
+  readonly content: string;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** SessionMemoryAgent: sessions that must be made first, and what was said in them; its failures name no reason. */
+export class SessionModel implements LegacyModel {
+  readonly definition = sessionMemory;
+  readonly effects = new Effects();
+  readonly #clock: ModelClock;
+  readonly #sessions = new Map<string, { readonly createdAt: string; lastActiveMs: number }>();
+  #interactions: Interaction[] = [];
+  #lastId = 0;
+
+  constructor(clock: ModelClock) {
+    this.#clock = clock;
+  }
+
+  execute(body: Buffer): Buffer {
+    const request = fieldsOf(body);
+    const owner = String(request['session_id']);
+    const action = String(request['action']);
+    const request_id = request['request_id'] ?? '';
+    if (action === 'get_context') return replyOf({ ...this.#context(owner), request_id });
+    if (!Object.hasOwn(WRITES, action)) return replyOf({ status: 'ok' });
+    this.effects.executions.push({
+      number: Number(request['number']),
+      owner,
+      action,
+      atMs: this.#clock.nowMs(),
+    });
+    const isDone = this.#write(action, owner, request);
+    return replyOf({ status: isDone ? 'success' : 'error', request_id });
+  }
+
+  #write(action: string, owner: string, request: Fields): boolean {
+    if (action === 'create_session') return this.#create(owner);
+    if (action === 'add_interaction') return this.#add(owner, request);
+    this.#clear(owner);
+    if (action === 'delete_session') this.#sessions.delete(owner);
+    return true;
+  }
+
+  /** Sessions that were idle for an hour are deleted. */
+  cleanUp(): void {
+    for (const [owner, { lastActiveMs }] of this.#sessions)
+      if (this.#clock.wallMs() - lastActiveMs >= IDLE_MS) this.#forget(owner);
+  }
+
+  #forget(owner: string): void {
+    for (const { session, content } of this.#interactions)
+      if (session === owner) for (const number of marksIn(content)) this.effects.forgotten.add(number);
+    this.#interactions = this.#interactions.filter(({ session }) => session !== owner);
+    this.#sessions.delete(owner);
+  }
+
+  sqlite = (sql: string, [owner = '']: readonly string[]): readonly Row[] => {
+    if (sql.startsWith('select session_id from sessions'))
+      return [...this.#sessions.keys()].toSorted().map((session_id) => ({ session_id }));
+    if (sql.startsWith('select user_id, created_at'))
+      return this.#known(owner).map(({ createdAt }) => ({
+        user_id: 'agent',
+        created_at: createdAt,
+        metadata: '{}',
+      }));
+    if (sql.startsWith('select (select min(id)'))
+      return [{ first: this.#interactions[0]?.id ?? null, last: this.#interactions.at(-1)?.id ?? null }];
+    if (sql.startsWith('select id, timestamp, role'))
+      return this.#interactions
+        .filter(({ session }) => session === owner)
+        .map((row) => ({ ...row, metadata: '{}' }));
+    throw new Error(`The simulated SQLite file does not know: ${sql}`);
+  };
+
+  #known(owner: string): readonly { readonly createdAt: string }[] {
+    const session = this.#sessions.get(owner);
+    return session === undefined ? [] : [session];
+  }
+
+  #now(): string {
+    return new Date(this.#clock.wallMs()).toISOString().replace('Z', '000');
+  }
+
+  #create(owner: string): boolean {
+    if (this.#sessions.has(owner)) return false;
+    this.#sessions.set(owner, { createdAt: this.#now(), lastActiveMs: this.#clock.wallMs() });
+    return true;
+  }
+
+  #add(owner: string, { role, content, number }: Fields): boolean {
+    const session = this.#sessions.get(owner);
+    if (session === undefined) return false;
+    session.lastActiveMs = this.#clock.wallMs();
+    this.#lastId += 1;
+    this.#interactions.push({
+      id: this.#lastId,
+      session: owner,
+      timestamp: this.#now(),
+      role: String(role),
+      content: String(content),
+    });
+    this.effects.stored.add(Number(number));
+    return true;
+  }
+
+  #clear(owner: string): void {
+    for (const { session, content } of this.#interactions)
+      if (session === owner)
+        for (const number of marksIn(content)) this.effects.deletedAtMs.set(number, this.#clock.nowMs());
+    this.#interactions = this.#interactions.filter(({ session }) => session !== owner);
+  }
+
+  #context(owner: string): object {
+    const own = this.#interactions.filter(({ session }) => session === owner);
+    return {
+      status: 'success',
+      context: own.map(({ role, content, timestamp }) => ({ role, content, timestamp })),
+    };
+  }
+}
+
+const WRITES = { create_session: true, add_interaction: true, clear_session: true, delete_session: true };

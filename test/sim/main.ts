@@ -1,0 +1,111 @@
+import { Worker } from 'node:worker_threads';
+import { createProgressBar } from '../support/progress.ts';
+import { readOptions, USAGE, type Options } from './options.ts';
+import { countViolations, type RunResult } from './run.ts';
+
+/** As many as the machines have processors that run this. */
+const WORKERS = 2;
+/** Failing seeds that are printed whole. */
+const SHOWN = 10;
+
+async function main(): Promise<void> {
+  const options = parse();
+  const startedMs = performance.now();
+  const results = await runAll(options);
+  const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+  const failed = results.filter(({ violations }) => violations.length > 0);
+  report(options, { results, failed, seconds });
+  process.exitCode = failed.length > 0 ? 1 : 0;
+}
+
+function parse(): Options {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+/** Runs all seeds; with a planted fault only until it is caught. */
+async function runAll(options: Options): Promise<RunResult[]> {
+  const bar = createProgressBar(options.runs);
+  const results: RunResult[] = [];
+  let next = options.seed;
+  const end = options.seed + options.runs;
+  let isCaught = false;
+  await Promise.all(
+    Array.from({ length: Math.min(WORKERS, options.runs) }, async () => {
+      const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: workerFacts(options) });
+      while (next < end && !isCaught) {
+        const result = await runOn(worker, next++);
+        results.push(result);
+        isCaught ||= options.broken !== undefined && result.violations.length > 0;
+        bar.show(
+          results.length,
+          `${results.filter(({ violations }) => violations.length > 0).length} failed`,
+        );
+      }
+      await worker.terminate();
+    }),
+  );
+  bar.end();
+  return results.toSorted((a, b) => a.seed - b.seed);
+}
+
+function workerFacts({ replicas, without, broken, trace }: Options) {
+  return { replicas, without, broken, keepsTrace: trace };
+}
+
+function runOn(worker: Worker, seed: number): Promise<RunResult> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: unknown): void =>
+      reject(new Error(`Seed ${seed} broke the simulation`, { cause: error }));
+    worker.once('error', failed);
+    worker.once('message', (result: RunResult) => {
+      worker.off('error', failed);
+      resolve(result);
+    });
+    worker.postMessage(seed);
+  });
+}
+
+function report(
+  options: Options,
+  { results, failed, seconds }: { results: RunResult[]; failed: RunResult[]; seconds: number },
+): void {
+  for (const { seed, trace } of results) if (options.trace) console.log(`seed ${seed}\n${trace.join('\n')}`);
+  for (const { seed, hash, violations } of failed.slice(0, SHOWN)) {
+    console.log(
+      `seed ${seed} (trace ${hash}) breaks, replay with: npm run sim -- --seed ${seed}${replayOf(options)}`,
+    );
+    for (const { invariant, message } of violations) console.log(`  ${invariant} ${message}`);
+  }
+  const total = (count: (result: RunResult) => number): number =>
+    results.reduce((sum, result) => sum + count(result), 0);
+  const summary = {
+    runs: results.length,
+    operations: total(({ operations }) => operations),
+    crashes: total(({ crashes }) => crashes),
+    violations: countViolations(results),
+    seconds,
+  };
+  if (options.json) return console.log(JSON.stringify(summary));
+  const steps = total((result) => result.steps);
+  console.log(
+    `${summary.runs} runs, ${summary.operations} operations, ${summary.crashes} crashes, ${steps} steps in ${seconds} s: ` +
+      (failed.length === 0
+        ? 'no violations'
+        : `${failed.length} failed, ${JSON.stringify(summary.violations)}`),
+  );
+}
+
+function replayOf({ replicas, without, broken }: Options): string {
+  return [
+    replicas === 1 ? '' : ` --replicas ${replicas}`,
+    without.length === 0 ? '' : ` --without ${without.join(',')}`,
+    broken === undefined ? '' : ` --break ${broken}`,
+  ].join('');
+}
+
+await main();

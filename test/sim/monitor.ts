@@ -1,0 +1,145 @@
+import { messageOf } from '../../src/domain/errors.ts';
+import type { LaneKey } from '../../src/domain/ids.ts';
+import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
+import type { Call } from './history.ts';
+import { marksIn } from './legacy/effects.ts';
+import type { WireOperation } from './orchestrator-rows.ts';
+import type { Committed } from './orchestrator-store.ts';
+import type { Owner } from './scheduler.ts';
+import { checkRead } from './read-check.ts';
+import { checkCommit, createCommitLog } from './commit-check.ts';
+import type { Violations } from './violations.ts';
+import type { World } from './world.ts';
+
+/** An answer may come so long after the last trouble and still be excused by it. */
+const AFTERMATH_MS = 10_000;
+/** Most that a call may take where nothing was in trouble but the secondary: its read timeout, and legacy's own queue. */
+const CALM_LIMIT_MS = 700;
+/** A deadline, and the tolerance of the agents' own. */
+const DEADLINE_LIMIT_MS = 4_550;
+
+/** Watches a run while it goes: what cannot be seen in the end any more. */
+export class Monitor {
+  readonly #world: World;
+  readonly #violations: Violations;
+  readonly #copying = new Map<LaneKey, Owner>();
+  #received: MigrationEvents['operation:received'] | undefined;
+  crashes = 0;
+
+  constructor(world: World, violations: Violations) {
+    this.#world = world;
+    this.#violations = violations;
+    const log = createCommitLog();
+    world.store.onCommit = (committed) => {
+      this.#record(committed);
+      checkCommit(committed, { log, world, violations });
+    };
+  }
+
+  /** The engine's events, in the order in which they happened. */
+  on<Name extends EventName>(owner: Owner, name: Name, event: MigrationEvents[Name]): void {
+    const { trace, scheduler, history } = this.#world;
+    trace.add(scheduler.nowMs, owner.name, `${name} ${factsOf(event)}`);
+    if (name === 'operation:received') this.#received = event as MigrationEvents['operation:received'];
+    if (name === 'operation:replied') {
+      const { operationId, backend } = event as MigrationEvents['operation:replied'];
+      const call = history.byOperation(operationId);
+      if (call !== undefined && backend !== undefined) call.backend = backend;
+    }
+    if (name.startsWith('lane:')) this.#copies(owner, name, event as { readonly lane: LaneKey });
+  }
+
+  #record({ operations, verdicts }: Committed): void {
+    const { trace, scheduler } = this.#world;
+    for (const [index, operation] of operations.entries())
+      trace.add(scheduler.nowMs, 'orchestrator', `${spellOperation(operation)} ${verdicts[index] ?? ''}`);
+  }
+
+  /** I6: a lane is copied by one process at a time. */
+  #copies(owner: Owner, name: EventName, { lane }: { readonly lane: LaneKey }): void {
+    if (name !== 'lane:copying') {
+      if (name !== 'lane:dirty' && this.#copying.get(lane) === owner) this.#copying.delete(lane);
+      return;
+    }
+    const other = this.#copying.get(lane);
+    if (other !== undefined && other !== owner && !other.isDead)
+      this.#violations.add('I6', `${lane} is copied by ${other.name} and ${owner.name} at the same time`);
+    this.#copying.set(lane, owner);
+  }
+
+  died(_owner: Owner): void {
+    this.crashes += 1;
+    this.#world.faults.trouble('crash');
+  }
+
+  threw(error: unknown): void {
+    this.#violations.add('I7', `the engine threw at a frontend: ${messageOf(error)}`);
+  }
+
+  /** The engine has just classified this call: its event came from within. */
+  begun(call: Call): void {
+    if (this.#received !== undefined) this.#world.history.name(call, this.#received.operationId);
+    this.#received = undefined;
+  }
+
+  answered(call: Call): void {
+    this.#checkCalm(call);
+    if (call.kind === 'write') this.#checkJournaled(call);
+    else checkRead(call, this.#world, this.#violations);
+  }
+
+  /** I2: an acknowledged write of a covered service has a durable intent. */
+  #checkJournaled(call: Call): void {
+    if (call.status !== 'acknowledged' || !call.isCovered) return;
+    if (this.#world.tables.holds(call.lane, call.number)) return;
+    this.#violations.add('I2', `write ${call.number} of ${call.lane} was acknowledged and is in no journal`);
+  }
+
+  /** I7: no failure and no delay but what legacy or the journal gave cause for. */
+  #checkCalm(call: Call): void {
+    const { scheduler, faults } = this.#world;
+    const durationMs = scheduler.nowMs - call.startMs;
+    if (durationMs > DEADLINE_LIMIT_MS && !this.#wasIn('pause', call))
+      this.#violations.add('I7', `call ${call.number} was answered after ${durationMs.toFixed(0)} ms`);
+    if (['crash', 'pause', 'journal', call.service].some((edge) => this.#wasIn(edge, call))) return;
+    if (durationMs > CALM_LIMIT_MS)
+      this.#violations.add(
+        'I7',
+        `call ${call.number} took ${durationMs.toFixed(0)} ms, and nothing but the secondary was in trouble`,
+      );
+    if (call.status === 'failed' && call.backend === undefined && faults !== undefined)
+      this.#violations.add(
+        'I7',
+        `call ${call.number} failed, and nothing but the secondary was in trouble: ${call.reply}`,
+      );
+  }
+
+  #wasIn(edge: string, call: Call): boolean {
+    return (this.#world.faults.troubles.get(edge) ?? -Infinity) >= call.startMs - AFTERMATH_MS;
+  }
+}
+
+function spellOperation({ action, sessionId, lane, raw }: WireOperation): string {
+  const fence = lane === undefined ? '-' : `${lane.generation}/${lane.sequence ?? '-'}`;
+  const items = marksIn(raw['content'] ?? '').join('+');
+  return `${action} ${sessionId} ${fence} ${items} ${raw['position'] ?? ''}`;
+}
+
+const SHOWN = [
+  'service',
+  'action',
+  'lane',
+  'sequence',
+  'outcome',
+  'result',
+  'reason',
+  'generation',
+  'status',
+];
+
+function factsOf(event: object): string {
+  return Object.entries(event)
+    .filter(([key]) => SHOWN.includes(key))
+    .map(([, value]) => String(value))
+    .join(' ');
+}

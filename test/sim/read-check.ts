@@ -1,0 +1,71 @@
+import type { Call } from './history.ts';
+import { marksIn, type Effects } from './legacy/effects.ts';
+import type { Violations } from './violations.ts';
+import type { World } from './world.ts';
+
+/** Its answers show summaries, not what was written. */
+const SHOWS_SUMMARIES = 'contextual-memory';
+
+/**
+ * A read shows every write of its lane that was acknowledged before it began, and none that an acknowledged delete had taken away.
+ * From the orchestrator that is I1 and I5; from legacy, where reads come back to after a rollback, I9.
+ */
+export function checkRead(read: Call, world: World, violations: Violations): void {
+  if (!isTelling(read)) return;
+  const effects = world.services.find(({ name }) => name === read.service)?.model.effects;
+  if (effects === undefined) return;
+  const shown = new Set(marksIn(read.reply));
+  const writes = world.history.writesOf(read.lane);
+  for (const write of writes.filter(({ stores }) => stores)) {
+    const isShown = shown.has(write.number);
+    if (!isShown && mustShow(read, write, { writes, effects }))
+      violations.add(
+        read.backend === 'orchestrator' ? 'I1' : 'I9',
+        `read ${read.number} from ${read.backend} lacks item ${write.number}, acknowledged before it`,
+      );
+    if (isShown && mustHide(read, write, { writes, effects }))
+      violations.add(
+        'I5',
+        `read ${read.number} from ${read.backend} shows item ${write.number}, deleted before it`,
+      );
+  }
+}
+
+function isTelling({ status, backend, service }: Call): boolean {
+  return status === 'acknowledged' && backend !== undefined && service !== SHOWS_SUMMARIES;
+}
+
+interface Facts {
+  readonly writes: readonly Call[];
+  readonly effects: Effects;
+}
+
+function mustShow(read: Call, item: Call, { writes, effects }: Facts): boolean {
+  if (effects.forgotten.has(item.number) || isDeletedBy(writes, item, read)) return false;
+  return isAcknowledgedBefore(item, read);
+}
+
+/** An acknowledged delete was under way when legacy deleted the item. */
+function mustHide(read: Call, item: Call, { writes, effects }: Facts): boolean {
+  const atMs = effects.deletedAtMs.get(item.number);
+  if (atMs === undefined) return false;
+  return writes.some(
+    (write) => isAcknowledgedBefore(write, read) && write.startMs <= atMs && write.endMs >= atMs,
+  );
+}
+
+function isAcknowledgedBefore(write: Call, read: Call): boolean {
+  return write.status === 'acknowledged' && write.endMs < read.startMs;
+}
+
+/** A delete that had begun when the read ended may have taken the item, whatever became of it. */
+function isDeletedBy(writes: readonly Call[], item: Call, read: Call): boolean {
+  return writes.some(
+    (write) =>
+      write !== item &&
+      write.deletes !== 'nothing' &&
+      (write.deletes === 'all' || write.deletes === item.deletes) &&
+      write.startMs <= read.endMs &&
+      (write.endMs >= item.startMs || write.status !== 'acknowledged'),
+  );
+}

@@ -1,0 +1,134 @@
+import { StorageError } from '../../src/domain/errors.ts';
+import { replicaId } from '../../src/domain/ids.ts';
+import { createEvents } from '../../src/migration/events.ts';
+import { createMigration, type Migration } from '../../src/migration/migration.ts';
+import type { ReplicaStore } from '../../src/migration/ports.ts';
+import { coverageStoreOf } from './coverage-store.ts';
+import { createSimJournal, type Statement } from './journal.ts';
+import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
+import { ownerNamed, type Owner } from './scheduler.ts';
+import { createStatements } from './statements.ts';
+import type { World } from './world.ts';
+
+const SETTINGS = {
+  limits: { messageBytes: 4 * 1024 * 1024, jsonDepth: 500 },
+  delivery: { batchSize: 200, timeoutMs: 5_000 },
+  reads: { timeoutMs: 250, freshnessWaitMs: 20 },
+  shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000 },
+  copyConcurrency: 2,
+} as const;
+
+/** One life of a proxy process. When it dies nothing of it runs any more, and what it awaits never comes. */
+export interface Incarnation {
+  readonly owner: Owner;
+  readonly migration: Migration;
+  isReady: boolean;
+}
+
+/** A proxy that is started, dies and is started again. */
+export class Replica {
+  readonly name: string;
+  readonly #world: World;
+  #lives = 0;
+  incarnation: Incarnation | undefined;
+  /** An outage of the database at a start ends the process; whoever supervises it starts it again. */
+  #isWanted = false;
+
+  constructor(name: string, world: World) {
+    this.name = name;
+    this.#world = world;
+  }
+
+  get isReady(): boolean {
+    return this.incarnation?.isReady === true;
+  }
+
+  start(): void {
+    const { scheduler } = this.#world;
+    this.#isWanted = true;
+    if (this.incarnation !== undefined) return;
+    this.#lives += 1;
+    const owner = ownerNamed(`${this.name}.${this.#lives}`);
+    scheduler.afterFor(owner, 0, { what: 'start', run: () => this.#begin(owner) });
+  }
+
+  /** Between two steps: every await of the process is such a place. */
+  crash(): void {
+    const { incarnation } = this;
+    this.#isWanted = false;
+    if (incarnation === undefined) return;
+    incarnation.owner.isDead = true;
+    this.incarnation = undefined;
+    const { orchestrator, services, trace, scheduler, monitor } = this.#world;
+    trace.add(scheduler.nowMs, incarnation.owner.name, 'crash');
+    monitor?.died(incarnation.owner);
+    for (const server of [orchestrator, ...services.map((service) => service.server)])
+      server.disconnect(incarnation.owner);
+  }
+
+  /** Its machine's clock is set, forth or back. */
+  setClock(errorMs: number): void {
+    if (this.incarnation !== undefined) this.incarnation.owner.clockErrorMs = errorMs;
+  }
+
+  pause(forMs: number): void {
+    if (this.incarnation === undefined) return;
+    this.incarnation.owner.pausedUntilMs = this.#world.scheduler.nowMs + forMs;
+  }
+
+  #begin(owner: Owner): void {
+    const migration = createIncarnation(this.#world, owner);
+    const incarnation: Incarnation = { owner, migration, isReady: false };
+    this.incarnation = incarnation;
+    migration.start().then(
+      () => {
+        incarnation.isReady = true;
+      },
+      (error: unknown) => {
+        if (!(error instanceof StorageError)) this.#world.monitor?.threw(error);
+        this.#world.scheduler.after(0, `${owner.name} did not start`, () => this.#again(owner));
+      },
+    );
+  }
+
+  #again(owner: Owner): void {
+    if (this.incarnation?.owner !== owner) return;
+    this.crash();
+    this.#isWanted = true;
+    this.#world.scheduler.after(1_000, `restart ${this.name}`, () => {
+      if (this.#isWanted) this.start();
+    });
+  }
+}
+
+function createIncarnation(world: World, owner: Owner): Migration {
+  const { scheduler, faults, tables, flags, random, services } = world;
+  const clock = createSimClock(world, owner);
+  const statement = createStatements(scheduler, faults, owner);
+  const process = { world, owner, clock };
+  const runtimes = services.map((service) => createRuntime(process, service));
+  const events = createEvents();
+  events.subscribe((name, event) => world.monitor?.on(owner, name, event));
+  return createMigration({
+    replica: replicaId(random.uuid()),
+    services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),
+    orchestrator: createOrchestrator(process),
+    flags,
+    journal: createSimJournal(tables, statement),
+    coverageStore: coverageStoreOf(tables, statement),
+    replicas: replicaStoreOf(statement),
+    differences: { add: () => statement('difference', () => undefined), recent: async () => [] },
+    events,
+    clock,
+    random: () => random.next(),
+    settings: SETTINGS,
+  });
+}
+
+function replicaStoreOf(statement: Statement): ReplicaStore {
+  return {
+    register: () => statement('register', () => undefined),
+    heartbeat: () => statement('heartbeat', () => undefined),
+    leave: () => statement('leave', () => undefined),
+  };
+}

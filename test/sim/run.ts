@@ -1,0 +1,126 @@
+import { messageOf } from '../../src/domain/errors.ts';
+import { Agents } from './agents.ts';
+import { checkFinally } from './final-check.ts';
+import { Monitor } from './monitor.ts';
+import { Replica } from './replica.ts';
+import { startTroubles } from './troubles.ts';
+import { INVARIANTS, Violations, type Invariant, type Violation } from './violations.ts';
+import { createWorld, type RunSettings, type World } from './world.ts';
+
+/** Longest that agents and troubles go on, in virtual time. */
+const BUSY_MS = 10 * 60_000;
+/** A late reply is waited for a minute; whatever waits for that has ended by then. */
+const SETTLING_MS = 75_000;
+/** What has not settled by then never will. */
+const PATIENCE_MS = 20 * 60_000;
+
+export interface RunResult {
+  readonly seed: number;
+  readonly hash: string;
+  readonly operations: number;
+  readonly crashes: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly violations: readonly Violation[];
+  readonly trace: readonly string[];
+}
+
+/** One run, whole: its seed says everything that happens in it. */
+export async function simulate(settings: RunSettings): Promise<RunResult> {
+  const world = createWorld(settings);
+  const violations = new Violations();
+  const monitor = new Monitor(world, violations);
+  world.monitor = monitor;
+  const ended = watchRejections(violations);
+  try {
+    await live(world, violations);
+  } catch (error) {
+    violations.add('I2', `the run broke off: ${error instanceof Error ? error.stack : messageOf(error)}`);
+  } finally {
+    ended();
+  }
+  return {
+    seed: settings.seed,
+    hash: world.trace.hash,
+    operations: world.history.calls.length,
+    crashes: monitor.crashes,
+    steps: world.scheduler.steps,
+    virtualMs: world.scheduler.nowMs,
+    violations: violations.all,
+    trace: world.trace.lines ?? [],
+  };
+}
+
+/** What the engine lets fall on the floor ends a real process. */
+function watchRejections(violations: Violations): () => void {
+  const rejected = (error: unknown): void =>
+    violations.add(
+      'I7',
+      `a promise was left alone: ${error instanceof Error ? error.stack : messageOf(error)}`,
+    );
+  process.on('unhandledRejection', rejected);
+  return () => process.off('unhandledRejection', rejected);
+}
+
+async function live(world: World, violations: Violations): Promise<void> {
+  const { random, scheduler, settings, services, flags } = world;
+  const replicas = Array.from({ length: settings.replicas }, (_, index) => new Replica(`r${index}`, world));
+  const agents = new Agents(world, replicas, random.whole(5, 60));
+  agents.prefill();
+  for (const { name } of services) {
+    flags.set(name, 'dual-write', random.chance(0.8));
+    flags.set(name, 'shadow-read', random.chance(0.5));
+    flags.set(name, 'read-cutover', random.chance(0.6));
+  }
+  for (const replica of replicas) replica.start();
+  agents.start(random.whole(1, 4));
+  startTroubles(world, replicas);
+  await scheduler.run(BUSY_MS, () => agents.isDone);
+  calm(world, replicas);
+  const settledAt = scheduler.nowMs + SETTLING_MS;
+  const isSettled = await scheduler.run(
+    scheduler.nowMs + PATIENCE_MS,
+    () => scheduler.nowMs >= settledAt && isQuiet(world, replicas),
+  );
+  if (!isSettled) violations.add('I2', `it does not come to rest: ${backlogOf(replicas)}`);
+  await checkFinally(world, violations);
+}
+
+/** All trouble ends, everything is up, and dual writes are on. */
+function calm(world: World, replicas: readonly Replica[]): void {
+  world.faults.end();
+  for (const server of [world.orchestrator, ...world.services.map((service) => service.server)])
+    server.restart();
+  world.flags.isStale = false;
+  for (const { name } of world.services) world.flags.set(name, 'dual-write', true);
+  for (const replica of replicas) replica.start();
+}
+
+/** Nothing is under way; behind a dead letter its lane may wait for a person. */
+function isQuiet({ services, tables }: World, replicas: readonly Replica[]): boolean {
+  const lanes = [...tables.rows()];
+  const mayWait = lanes.some(({ deadLetters }) => deadLetters.size > 0);
+  const isAtRest = replicas.every(({ incarnation }) => {
+    if (incarnation?.isReady !== true) return false;
+    const { deliveries, copies, shadowReads } = incarnation.migration.backlog();
+    const isCovered = services.every(({ name }) => incarnation.migration.coverageOf(name) > 0);
+    return (deliveries === 0 || mayWait) && copies + shadowReads === 0 && isCovered;
+  });
+  const isCopied = lanes.every(({ condition }) => condition !== 'copying');
+  return isAtRest && isCopied && services.every(({ server }) => server.isIdle);
+}
+
+function backlogOf(replicas: readonly Replica[]): string {
+  return replicas
+    .map(({ name, incarnation }) => `${name} ${JSON.stringify(incarnation?.migration.backlog())}`)
+    .join(', ');
+}
+
+export function countViolations(results: readonly RunResult[]): Record<Invariant, number> {
+  const counts = Object.fromEntries(INVARIANTS.map((invariant) => [invariant, 0])) as Record<
+    Invariant,
+    number
+  >;
+  for (const { violations } of results) for (const { invariant } of violations) counts[invariant] += 1;
+  return counts;
+}

@@ -1,0 +1,43 @@
+import { StorageError } from '../../src/domain/errors.ts';
+import type { Faults } from './faults.ts';
+import type { Statement } from './journal.ts';
+import type { Owner, Scheduler } from './scheduler.ts';
+
+/** Statements of one process on the database: each takes effect at one instant and is answered at a later one, or not. */
+export function createStatements(scheduler: Scheduler, faults: Faults, owner: Owner): Statement {
+  return <Result>(what: string, apply: () => Result): Promise<Result> =>
+    new Promise((resolve, reject) => {
+      const { end, beforeMs, afterMs } = faults.statement();
+      const answer = (run: () => void): void =>
+        void scheduler.afterFor(owner, afterMs, { what: `answer ${what}`, run });
+      const fail = (effect: 'not_applied' | 'unknown'): void =>
+        answer(() =>
+          reject(new StorageError('The database is out of reach', { effect, reason: 'unreachable' })),
+        );
+      scheduler.after(beforeMs, `statement ${what} ${end}`, () => {
+        if (end === 'not_applied') return fail('not_applied');
+        if (end === 'unknown_lost') return fail('unknown');
+        const result = apply();
+        if (end === 'unknown_applied') return fail('unknown');
+        answer(() => resolve(result));
+      });
+    });
+}
+
+/** Reads a legacy service's own store, as it is at one instant. @throws Error where the file cannot be read at this moment */
+export function readStore<Result>(
+  { scheduler, faults, owner }: { scheduler: Scheduler; faults: Faults; owner: Owner },
+  what: string,
+  read: () => Result,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const isTorn = faults.happens('file_error', 0.1);
+    scheduler.after(1, `read ${what}`, () => {
+      const result = isTorn ? undefined : read();
+      scheduler.afterFor(owner, 1, {
+        what: `answer read ${what}`,
+        run: () => (result === undefined ? reject(new Error('The file does not parse')) : resolve(result)),
+      });
+    });
+  });
+}

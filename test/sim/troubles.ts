@@ -1,0 +1,94 @@
+import type { Fault } from './faults.ts';
+import type { Replica } from './replica.ts';
+import type { Server } from './server.ts';
+import type { World } from './world.ts';
+
+/** How often a trouble comes at strength 1, in virtual milliseconds between two of them. */
+const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
+  crash: 12_000,
+  pause: 15_000,
+  server_crash: 15_000,
+  journal_outage: 20_000,
+  database_crash: 10_000,
+  flags: 8_000,
+  kill_switch: 20_000,
+  idle: 20_000,
+  clock: 15_000,
+};
+
+const HOUR_MS = 3_600_000;
+
+/** Lets come what the run's profile knows, again and again, until the faults end. */
+export function startTroubles(world: World, replicas: readonly Replica[]): void {
+  const { scheduler, faults, random } = world;
+  const acts: Readonly<Partial<Record<Fault, () => void>>> = {
+    crash: () => crash(world, random.pick(replicas)),
+    pause: () => pause(world, random.pick(replicas)),
+    server_crash: () =>
+      crashServer(world, random.pick([world.orchestrator, ...world.services.map(({ server }) => server)])),
+    journal_outage: () => faults.journalGoesOut(random.whole(100, 15_000)),
+    database_crash: () => world.tables.crash(),
+    flags: () => turnFlag(world),
+    kill_switch: () => world.flags.kill(random.chance(0.5)),
+    idle: () => passAnHour(world),
+    clock: () => random.pick(replicas).setClock(random.pick([-HOUR_MS, 0, HOUR_MS])),
+  };
+  for (const [fault, act] of Object.entries(acts) as [Fault, () => void][]) {
+    const rate = faults.rate(fault);
+    if (rate === 0) continue;
+    const again = (): void => {
+      if (!faults.isActive) return;
+      act();
+      plan();
+    };
+    const plan = (): void =>
+      void scheduler.after(
+        (random.next() * 2 * (EVERY_MS[fault] ?? 10_000)) / rate,
+        `trouble ${fault}`,
+        again,
+      );
+    plan();
+  }
+  crashAnywhere(world, replicas);
+}
+
+/** Beside those that come by time: a crash right behind one of the steps of a process, which is any of its awaits. */
+function crashAnywhere(world: World, replicas: readonly Replica[]): void {
+  const { scheduler, faults } = world;
+  scheduler.afterStep = ({ owner }) => {
+    if (owner === scheduler.world || !faults.happens('crash', 0.0005)) return;
+    const replica = replicas.find(({ incarnation }) => incarnation?.owner === owner);
+    if (replica !== undefined) crash(world, replica);
+  };
+}
+
+function crash({ scheduler, random }: World, replica: Replica): void {
+  replica.crash();
+  scheduler.after(random.whole(10, 4_000), `restart ${replica.name}`, () => replica.start());
+}
+
+function pause({ random, faults }: World, replica: Replica): void {
+  const forMs = random.whole(500, 12_000);
+  faults.trouble('pause', forMs);
+  replica.pause(forMs);
+}
+
+function crashServer({ scheduler, random, faults }: World, server: Server): void {
+  const forMs = random.whole(50, 8_000);
+  faults.trouble(server.name, forMs + 2_000);
+  server.crash();
+  scheduler.after(forMs, `restart ${server.name}`, () => server.restart());
+}
+
+function turnFlag({ random, flags, services }: World): void {
+  const { name } = random.pick(services);
+  if (random.chance(0.1)) flags.isStale = !flags.isStale;
+  const flag = random.pick(['dual-write', 'shadow-read', 'read-cutover', 'read-cutover'] as const);
+  flags.set(name, flag, random.chance(0.6));
+}
+
+/** Nobody does anything for an hour; then the services clean up. */
+function passAnHour({ scheduler, services }: World): void {
+  scheduler.idleMs += HOUR_MS + 60_000;
+  for (const { model } of services) model.cleanUp?.();
+}

@@ -1,0 +1,114 @@
+import { serviceName, type ServiceName } from '../../src/domain/ids.ts';
+import { Faults, drawProfile, type Profile } from './faults.ts';
+import { SimFlags } from './flags.ts';
+import { History } from './history.ts';
+import { JournalTables } from './journal-tables.ts';
+import { ContextualModel } from './legacy/contextual-model.ts';
+import type { LegacyModel, ModelClock } from './legacy/effects.ts';
+import { JarvisModel } from './legacy/jarvis-model.ts';
+import { NotesModel } from './legacy/notes-model.ts';
+import { SessionModel } from './legacy/session-model.ts';
+import type { Monitor } from './monitor.ts';
+import { OrchestratorStore } from './orchestrator-store.ts';
+import { answerRequest } from './orchestrator-wire.ts';
+import { Plant, type Break } from './plant.ts';
+import { Random } from './random.ts';
+import { Scheduler } from './scheduler.ts';
+import { Server } from './server.ts';
+import { Trace } from './trace.ts';
+import { useFor, virtualWallMs } from './virtual-globals.ts';
+
+export interface RunSettings {
+  readonly seed: number;
+  readonly replicas: number;
+  readonly without: readonly string[];
+  readonly broken: Break | undefined;
+  readonly keepsTrace: boolean;
+}
+
+/** A legacy service of a run, as a process and as what it holds. */
+export interface SimService {
+  readonly name: ServiceName;
+  readonly model: LegacyModel;
+  readonly server: Server;
+  readonly owners: readonly string[];
+}
+
+/** Everything of a run that is no proxy. */
+export interface World {
+  readonly settings: RunSettings;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly scheduler: Scheduler;
+  readonly profile: Profile;
+  readonly faults: Faults;
+  readonly flags: SimFlags;
+  readonly tables: JournalTables;
+  readonly store: OrchestratorStore;
+  readonly orchestrator: Server;
+  readonly services: readonly SimService[];
+  readonly history: History;
+  readonly plant: Plant;
+  monitor?: Monitor;
+}
+
+const MODELS: readonly (new (clock: ModelClock) => LegacyModel)[] = [
+  SessionModel,
+  ContextualModel,
+  JarvisModel,
+  NotesModel,
+];
+
+export function createWorld(settings: RunSettings): World {
+  const random = new Random(settings.seed);
+  const trace = new Trace(settings.keepsTrace);
+  const scheduler = new Scheduler(random, trace);
+  useFor(scheduler, random);
+  const plant = new Plant(settings.broken, random);
+  const profile = plant.profile(drawProfile(random, new Set(settings.without)));
+  const faults = new Faults(random, profile, () => scheduler.nowMs);
+  plant.poisonEvery = faults.rate('poison') > 0 ? random.whole(7, 40) : 0;
+  const store = new OrchestratorStore(plant);
+  const orchestrator = new Server({
+    name: 'orchestrator',
+    isSerial: false,
+    scheduler,
+    faults,
+    execute: (body) => answerRequest(store, body),
+  });
+  return {
+    settings,
+    random,
+    trace,
+    scheduler,
+    profile,
+    faults,
+    flags: new SimFlags(scheduler, random),
+    tables: new JournalTables(),
+    store,
+    orchestrator,
+    services: createServices(random, scheduler, faults),
+    history: new History(),
+    plant,
+  };
+}
+
+function createServices(random: Random, scheduler: Scheduler, faults: Faults): SimService[] {
+  const clock = { nowMs: () => scheduler.nowMs, wallMs: () => virtualWallMs(scheduler) };
+  const first = random.whole(0, MODELS.length - 1);
+  const count = random.chance(0.3) ? 2 : 1;
+  return Array.from({ length: count }, (_, index) => {
+    const Model = MODELS[(first + index) % MODELS.length] ?? NotesModel;
+    const model = new Model(clock);
+    const name = serviceName(model.definition.name);
+    const server = new Server({
+      name,
+      isSerial: true,
+      scheduler,
+      faults,
+      execute: (body) => model.execute(body),
+    });
+    const owners = Array.from({ length: random.whole(1, 3) }, (__, owner) => `o${owner}`);
+    return { name, model, server, owners };
+  });
+}
