@@ -1,19 +1,26 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config-schema.ts';
 import { serviceName, type ServiceName } from './domain/ids.ts';
+import type { SignatureStore } from './migration/compare/comparison-stores.ts';
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
 import type { Clock, DifferenceStore, Journal, Orchestrator } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { registerGuardRoutes } from './operator/guard-routes.ts';
+import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
 import { createStatistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusParts } from './operator/status.ts';
 import type { Part } from './parts.ts';
+import type { Guarding } from './proxy-guard.ts';
+import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
 import type { Database } from './storage/database.ts';
 import { createLogListener } from './telemetry/log-events.ts';
 import { createLog } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createTraces } from './telemetry/traces.ts';
+
+const SIGNATURES_SHOWN = 200;
 
 export interface WatcherFacts {
   readonly config: Config;
@@ -24,10 +31,12 @@ export interface WatcherFacts {
   readonly orchestrator: Orchestrator;
   readonly journal: Journal;
   readonly differences: DifferenceStore;
+  readonly signatures: SignatureStore;
   readonly migration: Migration;
   readonly events: Events;
   readonly clock: Clock;
   readonly database: Database;
+  readonly guarding: Guarding;
 }
 
 export interface Watchers {
@@ -51,12 +60,8 @@ export function createWatchers(facts: WatcherFacts): Watchers {
       journal: facts.database.kind,
       encrypted: config.journal.encryptionKey !== undefined,
     },
-    interlocks: new Map(
-      Object.entries(config.services).map(([name, service]) => [
-        serviceName(name),
-        service.interlocks ?? config.interlocks,
-      ]),
-    ),
+    interlocks: facts.guarding.modes,
+    guarding: guardSourceOf(facts.guarding),
   });
   const metrics = createMetrics({ gauges: () => gaugesOf(facts) });
   const traces = createTracesOf(config);
@@ -73,7 +78,9 @@ export function createWatchers(facts: WatcherFacts): Watchers {
         await metrics.stop();
       },
     },
-    registerRoutes: (app) =>
+    registerRoutes: (app) => {
+      registerGuardRoutes(app, guardRoutesOf(facts));
+      registerComparisonRoutes(app, comparisonRoutesOf(facts));
       registerOperatorRoutes(app, {
         status: () => status.read(),
         metrics: () => metrics.render(),
@@ -82,9 +89,25 @@ export function createWatchers(facts: WatcherFacts): Watchers {
           services.has(serviceName(service))
             ? facts.differences.recent(serviceName(service), limit)
             : undefined,
-      }),
+      });
+    },
     onProblem: (service, problem, detail) =>
       log.warn({ service, problem, detail }, 'something at an edge went wrong'),
+  };
+}
+
+function comparisonRoutesOf({ services, migration, signatures }: WatcherFacts): ComparisonRouteParts {
+  const known = (service: string): ServiceName | undefined =>
+    services.has(serviceName(service)) ? serviceName(service) : undefined;
+  return {
+    report: (service) => {
+      const name = known(service);
+      return name === undefined ? undefined : migration.comparisonsOf(name);
+    },
+    signatures: async (service) => {
+      const name = known(service);
+      return name === undefined ? undefined : signatures.list(name, SIGNATURES_SHOWN);
+    },
   };
 }
 
@@ -110,7 +133,7 @@ function sayAtStart(log: ReturnType<typeof createLog>, { config, database, flags
   );
 }
 
-async function gaugesOf({ migration, journal, services }: WatcherFacts) {
+async function gaugesOf({ migration, journal, services, guarding }: WatcherFacts) {
   const { deliveries, copies, shadowReads } = migration.backlog();
   const lanes = await Promise.all(
     [...services.keys()].map(async (service) => [service, await journal.counts(service)] as const),
@@ -120,6 +143,13 @@ async function gaugesOf({ migration, journal, services }: WatcherFacts) {
     copiesWaiting: copies,
     shadowReadsWaiting: shadowReads,
     lanes: new Map(lanes),
+    guarded: new Map(
+      [...services.keys()].map((service) => {
+        const { board, interlocks } = guarding;
+        const verdict = interlocks.judged(service)?.verdict;
+        return [service, { isLatched: board.holdOf(service) !== undefined, verdict }] as const;
+      }),
+    ),
   };
 }
 

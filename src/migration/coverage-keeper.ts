@@ -15,6 +15,8 @@ export interface CoverageParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly flags: Flags;
+  /** Whether dual writes that the flag asks for may begin: else they are asked about again at the next heartbeat. */
+  readonly mayBegin: (service: ServiceName) => boolean;
   readonly lanes: Lanes;
   readonly copies: CopyQueue;
   /** Lanes with writes that wait for delivery. */
@@ -83,7 +85,7 @@ export class CoverageKeeper {
   async #follow(): Promise<void> {
     for (const [name, state] of this.#parts.coverage) {
       const { enabled: isAsked, reason } = this.#parts.flags.isEnabled('dual-write', { service: name });
-      if (isAsked && state.number === 0) await this.#begin(name, state);
+      if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
       // Only a flag that is known to be off ends anything: a server of flags that is away lowers nothing for good.
       else if (reason === 'off' && state.number > 0) await this.#end(name, state);
       if (state.number > 0 && !this.#mayCopy.has(name) && state.unjournaled === 0) this.#backfill(name);

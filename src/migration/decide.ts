@@ -1,10 +1,20 @@
 import type { Backend } from '../domain/backend.ts';
 import type { ActionDefinition } from '../domain/service-definition.ts';
+import { NO_LIMITS, type ReadLimits } from './interlocks/read-limits.ts';
 import type { FlagContext, Flags } from './ports.ts';
 
 /** Why a decision is what it is, in closed words. */
 export type DecisionReason =
-  'passthrough' | 'not_covered' | 'covered' | 'legacy_only' | 'flag_off' | 'flag_on' | 'kill_switch';
+  | 'passthrough'
+  | 'not_covered'
+  | 'covered'
+  | 'legacy_only'
+  | 'flag_off'
+  | 'flag_on'
+  | 'kill_switch'
+  /** The flag permits more than the interlocks let through, or than a latch does. */
+  | 'interlock'
+  | 'latched';
 
 /** What to do with one operation. A plain value: printed, tested without I/O, put on a span. */
 export interface Decision {
@@ -35,30 +45,35 @@ const LEGACY_ONLY: Decision = {
   reason: 'legacy_only',
 };
 
+/** What a decision asks. */
+export interface DecisionSources {
+  readonly flags: Flags;
+  readonly context: FlagContext;
+  /** @defaultValue nothing is lowered */
+  readonly limits?: ReadLimits;
+}
+
 /**
- * Decides from the action, the service's coverage and the flags alone.
+ * Decides from the action, the service's coverage, the flags and what is left of them.
  * A write goes to the journal exactly while its service is covered, whatever the flag says at this moment.
  */
-export function decide(
-  action: ActionDefinition,
-  covered: boolean,
-  ask: { readonly flags: Flags; readonly context: FlagContext },
-): Decision {
+export function decide(action: ActionDefinition, covered: boolean, ask: DecisionSources): Decision {
   if (action.kind === 'passthrough') return PASSED_THROUGH;
   if (!covered) return NOT_COVERED;
   if (action.kind === 'write') return COVERED_WRITE;
   if (action.legacyOnly !== undefined) return LEGACY_ONLY;
-  return decideRead(ask.flags, ask.context);
+  return decideRead(ask);
 }
 
-function decideRead(flags: Flags, context: FlagContext): Decision {
-  const shadowRead = flags.isEnabled('shadow-read', context).enabled;
+function decideRead({ flags, context, limits = NO_LIMITS }: DecisionSources): Decision {
+  const { service, action = '' } = context;
+  const shadowRead = limits.mayShadow(service) && flags.isEnabled('shadow-read', context).enabled;
   if (flags.killSwitch()) return { primary: 'legacy', dualWrite: true, shadowRead, reason: 'kill_switch' };
-  const isCutOver = flags.isEnabled('read-cutover', context).enabled;
-  return {
-    primary: isCutOver ? 'orchestrator' : 'legacy',
-    dualWrite: true,
-    shadowRead,
-    reason: isCutOver ? 'flag_on' : 'flag_off',
-  };
+  const { atMost, loweredBy } = limits.cutover(service, action);
+  const isWhole = atMost >= 100;
+  if (flags.isEnabled('read-cutover', isWhole ? context : { ...context, atMost }).enabled)
+    return { primary: 'orchestrator', dualWrite: true, shadowRead, reason: 'flag_on' };
+  const isLowered = !isWhole && flags.isEnabled('read-cutover', context).enabled;
+  const reason = isLowered ? (loweredBy ?? 'interlock') : 'flag_off';
+  return { primary: 'legacy', dualWrite: true, shadowRead, reason };
 }

@@ -4,6 +4,7 @@ import { parseRequest, type BadInput, type Message, type MessageLimits } from '.
 import type { FailureKind } from '../domain/service-definition.ts';
 import { decide, type Decision } from './decide.ts';
 import type { Emit, ReplyStatus } from './events.ts';
+import type { ReadLimits } from './interlocks/read-limits.ts';
 import { classify, labelsOf, meaningOf, type Operation, type OwnedOperation } from './operation.ts';
 import type { AgentRequest, Clock, Flags, Reply, RequestHandler } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
@@ -30,6 +31,8 @@ export interface HandlerParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly paths: Paths;
   readonly flags: Flags;
+  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  readonly readLimits?: ReadLimits | undefined;
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -107,7 +110,12 @@ export class Handler implements RequestHandler {
       ...(agent !== undefined && { agent }),
     };
     const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) > 0;
-    return decide(operation.action, isCovered, { flags: this.#parts.flags, context });
+    const { flags, readLimits } = this.#parts;
+    return decide(operation.action, isCovered, {
+      flags,
+      context,
+      ...(readLimits !== undefined && { limits: readLimits }),
+    });
   }
 
   #refuse(service: ServiceRuntime, problem: BadInput, detail: string): Reply {

@@ -3,12 +3,14 @@ import { parseLaneKey, type LaneKey } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './ask-orchestrator.ts';
 import { createCallLegacy, type CallLegacy } from './call-legacy.ts';
+import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
 import { CopyQueue } from './copy-queue.ts';
 import { LaneCopier } from './copy-lane.ts';
 import { CoverageKeeper } from './coverage-keeper.ts';
 import { Deliverer } from './deliver.ts';
 import type { Events } from './events.ts';
 import { Handler, type Answer } from './handle.ts';
+import type { ReadLimits } from './interlocks/read-limits.ts';
 import { createLanes, type Lane, type Lanes } from './lanes.ts';
 import type { Operation } from './operation.ts';
 import type {
@@ -42,10 +44,14 @@ export interface MigrationParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly orchestrator: Orchestrator;
   readonly flags: Flags;
+  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  readonly readLimits?: ReadLimits;
   readonly journal: Journal;
   readonly coverageStore: CoverageStore;
   readonly replicas: ReplicaStore;
   readonly differences: DifferenceStore;
+  /** Absent: rules of the definitions only, and no signatures are kept. */
+  readonly comparisons?: ComparisonEdges;
   readonly events: Events;
   readonly clock: Clock;
   readonly random: () => number;
@@ -70,6 +76,9 @@ export interface Migration extends StreamHandler {
   pendingOf(service: ServiceName): number;
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   coverageOf(service: ServiceName): number;
+  comparisonsOf(service: ServiceName): ComparisonReport;
+  /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
+  rulesVersion(service: ServiceName, action: string): string;
 }
 
 /** The engine's parts, each made once. */
@@ -86,7 +95,8 @@ export function createMigration(parts: MigrationParts): Migration {
   const engine = createEngine(parts);
   const { emit } = parts.events;
   const callLegacy = createCallLegacy(parts.clock, emit);
-  const shadows = createShadowReads(parts, engine, callLegacy);
+  const verdicts = new Verdicts({ ...parts, emit, edges: parts.comparisons });
+  const shadows = createShadowReads(parts, engine, { callLegacy, verdicts });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
   const passing = new PassPath({ ...parts, limits: parts.settings.limits, coverage: engine.coverage, emit });
   return {
@@ -94,6 +104,7 @@ export function createMigration(parts: MigrationParts): Migration {
     pass: (request) => passing.pass(request),
     async start() {
       await recover(parts, engine);
+      await verdicts.start();
       await engine.keeper.start();
       engine.deliverer.wake();
     },
@@ -101,6 +112,7 @@ export function createMigration(parts: MigrationParts): Migration {
       await engine.keeper.stop();
       engine.settler.stop();
       await shadows.stop();
+      await verdicts.stop();
       await engine.copies.stop();
       await engine.deliverer.stop();
     },
@@ -111,6 +123,8 @@ export function createMigration(parts: MigrationParts): Migration {
     }),
     pendingOf: (service) => engine.deliverer.pendingOf(service),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
+    comparisonsOf: (service) => verdicts.report(service),
+    rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };
 }
 
@@ -147,6 +161,7 @@ function createEngine(parts: MigrationParts): Engine {
     services,
     coverage,
     flags,
+    mayBegin: (service) => parts.readLimits?.mayBegin(service) ?? true,
     lanes,
     copies,
     waitingLanes: (service) => deliverer.waitingLanes(service),
@@ -156,8 +171,12 @@ function createEngine(parts: MigrationParts): Engine {
   return { lanes, deliverer, copies, settler, keeper, coverage };
 }
 
-function createShadowReads(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): ShadowReads {
-  const { clock, orchestrator, differences } = parts;
+function createShadowReads(
+  parts: MigrationParts,
+  engine: Engine,
+  { callLegacy, verdicts }: { callLegacy: CallLegacy; verdicts: Verdicts },
+): ShadowReads {
+  const { clock, orchestrator, differences, random } = parts;
   const { emit } = parts.events;
   return new ShadowReads({
     ...parts.settings.shadow,
@@ -166,6 +185,8 @@ function createShadowReads(parts: MigrationParts, engine: Engine, callLegacy: Ca
     callLegacy,
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     differences,
+    verdicts,
+    random,
     clock,
     emit,
   });
@@ -208,6 +229,7 @@ function createHandler(
     services: parts.services,
     coverage,
     flags: parts.flags,
+    readLimits: parts.readLimits,
     limits: settings.limits,
     clock,
     emit,

@@ -1,7 +1,18 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
+import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { InterlockReason } from '../migration/interlocks/reason.ts';
 
 /** What lowered a flag, or that nothing did, in closed words. */
-type InEffectReason = 'on' | 'off' | 'beginning' | 'ending' | 'not_covered' | 'kill_switch' | 'not_available';
+type InEffectReason =
+  | 'on'
+  | 'off'
+  | 'beginning'
+  | 'ending'
+  | 'not_covered'
+  | 'kill_switch'
+  | 'latched'
+  | 'interlock'
+  | 'not_available';
 
 export interface FlagStatus {
   /** Percent that the flag's definition asks for. */
@@ -9,6 +20,8 @@ export interface FlagStatus {
   /** Percent that holds now. */
   readonly in_effect: number;
   readonly reason: InEffectReason;
+  /** Every interlock that stands between, binding or not. Absent where there is none. */
+  readonly interlocks?: readonly InterlockReason[];
 }
 
 /** What decides how much of a flag holds. */
@@ -17,6 +30,8 @@ export interface FlagFacts {
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   readonly coverage: number;
   readonly isKilled: boolean;
+  /** Absent before the first judgement. */
+  readonly verdict?: InterlockVerdict | undefined;
 }
 
 type Rule = (asked: number, facts: FlagFacts) => Omit<FlagStatus, 'asked'>;
@@ -51,7 +66,17 @@ const RULES: Readonly<Record<ServiceFlag, Rule>> = {
 export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus> {
   const entries = SERVICE_FLAGS.map((flag) => {
     const asked = facts.asked[flag];
-    return [flag, { asked, ...RULES[flag](asked, facts) }] as const;
+    return [flag, lowered(flag, { asked, ...RULES[flag](asked, facts) }, facts)] as const;
   });
   return Object.fromEntries(entries) as Record<ServiceFlag, FlagStatus>;
+}
+
+/** What the interlocks and the latch leave of it. */
+function lowered(flag: ServiceFlag, status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
+  const judged = verdict?.flags[flag];
+  if (judged === undefined || judged.reasons.length === 0) return status;
+  const told = { ...status, interlocks: judged.reasons };
+  if (judged.inEffect >= status.in_effect) return told;
+  const isLatched = judged.reasons.some(({ word }) => word === 'latched');
+  return { ...told, in_effect: judged.inEffect, reason: isLatched ? 'latched' : 'interlock' };
 }

@@ -8,6 +8,13 @@ import { stageOf, type Stage } from '../domain/stage.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { Clock, Flags, Journal, LaneCounts } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import {
+  actionStatuses,
+  guardStatus,
+  type ActionStatus,
+  type GuardSource,
+  type GuardStatus,
+} from './guard-status.ts';
 import { flagsInEffect, type FlagStatus } from './flags-in-effect.ts';
 import type { Quantiles } from './latency-histogram.ts';
 import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
@@ -27,6 +34,9 @@ interface ServiceStatus {
   readonly interlocks: InterlockMode;
   readonly coverage: number;
   readonly flags: Readonly<Record<ServiceFlag, FlagStatus>>;
+  /** read-cutover by action, with the evidence for it. Absent before the first judgement. */
+  readonly actions?: Readonly<Record<string, ActionStatus>>;
+  readonly guard?: GuardStatus;
   readonly lanes: {
     readonly total: number;
     readonly seeded: number;
@@ -100,6 +110,8 @@ export interface StatusParts {
     readonly journal: JournalKind;
     readonly encrypted: boolean;
   };
+  /** Latches, findings and verdicts. @defaultValue nothing is said of them */
+  readonly guarding?: GuardSource;
   /** @defaultValue warn, for a service that is not in it */
   readonly interlocks: ReadonlyMap<ServiceName, InterlockMode>;
 }
@@ -143,12 +155,20 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
   const counts = await parts.journal.counts(name);
   const asked = percentagesOf(name, parts.flags);
   const coverage = parts.migration.coverageOf(name);
+  const judged = parts.guarding?.judged(name);
   return {
     service: name,
     stage: stageOf(asked),
     interlocks: parts.interlocks.get(name) ?? 'warn',
     coverage,
-    flags: flagsInEffect({ asked, coverage, isKilled: parts.flags.killSwitch() }),
+    flags: flagsInEffect({
+      asked,
+      coverage,
+      isKilled: parts.flags.killSwitch(),
+      verdict: judged?.verdict,
+    }),
+    ...(judged !== undefined && { actions: actionStatuses(judged) }),
+    ...(parts.guarding !== undefined && { guard: guardStatus(parts.guarding, name) }),
     lanes: lanesOf(counts),
     pending: parts.migration.pendingOf(name),
     dead_letters: counts.deadLetters,

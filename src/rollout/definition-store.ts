@@ -6,6 +6,8 @@ export interface DefinitionStore extends Repository {
   /** Puts all definitions in place of the present ones and tells the listeners. */
   replace(definitions: Definitions): void;
   version(): number;
+  /** What `evaluate` answers while one definition stands in the place of the stored one of its name. */
+  asIf<Answer>(feature: Feature, evaluate: () => Answer): Answer;
   onReplaced(listener: () => void): void;
 }
 
@@ -17,6 +19,7 @@ class MemoryDefinitionStore extends EventEmitter implements DefinitionStore {
   #features = new Map<string, Feature>();
   #segments = new Map<number, Segment>();
   #version = 0;
+  #standIn: Feature | undefined;
   readonly #listeners: (() => void)[] = [];
 
   replace({ features, segments }: Definitions): void {
@@ -37,8 +40,17 @@ class MemoryDefinitionStore extends EventEmitter implements DefinitionStore {
     this.#listeners.push(listener);
   }
 
+  asIf<Answer>(feature: Feature, evaluate: () => Answer): Answer {
+    this.#standIn = feature;
+    try {
+      return evaluate();
+    } finally {
+      this.#standIn = undefined;
+    }
+  }
+
   getToggle(name: string): Feature | undefined {
-    return this.#features.get(name);
+    return this.#standIn?.name === name ? this.#standIn : this.#features.get(name);
   }
 
   getToggles(): Feature[] {

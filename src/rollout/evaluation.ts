@@ -2,6 +2,7 @@ import { Unleash, type Context, type UnleashConfig } from 'unleash-client';
 import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { FlagAnswer, FlagContext, Flags } from '../migration/ports.ts';
+import { cappedFeature } from './capped-feature.ts';
 import type { DefinitionStore } from './definition-store.ts';
 import { rolloutPercentage } from './rollout-percentage.ts';
 
@@ -49,18 +50,23 @@ export function createEvaluation(store: DefinitionStore, config: UnleashConfig):
   };
   // The SDK's type has no field that is present and undefined; its code takes that for absent.
   const shown = subject as unknown as Context;
-  const ask = (name: string): FlagAnswer => {
-    if (store.getToggle(name) === undefined) return UNKNOWN;
+  const evaluate = (name: string): FlagAnswer => {
     try {
       return unleash.isEnabled(name, shown) ? ON : OFF;
     } catch {
       return NOT_EVALUABLE;
     }
   };
+  const ask = (name: string, atMost = 100): FlagAnswer => {
+    const feature = store.getToggle(name);
+    if (feature === undefined) return UNKNOWN;
+    if (atMost >= rolloutPercentage(feature)) return evaluate(name);
+    return store.asIf(cappedFeature(feature, atMost), () => evaluate(name));
+  };
   const flags: Flags = {
     isEnabled(flag, context) {
       describeSubject(subject, flag, context);
-      return ask(names(context.service)[flag]);
+      return ask(names(context.service)[flag], context.atMost);
     },
     killSwitch() {
       describeAll(subject);

@@ -1,7 +1,9 @@
 import type { Feature } from './definitions.ts';
 
 /** The strategy parameter that holds the share, by strategy; `everything` and `some` have none. */
-const SHARE_OF_STRATEGY: Readonly<Record<string, { readonly parameter: string } | 'everything' | 'some'>> = {
+export const SHARE_OF_STRATEGY: Readonly<
+  Record<string, { readonly parameter: string } | 'everything' | 'some'>
+> = {
   default: 'everything',
   flexibleRollout: { parameter: 'rollout' },
   gradualRolloutRandom: { parameter: 'percentage' },

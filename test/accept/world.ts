@@ -166,6 +166,8 @@ function proxyConfig(facts: {
     journal: { folder: join(facts.root, 'journal') },
     orchestrator: { endpoint: facts.endpoint },
     rollout: { folder: folders.flags },
+    // Reads move here before there are 3,000 comparisons.
+    interlocks: 'warn',
     telemetry: { logLevel: 'warn' },
     services: {
       'session-memory': {

@@ -46,6 +46,7 @@ export async function startCrossfade(settings: CrossfadeSettings, cleanup: Clean
     http: { port: httpPort },
     journal: { folder: join(folder, 'journal') },
     rollout: { folder: flags },
+    interlocks: 'warn',
     telemetry: { logLevel: 'warn' },
     ...settings.config,
   };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ActionDefinition } from '../../../src/domain/service-definition.ts';
 import { decide } from '../../../src/migration/decide.ts';
+import type { CutoverLimit, ReadLimits } from '../../../src/migration/interlocks/read-limits.ts';
 import { contextualMemory } from '../../../src/services/contextual-memory.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { flagsThatAreOn, ownerNamed, SERVICE } from './engine-parts.ts';
@@ -112,5 +113,31 @@ describe('where an operation goes', () => {
     expect(flags.seen).toEqual([]);
     decide(READ, true, { flags, context });
     expect(flags.seen).toEqual([context, context]);
+  });
+
+  const limited = (cutover: CutoverLimit, mayShadow = true): ReadLimits => ({
+    cutover: () => cutover,
+    mayShadow: () => mayShadow,
+    mayBegin: () => true,
+  });
+
+  test.each(['interlock', 'latched'] as const)('a read that is cut over stays on legacy: %s', (loweredBy) => {
+    const flags = flagsThatAreOn(['shadow-read', 'read-cutover']);
+    const limits = limited({ atMost: 0, loweredBy });
+    const expected = { primary: 'legacy', dualWrite: true, shadowRead: true, reason: loweredBy };
+    expect(decide(READ, true, { flags, context, limits })).toEqual(expected);
+    expect(decide(WRITE, true, { flags, context, limits }).dualWrite).toBe(true);
+  });
+
+  test('what is not asked for is not said to be lowered', () => {
+    const limits = limited({ atMost: 0, loweredBy: 'latched' });
+    expect(decide(READ, true, { flags: flagsThatAreOn([]), context, limits }).reason).toBe('flag_off');
+  });
+
+  test('shadow reads are held back where load must fall', () => {
+    const flags = flagsThatAreOn(['shadow-read', 'read-cutover']);
+    const limits = limited({ atMost: 100 }, false);
+    const expected = { primary: 'orchestrator', dualWrite: true, shadowRead: false, reason: 'flag_on' };
+    expect(decide(READ, true, { flags, context, limits })).toEqual(expected);
   });
 });

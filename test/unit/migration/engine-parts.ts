@@ -118,6 +118,7 @@ export function flagsThatAreOn(
     seen,
     isEnabled(flag, context) {
       seen.push(context);
+      if (context.atMost === 0) return { enabled: false, reason: 'off' };
       return names.includes(flag) ? { enabled: true, reason: 'on' } : { enabled: false, reason: 'off' };
     },
     killSwitch: () => names.includes('kill-switch'),

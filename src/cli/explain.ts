@@ -1,0 +1,18 @@
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import { askProxy, urlOption, type Environment } from './operator-client.ts';
+
+/** `crossfade explain`: why an owner's requests go where they go, and what became of an operation on both backends. */
+export function createExplainCommand(env: Environment): Command {
+  return new Command('explain')
+    .argument('<service>')
+    .argument('<subject>', 'an owner, or the id of a journaled operation')
+    .description('Print a decision with everything that decides it, and what is stored of it')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .action(async (service: string, subject: string, { url, json }: { url: string; json?: true }) => {
+      const path = `/v1/explain/${encodeURIComponent(service)}/${encodeURIComponent(subject)}`;
+      const text = await askProxy(url, path);
+      console.log(json === true ? text : stringify(JSON.parse(text)));
+    });
+}

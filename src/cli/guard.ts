@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { stringify } from 'yaml';
+import { backtest, type BacktestTrip } from '../migration/guard/backtest.ts';
+import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
+import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
+import type { MinuteRow } from '../migration/guard/guard-ports.ts';
+import { askProxy, urlOption, type Environment } from './operator-client.ts';
+
+interface Remote {
+  readonly url: string;
+}
+
+interface Wish extends Remote {
+  readonly person: string;
+  readonly reason: string;
+}
+
+interface BacktestOptions extends Pick<
+  GuardLimits,
+  'mismatchRate' | 'errorRate' | 'leastHits' | 'z' | 'addedMs' | 'slowMinutes' | 'leastOperations'
+> {
+  readonly from: string;
+  readonly json?: true;
+}
+
+/** `crossfade guard`: what the guard holds and why, its release, and what other limits would have done. */
+export function createGuardCommand(env: Environment): Command {
+  const guard = new Command('guard').description('Latches of the guard: look, release, replay');
+  guard
+    .command('status')
+    .description('What keeps reads on legacy, and what the guard sees')
+    .addOption(urlOption(env))
+    .action(async ({ url }: Remote) => {
+      console.log(stringify(JSON.parse(await askProxy(url, '/v1/guard'))));
+    });
+  guard
+    .command('release')
+    .argument('<service>')
+    .description('Let reads go after a trip; refused before the cool-down has passed')
+    .requiredOption('--reason <text>', 'why it is safe again')
+    .requiredOption('--person <name>', 'who answers for it')
+    .addOption(urlOption(env))
+    .action(async (service: string, { url, person, reason }: Wish) => {
+      await askProxy(url, '/v1/guard/release', { service, person, reason });
+      console.log(`${service} is released`);
+    });
+  guard
+    .command('accept')
+    .argument('<service>')
+    .argument('<subject>', 'action:<name>, or unclassified')
+    .description('Answer by name for an action without evidence, or for actions that nobody knows')
+    .requiredOption('--reason <text>', 'why')
+    .requiredOption('--person <name>', 'who answers for it')
+    .addOption(urlOption(env))
+    .action(async (service: string, subject: string, { url, person, reason }: Wish) => {
+      await askProxy(url, '/v1/guard/accept', { service, subject, person, reason });
+      console.log(`${subject} of ${service} is accepted`);
+    });
+  return guard.addCommand(createBacktestCommand());
+}
+
+function createBacktestCommand(): Command {
+  const number = (name: keyof GuardLimits): [typeof parseLimit, number] => [parseLimit, GUARD_LIMITS[name]];
+  return new Command('backtest')
+    .description('Replay stored minutes (GET /v1/guard/minutes?hours=24) against proposed limits')
+    .requiredOption('--from <file>', 'minutes, one JSON object a line')
+    .option('--mismatch-rate <rate>', 'mismatches per comparison', ...number('mismatchRate'))
+    .option('--error-rate <rate>', 'failures per operation', ...number('errorRate'))
+    .option('--least-hits <n>', 'fewer prove nothing', ...number('leastHits'))
+    .option('--z <deviations>', "of Wilson's lower bound", ...number('z'))
+    .option('--added-ms <ms>', `p95 added: ${ADDED_BOUNDS_MS.join(', ')}`, parseBound, GUARD_LIMITS.addedMs)
+    .option('--slow-minutes <n>', `of the last ${GUARD_LIMITS.ofMinutes}`, ...number('slowMinutes'))
+    .option('--least-operations <n>', 'in a minute', ...number('leastOperations'))
+    .option('--json', 'one JSON object instead of lines')
+    .action((options: BacktestOptions) => {
+      const { from, json, ...proposed } = options;
+      const rows = parseMinutes(readFileSync(from, 'utf8'), from);
+      const trips = backtest(rows, { ...GUARD_LIMITS, ...proposed });
+      console.log(json === true ? JSON.stringify(summaryOf(rows, trips)) : told(rows, trips));
+    });
+}
+
+function parseLimit(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0)) throw new InvalidArgumentError(`must be a number, got "${text}"`);
+  return value;
+}
+
+/** Stored minutes know how many operations were slower than these, and nothing between. */
+function parseBound(text: string): number {
+  const value = parseLimit(text);
+  if (!ADDED_BOUNDS_MS.some((bound) => bound === value))
+    throw new InvalidArgumentError(`must be one of ${ADDED_BOUNDS_MS.join(', ')}, got "${text}"`);
+  return value;
+}
+
+/** @throws Error naming the line that is none */
+function parseMinutes(text: string, file: string): MinuteRow[] {
+  return text.split('\n').flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    const row = parsedLine(line);
+    if (row === undefined) throw new Error(`${file}: line ${index + 1} is no minute of statistics`);
+    return [row];
+  });
+}
+
+function parsedLine(line: string): MinuteRow | undefined {
+  try {
+    const row = JSON.parse(line) as Partial<MinuteRow>;
+    const isMinute = typeof row.minuteMs === 'number' && typeof row.service === 'string';
+    return isMinute && Array.isArray(row.counts?.added) ? (row as MinuteRow) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function summaryOf(rows: readonly MinuteRow[], trips: readonly BacktestTrip[]): object {
+  return {
+    minutes: new Set(rows.map(({ minuteMs }) => minuteMs)).size,
+    comparisons: rows.reduce((sum, { counts }) => sum + counts.comparable, 0),
+    trips: trips.map(({ atMs, finding }) => ({ at: new Date(atMs).toISOString(), ...finding })),
+  };
+}
+
+function told(rows: readonly MinuteRow[], trips: readonly BacktestTrip[]): string {
+  const minutes = new Set(rows.map(({ minuteMs }) => minuteMs)).size;
+  const lines = trips.map(({ atMs, finding: { service, trigger, action, detail, numbers } }) =>
+    [
+      new Date(atMs).toISOString(),
+      service,
+      trigger,
+      action ?? '',
+      detail ?? '',
+      JSON.stringify(numbers),
+    ].join('  '),
+  );
+  return [...lines, `${trips.length} trips in ${minutes} minutes`].join('\n');
+}

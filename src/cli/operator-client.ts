@@ -1,0 +1,42 @@
+import { Option } from 'commander';
+import { request } from 'undici';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const TIMEOUT_MS = 10_000;
+
+/** Where a running proxy is asked. */
+export function urlOption(env: Environment): Option {
+  const given = env['CROSSFADE_URL'] ?? '';
+  return new Option('--url <address>', 'HTTP address of the proxy (CROSSFADE_URL)').default(
+    given === '' ? 'http://127.0.0.1:5580' : given,
+  );
+}
+
+/** Asks a running proxy. @throws Error in the proxy's own words */
+export async function askProxy(url: string, path: string, body?: object): Promise<string> {
+  const address = `${url.replace(/\/$/, '')}${path}`;
+  const response = await request(address, {
+    method: body === undefined ? 'GET' : 'POST',
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+    ...(body !== undefined && {
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }),
+  }).catch((cause: unknown) => {
+    throw new Error(`no proxy answers at ${url}`, { cause });
+  });
+  const text = await response.body.text();
+  if (response.statusCode < 300) return text;
+  throw new Error(messageIn(text) ?? `the proxy answered ${response.statusCode}`);
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    return typeof message === 'string' ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

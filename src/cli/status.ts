@@ -1,0 +1,62 @@
+import { Command } from 'commander';
+import type { Status } from '../operator/status.ts';
+import { askProxy, urlOption, type Environment } from './operator-client.ts';
+
+type ServiceStatus = Status['services'][number];
+
+/** `crossfade status`: what each flag asks for, what of it is in effect, and every reason between. */
+export function createStatusCommand(env: Environment): Command {
+  return new Command('status')
+    .description('What is asked, what is in effect, and every reason between')
+    .option('--json', 'everything, as JSON')
+    .addOption(urlOption(env))
+    .action(async ({ url, json }: { url: string; json?: true }) => {
+      const text = await askProxy(url, '/v1/status');
+      console.log(json === true ? text : (JSON.parse(text) as Status).services.map(told).join('\n\n'));
+    });
+}
+
+function told(service: ServiceStatus): string {
+  const { guard, lanes, dead_letters: deadLetters } = service;
+  const title = `${service.service}  stage ${service.stage}, interlocks ${service.interlocks}`;
+  const held = guard?.held_by ?? null;
+  return [
+    held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
+    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped, ${deadLetters} dead letters`,
+    ...Object.entries(service.flags).flatMap(([flag, status]) => [
+      line(flag, status, status.reason),
+      ...(status.interlocks ?? []).map(reasonLine),
+    ]),
+    ...Object.entries(service.actions ?? {}).flatMap(([action, status]) => [
+      line(`read-cutover of ${action}`, status, evidenceOf(status)),
+      ...status.interlocks.map(reasonLine),
+    ]),
+  ].join('\n');
+}
+
+interface Share {
+  readonly asked: number;
+  readonly in_effect: number;
+}
+
+function line(name: string, { asked, in_effect: inEffect }: Share, more: string): string {
+  return `  ${name.padEnd(40)} asked ${String(asked).padStart(3)} %  in effect ${String(inEffect).padStart(3)} %  ${more}`;
+}
+
+function reasonLine({ word, have, need, of }: { word: string; have?: number; need?: number; of?: string }) {
+  const numbers =
+    have === undefined ? '' : ` (${shown(have)}, needed ${need === undefined ? '' : shown(need)})`;
+  return `      ${word}${of === undefined ? '' : ` ${of}`}${numbers}`;
+}
+
+const shown = (value: number): string => String(Number(value.toPrecision(3)));
+
+function evidenceOf(status: NonNullable<ServiceStatus['actions']>[string]): string {
+  const { comparable, mismatches, comparisons_missing: missing, days_missing: days } = status;
+  const [lower, upper] = status.mismatch_interval;
+  const seen = `${mismatches} of ${comparable} differ (95 %: ${percent(lower)} to ${percent(upper)})`;
+  if (missing === 0) return seen;
+  return `${seen}, ${missing} more needed${days === null ? '' : `, ${shown(days)} days at today's traffic`}`;
+}
+
+const percent = (rate: number): string => `${shown(rate * 100)} %`;

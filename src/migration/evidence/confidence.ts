@@ -1,0 +1,108 @@
+import {
+  exactInterval,
+  exactUpperBound,
+  isProvenBelow,
+  triesToProve,
+  type RateInterval,
+} from './rate-bounds.ts';
+
+/** What comparisons have shown of one action since the last change of its definition or rules. */
+export interface Evidence {
+  /** Comparisons that had a verdict. */
+  readonly comparable: number;
+  /** Of these, both answers were errors: they prove little of what is stored. */
+  readonly errors: number;
+  readonly mismatches: number;
+}
+
+export const NO_EVIDENCE: Evidence = { comparable: 0, errors: 0, mismatches: 0 };
+
+export function addEvidence(one: Evidence, other: Evidence): Evidence {
+  return {
+    comparable: one.comparable + other.comparable,
+    errors: one.errors + other.errors,
+    mismatches: one.mismatches + other.mismatches,
+  };
+}
+
+/** What an action must show before its reads move. */
+export interface EvidenceLimits {
+  readonly comparable: number;
+  readonly notErrors: number;
+  /** The one-sided exact 95 % upper bound of the mismatch rate must be below. */
+  readonly mismatchRate: number;
+}
+
+export const EVIDENCE_LIMITS: EvidenceLimits = { comparable: 3_000, notErrors: 300, mismatchRate: 0.001 };
+
+/** How far an action is from being proven. */
+export interface Confidence {
+  readonly comparable: number;
+  readonly notErrors: number;
+  readonly mismatches: number;
+  /** Mismatches per comparison, 0–1; null while there is none. */
+  readonly rate: number | null;
+  /** Two-sided exact 95 % interval of the rate. */
+  readonly interval: RateInterval;
+  /** One-sided exact 95 % upper bound of the rate. */
+  readonly upperBound: number;
+  readonly isProven: boolean;
+  /** Further comparisons it takes if all of them match. */
+  readonly missing: number;
+  /** Days that takes at today's traffic; null where there is no traffic. */
+  readonly days: number | null;
+}
+
+/** Traffic that an estimate of time is made from. */
+export interface Traffic {
+  /** Comparisons with a verdict in the last day. */
+  readonly comparablePerDay: number;
+  /** Of these, not both errors. */
+  readonly notErrorsPerDay: number;
+}
+
+/** How much evidence says, and how much more it would take. */
+export function confidenceOf(
+  evidence: Evidence,
+  traffic: Traffic,
+  limits: EvidenceLimits = EVIDENCE_LIMITS,
+): Confidence {
+  const { comparable, errors, mismatches } = evidence;
+  const tally = { hits: mismatches, tries: comparable };
+  const notErrors = comparable - errors;
+  const missing = missingOf(evidence, limits);
+  return {
+    comparable,
+    notErrors,
+    mismatches,
+    rate: comparable === 0 ? null : mismatches / comparable,
+    interval: exactInterval(tally),
+    upperBound: exactUpperBound(tally),
+    isProven: missing.comparable === 0 && missing.notErrors === 0,
+    missing: Math.max(missing.comparable, missing.notErrors),
+    days: daysFor(missing, traffic),
+  };
+}
+
+interface Missing {
+  readonly comparable: number;
+  readonly notErrors: number;
+}
+
+function missingOf({ comparable, errors, mismatches }: Evidence, limits: EvidenceLimits): Missing {
+  const isBelow = isProvenBelow({ hits: mismatches, tries: comparable }, limits.mismatchRate);
+  const needed = isBelow ? 0 : triesToProve(mismatches, limits.mismatchRate) - comparable;
+  return {
+    comparable: Math.max(needed, limits.comparable - comparable, 0),
+    notErrors: Math.max(limits.notErrors - (comparable - errors), 0),
+  };
+}
+
+function daysFor(missing: Missing, traffic: Traffic): number | null {
+  if (missing.comparable === 0 && missing.notErrors === 0) return 0;
+  const days = Math.max(
+    missing.comparable / traffic.comparablePerDay,
+    missing.notErrors === 0 ? 0 : missing.notErrors / traffic.notErrorsPerDay,
+  );
+  return Number.isFinite(days) ? days : null;
+}

@@ -1,0 +1,56 @@
+import { CrossfadeError } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import { addEvidence, NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
+import type { GuardCounts } from './guard-counts.ts';
+import type { DigestOf, EvidenceRow, EvidenceStore } from './guard-ports.ts';
+
+const keyOf = (...names: readonly string[]): string => names.join(' ');
+
+/** Comparisons on their way into the database, where they are added to what all replicas have seen. */
+export class EvidenceBook {
+  readonly #digestOf: DigestOf;
+  #rows = new Map<string, EvidenceRow>();
+
+  constructor(digestOf: DigestOf) {
+    this.#digestOf = digestOf;
+  }
+
+  add(service: ServiceName, action: string, counts: GuardCounts): void {
+    if (counts.comparable === 0) return;
+    const { comparable, bothErrors: errors, mismatches } = counts;
+    const digest = this.#digestOf(service, action);
+    this.#put({ service, action, digest, evidence: { comparable, errors, mismatches } });
+  }
+
+  unwritten(service: ServiceName, action: string): Evidence {
+    return this.#of(service, action, this.#digestOf(service, action));
+  }
+
+  /** @throws StorageError; what was not written is kept */
+  async writeTo(store: EvidenceStore): Promise<void> {
+    if (this.#rows.size === 0) return;
+    const rows = [...this.#rows.values()];
+    this.#rows = new Map();
+    try {
+      await store.add(rows);
+    } catch (error) {
+      // It may have been added after all. Counted twice, matches would prove what they do not: only mismatches are kept then.
+      const isCertain = error instanceof CrossfadeError && error.effect === 'not_applied';
+      for (const row of rows) this.#put(isCertain ? row : { ...row, evidence: onlyMismatches(row.evidence) });
+      throw error;
+    }
+  }
+
+  #of(service: ServiceName, action: string, digest: string): Evidence {
+    return this.#rows.get(keyOf(service, action, digest))?.evidence ?? NO_EVIDENCE;
+  }
+
+  #put({ service, action, digest, evidence }: EvidenceRow): void {
+    const sum = addEvidence(this.#of(service, action, digest), evidence);
+    this.#rows.set(keyOf(service, action, digest), { service, action, digest, evidence: sum });
+  }
+}
+
+function onlyMismatches({ mismatches }: Evidence): Evidence {
+  return { comparable: mismatches, errors: 0, mismatches };
+}

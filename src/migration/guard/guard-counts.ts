@@ -1,0 +1,91 @@
+import type { Tally } from '../evidence/rate-bounds.ts';
+
+/** Upper ends of the buckets in which added latency is counted, milliseconds; one more bucket is open. */
+export const ADDED_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 75, 100, 150, 250, 500, 1_000] as const;
+
+/** What the guard counts of one action during some time. Sums of two of them are counts too. */
+export interface GuardCounts {
+  /** Comparisons with a verdict. */
+  comparable: number;
+  mismatches: number;
+  /** Comparisons of which both answers were errors. */
+  bothErrors: number;
+  notComparable: number;
+  /** Reads that the orchestrator was asked to answer an agent. */
+  orchestratorReads: number;
+  /** Of these, those it failed: late, unreachable, an error. A fence that kept a lane on legacy is no failure. */
+  orchestratorFailures: number;
+  /** Requests that were answered, by whomever. */
+  operations: number;
+  /** Of these, those that failed by the proxy's own fault. */
+  proxyFailures: number;
+  /** What the proxy added to each operation, by bucket of {@link ADDED_BOUNDS_MS}. */
+  readonly added: number[];
+}
+
+/** The counts that are one number. */
+export const COUNT_NAMES = [
+  'comparable',
+  'mismatches',
+  'bothErrors',
+  'notComparable',
+  'orchestratorReads',
+  'orchestratorFailures',
+  'operations',
+  'proxyFailures',
+] as const satisfies readonly (keyof GuardCounts)[];
+
+export function noCounts(): GuardCounts {
+  return {
+    comparable: 0,
+    mismatches: 0,
+    bothErrors: 0,
+    notComparable: 0,
+    orchestratorReads: 0,
+    orchestratorFailures: 0,
+    operations: 0,
+    proxyFailures: 0,
+    added: ADDED_BOUNDS_MS.map(() => 0).concat(0),
+  };
+}
+
+/** Adds `more` to `sum`, times `factor`: -1 takes it away. */
+export function addCounts(sum: GuardCounts, more: GuardCounts, factor = 1): void {
+  for (const name of COUNT_NAMES) sum[name] += factor * more[name];
+  more.added.forEach((count, bucket) => {
+    sum.added[bucket] = (sum.added[bucket] ?? 0) + factor * count;
+  });
+}
+
+export function isNothing(counts: GuardCounts): boolean {
+  return COUNT_NAMES.every((name) => counts[name] === 0) && counts.added.every((count) => count === 0);
+}
+
+export function recordAdded(counts: GuardCounts, addedMs: number): void {
+  const found = ADDED_BOUNDS_MS.findIndex((bound) => addedMs <= bound);
+  const bucket = found === -1 ? ADDED_BOUNDS_MS.length : found;
+  counts.added[bucket] = (counts.added[bucket] ?? 0) + 1;
+}
+
+/** How many of the operations whose added latency was measured took more than `limitMs`, an end of a bucket. */
+export function slowerThan({ added }: GuardCounts, limitMs: number): Tally {
+  let hits = 0;
+  let tries = 0;
+  added.forEach((count, bucket) => {
+    tries += count;
+    if ((ADDED_BOUNDS_MS[bucket] ?? Infinity) > limitMs) hits += count;
+  });
+  return { hits, tries };
+}
+
+/** Upper end of the bucket in which the quantile lies, milliseconds; null without a measurement, Infinity in the open bucket. */
+export function addedQuantile({ added }: GuardCounts, quantile: number): number | null {
+  const all = added.reduce((sum, count) => sum + count, 0);
+  if (all === 0) return null;
+  let seen = 0;
+  for (const [bucket, count] of added.entries()) {
+    seen += count;
+    if (seen >= quantile * all) return ADDED_BOUNDS_MS[bucket] ?? Infinity;
+  }
+  return Infinity;
+}

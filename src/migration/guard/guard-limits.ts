@@ -1,0 +1,39 @@
+/** When the guard acts. The defaults are those of SEMANTICS "Guard"; others are for backtests. */
+export interface GuardLimits {
+  /** Rate of mismatches that the lower bound must exceed, 0–1. */
+  readonly mismatchRate: number;
+  /** The same for failures of the orchestrator, or of the proxy itself. */
+  readonly errorRate: number;
+  /** Fewer mismatches or failures prove nothing. */
+  readonly leastHits: number;
+  /** Standard deviations of the lower bound that trips: it is looked at every second. */
+  readonly z: number;
+  /** Standard deviations at which the ramp is held, as a first step. */
+  readonly holdZ: number;
+  /** Added latency that 5 % of a minute's operations must exceed; an end of a bucket. Milliseconds. */
+  readonly addedMs: number;
+  /** So many of the last {@link ofMinutes}, each with at least {@link leastOperations}. */
+  readonly slowMinutes: number;
+  readonly ofMinutes: number;
+  readonly leastOperations: number;
+  /** Lanes with a dead letter, each for at least {@link deadLetterMs}. */
+  readonly deadLetterLanes: number;
+  readonly deadLetterMs: number;
+}
+
+export const GUARD_LIMITS: GuardLimits = {
+  mismatchRate: 0.001,
+  errorRate: 0.01,
+  leastHits: 5,
+  z: 3.9,
+  holdZ: 1.96,
+  addedMs: 100,
+  slowMinutes: 3,
+  ofMinutes: 5,
+  leastOperations: 40,
+  deadLetterLanes: 3,
+  deadLetterMs: 300_000,
+};
+
+/** Share of a minute's operations that may be slower: the p95. */
+export const SLOW_SHARE = 0.05;

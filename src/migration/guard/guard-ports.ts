@@ -1,0 +1,107 @@
+import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Evidence } from '../evidence/confidence.ts';
+import type { Finding } from './finding.ts';
+import type { GuardCounts } from './guard-counts.ts';
+import type { Latch } from './latch.ts';
+import type { TroubledLanes } from './triggers.ts';
+
+/** What became of a wish to release a latch. */
+export type Release =
+  | { readonly result: 'released'; readonly latch: Latch }
+  | { readonly result: 'not_latched' }
+  /** Its cool-down has not passed. */
+  | { readonly result: 'too_early'; readonly latch: Latch };
+
+/** What every replica must know within two seconds, read in one go. */
+export interface GuardState {
+  readonly open: readonly Latch[];
+  /** Wall-clock instant of each service's last release: what was counted before it does not trip again. */
+  readonly releasedAtMs: ReadonlyMap<ServiceName, number>;
+  readonly troubled: ReadonlyMap<ServiceName, TroubledLanes>;
+}
+
+/** Trips, written down once. @throws StorageError */
+export interface LatchStore {
+  state(): Promise<GuardState>;
+  /** Sets the service's latch unless one is open, and says whether it was this call that set it. */
+  trip(
+    finding: Finding,
+    by: { readonly replica: ReplicaId; readonly firstCoolDownMs: number },
+  ): Promise<{
+    readonly latch: Latch;
+    readonly isNew: boolean;
+  }>;
+  /** Audited. */
+  release(service: ServiceName, by: { readonly person: string; readonly reason: string }): Promise<Release>;
+}
+
+/** What one replica counted of an action in one minute. Wall clock. */
+export interface MinuteRow {
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly minuteMs: number;
+  readonly counts: GuardCounts;
+}
+
+export interface StoredMinute extends MinuteRow {
+  readonly replica: ReplicaId;
+}
+
+/** Statistics by minute. @throws StorageError */
+export interface MinuteStore {
+  /** Puts this replica's counts of these minutes in place of what it wrote of them before: safe to repeat. */
+  write(replica: ReplicaId, rows: readonly MinuteRow[]): Promise<void>;
+  /** In order of their minute. */
+  since(fromMs: number): Promise<readonly StoredMinute[]>;
+  prune(beforeMs: number): Promise<void>;
+}
+
+export interface EvidenceRow {
+  readonly service: ServiceName;
+  readonly action: string;
+  /** Stands for definition and rules. */
+  readonly digest: string;
+  readonly evidence: Evidence;
+}
+
+/** Comparisons since the last change of definition or rules. @throws StorageError */
+export interface EvidenceStore {
+  add(rows: readonly EvidenceRow[]): Promise<void>;
+  /** By action, as far as it was gathered under the action's present digest. */
+  of(service: ServiceName, digestOf: (action: string) => string): Promise<ReadonlyMap<string, Evidence>>;
+}
+
+export interface AuditEntry {
+  readonly atMs: number;
+  readonly person: string;
+  /** What was done, such as `guard release`. */
+  readonly command: string;
+  readonly service: string;
+  readonly reason: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Everything a person, or the guard, changed. @throws StorageError */
+export interface AuditStore {
+  add(entry: Omit<AuditEntry, 'atMs'>): Promise<void>;
+  /** Newest first. */
+  recent(limit: number): Promise<readonly AuditEntry[]>;
+}
+
+/** Stands for what an action's answers are made and judged by. Changes when rules change. */
+export type DigestOf = (service: ServiceName, action: string) => string;
+
+/** An alert for people who are not looking. Never waits, never throws. */
+export interface Alerts {
+  send(alert: Alert): void;
+}
+
+export interface Alert {
+  /** `tripped`, `released`, or the mildest step of a finding that is worth a word. */
+  readonly kind: 'tripped' | 'released' | 'finding';
+  readonly service: ServiceName;
+  readonly finding: Finding;
+  readonly atMs: number;
+  /** Present when a latch was set or released. */
+  readonly latch?: Latch;
+}

@@ -1,0 +1,109 @@
+import type { ServiceName } from '../../domain/ids.ts';
+import type { EventName, Listener, MigrationEvents } from '../events.ts';
+import type { Clock } from '../ports.ts';
+import { noCounts, recordAdded, type GuardCounts } from './guard-counts.ts';
+
+/** Why a cut-over read stayed on legacy although nothing failed: the lane's fence, or a breaker that is open already. */
+const FENCES: ReadonlySet<string> = new Set([
+  'not_seeded',
+  'dirty',
+  'copying',
+  'stopped',
+  'behind',
+  'excepted',
+]);
+
+/**
+ * So long after a failed call of a legacy service, its unanswered requests are taken for its own fault: writes wait for its probes
+ * at most until their deadline.
+ */
+const LEGACY_TO_BLAME_MS = 10_000;
+
+/** What was counted of one action since the last time it was asked for. */
+export interface Recorded {
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly counts: GuardCounts;
+}
+
+type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
+
+/** Counts the engine's events for the guard. Costs a look-up and an addition each. */
+export class GuardRecorder {
+  readonly #clock: Clock;
+  readonly #onSeenAgain: (service: ServiceName, count: number) => void;
+  readonly #legacyFailedAtMs = new Map<ServiceName, number>();
+  #counts = new Map<ServiceName, Map<string, GuardCounts>>();
+  readonly #handlers: Handlers = {
+    'shadow:compared': (event) => this.#compared(event),
+    'comparison:deleted_returned': ({ service, items }) => this.#onSeenAgain(service, items),
+    'operation:replied': (event) => this.#replied(event),
+    'write:journaled': ({ service, action, durationMs }) =>
+      recordAdded(this.#of(service, action), durationMs),
+    'read:fell_back': (event) => this.#fellBack(event),
+    'backend:called': ({ service, backend, purpose, result }) => {
+      if (backend === 'legacy' && purpose === 'live' && result !== 'answered')
+        this.#legacyFailedAtMs.set(service, this.#clock.now());
+    },
+  };
+  readonly listener: Listener = (name, event) => this.#handlers[name]?.(event);
+
+  /** @param onSeenAgain told at once of deleted items that an answer showed */
+  constructor(clock: Clock, onSeenAgain: (service: ServiceName, count: number) => void) {
+    this.#clock = clock;
+    this.#onSeenAgain = onSeenAgain;
+  }
+
+  /** What was counted since the last call. */
+  drain(): Recorded[] {
+    const drained = this.#counts;
+    this.#counts = new Map();
+    return [...drained].flatMap(([service, actions]) =>
+      [...actions].map(([action, counts]) => ({ service, action, counts })),
+    );
+  }
+
+  #of(service: ServiceName, action: string): GuardCounts {
+    let actions = this.#counts.get(service);
+    if (actions === undefined) this.#counts.set(service, (actions = new Map()));
+    let counts = actions.get(action);
+    if (counts === undefined) actions.set(action, (counts = noCounts()));
+    return counts;
+  }
+
+  #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
+    const counts = this.#of(service, action);
+    if (comparison.verdict === 'not_comparable') {
+      counts.notComparable += 1;
+      return;
+    }
+    counts.comparable += 1;
+    if (comparison.verdict === 'mismatch') counts.mismatches += 1;
+    if (comparison.isErrorPair === true) counts.bothErrors += 1;
+  }
+
+  #replied(event: MigrationEvents['operation:replied']): void {
+    const { service, action, kind, backend, status } = event;
+    const counts = this.#of(service, action);
+    counts.operations += 1;
+    if (status === 'timeout' || status === 'unavailable') {
+      if (!this.#isLegacyToBlame(service)) counts.proxyFailures += 1;
+      return;
+    }
+    if (backend === 'orchestrator') counts.orchestratorReads += 1;
+    // A write's place in its lane is waited for behind legacy's own slowness; what it costs by itself is its commit, told above.
+    if (backend !== undefined && kind === 'read') recordAdded(counts, event.durationMs - event.primaryMs);
+  }
+
+  #fellBack({ service, action, reason }: MigrationEvents['read:fell_back']): void {
+    if (FENCES.has(reason)) return;
+    const counts = this.#of(service, action);
+    counts.orchestratorReads += 1;
+    counts.orchestratorFailures += 1;
+  }
+
+  #isLegacyToBlame(service: ServiceName): boolean {
+    const failedAtMs = this.#legacyFailedAtMs.get(service);
+    return failedAtMs !== undefined && this.#clock.now() - failedAtMs < LEGACY_TO_BLAME_MS;
+  }
+}

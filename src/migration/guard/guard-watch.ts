@@ -1,0 +1,261 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Evidence } from '../evidence/confidence.ts';
+import type { Emit } from '../events.ts';
+import type { Clock } from '../ports.ts';
+import { within } from '../within.ts';
+import { EvidenceBook } from './evidence-book.ts';
+import { isTrip, TRIGGERS, type Finding, type GuardStep } from './finding.ts';
+import { ServiceGuard } from './guard.ts';
+import type { GuardLimits } from './guard-limits.ts';
+import type {
+  Alerts,
+  DigestOf,
+  EvidenceStore,
+  GuardState,
+  LatchStore,
+  MinuteStore,
+  Release,
+} from './guard-ports.ts';
+import type { GuardRecorder } from './guard-recorder.ts';
+import type { Latch } from './latch.ts';
+import type { LatchBoard } from './latch-board.ts';
+import { MinuteBook } from './minute-book.ts';
+import { NO_TROUBLE } from './triggers.ts';
+
+const EVERY_MS = 1_000;
+const WRITE_EVERY_TICKS = 5;
+/** A database that takes longer is asked again at the next second. */
+const ASK_TIMEOUT_MS = 2_000;
+const LONGEST_WINDOW_MS = 6 * 3_600_000;
+/** Other replicas write every five seconds; rows of the last minutes may still change. */
+const OTHERS_CHANGE_WITHIN_MS = 3 * 60_000;
+const PRUNE_EVERY_TICKS = 3_600;
+
+export interface GuardWatchParts {
+  readonly replica: ReplicaId;
+  readonly services: readonly ServiceName[];
+  readonly digestOf: DigestOf;
+  readonly limits: GuardLimits;
+  /** False where findings are only told: nothing trips and nothing is held. */
+  readonly isBinding: boolean;
+  readonly recorder: GuardRecorder;
+  readonly board: LatchBoard;
+  readonly latches: LatchStore;
+  readonly minutes: MinuteStore;
+  readonly evidence: EvidenceStore;
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly firstCoolDownMs: number;
+  /** Statistics by minute are kept so long, for backtests. */
+  readonly keepMinutesMs: number;
+}
+
+/** Evaluates the guard every second, writes down what it counted, and keeps the latches in step with the database. */
+export class GuardWatch {
+  readonly #parts: GuardWatchParts;
+  readonly #guards: ReadonlyMap<ServiceName, ServiceGuard>;
+  readonly #minutes = new MinuteBook();
+  readonly #evidence: EvidenceBook;
+  /** What was found in the last second, by service. */
+  readonly #found = new Map<ServiceName, readonly Finding[]>();
+  readonly #alerted = new Set<string>();
+  #releasedAtMs: ReadonlyMap<ServiceName, number> = new Map();
+  #ticks = 0;
+  #isStopped = false;
+  #exchanging: Promise<void> | undefined;
+  #loop: Promise<void> | undefined;
+  #wake = new AbortController();
+
+  constructor(parts: GuardWatchParts) {
+    this.#parts = parts;
+    this.#guards = new Map(parts.services.map((name) => [name, new ServiceGuard(name, parts.limits)]));
+    this.#evidence = new EvidenceBook(parts.digestOf);
+  }
+
+  /** Reads the latches, and fills the windows with what was counted before this start. @throws StorageError */
+  async start(): Promise<void> {
+    const { clock, latches, minutes } = this.#parts;
+    this.#adopt(await latches.state());
+    this.#read(await minutes.since(clock.wallMs() - LONGEST_WINDOW_MS));
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake.abort();
+    await this.#loop;
+    this.#count();
+    await this.#write().catch(() => undefined);
+  }
+
+  findingsOf(service: ServiceName): readonly Finding[] {
+    return this.#found.get(service) ?? [];
+  }
+
+  /** p95 of what the proxy added in the last minutes, milliseconds. */
+  addedP95Ms(service: ServiceName): number | null {
+    return this.#guards.get(service)?.addedQuantile(0.95) ?? null;
+  }
+
+  /** A deleted item was shown. In effect at once. */
+  seenAgain(service: ServiceName, count: number): void {
+    this.#guards.get(service)?.seenAgain(count);
+    this.#judge(service);
+  }
+
+  /** Somebody outside says that agents do worse. Resolves when the latch is written down. @throws StorageError */
+  async signal(service: ServiceName, words: string): Promise<void> {
+    this.#guards.get(service)?.signal(words);
+    this.#judge(service);
+    await this.#writeTrips();
+  }
+
+  /** @throws StorageError */
+  async release(
+    service: ServiceName,
+    by: { readonly person: string; readonly reason: string },
+  ): Promise<Release> {
+    const { latches, alerts, clock, emit } = this.#parts;
+    const release = await latches.release(service, by);
+    if (release.result === 'released') {
+      const { latch } = release;
+      emit('guard:released', { service, latch: latch.id, person: by.person });
+      alerts.send({ kind: 'released', service, latch, finding: latch.finding, atMs: clock.wallMs() });
+      this.#adopt(await latches.state());
+    }
+    return release;
+  }
+
+  /** Evidence of a service that is not written down yet. */
+  unwrittenEvidence(service: ServiceName, action: string): Evidence {
+    return this.#evidence.unwritten(service, action);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#parts.clock.sleep(EVERY_MS, this.#wake.signal);
+      if (this.#isStopped) return;
+      this.#ticks += 1;
+      this.#count();
+      for (const service of this.#guards.keys()) this.#judge(service);
+      try {
+        // One that hangs is waited for again, not joined by others.
+        this.#exchanging ??= this.#exchange().finally(() => (this.#exchanging = undefined));
+        await within(this.#exchanging, ASK_TIMEOUT_MS, { what: 'the database of the guard' });
+      } catch (error) {
+        this.#parts.emit('journal:failed', { reason: messageOf(error) });
+        this.#alertUnwritten();
+      }
+    }
+  }
+
+  /** Everything that happened since the last second goes into the windows and the books. */
+  #count(): void {
+    const atMs = this.#parts.clock.wallMs();
+    for (const { service, action, counts } of this.#parts.recorder.drain()) {
+      this.#guards.get(service)?.add(action, atMs, counts);
+      this.#minutes.add(service, action, { atMs, counts });
+      this.#evidence.add(service, action, counts);
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    const { clock, latches, minutes, keepMinutesMs } = this.#parts;
+    await this.#writeTrips();
+    this.#adopt(await latches.state());
+    if (this.#ticks % WRITE_EVERY_TICKS !== 0) return;
+    await this.#write();
+    this.#read(await minutes.since(clock.wallMs() - OTHERS_CHANGE_WITHIN_MS));
+    if (this.#ticks % PRUNE_EVERY_TICKS === 0) await minutes.prune(clock.wallMs() - keepMinutesMs);
+  }
+
+  async #write(): Promise<void> {
+    const { clock, minutes, evidence, replica } = this.#parts;
+    const rows = this.#minutes.changed();
+    if (rows.length > 0) {
+      await minutes.write(replica, rows);
+      this.#minutes.written(rows, clock.wallMs());
+    }
+    await this.#evidence.writeTo(evidence);
+  }
+
+  /** Rows of other replicas, and of earlier lives of this one. */
+  #read(rows: Parameters<MinuteBook['news']>[0]): void {
+    const { clock, replica } = this.#parts;
+    for (const { service, action, minuteMs, counts } of this.#minutes.news(rows, replica, clock.wallMs())) {
+      if (minuteMs <= (this.#releasedAtMs.get(service) ?? 0)) continue;
+      this.#guards.get(service)?.add(action, minuteMs, counts);
+    }
+  }
+
+  #adopt({ open, releasedAtMs, troubled }: GuardState): void {
+    this.#parts.board.adopt(open);
+    for (const [service, guard] of this.#guards) {
+      // A person has judged what was counted, here or through another replica.
+      if (releasedAtMs.get(service) !== this.#releasedAtMs.get(service)) guard.reset();
+      guard.trouble(troubled.get(service) ?? NO_TROUBLE);
+    }
+    this.#releasedAtMs = releasedAtMs;
+  }
+
+  #judge(service: ServiceName): void {
+    const { board, clock, emit, isBinding } = this.#parts;
+    const findings = this.#guards.get(service)?.findings(clock.wallMs()) ?? [];
+    this.#found.set(service, findings);
+    this.#alert(service, findings);
+    if (!isBinding) return;
+    board.take(service, new Set(findings.flatMap(({ steps }): readonly GuardStep[] => steps)));
+    const tripping = findings.find(isTrip);
+    if (tripping === undefined || !board.trip(tripping)) return;
+    emit('guard:tripped', { service, finding: tripping });
+    this.#wake.abort();
+    this.#wake = new AbortController();
+  }
+
+  /** One alert for each trigger whose findings are worth one, when they begin. What trips is told with its latch. */
+  #alert(service: ServiceName, findings: readonly Finding[]): void {
+    const { isBinding, alerts, clock, emit } = this.#parts;
+    const worth = findings.filter(
+      (finding) => finding.steps.includes('alert') || (!isBinding && isTrip(finding)),
+    );
+    for (const trigger of TRIGGERS) {
+      const finding = worth.find((one) => one.trigger === trigger);
+      const key = `${service} ${trigger}`;
+      if (finding === undefined) this.#alerted.delete(key);
+      else if (!this.#alerted.has(key)) {
+        this.#alerted.add(key);
+        emit('guard:found', { service, finding });
+        alerts.send({ kind: 'finding', service, finding, atMs: clock.wallMs() });
+      }
+    }
+  }
+
+  async #writeTrips(): Promise<void> {
+    const { board, latches, replica, firstCoolDownMs } = this.#parts;
+    for (const finding of board.unwritten()) {
+      const { latch, isNew } = await latches.trip(finding, { replica, firstCoolDownMs });
+      board.written(latch);
+      if (isNew) this.#tripped(latch);
+    }
+  }
+
+  /** Of several replicas that trip at once, only the one whose row it is says so. */
+  #tripped(latch: Latch): void {
+    const { service, finding, trippedAtMs } = latch;
+    if (this.#alerted.delete(`${service} trip`)) return;
+    this.#parts.alerts.send({ kind: 'tripped', service, latch, finding, atMs: trippedAtMs });
+  }
+
+  /** People hear of a trip although the database does not. */
+  #alertUnwritten(): void {
+    for (const finding of this.#parts.board.unwritten()) {
+      const key = `${finding.service} trip`;
+      if (this.#alerted.has(key)) continue;
+      this.#alerted.add(key);
+      const { service } = finding;
+      this.#parts.alerts.send({ kind: 'tripped', service, finding, atMs: this.#parts.clock.wallMs() });
+    }
+  }
+}

@@ -1,0 +1,192 @@
+import type { ServiceName } from '../../domain/ids.ts';
+import type { Tally } from '../evidence/rate-bounds.ts';
+import type { Finding } from './finding.ts';
+import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
+import type { GuardLimits } from './guard-limits.ts';
+import { SlidingTally, WINDOWS } from './sliding-tally.ts';
+import {
+  judgeDeadLetters,
+  judgeLatency,
+  judgeLost,
+  judgeRate,
+  NO_TROUBLE,
+  type Judgement,
+  type TroubledLanes,
+} from './triggers.ts';
+
+/** The action under which a service is counted as a whole. */
+const WHOLE = '';
+const MINUTE_MS = 60_000;
+
+const NONE: readonly never[] = [];
+
+/** One rate that is watched, over all windows. */
+class WatchedRate {
+  readonly #windows = WINDOWS.map((size) => ({ name: size.name, tally: new SlidingTally(size) }));
+
+  add(atMs: number, tally: Tally): void {
+    if (tally.tries === 0 && tally.hits === 0) return;
+    for (const window of this.#windows) window.tally.add(atMs, tally);
+  }
+
+  /** The windows, unless even the longest has fewer hits: so it is nearly always, and this is asked every second. */
+  windowsWith(leastHits: number, nowMs: number): readonly { name: string; tally: Tally }[] {
+    const longest = this.#windows.at(-1)?.tally;
+    if (longest === undefined || longest.hits === 0) return NONE;
+    longest.advance(nowMs);
+    if (longest.hits < leastHits) return NONE;
+    for (const window of this.#windows) window.tally.advance(nowMs);
+    return this.#windows;
+  }
+}
+
+/** The rates of one action, or of a service as a whole. */
+class WatchedAction {
+  readonly mismatches = new WatchedRate();
+  readonly orchestrator = new WatchedRate();
+  readonly proxy = new WatchedRate();
+
+  add(atMs: number, counts: GuardCounts): void {
+    this.mismatches.add(atMs, { hits: counts.mismatches, tries: counts.comparable });
+    this.orchestrator.add(atMs, { hits: counts.orchestratorFailures, tries: counts.orchestratorReads });
+    this.proxy.add(atMs, { hits: counts.proxyFailures, tries: counts.operations });
+  }
+}
+
+/**
+ * Watches one service: what happened goes in with its instant, findings come out when asked. Holds no clock and no store, so that
+ * stored minutes can be replayed against other limits. Instants are milliseconds of one clock, whichever that is.
+ */
+export class ServiceGuard {
+  readonly #service: ServiceName;
+  readonly #limits: GuardLimits;
+  readonly #actions = new Map<string, WatchedAction>();
+  /** Counts by minute, for the service as a whole. */
+  readonly #minutes = new Map<number, GuardCounts>();
+  /** The minute at which latency was last judged: it changes no sooner than the next. */
+  #latencyOf = -1;
+  #latency: Judgement | undefined;
+  #seenAgain = 0;
+  #signal: string | undefined;
+  #troubled: TroubledLanes = NO_TROUBLE;
+
+  constructor(service: ServiceName, limits: GuardLimits) {
+    this.#service = service;
+    this.#limits = limits;
+  }
+
+  add(action: string, atMs: number, counts: GuardCounts): void {
+    this.#watched(action).add(atMs, counts);
+    this.#watched(WHOLE).add(atMs, counts);
+    const minute = Math.floor(atMs / MINUTE_MS);
+    let sum = this.#minutes.get(minute);
+    if (sum === undefined) this.#minutes.set(minute, (sum = noCounts()));
+    addCounts(sum, counts);
+    if (minute < this.#latencyOf) this.#latencyOf = -1;
+  }
+
+  /** An answer showed an item that was deleted: I5. */
+  seenAgain(count = 1): void {
+    this.#seenAgain += count;
+  }
+
+  /** Somebody outside says that agents do worse. */
+  signal(words: string): void {
+    this.#signal = words;
+  }
+
+  trouble(lanes: TroubledLanes): void {
+    this.#troubled = lanes;
+  }
+
+  /** Everything found at this instant, the gravest of each rate. */
+  findings(nowMs: number): Finding[] {
+    return [...this.#rateFindings(nowMs), ...this.#otherFindings(nowMs)];
+  }
+
+  /** What the proxy added in the last minutes, this one included: the quantile in milliseconds; null without operations. */
+  addedQuantile(quantile: number): number | null {
+    const sum = noCounts();
+    for (const counts of this.#minutes.values()) addCounts(sum, counts);
+    return addedQuantile(sum, quantile);
+  }
+
+  /** Forgets what was counted: a person has judged it. Lanes in trouble stay in trouble. */
+  reset(): void {
+    this.#actions.clear();
+    this.#minutes.clear();
+    this.#latencyOf = -1;
+    this.#seenAgain = 0;
+    this.#signal = undefined;
+  }
+
+  #watched(action: string): WatchedAction {
+    const known = this.#actions.get(action);
+    if (known !== undefined) return known;
+    const made = new WatchedAction();
+    this.#actions.set(action, made);
+    return made;
+  }
+
+  *#rateFindings(nowMs: number): Generator<Finding> {
+    const { mismatchRate, errorRate } = this.#limits;
+    const inconsistency = { limit: mismatchRate, early: ['hold_ramp'] } as const;
+    const errors = { limit: errorRate, early: ['drop_shadow_load', 'hold_ramp'] } as const;
+    for (const [action, watched] of this.#actions) {
+      const streams = [
+        { trigger: 'inconsistency', rate: watched.mismatches, rule: inconsistency, who: '' },
+        { trigger: 'errors', rate: watched.orchestrator, rule: errors, who: 'orchestrator, ' },
+        { trigger: 'errors', rate: watched.proxy, rule: errors, who: 'proxy, ' },
+      ] as const;
+      for (const { trigger, rate, rule, who } of streams) {
+        for (const { name, tally } of rate.windowsWith(this.#limits.leastHits, nowMs)) {
+          const judged = judgeRate(tally, rule, this.#limits);
+          if (judged !== undefined) yield this.#finding(trigger, judged, { action, detail: who + name });
+        }
+      }
+    }
+  }
+
+  *#otherFindings(nowMs: number): Generator<Finding> {
+    const latency = this.#judgedLatency(nowMs);
+    if (latency !== undefined) yield this.#finding('latency', latency);
+    const deadLetters = judgeDeadLetters(this.#troubled, this.#limits);
+    if (deadLetters !== undefined) yield this.#finding('dead_letters', deadLetters);
+    const lost = judgeLost(this.#troubled);
+    if (lost !== undefined) yield this.#finding('lost', lost);
+    if (this.#seenAgain > 0) yield this.#finding('deleted_item_seen', tripWith({ items: this.#seenAgain }));
+    if (this.#signal !== undefined) yield this.#finding('external', tripWith({}), { detail: this.#signal });
+  }
+
+  /** Judges the whole minutes before this one, once a minute. */
+  #judgedLatency(nowMs: number): Judgement | undefined {
+    const present = Math.floor(nowMs / MINUTE_MS);
+    if (present === this.#latencyOf) return this.#latency;
+    const oldest = present - this.#limits.ofMinutes;
+    for (const minute of this.#minutes.keys()) if (minute < oldest) this.#minutes.delete(minute);
+    const whole = [...this.#minutes].filter(([minute]) => minute < present).map(([, counts]) => counts);
+    this.#latencyOf = present;
+    this.#latency = judgeLatency(whole, this.#limits);
+    return this.#latency;
+  }
+
+  #finding(
+    trigger: Finding['trigger'],
+    { steps, numbers }: Judgement,
+    where: { readonly action?: string; readonly detail?: string } = {},
+  ): Finding {
+    const { action = WHOLE, detail } = where;
+    return {
+      service: this.#service,
+      trigger,
+      steps,
+      numbers,
+      ...(action !== WHOLE && { action }),
+      ...(detail !== undefined && { detail }),
+    };
+  }
+}
+
+function tripWith(numbers: Readonly<Record<string, number>>): Judgement {
+  return { steps: ['reads_to_legacy'], numbers };
+}

@@ -1,0 +1,23 @@
+import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Finding } from './finding.ts';
+
+/** A trip that is written down. It keeps the service's reads on legacy until a person releases it. Wall-clock instants. */
+export interface Latch {
+  readonly id: number;
+  readonly service: ServiceName;
+  readonly finding: Finding;
+  readonly replica: ReplicaId;
+  readonly trippedAtMs: number;
+  /** Not to be released before. */
+  readonly coolDownUntilMs: number;
+}
+
+const LONGEST_COOL_DOWN_MS = 24 * 3_600_000;
+
+/**
+ * How long a latch cannot be released: doubled by each trip of the service within the last week, at most a day.
+ * @param earlier trips before this one
+ */
+export function coolDownMs(earlier: number, firstMs: number): number {
+  return Math.min(firstMs * 2 ** earlier, Math.max(LONGEST_COOL_DOWN_MS, firstMs));
+}

@@ -1,0 +1,75 @@
+import type { Tally } from '../evidence/rate-bounds.ts';
+import { wilsonLowerBound } from '../evidence/rate-bounds.ts';
+import type { GuardStep } from './finding.ts';
+import { slowerThan, type GuardCounts } from './guard-counts.ts';
+import { SLOW_SHARE, type GuardLimits } from './guard-limits.ts';
+
+/** What one trigger says of what it was shown. */
+export interface Judgement {
+  readonly steps: readonly GuardStep[];
+  readonly numbers: Readonly<Record<string, number>>;
+}
+
+/** Which limit a rate is held against, and what is done before it trips. */
+interface RateRule {
+  readonly limit: number;
+  readonly early: readonly GuardStep[];
+}
+
+/** At least so many, and a lower bound of their rate above the limit: cautiously it trips, sooner the ramp is held. */
+export function judgeRate(tally: Tally, rule: RateRule, limits: GuardLimits): Judgement | undefined {
+  // Most seconds end here: the bound is below the rate itself.
+  if (tally.hits < limits.leastHits || tally.hits <= rule.limit * tally.tries) return undefined;
+  const lowerBound = wilsonLowerBound(tally, limits.z);
+  const numbers = { hits: tally.hits, of: tally.tries, lower_bound: lowerBound, limit: rule.limit };
+  if (lowerBound > rule.limit) return { steps: ['reads_to_legacy'], numbers };
+  const isEarly = wilsonLowerBound(tally, limits.holdZ) > rule.limit;
+  return isEarly ? { steps: rule.early, numbers } : undefined;
+}
+
+/** What is done by how many of the last minutes were slow; the last row is for that many and more. */
+const SLOW_STEPS: readonly (readonly GuardStep[])[] = [
+  [],
+  ['drop_shadow_load'],
+  ['drop_shadow_load', 'hold_ramp'],
+];
+
+/** @param minutes the last whole minutes, at most `limits.ofMinutes` */
+export function judgeLatency(minutes: readonly GuardCounts[], limits: GuardLimits): Judgement | undefined {
+  const slow = minutes.filter((minute) => isSlow(minute, limits)).length;
+  if (slow === 0) return undefined;
+  const numbers = { slow_minutes: slow, of_minutes: limits.ofMinutes, limit_ms: limits.addedMs };
+  if (slow >= limits.slowMinutes) return { steps: ['reads_to_legacy'], numbers };
+  return { steps: SLOW_STEPS[Math.min(slow, SLOW_STEPS.length - 1)] ?? [], numbers };
+}
+
+function isSlow(minute: GuardCounts, { addedMs, leastOperations }: GuardLimits): boolean {
+  const { hits, tries } = slowerThan(minute, addedMs);
+  return tries >= leastOperations && hits > SLOW_SHARE * tries;
+}
+
+/** What the journal says of a service's lanes that need a person. */
+export interface TroubledLanes {
+  /** For each lane with an unresolved dead letter, the age of its oldest, milliseconds. */
+  readonly deadLetterAgesMs: readonly number[];
+  /** Lanes that a copy left alone because items were lost. */
+  readonly lost: number;
+}
+
+export const NO_TROUBLE: TroubledLanes = { deadLetterAgesMs: [], lost: 0 };
+
+export function judgeDeadLetters(
+  { deadLetterAgesMs: ages }: TroubledLanes,
+  limits: GuardLimits,
+): Judgement | undefined {
+  if (ages.length === 0) return undefined;
+  const old = ages.filter((ageMs) => ageMs >= limits.deadLetterMs).length;
+  const numbers = { lanes: ages.length, old_lanes: old, limit: limits.deadLetterLanes };
+  if (old >= limits.deadLetterLanes) return { steps: ['reads_to_legacy'], numbers };
+  return { steps: ages.length >= limits.deadLetterLanes ? ['alert', 'hold_ramp'] : ['alert'], numbers };
+}
+
+/** It is legacy that lost it: no reads move. */
+export function judgeLost({ lost }: TroubledLanes): Judgement | undefined {
+  return lost === 0 ? undefined : { steps: ['alert', 'hold_ramp'], numbers: { lanes: lost } };
+}

@@ -1,0 +1,171 @@
+import type { ServiceFlag } from '../../domain/flags.ts';
+import { EVIDENCE_LIMITS } from '../evidence/confidence.ts';
+import type { ActionFacts, InterlockFacts, WriteFacts } from './interlock-facts.ts';
+import type { InterlockReason, InterlockWord } from './reason.ts';
+
+/** Says what stands in the way, or nothing. */
+type Check<Facts> = (facts: Facts) => InterlockReason | undefined;
+
+const HOUR_SECONDS = 3_600;
+const RECONCILED_TO_RAISE_SECONDS = 24 * HOUR_SECONDS;
+const RECONCILED_TO_KEEP_SECONDS = 48 * HOUR_SECONDS;
+const BYPASS_FREE_SECONDS = 24 * HOUR_SECONDS;
+const OLDEST_DELIVERY_SECONDS = 5;
+const ADDED_P95_MS = 50;
+/** Share of lanes that may be unwell, and a number that always may. */
+const UNWELL_SHARE = 0.001;
+const UNWELL_LANES = 3;
+
+function unless(isFine: boolean, word: InterlockWord, numbers: Omit<InterlockReason, 'word'> = {}) {
+  return isFine ? undefined : { word, ...numbers };
+}
+
+const legacyAnswers: Check<InterlockFacts> = ({ answers }) =>
+  unless(answers.legacy, 'legacy_does_not_answer');
+
+const orchestratorAnswers: Check<InterlockFacts> = ({ answers }) =>
+  unless(answers.orchestrator, 'orchestrator_does_not_answer');
+
+const covered: Check<InterlockFacts> = ({ coverage }) => unless(coverage.number > 0, 'not_covered');
+
+const coveredEverywhere: Check<InterlockFacts> = ({ coverage: { number, replicas, acting } }) =>
+  unless(number === 0 || acting >= replicas, 'not_covered_everywhere', { have: acting, need: replicas });
+
+const backfilled: Check<InterlockFacts> = ({ lanes: { isBackfillListed, total, unseeded, unwell } }) =>
+  // Lanes that are unwell stay on legacy one by one; the others must be there.
+  unless(isBackfillListed && unseeded <= unwell, 'backfill_not_finished', {
+    have: total - unseeded,
+    need: total,
+  });
+
+const wellEnough: Check<InterlockFacts> = ({ lanes: { total, unwell } }) => {
+  const most = Math.max(UNWELL_LANES, UNWELL_SHARE * total);
+  return unless(unwell <= most, 'too_many_unwell_lanes', { have: unwell, need: most });
+};
+
+const delivered: Check<InterlockFacts> = ({ oldestDeliverySeconds: age }) =>
+  unless(age < OLDEST_DELIVERY_SECONDS, 'deliveries_behind', { have: age, need: OLDEST_DELIVERY_SECONDS });
+
+const classified: Check<InterlockFacts> = ({ unclassified: { requests, isAccepted } }) =>
+  unless(requests === 0 || isAccepted, 'unclassified_actions', { have: requests, need: 0 });
+
+const reconciled =
+  (withinSeconds: number): Check<InterlockFacts> =>
+  ({ reconciledAgoSeconds: ago }) =>
+    ago === null
+      ? { word: 'never_reconciled' }
+      : unless(ago < withinSeconds, 'reconciliation_too_old', { have: ago, need: withinSeconds });
+
+const fastEnough: Check<InterlockFacts> = ({ addedP95Ms: added }) =>
+  unless(added === null || added < ADDED_P95_MS, 'too_slow', { have: added ?? 0, need: ADDED_P95_MS });
+
+const rampFree: Check<InterlockFacts> = ({ isRampHeld }) => unless(!isRampHeld, 'ramp_held');
+
+const notLatched: Check<InterlockFacts> = ({ latch }) =>
+  latch === null ? undefined : { word: 'latched', of: latch };
+
+const notKilled: Check<InterlockFacts> = ({ isKilled }) => unless(!isKilled, 'kill_switch');
+
+/** A check of what is known once writes can move; nothing is raised before. */
+const ofWrites =
+  (word: InterlockWord, check: (writes: WriteFacts, facts: InterlockFacts) => InterlockReason | undefined) =>
+  (facts: InterlockFacts): InterlockReason | undefined =>
+    facts.writes === undefined ? { word } : check(facts.writes, facts);
+
+const readsAllMoved = ofWrites('reads_not_all_moved', ({ comparableSinceFull }, { asked }) =>
+  asked['read-cutover'] < 100
+    ? { word: 'reads_not_all_moved', have: asked['read-cutover'], need: 100 }
+    : unless(comparableSinceFull >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {
+        have: comparableSinceFull,
+        need: EVIDENCE_LIMITS.comparable,
+      }),
+);
+
+const soaked = ofWrites('soaking', ({ fullForSeconds, soakSeconds }) =>
+  unless((fullForSeconds ?? 0) >= soakSeconds, 'soaking', { have: fullForSeconds ?? 0, need: soakSeconds }),
+);
+
+const reverseProven = ofWrites('reverse_delivery_not_proven', ({ isReverseProven }) =>
+  unless(isReverseProven, 'reverse_delivery_not_proven'),
+);
+
+const rollbacksAccepted = ofWrites('rollback_list_not_accepted', ({ openRollbacks }) =>
+  unless(openRollbacks === 0, 'rollback_list_not_accepted', { have: openRollbacks, need: 0 }),
+);
+
+const flipped = ofWrites('lanes_not_flipped', ({ lanesNotFlipped }) =>
+  unless(lanesNotFlipped === 0, 'lanes_not_flipped', { have: lanesNotFlipped, need: 0 }),
+);
+
+const reverseDelivered = ofWrites('reverse_backlog', ({ reverseBacklog }) =>
+  unless(reverseBacklog === 0, 'reverse_backlog', { have: reverseBacklog, need: 0 }),
+);
+
+const notBypassed = ofWrites('writers_bypass_the_proxy', ({ bypassedAgoSeconds: ago }) =>
+  unless(ago === null || ago >= BYPASS_FREE_SECONDS, 'writers_bypass_the_proxy', {
+    have: ago ?? 0,
+    need: BYPASS_FREE_SECONDS,
+  }),
+);
+
+const keepCutover = [notLatched, notKilled, reconciled(RECONCILED_TO_KEEP_SECONDS)];
+
+/** SEMANTICS "Interlocks": what a flag needs to be raised, and what to stay where it is. */
+export const INTERLOCKS: Readonly<
+  Record<
+    ServiceFlag,
+    { readonly raise: readonly Check<InterlockFacts>[]; readonly keep: readonly Check<InterlockFacts>[] }
+  >
+> = {
+  'dual-write': { raise: [legacyAnswers, orchestratorAnswers], keep: [] },
+  'shadow-read': { raise: [covered, coveredEverywhere], keep: [covered] },
+  'read-cutover': {
+    raise: [
+      covered,
+      coveredEverywhere,
+      notLatched,
+      notKilled,
+      rampFree,
+      backfilled,
+      wellEnough,
+      delivered,
+      classified,
+      reconciled(RECONCILED_TO_RAISE_SECONDS),
+      fastEnough,
+    ],
+    keep: [covered, ...keepCutover],
+  },
+  'write-cutover': {
+    raise: [
+      covered,
+      notLatched,
+      notKilled,
+      rampFree,
+      readsAllMoved,
+      soaked,
+      reverseProven,
+      rollbacksAccepted,
+    ],
+    keep: keepCutover,
+  },
+  'legacy-read-only': { raise: [flipped, reverseDelivered, notBypassed], keep: [] },
+};
+
+/** What one action needs before its reads move for the first time. */
+export const ACTION_INTERLOCKS: readonly Check<ActionFacts>[] = [
+  ({ confidence: { comparable } }) =>
+    unless(comparable >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {
+      have: comparable,
+      need: EVIDENCE_LIMITS.comparable,
+    }),
+  ({ confidence: { notErrors } }) =>
+    unless(notErrors >= EVIDENCE_LIMITS.notErrors, 'too_few_without_error', {
+      have: notErrors,
+      need: EVIDENCE_LIMITS.notErrors,
+    }),
+  ({ confidence: { upperBound } }) =>
+    unless(upperBound < EVIDENCE_LIMITS.mismatchRate, 'mismatch_rate_not_proven', {
+      have: upperBound,
+      need: EVIDENCE_LIMITS.mismatchRate,
+    }),
+];

@@ -1,0 +1,99 @@
+import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import type { ActionFacts, InterlockFacts } from './interlock-facts.ts';
+import { ACTION_INTERLOCKS, INTERLOCKS } from './interlock-table.ts';
+import type { InterlockReason, InterlockWord } from './reason.ts';
+
+/** What a flag asks for, what of it holds, and everything between. Percent. */
+export interface FlagVerdict {
+  readonly asked: number;
+  readonly inEffect: number;
+  /** What would be in effect under `enforce`: remembered as granted. */
+  readonly permitted: number;
+  /** Under `warn` they stand here and lower nothing, but for a latch and the kill switch, which no mode switches off. */
+  readonly reasons: readonly InterlockReason[];
+}
+
+export interface InterlockVerdict {
+  readonly flags: Readonly<Record<ServiceFlag, FlagVerdict>>;
+  /** read-cutover by action: what of it holds for its reads. */
+  readonly actions: Readonly<Record<string, FlagVerdict>>;
+}
+
+/** What was in effect before, percent: of a flag as a whole, and of read-cutover by action. 0 where nothing was. */
+export interface Granted {
+  readonly flags: Readonly<Partial<Record<ServiceFlag, number>>>;
+  readonly actions: Readonly<Record<string, number>>;
+}
+
+export const NOTHING_GRANTED: Granted = { flags: {}, actions: {} };
+
+/** The latch and the switch are no interlocks: they hold whatever the mode. */
+const ALWAYS_BINDING: ReadonlySet<InterlockWord> = new Set(['latched', 'kill_switch']);
+
+/** Decides from facts alone what of each flag is in effect. */
+export function judgeFlags(facts: InterlockFacts, granted: Granted): InterlockVerdict {
+  const flags = Object.fromEntries(
+    SERVICE_FLAGS.map((flag) => [flag, judgeFlag(flag, facts, granted.flags[flag] ?? 0)]),
+  ) as Record<ServiceFlag, FlagVerdict>;
+  const actions = Object.fromEntries(
+    Object.entries(facts.actions).map(([name, action]) => [
+      name,
+      judgeAction(action, flags['read-cutover'], { facts, granted: granted.actions[name] ?? 0 }),
+    ]),
+  );
+  return { flags, actions };
+}
+
+function judgeFlag(flag: ServiceFlag, facts: InterlockFacts, granted: number): FlagVerdict {
+  const asked = facts.asked[flag];
+  if (asked === 0) return { asked, inEffect: 0, permitted: 0, reasons: [] };
+  const { raise, keep } = INTERLOCKS[flag];
+  const notKept = sayingOf(facts, keep);
+  const notRaised = asked > granted ? sayingOf(facts, raise) : [];
+  const reasons = distinct([...notKept, ...notRaised]);
+  const permitted = notKept.length > 0 ? 0 : notRaised.length > 0 ? granted : asked;
+  return { asked, reasons, permitted, inEffect: bound(facts, { asked, permitted, reasons }) };
+}
+
+interface ActionContext {
+  readonly facts: InterlockFacts;
+  readonly granted: number;
+}
+
+/** An action moves with its service's flag once it has evidence; what has moved is kept by the service's conditions. */
+function judgeAction(action: ActionFacts, flag: FlagVerdict, { facts, granted }: ActionContext): FlagVerdict {
+  const { asked } = flag;
+  const isNew = granted === 0 && asked > 0 && !action.isAccepted;
+  const own = isNew && facts.mode !== 'off' ? said(ACTION_INTERLOCKS, action) : [];
+  const reasons = [...flag.reasons, ...own];
+  const permitted = own.length > 0 ? 0 : flag.permitted;
+  return { asked, reasons, permitted, inEffect: bound(facts, { asked: flag.inEffect, permitted, reasons }) };
+}
+
+function bound(
+  { mode }: InterlockFacts,
+  verdict: { asked: number; permitted: number; reasons: readonly InterlockReason[] },
+): number {
+  if (verdict.reasons.some(({ word }) => ALWAYS_BINDING.has(word))) return 0;
+  return mode === 'enforce' ? verdict.permitted : verdict.asked;
+}
+
+function sayingOf(
+  facts: InterlockFacts,
+  checks: readonly ((facts: InterlockFacts) => InterlockReason | undefined)[],
+): InterlockReason[] {
+  const reasons = said(checks, facts);
+  return facts.mode === 'off' ? reasons.filter(({ word }) => ALWAYS_BINDING.has(word)) : reasons;
+}
+
+function said<Facts>(
+  checks: readonly ((facts: Facts) => InterlockReason | undefined)[],
+  facts: Facts,
+): InterlockReason[] {
+  return checks.map((check) => check(facts)).filter((reason) => reason !== undefined);
+}
+
+/** A condition to keep is mostly one to raise too: its first saying stands. */
+function distinct(reasons: readonly InterlockReason[]): InterlockReason[] {
+  return [...new Map(reasons.toReversed().map((reason) => [reason.word, reason])).values()].toReversed();
+}

@@ -1,0 +1,117 @@
+import { createHmac } from 'node:crypto';
+import { Agent, request } from 'undici';
+import type { Alert, Alerts } from '../migration/guard/guard-ports.ts';
+import type { Clock } from '../migration/ports.ts';
+
+export interface AlertSettings {
+  /** Where alerts are posted. */
+  readonly url: string;
+  /** Signs every alert (HMAC-SHA256), so that the receiver can tell ours from others'. */
+  readonly key: string;
+  readonly clock: Clock;
+  /** Told of an alert that was given up, in words without its content. */
+  readonly onProblem: (problem: string) => void;
+  /** First pause before an alert is sent again; doubled each time. @defaultValue 1000 */
+  readonly retryFirstMs?: number;
+}
+
+/** Alerts that wait; when there are more, the oldest are given up. */
+const MOST_WAITING = 100;
+const TRIES = 8;
+const TIMEOUT_MS = 5_000;
+
+/** Posts alerts one after the other, each until it is taken or eight times. */
+export class WebhookAlerts implements Alerts {
+  readonly #settings: AlertSettings;
+  readonly #agent = new Agent({ connections: 1, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
+  readonly #waiting: Alert[] = [];
+  readonly #stopped = new AbortController();
+  #sending: Promise<void> | undefined;
+
+  constructor(settings: AlertSettings) {
+    this.#settings = settings;
+  }
+
+  send(alert: Alert): void {
+    if (this.#waiting.length >= MOST_WAITING) this.#waiting.shift();
+    this.#waiting.push(alert);
+    this.#sending ??= this.#sendAll().finally(() => (this.#sending = undefined));
+  }
+
+  /** Gives up what could not be sent. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#sending;
+    await this.#agent.close();
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let alert = this.#waiting.shift(); alert !== undefined; alert = this.#waiting.shift()) {
+      const problem = await this.#deliver(alert);
+      if (problem === undefined) continue;
+      this.#settings.onProblem(`the alert "${alert.kind}" of ${alert.service} was given up: ${problem}`);
+    }
+  }
+
+  /** What went wrong the last time, or nothing. */
+  async #deliver(alert: Alert): Promise<string | undefined> {
+    const { clock, retryFirstMs = 1_000 } = this.#settings;
+    const body = JSON.stringify(printed(alert));
+    let problem: string | undefined;
+    for (let tried = 0; tried < TRIES && !this.#stopped.signal.aborted; tried += 1) {
+      if (tried > 0) await clock.sleep(retryFirstMs * 2 ** (tried - 1), this.#stopped.signal);
+      problem = await this.#post(body);
+      if (problem === undefined) return undefined;
+    }
+    return problem;
+  }
+
+  async #post(body: string): Promise<string | undefined> {
+    const { url, key, clock } = this.#settings;
+    // Signed with its time, so that an old alert cannot be sent again by others.
+    const timestamp = String(Math.floor(clock.wallMs() / 1_000));
+    const signature = createHmac('sha256', key).update(`${timestamp}.${body}`).digest('hex');
+    try {
+      const response = await request(url, {
+        method: 'POST',
+        dispatcher: this.#agent,
+        headers: {
+          'content-type': 'application/json',
+          'x-crossfade-timestamp': timestamp,
+          'x-crossfade-signature': `sha256=${signature}`,
+        },
+        body,
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      await response.body.dump();
+      return response.statusCode < 300 ? undefined : `it answered ${response.statusCode}`;
+    } catch {
+      // An address may hold a secret: what undici says of it is not repeated.
+      return 'it could not be reached';
+    }
+  }
+}
+
+/** An alert as it travels, and as routes show it. */
+export function printed({ kind, service, finding, atMs, latch }: Alert): object {
+  return {
+    kind,
+    service,
+    at: new Date(atMs).toISOString(),
+    trigger: finding.trigger,
+    steps: finding.steps,
+    numbers: finding.numbers,
+    ...(finding.action !== undefined && { action: finding.action }),
+    ...(finding.detail !== undefined && { detail: finding.detail }),
+    ...(latch !== undefined && {
+      latch: latch.id,
+      cool_down_until: new Date(latch.coolDownUntilMs).toISOString(),
+    }),
+  };
+}
+
+/** Where no address is configured. */
+export const NO_ALERTS: Alerts & { stop(): Promise<void> } = {
+  send: () => undefined,
+  stop: async () => undefined,
+};

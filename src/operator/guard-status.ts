@@ -1,0 +1,90 @@
+import type { ServiceName } from '../domain/ids.ts';
+import type { Finding } from '../migration/guard/finding.ts';
+import type { Hold } from '../migration/guard/latch-board.ts';
+import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
+import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
+import type { FlagVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { InterlockReason } from '../migration/interlocks/reason.ts';
+
+/** Where latches, findings and verdicts are asked for. From memory. */
+export interface GuardSource {
+  /** Undefined before the first judgement. */
+  judged(service: ServiceName): Judged | undefined;
+  holdOf(service: ServiceName): Hold | undefined;
+  /** What was found in the last second. */
+  findingsOf(service: ServiceName): readonly Finding[];
+}
+
+/** One action's part of read-cutover. Percent. */
+export interface ActionStatus {
+  readonly asked: number;
+  readonly in_effect: number;
+  readonly interlocks: readonly InterlockReason[];
+  /** A person answers for it: it moves without evidence. */
+  readonly accepted: boolean;
+  readonly comparable: number;
+  readonly not_errors: number;
+  readonly mismatches: number;
+  /** Two-sided exact 95 % interval of the mismatch rate, 0–1. */
+  readonly mismatch_interval: readonly [number, number];
+  /** One-sided exact 95 % bound, which must be below 0.001. */
+  readonly mismatch_upper_bound: number;
+  /** Further comparisons it takes if all of them match. */
+  readonly comparisons_missing: number;
+  /** At the traffic of the last 24 hours; null where there is none. */
+  readonly days_missing: number | null;
+}
+
+export interface GuardStatus {
+  /** What keeps the service's reads on legacy; null where nothing does. */
+  readonly held_by: string | null;
+  readonly latch?: {
+    readonly id: number;
+    readonly tripped_at: string;
+    readonly cool_down_until: string;
+    readonly finding: Finding;
+  };
+  readonly findings: readonly Finding[];
+}
+
+export function actionStatuses({ facts, verdict }: Judged): Record<string, ActionStatus> {
+  const entries = Object.entries(facts.actions).flatMap(([action, shown]) => {
+    const judged = verdict.actions[action];
+    return judged === undefined ? [] : [[action, actionStatus(shown, judged)] as const];
+  });
+  return Object.fromEntries(entries);
+}
+
+function actionStatus({ confidence, isAccepted }: ActionFacts, judged: FlagVerdict): ActionStatus {
+  const { interval } = confidence;
+  return {
+    asked: judged.asked,
+    in_effect: judged.inEffect,
+    interlocks: judged.reasons,
+    accepted: isAccepted,
+    comparable: confidence.comparable,
+    not_errors: confidence.notErrors,
+    mismatches: confidence.mismatches,
+    mismatch_interval: [interval.lower, interval.upper],
+    mismatch_upper_bound: confidence.upperBound,
+    comparisons_missing: confidence.missing,
+    days_missing: confidence.days,
+  };
+}
+
+export function guardStatus(source: GuardSource, service: ServiceName): GuardStatus {
+  const hold = source.holdOf(service);
+  const { latch } = hold ?? {};
+  return {
+    held_by: hold?.cause ?? null,
+    findings: source.findingsOf(service),
+    ...(latch !== undefined && {
+      latch: {
+        id: latch.id,
+        tripped_at: new Date(latch.trippedAtMs).toISOString(),
+        cool_down_until: new Date(latch.coolDownUntilMs).toISOString(),
+        finding: latch.finding,
+      },
+    }),
+  };
+}

@@ -1,0 +1,81 @@
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { Evidence } from '../migration/evidence/confidence.ts';
+import type { GuardCounts } from '../migration/guard/guard-counts.ts';
+import type { EvidenceStore, MinuteStore } from '../migration/guard/guard-ports.ts';
+import type { Database } from './database.ts';
+
+/** Evidence in PostgreSQL. */
+export function createEvidenceStore(database: Database): EvidenceStore {
+  return {
+    async add(rows) {
+      await database.query(
+        `insert into evidence (service, action, digest, comparable, errors, mismatches)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+         on conflict (service, action, digest) do update set
+           comparable = evidence.comparable + excluded.comparable,
+           errors = evidence.errors + excluded.errors,
+           mismatches = evidence.mismatches + excluded.mismatches`,
+        [
+          rows.map(({ service }) => service),
+          rows.map(({ action }) => action),
+          rows.map(({ digest }) => digest),
+          rows.map(({ evidence }) => evidence.comparable),
+          rows.map(({ evidence }) => evidence.errors),
+          rows.map(({ evidence }) => evidence.mismatches),
+        ],
+      );
+    },
+    async of(service, digestOf) {
+      const rows = await database.query<Evidence & { readonly action: string; readonly digest: string }>(
+        'select action, digest, comparable, errors, mismatches from evidence where service = $1',
+        [service],
+      );
+      const present = rows.filter(({ action, digest }) => digest === digestOf(action));
+      return new Map(
+        present.map(({ action, comparable, errors, mismatches }) => [
+          action,
+          { comparable, errors, mismatches },
+        ]),
+      );
+    },
+  };
+}
+
+interface MinuteRowStored {
+  readonly minute: Date;
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly replica: ReplicaId;
+  readonly counts: GuardCounts;
+}
+
+/** Statistics by minute in PostgreSQL. */
+export function createMinuteStore(database: Database): MinuteStore {
+  return {
+    async write(replica, rows) {
+      await database.query(
+        `insert into guard_minutes (minute, service, action, counts, replica)
+         select minute, service, action, counts::jsonb, $5::uuid
+         from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[]) as t(minute, service, action, counts)
+         on conflict (service, action, minute, replica) do update set counts = excluded.counts, updated_at = now()`,
+        [
+          rows.map(({ minuteMs }) => new Date(minuteMs).toISOString()),
+          rows.map(({ service }) => service),
+          rows.map(({ action }) => action),
+          rows.map(({ counts }) => JSON.stringify(counts)),
+          replica,
+        ],
+      );
+    },
+    async since(fromMs) {
+      const rows = await database.query<MinuteRowStored>(
+        'select minute, service, action, replica, counts from guard_minutes where minute >= $1 order by minute',
+        [new Date(fromMs).toISOString()],
+      );
+      return rows.map(({ minute, ...row }) => ({ ...row, minuteMs: minute.getTime() }));
+    },
+    async prune(beforeMs) {
+      await database.query('delete from guard_minutes where minute < $1', [new Date(beforeMs).toISOString()]);
+    },
+  };
+}

@@ -1,0 +1,117 @@
+import type { ServiceFlag } from '../domain/flags.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { InterlockStore, JournalFacts } from '../migration/interlocks/interlock-ports.ts';
+import { addAudit } from './audit.ts';
+import type { Database } from './database.ts';
+
+/** A replica that was silent for longer is not counted. */
+const SILENT_AFTER = "interval '5 seconds'";
+
+const REPLICAS = `
+select count(*) as replicas, count(*) filter (where (coverage ->> $1)::bigint = $2) as acting
+from replicas where heartbeat_at > now() - ${SILENT_AFTER}`;
+
+const LANES = `
+select count(*) as lanes, count(*) filter (where seeded_coverage <> $2) as unseeded,
+  count(*) filter (where condition <> 'clean' or exceptions > 0) as unwell
+from lanes where service = $1`;
+
+/** Only lanes that are behind are looked into: the row of a lane says how far it has come. */
+const OLDEST_DELIVERY = `
+select coalesce(extract(epoch from now() - min(w.accepted_at)), 0) as seconds from lanes l
+join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
+join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequence and o.outcome = 'applied'
+  and not exists (select from dead_letters d where d.lane_id = l.id and d.resolved_at is null)`;
+
+const LAST_DAY = `
+select action, sum((counts ->> 'operations')::bigint) as operations,
+  sum((counts ->> 'comparable')::bigint) as comparable, sum((counts ->> 'bothErrors')::bigint) as "bothErrors"
+from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
+
+/** The action under which requests are counted that no definition knows. */
+const UNKNOWN_ACTION = 'other';
+
+interface DayRow {
+  readonly action: string;
+  readonly operations: number;
+  readonly comparable: number;
+  readonly bothErrors: number;
+}
+
+/** What interlocks are judged by, and what was granted, in PostgreSQL. */
+export function createInterlockStore(database: Database): InterlockStore {
+  return {
+    facts: (service, coverage) => readFacts(database, service, coverage),
+    async grants(service) {
+      return database.query<{ flag: ServiceFlag; action: string; percentage: number }>(
+        'select flag, action, percentage from interlock_grants where service = $1',
+        [service],
+      );
+    },
+    async grant(service, rows) {
+      await database.query(
+        `insert into interlock_grants (service, flag, action, percentage)
+         select $1, flag, action, percentage from unnest($2::text[], $3::text[], $4::int[]) as t(flag, action, percentage)
+         on conflict (service, flag, action) do update set percentage = excluded.percentage, at = now()`,
+        [
+          service,
+          rows.map(({ flag }) => flag),
+          rows.map(({ action }) => action),
+          rows.map(({ percentage }) => Math.floor(percentage)),
+        ],
+      );
+    },
+    async accepted(service) {
+      const rows = await database.query<{ subject: string }>(
+        'select subject from interlock_acceptances where service = $1',
+        [service],
+      );
+      return new Set(rows.map(({ subject }) => subject));
+    },
+    accept: ({ service, subject, person, reason }) =>
+      database.transaction(async (session) => {
+        await session.query(
+          `insert into interlock_acceptances (service, subject, person, reason) values ($1, $2, $3, $4)
+           on conflict (service, subject) do update set person = excluded.person, reason = excluded.reason, at = now()`,
+          [service, subject, person, reason],
+        );
+        await addAudit(session, { person, command: 'guard accept', service, reason, details: { subject } });
+      }),
+  };
+}
+
+async function readFacts(database: Database, service: ServiceName, coverage: number): Promise<JournalFacts> {
+  const one = async <Row extends object>(
+    sql: string,
+    parameters: readonly unknown[],
+  ): Promise<Partial<Row>> => (await database.query<Row>(sql, parameters))[0] ?? {};
+  const { replicas = 0, acting = 0 } = await one<{ replicas: number; acting: number }>(REPLICAS, [
+    service,
+    coverage,
+  ]);
+  const {
+    lanes = 0,
+    unseeded = 0,
+    unwell = 0,
+  } = await one<Pick<JournalFacts, 'lanes' | 'unseeded' | 'unwell'>>(LANES, [service, coverage]);
+  const { seconds = 0 } = await one<{ seconds: number }>(OLDEST_DELIVERY, [service]);
+  const day = await database.query<DayRow>(LAST_DAY, [service]);
+  return {
+    replicas,
+    acting,
+    lanes,
+    unseeded,
+    unwell,
+    oldestDeliverySeconds: seconds,
+    unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
+    // Nothing reconciles yet: it is said, and never assumed.
+    reconciledAgoSeconds: null,
+    traffic: new Map(
+      day.map(({ action, comparable, bothErrors }) => [
+        action,
+        { comparablePerDay: comparable, notErrorsPerDay: comparable - bothErrors },
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,114 @@
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { Finding } from '../migration/guard/finding.ts';
+import type { GuardState, LatchStore, Release } from '../migration/guard/guard-ports.ts';
+import { coolDownMs, type Latch } from '../migration/guard/latch.ts';
+import type { TroubledLanes } from '../migration/guard/triggers.ts';
+import { addAudit } from './audit.ts';
+import type { Database, Session } from './database.ts';
+
+interface LatchRow {
+  readonly id: number;
+  readonly service: string;
+  readonly finding: Finding;
+  readonly replica: string;
+  readonly tripped_at: Date;
+  readonly cool_down_until: Date;
+}
+
+function latchOf(row: LatchRow): Latch {
+  return {
+    id: row.id,
+    service: row.service as ServiceName,
+    finding: row.finding,
+    replica: row.replica as ReplicaId,
+    trippedAtMs: row.tripped_at.getTime(),
+    coolDownUntilMs: row.cool_down_until.getTime(),
+  };
+}
+
+const COLUMNS = 'id, service, finding, replica, tripped_at, cool_down_until';
+const OPEN = `select ${COLUMNS} from latches where released_at is null order by id`;
+
+/** Of two replicas that trip at once one inserts the row, and the other finds it. */
+const TRIP = `
+insert into latches (service, finding, replica, cool_down_until)
+values ($1, $2::jsonb, $3, now() + make_interval(secs => $4)) on conflict do nothing returning ${COLUMNS}`;
+
+const EARLIER = `
+select count(*) as trips from latches where service = $1 and tripped_at > now() - interval '7 days'`;
+
+const RELEASES = `
+select service, max(released_at) as at from latches where released_at is not null group by service`;
+
+const DEAD_LETTERS = `
+select l.service, (extract(epoch from now() - min(d.at)) * 1000)::bigint as age_ms
+from dead_letters d join lanes l on l.id = d.lane_id
+where d.resolved_at is null group by l.service, d.lane_id`;
+
+const LOST = `
+select service, count(*) as lanes from lanes where condition = 'stopped' and reason = 'lost' group by service`;
+
+/** Latches in PostgreSQL. */
+export function createLatchStore(database: Database): LatchStore {
+  return {
+    state: () => readState(database),
+    trip: (finding, { replica, firstCoolDownMs }) =>
+      database.transaction(async (session) => {
+        const { service } = finding;
+        const [counted] = await session.query<{ trips: number }>(EARLIER, [service]);
+        const seconds = coolDownMs(counted?.trips ?? 0, firstCoolDownMs) / 1_000;
+        const parameters = [service, JSON.stringify(finding), replica, seconds];
+        const [made] = await session.query<LatchRow>(TRIP, parameters);
+        if (made !== undefined) return { latch: latchOf(made), isNew: true };
+        const open = await openLatch(session, service);
+        if (open === undefined) throw new Error(`The latch of ${service} was released while it was set`);
+        return { latch: open, isNew: false };
+      }),
+    release: (service, { person, reason }) =>
+      database.transaction(async (session): Promise<Release> => {
+        const latch = await openLatch(session, service);
+        if (latch === undefined) return { result: 'not_latched' };
+        const released = await session.query(
+          `update latches set released_at = now(), released_by = $2, release_reason = $3
+           where id = $1 and released_at is null and cool_down_until <= now() returning id`,
+          [latch.id, person, reason],
+        );
+        if (released.length === 0) return { result: 'too_early', latch };
+        await addAudit(session, {
+          person,
+          command: 'guard release',
+          service,
+          reason,
+          details: { latch: latch.id, trigger: latch.finding.trigger },
+        });
+        return { result: 'released', latch };
+      }),
+  };
+}
+
+async function openLatch(session: Session, service: ServiceName): Promise<Latch | undefined> {
+  const rows = await session.query<LatchRow>(
+    `select ${COLUMNS} from latches where service = $1 and released_at is null`,
+    [service],
+  );
+  return rows.map(latchOf)[0];
+}
+
+async function readState(database: Database): Promise<GuardState> {
+  const open = await database.query<LatchRow>(OPEN);
+  const releases = await database.query<{ service: ServiceName; at: Date }>(RELEASES);
+  const letters = await database.query<{ service: ServiceName; age_ms: number }>(DEAD_LETTERS);
+  const lost = await database.query<{ service: ServiceName; lanes: number }>(LOST);
+  const troubled = new Map<ServiceName, TroubledLanes>();
+  for (const service of new Set([...letters, ...lost].map((row) => row.service))) {
+    troubled.set(service, {
+      deadLetterAgesMs: letters.filter((row) => row.service === service).map((row) => row.age_ms),
+      lost: lost.find((row) => row.service === service)?.lanes ?? 0,
+    });
+  }
+  return {
+    open: open.map(latchOf),
+    releasedAtMs: new Map(releases.map(({ service, at }) => [service, at.getTime()])),
+    troubled,
+  };
+}

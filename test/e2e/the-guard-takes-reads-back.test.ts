@@ -1,0 +1,236 @@
+import { execFile } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startSaboteur, type Saboteur } from '../accept/saboteur.ts';
+import { startDeployment, type Deployment } from '../support/deployment.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/ports.ts';
+import {
+  addInteraction,
+  createSession,
+  createSessionAgent,
+  getContext,
+  type SessionAgent,
+} from '../support/session-agent.ts';
+
+const execFileAsync = promisify(execFile);
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ALERT_KEY = 'the key that alerts are signed with';
+const SIGNAL_TOKEN = 'the token of whoever watches the agents';
+const SESSIONS = Array.from({ length: 12 }, (_, index) => `s-${index}`);
+const SERVICE = 'session-memory';
+const TRIP_WITHIN_MS = 60_000;
+
+interface Received {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+let deployment: Deployment;
+let saboteur: Saboteur;
+let webhook: Server;
+let agent: SessionAgent;
+const received: Received[] = [];
+/** The receiver is down for its first request. */
+let refusals = 1;
+
+async function startWebhook(): Promise<number> {
+  const port = await freePort();
+  webhook = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      response.statusCode = refusals > 0 ? 503 : 200;
+      refusals -= 1;
+      if (response.statusCode === 200)
+        received.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
+      response.end();
+    });
+  });
+  webhook.listen(port, '127.0.0.1');
+  await once(webhook, 'listening');
+  return port;
+}
+
+beforeAll(async () => {
+  const alertUrl = `http://127.0.0.1:${await startWebhook()}/alerts`;
+  const front = `tcp://127.0.0.1:${await freePort()}`;
+  deployment = await startDeployment({
+    config: {
+      orchestrator: { endpoint: front },
+      guard: {
+        mode: 'enforce',
+        coolDownSeconds: 0,
+        alertUrl,
+        alertKey: ALERT_KEY,
+        signalToken: SIGNAL_TOKEN,
+      },
+    },
+  });
+  // Between the proxy and the orchestrator: one write in seven is altered on its way.
+  saboteur = await startSaboteur(
+    front,
+    `tcp://127.0.0.1:${deployment.orchestratorPath.port}`,
+    'corrupt-field',
+  );
+  agent = createSessionAgent(deployment.endpoints[SERVICE]);
+  await deployment.ask({ dualWrite: true, shadowRead: 100, readCutover: 100 });
+  for (const session of SESSIONS) {
+    await agent.ask(createSession(session));
+    for (let turn = 0; turn < 8; turn += 1) await agent.ask(addInteraction(session, `turn ${turn}`));
+  }
+  await eventually('deliveries through', async () => (await deployment.status()).backlog.deliveries === 0);
+});
+
+afterAll(async () => {
+  agent?.close();
+  saboteur?.stop();
+  webhook?.close();
+  await deployment?.end();
+});
+
+const guard = async () => (await deployment.serviceStatus(SERVICE)).guard;
+
+async function post(path: string, body: object, headers: Readonly<Record<string, string>> = {}) {
+  const response = await fetch(`${deployment.httpUrl}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+async function readAll(): Promise<string[]> {
+  const texts: string[] = [];
+  for (const session of SESSIONS) texts.push((await agent.ask(getContext(session))).text);
+  return texts;
+}
+
+test('altered answers trip the guard within a minute, and reads are legacy’s again', async () => {
+  // Where nothing was altered, this test would show nothing.
+  expect((await readAll()).join()).toContain('(altered)');
+  const startedAtMs = performance.now();
+  let held: string | null = null;
+  while (held === null && performance.now() - startedAtMs < TRIP_WITHIN_MS) {
+    await readAll();
+    await sleep(200);
+    held = (await guard()).held_by;
+  }
+  expect(held).toBe('inconsistency');
+  const before = await deployment.serviceStatus(SERVICE);
+  expect((await readAll()).join()).not.toContain('(altered)');
+  const after = await deployment.serviceStatus(SERVICE);
+  expect(after.reads_by.orchestrator).toBe(before.reads_by.orchestrator);
+  expect(after.flags['read-cutover']).toMatchObject({ asked: 100, in_effect: 0, reason: 'latched' });
+  // Dual writes go on: a trip lowers reads alone.
+  expect(after.coverage).toBeGreaterThan(0);
+});
+
+test('a signed alert tells people, although the receiver was down at first', async () => {
+  const [alert] = await eventually('an alert', () => received.length > 0 && received);
+  const { headers, body } = alert ?? { headers: {}, body: '' };
+  const signed = createHmac('sha256', ALERT_KEY)
+    .update(`${String(headers['x-crossfade-timestamp'])}.${body}`)
+    .digest('hex');
+  expect(headers['x-crossfade-signature']).toBe(`sha256=${signed}`);
+  expect(JSON.parse(body)).toMatchObject({ kind: 'tripped', service: SERVICE, trigger: 'inconsistency' });
+});
+
+test('every decision can be explained', async () => {
+  const response = await fetch(`${deployment.httpUrl}/v1/explain/${SERVICE}/${SESSIONS[0]}`);
+  const explained = (await response.json()) as {
+    decisions: Record<string, object>;
+    inputs: { fence: string; guard: object };
+    writes: { operation_id: string }[];
+  };
+  expect(explained.decisions['get_context']).toMatchObject({
+    primary: 'legacy',
+    reason: 'latched',
+    limit: { atMost: 0, loweredBy: 'latched' },
+  });
+  expect(explained.inputs).toMatchObject({ fence: 'open', guard: { held_by: 'inconsistency' } });
+  expect(explained.writes).toHaveLength(9);
+  const operation = explained.writes[0]?.operation_id;
+  const timeline = await fetch(`${deployment.httpUrl}/v1/explain/${SERVICE}/${operation}`);
+  expect(await timeline.json()).toMatchObject({
+    owner: SESSIONS[0],
+    operation: {
+      id: operation,
+      legacy: 'applied',
+      orchestrator: { delivered: true, item: { memory_id: `mem-${operation}` } },
+    },
+  });
+});
+
+test('the latch survives a restart', async () => {
+  await deployment.restart();
+  expect((await guard()).held_by).toBe('inconsistency');
+  const { orchestrator: before } = (await deployment.serviceStatus(SERVICE)).reads_by;
+  agent.close();
+  agent = createSessionAgent(deployment.endpoints[SERVICE]);
+  expect((await readAll()).join()).not.toContain('(altered)');
+  expect((await deployment.serviceStatus(SERVICE)).reads_by.orchestrator).toBe(before);
+});
+
+test('a release needs a person and a reason, is audited, and lets reads go', async () => {
+  for (const wish of [{ person: 'ann' }, { reason: 'repaired' }, { person: 'ann', reason: ' ' }]) {
+    expect((await post('/v1/guard/release', { service: SERVICE, ...wish })).status).toBe(400);
+  }
+  expect((await guard()).held_by).toBe('inconsistency');
+  const wish = { service: SERVICE, person: 'ann', reason: 'the saboteur has left' };
+  expect(await post('/v1/guard/release', wish)).toMatchObject({ status: 200, body: { released: SERVICE } });
+  expect((await guard()).held_by).toBeNull();
+  expect((await post('/v1/guard/release', wish)).status).toBe(409);
+  const audit = (await (await fetch(`${deployment.httpUrl}/v1/audit`)).json()) as { entries: object[] };
+  expect(audit.entries[0]).toMatchObject({ command: 'guard release', person: 'ann', reason: wish.reason });
+});
+
+test('a signal from outside needs the token, and trips at once', async () => {
+  const wish = { service: 'jarvis-memory', person: 'watcher', reason: 'agents repeat questions' };
+  expect((await post('/v1/guard/signal', wish)).status).toBe(401);
+  const wrong = { authorization: 'Bearer wrong' };
+  expect((await post('/v1/guard/signal', wish, wrong)).status).toBe(401);
+  expect((await deployment.serviceStatus('jarvis-memory')).guard.held_by).toBeNull();
+  const right = { authorization: `Bearer ${SIGNAL_TOKEN}` };
+  expect((await post('/v1/guard/signal', wish, right)).status).toBe(200);
+  expect((await deployment.serviceStatus('jarvis-memory')).guard.held_by).toBe('external');
+  expect(await (await fetch(`${deployment.httpUrl}/metrics`)).text()).toContain(
+    'crossfade_latched{service="jarvis-memory"} 1',
+  );
+});
+
+test('the command line shows, explains, and replays', { timeout: 90_000 }, async () => {
+  const run = async (...args: string[]): Promise<string> => {
+    const { stdout } = await execFileAsync(process.execPath, [MAIN, ...args]);
+    return stdout;
+  };
+  const at = ['--url', deployment.httpUrl];
+  const status = await run('status', ...at);
+  expect(status).toContain(
+    'jarvis-memory  stage read_cutover, interlocks warn, READS HELD ON LEGACY by external',
+  );
+  expect(status).toMatch(/read-cutover of get_context .* asked 100 %/);
+  expect(status).toContain('too_few_comparisons');
+  expect(await run('guard', 'status', ...at)).toContain('held_by: external');
+  expect(await run('explain', SERVICE, 's-0', ...at)).toContain('owner: s-0');
+  const refused = run('guard', 'release', SERVICE, '--person', 'ann', ...at);
+  await expect(refused).rejects.toThrow('--reason');
+  await run('guard', 'accept', SERVICE, 'action:get_context', '--person', 'ann', '--reason', 'seen', ...at);
+  const { actions } = (await deployment.serviceStatus(SERVICE)) as { actions?: Record<string, object> };
+  expect(actions?.['get_context']).toMatchObject({ accepted: true });
+  const file = join(deployment.legacyFolder, 'minutes.ndjson');
+  writeFileSync(file, await (await fetch(`${deployment.httpUrl}/v1/guard/minutes`)).text());
+  const replayed = JSON.parse(await run('guard', 'backtest', '--from', file, '--json')) as {
+    trips: object[];
+  };
+  expect(replayed.trips[0]).toMatchObject({ service: SERVICE, trigger: 'inconsistency' });
+  const lenient = await run('guard', 'backtest', '--from', file, '--mismatch-rate', '1', '--error-rate', '1');
+  expect(lenient).toMatch(/^0 trips in \d+ minutes/);
+});

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../src/clock.ts';
+import type { ServiceFlag } from '../../../src/domain/flags.ts';
+import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
+import { createEvents } from '../../../src/migration/events.ts';
+import { LatchBoard } from '../../../src/migration/guard/latch-board.ts';
+import type { InterlockMode } from '../../../src/migration/interlocks/interlock-facts.ts';
+import { InterlockKeeper } from '../../../src/migration/interlocks/interlock-keeper.ts';
+import type { JournalFacts } from '../../../src/migration/interlocks/interlock-ports.ts';
+import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { createEvidenceStore } from '../../../src/storage/evidence.ts';
+import { createInterlockStore } from '../../../src/storage/interlocks.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { createJournalDatabase, DATABASES } from '../storage/journal-under-test.ts';
+
+const ACTION = 'get_memories';
+const ANN = { person: 'ann', reason: 'it was looked at' };
+
+let postgres: TestPostgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+
+afterAll(async () => {
+  await postgres.stop();
+});
+
+describe.each(DATABASES)('interlocks on %s', (kind) => {
+  let database: Database;
+  let service: ServiceName;
+  let asked: Partial<Record<ServiceFlag, number>>;
+  let answers: boolean;
+  let coverage: number;
+  let journal: Partial<JournalFacts>;
+  let running: InterlockKeeper[];
+  let board: LatchBoard;
+  let made = 0;
+
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+
+  afterAll(async () => {
+    await database.close();
+  });
+
+  beforeEach(() => {
+    service = serviceName(`jarvis-${++made}`);
+    asked = { 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 50 };
+    answers = true;
+    coverage = 7;
+    // What is not built yet is put in its place: everything else is the database's.
+    journal = { reconciledAgoSeconds: 60 };
+    running = [];
+    board = new LatchBoard(systemClock);
+    board.adopt([]);
+  });
+
+  afterEach(async () => {
+    for (const keeper of running) await keeper.stop();
+  });
+
+  async function start(mode: InterlockMode = 'enforce'): Promise<InterlockKeeper> {
+    const store = createInterlockStore(database);
+    const runtime = { name: service, definition: jarvisMemory } as unknown as ServiceRuntime;
+    const keeper = new InterlockKeeper({
+      services: new Map([[service, runtime]]),
+      modes: new Map([[service, mode]]),
+      digestOf: () => 'one',
+      flags: {
+        isEnabled: () => ({ enabled: true, reason: 'on' }),
+        killSwitch: () => false,
+        percentage: (flag) => asked[flag] ?? 0,
+        version: () => 1,
+        onChange: () => undefined,
+      },
+      store: { ...store, facts: async (...of) => ({ ...(await store.facts(...of)), ...journal }) },
+      evidence: createEvidenceStore(database),
+      board,
+      probes: { ask: () => Promise.resolve({ legacy: true, orchestrator: answers }) },
+      unwrittenEvidence: () => ({ comparable: 0, errors: 0, mismatches: 0 }),
+      addedP95Ms: () => 1,
+      coverageOf: () => coverage,
+      isBackfillListed: () => true,
+      clock: systemClock,
+      emit: createEvents().emit,
+    });
+    running.push(keeper);
+    await keeper.start();
+    return keeper;
+  }
+
+  const prove = (comparable: number, mismatches = 0): Promise<void> =>
+    createEvidenceStore(database).add([
+      { service, action: ACTION, digest: 'one', evidence: { comparable, errors: 0, mismatches } },
+    ]);
+
+  test('an action without evidence stays on legacy, and moves when it is proven', async () => {
+    const keeper = await start();
+    expect(keeper.cutover(service, ACTION)).toEqual({ atMost: 0, loweredBy: 'interlock' });
+    await prove(3_000);
+    await keeper.refresh(service);
+    expect(keeper.cutover(service, ACTION).atMost).toBe(50);
+    expect(keeper.judged(service)?.verdict.actions[ACTION]?.reasons).toEqual([]);
+  });
+
+  test('an action that a person accepts by name moves, and the acceptance is audited', async () => {
+    const keeper = await start();
+    await createInterlockStore(database).accept({ service, subject: `action:${ACTION}`, ...ANN });
+    await keeper.refresh(service);
+    expect(keeper.cutover(service, ACTION).atMost).toBe(50);
+  });
+
+  test('what has moved stays over a restart, although it could not be raised now', async () => {
+    await prove(3_000);
+    expect((await start()).cutover(service, ACTION).atMost).toBe(50);
+    journal = { ...journal, oldestDeliverySeconds: 60 };
+    const next = await start();
+    expect(next.cutover(service, ACTION).atMost).toBe(50);
+    asked = { ...asked, 'read-cutover': 80 };
+    await next.refresh(service);
+    expect(next.cutover(service, ACTION)).toEqual({ atMost: 50, loweredBy: 'interlock' });
+    expect(next.judged(service)?.verdict.flags['read-cutover'].reasons).toMatchObject([
+      { word: 'deliveries_behind', have: 60, need: 5 },
+    ]);
+    journal = { reconciledAgoSeconds: 60 };
+    await next.refresh(service);
+    expect(next.cutover(service, ACTION).atMost).toBe(80);
+  });
+
+  test('a latch holds at once and in every mode, and what it took must be proven anew', async () => {
+    await prove(3_000);
+    const [keeper, lenient] = [await start(), await start('warn')];
+    expect(keeper.cutover(service, ACTION).atMost).toBe(50);
+    const finding = { service, trigger: 'errors', steps: ['reads_to_legacy'], numbers: {} } as const;
+    board.adopt([
+      { id: 1, service, finding, replica: replicaId(randomUUID()), trippedAtMs: 0, coolDownUntilMs: 0 },
+    ]);
+    for (const each of [keeper, lenient])
+      expect(each.cutover(service, ACTION)).toEqual({ atMost: 0, loweredBy: 'latched' });
+    await keeper.refresh(service);
+    await prove(0, 30);
+    board.adopt([]);
+    await keeper.refresh(service);
+    expect(keeper.cutover(service, ACTION)).toEqual({ atMost: 0, loweredBy: 'interlock' });
+  });
+
+  test('dual writes begin only when both backends answer', async () => {
+    coverage = 0;
+    answers = false;
+    const keeper = await start();
+    expect(keeper.mayBegin(service)).toBe(false);
+    answers = true;
+    await keeper.refresh(service);
+    expect(keeper.mayBegin(service)).toBe(true);
+  });
+
+  test('under warn nothing is lowered, and every reason is said', async () => {
+    coverage = 0;
+    answers = false;
+    journal = { reconciledAgoSeconds: null };
+    const keeper = await start('warn');
+    expect(keeper.mayBegin(service)).toBe(true);
+    expect(keeper.cutover(service, ACTION).atMost).toBe(100);
+    const words = keeper.judged(service)?.verdict.flags['read-cutover'].reasons.map(({ word }) => word);
+    expect(words).toEqual(expect.arrayContaining(['not_covered', 'never_reconciled']));
+  });
+
+  test('shadow load is dropped where the guard asks for it', async () => {
+    const keeper = await start();
+    expect(keeper.mayShadow(service)).toBe(true);
+    board.take(service, new Set(['drop_shadow_load']));
+    expect(keeper.mayShadow(service)).toBe(false);
+    board.take(service, new Set());
+    expect(keeper.mayShadow(service)).toBe(true);
+  });
+
+  test('a held ramp keeps what moved and raises nothing', async () => {
+    await prove(3_000);
+    const keeper = await start();
+    board.take(service, new Set(['hold_ramp']));
+    asked = { ...asked, 'read-cutover': 100 };
+    await keeper.refresh(service);
+    expect(keeper.cutover(service, ACTION).atMost).toBe(50);
+    const [reason] = keeper.judged(service)?.verdict.flags['read-cutover'].reasons ?? [];
+    expect(reason?.word).toBe('ramp_held');
+  });
+});

@@ -1,0 +1,113 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../../src/clock.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import type { Alert } from '../../../src/migration/guard/guard-ports.ts';
+import { WebhookAlerts } from '../../../src/operator/alerts.ts';
+import { eventually } from '../../support/eventually.ts';
+import { freePort } from '../../support/ports.ts';
+
+const KEY = 'a key';
+
+const ALERT: Alert = {
+  kind: 'tripped',
+  service: serviceName('session-memory'),
+  atMs: Date.UTC(2026, 0, 2),
+  finding: {
+    service: serviceName('session-memory'),
+    trigger: 'errors',
+    steps: ['reads_to_legacy'],
+    detail: 'orchestrator, 1m',
+    numbers: { hits: 5, of: 10 },
+  },
+};
+
+let receiver: Server;
+let url: string;
+let alerts: WebhookAlerts;
+let problems: string[];
+/** What the receiver answers, one after the other; then 200. */
+let answers: number[];
+let bodies: { readonly status: number; readonly text: string; readonly isSigned: boolean }[];
+
+beforeEach(async () => {
+  [problems, answers, bodies] = [[], [], []];
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}/hook`;
+  receiver = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const text = Buffer.concat(chunks).toString();
+      const timestamp = String(request.headers['x-crossfade-timestamp']);
+      const expected = createHmac('sha256', KEY).update(`${timestamp}.${text}`).digest('hex');
+      const status = answers.shift() ?? 200;
+      const isSigned = request.headers['x-crossfade-signature'] === `sha256=${expected}`;
+      bodies.push({ status, text, isSigned });
+      response.writeHead(status).end('thanks');
+    });
+  });
+  receiver.listen(port, '127.0.0.1');
+  await once(receiver, 'listening');
+  alerts = new WebhookAlerts({
+    url,
+    key: KEY,
+    clock: systemClock,
+    retryFirstMs: 1,
+    onProblem: (problem) => problems.push(problem),
+  });
+});
+
+afterEach(async () => {
+  await alerts.stop();
+  receiver.closeAllConnections();
+  receiver.close();
+});
+
+test('an alert arrives once, signed, and says what happened', async () => {
+  alerts.send(ALERT);
+  await eventually('it arrives', () => bodies.length > 0);
+  expect(bodies[0]?.isSigned).toBe(true);
+  expect(JSON.parse(bodies[0]?.text ?? '')).toEqual({
+    kind: 'tripped',
+    service: 'session-memory',
+    at: '2026-01-02T00:00:00.000Z',
+    trigger: 'errors',
+    steps: ['reads_to_legacy'],
+    detail: 'orchestrator, 1m',
+    numbers: { hits: 5, of: 10 },
+  });
+});
+
+test('a receiver that fails gets it again, and alerts keep their order', async () => {
+  answers = [500, 503, 429];
+  alerts.send(ALERT);
+  alerts.send({ ...ALERT, kind: 'released' });
+  await eventually('both arrive', () => bodies.filter(({ status }) => status === 200).length === 2);
+  expect(bodies.map(({ status }) => status)).toEqual([500, 503, 429, 200, 200]);
+  expect(bodies.map(({ text }) => (JSON.parse(text) as Alert).kind)).toEqual([
+    ...Array.from({ length: 4 }, () => 'tripped'),
+    'released',
+  ]);
+  expect(problems).toEqual([]);
+});
+
+test('an alert that nobody takes is given up after eight tries, and that is said without its address', async () => {
+  answers = Array.from({ length: 8 }, () => 500);
+  alerts.send(ALERT);
+  await eventually('a problem', () => problems.length > 0);
+  expect(bodies).toHaveLength(8);
+  expect(problems).toEqual(['the alert "tripped" of session-memory was given up: it answered 500']);
+});
+
+test('a receiver that is away does not keep the proxy from ending', async () => {
+  receiver.closeAllConnections();
+  receiver.close();
+  const slow = new WebhookAlerts({ url, key: KEY, clock: systemClock, onProblem: () => undefined });
+  slow.send(ALERT);
+  const startedAtMs = performance.now();
+  await slow.stop();
+  expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+});

@@ -1,0 +1,117 @@
+import { beforeEach, expect, test } from 'vitest';
+import { operationId, type LaneKey } from '../../../../src/domain/ids.ts';
+import { GuardRecorder } from '../../../../src/migration/guard/guard-recorder.ts';
+import { noCounts, recordAdded, type GuardCounts } from '../../../../src/migration/guard/guard-counts.ts';
+import type { MigrationEvents } from '../../../../src/migration/events.ts';
+import { fakeClock, SERVICE } from '../engine-parts.ts';
+
+const OF = { operationId: operationId('o-1'), service: SERVICE, action: 'get_memories' };
+const LANE = `${SERVICE}/ann` as LaneKey;
+
+let nowMs = 0;
+let recorder: GuardRecorder;
+let seenAgain: number[];
+
+beforeEach(() => {
+  nowMs = 1_000_000;
+  seenAgain = [];
+  const clock = { ...fakeClock(), now: () => nowMs };
+  recorder = new GuardRecorder(clock, (_service, count) => seenAgain.push(count));
+});
+
+function drained(): Partial<GuardCounts> | undefined {
+  const [recorded, ...others] = recorder.drain();
+  expect(others).toEqual([]);
+  return recorded?.counts;
+}
+
+const replied = (facts: Partial<MigrationEvents['operation:replied']>): void =>
+  recorder.listener('operation:replied', {
+    ...OF,
+    kind: 'read',
+    status: 'answered',
+    durationMs: 5,
+    primaryMs: 4.5,
+    ...facts,
+  });
+
+const compared = (comparison: Partial<MigrationEvents['shadow:compared']['comparison']>): void =>
+  recorder.listener('shadow:compared', {
+    ...OF,
+    lane: LANE,
+    primary: 'legacy',
+    durationMs: 1,
+    comparison: { verdict: 'match', differences: [], suppressed: 0, ...comparison },
+  });
+
+const legacyCalled = (result: 'answered' | 'timeout', purpose: 'live' | 'shadow' = 'live'): void =>
+  recorder.listener('backend:called', {
+    ...OF,
+    backend: 'legacy',
+    purpose,
+    startedAtMs: nowMs,
+    durationMs: 1,
+    result,
+  });
+
+test('comparisons are counted by what they prove', () => {
+  compared({});
+  compared({ isErrorPair: true });
+  compared({ verdict: 'mismatch' });
+  compared({ verdict: 'not_comparable', reason: 'racy' });
+  expect(drained()).toMatchObject({ comparable: 3, mismatches: 1, bothErrors: 1, notComparable: 1 });
+  expect(recorder.drain()).toEqual([]);
+});
+
+test('an answer of the orchestrator is an attempt, and a miss counts against it', () => {
+  replied({ backend: 'orchestrator' });
+  recorder.listener('read:fell_back', { ...OF, reason: 'timeout' });
+  expect(drained()).toMatchObject({ orchestratorReads: 2, orchestratorFailures: 1, operations: 1 });
+});
+
+test.each(['not_seeded', 'dirty', 'copying', 'stopped', 'behind'])(
+  'a lane whose fence is closed is no failure: %s',
+  (reason) => {
+    recorder.listener('read:fell_back', { ...OF, reason });
+    expect(recorder.drain()).toEqual([]);
+  },
+);
+
+test('what the proxy adds to a read is measured, of a write its commit', () => {
+  replied({ backend: 'legacy', durationMs: 130, primaryMs: 10 });
+  replied({ backend: 'legacy', kind: 'write', durationMs: 3_000, primaryMs: 10 });
+  recorder.listener('write:journaled', { ...OF, lane: LANE, sequence: 1, durationMs: 4 });
+  const expected = noCounts();
+  recordAdded(expected, 120);
+  recordAdded(expected, 4);
+  expect(drained()).toMatchObject({ operations: 2, added: expected.added });
+});
+
+test('an operation that fails while legacy answers is the proxy’s failure', () => {
+  legacyCalled('answered');
+  replied({ status: 'unavailable' });
+  replied({ status: 'timeout' });
+  replied({ backend: 'legacy', status: 'refused' });
+  expect(drained()).toMatchObject({ operations: 3, proxyFailures: 2 });
+});
+
+test('an operation that fails while legacy fails is legacy’s failure, for ten seconds', () => {
+  legacyCalled('timeout');
+  nowMs += 9_999;
+  replied({ status: 'timeout' });
+  expect(drained()).toMatchObject({ operations: 1, proxyFailures: 0 });
+  nowMs += 1;
+  replied({ status: 'timeout' });
+  expect(drained()).toMatchObject({ proxyFailures: 1 });
+});
+
+test('a shadow read that legacy does not answer excuses nothing', () => {
+  legacyCalled('timeout', 'shadow');
+  replied({ status: 'timeout' });
+  expect(drained()).toMatchObject({ proxyFailures: 1 });
+});
+
+test('deleted items that are seen again are told at once', () => {
+  recorder.listener('comparison:deleted_returned', { ...OF, lane: LANE, items: 2 });
+  expect(seenAgain).toEqual([2]);
+});

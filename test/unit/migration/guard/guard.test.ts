@@ -1,0 +1,213 @@
+import { describe, expect, test } from 'vitest';
+import { serviceName } from '../../../../src/domain/ids.ts';
+import { isTrip, type Finding, type Trigger } from '../../../../src/migration/guard/finding.ts';
+import { ServiceGuard } from '../../../../src/migration/guard/guard.ts';
+import {
+  addedQuantile,
+  noCounts,
+  recordAdded,
+  type GuardCounts,
+} from '../../../../src/migration/guard/guard-counts.ts';
+import { GUARD_LIMITS } from '../../../../src/migration/guard/guard-limits.ts';
+import { coolDownMs } from '../../../../src/migration/guard/latch.ts';
+
+const MINUTE_MS = 60_000;
+/** At a whole minute: what is added before it is in the minutes that have ended. */
+const NOW_MS = 1_000 * MINUTE_MS;
+
+function counts(facts: Partial<GuardCounts>): GuardCounts {
+  return { ...noCounts(), ...facts };
+}
+
+const newGuard = (): ServiceGuard => new ServiceGuard(serviceName('jarvis-memory'), GUARD_LIMITS);
+
+function found(guard: ServiceGuard, trigger: Trigger, nowMs = NOW_MS): Finding[] {
+  return guard.findings(nowMs).filter((finding) => finding.trigger === trigger);
+}
+
+const trips = (findings: readonly Finding[]): boolean => findings.some(isTrip);
+
+describe('inconsistency', () => {
+  test('five mismatches in 1,030 comparisons trip, in 1,040 they hold the ramp', () => {
+    const enough = newGuard();
+    enough.add('get', NOW_MS - 1_000, counts({ comparable: 1_030, mismatches: 5 }));
+    expect(trips(found(enough, 'inconsistency'))).toBe(true);
+    const rare = newGuard();
+    rare.add('get', NOW_MS - 1_000, counts({ comparable: 1_040, mismatches: 5 }));
+    expect(trips(found(rare, 'inconsistency'))).toBe(false);
+    expect(found(rare, 'inconsistency')[0]?.steps).toEqual(['hold_ramp']);
+  });
+
+  test('four mismatches trip nothing, be they four of four', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS - 1_000, counts({ comparable: 4, mismatches: 4 }));
+    expect(guard.findings(NOW_MS)).toEqual([]);
+    guard.add('get', NOW_MS - 1_000, counts({ comparable: 1, mismatches: 1 }));
+    expect(trips(found(guard, 'inconsistency'))).toBe(true);
+  });
+
+  test('is found in a rare action that the service as a whole would drown', () => {
+    const guard = newGuard();
+    guard.add('common', NOW_MS - 1_000, counts({ comparable: 100_000 }));
+    guard.add('rare', NOW_MS - 1_000, counts({ comparable: 10, mismatches: 5 }));
+    const tripping = found(guard, 'inconsistency').filter(isTrip);
+    expect(new Set(tripping.map(({ action }) => action))).toEqual(new Set(['rare']));
+    expect(tripping[0]?.numbers).toMatchObject({ hits: 5, of: 10, limit: 0.001 });
+  });
+
+  test('is found in the service as a whole where no action has enough', () => {
+    const guard = newGuard();
+    for (const action of ['a', 'b', 'c', 'd', 'e'])
+      guard.add(action, NOW_MS - 1_000, counts({ comparable: 20, mismatches: 1 }));
+    const tripping = found(guard, 'inconsistency').filter(isTrip);
+    expect(tripping.length).toBeGreaterThan(0);
+    for (const finding of tripping) expect(finding.action).toBeUndefined();
+  });
+
+  test.each([
+    ['1m', 59_000, 61_000],
+    ['15m', 890_000, 901_000],
+    ['6h', 21_540_000, 21_601_000],
+  ])('the window of %s ends', (name, insideMs, outsideMs) => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS, counts({ comparable: 5, mismatches: 5 }));
+    const windows = (nowMs: number) => found(guard, 'inconsistency', nowMs).map(({ detail }) => detail);
+    expect(windows(NOW_MS + insideMs)).toContain(name);
+    expect(windows(NOW_MS + outsideMs)).not.toContain(name);
+  });
+
+  test('is forgotten when a person has judged it', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS, counts({ comparable: 5, mismatches: 5 }));
+    guard.reset();
+    expect(guard.findings(NOW_MS)).toEqual([]);
+  });
+});
+
+describe('errors', () => {
+  test.each([
+    [
+      'orchestrator',
+      { orchestratorReads: 100, orchestratorFailures: 5 },
+      { orchestratorReads: 105, orchestratorFailures: 5 },
+    ],
+    ['proxy', { operations: 100, proxyFailures: 5 }, { operations: 105, proxyFailures: 5 }],
+  ])('of the %s: five of 100 trip, five of 105 do not', (who, enough, tooFew) => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS, counts(enough));
+    expect(found(guard, 'errors').filter(isTrip)[0]?.detail).toContain(who);
+    const calm = newGuard();
+    calm.add('get', NOW_MS, counts(tooFew));
+    expect(trips(found(calm, 'errors'))).toBe(false);
+    expect(found(calm, 'errors')[0]?.steps).toEqual(['drop_shadow_load', 'hold_ramp']);
+  });
+
+  test('of 1 % and less are no finding', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS, counts({ operations: 1_000, proxyFailures: 10 }));
+    expect(guard.findings(NOW_MS)).toEqual([]);
+  });
+});
+
+/** A minute before {@link NOW_MS} with so many operations, of which so many are slow. */
+function addMinute(
+  guard: ServiceGuard,
+  ago: number,
+  { slow, all, slowMs = 101 }: Record<string, number> & { slow: number; all: number },
+): void {
+  const minute = noCounts();
+  for (let index = 0; index < all; index += 1) recordAdded(minute, index < slow ? slowMs : 1);
+  guard.add('get', NOW_MS - ago * MINUTE_MS, minute);
+}
+
+describe('latency', () => {
+  test.each([
+    [1, ['drop_shadow_load']],
+    [2, ['drop_shadow_load', 'hold_ramp']],
+    [3, ['reads_to_legacy']],
+    [5, ['reads_to_legacy']],
+  ])('%i slow minutes of five: %j', (minutes, steps) => {
+    const guard = newGuard();
+    for (let ago = 1; ago <= minutes; ago += 1) addMinute(guard, ago, { slow: 3, all: 40 });
+    expect(found(guard, 'latency')[0]?.steps).toEqual(steps);
+  });
+
+  test.each([
+    ['39 operations', { slow: 39, all: 39 }],
+    ['exactly 5 % slow', { slow: 2, all: 40 }],
+    ['exactly 100 ms', { slow: 40, all: 40, slowMs: 100 }],
+  ])('a minute of %s is not slow', (_name, minute) => {
+    const guard = newGuard();
+    for (let ago = 1; ago <= 5; ago += 1) addMinute(guard, ago, minute);
+    expect(found(guard, 'latency')).toEqual([]);
+  });
+
+  test('the present minute, and the sixth before it, do not count', () => {
+    const guard = newGuard();
+    for (const ago of [0, 6, 7, 8]) addMinute(guard, ago, { slow: 40, all: 40 });
+    expect(found(guard, 'latency')).toEqual([]);
+  });
+
+  test('p95 is the end of its bucket', () => {
+    const minute = noCounts();
+    expect(addedQuantile(minute, 0.95)).toBeNull();
+    for (let index = 0; index < 100; index += 1) recordAdded(minute, index < 95 ? 3 : 400);
+    expect(addedQuantile(minute, 0.95)).toBe(5);
+    expect(addedQuantile(minute, 0.96)).toBe(500);
+    recordAdded(minute, 5_000);
+    expect(addedQuantile(minute, 1)).toBe(Infinity);
+  });
+});
+
+describe('lanes in trouble', () => {
+  const ages = (...deadLetterAgesMs: number[]) => ({ deadLetterAgesMs, lost: 0 });
+
+  test.each([
+    ['one dead letter, however old, alerts', ages(86_400_000), ['alert']],
+    ['three lanes hold the ramp', ages(1, 1, 299_999), ['alert', 'hold_ramp']],
+    ['two old ones and a young one do not trip', ages(300_000, 300_000, 299_999), ['alert', 'hold_ramp']],
+    ['three for five minutes trip', ages(300_000, 300_000, 300_000), ['reads_to_legacy']],
+  ])('%s', (_name, troubled, steps) => {
+    const guard = newGuard();
+    guard.trouble(troubled);
+    expect(found(guard, 'dead_letters')[0]?.steps).toEqual(steps);
+  });
+
+  test('a lost item alerts and holds the ramp, and moves no reads', () => {
+    const guard = newGuard();
+    guard.trouble({ deadLetterAgesMs: [], lost: 20 });
+    expect(found(guard, 'lost')[0]?.steps).toEqual(['alert', 'hold_ramp']);
+    expect(trips(guard.findings(NOW_MS))).toBe(false);
+  });
+
+  test('stays until the journal says otherwise, whoever has judged the rest', () => {
+    const guard = newGuard();
+    guard.trouble({ deadLetterAgesMs: [], lost: 1 });
+    guard.reset();
+    expect(found(guard, 'lost')).toHaveLength(1);
+    guard.trouble({ deadLetterAgesMs: [], lost: 0 });
+    expect(guard.findings(NOW_MS)).toEqual([]);
+  });
+});
+
+describe('what trips at once', () => {
+  test('a deleted item that is seen again', () => {
+    const guard = newGuard();
+    guard.seenAgain();
+    expect(found(guard, 'deleted_item_seen').some(isTrip)).toBe(true);
+  });
+
+  test('an external signal, with its words', () => {
+    const guard = newGuard();
+    guard.signal('agents repeat questions');
+    expect(found(guard, 'external')[0]).toMatchObject({
+      steps: ['reads_to_legacy'],
+      detail: 'agents repeat questions',
+    });
+  });
+});
+
+test('the cool-down doubles with every trip, up to a day', () => {
+  expect([0, 1, 2, 3].map((earlier) => coolDownMs(earlier, 900_000) / 60_000)).toEqual([15, 30, 60, 120]);
+  expect(coolDownMs(50, 900_000)).toBe(86_400_000);
+});
