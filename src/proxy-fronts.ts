@@ -9,7 +9,8 @@ import { createHttpServer } from './frontends/http/server.ts';
 import { createHealthResponder } from './frontends/zmq/health.ts';
 import { createPubRelay } from './frontends/zmq/pub-relay.ts';
 import { createZmqFrontend } from './frontends/zmq/router.ts';
-import type { Clock, StreamHandler } from './migration/ports.ts';
+import type { Clock } from './migration/ports.ts';
+import type { StreamHandler } from './migration/request-handler.ts';
 import type { Part } from './parts.ts';
 
 export interface FrontFacts {

@@ -12,12 +12,14 @@ import { createEvents, type Listener } from './migration/events.ts';
 import { LargeComparisons } from './large-comparisons.ts';
 import type { ReplyPair } from './migration/compare/compare-replies.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
+import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
 import type { FlagSource } from './rollout/flag-source.ts';
 import { createOfflineFlags } from './rollout/offline.ts';
 import { createUnleashFlags } from './rollout/unleash.ts';
-import { createCoverageStore, createReplicaStore } from './storage/coverage.ts';
+import { createCoverageStore } from './storage/coverage.ts';
+import { createReplicaStore } from './storage/replicas.ts';
 import { applySchema } from './storage/apply-schema.ts';
 import { createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
 import { createDifferenceStore } from './storage/differences.ts';
@@ -59,6 +61,7 @@ export function createProxy(facts: ProxyFacts): Running {
   const shared = { ...facts, ...store, services, flags, orchestrator, events, clock };
   const guarding = createGuarding({
     ...shared,
+    replica: store.replica.id,
     migration: () => migration,
     onProblem: (problem) => watchers.onProblem('guard', 'alert', problem),
   });
@@ -98,7 +101,7 @@ function createStore(config: Config) {
       ? createPgliteDatabase({ folder })
       : createPostgresDatabase({ url: databaseUrl, poolSize });
   const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
-  const replica = replicaId(randomUUID());
+  const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
   return {
     database,
     replica,

@@ -32,6 +32,8 @@ export interface LaneState {
   readonly exceptions: number;
   /** Every applied write up to this sequence is on the secondary. */
   readonly deliveredSequence: number;
+  /** Whether this replica is the lane's home: the one that delivers and copies it. */
+  readonly isHome: boolean;
 }
 
 /** A position is an integer below 2^53, ascending in time: a write's sequence times this, plus the index of its item. */

@@ -27,14 +27,14 @@ export class TooManyExceptions extends Error {}
  */
 export async function applyCopy(
   operations: readonly OrchestratorWrite[],
-  fence: Required<LaneFence>,
+  fence: LaneFence,
   parts: CopyApplyParts,
 ): Promise<readonly CopyException[]> {
   const exceptions: CopyException[] = [];
   for (let at = 0; at < operations.length; at += BATCH) {
     const isLast = at + BATCH >= operations.length;
-    const { sequence, ...generation } = fence;
-    const batchFence: LaneFence = isLast && sequence > 0 ? fence : generation;
+    const { sequence: _last, ...generation } = fence;
+    const batchFence: LaneFence = isLast ? fence : generation;
     let batch = operations.slice(at, at + BATCH);
     for (;;) {
       const refused = await refusedOf(batch, batchFence, parts);

@@ -3,12 +3,13 @@ import { encodeJson } from '../domain/json.ts';
 import { positionOf } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { LegacyLane } from '../domain/service-definition.ts';
-import { applyCopy, TooManyExceptions } from './copy-apply.ts';
+import { applyCopy, raiseFence, TooManyExceptions } from './copy-apply.ts';
 import { copyOperations, deletedBelow } from './copy-operations.ts';
 import { digestOfFields, planCopy, type CopyPlan } from './copy-plan.ts';
 import type { Emit } from './events.ts';
 import { explainVanished } from './forgetting.ts';
 import { parseStoredMemory, readContents, type LaneContents } from './lane-contents.ts';
+import type { HeldLane } from './hold-lane.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, CopyException, Journal, Orchestrator, PendingWrite } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
@@ -28,6 +29,8 @@ export interface CopyParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly timeoutMs: number;
+  /** Keeps writes out of the lane, in every replica. @throws ConnectionError at the deadline */
+  hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
   /** Everything up to `sequence` is on the secondary. */
@@ -64,8 +67,11 @@ export class LaneCopier {
   /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
   async copy(lane: Lane): Promise<void> {
     const copy = await this.#begin(lane);
+    // Another replica is the lane's home, and copies it.
+    if (copy === undefined) return;
     const reading = await this.#read(copy);
     await this.#parts.quiet(lane);
+    await this.#raiseFence(copy);
     const contents = await this.#contentsOf(copy);
     const journaled = await this.#parts.journal.undelivered(lane.key, reading.sequence);
     const plan = this.#plan(copy, { reading, contents, journaled });
@@ -86,8 +92,6 @@ export class LaneCopier {
       plan: { ...plan, deletes },
       forgotten,
       source: reading.source,
-      sequence: reading.sequence,
-      exists: contents.exists,
     });
     const exceptions = await this.#apply(copy, operations, reading.sequence);
     if (exceptions === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
@@ -105,31 +109,41 @@ export class LaneCopier {
     });
   }
 
-  async #begin(lane: Lane): Promise<Copy> {
+  async #begin(lane: Lane): Promise<Copy | undefined> {
     const service = this.#parts.services.get(lane.service);
     if (service === undefined) throw new Error(`No service is called "${lane.service}"`);
     const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
     const startedAtMs = this.#parts.clock.now();
     const wasUncovered = lane.seededCoverage !== coverage;
+    const before = lane.condition;
     lane.condition = 'copying';
     const state = await this.#parts.journal.beginCopy(lane.key);
+    if (state === undefined) {
+      lane.condition = before;
+      return undefined;
+    }
     lane.adopt(state);
     this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
     const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
     return { lane, service, sessionId, generation: state.generation, coverage, wasUncovered, startedAtMs };
   }
 
-  /** Holds the lane for the read only: no write of it is in flight meanwhile. */
+  /** Holds the lane for the read only: no write of it is in flight meanwhile, in any replica. */
   async #read({ lane, service }: Copy): Promise<Reading> {
     const { clock } = this.#parts;
-    const release = await lane.turn.take(clock.now() + HOLD_PATIENCE_MS);
+    const held = await this.#parts.hold(lane, clock.now() + HOLD_PATIENCE_MS);
     const heldAtMs = clock.now();
     try {
       const source = await service.definition.lanes.readLegacy(lane.owner, service.access, service.context);
       return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs };
     } finally {
-      release();
+      held.release();
     }
+  }
+
+  /** Before the secondary is looked at: what was sent under an older generation and comes late changes nothing behind its back. */
+  async #raiseFence({ lane, generation, sessionId }: Copy): Promise<void> {
+    await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#parts);
   }
 
   #contentsOf({ service, sessionId }: Copy): Promise<LaneContents> {

@@ -13,9 +13,6 @@ export interface CopyOperationFacts {
   readonly plan: CopyPlan;
   readonly forgotten: readonly StoredMemory[];
   readonly source: LegacyLane;
-  readonly sequence: number;
-  /** Whether the orchestrator knows the session. */
-  readonly exists: boolean;
 }
 
 /** A copy's plan in the orchestrator's words. It raises no side effects. */
@@ -44,32 +41,24 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
   );
   const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
   const operations = [...session, ...deletes, ...hides, ...moves, ...creates];
-  if (operations.length > 0 || !facts.exists) return operations;
-  // Nothing differs, and still the fence must rise: a delivery that timed out may arrive yet.
-  return [raiseFence(facts)];
+  // Nothing differs, and still the fence must say which sequence the lane stands at: a delivery that timed out may arrive yet.
+  return operations.length > 0 ? operations : [raiseFence(facts)];
 }
 
-/** The owner's row. Where there is none on either side, an ended session carries the fence against what may still arrive. */
+/** The owner's row. */
 function sessionOperations({
   source,
-  sequence,
-  exists,
 }: CopyOperationFacts): { action: WriteActionName; payload: Record<string, unknown> }[] {
-  const session_type = 'conversation';
-  if (source.session !== undefined) {
-    const { userId, metadata, createdAt } = source.session;
-    const session = {
-      user_id: userId,
-      session_metadata: new Json(metadata),
-      created_at: createdAt,
-      escape_unstorable: true,
-    };
-    return [{ action: 'upsert_session', payload: { ...session, session_type, ended_at: null } }];
-  }
-  if (exists || sequence === 0 || source.exists) return [];
+  if (source.session === undefined) return [];
+  const { userId, metadata, createdAt } = source.session;
+  const session = {
+    user_id: userId,
+    session_metadata: new Json(metadata),
+    created_at: createdAt,
+    escape_unstorable: true,
+  };
   return [
-    { action: 'upsert_session', payload: { user_id: 'none', session_type } },
-    { action: 'end_session', payload: { archive: true } },
+    { action: 'upsert_session', payload: { ...session, session_type: 'conversation', ended_at: null } },
   ];
 }
 

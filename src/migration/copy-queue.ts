@@ -55,6 +55,11 @@ export class CopyQueue {
     this.#wakeLater();
   }
 
+  /** Nothing of what waits is this replica's any more. */
+  forget(): void {
+    this.#wishes.clear();
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);

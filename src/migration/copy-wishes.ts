@@ -42,6 +42,12 @@ export class CopyWishes {
     else this.#bucketOf(merged).set(merged.lane, merged);
   }
 
+  clear(): void {
+    this.#all.clear();
+    this.#delayed.clear();
+    for (const ready of Object.values(this.#ready)) ready.clear();
+  }
+
   delete(wish: Wish): void {
     this.#all.delete(wish.lane);
     this.#delayed.delete(wish.lane);

@@ -1,17 +1,20 @@
 import { messageOf } from '../domain/errors.ts';
-import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { ServiceName } from '../domain/ids.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
-import type { Clock, CoverageStore, Flags, ReplicaStore } from './ports.ts';
+import type { Membership } from './membership.ts';
+import type { Clock, CoverageStore, Flags, Journal } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import type { Unjournaled } from './unjournaled.ts';
 
 const HEARTBEAT_MS = 1_000;
 
 export interface CoverageParts {
-  readonly replica: ReplicaId;
-  readonly replicas: ReplicaStore;
+  readonly membership: Membership;
+  readonly unjournaled: Unjournaled;
   readonly store: CoverageStore;
+  readonly journal: Journal;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly flags: Flags;
@@ -45,13 +48,14 @@ export class CoverageKeeper {
     return this.#mayCopy.has(service);
   }
 
-  /** Takes up the coverage that was in effect when the last process ended. @throws StorageError */
-  async start(): Promise<void> {
-    const { replicas, replica, store, coverage } = this.#parts;
-    await replicas.register(replica);
+  /** Takes up the coverage that is in effect. @throws StorageError */
+  async start(hasPredecessor: boolean): Promise<void> {
+    const { store, coverage } = this.#parts;
     for (const [service, state] of coverage) {
-      state.number = await store.current(service);
-      state.latest = state.number;
+      const { number, isQuiet } = await store.current(service);
+      state.number = number;
+      state.latest = number;
+      if (hasPredecessor && !isQuiet) this.#inherit(service);
     }
     await this.#follow();
     this.#parts.flags.onChange(() => this.#wake?.abort());
@@ -62,7 +66,6 @@ export class CoverageKeeper {
     this.#isStopped = true;
     this.#wake?.abort();
     await this.#loop;
-    await this.#parts.replicas.leave(this.#parts.replica).catch(() => undefined);
   }
 
   async #run(): Promise<void> {
@@ -71,25 +74,53 @@ export class CoverageKeeper {
       await this.#parts.clock.sleep(HEARTBEAT_MS, this.#wake.signal);
       if (this.#isStopped) return;
       try {
+        // First of all: who does not say in time that it lives must not act.
+        await this.#parts.membership.beat(this.#reported());
         await this.#follow();
-        const numbers = Object.fromEntries(
-          [...this.#parts.coverage].map(([service, { number }]) => [service, number]),
-        );
-        await this.#parts.replicas.heartbeat(this.#parts.replica, numbers);
       } catch (error) {
         this.#parts.emit('journal:failed', { reason: messageOf(error) });
       }
     }
   }
 
+  /** What this replica acts on, as far as no write that the journal does not know is under way. */
+  #reported(): Record<string, number> {
+    const states = [...this.#parts.coverage].filter(([, { unjournaled }]) => unjournaled === 0);
+    return Object.fromEntries(states.map(([service, { number }]) => [service, number]));
+  }
+
   async #follow(): Promise<void> {
     for (const [name, state] of this.#parts.coverage) {
+      if (!this.#parts.membership.isAlone) await this.#followOthers(name, state);
       const { enabled: isAsked, reason } = this.#parts.flags.isEnabled('dual-write', { service: name });
       if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
       // Only a flag that is known to be off ends anything: a server of flags that is away lowers nothing for good.
       else if (reason === 'off' && state.number > 0) await this.#end(name, state);
-      if (state.number > 0 && !this.#mayCopy.has(name) && state.unjournaled === 0) this.#backfill(name);
+      if (this.#isReadyToCopy(name, state)) this.#backfill(name);
     }
+  }
+
+  /** Another replica has begun or ended coverage: this one acts on it from now on. */
+  async #followOthers(name: ServiceName, state: Coverage): Promise<void> {
+    const { number } = await this.#parts.store.current(name);
+    if (number === state.number) return;
+    if (state.number > 0) {
+      this.#mayCopy.delete(name);
+      this.#parts.emit('coverage:ended', { service: name, number: state.number });
+    }
+    state.number = number;
+    state.latest = Math.max(state.latest, number);
+    if (number > 0) this.#parts.emit('coverage:began', { service: name, number });
+  }
+
+  #isReadyToCopy(name: ServiceName, { number, unjournaled }: Coverage): boolean {
+    if (number === 0 || unjournaled > 0 || this.#mayCopy.has(name)) return false;
+    return this.#parts.membership.allReport(name, number);
+  }
+
+  #inherit(name: ServiceName): void {
+    const service = this.#parts.services.get(name);
+    if (service !== undefined) this.#parts.unjournaled.inherit(service);
   }
 
   async #begin(name: ServiceName, state: Coverage): Promise<void> {
@@ -121,7 +152,10 @@ export class CoverageKeeper {
 
   async #copyAll(service: ServiceRuntime, number: number): Promise<void> {
     const { lanes, copies, emit } = this.#parts;
-    const owners = await service.definition.lanes.owners(service.access);
+    await this.#parts.store.quiet(service.name);
+    const listed = await service.definition.lanes.owners(service.access);
+    // What legacy does not list any more may have been deleted while nothing was journaled.
+    const owners = new Set([...listed, ...(await this.#parts.journal.outdated(service.name, number))]);
     const unseeded = new Set<Lane>();
     for (const owner of owners) {
       const lane = await lanes.load(service.name, owner);
@@ -132,6 +166,6 @@ export class CoverageKeeper {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }
     for (const lane of unseeded) copies.add(lane, 'backfill');
-    emit('backfill:queued', { service: service.name, owners: owners.length, lanes: unseeded.size });
+    emit('backfill:queued', { service: service.name, owners: listed.length, lanes: unseeded.size });
   }
 }

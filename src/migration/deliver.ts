@@ -33,6 +33,8 @@ export interface DeliveryParts {
   readonly timeoutMs: number;
   /** 0 up to 1; spreads the retries of several replicas. */
   readonly random: () => number;
+  /** Whether no other replica writes: then memory knows every write of a lane, else the journal does. */
+  readonly isAlone: () => boolean;
   /** A delivery was read back and is not what was sent: the lane must be copied. */
   readonly onAltered: (lane: Lane) => void;
 }
@@ -76,7 +78,8 @@ export class Deliverer {
 
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
-    this.#queue.add(lane, write);
+    if (this.#parts.isAlone()) this.#queue.add(lane, write);
+    else this.#queue.addFromJournal(lane);
     this.#linger();
   }
 
@@ -93,11 +96,22 @@ export class Deliverer {
     this.wake();
   }
 
+  /** Another replica's writes of the lane wait, and the journal holds them. */
+  resumeForeign(lane: Lane): void {
+    this.#queue.addFromJournal(lane);
+    this.wake();
+  }
+
   /** A copy has made the secondary equal up to `sequence`: what stands before it needs no delivery. */
   covered(lane: Lane, sequence: number): void {
     this.#queue.drop(lane, sequence);
     this.#queue.unblock(lane);
     this.wake();
+  }
+
+  /** Nothing of what waited is this replica's any more. */
+  forget(): void {
+    this.#queue.forget();
   }
 
   /** Resolves when no batch that was sent before holds a write of the lane any more. */

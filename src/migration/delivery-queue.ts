@@ -70,6 +70,12 @@ export class DeliveryQueue {
     if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
   }
 
+  forget(): void {
+    this.#lanes.clear();
+    this.#blocked.clear();
+    this.#bytes = 0;
+  }
+
   block(lane: Lane): void {
     this.#blocked.add(lane.key);
   }

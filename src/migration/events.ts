@@ -113,6 +113,8 @@ export interface MigrationEvents {
     readonly retryInMs: number;
   };
   'lane:stopped': OfLane & { readonly reason: string; readonly lost: number };
+  /** Another replica has died, or the others had given this one up: what was left is taken over. */
+  'replica:took_over': { readonly what: 'expelled' | 'gone' };
   'coverage:began': OfService & { readonly number: number };
   'coverage:ended': OfService & { readonly number: number };
   /** All owners were listed; the lanes that are not seeded wait to be copied. */

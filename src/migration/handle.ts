@@ -6,7 +6,8 @@ import { decide, type Decision } from './decide.ts';
 import type { Emit, ReplyStatus } from './events.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import { classify, labelsOf, meaningOf, type Operation, type OwnedOperation } from './operation.ts';
-import type { AgentRequest, Clock, Flags, Reply, RequestHandler } from './ports.ts';
+import type { Clock, Flags, Reply } from './ports.ts';
+import type { AgentRequest, RequestHandler } from './request-handler.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** How a path ended, told for the agent's reply and for who watches. */

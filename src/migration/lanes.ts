@@ -60,6 +60,12 @@ export class Lane {
     return this.applied > this.delivered;
   }
 
+  /** Takes over what the journal says after another replica changed it. */
+  adoptForeign(state: LaneState): void {
+    this.isLoaded = false;
+    this.adopt(state);
+  }
+
   /** Undefined where the secondary holds every acknowledged write of the lane. */
   fence(coverage: number): FenceReason | undefined {
     if (coverage === 0 || this.seededCoverage !== coverage) return 'not_seeded';
@@ -101,6 +107,8 @@ export interface Lanes {
   of(service: ServiceName, owner: Owner): Lane;
   /** The lane, after the journal was asked once whether it knows it. */
   load(service: ServiceName, owner: Owner): Promise<Lane>;
+  /** Knows nothing any more: what this replica remembers may have been taken over by others. */
+  forget(): void;
   readonly size: number;
 }
 
@@ -131,6 +139,7 @@ export function createLanes(journal: Journal, clock: Clock): Lanes {
       lane.isLoaded = true;
       return lane;
     },
+    forget: () => lanes.clear(),
     get size() {
       return lanes.size;
     },

@@ -1,17 +1,13 @@
-import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import { parseLaneKey, type LaneKey } from '../domain/ids.ts';
+import type { ServiceName } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './ask-orchestrator.ts';
 import { createCallLegacy, type CallLegacy } from './call-legacy.ts';
 import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
-import { CopyQueue } from './copy-queue.ts';
-import { LaneCopier } from './copy-lane.ts';
-import { CoverageKeeper } from './coverage-keeper.ts';
-import { Deliverer } from './deliver.ts';
+import { createEngine, type Engine } from './engine.ts';
 import type { Events } from './events.ts';
 import { Handler, type Answer } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
-import { createLanes, type Lane, type Lanes } from './lanes.ts';
+import type { Lane } from './lanes.ts';
 import type { Operation } from './operation.ts';
 import type {
   Clock,
@@ -21,12 +17,13 @@ import type {
   Journal,
   Orchestrator,
   ReplicaStore,
-  StreamHandler,
 } from './ports.ts';
+import type { StreamHandler } from './request-handler.ts';
+import type { ReplicaCounts } from './membership.ts';
 import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
-import { Coverage, type ServiceRuntime } from './service-runtime.ts';
-import { Settler } from './settle.ts';
+import type { ReplicaIdentity } from './replica-identity.ts';
+import type { ServiceRuntime } from './service-runtime.ts';
 import { ShadowReads } from './shadow-reads.ts';
 import { WritePath, type CopyCause } from './write.ts';
 
@@ -40,7 +37,7 @@ export interface MigrationSettings {
 }
 
 export interface MigrationParts {
-  readonly replica: ReplicaId;
+  readonly replica: ReplicaIdentity;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly orchestrator: Orchestrator;
   readonly flags: Flags;
@@ -74,21 +71,13 @@ export interface Migration extends StreamHandler {
   backlog(): Backlog;
   /** Deliveries of one service that wait. */
   pendingOf(service: ServiceName): number;
+  /** This replica and the others that share its journal. */
+  replicas(): ReplicaCounts;
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   coverageOf(service: ServiceName): number;
   comparisonsOf(service: ServiceName): ComparisonReport;
   /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
   rulesVersion(service: ServiceName, action: string): string;
-}
-
-/** The engine's parts, each made once. */
-interface Engine {
-  readonly lanes: Lanes;
-  readonly deliverer: Deliverer;
-  readonly copies: CopyQueue;
-  readonly settler: Settler;
-  readonly keeper: CoverageKeeper;
-  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
 }
 
 export function createMigration(parts: MigrationParts): Migration {
@@ -98,23 +87,28 @@ export function createMigration(parts: MigrationParts): Migration {
   const verdicts = new Verdicts({ ...parts, emit, edges: parts.comparisons });
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
-  const passing = new PassPath({ ...parts, limits: parts.settings.limits, coverage: engine.coverage, emit });
+  const { coverage, unjournaled } = engine;
+  const passing = new PassPath({ ...parts, limits: parts.settings.limits, coverage, unjournaled, emit });
   return {
     handle: (request) => handler.handle(request),
     pass: (request) => passing.pass(request),
     async start() {
-      await recover(parts, engine);
+      const hasPredecessor = await engine.membership.join();
+      await engine.takeOver.recover();
       await verdicts.start();
-      await engine.keeper.start();
+      await engine.keeper.start(hasPredecessor);
+      engine.foreign.start();
       engine.deliverer.wake();
     },
     async stop() {
       await engine.keeper.stop();
+      await engine.foreign.stop();
       engine.settler.stop();
       await shadows.stop();
       await verdicts.stop();
       await engine.copies.stop();
       await engine.deliverer.stop();
+      await engine.membership.leave().catch(() => undefined);
     },
     backlog: () => ({
       deliveries: engine.deliverer.pending,
@@ -122,53 +116,11 @@ export function createMigration(parts: MigrationParts): Migration {
       shadowReads: shadows.size,
     }),
     pendingOf: (service) => engine.deliverer.pendingOf(service),
+    replicas: () => engine.membership.counts(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };
-}
-
-function createEngine(parts: MigrationParts): Engine {
-  const { clock, journal, orchestrator, services, settings, flags, random } = parts;
-  const { emit } = parts.events;
-  const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
-  const lanes = createLanes(journal, clock);
-  const shared = { journal, orchestrator, services, coverage, clock, emit };
-  const deliverer = new Deliverer({
-    ...shared,
-    ...settings.delivery,
-    random,
-    onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
-  });
-  const copier = new LaneCopier({
-    ...shared,
-    timeoutMs: settings.delivery.timeoutMs,
-    quiet: (lane) => deliverer.quiet(lane),
-    covered: (lane, sequence) => deliverer.covered(lane, sequence),
-  });
-  const copies: CopyQueue = new CopyQueue({
-    clock,
-    emit,
-    concurrency: settings.copyConcurrency,
-    copy: (lane) => copier.copy(lane),
-    mayCopy: (service) => keeper.mayCopy(service),
-  });
-  const settler: Settler = new Settler({ journal, copies, clock, emit });
-  const keeper: CoverageKeeper = new CoverageKeeper({
-    replica: parts.replica,
-    replicas: parts.replicas,
-    store: parts.coverageStore,
-    services,
-    coverage,
-    flags,
-    mayBegin: (service) => parts.readLimits?.mayBegin(service) ?? true,
-    lanes,
-    copies,
-    waitingLanes: (service) => deliverer.waitingLanes(service),
-    clock,
-    emit,
-  });
-  return { lanes, deliverer, copies, settler, keeper, coverage };
 }
 
 function createShadowReads(
@@ -181,7 +133,9 @@ function createShadowReads(
   return new ShadowReads({
     ...parts.settings.shadow,
     lanes: engine.lanes,
-    coverage: engine.coverage,
+    fences: engine.fences,
+    hold: engine.hold,
+    isAlone: () => engine.membership.isAlone,
     callLegacy,
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     differences,
@@ -199,7 +153,7 @@ function createHandler(
 ): Handler {
   const { clock, orchestrator, journal, settings } = parts;
   const { emit } = parts.events;
-  const { lanes, coverage } = engine;
+  const { lanes, coverage, fences, membership, unjournaled } = engine;
   const writes = new WritePath({
     journal,
     lanes,
@@ -207,7 +161,10 @@ function createHandler(
     clock,
     emit,
     coverage,
+    unjournaled,
     deliver: (lane, write) => engine.deliverer.deliver(lane, write),
+    tellHome: (lane) => void engine.takeOver.tellHome(lane),
+    mayAct: () => membership.mayAct,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),
     settle: (lane, operation) => engine.settler.settle(lane, operation.service),
     gate: (operation) => engine.settler.gate(operation.service.name, operation.deadlineAtMs),
@@ -217,7 +174,7 @@ function createHandler(
     callLegacy,
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     shadows,
-    coverage,
+    fences,
     clock,
     emit,
     hurry: () => engine.deliverer.hurry(),
@@ -249,19 +206,4 @@ async function passThrough(operation: Operation, callLegacy: CallLegacy): Promis
 function copySoon({ copies, settler }: Engine, lane: Lane, cause: CopyCause): void {
   if (cause === 'unseeded') copies.add(lane, cause);
   else settler.copyAnew(lane, cause);
-}
-
-/** SEMANTICS "Crash points": what the last process left behind. */
-async function recover({ journal, services }: MigrationParts, engine: Engine): Promise<void> {
-  const found = await journal.recover();
-  const load = (key: LaneKey): Promise<Lane> => {
-    const { service, owner } = parseLaneKey(key);
-    return engine.lanes.load(service, owner);
-  };
-  for (const key of found.dirty) {
-    const lane = await load(key);
-    const service = services.get(lane.service);
-    if (service !== undefined) engine.settler.resume(lane, service);
-  }
-  for (const key of found.pending) engine.deliverer.resume(await load(key));
 }

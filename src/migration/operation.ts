@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { laneKeyOf, operationId, type LaneKey, type OperationId, type Owner } from '../domain/ids.ts';
 import { parseRequest, type Message } from '../domain/request.ts';
 import type { ActionDefinition, PassthroughAction } from '../domain/service-definition.ts';
-import type { AgentRequest } from './ports.ts';
+import type { AgentRequest } from './request-handler.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 
 /** One classified agent request. */

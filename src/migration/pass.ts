@@ -3,13 +3,16 @@ import { parseRequest, type MessageLimits } from '../domain/request.ts';
 import type { Emit, ReplyStatus } from './events.ts';
 import { decide } from './decide.ts';
 import { classify, labelsOf, meaningOf, type Operation } from './operation.ts';
-import type { AgentRequest, Clock, Flags, Passage } from './ports.ts';
+import type { Clock, Flags } from './ports.ts';
+import type { AgentRequest, Passage } from './request-handler.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import type { Unjournaled } from './unjournaled.ts';
 
 export interface PassParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly flags: Flags;
+  readonly unjournaled: Unjournaled;
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -36,10 +39,10 @@ export class PassPath {
     if (!parsed.ok) return undefined;
     const operation = classify(service, request, parsed.message);
     if (operation.body !== request.body) return undefined;
-    return this.#begin(operation, coverage);
+    return this.#begin(operation);
   }
 
-  #begin(operation: Operation, coverage: Coverage): Passage {
+  #begin(operation: Operation): Passage {
     const { emit, clock, flags } = this.#parts;
     const { kind } = operation.action;
     const { receivedAtMs } = operation.request;
@@ -52,11 +55,12 @@ export class PassPath {
         decision: decide(operation.action, false, { flags, context }),
       });
     const startedAtMs = clock.now();
-    if (kind === 'write') coverage.unjournaled += 1;
+    const end = kind === 'write' ? this.#parts.unjournaled.begin(operation.service) : undefined;
     return {
       deadlineAtMs: operation.deadlineAtMs,
       end: (status) => {
-        if (kind === 'write') coverage.unjournaled -= 1;
+        // What broke off after it was sent may take effect yet.
+        end?.(status === 'answered' ? 'certain' : 'unknown');
         this.#ended(operation, status, startedAtMs);
       },
     };

@@ -5,8 +5,7 @@ import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../dom
 import type { LaneState } from '../domain/lane.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { BadInput, HttpTarget } from '../domain/request.ts';
-import type { ReplyStatus } from './events.ts';
+import type { HttpTarget } from '../domain/request.ts';
 
 /** A backend's reply, byte for byte. */
 export interface Reply {
@@ -186,8 +185,11 @@ export interface LaneCounts {
  * Methods that change something resolve when it is durable. @throws StorageError
  */
 export interface Journal {
-  /** Assigns the lane's next sequence and stores the intent, in the next group commit. Makes the lane if it is new. */
-  append(intent: Intent): Promise<LaneState>;
+  /**
+   * Assigns the lane's next sequence and stores the intent, in the next group commit. Makes the lane if it is new.
+   * @returns undefined where another replica has an open write of the lane or holds it: then nothing is stored
+   */
+  append(intent: Intent): Promise<LaneState | undefined>;
   /** Joins the next group commit. */
   settle(settlement: Settlement): Promise<void>;
   /** Records that deliveries of a lane reached a sequence. Joins the next group commit. */
@@ -200,8 +202,25 @@ export interface Journal {
   pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]>;
   /** Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled. */
   undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
-  /** Makes the lane if it is new, raises its generation and marks it `copying`. */
-  beginCopy(lane: LaneKey): Promise<LaneState>;
+  /**
+   * Makes the lane if it is new, raises its generation and marks it `copying`.
+   * @returns undefined where another replica that lives is the lane's home: copying it is that one's affair
+   */
+  beginCopy(lane: LaneKey): Promise<LaneState | undefined>;
+  /**
+   * Keeps the writes of other replicas out of the lane, for so long at most.
+   * @returns undefined where one is open or another replica holds the lane
+   */
+  hold(lane: LaneKey, seconds: number): Promise<LaneState | undefined>;
+  releaseHold(lane: LaneKey): Promise<void>;
+  /** An applied write of a lane whose home is another replica waits for its delivery. Resolves with the lane: its home may have died. */
+  tellHome(lane: LaneKey): Promise<LaneState | undefined>;
+  /** Owners whose lanes were seeded under an older coverage than this one. */
+  outdated(service: ServiceName, coverage: number): Promise<readonly Owner[]>;
+  /** Lanes whose home is this replica, of which others wrote or marked something since the last call. */
+  takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>>;
+  /** The lane as all replicas together have made it; undefined where it was never written. */
+  fence(lane: LaneKey): Promise<LaneView | undefined>;
   /**
    * Settles everything up to `sequence`: seeded under `coverage`, writes up to it covered, `clean` again. The exceptions replace
    * those of the lane's copy before; one that a person has accepted stays accepted.
@@ -210,22 +229,58 @@ export interface Journal {
   finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined>;
   /** A person must decide. Deliveries and reads of the lane stay off the secondary. */
   stopLane(lane: LaneKey, reason: string): Promise<void>;
+  /**
+   * Takes over what replicas that are dead have left: their open writes are unknown from now on, and lanes with work left get
+   * this replica as their home.
+   */
   recover(): Promise<Recovery>;
   counts(service: ServiceName): Promise<LaneCounts>;
 }
 
+export interface OpenCoverage {
+  readonly number: number;
+  /** Every write that passed before it was known to be through. */
+  readonly isQuiet: boolean;
+}
+
 /** Coverage rows: dual writes of a service take effect through a numbered row. */
 export interface CoverageStore {
-  /** The open row's number, or 0. */
-  current(service: ServiceName): Promise<number>;
+  /** The open row; number 0 where there is none. */
+  current(service: ServiceName): Promise<OpenCoverage>;
+  /** @returns the number of the open row, made or found */
   begin(service: ServiceName): Promise<number>;
+  /** No write is under way any more that the journal does not know. */
+  quiet(service: ServiceName): Promise<void>;
   end(service: ServiceName): Promise<void>;
+}
+
+/** A lane as the database shows it to every replica. */
+export interface LaneView {
+  readonly state: LaneState;
+  /** A write that may have been acknowledged is not recorded as delivered. */
+  readonly isBehind: boolean;
+  /** Number of the service's open coverage row, or 0. */
+  readonly coverage: number;
+}
+
+/** A registered proxy process, as its last heartbeat said. */
+export interface ReplicaReport {
+  readonly replica: ReplicaId;
+  readonly silentMs: number;
+  /** Coverage by service, as far as none of its unjournaled writes is under way. */
+  readonly coverage: Readonly<Record<string, number>>;
 }
 
 /** Registered proxy processes. */
 export interface ReplicaStore {
-  register(replica: ReplicaId): Promise<void>;
-  heartbeat(replica: ReplicaId, coverage: Readonly<Record<string, number>>): Promise<void>;
+  /** @returns how many others are on the list, dead ones among them */
+  register(replica: ReplicaId): Promise<number>;
+  /** @returns all that are registered; without this one where the others have given it up */
+  heartbeat(
+    replica: ReplicaId,
+    coverage: Readonly<Record<string, number>>,
+  ): Promise<readonly ReplicaReport[]>;
+  /** Leaves the list, and the lanes to whoever writes to them next. */
   leave(replica: ReplicaId): Promise<void>;
 }
 
@@ -251,36 +306,4 @@ export interface DifferenceSample {
 export interface DifferenceStore {
   add(difference: StoredDifference): Promise<void>;
   recent(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
-}
-
-/** One request as a frontend received it. */
-export interface AgentRequest {
-  readonly service: ServiceName;
-  readonly body: Buffer;
-  /** Instant of {@link Clock.now}. The service's deadline counts from here. */
-  readonly receivedAtMs: number;
-  readonly http?: HttpTarget;
-  /** How the agent is known, where it is: for flag constraints. */
-  readonly agent?: string;
-  /** What the frontend itself found wrong: it is refused in the service's dialect. */
-  readonly problem?: { readonly kind: BadInput; readonly detail: string };
-}
-
-/** A request on its way past the engine. */
-export interface Passage {
-  /** Instant of {@link Clock.now} at which the agent must have its answer. */
-  readonly deadlineAtMs: number;
-  /** Called exactly once, when the service has answered or it is certain that it will not. */
-  end(status: ReplyStatus): void;
-}
-
-/** What frontends call. Always answers, exactly once, inside the service's deadline; never throws. */
-export interface RequestHandler {
-  handle(request: AgentRequest): Promise<Reply>;
-}
-
-/** What frontends call that can stream: an exchange that the engine need not see is theirs. */
-export interface StreamHandler extends RequestHandler {
-  /** Undefined where the request must be handled. */
-  pass(request: AgentRequest): Passage | undefined;
 }

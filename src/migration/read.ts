@@ -3,20 +3,21 @@ import { isMapped, type AskOrchestrator, type MappedOperation } from './ask-orch
 import type { CallLegacy } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
 import type { Emit } from './events.ts';
+import type { Fences } from './fences.ts';
 import type { Answer } from './handle.ts';
 import type { FenceReason, Lane, Lanes } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Clock } from './ports.ts';
-import type { Coverage } from './service-runtime.ts';
 import { within } from './within.ts';
-import { Snapshot, type ShadowReads } from './shadow-reads.ts';
+import type { ShadowReads } from './shadow-reads.ts';
+import { Snapshot } from './snapshot.ts';
 
 export interface ReadParts {
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
   readonly askOrchestrator: AskOrchestrator;
   readonly shadows: ShadowReads;
-  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly fences: Fences;
   readonly clock: Clock;
   readonly emit: Emit;
   /** Most that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
@@ -63,11 +64,11 @@ export class ReadPath {
   }
 
   async #fence(lane: Lane): Promise<FenceReason | undefined> {
-    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
-    const reason = lane.fence(number);
-    if (reason !== 'behind' || !this.#parts.isCatchingUp()) return reason;
-    this.#parts.hurry();
-    return (await lane.caughtUp(this.#parts.freshnessWaitMs)) ? lane.fence(number) : 'behind';
+    const { fences, freshnessWaitMs, hurry, isCatchingUp } = this.#parts;
+    const reason = await fences.look(lane);
+    if (reason !== 'behind' || !isCatchingUp()) return reason;
+    hurry();
+    return fences.catchUp(lane, freshnessWaitMs);
   }
 
   async #fromOrchestrator(

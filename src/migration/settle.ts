@@ -45,17 +45,23 @@ export class Settler {
     void this.#markDirty(lane, reason).then(() => this.#parts.copies.add(lane, 'dirty'));
   }
 
+  /** Resolves when the service has answered two probes: what was sent to it before, a serial server has taken. */
+  probed(service: ServiceRuntime): Promise<void> {
+    const known = this.#gates.get(service.name);
+    if (known !== undefined) return known;
+    const gate = this.#probeTwice(service).finally(() => this.#gates.delete(service.name));
+    this.#gates.set(service.name, gate);
+    return gate;
+  }
+
   #copyWhenProbed(
     lane: Lane,
     service: ServiceRuntime,
     { delayMs, marked }: { readonly delayMs: number; readonly marked: Promise<void> },
   ): void {
-    if (!this.#gates.has(lane.service)) {
-      const gate = this.#probeTwice(service).finally(() => this.#gates.delete(lane.service));
-      this.#gates.set(lane.service, gate);
-    }
-    const probed = this.#gates.get(lane.service);
-    void Promise.all([probed, marked]).then(() => this.#parts.copies.add(lane, 'dirty', delayMs));
+    void Promise.all([this.probed(service), marked]).then(() =>
+      this.#parts.copies.add(lane, 'dirty', delayMs),
+    );
   }
 
   /** Resolves when the service may be written to. @throws ConnectionError effect `not_applied` at the deadline */

@@ -8,35 +8,21 @@ import type { CallLegacy } from './call-legacy.ts';
 import type { Judgement } from './compare/compare-replies.ts';
 import { notCompared, type Verdicts } from './compare/verdicts.ts';
 import type { Emit } from './events.ts';
+import type { Fences } from './fences.ts';
+import type { HoldLane } from './hold-lane.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
 import type { Clock, DifferenceSample, DifferenceStore } from './ports.ts';
-import type { Coverage } from './service-runtime.ts';
+import { Snapshot } from './snapshot.ts';
 
 /** Of the reads that do nothing to legacy so many ask the primary twice: what then differs is noise. */
 const REPEAT_SHARE = 0.01;
+/** Most that a lane is held for a comparison, its agents' writes waiting. */
+const HOLD_MS = 250;
 /** Replies kept in memory while they wait to be compared. */
 const QUEUE_BYTES = 32 * 1024 * 1024;
 /** A serial legacy service with so many agents waiting gets no shadow reads on top. */
 const BUSY_QUEUE = 16;
-
-/** A lane at one moment: two equal snapshots with no write in flight saw the same contents. */
-export class Snapshot {
-  readonly #lane: Lane;
-  readonly #activity: number;
-  readonly #isQuiet: boolean;
-
-  constructor(lane: Lane) {
-    this.#lane = lane;
-    this.#activity = lane.activity;
-    this.#isQuiet = lane.inFlight === 0;
-  }
-
-  /** Whether no write of the lane was under way since. */
-  get stillHolds(): boolean {
-    return this.#isQuiet && this.#lane.activity === this.#activity;
-  }
-}
 
 /** An answer that an agent got, to be compared with what the other backend says. */
 export interface ShadowRead {
@@ -56,7 +42,10 @@ export interface ShadowParts {
   readonly differences: DifferenceStore;
   readonly verdicts: Verdicts;
   readonly random: () => number;
-  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly fences: Fences;
+  readonly hold: HoldLane;
+  /** Whether no other replica writes. */
+  readonly isAlone: () => boolean;
   readonly clock: Clock;
   readonly emit: Emit;
   /** Reads that wait. @defaultValue 1000 */
@@ -153,7 +142,7 @@ export class ShadowReads {
     const isLastLook = task.looks === looksAllowed(effectOf(task));
     const isHeld = isLastLook && task.looks > 0;
     const pair = isHeld ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
-    const judgement = pair.isSteady ? await this.#parts.verdicts.compare(...comparedOf(task, pair)) : RACY;
+    const judgement = await this.#judge(task, pair, isHeld);
     if (pair.isSteady && task.looks === 0) await this.#repeat(task);
     if (isWorthALook(judgement.comparison, task.looks) && !isLastLook && this.#mayLookAgain())
       this.#lookAgain(task);
@@ -173,6 +162,14 @@ export class ShadowReads {
     }
   }
 
+  /** What other replicas write in between is not seen here: beside them only a lane that is held can prove a difference. */
+  async #judge(task: Task, pair: Pair, isHeld: boolean): Promise<Judgement> {
+    if (!pair.isSteady) return RACY;
+    const judgement = await this.#parts.verdicts.compare(...comparedOf(task, pair));
+    const proves = judgement.comparison.verdict !== 'mismatch' || isHeld || this.#parts.isAlone();
+    return proves ? judgement : RACY;
+  }
+
   /** The first time the agent's own answer is one of the pair; later both are read anew. */
   async #pair(task: Task, lane: Lane): Promise<Pair> {
     const isFirst = task.looks === 0;
@@ -183,37 +180,39 @@ export class ShadowReads {
     return { legacy, orchestrator, isSteady: before.stillHolds };
   }
 
-  /** A lane that agents never leave alone is held for the read only. */
+  /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
   async #pairUnderHold(task: Task, lane: Lane): Promise<Pair> {
-    const release = await lane.turn.take(this.#parts.clock.now() + this.#parts.timeoutMs);
+    const untilMs = this.#parts.clock.now() + HOLD_MS;
+    const held = await this.#parts.hold(lane, untilMs);
     try {
-      const hasCaughtUp = await lane.caughtUp(this.#parts.timeoutMs);
-      return { ...(await this.#pair(task, lane)), isSteady: hasCaughtUp };
+      const behind = await this.#parts.fences.catchUp(lane, untilMs - this.#parts.clock.now());
+      const [legacy, orchestrator] = await Promise.all([
+        this.#askLegacy(task, untilMs),
+        this.#askOrchestrator(task, untilMs),
+      ]);
+      return { legacy, orchestrator, isSteady: behind === undefined };
     } finally {
-      release();
+      held.release();
     }
   }
 
   async #fence(lane: Lane): Promise<NotComparable | undefined> {
-    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
-    if (lane.isBehind) await lane.caughtUp(this.#parts.timeoutMs);
-    const reason = lane.fence(number);
+    const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs);
     if (reason === undefined) return undefined;
     return reason === 'not_seeded' || reason === 'behind' ? 'not_seeded' : 'dirty';
   }
 
-  async #askLegacy(task: Task): Promise<string> {
-    const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
+  async #askLegacy(task: Task, deadlineAtMs = this.#deadline()): Promise<string> {
     const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
     return reply.body.toString('utf8');
   }
 
-  #askOrchestrator(task: Task): Promise<string> {
-    return this.#parts.askOrchestrator(
-      task.operation,
-      'shadow',
-      this.#parts.clock.now() + this.#parts.timeoutMs,
-    );
+  #askOrchestrator(task: Task, deadlineAtMs = this.#deadline()): Promise<string> {
+    return this.#parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
+  }
+
+  #deadline(): number {
+    return this.#parts.clock.now() + this.#parts.timeoutMs;
   }
 
   #mayLookAgain(): boolean {

@@ -9,17 +9,21 @@ import type { Emit } from './events.ts';
 import type { Answer } from './handle.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
-import type { Clock, Journal, PendingWrite } from './ports.ts';
+import type { Clock, Intent, Journal, PendingWrite } from './ports.ts';
 import type { Coverage } from './service-runtime.ts';
+import type { Unjournaled } from './unjournaled.ts';
 import { within } from './within.ts';
 
 /** A write with less than this share of its deadline left is not sent any more (W6). */
 const LEAST_SHARE_LEFT = 0.2;
-/** A commit that takes longer than this share of the deadline is not waited for (W6). */
+/** A commit that takes longer than this share of the deadline, or up to the latest send, is not waited for (W6). */
 const LONGEST_COMMIT = 0.5;
+/** How soon a lane that another replica is busy with is tried again. */
+const FIRST_RETRY_MS = 5;
+const LONGEST_RETRY_MS = 100;
 
 /** Why a write asks for a copy of its lane. */
-export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded';
+export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled';
 
 export interface WriteParts {
   readonly journal: Journal;
@@ -28,12 +32,17 @@ export interface WriteParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly unjournaled: Unjournaled;
   /** An applied write waits for delivery. Takes it over at once and never throws. */
   deliver(lane: Lane, write: PendingWrite): void;
+  /** An applied write waits for its delivery by the lane's home, which is another replica. Never throws. */
+  tellHome(lane: Lane): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
   copySoon(lane: Lane, reason: CopyCause): void;
   /** The outcome of a write is unknown (W7): settles it, off the agent's path. */
   settle(lane: Lane, operation: OwnedOperation): void;
+  /** Whether this replica may still send a write: nobody takes over its lanes. */
+  mayAct(): boolean;
   /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
   gate(operation: OwnedOperation): Promise<void>;
 }
@@ -44,6 +53,8 @@ interface Sequenced {
   readonly lane: Lane;
   readonly write: PendingWrite;
   readonly coverage: number;
+  /** Whether this replica delivers and copies the lane. */
+  readonly isHome: boolean;
 }
 
 function outcomeOfFailure(error: unknown): Outcome {
@@ -83,7 +94,7 @@ export class WritePath {
   }
 
   async #sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
-    const { clock, journal, emit } = this.#parts;
+    const { clock, emit } = this.#parts;
     const startedAtMs = clock.now();
     const intent = {
       operationId: operation.id,
@@ -92,16 +103,39 @@ export class WritePath {
       acceptedAtMs: clock.wallMs(),
       lane: operation.lane,
     };
-    const appended = journal.append({ ...intent, service: operation.service.name, owner: operation.owner });
-    const state = await within(appended, operation.service.deadlineMs * LONGEST_COMMIT, {
+    const patienceMs = Math.min(
+      operation.service.deadlineMs * LONGEST_COMMIT,
+      latestSend(operation) - startedAtMs,
+    );
+    const appended = this.#append(
+      { ...intent, service: operation.service.name, owner: operation.owner },
+      startedAtMs + patienceMs,
+    );
+    const state = await within(appended, patienceMs, {
       what: 'the journal',
       onLate: (late) => this.#notSent(operation, late),
     });
     lane.adopt(state);
     const write = { ...intent, laneId: state.id, sequence: state.sequence };
-    const sequenced = { operation, lane, write, coverage: this.#coverageOf(operation) };
+    const { isHome } = state;
+    const sequenced = { operation, lane, write, coverage: this.#coverageOf(operation), isHome };
     emit('write:journaled', { ...labelsOf(sequenced), durationMs: clock.now() - startedAtMs });
     return sequenced;
+  }
+
+  /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
+  async #append(intent: Intent, untilMs: number): Promise<LaneState> {
+    const { clock, journal } = this.#parts;
+    for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+      const state = await journal.append(intent);
+      if (state !== undefined) return state;
+      if (clock.now() + retryInMs > untilMs)
+        throw new ConnectionError('another replica was busy with the lane', {
+          effect: 'not_applied',
+          reason: 'lane_busy',
+        });
+      await clock.sleep(retryInMs);
+    }
   }
 
   /** Its intent became durable after the agent was told no: nothing was sent. */
@@ -118,6 +152,7 @@ export class WritePath {
     lane.activity += 1;
     try {
       this.#refuseWhenLate(operation);
+      this.#refuseWithoutLease();
       const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
         onSent: () => this.#parts.emit('write:sent', labelsOf(sequenced)),
         onLate: this.#whenLate(sequenced),
@@ -144,6 +179,14 @@ export class WritePath {
     });
   }
 
+  #refuseWithoutLease(): void {
+    if (this.#parts.mayAct()) return;
+    throw new ConnectionError('this replica has not reached the journal for seconds', {
+      effect: 'not_applied',
+      reason: 'no_lease',
+    });
+  }
+
   /** A copy that has begun already may have read before the write took effect: then the lane is settled again. */
   #whenLate({ lane, operation }: Sequenced): () => void {
     const generation = lane.generation;
@@ -163,7 +206,10 @@ export class WritePath {
     if (outcome === 'unknown') this.#parts.settle(lane, operation);
     journal
       .settle({ ref: write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) })
-      .then(() => emit('write:settled', { ...labelsOf(sequenced), outcome }))
+      .then(() => {
+        emit('write:settled', { ...labelsOf(sequenced), outcome });
+        if (outcome === 'applied' && !sequenced.isHome) this.#parts.tellHome(lane);
+      })
       .catch((error: unknown) => {
         // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
         emit('journal:failed', { reason: messageOf(error) });
@@ -171,11 +217,13 @@ export class WritePath {
       });
   }
 
-  #applied({ operation, lane, write, coverage }: Sequenced): number | undefined {
+  #applied({ operation, lane, write, coverage, isHome }: Sequenced): number | undefined {
     lane.applied = write.sequence;
     const provesEmpty = writeActionOf(operation).provesEmpty === true;
     const startsLane = provesEmpty && write.sequence === 1 && lane.generation === 0;
     if (startsLane) lane.seededCoverage = coverage;
+    // The lane's home is told when the outcome is durable.
+    if (!isHome) return startsLane ? coverage : undefined;
     this.#parts.deliver(lane, write);
     if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
     // What the orchestrator still holds of the owner's earlier life was forgotten by the service.
@@ -184,14 +232,23 @@ export class WritePath {
   }
 
   async #unjournaled(operation: OwnedOperation): Promise<Answer> {
-    const coverage = this.#parts.coverage.get(operation.service.name);
-    if (coverage !== undefined) coverage.unjournaled += 1;
+    const end = this.#parts.unjournaled.begin(operation.service);
     try {
-      const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live');
+      const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
+        onLate: () => this.#cameLate(operation),
+      });
+      end('certain');
       return { reply, backend: 'legacy', primaryMs: durationMs };
-    } finally {
-      if (coverage !== undefined) coverage.unjournaled -= 1;
+    } catch (error) {
+      end(outcomeOfFailure(error) === 'unknown' ? 'unknown' : 'certain');
+      throw error;
     }
+  }
+
+  /** Coverage may have begun meanwhile, and the lane been copied without it. */
+  #cameLate(operation: OwnedOperation): void {
+    if (this.#coverageOf(operation) === 0) return;
+    this.#parts.copySoon(this.#parts.lanes.of(operation.service.name, operation.owner), 'late_unjournaled');
   }
 
   #coverageOf(operation: OwnedOperation): number {

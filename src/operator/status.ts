@@ -5,6 +5,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { ActionDefinition, ServiceDefinition } from '../domain/service-definition.ts';
 import { stageOf, type Stage } from '../domain/stage.ts';
+import type { ReplicaCounts } from '../migration/membership.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { Clock, Flags, Journal, LaneCounts } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
@@ -83,6 +84,8 @@ interface ProxyStatus {
 /** The answer of `GET /v1/status`. */
 export interface Status {
   readonly proxy: ProxyStatus;
+  /** Proxies that share the journal, this one among the live. */
+  readonly replicas: ReplicaCounts;
   readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
   readonly services: readonly ServiceStatus[];
 }
@@ -100,7 +103,7 @@ export interface StatusParts {
   readonly statistics: Statistics;
   readonly flags: Flags & { describe(): FlagSource };
   readonly journal: Pick<Journal, 'counts'>;
-  readonly migration: Pick<Migration, 'backlog' | 'coverageOf'> & {
+  readonly migration: Pick<Migration, 'backlog' | 'coverageOf' | 'replicas'> & {
     pendingOf(service: ServiceName): number;
   };
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -132,6 +135,7 @@ export function createStatusReader(parts: StatusParts): StatusReader {
       const { deliveries, copies, shadowReads } = parts.migration.backlog();
       return {
         proxy: { ...proxyOf(parts), started_at: startedAt, uptime_seconds: uptimeSeconds },
+        replicas: parts.migration.replicas(),
         backlog: { deliveries, copies, shadow_reads: shadowReads },
         services: await Promise.all(services.map((service) => serviceOf(service, parts))),
       };

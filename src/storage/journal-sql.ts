@@ -1,9 +1,30 @@
 const LANE_COLUMNS =
-  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence';
+  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica';
+
+/** How long a replica is believed to live after its last heartbeat. */
+export const LEASE = "interval '3 seconds'";
+
+/** Whether somebody else has the lane's claim: a replica that is alive. `me` is a parameter. */
+function claimedByOther(lane: string, me: string): string {
+  return `(${lane}.claim_replica is not null and ${lane}.claim_replica <> ${me}
+    and exists (select from replicas r where r.id = ${lane}.claim_replica and r.heartbeat_at > now() - ${LEASE}))`;
+}
+
+/** Whether another replica's write of the lane is open, or another replica holds it. */
+function busyElsewhere(lane: string, me: string): string {
+  return `((${lane}.hold_until > now() and ${lane}.hold_replica <> ${me})
+    or (${lane}.writer_replica <> ${me} and not exists (
+      select from outcomes o where o.lane_id = ${lane}.id and o.sequence = ${lane}.sequence)
+      and ${lane}.settled_sequence < ${lane}.sequence))`;
+}
 
 const WRITE_COLUMNS = 'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at';
 
-/** The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order: in arrival order two replicas deadlock. */
+/**
+ * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
+ * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
+ * What concerns other replicas is looked up only where the row names one.
+ */
 export const COMMIT = `
 with asked as (
   select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
@@ -13,9 +34,14 @@ with asked as (
   select * from unnest($9::bigint[], $10::bigint[], $11::text[])
   on conflict do nothing
 ), locked as (
-  insert into lanes (key, service, owner, sequence)
-  select key, service, owner, 1 from asked order by key
-  on conflict (key) do update set sequence = lanes.sequence + 1
+  insert into lanes (key, service, owner, sequence, writer_replica, claim_replica, claim_fence)
+  select key, service, owner, 1, $8, $8, 1 from asked order by key
+  on conflict (key) do update set
+    sequence = lanes.sequence + 1,
+    writer_replica = $8,
+    claim_replica = case when ${claimedByOther('lanes', '$8')} then lanes.claim_replica else $8 end,
+    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end
+  where not coalesce(${busyElsewhere('lanes', '$8')}, false)
   returning ${LANE_COLUMNS}
 ), stored as (
   insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
@@ -26,8 +52,10 @@ select * from locked`;
 
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 
+/** Where another replica is the lane's home, that one is told. */
 export const MARK_DIRTY = `
-update lanes set condition = 'dirty', reason = $2 where key = $1 and condition <> 'stopped'`;
+update lanes set condition = 'dirty', reason = $2, has_foreign = ${claimedByOther('lanes', '$3')}
+where key = $1 and condition <> 'stopped'`;
 
 export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
 
@@ -41,16 +69,27 @@ join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where l.key = $1 and o.outcome = 'applied'
 order by w.sequence limit $3`;
 
+/**
+ * A write of unknown outcome may take effect after the copy that settled its lane: as long as a late reply is listened for, and the
+ * comparison after it, what it deletes is no loss.
+ */
+const OPEN_END = "interval '2 minutes'";
+
 export const UNDELIVERED = `
 select ${WRITE_COLUMNS} from lanes l
-join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence and w.sequence <= $2
+join writes w on w.lane_id = l.id and w.sequence <= $2
+  and (w.sequence > l.delivered_sequence or w.accepted_at > now() - ${OPEN_END})
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
+where l.key = $1 and (coalesce(o.outcome, 'unknown') = 'unknown' or (o.outcome = 'applied' and w.sequence > l.delivered_sequence))
 order by w.sequence`;
 
 export const BEGIN_COPY = `
-insert into lanes (key, service, owner, generation, condition) values ($1, $2, $3, 1, 'copying')
-on conflict (key) do update set generation = lanes.generation + 1, condition = 'copying', reason = ''
+insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
+values ($1, $2, $3, 1, 'copying', $4, 1)
+on conflict (key) do update set
+  generation = lanes.generation + 1, condition = 'copying', reason = '', claim_replica = $4,
+  claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
+where not ${claimedByOther('lanes', '$4')}
 returning ${LANE_COLUMNS}`;
 
 /**
@@ -78,21 +117,72 @@ update lanes set
 from lane where lanes.id = lane.id
 returning ${LANE_COLUMNS.replace(/^id/, 'lanes.id')}`;
 
+/** Where no other replica that lives is the lane's home, this one is. */
+export const TELL_HOME = `
+update lanes set
+  has_foreign = ${claimedByOther('lanes', '$2')},
+  claim_replica = case when ${claimedByOther('lanes', '$2')} then claim_replica else $2 end
+where key = $1 returning ${LANE_COLUMNS}`;
+
+export const HOLD = `
+update lanes set hold_replica = $2, hold_until = now() + make_interval(secs => $3)
+where key = $1 and not coalesce(${busyElsewhere('lanes', '$2')}, false)
+returning ${LANE_COLUMNS}`;
+
+export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 and hold_replica = $2`;
+
+/** What other replicas wrote, or found uncertain, in lanes whose home is this one. Told once. */
+export const TAKE_FOREIGN = `
+update lanes set has_foreign = false where claim_replica = $1 and has_foreign returning ${LANE_COLUMNS}`;
+
+/** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
+export const FENCES = `
+select ${LANE_COLUMNS},
+  exists (
+    select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+    where w.lane_id = lanes.id and w.sequence > lanes.delivered_sequence
+      and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')) as behind,
+  coalesce((select c.number from coverage c where c.service = lanes.service and c.ended_at is null), 0) as coverage
+from lanes where key = any($1::text[])`;
+
+function gone(replica: string): string {
+  return `(${replica} is null or not exists (select from replicas r where r.id = ${replica}))`;
+}
+
+/** Replicas that are silent for longer than their lease are no replicas any more. */
+export const REMOVE_DEAD = `delete from replicas where id <> $1 and heartbeat_at < now() - ${LEASE}`;
+
+const UNSETTLED = `
+select w.lane_id, w.sequence from writes w
+left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+where w.lane_id = lanes.id and w.sequence > lanes.settled_sequence and (o.outcome is null or o.outcome = 'unknown')`;
+
 export const MARK_UNSETTLED = `
 update lanes set condition = 'dirty', reason = case condition when 'copying' then 'copy_interrupted' else 'unsettled' end
-where condition = 'copying' or (condition = 'clean' and exists (
-  select from writes w
-  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-  where w.lane_id = lanes.id and w.sequence > lanes.settled_sequence
-    and (o.outcome is null or o.outcome = 'unknown')))`;
+where (condition = 'copying' and ${gone('claim_replica')})
+  or (condition = 'clean' and ${gone('writer_replica')} and exists (${UNSETTLED}))`;
 
-export const DIRTY = `select key from lanes where condition = 'dirty' order by key`;
+/** The outcome that nobody is left to tell. Others may write to the lane from now on, and what comes late changes nothing. */
+export const SETTLE_ABANDONED = `
+insert into outcomes (lane_id, sequence, outcome)
+select unsettled.lane_id, unsettled.sequence, 'unknown'
+from lanes cross join lateral (${UNSETTLED} and o.outcome is null) unsettled
+where condition = 'dirty' and ${gone('writer_replica')}
+on conflict do nothing`;
+
+/** Lanes with work left and no home: this replica is it from now on. */
+export const ADOPT_ORPHANS = `
+update lanes set claim_replica = $1, claim_fence = claim_fence + 1
+where (condition = 'dirty' or delivered_sequence < sequence)
+  and (claim_replica is distinct from $1) and ${gone('claim_replica')}`;
+
+export const DIRTY = `select key from lanes where condition = 'dirty' and claim_replica = $1 order by key`;
 
 export const LANES_WITH_PENDING = `
 select distinct l.key from lanes l
 join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
 join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-where o.outcome = 'applied' order by l.key`;
+where o.outcome = 'applied' and l.claim_replica = $1 order by l.key`;
 
 export const COUNTS = `
 select
@@ -106,6 +196,15 @@ select
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
     where l.service = $1 and d.resolved_at is null) as "deadLetters"
 from lanes where service = $1`;
+
+/** Lanes that were made equal under an older coverage: nobody knows what passed since. */
+export const OUTDATED = `
+select owner from lanes where service = $1 and seeded_coverage > 0 and seeded_coverage < $2 order by id`;
+
+/** Copies that nobody is at: their replica died before, or while, they began. */
+export const TAKE_ABANDONED = `
+update lanes set condition = 'dirty', reason = 'copy_interrupted', claim_replica = $1, has_foreign = true
+where condition = 'copying' and ${gone('claim_replica')}`;
 
 export const PRUNE = `
 with old as (

@@ -1,8 +1,9 @@
-import type { LaneKey, OperationId, ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../domain/lane.ts';
 import type {
   DeadLetter,
   FinishedCopy,
+  LaneView,
   Intent,
   Journal,
   LaneCounts,
@@ -11,6 +12,7 @@ import type {
   Settlement,
   WriteRef,
 } from '../migration/ports.ts';
+import type { ReplicaIdentity } from '../migration/replica-identity.ts';
 import type { Backend } from '../domain/backend.ts';
 import type { Database } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -23,7 +25,7 @@ const OUTCOME_LINGER_MS = 5;
 
 export interface JournalSettings {
   readonly database: Database;
-  readonly replica: ReplicaId;
+  readonly replica: ReplicaIdentity;
   readonly seal: Seal;
 }
 
@@ -41,9 +43,15 @@ interface LaneRow {
   readonly seeded_coverage: number;
   readonly exceptions: number;
   readonly delivered_sequence: number;
+  readonly claim_replica: string | null;
 }
 
-function laneStateOf(row: LaneRow): LaneState {
+interface FenceRow extends LaneRow {
+  readonly behind: boolean;
+  readonly coverage: number;
+}
+
+function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
   return {
     id: row.id,
     sequence: row.sequence,
@@ -55,7 +63,12 @@ function laneStateOf(row: LaneRow): LaneState {
     seededCoverage: row.seeded_coverage,
     exceptions: row.exceptions,
     deliveredSequence: row.delivered_sequence,
+    isHome: row.claim_replica === replica.id,
   };
+}
+
+function viewOf({ behind, coverage }: FenceRow, state: LaneState): LaneView {
+  return { state, isBehind: behind, coverage };
 }
 
 interface WriteRow {
@@ -72,10 +85,18 @@ export class PostgresJournal implements Journal {
   readonly #settings: JournalSettings;
   readonly #commits: GroupCommit<Entry, LaneState | undefined>;
   readonly #progress: LaneProgress;
+  /** Fences asked for in one tick are read together. */
+  readonly #fences: GroupCommit<LaneKey, LaneView | undefined>;
 
   constructor(settings: JournalSettings) {
     this.#settings = settings;
-    this.#progress = new LaneProgress(settings.database);
+    this.#progress = new LaneProgress(settings.database, () => settings.replica.id);
+    this.#fences = new GroupCommit<LaneKey, LaneView | undefined>({
+      flush: (lanes) => this.#readFences(lanes),
+      keyOf: () => undefined,
+      isUrgent: () => true,
+      lingerMs: 0,
+    });
     this.#commits = new GroupCommit<Entry, LaneState | undefined>({
       flush: (batch) => this.#flush(batch),
       keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
@@ -84,10 +105,8 @@ export class PostgresJournal implements Journal {
     });
   }
 
-  async append(intent: Intent): Promise<LaneState> {
-    const state = await this.#commits.add({ intent });
-    if (state === undefined) throw new Error('The group commit lost an intent');
-    return state;
+  append(intent: Intent): Promise<LaneState | undefined> {
+    return this.#commits.add({ intent });
   }
 
   async settle(settlement: Settlement): Promise<void> {
@@ -113,17 +132,17 @@ export class PostgresJournal implements Journal {
       intents.map(({ action }) => action),
       intents.map(({ request }) => seal.seal(request)),
       intents.map(({ acceptedAtMs }) => new Date(acceptedAtMs).toISOString()),
-      replica,
+      replica.id,
       settlements.map(({ ref }) => ref.laneId),
       settlements.map(({ ref }) => ref.sequence),
       settlements.map(({ outcome }) => outcome),
     ]);
-    const states = new Map(rows.map((row) => [row.key, laneStateOf(row)]));
+    const states = new Map(rows.map((row) => [row.key, laneStateOf(row, replica)]));
     return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));
   }
 
   async markDirty(lane: LaneKey, reason: string): Promise<void> {
-    await this.#settings.database.query(sql.MARK_DIRTY, [lane, reason]);
+    await this.#settings.database.query(sql.MARK_DIRTY, [lane, reason, this.#settings.replica.id]);
   }
 
   async stopLane(lane: LaneKey, reason: string): Promise<void> {
@@ -136,7 +155,7 @@ export class PostgresJournal implements Journal {
 
   async lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>> {
     const rows = await this.#settings.database.query<LaneRow>(sql.LANES, [keys]);
-    return new Map(rows.map((row) => [row.key as LaneKey, laneStateOf(row)]));
+    return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
   }
 
   async pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]> {
@@ -165,12 +184,12 @@ export class PostgresJournal implements Journal {
     }));
   }
 
-  async beginCopy(lane: LaneKey): Promise<LaneState> {
+  async beginCopy(lane: LaneKey): Promise<LaneState | undefined> {
     const slash = lane.indexOf('/');
-    const parameters = [lane, lane.slice(0, slash), lane.slice(slash + 1)];
+    const { replica } = this.#settings;
+    const parameters = [lane, lane.slice(0, slash), lane.slice(slash + 1), replica.id];
     const [row] = await this.#settings.database.query<LaneRow>(sql.BEGIN_COPY, parameters);
-    if (row === undefined) throw new Error('The lane was not returned');
-    return laneStateOf(row);
+    return row === undefined ? undefined : this.#stateOf(row);
   }
 
   async finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined> {
@@ -180,14 +199,64 @@ export class PostgresJournal implements Journal {
     );
     const parameters = [lane, generation, sequence, coverage, ...columns];
     const [row] = await this.#settings.database.query<LaneRow>(sql.FINISH_COPY, parameters);
-    return row === undefined ? undefined : laneStateOf(row);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async hold(lane: LaneKey, seconds: number): Promise<LaneState | undefined> {
+    const parameters = [lane, this.#settings.replica.id, seconds];
+    const [row] = await this.#settings.database.query<LaneRow>(sql.HOLD, parameters);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async releaseHold(lane: LaneKey): Promise<void> {
+    await this.#settings.database.query(sql.RELEASE_HOLD, [lane, this.#settings.replica.id]);
+  }
+
+  async tellHome(lane: LaneKey): Promise<LaneState | undefined> {
+    const { database, replica } = this.#settings;
+    const [row] = await database.query<LaneRow>(sql.TELL_HOME, [lane, replica.id]);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async outdated(service: ServiceName, coverage: number): Promise<readonly Owner[]> {
+    const rows = await this.#settings.database.query<{ owner: Owner }>(sql.OUTDATED, [service, coverage]);
+    return rows.map(({ owner }) => owner);
+  }
+
+  async takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>> {
+    const { database, replica } = this.#settings;
+    await database.query(sql.TAKE_ABANDONED, [replica.id]);
+    const rows = await database.query<LaneRow>(sql.TAKE_FOREIGN, [replica.id]);
+    return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
+  }
+
+  fence(lane: LaneKey): Promise<LaneView | undefined> {
+    return this.#fences.add(lane);
+  }
+
+  async #readFences(lanes: readonly LaneKey[]): Promise<(LaneView | undefined)[]> {
+    const rows = await this.#settings.database.query<FenceRow>(sql.FENCES, [lanes]);
+    const views = new Map(rows.map((row) => [row.key, viewOf(row, this.#stateOf(row))]));
+    return lanes.map((lane) => views.get(lane));
+  }
+
+  #stateOf(row: LaneRow): LaneState {
+    return laneStateOf(row, this.#settings.replica);
   }
 
   async recover(): Promise<Recovery> {
-    const { database } = this.#settings;
-    await database.query(sql.MARK_UNSETTLED);
-    const dirty = await database.query<{ key: LaneKey }>(sql.DIRTY);
-    const pending = await database.query<{ key: LaneKey }>(sql.LANES_WITH_PENDING);
+    const { database, replica } = this.#settings;
+    const { id } = replica;
+    const [dirty, pending] = await database.transaction(async (session) => {
+      await session.query(sql.REMOVE_DEAD, [id]);
+      await session.query(sql.MARK_UNSETTLED);
+      await session.query(sql.SETTLE_ABANDONED);
+      await session.query(sql.ADOPT_ORPHANS, [id]);
+      return [
+        await session.query<{ key: LaneKey }>(sql.DIRTY, [id]),
+        await session.query<{ key: LaneKey }>(sql.LANES_WITH_PENDING, [id]),
+      ];
+    });
     return { dirty: dirty.map(({ key }) => key), pending: pending.map(({ key }) => key) };
   }
 

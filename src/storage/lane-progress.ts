@@ -1,3 +1,4 @@
+import type { ReplicaId } from '../domain/ids.ts';
 import type { Database } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
 
@@ -26,7 +27,11 @@ with moved as (
 )
 update lanes set
   delivered_sequence = greatest(delivered_sequence, moved.delivered),
-  seeded_coverage = greatest(seeded_coverage, moved.seeded)
+  seeded_coverage = greatest(seeded_coverage, moved.seeded),
+  -- Nothing of it waits any more: whoever writes to it next is its home.
+  claim_replica = case
+    when claim_replica = $4 and condition = 'clean' and greatest(delivered_sequence, moved.delivered) >= sequence then null
+    else claim_replica end
 from moved join locked on locked.id = moved.lane_id cross join quiet
 where lanes.id = moved.lane_id`;
 
@@ -37,13 +42,14 @@ where lanes.id = moved.lane_id`;
 export class LaneProgress {
   readonly #commits: GroupCommit<Step, undefined>;
 
-  constructor(database: Database) {
+  constructor(database: Database, replica: () => ReplicaId) {
     this.#commits = new GroupCommit<Step, undefined>({
       flush: async (steps) => {
         await database.query(ADVANCE, [
           steps.map(({ laneId }) => laneId),
           steps.map(({ delivered }) => delivered ?? 0),
           steps.map(({ seeded }) => seeded ?? 0),
+          replica(),
         ]);
         return [];
       },

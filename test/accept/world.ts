@@ -58,6 +58,7 @@ export interface ProxyStatus {
     readonly latency_ms: unknown;
     readonly added_ms: unknown;
   }[];
+  readonly replicas: Readonly<Record<'live' | 'silent', number>>;
   readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
 }
 

@@ -22,13 +22,17 @@ export interface WatchedProxy {
 /** One migration of its own: legacy stand-ins and a journal that no other case knows, in front of the file's orchestrator. */
 export interface CrashCase {
   readonly endpoints: AgentEndpoints;
+  /** The second replica's, where one is started. */
+  readonly secondEndpoints: AgentEndpoints;
   /** Put in front of every owner, so that cases can share the orchestrator. */
   readonly prefix: string;
   readonly journalUrl: string;
   ask(dualWrite: boolean): void;
   startProxy(haltOn?: string): Promise<WatchedProxy>;
+  /** Another proxy on the same journal, services and flags. */
+  startSecond(): Promise<WatchedProxy>;
   /** Resolves when nothing is on its way any more; rejects where it stays so. */
-  settled(): Promise<ProxyStatus>;
+  settled(of?: 'first' | 'second'): Promise<ProxyStatus>;
   stores(): Promise<{ legacy: StoreContents; orchestrator: StoreContents }>;
   end(): Promise<void>;
 }
@@ -57,7 +61,7 @@ export interface CrashStage {
 
 /** Characters of a proxy's output in a failure. */
 const OUTPUT_SHOWN = 2_000;
-const SETTLE_LIMIT_MS = 15_000;
+const SETTLE_LIMIT_MS = 20_000;
 
 export async function startStage(): Promise<CrashStage> {
   const root = mkdtempSync(join(tmpdir(), 'crossfade-crash-'));
@@ -118,12 +122,17 @@ async function createCase(facts: {
   const databaseUrl = await facts.postgres.createDatabase(`journal_${prefix.replace('-', '_')}`);
   const journalUrl = settings.journalVia?.(databaseUrl) ?? databaseUrl;
   const [front, back, http] = [await portsOf(), await portsOf(), await freePort()];
+  const second = { front: await portsOf(), http: await freePort() };
   const standIns = await startProgram(standInArguments(back, folders.legacy));
   const config = join(folder, 'crossfade.yaml');
   writeFileSync(config, stringify(proxyConfig({ ...facts, front, back, http, folders })));
+  const secondConfig = join(folder, 'second.yaml');
+  writeFileSync(secondConfig, stringify(proxyConfig({ ...facts, ...second, back, folders })));
   let proxy: WatchedProxy | undefined;
+  let another: WatchedProxy | undefined;
   return {
-    endpoints: { session: at(front.session), contextual: at(front.contextual), jarvis: at(front.jarvis) },
+    endpoints: endpointsOf(front),
+    secondEndpoints: endpointsOf(second.front),
     prefix,
     journalUrl: databaseUrl,
     ask,
@@ -131,13 +140,21 @@ async function createCase(facts: {
       proxy = await startWatched(config, journalUrl, haltOn);
       return proxy;
     },
-    settled: () => settled(http, () => proxy?.output() ?? ''),
+    async startSecond() {
+      another = await startWatched(secondConfig, journalUrl);
+      return another;
+    },
+    settled: (of = 'first') =>
+      of === 'first'
+        ? settled(http, () => proxy?.output() ?? '')
+        : settled(second.http, () => another?.output() ?? ''),
     stores: async () => ({
       legacy: readLegacyStores(folders.legacy),
       orchestrator: await readOrchestratorStore(facts.orchestratorStore),
     }),
     async end() {
       await proxy?.kill();
+      await another?.kill();
       await standIns.kill();
     },
   };
@@ -161,7 +178,9 @@ function sum(status: ProxyStatus, count: (service: ProxyStatus['services'][numbe
   return status.services.reduce((total, service) => total + count(service), 0);
 }
 
-function isSettled({ backlog, services }: ProxyStatus): boolean {
+function isSettled({ backlog, replicas, services }: ProxyStatus): boolean {
+  // What a killed one left is taken over when its lease has ended.
+  if (replicas.silent > 0) return false;
   const isIdle = backlog.deliveries + backlog.copies + backlog.shadow_reads === 0;
   return isIdle && services.every(({ lanes }) => lanes.dirty + lanes.copying === 0);
 }
@@ -179,7 +198,7 @@ async function settled(http: number, output: () => string): Promise<ProxyStatus>
       return status;
     }
     if (performance.now() - startedAtMs > SETTLE_LIMIT_MS)
-      throw new Error(`Not settled: ${JSON.stringify(status.backlog)}\n${output().slice(-OUTPUT_SHOWN)}`);
+      throw new Error(`Not settled: ${JSON.stringify(status)}\n${output().slice(-OUTPUT_SHOWN)}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
@@ -202,6 +221,10 @@ type Ports = Readonly<Record<'session' | 'health' | 'pub' | 'contextual' | 'jarv
 async function portsOf(): Promise<Ports> {
   const [session = 0, health = 0, pub = 0, contextual = 0, jarvis = 0] = await freePorts(5);
   return { session, health, pub, contextual, jarvis };
+}
+
+function endpointsOf({ session, contextual, jarvis }: Ports): AgentEndpoints {
+  return { session: at(session), contextual: at(contextual), jarvis: at(jarvis) };
 }
 
 function at(port: number): string {

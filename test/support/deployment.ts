@@ -56,6 +56,7 @@ export interface ServiceStatus {
 
 export interface DeploymentStatus {
   readonly services: readonly ServiceStatus[];
+  readonly replicas: Readonly<Record<'live' | 'silent', number>>;
   readonly backlog: Readonly<Record<'deliveries' | 'copies' | 'shadow_reads', number>>;
 }
 

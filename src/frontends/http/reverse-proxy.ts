@@ -2,7 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
-import type { AgentRequest, Clock, Passage, Reply, StreamHandler } from '../../migration/ports.ts';
+import type { Clock, Reply } from '../../migration/ports.ts';
+import type { AgentRequest, Passage, StreamHandler } from '../../migration/request-handler.ts';
 import { collectBody, dismissBody } from './body.ts';
 import { sendReply } from './send-reply.ts';
 

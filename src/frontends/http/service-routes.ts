@@ -1,7 +1,8 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { MessageLimits } from '../../domain/request.ts';
-import type { Clock, RequestHandler } from '../../migration/ports.ts';
+import type { Clock } from '../../migration/ports.ts';
+import type { RequestHandler } from '../../migration/request-handler.ts';
 import { tooLarge } from './reverse-proxy.ts';
 import { sendReply } from './send-reply.ts';
 

@@ -2,7 +2,8 @@ import { isAscii } from 'node:buffer';
 import { Context, Router, type MessageLike } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { AgentRequest, Clock, Reply, RequestHandler } from '../../migration/ports.ts';
+import type { Clock, Reply } from '../../migration/ports.ts';
+import type { AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
 
 /** What went wrong between us and an agent, in closed words. Never thrown: nobody could catch it. */
 type FrontendProblem = 'reply_undeliverable' | 'receive_failed' | 'handler_failed';

@@ -12,7 +12,8 @@ import { serviceName } from '../../../src/domain/ids.ts';
 import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definition.ts';
 import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../../../src/frontends/http/server.ts';
-import type { AgentRequest, Reply, StreamHandler } from '../../../src/migration/ports.ts';
+import type { Reply } from '../../../src/migration/ports.ts';
+import type { AgentRequest, StreamHandler } from '../../../src/migration/request-handler.ts';
 import { freePort } from '../../support/ports.ts';
 
 /** What the test must close, the last first. */

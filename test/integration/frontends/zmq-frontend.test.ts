@@ -7,7 +7,8 @@ import { serviceName } from '../../../src/domain/ids.ts';
 import { createHealthResponder } from '../../../src/frontends/zmq/health.ts';
 import { createPubRelay } from '../../../src/frontends/zmq/pub-relay.ts';
 import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
-import type { AgentRequest, Reply } from '../../../src/migration/ports.ts';
+import type { Reply } from '../../../src/migration/ports.ts';
+import type { AgentRequest } from '../../../src/migration/request-handler.ts';
 import { killRepServers, startRepServer } from '../backends/rep-server.ts';
 import { freePort } from '../../support/ports.ts';
 

@@ -185,6 +185,7 @@ export class OperatorServer {
         backlog: () => ({ deliveries: 4, copies: 5, shadowReads: 6 }),
         pendingOf: () => 0,
         coverageOf: () => this.world.coverage,
+        replicas: () => ({ live: 1, silent: 0 }),
       },
       services: new Map([[SERVICE, RUNTIME]]),
       clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: () => Promise.resolve() },

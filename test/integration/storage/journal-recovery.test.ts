@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../../../src/storage/database.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -41,7 +41,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     test('in the middle of a copy: the lane is dirty, under the generation that began', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann', 'applied');
-      await journal.beginCopy(laneOf('ann'));
+      present(await journal.beginCopy(laneOf('ann')));
       const later = open();
       expect((await later.recover()).dirty).toContain(laneOf('ann'));
       expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({
@@ -57,7 +57,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       await write('ann', 'applied');
       await write('ann', 'unknown');
       await write('ann');
-      const { generation } = await journal.beginCopy(laneOf('ann'));
+      const { generation } = present(await journal.beginCopy(laneOf('ann')));
       await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 2, exceptions: [] });
       const found = await open().recover();
       expect(found.dirty).not.toContain(laneOf('ann'));

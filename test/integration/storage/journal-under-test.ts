@@ -1,4 +1,3 @@
-import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { randomUUID } from 'node:crypto';
 import {
   laneKeyOf,
@@ -10,12 +9,14 @@ import {
 } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
+import { applySchema } from '../../../src/storage/apply-schema.ts';
 import {
   createPgliteDatabase,
   createPostgresDatabase,
   type Database,
 } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal.ts';
+import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
 import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 
@@ -38,10 +39,17 @@ export async function createJournalDatabase(
 
 let made = 0;
 
+/** What is there. */
+export function present<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('another replica was busy with the lane');
+  return value;
+}
+
 /** A journal as a newly started process has it, and a service of the test's own: nothing of other tests is seen. */
 export function beginJournal(database: Database, seal: Seal = PLAIN) {
   const service = serviceName(`service-${++made}`);
-  const open = () => new PostgresJournal({ database, replica: replicaId(randomUUID()), seal });
+  const open = () =>
+    new PostgresJournal({ database, replica: new ReplicaIdentity(() => replicaId(randomUUID())), seal });
   const journal = open();
   const laneOf = (owner: string): LaneKey => laneKeyOf(service, owner as Owner);
   const intent = (owner: string, request = '{}'): Intent => ({
@@ -55,7 +63,7 @@ export function beginJournal(database: Database, seal: Seal = PLAIN) {
   });
   const write = async (owner: string, outcome?: Outcome, more: Partial<Settlement> = {}) => {
     const asked = intent(owner, `{"memory": "${owner}"}`);
-    const state = await journal.append(asked);
+    const state = present(await journal.append(asked));
     const ref: WriteRef = { laneId: state.id, lane: asked.lane, sequence: state.sequence };
     if (outcome !== undefined) await journal.settle({ ref, outcome, ...more });
     return ref;

@@ -5,6 +5,7 @@ import { PassPath } from '../../../src/migration/pass.ts';
 import { Coverage, type ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { Unjournaled } from '../../../src/migration/unjournaled.ts';
 import { fakeClock, flagsThatAreOn, recorder } from './engine-parts.ts';
 
 const JARVIS = serviceName('jarvis-memory');
@@ -21,18 +22,21 @@ function runtimeOf(name: ServiceName, definition: ServiceDefinition): ServiceRun
 function createPass(number = 0) {
   const { emit, names } = recorder();
   const coverage = Object.assign(new Coverage(), { number });
+  const covered = new Map([
+    [JARVIS, coverage],
+    [SESSIONS, coverage],
+  ]);
+  const clock = fakeClock();
   const path = new PassPath({
+    unjournaled: new Unjournaled({ coverage: covered, clock, probed: () => new Promise(() => undefined) }),
     services: new Map([
       [JARVIS, runtimeOf(JARVIS, jarvisMemory)],
       [SESSIONS, runtimeOf(SESSIONS, sessionMemory)],
     ]),
-    coverage: new Map([
-      [JARVIS, coverage],
-      [SESSIONS, coverage],
-    ]),
+    coverage: covered,
     flags: flagsThatAreOn([]),
     limits: { messageBytes: 1_000, jsonDepth: 8 },
-    clock: fakeClock(),
+    clock,
     emit,
   });
   const pass = (text: string, service = JARVIS) =>
@@ -50,6 +54,12 @@ test('a write of an uncovered service passes, and the first copies wait for its 
   passage?.end('answered');
   expect(coverage.unjournaled).toBe(0);
   expect(names()).toEqual(['operation:received', 'operation:decided', 'backend:called', 'operation:replied']);
+});
+
+test('what broke off after it was sent is waited for until the service has answered probes', () => {
+  const { pass, coverage } = createPass();
+  pass(WRITE)?.end('unavailable');
+  expect(coverage.unjournaled).toBe(1);
 });
 
 describe('what must be handled does not pass', () => {

@@ -7,7 +7,10 @@ import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
 import { createLanes } from '../../../src/migration/lanes.ts';
 import type { StoredDifference } from '../../../src/migration/ports.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
-import { ShadowReads, Snapshot } from '../../../src/migration/shadow-reads.ts';
+import { ShadowReads } from '../../../src/migration/shadow-reads.ts';
+import { Snapshot } from '../../../src/migration/snapshot.ts';
+import { Fences } from '../../../src/migration/fences.ts';
+import { createHoldLane } from '../../../src/migration/hold-lane.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from './engine-parts.ts';
 
@@ -24,6 +27,7 @@ function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
   const journal = readableJournal({ lanes: [{ owner: OWNER, state: { seededCoverage: 1 } }] });
   const lanes = createLanes(journal, clock);
   const coverage = new Coverage();
+  const isAlone = () => true;
   coverage.number = 1;
   const services = new Map([[SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }]]);
   const verdicts = new Verdicts({ services, clock, emit });
@@ -40,7 +44,9 @@ function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
   const shadows = new ShadowReads({
     lanes,
     verdicts,
-    coverage: new Map([[SERVICE, coverage]]),
+    fences: new Fences({ journal, coverage: new Map([[SERVICE, coverage]]), clock, isAlone }),
+    hold: createHoldLane({ journal, clock, isAlone }),
+    isAlone,
     callLegacy: async () => ({ reply: { body: Buffer.from(await ask('legacy')) }, durationMs: 1 }),
     askOrchestrator: () => ask('orchestrator'),
     differences: { add: async (difference) => void stored.push(difference), recent: async () => [] },

@@ -1,0 +1,114 @@
+import type { ServiceName } from '../domain/ids.ts';
+import { LaneCopier } from './copy-lane.ts';
+import { CopyQueue } from './copy-queue.ts';
+import { CoverageKeeper } from './coverage-keeper.ts';
+import { Deliverer } from './deliver.ts';
+import { Fences } from './fences.ts';
+import { ForeignLanes, type ForeignLaneParts } from './foreign-lanes.ts';
+import { createHoldLane, type HoldLane } from './hold-lane.ts';
+import { createLanes, type Lanes } from './lanes.ts';
+import { Membership } from './membership.ts';
+import type { MigrationParts } from './migration.ts';
+import { Coverage } from './service-runtime.ts';
+import { Settler } from './settle.ts';
+import { TakeOver } from './take-over.ts';
+import { Unjournaled } from './unjournaled.ts';
+
+/** What works behind the agents' backs, each made once. */
+export interface Engine {
+  readonly lanes: Lanes;
+  readonly membership: Membership;
+  readonly fences: Fences;
+  readonly hold: HoldLane;
+  readonly deliverer: Deliverer;
+  readonly copies: CopyQueue;
+  readonly settler: Settler;
+  readonly keeper: CoverageKeeper;
+  readonly takeOver: TakeOver;
+  readonly foreign: ForeignLanes;
+  readonly unjournaled: Unjournaled;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+}
+
+export function createEngine(parts: MigrationParts): Engine {
+  const { clock, journal, services, flags } = parts;
+  const { emit } = parts.events;
+  const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
+  const lanes = createLanes(journal, clock);
+  const membership: Membership = new Membership({
+    identity: parts.replica,
+    store: parts.replicas,
+    clock,
+    onChange: (what) => takeOver.changed(what),
+  });
+  const isAlone = (): boolean => membership.isAlone;
+  const hold = createHoldLane({ journal, clock, isAlone });
+  const fences = new Fences({ journal, coverage, clock, isAlone });
+  const moving = createMoving(parts, {
+    coverage,
+    isAlone,
+    hold,
+    mayCopy: (service) => keeper.mayCopy(service),
+  });
+  const { deliverer, copies, settler } = moving;
+  const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
+  const keeper: CoverageKeeper = new CoverageKeeper({
+    membership,
+    unjournaled,
+    journal,
+    store: parts.coverageStore,
+    services,
+    coverage,
+    flags,
+    mayBegin: (service) => parts.readLimits?.mayBegin(service) ?? true,
+    lanes,
+    copies,
+    waitingLanes: (service) => deliverer.waitingLanes(service),
+    clock,
+    emit,
+  });
+  const takeOver = new TakeOver({ journal, lanes, services, coverage, ...moving, emit });
+  const onForeign: ForeignLaneParts['onForeign'] = (lane, state) => takeOver.foreign(lane, state);
+  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, onForeign });
+  return { lanes, membership, fences, hold, ...moving, keeper, takeOver, foreign, unjournaled, coverage };
+}
+
+/** What moves data to the secondary. */
+type Moving = Pick<Engine, 'deliverer' | 'copies' | 'settler'>;
+
+interface Around {
+  readonly coverage: Engine['coverage'];
+  readonly hold: HoldLane;
+  readonly isAlone: () => boolean;
+  readonly mayCopy: (service: ServiceName) => boolean;
+}
+
+function createMoving(parts: MigrationParts, around: Around): Moving {
+  const { clock, journal, orchestrator, services, settings, random } = parts;
+  const { emit } = parts.events;
+  const { coverage, hold, isAlone, mayCopy } = around;
+  const shared = { journal, orchestrator, services, coverage, clock, emit };
+  const deliverer: Deliverer = new Deliverer({
+    ...shared,
+    ...settings.delivery,
+    random,
+    isAlone,
+    onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
+  });
+  const copier = new LaneCopier({
+    ...shared,
+    timeoutMs: settings.delivery.timeoutMs,
+    hold,
+    quiet: (lane) => deliverer.quiet(lane),
+    covered: (lane, sequence) => deliverer.covered(lane, sequence),
+  });
+  const copies: CopyQueue = new CopyQueue({
+    clock,
+    emit,
+    concurrency: settings.copyConcurrency,
+    copy: (lane) => copier.copy(lane),
+    mayCopy,
+  });
+  const settler: Settler = new Settler({ journal, copies, clock, emit });
+  return { deliverer, copies, settler };
+}

@@ -1,0 +1,54 @@
+import { ConnectionError } from '../domain/errors.ts';
+import type { Lane } from './lanes.ts';
+import type { Clock, Journal } from './ports.ts';
+
+/** The lane is let go by itself after this long, should this replica die while it holds it. */
+const HOLD_SECONDS = 30;
+const RETRY_MS = 20;
+
+export interface HoldParts {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** Whether no other replica writes: then the turns in memory are enough. */
+  readonly isAlone: () => boolean;
+}
+
+/** A lane that nobody writes to. */
+export interface HeldLane {
+  release(): void;
+}
+
+/** Keeps writes out of a lane: those of this replica by its turn, those of others by the journal. */
+export type HoldLane = (lane: Lane, deadlineAtMs: number) => Promise<HeldLane>;
+
+export function createHoldLane(parts: HoldParts): HoldLane {
+  return async (lane, deadlineAtMs) => {
+    const giveBack = await lane.turn.take(deadlineAtMs);
+    if (parts.isAlone()) return { release: giveBack };
+    try {
+      await holdElsewhere(lane, deadlineAtMs, parts);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    return {
+      release: () => {
+        giveBack();
+        // Should this fail, the hold ends by its time.
+        void parts.journal.releaseHold(lane.key).catch(() => undefined);
+      },
+    };
+  };
+}
+
+async function holdElsewhere(lane: Lane, deadlineAtMs: number, { journal, clock }: HoldParts): Promise<void> {
+  while (clock.now() < deadlineAtMs) {
+    const state = await journal.hold(lane.key, HOLD_SECONDS);
+    if (state !== undefined) return lane.adopt(state);
+    await clock.sleep(RETRY_MS);
+  }
+  throw new ConnectionError('another replica was busy with the lane until the deadline', {
+    effect: 'not_applied',
+    reason: 'lane_busy',
+  });
+}

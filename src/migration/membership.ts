@@ -1,0 +1,95 @@
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { Clock, ReplicaReport, ReplicaStore } from './ports.ts';
+import type { ReplicaIdentity } from './replica-identity.ts';
+
+/** A replica acts for so long after a heartbeat was sent; then others may take over its lanes. */
+const LEASE_MS = 3_000;
+/** A write is sent only while so much of the lease is left. */
+const RESERVE_MS = 1_000;
+/** Replicas that run already look at the list once a second: a new one acts when all must have seen it. */
+const SETTLE_IN_MS = 1_500;
+
+export interface MembershipParts {
+  readonly identity: ReplicaIdentity;
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  /** Others have given this replica up, or one of them has gone: what is left of it is to be taken over. */
+  readonly onChange: (what: 'expelled' | 'gone') => void;
+}
+
+/** Replicas that share one journal. */
+export interface ReplicaCounts {
+  /** Heard of within their lease; this one is among them. */
+  readonly live: number;
+  /** Not heard of, and not taken over yet. */
+  readonly silent: number;
+}
+
+/** This replica among the others that share its journal. */
+export class Membership {
+  readonly #parts: MembershipParts;
+  #others: readonly ReplicaReport[] = [];
+  #leaseUntilMs = 0;
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether no other replica is registered: then memory knows all that the database knows. */
+  get isAlone(): boolean {
+    return this.#others.length === 0;
+  }
+
+  counts(): ReplicaCounts {
+    const silent = this.#others.filter(({ silentMs }) => silentMs > LEASE_MS).length;
+    return { live: 1 + this.#others.length - silent, silent };
+  }
+
+  /** Whether a write may still be sent: nobody has taken over this replica's lanes, nor will within a second. */
+  get mayAct(): boolean {
+    return this.#parts.clock.now() < this.#leaseUntilMs - RESERVE_MS;
+  }
+
+  /** Whether every other replica acts on this coverage, with no unjournaled write of the service under way. */
+  allReport(service: ServiceName, number: number): boolean {
+    return this.#others.every(({ coverage }) => coverage[service] === number);
+  }
+
+  /** Resolves with whether others are, or were until they died, on the list. @throws StorageError */
+  async join(): Promise<boolean> {
+    const { store, identity, clock } = this.#parts;
+    const others = await store.register(identity.id);
+    await this.beat({});
+    if (this.counts().live > 1) await clock.sleep(SETTLE_IN_MS);
+    return others > 0;
+  }
+
+  /** Says that this replica lives, and learns of the others. @throws StorageError */
+  async beat(coverage: Readonly<Record<string, number>>): Promise<void> {
+    const { store, identity, clock, onChange } = this.#parts;
+    const sentAtMs = clock.now();
+    const reports = await store.heartbeat(identity.id, coverage);
+    const isListed = reports.some(({ replica }) => replica === identity.id);
+    const others = reports.filter(({ replica }) => replica !== identity.id);
+    const known = this.#others;
+    this.#others = others;
+    if (!isListed) {
+      identity.renew();
+      await store.register(identity.id);
+      return onChange('expelled');
+    }
+    this.#leaseUntilMs = sentAtMs + LEASE_MS;
+    if (hasGone(known, others)) onChange('gone');
+  }
+
+  leave(): Promise<void> {
+    return this.#parts.store.leave(this.#parts.identity.id);
+  }
+}
+
+function hasGone(known: readonly ReplicaReport[], others: readonly ReplicaReport[]): boolean {
+  const listed = new Set<ReplicaId>(others.map(({ replica }) => replica));
+  return (
+    known.some(({ replica }) => !listed.has(replica)) || others.some(({ silentMs }) => silentMs > LEASE_MS)
+  );
+}

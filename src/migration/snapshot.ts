@@ -1,0 +1,19 @@
+import type { Lane } from './lanes.ts';
+
+/** A lane at one moment: two equal snapshots with no write in flight saw the same contents. */
+export class Snapshot {
+  readonly #lane: Lane;
+  readonly #activity: number;
+  readonly #isQuiet: boolean;
+
+  constructor(lane: Lane) {
+    this.#lane = lane;
+    this.#activity = lane.activity;
+    this.#isQuiet = lane.inFlight === 0;
+  }
+
+  /** Whether no write of the lane was under way since. */
+  get stillHolds(): boolean {
+    return this.#isQuiet && this.#lane.activity === this.#activity;
+  }
+}

@@ -1,0 +1,84 @@
+import { messageOf } from '../domain/errors.ts';
+import { parseLaneKey, type LaneKey, type ServiceName } from '../domain/ids.ts';
+import type { LaneState } from '../domain/lane.ts';
+import type { CopyQueue } from './copy-queue.ts';
+import type { Deliverer } from './deliver.ts';
+import type { Emit } from './events.ts';
+import type { Lane, Lanes } from './lanes.ts';
+import type { Journal } from './ports.ts';
+import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import type { Settler } from './settle.ts';
+
+export interface TakeOverParts {
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly deliverer: Deliverer;
+  readonly copies: CopyQueue;
+  readonly settler: Settler;
+  readonly emit: Emit;
+}
+
+/** Takes up what others have left: the last process, a replica that died, and what living ones wrote to lanes of this home. */
+export class TakeOver {
+  readonly #parts: TakeOverParts;
+
+  constructor(parts: TakeOverParts) {
+    this.#parts = parts;
+  }
+
+  /** SEMANTICS "Crash points": what the dead left behind. @throws StorageError */
+  async recover(): Promise<void> {
+    const { journal, deliverer } = this.#parts;
+    const found = await journal.recover();
+    for (const key of found.dirty) this.#settle(await this.#lane(key, 'dirty'));
+    for (const key of found.pending) deliverer.resume(await this.#lane(key));
+  }
+
+  /** A replica has gone, or the others had given this one up. Tried again with the next heartbeat where it fails. */
+  changed(what: 'expelled' | 'gone'): void {
+    const { lanes, deliverer, copies, emit } = this.#parts;
+    if (what === 'expelled') {
+      lanes.forget();
+      deliverer.forget();
+      copies.forget();
+    }
+    emit('replica:took_over', { what });
+    this.recover().catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
+  foreign(lane: Lane, state: LaneState): void {
+    const { coverage, copies, deliverer } = this.#parts;
+    const wasUnwell = lane.condition === 'dirty' || lane.condition === 'copying';
+    lane.adoptForeign(state);
+    if (state.condition === 'dirty' && !wasUnwell) return this.#settle(lane);
+    if (lane.seededCoverage !== (coverage.get(lane.service)?.number ?? 0)) copies.add(lane, 'unseeded');
+    deliverer.resumeForeign(lane);
+  }
+
+  /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */
+  async tellHome(lane: Lane): Promise<void> {
+    const { journal, emit } = this.#parts;
+    try {
+      const state = await journal.tellHome(lane.key);
+      if (state?.isHome === true) this.foreign(lane, state);
+    } catch (error) {
+      // The lane's home finds it when this replica is given up, or with the next write.
+      emit('journal:failed', { reason: messageOf(error) });
+    }
+  }
+
+  #settle(lane: Lane): void {
+    const service = this.#parts.services.get(lane.service);
+    if (service !== undefined) this.#parts.settler.resume(lane, service);
+  }
+
+  async #lane(key: LaneKey, condition?: 'dirty'): Promise<Lane> {
+    const { service, owner } = parseLaneKey(key);
+    const lane = await this.#parts.lanes.load(service, owner);
+    if (condition !== undefined && lane.condition !== 'stopped') lane.condition = condition;
+    return lane;
+  }
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StorageError } from '../../../src/domain/errors.ts';
+import { replicaId } from '../../../src/domain/ids.ts';
+import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { PostgresJournal } from '../../../src/storage/journal.ts';
+import { createSeal, PLAIN, type Seal } from '../../../src/storage/seal.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+describe.each(DATABASES)('intents in the journal on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(() => database.close());
+  const begin = (seal?: Seal) => beginJournal(database, seal);
+
+  describe('an intent', () => {
+    test('gets its lane’s next sequence, and makes the lane', async () => {
+      const { journal, intent, state } = begin();
+      expect(await state('ann')).toBeUndefined();
+      expect(await journal.append(intent('ann'))).toMatchObject({
+        sequence: 1,
+        generation: 0,
+        epoch: 0,
+        primary: 'legacy',
+        condition: 'clean',
+        reason: '',
+        seededCoverage: 0,
+        exceptions: 0,
+        deliveredSequence: 0,
+        isHome: true,
+      });
+      expect(present(await journal.append(intent('ann'))).sequence).toBe(2);
+      expect(present(await journal.append(intent('bob'))).sequence).toBe(1);
+      expect(await state('ann')).toMatchObject({ sequence: 2 });
+    });
+
+    test('keeps its place among many that come at once', async () => {
+      const { journal, intent, write, pending } = begin();
+      const owners = ['ann', 'bob', 'eve'];
+      const intents = Array.from({ length: 120 }, (_, index) => intent(owners[index % 3] ?? ''));
+      const states = await Promise.all(intents.map((one) => journal.append(one)));
+      states.forEach((state, index) => expect(present(state).sequence).toBe(1 + Math.floor(index / 3)));
+      expect((await write('ann', 'applied')).sequence).toBe(41);
+      expect(await pending('ann')).toEqual([41]);
+    });
+
+    test('keeps its place beside another replica’s, without a deadlock', async () => {
+      const { open, intent } = begin();
+      const owners = Array.from({ length: 20 }, (_, index) => `user-${index}`);
+      const replicas = [open(), open()].map((journal, index) => async (owner: string) => {
+        for (;;) {
+          const asked = intent(owner);
+          const state = await journal.append(asked);
+          if (state === undefined) {
+            await new Promise((resolve) => setTimeout(resolve, 2));
+            continue;
+          }
+          await journal.settle({
+            ref: { laneId: state.id, lane: asked.lane, sequence: state.sequence },
+            outcome: 'applied',
+          });
+          return { index, sequence: state.sequence };
+        }
+      });
+      const [here, there] = replicas;
+      const places = await Promise.all([
+        ...owners.map((owner) => here?.(owner)),
+        ...owners.toReversed().map((owner) => there?.(owner)),
+      ]);
+      expect(places.map((place) => place?.sequence ?? 0).toSorted((a, b) => a - b)).toEqual([
+        ...owners.map(() => 1),
+        ...owners.map(() => 2),
+      ]);
+    });
+
+    test('is not given while another replica’s write of the lane is open', async () => {
+      const { journal, open, intent, write } = begin();
+      const ref = await write('ann');
+      const other = open();
+      expect(await other.append(intent('ann'))).toBeUndefined();
+      expect(await other.append(intent('bob'))).toMatchObject({ sequence: 1 });
+      await journal.settle({ ref, outcome: 'refused' });
+      expect(await other.append(intent('ann'))).toMatchObject({ sequence: 2 });
+    });
+
+    test('is read back as it was asked for', async () => {
+      const { journal, intent, laneOf } = begin();
+      const asked = intent('ann', '{"memory": "ä \\u0000 NaN", "x": NaN, "big": 12345678901234567890}');
+      const { id, sequence } = present(await journal.append(asked));
+      await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
+      const { operationId, action, request, acceptedAtMs } = asked;
+      expect(await journal.pending(laneOf('ann'), 0, 10)).toEqual([
+        { laneId: id, lane: asked.lane, sequence, operationId, action, request, acceptedAtMs },
+      ]);
+    });
+
+    test('is not readable in the database where a key is configured', async () => {
+      const { journal, intent, laneOf } = begin(createSeal(Buffer.alloc(32, 7)));
+      const asked = intent('ann', '{"memory": "a secret"}');
+      const { id, sequence } = present(await journal.append(asked));
+      await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
+      const rows = await database.query<{ request: string }>(
+        'select request from writes where lane_id = $1',
+        [id],
+      );
+      expect(rows).toHaveLength(1);
+      expect(rows[0]?.request).not.toContain('secret');
+      const [write] = await journal.pending(laneOf('ann'), 0, 10);
+      expect(write?.request).toBe(asked.request);
+      const withoutKey = new PostgresJournal({
+        database,
+        replica: new ReplicaIdentity(() => replicaId(randomUUID())),
+        seal: PLAIN,
+      });
+      await expect(withoutKey.pending(laneOf('ann'), 0, 10)).rejects.toThrow(StorageError);
+    });
+  });
+});
