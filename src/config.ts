@@ -35,7 +35,7 @@ const DEFAULTS: Tree = {
   shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, sampleHours: 0 },
   copies: { concurrency: 2 },
   rollout: { folder: './flags' },
-  interlocks: 'enforce',
+  interlocks: 'warn',
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };

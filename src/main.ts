@@ -1,12 +1,5 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { createExplainCommand } from './cli/explain.ts';
-import { createGuardCommand } from './cli/guard.ts';
-import { createOrchestratorCommand } from './cli/orchestrator.ts';
-import { createRulesCommand } from './cli/rules.ts';
-import { createStandInsCommand } from './cli/stand-ins.ts';
-import { createStatusCommand } from './cli/status.ts';
-import { createStartCommand } from './cli/start.ts';
 import { messageOf } from './domain/errors.ts';
 import { version } from './version.ts';
 
@@ -15,25 +8,37 @@ const OLDEST_NODE = 24;
 // The command line, and the only reader of process.env.
 const { env } = process;
 
+/** Each command with all that it needs, loaded only where it is asked for: the orchestrator need not know the proxy. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./cli/start.ts')).createStartCommand(env),
+  orchestrator: async () => (await import('./cli/orchestrator.ts')).createOrchestratorCommand(env),
+  rules: async () => (await import('./cli/rules.ts')).createRulesCommand(env),
+  'stand-ins': async () => (await import('./cli/stand-ins.ts')).createStandInsCommand(),
+  status: async () => (await import('./cli/status.ts')).createStatusCommand(env),
+  explain: async () => (await import('./cli/explain.ts')).createExplainCommand(env),
+  guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
+};
+
+/** The command that is asked for; all of them where the help or an error must list them. */
+function asked(): Promise<Command[]> {
+  const name = process.argv[2] ?? '';
+  const chosen = Object.hasOwn(COMMANDS, name) ? [name] : Object.keys(COMMANDS);
+  return Promise.all(chosen.flatMap((one) => COMMANDS[one]?.() ?? []));
+}
+
 async function main(): Promise<void> {
   if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
     throw new Error(
       `Crossfade needs Node ${OLDEST_NODE}, this is ${process.version}: run it through npm, which brings its own`,
     );
   }
-  await new Command('crossfade')
+  const program = new Command('crossfade')
     .description('A live, verified, reversible migration of agent memory')
     .version(version)
     // Options behind the name of a command are that command's.
-    .enablePositionalOptions()
-    .addCommand(createStartCommand(env))
-    .addCommand(createOrchestratorCommand(env))
-    .addCommand(createRulesCommand(env))
-    .addCommand(createStandInsCommand())
-    .addCommand(createStatusCommand(env))
-    .addCommand(createExplainCommand(env))
-    .addCommand(createGuardCommand(env))
-    .parseAsync();
+    .enablePositionalOptions();
+  for (const command of await asked()) program.addCommand(command);
+  await program.parseAsync();
 }
 
 try {
