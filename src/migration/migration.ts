@@ -9,15 +9,8 @@ import { Handler, type Answer } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import type { Lane } from './lanes.ts';
 import type { Operation } from './operation.ts';
-import type {
-  Clock,
-  CoverageStore,
-  DifferenceStore,
-  Flags,
-  Journal,
-  Orchestrator,
-  ReplicaStore,
-} from './ports.ts';
+import type { Clock, CoverageStore, Flags, Journal, Orchestrator, ReplicaStore } from './ports.ts';
+import type { DifferenceStore } from './difference-store.ts';
 import type { StreamHandler } from './request-handler.ts';
 import type { ReplicaCounts } from './membership.ts';
 import { PassPath } from './pass.ts';
@@ -151,24 +144,10 @@ function createHandler(
   engine: Engine,
   { callLegacy, shadows }: { callLegacy: CallLegacy; shadows: ShadowReads },
 ): Handler {
-  const { clock, orchestrator, journal, settings } = parts;
+  const { clock, orchestrator, settings } = parts;
   const { emit } = parts.events;
-  const { lanes, coverage, fences, membership, unjournaled } = engine;
-  const writes = new WritePath({
-    journal,
-    lanes,
-    callLegacy,
-    clock,
-    emit,
-    coverage,
-    unjournaled,
-    deliver: (lane, write) => engine.deliverer.deliver(lane, write),
-    tellHome: (lane) => void engine.takeOver.tellHome(lane),
-    mayAct: () => membership.mayAct,
-    copySoon: (lane, reason) => copySoon(engine, lane, reason),
-    settle: (lane, operation) => engine.settler.settle(lane, operation.service),
-    gate: (operation) => engine.settler.gate(operation.service.name, operation.deadlineAtMs),
-  });
+  const { lanes, coverage, fences } = engine;
+  const writes = createWrites(parts, engine, callLegacy);
   const reads = new ReadPath({
     lanes,
     callLegacy,
@@ -195,6 +174,27 @@ function createHandler(
       read: (operation, decision) => reads.read(operation, decision),
       passThrough: (operation) => passThrough(operation, callLegacy),
     },
+  });
+}
+
+function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
+  const { clock, journal } = parts;
+  const { emit } = parts.events;
+  const { lanes, coverage, membership, unjournaled } = engine;
+  return new WritePath({
+    journal,
+    lanes,
+    callLegacy,
+    clock,
+    emit,
+    coverage,
+    unjournaled,
+    deliver: (lane, write) => engine.deliverer.deliver(lane, write),
+    tellHome: (lane) => void engine.takeOver.tellHome(lane),
+    mayAct: () => membership.mayAct,
+    copySoon: (lane, reason) => copySoon(engine, lane, reason),
+    settle: (lane, operation) => engine.settler.settle(lane, operation.service),
+    gate: (operation) => engine.settler.gate(operation.service.name, operation.deadlineAtMs),
   });
 }
 

@@ -1,5 +1,4 @@
-import type { Backend, Purpose } from '../domain/backend.ts';
-import type { Comparison } from '../domain/comparison.ts';
+import type { Purpose } from '../domain/backend.ts';
 import type { ServiceFlag } from '../domain/flags.ts';
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
@@ -282,28 +281,4 @@ export interface ReplicaStore {
   ): Promise<readonly ReplicaReport[]>;
   /** Leaves the list, and the lanes to whoever writes to them next. */
   leave(replica: ReplicaId): Promise<void>;
-}
-
-export interface StoredDifference {
-  readonly operationId: OperationId;
-  readonly service: ServiceName;
-  readonly action: string;
-  readonly lane: LaneKey;
-  readonly primary: Backend;
-  readonly comparison: Comparison;
-  readonly atMs: number;
-  /** What was compared, in clear: kept only where the operator turned samples on. */
-  readonly sample?: DifferenceSample;
-}
-
-export interface DifferenceSample {
-  readonly request: string;
-  readonly legacy: string;
-  readonly orchestrator: string;
-}
-
-/** Differences, redacted. Bounded: the oldest leave first. */
-export interface DifferenceStore {
-  add(difference: StoredDifference): Promise<void>;
-  recent(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
 }

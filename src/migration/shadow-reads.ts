@@ -12,7 +12,8 @@ import type { Fences } from './fences.ts';
 import type { HoldLane } from './hold-lane.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
-import type { Clock, DifferenceSample, DifferenceStore } from './ports.ts';
+import type { Clock } from './ports.ts';
+import type { DifferenceSample, DifferenceStore } from './difference-store.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** Of the reads that do nothing to legacy so many ask the primary twice: what then differs is noise. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CrossfadeError } from '../domain/errors.ts';
-import type { StoredDifference } from '../migration/ports.ts';
+import type { StoredDifference } from '../migration/difference-store.ts';
 import type { Status } from './status.ts';
 
 /** Whether a part of the proxy can do its work, and if not, why. */

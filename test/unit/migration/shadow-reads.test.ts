@@ -5,7 +5,7 @@ import type { Backend } from '../../../src/domain/backend.ts';
 import type { MappedOperation } from '../../../src/migration/ask-orchestrator.ts';
 import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
 import { createLanes } from '../../../src/migration/lanes.ts';
-import type { StoredDifference } from '../../../src/migration/ports.ts';
+import type { StoredDifference } from '../../../src/migration/difference-store.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { ShadowReads } from '../../../src/migration/shadow-reads.ts';
 import { Snapshot } from '../../../src/migration/snapshot.ts';

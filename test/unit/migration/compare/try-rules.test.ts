@@ -3,7 +3,7 @@ import type { ComparisonRule } from '../../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
 import { parseRules } from '../../../../src/comparison-rules.ts';
 import { tryRules } from '../../../../src/migration/compare/try-rules.ts';
-import type { StoredDifference } from '../../../../src/migration/ports.ts';
+import type { StoredDifference } from '../../../../src/migration/difference-store.ts';
 import { compare, rule } from './compared.ts';
 
 const stored = (legacy: string, orchestrator: string, isSampled: boolean): StoredDifference => ({
