@@ -71,7 +71,12 @@ export const ConfigSchema = Type.Object(
     proxy: Type.Object({ host: Text, deadlineMs: Whole(100) }, closed),
     http: Type.Object({ host: Text, port: Port }, closed),
     limits: Type.Object(
-      { messageBytes: Whole(1_024), jsonDepth: Whole(8), inFlightRequests: Whole(1) },
+      {
+        messageBytes: Whole(1_024),
+        jsonDepth: Whole(8),
+        inFlightRequests: Whole(1),
+        inFlightBytes: Whole(1_024),
+      },
       closed,
     ),
     journal: Type.Object(
@@ -79,6 +84,7 @@ export const ConfigSchema = Type.Object(
         databaseUrl: Type.Optional(Type.String({ pattern: POSTGRES })),
         folder: Text,
         poolSize: Whole(2),
+        preparedStatements: Type.Boolean(),
         retentionHours: Whole(1),
         encryptionKey: Type.Optional(Type.String({ pattern: KEY_OF_32_BYTES })),
       },

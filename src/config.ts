@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { Compile } from 'typebox/compile';
 import { Settings } from 'typebox/system';
 import { LineCounter, parseDocument } from 'yaml';
@@ -22,8 +22,13 @@ export class ConfigError extends Error {
 const DEFAULTS: Tree = {
   proxy: { host: '127.0.0.1', deadlineMs: 4_500 },
   http: { host: '127.0.0.1', port: 5580 },
-  limits: { messageBytes: 4 * 1024 * 1024, jsonDepth: 500, inFlightRequests: 10_000 },
-  journal: { folder: './data/journal', poolSize: 4, retentionHours: 24 },
+  limits: {
+    messageBytes: 4 * 1024 * 1024,
+    jsonDepth: 500,
+    inFlightRequests: 10_000,
+    inFlightBytes: 32 * 1024 * 1024,
+  },
+  journal: { folder: './data/journal', poolSize: 4, preparedStatements: true, retentionHours: 24 },
   orchestrator: {
     endpoint: 'tcp://127.0.0.1:5570',
     readTimeoutMs: 250,
@@ -70,6 +75,7 @@ export function loadConfig(file: string, env: Environment): Config {
   if (!checker.Check(tree))
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
   problems.push(...portProblems(tree), ...serviceProblems(tree), ...guardProblems(tree));
+  problems.push(...limitProblems(tree), ...journalProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }
@@ -200,6 +206,32 @@ function guardProblems(tree: Tree): string[] {
   return url !== undefined && key === undefined
     ? ['guard.alertUrl needs guard.alertKey: alerts are signed (CROSSFADE_ALERT_KEY)']
     : [];
+}
+
+function limitProblems(tree: Tree): string[] {
+  const [messageBytes, inFlightBytes] = ['messageBytes', 'inFlightBytes'].map((key) =>
+    valueAt(tree, `limits.${key}`),
+  );
+  return Number(inFlightBytes) < Number(messageBytes)
+    ? [
+        `limits.inFlightBytes must be at least limits.messageBytes (${String(messageBytes)}), got ${String(inFlightBytes)}`,
+      ]
+    : [];
+}
+
+/** The embedded journal's folder is made where it is missing: what stands in its place is told here, not by the database. */
+function journalProblems(tree: Tree): string[] {
+  const folder = valueAt(tree, 'journal.folder');
+  if (typeof folder !== 'string' || valueAt(tree, 'journal.databaseUrl') !== undefined) return [];
+  return isFile(folder) ? [`journal.folder ${folder} is a file, it must be a folder`] : [];
+}
+
+function isFile(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function servicesOf(tree: Tree): Tree {

@@ -10,12 +10,13 @@ import { createOrchestratorClient, type OrchestratorClient } from './backends/or
 import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
 import { createEvents, type Listener } from './migration/events.ts';
 import { LargeComparisons } from './large-comparisons.ts';
+import { tellingFailures } from './legacy-failures.ts';
 import type { ReplyPair } from './migration/compare/compare-replies.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
-import type { FlagSource } from './rollout/flag-source.ts';
+import type { FlagSource, FlagSourceListener } from './rollout/flag-source.ts';
 import { createOfflineFlags } from './rollout/offline.ts';
 import { createUnleashFlags } from './rollout/unleash.ts';
 import { createCoverageStore } from './storage/coverage.ts';
@@ -29,6 +30,7 @@ import { PostgresJournal } from './storage/journal.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
 import { createFronts } from './proxy-fronts.ts';
 import { createGuarding } from './proxy-guard.ts';
+import { createPortCheck } from './proxy-ports.ts';
 import { createWatchers, type Watchers } from './proxy-watchers.ts';
 
 export interface ProxyFacts {
@@ -52,9 +54,13 @@ export function createProxy(facts: ProxyFacts): Running {
   for (const listener of facts.listeners) events.subscribe(listener);
   const store = createStore(config);
   // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
-  const flags = createFlags(config, (message) => watchers.onProblem('flags', 'unreadable', message));
+  const flags = createFlags(config, {
+    onProblem: (message) => watchers.onProblem('flags', 'unreadable', message),
+    onRecovery: () => watchers.onFlagsRead(),
+  });
   const orchestrator = createOrchestrator(config, clock);
-  const runtimes = facts.services.map((service) => createRuntime(service, config, clock));
+  const onProblem: Watchers['onProblem'] = (...problem) => watchers.onProblem(...problem);
+  const runtimes = facts.services.map((service) => createRuntime(service, { config, clock, onProblem }));
   const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
   const largeComparisons = new LargeComparisons();
   const compareLarge = (pair: ReplyPair) => largeComparisons.compare(pair);
@@ -74,6 +80,7 @@ export function createProxy(facts: ProxyFacts): Running {
   });
   const watchers: Watchers = createWatchers({ ...shared, migration, guarding });
   return inOrder([
+    createPortCheck(config, facts.services),
     watchers.log,
     { name: 'journal', start: () => applySchema(store.database, SCHEMA), stop: () => store.database.close() },
     pruning(store.journal, config.journal.retentionHours),
@@ -95,11 +102,11 @@ export function createProxy(facts: ProxyFacts): Running {
 
 /** What is kept in the database. */
 function createStore(config: Config) {
-  const { databaseUrl, folder, poolSize, encryptionKey } = config.journal;
+  const { databaseUrl, folder, poolSize, preparedStatements, encryptionKey } = config.journal;
   const database =
     databaseUrl === undefined
       ? createPgliteDatabase({ folder })
-      : createPostgresDatabase({ url: databaseUrl, poolSize });
+      : createPostgresDatabase({ url: databaseUrl, poolSize, prepares: preparedStatements });
   const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
   const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
   return {
@@ -114,10 +121,10 @@ function createStore(config: Config) {
   };
 }
 
-function createFlags({ rollout }: Config, onProblem: (message: string) => void): FlagSource {
+function createFlags({ rollout }: Config, listener: FlagSourceListener): FlagSource {
   return rollout.unleash === undefined
-    ? createOfflineFlags({ folder: rollout.folder, onProblem })
-    : createUnleashFlags({ ...rollout.unleash, onProblem });
+    ? createOfflineFlags({ folder: rollout.folder, ...listener })
+    : createUnleashFlags({ ...rollout.unleash, ...listener });
 }
 
 function createOrchestrator(
@@ -160,10 +167,15 @@ function settingsOf(config: Config): Parameters<typeof createMigration>[0]['sett
   };
 }
 
+interface RuntimeFacts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly onProblem: Watchers['onProblem'];
+}
+
 function createRuntime(
   { name, config: service, definition }: DefinedService,
-  config: Config,
-  clock: Clock,
+  { config, clock, onProblem }: RuntimeFacts,
 ): { runtime: ServiceRuntime; part: Part } {
   const { endpoint, inFlight, queueSize, connections, sqliteFile, jsonFile } = service.legacy;
   const shared = { service: serviceName(name), endpoint, queueLimit: queueSize, clock };
@@ -180,7 +192,7 @@ function createRuntime(
     name: serviceName(name) satisfies ServiceName,
     definition,
     context: { timeZone: service.timeZone },
-    legacy,
+    legacy: tellingFailures(legacy, (detail) => onProblem(name, 'legacy_failed', detail)),
     access,
     deadlineMs: service.deadlineMs ?? config.proxy.deadlineMs,
   };

@@ -37,7 +37,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   operator: { inside: EDGE, npm: ['fastify', 'undici'] },
   telemetry: { inside: EDGE, npm: ['pino', 'pino-pretty', '@opentelemetry/'] },
   orchestrator: {
-    inside: ['domain', 'storage/database.ts', 'storage/apply-schema.ts', 'telemetry'],
+    inside: ['domain', 'storage/database.ts', 'storage/apply-schema.ts', 'storage/prepared.ts', 'telemetry'],
     npm: [
       'zeromq',
       'fastify',

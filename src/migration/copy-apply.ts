@@ -4,6 +4,7 @@ import { encodeJson } from '../domain/json.ts';
 import type { LaneFence } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Clock, CopyException, Orchestrator } from './ports.ts';
+import { refusalReasonOf } from './refusal-reason.ts';
 
 const BATCH = 400;
 /** So many refused items are no exceptions any more: the copy breaks off, and a person looks at it. */
@@ -84,10 +85,5 @@ function exceptionOf({ action, payload }: OrchestratorWrite, error: CrossfadeErr
   const { memory_id: id, position: _place, ...what } = payload;
   const digest = (): string => createHash('sha256').update(encodeJson(what)).digest('hex');
   const item = action !== 'create' && typeof id === 'string' ? id : digest();
-  return { item, action, code: error.code, reason: error.reason ?? fieldOf(error) };
-}
-
-function fieldOf({ details }: CrossfadeError): string {
-  const field = details['field'];
-  return typeof field === 'string' ? field : '';
+  return { item, action, code: error.code, reason: refusalReasonOf(error) };
 }

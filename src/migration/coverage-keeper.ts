@@ -57,9 +57,16 @@ export class CoverageKeeper {
       state.latest = number;
       if (hasPredecessor && !isQuiet) this.#inherit(service);
     }
+    await this.#parts.membership.beat(this.#reported());
     await this.#follow();
     this.#parts.flags.onChange(() => this.#wake?.abort());
     this.#loop = this.#run();
+  }
+
+  /** Lists the owners of all services again, with the next heartbeat. */
+  backfillAnew(): void {
+    this.#mayCopy.clear();
+    this.#wake?.abort();
   }
 
   async stop(): Promise<void> {

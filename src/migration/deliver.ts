@@ -7,6 +7,7 @@ import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
 import { culpritOf, isDelete, type Parcel } from './parcel.ts';
 import { isStoredAsSent } from './read-back.ts';
+import { refusalReasonOf } from './refusal-reason.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import { orchestratorWritesOf } from './write-plan.ts';
 
@@ -89,9 +90,10 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Takes over what the journal holds of a lane: after a start. */
-  resume(lane: Lane): void {
-    lane.applied = Math.max(lane.applied, lane.delivered + 1);
+  /** Takes over what the journal holds of a lane up to its newest applied write: after a start. */
+  resume(lane: Lane, newest: number): void {
+    if (newest <= lane.delivered) return;
+    lane.applied = Math.max(lane.applied, newest);
     this.#queue.addFromJournal(lane);
     this.wake();
   }
@@ -280,17 +282,12 @@ export class Deliverer {
   async #refused(parcel: Parcel, error: CrossfadeError): Promise<void> {
     if (error instanceof NotFoundError && isDelete(parcel)) return this.#through(parcel, 'applied');
     const { lane, write } = parcel;
-    await this.#parts.journal.deadLetter({ ref: write, code: error.code, reason: error.reason ?? '' });
+    const { operationId, action, sequence } = write;
+    const refusal = { code: error.code, reason: refusalReasonOf(error) };
+    await this.#parts.journal.deadLetter({ ref: write, ...refusal });
     this.#queue.block(lane);
-    this.#parts.emit('delivery:dead_letter', {
-      service: lane.service,
-      lane: lane.key,
-      operationId: write.operationId,
-      action: write.action,
-      sequence: write.sequence,
-      code: error.code,
-      reason: error.reason ?? '',
-    });
+    const facts = { service: lane.service, lane: lane.key, operationId, action, sequence };
+    this.#parts.emit('delivery:dead_letter', { ...facts, ...refusal });
   }
 
   /** Whether a lane waits behind a dead letter. */

@@ -10,6 +10,7 @@ import { createLanes, type Lanes } from './lanes.ts';
 import { Membership } from './membership.ts';
 import type { MigrationParts } from './migration.ts';
 import { Coverage } from './service-runtime.ts';
+import { Settlements } from './settlements.ts';
 import { Settler } from './settle.ts';
 import { TakeOver } from './take-over.ts';
 import { Unjournaled } from './unjournaled.ts';
@@ -27,11 +28,12 @@ export interface Engine {
   readonly takeOver: TakeOver;
   readonly foreign: ForeignLanes;
   readonly unjournaled: Unjournaled;
+  readonly settlements: Settlements;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
 }
 
 export function createEngine(parts: MigrationParts): Engine {
-  const { clock, journal, services, flags } = parts;
+  const { clock, journal, services } = parts;
   const { emit } = parts.events;
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
   const lanes = createLanes(journal, clock);
@@ -50,27 +52,53 @@ export function createEngine(parts: MigrationParts): Engine {
     hold,
     mayCopy: (service) => keeper.mayCopy(service),
   });
-  const { deliverer, copies, settler } = moving;
+  const { settler } = moving;
   const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
-  const keeper: CoverageKeeper = new CoverageKeeper({
+  const settlements = new Settlements({ journal, clock, emit });
+  const keeper: CoverageKeeper = createKeeper(parts, { membership, unjournaled, coverage, lanes, ...moving });
+  const takeOver = new TakeOver({
+    journal,
+    lanes,
+    services,
+    coverage,
+    ...moving,
+    emit,
+    backfillAnew: () => keeper.backfillAnew(),
+  });
+  const onForeign: ForeignLaneParts['onForeign'] = (lane, state) => takeOver.foreign(lane, state);
+  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, onForeign });
+  return {
+    lanes,
     membership,
+    fences,
+    hold,
+    ...moving,
+    keeper,
+    takeOver,
+    foreign,
     unjournaled,
+    settlements,
+    coverage,
+  };
+}
+
+function createKeeper(
+  parts: MigrationParts,
+  around: Pick<Engine, 'membership' | 'unjournaled' | 'coverage' | 'lanes' | 'copies' | 'deliverer'>,
+): CoverageKeeper {
+  const { clock, journal, services, flags, readLimits } = parts;
+  const { deliverer } = around;
+  return new CoverageKeeper({
+    ...around,
     journal,
     store: parts.coverageStore,
     services,
-    coverage,
     flags,
-    mayBegin: (service) => parts.readLimits?.mayBegin(service) ?? true,
-    lanes,
-    copies,
+    mayBegin: (service) => readLimits?.mayBegin(service) ?? true,
     waitingLanes: (service) => deliverer.waitingLanes(service),
     clock,
-    emit,
+    emit: parts.events.emit,
   });
-  const takeOver = new TakeOver({ journal, lanes, services, coverage, ...moving, emit });
-  const onForeign: ForeignLaneParts['onForeign'] = (lane, state) => takeOver.foreign(lane, state);
-  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, onForeign });
-  return { lanes, membership, fences, hold, ...moving, keeper, takeOver, foreign, unjournaled, coverage };
 }
 
 /** What moves data to the secondary. */

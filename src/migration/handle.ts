@@ -1,4 +1,4 @@
-import { CrossfadeError, messageOf } from '../domain/errors.ts';
+import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import { parseRequest, type BadInput, type Message, type MessageLimits } from '../domain/request.ts';
 import type { FailureKind } from '../domain/service-definition.ts';
@@ -51,6 +51,30 @@ function failureOf(error: unknown): FailureKind {
   return error instanceof CrossfadeError && error.reason === 'timeout' ? 'timeout' : 'unavailable';
 }
 
+const NO_JOURNAL = 'the journal cannot be written';
+
+/** What the reasons of a failed connection mean to an agent: those of the lane and the journal, and those of its service. */
+const ON_THE_WAY: Readonly<Record<string, string>> = {
+  lane_busy: 'other writes of the same owner took too long',
+  no_lease: NO_JOURNAL,
+  slow: NO_JOURNAL,
+};
+const TOO_BUSY = 'is too busy';
+const AT_THE_SERVICE: Readonly<Record<string, string>> = {
+  timeout: 'did not answer within its deadline',
+  queue_full: TOO_BUSY,
+  deadline: TOO_BUSY,
+  late: TOO_BUSY,
+};
+
+/** Agents are told what failed; how, with addresses and SQL, is for the log. */
+function textFor(error: unknown, service: ServiceName): string {
+  if (error instanceof StorageError) return NO_JOURNAL;
+  if (!(error instanceof ConnectionError)) return messageOf(error);
+  const reason = error.reason ?? '';
+  return ON_THE_WAY[reason] ?? `${service} ${AT_THE_SERVICE[reason] ?? 'cannot be reached'}`;
+}
+
 function hasLane(operation: Operation): operation is OwnedOperation {
   return operation.lane !== undefined;
 }
@@ -87,7 +111,8 @@ export class Handler implements RequestHandler {
     } catch (error) {
       const kind = failureOf(error);
       this.#replied(operation, { status: FAILURE_STATUS[kind], primaryMs: 0 });
-      return inDialect(operation.service, kind, { text: messageOf(error), message: operation.message });
+      const text = textFor(error, operation.service.name);
+      return inDialect(operation.service, kind, { text, message: operation.message });
     }
   }
 

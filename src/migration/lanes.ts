@@ -32,6 +32,8 @@ export class Lane {
   /** Counts every beginning and end of a write: two equal readings with none in flight saw the same contents. */
   activity = 0;
   isLoaded = false;
+  /** Whether this replica delivers and copies it, as far as it was told last. */
+  isHome = false;
   readonly #waiting: (() => void)[] = [];
 
   constructor(service: ServiceName, owner: Owner, clock: Clock) {
@@ -48,6 +50,7 @@ export class Lane {
     this.generation = Math.max(this.generation, state.generation);
     this.seededCoverage = Math.max(this.seededCoverage, state.seededCoverage);
     this.delivered = Math.max(this.delivered, state.deliveredSequence);
+    this.isHome = state.isHome;
     // From then on this replica knows better than a row that was read before a copy began or ended.
     if (!this.isLoaded) {
       this.condition = state.condition;

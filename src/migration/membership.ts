@@ -60,7 +60,10 @@ export class Membership {
     const { store, identity, clock } = this.#parts;
     const others = await store.register(identity.id);
     await this.beat({});
-    if (this.counts().live > 1) await clock.sleep(SETTLE_IN_MS);
+    if (this.counts().live > 1) {
+      await clock.sleep(SETTLE_IN_MS);
+      await this.beat({});
+    }
     return others > 0;
   }
 

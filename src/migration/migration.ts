@@ -1,3 +1,4 @@
+import { CrossfadeError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './ask-orchestrator.ts';
@@ -101,6 +102,7 @@ export function createMigration(parts: MigrationParts): Migration {
       await verdicts.stop();
       await engine.copies.stop();
       await engine.deliverer.stop();
+      engine.settlements.stop();
       await engine.membership.leave().catch(() => undefined);
     },
     backlog: () => ({
@@ -172,7 +174,7 @@ function createHandler(
     paths: {
       write: (operation, decision) => writes.write(operation, decision),
       read: (operation, decision) => reads.read(operation, decision),
-      passThrough: (operation) => passThrough(operation, callLegacy),
+      passThrough: (operation) => passThrough(operation, callLegacy, engine),
     },
   });
 }
@@ -183,6 +185,7 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   const { lanes, coverage, membership, unjournaled } = engine;
   return new WritePath({
     journal,
+    settlements: engine.settlements,
     lanes,
     callLegacy,
     clock,
@@ -198,9 +201,33 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   });
 }
 
-async function passThrough(operation: Operation, callLegacy: CallLegacy): Promise<Answer> {
-  const { reply, durationMs } = await callLegacy(operation, 'live');
-  return { reply, backend: 'legacy', primaryMs: durationMs };
+async function passThrough(operation: Operation, callLegacy: CallLegacy, engine: Engine): Promise<Answer> {
+  const isTouched = touchedLane(operation, engine);
+  try {
+    const { reply, durationMs } = await callLegacy(operation, 'live');
+    isTouched?.('answered');
+    return { reply, backend: 'legacy', primaryMs: durationMs };
+  } catch (error) {
+    if (error instanceof CrossfadeError && error.effect === 'unknown') isTouched?.('unknown');
+    throw error;
+  }
+}
+
+/** For a write without an owner that may have changed somebody's lane: says how it ended, upon which that lane is copied anew. */
+function touchedLane(
+  { service, touched }: Operation,
+  { lanes, settler, coverage }: Engine,
+): ((end: 'answered' | 'unknown') => void) | undefined {
+  if (touched === undefined) return undefined;
+  // What the journal knows of the lane must not come in behind the mark; and no agent waits for it.
+  const loaded = lanes.load(service.name, touched).catch(() => lanes.of(service.name, touched));
+  return (end) =>
+    void loaded.then((lane) => {
+      // Without coverage no lane is seeded: each is copied before anything is read from it.
+      if ((coverage.get(service.name)?.number ?? 0) === 0) return;
+      if (end === 'answered') settler.copyAnew(lane, 'unmapped_write');
+      else settler.settle(lane, service);
+    });
 }
 
 function copySoon({ copies, settler }: Engine, lane: Lane, cause: CopyCause): void {

@@ -15,6 +15,8 @@ export interface Operation {
   /** Present for reads and writes. */
   readonly owner?: Owner;
   readonly lane?: LaneKey;
+  /** Whose contents it may change although it has no owner of its own. */
+  readonly touched?: Owner;
   readonly message: Message;
   readonly body: Buffer;
   readonly request: AgentRequest;
@@ -60,8 +62,13 @@ function owned(operation: Operation, action: Exclude<ActionDefinition, Passthrou
   const issued = action.kind === 'write' ? action.issueOwner?.(operation.message, randomUUID) : undefined;
   if (issued !== undefined) return withIssuedOwner(operation, action, issued);
   const owner = action.owner(operation.message);
-  if (owner === undefined) return { ...operation, action: UNOWNED };
+  if (owner === undefined) return unowned(operation, action);
   return { ...operation, owner, lane: laneKeyOf(operation.service.name, owner) };
+}
+
+function unowned(operation: Operation, action: Exclude<ActionDefinition, PassthroughAction>): Operation {
+  const touched = action.kind === 'write' ? action.alsoTouches?.(operation.message) : undefined;
+  return { ...operation, action: UNOWNED, ...(touched !== undefined && { touched }) };
 }
 
 function withIssuedOwner(

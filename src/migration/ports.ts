@@ -143,8 +143,8 @@ export interface Settlement {
 export interface Recovery {
   /** Lanes with an intent whose outcome is not durable, and lanes inside a copy. They are dirty now. */
   readonly dirty: readonly LaneKey[];
-  /** Lanes with applied writes that are not on the secondary. */
-  readonly pending: readonly LaneKey[];
+  /** Lanes with applied writes that are not on the secondary, each with the newest of these. */
+  readonly pending: readonly { readonly lane: LaneKey; readonly newest: number }[];
 }
 
 export interface DeadLetter {
@@ -191,6 +191,8 @@ export interface Journal {
   append(intent: Intent): Promise<LaneState | undefined>;
   /** Joins the next group commit. */
   settle(settlement: Settlement): Promise<void>;
+  /** Settles an intent, of which nobody knows whether it is durable, as not applied. */
+  abandon(lane: LaneKey, operationId: OperationId): Promise<void>;
   /** Records that deliveries of a lane reached a sequence. Joins the next group commit. */
   delivered(ref: WriteRef): Promise<void>;
   markDirty(lane: LaneKey, reason: string): Promise<void>;

@@ -18,6 +18,8 @@ export interface TakeOverParts {
   readonly copies: CopyQueue;
   readonly settler: Settler;
   readonly emit: Emit;
+  /** Asks for the copies of all lanes again that are not seeded. */
+  readonly backfillAnew: () => void;
 }
 
 /** Takes up what others have left: the last process, a replica that died, and what living ones wrote to lanes of this home. */
@@ -33,7 +35,11 @@ export class TakeOver {
     const { journal, deliverer } = this.#parts;
     const found = await journal.recover();
     for (const key of found.dirty) this.#settle(await this.#lane(key, 'dirty'));
-    for (const key of found.pending) deliverer.resume(await this.#lane(key));
+    for (const { lane: key, newest } of found.pending) {
+      const lane = await this.#lane(key);
+      deliverer.resume(lane, newest);
+      this.#seed(lane);
+    }
   }
 
   /** A replica has gone, or the others had given this one up. Tried again with the next heartbeat where it fails. */
@@ -45,16 +51,18 @@ export class TakeOver {
       copies.forget();
     }
     emit('replica:took_over', { what });
+    // What it was copying, or had listed to be copied, nobody else knows of.
+    this.#parts.backfillAnew();
     this.recover().catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
 
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
   foreign(lane: Lane, state: LaneState): void {
-    const { coverage, copies, deliverer } = this.#parts;
+    const { deliverer } = this.#parts;
     const wasUnwell = lane.condition === 'dirty' || lane.condition === 'copying';
     lane.adoptForeign(state);
     if (state.condition === 'dirty' && !wasUnwell) return this.#settle(lane);
-    if (lane.seededCoverage !== (coverage.get(lane.service)?.number ?? 0)) copies.add(lane, 'unseeded');
+    this.#seed(lane);
     deliverer.resumeForeign(lane);
   }
 
@@ -68,6 +76,11 @@ export class TakeOver {
       // The lane's home finds it when this replica is given up, or with the next write.
       emit('journal:failed', { reason: messageOf(error) });
     }
+  }
+
+  #seed(lane: Lane): void {
+    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    if (number > 0 && lane.seededCoverage !== number) this.#parts.copies.add(lane, 'unseeded');
   }
 
   #settle(lane: Lane): void {

@@ -1,4 +1,4 @@
-import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../domain/errors.ts';
+import { ConnectionError, CrossfadeError, StorageError } from '../domain/errors.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
@@ -11,6 +11,7 @@ import type { Lane, Lanes } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Clock, Intent, Journal, PendingWrite } from './ports.ts';
 import type { Coverage } from './service-runtime.ts';
+import type { Settlements } from './settlements.ts';
 import type { Unjournaled } from './unjournaled.ts';
 import { within } from './within.ts';
 
@@ -27,6 +28,7 @@ export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'l
 
 export interface WriteParts {
   readonly journal: Journal;
+  readonly settlements: Settlements;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
   readonly clock: Clock;
@@ -115,7 +117,7 @@ export class WritePath {
       what: 'the journal',
       onLate: (late) => this.#notSent(operation, late),
     });
-    lane.adopt(state);
+    this.#adopt(operation, lane, state);
     const write = { ...intent, laneId: state.id, sequence: state.sequence };
     const { isHome } = state;
     const sequenced = { operation, lane, write, coverage: this.#coverageOf(operation), isHome };
@@ -123,11 +125,19 @@ export class WritePath {
     return sequenced;
   }
 
+  /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */
+  #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
+    const isNewHome = state.isHome && !lane.isHome && lane.isLoaded;
+    if (!isNewHome) return lane.adopt(state);
+    lane.adoptForeign(state);
+    if (lane.condition === 'dirty') this.#parts.settle(lane, operation);
+  }
+
   /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
   async #append(intent: Intent, untilMs: number): Promise<LaneState> {
-    const { clock, journal } = this.#parts;
+    const { clock } = this.#parts;
     for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
-      const state = await journal.append(intent);
+      const state = await this.#tryAppend(intent);
       if (state !== undefined) return state;
       if (clock.now() + retryInMs > untilMs)
         throw new ConnectionError('another replica was busy with the lane', {
@@ -138,12 +148,21 @@ export class WritePath {
     }
   }
 
+  async #tryAppend(intent: Intent): Promise<LaneState | undefined> {
+    const { journal, settlements } = this.#parts;
+    try {
+      return await journal.append(intent);
+    } catch (error) {
+      const mayBeDurable = !(error instanceof StorageError) || error.effect === 'unknown';
+      if (mayBeDurable) settlements.abandon(intent.lane, intent.operationId);
+      throw error;
+    }
+  }
+
   /** Its intent became durable after the agent was told no: nothing was sent. */
   #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
     const ref = { laneId: id, lane: operation.lane, sequence };
-    this.#parts.journal
-      .settle({ ref, outcome: 'not_applied' })
-      .catch((error: unknown) => this.#parts.emit('journal:failed', { reason: messageOf(error) }));
+    void this.#parts.settlements.record({ ref, outcome: 'not_applied' });
   }
 
   async #send(sequenced: Sequenced): Promise<Answer> {
@@ -197,24 +216,24 @@ export class WritePath {
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */
   #conclude(sequenced: Sequenced, outcome: Outcome): void {
-    const { journal, emit } = this.#parts;
+    const { emit } = this.#parts;
     const { lane, operation, write } = sequenced;
     lane.inFlight -= 1;
     lane.activity += 1;
     emit('write:answered', { ...labelsOf(sequenced), outcome });
     const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : undefined;
     if (outcome === 'unknown') this.#parts.settle(lane, operation);
-    journal
-      .settle({ ref: write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) })
-      .then(() => {
-        emit('write:settled', { ...labelsOf(sequenced), outcome });
-        if (outcome === 'applied' && !sequenced.isHome) this.#parts.tellHome(lane);
-      })
-      .catch((error: unknown) => {
-        // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
-        emit('journal:failed', { reason: messageOf(error) });
-        this.#parts.copySoon(lane, 'outcome_not_recorded');
-      });
+    void this.#parts.settlements
+      .record({ ref: write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) })
+      .then((isDurable) => this.#recorded(sequenced, outcome, isDurable));
+  }
+
+  #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {
+    const { lane, isHome } = sequenced;
+    // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
+    if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
+    this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
+    if (outcome === 'applied' && !isHome) this.#parts.tellHome(lane);
   }
 
   #applied({ operation, lane, write, coverage, isHome }: Sequenced): number | undefined {

@@ -1,3 +1,4 @@
+import { prepared } from '../storage/prepared.ts';
 import type { Session } from '../storage/database.ts';
 import type { Lane } from './payloads.ts';
 
@@ -99,12 +100,12 @@ export async function storePlaces(session: Session, places: ReadonlyMap<string, 
   );
 }
 
-const PASS = `
+const PASS = prepared(`
 insert into memory_lanes as l (key, generation, sequence)
 select key, generation, sequence from unnest($1::text[], $2::bigint[], $3::bigint[]) as a (key, generation, sequence) order by key
 on conflict (key) do update set generation = excluded.generation, sequence = excluded.sequence
   where (excluded.generation, excluded.sequence) > (l.generation, l.sequence)
-returning l.key`;
+returning l.key`);
 
 /**
  * Locks the lanes, judges, and writes down where they stand, in one statement: what nearly every delivery needs.

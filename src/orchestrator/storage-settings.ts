@@ -11,6 +11,7 @@ export const StorageSettings = Type.Object(
     databaseUrl: Type.Optional(Type.String({ pattern: '^postgres(ql)?://.+' })),
     folder: Type.String({ minLength: 1, default: './data/orchestrator' }),
     poolSize: whole(2, 10),
+    preparedStatements: Type.Boolean({ default: true }),
     batchSize: Type.Integer({ minimum: 1, maximum: 500, default: 400 }),
     statementTimeoutMs: whole(10, 10_000),
     connectTimeoutMs: whole(10, 3_000),

@@ -74,14 +74,22 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
 }
 
 function createDatabase(settings: StorageSettings): Database {
-  const { databaseUrl: url, folder, poolSize, statementTimeoutMs, connectTimeoutMs } = settings;
+  const {
+    databaseUrl: url,
+    folder,
+    poolSize,
+    statementTimeoutMs,
+    connectTimeoutMs,
+    preparedStatements,
+  } = settings;
   if (url === undefined)
     return createPgliteDatabase({
       folder: folder === IN_MEMORY ? undefined : folder,
       extensions: { vector },
     });
   const role = settings.actAsApplicationRole ? settings.applicationRole : undefined;
-  return createPostgresDatabase({ url, poolSize, statementTimeoutMs, connectTimeoutMs, role });
+  const prepares = preparedStatements;
+  return createPostgresDatabase({ url, poolSize, statementTimeoutMs, connectTimeoutMs, prepares, role });
 }
 
 /** The connections of the pool may act as a role that has no right to change the schema, or that is not even there yet. */

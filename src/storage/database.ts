@@ -52,6 +52,8 @@ export interface PostgresSettings {
   readonly statementTimeoutMs?: number;
   /** @defaultValue 3000 */
   readonly connectTimeoutMs?: number;
+  /** Off behind a pooler that gives each transaction another connection. @defaultValue true */
+  readonly prepares?: boolean | undefined;
   /** Every connection acts as this role; the user of the url must be a member of it. */
   readonly role?: string | undefined;
 }
@@ -85,7 +87,14 @@ function postgresParser(oid: number, format?: 'text' | 'binary'): (text: string)
 
 /** PostgreSQL through a pool. Making it opens no connection. */
 export function createPostgresDatabase(settings: PostgresSettings): Database {
-  const { url, poolSize = 10, statementTimeoutMs = 10_000, connectTimeoutMs = 3_000, role } = settings;
+  const {
+    url,
+    poolSize = 10,
+    statementTimeoutMs = 10_000,
+    connectTimeoutMs = 3_000,
+    prepares = true,
+    role,
+  } = settings;
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -106,7 +115,7 @@ export function createPostgresDatabase(settings: PostgresSettings): Database {
     work: (connection: PostgresConnection) => Promise<T>,
   ): Promise<T> =>
     withClient(pool, atMs, async (client) => {
-      const connection = { client, atMs, mostMs: statementTimeoutMs };
+      const connection = { client, atMs, mostMs: statementTimeoutMs, prepares };
       await tellTimeout(connection);
       return work(connection);
     });

@@ -1,3 +1,5 @@
+import { prepared } from './prepared.ts';
+
 const LANE_COLUMNS =
   'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica';
 
@@ -25,7 +27,7 @@ const WRITE_COLUMNS = 'w.lane_id, w.sequence, w.operation_id, w.action, w.reques
  * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
  * What concerns other replicas is looked up only where the row names one.
  */
-export const COMMIT = `
+export const COMMIT = prepared(`
 with asked as (
   select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
     as t(key, service, owner, operation_id, action, request, accepted_at)
@@ -40,7 +42,11 @@ with asked as (
     sequence = lanes.sequence + 1,
     writer_replica = $8,
     claim_replica = case when ${claimedByOther('lanes', '$8')} then lanes.claim_replica else $8 end,
-    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end
+    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end,
+    -- Whoever copied it is dead, and its new home begins anew.
+    condition = case
+      when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${claimedByOther('lanes', '$8')} then 'dirty'
+      else lanes.condition end
   where not coalesce(${busyElsewhere('lanes', '$8')}, false)
   returning ${LANE_COLUMNS}
 ), stored as (
@@ -48,7 +54,7 @@ with asked as (
   select locked.id, locked.sequence, operation_id, action, request, accepted_at, $8::uuid
   from locked join asked using (key)
 )
-select * from locked`;
+select * from locked`);
 
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 
@@ -121,7 +127,10 @@ returning ${LANE_COLUMNS.replace(/^id/, 'lanes.id')}`;
 export const TELL_HOME = `
 update lanes set
   has_foreign = ${claimedByOther('lanes', '$2')},
-  claim_replica = case when ${claimedByOther('lanes', '$2')} then claim_replica else $2 end
+  claim_replica = case when ${claimedByOther('lanes', '$2')} then claim_replica else $2 end,
+  condition = case
+    when condition = 'copying' and claim_replica is distinct from $2 and not ${claimedByOther('lanes', '$2')} then 'dirty'
+    else condition end
 where key = $1 returning ${LANE_COLUMNS}`;
 
 export const HOLD = `
@@ -179,10 +188,17 @@ where (condition = 'dirty' or delivered_sequence < sequence)
 export const DIRTY = `select key from lanes where condition = 'dirty' and claim_replica = $1 order by key`;
 
 export const LANES_WITH_PENDING = `
-select distinct l.key from lanes l
+select l.key, max(w.sequence) as newest from lanes l
 join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
 join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-where o.outcome = 'applied' and l.claim_replica = $1 order by l.key`;
+where o.outcome = 'applied' and l.claim_replica = $1 group by l.key order by l.key`;
+
+/** An intent of which nobody knew whether it became durable. Nothing was sent. */
+export const ABANDON = `
+insert into outcomes (lane_id, sequence, outcome)
+select w.lane_id, w.sequence, 'not_applied' from lanes l join writes w on w.lane_id = l.id
+where l.key = $1 and w.operation_id = $2
+on conflict do nothing`;
 
 export const COUNTS = `
 select

@@ -247,17 +247,22 @@ export class PostgresJournal implements Journal {
   async recover(): Promise<Recovery> {
     const { database, replica } = this.#settings;
     const { id } = replica;
-    const [dirty, pending] = await database.transaction(async (session) => {
+    return database.transaction(async (session) => {
       await session.query(sql.REMOVE_DEAD, [id]);
       await session.query(sql.MARK_UNSETTLED);
       await session.query(sql.SETTLE_ABANDONED);
       await session.query(sql.ADOPT_ORPHANS, [id]);
-      return [
-        await session.query<{ key: LaneKey }>(sql.DIRTY, [id]),
-        await session.query<{ key: LaneKey }>(sql.LANES_WITH_PENDING, [id]),
-      ];
+      const dirty = await session.query<{ key: LaneKey }>(sql.DIRTY, [id]);
+      const pending = await session.query<{ key: LaneKey; newest: number }>(sql.LANES_WITH_PENDING, [id]);
+      return {
+        dirty: dirty.map(({ key }) => key),
+        pending: pending.map(({ key, newest }) => ({ lane: key, newest })),
+      };
     });
-    return { dirty: dirty.map(({ key }) => key), pending: pending.map(({ key }) => key) };
+  }
+
+  async abandon(lane: LaneKey, operationId: OperationId): Promise<void> {
+    await this.#settings.database.query(sql.ABANDON, [lane, operationId]);
   }
 
   async counts(service: ServiceName): Promise<LaneCounts> {

@@ -1,5 +1,6 @@
 import type { ReplicaId } from '../domain/ids.ts';
 import type { Database } from './database.ts';
+import { prepared } from './prepared.ts';
 import { GroupCommit } from './group-commit.ts';
 
 /** How far a lane has come on the secondary. */
@@ -14,7 +15,7 @@ interface Step extends Progress {
 
 const LINGER_MS = 10;
 
-const ADVANCE = `
+const ADVANCE = prepared(`
 with moved as (
   select lane_id, max(delivered) as delivered, max(seeded) as seeded
   from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t(lane_id, delivered, seeded)
@@ -33,7 +34,7 @@ update lanes set
     when claim_replica = $4 and condition = 'clean' and greatest(delivered_sequence, moved.delivered) >= sequence then null
     else claim_replica end
 from moved join locked on locked.id = moved.lane_id cross join quiet
-where lanes.id = moved.lane_id`;
+where lanes.id = moved.lane_id`);
 
 /**
  * Records what the lanes' rows need not say at once: a delivery that a crash forgets is made again and has no effect.

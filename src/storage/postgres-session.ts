@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { StorageError } from '../domain/errors.ts';
 import { type Phase, sqlstateOf, storageError } from './database-errors.ts';
 import { type DeadlineMs, statementTimeoutMs } from './deadline.ts';
+import { nameOfPrepared } from './prepared.ts';
 import { runWork, type Session, type Work } from './session.ts';
 
 // A server that has gone silent never sends its own timeout; the client gives up this much later.
@@ -14,6 +15,8 @@ export interface PostgresConnection {
   readonly atMs: DeadlineMs;
   /** Most that a statement may take, whatever the deadline. */
   readonly mostMs: number;
+  /** Whether the server may keep the plans of statements that are marked for it. */
+  readonly prepares: boolean;
 }
 
 // The timeout that the server has been told, where it is not the one of the pool.
@@ -29,16 +32,22 @@ export async function tellTimeout(connection: PostgresConnection): Promise<void>
 }
 
 /** Statements that give up on a silent server at the deadline. */
-export function postgresSession({ client, atMs }: PostgresConnection, phase: Phase): Session {
-  return atMs === Infinity ? plainSession(client, phase) : plainSession(client, phase, atMs);
+export function postgresSession(connection: PostgresConnection, phase: Phase): Session {
+  return sessionOf(connection, phase);
 }
 
 function plainSession(client: pg.PoolClient, phase: Phase, atMs: DeadlineMs = Infinity): Session {
+  return sessionOf({ client, atMs, prepares: false }, phase);
+}
+
+function sessionOf({ client, atMs, prepares }: Omit<PostgresConnection, 'mostMs'>, phase: Phase): Session {
   async function run<Row>(text: string, params?: readonly unknown[]): Promise<Row[]> {
     const patienceMs = atMs - performance.now() + SILENCE_AFTER_DEADLINE_MS;
+    const name = prepares ? nameOfPrepared(text) : undefined;
     try {
       const result = await client.query({
         text,
+        ...(name !== undefined && { name }),
         ...(params !== undefined && { values: [...params] }),
         ...(atMs !== Infinity && { query_timeout: Math.max(1, patienceMs) }),
       });

@@ -1,7 +1,7 @@
 import type { ComparisonRule } from '../../domain/comparison.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { secondsBetween } from './instants.ts';
-import { isNumeric, isSameNumber } from './reply-values.ts';
+import { isEqualNumber, isNumeric, plainOf } from './reply-values.ts';
 import type { Tally } from './tally.ts';
 
 interface ValuePair {
@@ -25,7 +25,8 @@ const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance<Kind> } =
   ranking: () => false,
   equal_if_missing: (_rule, { legacy, orchestrator }) => (legacy ?? null) === (orchestrator ?? null),
   default: ({ value }, { legacy, orchestrator }) =>
-    (legacy === undefined && orchestrator === value) || (orchestrator === undefined && legacy === value),
+    (legacy === undefined && plainOf(orchestrator) === value) ||
+    (orchestrator === undefined && plainOf(legacy) === value),
   prefix: (_rule, { legacy, orchestrator }) =>
     typeof legacy === 'string' &&
     typeof orchestrator === 'string' &&
@@ -34,7 +35,7 @@ const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance<Kind> } =
   tolerance: ({ within }, { legacy, orchestrator }) =>
     isNumeric(legacy) &&
     isNumeric(orchestrator) &&
-    (isSameNumber(legacy, orchestrator) || Math.abs(Number(legacy) - Number(orchestrator)) <= within),
+    (isEqualNumber(legacy, orchestrator) || Math.abs(Number(legacy) - Number(orchestrator)) <= within),
   tolerance_seconds: ({ seconds }, { legacy, orchestrator }, tally) => {
     const gap = secondsBetween(legacy, orchestrator);
     if (gap === undefined) return false;

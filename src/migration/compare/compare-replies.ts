@@ -39,7 +39,8 @@ export const TOO_LARGE: Judgement = {
 };
 
 /**
- * Compares two replies by value: key order, spelling of numbers and escapes do not count. Nothing of their content is in the result.
+ * Compares two replies as Python reads them: key order, escapes and the spelling of one number (1.50, 1.5) do not count; whether a
+ * number is an int or a float does, and so does the sign of -0.0. Nothing of their content is in the result.
  * Replies nested so deeply that they cannot be walked (thousands of levels) are `not_comparable`.
  */
 export function compareReplies(pair: ReplyPair): Judgement {

@@ -1,11 +1,11 @@
 import type { Difference, DifferenceClass } from '../../domain/comparison.ts';
 import { keyOf, rankingRuleOf, setRuleOf, type RankingRule } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
-import { isComposite, type Equality } from './equality.ts';
+import type { Equality } from './equality.ts';
 import { likelyCauseOf } from './likely-cause.ts';
 import { findPartners, type ListPair, type Partners } from './list-partners.ts';
 import { judgeRanking, sharedItems } from './ranked-lists.ts';
-import { isNumeric } from './reply-values.ts';
+import { isComposite, isFloat, isNumeric } from './reply-values.ts';
 import { nameOf, shapeOf } from './shape.ts';
 import type { Tally } from './tally.ts';
 
@@ -137,7 +137,9 @@ function elementAt(list: readonly unknown[], index: number | undefined): unknown
 function classOf(legacy: unknown, orchestrator: unknown): DifferenceClass {
   if (legacy === undefined) return 'extra_in_orchestrator';
   if (orchestrator === undefined) return 'missing_in_orchestrator';
-  const isSameType = typeof legacy === typeof orchestrator || (isNumeric(legacy) && isNumeric(orchestrator));
+  if (isNumeric(legacy) && isNumeric(orchestrator))
+    return isFloat(legacy) === isFloat(orchestrator) ? 'value' : 'type';
+  const isSameType = typeof legacy === typeof orchestrator;
   const isNullOnOneSide = (legacy === null) !== (orchestrator === null);
   return isSameType && !isNullOnOneSide ? 'value' : 'type';
 }

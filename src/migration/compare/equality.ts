@@ -3,7 +3,7 @@ import type { RuleNode } from './compiled-rules.ts';
 import type { Fingerprints } from './fingerprints.ts';
 import { findPartners, type ListPair, type PartnerSearch } from './list-partners.ts';
 import { sharedItems, judgeRanking } from './ranked-lists.ts';
-import { isNumeric, isSameNumber } from './reply-values.ts';
+import { isComposite, isSameScalar } from './reply-values.ts';
 import type { Tally } from './tally.ts';
 
 type Members = Readonly<Record<string, unknown>>;
@@ -40,7 +40,7 @@ export class Equality {
       return false;
     }
     this.#isDeepBelow = false;
-    return isSameByNumber(legacy, orchestrator);
+    return isSameScalar(legacy, orchestrator);
   }
 
   /** For the lists at a place: which of their elements stand for each other. */
@@ -124,12 +124,4 @@ export class Equality {
       moved.every(([mine, theirs]) => this.holds(legacy[mine], orchestrator[theirs], elements))
     );
   }
-}
-
-export function isComposite(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null;
-}
-
-function isSameByNumber(legacy: unknown, orchestrator: unknown): boolean {
-  return isNumeric(legacy) && isNumeric(orchestrator) && isSameNumber(legacy, orchestrator);
 }

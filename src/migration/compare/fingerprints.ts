@@ -1,6 +1,7 @@
 import { combineHashes, hashText } from './digest.ts';
 import { isOpen, isSet, keyOf } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
+import { isComposite, plainOf } from './reply-values.ts';
 
 /**
  * The fingerprints of one comparison: numbers that are the same for values that are the same, whatever a rule leaves open. They find
@@ -12,7 +13,7 @@ export class Fingerprints {
 
   of(value: unknown, node: RuleNode | undefined): number {
     if (isOpen(node)) return 0;
-    if (typeof value !== 'object' || value === null) return hashText(scalarText(value));
+    if (!isComposite(value)) return hashText(scalarText(plainOf(value)));
     const known = this.#known.get(value);
     if (known !== undefined) return known;
     const made = Array.isArray(value) ? this.#ofList(value, node) : this.#ofObject(value, node);
@@ -23,10 +24,10 @@ export class Fingerprints {
   /** Of an element of a list: where the list is keyed, its key is all that identifies it. */
   ofElement(element: unknown, list: RuleNode | undefined): number {
     const key = keyOf(list);
-    if (key === undefined || typeof element !== 'object' || element === null) {
+    if (key === undefined || !isComposite(element)) {
       return this.of(element, list?.elements);
     }
-    return this.of((element as Readonly<Record<string, unknown>>)[key] ?? null, undefined);
+    return this.of(element[key] ?? null, undefined);
   }
 
   #ofList(list: readonly unknown[], node: RuleNode | undefined): number {

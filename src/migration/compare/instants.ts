@@ -1,3 +1,5 @@
+import { plainOf } from './reply-values.ts';
+
 const ISO = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d(?:\.\d+)?)(Z|[+-]\d\d:?\d\d)?$/;
 
 interface Instant {
@@ -42,8 +44,9 @@ function endOfNumber(text: string): number {
   }
 }
 
-/** Seconds from `b` to `a`: epoch seconds, or ISO texts of which both or neither name a zone. Undefined for anything else. */
-export function secondsBetween(a: unknown, b: unknown): number | undefined {
+/** Seconds from the second time to the first: epoch seconds, or ISO texts of which both or neither name a zone. Undefined for anything else. */
+export function secondsBetween(first: unknown, second: unknown): number | undefined {
+  const [a, b] = [plainOf(first), plainOf(second)];
   if (typeof a === 'number' && typeof b === 'number') return a - b;
   if (typeof a !== 'string' || typeof b !== 'string') return undefined;
   return secondsWithinMinute(a, b) ?? secondsOfTexts(a, b);
@@ -57,7 +60,8 @@ function secondsOfTexts(a: string, b: string): number | undefined {
 }
 
 /** A time as seconds since 1970, read as UTC where it names no zone. */
-export function secondsOfInstant(value: unknown): Instant | undefined {
+export function secondsOfInstant(time: unknown): Instant | undefined {
+  const value = plainOf(time);
   if (typeof value === 'number') return { seconds: value, isNaive: false };
   return typeof value === 'string' ? parseInstant(value) : undefined;
 }

@@ -1,6 +1,6 @@
 import type { DifferenceClass, Hint } from '../../domain/comparison.ts';
 import { secondsBetween } from './instants.ts';
-import { isNumeric } from './reply-values.ts';
+import { isEqualNumber, isNumeric, plainOf } from './reply-values.ts';
 
 /** What a difference looks like. */
 export interface LikelyCause {
@@ -30,13 +30,16 @@ export function likelyCauseOf({ class: kind, legacy, orchestrator }: Found): Lik
   if (kind === 'missing_in_orchestrator') return causeOfAbsence(legacy, 'missing_backfill');
   if (kind === 'extra_in_orchestrator') return causeOfAbsence(orchestrator, undefined);
   if (isNumeric(legacy) && isNumeric(orchestrator))
-    return causeOfNumbers(Number(legacy), Number(orchestrator));
+    return isEqualNumber(legacy, orchestrator)
+      ? { hint: 'spelling_of_numbers' }
+      : causeOfNumbers(Number(legacy), Number(orchestrator));
   if (typeof legacy === 'string' && typeof orchestrator === 'string')
     return causeOfTexts(legacy, orchestrator);
   return causeOfTypes(legacy, orchestrator);
 }
 
-function isDefault(value: unknown): boolean {
+function isDefault(given: unknown): boolean {
+  const value = plainOf(given);
   if (value === null || value === '' || value === 0 || value === false) return true;
   return typeof value === 'object' && Object.keys(value as object).length === 0;
 }

@@ -2,6 +2,7 @@ import type { RankingMeasure } from '../../domain/comparison.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import type { RankingRule } from './accepted-difference.ts';
 import type { ListPair } from './list-partners.ts';
+import { plainOf } from './reply-values.ts';
 import { overlapAt, rankBiasedOverlap, wordsOf } from './ranking.ts';
 import type { Tally } from './tally.ts';
 
@@ -51,7 +52,7 @@ function byKey(items: readonly unknown[], key: string): ByKey {
 
 /** The key of a list's item as text; undefined where it has none. */
 function keyOfItem(item: unknown, key: string): string | undefined {
-  const value = isJsonObject(item) ? item[key] : undefined;
+  const value = isJsonObject(item) ? plainOf(item[key]) : undefined;
   return typeof value === 'string' || typeof value === 'number' ? `${typeof value} ${value}` : undefined;
 }
 

@@ -1,6 +1,10 @@
 /** Integers of fewer digits are safe. */
 const UNSAFE_DIGITS = 16;
 const INTEGER = /^-?\d+$/;
+const STRING = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
+// What may be a float without a fraction: `1.0`, `1e+16`. Cheap, and also found inside strings, which the second look passes over.
+const MAYBE_WHOLE_FLOAT = /(?:\.0+|\d[eE][+-]?\d+)(?=[\s,\]}]|$)/;
+const STRING_OR_NUMBER = new RegExp(`${STRING}|-?\\d[\\d.eE+-]*`, 'g');
 const STRING_OR_WORD = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/g;
 
 // Numbers that nobody spells like this, too large for a double. JSON has none for these tokens.
@@ -11,9 +15,37 @@ const SPELLED: Readonly<Record<string, string>> = {
   '-Infinity': '-1e999',
 };
 
-/** JSON text as values that lose nothing: integers too long for a number become bigints. @throws SyntaxError */
+/**
+ * A float that has no fraction: Python reads 1.0, 1e+16 and -0.0 as another type than 1, 10000000000000000 and 0, and so do the agents.
+ * JavaScript's numbers do not tell them apart.
+ */
+export class WholeFloat {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+
+  valueOf(): number {
+    return this.value;
+  }
+
+  toString(): string {
+    return String(this.value);
+  }
+}
+
+/** A value as JavaScript has it: a float without fraction is a number like others. */
+export function plainOf(value: unknown): unknown {
+  return value instanceof WholeFloat ? value.value : value;
+}
+
+/**
+ * JSON text as values that lose nothing: integers too long for a number become bigints, floats without fraction are
+ * {@link WholeFloat}s. @throws SyntaxError
+ */
 export function parseReply(text: string): unknown {
-  if (hasUnsafeDigits(text)) return parseExactly(text);
+  if (hasUnsafeDigits(text) || hasWholeFloat(text)) return parseExactly(text);
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -41,6 +73,14 @@ function hasUnsafeDigits(text: string): boolean {
   return false;
 }
 
+function hasWholeFloat(text: string): boolean {
+  if (!MAYBE_WHOLE_FLOAT.test(text)) return false;
+  for (const [token] of text.matchAll(STRING_OR_NUMBER)) {
+    if (!token.startsWith('"') && !INTEGER.test(token) && Number.isInteger(Number(token))) return true;
+  }
+  return false;
+}
+
 function isDigit(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code >= 0x30 && code <= 0x39;
@@ -50,20 +90,39 @@ type Reviver = (key: string, value: unknown) => unknown;
 
 function exactly(_key: string, value: unknown, context: { readonly source?: string }): unknown {
   if (typeof value !== 'number') return value;
-  const { source } = context;
+  const { source = '' } = context;
   if (source === NAN_SOURCE) return Number.NaN;
-  return source !== undefined && !Number.isSafeInteger(value) && INTEGER.test(source)
-    ? BigInt(source)
-    : value;
+  if (INTEGER.test(source)) return Number.isSafeInteger(value) ? value : BigInt(source);
+  return Number.isInteger(value) ? new WholeFloat(value) : value;
 }
 
-export function isNumeric(value: unknown): value is number | bigint {
-  return typeof value === 'number' || typeof value === 'bigint';
+/** A number of a reply. */
+export type Numeric = number | bigint | WholeFloat;
+
+export function isNumeric(value: unknown): value is Numeric {
+  return typeof value === 'number' || typeof value === 'bigint' || value instanceof WholeFloat;
 }
 
-/** Whether two numbers are the same by value: 1000.0 and 1000 are, NaN is itself. */
-export function isSameNumber(a: number | bigint, b: number | bigint): boolean {
-  if (typeof a === typeof b) return a === b || Object.is(a, b);
-  const [whole, float] = typeof a === 'bigint' ? [a, b] : [b, a];
+/** Whether Python reads this number as a float. */
+export function isFloat(value: Numeric): boolean {
+  return typeof value === 'number' ? !Number.isInteger(value) : value instanceof WholeFloat;
+}
+
+/** Whether two values that are neither objects nor lists are the same to Python's reader. NaN is itself, -0.0 is not 0.0, 1.0 is not 1. */
+export function isSameScalar(a: unknown, b: unknown): boolean {
+  if (a instanceof WholeFloat) return b instanceof WholeFloat && Object.is(a.value, b.value);
+  return a === b || Object.is(a, b);
+}
+
+/** Whether two numbers are the same by value, whatever their type: 1000.0 and 1000 are. */
+export function isEqualNumber(a: Numeric, b: Numeric): boolean {
+  const [mine, theirs] = [a.valueOf(), b.valueOf()];
+  if (typeof mine === typeof theirs) return mine === theirs || Object.is(mine, theirs);
+  const [whole, float] = typeof mine === 'bigint' ? [mine, theirs] : [theirs, mine];
   return typeof float === 'number' && Number.isInteger(float) && BigInt(float) === whole;
+}
+
+/** An object or a list. */
+export function isComposite(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !(value instanceof WholeFloat);
 }

@@ -1,4 +1,5 @@
 import { digestOf } from './digest.ts';
+import { isNumeric } from './reply-values.ts';
 
 /** Names of members that look like names of a schema are printed; any other could be somebody's words. */
 const NAME = /^[A-Za-z_][\w-]{0,39}$/;
@@ -9,8 +10,8 @@ export function shapeOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `list(${value.length})`;
   if (typeof value === 'string') return `string(${value.length})#${digestOf(value)}`;
-  if (typeof value === 'object') return `object(${Object.keys(value).length})`;
-  return typeof value === 'boolean' ? 'boolean' : 'number';
+  if (isNumeric(value)) return 'number';
+  return typeof value === 'object' ? `object(${Object.keys(value).length})` : 'boolean';
 }
 
 /** A shape without sizes and digests: what differences of one cause have in common. */

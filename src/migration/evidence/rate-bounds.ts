@@ -42,12 +42,11 @@ export function isProvenBelow({ hits, tries }: Tally, rate: number, confidence =
  * @param z standard deviations; 3.9 is one false alarm in 20,000 looks
  */
 export function wilsonLowerBound({ hits, tries }: Tally, z: number): number {
-  if (tries === 0) return 0;
+  if (hits === 0) return 0;
   const rate = hits / tries;
   const z2 = z * z;
   const spread = z * Math.sqrt((rate * (1 - rate)) / tries + z2 / (4 * tries * tries));
-  // Rounding must not make 0 of n a rate below 0.
-  return Math.max(0, (rate + z2 / (2 * tries) - spread) / (1 + z2 / tries));
+  return (rate + z2 / (2 * tries) - spread) / (1 + z2 / tries);
 }
 
 /** Tries after which the bound of 10^9 would still not be proven are not counted. */

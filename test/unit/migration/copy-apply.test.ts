@@ -4,6 +4,7 @@ import type { SessionId } from '../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import { applyCopy, TooManyExceptions } from '../../../src/migration/copy-apply.ts';
 import type { Orchestrator } from '../../../src/migration/ports.ts';
+import { refusalReasonOf } from '../../../src/migration/refusal-reason.ts';
 import { fakeClock } from './engine-parts.ts';
 
 const FENCE = { key: 'jarvis-memory/ann', generation: 3, sequence: 7 };
@@ -40,6 +41,16 @@ test('what is refused is left out and named, the rest is written in order', asyn
   expect(exceptions).toHaveLength(2);
   expect(exceptions[0]).toMatchObject({ action: 'create', code: 'validation_error', reason: 'content' });
   expect(batches).toEqual([[0, 2, 4].map((at) => ({ ...operations[at], lane: FENCE }))]);
+});
+
+test.each([
+  [{ field: 'lane.key', limit: 576 }, undefined, 'lane.key, limit 576'],
+  [{ field: 'content' }, 'unstorable_text', 'unstorable_text, content'],
+  [{}, 'duplicate', 'duplicate'],
+  [{}, undefined, ''],
+])('a refusal of %o for the reason %s is told as "%s"', (details, reason, told) => {
+  const facts = { details, ...(reason !== undefined && { reason }) };
+  expect(refusalReasonOf(new ValidationError('refused', facts))).toBe(told);
 });
 
 test('an item has the same name in every copy, and another item another', async () => {

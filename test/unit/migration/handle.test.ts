@@ -145,29 +145,51 @@ describe('what would harm a service is refused in its own words', () => {
   });
 });
 
-describe('a failure on the way is answered in the service’s words', () => {
-  const timeout = new ConnectionError('no answer within 1000 ms', { effect: 'unknown' });
+describe('a failure on the way is answered in the service’s words, without what is behind the proxy', () => {
+  const outage = (message: string, effect: 'unknown' | 'not_applied', reason?: string) =>
+    new ConnectionError(message, { effect, ...(reason !== undefined && { reason }) });
+  const refused = 'connect ECONNREFUSED 10.0.0.7:5574';
+  const sql = new StorageError('The database refused (42P01): relation "lanes"', { effect: 'not_applied' });
   const cases = [
-    { error: timeout, status: 'timeout', http: 504 },
     {
-      error: new ConnectionError('not there', { effect: 'not_applied' }),
-      status: 'unavailable',
-      http: 503,
+      error: outage(refused, 'unknown'),
+      status: 'timeout',
+      http: 504,
+      told: 'session-memory did not answer within its deadline',
     },
     {
-      error: new StorageError('no journal', { effect: 'not_applied' }),
+      error: outage(refused, 'not_applied'),
       status: 'unavailable',
       http: 503,
+      told: 'session-memory cannot be reached',
     },
-    { error: new ValidationError('no'), status: 'unavailable', http: 503 },
-    { error: new TypeError('a mistake of ours'), status: 'unavailable', http: 503 },
+    {
+      error: outage('64 wait', 'not_applied', 'queue_full'),
+      status: 'unavailable',
+      http: 503,
+      told: 'session-memory is too busy',
+    },
+    {
+      error: outage('replica 4711 holds it', 'not_applied', 'lane_busy'),
+      status: 'unavailable',
+      http: 503,
+      told: 'other writes of the same owner took too long',
+    },
+    { error: sql, status: 'unavailable', http: 503, told: 'the journal cannot be written' },
+    { error: new ValidationError('no'), status: 'unavailable', http: 503, told: 'no' },
+    {
+      error: new TypeError('a mistake of ours'),
+      status: 'unavailable',
+      http: 503,
+      told: 'a mistake of ours',
+    },
   ];
-  test.each(cases)('$error.name: $status', async ({ error, status, http }) => {
+  test.each(cases)('$error.name: $told', async ({ error, status, http, told }) => {
     const { ask, events } = createHandler({ follow: () => Promise.reject(error) });
     const text = '{"action": "add_interaction", "session_id": "s", "request_id": "r-7"}';
     const reply = await ask(text, SESSION);
     expect(reply.http?.status).toBe(http);
-    expect(parsed(reply)).toEqual({ status: 'error', message: error.message, request_id: 'r-7' });
+    expect(parsed(reply)).toEqual({ status: 'error', message: told, request_id: 'r-7' });
     expect(events.at(-1)).toMatchObject({ name: 'operation:replied', event: { status } });
     expect(events.at(-1)?.event).not.toHaveProperty('backend');
   });

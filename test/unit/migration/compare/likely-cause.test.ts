@@ -15,6 +15,8 @@ test.each([
   ['encoding', '"caf\\\\u00e9"', '"café"'],
   ['encoding', '"a\\r\\nb & c"', '"a\\nb & c"'],
   ['spelling_of_numbers', '"5"', '5'],
+  ['spelling_of_numbers', '1e+16', '10000000000000000'],
+  ['spelling_of_numbers', '-0.0', '0.0'],
   [undefined, '"one text"', '"another text"'],
   [undefined, '5', '7'],
 ])('the hint is %s for %s and %s', (hint, legacy, orchestrator) => {

@@ -7,8 +7,8 @@ describe('rules', () => {
     ['ignored', '{"a":{"b":1}}', '{"a":[2]}', rule('a', { kind: 'ignore' }), 1],
     [
       'ignored but the same',
-      '{"a":{"b":1},"c":1}',
-      '{"c":1.0,"a":{"b":1}}',
+      '{"a":{"b":1},"c":1.5}',
+      '{"c":1.50,"a":{"b":1}}',
       rule('a', { kind: 'ignore' }),
       0,
     ],
@@ -21,6 +21,15 @@ describe('rules', () => {
       rule('t', { kind: 'tolerance_seconds', seconds: 5 }),
       1,
     ],
+    [
+      'whole epochs',
+      '{"t":1795226191.0}',
+      '{"t":1795226195.5}',
+      rule('t', { kind: 'tolerance_seconds', seconds: 5 }),
+      1,
+    ],
+    ['numbers of any type', '{"n":1.0}', '{"n":1}', rule('n', { kind: 'tolerance', within: 0 }), 1],
+    ['a default of another type', '{"n":0.0}', '{}', rule('n', { kind: 'default', value: 0 }), 1],
     [
       'naive times',
       '["2026-11-21T01:57:59.9"]',
