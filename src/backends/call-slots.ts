@@ -104,6 +104,7 @@ export class CallSlots implements Deadlined {
 
   #transmit(pending: PendingCall, nowMs: number): void {
     if (pending.dueMs <= nowMs) return this.#refuse(pending, 'deadline');
+    if (pending.call.maySend?.() === false) return this.#refuse(pending, 'stopped');
     pending.state = 'sent';
     pending.sentAtMs = nowMs;
     this.#occupied += 1;

@@ -69,7 +69,7 @@ export class CopyQueue {
   #next(): Wish | undefined {
     return this.#wishes.next(
       (service) => this.#parts.mayCopy(service),
-      (lane) => this.#underWay.has(lane),
+      (lane) => this.#underWay.has(lane) || lane.settling > 0,
     );
   }
 

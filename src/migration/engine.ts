@@ -46,7 +46,9 @@ export function createEngine(parts: MigrationParts): Engine {
   const isAlone = (): boolean => membership.isAlone;
   const hold = createHoldLane({ journal, clock, isAlone });
   const fences = new Fences({ journal, coverage, clock, isAlone });
+  const settlements = new Settlements({ journal, clock, emit });
   const moving = createMoving(parts, {
+    settlements,
     coverage,
     isAlone,
     hold,
@@ -54,19 +56,18 @@ export function createEngine(parts: MigrationParts): Engine {
   });
   const { settler } = moving;
   const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
-  const settlements = new Settlements({ journal, clock, emit });
   const keeper: CoverageKeeper = createKeeper(parts, { membership, unjournaled, coverage, lanes, ...moving });
   const takeOver = new TakeOver({
     journal,
     lanes,
     services,
     coverage,
+    settlements,
     ...moving,
     emit,
     backfillAnew: () => keeper.backfillAnew(),
   });
-  const onForeign: ForeignLaneParts['onForeign'] = (lane, state) => takeOver.foreign(lane, state);
-  const foreign = new ForeignLanes({ journal, lanes, clock, emit, isAlone, onForeign });
+  const foreign = createForeign(parts, { lanes, isAlone, takeOver });
   return {
     lanes,
     membership,
@@ -80,6 +81,14 @@ export function createEngine(parts: MigrationParts): Engine {
     settlements,
     coverage,
   };
+}
+
+function createForeign(
+  { journal, clock, events }: MigrationParts,
+  { lanes, isAlone, takeOver }: Pick<Engine, 'lanes' | 'takeOver'> & { readonly isAlone: () => boolean },
+): ForeignLanes {
+  const onForeign: ForeignLaneParts['onForeign'] = (lane, state) => takeOver.foreign(lane, state);
+  return new ForeignLanes({ journal, lanes, clock, emit: events.emit, isAlone, onForeign });
 }
 
 function createKeeper(
@@ -105,6 +114,7 @@ function createKeeper(
 type Moving = Pick<Engine, 'deliverer' | 'copies' | 'settler'>;
 
 interface Around {
+  readonly settlements: Settlements;
   readonly coverage: Engine['coverage'];
   readonly hold: HoldLane;
   readonly isAlone: () => boolean;
@@ -114,7 +124,7 @@ interface Around {
 function createMoving(parts: MigrationParts, around: Around): Moving {
   const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { coverage, hold, isAlone, mayCopy } = around;
+  const { settlements, coverage, hold, isAlone, mayCopy } = around;
   const shared = { journal, orchestrator, services, coverage, clock, emit };
   const deliverer: Deliverer = new Deliverer({
     ...shared,
@@ -137,6 +147,6 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     copy: (lane) => copier.copy(lane),
     mayCopy,
   });
-  const settler: Settler = new Settler({ journal, copies, clock, emit });
+  const settler: Settler = new Settler({ journal, settlements, copies, clock, emit });
   return { deliverer, copies, settler };
 }

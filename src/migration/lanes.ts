@@ -34,6 +34,8 @@ export class Lane {
   isLoaded = false;
   /** Whether this replica delivers and copies it, as far as it was told last. */
   isHome = false;
+  /** Unknown outcomes that are being settled: a copy must not overtake that. */
+  settling = 0;
   readonly #waiting: (() => void)[] = [];
 
   constructor(service: ServiceName, owner: Owner, clock: Clock) {
@@ -50,12 +52,13 @@ export class Lane {
     this.generation = Math.max(this.generation, state.generation);
     this.seededCoverage = Math.max(this.seededCoverage, state.seededCoverage);
     this.delivered = Math.max(this.delivered, state.deliveredSequence);
-    this.isHome = state.isHome;
-    // From then on this replica knows better than a row that was read before a copy began or ended.
-    if (!this.isLoaded) {
+    // The lane's home knows better than a row that was read before a copy began or ended.
+    const knowsBetter = this.isLoaded && this.isHome && state.isHome;
+    if (!knowsBetter) {
       this.condition = state.condition;
       this.exceptions = state.exceptions;
     }
+    this.isHome = state.isHome;
     this.isLoaded = true;
   }
 

@@ -30,6 +30,7 @@ export class Membership {
   readonly #parts: MembershipParts;
   #others: readonly ReplicaReport[] = [];
   #leaseUntilMs = 0;
+  #heardAtMs = 0;
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
@@ -48,6 +49,14 @@ export class Membership {
   /** Whether a write may still be sent: nobody has taken over this replica's lanes, nor will within a second. */
   get mayAct(): boolean {
     return this.#parts.clock.now() < this.#leaseUntilMs - RESERVE_MS;
+  }
+
+  /**
+   * Whether this replica has heard of the others, or that the journal is away, a moment ago. One that stood still may have missed
+   * that they began to journal; where it is alone, nobody does.
+   */
+  get mayPass(): boolean {
+    return this.isAlone || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
   }
 
   /** Whether every other replica acts on this coverage, with no unjournaled write of the service under way. */
@@ -71,7 +80,9 @@ export class Membership {
   async beat(coverage: Readonly<Record<string, number>>): Promise<void> {
     const { store, identity, clock, onChange } = this.#parts;
     const sentAtMs = clock.now();
-    const reports = await store.heartbeat(identity.id, coverage);
+    const reports = await store.heartbeat(identity.id, coverage).finally(() => {
+      this.#heardAtMs = clock.now();
+    });
     const isListed = reports.some(({ replica }) => replica === identity.id);
     const others = reports.filter(({ replica }) => replica !== identity.id);
     const known = this.#others;

@@ -82,7 +82,14 @@ export function createMigration(parts: MigrationParts): Migration {
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
   const { coverage, unjournaled } = engine;
-  const passing = new PassPath({ ...parts, limits: parts.settings.limits, coverage, unjournaled, emit });
+  const passing = new PassPath({
+    ...parts,
+    limits: parts.settings.limits,
+    coverage,
+    unjournaled,
+    mayPass: () => engine.membership.mayPass,
+    emit,
+  });
   return {
     handle: (request) => handler.handle(request),
     pass: (request) => passing.pass(request),
@@ -195,6 +202,7 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     deliver: (lane, write) => engine.deliverer.deliver(lane, write),
     tellHome: (lane) => void engine.takeOver.tellHome(lane),
     mayAct: () => membership.mayAct,
+    mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),
     settle: (lane, operation) => engine.settler.settle(lane, operation.service),
     gate: (operation) => engine.settler.gate(operation.service.name, operation.deadlineAtMs),

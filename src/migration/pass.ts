@@ -13,6 +13,8 @@ export interface PassParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly flags: Flags;
   readonly unjournaled: Unjournaled;
+  /** Whether this replica knows what the others do. */
+  readonly mayPass: () => boolean;
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -34,6 +36,7 @@ export class PassPath {
     const service = this.#parts.services.get(request.service);
     const coverage = this.#parts.coverage.get(request.service);
     if (service === undefined || coverage === undefined || coverage.number > 0) return undefined;
+    if (!this.#parts.mayPass()) return undefined;
     if (request.problem !== undefined) return undefined;
     const parsed = parseRequest(meaningOf(service, request), this.#parts.limits);
     if (!parsed.ok) return undefined;

@@ -28,6 +28,8 @@ export interface LegacyCall {
   /** Instant of {@link Clock.now} after which nobody waits for the reply. */
   readonly deadlineAtMs: number;
   readonly http?: HttpTarget;
+  /** Asked at the moment of sending, after the queue: false withdraws the call, effect `not_applied`. */
+  maySend?(): boolean;
   /** Called once, at the moment the bytes are handed to the socket: from here on the effect is unknown until a reply. */
   onSent?(): void;
   /** Called at most once, with a reply that comes after the deadline (listened for during 60 s). */

@@ -1,16 +1,18 @@
-import { ConnectionError, messageOf } from '../domain/errors.ts';
+import { ConnectionError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal } from './ports.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
+import type { Settlements } from './settlements.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 const PROBE_PAUSE_MS = 200;
 
 export interface SettlerParts {
   readonly journal: Journal;
+  readonly settlements: Settlements;
   readonly copies: CopyQueue;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -59,9 +61,13 @@ export class Settler {
     service: ServiceRuntime,
     { delayMs, marked }: { readonly delayMs: number; readonly marked: Promise<void> },
   ): void {
-    void Promise.all([this.probed(service), marked]).then(() =>
-      this.#parts.copies.add(lane, 'dirty', delayMs),
-    );
+    // A copy for another reason might read before the unknown write takes effect, and call the lane clean.
+    lane.settling += 1;
+    void Promise.all([this.probed(service), marked]).then(() => {
+      this.#parts.copies.add(lane, 'dirty', delayMs);
+      lane.settling -= 1;
+      this.#parts.copies.wake();
+    });
   }
 
   /** Resolves when the service may be written to. @throws ConnectionError effect `not_applied` at the deadline */
@@ -86,12 +92,10 @@ export class Settler {
    * copy overtakes would leave the lane dirty for ever. Never rejects.
    */
   #markDirty(lane: Lane, reason: string): Promise<void> {
-    const { emit, journal } = this.#parts;
+    const { emit, journal, settlements } = this.#parts;
     if (lane.condition !== 'stopped') lane.condition = 'dirty';
     emit('lane:dirty', { service: lane.service, lane: lane.key, reason });
-    return journal
-      .markDirty(lane.key, reason)
-      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+    return settlements.untilDone(() => journal.markDirty(lane.key, reason)).then(() => undefined);
   }
 
   stop(): void {

@@ -28,12 +28,12 @@ export class Settlements {
 
   /** Resolves with whether it is durable: false where there are too many of them, or the process ends. */
   record(settlement: Settlement): Promise<boolean> {
-    return this.#untilDone(() => this.#parts.journal.settle(settlement));
+    return this.untilDone(() => this.#parts.journal.settle(settlement));
   }
 
   /** An intent may be durable although its commit was reported as failed: nothing was sent, and nothing will be. */
   abandon(lane: LaneKey, operationId: OperationId): void {
-    const look = () => this.#untilDone(() => this.#parts.journal.abandon(lane, operationId));
+    const look = () => this.untilDone(() => this.#parts.journal.abandon(lane, operationId));
     void look()
       .then(() => this.#parts.clock.sleep(LATE_COMMIT_MS))
       .then(() => (this.#isStopped ? false : look()));
@@ -43,7 +43,8 @@ export class Settlements {
     this.#isStopped = true;
   }
 
-  async #untilDone(work: () => Promise<void>): Promise<boolean> {
+  /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
+  async untilDone(work: () => Promise<void>): Promise<boolean> {
     if (this.#waiting >= LIMIT) return false;
     this.#waiting += 1;
     try {

@@ -7,6 +7,7 @@ import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import type { Journal } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import type { Settlements } from './settlements.ts';
 import type { Settler } from './settle.ts';
 
 export interface TakeOverParts {
@@ -17,6 +18,7 @@ export interface TakeOverParts {
   readonly deliverer: Deliverer;
   readonly copies: CopyQueue;
   readonly settler: Settler;
+  readonly settlements: Settlements;
   readonly emit: Emit;
   /** Asks for the copies of all lanes again that are not seeded. */
   readonly backfillAnew: () => void;
@@ -51,31 +53,32 @@ export class TakeOver {
       copies.forget();
     }
     emit('replica:took_over', { what });
-    // What it was copying, or had listed to be copied, nobody else knows of.
-    this.#parts.backfillAnew();
-    this.recover().catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+    this.recover()
+      // What it was copying, or had listed to be copied, nobody else knows of.
+      .then(() => this.#parts.backfillAnew())
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
 
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
   foreign(lane: Lane, state: LaneState): void {
     const { deliverer } = this.#parts;
-    const wasUnwell = lane.condition === 'dirty' || lane.condition === 'copying';
     lane.adoptForeign(state);
-    if (state.condition === 'dirty' && !wasUnwell) return this.#settle(lane);
+    // A copy that has begun does not answer for what made the lane dirty since.
+    if (state.condition === 'dirty') {
+      if (lane.settling === 0) this.#settle(lane);
+      return;
+    }
     this.#seed(lane);
     deliverer.resumeForeign(lane);
   }
 
   /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */
   async tellHome(lane: Lane): Promise<void> {
-    const { journal, emit } = this.#parts;
-    try {
+    const { journal, settlements } = this.#parts;
+    await settlements.untilDone(async () => {
       const state = await journal.tellHome(lane.key);
       if (state?.isHome === true) this.foreign(lane, state);
-    } catch (error) {
-      // The lane's home finds it when this replica is given up, or with the next write.
-      emit('journal:failed', { reason: messageOf(error) });
-    }
+    });
   }
 
   #seed(lane: Lane): void {

@@ -45,6 +45,8 @@ export interface WriteParts {
   settle(lane: Lane, operation: OwnedOperation): void;
   /** Whether this replica may still send a write: nobody takes over its lanes. */
   mayAct(): boolean;
+  /** Whether it knows what the others do: while it stood still, they may have begun to journal. */
+  mayPass(): boolean;
   /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
   gate(operation: OwnedOperation): Promise<void>;
 }
@@ -127,10 +129,10 @@ export class WritePath {
 
   /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */
   #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
-    const isNewHome = state.isHome && !lane.isHome && lane.isLoaded;
-    if (!isNewHome) return lane.adopt(state);
-    lane.adoptForeign(state);
-    if (lane.condition === 'dirty') this.#parts.settle(lane, operation);
+    const wasHome = lane.isHome;
+    lane.adopt(state);
+    const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && lane.settling === 0;
+    if (isLeftOver) this.#parts.settle(lane, operation);
   }
 
   /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
@@ -171,8 +173,8 @@ export class WritePath {
     lane.activity += 1;
     try {
       this.#refuseWhenLate(operation);
-      this.#refuseWithoutLease();
       const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
+        maySend: () => this.#parts.mayAct(),
         onSent: () => this.#parts.emit('write:sent', labelsOf(sequenced)),
         onLate: this.#whenLate(sequenced),
       });
@@ -195,14 +197,6 @@ export class WritePath {
     throw new ConnectionError('too little of the deadline was left', {
       effect: 'not_applied',
       reason: 'late',
-    });
-  }
-
-  #refuseWithoutLease(): void {
-    if (this.#parts.mayAct()) return;
-    throw new ConnectionError('this replica has not reached the journal for seconds', {
-      effect: 'not_applied',
-      reason: 'no_lease',
     });
   }
 
@@ -251,6 +245,7 @@ export class WritePath {
   }
 
   async #unjournaled(operation: OwnedOperation): Promise<Answer> {
+    if (!this.#parts.mayPass()) throw asleep();
     const end = this.#parts.unjournaled.begin(operation.service);
     try {
       const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
@@ -273,6 +268,13 @@ export class WritePath {
   #coverageOf(operation: OwnedOperation): number {
     return this.#parts.coverage.get(operation.service.name)?.number ?? 0;
   }
+}
+
+function asleep(): ConnectionError {
+  return new ConnectionError('this replica has not heard of the others for seconds', {
+    effect: 'not_applied',
+    reason: 'no_lease',
+  });
 }
 
 function latestSend(operation: OwnedOperation): number {

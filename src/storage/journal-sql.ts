@@ -60,7 +60,8 @@ export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text
 
 /** Where another replica is the lane's home, that one is told. */
 export const MARK_DIRTY = `
-update lanes set condition = 'dirty', reason = $2, has_foreign = ${claimedByOther('lanes', '$3')}
+update lanes set condition = 'dirty', reason = $2,
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end
 where key = $1 and condition <> 'stopped'`;
 
 export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
@@ -126,7 +127,7 @@ returning ${LANE_COLUMNS.replace(/^id/, 'lanes.id')}`;
 /** Where no other replica that lives is the lane's home, this one is. */
 export const TELL_HOME = `
 update lanes set
-  has_foreign = ${claimedByOther('lanes', '$2')},
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$2')} then 1 else 0 end,
   claim_replica = case when ${claimedByOther('lanes', '$2')} then claim_replica else $2 end,
   condition = case
     when condition = 'copying' and claim_replica is distinct from $2 and not ${claimedByOther('lanes', '$2')} then 'dirty'
@@ -140,9 +141,19 @@ returning ${LANE_COLUMNS}`;
 
 export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 and hold_replica = $2`;
 
-/** What other replicas wrote, or found uncertain, in lanes whose home is this one. Told once. */
+/**
+ * What other replicas wrote, or found uncertain, in lanes whose home is this one. Told again until it is known to have arrived: the
+ * counts that the last answer carried come back with the next question.
+ */
 export const TAKE_FOREIGN = `
-update lanes set has_foreign = false where claim_replica = $1 and has_foreign returning ${LANE_COLUMNS}`;
+with seen as (
+  update lanes set foreign_seen = greatest(foreign_seen, t.count)
+  from unnest($2::bigint[], $3::bigint[]) as t(id, count) where lanes.id = t.id
+  returning lanes.id, lanes.foreign_count, lanes.foreign_seen
+)
+select ${LANE_COLUMNS}, foreign_count from lanes
+where claim_replica = $1 and foreign_count > foreign_seen
+  and not exists (select from seen where seen.id = lanes.id and seen.foreign_count <= seen.foreign_seen)`;
 
 /** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
 export const FENCES = `
@@ -166,17 +177,21 @@ select w.lane_id, w.sequence from writes w
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where w.lane_id = lanes.id and w.sequence > lanes.settled_sequence and (o.outcome is null or o.outcome = 'unknown')`;
 
+/** Where another replica that lives is the lane's home, that one is told. `$1` is this replica. */
 export const MARK_UNSETTLED = `
-update lanes set condition = 'dirty', reason = case condition when 'copying' then 'copy_interrupted' else 'unsettled' end
+update lanes set
+  condition = 'dirty',
+  reason = case condition when 'copying' then 'copy_interrupted' else 'unsettled' end,
+  foreign_count = foreign_count + case when ${gone('claim_replica')} or claim_replica = $1 then 0 else 1 end
 where (condition = 'copying' and ${gone('claim_replica')})
-  or (condition = 'clean' and ${gone('writer_replica')} and exists (${UNSETTLED}))`;
+  or (condition in ('clean', 'copying') and ${gone('writer_replica')} and exists (${UNSETTLED}))`;
 
 /** The outcome that nobody is left to tell. Others may write to the lane from now on, and what comes late changes nothing. */
 export const SETTLE_ABANDONED = `
 insert into outcomes (lane_id, sequence, outcome)
 select unsettled.lane_id, unsettled.sequence, 'unknown'
 from lanes cross join lateral (${UNSETTLED} and o.outcome is null) unsettled
-where condition = 'dirty' and ${gone('writer_replica')}
+where condition <> 'clean' and ${gone('writer_replica')}
 on conflict do nothing`;
 
 /** Lanes with work left and no home: this replica is it from now on. */
@@ -219,7 +234,7 @@ select owner from lanes where service = $1 and seeded_coverage > 0 and seeded_co
 
 /** Copies that nobody is at: their replica died before, or while, they began. */
 export const TAKE_ABANDONED = `
-update lanes set condition = 'dirty', reason = 'copy_interrupted', claim_replica = $1, has_foreign = true
+update lanes set condition = 'dirty', reason = 'copy_interrupted', claim_replica = $1, foreign_count = foreign_count + 1
 where condition = 'copying' and ${gone('claim_replica')}`;
 
 export const PRUNE = `

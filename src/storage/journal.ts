@@ -85,6 +85,8 @@ export class PostgresJournal implements Journal {
   readonly #settings: JournalSettings;
   readonly #commits: GroupCommit<Entry, LaneState | undefined>;
   readonly #progress: LaneProgress;
+  /** Lanes of which the last answer told, with their counts: told once more, until the next question says that it arrived. */
+  #foreignSeen: ReadonlyMap<number, number> = new Map();
   /** Fences asked for in one tick are read together. */
   readonly #fences: GroupCommit<LaneKey, LaneView | undefined>;
 
@@ -226,7 +228,10 @@ export class PostgresJournal implements Journal {
   async takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>> {
     const { database, replica } = this.#settings;
     await database.query(sql.TAKE_ABANDONED, [replica.id]);
-    const rows = await database.query<LaneRow>(sql.TAKE_FOREIGN, [replica.id]);
+    const seen = [...this.#foreignSeen];
+    const parameters = [replica.id, seen.map(([id]) => id), seen.map(([, count]) => count)];
+    const rows = await database.query<LaneRow & { foreign_count: number }>(sql.TAKE_FOREIGN, parameters);
+    this.#foreignSeen = new Map(rows.map((row) => [row.id, row.foreign_count]));
     return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
   }
 
@@ -249,7 +254,7 @@ export class PostgresJournal implements Journal {
     const { id } = replica;
     return database.transaction(async (session) => {
       await session.query(sql.REMOVE_DEAD, [id]);
-      await session.query(sql.MARK_UNSETTLED);
+      await session.query(sql.MARK_UNSETTLED, [id]);
       await session.query(sql.SETTLE_ABANDONED);
       await session.query(sql.ADOPT_ORPHANS, [id]);
       const dirty = await session.query<{ key: LaneKey }>(sql.DIRTY, [id]);

@@ -7,8 +7,9 @@ alter table lanes rename column open_until to hold_until;
 -- Who wrote the newest sequence. Another replica's next write waits for that one's outcome.
 alter table lanes add column writer_replica uuid;
 -- Another replica has written what the home must deliver.
-alter table lanes add column has_foreign boolean not null default false;
-create index lanes_foreign on lanes (claim_replica) where has_foreign;
+alter table lanes add column foreign_count bigint not null default 0;
+alter table lanes add column foreign_seen bigint not null default 0;
+create index lanes_foreign on lanes (claim_replica) where foreign_count > foreign_seen;
 
 -- Since when no write is under way any more that this coverage's journal does not know: copies may begin.
 alter table coverage add column quiet_at timestamptz;

@@ -28,6 +28,7 @@ function createPass(number = 0) {
   ]);
   const clock = fakeClock();
   const path = new PassPath({
+    mayPass: () => true,
     unjournaled: new Unjournaled({ coverage: covered, clock, probed: () => new Promise(() => undefined) }),
     services: new Map([
       [JARVIS, runtimeOf(JARVIS, jarvisMemory)],

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startDeployment, type Deployment } from '../support/deployment.ts';
+import { eventually } from '../support/eventually.ts';
+import { readLane, readOrchestrator } from '../support/lane-view.ts';
+import { addInteraction, askOnce, createSession, freshSession } from '../support/session-agent.ts';
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ asked: { dualWrite: true, shadowRead: 0, readCutover: 0 } });
+});
+
+afterAll(() => deployment?.end());
+
+const ask = (request: Readonly<Record<string, unknown>>) =>
+  askOnce(deployment.endpoints['session-memory'], request);
+
+async function isDelivered(session: string): Promise<void> {
+  await eventually('everything delivered', async () => {
+    const lane = await readLane(deployment, session);
+    return lane?.condition === 'clean' && lane.delivered === lane.sequence;
+  });
+}
+
+test('an owner of 512 characters is delivered like any other', async () => {
+  const session = freshSession('漢').padEnd(512, 'x');
+  await ask(createSession(session));
+  await ask(addInteraction(session, 'hello'));
+  await isDelivered(session);
+  expect(await readLane(deployment, session)).toMatchObject({ sequence: 2, deadLetters: 0, exceptions: 0 });
+  const stored = await deployment.store<{ text: string }>(
+    `select text_content as text from memory_entries where lane_key = 'session-memory/${session}'`,
+  );
+  expect(stored).toEqual([{ text: 'hello' }]);
+});
+
+test('a write under a number reaches the session that is called like its text', async () => {
+  await ask(createSession('77'));
+  await ask(addInteraction('77', 'as text'));
+  await isDelivered('77');
+  const reply = await ask({ ...addInteraction('', 'as a number'), session_id: 77 });
+  expect(reply.status).toBe('success');
+  await eventually('the row that legacy wrote under the number', async () => {
+    const stored = await readOrchestrator(deployment, '77');
+    return stored.join() === 'user: as text,user: as a number';
+  });
+  await isDelivered('77');
+});
+
+test('a dead letter says which field is over which limit', async () => {
+  const session = freshSession();
+  await ask(createSession(session));
+  await ask(addInteraction(session, 'x'.repeat(1024 * 1024 + 1)));
+  const [letter] = await eventually('the dead letter', async () => {
+    const letters = await deployment.journal<{ code: string; reason: string }>(
+      'select code, reason from dead_letters where resolved_at is null',
+    );
+    return letters.length > 0 && letters;
+  });
+  expect(letter).toEqual({ code: 'validation_error', reason: 'content, limit 1048576' });
+});
