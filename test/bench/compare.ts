@@ -19,9 +19,10 @@ import {
   type BenchPair,
 } from './compare-replies.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
+import { helpIfAsked } from './options.ts';
 import { median, rounded } from './samples.ts';
 
-// npm run bench:compare -- [--rounds N] [--json]: what a comparison costs, from two replies' texts to the verdict.
+// npm run bench:compare -- [--rounds N] [--json] [--help]: what a comparison costs, from two replies' texts to the verdict.
 
 interface Contender {
   readonly name: string;
@@ -241,6 +242,14 @@ function goalsOf(timed: readonly Timed[], blocked: readonly Blocked[]): Goal[] {
 }
 
 async function run(): Promise<void> {
+  helpIfAsked({
+    name: 'compare',
+    what: "What a comparison costs, from two replies' texts to the verdict.",
+    options: [
+      ['--rounds N', 'how often everything is measured; the median counts (60)'],
+      ['--json', 'print the results as JSON too'],
+    ],
+  });
   const { values } = parseArgs({
     options: { rounds: { type: 'string', default: '60' }, json: { type: 'boolean', default: false } },
   });

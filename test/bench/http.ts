@@ -9,7 +9,7 @@ import { benchOptions } from './options.ts';
 import { medianOf, paired, runRounds, type Cell, type Measured } from './rounds.ts';
 import { median, rounded, type Sample } from './samples.ts';
 
-// npm run bench:http -- [--rounds N] [--seconds-per-cell S] [--json]: the reverse-proxy route beside other reverse proxies.
+// npm run bench:http -- [--rounds N] [--seconds-per-cell S] [--json] [--help]: the reverse-proxy route beside other reverse proxies.
 
 interface HttpSample extends Sample {
   readonly reads: number;
@@ -121,7 +121,15 @@ async function comparedOf(world: World, { reads, settledMs }: Shadowing) {
 }
 
 async function run(cleanup: Cleanup): Promise<void> {
-  const { rounds, secondsPerCell: seconds, isJson } = benchOptions({ secondsPerCell: 1 });
+  const {
+    rounds,
+    secondsPerCell: seconds,
+    isJson,
+  } = benchOptions({
+    name: 'http',
+    what: 'The reverse-proxy route beside other reverse proxies.',
+    secondsPerCell: 1,
+  });
   const startedAtMs = performance.now();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
   try {

@@ -6,8 +6,37 @@ export interface BenchOptions {
   readonly isJson: boolean;
 }
 
-/** `[--rounds N] [--seconds-per-cell S] [--json]`. @throws Error for anything else */
-export function benchOptions(defaults: { readonly secondsPerCell: number }): BenchOptions {
+interface Help {
+  /** As in `npm run bench:<name>`. */
+  readonly name: string;
+  readonly what: string;
+  readonly options: readonly (readonly [option: string, what: string])[];
+}
+
+/** With `--help` among the arguments it prints the options and ends the process. */
+export function helpIfAsked({ name, what, options }: Help): void {
+  if (!process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) return;
+  const lines = options.map(([option, does]) => `  ${option.padEnd(24)}${does}`);
+  console.log(
+    [`npm run bench:${name} -- [options]`, what, '', ...lines, `  ${'--help'.padEnd(24)}this`].join('\n'),
+  );
+  process.exit(0);
+}
+
+interface BenchDefaults extends Omit<Help, 'options'> {
+  readonly secondsPerCell: number;
+}
+
+/** `[--rounds N] [--seconds-per-cell S] [--json] [--help]`. @throws Error for anything else */
+export function benchOptions(defaults: BenchDefaults): BenchOptions {
+  helpIfAsked({
+    ...defaults,
+    options: [
+      ['--rounds N', 'how often everything is measured; the median counts (5)'],
+      ['--seconds-per-cell S', `how long each measurement takes (${defaults.secondsPerCell})`],
+      ['--json', 'print the results as JSON too'],
+    ],
+  });
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '5' },

@@ -8,7 +8,7 @@ import { rounded, type Sample } from './samples.ts';
 import type { ZmqJob } from './zmq-load.ts';
 import { startZmqWorld, type ZmqPath } from './zmq-world.ts';
 
-// npm run bench:overhead -- [--rounds N] [--seconds-per-cell S] [--json]: what each stage of the proxy costs an agent.
+// npm run bench:overhead -- [--rounds N] [--seconds-per-cell S] [--json] [--help]: what each stage of the proxy costs an agent.
 
 interface ZmqCell extends Cell {
   readonly action: ZmqJob['action'];
@@ -143,7 +143,15 @@ async function accountOf(world: World): Promise<Record<string, object>> {
 }
 
 async function run(cleanup: Cleanup): Promise<void> {
-  const { rounds, secondsPerCell: seconds, isJson } = benchOptions({ secondsPerCell: 1 });
+  const {
+    rounds,
+    secondsPerCell: seconds,
+    isJson,
+  } = benchOptions({
+    name: 'overhead',
+    what: "What each stage of the proxy costs an agent, beside a direct connection and libzmq's own proxy.",
+    secondsPerCell: 1,
+  });
   const startedAtMs = performance.now();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
   try {
