@@ -145,6 +145,8 @@ export interface Settlement {
 export interface Recovery {
   /** Lanes with an intent whose outcome is not durable, and lanes inside a copy. They are dirty now. */
   readonly dirty: readonly LaneKey[];
+  /** Lanes with a write of unknown outcome that may still take effect: they are owed one more look. */
+  readonly unclosed: readonly LaneKey[];
   /** Lanes with applied writes that are not on the secondary, each with the newest of these. */
   readonly pending: readonly { readonly lane: LaneKey; readonly newest: number }[];
 }

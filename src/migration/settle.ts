@@ -9,6 +9,8 @@ import type { Settlements } from './settlements.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 const PROBE_PAUSE_MS = 200;
+/** A late reply is listened for so long; what took effect behind all probes has shown itself by then. */
+const CLOSED_AFTER_MS = 60_000;
 
 export interface SettlerParts {
   readonly journal: Journal;
@@ -25,6 +27,8 @@ export interface SettlerParts {
 export class Settler {
   readonly #parts: SettlerParts;
   readonly #gates = new Map<ServiceName, Promise<void>>();
+  readonly #closing = new Set<Lane>();
+  readonly #stopping = new AbortController();
   #isStopped = false;
 
   constructor(parts: SettlerParts) {
@@ -61,12 +65,23 @@ export class Settler {
     service: ServiceRuntime,
     { delayMs, marked }: { readonly delayMs: number; readonly marked: Promise<void> },
   ): void {
+    this.closeLater(lane);
     // A copy for another reason might read before the unknown write takes effect, and call the lane clean.
     lane.settling += 1;
     void Promise.all([this.probed(service), marked]).then(() => {
       this.#parts.copies.add(lane, 'dirty', delayMs);
       lane.settling -= 1;
       this.#parts.copies.wake();
+    });
+  }
+
+  /** Copies a lane with an unknown outcome once more, before the ledger of unknown outcomes closes it. */
+  closeLater(lane: Lane): void {
+    if (this.#closing.has(lane)) return;
+    this.#closing.add(lane);
+    void this.#parts.clock.sleep(CLOSED_AFTER_MS, this.#stopping.signal).then(() => {
+      this.#closing.delete(lane);
+      if (!this.#isStopped) this.#parts.copies.add(lane, 'dirty');
     });
   }
 
@@ -100,6 +115,7 @@ export class Settler {
 
   stop(): void {
     this.#isStopped = true;
+    this.#stopping.abort();
   }
 
   async #probeTwice(service: ServiceRuntime): Promise<void> {

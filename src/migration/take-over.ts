@@ -37,6 +37,7 @@ export class TakeOver {
     const { journal, deliverer } = this.#parts;
     const found = await journal.recover();
     for (const key of found.dirty) this.#settle(await this.#lane(key, 'dirty'));
+    for (const key of found.unclosed) this.#parts.settler.closeLater(await this.#lane(key));
     for (const { lane: key, newest } of found.pending) {
       const lane = await this.#lane(key);
       deliverer.resume(lane, newest);

@@ -208,6 +208,13 @@ join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
 join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where o.outcome = 'applied' and l.claim_replica = $1 group by l.key order by l.key`;
 
+export const UNCLOSED = `
+select distinct l.key from writes w
+join lanes l on l.id = w.lane_id
+left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+where w.accepted_at > now() - ${OPEN_END} and coalesce(o.outcome, 'unknown') = 'unknown'
+  and (l.claim_replica = $1 or l.claim_replica is null)`;
+
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */
 export const ABANDON = `
 insert into outcomes (lane_id, sequence, outcome)

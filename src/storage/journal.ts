@@ -259,7 +259,9 @@ export class PostgresJournal implements Journal {
       await session.query(sql.ADOPT_ORPHANS, [id]);
       const dirty = await session.query<{ key: LaneKey }>(sql.DIRTY, [id]);
       const pending = await session.query<{ key: LaneKey; newest: number }>(sql.LANES_WITH_PENDING, [id]);
+      const unclosed = await session.query<{ key: LaneKey }>(sql.UNCLOSED, [id]);
       return {
+        unclosed: unclosed.map(({ key }) => key),
         dirty: dirty.map(({ key }) => key),
         pending: pending.map(({ key, newest }) => ({ lane: key, newest })),
       };
