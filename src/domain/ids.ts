@@ -23,7 +23,10 @@ export const operationId = (value: string): OperationId => value as OperationId;
 export const replicaId = (value: string): ReplicaId => value as ReplicaId;
 
 /** Longest owner that a lane can have, in characters. Requests of longer owners pass through unmapped. */
-export const OWNER_LIMIT = 512;
+const OWNER_LIMIT = 512;
+
+/** Longest lane key: the name of a service (63), a slash, an owner. */
+export const LANE_KEY_LIMIT = 63 + 1 + OWNER_LIMIT;
 
 /** PostgreSQL stores no NUL, and a lane key is printed in logs and URLs: no control characters. */
 const UNPRINTABLE = /\p{Cc}/u;

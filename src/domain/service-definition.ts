@@ -46,6 +46,11 @@ export interface WriteAction extends OwnedAction {
    * when the request names one. `uuid` draws a random UUID.
    */
   issueOwner?(request: Message, uuid: () => string): string | undefined;
+  /**
+   * For a request without an owner that can be mapped: whose contents it may change all the same. It is relayed, and that owner's lane
+   * is copied anew once it was answered. @defaultValue nobody's
+   */
+  alsoTouches?(request: Message): Owner | undefined;
   /** What a reply says of the write's effect. Anything not known is `unknown`. */
   outcome(reply: Message, request: Message): ReplyOutcome;
   /** Success proves that the lane was empty before. @defaultValue false */

@@ -24,11 +24,12 @@ order by i.index`;
 const UPDATE = `
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
-    index int, memory_id text, session_id text, content jsonb, content_key text, escaped boolean, tags text[], priority int, position bigint,
+    index int, memory_id text, session_id text, content jsonb, content_text text, content_key text, escaped boolean, tags text[], priority int, position bigint,
     created_at timestamptz, updated_at timestamptz, changes_expiry boolean, expires_at timestamptz, ttl float8, if_version bigint)
 ), changed as (
   update memory_entries m set
-    content = coalesce(i.content, m.content), content_key = case when i.content is null then m.content_key else i.content_key end,
+    content = coalesce(i.content, m.content), content_text = case when i.content is null then m.content_text else i.content_text end,
+    content_key = case when i.content is null then m.content_key else i.content_key end,
     escaped = coalesce(i.escaped, m.escaped), tags = coalesce(i.tags, m.tags),
     priority = coalesce(i.priority, m.priority), position = coalesce(i.position, m.position),
     created_at = coalesce(i.created_at, m.created_at), updated_at = coalesce(i.updated_at, now()), version = m.version + 1,

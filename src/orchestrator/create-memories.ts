@@ -25,7 +25,7 @@ import { storableJson, type StoredJson } from './unstorable-text.ts';
 const CREATED = `
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
-    index int, memory_id text, session_id text, memory_type text, content jsonb, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
+    index int, memory_id text, session_id text, memory_type text, content jsonb, content_text text, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
     position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
     create_session boolean, user_id text)
 ), opened as (
@@ -36,9 +36,9 @@ with input as (
   on conflict (session_id) do update set ended_at = null, is_archived = false, generation = s.generation + 1, updated_at = now()
     where s.ended_at is not null
 ), created as (
-  insert into memory_entries as m (memory_id, session_id, memory_type, content, content_key, escaped, tags, priority, position, lane_key,
+  insert into memory_entries as m (memory_id, session_id, memory_type, content, content_text, content_key, escaped, tags, priority, position, lane_key,
     created_at, updated_at, expires_at)
-  select i.memory_id, i.session_id, i.memory_type, i.content, i.content_key, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
+  select i.memory_id, i.session_id, i.memory_type, i.content, i.content_text, i.content_key, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
     coalesce(i.position, 9007199254740992), i.lane_key, coalesce(i.created_at, now()), coalesce(i.updated_at, i.created_at, now()),
     coalesce(i.expires_at, coalesce(i.created_at, now()) + i.ttl * interval '1 second')
   from input i left join sessions s on s.session_id = i.session_id
@@ -46,7 +46,7 @@ with input as (
   order by i.index
   on conflict (memory_id) do update set
     session_id = excluded.session_id, memory_type = excluded.memory_type, content = excluded.content,
-    content_key = excluded.content_key, escaped = excluded.escaped, tags = excluded.tags, priority = excluded.priority, position = excluded.position, lane_key = excluded.lane_key,
+    content_text = excluded.content_text, content_key = excluded.content_key, escaped = excluded.escaped, tags = excluded.tags, priority = excluded.priority, position = excluded.position, lane_key = excluded.lane_key,
     created_at = excluded.created_at, updated_at = excluded.updated_at, expires_at = excluded.expires_at, version = m.version + 1,
     is_active = true, deleted_at = null, deleted_generation = null, deleted_sequence = null
     where excluded.lane_key is not null and m.session_id = excluded.session_id and (not m.is_active or m.expires_at <= now())

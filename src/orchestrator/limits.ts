@@ -1,3 +1,5 @@
+import { LANE_KEY_LIMIT } from '../domain/ids.ts';
+
 /** What a caller may send. Over a limit the answer names the field and the limit. */
 export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
@@ -6,7 +8,7 @@ export const LIMITS = {
   depth: 500,
   idLength: 64,
   memoryTypeLength: 32,
-  laneKeyLength: 256,
+  laneKeyLength: LANE_KEY_LIMIT,
   pageDefault: 50,
   pageMax: 1_000,
   batchOperations: 500,

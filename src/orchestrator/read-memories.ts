@@ -17,7 +17,7 @@ export interface MemoryRow {
   readonly [column: string]: unknown;
 }
 
-/** A memory as every reader gets it: its content as the text that the database holds, digit for digit. */
+/** A memory as every reader gets it: its content as the text that was sent, digit for digit. */
 export function renderMemory({ content, escaped, ...columns }: MemoryRow): object {
   return { ...columns, content: restoredJson(content, escaped) };
 }

@@ -99,6 +99,11 @@ export const contextualMemory = defineService({
   probe: '{"action": "health_check"}',
   unmapped: [
     {
+      what: "the reply of every write, \"'bool' object has no attribute 'get'\"",
+      reason:
+        'it means that the write was stored: the service fails in its own loop afterwards; agents get it unchanged, and nothing else counts as stored',
+    },
+    {
       what: 'requests whose session_id is a number, a boolean, a list, an object, empty, or longer than 512 characters',
       reason:
         'the service keeps numbers under a key of their own until its restart and under their text afterwards, and refuses lists and objects; they are relayed unchanged',

@@ -230,6 +230,11 @@ export const jarvisMemory = defineService({
   probe: '{"action": "health_check"}',
   unmapped: [
     {
+      what: 'the reply to a memory of type "reminder", "send_proactive_event() got an unexpected keyword argument \'text\'"',
+      reason:
+        'it means that the reminder was stored: the service fails to broadcast it afterwards; agents get it unchanged',
+    },
+    {
       what: 'requests whose user_id is no string, is empty, has control characters or more than 512 characters',
       reason:
         'the service keeps numbers and null under keys of their own until its restart and under their text afterwards, and refuses lists; they are relayed unchanged',

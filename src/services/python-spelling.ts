@@ -1,3 +1,5 @@
+import { withoutRepeatedKeys } from './repeated-keys.ts';
+
 /**
  * JSON as Python's json module writes it: `", "` and `": "` between, ASCII only, floats with a point or an exponent.
  * Agents see these bytes, and so do their own parsers and logs.
@@ -50,7 +52,7 @@ export function respell(raw: string): string {
 }
 
 function spell(raw: string, spelling: Spelling): string {
-  return raw.replaceAll(TOKEN, (token) => spellToken(token, spelling));
+  return withoutRepeatedKeys(raw).replaceAll(TOKEN, (token) => spellToken(token, spelling));
 }
 
 function spellToken(token: string, spelling: Spelling): string {

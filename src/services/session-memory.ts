@@ -9,9 +9,14 @@ import { interactionPayload } from './session-interaction.ts';
 import { sessionFields, sessionLanes } from './session-store.ts';
 import { boundText } from './sqlite-text.ts';
 
-/** Only strings: what the service makes of other ids (a number's text, a row without a key) has no lane. */
+/** Only strings: to the service in its memory a number is a session of its own. */
 function sessionOf(request: Message): Owner | undefined {
   return parseOwner(request.fields['session_id']);
+}
+
+/** In the service's file a number is its text: the rows of 77 are those of "77". */
+function sessionOfRows(request: Message): Owner | undefined {
+  return parseOwner(boundText(request.raw['session_id'] ?? 'null'));
 }
 
 function requestIdOf(request: Message): string {
@@ -49,6 +54,7 @@ function withSessionId(request: Message, uuid: () => string): string | undefined
 const createSession: WriteAction = {
   kind: 'write',
   owner: sessionOf,
+  alsoTouches: sessionOfRows,
   issueOwner: withSessionId,
   provesEmpty: true,
   reverse: 'exact',
@@ -72,6 +78,7 @@ const createSession: WriteAction = {
 const addInteraction: WriteAction = {
   kind: 'write',
   owner: sessionOf,
+  alsoTouches: sessionOfRows,
   reverse: 'exact',
   outcome: (reply, request) => {
     const outcome = outcomeOf(reply, 'Missing required parameters');
@@ -107,6 +114,7 @@ function deleteInteractions(write: WriteFacts): OrchestratorWrite {
 const clearSession: WriteAction = {
   kind: 'write',
   owner: sessionOf,
+  alsoTouches: sessionOfRows,
   reverse: 'exact',
   outcome: (reply) => outcomeOf(reply, 'Missing session_id'),
   toOrchestrator: (write) => [deleteInteractions(write)],
@@ -175,7 +183,12 @@ export const sessionMemory = defineService({
   probe: '{"action": "health_check"}',
   unmapped: [
     {
-      what: 'requests whose session_id is no string, is empty, has control characters or more than 512 characters',
+      what: 'requests whose session_id is a number or a boolean',
+      reason:
+        'they are relayed unchanged; the service keeps them as a session of their own until its restart, but their rows in its file are those of the session that is called like their text (77 and "77", true and "1"), so a write of this kind has that session copied anew once it was answered, and the orchestrator shows it as the service will after its restart',
+    },
+    {
+      what: 'requests whose session_id is null, a list, an object, empty, has control characters or more than 512 characters',
       reason:
         'the service refuses them, or makes rows that no later request reaches; they are relayed unchanged',
     },

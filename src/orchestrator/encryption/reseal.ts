@@ -35,7 +35,7 @@ where m.memory_id > $1 and m.content_key is distinct from $2 order by m.memory_i
 
 // A row that was changed meanwhile was sealed with the newest key by whoever changed it.
 const REPLACE_CONTENTS = `
-update memory_entries m set content = i.content, content_key = i.content_key
+update memory_entries m set content = i.content, content_text = null, content_key = i.content_key
 from jsonb_to_recordset($1::jsonb) as i (memory_id text, session_id text, content jsonb, content_key text, version int, old_key text)
 where m.memory_id = i.memory_id and m.session_id = i.session_id and m.version = i.version
   and m.content_key is not distinct from i.old_key`;

@@ -11,8 +11,12 @@ export interface Place {
 /** The ciphertext of a row `m`; null where its content is in clear. */
 export const SEALED_CONTENT = `case when m.content_key is not null then m.content ->> '$sealed' end`;
 
-/** The content of a row `m` as text: JSON when it is in clear, otherwise the ciphertext, which begins with {@link SEALED}. */
-export const CONTENT = `case when m.content_key is null then m.content::text else m.content ->> '$sealed' end`;
+/**
+ * The content of a row `m` as text: JSON as it was sent when it is in clear, otherwise the ciphertext, which begins with
+ * {@link SEALED}. A text that says something else than the column content is of somebody who changed that behind our back.
+ */
+export const CONTENT = `case when m.content_key is not null then m.content ->> '$sealed'
+    when m.content_text::jsonb = m.content then m.content_text else m.content::text end`;
 
 /** The summary of a session `s`: a clear one, and beside it the ciphertext of a sealed one, which the vault puts in its place. */
 export const SUMMARY = `case when s.summary_key is null then s.summary end as summary,

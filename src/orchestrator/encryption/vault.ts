@@ -2,11 +2,14 @@ import { createHash, createHmac } from 'node:crypto';
 import { encodeJson, isJsonObject, Json, parseTolerantly, rawMembers } from '../../domain/json.ts';
 import { type BlindIndex, createBlindIndex } from './blind-index.ts';
 import type { EncryptionKey } from './keys.ts';
+import { exactTextOf } from '../exact-text.ts';
 import { openText, type Place, sealText } from './sealed-content.ts';
 
 /** A content as its row holds it. */
 export interface StoredContent {
   readonly content: Json;
+  /** The text of a clear content that jsonb would not give back as it is. */
+  readonly content_text: string | null;
   /** Null: in clear. */
   readonly content_key: string | null;
   /** By any of these a stored row is known to hold the same content. */
@@ -46,7 +49,12 @@ export interface Vault {
 /** Keeps contents in clear. Sealed ones, of an earlier configuration, it does not open. */
 export const CLEAR: Vault = {
   isSealing: false,
-  seal: (_place, content) => ({ content: new Json(content), content_key: null, content_hashes: [] }),
+  seal: (_place, content) => ({
+    content: new Json(content),
+    content_text: exactTextOf(content) ?? null,
+    content_key: null,
+    content_hashes: [],
+  }),
   sealText: (_place, text) => ({ text: text ?? null, key: null }),
   open: (place, sealed) => openText(new Map(), place, sealed),
   queries: () => [],
@@ -75,7 +83,12 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
       const [hash = ''] = hashes;
       const searchable = indexes[0] === undefined ? {} : searchableOf(content, indexes[0].index);
       const row = { $sealed: sealText(newest, place, content), $hash: hash, ...searchable };
-      return { content: new Json(encodeJson(row)), content_key: newest.id, content_hashes: hashes };
+      return {
+        content: new Json(encodeJson(row)),
+        content_text: null,
+        content_key: newest.id,
+        content_hashes: hashes,
+      };
     },
     sealText: (place, text) =>
       text === undefined

@@ -42,6 +42,9 @@ describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
     '{"n":1000.0}',
     '{"n":0.1000000000000000055511151231257827}',
     '{"n":-9007199254740993}',
+    '{"n":[1e16,1E22,1e-7,1e400],"zero":-0.0}',
+    '{"memory":{"type":"note","text":"x","10":1,"9":[{"b":1,"a":2}]}}',
+    '{"memory":{"a":1,"a":2}}',
     '{"text":"grüße 🐘 \\"quoted\\" \\\\ end"}',
     '{"list":[[],{},null,true,false,""]}',
   ])('comes back digit for digit: %s', async (content) => {

@@ -33,7 +33,9 @@ test('the recorded exchanges, replayed, are answered alike', () => {
       delivered.write(request, '2026-11-21T01:56:31.080Z');
     } else {
       const orchestrator = delivered.read(request);
-      compared.push(compareReplies({ legacy: response, orchestrator, rules: rules ?? [] }).comparison.verdict);
+      compared.push(
+        compareReplies({ legacy: response, orchestrator, rules: rules ?? [] }).comparison.verdict,
+      );
     }
   }
   expect(compared).toEqual(['match', 'match', 'match', 'match', 'match', 'match']);

@@ -22,6 +22,7 @@ describe('JSON in Python’s spelling', () => {
       '"\\u00f1 😀 \\u0000 \\"q\\" / <\u2028> \u007f"',
       '"\\u00f1 \\ud83d\\ude00 \\u0000 \\"q\\" / <\\u2028> \\u007f"',
     ],
+    ['{"b":1, "10":[{"x":1,"x":{}}], "2":0, "\\u0062":2.50}', '{"b": 2.5, "10": [{"x": {}}], "2": 0}'],
     ['{"NaN, null: 1.50":"true,1.50"}', '{"NaN, null: 1.50": "true,1.50"}'],
     ['{}', '{}'],
     [' [ ] ', '[]'],
@@ -37,6 +38,26 @@ describe('JSON in Python’s spelling', () => {
         expect(respell(text)).toBe(dumpPythonJson(value));
         expect(pythonRepr(text)).toBe(standInRepr(value));
         expect(isFalsy(text)).toBe(!isTruthy(value));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('agrees with it on keys in any order that repeat', () => {
+    const key = fc.constantFrom('a', 'b', '10', '2', 'é', '__proto__', '"{');
+    const { object } = fc.letrec<{ object: string; value: string }>((tie) => ({
+      value: fc.oneof(fc.constantFrom('1e16', '-0.0', '"a:{"', '[]', '{}'), tie('object')),
+      object: fc
+        .array(fc.tuple(key, tie('value')), { maxLength: 4 })
+        .map(
+          (members) => `{${members.map(([name, text]) => `${JSON.stringify(name)}: [${text}]`).join(', ')}}`,
+        ),
+    }));
+    fc.assert(
+      fc.property(object, (text) => {
+        const value = parsePythonJson(text);
+        expect(respell(text)).toBe(dumpPythonJson(value));
+        expect(pythonRepr(text)).toBe(standInRepr(value));
       }),
       { numRuns: 300 },
     );

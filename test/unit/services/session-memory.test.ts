@@ -47,7 +47,9 @@ describe('the recorded exchanges', () => {
       if (action.owner(message(request)) === undefined) continue;
       if (action.kind === 'read') {
         const orchestrator = delivered.read(request);
-        compared.push(compareReplies({ legacy: response, orchestrator, rules: CONTEXT_RULES }).comparison.verdict);
+        compared.push(
+          compareReplies({ legacy: response, orchestrator, rules: CONTEXT_RULES }).comparison.verdict,
+        );
       } else if (outcomeOf(request, response) === 'applied') delivered.write(request, acceptedAt);
     }
     expect(compared).toEqual(['match', 'match', 'match', 'match']);
@@ -136,6 +138,25 @@ describe('a session', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write(`{"action":"create_session","session_id":"s","user_id":${user}}`);
     expect(delivered.list.sessions.get('s')?.['user_id']).toBe(expected);
+  });
+});
+
+describe('a write without an owner', () => {
+  test.each([
+    ['77', '77'],
+    ['1.50', '1.5'],
+    ['1e16', '1.0e+16'],
+    ['true', '1'],
+    ['12345678901234567890', undefined],
+    ['null', undefined],
+    ['[1]', undefined],
+    ['""', undefined],
+  ])('under %s changes the rows of %s', (id, owner) => {
+    for (const name of ['create_session', 'add_interaction', 'clear_session', 'delete_session']) {
+      const action = sessionMemory.actions[name] as WriteAction;
+      const request = message(`{"action":"${name}","session_id":${id}}`);
+      expect([name, action.owner(request), action.alsoTouches?.(request)]).toEqual([name, undefined, owner]);
+    }
   });
 });
 
