@@ -156,16 +156,19 @@ export class LaneCopier {
     copy: Copy,
     facts: { reading: Reading; contents: LaneContents; journaled: readonly PendingWrite[] },
   ): CopyPlan {
-    const operations = facts.journaled.flatMap((write) =>
-      orchestratorWritesOf(copy.service, copy.lane.owner, write),
+    const operationsOf = (write: PendingWrite) => orchestratorWritesOf(copy.service, copy.lane.owner, write);
+    const operations = facts.journaled.flatMap(operationsOf);
+    const below = Math.max(0, ...operations.map(deletedBelow));
+    // Executed late, it has deleted what an earlier copy has numbered anew since.
+    const isAnyUncertain = facts.journaled.some(
+      (write) => write.isUncertain === true && operationsOf(write).some((one) => deletedBelow(one) > 0),
     );
-    const below = operations.map(deletedBelow).reduce((most, next) => Math.max(most, next), 0);
     return planCopy({
       source: facts.reading.source.items,
       existing: facts.contents.listed,
       derived: { source: facts.reading.source.derived ?? [], existing: facts.contents.derived },
       sequence: facts.reading.sequence,
-      deletedBelow: below,
+      deletedBelow: isAnyUncertain ? positionOf(facts.reading.sequence + 1) : below,
       journaledIds: this.#journaledIds(copy, operations, below),
     });
   }

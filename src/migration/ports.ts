@@ -132,6 +132,8 @@ export interface PendingWrite extends WriteRef {
   readonly action: string;
   readonly request: string;
   readonly acceptedAtMs: number;
+  /** Whether it took effect on the primary, or when it will, is not known. @defaultValue false */
+  readonly isUncertain?: boolean;
 }
 
 export interface Settlement {

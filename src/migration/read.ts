@@ -51,7 +51,7 @@ export class ReadPath {
     try {
       const loading = this.#parts.lanes.load(operation.service.name, operation.owner);
       const lane = await within(loading, this.#parts.readTimeoutMs, { what: 'the journal' });
-      const reason = await this.#fence(lane);
+      const reason = await within(this.#fence(lane), this.#parts.readTimeoutMs, { what: 'the journal' });
       if (reason === undefined) return await this.#fromOrchestrator(operation, { lane, decision });
       this.#fellBack(operation, reason);
     } catch (error) {

@@ -83,7 +83,7 @@ order by w.sequence limit $3`;
 const OPEN_END = "interval '2 minutes'";
 
 export const UNDELIVERED = `
-select ${WRITE_COLUMNS} from lanes l
+select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncertain from lanes l
 join writes w on w.lane_id = l.id and w.sequence <= $2
   and (w.sequence > l.delivered_sequence or w.accepted_at > now() - ${OPEN_END})
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence

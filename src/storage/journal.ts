@@ -78,6 +78,7 @@ interface WriteRow {
   readonly action: string;
   readonly request: string;
   readonly accepted_at: Date;
+  readonly is_uncertain?: boolean;
 }
 
 /** The journal in PostgreSQL. Nothing is read or written before the first call. */
@@ -183,6 +184,7 @@ export class PostgresJournal implements Journal {
       action: row.action,
       request: this.#settings.seal.open(row.request),
       acceptedAtMs: row.accepted_at.getTime(),
+      ...(row.is_uncertain === true && { isUncertain: true }),
     }));
   }
 

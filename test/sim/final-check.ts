@@ -3,7 +3,7 @@ import type { LegacyAccess } from '../../src/domain/service-definition.ts';
 import { digestOfFields } from '../../src/migration/copy-plan.ts';
 import { readContents } from '../../src/migration/lane-contents.ts';
 import type { Orchestrator } from '../../src/migration/ports.ts';
-import { numberOf } from './journal-tables.ts';
+import { numberOf } from './lane-row.ts';
 import { marksIn } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
@@ -41,8 +41,8 @@ export async function checkFinally(world: World, violations: Violations): Promis
   }
 }
 
-function tablesRow({ tables }: World, lane: string) {
-  return [...tables.rows()].find(({ key }) => key === lane);
+function tablesRow({ database }: World, lane: string) {
+  return database.lanes().find(({ key }) => key === lane);
 }
 
 /** I1: every acknowledged write took effect on the primary, once. I4: none took effect twice. */
@@ -63,8 +63,8 @@ function checkAcknowledged({ history, services }: World, violations: Violations)
 }
 
 /** I2: after all trouble nothing is left dirty, stopped, dead or waiting. I6: and each lane has its one primary. */
-function checkListed({ tables, plant }: World, violations: Violations): void {
-  for (const lane of tables.rows()) {
+function checkListed({ database, plant }: World, violations: Violations): void {
+  for (const lane of database.lanes()) {
     if (lane.condition !== 'clean')
       violations.add('I2', `${lane.key} is still ${lane.condition} (${lane.reason}) in the end`);
     for (const [sequence, { code }] of lane.deadLetters) {
@@ -83,9 +83,9 @@ function checkListed({ tables, plant }: World, violations: Violations): void {
 }
 
 /** I3 on legacy: writes with a definite outcome were executed in the order of their sequence. */
-function checkLegacyOrder({ model, name }: SimService, { tables }: World, violations: Violations): void {
+function checkLegacyOrder({ model, name }: SimService, { database }: World, violations: Violations): void {
   const executedAt = new Map(model.effects.executions.map(({ number }, index) => [number, index]));
-  for (const lane of tables.rows()) {
+  for (const lane of database.lanes()) {
     if (lane.service !== name) continue;
     let last = -1;
     for (const [sequence, write] of lane.writes) {

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import { replicaId } from '../../src/domain/ids.ts';
+import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import { createCoverageStore } from '../../src/storage/coverage.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { PostgresJournal } from '../../src/storage/journal.ts';
+import { createReplicaStore } from '../../src/storage/replicas.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
 import { createJournalDatabase } from '../integration/storage/journal-under-test.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { coverageStoreOf, Database as SimDatabase, replicaStoreOf } from './database.ts';
 import { describeJournal } from './journal-contract.ts';
-import { JournalTables } from './journal-tables.ts';
 import { createSimJournal, type Statement } from './journal.ts';
-import { coverageStoreOf } from './coverage-store.ts';
 
 let postgres: TestPostgres;
 let database: Database;
@@ -23,20 +24,41 @@ afterAll(async () => {
   await postgres.stop();
 });
 
+function newIdentity(): ReplicaIdentity {
+  return new ReplicaIdentity(() => replicaId(randomUUID()));
+}
+
 describeJournal('the journal in PostgreSQL', async () => ({
-  open: () => ({
-    journal: new PostgresJournal({ database, replica: replicaId(randomUUID()), seal: PLAIN }),
-    coverage: createCoverageStore(database),
-  }),
+  open() {
+    const identity = newIdentity();
+    return {
+      identity,
+      journal: new PostgresJournal({ database, replica: identity, seal: PLAIN }),
+      coverage: createCoverageStore(database),
+      replicas: createReplicaStore(database),
+    };
+  },
+  async silence(replica, ms) {
+    await database.query(
+      'update replicas set heartbeat_at = now() - make_interval(secs => $2) where id = $1',
+      [replica, ms / 1_000],
+    );
+  },
 }));
 
 describeJournal('the journal of the simulation', async () => {
-  const tables = new JournalTables();
+  const simulated = new SimDatabase({ now: () => Date.now(), instantOf: (wallMs) => wallMs });
   const statement: Statement = async (_what, apply) => apply();
   return {
-    open: () => ({
-      journal: createSimJournal(tables, statement),
-      coverage: coverageStoreOf(tables, statement),
-    }),
+    open() {
+      const identity = newIdentity();
+      return {
+        identity,
+        journal: createSimJournal({ database: simulated, identity, statement }),
+        coverage: coverageStoreOf(simulated, statement),
+        replicas: replicaStoreOf(simulated, statement),
+      };
+    },
+    silence: async (replica, ms) => simulated.replicas.silence(replica, ms),
   };
 });

@@ -1,70 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  laneKeyOf,
-  operationId,
-  serviceName,
-  type LaneKey,
-  type Owner,
-  type ServiceName,
-} from '../../src/domain/ids.ts';
-import type { Outcome } from '../../src/domain/outcome.ts';
-import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/migration/ports.ts';
-
-/** A journal and its coverage rows, as a newly started process has them; opened again they show what is durable. */
-export interface JournalUnderTest {
-  open(): { readonly journal: Journal; readonly coverage: CoverageStore };
-}
-
-let made = 0;
-
-class Lane {
-  readonly service: ServiceName = serviceName(`contract-${++made}`);
-  readonly owner = 'ann' as Owner;
-  readonly key: LaneKey = laneKeyOf(this.service, this.owner);
-  readonly #journal: Journal;
-
-  constructor(journal: Journal) {
-    this.#journal = journal;
-  }
-
-  intent(request = '{}'): Intent {
-    const { key, owner, service } = this;
-    const id = operationId(randomUUID());
-    return {
-      operationId: id,
-      service,
-      owner,
-      lane: key,
-      action: 'add',
-      request,
-      acceptedAtMs: 1_700_000_000_000,
-    };
-  }
-
-  async write(outcome?: Outcome): Promise<WriteRef> {
-    const { id, sequence } = await this.#journal.append(this.intent());
-    const ref = { laneId: id, lane: this.key, sequence };
-    if (outcome !== undefined) await this.#journal.settle({ ref, outcome });
-    return ref;
-  }
-
-  async pending(after = 0): Promise<number[]> {
-    return (await this.#journal.pending(this.key, after, 100)).map(({ sequence }) => sequence);
-  }
-
-  async undelivered(through = 100): Promise<number[]> {
-    return (await this.#journal.undelivered(this.key, through)).map(({ sequence }) => sequence);
-  }
-
-  async state() {
-    return (await this.#journal.lanes([this.key])).get(this.key);
-  }
-
-  async copied(generation: number, sequence: number, coverage = 1): Promise<unknown> {
-    return this.#journal.finishCopy(this.key, { generation, sequence, coverage, exceptions: [] });
-  }
-}
+import type { LaneKey } from '../../src/domain/ids.ts';
+import type { Journal, WriteRef } from '../../src/migration/ports.ts';
+import { Lane, type Begin, type JournalUnderTest } from './journal-contract-lane.ts';
+import { describeReplicas } from './replica-contract.ts';
 
 /** What the engine relies on in a journal: the same for the tables in memory and for the SQL they stand for. */
 export function describeJournal(name: string, make: () => Promise<JournalUnderTest>): void {
@@ -73,24 +11,23 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
     beforeAll(async () => {
       subject = await make();
     });
-    const begin = () => {
-      const { journal, coverage } = subject.open();
-      return { journal, coverage, lane: new Lane(journal) };
+    const begin: Begin = () => {
+      const opened = subject.open();
+      return { ...opened, lane: new Lane(opened.journal) };
     };
     testWrites(begin);
     testCopies(begin);
     testRecovery(begin, () => subject.open().journal);
     testCoverage(begin);
+    describeReplicas(() => subject, begin);
   });
 }
-
-type Begin = () => { journal: Journal; coverage: CoverageStore; lane: Lane };
 
 function testWrites(begin: Begin): void {
   test('an intent gets its lane’s next sequence, whoever comes at the same time', async () => {
     const { journal, lane } = begin();
     const states = await Promise.all(Array.from({ length: 20 }, () => journal.append(lane.intent())));
-    expect(states.map(({ sequence }) => sequence)).toEqual(
+    expect(states.map((state) => state?.sequence)).toEqual(
       Array.from({ length: 20 }, (_, index) => index + 1),
     );
     expect(await lane.state()).toMatchObject({ sequence: 20, generation: 0, condition: 'clean' });
@@ -111,11 +48,34 @@ function testWrites(begin: Begin): void {
     expect(await lane.state()).toMatchObject({ deliveredSequence: 3 });
   });
 
+  test('a write of unknown outcome deletes for two minutes more, whatever has been delivered since', async () => {
+    const { journal, lane } = begin();
+    const isOld = await lane.write('unknown');
+    const isYoung = await lane.write('unknown', Date.now() - 60_000);
+    await lane.write('applied', Date.now());
+    await journal.beginCopy(lane.key);
+    await lane.copied(1, 3);
+    expect(isOld.sequence).toBe(1);
+    expect(await lane.undelivered()).toEqual([isYoung.sequence]);
+  });
+
   test('a write’s first outcome stays', async () => {
     const { journal, lane } = begin();
     const ref = await lane.write('refused');
     await journal.settle({ ref, outcome: 'applied' });
     expect(await lane.pending()).toEqual([]);
+  });
+
+  test('an intent that nobody knows to be durable is abandoned, once or for nothing', async () => {
+    const { journal, lane } = begin();
+    const intent = lane.intent();
+    await journal.abandon(lane.key, intent.operationId);
+    const state = await journal.append(intent);
+    await journal.abandon(lane.key, intent.operationId);
+    const ref = { laneId: state?.id ?? 0, lane: lane.key, sequence: 1 };
+    await journal.settle({ ref, outcome: 'applied' });
+    expect(await lane.pending()).toEqual([]);
+    expect(await lane.undelivered()).toEqual([]);
   });
 
   test('a write that proves its lane empty seeds it', async () => {
@@ -208,7 +168,7 @@ function testRecovery(begin: Begin, again: () => Journal): void {
     const keysIn = (found: readonly LaneKey[]) =>
       Object.entries(lanes).flatMap(([name, { lane }]) => (found.includes(lane.key) ? [name] : []));
     expect(keysIn(dirty)).toEqual(['unsettled', 'unknown', 'copying']);
-    expect(keysIn(pending)).toEqual(['waiting']);
+    expect(keysIn(pending.map(({ lane }) => lane))).toEqual(['waiting']);
     expect(await lanes.copying.lane.state()).toMatchObject({
       condition: 'dirty',
       reason: 'copy_interrupted',
@@ -228,12 +188,18 @@ function testRecovery(begin: Begin, again: () => Journal): void {
 function testCoverage(begin: Begin): void {
   test('coverage begins once, ends, and begins anew under a higher number', async () => {
     const { coverage, lane } = begin();
-    expect(await coverage.current(lane.service)).toBe(0);
+    const none = { number: 0, isQuiet: false };
+    expect(await coverage.current(lane.service)).toEqual(none);
     const first = await coverage.begin(lane.service);
     expect(first).toBeGreaterThan(0);
     expect(await coverage.begin(lane.service)).toBe(first);
+    await coverage.quiet(lane.service);
+    expect(await coverage.current(lane.service)).toEqual({ number: first, isQuiet: true });
     await coverage.end(lane.service);
-    expect(await coverage.current(lane.service)).toBe(0);
-    expect(await coverage.begin(lane.service)).toBeGreaterThan(first);
+    expect(await coverage.current(lane.service)).toEqual(none);
+    await coverage.quiet(lane.service);
+    const second = await coverage.begin(lane.service);
+    expect(second).toBeGreaterThan(first);
+    expect(await coverage.current(lane.service)).toEqual({ number: second, isQuiet: false });
   });
 }

@@ -1,5 +1,4 @@
-import type { LaneKey, ServiceName } from '../../src/domain/ids.ts';
-import type { LaneState } from '../../src/domain/lane.ts';
+import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type {
   DeadLetter,
@@ -7,20 +6,9 @@ import type {
   Intent,
   LaneCounts,
   PendingWrite,
-  Recovery,
 } from '../../src/migration/ports.ts';
-
-type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
-
-interface LaneRow extends Mutable<LaneState> {
-  readonly key: LaneKey;
-  readonly service: ServiceName;
-  /** Outcomes up to here are certain, whatever they say: a copy has looked. */
-  settledSequence: number;
-  readonly writes: Map<number, PendingWrite>;
-  readonly outcomes: Map<number, Outcome>;
-  readonly deadLetters: Map<number, DeadLetter>;
-}
+import type { Database } from './database.ts';
+import { isBehind, outcomeOf, readOf, writesAbove, type LaneRead, type LaneRow } from './lane-row.ts';
 
 export interface Outcomes {
   readonly laneId: number;
@@ -34,128 +22,195 @@ export interface Step {
   readonly seeded?: number;
 }
 
-/**
- * What the journal's tables hold, statement by statement as `storage/journal-sql.ts` has them. All of it survives a crash of the
- * proxy; a crash of the database takes back what no synchronous commit has followed (`synchronous_commit off`).
- */
-export class JournalTables {
-  readonly #lanes = new Map<LaneKey, LaneRow>();
-  readonly #byId: LaneRow[] = [];
-  readonly #coverage: { readonly number: number; readonly service: ServiceName; isOpen: boolean }[] = [];
-  #unsynced: (() => void)[] = [];
+/** A row of `FENCES`. */
+export interface ViewRead {
+  readonly row: LaneRead;
+  readonly isBehind: boolean;
+  readonly coverage: number;
+}
 
-  /** One group commit: outcomes of past writes, and new intents, each with its lane's next sequence. */
-  commit(intents: readonly Intent[], outcomes: readonly Outcomes[]): Map<LaneKey, LaneState> {
-    this.#unsynced = [];
+/** `OPEN_END` of `storage/journal-sql.ts`. */
+const OPEN_END_MS = 120_000;
+
+/** The statements of `storage/journal-sql.ts` and `storage/lane-progress.ts`, each whole, as the replica `me` sends them. */
+export class JournalTables {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** A statement sees what stood before it: outcomes of the same commit let nobody in. */
+  commit(me: ReplicaId, intents: readonly Intent[], outcomes: readonly Outcomes[]): Map<LaneKey, LaneRead> {
+    this.#database.synced();
+    const free = intents.filter(({ lane }) => !this.#isBusyElsewhere(this.#database.lane(lane), me));
     for (const { laneId, sequence, outcome } of outcomes) {
-      const known = this.#byId[laneId - 1]?.outcomes;
+      const known = this.#database.laneById(laneId)?.outcomes;
       if (known !== undefined && !known.has(sequence)) known.set(sequence, outcome);
     }
-    return new Map(intents.map((intent) => [intent.lane, this.#store(intent)]));
+    return new Map(free.map((intent) => [intent.lane, this.#store(me, intent)]));
   }
 
-  #store({ operationId, lane: key, action, request, acceptedAtMs }: Intent): LaneState {
-    const lane = this.#laneOf(key);
+  #store(me: ReplicaId, { operationId, lane: key, action, request, acceptedAtMs }: Intent): LaneRead {
+    const lane = this.#database.laneOrNew(key);
     lane.sequence += 1;
+    lane.writer = me;
+    if (!this.#isClaimedByOther(lane, me)) lane.claim = me;
     const place = { laneId: lane.id, lane: key, sequence: lane.sequence };
-    lane.writes.set(lane.sequence, { ...place, operationId, action, request, acceptedAtMs });
-    return stateOf(lane);
+    const atMs = this.#database.clock.instantOf(acceptedAtMs);
+    lane.writes.set(lane.sequence, { ...place, operationId, action, request, acceptedAtMs, atMs });
+    return readOf(lane);
   }
 
-  advance(steps: readonly Step[]): void {
+  abandon(key: LaneKey, id: OperationId): void {
+    this.#database.synced();
+    for (const { writes, outcomes } of this.#known(key))
+      for (const { operationId, sequence } of writes.values())
+        if (operationId === id && !outcomes.has(sequence)) outcomes.set(sequence, 'not_applied');
+  }
+
+  advance(me: ReplicaId, steps: readonly Step[]): void {
     for (const { laneId, delivered = 0, seeded = 0 } of steps) {
-      const lane = this.#byId[laneId - 1];
+      const lane = this.#database.laneById(laneId);
       if (lane === undefined) continue;
-      const { deliveredSequence, seededCoverage } = lane;
-      this.#unsynced.push(() => Object.assign(lane, { deliveredSequence, seededCoverage }));
+      const { deliveredSequence, seededCoverage, claim } = lane;
+      this.#database.unsynced(() => Object.assign(lane, { deliveredSequence, seededCoverage, claim }));
       lane.deliveredSequence = Math.max(deliveredSequence, delivered);
       lane.seededCoverage = Math.max(seededCoverage, seeded);
+      const isThrough = lane.condition === 'clean' && lane.deliveredSequence >= lane.sequence;
+      if (claim === me && isThrough) lane.claim = undefined;
     }
   }
 
-  /** The database falls and comes back: what it had not written to its log is gone. */
-  crash(): void {
-    for (const undo of this.#unsynced.splice(0).toReversed()) undo();
-  }
-
-  markDirty(key: LaneKey, reason: string): void {
-    this.#unsynced = [];
-    const lane = this.#lanes.get(key);
-    if (lane !== undefined && lane.condition !== 'stopped')
-      Object.assign(lane, { condition: 'dirty', reason });
+  markDirty(me: ReplicaId, key: LaneKey, reason: string): void {
+    this.#database.synced();
+    const lane = this.#database.lane(key);
+    if (lane === undefined || lane.condition === 'stopped') return;
+    Object.assign(lane, { condition: 'dirty', reason, hasForeign: this.#isClaimedByOther(lane, me) });
   }
 
   stopLane(key: LaneKey, reason: string): void {
-    this.#unsynced = [];
-    const lane = this.#lanes.get(key);
+    this.#database.synced();
+    const lane = this.#database.lane(key);
     if (lane !== undefined) Object.assign(lane, { condition: 'stopped', reason });
   }
 
   deadLetter(letter: DeadLetter): void {
-    this.#unsynced = [];
-    const letters = this.#byId[letter.ref.laneId - 1]?.deadLetters;
+    this.#database.synced();
+    const letters = this.#database.laneById(letter.ref.laneId)?.deadLetters;
     if (letters?.has(letter.ref.sequence) === false) letters.set(letter.ref.sequence, letter);
   }
 
-  lanes(keys: readonly LaneKey[]): Map<LaneKey, LaneState> {
-    return new Map(keys.flatMap((key) => this.#known(key).map((lane) => [key, stateOf(lane)])));
+  lanes(keys: readonly LaneKey[]): Map<LaneKey, LaneRead> {
+    return new Map(keys.flatMap((key) => this.#known(key).map((lane) => [key, readOf(lane)])));
   }
 
   pending(key: LaneKey, after: number, limit: number): PendingWrite[] {
     return this.#known(key).flatMap((lane) =>
       writesAbove(lane, Math.max(lane.deliveredSequence, after))
         .filter(({ sequence }) => lane.outcomes.get(sequence) === 'applied')
-        .slice(0, limit),
+        .slice(0, limit)
+        .map(pendingOf),
     );
   }
 
   undelivered(key: LaneKey, through: number): PendingWrite[] {
+    const openSinceMs = this.#database.clock.now() - OPEN_END_MS;
     return this.#known(key).flatMap((lane) =>
-      writesAbove(lane, lane.deliveredSequence).filter(({ sequence }) => {
-        const outcome = lane.outcomes.get(sequence) ?? 'unknown';
-        return sequence <= through && (outcome === 'applied' || outcome === 'unknown');
-      }),
+      [...lane.writes.values()]
+        .filter(({ sequence, atMs }) => {
+          const isOpen = sequence > lane.deliveredSequence;
+          const outcome = outcomeOf(lane, sequence);
+          if (sequence > through) return false;
+          return outcome === 'unknown' ? isOpen || atMs > openSinceMs : outcome === 'applied' && isOpen;
+        })
+        .map(pendingOf),
     );
   }
 
-  beginCopy(key: LaneKey): LaneState {
-    this.#unsynced = [];
-    const lane = this.#laneOf(key);
-    return stateOf(
-      Object.assign(lane, { generation: lane.generation + 1, condition: 'copying' as const, reason: '' }),
-    );
+  beginCopy(me: ReplicaId, key: LaneKey): LaneRead | undefined {
+    this.#database.synced();
+    const known = this.#database.lane(key);
+    if (known !== undefined && this.#isClaimedByOther(known, me)) return undefined;
+    const lane = this.#database.laneOrNew(key);
+    Object.assign(lane, { generation: lane.generation + 1, condition: 'copying', reason: '', claim: me });
+    return readOf(lane);
   }
 
   /** Nobody accepts exceptions here: those of the last copy are all there are. */
-  finishCopy(key: LaneKey, facts: FinishedCopy): LaneState | undefined {
-    this.#unsynced = [];
-    const lane = this.#lanes.get(key);
+  finishCopy(key: LaneKey, facts: FinishedCopy): LaneRead | undefined {
+    this.#database.synced();
+    const lane = this.#database.lane(key);
     if (lane?.generation !== facts.generation) return undefined;
     if (lane.condition === 'copying') lane.condition = 'clean';
     lane.seededCoverage = Math.max(lane.seededCoverage, facts.coverage);
     lane.deliveredSequence = Math.max(lane.deliveredSequence, facts.sequence);
     lane.settledSequence = Math.max(lane.settledSequence, facts.sequence);
     lane.exceptions = new Set(facts.exceptions.map(({ item }) => item)).size;
-    return stateOf(lane);
+    return readOf(lane);
   }
 
-  recover(): Recovery {
-    this.#unsynced = [];
-    for (const lane of this.#lanes.values()) {
-      const wasCopying = lane.condition === 'copying';
-      if (wasCopying || (lane.condition === 'clean' && hasUnsettled(lane)))
-        Object.assign(lane, { condition: 'dirty', reason: wasCopying ? 'copy_interrupted' : 'unsettled' });
+  hold(me: ReplicaId, key: LaneKey, seconds: number): LaneRead | undefined {
+    this.#database.synced();
+    const lane = this.#database.lane(key);
+    if (lane === undefined || this.#isBusyElsewhere(lane, me)) return undefined;
+    lane.holder = me;
+    lane.heldUntilMs = this.#database.clock.now() + seconds * 1_000;
+    return readOf(lane);
+  }
+
+  releaseHold(me: ReplicaId, key: LaneKey): void {
+    this.#database.synced();
+    const lane = this.#database.lane(key);
+    if (lane?.holder === me) lane.heldUntilMs = -Infinity;
+  }
+
+  tellHome(me: ReplicaId, key: LaneKey): LaneRead | undefined {
+    this.#database.synced();
+    const lane = this.#database.lane(key);
+    if (lane === undefined) return undefined;
+    lane.hasForeign = this.#isClaimedByOther(lane, me);
+    if (!lane.hasForeign) lane.claim = me;
+    return readOf(lane);
+  }
+
+  outdated(service: ServiceName, coverage: number): Owner[] {
+    return this.#database
+      .lanes()
+      .filter((lane) => lane.service === service)
+      .filter(({ seededCoverage }) => seededCoverage > 0 && seededCoverage < coverage)
+      .map(({ owner }) => owner);
+  }
+
+  takeAbandoned(me: ReplicaId): void {
+    for (const lane of this.#database.lanes()) {
+      if (lane.condition !== 'copying' || !this.#isGone(lane.claim)) continue;
+      this.#database.synced();
+      Object.assign(lane, { condition: 'dirty', reason: 'copy_interrupted', claim: me, hasForeign: true });
     }
-    const lanes = [...this.#lanes.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
-    return {
-      dirty: lanes.filter(({ condition }) => condition === 'dirty').map(({ key }) => key),
-      pending: lanes.filter(({ key }) => this.pending(key, 0, 1).length > 0).map(({ key }) => key),
-    };
+  }
+
+  takeForeign(me: ReplicaId): Map<LaneKey, LaneRead> {
+    const taken = this.#database.lanes().filter(({ claim, hasForeign }) => claim === me && hasForeign);
+    if (taken.length > 0) this.#database.synced();
+    for (const lane of taken) lane.hasForeign = false;
+    return new Map(taken.map((lane) => [lane.key, readOf(lane)]));
+  }
+
+  fences(keys: readonly LaneKey[]): Map<LaneKey, ViewRead> {
+    return new Map(
+      keys.flatMap((key) =>
+        this.#known(key).map((lane): [LaneKey, ViewRead] => {
+          const coverage = this.#database.coverage.current(lane.service).number;
+          return [key, { row: readOf(lane), isBehind: isBehind(lane), coverage }];
+        }),
+      ),
+    );
   }
 
   counts(service: ServiceName): LaneCounts {
-    const lanes = [...this.#lanes.values()].filter((lane) => lane.service === service);
-    const open = this.current(service);
+    const lanes = this.#database.lanes().filter((lane) => lane.service === service);
+    const open = this.#database.coverage.current(service).number;
     const count = (test: (lane: LaneRow) => boolean): number => lanes.filter(test).length;
     return {
       lanes: lanes.length,
@@ -168,89 +223,29 @@ export class JournalTables {
     };
   }
 
-  /** The open coverage row's number, or 0. */
-  current(service: ServiceName): number {
-    return this.#coverage.find((row) => row.service === service && row.isOpen)?.number ?? 0;
+  /** Nobody, or a replica that was given up. */
+  #isGone(replica: ReplicaId | undefined): boolean {
+    return replica === undefined || !this.#database.replicas.isListed(replica);
   }
 
-  beginCoverage(service: ServiceName): number {
-    this.#unsynced = [];
-    if (this.current(service) === 0)
-      this.#coverage.push({ number: this.#coverage.length + 1, service, isOpen: true });
-    return this.current(service);
+  #isClaimedByOther({ claim }: LaneRow, me: ReplicaId): boolean {
+    return claim !== undefined && claim !== me && this.#database.replicas.isAlive(claim);
   }
 
-  endCoverage(service: ServiceName): void {
-    this.#unsynced = [];
-    for (const row of this.#coverage) if (row.service === service) row.isOpen = false;
-  }
-
-  /** Whether an intent of an agent's numbered write is there. */
-  holds(key: LaneKey, number: number): boolean {
-    return this.#known(key).some(({ writes }) =>
-      [...writes.values()].some(({ request }) => numberOf(request) === number),
-    );
-  }
-
-  /** For who looks at everything in the end. */
-  *rows(): Generator<LaneRow> {
-    yield* this.#lanes.values();
+  #isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId): boolean {
+    if (lane === undefined) return false;
+    if (lane.heldUntilMs > this.#database.clock.now() && lane.holder !== me) return true;
+    const { writer, outcomes, sequence, settledSequence } = lane;
+    const isOpen = !outcomes.has(sequence) && settledSequence < sequence;
+    return writer !== undefined && writer !== me && isOpen;
   }
 
   #known(key: LaneKey): LaneRow[] {
-    const lane = this.#lanes.get(key);
+    const lane = this.#database.lane(key);
     return lane === undefined ? [] : [lane];
   }
-
-  #laneOf(key: LaneKey): LaneRow {
-    const known = this.#lanes.get(key);
-    if (known !== undefined) return known;
-    const lane = newLane(key, this.#byId.length + 1);
-    this.#lanes.set(key, lane);
-    this.#byId.push(lane);
-    return lane;
-  }
 }
 
-/** Every simulated request carries its number. */
-export function numberOf(request: string): number {
-  return Number(/"number":(\d+)/.exec(request)?.[1] ?? 0);
-}
-
-function newLane(key: LaneKey, id: number): LaneRow {
-  return {
-    key,
-    service: key.slice(0, key.indexOf('/')) as ServiceName,
-    id,
-    sequence: 0,
-    generation: 0,
-    epoch: 0,
-    primary: 'legacy',
-    condition: 'clean',
-    reason: '',
-    seededCoverage: 0,
-    exceptions: 0,
-    deliveredSequence: 0,
-    settledSequence: 0,
-    writes: new Map(),
-    outcomes: new Map(),
-    deadLetters: new Map(),
-  };
-}
-
-/** Rows as they are now: whoever reads one keeps what it read. */
-function stateOf(lane: LaneRow): LaneState {
-  const { key: _key, service: _service, settledSequence: _settled, ...rest } = lane;
-  const { writes: _writes, outcomes: _outcomes, deadLetters: _letters, ...state } = rest;
-  return state;
-}
-
-function writesAbove(lane: LaneRow, sequence: number): PendingWrite[] {
-  return [...lane.writes.values()].filter((write) => write.sequence > sequence);
-}
-
-function hasUnsettled(lane: LaneRow): boolean {
-  return writesAbove(lane, lane.settledSequence).some(
-    ({ sequence }) => (lane.outcomes.get(sequence) ?? 'unknown') === 'unknown',
-  );
+function pendingOf({ atMs: _at, ...write }: PendingWrite & { readonly atMs: number }): PendingWrite {
+  return write;
 }

@@ -1,7 +1,12 @@
 import { GroupCommit } from '../../src/storage/group-commit.ts';
+import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
-import type { Intent, Journal, Settlement } from '../../src/migration/ports.ts';
-import type { JournalTables, Step } from './journal-tables.ts';
+import type { Intent, Journal, LaneView, Settlement } from '../../src/migration/ports.ts';
+import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import type { Database } from './database.ts';
+import { JournalTables, type Step } from './journal-tables.ts';
+import type { LaneRead } from './lane-row.ts';
+import { recoverLanes } from './recover-lanes.ts';
 
 /** Runs one statement on the database: its effect at one instant, its answer at a later one. */
 export type Statement = <Result>(what: string, apply: () => Result) => Promise<Result>;
@@ -11,46 +16,143 @@ type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
 const OUTCOME_LINGER_MS = 5;
 const PROGRESS_LINGER_MS = 10;
 
+/** What a journal of one process works with. */
+interface Parts {
+  readonly tables: JournalTables;
+  readonly statement: Statement;
+  readonly identity: ReplicaIdentity;
+}
+
+export interface SimJournalParts {
+  readonly database: Database;
+  readonly identity: ReplicaIdentity;
+  readonly statement: Statement;
+}
+
 /** The journal port over tables in memory: the same group commits as `storage/journal.ts`, without the SQL. */
-export function createSimJournal(tables: JournalTables, statement: Statement): Journal {
-  const commits = createCommits(tables, statement);
-  const progress = createProgress(tables, statement);
+export function createSimJournal({ database, identity, statement }: SimJournalParts): Journal {
+  const tables = new JournalTables(database);
+  const parts = { tables, identity, statement };
+  const commits = createCommits(parts);
+  const progress = createProgress(parts);
+  const fences = createFences(parts);
   return {
-    async append(intent) {
-      const state = await commits.add({ intent });
-      if (state === undefined) throw new Error('The group commit lost an intent');
-      return state;
-    },
+    append: (intent) => commits.add({ intent }),
     async settle(settlement) {
       await commits.add({ settlement });
       if (settlement.seedsUnder === undefined) return;
       await progress.add({ laneId: settlement.ref.laneId, seeded: settlement.seedsUnder });
     },
-    delivered: ({ laneId, sequence }) => progress.add({ laneId, delivered: sequence }),
-    markDirty: (lane, reason) => statement('mark dirty', () => tables.markDirty(lane, reason)),
-    deadLetter: (letter) => statement('dead letter', () => tables.deadLetter(letter)),
-    lanes: (keys) => statement('lanes', () => tables.lanes(keys)),
+    abandon: (lane, id) => statement(`abandon ${lane}`, () => tables.abandon(lane, id)),
+    delivered: async ({ laneId, sequence }) => {
+      await progress.add({ laneId, delivered: sequence });
+    },
+    fence: (lane) => fences.add(lane),
+    ...readsOf(parts),
+    ...changesOf(parts),
+    recover: () => {
+      const me = identity.id;
+      return statement('recover', () => recoverLanes(database, me));
+    },
+  };
+}
+
+/** The row as this process sees it: whose home it is, it asks when the answer has come. */
+function stateOf({ claim, ...row }: LaneRead, { identity }: Parts): LaneState {
+  return { ...row, isHome: claim === identity.id };
+}
+
+function statesOf(rows: ReadonlyMap<LaneKey, LaneRead>, parts: Parts): ReadonlyMap<LaneKey, LaneState> {
+  return new Map([...rows].map(([key, row]) => [key, stateOf(row, parts)]));
+}
+
+type Reads = Pick<Journal, 'lanes' | 'pending' | 'undelivered' | 'outdated' | 'counts'>;
+
+function readsOf(parts: Parts): Reads {
+  const { tables, statement } = parts;
+  return {
+    lanes: async (keys) => statesOf(await statement('lanes', () => tables.lanes(keys)), parts),
     pending: (lane, after, limit) => statement('pending', () => tables.pending(lane, after, limit)),
     undelivered: (lane, through) => statement('undelivered', () => tables.undelivered(lane, through)),
-    beginCopy: (lane) => statement('begin copy', () => tables.beginCopy(lane)),
-    finishCopy: (lane, facts) => statement('finish copy', () => tables.finishCopy(lane, facts)),
-    stopLane: (lane, reason) => statement('stop lane', () => tables.stopLane(lane, reason)),
-    recover: () => statement('recover', () => tables.recover()),
+    outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),
     counts: (service) => statement('counts', () => tables.counts(service)),
   };
 }
 
-function createCommits(
-  tables: JournalTables,
-  statement: Statement,
-): GroupCommit<Entry, LaneState | undefined> {
+type Changes = Omit<
+  Journal,
+  keyof Reads | 'append' | 'settle' | 'abandon' | 'delivered' | 'fence' | 'recover'
+>;
+
+/** A statement says who sends it when it is sent, not when it takes effect. */
+function changesOf(parts: Parts): Changes {
+  const { tables, statement, identity } = parts;
+  const changeLane = async (
+    what: string,
+    apply: () => LaneRead | undefined,
+  ): Promise<LaneState | undefined> => {
+    const row = await statement(what, apply);
+    return row && stateOf(row, parts);
+  };
+  const asMe = <Result>(apply: (me: ReplicaId) => Result): (() => Result) => {
+    const me = identity.id;
+    return () => apply(me);
+  };
+  return {
+    markDirty: (lane, reason) =>
+      statement(
+        `mark dirty ${lane}`,
+        asMe((me) => tables.markDirty(me, lane, reason)),
+      ),
+    deadLetter: (letter) => statement('dead letter', () => tables.deadLetter(letter)),
+    stopLane: (lane, reason) => statement(`stop ${lane}`, () => tables.stopLane(lane, reason)),
+    beginCopy: (lane) =>
+      changeLane(
+        `begin copy ${lane}`,
+        asMe((me) => tables.beginCopy(me, lane)),
+      ),
+    finishCopy: (lane, facts) => changeLane(`finish copy ${lane}`, () => tables.finishCopy(lane, facts)),
+    hold: (lane, seconds) =>
+      changeLane(
+        `hold ${lane}`,
+        asMe((me) => tables.hold(me, lane, seconds)),
+      ),
+    releaseHold: (lane) =>
+      statement(
+        `release ${lane}`,
+        asMe((me) => tables.releaseHold(me, lane)),
+      ),
+    tellHome: (lane) =>
+      changeLane(
+        `tell home ${lane}`,
+        asMe((me) => tables.tellHome(me, lane)),
+      ),
+    async takeForeign() {
+      await statement(
+        'take abandoned',
+        asMe((me) => tables.takeAbandoned(me)),
+      );
+      return statesOf(
+        await statement(
+          'take foreign',
+          asMe((me) => tables.takeForeign(me)),
+        ),
+        parts,
+      );
+    },
+  };
+}
+
+function createCommits(parts: Parts): GroupCommit<Entry, LaneState | undefined> {
+  const { tables, statement, identity } = parts;
   return new GroupCommit<Entry, LaneState | undefined>({
     async flush(batch) {
+      const me = identity.id;
       const intents = batch.flatMap((entry) => ('intent' in entry ? [entry.intent] : []));
       const outcomes = batch.flatMap((entry) =>
         'settlement' in entry ? [{ ...entry.settlement.ref, outcome: entry.settlement.outcome }] : [],
       );
-      const states = await statement('commit', () => tables.commit(intents, outcomes));
+      const states = statesOf(await statement('commit', () => tables.commit(me, intents, outcomes)), parts);
       return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));
     },
     keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
@@ -59,15 +161,33 @@ function createCommits(
   });
 }
 
-function createProgress(tables: JournalTables, statement: Statement): GroupCommit<Step, undefined> {
+function createProgress({ tables, statement, identity }: Parts): GroupCommit<Step, undefined> {
   return new GroupCommit<Step, undefined>({
     async flush(steps) {
-      await statement('advance', () => tables.advance(steps));
+      const me = identity.id;
+      await statement('advance', () => tables.advance(me, steps));
       return [];
     },
     keyOf: () => undefined,
     isUrgent: () => false,
     lingerMs: PROGRESS_LINGER_MS,
     batchLimit: 5_000,
+  });
+}
+
+function createFences(parts: Parts): GroupCommit<LaneKey, LaneView | undefined> {
+  return new GroupCommit<LaneKey, LaneView | undefined>({
+    async flush(lanes) {
+      const views = await parts.statement('fences', () => parts.tables.fences(lanes));
+      return lanes.map((lane) => {
+        const view = views.get(lane);
+        if (view === undefined) return undefined;
+        const { row, ...rest } = view;
+        return { ...rest, state: stateOf(row, parts) };
+      });
+    },
+    keyOf: () => undefined,
+    isUrgent: () => true,
+    lingerMs: 0,
   });
 }

@@ -3,8 +3,6 @@ import { createProgressBar } from '../support/progress.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { countViolations, type RunResult } from './run.ts';
 
-/** As many as the machines have processors that run this. */
-const WORKERS = 2;
 /** Failing seeds that are printed whole. */
 const SHOWN = 10;
 
@@ -35,7 +33,7 @@ async function runAll(options: Options): Promise<RunResult[]> {
   const end = options.seed + options.runs;
   let isCaught = false;
   await Promise.all(
-    Array.from({ length: Math.min(WORKERS, options.runs) }, async () => {
+    Array.from({ length: Math.min(options.workers, options.runs) }, async () => {
       const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: workerFacts(options) });
       while (next < end && !isCaught) {
         const result = await runOn(worker, next++);

@@ -1,5 +1,5 @@
 import { messageOf } from '../../src/domain/errors.ts';
-import type { LaneKey } from '../../src/domain/ids.ts';
+import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
 import type { Call } from './history.ts';
 import { marksIn } from './legacy/effects.ts';
@@ -18,11 +18,28 @@ const CALM_LIMIT_MS = 700;
 /** A deadline, and the tolerance of the agents' own. */
 const DEADLINE_LIMIT_MS = 4_550;
 
+/** The process that something happened in, and who it is to the others. */
+export interface EventSource {
+  readonly owner: Owner;
+  readonly identity: { readonly id: ReplicaId };
+}
+
+interface CopyEvent {
+  readonly lane: LaneKey;
+  readonly generation?: number;
+}
+
+interface Copying {
+  readonly owner: Owner;
+  readonly replica: ReplicaId;
+  readonly generation: number;
+}
+
 /** Watches a run while it goes: what cannot be seen in the end any more. */
 export class Monitor {
   readonly #world: World;
   readonly #violations: Violations;
-  readonly #copying = new Map<LaneKey, Owner>();
+  readonly #copying = new Map<LaneKey, Copying>();
   #received: MigrationEvents['operation:received'] | undefined;
   crashes = 0;
 
@@ -37,16 +54,16 @@ export class Monitor {
   }
 
   /** The engine's events, in the order in which they happened. */
-  on<Name extends EventName>(owner: Owner, name: Name, event: MigrationEvents[Name]): void {
+  on<Name extends EventName>(source: EventSource, name: Name, event: MigrationEvents[Name]): void {
     const { trace, scheduler, history } = this.#world;
-    trace.add(scheduler.nowMs, owner.name, `${name} ${factsOf(event)}`);
+    trace.add(scheduler.nowMs, source.owner.name, `${name} ${factsOf(event)}`);
     if (name === 'operation:received') this.#received = event as MigrationEvents['operation:received'];
     if (name === 'operation:replied') {
       const { operationId, backend } = event as MigrationEvents['operation:replied'];
       const call = history.byOperation(operationId);
       if (call !== undefined && backend !== undefined) call.backend = backend;
     }
-    if (name.startsWith('lane:')) this.#copies(owner, name, event as { readonly lane: LaneKey });
+    if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
   }
 
   #record({ operations, verdicts }: Committed): void {
@@ -55,16 +72,27 @@ export class Monitor {
       trace.add(scheduler.nowMs, 'orchestrator', `${spellOperation(operation)} ${verdicts[index] ?? ''}`);
   }
 
-  /** I6: a lane is copied by one process at a time. */
-  #copies(owner: Owner, name: EventName, { lane }: { readonly lane: LaneKey }): void {
-    if (name !== 'lane:copying') {
-      if (name !== 'lane:dirty' && this.#copying.get(lane) === owner) this.#copying.delete(lane);
-      return;
-    }
+  #copies(source: EventSource, name: EventName, { lane, generation = 0 }: CopyEvent): void {
+    if (name === 'lane:copying')
+      return this.#copyBegan(lane, { owner: source.owner, replica: source.identity.id, generation });
+    if (name !== 'lane:dirty' && this.#copying.get(lane)?.owner === source.owner) this.#copying.delete(lane);
+  }
+
+  /** I6: a lane is copied by one replica at a time, as far as none was given up, or waits for the end of its own. */
+  #copyBegan(lane: LaneKey, copy: Copying): void {
     const other = this.#copying.get(lane);
-    if (other !== undefined && other !== owner && !other.isDead)
-      this.#violations.add('I6', `${lane} is copied by ${other.name} and ${owner.name} at the same time`);
-    this.#copying.set(lane, owner);
+    // What says so late has been overtaken.
+    if (other !== undefined && other.generation >= copy.generation) return;
+    this.#copying.set(lane, copy);
+    if (other === undefined || other.owner === copy.owner || !this.#isUnderWay(other)) return;
+    const names = `${other.owner.name} and ${copy.owner.name}`;
+    this.#violations.add('I6', `${lane} is copied by ${names} at the same time`);
+  }
+
+  #isUnderWay({ owner, replica }: Copying): boolean {
+    const { scheduler, faults, database } = this.#world;
+    const isJournalCalm = (faults.troubles.get('journal') ?? -Infinity) < scheduler.nowMs - AFTERMATH_MS;
+    return !owner.isDead && database.replicas.isAlive(replica) && isJournalCalm;
   }
 
   died(_owner: Owner): void {
@@ -91,7 +119,7 @@ export class Monitor {
   /** I2: an acknowledged write of a covered service has a durable intent. */
   #checkJournaled(call: Call): void {
     if (call.status !== 'acknowledged' || !call.isCovered) return;
-    if (this.#world.tables.holds(call.lane, call.number)) return;
+    if (this.#world.database.holds(call.lane, call.number)) return;
     this.#violations.add('I2', `write ${call.number} of ${call.lane} was acknowledged and is in no journal`);
   }
 

@@ -9,10 +9,12 @@ export interface Options {
   readonly trace: boolean;
   readonly broken: Break | undefined;
   readonly replicas: number;
+  /** Runs at the same time, each in a thread of its own. */
+  readonly workers: number;
   readonly without: readonly string[];
 }
 
-export const USAGE = `npm run sim -- [--runs N] [--seed S] [--json] [--trace] [--replicas N] [--break ${BREAKS.join('|')}] [--without ${FAULTS.join(',')}]`;
+export const USAGE = `npm run sim -- [--runs N] [--seed S] [--json] [--trace] [--replicas N] [--workers N] [--break ${BREAKS.join('|')}] [--without ${FAULTS.join(',')}]`;
 
 const OPTIONS = {
   runs: { type: 'string' },
@@ -21,6 +23,7 @@ const OPTIONS = {
   trace: { type: 'boolean', default: false },
   break: { type: 'string' },
   replicas: { type: 'string', default: '1' },
+  workers: { type: 'string', default: '2' },
   without: { type: 'string', default: '' },
 } as const;
 
@@ -35,6 +38,7 @@ export function readOptions(args: readonly string[]): Options {
     trace: values.trace,
     broken: breakNamed(values.break),
     replicas: wholeNumber('replicas', values.replicas),
+    workers: wholeNumber('workers', values.workers),
     without: faultsNamed(values.without),
   };
 }

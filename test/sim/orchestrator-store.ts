@@ -182,8 +182,9 @@ export class OrchestratorStore {
     return undefined;
   }
 
-  #bulkDelete({ sessionId, payload }: WireOperation): CrossfadeError | undefined {
-    if (!this.#sessions.has(sessionId)) return sessionNotFound();
+  /** As in `orchestrator/bulk-delete.ts`: behind a lane's fence an unknown session is an empty one. */
+  #bulkDelete({ sessionId, payload, lane }: WireOperation): CrossfadeError | undefined {
+    if (!this.#sessions.has(sessionId) && lane === undefined) return sessionNotFound();
     const filter = isJsonObject(payload['filter']) ? payload['filter'] : {};
     for (const row of this.visible(sessionId)) {
       if (matches(row, filter)) this.#put({ ...row, isActive: false });

@@ -2,9 +2,9 @@ import { StorageError } from '../../src/domain/errors.ts';
 import { replicaId } from '../../src/domain/ids.ts';
 import { createEvents } from '../../src/migration/events.ts';
 import { createMigration, type Migration } from '../../src/migration/migration.ts';
-import type { ReplicaStore } from '../../src/migration/ports.ts';
-import { coverageStoreOf } from './coverage-store.ts';
-import { createSimJournal, type Statement } from './journal.ts';
+import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import { coverageStoreOf, replicaStoreOf } from './database.ts';
+import { createSimJournal } from './journal.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
 import { ownerNamed, type Owner } from './scheduler.ts';
 import { createStatements } from './statements.ts';
@@ -21,6 +21,7 @@ const SETTINGS = {
 /** One life of a proxy process. When it dies nothing of it runs any more, and what it awaits never comes. */
 export interface Incarnation {
   readonly owner: Owner;
+  readonly identity: ReplicaIdentity;
   readonly migration: Migration;
   isReady: boolean;
 }
@@ -77,8 +78,9 @@ export class Replica {
   }
 
   #begin(owner: Owner): void {
-    const migration = createIncarnation(this.#world, owner);
-    const incarnation: Incarnation = { owner, migration, isReady: false };
+    const made = createIncarnation(this.#world, owner);
+    const { migration } = made;
+    const incarnation: Incarnation = { owner, ...made, isReady: false };
     this.incarnation = incarnation;
     migration.start().then(
       () => {
@@ -101,34 +103,28 @@ export class Replica {
   }
 }
 
-function createIncarnation(world: World, owner: Owner): Migration {
-  const { scheduler, faults, tables, flags, random, services } = world;
+function createIncarnation(world: World, owner: Owner): Pick<Incarnation, 'identity' | 'migration'> {
+  const { database, flags, random, services } = world;
   const clock = createSimClock(world, owner);
-  const statement = createStatements(scheduler, faults, owner);
+  const statement = createStatements(world, owner);
   const process = { world, owner, clock };
   const runtimes = services.map((service) => createRuntime(process, service));
   const events = createEvents();
-  events.subscribe((name, event) => world.monitor?.on(owner, name, event));
-  return createMigration({
-    replica: replicaId(random.uuid()),
+  const identity = new ReplicaIdentity(() => replicaId(random.uuid()));
+  events.subscribe((name, event) => world.monitor?.on({ owner, identity }, name, event));
+  const migration = createMigration({
+    replica: identity,
     services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),
     orchestrator: createOrchestrator(process),
     flags,
-    journal: createSimJournal(tables, statement),
-    coverageStore: coverageStoreOf(tables, statement),
-    replicas: replicaStoreOf(statement),
+    journal: createSimJournal({ database, identity, statement }),
+    coverageStore: coverageStoreOf(database, statement),
+    replicas: replicaStoreOf(database, statement, world.isEmbedded),
     differences: { add: () => statement('difference', () => undefined), recent: async () => [] },
     events,
     clock,
     random: () => random.next(),
     settings: SETTINGS,
   });
-}
-
-function replicaStoreOf(statement: Statement): ReplicaStore {
-  return {
-    register: () => statement('register', () => undefined),
-    heartbeat: () => statement('heartbeat', () => undefined),
-    leave: () => statement('leave', () => undefined),
-  };
+  return { identity, migration };
 }

@@ -97,8 +97,8 @@ function calm(world: World, replicas: readonly Replica[]): void {
 }
 
 /** Nothing is under way; behind a dead letter its lane may wait for a person. */
-function isQuiet({ services, tables }: World, replicas: readonly Replica[]): boolean {
-  const lanes = [...tables.rows()];
+function isQuiet({ services, database }: World, replicas: readonly Replica[]): boolean {
+  const lanes = database.lanes();
   const mayWait = lanes.some(({ deadLetters }) => deadLetters.size > 0);
   const isAtRest = replicas.every(({ incarnation }) => {
     if (incarnation?.isReady !== true) return false;

@@ -43,7 +43,7 @@ export class Scheduler {
   current: Owner = this.world;
   nowMs = 0;
   /** Hours that nobody used, left out of the run: they show on wall clocks only. */
-  idleMs = 0;
+  readonly idles: { readonly atMs: number; readonly ms: number }[] = [];
   steps = 0;
   #number = 0;
   /** Called after every step, when nothing runs. */
@@ -52,6 +52,10 @@ export class Scheduler {
   constructor(random: Random, trace: Trace) {
     this.#random = random;
     this.#trace = trace;
+  }
+
+  get idleMs(): number {
+    return this.idles.reduce((sum, { ms }) => sum + ms, 0);
   }
 
   /** Something that comes from outside: between equals the seed decides. */

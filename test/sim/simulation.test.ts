@@ -21,21 +21,23 @@ function simulate(...args: readonly string[]): Promise<Ended> {
   });
 }
 
-/**
- * What arrives after two probes were answered is settled by the comparison after 60 s, and a repeated batch of a copy by the fence
- * of its sequence: the engine has neither yet.
- */
-const NOT_YET = 'request_late,request_doubled';
-
-test('the engine keeps the invariants in forty random lives', { timeout: 120_000 }, async () => {
-  const { exitCode, lines } = await simulate('--runs', '40', '--json', '--without', NOT_YET);
-  expect(lines).toHaveLength(1);
-  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-    runs: 40,
-    violations: { I1: 0, I2: 0, I3: 0, I4: 0, I5: 0, I6: 0, I7: 0, I8: 0, I9: 0 },
-  });
-  expect(exitCode).toBe(0);
-});
+test.for([
+  { replicas: 1, runs: 40 },
+  { replicas: 2, runs: 25 },
+])(
+  'the engine keeps the invariants in $runs random lives of $replicas',
+  { timeout: 120_000 },
+  async (given) => {
+    const [runs, replicas] = [String(given.runs), String(given.replicas)];
+    const { exitCode, lines } = await simulate('--runs', runs, '--replicas', replicas, '--json');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      runs: given.runs,
+      violations: { I1: 0, I2: 0, I3: 0, I4: 0, I5: 0, I6: 0, I7: 0, I8: 0, I9: 0 },
+    });
+    expect(exitCode).toBe(0);
+  },
+);
 
 test('a seed replays exactly, step by step', { timeout: 120_000 }, async () => {
   const steps = async (): Promise<readonly string[]> =>

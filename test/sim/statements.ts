@@ -2,9 +2,10 @@ import { StorageError } from '../../src/domain/errors.ts';
 import type { Faults } from './faults.ts';
 import type { Statement } from './journal.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
+import type { World } from './world.ts';
 
 /** Statements of one process on the database: each takes effect at one instant and is answered at a later one, or not. */
-export function createStatements(scheduler: Scheduler, faults: Faults, owner: Owner): Statement {
+export function createStatements({ scheduler, faults, isEmbedded }: World, owner: Owner): Statement {
   return <Result>(what: string, apply: () => Result): Promise<Result> =>
     new Promise((resolve, reject) => {
       const { end, beforeMs, afterMs } = faults.statement();
@@ -15,6 +16,8 @@ export function createStatements(scheduler: Scheduler, faults: Faults, owner: Ow
           reject(new StorageError('The database is out of reach', { effect, reason: 'unreachable' })),
         );
       scheduler.after(beforeMs, `statement ${what} ${end}`, () => {
+        // A database in the process itself dies with it.
+        if (isEmbedded && owner.isDead) return;
         if (end === 'not_applied') return fail('not_applied');
         if (end === 'unknown_lost') return fail('unknown');
         const result = apply();

@@ -27,7 +27,7 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     server_crash: () =>
       crashServer(world, random.pick([world.orchestrator, ...world.services.map(({ server }) => server)])),
     journal_outage: () => faults.journalGoesOut(random.whole(100, 15_000)),
-    database_crash: () => world.tables.crash(),
+    database_crash: () => world.database.crash(),
     flags: () => turnFlag(world),
     kill_switch: () => world.flags.kill(random.chance(0.5)),
     idle: () => passAnHour(world),
@@ -89,6 +89,6 @@ function turnFlag({ random, flags, services }: World): void {
 
 /** Nobody does anything for an hour; then the services clean up. */
 function passAnHour({ scheduler, services }: World): void {
-  scheduler.idleMs += HOUR_MS + 60_000;
+  scheduler.idles.push({ atMs: scheduler.nowMs, ms: HOUR_MS + 60_000 });
   for (const { model } of services) model.cleanUp?.();
 }

@@ -16,6 +16,14 @@ export function virtualWallMs(scheduler: Scheduler): number {
   return EPOCH_MS + Math.round(scheduler.nowMs) + scheduler.idleMs;
 }
 
+/** The virtual instant at which a wall clock showed this. */
+export function virtualInstantOf(wallMs: number, { idles }: Scheduler): number {
+  return idles.reduce(
+    (sinceMs, { atMs, ms }) => (sinceMs > atMs ? Math.max(atMs, sinceMs - ms) : sinceMs),
+    wallMs - EPOCH_MS,
+  );
+}
+
 function present(): { readonly scheduler: Scheduler; readonly random: Random } {
   if (active === undefined) throw new Error('No run is active');
   return active;

@@ -1,8 +1,8 @@
 import { serviceName, type ServiceName } from '../../src/domain/ids.ts';
+import { Database } from './database.ts';
 import { Faults, drawProfile, type Profile } from './faults.ts';
 import { SimFlags } from './flags.ts';
 import { History } from './history.ts';
-import { JournalTables } from './journal-tables.ts';
 import { ContextualModel } from './legacy/contextual-model.ts';
 import type { LegacyModel, ModelClock } from './legacy/effects.ts';
 import { JarvisModel } from './legacy/jarvis-model.ts';
@@ -16,7 +16,7 @@ import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Server } from './server.ts';
 import { Trace } from './trace.ts';
-import { useFor, virtualWallMs } from './virtual-globals.ts';
+import { useFor, virtualInstantOf, virtualWallMs } from './virtual-globals.ts';
 
 export interface RunSettings {
   readonly seed: number;
@@ -43,7 +43,9 @@ export interface World {
   readonly profile: Profile;
   readonly faults: Faults;
   readonly flags: SimFlags;
-  readonly tables: JournalTables;
+  readonly database: Database;
+  /** The database dies with the one process that has it. */
+  readonly isEmbedded: boolean;
   readonly store: OrchestratorStore;
   readonly orchestrator: Server;
   readonly services: readonly SimService[];
@@ -84,7 +86,11 @@ export function createWorld(settings: RunSettings): World {
     profile,
     faults,
     flags: new SimFlags(scheduler, random),
-    tables: new JournalTables(),
+    database: new Database({
+      now: () => scheduler.nowMs,
+      instantOf: (wallMs) => virtualInstantOf(wallMs, scheduler),
+    }),
+    isEmbedded: settings.replicas === 1 && random.chance(0.5),
     store,
     orchestrator,
     services: createServices(random, scheduler, faults),

@@ -1,0 +1,102 @@
+import type { LaneKey } from '../../src/domain/ids.ts';
+import type { CoverageStore, ReplicaStore } from '../../src/migration/ports.ts';
+import { CoverageTable } from './coverage-table.ts';
+import type { Statement } from './journal.ts';
+import { newLane, numberOf, type LaneRow } from './lane-row.ts';
+import { ReplicaTable } from './replica-table.ts';
+
+/** The database's clock. */
+export interface DatabaseClock {
+  /** `now()`, in milliseconds since anything. */
+  now(): number;
+  /** The same for what some clock on a wall said. */
+  instantOf(wallMs: number): number;
+}
+
+/**
+ * What the journal's tables hold. All of it survives a crash of the proxy; a crash of the database takes back what no
+ * synchronous commit has followed (`synchronous_commit off`).
+ */
+export class Database {
+  readonly clock: DatabaseClock;
+  readonly coverage = new CoverageTable();
+  readonly replicas: ReplicaTable;
+  readonly #lanes = new Map<LaneKey, LaneRow>();
+  readonly #byId: LaneRow[] = [];
+  #unsynced: (() => void)[] = [];
+
+  constructor(clock: DatabaseClock) {
+    this.clock = clock;
+    this.replicas = new ReplicaTable(() => clock.now());
+  }
+
+  lane(key: LaneKey): LaneRow | undefined {
+    return this.#lanes.get(key);
+  }
+
+  laneById(id: number): LaneRow | undefined {
+    return this.#byId[id - 1];
+  }
+
+  laneOrNew(key: LaneKey): LaneRow {
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const lane = newLane(key, this.#byId.length + 1);
+    this.#lanes.set(key, lane);
+    this.#byId.push(lane);
+    return lane;
+  }
+
+  /** All lanes, in the order of their ids. */
+  lanes(): readonly LaneRow[] {
+    return this.#byId;
+  }
+
+  /** A synchronous commit: what was written before it is durable too. */
+  synced(): void {
+    this.#unsynced = [];
+  }
+
+  /** What would take an asynchronous commit back. */
+  unsynced(undo: () => void): void {
+    this.#unsynced.push(undo);
+  }
+
+  /** The database falls and comes back: what it had not written to its log is gone. */
+  crash(): void {
+    for (const undo of this.#unsynced.splice(0).toReversed()) undo();
+  }
+
+  /** Whether an intent of an agent's numbered write is there. */
+  holds(key: LaneKey, number: number): boolean {
+    const writes = this.#lanes.get(key)?.writes.values() ?? [];
+    return [...writes].some(({ request }) => numberOf(request) === number);
+  }
+}
+
+/** `storage/coverage.ts` over the tables in memory. */
+export function coverageStoreOf({ coverage }: Database, statement: Statement): CoverageStore {
+  return {
+    current: (service) => statement('coverage', () => coverage.current(service)),
+    async begin(service) {
+      await statement('begin coverage', () => coverage.begin(service));
+      return (await statement('coverage', () => coverage.current(service))).number;
+    },
+    quiet: (service) => statement('quiet coverage', () => coverage.quiet(service)),
+    end: (service) => statement('end coverage', () => coverage.end(service)),
+  };
+}
+
+/** `storage/replicas.ts` over the tables in memory. */
+export function replicaStoreOf(database: Database, statement: Statement, isEmbedded = false): ReplicaStore {
+  const { replicas } = database;
+  return {
+    register: (me) => statement('register', () => replicas.register(me, isEmbedded)),
+    heartbeat: (me, coverage) => statement('heartbeat', () => replicas.heartbeat(me, coverage)),
+    leave: (me) =>
+      statement('leave', () => {
+        for (const lane of database.lanes()) if (lane.claim === me) lane.claim = undefined;
+        replicas.delete(me);
+      }),
+  };
+}

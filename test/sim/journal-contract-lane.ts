@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto';
+import {
+  laneKeyOf,
+  operationId,
+  serviceName,
+  type LaneKey,
+  type Owner,
+  type ReplicaId,
+  type ServiceName,
+} from '../../src/domain/ids.ts';
+import type { Outcome } from '../../src/domain/outcome.ts';
+import type { CoverageStore, Intent, Journal, ReplicaStore, WriteRef } from '../../src/migration/ports.ts';
+import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+
+/** What a newly started process has of the database. */
+export interface Opened {
+  readonly identity: ReplicaIdentity;
+  readonly journal: Journal;
+  readonly coverage: CoverageStore;
+  readonly replicas: ReplicaStore;
+}
+
+/** A database with the journal's tables; opened again it shows what is durable. */
+export interface JournalUnderTest {
+  open(): Opened;
+  /** A registered replica was not heard of for so long. */
+  silence(replica: ReplicaId, ms: number): Promise<void>;
+}
+
+export type Begin = () => Opened & { readonly lane: Lane };
+
+let made = 0;
+
+/** A lane of a service of its own, which nothing of other tests concerns. */
+export class Lane {
+  readonly service: ServiceName;
+  readonly owner = 'ann' as Owner;
+  readonly key: LaneKey;
+  readonly #journal: Journal;
+
+  constructor(journal: Journal, service = serviceName(`contract-${++made}`)) {
+    this.#journal = journal;
+    this.service = service;
+    this.key = laneKeyOf(service, this.owner);
+  }
+
+  /** The same lane in the eyes of another replica. */
+  seenBy(journal: Journal): Lane {
+    return new Lane(journal, this.service);
+  }
+
+  intent(acceptedAtMs = 1_700_000_000_000): Intent {
+    const { key, owner, service } = this;
+    const id = operationId(randomUUID());
+    return {
+      operationId: id,
+      service,
+      owner,
+      lane: key,
+      action: 'add',
+      request: '{}',
+      acceptedAtMs,
+    };
+  }
+
+  async write(outcome?: Outcome, acceptedAtMs?: number): Promise<WriteRef> {
+    const state = await this.#journal.append(this.intent(acceptedAtMs));
+    if (state === undefined) throw new Error('another replica was busy with the lane');
+    const ref = { laneId: state.id, lane: this.key, sequence: state.sequence };
+    if (outcome !== undefined) await this.#journal.settle({ ref, outcome });
+    return ref;
+  }
+
+  async pending(after = 0): Promise<number[]> {
+    return (await this.#journal.pending(this.key, after, 100)).map(({ sequence }) => sequence);
+  }
+
+  async undelivered(through = 100): Promise<number[]> {
+    return (await this.#journal.undelivered(this.key, through)).map(({ sequence }) => sequence);
+  }
+
+  async state() {
+    return (await this.#journal.lanes([this.key])).get(this.key);
+  }
+
+  async copied(generation: number, sequence: number, coverage = 1): Promise<unknown> {
+    return this.#journal.finishCopy(this.key, { generation, sequence, coverage, exceptions: [] });
+  }
+}

@@ -1,0 +1,110 @@
+import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
+import type { LaneState } from '../../src/domain/lane.ts';
+import type { Outcome } from '../../src/domain/outcome.ts';
+import type { DeadLetter, PendingWrite } from '../../src/migration/ports.ts';
+
+type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
+
+/** A row of `lanes`, with what refers to it. */
+export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
+  readonly key: LaneKey;
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  /** Outcomes up to here are certain, whatever they say: a copy has looked. */
+  settledSequence: number;
+  /** Who wrote the newest sequence. */
+  writer: ReplicaId | undefined;
+  /** The lane's home. */
+  claim: ReplicaId | undefined;
+  holder: ReplicaId | undefined;
+  heldUntilMs: number;
+  /** Another replica has written what the home must deliver. */
+  hasForeign: boolean;
+  readonly writes: Map<number, StoredWrite>;
+  readonly outcomes: Map<number, Outcome>;
+  readonly deadLetters: Map<number, DeadLetter>;
+}
+
+export interface StoredWrite extends PendingWrite {
+  /** `accepted_at`, as an instant of the database's clock. */
+  readonly atMs: number;
+}
+
+export function newLane(key: LaneKey, id: number): LaneRow {
+  const slash = key.indexOf('/');
+  return {
+    key,
+    service: key.slice(0, slash) as ServiceName,
+    owner: key.slice(slash + 1) as Owner,
+    id,
+    sequence: 0,
+    generation: 0,
+    epoch: 0,
+    primary: 'legacy',
+    condition: 'clean',
+    reason: '',
+    seededCoverage: 0,
+    exceptions: 0,
+    deliveredSequence: 0,
+    settledSequence: 0,
+    writer: undefined,
+    claim: undefined,
+    holder: undefined,
+    heldUntilMs: -Infinity,
+    hasForeign: false,
+    writes: new Map(),
+    outcomes: new Map(),
+    deadLetters: new Map(),
+  };
+}
+
+/** A row as a statement returns it. */
+export interface LaneRead extends Omit<LaneState, 'isHome'> {
+  readonly claim: ReplicaId | undefined;
+}
+
+/** Whoever reads a row keeps what it read. */
+export function readOf(lane: LaneRow): LaneRead {
+  const { id, sequence, generation, epoch, primary, condition, reason, seededCoverage } = lane;
+  const { exceptions, deliveredSequence, claim } = lane;
+  return {
+    id,
+    sequence,
+    generation,
+    epoch,
+    primary,
+    condition,
+    reason,
+    seededCoverage,
+    exceptions,
+    deliveredSequence,
+    claim,
+  };
+}
+
+export function writesAbove(lane: LaneRow, sequence: number): StoredWrite[] {
+  return [...lane.writes.values()].filter((write) => write.sequence > sequence);
+}
+
+/** `coalesce(outcome, 'unknown')`. */
+export function outcomeOf(lane: LaneRow, sequence: number): Outcome {
+  return lane.outcomes.get(sequence) ?? 'unknown';
+}
+
+/** Writes that a copy has not looked at, and of which nobody knows whether they took effect. */
+export function unsettledOf(lane: LaneRow): StoredWrite[] {
+  return writesAbove(lane, lane.settledSequence).filter(
+    ({ sequence }) => outcomeOf(lane, sequence) === 'unknown',
+  );
+}
+
+export function isBehind(lane: LaneRow): boolean {
+  return writesAbove(lane, lane.deliveredSequence).some(({ sequence }) =>
+    ['applied', 'unknown'].includes(outcomeOf(lane, sequence)),
+  );
+}
+
+/** Every simulated request carries its number. */
+export function numberOf(request: string): number {
+  return Number(/"number":(\d+)/.exec(request)?.[1] ?? 0);
+}

@@ -1,0 +1,280 @@
+import { describe, expect, test } from 'vitest';
+import type { LaneKey } from '../../src/domain/ids.ts';
+import type { LaneState } from '../../src/domain/lane.ts';
+import type { Begin, Lane, JournalUnderTest, Opened } from './journal-contract-lane.ts';
+
+const EXPIRED_MS = 3_500;
+
+/** Two replicas that have registered, and a lane that both write to. */
+interface Pair {
+  readonly here: Opened & { readonly lane: Lane };
+  readonly there: Opened & { readonly lane: Lane };
+  /** The lane's replica `here` is not heard of any more. */
+  readonly dies: () => Promise<void>;
+}
+
+type MakePair = () => Promise<Pair>;
+
+/** What replicas that share a journal rely on. */
+export function describeReplicas(subject: () => JournalUnderTest, begin: Begin): void {
+  const makePair: MakePair = async () => {
+    const here = begin();
+    const opened = subject().open();
+    const there = { ...opened, lane: here.lane.seenBy(opened.journal) };
+    for (const { replicas, identity } of [here, there]) await replicas.register(identity.id);
+    return { here, there, dies: () => subject().silence(here.identity.id, EXPIRED_MS) };
+  };
+  describe('shared by replicas', () => {
+    testOpenWrites(makePair);
+    testHolds(makePair);
+    testHomes(makePair);
+    testForeign(makePair);
+    testFences(makePair);
+    testRegister(makePair, subject);
+    testTakeOver(makePair);
+    testOutdated(begin);
+  });
+}
+
+function testOpenWrites(makePair: MakePair): void {
+  test('a lane with an open write takes none of another replica, until its outcome is there', async () => {
+    const { here, there } = await makePair();
+    const ref = await here.lane.write();
+    expect(await there.journal.append(there.lane.intent())).toBeUndefined();
+    expect(await here.lane.state()).toMatchObject({ sequence: 1 });
+    await here.journal.settle({ ref, outcome: 'unknown' });
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2, isHome: false });
+    expect(await here.journal.append(here.lane.intent())).toBeUndefined();
+  });
+
+  test('what a copy has settled is open no longer', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write();
+    await here.journal.beginCopy(here.lane.key);
+    await here.lane.copied(1, 1);
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
+  });
+
+  test('a replica’s own writes do not wait for each other', async () => {
+    const { here } = await makePair();
+    await here.lane.write();
+    expect(await here.journal.append(here.lane.intent())).toMatchObject({ sequence: 2, isHome: true });
+  });
+}
+
+function testHolds(makePair: MakePair): void {
+  test('a held lane takes writes of its holder only, until it lets go', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    expect(await there.journal.hold(there.lane.key, 30)).toMatchObject({ sequence: 1, isHome: false });
+    expect(await here.journal.append(here.lane.intent())).toBeUndefined();
+    expect(await here.journal.hold(here.lane.key, 30)).toBeUndefined();
+    expect(await there.journal.hold(there.lane.key, 30)).toBeDefined();
+    await here.journal.releaseHold(here.lane.key);
+    expect(await here.journal.append(here.lane.intent())).toBeUndefined();
+    await there.journal.releaseHold(there.lane.key);
+    expect(await here.journal.append(here.lane.intent())).toMatchObject({ sequence: 2 });
+  });
+
+  test('a lane with an open write is not held by another replica', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write();
+    expect(await there.journal.hold(there.lane.key, 30)).toBeUndefined();
+    expect(await here.journal.hold(here.lane.key, 30)).toBeDefined();
+  });
+
+  test('a hold ends by its time', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    await there.journal.hold(there.lane.key, 0.05);
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    expect(await here.journal.append(here.lane.intent())).toMatchObject({ sequence: 2 });
+  });
+
+  test('a lane that was never written is held by nobody', async () => {
+    const { here } = await makePair();
+    expect(await here.journal.hold(here.lane.key, 30)).toBeUndefined();
+  });
+}
+
+function testHomes(makePair: MakePair): void {
+  test('who writes first is the lane’s home, and copies it alone as long as it lives', async () => {
+    const { here, there, dies } = await makePair();
+    await here.lane.write('applied');
+    expect(await here.lane.state()).toMatchObject({ isHome: true });
+    expect(await there.lane.state()).toMatchObject({ isHome: false });
+    expect(await there.journal.beginCopy(there.lane.key)).toBeUndefined();
+    await dies();
+    expect(await there.journal.beginCopy(there.lane.key)).toMatchObject({ generation: 1, isHome: true });
+  });
+
+  test('a lane of which nothing waits has no home', async () => {
+    const { here, there } = await makePair();
+    await here.journal.delivered(await here.lane.write('applied'));
+    expect(await here.lane.state()).toMatchObject({ isHome: false });
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ isHome: true });
+  });
+
+  test('a lane that is not clean keeps its home', async () => {
+    const { here } = await makePair();
+    const ref = await here.lane.write('applied');
+    await here.journal.markDirty(here.lane.key, 'unknown_outcome');
+    await here.journal.delivered(ref);
+    expect(await here.lane.state()).toMatchObject({ isHome: true });
+  });
+
+  test('a replica that leaves is the home of nothing', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    await here.replicas.leave(here.identity.id);
+    expect(await here.lane.state()).toMatchObject({ isHome: false });
+    expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ isHome: true });
+  });
+}
+
+function testForeign(makePair: MakePair): void {
+  const takenBy = async (replica: Opened, lane: LaneKey): Promise<LaneState | undefined> =>
+    (await replica.journal.takeForeign()).get(lane);
+
+  test('a home is told once what others wrote or found uncertain', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    await there.lane.write('applied');
+    expect(await takenBy(here, here.lane.key)).toBeUndefined();
+    expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ isHome: false });
+    expect(await takenBy(there, here.lane.key)).toBeUndefined();
+    expect(await takenBy(here, here.lane.key)).toMatchObject({ sequence: 2, isHome: true });
+    expect(await takenBy(here, here.lane.key)).toBeUndefined();
+    await there.journal.markDirty(there.lane.key, 'unknown_outcome');
+    expect(await takenBy(here, here.lane.key)).toMatchObject({ condition: 'dirty' });
+  });
+
+  test('where the home has died, who tells it becomes it', async () => {
+    const { here, there, dies } = await makePair();
+    await here.lane.write('applied');
+    await there.lane.write('applied');
+    await dies();
+    expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ isHome: true });
+    expect(await takenBy(there, there.lane.key)).toBeUndefined();
+  });
+
+  test('nobody is told of a lane that does not exist', async () => {
+    const { here } = await makePair();
+    expect(await here.journal.tellHome(here.lane.key)).toBeUndefined();
+  });
+
+  test('a copy that nobody is at any more falls to who asks', async () => {
+    const { here, there } = await makePair();
+    await here.journal.beginCopy(here.lane.key);
+    expect(await takenBy(there, here.lane.key)).toBeUndefined();
+    await here.replicas.leave(here.identity.id);
+    expect(await takenBy(there, here.lane.key)).toMatchObject({
+      condition: 'dirty',
+      reason: 'copy_interrupted',
+      isHome: true,
+    });
+  });
+}
+
+function testFences(makePair: MakePair): void {
+  test('a lane’s fence shows what is acknowledged and not delivered, wherever', async () => {
+    const { here, there } = await makePair();
+    const { key, service } = here.lane;
+    expect(await there.journal.fence(key)).toBeUndefined();
+    const ref = await here.lane.write();
+    expect(await there.journal.fence(key)).toMatchObject({ isBehind: true, coverage: 0 });
+    await here.journal.settle({ ref, outcome: 'refused' });
+    const number = await here.coverage.begin(service);
+    expect(await there.journal.fence(key)).toMatchObject({ isBehind: false, coverage: number });
+    const next = await here.lane.write('applied');
+    expect(await there.journal.fence(key)).toMatchObject({ isBehind: true, state: { sequence: 2 } });
+    await here.journal.delivered(next);
+    expect(await there.journal.fence(key)).toMatchObject({ isBehind: false });
+  });
+}
+
+function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void {
+  test('a heartbeat shows all that are registered, and what they act on', async () => {
+    const { here, there } = await makePair();
+    await here.replicas.heartbeat(here.identity.id, { notes: 3 });
+    await subject().silence(there.identity.id, 1_000);
+    const reports = await here.replicas.heartbeat(here.identity.id, { notes: 4 });
+    const known = new Map(reports.map((report) => [report.replica, report]));
+    expect(known.get(here.identity.id)).toMatchObject({ silentMs: 0, coverage: { notes: 4 } });
+    expect(known.get(there.identity.id)?.silentMs).toBeGreaterThan(900);
+  });
+
+  test('a replica that was given up does not find itself', async () => {
+    const { here, there, dies } = await makePair();
+    await dies();
+    await there.journal.recover();
+    const ids = async () =>
+      (await here.replicas.heartbeat(here.identity.id, {})).map(({ replica }) => replica);
+    expect(await ids()).not.toContain(here.identity.id);
+    expect(await ids()).toContain(there.identity.id);
+    await here.replicas.register(here.identity.id);
+    expect(await ids()).toContain(here.identity.id);
+  });
+
+  test('who registers learns how many others are on the list', async () => {
+    const { here } = await makePair();
+    const again = await here.replicas.register(here.identity.id);
+    const newcomer = subject().open();
+    expect(await newcomer.replicas.register(newcomer.identity.id)).toBe(again + 1);
+  });
+}
+
+function testTakeOver(makePair: MakePair): void {
+  test('what a living replica has under way is nobody else’s', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write();
+    const { dirty, pending } = await there.journal.recover();
+    expect([...dirty, ...pending.map(({ lane }) => lane)]).not.toContain(here.lane.key);
+    expect(await here.lane.state()).toMatchObject({ condition: 'clean', isHome: true });
+  });
+
+  test('an open write of a dead replica is unknown from then on, and its lane another’s', async () => {
+    const { here, there, dies } = await makePair();
+    const ref = await here.lane.write();
+    await dies();
+    expect((await there.journal.recover()).dirty).toContain(there.lane.key);
+    await here.journal.settle({ ref, outcome: 'applied' });
+    expect(await there.lane.pending()).toEqual([]);
+    expect(await there.lane.state()).toMatchObject({
+      condition: 'dirty',
+      reason: 'unsettled',
+      isHome: true,
+    });
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
+  });
+
+  test('what waits of a dead replica is found, once by each who is its home', async () => {
+    const { here, there, dies } = await makePair();
+    for (const outcome of ['applied', 'applied', 'refused'] as const) await here.lane.write(outcome);
+    await dies();
+    const found = { lane: there.lane.key, newest: 2 };
+    expect((await there.journal.recover()).pending).toContainEqual(found);
+    expect((await there.journal.recover()).pending).toContainEqual(found);
+    expect((await here.journal.recover()).pending).not.toContainEqual(found);
+  });
+
+  test('a broken copy of a dead replica is begun anew', async () => {
+    const { here, there, dies } = await makePair();
+    await here.journal.beginCopy(here.lane.key);
+    expect((await there.journal.recover()).dirty).not.toContain(there.lane.key);
+    await dies();
+    expect((await there.journal.recover()).dirty).toContain(there.lane.key);
+    expect(await here.lane.copied(2, 0)).toBeUndefined();
+  });
+}
+
+function testOutdated(begin: Begin): void {
+  test('owners whose lanes are of an older coverage are found, those never copied are not', async () => {
+    const { journal, lane } = begin();
+    await journal.beginCopy(lane.key);
+    expect(await journal.outdated(lane.service, 2)).toEqual([]);
+    await lane.copied(1, 0, 1);
+    expect(await journal.outdated(lane.service, 1)).toEqual([]);
+    expect(await journal.outdated(lane.service, 2)).toEqual([lane.owner]);
+  });
+}
