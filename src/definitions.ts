@@ -1,6 +1,5 @@
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Config, ServiceConfig } from './config-schema.ts';
+import { importDefinition } from './definition-file.ts';
 import type { ServiceDefinition } from './domain/service-definition.ts';
 import { contextualMemory } from './services/contextual-memory.ts';
 import { jarvisMemory } from './services/jarvis-memory.ts';
@@ -32,16 +31,6 @@ export async function loadDefinitions(config: Config): Promise<readonly DefinedS
       return { name, config: service, definition: adjusted(found, service) };
     }),
   );
-}
-
-async function importDefinition(name: string, file: string): Promise<ServiceDefinition> {
-  const module = (await import(pathToFileURL(resolve(file)).href).catch((cause: unknown) => {
-    throw new Error(`services.${name}.definition ${file} cannot be loaded`, { cause });
-  })) as { default?: ServiceDefinition };
-  if (module.default?.actions === undefined) {
-    throw new Error(`services.${name}.definition ${file} must default-export defineService({...})`);
-  }
-  return module.default;
 }
 
 /** The definition with the installation's own ports and retention. */

@@ -4,11 +4,13 @@ import type { Config } from './config-schema.ts';
 import type { DefinedService } from './definitions.ts';
 import { serviceName } from './domain/ids.ts';
 import type { HttpEndpoint, ZmqEndpoint } from './domain/service-definition.ts';
+import { ByteBudget } from './frontends/byte-budget.ts';
 import { createReverseProxy, type ProxiedService } from './frontends/http/reverse-proxy.ts';
 import { createHttpServer } from './frontends/http/server.ts';
 import { createHealthResponder } from './frontends/zmq/health.ts';
 import { createPubRelay } from './frontends/zmq/pub-relay.ts';
 import { createZmqFrontend } from './frontends/zmq/router.ts';
+import { portsOf } from './listeners.ts';
 import type { Clock } from './migration/ports.ts';
 import type { StreamHandler } from './migration/request-handler.ts';
 import type { Part } from './parts.ts';
@@ -25,25 +27,37 @@ export interface FrontFacts {
 
 /** Everything agents connect to, in start order: the services last, when all behind them is ready. */
 export function createFronts(facts: FrontFacts): readonly Part[] {
-  const relays = facts.services.flatMap((service) => proxied(service, facts.clock));
+  const { config, handler, clock } = facts;
+  const relays = facts.services.flatMap((service) => proxied(service, clock));
+  const budget = createBudget(facts);
+  const receiving = { handler, clock, limits: config.limits, budget, deadlineMs: config.proxy.deadlineMs };
   const http = createHttpServer({
-    ...facts.config.http,
-    services: facts.services.map(({ name }) => serviceName(name)),
-    handler: facts.handler,
-    clock: facts.clock,
-    limits: facts.config.limits,
-    reverseProxy: createReverseProxy({
-      ...facts,
-      services: relays.map(({ service }) => service),
-      limits: facts.config.limits,
-    }),
+    ...config.http,
+    ...receiving,
+    services: facts.services.map(({ name, definition: { dialect } }) => ({
+      service: serviceName(name),
+      dialect,
+    })),
+    reverseProxy: createReverseProxy({ ...receiving, services: relays.map(({ service }) => service) }),
     register: [facts.registerRoutes],
   });
   return [
     ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
     named('http', http),
-    ...facts.services.flatMap((service) => zmqParts(service, facts)),
+    ...facts.services.flatMap((service) => zmqParts(service, facts, budget)),
   ];
+}
+
+const BUSY = 'the proxy has no room for the request at this moment';
+
+/** One for all services and protocols. A request waits half a deadline for room, and has the other half for its answer. */
+function createBudget({ config: { proxy, limits, services }, clock }: FrontFacts): ByteBudget {
+  const deadlinesMs = Object.values(services).map(({ deadlineMs = proxy.deadlineMs }) => deadlineMs);
+  return new ByteBudget({
+    limitBytes: limits.inFlightBytes,
+    patienceMs: Math.min(proxy.deadlineMs, ...deadlinesMs) / 2,
+    clock,
+  });
 }
 
 function proxied(
@@ -56,14 +70,14 @@ function proxied(
   return [{ relay, service: { service: serviceName(name), endpoint, dialect: definition.dialect, relay } }];
 }
 
-function zmqParts(service: DefinedService, facts: FrontFacts): Part[] {
+function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget): Part[] {
   const { name, definition, config } = service;
   if (definition.endpoint.kind !== 'zmq') return [];
   const endpoint: ZmqEndpoint = definition.endpoint;
   const at = { service: serviceName(name), host: config.host ?? facts.config.proxy.host, clock: facts.clock };
   const onProblem = (problem: string, detail: string): void => facts.onProblem(name, problem, detail);
   const parts: Part[] = [];
-  const { healthPort, pubPort } = endpoint;
+  const { healthPort, pubPort } = portsOf(service) ?? {};
   const healthReply = endpoint.healthReply?.bind(endpoint);
   if (healthPort !== undefined && healthReply !== undefined) {
     parts.push(
@@ -79,12 +93,14 @@ function zmqParts(service: DefinedService, facts: FrontFacts): Part[] {
     });
     parts.push(named(`${name} broadcasts`, relay));
   }
-  const inFlightLimit = facts.config.limits.inFlightRequests;
+  const { inFlightRequests, messageBytes } = facts.config.limits;
+  const busyReply = Buffer.from(definition.dialect.error('unavailable', BUSY));
   const frontend = createZmqFrontend({
     ...at,
     port: endpoint.port,
     handler: facts.handler,
-    inFlightLimit,
+    inFlightLimit: inFlightRequests,
+    admission: { budget, messageBytes, busyReply },
     onProblem,
   });
   return [...parts, named(name, frontend)];

@@ -15,11 +15,16 @@ import { createStatusReader, type StatusParts } from './operator/status.ts';
 import type { Part } from './parts.ts';
 import type { Guarding } from './proxy-guard.ts';
 import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
+import { readinessOf } from './proxy-readiness.ts';
+import { watchFlagChanges } from './rollout/flag-changes.ts';
 import type { Database } from './storage/database.ts';
 import { createLogListener } from './telemetry/log-events.ts';
 import { createLog } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+import { createProblemLog, type OnProblem } from './telemetry/problem-log.ts';
 import { createTraces } from './telemetry/traces.ts';
+
+type Logger = ReturnType<typeof createLog>;
 
 const SIGNATURES_SHOWN = 200;
 
@@ -45,7 +50,9 @@ export interface Watchers {
   readonly log: Part;
   readonly telemetry: Part;
   readonly registerRoutes: (app: FastifyInstance) => void;
-  readonly onProblem: (service: string, problem: string, detail: string) => void;
+  readonly onProblem: OnProblem;
+  /** The flags can be read again. */
+  readonly onFlagsRead: () => void;
 }
 
 /** Everything that only looks: log, metrics, traces, statistics, and the routes that show them. */
@@ -69,6 +76,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   for (const listener of [statistics.listener, createLogListener(log), metrics.listener])
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
+  logFlagChanges(log, facts);
   return {
     log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
     telemetry: {
@@ -92,9 +100,17 @@ export function createWatchers(facts: WatcherFacts): Watchers {
             : undefined,
       });
     },
-    onProblem: (service, problem, detail) =>
-      log.warn({ service, problem, detail }, 'something at an edge went wrong'),
+    onProblem: createProblemLog(log),
+    onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
   };
+}
+
+function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {
+  watchFlagChanges(flags, [...services.keys()], (changes) => {
+    for (const { flag, from, to } of changes)
+      log.info({ flag, from, to }, 'a flag asks for another percentage');
+    if (changes.length === 0) log.info('flag definitions changed, and no percentage did');
+  });
 }
 
 function comparisonRoutesOf({ services, migration, signatures }: WatcherFacts): ComparisonRouteParts {
@@ -117,7 +133,7 @@ function createTracesOf({ telemetry: { otlpEndpoint, traceSampleRatio } }: Confi
   return createTraces({ endpoint: otlpEndpoint, sampleRatio: traceSampleRatio, random: Math.random });
 }
 
-function sayAtStart(log: ReturnType<typeof createLog>, { config, database, flags }: WatcherFacts): void {
+function sayAtStart(log: Logger, { config, database, flags }: WatcherFacts): void {
   if (database.kind === 'pglite') {
     log.warn(
       'The journal is embedded: it survives a crash of the process, not of the machine. Set DATABASE_URL for production.',
@@ -152,39 +168,4 @@ async function gaugesOf({ migration, journal, services, guarding }: WatcherFacts
       }),
     ),
   };
-}
-
-async function readinessOf({ database, flags, migration, orchestrator, services }: WatcherFacts) {
-  const journal = await database.query('select 1').then(
-    () => ({ ok: true }),
-    () => ({ ok: false, reason: 'the database does not answer' }),
-  );
-  const { fresh, lastError } = flags.describe();
-  const legacy = [...services.values()].map(({ name, legacy: backend }) => {
-    const { breaker, queued } = backend.load('live');
-    return [
-      name,
-      breaker === 'closed'
-        ? { ok: true }
-        : { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` },
-    ] as const;
-  });
-  return {
-    journal,
-    // Stale flags never raise what is in effect: they are worth a word, not an outage.
-    flags: fresh ? { ok: true } : { ok: true, reason: `stale: ${lastError ?? 'no answer yet'}` },
-    // Legacy answers while the orchestrator is away: that is worth a word too, and no reason to send agents elsewhere.
-    orchestrator: orchestratorReadiness(orchestrator),
-    migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
-    ...Object.fromEntries(legacy),
-  };
-}
-
-function orchestratorReadiness(orchestrator: Orchestrator): { ok: boolean; reason?: string } {
-  const open = (['live', 'shadow', 'probe'] as const).filter(
-    (purpose) => orchestrator.load(purpose).breaker !== 'closed',
-  );
-  return open.length === 0
-    ? { ok: true }
-    : { ok: true, reason: `it does not answer: circuit breaker open for ${open.join(', ')}` };
 }

@@ -11,7 +11,6 @@ import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
 import { createEvents, type Listener } from './migration/events.ts';
 import { LargeComparisons } from './large-comparisons.ts';
 import { tellingFailures } from './legacy-failures.ts';
-import type { ReplyPair } from './migration/compare/compare-replies.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
@@ -32,6 +31,7 @@ import { createFronts } from './proxy-fronts.ts';
 import { createGuarding } from './proxy-guard.ts';
 import { createPortCheck } from './proxy-ports.ts';
 import { createWatchers, type Watchers } from './proxy-watchers.ts';
+import type { OnProblem } from './telemetry/problem-log.ts';
 
 export interface ProxyFacts {
   readonly config: Config;
@@ -54,27 +54,26 @@ export function createProxy(facts: ProxyFacts): Running {
   for (const listener of facts.listeners) events.subscribe(listener);
   const store = createStore(config);
   // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
+  const onProblem: OnProblem = (...problem) => watchers.onProblem(...problem);
   const flags = createFlags(config, {
-    onProblem: (message) => watchers.onProblem('flags', 'unreadable', message),
+    onProblem: (message) => onProblem('flags', 'unreadable', message),
     onRecovery: () => watchers.onFlagsRead(),
   });
   const orchestrator = createOrchestrator(config, clock);
-  const onProblem: Watchers['onProblem'] = (...problem) => watchers.onProblem(...problem);
   const runtimes = facts.services.map((service) => createRuntime(service, { config, clock, onProblem }));
   const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
   const largeComparisons = new LargeComparisons();
-  const compareLarge = (pair: ReplyPair) => largeComparisons.compare(pair);
   const shared = { ...facts, ...store, services, flags, orchestrator, events, clock };
   const guarding = createGuarding({
     ...shared,
     replica: store.replica.id,
     migration: () => migration,
-    onProblem: (problem) => watchers.onProblem('guard', 'alert', problem),
+    onProblem: (problem) => onProblem('guard', 'alert', problem),
   });
   const migration: Migration = createMigration({
     ...shared,
     readLimits: guarding.interlocks,
-    comparisons: { ...store, compareLarge },
+    comparisons: { ...store, compareLarge: (pair) => largeComparisons.compare(pair) },
     random: Math.random,
     settings: settingsOf(config),
   });
@@ -90,11 +89,7 @@ export function createProxy(facts: ProxyFacts): Running {
     watchers.telemetry,
     { name: 'comparing', start: async () => undefined, stop: () => largeComparisons.stop() },
     guarding.parts.guard,
-    {
-      name: 'migration',
-      start: () => migration.start(),
-      stop: () => stopMigration(migration, store.journal),
-    },
+    migrationPart(migration, store.journal),
     guarding.parts.interlocks,
     ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
   ]);
@@ -140,9 +135,12 @@ function createOrchestrator(
   });
 }
 
-async function stopMigration(migration: Migration, journal: PostgresJournal): Promise<void> {
-  await migration.stop();
-  await journal.drain();
+function migrationPart(migration: Migration, journal: PostgresJournal): Part {
+  const stop = async (): Promise<void> => {
+    await migration.stop();
+    await journal.drain();
+  };
+  return { name: 'migration', start: () => migration.start(), stop };
 }
 
 function pruning(journal: PostgresJournal, hours: number): Part {
@@ -170,7 +168,7 @@ function settingsOf(config: Config): Parameters<typeof createMigration>[0]['sett
 interface RuntimeFacts {
   readonly config: Config;
   readonly clock: Clock;
-  readonly onProblem: Watchers['onProblem'];
+  readonly onProblem: OnProblem;
 }
 
 function createRuntime(

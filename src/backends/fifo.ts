@@ -1,6 +1,6 @@
 /** A queue whose head leaves in constant time, whatever its length. */
 export class Fifo<Item> {
-  #items: Item[] = [];
+  #items: (Item | undefined)[] = [];
   #head = 0;
 
   get size(): number {
@@ -14,6 +14,8 @@ export class Fifo<Item> {
   shift(): Item | undefined {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head];
+    // The place stays until the array is cut: what has left must not be held by it, it may be megabytes.
+    this.#items[this.#head] = undefined;
     this.#head += 1;
     if (this.#head === this.#items.length) this.#reset([]);
     else if (this.#head >= 1024) this.#reset(this.#items.slice(this.#head));
@@ -41,7 +43,7 @@ export class Fifo<Item> {
     return least;
   }
 
-  #reset(items: Item[]): void {
+  #reset(items: (Item | undefined)[]): void {
     this.#items = items;
     this.#head = 0;
   }

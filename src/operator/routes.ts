@@ -4,7 +4,7 @@ import type { StoredDifference } from '../migration/difference-store.ts';
 import type { Status } from './status.ts';
 
 /** Whether a part of the proxy can do its work, and if not, why. */
-interface PartReadiness {
+export interface PartReadiness {
   readonly ok: boolean;
   readonly reason?: string;
 }

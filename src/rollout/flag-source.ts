@@ -21,4 +21,41 @@ export interface FlagSource extends Flags {
 }
 
 /** Told in words about flags that cannot be read, once for each new reason. */
-export type OnProblem = (message: string) => void;
+type OnProblem = (message: string) => void;
+
+/** What a source tells of itself. */
+export interface FlagSourceListener {
+  readonly onProblem?: OnProblem;
+  /** The flags can be read again, after a problem that was told. */
+  readonly onRecovery?: () => void;
+}
+
+/** Whether the flags can be read, and if not, why; each change is told once. */
+export class FlagHealth {
+  readonly #listener: FlagSourceListener;
+  #problem: string | undefined;
+  #isTold = false;
+
+  /** @param problem while nothing was read yet: not told */
+  constructor(listener: FlagSourceListener, problem: string) {
+    this.#listener = listener;
+    this.#problem = problem;
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  set(problem: string | undefined): void {
+    const isNew = problem !== this.#problem;
+    this.#problem = problem;
+    if (problem === undefined && this.#isTold) this.#listener.onRecovery?.();
+    if (problem !== undefined && isNew) this.#listener.onProblem?.(problem);
+    this.#isTold = problem !== undefined;
+  }
+
+  describe(): { readonly fresh: boolean; readonly lastError?: string } {
+    const lastError = this.#problem;
+    return { fresh: lastError === undefined, ...(lastError !== undefined && { lastError }) };
+  }
+}

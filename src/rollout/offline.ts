@@ -4,12 +4,11 @@ import { createDefinitionStore } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
 import type { Definitions } from './definitions.ts';
 import { createFlagFolder, type FlagFolder } from './flag-folder.ts';
-import type { FlagSource, OnProblem } from './flag-source.ts';
+import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 
-export interface OfflineFlagSettings {
+export interface OfflineFlagSettings extends FlagSourceListener {
   /** All `*.json` in it are read, in Unleash's client format: `{version: 2, features: [...], segments?: [...]}`. */
   readonly folder: string;
-  readonly onProblem?: OnProblem;
 }
 
 /** Where the file system reports no changes (network shares, some containers), this finds them. */
@@ -18,7 +17,7 @@ const LOOK_EVERY_MS = 300;
 const SETTLE_MS = 30;
 
 /** Flags from files, evaluated as a server's would be, without any network. Changes are in effect within 1 s. */
-export function createOfflineFlags({ folder, onProblem }: OfflineFlagSettings): FlagSource {
+export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings): FlagSource {
   const store = createDefinitionStore();
   const { flags, unleash } = createEvaluation(store, {
     url: 'offline:flags',
@@ -26,12 +25,10 @@ export function createOfflineFlags({ folder, onProblem }: OfflineFlagSettings): 
     disableMetrics: true,
   });
   const files = createFlagFolder(folder);
-  let problem: string | undefined = 'not read yet';
+  const health = new FlagHealth(listener, 'not read yet');
   const look = async (): Promise<void> => {
     const found = await lookAt(files);
-    const isNew = found.problem !== undefined && found.problem !== problem;
-    problem = found.problem;
-    if (isNew) onProblem?.(found.problem);
+    health.set(found.problem);
     if (found.definitions !== undefined) store.replace(found.definitions);
   };
   const looks = createLooks(folder, look);
@@ -40,18 +37,15 @@ export function createOfflineFlags({ folder, onProblem }: OfflineFlagSettings): 
     async start() {
       await look();
       // There are no earlier values to keep yet, and flags that are off by accident would end dual writes.
-      if (problem !== undefined) throw new Error(`The flags in ${folder} cannot be used: ${problem}`);
+      if (health.problem !== undefined)
+        throw new Error(`The flags in ${folder} cannot be used: ${health.problem}`);
       looks.start();
     },
     async stop() {
       await looks.stop();
       unleash.destroy();
     },
-    describe: () => ({
-      source: `files in ${folder}`,
-      fresh: problem === undefined,
-      ...(problem === undefined ? {} : { lastError: problem }),
-    }),
+    describe: () => ({ source: `files in ${folder}`, ...health.describe() }),
   };
 }
 

@@ -2,12 +2,10 @@ import { UnleashEvents } from 'unleash-client';
 import { messageOf } from '../domain/errors.ts';
 import { createDefinitionStore } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
-import type { FlagSource, OnProblem } from './flag-source.ts';
+import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 import { createUnleashPoll, type PollSettings } from './unleash-poll.ts';
 
-export interface UnleashFlagSettings extends PollSettings {
-  readonly onProblem?: OnProblem;
-}
+export interface UnleashFlagSettings extends PollSettings, FlagSourceListener {}
 
 const FIRST_ANSWER_MS = 2_000;
 /** A request of the SDK's that is under way at the end holds the process up no longer than this. */
@@ -29,18 +27,14 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
   // Usage metrics are for the people who look at Unleash: losing them is nothing to report. Unheard, the SDK prints them.
   unleash.on(UnleashEvents.Error, () => undefined);
   const poll = createUnleashPoll(settings);
-  let problem: string | undefined = 'not asked yet';
-  const setProblem = (found: string | undefined): void => {
-    if (found !== undefined && found !== problem) settings.onProblem?.(found);
-    problem = found;
-  };
+  const health = new FlagHealth(settings, 'not asked yet');
   const asking = createAsking(settings.refreshIntervalMs, async (signal) => {
     try {
       const definitions = await poll(signal);
-      setProblem(undefined);
+      health.set(undefined);
       if (definitions !== undefined) store.replace(definitions);
     } catch (cause) {
-      if (!signal.aborted) setProblem(messageOf(cause));
+      if (!signal.aborted) health.set(messageOf(cause));
     }
   });
   return {
@@ -48,17 +42,13 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
     async start() {
       void unleash.start().catch(() => undefined);
       const isAnswered = await within(FIRST_ANSWER_MS, asking.start());
-      if (!isAnswered) setProblem(`no answer within ${FIRST_ANSWER_MS} ms`);
+      if (!isAnswered) health.set(`no answer within ${FIRST_ANSWER_MS} ms`);
     },
     async stop() {
       await asking.stop();
       unleash.destroy();
     },
-    describe: () => ({
-      source: `Unleash at ${settings.url}`,
-      fresh: problem === undefined,
-      ...(problem === undefined ? {} : { lastError: problem }),
-    }),
+    describe: () => ({ source: `Unleash at ${settings.url}`, ...health.describe() }),
   };
 }
 

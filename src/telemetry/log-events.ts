@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
 import type { Finding } from '../migration/guard/finding.ts';
 import { printableReason } from './printable-reason.ts';
+import { QuietLog } from './quiet-log.ts';
 
 type Level = 'warn' | 'info' | 'debug';
 
@@ -10,13 +11,11 @@ interface Entry<Name extends EventName> {
   readonly level: Level;
   readonly message: string;
   facts(event: MigrationEvents[Name]): object;
-  /** It can happen with every request: one line per {@link QUIET_MS}, with how many there were. */
+  /** It can happen with every request: aggregated by service, see {@link QuietLog}. */
   readonly isFrequent?: true;
 }
 
 type Entries = { readonly [Name in EventName]?: Entry<Name> };
-
-const QUIET_MS = 5_000;
 
 const ENTRIES: Entries = {
   'lane:dirty': {
@@ -111,6 +110,7 @@ const ENTRIES: Entries = {
     level: 'warn',
     message: 'the owners of a service could not be listed',
     facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
+    isFrequent: true,
   },
   'coverage:began': {
     level: 'info',
@@ -147,36 +147,9 @@ function findingFacts({ trigger, action, detail, steps, numbers }: Finding): obj
   return { trigger, action, detail, steps, ...numbers };
 }
 
-/** Says the first at once, and then at most one line per {@link QUIET_MS}: the newest, with the count of those it stands for. */
-class QuietLog {
-  readonly #say: (facts: object) => void;
-  #newest: object | undefined;
-  #count = 0;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(say: (facts: object) => void) {
-    this.#say = say;
-  }
-
-  add(facts: object): void {
-    this.#newest = facts;
-    this.#count += 1;
-    if (this.#timer === undefined) this.#flush();
-  }
-
-  #flush(): void {
-    this.#timer = undefined;
-    if (this.#count === 0) return;
-    this.#say({ ...this.#newest, count: this.#count });
-    this.#count = 0;
-    // Must not keep a process alive that has nothing else to do.
-    this.#timer = setTimeout(() => this.#flush(), QUIET_MS).unref();
-  }
-}
-
 class EventLog {
   readonly #log: Logger;
-  readonly #quiet = new Map<EventName, QuietLog>();
+  readonly #quiet = new QuietLog();
 
   constructor(log: Logger) {
     this.#log = log;
@@ -185,17 +158,12 @@ class EventLog {
   say<Name extends EventName>(name: Name, event: MigrationEvents[Name]): void {
     const entry: Entry<Name> | undefined = ENTRIES[name];
     if (entry === undefined || !this.#log.isLevelEnabled(entry.level)) return;
+    const { level, message } = entry;
     const facts = { event: name, ...entry.facts(event) };
-    if (entry.isFrequent === true) this.#quietOf(name, entry).add(facts);
-    else this.#log[entry.level](facts, entry.message);
-  }
-
-  #quietOf(name: EventName, { level, message }: { level: Level; message: string }): QuietLog {
-    const known = this.#quiet.get(name);
-    if (known !== undefined) return known;
-    const made = new QuietLog((facts) => this.#log[level](facts, message));
-    this.#quiet.set(name, made);
-    return made;
+    const say = (said: object): void => this.#log[level](said, message);
+    if (entry.isFrequent !== true) return say(facts);
+    const service = 'service' in event ? event.service : '';
+    this.#quiet.add(`${name} ${service}`, facts, say);
   }
 }
 

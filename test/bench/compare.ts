@@ -1,6 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import deepEqual from 'fast-deep-equal';
 import jsonPatch from 'fast-json-patch';
 import microdiff from 'microdiff';
@@ -19,7 +18,7 @@ import {
   type BenchPair,
 } from './compare-replies.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
-import { helpIfAsked } from './options.ts';
+import { compareOptions } from './options.ts';
 import { median, rounded } from './samples.ts';
 
 // npm run bench:compare -- [--rounds N] [--json] [--help]: what a comparison costs, from two replies' texts to the verdict.
@@ -242,20 +241,7 @@ function goalsOf(timed: readonly Timed[], blocked: readonly Blocked[]): Goal[] {
 }
 
 async function run(): Promise<void> {
-  helpIfAsked({
-    name: 'compare',
-    what: "What a comparison costs, from two replies' texts to the verdict.",
-    options: [
-      ['--rounds N', 'how often everything is measured; the median counts (60)'],
-      ['--json', 'print the results as JSON too'],
-    ],
-  });
-  const { values } = parseArgs({
-    options: { rounds: { type: 'string', default: '60' }, json: { type: 'boolean', default: false } },
-  });
-  const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds must be a whole number of at least 1, got "${values.rounds}"`);
+  const { rounds, isJson } = compareOptions();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
   const timed = measure(await cases(), rounds);
   const idleMs = await idleTurnMs();
@@ -275,7 +261,7 @@ async function run(): Promise<void> {
     blocked.map((row) => [row.name, row.wallMs, row.cpuMs, row.durationMs, row.verdict]),
   );
   printGoals(goals);
-  if (!values.json) return;
+  if (!isJson) return;
   const large = blocked.map(({ name, wallMs, cpuMs, durationMs, verdict }) => ({
     case: name,
     longest_turn_ms: rounded(wallMs, 1),

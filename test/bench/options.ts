@@ -14,7 +14,7 @@ interface Help {
 }
 
 /** With `--help` among the arguments it prints the options and ends the process. */
-export function helpIfAsked({ name, what, options }: Help): void {
+function helpIfAsked({ name, what, options }: Help): void {
   if (!process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) return;
   const lines = options.map(([option, does]) => `  ${option.padEnd(24)}${does}`);
   console.log(
@@ -44,11 +44,31 @@ export function benchOptions(defaults: BenchDefaults): BenchOptions {
       json: { type: 'boolean', default: false },
     },
   });
-  const rounds = Number(values.rounds);
   const secondsPerCell = Number(values['seconds-per-cell']);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds must be a whole number of at least 1, got "${values.rounds}"`);
   if (!(secondsPerCell > 0))
     throw new Error(`--seconds-per-cell must be above 0, got "${values['seconds-per-cell']}"`);
-  return { rounds, secondsPerCell, isJson: values.json };
+  return { rounds: roundsOf(values.rounds), secondsPerCell, isJson: values.json };
+}
+
+/** `[--rounds N] [--json] [--help]` of bench:compare. @throws Error for anything else */
+export function compareOptions(): Omit<BenchOptions, 'secondsPerCell'> {
+  helpIfAsked({
+    name: 'compare',
+    what: "What a comparison costs, from two replies' texts to the verdict.",
+    options: [
+      ['--rounds N', 'how often everything is measured; the median counts (60)'],
+      ['--json', 'print the results as JSON too'],
+    ],
+  });
+  const { values } = parseArgs({
+    options: { rounds: { type: 'string', default: '60' }, json: { type: 'boolean', default: false } },
+  });
+  return { rounds: roundsOf(values.rounds), isJson: values.json };
+}
+
+function roundsOf(text: string): number {
+  const rounds = Number(text);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds must be a whole number of at least 1, got "${text}"`);
+  return rounds;
 }

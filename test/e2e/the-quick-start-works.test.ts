@@ -46,7 +46,7 @@ async function startWhenFree(patience = 3): Promise<Program> {
     readyMs = performance.now() - startedAtMs;
     return started;
   } catch (error) {
-    if (patience === 1 || !String(error).includes('Address already in use')) throw error;
+    if (patience === 1 || !/address already in use/i.test(String(error))) throw error;
     return startWhenFree(patience - 1);
   }
 }

@@ -34,6 +34,8 @@ export interface Deployment {
   /** Rows of the orchestrator's database. */
   store<Row>(sql: string): Promise<readonly Row[]>;
   output(): string;
+  /** Highest resident size of the proxy so far, MiB. */
+  peakMegabytes(): number;
   /** Ends the proxy and starts it again, on the same database. */
   restart(): Promise<void>;
   end(): Promise<void>;
@@ -166,6 +168,7 @@ async function assemble(
   return {
     ...known,
     ...watching({ httpUrl, postgres, output: () => proxy.output(), folders }),
+    peakMegabytes: () => proxy.peakMegabytes(),
     restart,
     standIns,
     legacyPath,

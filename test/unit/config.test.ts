@@ -171,3 +171,17 @@ test('secrets are not quoted', () => {
   expect(problems.join()).toContain('journal.encryptionKey');
   expect(problems.join()).not.toContain('hunter2');
 });
+
+test('a budget that no message of the allowed length would fit in is refused', () => {
+  expect(problemsOf(`${SERVICE}\nlimits: { messageBytes: 65536, inFlightBytes: 65535 }`)).toEqual([
+    'limits.inFlightBytes must be at least limits.messageBytes (65536), got 65535',
+  ]);
+});
+
+test('a file in the place of the embedded journal’s folder is told, with a database it does not matter', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'crossfade-config-')), 'journal');
+  writeFileSync(file, '');
+  const text = `${SERVICE}\njournal: { folder: ${file} }`;
+  expect(problemsOf(text)).toEqual([`journal.folder ${file} is a file, it must be a folder`]);
+  expect(problemsOf(text, { DATABASE_URL: 'postgres://a@b/c' })).toEqual([]);
+});

@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
+import type { HttpTarget } from '../../domain/request.ts';
 import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
-import type { Clock, Reply } from '../../migration/ports.ts';
-import type { AgentRequest, Passage, StreamHandler } from '../../migration/request-handler.ts';
-import { collectBody, dismissBody } from './body.ts';
+import type { Passage, StreamHandler } from '../../migration/request-handler.ts';
+import { dismissBody } from './body.ts';
+import { receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';
 import { sendReply } from './send-reply.ts';
 
 /** One request to be streamed to its service, and the place for the response. */
@@ -38,11 +38,9 @@ export interface ProxiedService {
   readonly relay: HttpRelay;
 }
 
-export interface ReverseProxySettings {
+export interface ReverseProxySettings extends ReceiveSettings {
   readonly services: readonly ProxiedService[];
   readonly handler: StreamHandler;
-  readonly clock: Clock;
-  readonly limits: MessageLimits;
 }
 
 /** Serves a request if it is addressed to one of the services. */
@@ -102,42 +100,36 @@ function fail(
 async function handle(
   proxied: ProxiedService,
   { request, response, path, target }: Exchange & { readonly target: HttpTarget },
-  { handler, clock, limits }: ReverseProxySettings,
+  settings: ReverseProxySettings,
 ): Promise<void> {
-  const receivedAtMs = clock.now();
-  const body = await collectBody(request, limits.messageBytes);
-  if (body === 'aborted') return;
-  const facts = { service: proxied.service, receivedAtMs, http: target };
-  if (body === 'too_large') {
-    const refusal = await handler.handle({ ...facts, ...tooLarge(limits) });
-    await dismissBody(request);
-    // What may still come is not read: this connection cannot be used again.
-    response.setHeader('connection', 'close');
-    return sendReply(response, refusal, 413);
+  const exchange = { request, response, path };
+  const { service, dialect } = proxied;
+  const received = await receiveRequest(exchange, { service, dialect, http: target }, settings);
+  if (received === undefined) return;
+  const passage = settings.handler.pass(received.request);
+  if (passage !== undefined) return stream(proxied, { ...exchange, received }, passage);
+  try {
+    sendReply(response, await settings.handler.handle(received.request), 200);
+  } finally {
+    received.release();
   }
-  const passage = handler.pass({ ...facts, body });
-  if (passage !== undefined) return stream(proxied, { request, response, path, body }, passage);
-  const reply: Reply = await handler.handle({ ...facts, body });
-  sendReply(response, reply, 200);
 }
 
 /** What the engine need not see goes straight to the service, and its response straight back. */
 function stream(
   proxied: ProxiedService,
-  exchange: Exchange & { readonly body: Buffer },
+  { received, ...exchange }: Exchange & { readonly received: ReceivedRequest },
   passage: Passage,
 ): void {
   proxied.relay.relay({
     ...exchange,
+    body: received.request.body,
     deadlineAtMs: passage.deadlineAtMs,
     isSeenThrough: true,
-    onEnd: (status) => passage.end(status),
+    onEnd: (status) => {
+      received.release();
+      passage.end(status);
+    },
     onFailure: (kind) => fail(proxied, exchange, kind),
   });
-}
-
-/** What the handler is told of a body that was not read. */
-export function tooLarge({ messageBytes }: MessageLimits): Pick<AgentRequest, 'body' | 'problem'> {
-  const detail = `the message has more than ${messageBytes} bytes`;
-  return { body: Buffer.alloc(0), problem: { kind: 'too_large', detail } };
 }

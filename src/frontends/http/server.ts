@@ -26,6 +26,13 @@ export interface HttpServer {
 /** Idle connections live longer than the agents' own pools keep them, so that it is never we who close under a request. */
 const KEEP_ALIVE_MS = 72_000;
 
+/** How much longer than the agents' deadline a request's headers may take, milliseconds. */
+const HEADERS_SLACK_MS = 500;
+/** Until a request that is streamed to its service has arrived whole: it may be a long one. The others have the agents' deadline. */
+const STREAMED_REQUEST_MS = 60_000;
+/** How often node looks for requests that are late, milliseconds. */
+const LOOK_EVERY_MS = 500;
+
 /** The HTTP side of the proxy. It writes no log line per request: that costs a quarter of the throughput. */
 export function createHttpServer(settings: HttpServerSettings): HttpServer {
   const { host, port, clock, reverseProxy, register = [], graceMs = 5_000 } = settings;
@@ -61,14 +68,21 @@ interface Running {
 }
 
 /** Requests for legacy services never enter fastify: its routing and life cycle would cost them a third of their throughput. */
-function build({ limits }: HttpServerSettings, reverseProxy: ReverseProxy | undefined): Running {
+function build({ limits, deadlineMs }: HttpServerSettings, reverseProxy: ReverseProxy | undefined): Running {
   let server: Server | undefined;
+  const headersTimeout = deadlineMs + HEADERS_SLACK_MS;
+  const timeouts = {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout,
+    requestTimeout: Math.max(headersTimeout, STREAMED_REQUEST_MS),
+    connectionsCheckingInterval: LOOK_EVERY_MS,
+  };
   const app = fastify({
     logger: false,
     bodyLimit: limits.messageBytes,
     forceCloseConnections: 'idle',
     serverFactory: (serve) => {
-      server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+      server = createServer(timeouts, (request, response) => {
         if (reverseProxy?.(request, response) !== true) serve(request, response);
       });
       return server;

@@ -4,9 +4,20 @@ import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../migration/ports.ts';
 import type { AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
+import type { ByteBudget } from '../byte-budget.ts';
+import { Intake, type Incoming } from './intake.ts';
 
 /** What went wrong between us and an agent, in closed words. Never thrown: nobody could catch it. */
-type FrontendProblem = 'reply_undeliverable' | 'receive_failed' | 'handler_failed';
+type FrontendProblem = 'reply_undeliverable' | 'receive_failed' | 'handler_failed' | 'overloaded';
+
+/** How requests are kept out that memory would not hold. */
+export interface Admission {
+  readonly budget: ByteBudget;
+  /** Longest message that is handled; longer ones are refused. */
+  readonly messageBytes: number;
+  /** What an agent gets where there was no room for its request in time. */
+  readonly busyReply: Buffer;
+}
 
 export interface ZmqFrontendSettings {
   readonly service: ServiceName;
@@ -17,6 +28,8 @@ export interface ZmqFrontendSettings {
   readonly clock: Clock;
   /** Requests handed out and not answered; above it nothing more is received. @defaultValue 10000 */
   readonly inFlightLimit?: number;
+  /** @defaultValue as many bytes as come */
+  readonly admission?: Admission;
   /** How long stop() waits for handed-out requests, milliseconds. @defaultValue 5000 */
   readonly graceMs?: number;
   onProblem?(problem: FrontendProblem, detail: string): void;
@@ -67,6 +80,10 @@ class RequestRouter {
       sendTimeout: 0,
       linger: 1_000,
       backlog: 1_024,
+      // A send above it fails, and the reply is lost. An agent that sends many requests ahead has the replies to come in flight, and
+      // may not have read as many again: libzmq's own 1,000 would be too few for it.
+      sendHighWaterMark: 2 * this.#inFlightLimit,
+      ...(this.#settings.admission !== undefined && receiveLimits(this.#settings.admission)),
     });
     try {
       await socket.bind(`tcp://${host}:${port}`);
@@ -76,7 +93,7 @@ class RequestRouter {
     }
     this.#isStopping = false;
     this.#socket = socket;
-    void this.#receive(socket);
+    void this.#receive(socket, new Intake(socket, this.#settings));
   }
 
   async stop(): Promise<void> {
@@ -94,11 +111,11 @@ class RequestRouter {
     this.#socket = undefined;
   }
 
-  async #receive(socket: Router): Promise<void> {
+  async #receive(socket: Router, intake: Intake): Promise<void> {
     while (!this.#isStopping && !socket.closed) {
       try {
         if (this.#inFlight >= this.#inFlightLimit) await this.#room();
-        this.#accept(socket, await socket.receive());
+        this.#accept(socket, await intake.next());
       } catch (error) {
         // Closing ends the pending receive with an error; any other one leaves the socket usable.
         if (!socket.closed) this.#settings.onProblem?.('receive_failed', messageOf(error));
@@ -117,32 +134,42 @@ class RequestRouter {
     });
   }
 
-  #accept(socket: Router, frames: Buffer[]): void {
+  #accept(socket: Router, { frames, bytes, receivedAtMs, isRefused }: Incoming): void {
     const bodyAt = startOfBody(frames);
-    const request = this.#read(frames, bodyAt);
+    const request = this.#read(frames, bodyAt, receivedAtMs);
     frames.length = bodyAt + 1;
     this.#inFlight += 1;
-    this.#settings.handler.handle(request).then(
-      (reply) => this.#answer(socket, frames, reply),
+    const handled = isRefused ? this.#refuse(bytes) : this.#settings.handler.handle(request);
+    handled.then(
+      (reply) => this.#answer(socket, { frames, bytes }, reply),
       (error: unknown) => {
         this.#settings.onProblem?.('handler_failed', messageOf(error));
-        this.#answer(socket, frames, LAST_RESORT);
+        this.#answer(socket, { frames, bytes }, LAST_RESORT);
       },
     );
   }
 
-  #read(frames: Buffer[], bodyAt: number): AgentRequest {
-    const { service, clock } = this.#settings;
+  async #refuse(bytes: number): Promise<Reply> {
+    this.#settings.onProblem?.('overloaded', `no room for a request of ${bytes} bytes`);
+    return { body: this.#settings.admission?.busyReply ?? LAST_RESORT.body };
+  }
+
+  #read(frames: Buffer[], bodyAt: number, receivedAtMs: number): AgentRequest {
+    const { service } = this.#settings;
     const body = frames[bodyAt] ?? NOTHING;
-    const receivedAtMs = clock.now();
     if (frames.length === bodyAt + 1 && body.length > 0) return { service, body, receivedAtMs };
     const problem = frames.length > bodyAt + 1 ? severalFrames(frames.length - bodyAt) : EMPTY;
     return { service, body, receivedAtMs, problem };
   }
 
   /** The reply takes the place of the request's body, behind the envelope. */
-  #answer(socket: Router, frames: MessageLike[], reply: Reply): void {
+  #answer(
+    socket: Router,
+    { frames, bytes }: { readonly frames: MessageLike[]; readonly bytes: number },
+    reply: Reply,
+  ): void {
     this.#inFlight -= 1;
+    this.#settings.admission?.budget.give(bytes);
     frames[frames.length - 1] = wireForm(reply.body);
     if (socket.closed) this.#undeliverable('the frontend was stopped');
     else socket.send(frames).catch(this.#onUnsent);
@@ -154,6 +181,15 @@ class RequestRouter {
   #undeliverable(detail: string): void {
     this.#settings.onProblem?.('reply_undeliverable', detail);
   }
+}
+
+/**
+ * ZeroMQ queues by messages, for each peer: so many that a peer's are no more bytes than the budget. A message longer than all of it
+ * is not taken in at all: its connection is cut before it has filled our memory.
+ */
+function receiveLimits({ budget, messageBytes }: Admission) {
+  const receiveHighWaterMark = Math.max(1, Math.floor(budget.limitBytes / messageBytes));
+  return { receiveHighWaterMark, maxMessageSize: Math.max(budget.limitBytes, 2 * messageBytes) };
 }
 
 /** zeromq copies a string but registers every longer Buffer for release on its own thread, at 3 µs: ASCII, the same bytes in UTF-8, goes as a string. */

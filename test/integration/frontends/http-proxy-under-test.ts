@@ -10,6 +10,7 @@ import { createHttpRelay } from '../../../src/backends/http-relay.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definition.ts';
+import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../../../src/frontends/http/server.ts';
 import type { Reply } from '../../../src/migration/ports.ts';
@@ -53,27 +54,35 @@ export const refuse: Handle = async ({ problem }) => ({
   body: Buffer.from(`{"refused": "${problem?.kind ?? ''}"}`),
 });
 
+export interface ProxyOptions {
+  readonly headersTimeoutMs?: number;
+  readonly pass?: StreamHandler['pass'];
+  readonly deadlineMs?: number;
+  readonly budget?: ByteBudget;
+}
+
 export async function proxy(
   target: string,
   handle: Handle = refuse,
   {
     headersTimeoutMs = 5_000,
     pass = nothing,
-  }: { headersTimeoutMs?: number; pass?: StreamHandler['pass'] } = {},
+    deadlineMs = 4_500,
+    budget = new ByteBudget({ limitBytes: 10_000, patienceMs: 2_000, clock }),
+  }: ProxyOptions = {},
 ): Promise<number> {
   const relay = createHttpRelay({ endpoint: target, headersTimeoutMs, clock });
   await relay.start();
   const handler = { handle, pass };
   const services = [{ service, endpoint, dialect, relay }];
+  const receiving = { handler, clock, limits, budget, deadlineMs };
   const server = createHttpServer({
     host,
     port: await freePort(),
-    services: [serviceName('session-memory')],
-    handler,
-    clock,
-    limits,
+    ...receiving,
+    services: [{ service: serviceName('session-memory'), dialect }],
     graceMs: 200,
-    reverseProxy: createReverseProxy({ services, handler, clock, limits }),
+    reverseProxy: createReverseProxy({ ...receiving, services }),
     register: [(app) => void app.get('/health/live', async () => ({ status: 'ok' }))],
   });
   await server.start();

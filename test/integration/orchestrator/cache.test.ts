@@ -50,7 +50,7 @@ const PLACES: Record<string, () => Promise<TestOrchestrator>> = {
 // Nothing else may write to a session behind a test's back.
 const QUIET: Differing = { embeddings: { provider: 'off' } };
 
-describe.each(Object.entries(PLACES))('answers kept %s', (_place, start) => {
+describe.each(Object.entries(PLACES))('answers kept %s', (place, start) => {
   let orchestrator: TestOrchestrator;
   const at = (session_id: string) => ({ session_id });
   beforeAll(async () => {
@@ -79,7 +79,9 @@ describe.each(Object.entries(PLACES))('answers kept %s', (_place, start) => {
       expect(cold.status).toBe('success');
       expect(withoutTime(warm.text)).toBe(withoutTime(cold.text));
     }
-    expect(change(before, await lookups(orchestrator))).toEqual({ hit: 3, miss: 3 });
+    // In the process only histories are kept: a single memory is read faster than looked up.
+    const kept = place.startsWith('in redis') ? 3 : 2;
+    expect(change(before, await lookups(orchestrator))).toEqual({ hit: kept, miss: kept });
   });
 
   const WRITES: Record<string, (ask: TestOrchestrator['ask'], session: string) => Promise<unknown>> = {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { createEvents, type Events, type MigrationEvents } from '../../../src/migration/events.ts';
 import { createLogListener } from '../../../src/telemetry/log-events.ts';
+import { createProblemLog } from '../../../src/telemetry/problem-log.ts';
 
 const SERVICE = serviceName('session-memory');
 const LANE = 'session-memory/s-1' as LaneKey;
@@ -114,6 +115,39 @@ test('a secondary that is away fills no log: the first at once, then one line pe
   expect(lines, 'nothing happened, nothing is said').toHaveLength(2);
   events.emit('delivery:failed', failed);
   expect(lines, 'quiet before: said at once').toHaveLength(3);
+});
+
+test('owners that cannot be listed fill no log, and each service is counted for itself', () => {
+  const other = serviceName('jarvis-memory');
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    events.emit('backfill:failed', { service: SERVICE, reason: `no file ${attempt}` });
+    events.emit('backfill:failed', { service: other, reason: 'no answer' });
+  }
+  vi.advanceTimersByTime(5_000);
+  expect(lines.map(({ service, count, reason }) => [service, count, reason])).toEqual([
+    [SERVICE, 1, 'no file 0'],
+    [other, 1, 'no answer'],
+    [SERVICE, 19, 'no file 19'],
+    [other, 19, 'no answer'],
+  ]);
+});
+
+test('what goes wrong at an edge with every request fills no log, and other problems are said at once', () => {
+  const said: Line[] = [];
+  const log = pino({ level: 'info' }, { write: (text: string) => said.push(JSON.parse(text) as Line) });
+  const onProblem = createProblemLog(log);
+  for (let reply = 0; reply < 500; reply += 1) onProblem(SERVICE, 'reply_undeliverable', 'Host unreachable');
+  onProblem(SERVICE, 'receive_failed', 'gone');
+  onProblem('jarvis-memory', 'reply_undeliverable', 'Host unreachable');
+  expect(said.map(({ service, problem, count }) => [service, problem, count])).toEqual([
+    [SERVICE, 'reply_undeliverable', 1],
+    [SERVICE, 'receive_failed', 1],
+    ['jarvis-memory', 'reply_undeliverable', 1],
+  ]);
+  vi.advanceTimersByTime(5_000);
+  expect(said.slice(3)).toMatchObject([{ level: WARN, problem: 'reply_undeliverable', count: 499 }]);
+  vi.advanceTimersByTime(60_000);
+  expect(said).toHaveLength(4);
 });
 
 test('the journal and deliveries are counted apart', () => {

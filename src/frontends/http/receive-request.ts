@@ -1,0 +1,113 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
+import type { Dialect, FailureKind } from '../../domain/service-definition.ts';
+import type { Clock } from '../../migration/ports.ts';
+import type { AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
+import type { ByteBudget } from '../byte-budget.ts';
+import { dismissBody, receiveBody, type NoBody } from './body.ts';
+import { sendReply } from './send-reply.ts';
+
+export interface ReceiveSettings {
+  readonly handler: RequestHandler;
+  readonly clock: Clock;
+  readonly limits: MessageLimits;
+  readonly budget: ByteBudget;
+  /** How long a request may take to arrive, milliseconds: the agents' deadline. */
+  readonly deadlineMs: number;
+}
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+export interface Addressee {
+  readonly service: ServiceName;
+  readonly dialect: Dialect;
+  readonly http?: HttpTarget;
+}
+
+/** A request that is in memory whole, and counted there until it is released. */
+export interface ReceivedRequest {
+  readonly request: AgentRequest;
+  release(): void;
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly kind: FailureKind;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const REFUSALS: Readonly<Record<'busy' | 'late', Refusal>> = {
+  busy: {
+    status: 503,
+    kind: 'unavailable',
+    message: 'the proxy has no room for the request at this moment',
+    headers: { 'retry-after': '1' },
+  },
+  late: {
+    status: 408,
+    kind: 'timeout',
+    message: 'the request did not arrive within its deadline',
+    headers: {},
+  },
+};
+
+/** The request once it is there whole; undefined where it was answered already, or nobody waits for an answer. */
+export async function receiveRequest(
+  exchange: Exchange,
+  to: Addressee,
+  settings: ReceiveSettings,
+): Promise<ReceivedRequest | undefined> {
+  const { clock, limits, budget, deadlineMs } = settings;
+  const receivedAtMs = clock.now();
+  const { messageBytes } = limits;
+  const leftMs = (): number => receivedAtMs + deadlineMs - clock.now();
+  const body = await receiveBody(exchange.request, { messageBytes, budget, leftMs });
+  const { service, http } = to;
+  const facts = { service, receivedAtMs, ...(http !== undefined && { http }) };
+  if (typeof body === 'string') {
+    await refuse(body, { exchange, to, facts, settings });
+    return undefined;
+  }
+  return { request: { ...facts, body: body.bytes }, release: () => body.release() };
+}
+
+interface Refused {
+  readonly exchange: Exchange;
+  readonly to: Addressee;
+  readonly facts: Omit<AgentRequest, 'body'>;
+  readonly settings: ReceiveSettings;
+}
+
+async function refuse(why: NoBody, { exchange, to, facts, settings }: Refused): Promise<void> {
+  const { request, response } = exchange;
+  if (why === 'aborted') return;
+  if (why === 'too_large') {
+    const detail = `the message has more than ${settings.limits.messageBytes} bytes`;
+    const problem = { kind: why, detail } as const;
+    const refusal = await settings.handler.handle({ ...facts, body: Buffer.alloc(0), problem });
+    await dismissBody(request);
+    closeAfter(response);
+    return sendReply(response, { body: refusal.body }, 413);
+  }
+  const { status, kind, message, headers } = REFUSALS[why];
+  // Its agent waits until the deadline: the others' bodies may keep the connections busy until then.
+  if (why === 'busy')
+    await dismissBody(request, facts.receivedAtMs + settings.deadlineMs - settings.clock.now());
+  if (!request.complete) closeAfter(response);
+  const spelled = { 'content-type': 'application/json', ...headers };
+  sendReply(
+    response,
+    { body: Buffer.from(to.dialect.error(kind, message)), http: { status, headers: spelled } },
+    status,
+  );
+}
+
+/** What may still come is not read: this connection cannot be used again. */
+function closeAfter(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close');
+}

@@ -1,0 +1,70 @@
+import type { ServiceName } from './domain/ids.ts';
+import type { Migration } from './migration/migration.ts';
+import type { Journal, Orchestrator } from './migration/ports.ts';
+import type { ServiceRuntime } from './migration/service-runtime.ts';
+import type { PartReadiness } from './operator/routes.ts';
+import type { Database } from './storage/database.ts';
+
+export interface ReadinessParts {
+  readonly database: Pick<Database, 'query'>;
+  readonly flags: { describe(): { readonly fresh: boolean; readonly lastError?: string } };
+  readonly migration: Pick<Migration, 'backlog'>;
+  readonly orchestrator: Pick<Orchestrator, 'load'>;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly journal: Pick<Journal, 'counts'>;
+}
+
+/** Whether the proxy can serve agents, by part. What is worth a word and no reason to send agents elsewhere is ok, with the word. */
+export async function readinessOf(parts: ReadinessParts): Promise<Record<string, PartReadiness>> {
+  const { database, flags, migration, orchestrator, services } = parts;
+  const journal = await database.query('select 1').then(
+    () => ({ ok: true }),
+    () => ({ ok: false, reason: 'the database does not answer' }),
+  );
+  const { fresh, lastError } = flags.describe();
+  const legacy = [...services.values()].map(({ name, legacy: backend }) => {
+    const { breaker, queued } = backend.load('live');
+    return [
+      name,
+      breaker === 'closed'
+        ? { ok: true }
+        : { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` },
+    ] as const;
+  });
+  return {
+    journal,
+    // Stale flags never raise what is in effect: they are worth a word, not an outage.
+    flags: fresh ? { ok: true } : { ok: true, reason: `stale: ${lastError ?? 'no answer yet'}` },
+    // Legacy answers while the orchestrator is away: that is worth a word too, and no reason to send agents elsewhere.
+    orchestrator: orchestratorReadiness(orchestrator),
+    lanes: await lanesReadiness(parts),
+    migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
+    ...Object.fromEntries(legacy),
+  };
+}
+
+/** What waits for a person. Their reads stay on legacy and their agents are served: it is no outage. */
+async function lanesReadiness({ journal, services }: ReadinessParts): Promise<PartReadiness> {
+  try {
+    const counts = await Promise.all([...services.keys()].map((service) => journal.counts(service)));
+    const total = (of: 'stopped' | 'excepted' | 'deadLetters'): number =>
+      counts.reduce((sum, each) => sum + each[of], 0);
+    const [stopped, excepted, deadLetters] = [total('stopped'), total('excepted'), total('deadLetters')];
+    if (stopped + excepted + deadLetters === 0) return { ok: true };
+    return {
+      ok: true,
+      reason: `${stopped} lanes stopped, ${excepted} excepted, ${deadLetters} dead letters`,
+    };
+  } catch {
+    return { ok: true, reason: 'not known: the database does not answer' };
+  }
+}
+
+function orchestratorReadiness(orchestrator: ReadinessParts['orchestrator']): PartReadiness {
+  const open = (['live', 'shadow', 'probe'] as const).filter(
+    (purpose) => orchestrator.load(purpose).breaker !== 'closed',
+  );
+  return open.length === 0
+    ? { ok: true }
+    : { ok: true, reason: `it does not answer: circuit breaker open for ${open.join(', ')}` };
+}

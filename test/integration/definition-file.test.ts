@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { importDefinition } from '../../src/definition-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'crossfade-definition-'));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+test('a definition that is not there is told as a missing file', async () => {
+  const missing = join(folder, 'y.ts');
+  await expect(importDefinition('x', missing)).rejects.toThrow(
+    `services.x.definition ${missing} cannot be loaded: there is no file ${missing}`,
+  );
+});
+
+test('a module that it imports and that is not there is named', async () => {
+  const path = file('imports.js', "import './nowhere.js';\nexport default {};\n");
+  await expect(importDefinition('x', path)).rejects.toThrow(/cannot be loaded: .*nowhere\.js/);
+});
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** What `crossfade start` prints in a process of its own: the test runner imports in its own way. */
+async function startWith(definition: string): Promise<string> {
+  const config = file(
+    'crossfade.yaml',
+    `services: { x: { definition: ${definition}, legacy: { endpoint: "tcp://127.0.0.1:1" } } }`,
+  );
+  return promisify(execFile)(process.execPath, [MAIN, 'start', '--config', config]).then(
+    () => 'it started',
+    ({ stderr }: { stderr: string }) => stderr,
+  );
+}
+
+test.each(['bad.js', 'bad.ts'])('a syntax error in %s is told with its line', async (name) => {
+  const path = file(name, 'export default {\n  a: 1,\n  b: = 2,\n};\n');
+  expect(await startWith(path)).toContain(
+    `crossfade: services.x.definition ${path} cannot be loaded: ${path}:3: syntax error: `,
+  );
+});
+
+test('an error while it is loaded is told with its line and message', async () => {
+  const path = file('throws.js', '\n\nthrow new Error("no such setting");\n');
+  expect(await startWith(path)).toContain(`cannot be loaded: ${path}:3: no such setting`);
+});
+
+test('a file that exports something else says what it must export', async () => {
+  const path = file('other.js', 'export const definition = 1;\n');
+  await expect(importDefinition('x', path)).rejects.toThrow('must default-export defineService({...})');
+});

@@ -1,0 +1,130 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context, Dealer, Request } from 'zeromq';
+import { systemClock as clock } from '../../../src/clock.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
+import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
+import type { Reply } from '../../../src/migration/ports.ts';
+import type { AgentRequest } from '../../../src/migration/request-handler.ts';
+import { freePort } from '../../support/ports.ts';
+
+const closing: (() => unknown)[] = [];
+const context = new Context();
+const host = '127.0.0.1';
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+type Handle = (request: AgentRequest) => Promise<Reply>;
+
+const echo: Handle = async ({ body }) => ({ body });
+
+async function serve(handle: Handle, more: Partial<ZmqFrontendSettings> = {}): Promise<number> {
+  const port = await freePort();
+  const service = serviceName('session-memory');
+  const frontend = createZmqFrontend({ service, host, port, clock, handler: { handle }, ...more });
+  await frontend.start();
+  closing.push(() => frontend.stop());
+  return port;
+}
+
+function requester(port: number): Request {
+  const socket = new Request({ context, linger: 0, receiveTimeout: 10_000 });
+  socket.connect(`tcp://${host}:${port}`);
+  closing.push(() => socket.close());
+  return socket;
+}
+
+function dealer(port: number): Dealer {
+  const socket = new Dealer({ context, linger: 0, receiveTimeout: 20_000 });
+  socket.connect(`tcp://${host}:${port}`);
+  closing.push(() => socket.close());
+  return socket;
+}
+
+async function exchange(socket: Request, body: string): Promise<string[]> {
+  await socket.send(body);
+  return (await socket.receive()).map((frame) => frame.toString());
+}
+
+test('an agent that reads gets every reply, also where it has sent 12,000 requests ahead', async () => {
+  const problems: string[] = [];
+  const port = await serve(echo, { onProblem: (problem) => problems.push(problem), inFlightLimit: 10_000 });
+  const agent = dealer(port);
+  const count = 12_000;
+  const body = 'x'.repeat(2_048);
+  const replies = (async () => {
+    // Slower than the proxy answers, as an agent that works with each reply is.
+    for (let received = 0; received < count; received += 1) {
+      if (received % 100 === 0) await sleep(5);
+      await agent.receive();
+    }
+  })();
+  for (let sent = 0; sent < count; sent += 1) await agent.send(['', body]);
+  await replies;
+  expect(problems).toEqual([]);
+});
+
+describe('while more bytes are under way than memory would hold', () => {
+  const busyReply = Buffer.from('busy');
+  const messageBytes = 1_000;
+  const admissionOf = (patienceMs: number) => ({
+    budget: new ByteBudget({ limitBytes: 4 * messageBytes, patienceMs, clock }),
+    messageBytes,
+    busyReply,
+  });
+  const large = 'x'.repeat(messageBytes);
+
+  test('requests wait in ZeroMQ, and all are answered in the end', async () => {
+    let most = 0;
+    let now = 0;
+    const port = await serve(
+      async ({ body }) => {
+        now += body.length;
+        most = Math.max(most, now);
+        await sleep(20);
+        now -= body.length;
+        return { body };
+      },
+      { admission: admissionOf(5_000) },
+    );
+    const agents = Array.from({ length: 30 }, () => requester(port));
+    const answers = await Promise.all(agents.map((agent) => exchange(agent, large)));
+    expect(answers).toEqual(agents.map(() => [large]));
+    expect(most).toBeLessThanOrEqual(5 * messageBytes);
+  });
+
+  test('what finds no room in time is refused, and what did come in counts from when it can have come', async () => {
+    const problems: string[] = [];
+    const waitedMs: number[] = [];
+    const port = await serve(
+      async ({ body, receivedAtMs }) => {
+        waitedMs.push(clock.now() - receivedAtMs);
+        await sleep(300);
+        return { body };
+      },
+      { admission: admissionOf(450), onProblem: (problem) => problems.push(problem) },
+    );
+    const agents = Array.from({ length: 30 }, () => requester(port));
+    const startedAtMs = clock.now();
+    const answers = await Promise.all(agents.map((agent) => exchange(agent, large)));
+    expect(clock.now() - startedAtMs).toBeLessThan(1_500);
+    const refused = answers.filter(([answer]) => answer === 'busy').length;
+    expect(refused).toBeGreaterThan(10);
+    expect(refused).toBeLessThan(25);
+    expect(problems).toEqual(Array.from({ length: refused }, () => 'overloaded'));
+    expect(Math.max(...waitedMs)).toBeGreaterThan(200);
+    expect(await exchange(requester(port), 'after')).toEqual(['after']);
+  });
+
+  test('a message longer than all of it is not taken in, and harms nobody else', async () => {
+    const port = await serve(echo, { admission: admissionOf(1_000) });
+    const greedy = requester(port);
+    greedy.receiveTimeout = 300;
+    await greedy.send('x'.repeat(5 * messageBytes));
+    await expect(greedy.receive()).rejects.toThrow();
+    expect(await exchange(requester(port), large)).toEqual([large]);
+  });
+});

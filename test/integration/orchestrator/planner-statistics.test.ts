@@ -1,0 +1,54 @@
+import pino from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createStorage } from '../../../src/orchestrator/storage.ts';
+import { eventually } from '../../support/eventually.ts';
+import { settingsWith } from '../../support/orchestrator.ts';
+
+const said: string[] = [];
+const { storage: settings } = settingsWith({ storage: { folder: ':memory:' } });
+const storage = createStorage({
+  settings,
+  log: pino({ level: 'warn' }, { write: (line) => void said.push(line) }),
+  onStatement: () => undefined,
+});
+const { database } = storage;
+
+beforeAll(() => storage.start());
+afterAll(() => storage.stop());
+
+async function valueOf<T>(sql: string): Promise<T | undefined> {
+  const [row] = await database.query<{ value: T }>(sql);
+  return row?.value;
+}
+
+const knownRows = (table: string) =>
+  valueOf<number>(`select reltuples::int as value from pg_class where oid = '${table}'::regclass`);
+
+const insert = (from: number, to: number) =>
+  database.script(
+    `insert into memory_entries (memory_id, session_id, memory_type, content)
+     select 'm' || i, 's', 'context', '{"text": "x"}' from generate_series(${from}, ${to}) i`,
+  );
+
+test('the embedded database knows from the start that its tables are empty, and follows them when they grow', async () => {
+  expect(await knownRows('memory_entries')).toBe(0);
+  await database.script(`insert into sessions (session_id) values ('s')`);
+  await insert(1, 1_000);
+  await eventually(
+    'the table is looked at',
+    async () => (await knownRows('memory_entries')) === 1_000,
+    8_000,
+  );
+  // A tenth more is no reason.
+  await insert(1_001, 1_100);
+  await new Promise((resolve) => setTimeout(resolve, 3_500));
+  expect(await knownRows('memory_entries')).toBe(1_000);
+  await insert(1_101, 1_400);
+  await eventually('it is looked at again', async () => (await knownRows('memory_entries')) === 1_400, 8_000);
+  expect(said).toEqual([]);
+}, 30_000);
+
+test('whoever looks is still the role that may not change a table', async () => {
+  expect(await valueOf('select current_user::text as value')).toBe(settings.applicationRole);
+  expect(await valueOf('show default_statistics_target')).not.toBe('20');
+});
