@@ -92,8 +92,11 @@ export class Membership {
       await store.register(identity.id);
       return onChange('expelled');
     }
+    // Late enough for others to have taken lanes over, although none has struck this one off the list.
+    const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && others.length > 0;
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
-    if (hasGone(known, others)) onChange('gone');
+    if (hasLapsed) onChange('expelled');
+    else if (hasGone(known, others)) onChange('gone');
   }
 
   leave(): Promise<void> {

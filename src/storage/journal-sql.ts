@@ -81,13 +81,17 @@ order by w.sequence limit $3`;
  * comparison after it, what it deletes is no loss.
  */
 const OPEN_END = "interval '2 minutes'";
+/** `accepted_at` is the proxy's clock, which may be an hour off. It only narrows down what must be looked at. */
+const ACCEPTED_LATELY = "w.accepted_at > now() - interval '62 minutes'";
 
 export const UNDELIVERED = `
 select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncertain from lanes l
 join writes w on w.lane_id = l.id and w.sequence <= $2
-  and (w.sequence > l.delivered_sequence or w.accepted_at > now() - ${OPEN_END})
+  and (w.sequence > l.delivered_sequence or ${ACCEPTED_LATELY})
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-where l.key = $1 and (coalesce(o.outcome, 'unknown') = 'unknown' or (o.outcome = 'applied' and w.sequence > l.delivered_sequence))
+where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
+  and (w.sequence > l.delivered_sequence
+    or (coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}))
 order by w.sequence`;
 
 export const BEGIN_COPY = `
@@ -212,7 +216,7 @@ export const UNCLOSED = `
 select distinct l.key from writes w
 join lanes l on l.id = w.lane_id
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-where w.accepted_at > now() - ${OPEN_END} and coalesce(o.outcome, 'unknown') = 'unknown'
+where ${ACCEPTED_LATELY} and coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}
   and (l.claim_replica = $1 or l.claim_replica is null)`;
 
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */
