@@ -22,12 +22,12 @@ import { storableJson, type StoredJson } from './unstorable-text.ts';
  * A create that passed its lane's fence is newer than any delete before it, so it may bring back a memory that was deleted;
  * one without a lane may be an old repetition and never does.
  */
-const CREATED = `
+const createdOf = (most: number): string => `
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
     index int, memory_id text, session_id text, memory_type text, content jsonb, content_text text, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
     position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
-    create_session boolean, user_id text)
+    create_session boolean, user_id text) limit ${most}
 ), opened as (
   insert into sessions as s (session_id, user_id)
   select distinct on (i.session_id) i.session_id, i.user_id from input i left join sessions known using (session_id)
@@ -68,9 +68,12 @@ from input i
   left join memory_entries e on e.memory_id = i.memory_id
   left join sessions s on s.session_id = i.session_id
 )`;
-const CREATE = `${CREATED} select index, created_at, verdict from judged order by index`;
+// The limit cuts nothing: it tells the planner how few there are, or it reads all memories to join them. Rounded up, for few texts.
+const CREATE_UP_TO: readonly (readonly [most: number, sql: string])[] = [1, 10, 50, 100, 400, 500].map(
+  (most) => [most, createSql(most)],
+);
 // The answer that a repetition gets, spelled as the first one is. A key that is there already fails the whole statement.
-const CREATE_KEPT = `${CREATED}, kept as (
+const CREATE_KEPT = `${createdOf(1)}, kept as (
   insert into idempotency_keys (key, answer)
   select $2::bytea, json_build_object('memory_id', memory_id,
     'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))::text
@@ -116,7 +119,7 @@ async function createAll(
   const input = encodeJson(inputs);
   const rows =
     key === undefined
-      ? await session.query<CreatedRow>(CREATE, [input])
+      ? await session.query<CreatedRow>(createSqlFor(inputs.length), [input])
       : await session.query<CreatedRow>(CREATE_KEPT, [input, key]);
   return rows.map((row, index) => {
     const { memory_id, session_id } = inputs[index] ?? { memory_id: '', session_id: '' };
@@ -124,6 +127,14 @@ async function createAll(
     if (refusal !== undefined) throw new RefusedOperation(index, refusal);
     return { memory_id, created_at: row.created_at.toISOString() };
   });
+}
+
+function createSql(most: number): string {
+  return `${createdOf(most)} select index, created_at, verdict from judged order by index`;
+}
+
+function createSqlFor(count: number): string {
+  return CREATE_UP_TO.find(([most]) => count <= most)?.[1] ?? createSql(count);
 }
 
 function refusalOf(verdict: CreateVerdict, memoryId: string, sessionId: string): CrossfadeError | undefined {

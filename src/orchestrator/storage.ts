@@ -6,6 +6,7 @@ import { createPgliteDatabase, createPostgresDatabase, type Database } from '../
 import { createDatabaseCircuit } from './database-circuit.ts';
 import type { Part } from './part.ts';
 import { createMonths, createMonthsAsOwner, partitionedSchema } from './partitions.ts';
+import { createPlannerStatistics } from './planner-statistics.ts';
 import { prepareRoles } from './roles.ts';
 import type { StorageSettings } from './storage-settings.ts';
 import { type StatementFacts, watchedDatabase } from './watched-database.ts';
@@ -36,6 +37,9 @@ const DAY_MS = 86_400_000;
 export function createStorage({ settings, log, onStatement, prepare }: StorageParts): Storage {
   const database = createDatabase(settings);
   const circuit = createDatabaseCircuit(settings);
+  const statistics = createPlannerStatistics(database, (problem) =>
+    log.warn({ problem }, 'The statistics of the planner could not be renewed'),
+  );
   let hasVector = false;
   let months: NodeJS.Timeout | undefined;
 
@@ -60,15 +64,19 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
     async start() {
       await withOwner(settings, database, prepareAll);
       // One session for everything: from here on it may not change a table.
-      if (database.kind === 'pglite') await database.script(`set role ${settings.applicationRole}`);
+      if (database.kind === 'pglite') {
+        await statistics.start();
+        await database.script(`set role ${settings.applicationRole}`);
+      }
       if (!settings.partitioned) return;
       const onError = (error: unknown): void => log.error(`No new partitions: ${messageOf(error)}`);
       months = setInterval(() => void createMonthsAsOwner(database, new Date()).catch(onError), DAY_MS);
       months.unref();
     },
-    stop() {
+    async stop() {
       clearInterval(months);
-      return database.close();
+      await statistics.stop();
+      await database.close();
     },
   };
 }

@@ -22,7 +22,8 @@ export interface Opened {
 
 /** A database with the journal's tables; opened again it shows what is durable. */
 export interface JournalUnderTest {
-  open(): Opened;
+  /** A process of its own, or one more journal of a process that runs: it knows nothing of what the other was told. */
+  open(identity?: ReplicaIdentity): Opened;
   /** A registered replica was not heard of for so long. */
   silence(replica: ReplicaId, ms: number): Promise<void>;
 }

@@ -29,8 +29,7 @@ function newIdentity(): ReplicaIdentity {
 }
 
 describeJournal('the journal in PostgreSQL', async () => ({
-  open() {
-    const identity = newIdentity();
+  open(identity = newIdentity()) {
     return {
       identity,
       journal: new PostgresJournal({ database, replica: identity, seal: PLAIN }),
@@ -50,8 +49,7 @@ describeJournal('the journal of the simulation', async () => {
   const simulated = new SimDatabase({ now: () => Date.now(), instantOf: (wallMs) => wallMs });
   const statement: Statement = async (_what, apply) => apply();
   return {
-    open() {
-      const identity = newIdentity();
+    open(identity = newIdentity()) {
       return {
         identity,
         journal: createSimJournal({ database: simulated, identity, statement }),

@@ -59,6 +59,15 @@ function testWrites(begin: Begin): void {
     expect(await lane.undelivered()).toEqual([isYoung.sequence]);
   });
 
+  test('what waits says of which writes nobody knows whether, or when, they take effect', async () => {
+    const { journal, lane } = begin();
+    for (const outcome of ['applied', 'unknown', undefined, 'applied'] as const) await lane.write(outcome);
+    const waiting = await journal.undelivered(lane.key, 4);
+    expect(waiting.map(({ isUncertain = false }) => isUncertain)).toEqual([false, true, true, false]);
+    const delivered = await journal.pending(lane.key, 0, 10);
+    expect(delivered.some(({ isUncertain = false }) => isUncertain)).toBe(false);
+  });
+
   test('a write’s first outcome stays', async () => {
     const { journal, lane } = begin();
     const ref = await lane.write('refused');
@@ -174,6 +183,25 @@ function testRecovery(begin: Begin, again: () => Journal): void {
       reason: 'copy_interrupted',
     });
     expect(await lanes.unknown.lane.state()).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
+  });
+
+  test('a start finds lanes whose unknown writes may still take effect, settled or not', async () => {
+    const lanes = { young: begin(), old: begin(), known: begin(), open: begin() };
+    await lanes.young.lane.write('unknown', Date.now() - 60_000);
+    await lanes.old.lane.write('unknown', Date.now() - 180_000);
+    await lanes.known.lane.write('applied', Date.now());
+    await lanes.open.lane.write(undefined, Date.now());
+    for (const { journal, lane } of [lanes.young, lanes.open]) {
+      await journal.beginCopy(lane.key);
+      await lane.copied(1, 1);
+    }
+    const unclosed = async (): Promise<string[]> => {
+      const found = new Set((await again().recover()).unclosed);
+      return Object.entries(lanes).flatMap(([name, { lane }]) => (found.has(lane.key) ? [name] : []));
+    };
+    expect(await unclosed()).toEqual([]);
+    for (const { replicas, identity } of Object.values(lanes)) await replicas.leave(identity.id);
+    expect(await unclosed()).toEqual(['young', 'open']);
   });
 
   test('what a copy has looked at is settled, whatever its outcome says', async () => {

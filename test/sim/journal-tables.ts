@@ -8,7 +8,17 @@ import type {
   PendingWrite,
 } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
-import { isBehind, outcomeOf, readOf, writesAbove, type LaneRead, type LaneRow } from './lane-row.ts';
+import {
+  isBehind,
+  isOpenEnded,
+  mayBeThere,
+  outcomeOf,
+  readOf,
+  writesAbove,
+  type LaneRead,
+  type LaneRow,
+  type StoredWrite,
+} from './lane-row.ts';
 
 export interface Outcomes {
   readonly laneId: number;
@@ -29,8 +39,11 @@ export interface ViewRead {
   readonly coverage: number;
 }
 
-/** `OPEN_END` of `storage/journal-sql.ts`. */
-const OPEN_END_MS = 120_000;
+/** A row of `TAKE_FOREIGN`. */
+export interface ForeignRead {
+  readonly row: LaneRead;
+  readonly count: number;
+}
 
 /** The statements of `storage/journal-sql.ts` and `storage/lane-progress.ts`, each whole, as the replica `me` sends them. */
 export class JournalTables {
@@ -55,7 +68,7 @@ export class JournalTables {
     const lane = this.#database.laneOrNew(key);
     lane.sequence += 1;
     lane.writer = me;
-    if (!this.#isClaimedByOther(lane, me)) lane.claim = me;
+    this.#claim(lane, me);
     const place = { laneId: lane.id, lane: key, sequence: lane.sequence };
     const atMs = this.#database.clock.instantOf(acceptedAtMs);
     lane.writes.set(lane.sequence, { ...place, operationId, action, request, acceptedAtMs, atMs });
@@ -86,7 +99,8 @@ export class JournalTables {
     this.#database.synced();
     const lane = this.#database.lane(key);
     if (lane === undefined || lane.condition === 'stopped') return;
-    Object.assign(lane, { condition: 'dirty', reason, hasForeign: this.#isClaimedByOther(lane, me) });
+    Object.assign(lane, { condition: 'dirty', reason });
+    if (this.#isClaimedByOther(lane, me)) lane.foreignCount += 1;
   }
 
   stopLane(key: LaneKey, reason: string): void {
@@ -110,21 +124,17 @@ export class JournalTables {
       writesAbove(lane, Math.max(lane.deliveredSequence, after))
         .filter(({ sequence }) => lane.outcomes.get(sequence) === 'applied')
         .slice(0, limit)
-        .map(pendingOf),
+        .map((write) => pendingOf(write)),
     );
   }
 
   undelivered(key: LaneKey, through: number): PendingWrite[] {
-    const openSinceMs = this.#database.clock.now() - OPEN_END_MS;
+    const nowMs = this.#database.clock.now();
     return this.#known(key).flatMap((lane) =>
       [...lane.writes.values()]
-        .filter(({ sequence, atMs }) => {
-          const isOpen = sequence > lane.deliveredSequence;
-          const outcome = outcomeOf(lane, sequence);
-          if (sequence > through) return false;
-          return outcome === 'unknown' ? isOpen || atMs > openSinceMs : outcome === 'applied' && isOpen;
-        })
-        .map(pendingOf),
+        .filter(({ sequence }) => sequence <= through && mayBeThere(lane, sequence))
+        .filter((write) => write.sequence > lane.deliveredSequence || isOpenEnded(lane, write, nowMs))
+        .map((write) => pendingOf(write, outcomeOf(lane, write.sequence) === 'unknown')),
     );
   }
 
@@ -169,8 +179,7 @@ export class JournalTables {
     this.#database.synced();
     const lane = this.#database.lane(key);
     if (lane === undefined) return undefined;
-    lane.hasForeign = this.#isClaimedByOther(lane, me);
-    if (!lane.hasForeign) lane.claim = me;
+    if (!this.#claim(lane, me)) lane.foreignCount += 1;
     return readOf(lane);
   }
 
@@ -186,15 +195,23 @@ export class JournalTables {
     for (const lane of this.#database.lanes()) {
       if (lane.condition !== 'copying' || !this.#isGone(lane.claim)) continue;
       this.#database.synced();
-      Object.assign(lane, { condition: 'dirty', reason: 'copy_interrupted', claim: me, hasForeign: true });
+      Object.assign(lane, { condition: 'dirty', reason: 'copy_interrupted', claim: me });
+      lane.foreignCount += 1;
     }
   }
 
-  takeForeign(me: ReplicaId): Map<LaneKey, LaneRead> {
-    const taken = this.#database.lanes().filter(({ claim, hasForeign }) => claim === me && hasForeign);
-    if (taken.length > 0) this.#database.synced();
-    for (const lane of taken) lane.hasForeign = false;
-    return new Map(taken.map((lane) => [lane.key, readOf(lane)]));
+  takeForeign(me: ReplicaId, seen: ReadonlyMap<number, number>): Map<LaneKey, ForeignRead> {
+    if (seen.size > 0) this.#database.synced();
+    for (const [id, count] of seen) {
+      const lane = this.#database.laneById(id);
+      if (lane !== undefined) lane.foreignSeen = Math.max(lane.foreignSeen, count);
+    }
+    return new Map(
+      this.#database
+        .lanes()
+        .filter(({ claim, foreignCount, foreignSeen }) => claim === me && foreignCount > foreignSeen)
+        .map((lane) => [lane.key, { row: readOf(lane), count: lane.foreignCount }]),
+    );
   }
 
   fences(keys: readonly LaneKey[]): Map<LaneKey, ViewRead> {
@@ -228,6 +245,17 @@ export class JournalTables {
     return replica === undefined || !this.#database.replicas.isListed(replica);
   }
 
+  /**
+   * Takes the claim where nobody else who lives has it. Whoever copied the lane is dead then, and its new home begins anew.
+   * @returns whether the claim is its own now
+   */
+  #claim(lane: LaneRow, me: ReplicaId): boolean {
+    if (this.#isClaimedByOther(lane, me)) return false;
+    if (lane.condition === 'copying' && lane.claim !== me) lane.condition = 'dirty';
+    lane.claim = me;
+    return true;
+  }
+
   #isClaimedByOther({ claim }: LaneRow, me: ReplicaId): boolean {
     return claim !== undefined && claim !== me && this.#database.replicas.isAlive(claim);
   }
@@ -246,6 +274,6 @@ export class JournalTables {
   }
 }
 
-function pendingOf({ atMs: _at, ...write }: PendingWrite & { readonly atMs: number }): PendingWrite {
-  return write;
+function pendingOf({ atMs: _at, ...write }: StoredWrite, isUncertain = false): PendingWrite {
+  return isUncertain ? { ...write, isUncertain } : write;
 }

@@ -50,6 +50,7 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
     fence: (lane) => fences.add(lane),
     ...readsOf(parts),
     ...changesOf(parts),
+    takeForeign: foreignOf(parts),
     recover: () => {
       const me = identity.id;
       return statement('recover', () => recoverLanes(database, me));
@@ -81,7 +82,7 @@ function readsOf(parts: Parts): Reads {
 
 type Changes = Omit<
   Journal,
-  keyof Reads | 'append' | 'settle' | 'abandon' | 'delivered' | 'fence' | 'recover'
+  keyof Reads | 'append' | 'settle' | 'abandon' | 'delivered' | 'takeForeign' | 'fence' | 'recover'
 >;
 
 /** A statement says who sends it when it is sent, not when it takes effect. */
@@ -127,19 +128,20 @@ function changesOf(parts: Parts): Changes {
         `tell home ${lane}`,
         asMe((me) => tables.tellHome(me, lane)),
       ),
-    async takeForeign() {
-      await statement(
-        'take abandoned',
-        asMe((me) => tables.takeAbandoned(me)),
-      );
-      return statesOf(
-        await statement(
-          'take foreign',
-          asMe((me) => tables.takeForeign(me)),
-        ),
-        parts,
-      );
-    },
+  };
+}
+
+/** Told once more, until the next question says that the answer arrived. */
+function foreignOf(parts: Parts): Journal['takeForeign'] {
+  const { tables, statement, identity } = parts;
+  let seen: ReadonlyMap<number, number> = new Map();
+  return async () => {
+    const asked = identity.id;
+    await statement('take abandoned', () => tables.takeAbandoned(asked));
+    const [me, told] = [identity.id, seen];
+    const lanes = await statement('take foreign', () => tables.takeForeign(me, told));
+    seen = new Map([...lanes.values()].map(({ row, count }) => [row.id, count]));
+    return new Map([...lanes].map(([key, { row }]) => [key, stateOf(row, parts)]));
   };
 }
 

@@ -3,6 +3,8 @@ import type { LaneState } from '../../src/domain/lane.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { DeadLetter, PendingWrite } from '../../src/migration/ports.ts';
 
+const OPEN_END_MS = 120_000;
+
 type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
 
 /** A row of `lanes`, with what refers to it. */
@@ -18,8 +20,10 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   claim: ReplicaId | undefined;
   holder: ReplicaId | undefined;
   heldUntilMs: number;
-  /** Another replica has written what the home must deliver. */
-  hasForeign: boolean;
+  /** How often other replicas wrote, or found uncertain, what is the home's affair. */
+  foreignCount: number;
+  /** How much of it the home is known to have been told. */
+  foreignSeen: number;
   readonly writes: Map<number, StoredWrite>;
   readonly outcomes: Map<number, Outcome>;
   readonly deadLetters: Map<number, DeadLetter>;
@@ -51,7 +55,8 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     claim: undefined,
     holder: undefined,
     heldUntilMs: -Infinity,
-    hasForeign: false,
+    foreignCount: 0,
+    foreignSeen: 0,
     writes: new Map(),
     outcomes: new Map(),
     deadLetters: new Map(),
@@ -91,6 +96,11 @@ export function outcomeOf(lane: LaneRow, sequence: number): Outcome {
   return lane.outcomes.get(sequence) ?? 'unknown';
 }
 
+/** Not yet so old that nobody listens for its late reply or compares after it: `OPEN_END` of `storage/journal-sql.ts`. */
+export function isOpenEnded(lane: LaneRow, { sequence, atMs }: StoredWrite, nowMs: number): boolean {
+  return outcomeOf(lane, sequence) === 'unknown' && atMs > nowMs - OPEN_END_MS;
+}
+
 /** Writes that a copy has not looked at, and of which nobody knows whether they took effect. */
 export function unsettledOf(lane: LaneRow): StoredWrite[] {
   return writesAbove(lane, lane.settledSequence).filter(
@@ -99,9 +109,12 @@ export function unsettledOf(lane: LaneRow): StoredWrite[] {
 }
 
 export function isBehind(lane: LaneRow): boolean {
-  return writesAbove(lane, lane.deliveredSequence).some(({ sequence }) =>
-    ['applied', 'unknown'].includes(outcomeOf(lane, sequence)),
-  );
+  return writesAbove(lane, lane.deliveredSequence).some(({ sequence }) => mayBeThere(lane, sequence));
+}
+
+/** Whether the primary has, or may yet get, what a write does. */
+export function mayBeThere(lane: LaneRow, sequence: number): boolean {
+  return ['applied', 'unknown'].includes(outcomeOf(lane, sequence));
 }
 
 /** Every simulated request carries its number. */

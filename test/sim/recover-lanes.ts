@@ -1,7 +1,7 @@
 import type { ReplicaId } from '../../src/domain/ids.ts';
 import type { Recovery } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
-import { outcomeOf, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
+import { isOpenEnded, outcomeOf, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
 
 /** One statement of the transaction, on one row. */
 type OnRow = (lane: LaneRow, facts: Facts) => void;
@@ -16,6 +16,7 @@ interface Facts {
 export function recoverLanes(database: Database, me: ReplicaId): Recovery {
   const { replicas } = database;
   const lanes = database.lanes();
+  const nowMs = database.clock.now();
   const facts: Facts = { me, isGone: (id) => id === undefined || !replicas.isListed(id) };
   database.synced();
   replicas.removeDead(me);
@@ -28,18 +29,26 @@ export function recoverLanes(database: Database, me: ReplicaId): Recovery {
       const newest = newestPending(lane);
       return newest === undefined ? [] : [{ lane: lane.key, newest }];
     }),
+    unclosed: lanes
+      .filter(({ claim }) => claim === me || claim === undefined)
+      .filter((lane) => [...lane.writes.values()].some((write) => isOpenEnded(lane, write, nowMs)))
+      .map(({ key }) => key),
   };
 }
 
-const markUnsettled: OnRow = (lane, { isGone }) => {
-  const isBroken = lane.condition === 'copying' && isGone(lane.claim);
-  const isUncertain = lane.condition === 'clean' && isGone(lane.writer) && unsettledOf(lane).length > 0;
-  if (isBroken || isUncertain)
-    Object.assign(lane, { condition: 'dirty', reason: isBroken ? 'copy_interrupted' : 'unsettled' });
+const markUnsettled: OnRow = (lane, { me, isGone }) => {
+  const { condition, claim, writer } = lane;
+  const isBroken = condition === 'copying' && isGone(claim);
+  const isUncertain =
+    (condition === 'clean' || condition === 'copying') && isGone(writer) && unsettledOf(lane).length > 0;
+  if (!isBroken && !isUncertain) return;
+  lane.condition = 'dirty';
+  lane.reason = condition === 'copying' ? 'copy_interrupted' : 'unsettled';
+  if (!isGone(claim) && claim !== me) lane.foreignCount += 1;
 };
 
 const settleAbandoned: OnRow = (lane, { isGone }) => {
-  if (lane.condition !== 'dirty' || !isGone(lane.writer)) return;
+  if (lane.condition === 'clean' || !isGone(lane.writer)) return;
   for (const { sequence } of unsettledOf(lane))
     if (!lane.outcomes.has(sequence)) lane.outcomes.set(sequence, 'unknown');
 };

@@ -1,37 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import type { LaneKey } from '../../src/domain/ids.ts';
-import type { LaneState } from '../../src/domain/lane.ts';
-import type { Begin, Lane, JournalUnderTest, Opened } from './journal-contract-lane.ts';
-
-const EXPIRED_MS = 3_500;
-
-/** Two replicas that have registered, and a lane that both write to. */
-interface Pair {
-  readonly here: Opened & { readonly lane: Lane };
-  readonly there: Opened & { readonly lane: Lane };
-  /** The lane's replica `here` is not heard of any more. */
-  readonly dies: () => Promise<void>;
-}
-
-type MakePair = () => Promise<Pair>;
+import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
+import { pairsOf, takenBy, type MakePair } from './replica-pair.ts';
+import { testOpenWritesLeft, testTakeOver } from './take-over-contract.ts';
 
 /** What replicas that share a journal rely on. */
 export function describeReplicas(subject: () => JournalUnderTest, begin: Begin): void {
-  const makePair: MakePair = async () => {
-    const here = begin();
-    const opened = subject().open();
-    const there = { ...opened, lane: here.lane.seenBy(opened.journal) };
-    for (const { replicas, identity } of [here, there]) await replicas.register(identity.id);
-    return { here, there, dies: () => subject().silence(here.identity.id, EXPIRED_MS) };
-  };
+  const makePair = pairsOf(subject, begin);
   describe('shared by replicas', () => {
     testOpenWrites(makePair);
     testHolds(makePair);
     testHomes(makePair);
-    testForeign(makePair);
+    testForeign(makePair, subject);
+    testInterrupted(makePair);
     testFences(makePair);
     testRegister(makePair, subject);
     testTakeOver(makePair);
+    testOpenWritesLeft(makePair, subject);
     testOutdated(begin);
   });
 }
@@ -132,10 +116,7 @@ function testHomes(makePair: MakePair): void {
   });
 }
 
-function testForeign(makePair: MakePair): void {
-  const takenBy = async (replica: Opened, lane: LaneKey): Promise<LaneState | undefined> =>
-    (await replica.journal.takeForeign()).get(lane);
-
+function testForeign(makePair: MakePair, subject: () => JournalUnderTest): void {
   test('a home is told once what others wrote or found uncertain', async () => {
     const { here, there } = await makePair();
     await here.lane.write('applied');
@@ -147,6 +128,20 @@ function testForeign(makePair: MakePair): void {
     expect(await takenBy(here, here.lane.key)).toBeUndefined();
     await there.journal.markDirty(there.lane.key, 'unknown_outcome');
     expect(await takenBy(here, here.lane.key)).toMatchObject({ condition: 'dirty' });
+  });
+
+  test('a home is told again until the next question says that the answer arrived', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    await there.lane.write('applied');
+    await there.journal.tellHome(there.lane.key);
+    const lost = subject().open(here.identity);
+    expect(await takenBy(lost, here.lane.key)).toBeDefined();
+    expect(await takenBy(here, here.lane.key)).toBeDefined();
+    await there.journal.tellHome(there.lane.key);
+    expect(await takenBy(here, here.lane.key)).toBeDefined();
+    expect(await takenBy(here, here.lane.key)).toBeUndefined();
+    expect(await takenBy(subject().open(here.identity), here.lane.key)).toBeUndefined();
   });
 
   test('where the home has died, who tells it becomes it', async () => {
@@ -173,6 +168,36 @@ function testForeign(makePair: MakePair): void {
       reason: 'copy_interrupted',
       isHome: true,
     });
+  });
+}
+
+function testInterrupted(makePair: MakePair): void {
+  test('a copy whose home has died is begun anew by who writes next', async () => {
+    const { here, there, dies } = await makePair();
+    await here.lane.write('applied');
+    await here.journal.beginCopy(here.lane.key);
+    await there.lane.write('applied');
+    expect(await here.lane.state()).toMatchObject({ condition: 'copying', isHome: true });
+    await dies();
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({
+      condition: 'dirty',
+      isHome: true,
+    });
+  });
+
+  test('a copy whose home has died is begun anew by who tells it', async () => {
+    const { here, there, dies } = await makePair();
+    await here.journal.beginCopy(here.lane.key);
+    expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ condition: 'copying' });
+    await dies();
+    expect(await there.journal.tellHome(there.lane.key)).toMatchObject({ condition: 'dirty', isHome: true });
+  });
+
+  test('an own copy goes on, whatever its replica writes and tells', async () => {
+    const { here } = await makePair();
+    await here.journal.beginCopy(here.lane.key);
+    expect(await here.journal.append(here.lane.intent())).toMatchObject({ condition: 'copying' });
+    expect(await here.journal.tellHome(here.lane.key)).toMatchObject({ condition: 'copying', isHome: true });
   });
 }
 
@@ -221,50 +246,6 @@ function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void
     const again = await here.replicas.register(here.identity.id);
     const newcomer = subject().open();
     expect(await newcomer.replicas.register(newcomer.identity.id)).toBe(again + 1);
-  });
-}
-
-function testTakeOver(makePair: MakePair): void {
-  test('what a living replica has under way is nobody else’s', async () => {
-    const { here, there } = await makePair();
-    await here.lane.write();
-    const { dirty, pending } = await there.journal.recover();
-    expect([...dirty, ...pending.map(({ lane }) => lane)]).not.toContain(here.lane.key);
-    expect(await here.lane.state()).toMatchObject({ condition: 'clean', isHome: true });
-  });
-
-  test('an open write of a dead replica is unknown from then on, and its lane another’s', async () => {
-    const { here, there, dies } = await makePair();
-    const ref = await here.lane.write();
-    await dies();
-    expect((await there.journal.recover()).dirty).toContain(there.lane.key);
-    await here.journal.settle({ ref, outcome: 'applied' });
-    expect(await there.lane.pending()).toEqual([]);
-    expect(await there.lane.state()).toMatchObject({
-      condition: 'dirty',
-      reason: 'unsettled',
-      isHome: true,
-    });
-    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
-  });
-
-  test('what waits of a dead replica is found, once by each who is its home', async () => {
-    const { here, there, dies } = await makePair();
-    for (const outcome of ['applied', 'applied', 'refused'] as const) await here.lane.write(outcome);
-    await dies();
-    const found = { lane: there.lane.key, newest: 2 };
-    expect((await there.journal.recover()).pending).toContainEqual(found);
-    expect((await there.journal.recover()).pending).toContainEqual(found);
-    expect((await here.journal.recover()).pending).not.toContainEqual(found);
-  });
-
-  test('a broken copy of a dead replica is begun anew', async () => {
-    const { here, there, dies } = await makePair();
-    await here.journal.beginCopy(here.lane.key);
-    expect((await there.journal.recover()).dirty).not.toContain(there.lane.key);
-    await dies();
-    expect((await there.journal.recover()).dirty).toContain(there.lane.key);
-    expect(await here.lane.copied(2, 0)).toBeUndefined();
   });
 }
 

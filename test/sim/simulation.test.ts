@@ -21,18 +21,25 @@ function simulate(...args: readonly string[]): Promise<Ended> {
   });
 }
 
-test.for([
-  { replicas: 1, runs: 40 },
-  { replicas: 2, runs: 25 },
-])(
-  'the engine keeps the invariants in $runs random lives of $replicas',
+/**
+ * Always the same seeds, so that a failure is of what was changed, and comes again when it is looked at: its line says how. They are
+ * not chosen for their luck: the first of all. A change of the engine gives every seed another life; who looks for new faults runs
+ * thousands of them (`npm run sim -- --runs 10000`), which is too long for a test.
+ */
+const LIVES = [
+  { replicas: 1, seed: 1, runs: 40 },
+  { replicas: 2, seed: 1, runs: 25 },
+];
+
+test.for(LIVES)(
+  'the engine keeps the invariants in $runs random lives of $replicas, from seed $seed on',
   { timeout: 120_000 },
-  async (given) => {
-    const [runs, replicas] = [String(given.runs), String(given.replicas)];
-    const { exitCode, lines } = await simulate('--runs', runs, '--replicas', replicas, '--json');
-    expect(lines).toHaveLength(1);
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-      runs: given.runs,
+  async ({ replicas, seed, runs }) => {
+    const given = ['--replicas', String(replicas), '--seed', String(seed), '--runs', String(runs)];
+    const { exitCode, lines } = await simulate(...given, '--json');
+    expect(lines.slice(0, -1)).toEqual([]);
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+      runs,
       violations: { I1: 0, I2: 0, I3: 0, I4: 0, I5: 0, I6: 0, I7: 0, I8: 0, I9: 0 },
     });
     expect(exitCode).toBe(0);

@@ -4,7 +4,7 @@ import type { Session } from '../../storage/database.ts';
 import type { Action, PayloadOf } from '../payloads.ts';
 import type { Request } from '../request.ts';
 import type { AnswerStore, KeptAnswer } from './answer-store.ts';
-import { type SessionVersion, versionOf } from './session-version.ts';
+import { expiryOf, type SessionVersion, versionOf } from './session-version.ts';
 import type { CacheSettings } from './settings.ts';
 
 /** How a read fared with the cache. `stale`: something was kept, of an older session. `off`: the store is out of reach. */
@@ -30,6 +30,8 @@ export interface AnswerCacheParts {
   readonly store: AnswerStore;
   readonly cover?: Cover | undefined;
   readonly onLookup: (lookup: Lookup) => void;
+  /** Whether the answer to `read` is kept too. */
+  readonly keepsMemories: boolean;
 }
 
 /*
@@ -54,34 +56,31 @@ const KIND_OF: { readonly [A in Action]?: (payload: PayloadOf<A>) => Kind | unde
 
 const SECOND_MS = 1_000;
 
-export function createAnswerCache({ settings, store, cover, onLookup }: AnswerCacheParts): AnswerCache {
+export function createAnswerCache(parts: AnswerCacheParts): AnswerCache {
+  const { settings, store, cover, onLookup } = parts;
   const ttlMs: Record<Kind, number> = {
     memory: settings.memoryTtlSeconds * SECOND_MS,
     history: settings.historyTtlSeconds * SECOND_MS,
   };
 
-  async function fill(key: string, kind: Kind, { current, read }: Fill): Promise<Json> {
+  const kinds = keptKinds(parts);
+
+  async function fill(key: string, kind: Kind, { call, current, read }: Fill): Promise<Json> {
+    // Before the read: what expires in between must not be in an answer that is kept without its expiry.
+    const expiresAtMs = await expiryOf(call.database, call.request.sessionId);
     const text = encodeJson(await read());
-    const { version, nowMs, expiresAtMs } = current;
+    const { version, nowMs } = current;
     const ttl = Math.min(ttlMs[kind], expiresAtMs === null ? Infinity : Math.floor(expiresAtMs - nowMs));
     if (ttl > 0 && Buffer.byteLength(text) <= settings.maxEntryBytes)
       await store.set(key, { version, expiresAtMs, text: cover?.seal(key, text) ?? text }, ttl);
     return new Json(text);
   }
 
-  function opened(key: string, { text }: KeptAnswer): Json | undefined {
-    try {
-      return new Json(cover?.open(key, text) ?? text);
-    } catch {
-      // Sealed with a key that is no longer configured, or altered: as if it was not there.
-      return undefined;
-    }
-  }
-
   return {
-    async through({ request, caller, database }, read) {
+    async through(call, read) {
+      const { request, caller, database } = call;
       const kind = kindOf(request);
-      if (kind === undefined || !settings.enabled) return read();
+      if (kind === undefined || !kinds.has(kind)) return read();
       if (!store.isUp()) {
         onLookup('off');
         return read();
@@ -90,16 +89,31 @@ export function createAnswerCache({ settings, store, cover, onLookup }: AnswerCa
       const [kept, current] = await Promise.all([store.get(key), versionOf(database, request.sessionId)]);
       // A session that nobody wrote to has no version: there is nothing to gain.
       if (current === undefined) return read();
-      const answer = kept !== undefined && isCurrent(kept, current) ? opened(key, kept) : undefined;
+      const answer = kept !== undefined && isCurrent(kept, current) ? opened(cover, key, kept) : undefined;
       onLookup(answer !== undefined ? 'hit' : kept === undefined ? 'miss' : 'stale');
-      return answer ?? fill(key, kind, { current, read });
+      return answer ?? fill(key, kind, { call, current, read });
     },
   };
 }
 
 interface Fill {
+  readonly call: CachedCall;
   readonly current: SessionVersion;
   readonly read: () => Promise<object>;
+}
+
+function keptKinds({ settings, keepsMemories }: AnswerCacheParts): ReadonlySet<Kind> {
+  if (!settings.enabled) return new Set();
+  return new Set<Kind>(keepsMemories ? ['memory', 'history'] : ['history']);
+}
+
+function opened(cover: Cover | undefined, key: string, { text }: KeptAnswer): Json | undefined {
+  try {
+    return new Json(cover?.open(key, text) ?? text);
+  } catch {
+    // Sealed with a key that is no longer configured, or altered: as if it was not there.
+    return undefined;
+  }
 }
 
 function kindOf({ action, sessionId, payload }: Request): Kind | undefined {

@@ -31,6 +31,8 @@ export function createCache({ settings, log, onLookup, cover }: CacheParts): Cac
     settings,
     store,
     onLookup,
+    // Asking for the version of the session costs more than reading one memory; in Redis it spares the database the content.
+    keepsMemories: redisUrl !== undefined,
     cover: redisUrl === undefined ? undefined : cover,
   });
   return {

@@ -37,8 +37,8 @@ interface Found {
   readonly facts: Omit<SearchFacts, 'requested'>;
 }
 
-// Pages of one fused ranking must be cut from the same two lists, however deep the page is.
-const FUSED_DEPTH = 1_000;
+// Pages of one fused ranking must be cut from the same two lists. Nearly all end within the first depth; the last one is pgvector's most.
+const FUSED_DEPTHS = [200, 1_000] as const;
 
 /**
  * By meaning, by words, or by both. Where meaning cannot be asked for now, the answer is by words and `search_metadata` says why;
@@ -116,11 +116,11 @@ async function findNearest(
   const { selection, minSimilarity, limit, offset } = plan;
   const { store, exactBelow, line } = searchable;
   const { space } = line;
-  const census = await takeCensus(session, { selection, space, limit: exactBelow });
+  const { waiting } = await takeCensus(session, { selection, space, limit: exactBelow });
   const end = offset + limit;
-  const depth = plan.requested === 'hybrid' ? Math.max(end, FUSED_DEPTH) : end;
-  // Comparing some thousand vectors takes less time than an index that has to look behind filters, and misses nothing.
-  const exact = plan.wantsExact || !census.isCut;
+  const depth = plan.requested === 'hybrid' ? fusedDepth(end) : end;
+  // Comparing some hundred vectors takes less time than an index that has to look behind filters, and misses nothing.
+  const exact = plan.wantsExact || waiting !== undefined;
   const nearest = await store.nearest({ space, vector, selection, depth, exact, minSimilarity });
   const total = nearest.total ?? nearest.neighbours.length;
   const facts = {
@@ -130,9 +130,9 @@ async function findNearest(
       ...space,
       store: nearest.store,
       exact: nearest.exact,
-      // Where there was too much to count, at least what this process knows of.
-      waiting: census.isCut ? Math.max(census.waiting, searchable.waiting()) : census.waiting,
-      isWaitingEstimated: census.isCut,
+      // Where there was too much to count, what this process knows of.
+      waiting: waiting ?? searchable.waiting(),
+      isWaitingEstimated: waiting === undefined,
       isTotalLowerBound: nearest.total === undefined,
     },
   };
@@ -142,9 +142,13 @@ async function findNearest(
   return { found: { hits, total, facts }, nearest };
 }
 
+function fusedDepth(end: number): number {
+  return FUSED_DEPTHS.find((depth) => end <= depth) ?? end;
+}
+
 async function withKeywords(session: VaultSession, plan: Plan, { found, nearest }: Near): Promise<Found> {
   const { query, selection, offset, limit } = plan;
-  const depth = Math.max(offset + limit, FUSED_DEPTH);
+  const depth = fusedDepth(offset + limit);
   const byWords = await rankByKeyword(session, { query, selection, depth });
   const byMeaning = nearest.neighbours.map(({ memoryId }) => memoryId);
   const similarities = new Map(nearest.neighbours.map(({ memoryId, similarity }) => [memoryId, similarity]));

@@ -20,7 +20,7 @@ export const SearchSettings = Type.Object(
     store: Type.Union([Type.Literal('pgvector'), Type.Literal('in_process'), Type.Literal('vertex')], {
       default: 'pgvector',
     }),
-    exactBelow: whole(0, 5_000),
+    exactBelow: whole(0, 500),
     inProcessVectors: whole(1, 50_000),
     vertex: VertexSettings,
   },

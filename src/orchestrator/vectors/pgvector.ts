@@ -50,11 +50,16 @@ export async function compareAll(session: Session, query: NearestQuery): Promise
   const parameters = new Parameters();
   const asked = `${parameters.bind(vectorText(vector))}::vector(${space.dimension})`;
   const from = fromSelected(space, selection, parameters);
+  const compared = `select e.memory_id, 1 - (e.embedding::vector(${space.dimension}) <=> ${asked}) as similarity ${from}`;
+  // Materialized: otherwise the planner asks every vector of the installation whether it is near enough, before it looks whose it is.
+  const [how, near] =
+    minSimilarity === undefined
+      ? ['', '']
+      : ['materialized', `where similarity >= ${parameters.bind(minSimilarity)}::float8`];
   // Ordered by the similarity, not by the distance: no index knows that order.
   const rows = await session.query<FoundRow>(
-    `with compared as (select e.memory_id, 1 - (e.embedding::vector(${space.dimension}) <=> ${asked}) as similarity ${from})
-     select memory_id, similarity, count(*) over () as total from compared
-     where similarity >= ${parameters.bind(minSimilarity ?? -2)}::float8
+    `with compared as ${how} (${compared})
+     select memory_id, similarity, count(*) over () as total from compared ${near}
      order by similarity desc, memory_id limit ${parameters.bind(depth)}`,
     parameters.values,
   );

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import type { JournalUnderTest } from './journal-contract-lane.ts';
+import { takenBy, type MakePair } from './replica-pair.ts';
+
+/** What a replica finds that takes over what a dead one has left. */
+export function testTakeOver(makePair: MakePair): void {
+  test('what a living replica has under way is nobody else’s', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write();
+    const { dirty, pending } = await there.journal.recover();
+    expect([...dirty, ...pending.map(({ lane }) => lane)]).not.toContain(here.lane.key);
+    expect(await here.lane.state()).toMatchObject({ condition: 'clean', isHome: true });
+  });
+
+  test('an open write of a dead replica is unknown from then on, and its lane another’s', async () => {
+    const { here, there, dies } = await makePair();
+    const ref = await here.lane.write();
+    await dies();
+    expect((await there.journal.recover()).dirty).toContain(there.lane.key);
+    await here.journal.settle({ ref, outcome: 'applied' });
+    expect(await there.lane.pending()).toEqual([]);
+    expect(await there.lane.state()).toMatchObject({
+      condition: 'dirty',
+      reason: 'unsettled',
+      isHome: true,
+    });
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
+  });
+
+  test('what waits of a dead replica is found, once by each who is its home', async () => {
+    const { here, there, dies } = await makePair();
+    for (const outcome of ['applied', 'applied', 'refused'] as const) await here.lane.write(outcome);
+    await dies();
+    const found = { lane: there.lane.key, newest: 2 };
+    expect((await there.journal.recover()).pending).toContainEqual(found);
+    expect((await there.journal.recover()).pending).toContainEqual(found);
+    expect((await here.journal.recover()).pending).not.toContainEqual(found);
+  });
+
+  test('a broken copy of a dead replica is begun anew', async () => {
+    const { here, there, dies } = await makePair();
+    await here.journal.beginCopy(here.lane.key);
+    expect((await there.journal.recover()).dirty).not.toContain(there.lane.key);
+    await dies();
+    expect((await there.journal.recover()).dirty).toContain(there.lane.key);
+    expect(await here.lane.copied(2, 0)).toBeUndefined();
+  });
+}
+
+/** Writes that a dead replica has left open keep nobody waiting, and whoever must look at their lane is told. */
+export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnderTest): void {
+  test.for(['clean', 'copying', 'stopped'] as const)(
+    'a dead replica’s open write in a lane that is %s keeps nobody out, and its home is told',
+    async (condition) => {
+      const { here, there, dies } = await makePair();
+      await there.lane.write('applied');
+      if (condition === 'copying') await there.journal.beginCopy(there.lane.key);
+      await here.lane.write();
+      if (condition === 'stopped') await there.journal.stopLane(there.lane.key, 'lost');
+      expect(await there.journal.hold(there.lane.key, 30)).toBeUndefined();
+      await dies();
+      const found = await there.journal.recover();
+      const isStopped = condition === 'stopped';
+      expect(found.dirty.includes(there.lane.key)).toBe(!isStopped);
+      expect(await there.journal.hold(there.lane.key, 30)).toMatchObject({
+        condition: isStopped ? 'stopped' : 'dirty',
+      });
+      expect(await takenBy(there, there.lane.key)).toBeUndefined();
+    },
+  );
+
+  test('who takes over tells a home that lives what it has found uncertain', async () => {
+    const { here, there, dies } = await makePair();
+    const third = subject().open();
+    await third.replicas.register(third.identity.id);
+    await there.lane.write('applied');
+    await here.lane.write();
+    await dies();
+    expect((await third.journal.recover()).dirty).not.toContain(there.lane.key);
+    expect(await takenBy(there, there.lane.key)).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
+  });
+}
