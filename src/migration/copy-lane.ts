@@ -201,7 +201,10 @@ export class LaneCopier {
       vanished: facts.plan.vanished,
       existing: facts.contents.listed,
       nowMs: this.#parts.clock.wallMs(),
-      emptyBelow: Math.max(0, ...facts.journaled.map((write) => emptyBelow(service, write))),
+      emptyBelow: Math.max(
+        0,
+        ...facts.journaled.map((write) => emptyBelow(service, write, facts.reading.sequence)),
+      ),
       ownerCount: async () => (await lanes.owners(service.access)).length,
     });
   }
@@ -264,7 +267,9 @@ function reasonToStop({
 }
 
 /** Where a write proves that its lane was empty: everything before it belongs to an earlier life of the owner. */
-function emptyBelow({ definition }: ServiceRuntime, { action, sequence }: PendingWrite): number {
-  const known = definition.actions[action];
-  return known?.kind === 'write' && known.provesEmpty === true ? positionOf(sequence) : 0;
+function emptyBelow({ definition }: ServiceRuntime, write: PendingWrite, read: number): number {
+  const known = definition.actions[write.action];
+  if (known?.kind !== 'write' || known.provesEmpty !== true) return 0;
+  // Executed late, it stands behind what an earlier copy has numbered anew since.
+  return positionOf(write.isUncertain === true ? read + 1 : write.sequence);
 }

@@ -262,7 +262,10 @@ export class WritePath {
   /** Coverage may have begun meanwhile, and the lane been copied without it. */
   #cameLate(operation: OwnedOperation): void {
     if (this.#coverageOf(operation) === 0) return;
-    this.#parts.copySoon(this.#parts.lanes.of(operation.service.name, operation.owner), 'late_unjournaled');
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    // What it deleted was deleted by an agent, as what vanished while nothing was journaled.
+    lane.seededCoverage = 0;
+    this.#parts.copySoon(lane, 'late_unjournaled');
   }
 
   #coverageOf(operation: OwnedOperation): number {

@@ -217,7 +217,7 @@ select distinct l.key from writes w
 join lanes l on l.id = w.lane_id
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where ${ACCEPTED_LATELY} and coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}
-  and (l.claim_replica = $1 or l.claim_replica is null)`;
+  and (l.claim_replica = $1 or ${gone('l.claim_replica')})`;
 
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */
 export const ABANDON = `

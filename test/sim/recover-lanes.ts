@@ -30,7 +30,7 @@ export function recoverLanes(database: Database, me: ReplicaId): Recovery {
       return newest === undefined ? [] : [{ lane: lane.key, newest }];
     }),
     unclosed: lanes
-      .filter(({ claim }) => claim === me || claim === undefined)
+      .filter(({ claim }) => claim === me || facts.isGone(claim))
       .filter((lane) => [...lane.writes.values()].some((write) => isOpenEnded(lane, write, nowMs)))
       .map(({ key }) => key),
   };
