@@ -84,19 +84,23 @@ export class Membership {
       this.#heardAtMs = clock.now();
     });
     const isListed = reports.some(({ replica }) => replica === identity.id);
-    const others = reports.filter(({ replica }) => replica !== identity.id);
     const known = this.#others;
-    this.#others = others;
-    if (!isListed) {
-      identity.renew();
-      await store.register(identity.id);
-      return onChange('expelled');
-    }
+    this.#others = reports.filter(({ replica }) => replica !== identity.id);
     // Late enough for others to have taken lanes over, although none has struck this one off the list.
-    const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && others.length > 0;
+    const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isAlone;
+    if (!isListed || hasLapsed) return this.#beginAnew();
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
-    if (hasLapsed) onChange('expelled');
-    else if (hasGone(known, others)) onChange('gone');
+    if (hasGone(known, this.#others)) onChange('gone');
+  }
+
+  /** As another replica: what the one before had claimed or had open is anybody's. */
+  async #beginAnew(): Promise<void> {
+    const { store, identity, onChange } = this.#parts;
+    this.#leaseUntilMs = 0;
+    await store.leave(identity.id);
+    identity.renew();
+    await store.register(identity.id);
+    onChange('expelled');
   }
 
   leave(): Promise<void> {
