@@ -227,7 +227,8 @@ describe('changing keys', () => {
     ask = orchestrator.as(undefined);
     await eventually('all are sealed with the new key', async () => {
       const [row] = await orchestrator.database.query<{ count: number }>(
-        `select count(*) as count from memory_entries where content_key is distinct from 'new'`,
+        `select (select count(*) from memory_entries where content_key is distinct from 'new')
+           + (select count(*) from sessions where summary is not null and summary_key is distinct from 'new') as count`,
       );
       return row?.count === 0;
     });
