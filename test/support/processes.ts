@@ -91,7 +91,9 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
 
 function environmentOf({ env = {}, without = [] }: ProgramOptions): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !without.includes(name));
-  return { ...Object.fromEntries(inherited), NODE_NO_WARNINGS: '1', MALLOC_ARENA_MAX: '2', ...env };
+  // A sentence model beside what is measured or timed would be all that is seen; its own tests switch it on.
+  const defaults = { NODE_NO_WARNINGS: '1', MALLOC_ARENA_MAX: '2', ORCHESTRATOR_EMBEDDINGS: 'off' };
+  return { ...Object.fromEntries(inherited), ...defaults, ...env };
 }
 
 async function ready(child: ChildProcess): Promise<void> {
