@@ -18,6 +18,7 @@ import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
+import { Sequencer } from './sequence-write.ts';
 import { ShadowReads } from './shadow-reads.ts';
 import { WritePath, type CopyCause } from './write.ts';
 
@@ -190,9 +191,17 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   const { clock, journal } = parts;
   const { emit } = parts.events;
   const { lanes, coverage, membership, unjournaled } = engine;
+  const { settlements, settler } = engine;
   return new WritePath({
-    journal,
-    settlements: engine.settlements,
+    sequencer: new Sequencer({
+      journal,
+      settlements,
+      clock,
+      emit,
+      coverage,
+      settleLeftOver: (lane, { service }) => settler.settle(lane, service),
+    }),
+    settlements,
     lanes,
     callLegacy,
     clock,
@@ -204,8 +213,8 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     mayAct: () => membership.mayAct,
     mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),
-    settle: (lane, operation) => engine.settler.settle(lane, operation.service),
-    gate: (operation) => engine.settler.gate(operation.service.name, operation.deadlineAtMs),
+    settle: (lane, operation) => settler.settle(lane, operation.service),
+    gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
   });
 }
 

@@ -1,5 +1,4 @@
 import { ConnectionError, CrossfadeError, StorageError } from '../domain/errors.ts';
-import type { LaneState } from '../domain/lane.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
 import type { WriteAction } from '../domain/service-definition.ts';
@@ -9,25 +8,17 @@ import type { Emit } from './events.ts';
 import type { Answer } from './handle.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
-import type { Clock, Intent, Journal, PendingWrite } from './ports.ts';
+import type { Clock, PendingWrite } from './ports.ts';
+import { latestSend, sequencedLabels as labelsOf, type Sequenced, type Sequencer } from './sequence-write.ts';
 import type { Coverage } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
 import type { Unjournaled } from './unjournaled.ts';
-import { within } from './within.ts';
-
-/** A write with less than this share of its deadline left is not sent any more (W6). */
-const LEAST_SHARE_LEFT = 0.2;
-/** A commit that takes longer than this share of the deadline, or up to the latest send, is not waited for (W6). */
-const LONGEST_COMMIT = 0.5;
-/** How soon a lane that another replica is busy with is tried again. */
-const FIRST_RETRY_MS = 5;
-const LONGEST_RETRY_MS = 100;
 
 /** Why a write asks for a copy of its lane. */
 export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled';
 
 export interface WriteParts {
-  readonly journal: Journal;
+  readonly sequencer: Sequencer;
   readonly settlements: Settlements;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
@@ -49,16 +40,6 @@ export interface WriteParts {
   mayPass(): boolean;
   /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
   gate(operation: OwnedOperation): Promise<void>;
-}
-
-/** A write on its way: journaled, in its lane's turn. */
-interface Sequenced {
-  readonly operation: OwnedOperation;
-  readonly lane: Lane;
-  readonly write: PendingWrite;
-  readonly coverage: number;
-  /** Whether this replica delivers and copies the lane. */
-  readonly isHome: boolean;
 }
 
 function outcomeOfFailure(error: unknown): Outcome {
@@ -87,7 +68,7 @@ export class WritePath {
     const release = await lane.turn.take(latestSend(operation));
     try {
       await this.#parts.gate(operation);
-      const sequenced = await this.#sequence(operation, lane);
+      const sequenced = await this.#parts.sequencer.sequence(operation, lane);
       return await this.#send(sequenced);
     } catch (error) {
       if (error instanceof StorageError) this.#parts.emit('journal:failed', { reason: error.message });
@@ -95,76 +76,6 @@ export class WritePath {
     } finally {
       release();
     }
-  }
-
-  async #sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
-    const { clock, emit } = this.#parts;
-    const startedAtMs = clock.now();
-    const intent = {
-      operationId: operation.id,
-      action: operation.name,
-      request: operation.message.text,
-      acceptedAtMs: clock.wallMs(),
-      lane: operation.lane,
-    };
-    const patienceMs = Math.min(
-      operation.service.deadlineMs * LONGEST_COMMIT,
-      latestSend(operation) - startedAtMs,
-    );
-    const appended = this.#append(
-      { ...intent, service: operation.service.name, owner: operation.owner },
-      startedAtMs + patienceMs,
-    );
-    const state = await within(appended, patienceMs, {
-      what: 'the journal',
-      onLate: (late) => this.#notSent(operation, late),
-    });
-    this.#adopt(operation, lane, state);
-    const write = { ...intent, laneId: state.id, sequence: state.sequence };
-    const { isHome } = state;
-    const sequenced = { operation, lane, write, coverage: this.#coverageOf(operation), isHome };
-    emit('write:journaled', { ...labelsOf(sequenced), durationMs: clock.now() - startedAtMs });
-    return sequenced;
-  }
-
-  /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */
-  #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
-    const wasHome = lane.isHome;
-    lane.adopt(state);
-    const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && lane.settling === 0;
-    if (isLeftOver) this.#parts.settle(lane, operation);
-  }
-
-  /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
-  async #append(intent: Intent, untilMs: number): Promise<LaneState> {
-    const { clock } = this.#parts;
-    for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
-      const state = await this.#tryAppend(intent);
-      if (state !== undefined) return state;
-      if (clock.now() + retryInMs > untilMs)
-        throw new ConnectionError('another replica was busy with the lane', {
-          effect: 'not_applied',
-          reason: 'lane_busy',
-        });
-      await clock.sleep(retryInMs);
-    }
-  }
-
-  async #tryAppend(intent: Intent): Promise<LaneState | undefined> {
-    const { journal, settlements } = this.#parts;
-    try {
-      return await journal.append(intent);
-    } catch (error) {
-      const mayBeDurable = !(error instanceof StorageError) || error.effect === 'unknown';
-      if (mayBeDurable) settlements.abandon(intent.lane, intent.operationId);
-      throw error;
-    }
-  }
-
-  /** Its intent became durable after the agent was told no: nothing was sent. */
-  #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
-    const ref = { laneId: id, lane: operation.lane, sequence };
-    void this.#parts.settlements.record({ ref, outcome: 'not_applied' });
   }
 
   async #send(sequenced: Sequenced): Promise<Answer> {
@@ -278,18 +189,4 @@ function asleep(): ConnectionError {
     effect: 'not_applied',
     reason: 'no_lease',
   });
-}
-
-function latestSend(operation: OwnedOperation): number {
-  return operation.deadlineAtMs - operation.service.deadlineMs * LEAST_SHARE_LEFT;
-}
-
-function labelsOf({ operation, write }: Sequenced) {
-  return {
-    operationId: operation.id,
-    service: operation.service.name,
-    action: operation.name,
-    lane: operation.lane,
-    sequence: write.sequence,
-  };
 }

@@ -1,5 +1,5 @@
 import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
-import type { LaneCondition, LaneState } from '../domain/lane.ts';
+import type { LaneState } from '../domain/lane.ts';
 import type {
   DeadLetter,
   FinishedCopy,
@@ -13,9 +13,16 @@ import type {
   WriteRef,
 } from '../migration/ports.ts';
 import type { ReplicaIdentity } from '../migration/replica-identity.ts';
-import type { Backend } from '../domain/backend.ts';
 import type { Database } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
+import {
+  laneStateOf,
+  pendingOf,
+  viewOf,
+  type FenceRow,
+  type LaneRow,
+  type WriteRow,
+} from './journal-rows.ts';
 import * as sql from './journal-sql.ts';
 import { LaneProgress } from './lane-progress.ts';
 import type { Seal } from './seal.ts';
@@ -30,56 +37,6 @@ export interface JournalSettings {
 }
 
 type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
-
-interface LaneRow {
-  readonly id: number;
-  readonly key: string;
-  readonly sequence: number;
-  readonly generation: number;
-  readonly epoch: number;
-  readonly primary_backend: string;
-  readonly condition: string;
-  readonly reason: string;
-  readonly seeded_coverage: number;
-  readonly exceptions: number;
-  readonly delivered_sequence: number;
-  readonly claim_replica: string | null;
-}
-
-interface FenceRow extends LaneRow {
-  readonly behind: boolean;
-  readonly coverage: number;
-}
-
-function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
-  return {
-    id: row.id,
-    sequence: row.sequence,
-    generation: row.generation,
-    epoch: row.epoch,
-    primary: row.primary_backend as Backend,
-    condition: row.condition as LaneCondition,
-    reason: row.reason,
-    seededCoverage: row.seeded_coverage,
-    exceptions: row.exceptions,
-    deliveredSequence: row.delivered_sequence,
-    isHome: row.claim_replica === replica.id,
-  };
-}
-
-function viewOf({ behind, coverage }: FenceRow, state: LaneState): LaneView {
-  return { state, isBehind: behind, coverage };
-}
-
-interface WriteRow {
-  readonly lane_id: number;
-  readonly sequence: number;
-  readonly operation_id: string;
-  readonly action: string;
-  readonly request: string;
-  readonly accepted_at: Date;
-  readonly is_uncertain?: boolean;
-}
 
 /** The journal in PostgreSQL. Nothing is read or written before the first call. */
 export class PostgresJournal implements Journal {
@@ -162,30 +119,17 @@ export class PostgresJournal implements Journal {
   }
 
   async pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]> {
-    return this.#writes(
-      lane,
-      await this.#settings.database.query<WriteRow>(sql.PENDING, [lane, after, limit]),
-    );
+    return this.#writes(lane, sql.PENDING, [lane, after, limit]);
   }
 
   async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {
-    return this.#writes(
-      lane,
-      await this.#settings.database.query<WriteRow>(sql.UNDELIVERED, [lane, through]),
-    );
+    return this.#writes(lane, sql.UNDELIVERED, [lane, through]);
   }
 
-  #writes(lane: LaneKey, rows: readonly WriteRow[]): PendingWrite[] {
-    return rows.map((row) => ({
-      laneId: row.lane_id,
-      lane,
-      sequence: row.sequence,
-      operationId: row.operation_id as OperationId,
-      action: row.action,
-      request: this.#settings.seal.open(row.request),
-      acceptedAtMs: row.accepted_at.getTime(),
-      ...(row.is_uncertain === true && { isUncertain: true }),
-    }));
+  async #writes(lane: LaneKey, statement: string, parameters: readonly unknown[]): Promise<PendingWrite[]> {
+    const { database, seal } = this.#settings;
+    const rows = await database.query<WriteRow>(statement, parameters);
+    return rows.map((row) => pendingOf(lane, row, seal));
   }
 
   async beginCopy(lane: LaneKey): Promise<LaneState | undefined> {

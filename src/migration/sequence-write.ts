@@ -1,0 +1,138 @@
+import { ConnectionError, StorageError } from '../domain/errors.ts';
+import type { LaneState } from '../domain/lane.ts';
+import type { Emit } from './events.ts';
+import type { Lane } from './lanes.ts';
+import type { OwnedOperation } from './operation.ts';
+import type { Clock, Intent, Journal, PendingWrite } from './ports.ts';
+import type { Coverage } from './service-runtime.ts';
+import type { Settlements } from './settlements.ts';
+import { within } from './within.ts';
+
+/** A write with less than this share of its deadline left is not sent any more (W6). */
+const LEAST_SHARE_LEFT = 0.2;
+/** A commit that takes longer than this share of the deadline, or up to the latest send, is not waited for (W6). */
+const LONGEST_COMMIT = 0.5;
+/** How soon a lane that another replica is busy with is tried again. */
+const FIRST_RETRY_MS = 5;
+const LONGEST_RETRY_MS = 100;
+
+export interface SequencerParts {
+  readonly journal: Journal;
+  readonly settlements: Settlements;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  /** This replica has become the home of a lane that another has left in the middle of a copy. */
+  settleLeftOver(lane: Lane, operation: OwnedOperation): void;
+}
+
+/** A write on its way: journaled, in its lane's turn. */
+export interface Sequenced {
+  readonly operation: OwnedOperation;
+  readonly lane: Lane;
+  readonly write: PendingWrite;
+  readonly coverage: number;
+  /** Whether this replica delivers and copies the lane. */
+  readonly isHome: boolean;
+}
+
+/** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
+export class Sequencer {
+  readonly #parts: SequencerParts;
+
+  constructor(parts: SequencerParts) {
+    this.#parts = parts;
+  }
+
+  async sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
+    const { clock, emit } = this.#parts;
+    const startedAtMs = clock.now();
+    const intent = {
+      operationId: operation.id,
+      action: operation.name,
+      request: operation.message.text,
+      acceptedAtMs: clock.wallMs(),
+      lane: operation.lane,
+    };
+    const patienceMs = Math.min(
+      operation.service.deadlineMs * LONGEST_COMMIT,
+      latestSend(operation) - startedAtMs,
+    );
+    const appended = this.#append(
+      { ...intent, service: operation.service.name, owner: operation.owner },
+      startedAtMs + patienceMs,
+    );
+    const state = await within(appended, patienceMs, {
+      what: 'the journal',
+      onLate: (late) => this.#notSent(operation, late),
+    });
+    this.#adopt(operation, lane, state);
+    const write = { ...intent, laneId: state.id, sequence: state.sequence };
+    const { isHome } = state;
+    const sequenced = {
+      operation,
+      lane,
+      write,
+      coverage: this.#parts.coverage.get(operation.service.name)?.number ?? 0,
+      isHome,
+    };
+    emit('write:journaled', { ...sequencedLabels(sequenced), durationMs: clock.now() - startedAtMs });
+    return sequenced;
+  }
+
+  /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */
+  #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
+    const wasHome = lane.isHome;
+    lane.adopt(state);
+    const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && lane.settling === 0;
+    if (isLeftOver) this.#parts.settleLeftOver(lane, operation);
+  }
+
+  /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
+  async #append(intent: Intent, untilMs: number): Promise<LaneState> {
+    const { clock } = this.#parts;
+    for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+      const state = await this.#tryAppend(intent);
+      if (state !== undefined) return state;
+      if (clock.now() + retryInMs > untilMs)
+        throw new ConnectionError('another replica was busy with the lane', {
+          effect: 'not_applied',
+          reason: 'lane_busy',
+        });
+      await clock.sleep(retryInMs);
+    }
+  }
+
+  async #tryAppend(intent: Intent): Promise<LaneState | undefined> {
+    const { journal, settlements } = this.#parts;
+    try {
+      return await journal.append(intent);
+    } catch (error) {
+      const mayBeDurable = !(error instanceof StorageError) || error.effect === 'unknown';
+      if (mayBeDurable) settlements.abandon(intent.lane, intent.operationId);
+      throw error;
+    }
+  }
+
+  /** Its intent became durable after the agent was told no: nothing was sent. */
+  #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
+    const ref = { laneId: id, lane: operation.lane, sequence };
+    void this.#parts.settlements.record({ ref, outcome: 'not_applied' });
+  }
+}
+
+/** A write is not sent any more after this instant. */
+export function latestSend(operation: OwnedOperation): number {
+  return operation.deadlineAtMs - operation.service.deadlineMs * LEAST_SHARE_LEFT;
+}
+
+/** What every event of a sequenced write says. */
+export function sequencedLabels({ operation, write }: Sequenced) {
+  return {
+    operationId: operation.id,
+    service: operation.service.name,
+    action: operation.name,
+    lane: operation.lane,
+    sequence: write.sequence,
+  };
+}
