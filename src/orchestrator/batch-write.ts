@@ -3,6 +3,7 @@ import { isJsonObject, rawElements, rawMembers } from '../domain/json.ts';
 import type { Call } from './call.ts';
 import type { VaultDatabase as Database } from './encryption/vault-session.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
+import { createPlainly } from './plain-creates.ts';
 import { namedRefusal, refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
 import { parseRequest, type Request } from './request.ts';
 import { isWrite, retried, type WriteAction, writeFenced } from './write.ts';
@@ -31,6 +32,9 @@ async function writeAll(
   operations: readonly Request<WriteAction>[],
   key?: WriteKey,
 ): Promise<object> {
+  const created =
+    key === undefined ? await retried(async () => createPlainly(database, operations)) : undefined;
+  if (created !== undefined) return { results: created };
   const attempt = (together: boolean): Promise<object> =>
     retried(() =>
       database.transaction(async (session) => {

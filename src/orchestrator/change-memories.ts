@@ -2,7 +2,7 @@ import { type CrossfadeError, NotFoundError, ValidationError } from '../domain/e
 import { encodeJson } from '../domain/json.ts';
 import type { Vault } from './encryption/vault.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
-import { contentOf } from './create-memories.ts';
+import { contentOf } from './create-input.ts';
 import { VISIBLE } from './filter.ts';
 import { refusedAt, RefusedOperation } from './refused-operation.ts';
 import type { Request } from './request.ts';

@@ -1,20 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import {
-  type CrossfadeError,
-  DuplicateError,
-  NotFoundError,
-  StorageError,
-  ValidationError,
-} from '../domain/errors.ts';
+import { type CrossfadeError, DuplicateError, NotFoundError, StorageError } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
-import type { Vault } from './encryption/vault.ts';
+import { INPUT, inputsOf } from './create-input.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
 import type { WriteKey } from './idempotency.ts';
-import { LIMITS } from './limits.ts';
-import { refusedAt, RefusedOperation } from './refused-operation.ts';
+import { RefusedOperation } from './refused-operation.ts';
 import type { Request } from './request.ts';
-import { parseOptionalTime } from './times.ts';
-import { storableJson, type StoredJson } from './unstorable-text.ts';
 
 /*
  * Creates any number of memories, of any sessions, in one statement. All that can refuse one of them is decided by the same
@@ -24,10 +14,7 @@ import { storableJson, type StoredJson } from './unstorable-text.ts';
  */
 const createdOf = (most: number): string => `
 with input as (
-  select * from jsonb_to_recordset($1::jsonb) as input (
-    index int, memory_id text, session_id text, memory_type text, content jsonb, content_text text, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
-    position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
-    create_session boolean, user_id text) limit ${most}
+  ${INPUT} limit ${most}
 ), opened as (
   insert into sessions as s (session_id, user_id)
   select distinct on (i.session_id) i.session_id, i.user_id from input i left join sessions known using (session_id)
@@ -109,13 +96,7 @@ async function createAll(
   requests: readonly Request<'create'>[],
   key?: WriteKey,
 ): Promise<object[]> {
-  const inputs = requests.map((request, index) => {
-    try {
-      return inputOf(request, index, session.vault);
-    } catch (error) {
-      throw refusedAt(index, error);
-    }
-  });
+  const inputs = inputsOf(requests, session.vault);
   const input = encodeJson(inputs);
   const rows =
     key === undefined
@@ -158,44 +139,4 @@ function refusalOf(verdict: CreateVerdict, memoryId: string, sessionId: string):
         details: { sqlstate: '40001' },
       });
   }
-}
-
-function inputOf(request: Request<'create'>, index: number, vault: Vault) {
-  const { payload, lane, sessionId } = request;
-  const { json, escaped } = contentOf(request);
-  const place = { memory_id: payload.memory_id ?? `mem-${randomUUID()}`, session_id: sessionId };
-  return {
-    index,
-    ...place,
-    ...vault.seal(place, json.text),
-    memory_type: payload.memory_type,
-    escaped,
-    // A tag is there or not, as in the document's table.
-    tags: payload.tags && [...new Set(payload.tags)],
-    priority: payload.priority,
-    position: payload.position,
-    lane_key: lane?.key,
-    created_at: parseOptionalTime(payload.created_at, 'created_at'),
-    updated_at: parseOptionalTime(payload.updated_at, 'updated_at'),
-    expires_at: parseOptionalTime(payload.expires_at, 'expires_at'),
-    ttl: payload.ttl,
-    create_session: payload.create_session ?? false,
-    user_id: payload.user_id,
-  };
-}
-
-/** The content of a memory as it is stored. @throws ValidationError */
-export function contentOf(request: Request<'create'> | Request<'update'>): StoredJson {
-  const { payload, raw, suspicious } = request;
-  const text = raw['content'] ?? '{}';
-  if (Buffer.byteLength(text) > LIMITS.contentBytes)
-    throw new ValidationError(`content must not have more than ${LIMITS.contentBytes} bytes`, {
-      details: { field: 'content', limit: LIMITS.contentBytes },
-    });
-  const { source_agent: sourceAgent } = payload.content as { source_agent?: unknown };
-  if (typeof sourceAgent === 'string' && sourceAgent.length > LIMITS.idLength)
-    throw new ValidationError(`content.source_agent must not have more than ${LIMITS.idLength} characters`, {
-      details: { field: 'content.source_agent', limit: LIMITS.idLength },
-    });
-  return storableJson({ text, suspicious }, 'content', payload.escape_unstorable === true);
 }

@@ -100,12 +100,16 @@ export async function storePlaces(session: Session, places: ReadonlyMap<string, 
   );
 }
 
-const PASS = prepared(`
+/** Where lanes are to stand, as three arrays from the numbered parameters on. Gives the keys of those that could get there. */
+export const passing = (first: number): string => `
 insert into memory_lanes as l (key, generation, sequence)
-select key, generation, sequence from unnest($1::text[], $2::bigint[], $3::bigint[]) as a (key, generation, sequence) order by key
+select key, generation, sequence
+from unnest($${first}::text[], $${first + 1}::bigint[], $${first + 2}::bigint[]) as a (key, generation, sequence) order by key
 on conflict (key) do update set generation = excluded.generation, sequence = excluded.sequence
   where (excluded.generation, excluded.sequence) > (l.generation, l.sequence)
-returning l.key`);
+returning l.key`;
+
+const PASS = prepared(passing(1));
 
 /**
  * Locks the lanes, judges, and writes down where they stand, in one statement: what nearly every delivery needs.
@@ -115,15 +119,10 @@ export async function passAll(
   session: Session,
   lanes: readonly (Lane | undefined)[],
 ): Promise<Verdict[] | undefined> {
-  const writes = groupsOf(lanes);
-  const keys = writes.map(({ key }) => key);
-  if (new Set(keys).size < keys.length || writes.some(({ sequence }) => sequence === undefined))
-    return undefined;
-  const passed = await session.query<{ key: string }>(PASS, [
-    keys,
-    writes.map(({ generation }) => generation),
-    writes.map(({ sequence }) => sequence),
-  ]);
+  const passage = passageOf(lanes);
+  if (passage === undefined) return undefined;
+  const [keys] = passage;
+  const passed = await session.query<{ key: string }>(PASS, passage);
   const through = new Set(passed.map(({ key }) => key));
   // A row whose condition failed is locked all the same: it can be read at leisure why.
   const places = through.size === keys.length ? new Map<string, Place>() : await lockLanes(session, keys);
@@ -131,6 +130,18 @@ export async function passAll(
     if (lane === undefined || through.has(lane.key)) return 'applied';
     return judge(places.get(lane.key), lane).verdict;
   });
+}
+
+/** The parameters of {@link passing}. */
+export type Passage = readonly [keys: string[], generations: number[], sequences: number[]];
+
+/** Undefined where a lane comes more than once or without a sequence. */
+export function passageOf(lanes: readonly (Lane | undefined)[]): Passage | undefined {
+  const writes = groupsOf(lanes);
+  const keys = writes.map(({ key }) => key);
+  const sequences = writes.flatMap(({ sequence }) => sequence ?? []);
+  if (new Set(keys).size < keys.length || sequences.length < keys.length) return undefined;
+  return [keys, writes.map(({ generation }) => generation), sequences];
 }
 
 /** Each write once: neighbours of one lane, generation and sequence are one. */

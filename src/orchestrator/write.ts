@@ -7,6 +7,7 @@ import type { VaultDatabase as Database, VaultSession as Session } from './encry
 import { judgeInOrder, lockLanes, passAll, type Place, storePlaces, type Verdict } from './fence.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
 import { type Action, type Lane } from './payloads.ts';
+import { createPlainly } from './plain-creates.ts';
 import { deleteProfile, putProfile } from './profiles.ts';
 import { refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
 import { addRelationship } from './relationships.ts';
@@ -71,6 +72,8 @@ async function unwrapped(work: () => Promise<object>): Promise<object> {
 }
 
 async function writeOne(database: Database, request: Request<WriteAction>): Promise<object> {
+  const [created] = (await createPlainly(database, [request])) ?? [];
+  if (created !== undefined) return created;
   const [result] =
     request.lane === undefined
       ? await writerOf(request.action)(database, [request])
@@ -80,7 +83,10 @@ async function writeOne(database: Database, request: Request<WriteAction>): Prom
 
 async function writeKept(database: Database, request: Request<WriteAction>, key: WriteKey): Promise<object> {
   // What agents do most: its statement keeps the answer itself, so that it stays one.
-  if (isCreate(request)) return createMemory(database, request, key);
+  if (isCreate(request)) {
+    const [created] = (await createPlainly(database, [request], key)) ?? [];
+    return created ?? createMemory(database, request, key);
+  }
   return database.transaction(async (session) => {
     const [result = {}] = await writerOf(request.action)(session, [request]);
     await keepAnswer(session, key, result);

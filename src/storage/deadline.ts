@@ -38,10 +38,13 @@ export async function arrivedInTime<T>(
   let isOver = false;
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      isOver = true;
-      reject(tooLate());
-    }, atMs - performance.now());
+    timer = setTimeout(
+      () => {
+        isOver = true;
+        reject(tooLate());
+      },
+      Math.max(0, atMs - performance.now()),
+    );
   });
   waiting.then((value) => isOver && lateArrival(value)).catch(() => undefined);
   return Promise.race([waiting, over]).finally(() => clearTimeout(timer));
