@@ -34,9 +34,19 @@ export interface WriteFacts {
   readonly sessionId: SessionId;
   /** When the write was accepted, ISO-8601 UTC with milliseconds. */
   readonly acceptedAt: string;
+  /** The items that the write names, as the orchestrator holds them; none where {@link WriteAction.names} is absent. */
+  readonly items: readonly MemoryId[];
   /** Position of the write's item number `index`. Predicate deletes take everything below position 0. */
   position(index?: number): number;
   memoryId(index?: number): MemoryId;
+}
+
+/** How a write says which items it means where they have no ids: by a place in a list, or by a condition on them. */
+export interface NamedItems {
+  /** How many it can mean at most: so many that vanished are taken to be its doing where the lane could not be read before it. */
+  readonly atMost: number;
+  /** Indices into `lane.items`, of the lane as it stands right before the write is sent. */
+  find(request: Message, lane: LegacyLane): readonly number[];
 }
 
 export interface WriteAction extends OwnedAction {
@@ -53,6 +63,11 @@ export interface WriteAction extends OwnedAction {
   alsoTouches?(request: Message): Owner | undefined;
   /** What a reply says of the write's effect. Anything not known is `unknown`. */
   outcome(reply: Message, request: Message): ReplyOutcome;
+  /**
+   * For a write such as "delete reminder 3": what it names is found before it is sent, stored, and delivered by item (`items` of
+   * {@link WriteFacts}). Only where `readLegacy` does nothing to the service. @defaultValue it names nothing
+   */
+  readonly names?: NamedItems;
   /** Success proves that the lane was empty before. @defaultValue false */
   readonly provesEmpty?: boolean;
   /** What happens outside the store, and which backend raises it. @defaultValue nothing */
@@ -200,6 +215,11 @@ export interface ServiceDefinition {
   readonly dialect: Dialect;
   /** Which member names the action. Absent for HTTP services. @defaultValue `action` */
   readonly selector?: string;
+  /**
+   * Which member of a write carries the agent's own id of the request. It may repeat, be empty or constant: only while an agent has no
+   * reply does it tell a repeat from a new write. @defaultValue requests have none
+   */
+  readonly requestId?: string;
   readonly actions: Readonly<Record<string, ActionDefinition>>;
   readonly lanes: LaneDefinition;
   /** Harmless request that the service answers whatever it is: settles what a serial server still had queued. */

@@ -1,19 +1,17 @@
 import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
-import { encodeJson } from '../domain/json.ts';
-import { positionOf } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { LegacyLane } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copy-apply.ts';
-import { copyOperations, deletedBelow } from './copy-operations.ts';
-import { digestOfFields, planCopy, type CopyPlan } from './copy-plan.ts';
+import { copyOperations } from './copy-operations.ts';
+import { planCopy, type CopyPlan } from './copy-plan.ts';
 import type { Emit } from './events.ts';
 import { explainVanished } from './forgetting.ts';
-import { parseStoredMemory, readContents, type LaneContents } from './lane-contents.ts';
+import { readContents, type LaneContents } from './lane-contents.ts';
 import type { HeldLane } from './hold-lane.ts';
+import { readJournaled, type JournaledWrites } from './journaled-writes.ts';
 import type { Lane } from './lanes.ts';
-import type { Clock, CopyException, Journal, Orchestrator, PendingWrite } from './ports.ts';
+import type { Clock, CopyException, Journal, Orchestrator } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
-import { orchestratorWritesOf } from './write-plan.ts';
 
 /** A copy that would remove more than so many items and this share of a lane stops for a person. */
 const REMOVAL_LIMIT = 20;
@@ -73,11 +71,15 @@ export class LaneCopier {
     await this.#parts.quiet(lane);
     await this.#raiseFence(copy);
     const contents = await this.#contentsOf(copy);
-    const journaled = await this.#parts.journal.undelivered(lane.key, reading.sequence);
-    const plan = this.#plan(copy, { reading, contents, journaled });
-    const { forgotten, lost } = await this.#explain(copy, { reading, contents, plan, journaled });
+    const journaled = await this.#journaled(copy, reading);
+    const plan = this.#plan(reading, { contents, journaled });
+    // An agent's delete comes before what the service may have forgotten by itself.
+    const isCovered = plan.vanished.length <= journaled.unaccounted;
+    const { forgotten, lost } = isCovered
+      ? { forgotten: [], lost: plan.vanished }
+      : await this.#explain(copy, { reading, contents, plan, journaled });
     // What vanished while nothing was journaled was deleted by an agent, as far as anyone can know.
-    const deletedUnseen = copy.wasUncovered ? lost : [];
+    const deletedUnseen = copy.wasUncovered || lost.length <= journaled.unaccounted ? lost : [];
     const stop = reasonToStop({
       lost: lost.length - deletedUnseen.length,
       removed: deletedUnseen.length,
@@ -146,6 +148,11 @@ export class LaneCopier {
     await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#parts);
   }
 
+  async #journaled({ lane, service }: Copy, { sequence }: Reading): Promise<JournaledWrites> {
+    const writes = await this.#parts.journal.undelivered(lane.key, sequence);
+    return readJournaled({ service, owner: lane.owner, writes, sequence });
+  }
+
   #contentsOf({ service, sessionId }: Copy): Promise<LaneContents> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
     const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
@@ -153,46 +160,23 @@ export class LaneCopier {
   }
 
   #plan(
-    copy: Copy,
-    facts: { reading: Reading; contents: LaneContents; journaled: readonly PendingWrite[] },
+    reading: Reading,
+    { contents, journaled }: { readonly contents: LaneContents; readonly journaled: JournaledWrites },
   ): CopyPlan {
-    const operationsOf = (write: PendingWrite) => orchestratorWritesOf(copy.service, copy.lane.owner, write);
-    const operations = facts.journaled.flatMap(operationsOf);
-    const below = Math.max(0, ...operations.map(deletedBelow));
-    // Executed late, it has deleted what an earlier copy has numbered anew since.
-    const isAnyUncertain = facts.journaled.some(
-      (write) => write.isUncertain === true && operationsOf(write).some((one) => deletedBelow(one) > 0),
-    );
     return planCopy({
-      source: facts.reading.source.items,
-      existing: facts.contents.listed,
-      derived: { source: facts.reading.source.derived ?? [], existing: facts.contents.derived },
-      sequence: facts.reading.sequence,
-      deletedBelow: isAnyUncertain ? positionOf(facts.reading.sequence + 1) : below,
-      journaledIds: this.#journaledIds(copy, operations, below),
+      source: reading.source.items,
+      existing: contents.listed,
+      derived: { source: reading.source.derived ?? [], existing: contents.derived },
+      sequence: reading.sequence,
+      deletedBelow: journaled.deletedBelow,
+      named: journaled.named,
+      journaledIds: journaled.ids,
     });
-  }
-
-  /** Without the ids of what was deleted since: an equal item that was written afterwards has an id of its own. */
-  #journaledIds(
-    { service }: Copy,
-    operations: readonly OrchestratorWrite[],
-    below: number,
-  ): Map<string, string[]> {
-    const ids = new Map<string, string[]>();
-    for (const { action, payload } of operations) {
-      const memory = action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
-      const fields = memory && service.definition.lanes.fieldsOf(memory);
-      if (memory === undefined || fields === undefined || memory.position < below) continue;
-      const digest = digestOfFields(fields);
-      ids.set(digest, [...(ids.get(digest) ?? []), memory.memory_id]);
-    }
-    return ids;
   }
 
   #explain(
     { service }: Copy,
-    facts: { reading: Reading; contents: LaneContents; plan: CopyPlan; journaled: readonly PendingWrite[] },
+    facts: { reading: Reading; contents: LaneContents; plan: CopyPlan; journaled: JournaledWrites },
   ) {
     const { lanes } = service.definition;
     return explainVanished({
@@ -201,10 +185,7 @@ export class LaneCopier {
       vanished: facts.plan.vanished,
       existing: facts.contents.listed,
       nowMs: this.#parts.clock.wallMs(),
-      emptyBelow: Math.max(
-        0,
-        ...facts.journaled.map((write) => emptyBelow(service, write, facts.reading.sequence)),
-      ),
+      emptyBelow: facts.journaled.emptyBelow,
       ownerCount: async () => (await lanes.owners(service.access)).length,
     });
   }
@@ -264,12 +245,4 @@ function reasonToStop({
 }): string | undefined {
   if (lost > 0) return 'lost';
   return removed > REMOVAL_LIMIT && removed > held * REMOVAL_SHARE ? 'would_remove_too_much' : undefined;
-}
-
-/** Where a write proves that its lane was empty: everything before it belongs to an earlier life of the owner. */
-function emptyBelow({ definition }: ServiceRuntime, write: PendingWrite, read: number): number {
-  const known = definition.actions[write.action];
-  if (known?.kind !== 'write' || known.provesEmpty !== true) return 0;
-  // Executed late, it stands behind what an earlier copy has numbered anew since.
-  return positionOf(write.isUncertain === true ? read + 1 : write.sequence);
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical-json.ts';
+import type { NamedItem } from '../domain/named-item.ts';
 import { POSITIONS_PER_SEQUENCE, positionOf } from '../domain/lane.ts';
 import type { LegacyItem, StoredMemory } from '../domain/service-definition.ts';
 
@@ -23,6 +24,8 @@ export interface CopyFacts {
   readonly sequence: number;
   /** Items below this position were deleted by a journaled write that the secondary may not have seen. */
   readonly deletedBelow: number;
+  /** Items that such a write deleted by itself. */
+  readonly named: readonly NamedItem[];
   /** Ids of journaled writes that the secondary may not have seen, by the digest of what they write. */
   readonly journaledIds: ReadonlyMap<string, readonly string[]>;
 }
@@ -64,7 +67,10 @@ interface Match {
 export function planCopy(facts: CopyFacts): CopyPlan {
   const matches = matchItems(facts);
   const kept = new Set(matches.map(({ memory }) => memory));
-  const gone = facts.existing.map(({ memory }) => memory).filter((memory) => !kept.has(memory));
+  const { deleted, vanished } = explainGone(
+    facts,
+    facts.existing.filter(({ memory }) => !kept.has(memory)),
+  );
   const positions = positionsFor(matches, facts.sequence);
   const derived = planDerived(facts, Math.max(positionOf(facts.sequence), positions.at(-1) ?? 0));
   return {
@@ -75,8 +81,29 @@ export function planCopy(facts: CopyFacts): CopyPlan {
         ? []
         : [{ memoryId: memory.memory_id, position }];
     }),
-    deletes: [...gone.filter(({ position }) => position < facts.deletedBelow), ...derived.deletes],
-    vanished: gone.filter(({ position }) => position >= facts.deletedBelow),
+    deletes: [...deleted, ...derived.deletes],
+    vanished,
+  };
+}
+
+/** What the journal's deletes explain, and what they do not. */
+function explainGone(
+  { deletedBelow, named }: CopyFacts,
+  gone: readonly ListedMemory[],
+): { deleted: StoredMemory[]; vanished: StoredMemory[] } {
+  const left = new Map<string, number>();
+  for (const { digest } of named) left.set(digest, (left.get(digest) ?? 0) + 1);
+  const isNamed = ({ fields }: ListedMemory): boolean => {
+    if (left.size === 0) return false;
+    const digest = digestOfFields(fields);
+    const count = left.get(digest) ?? 0;
+    left.set(digest, count - 1);
+    return count > 0;
+  };
+  const deleted = gone.filter((one) => one.memory.position < deletedBelow || isNamed(one));
+  return {
+    deleted: deleted.map(({ memory }) => memory),
+    vanished: gone.filter((one) => !deleted.includes(one)).map(({ memory }) => memory),
   };
 }
 

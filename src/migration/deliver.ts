@@ -1,15 +1,14 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
 import type { LaneKey, ServiceName } from '../domain/ids.ts';
-import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
+import { DeliveryQueue } from './delivery-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
+import { Packer } from './pack.ts';
 import { culpritOf, isDelete, type Parcel } from './parcel.ts';
 import { isStoredAsSent } from './read-back.ts';
 import { refusalReasonOf } from './refusal-reason.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
-import { orchestratorWritesOf } from './write-plan.ts';
 
 const FIRST_RETRY_MS = 50;
 /** Deliveries that are read back and compared. */
@@ -38,12 +37,15 @@ export interface DeliveryParts {
   readonly isAlone: () => boolean;
   /** A delivery was read back and is not what was sent: the lane must be copied. */
   readonly onAltered: (lane: Lane) => void;
+  /** What a write named is not known, or is not on the secondary: the lane must be copied. */
+  readonly onUnnamed: (lane: Lane) => void;
 }
 
 /** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
 export class Deliverer {
   readonly #parts: DeliveryParts;
   readonly #queue: DeliveryQueue;
+  readonly #packer: Packer;
   /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
   readonly #underWay = new Set<Lane>();
   #senders = 0;
@@ -55,6 +57,7 @@ export class Deliverer {
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     this.#queue = new DeliveryQueue(parts.journal);
+    this.#packer = new Packer(parts);
   }
 
   /** Writes that wait. */
@@ -189,30 +192,25 @@ export class Deliverer {
     for (const queued of this.#queue.ready((lane) => this.#isDeliverable(lane))) {
       this.#underWay.add(queued.lane);
       taken.add(queued.lane);
-      for (const write of await this.#queue.writesOf(queued, this.#parts.batchSize - size)) {
-        const operations = this.#operationsOf(queued, write);
-        size += Math.max(1, operations.length);
-        parcels.push({ lane: queued.lane, write, operations });
+      const writes = await this.#queue.writesOf(queued, this.#parts.batchSize - size);
+      for (const [index, write] of writes.entries()) {
+        const parcel = this.#packer.pack(queued.lane, write);
+        const isNaming = this.#packer.isNaming(parcel);
+        if (isNaming && index > 0) break;
+        size += Math.max(1, parcel.operations.length);
+        parcels.push(parcel);
+        if (isNaming) break;
       }
       if (size >= this.#parts.batchSize) break;
     }
     return parcels;
   }
 
-  #operationsOf({ lane }: QueuedLane, write: PendingWrite): OrchestratorWrite[] {
-    const service = this.#parts.services.get(lane.service);
-    if (service === undefined) return [];
-    const fence = { key: lane.key, generation: lane.generation, sequence: write.sequence };
-    return orchestratorWritesOf(service, lane.owner, write).map((operation) => ({
-      ...operation,
-      lane: fence,
-    }));
-  }
-
-  async #send(parcels: readonly Parcel[]): Promise<void> {
+  async #send(batch: readonly Parcel[]): Promise<void> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
-    const operations = parcels.flatMap((parcel) => parcel.operations);
     try {
+      const parcels = await this.#packer.complete(batch);
+      const operations = parcels.flatMap((parcel) => parcel.operations);
       const answers =
         operations.length === 0
           ? []
@@ -223,7 +221,7 @@ export class Deliverer {
       this.#attempt = 0;
       this.#arrived(parcels, answers);
     } catch (error) {
-      await this.#failed(parcels, error);
+      await this.#failed(batch, error);
     }
   }
 

@@ -132,6 +132,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     random,
     isAlone,
     onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
+    onUnnamed: (lane) => settler.copyAnew(lane, 'unnamed_items'),
   });
   const copier = new LaneCopier({
     ...shared,

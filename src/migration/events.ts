@@ -49,6 +49,12 @@ export interface MigrationEvents {
     readonly sequence: number;
     readonly durationMs: number;
   };
+  /** The items that a write names by place or condition were looked for: only what was `found` is delivered by item. */
+  'write:named': OfOperation & {
+    readonly lane: LaneKey;
+    readonly result: 'found' | 'unreadable' | 'unsettled';
+    readonly reason?: string;
+  };
   /** The bytes were handed to the primary's socket. */
   'write:sent': OfOperation & { readonly lane: LaneKey; readonly sequence: number };
   'write:answered': OfOperation & {

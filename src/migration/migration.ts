@@ -18,6 +18,7 @@ import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
+import { createResolveItems } from './resolve-items.ts';
 import { Sequencer } from './sequence-write.ts';
 import { ShadowReads } from './shadow-reads.ts';
 import { WritePath, type CopyCause } from './write.ts';
@@ -199,6 +200,7 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
       clock,
       emit,
       coverage,
+      resolveItems: createResolveItems({ journal, clock, emit }),
       settleLeftOver: (lane, { service }) => settler.settle(lane, service),
     }),
     settlements,

@@ -2,6 +2,7 @@ import type { Purpose } from '../domain/backend.ts';
 import type { ServiceFlag } from '../domain/flags.ts';
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
+import type { NamedItem } from '../domain/named-item.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { HttpTarget } from '../domain/request.ts';
@@ -134,6 +135,8 @@ export interface PendingWrite extends WriteRef {
   readonly acceptedAtMs: number;
   /** Whether it took effect on the primary, or when it will, is not known. @defaultValue false */
   readonly isUncertain?: boolean;
+  /** What it names by place or condition; absent where it names nothing, or nobody could tell for certain. */
+  readonly items?: readonly NamedItem[];
 }
 
 export interface Settlement {
@@ -195,6 +198,11 @@ export interface Journal {
    * @returns undefined where another replica has an open write of the lane or holds it: then nothing is stored
    */
   append(intent: Intent): Promise<LaneState | undefined>;
+  /**
+   * Stores what an open write names.
+   * @returns false where an earlier write of the lane may still take effect: then nobody knows what it will meet
+   */
+  nameItems(ref: WriteRef, items: readonly NamedItem[]): Promise<boolean>;
   /** Joins the next group commit. */
   settle(settlement: Settlement): Promise<void>;
   /** Settles an intent, of which nobody knows whether it is durable, as not applied. */

@@ -4,6 +4,7 @@ import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Clock, Intent, Journal, PendingWrite } from './ports.ts';
+import type { ResolveItems } from './resolve-items.ts';
 import type { Coverage } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
 import { within } from './within.ts';
@@ -22,6 +23,7 @@ export interface SequencerParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly resolveItems: ResolveItems;
   /** This replica has become the home of a lane that another has left in the middle of a copy. */
   settleLeftOver(lane: Lane, operation: OwnedOperation): void;
 }
@@ -66,8 +68,9 @@ export class Sequencer {
       what: 'the journal',
       onLate: (late) => this.#notSent(operation, late),
     });
+    const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
-    const write = { ...intent, laneId: state.id, sequence: state.sequence };
+    const write = await this.#named(operation, { ...intent, laneId: state.id, sequence: state.sequence });
     const { isHome } = state;
     const sequenced = {
       operation,
@@ -76,8 +79,16 @@ export class Sequencer {
       coverage: this.#parts.coverage.get(operation.service.name)?.number ?? 0,
       isHome,
     };
-    emit('write:journaled', { ...sequencedLabels(sequenced), durationMs: clock.now() - startedAtMs });
+    emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });
     return sequenced;
+  }
+
+  async #named(operation: OwnedOperation, write: PendingWrite): Promise<PendingWrite> {
+    const names = operation.action.kind === 'write' ? operation.action.names : undefined;
+    if (names === undefined) return write;
+    const naming = { operation, names, ref: write, sendUntilMs: latestSend(operation) };
+    const items = await this.#parts.resolveItems(naming);
+    return items === undefined ? write : { ...write, items };
   }
 
   /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */

@@ -1,15 +1,19 @@
-import { memoryIdOf, sessionIdOf, type Owner } from '../domain/ids.ts';
+import { memoryIdOf, sessionIdOf, type MemoryId, type Owner } from '../domain/ids.ts';
 import { positionOf } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { readReply } from '../domain/request.ts';
 import type { PendingWrite } from './ports.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 
-/** What a journaled write is in the orchestrator's words. Always the same, whoever delivers it and whenever. */
+/**
+ * What a journaled write is in the orchestrator's words. Always the same, whoever delivers it and whenever.
+ * @param items what it names, as the orchestrator holds it
+ */
 export function orchestratorWritesOf(
   service: ServiceRuntime,
   owner: Owner,
   write: PendingWrite,
+  items: readonly MemoryId[] = [],
 ): OrchestratorWrite[] {
   const action = service.definition.actions[write.action];
   if (action?.kind !== 'write') return [];
@@ -17,6 +21,7 @@ export function orchestratorWritesOf(
     {
       request: readReply(Buffer.from(write.request)),
       owner,
+      items,
       sessionId: sessionIdOf(service.definition.lanes.sessionPrefix, owner),
       acceptedAt: new Date(write.acceptedAtMs).toISOString(),
       position: (index = 0) => positionOf(write.sequence, index),

@@ -1,6 +1,7 @@
 import type { Backend } from '../domain/backend.ts';
 import type { LaneKey, OperationId } from '../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../domain/lane.ts';
+import type { NamedItem } from '../domain/named-item.ts';
 import type { LaneView, PendingWrite } from '../migration/ports.ts';
 import type { ReplicaIdentity } from '../migration/replica-identity.ts';
 import type { Seal } from './seal.ts';
@@ -56,6 +57,8 @@ export interface WriteRow {
   readonly request: string;
   readonly accepted_at: Date;
   readonly is_uncertain?: boolean;
+  /** JSON, sealed. */
+  readonly named: string | null;
 }
 
 export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrite {
@@ -68,5 +71,6 @@ export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrit
     request: seal.open(row.request),
     acceptedAtMs: row.accepted_at.getTime(),
     ...(row.is_uncertain === true && { isUncertain: true }),
+    ...(row.named !== null && { items: JSON.parse(seal.open(row.named)) as NamedItem[] }),
   };
 }

@@ -20,7 +20,7 @@ function busyElsewhere(lane: string, me: string): string {
       and ${lane}.settled_sequence < ${lane}.sequence))`;
 }
 
-const WRITE_COLUMNS = 'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at';
+const WRITE_COLUMNS = 'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named';
 
 /**
  * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
@@ -83,6 +83,16 @@ order by w.sequence limit $3`;
 const OPEN_END = "interval '2 minutes'";
 /** `accepted_at` is the proxy's clock, which may be an hour off. It only narrows down what must be looked at. */
 const ACCEPTED_LATELY = "w.accepted_at > now() - interval '62 minutes'";
+
+/** What an open write names, unless one before it may still take effect. */
+export const NAME_ITEMS = `
+update writes target set named = $3
+where target.lane_id = $1 and target.sequence = $2 and not exists (
+  select from writes w
+  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  where w.lane_id = $1 and w.sequence < $2 and ${ACCEPTED_LATELY}
+    and coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END})
+returning target.sequence`;
 
 export const UNDELIVERED = `
 select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncertain from lanes l

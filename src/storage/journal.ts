@@ -1,4 +1,5 @@
 import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
+import type { NamedItem } from '../domain/named-item.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type {
   DeadLetter,
@@ -67,6 +68,12 @@ export class PostgresJournal implements Journal {
 
   append(intent: Intent): Promise<LaneState | undefined> {
     return this.#commits.add({ intent });
+  }
+
+  async nameItems({ laneId, sequence }: WriteRef, items: readonly NamedItem[]): Promise<boolean> {
+    const { database, seal } = this.#settings;
+    const parameters = [laneId, sequence, seal.seal(JSON.stringify(items))];
+    return (await database.query(sql.NAME_ITEMS, parameters)).length > 0;
   }
 
   async settle(settlement: Settlement): Promise<void> {

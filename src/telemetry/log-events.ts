@@ -85,6 +85,18 @@ const ENTRIES: Entries = {
       reason: printableReason(reason),
     }),
   },
+  'write:named': {
+    level: 'debug',
+    message: 'the items that a write names by place or condition were looked for',
+    facts: ({ service, action, lane, operationId, result, reason = '' }) => ({
+      service,
+      action,
+      lane,
+      operationId,
+      result,
+      reason: printableReason(reason),
+    }),
+  },
   'guard:tripped': {
     level: 'warn',
     message: 'the guard has tripped: reads go to legacy until a person releases the latch',

@@ -46,6 +46,13 @@ export const COUNTERS = {
     unit: '{write}',
     labels: ['service', 'outcome'],
   },
+  namedWrites: {
+    name: 'crossfade_named_writes',
+    description:
+      'Writes that name items by place or condition, by whether these could be found before they were sent',
+    unit: '{write}',
+    labels: ['service', 'result'],
+  },
   deliveries: {
     name: 'crossfade_deliveries',
     description: 'Writes that reached the secondary, by what they did there',

@@ -35,6 +35,9 @@ export class MetricRecorder {
     'write:answered': ({ service, outcome }) => {
       this.counters.writes.at(service).at(outcome).total += 1;
     },
+    'write:named': ({ service, result }) => {
+      this.counters.namedWrites.at(service).at(result).total += 1;
+    },
     'delivery:applied': (event) => this.#delivered(event),
     'delivery:failed': () => {
       this.counters.deliveryFailures.total += 1;

@@ -94,6 +94,29 @@ function testWrites(begin: Begin): void {
     expect(await lane.state()).toMatchObject({ seededCoverage: 7, deliveredSequence: 0 });
   });
 
+  test('what an open write names is stored with it', async () => {
+    const { journal, lane } = begin();
+    await lane.write('applied');
+    const items = [{ digest: 'd', newer: 2 }];
+    const ref = await lane.write();
+    expect(await journal.nameItems(ref, items)).toBe(true);
+    await journal.settle({ ref, outcome: 'applied' });
+    expect((await journal.pending(lane.key, 1, 10)).map((write) => write.items)).toEqual([items]);
+    expect((await journal.undelivered(lane.key, 2)).map((write) => write.items)).toEqual([undefined, items]);
+  });
+
+  test('nobody knows what a write names while one before it may still take effect', async () => {
+    const { journal, lane } = begin();
+    await lane.write('unknown', Date.now());
+    const ref = await lane.write(undefined, Date.now());
+    expect(await journal.nameItems(ref, [])).toBe(false);
+    await journal.beginCopy(lane.key);
+    await lane.copied(1, 2);
+    const second = await lane.write(undefined, Date.now());
+    expect(await journal.nameItems(second, [])).toBe(false);
+    expect((await journal.undelivered(lane.key, 3)).some((write) => write.items !== undefined)).toBe(false);
+  });
+
   test('a dead letter counts once', async () => {
     const { journal, lane } = begin();
     const ref = await lane.write('applied');

@@ -1,4 +1,5 @@
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
+import type { NamedItem } from '../../src/domain/named-item.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type {
   DeadLetter,
@@ -6,6 +7,7 @@ import type {
   Intent,
   LaneCounts,
   PendingWrite,
+  WriteRef,
 } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
 import {
@@ -73,6 +75,20 @@ export class JournalTables {
     const atMs = this.#database.clock.instantOf(acceptedAtMs);
     lane.writes.set(lane.sequence, { ...place, operationId, action, request, acceptedAtMs, atMs });
     return readOf(lane);
+  }
+
+  nameItems({ laneId, sequence }: WriteRef, items: readonly NamedItem[]): boolean {
+    const lane = this.#database.laneById(laneId);
+    const write = lane?.writes.get(sequence);
+    if (lane === undefined || write === undefined) return false;
+    const nowMs = this.#database.clock.now();
+    const isOpen = [...lane.writes.values()].some(
+      (other) => other.sequence < sequence && isOpenEnded(lane, other, nowMs),
+    );
+    if (isOpen) return false;
+    this.#database.synced();
+    lane.writes.set(sequence, { ...write, items });
+    return true;
   }
 
   abandon(key: LaneKey, id: OperationId): void {

@@ -106,6 +106,7 @@ function changesOf(parts: Parts): Changes {
         asMe((me) => tables.markDirty(me, lane, reason)),
       ),
     deadLetter: (letter) => statement('dead letter', () => tables.deadLetter(letter)),
+    nameItems: (ref, items) => statement(`name ${ref.lane}`, () => tables.nameItems(ref, items)),
     stopLane: (lane, reason) => statement(`stop ${lane}`, () => tables.stopLane(lane, reason)),
     beginCopy: (lane) =>
       changeLane(

@@ -50,6 +50,14 @@ const REQUESTS: Readonly<Record<string, readonly (readonly [weight: number, draf
     [1, () => ({ action: 'begin' })],
     [8, (mark, random) => keyed('put', mark, random)],
     [2, (mark, random) => keyed('remove', mark, random)],
+    [2, (mark) => ({ action: 'jot', stores: true, fields: { text: mark } })],
+    [1, () => ({ action: 'jot', fields: { text: 'the same' } })],
+    // Named by their place, and by a condition: what they concern, nothing but the service knows.
+    [2, (_mark, random) => ({ action: 'drop', deletes: 'all', fields: { place: random.whole(1, 4) } })],
+    [
+      1,
+      (_mark, random) => ({ action: 'prune', deletes: 'all', fields: { before: `n${random.whole(1, 9)}` } }),
+    ],
     [1, () => ({ action: 'clear', deletes: 'all' })],
     [1, () => ({ action: 'end', deletes: 'all' })],
     [4, () => ({ action: 'list', kind: 'read' })],

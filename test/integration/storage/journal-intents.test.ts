@@ -108,15 +108,19 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const { journal, intent, laneOf } = begin(createSeal(Buffer.alloc(32, 7)));
       const asked = intent('ann', '{"memory": "a secret"}');
       const { id, sequence } = present(await journal.append(asked));
-      await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
+      const ref = { laneId: id, lane: asked.lane, sequence };
+      const items = [{ digest: 'digest-of-a-secret', newer: 0 }];
+      expect(await journal.nameItems(ref, items)).toBe(true);
+      await journal.settle({ ref, outcome: 'applied' });
       const rows = await database.query<{ request: string }>(
-        'select request from writes where lane_id = $1',
+        'select concat(request, named) as request from writes where lane_id = $1',
         [id],
       );
       expect(rows).toHaveLength(1);
       expect(rows[0]?.request).not.toContain('secret');
       const [write] = await journal.pending(laneOf('ann'), 0, 10);
       expect(write?.request).toBe(asked.request);
+      expect(write?.items).toEqual(items);
       const withoutKey = new PostgresJournal({
         database,
         replica: new ReplicaIdentity(() => replicaId(randomUUID())),

@@ -15,6 +15,17 @@ interface Note {
   readonly at: number;
 }
 
+/** Which notes an action deletes; every note where it is not listed. */
+const HITS: Readonly<Record<string, (notes: readonly Note[], request: Fields) => readonly Note[]>> = {
+  remove: (notes, { key }) => notes.filter((note) => note.key === key),
+  drop: (notes, { place }) => jottings(notes).slice(Number(place) - 1, Number(place)),
+  prune: (notes, { before }) => jottings(notes).filter(({ text }) => text < String(before)),
+};
+
+function jottings(notes: readonly Note[]): Note[] {
+  return notes.filter(({ key }) => key === '');
+}
+
 /** The store behind `notes-service.ts`. It forgets silently, and some of its successes are errors. */
 export class NotesModel implements LegacyModel {
   readonly definition = notes;
@@ -36,7 +47,7 @@ export class NotesModel implements LegacyModel {
     const number = Number(request['number']);
     this.effects.executions.push({ number, owner, action, atMs: this.#clock.nowMs() });
     if (action === 'begin') return this.#begin(owner, known);
-    if (action === 'put') return this.#put(owner, known ?? [], request);
+    if (action === 'put' || action === 'jot') return this.#put(owner, known ?? [], request);
     if (known === undefined) return replyOf({ status: 'error', message: 'no such owner' });
     this.#delete(owner, known, request);
     return replyOf({ status: 'ok' });
@@ -50,31 +61,30 @@ export class NotesModel implements LegacyModel {
     return replyOf({ status: 'ok' });
   }
 
-  #put(owner: string, known: readonly Note[], { key, text, number }: Fields): Buffer {
-    const note = { key: String(key), text: String(text), at: this.#clock.wallMs() };
-    this.#drop(
-      known.filter((one) => one.key === note.key),
-      this.effects.deletedAtMs,
+  #put(owner: string, known: readonly Note[], { action, key, text, number }: Fields): Buffer {
+    const note = { key: action === 'jot' ? '' : String(key), text: String(text), at: this.#clock.wallMs() };
+    const isReplaced = (one: Note): boolean => note.key !== '' && one.key === note.key;
+    this.#drop(known.filter(isReplaced), this.effects.deletedAtMs);
+    const all = [...known.filter((one) => !isReplaced(one)), note];
+    const forgotten = all.filter(({ key: own }) => own !== '').slice(0, -KEPT_NOTES);
+    for (const { text: gone } of forgotten)
+      for (const mark of marksIn(gone)) this.effects.forgotten.add(mark);
+    this.#notes.set(
+      owner,
+      all.filter((one) => !forgotten.includes(one)),
     );
-    const all = [...known.filter((one) => one.key !== note.key), note];
-    for (const gone of all.slice(0, -KEPT_NOTES))
-      for (const mark of marksIn(gone.text)) this.effects.forgotten.add(mark);
-    this.#notes.set(owner, all.slice(-KEPT_NOTES));
     this.effects.stored.add(Number(number));
     return Number(number) % 5 === 0
       ? replyOf({ status: 'error', message: STORED })
       : replyOf({ status: 'ok' });
   }
 
-  #delete(owner: string, known: readonly Note[], { action, key }: Fields): void {
-    const isHit = (note: Note): boolean => action !== 'remove' || note.key === key;
-    this.#drop(known.filter(isHit), this.effects.deletedAtMs);
-    if (action === 'end') this.#notes.delete(owner);
-    else
-      this.#notes.set(
-        owner,
-        known.filter((note) => !isHit(note)),
-      );
+  #delete(owner: string, known: readonly Note[], request: Fields): void {
+    const gone = HITS[String(request['action'])]?.(known, request) ?? known;
+    this.#drop(gone, this.effects.deletedAtMs);
+    const left = known.filter((note) => !gone.includes(note));
+    if (request['action'] === 'end') this.#notes.delete(owner);
+    else this.#notes.set(owner, left);
   }
 
   #drop(gone: readonly Note[], at: Map<number, number>): void {

@@ -4,13 +4,14 @@ import type { Message } from '../../../src/domain/request.ts';
 import {
   defineService,
   type LegacyItem,
+  type LegacyLane,
   type MappedRead,
   type StoredMemory,
   type WriteAction,
   type WriteFacts,
 } from '../../../src/domain/service-definition.ts';
 
-/** Newest notes that the service keeps of an owner. */
+/** Newest notes with a key that the service keeps of an owner. */
 export const KEPT_NOTES = 12;
 
 /** What the service answers after it has stored a note and could not tell its listeners. */
@@ -85,6 +86,56 @@ const put: WriteAction = {
   ],
 };
 
+/** Makes a note that takes nobody's place. */
+const jot: WriteAction = {
+  ...base,
+  toOrchestrator: (write) => [
+    {
+      action: 'create',
+      sessionId: write.sessionId,
+      payload: {
+        ...payloadOf('', String(write.request.fields['text'])),
+        memory_id: write.memoryId(),
+        position: write.position(),
+        created_at: write.acceptedAt,
+      },
+    },
+  ],
+};
+
+function deleteItems({ items, sessionId }: WriteFacts) {
+  return items.map((id) => ({ action: 'delete' as const, sessionId, payload: { memory_id: id } }));
+}
+
+/** Indices of the notes without a key. */
+function jottings({ items }: LegacyLane): number[] {
+  return items.flatMap(({ fields }, index) => (fields['key'] === '""' ? [index] : []));
+}
+
+/** "Number 3" of the notes without a key, counted from the oldest. */
+const drop: WriteAction = {
+  ...base,
+  names: {
+    atMost: 1,
+    find: ({ fields }, lane) => jottings(lane).slice(Number(fields['place']) - 1, Number(fields['place'])),
+  },
+  toOrchestrator: deleteItems,
+};
+
+/** Every note without a key whose text comes before another. */
+const prune: WriteAction = {
+  ...base,
+  names: {
+    atMost: Infinity,
+    find: ({ fields }, lane) =>
+      jottings(lane).filter((index) => {
+        const text = parseTolerantly(lane.items[index]?.fields['text'] ?? '""');
+        return String(text) < String(fields['before']);
+      }),
+  },
+  toOrchestrator: deleteItems,
+};
+
 const remove: WriteAction = {
   ...base,
   toOrchestrator: (write) => [deleteBefore(write, `key:${keyOf(write)}`)],
@@ -142,10 +193,10 @@ export const notes = defineService({
   dialect: {
     error: (kind, message) => JSON.stringify({ status: 'error', message: `proxy: ${kind}: ${message}` }),
   },
-  actions: { begin, put, remove, clear, end, list },
+  actions: { begin, put, jot, drop, prune, remove, clear, end, list },
   lanes: {
     sessionPrefix: 'notes',
-    retention: { entries: KEPT_NOTES },
+    retention: { entries: KEPT_NOTES, counts: ({ key }) => key !== '""' },
     owners: async (access) => {
       const store = parseTolerantly((await access.jsonFile?.()) ?? '{}');
       return Object.keys(isJsonObject(store) ? store : {}).map((owner) => owner as Owner);

@@ -62,6 +62,7 @@ function factsOf(facts: Partial<CopyFacts>): CopyFacts {
     derived: NOTHING_DERIVED,
     sequence: 1,
     deletedBelow: 0,
+    named: [],
     journaledIds: new Map(),
     ...facts,
   };

@@ -137,6 +137,7 @@ export class Delivered {
         {
           request,
           owner,
+          items: [],
           sessionId: sessionIdOf(this.definition.lanes.sessionPrefix, owner),
           acceptedAt,
           position: (index = 0) => positionOf(sequence, index),
