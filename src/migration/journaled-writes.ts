@@ -3,7 +3,7 @@ import { encodeJson } from '../domain/json.ts';
 import { positionOf } from '../domain/lane.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import type { WriteAction } from '../domain/service-definition.ts';
+import type { StoredMemory, WriteAction } from '../domain/service-definition.ts';
 import { deletedBelow } from './copy-operations.ts';
 import { digestOfFields } from './copy-plan.ts';
 import { parseStoredMemory } from './lane-contents.ts';
@@ -65,28 +65,41 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
 function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Planned {
   const known = service.definition.actions[write.action];
   const action = known?.kind === 'write' ? known : undefined;
-  const operations = action?.names === undefined ? orchestratorWritesOf(service, owner, write) : [];
+  const operations = action?.names === undefined ? orchestratorWritesOf(service, { owner, write }) : [];
   return { write, action, operations };
 }
 
 /** An equal item that was written after a delete has an id of its own. */
-function idsOf(planned: readonly Planned[], { definition }: ServiceRuntime, below: number) {
+function idsOf(
+  planned: readonly Planned[],
+  { definition }: ServiceRuntime,
+  below: number,
+): Map<string, string[]> {
   const ids = new Map<string, string[]>();
   for (const { write, operations } of planned) {
-    for (const { action, payload } of operations) {
-      const memory = action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
+    for (const operation of operations) {
+      const memory = createdBy(operation);
       const fields = memory && definition.lanes.fieldsOf(memory);
       if (memory === undefined || fields === undefined || memory.position < below) continue;
       const digest = digestOfFields(fields);
       ids.set(digest, [...(ids.get(digest) ?? []), memory.memory_id]);
     }
-    if (write.isUncertain === true) continue;
-    for (const { digest, newer } of write.items ?? []) {
-      const known = ids.get(digest);
-      if (known !== undefined && known.length > newer) known.splice(known.length - 1 - newer, 1);
-    }
+    takeAway(write, ids);
   }
   return ids;
+}
+
+function createdBy({ action, payload }: OrchestratorWrite): StoredMemory | undefined {
+  return action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
+}
+
+/** What it named it has deleted, if it took effect at all. */
+function takeAway({ isUncertain, items = [] }: PendingWrite, ids: ReadonlyMap<string, string[]>): void {
+  if (isUncertain === true) return;
+  for (const { digest, newer } of items) {
+    const known = ids.get(digest);
+    if (known !== undefined && known.length > newer) known.splice(known.length - 1 - newer, 1);
+  }
 }
 
 /** Where a write proves that its lane was empty: everything before it belongs to an earlier life of the owner. */

@@ -39,7 +39,7 @@ export class Packer {
   async complete(parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
     if (!parcels.some((parcel) => this.isNaming(parcel))) return parcels;
     const completed = await Promise.all(
-      parcels.map((parcel) => (this.isNaming(parcel) ? this.#completed(parcel) : parcel)),
+      parcels.map(async (parcel) => (this.isNaming(parcel) ? this.#completed(parcel) : parcel)),
     );
     return completed.filter((parcel) => parcel !== undefined);
   }
@@ -66,7 +66,7 @@ export class Packer {
     const service = this.#parts.services.get(lane.service);
     if (service === undefined) return [];
     const fence = { key: lane.key, generation: lane.generation, sequence: write.sequence };
-    return orchestratorWritesOf(service, lane.owner, write, items).map((operation) => ({
+    return orchestratorWritesOf(service, { owner: lane.owner, write, items }).map((operation) => ({
       ...operation,
       lane: fence,
     }));

@@ -5,15 +5,17 @@ import { readReply } from '../domain/request.ts';
 import type { PendingWrite } from './ports.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 
-/**
- * What a journaled write is in the orchestrator's words. Always the same, whoever delivers it and whenever.
- * @param items what it names, as the orchestrator holds it
- */
+export interface WriteToPlan {
+  readonly owner: Owner;
+  readonly write: PendingWrite;
+  /** What it names, as the orchestrator holds it. */
+  readonly items?: readonly MemoryId[];
+}
+
+/** What a journaled write is in the orchestrator's words. Always the same, whoever delivers it and whenever. */
 export function orchestratorWritesOf(
   service: ServiceRuntime,
-  owner: Owner,
-  write: PendingWrite,
-  items: readonly MemoryId[] = [],
+  { owner, write, items = [] }: WriteToPlan,
 ): OrchestratorWrite[] {
   const action = service.definition.actions[write.action];
   if (action?.kind !== 'write') return [];
