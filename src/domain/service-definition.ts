@@ -178,6 +178,11 @@ export interface LaneDefinition {
   readonly retention: Retention;
   owners(access: LegacyAccess): Promise<readonly Owner[]>;
   readLegacy(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane>;
+  /**
+   * Whether what is configured is enough for `readLegacy`. Where it is not, no lane is copied, and a person decides what became of a
+   * write of unknown outcome. @defaultValue true
+   */
+  isReadable?(access: LegacyAccess): boolean;
   /** The `create` payload of an item that a copy writes, without ids, position and times. */
   createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
   /** The fields of an orchestrator item as {@link LegacyItem.fields}; undefined for an item that is no part of the lane's list. */
@@ -224,8 +229,29 @@ export interface ServiceDefinition {
   readonly lanes: LaneDefinition;
   /** Harmless request that the service answers whatever it is: settles what a serial server still had queued. */
   readonly probe: string;
+  /**
+   * Whether it takes its requests one after the other, whatever connection they come on: then an answered probe proves that all before
+   * it were taken. @defaultValue true over ZeroMQ, false over HTTP
+   */
+  readonly isSerial?: boolean;
   /** What cannot be mapped, with the reason. Shown to operators. */
   readonly unmapped: readonly { readonly what: string; readonly reason: string }[];
+}
+
+/** Whether an answer of the service proves that it has taken what was sent to it before. */
+export function isSerial({ isSerial: isDeclared, endpoint }: ServiceDefinition): boolean {
+  return isDeclared ?? endpoint.kind === 'zmq';
+}
+
+/** Whether a lane's contents can be looked at where no agent asks for them. */
+export function isReadable({
+  definition,
+  access,
+}: {
+  definition: ServiceDefinition;
+  access: LegacyAccess;
+}): boolean {
+  return definition.lanes.isReadable?.(access) ?? true;
 }
 
 /** Defines a legacy service. The only place that knows its protocol. */

@@ -1,6 +1,6 @@
 import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import type { LegacyLane } from '../domain/service-definition.ts';
+import { isReadable, type LegacyLane } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copy-apply.ts';
 import { copyOperations } from './copy-operations.ts';
 import { planCopy, type CopyPlan } from './copy-plan.ts';
@@ -52,6 +52,9 @@ interface Reading {
   readonly source: LegacyLane;
   readonly sequence: number;
   readonly heldMs: number;
+  readonly readAtMs: number;
+  /** It was read so late that what became of every unknown outcome shows. */
+  readonly closes: boolean;
 }
 
 /** Makes the secondary hold what the primary shows: SEMANTICS "Copying a lane". */
@@ -64,9 +67,13 @@ export class LaneCopier {
 
   /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
   async copy(lane: Lane): Promise<void> {
+    if (!this.#canRead(lane)) return this.#leave(lane);
     const copy = await this.#begin(lane);
     // Another replica is the lane's home, and copies it.
-    if (copy === undefined) return;
+    if (copy === undefined) {
+      lane.closesAtMs = 0;
+      return;
+    }
     const reading = await this.#read(copy);
     await this.#parts.quiet(lane);
     await this.#raiseFence(copy);
@@ -111,6 +118,18 @@ export class LaneCopier {
     });
   }
 
+  #canRead(lane: Lane): boolean {
+    const service = this.#parts.services.get(lane.service);
+    return service !== undefined && isReadable(service);
+  }
+
+  /** A person, or a late reply, decides what became of its writes: what is known of that stands in the journal. */
+  async #leave(lane: Lane): Promise<void> {
+    lane.closesAtMs = 0;
+    const state = (await this.#parts.journal.lanes([lane.key])).get(lane.key);
+    if (state !== undefined) lane.adoptForeign(state);
+  }
+
   async #begin(lane: Lane): Promise<Copy | undefined> {
     const service = this.#parts.services.get(lane.service);
     if (service === undefined) throw new Error(`No service is called "${lane.service}"`);
@@ -135,9 +154,10 @@ export class LaneCopier {
     const { clock } = this.#parts;
     const held = await this.#parts.hold(lane, clock.now() + HOLD_PATIENCE_MS);
     const heldAtMs = clock.now();
+    const closes = lane.closesAtMs > 0 && heldAtMs >= lane.closesAtMs;
     try {
       const source = await service.definition.lanes.readLegacy(lane.owner, service.access, service.context);
-      return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs };
+      return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs, readAtMs: heldAtMs, closes };
     } finally {
       held.release();
     }
@@ -212,12 +232,15 @@ export class LaneCopier {
 
   async #finish(
     { lane, generation, coverage }: Copy,
-    { sequence }: Reading,
+    { sequence, readAtMs, closes }: Reading,
     exceptions: readonly CopyException[],
   ): Promise<void> {
     const { journal } = this.#parts;
-    const state = await journal.finishCopy(lane.key, { generation, sequence, coverage, exceptions });
+    const facts = { generation, sequence, coverage, exceptions, closes };
+    const state = await journal.finishCopy(lane.key, facts);
     if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
+    // Another write of unknown outcome may have moved the end meanwhile.
+    if (closes && lane.closesAtMs <= readAtMs) lane.closesAtMs = 0;
     lane.seededCoverage = coverage;
     lane.exceptions = state.exceptions;
     // What made it dirty meanwhile has asked for another copy.

@@ -36,6 +36,8 @@ export class Lane {
   isHome = false;
   /** Unknown outcomes that are being settled: a copy must not overtake that. */
   settling = 0;
+  /** Instant from which on a copy proves what became of every unknown outcome of it; 0 where there is none. */
+  closesAtMs = 0;
   readonly #waiting: (() => void)[] = [];
 
   constructor(service: ServiceName, owner: Owner, clock: Clock) {
@@ -66,10 +68,16 @@ export class Lane {
     return this.applied > this.delivered;
   }
 
-  /** Takes over what the journal says after another replica changed it. */
+  /**
+   * Takes over what the journal says after another replica, or a person, changed it. A row that calls it clean may have been read
+   * before the copy that is under way here began, or before an unknown outcome that is being settled here was written down.
+   */
   adoptForeign(state: LaneState): void {
+    const { condition } = this;
+    const knowsBetter = this.isHome && (condition === 'copying' || this.settling > 0);
     this.isLoaded = false;
     this.adopt(state);
+    if (knowsBetter && state.isHome && state.condition === 'clean') this.condition = condition;
   }
 
   /** Undefined where the secondary holds every acknowledged write of the lane. */
@@ -104,7 +112,8 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    return !this.turn.isTaken && this.inFlight === 0 && !this.isBehind && this.condition === 'clean';
+    const isQuiet = !this.turn.isTaken && this.inFlight === 0 && this.closesAtMs === 0;
+    return isQuiet && !this.isBehind && this.condition === 'clean';
   }
 }
 

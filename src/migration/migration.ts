@@ -215,13 +215,16 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     mayAct: () => membership.mayAct,
     mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),
-    settle: (lane, operation) => settler.settle(lane, operation.service),
+    settle: (lane, { service }, sentAtMs) => settler.settle(lane, service, sentAtMs),
     gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
+    isShut: ({ service }) => settler.isShut(service.name),
   });
 }
 
 async function passThrough(operation: Operation, callLegacy: CallLegacy, engine: Engine): Promise<Answer> {
   const isTouched = touchedLane(operation, engine);
+  // A write, although nobody knows whose: no write passes one whose outcome is unknown.
+  if (isTouched !== undefined) await engine.settler.gate(operation.service.name, operation.deadlineAtMs);
   try {
     const { reply, durationMs } = await callLegacy(operation, 'live');
     isTouched?.('answered');

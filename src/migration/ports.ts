@@ -167,6 +167,8 @@ export interface FinishedCopy {
   readonly sequence: number;
   readonly coverage: number;
   readonly exceptions: readonly CopyException[];
+  /** The primary was read so late that no write of unknown outcome up to the sequence can take effect any more. @defaultValue false */
+  readonly closes?: boolean;
 }
 
 /** An item that the secondary refused of a copy. It names the item across copies, and holds nothing of its content. */

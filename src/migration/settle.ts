@@ -1,5 +1,6 @@
 import { ConnectionError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import { isSerial } from '../domain/service-definition.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
@@ -20,6 +21,14 @@ export interface SettlerParts {
   readonly emit: Emit;
 }
 
+/** One write of unknown outcome, on its way to be settled. */
+export interface Settling {
+  /** Resolves when the journal knows that its lane is uncertain. Never rejects. */
+  readonly marked: Promise<void>;
+  /** Its outcome has become known: it needs no copy any more. */
+  end(): void;
+}
+
 /**
  * Settles writes of unknown outcome (W7). A serial server that answered two probes, sent one after the other on a connection of
  * their own, has taken everything that waited before them. Until then the service gets no other write, and the lane no copy.
@@ -35,15 +44,20 @@ export class Settler {
     this.#parts = parts;
   }
 
-  /** The lane's history is uncertain from now on. Returns at once; the rest happens off the agent's path. */
-  settle(lane: Lane, service: ServiceRuntime): void {
-    const marked = this.#markDirty(lane, 'unknown_outcome');
-    this.#copyWhenProbed(lane, service, { delayMs: 0, marked });
+  /**
+   * The lane's history is uncertain from now on, because of a write that was sent at this instant at the latest. Returns at once; the
+   * rest happens off the agent's path.
+   */
+  settle(lane: Lane, service: ServiceRuntime, sentAtMs = this.#parts.clock.now()): Settling {
+    return this.#copyWhenProbed(lane, service, {
+      sentAtMs,
+      marked: this.#markDirty(lane, 'unknown_outcome'),
+    });
   }
 
   /** Settles a lane that the journal says is dirty: after a start, which may have come right behind the unknown write. */
   resume(lane: Lane, service: ServiceRuntime): void {
-    this.#copyWhenProbed(lane, service, { delayMs: service.deadlineMs, marked: Promise.resolve() });
+    this.#copyWhenProbed(lane, service, { sentAtMs: this.#parts.clock.now(), marked: Promise.resolve() });
   }
 
   /** The lane must be copied although nothing is under way on the primary. */
@@ -63,26 +77,61 @@ export class Settler {
   #copyWhenProbed(
     lane: Lane,
     service: ServiceRuntime,
-    { delayMs, marked }: { readonly delayMs: number; readonly marked: Promise<void> },
-  ): void {
+    { sentAtMs, marked }: { readonly sentAtMs: number; readonly marked: Promise<void> },
+  ): Settling {
+    const { copies } = this.#parts;
     this.closeLater(lane);
     // A copy for another reason might read before the unknown write takes effect, and call the lane clean.
     lane.settling += 1;
-    void Promise.all([this.probed(service), marked]).then(() => {
-      this.#parts.copies.add(lane, 'dirty', delayMs);
+    let isOver = false;
+    const end = (): void => {
+      if (isOver) return;
+      isOver = true;
       lane.settling -= 1;
-      this.#parts.copies.wake();
+      copies.wake();
+    };
+    void Promise.all([this.#taken(service, sentAtMs), marked]).then(() => {
+      if (isOver || this.#isStopped) return;
+      copies.add(lane, 'dirty');
+      end();
     });
+    return { marked, end };
+  }
+
+  /**
+   * Resolves when what was sent at this instant is as good as certain to have taken effect, if it ever does: a serial server has
+   * answered two probes and one deadline has passed, in which the write may lie in the network; of any other only time tells.
+   */
+  async #taken(service: ServiceRuntime, sentAtMs: number): Promise<void> {
+    await this.probed(service);
+    const afterMs = isSerial(service.definition) ? service.deadlineMs : CLOSED_AFTER_MS;
+    await this.#sleepUntil(sentAtMs + afterMs);
   }
 
   /** Copies a lane with an unknown outcome once more, before the ledger of unknown outcomes closes it. */
   closeLater(lane: Lane): void {
+    lane.closesAtMs = this.#parts.clock.now() + CLOSED_AFTER_MS;
     if (this.#closing.has(lane)) return;
     this.#closing.add(lane);
-    void this.#parts.clock.sleep(CLOSED_AFTER_MS, this.#stopping.signal).then(() => {
-      this.#closing.delete(lane);
-      if (!this.#isStopped) this.#parts.copies.add(lane, 'dirty');
-    });
+    void this.#close(lane);
+  }
+
+  async #close(lane: Lane): Promise<void> {
+    // Another unknown outcome of the lane moves the end.
+    while (!this.#isStopped && lane.closesAtMs > this.#parts.clock.now())
+      await this.#sleepUntil(lane.closesAtMs);
+    this.#closing.delete(lane);
+    if (!this.#isStopped) this.#parts.copies.add(lane, 'dirty');
+  }
+
+  async #sleepUntil(instantMs: number): Promise<void> {
+    const leftMs = instantMs - this.#parts.clock.now();
+    if (leftMs > 0) await this.#parts.clock.sleep(leftMs, this.#stopping.signal);
+  }
+
+  /** Whether the service must not be written to at this moment. */
+  isShut(service: ServiceName): boolean {
+    return this.#gates.has(service);
   }
 
   /** Resolves when the service may be written to. @throws ConnectionError effect `not_applied` at the deadline */

@@ -1,8 +1,7 @@
-import { ConnectionError, CrossfadeError, StorageError } from '../domain/errors.ts';
+import { ConnectionError, StorageError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
-import type { WriteAction } from '../domain/service-definition.ts';
-import type { CallLegacy } from './call-legacy.ts';
+import type { CallLegacy, TimedReply } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
 import type { Emit } from './events.ts';
 import type { Answer } from './handle.ts';
@@ -12,7 +11,9 @@ import type { Clock, PendingWrite } from './ports.ts';
 import { latestSend, sequencedLabels as labelsOf, type Sequenced, type Sequencer } from './sequence-write.ts';
 import type { Coverage } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
+import type { Settling } from './settle.ts';
 import type { Unjournaled } from './unjournaled.ts';
+import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './write-outcome.ts';
 
 /** Why a write asks for a copy of its lane. */
 export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled';
@@ -32,23 +33,22 @@ export interface WriteParts {
   tellHome(lane: Lane): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
   copySoon(lane: Lane, reason: CopyCause): void;
-  /** The outcome of a write is unknown (W7): settles it, off the agent's path. */
-  settle(lane: Lane, operation: OwnedOperation): void;
+  /** The outcome of a write that was sent at this instant is unknown (W7): settles it, off the agent's path. */
+  settle(lane: Lane, operation: OwnedOperation, sentAtMs: number): Settling;
   /** Whether this replica may still send a write: nobody takes over its lanes. */
   mayAct(): boolean;
   /** Whether it knows what the others do: while it stood still, they may have begun to journal. */
   mayPass(): boolean;
   /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
   gate(operation: OwnedOperation): Promise<void>;
+  /** Whether the service must not be written to at this moment. */
+  isShut(operation: OwnedOperation): boolean;
 }
 
-function outcomeOfFailure(error: unknown): Outcome {
-  return error instanceof CrossfadeError && error.effect === 'not_applied' ? 'not_applied' : 'unknown';
-}
-
-function writeActionOf(operation: OwnedOperation): WriteAction {
-  if (operation.action.kind !== 'write') throw new Error(`"${operation.name}" is no write`);
-  return operation.action;
+/** When a write was handed to the service, and the lane's generation before. */
+interface Sent {
+  atMs: number;
+  readonly generation: number;
 }
 
 /** SEMANTICS "Life of a write", primary = legacy. */
@@ -80,17 +80,13 @@ export class WritePath {
 
   async #send(sequenced: Sequenced): Promise<Answer> {
     const { operation, lane } = sequenced;
+    const sent: Sent = { atMs: this.#parts.clock.now(), generation: lane.generation };
     lane.inFlight += 1;
     lane.activity += 1;
     try {
-      this.#refuseWhenLate(operation);
-      const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
-        maySend: () => this.#parts.mayAct(),
-        onSent: () => this.#parts.emit('write:sent', labelsOf(sequenced)),
-        onLate: this.#whenLate(sequenced),
-      });
+      const { reply, durationMs } = await this.#call(sequenced, sent);
       const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
-      this.#conclude(sequenced, outcome);
+      this.#conclude(sequenced, outcome, sent);
       return {
         reply,
         backend: 'legacy',
@@ -98,36 +94,51 @@ export class WritePath {
         status: outcome === 'refused' ? 'refused' : 'answered',
       };
     } catch (error) {
-      this.#conclude(sequenced, outcomeOfFailure(error));
+      this.#conclude(sequenced, outcomeOfFailure(error), sent);
       throw error;
     }
   }
 
-  #refuseWhenLate(operation: OwnedOperation): void {
-    if (this.#parts.clock.now() <= latestSend(operation)) return;
-    throw new ConnectionError('too little of the deadline was left', {
-      effect: 'not_applied',
-      reason: 'late',
-    });
+  /** While it waits for the service another write's outcome may have become unknown: then it waits until that one is through. */
+  async #call(sequenced: Sequenced, sent: Sent): Promise<TimedReply> {
+    const { operation } = sequenced;
+    for (;;) {
+      let isShut = false;
+      if (this.#parts.clock.now() > latestSend(operation)) throw tooLate();
+      const maySend = (): boolean => {
+        isShut = this.#parts.isShut(operation);
+        return !isShut && this.#parts.mayAct();
+      };
+      try {
+        return await this.#parts.callLegacy(operation, 'live', {
+          maySend,
+          onSent: () => {
+            sent.atMs = this.#parts.clock.now();
+            this.#parts.emit('write:sent', labelsOf(sequenced));
+          },
+          onLate: () => this.#cameLate(sequenced, sent),
+        });
+      } catch (error) {
+        if (!isShut) throw error;
+        await this.#parts.gate(operation);
+      }
+    }
   }
 
   /** A copy that has begun already may have read before the write took effect: then the lane is settled again. */
-  #whenLate({ lane, operation }: Sequenced): () => void {
-    const generation = lane.generation;
-    return () => {
-      if (lane.generation !== generation) this.#parts.settle(lane, operation);
-    };
+  #cameLate({ lane, operation }: Sequenced, sent: Sent): void {
+    if (lane.generation !== sent.generation) this.#parts.settle(lane, operation, sent.atMs);
   }
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */
-  #conclude(sequenced: Sequenced, outcome: Outcome): void {
+  #conclude(sequenced: Sequenced, outcome: Outcome, sent: Sent): void {
     const { emit } = this.#parts;
     const { lane, operation, write } = sequenced;
     lane.inFlight -= 1;
     lane.activity += 1;
     emit('write:answered', { ...labelsOf(sequenced), outcome });
     const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : undefined;
-    if (outcome === 'unknown') this.#parts.settle(lane, operation);
+    if (outcome === 'unknown') this.#parts.settle(lane, operation, sent.atMs);
     void this.#parts.settlements
       .record({ ref: write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) })
       .then((isDurable) => this.#recorded(sequenced, outcome, isDurable));
@@ -141,18 +152,19 @@ export class WritePath {
     if (outcome === 'applied' && !isHome) this.#parts.tellHome(lane);
   }
 
-  #applied({ operation, lane, write, coverage, isHome }: Sequenced): number | undefined {
+  #applied(sequenced: Sequenced): number | undefined {
+    const { operation, lane, write, coverage, isHome } = sequenced;
     lane.applied = write.sequence;
-    const provesEmpty = writeActionOf(operation).provesEmpty === true;
-    const startsLane = provesEmpty && write.sequence === 1 && lane.generation === 0;
-    if (startsLane) lane.seededCoverage = coverage;
+    const seedsUnder = seedOf(sequenced);
+    if (seedsUnder !== undefined) lane.seededCoverage = coverage;
     // The lane's home is told when the outcome is durable.
-    if (!isHome) return startsLane ? coverage : undefined;
+    if (!isHome) return seedsUnder;
     this.#parts.deliver(lane, write);
+    const provesEmpty = writeActionOf(operation).provesEmpty === true;
     if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
     // What the orchestrator still holds of the owner's earlier life was forgotten by the service.
-    else if (provesEmpty && !startsLane) this.#parts.copySoon(lane, 'began_again');
-    return startsLane ? coverage : undefined;
+    else if (provesEmpty && seedsUnder === undefined) this.#parts.copySoon(lane, 'began_again');
+    return seedsUnder;
   }
 
   async #unjournaled(operation: OwnedOperation): Promise<Answer> {
@@ -160,7 +172,7 @@ export class WritePath {
     const end = this.#parts.unjournaled.begin(operation.service);
     try {
       const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
-        onLate: () => this.#cameLate(operation),
+        onLate: () => this.#unjournaledCameLate(operation),
       });
       end('certain');
       return { reply, backend: 'legacy', primaryMs: durationMs };
@@ -171,7 +183,7 @@ export class WritePath {
   }
 
   /** Coverage may have begun meanwhile, and the lane been copied without it. */
-  #cameLate(operation: OwnedOperation): void {
+  #unjournaledCameLate(operation: OwnedOperation): void {
     if (this.#coverageOf(operation) === 0) return;
     const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
     // What it deleted was deleted by an agent, as what vanished while nothing was journaled.

@@ -189,6 +189,7 @@ export const contextualLanes: LaneDefinition = {
   retention: { entries: KEPT_ENTRIES, counts: (fields) => fields['kind'] === '"entry"' },
   owners: readOwners,
   readLegacy: readLane,
+  isReadable: (access) => access.jsonFile !== undefined,
   createPayload,
   fieldsOf,
   derivedFieldsOf,

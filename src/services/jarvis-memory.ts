@@ -224,6 +224,7 @@ export const jarvisMemory = defineService({
     retention: {},
     owners: readOwners,
     readLegacy: readLane,
+    isReadable: (access) => access.call !== undefined || access.jsonFile !== undefined,
     createPayload: ({ fields, timestamp }, owner) => payloadOf(fields['memory'] ?? 'null', owner, timestamp),
     fieldsOf,
   },

@@ -147,6 +147,7 @@ export const sessionLanes: LaneDefinition = {
   retention: { idleSeconds: 3_600, owners: 100 },
   owners: readOwners,
   readLegacy: readLane,
+  isReadable: (access) => access.sqlite !== undefined,
   createPayload: ({ fields, timestamp }) =>
     interactionPayload({
       role: fields['role'] ?? 'null',
