@@ -3,7 +3,8 @@ import { CrossfadeError } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
 import type { LaneFence } from '../domain/lane.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import type { Clock, CopyException, Orchestrator } from './ports.ts';
+import type { CopyException } from './journal-facts.ts';
+import type { Clock, Orchestrator } from './ports.ts';
 import { refusalReasonOf } from './refusal-reason.ts';
 
 const BATCH = 400;

@@ -10,7 +10,8 @@ import { readContents, type LaneContents } from './lane-contents.ts';
 import type { HeldLane } from './hold-lane.ts';
 import { readJournaled, type JournaledWrites } from './journaled-writes.ts';
 import type { Lane } from './lanes.ts';
-import type { Clock, CopyException, Journal, Orchestrator } from './ports.ts';
+import type { CopyException } from './journal-facts.ts';
+import type { Clock, Journal, Orchestrator } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** A copy that would remove more than so many items and this share of a lane stops for a person. */

@@ -7,7 +7,8 @@ import type { ActionDefinition, ServiceDefinition } from '../domain/service-defi
 import { stageOf, type Stage } from '../domain/stage.ts';
 import type { ReplicaCounts } from '../migration/membership.ts';
 import type { Migration } from '../migration/migration.ts';
-import type { Clock, Flags, Journal, LaneCounts } from '../migration/ports.ts';
+import type { LaneCounts } from '../migration/journal-facts.ts';
+import type { Clock, Flags, Journal } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import {
   actionStatuses,

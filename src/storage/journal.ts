@@ -1,15 +1,13 @@
 import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import type { LaneState } from '../domain/lane.ts';
+import type { FinishedCopy, LaneCounts, Recovery } from '../migration/journal-facts.ts';
 import type {
   DeadLetter,
-  FinishedCopy,
   LaneView,
   Intent,
   Journal,
-  LaneCounts,
   PendingWrite,
-  Recovery,
   Settlement,
   WriteRef,
 } from '../migration/ports.ts';

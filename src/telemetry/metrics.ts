@@ -4,7 +4,7 @@ import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
 import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
-import type { LaneCounts } from '../migration/ports.ts';
+import type { LaneCounts } from '../migration/journal-facts.ts';
 import type { LabelSeries } from './label-series.ts';
 import { COUNTERS, GAUGES, HISTOGRAMS } from './metric-definitions.ts';
 import { MetricRecorder, type Histograms } from './metric-recorder.ts';

@@ -1,14 +1,8 @@
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { NamedItem } from '../../src/domain/named-item.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type {
-  DeadLetter,
-  FinishedCopy,
-  Intent,
-  LaneCounts,
-  PendingWrite,
-  WriteRef,
-} from '../../src/migration/ports.ts';
+import type { FinishedCopy, LaneCounts } from '../../src/migration/journal-facts.ts';
+import type { DeadLetter, Intent, PendingWrite, WriteRef } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
 import {
   isBehind,

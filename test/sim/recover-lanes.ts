@@ -1,5 +1,5 @@
 import type { ReplicaId } from '../../src/domain/ids.ts';
-import type { Recovery } from '../../src/migration/ports.ts';
+import type { Recovery } from '../../src/migration/journal-facts.ts';
 import type { Database } from './database.ts';
 import { isOpenEnded, outcomeOf, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
 

@@ -4,7 +4,7 @@ import type { ServiceFlag } from '../../../src/domain/flags.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { defineService } from '../../../src/domain/service-definition.ts';
 import { createEvents } from '../../../src/migration/events.ts';
-import type { LaneCounts } from '../../../src/migration/ports.ts';
+import type { LaneCounts } from '../../../src/migration/journal-facts.ts';
 import type { StoredDifference } from '../../../src/migration/difference-store.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { registerOperatorRoutes, type OperatorParts } from '../../../src/operator/routes.ts';

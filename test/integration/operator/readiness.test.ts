@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { LaneCounts } from '../../../src/migration/ports.ts';
+import type { LaneCounts } from '../../../src/migration/journal-facts.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { readinessOf, type ReadinessParts } from '../../../src/proxy-readiness.ts';
 

@@ -1,0 +1,39 @@
+import type { LaneKey } from '../domain/ids.ts';
+
+/** What is found at the start: see SEMANTICS "Crash points". */
+export interface Recovery {
+  /** Lanes with an intent whose outcome is not durable, and lanes inside a copy. They are dirty now. */
+  readonly dirty: readonly LaneKey[];
+  /** Lanes with a write of unknown outcome that may still take effect: they are owed one more look. */
+  readonly unclosed: readonly LaneKey[];
+  /** Lanes with applied writes that are not on the secondary, each with the newest of these. */
+  readonly pending: readonly { readonly lane: LaneKey; readonly newest: number }[];
+}
+
+export interface FinishedCopy {
+  readonly generation: number;
+  readonly sequence: number;
+  readonly coverage: number;
+  readonly exceptions: readonly CopyException[];
+  /** The primary was read so late that no write of unknown outcome up to the sequence can take effect any more. @defaultValue false */
+  readonly closes?: boolean;
+}
+
+/** An item that the secondary refused of a copy. It names the item across copies, and holds nothing of its content. */
+export interface CopyException {
+  readonly item: string;
+  readonly action: string;
+  readonly code: string;
+  readonly reason: string;
+}
+
+export interface LaneCounts {
+  readonly lanes: number;
+  readonly seeded: number;
+  readonly dirty: number;
+  readonly copying: number;
+  readonly stopped: number;
+  /** Lanes of which the last copy had to leave something out, and nobody has accepted it. */
+  readonly excepted: number;
+  readonly deadLetters: number;
+}
