@@ -109,7 +109,7 @@ export const ConfigSchema = Type.Object(
       { queueSize: Whole(1), concurrency: Whole(1), timeoutMs: Whole(10), sampleHours: Whole(0) },
       closed,
     ),
-    copies: Type.Object({ concurrency: Whole(1) }, closed),
+    copies: Type.Object({ concurrency: Whole(1), automatic: Type.Boolean() }, closed),
     rollout: Type.Object(
       {
         folder: Text,

@@ -38,7 +38,7 @@ const DEFAULTS: Tree = {
   },
   reads: { freshnessWaitMs: 20 },
   shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, sampleHours: 0 },
-  copies: { concurrency: 2 },
+  copies: { concurrency: 2, automatic: true },
   rollout: { folder: './flags' },
   interlocks: 'warn',
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30 },

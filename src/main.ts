@@ -16,6 +16,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'stand-ins': async () => (await import('./cli/stand-ins.ts')).createStandInsCommand(),
   status: async () => (await import('./cli/status.ts')).createStatusCommand(env),
   explain: async () => (await import('./cli/explain.ts')).createExplainCommand(env),
+  backfill: async () => (await import('./cli/backfill.ts')).createBackfillCommand(env),
+  runs: async () => (await import('./cli/runs.ts')).createRunsCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
 };
 

@@ -10,6 +10,7 @@ import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { registerGuardRoutes } from './operator/guard-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
+import { registerRunRoutes } from './operator/run-routes.ts';
 import { createStatistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusParts } from './operator/status.ts';
 import type { Part } from './parts.ts';
@@ -89,6 +90,8 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     },
     registerRoutes: (app) => {
       registerGuardRoutes(app, guardRoutesOf(facts));
+      const { runs: desk } = facts.migration;
+      if (desk !== undefined) registerRunRoutes(app, { services: [...services.keys()], desk });
       registerComparisonRoutes(app, comparisonRoutesOf(facts));
       registerOperatorRoutes(app, {
         status: () => status.read(),

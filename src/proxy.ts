@@ -22,6 +22,9 @@ import { createCoverageStore } from './storage/coverage.ts';
 import { createReplicaStore } from './storage/replicas.ts';
 import { applySchema } from './storage/apply-schema.ts';
 import { createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
+import { PostgresBaselines } from './storage/baselines.ts';
+import { createLaneDirectory } from './storage/lane-directory.ts';
+import { PostgresRunStore } from './storage/runs.ts';
 import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
 import { createSignatureStore } from './storage/signatures.ts';
@@ -76,6 +79,7 @@ export function createProxy(facts: ProxyFacts): Running {
     comparisons: { ...store, compareLarge: (pair) => largeComparisons.compare(pair) },
     random: Math.random,
     settings: settingsOf(config),
+    runs: store.runs,
   });
   const watchers: Watchers = createWatchers({ ...shared, migration, guarding });
   return inOrder([
@@ -111,6 +115,11 @@ function createStore(config: Config) {
     differences: createDifferenceStore({ database, seal, sampleHours: config.shadow.sampleHours }),
     rules: createRuleStore(database),
     signatures: createSignatureStore(database),
+    runs: {
+      store: new PostgresRunStore(database),
+      baselines: new PostgresBaselines(database),
+      directory: createLaneDirectory(database, replica),
+    },
     coverageStore: createCoverageStore(database),
     replicas: createReplicaStore(database),
   };
@@ -162,6 +171,7 @@ function settingsOf(config: Config): Parameters<typeof createMigration>[0]['sett
     reads: { timeoutMs: orchestrator.readTimeoutMs, freshnessWaitMs: reads.freshnessWaitMs },
     shadow,
     copyConcurrency: copies.concurrency,
+    copiesAll: copies.automatic,
   };
 }
 

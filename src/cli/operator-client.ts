@@ -13,19 +13,41 @@ export function urlOption(env: Environment): Option {
   );
 }
 
+/** Nobody listens there, or not any more. */
+export class NoProxy extends Error {}
+
 /** Asks a running proxy. @throws Error in the proxy's own words */
-export async function askProxy(url: string, path: string, body?: object): Promise<string> {
+export function askProxy(url: string, path: string, body?: object): Promise<string> {
+  return ask({ url, path, body, timeoutMs: TIMEOUT_MS });
+}
+
+/** The same, for what may take its time: the answer is waited for as long as the proxy lives. */
+export function askPatiently(url: string, path: string, body: object): Promise<string> {
+  return ask({ url, path, body, timeoutMs: 0 });
+}
+
+interface Question {
+  readonly url: string;
+  readonly path: string;
+  readonly body: object | undefined;
+  /** 0: for ever. */
+  readonly timeoutMs: number;
+}
+
+async function ask({ url, path, body, timeoutMs }: Question): Promise<string> {
   const address = `${url.replace(/\/$/, '')}${path}`;
   const response = await request(address, {
     method: body === undefined ? 'GET' : 'POST',
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
     ...(body !== undefined && {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }),
   }).catch((cause: unknown) => {
-    throw new Error(`no proxy answers at ${url}`, { cause });
+    throw new NoProxy(`no proxy answers at ${url}: start it, or name it with --url or CROSSFADE_URL`, {
+      cause,
+    });
   });
   const text = await response.body.text();
   if (response.statusCode < 300) return text;

@@ -158,6 +158,8 @@ export interface StoredMemory {
   readonly position: number;
   readonly created_at: string;
   readonly source_agent: string | null;
+  /** Whose fence it was written under; only a scan shows it. */
+  readonly lane_key?: string | null;
 }
 
 /** What a service forgets by itself. Anything else that vanishes is lost. */
@@ -172,17 +174,43 @@ export interface Retention {
   counts?(fields: Readonly<Record<string, string>>): boolean;
 }
 
+/** The members of `content` that make an item what it is, whoever wrote it. */
+export interface LaneDigest {
+  readonly fields: readonly string[];
+  /** Members within these that say who wrote the item or when, such as `metadata.legacy_timestamp`. */
+  readonly without: readonly string[];
+  /** Tags of what is no part of the list. What is marked forgotten is left out always. */
+  readonly excludeTags: readonly string[];
+}
+
 export interface LaneDefinition {
   /** Put before the owner in the orchestrator's session id; empty keeps the owner's own id. */
   readonly sessionPrefix: string;
   readonly retention: Retention;
-  owners(access: LegacyAccess): Promise<readonly Owner[]>;
+  /** Undefined where the store cannot be listed, such as behind an API: then the journal says whose lanes there are. */
+  owners(access: LegacyAccess): Promise<readonly Owner[] | undefined>;
   readLegacy(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane>;
   /**
    * Whether what is configured is enough for `readLegacy`. Where it is not, no lane is copied, and a person decides what became of a
    * write of unknown outcome. @defaultValue true
    */
   isReadable?(access: LegacyAccess): boolean;
+  /** Many lanes with one reading of the store; an owner that it has no trace of may be left out. @defaultValue one by one */
+  readMany?(
+    owners: readonly Owner[],
+    access: LegacyAccess,
+    context: ServiceContext,
+  ): Promise<ReadonlyMap<Owner, LegacyLane>>;
+  /** What the store holds and no lane shows, such as items of owners that are gone: by name, how many. */
+  strays?(access: LegacyAccess): Promise<Readonly<Record<string, number>>>;
+  /** How the orchestrator's digest of a session sees the lane. Absent: every lane is read item by item to be compared. */
+  readonly digest?: LaneDigest;
+  /** Who wrote an item, where the service says so: names a writer that bypasses the proxy. */
+  writerOf?(item: LegacyItem): string | undefined;
+  /** The request that stores an item anew, as its last one. Absent: a lost item can only be accepted. */
+  restoreRequest?(fields: Readonly<Record<string, string>>, owner: Owner): string;
+  /** Where each member of the service's items goes, for people. */
+  readonly mapping?: readonly { readonly from: string; readonly to: string }[];
   /** The `create` payload of an item that a copy writes, without ids, position and times. */
   createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
   /** The fields of an orchestrator item as {@link LegacyItem.fields}; undefined for an item that is no part of the lane's list. */

@@ -1,3 +1,4 @@
+import { messageOf } from '../domain/errors.ts';
 import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane } from '../domain/service-definition.ts';
@@ -12,6 +13,8 @@ import { readJournaled, type JournaledWrites } from './journaled-writes.ts';
 import type { Lane } from './lanes.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
+import { baselineOf } from './runs/baseline.ts';
+import type { BaselineStore } from './runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** A copy that would remove more than so many items and this share of a lane stops for a person. */
@@ -32,6 +35,8 @@ export interface CopyParts {
   hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
+  /** Where it is written down what both sides hold after a copy. Absent: nowhere. */
+  readonly baselines?: Pick<BaselineStore, 'save'>;
   /** Everything up to `sequence` is on the secondary. */
   covered(lane: Lane, sequence: number): void;
 }
@@ -106,6 +111,7 @@ export class LaneCopier {
     const exceptions = await this.#apply(copy, operations, reading.sequence);
     if (exceptions === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     await this.#finish(copy, reading, exceptions);
+    if (exceptions.length === 0) await this.#remember(copy, reading);
     this.#sayExceptions(lane, exceptions);
     this.#parts.emit('lane:copied', {
       service: lane.service,
@@ -207,7 +213,7 @@ export class LaneCopier {
       existing: facts.contents.listed,
       nowMs: this.#parts.clock.wallMs(),
       emptyBelow: facts.journaled.emptyBelow,
-      ownerCount: async () => (await lanes.owners(service.access)).length,
+      ownerCount: async () => (await lanes.owners(service.access))?.length ?? 0,
     });
   }
 
@@ -248,6 +254,14 @@ export class LaneCopier {
     if (lane.condition === 'copying') lane.condition = 'clean';
     lane.advance(sequence);
     this.#parts.covered(lane, sequence);
+  }
+
+  /** Without it a later difference cannot be put down to one side: that is worth no failed copy. */
+  async #remember({ lane }: Copy, { source, sequence }: Reading): Promise<void> {
+    const { baselines, emit } = this.#parts;
+    await baselines
+      ?.save({ lane: lane.key, sequence, items: baselineOf(source.items) })
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
 
   #sayExceptions({ service, key }: Lane, exceptions: readonly CopyException[]): void {

@@ -7,6 +7,8 @@ import type { Clock } from './ports.ts';
 
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 10_000;
+/** Who waits for a copy is told of its failure after so many: a service that restarts is back by then. */
+const WATCHED_ATTEMPTS = 4;
 
 export interface CopyQueueParts {
   readonly clock: Clock;
@@ -23,6 +25,7 @@ export class CopyQueue {
   readonly #parts: CopyQueueParts;
   readonly #wishes = new CopyWishes();
   readonly #underWay = new Set<Lane>();
+  readonly #watchers = new Map<Lane, ((failure: string | undefined) => void)[]>();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -42,6 +45,22 @@ export class CopyQueue {
     this.wake();
   }
 
+  /**
+   * Asks for a copy and resolves when it was tried: undefined where it came to its end, else why it failed so often that it is not
+   * waited for any more. It is tried again all the same.
+   */
+  untilCopied(lane: Lane, reason: CopyReason): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      this.#watchers.set(lane, [...(this.#watchers.get(lane) ?? []), resolve]);
+      this.add(lane, reason);
+    });
+  }
+
+  #tell(lane: Lane, failure: string | undefined): void {
+    for (const resolve of this.#watchers.get(lane) ?? []) resolve(failure);
+    this.#watchers.delete(lane);
+  }
+
   /** Begins what may begin. */
   wake(): void {
     if (this.#isStopped) return;
@@ -58,11 +77,13 @@ export class CopyQueue {
   /** Nothing of what waits is this replica's any more. */
   forget(): void {
     this.#wishes.clear();
+    for (const lane of this.#watchers.keys()) this.#tell(lane, "the lane is another replica's now");
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    for (const lane of this.#watchers.keys()) this.#tell(lane, 'the proxy stops');
     while (this.#underWay.size > 0) await this.#parts.clock.sleep(1);
   }
 
@@ -87,8 +108,10 @@ export class CopyQueue {
     const { lane } = wish;
     try {
       await this.#parts.copy(lane);
+      this.#tell(lane, undefined);
     } catch (error) {
       const attempt = wish.attempt + 1;
+      if (attempt >= WATCHED_ATTEMPTS) this.#tell(lane, messageOf(error));
       const retryInMs = Math.min(RETRY_LONGEST_MS, RETRY_FIRST_MS * 2 ** wish.attempt);
       this.#parts.emit('lane:copy_failed', {
         service: lane.service,

@@ -1,5 +1,5 @@
 import { messageOf } from '../domain/errors.ts';
-import type { ServiceName } from '../domain/ids.ts';
+import type { Owner, ServiceName } from '../domain/ids.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
@@ -20,6 +20,8 @@ export interface CoverageParts {
   readonly flags: Flags;
   /** Whether dual writes that the flag asks for may begin: else they are asked about again at the next heartbeat. */
   readonly mayBegin: (service: ServiceName) => boolean;
+  /** Whether all owners are copied without being asked; else only those with writes that wait. */
+  readonly copiesAll: boolean;
   readonly lanes: Lanes;
   readonly copies: CopyQueue;
   /** Lanes with writes that wait for delivery. */
@@ -158,21 +160,28 @@ export class CoverageKeeper {
   }
 
   async #copyAll(service: ServiceRuntime, number: number): Promise<void> {
-    const { lanes, copies, emit } = this.#parts;
+    const { copies, emit, copiesAll } = this.#parts;
     await this.#parts.store.quiet(service.name);
-    const listed = await service.definition.lanes.owners(service.access);
-    // What legacy does not list any more may have been deleted while nothing was journaled.
-    const owners = new Set([...listed, ...(await this.#parts.journal.outdated(service.name, number))]);
-    const unseeded = new Set<Lane>();
-    for (const owner of owners) {
-      const lane = await lanes.load(service.name, owner);
-      if (lane.seededCoverage !== number) unseeded.add(lane);
-    }
+    const listed = copiesAll ? ((await service.definition.lanes.owners(service.access)) ?? []) : [];
+    const unseeded = copiesAll ? await this.#unseeded(service.name, listed, number) : new Set<Lane>();
     // An owner that legacy holds nothing of any more may have writes that wait: they too wait for a copy.
     for (const lane of this.#parts.waitingLanes(service.name)) {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }
     for (const lane of unseeded) copies.add(lane, 'backfill');
-    emit('backfill:queued', { service: service.name, owners: listed.length, lanes: unseeded.size });
+    if (copiesAll)
+      emit('backfill:queued', { service: service.name, owners: listed.length, lanes: unseeded.size });
+  }
+
+  async #unseeded(service: ServiceName, listed: readonly Owner[], number: number): Promise<Set<Lane>> {
+    const { lanes, journal } = this.#parts;
+    // What legacy does not list any more may have been deleted while nothing was journaled.
+    const owners = new Set([...listed, ...(await journal.outdated(service, number))]);
+    const unseeded = new Set<Lane>();
+    for (const owner of owners) {
+      const lane = await lanes.load(service, owner);
+      if (lane.seededCoverage !== number) unseeded.add(lane);
+    }
+    return unseeded;
   }
 }

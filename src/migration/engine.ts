@@ -103,6 +103,7 @@ function createKeeper(
     store: parts.coverageStore,
     services,
     flags,
+    copiesAll: parts.settings.copiesAll ?? true,
     mayBegin: (service) => readLimits?.mayBegin(service) ?? true,
     waitingLanes: (service) => deliverer.waitingLanes(service),
     clock,
@@ -137,6 +138,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
   const copier = new LaneCopier({
     ...shared,
     timeoutMs: settings.delivery.timeoutMs,
+    ...(parts.runs !== undefined && { baselines: parts.runs.baselines }),
     hold,
     quiet: (lane) => deliverer.quiet(lane),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),

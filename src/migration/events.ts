@@ -5,6 +5,7 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { BadInput } from '../domain/request.ts';
 import type { Decision } from './decide.ts';
 import type { Finding } from './guard/finding.ts';
+import type { RunKind } from './runs/run.ts';
 
 interface OfService {
   readonly service: ServiceName;
@@ -126,6 +127,9 @@ export interface MigrationEvents {
   /** All owners were listed; the lanes that are not seeded wait to be copied. */
   'backfill:queued': OfService & { readonly owners: number; readonly lanes: number };
   'backfill:failed': OfService & { readonly reason: string };
+  /** A page of a run, or its listing, failed; it is tried again. */
+  'run:failed': { readonly reason: string };
+  'run:finished': { readonly run: number; readonly kind: RunKind };
   'read:fell_back': OfOperation & { readonly reason: string };
   'shadow:compared': OfOperation & {
     readonly lane: LaneKey;

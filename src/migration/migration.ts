@@ -5,6 +5,7 @@ import { createAskOrchestrator } from './ask-orchestrator.ts';
 import { createCallLegacy, type CallLegacy } from './call-legacy.ts';
 import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
 import { createEngine, type Engine } from './engine.ts';
+import { startEngine, stopEngine } from './engine-life.ts';
 import type { Events } from './events.ts';
 import { Handler, type Answer } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
@@ -17,6 +18,8 @@ import type { ReplicaCounts } from './membership.ts';
 import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
+import { createRuns, type RunEdges } from './runs/create-runs.ts';
+import type { RunDesk } from './runs/run-desk.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import { createResolveItems } from './resolve-items.ts';
 import { Sequencer } from './sequence-write.ts';
@@ -30,6 +33,8 @@ export interface MigrationSettings {
   readonly shadow: { readonly queueSize: number; readonly concurrency: number; readonly timeoutMs: number };
   /** Lanes copied at the same time. */
   readonly copyConcurrency: number;
+  /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
+  readonly copiesAll?: boolean;
 }
 
 export interface MigrationParts {
@@ -43,6 +48,8 @@ export interface MigrationParts {
   readonly coverageStore: CoverageStore;
   readonly replicas: ReplicaStore;
   readonly differences: DifferenceStore;
+  /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
+  readonly runs?: RunEdges;
   /** Absent: rules of the definitions only, and no signatures are kept. */
   readonly comparisons?: ComparisonEdges;
   readonly events: Events;
@@ -72,6 +79,8 @@ export interface Migration extends StreamHandler {
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   coverageOf(service: ServiceName): number;
   comparisonsOf(service: ServiceName): ComparisonReport;
+  /** Work over all lanes; absent where it is kept nowhere. */
+  readonly runs: RunDesk | undefined;
   /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
   rulesVersion(service: ServiceName, action: string): string;
 }
@@ -84,6 +93,8 @@ export function createMigration(parts: MigrationParts): Migration {
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
   const { coverage, unjournaled } = engine;
+  const runs = parts.runs && createRuns(parts, engine, parts.runs);
+  const living = { engine, verdicts, shadows, runs };
   const passing = new PassPath({
     ...parts,
     limits: parts.settings.limits,
@@ -95,25 +106,8 @@ export function createMigration(parts: MigrationParts): Migration {
   return {
     handle: (request) => handler.handle(request),
     pass: (request) => passing.pass(request),
-    async start() {
-      const hasPredecessor = await engine.membership.join();
-      await engine.takeOver.recover();
-      await verdicts.start();
-      await engine.keeper.start(hasPredecessor);
-      engine.foreign.start();
-      engine.deliverer.wake();
-    },
-    async stop() {
-      await engine.keeper.stop();
-      await engine.foreign.stop();
-      engine.settler.stop();
-      await shadows.stop();
-      await verdicts.stop();
-      await engine.copies.stop();
-      await engine.deliverer.stop();
-      engine.settlements.stop();
-      await engine.membership.leave().catch(() => undefined);
-    },
+    start: () => startEngine(living),
+    stop: () => stopEngine(living),
     backlog: () => ({
       deliveries: engine.deliverer.pending,
       copies: engine.copies.size,
@@ -122,6 +116,7 @@ export function createMigration(parts: MigrationParts): Migration {
     pendingOf: (service) => engine.deliverer.pendingOf(service),
     replicas: () => engine.membership.counts(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
+    runs: runs?.desk,
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { CrossfadeError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { AuditEntry, Release, StoredMinute } from '../migration/guard/guard-ports.ts';
 import { guardStatus, type GuardSource } from './guard-status.ts';
+import { answered, Refusal } from './refusal.ts';
 
 /** Who wants something, of which service, and why. */
 export interface Wish {
@@ -54,18 +54,6 @@ export function registerGuardRoutes(app: FastifyInstance, parts: GuardRouteParts
     answered(reply, () => routes.explain(request.params)),
   );
   app.get('/v1/audit', (_request, reply) => answered(reply, () => routes.audit()));
-}
-
-/** An answer that is not 200, in words for the caller. */
-class Refusal extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
 }
 
 class GuardRoutes {
@@ -161,18 +149,4 @@ function textOf(body: unknown, name: string): string {
   if (text === '' || text.length > LONGEST_WORDS)
     throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
   return text;
-}
-
-async function answered(reply: FastifyReply, answer: () => Promise<object | string>) {
-  try {
-    return await answer();
-  } catch (error) {
-    if (error instanceof Refusal) {
-      reply.code(error.status);
-      return { error: error.code, message: error.message };
-    }
-    if (!(error instanceof CrossfadeError)) throw error;
-    reply.code(503);
-    return { error: error.code, message: error.message };
-  }
 }

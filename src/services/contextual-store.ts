@@ -11,6 +11,7 @@ import type {
 import { instantOfEpoch } from './epoch-time.ts';
 import { unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
 import { tagsOf } from './memory-tags.ts';
+import { writerIn } from './writer-name.ts';
 import { isFalsy, respell } from './python-spelling.ts';
 import { contentOf } from './stored-items.ts';
 import { rawValueOf, textContentOf } from './text-content.ts';
@@ -71,6 +72,8 @@ async function readStore(
   return { sessions: rawMembers(sessions), summaries: rawMembers(summaries) };
 }
 
+type Store = Awaited<ReturnType<typeof readStore>>;
+
 async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
   const { sessions, summaries } = await readStore(access);
   const keys = new Set([...Object.keys(sessions), ...Object.keys(summaries)]);
@@ -78,7 +81,18 @@ async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
 }
 
 async function readLane(owner: Owner, access: LegacyAccess): Promise<LegacyLane> {
+  return laneOf(owner, await readStore(access));
+}
+
+async function readMany(
+  owners: readonly Owner[],
+  access: LegacyAccess,
+): Promise<ReadonlyMap<Owner, LegacyLane>> {
   const store = await readStore(access);
+  return new Map(owners.map((owner) => [owner, laneOf(owner, store)]));
+}
+
+function laneOf(owner: Owner, store: Store): LegacyLane {
   const session = store.sessions[owner];
   const summary = store.summaries[owner];
   const { key_decisions: decided = '[]', ...texts } = summary === undefined ? {} : rawMembers(summary);
@@ -155,6 +169,14 @@ function createPayload({ fields, timestamp }: LegacyItem): Readonly<Record<strin
   return entryPayload(fields, timestamp);
 }
 
+function restoreRequest(fields: Fields, owner: Owner): string {
+  const session = `"session_id": ${JSON.stringify(owner)}`;
+  if (fields['kind'] === '"decision"')
+    return `{"action": "record_decision", ${session}, "decision": ${fields['decision'] ?? 'null'}}`;
+  const { type = 'null', content = 'null', metadata = 'null' } = fields;
+  return `{"action": "add_interaction", ${session}, "type": ${type}, "content": ${content}, "metadata": ${metadata}}`;
+}
+
 /** Which of this service's items it is, and its content. */
 function kindOf(memory: StoredMemory): { readonly kind: Kind; readonly content: Message } | undefined {
   const content = contentOf(memory);
@@ -190,6 +212,27 @@ export const contextualLanes: LaneDefinition = {
   owners: readOwners,
   readLegacy: readLane,
   isReadable: (access) => access.jsonFile !== undefined,
+  readMany,
+  strays: async (access) => {
+    const { sessions, summaries } = await readStore(access);
+    const keys = [...new Set([...Object.keys(sessions), ...Object.keys(summaries)])];
+    return { 'sessions whose id no lane can carry': keys.filter((key) => !parseOwner(key)).length };
+  },
+  digest: {
+    fields: ['text', 'value', 'type', 'metadata'],
+    without: ['metadata.legacy_timestamp'],
+    excludeTags: ['summary'],
+  },
+  restoreRequest,
+  writerOf: ({ fields: { metadata = 'null' } }) => writerIn(metadata),
+  mapping: [
+    { from: 'content', to: 'content.text; what is no text in content.value' },
+    { from: 'type', to: 'content.type, and a tag' },
+    { from: 'metadata', to: 'content.metadata' },
+    { from: 'decision', to: 'content.text of an item with the tag decision' },
+    { from: 'summary', to: 'content.summary of an item with the tag summary, behind all others' },
+    { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
+  ],
   createPayload,
   fieldsOf,
   derivedFieldsOf,

@@ -24,6 +24,7 @@ import {
 } from '../domain/service-definition.ts';
 import { epochTimestampOf, instantOfEpoch } from './epoch-time.ts';
 import { tagsOf } from './memory-tags.ts';
+import { writerIn } from './writer-name.ts';
 import { respell, spellText } from './python-spelling.ts';
 import { contentOf, countItems, hasMore, itemsOf, type StoredItem } from './stored-items.ts';
 
@@ -161,9 +162,9 @@ const getMemories: MappedRead = {
   ],
 };
 
-async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
+async function readOwners(access: LegacyAccess): Promise<readonly Owner[] | undefined> {
   const text = await access.jsonFile?.();
-  if (text === undefined) return [];
+  if (text === undefined) return undefined;
   if (!text.trimStart().startsWith('{')) throw new Error('The store of jarvis-memory is no JSON object');
   return Object.keys(rawMembers(text))
     .map((key) => parseOwner(key))
@@ -185,9 +186,25 @@ async function readMemories(owner: Owner, access: LegacyAccess): Promise<string 
 }
 
 async function readLane(owner: Owner, access: LegacyAccess): Promise<LegacyLane> {
-  const memories = await readMemories(owner, access);
+  return laneOf(await readMemories(owner, access));
+}
+
+function laneOf(memories: string | undefined): LegacyLane {
   const items = rawElements(memories ?? '[]').map(itemOf);
   return { exists: items.length > 0, items };
+}
+
+/** The file is written before the service answers, so it shows what the service shows, of all users at once. */
+async function readMany(
+  owners: readonly Owner[],
+  access: LegacyAccess,
+): Promise<ReadonlyMap<Owner, LegacyLane>> {
+  const text = await access.jsonFile?.();
+  const stored = text === undefined ? undefined : rawMembers(text);
+  const lanes = new Map<Owner, LegacyLane>();
+  for (const owner of owners)
+    lanes.set(owner, stored === undefined ? await readLane(owner, access) : laneOf(stored[owner]));
+  return lanes;
 }
 
 function itemOf(raw: string): LegacyItem {
@@ -225,6 +242,20 @@ export const jarvisMemory = defineService({
     owners: readOwners,
     readLegacy: readLane,
     isReadable: (access) => access.call !== undefined || access.jsonFile !== undefined,
+    readMany,
+    strays: async (access) => {
+      const users = Object.keys(rawMembers((await access.jsonFile?.()) ?? '{}'));
+      return { 'users whose id no lane can carry': users.filter((user) => !parseOwner(user)).length };
+    },
+    digest: { fields: ['memory'], without: [], excludeTags: [] },
+    restoreRequest: ({ memory = 'null' }, owner) =>
+      `{"action": "add_memory", "user_id": ${spellText(owner)}, "memory": ${memory}}`,
+    writerOf: ({ fields: { memory = 'null' } }) => writerIn(memory),
+    mapping: [
+      { from: 'memory', to: 'content.memory; as text for searches in content.text' },
+      { from: 'user (key of the file)', to: 'session id jarvis:<user>, tag user:<user>' },
+      { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
+    ],
     createPayload: ({ fields, timestamp }, owner) => payloadOf(fields['memory'] ?? 'null', owner, timestamp),
     fieldsOf,
   },

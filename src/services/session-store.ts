@@ -13,6 +13,7 @@ import { instantOf } from './local-time.ts';
 import { isFalsy, respell } from './python-spelling.ts';
 import { interactionFields, interactionPayload } from './session-interaction.ts';
 import { boundText } from './sqlite-text.ts';
+import { writerIn } from './writer-name.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 type Query = NonNullable<LegacyAccess['sqlite']>;
@@ -31,6 +32,12 @@ const RANGE =
 // is the same but where clocks went back.
 const INTERACTIONS = `select id, timestamp, role, content, metadata from interactions
   where session_id = ? and id >= cast(? as integer) and id < cast(? as integer) order by id`;
+const SESSIONS = `select session_id, user_id, created_at, metadata from sessions
+  where session_id in (select value from json_each(?))`;
+const INTERACTIONS_OF_MANY = `select id, session_id, timestamp, role, content, metadata from interactions
+  where session_id in (select value from json_each(?)) and id >= cast(? as integer) and id < cast(? as integer) order by id`;
+const ORPHANS = `select count(*) as rows from interactions
+  where id >= cast(? as integer) and id < cast(? as integer) and session_id not in (select session_id from sessions)`;
 
 interface SessionSource {
   readonly owner: Owner;
@@ -82,13 +89,42 @@ async function readLane(owner: Owner, access: LegacyAccess, context: ServiceCont
   const query = openStore(access);
   const [session] = await query(SESSION, [owner]);
   if (session === undefined) return { exists: false, items: [] };
+  const rows = await readPages(query, (first, end) => query(INTERACTIONS, [owner, first, end]));
+  return laneOf(owner, { session, rows }, context);
+}
+
+/** One pass over the interactions for all owners: as little for the service to wait for as one lane alone. */
+async function readMany(
+  owners: readonly Owner[],
+  access: LegacyAccess,
+  context: ServiceContext,
+): Promise<ReadonlyMap<Owner, LegacyLane>> {
+  const query = openStore(access);
+  const asked = JSON.stringify(owners);
+  const sessions = await query(SESSIONS, [asked]);
+  const rows = await readPages(query, (first, end) => query(INTERACTIONS_OF_MANY, [asked, first, end]));
+  const rowsOf = Map.groupBy(rows, ({ session_id: id }) => id);
+  return new Map(
+    sessions.flatMap((session) => {
+      const owner = parseOwner(session['session_id']);
+      if (owner === undefined) return [];
+      return [[owner, laneOf(owner, { session, rows: rowsOf.get(owner) ?? [] }, context)] as const];
+    }),
+  );
+}
+
+interface SessionRows {
+  readonly session: Row;
+  readonly rows: readonly Row[];
+}
+
+function laneOf(owner: Owner, { session, rows }: SessionRows, context: ServiceContext): LegacyLane {
   const createdAt = instantOf(String(session['created_at']), context.timeZone);
   const { user_id, session_metadata } = sessionFields({
     owner,
     userId: rawText(session['user_id']),
     metadata: rawMetadata(session['metadata']),
   });
-  const rows = await readInteractions(owner, query);
   let notBeforeMs = Date.parse(createdAt);
   const items = rows.map((row) => {
     const item = itemOf(row, context.timeZone, notBeforeMs);
@@ -102,13 +138,16 @@ async function readLane(owner: Owner, access: LegacyAccess, context: ServiceCont
   };
 }
 
-async function readInteractions(owner: Owner, query: Query): Promise<readonly Row[]> {
+async function readPages(
+  query: Query,
+  read: (first: string, end: string) => Promise<readonly Row[]>,
+): Promise<readonly Row[]> {
   const [range] = await query(RANGE, []);
   if (range === undefined || range['last'] === null) return [];
   const last = Number(range['last']);
   const pages: (readonly Row[])[] = [];
   for (let first = Number(range['first']); first <= last; first += IDS_PER_STATEMENT) {
-    pages.push(await query(INTERACTIONS, [owner, String(first), String(first + IDS_PER_STATEMENT)]));
+    pages.push(await read(String(first), String(first + IDS_PER_STATEMENT)));
   }
   return pages.flat();
 }
@@ -141,6 +180,18 @@ function itemOf(row: Row, timeZone: string, notBeforeMs: number): LegacyItem {
   };
 }
 
+async function countStrays(access: LegacyAccess): Promise<Readonly<Record<string, number>>> {
+  const query = openStore(access);
+  const pages = await readPages(query, (first, end) => query(ORPHANS, [first, end]));
+  const sessions = await query(OWNERS, []);
+  return {
+    'interactions of sessions that are gone': pages.reduce((sum, { rows }) => sum + Number(rows), 0),
+    'sessions whose id no lane can carry': sessions.filter(
+      ({ session_id: id }) => parseOwner(id) === undefined,
+    ).length,
+  };
+}
+
 /** Sessions as the service's SQLite file shows them. Reading it through `get_context` would push other sessions out. */
 export const sessionLanes: LaneDefinition = {
   sessionPrefix: '',
@@ -148,6 +199,24 @@ export const sessionLanes: LaneDefinition = {
   owners: readOwners,
   readLegacy: readLane,
   isReadable: (access) => access.sqlite !== undefined,
+  readMany,
+  strays: countStrays,
+  digest: {
+    fields: ['text', 'value', 'role', 'metadata'],
+    without: ['metadata.legacy_timestamp'],
+    excludeTags: [],
+  },
+  restoreRequest: ({ role = 'null', content = 'null', metadata = '{}' }, owner) =>
+    `{"action": "add_interaction", "session_id": ${JSON.stringify(owner)}, "role": ${role}, "content": ${content}, "metadata": ${metadata}}`,
+  writerOf: ({ fields: { metadata = 'null' } }) => writerIn(metadata),
+  mapping: [
+    { from: 'content', to: 'content.text' },
+    { from: 'role', to: 'content.role, and a tag' },
+    { from: 'metadata', to: 'content.metadata; its tags are tags too' },
+    { from: 'session_id', to: 'session id; longer ones shortened, whole in metadata.legacy_id' },
+    { from: 'user_id', to: 'user id of the session' },
+    { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
+  ],
   createPayload: ({ fields, timestamp }) =>
     interactionPayload({
       role: fields['role'] ?? 'null',

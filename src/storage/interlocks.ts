@@ -29,6 +29,17 @@ select action, sum((counts ->> 'operations')::bigint) as operations,
   sum((counts ->> 'comparable')::bigint) as comparable, sum((counts ->> 'bothErrors')::bigint) as "bothErrors"
 from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
 
+/** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect. */
+const BACKFILL_RUN = `
+select count(*) as runs from runs r join coverage c on c.service = $1 and c.ended_at is null
+where r.kind = 'backfill' and r.state = 'finished' and r.survey ? $1 and not r.request ? 'owner' and r.began_at >= c.began_at`;
+
+/** One owner alone is no full reconciliation, and one of what changed is none either. */
+const RECONCILED = `
+select extract(epoch from now() - max(finished_at))::float8 as seconds from runs
+where kind = 'reconcile' and state = 'finished' and survey ? $1 and not request ? 'owner'
+  and coalesce(request ->> 'scope', 'full') = 'full'`;
+
 /** The action under which requests are counted that no definition knows. */
 const UNKNOWN_ACTION = 'other';
 
@@ -105,8 +116,7 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
     unwell,
     oldestDeliverySeconds: seconds,
     unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
-    // Nothing reconciles yet: it is said, and never assumed.
-    reconciledAgoSeconds: null,
+    ...(await readRuns(database, service)),
     traffic: new Map(
       day.map(({ action, comparable, bothErrors }) => [
         action,
@@ -114,4 +124,13 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
       ]),
     ),
   };
+}
+
+async function readRuns(
+  database: Database,
+  service: ServiceName,
+): Promise<Pick<JournalFacts, 'reconciledAgoSeconds' | 'isBackfillRun'>> {
+  const [reconciled] = await database.query<{ seconds: number | null }>(RECONCILED, [service]);
+  const [backfill] = await database.query<{ runs: number }>(BACKFILL_RUN, [service]);
+  return { reconciledAgoSeconds: reconciled?.seconds ?? null, isBackfillRun: (backfill?.runs ?? 0) > 0 };
 }

@@ -44,6 +44,17 @@ const ENTRIES: Entries = {
       retryInMs: Math.round(retryInMs),
     }),
   },
+  'run:failed': {
+    level: 'warn',
+    message: 'a page of a run failed; it is tried again',
+    facts: ({ reason }) => ({ reason: printableReason(reason) }),
+    isFrequent: true,
+  },
+  'run:finished': {
+    level: 'info',
+    message: 'a run is finished',
+    facts: ({ run, kind }) => ({ run, kind }),
+  },
   'delivery:failed': {
     level: 'warn',
     message: 'a delivery to the secondary failed; it is tried again',

@@ -38,6 +38,8 @@ export interface Deployment {
   peakMegabytes(): number;
   /** Ends the proxy and starts it again, on the same database. */
   restart(): Promise<void>;
+  /** The same with kill -9. */
+  crash(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -158,6 +160,10 @@ async function assemble(
     await proxy.stop();
     proxy = await start();
   };
+  const crash = async (): Promise<void> => {
+    await proxy.kill();
+    proxy = await start();
+  };
   const httpUrl = `http://127.0.0.1:${front.spare}`;
   const known = {
     legacyFolder: folders.legacy,
@@ -170,6 +176,7 @@ async function assemble(
     ...watching({ httpUrl, postgres, output: () => proxy.output(), folders }),
     peakMegabytes: () => proxy.peakMegabytes(),
     restart,
+    crash,
     standIns,
     legacyPath,
     orchestratorPath,

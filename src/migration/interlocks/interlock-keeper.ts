@@ -183,7 +183,7 @@ export class InterlockKeeper implements ReadLimits {
         total: journal.lanes,
         unseeded: journal.unseeded,
         unwell: journal.unwell,
-        isBackfillListed: isBackfillListed(service),
+        isBackfillListed: isBackfillListed(service) || journal.isBackfillRun,
       },
       oldestDeliverySeconds: journal.oldestDeliverySeconds,
       unclassified: { requests: journal.unclassified, isAccepted: accepted.has('unclassified') },

@@ -17,6 +17,8 @@ export interface JournalFacts {
   readonly unclassified: number;
   /** Since the last full reconciliation; null where there was none. */
   readonly reconciledAgoSeconds: number | null;
+  /** All owners were listed by a backfill that a person asked for, since the present coverage began. */
+  readonly isBackfillRun: boolean;
   /** Comparisons of the last 24 h, by action. */
   readonly traffic: ReadonlyMap<string, Traffic>;
 }

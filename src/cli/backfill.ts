@@ -1,0 +1,76 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { stringify } from 'yaml';
+import { askPatiently, askProxy, urlOption, type Environment } from './operator-client.ts';
+import { watchRun, type RunView } from './run-watch.ts';
+
+interface BackfillOptions {
+  readonly url: string;
+  readonly service?: string;
+  readonly owner?: string;
+  readonly dryRun?: true;
+  readonly resume?: true;
+  readonly detach?: true;
+  readonly rate?: number;
+  readonly json?: true;
+}
+
+/** Lanes were left out: the document says which and why. */
+const LEFT = 2;
+
+/** `crossfade backfill`: copies all lanes that legacy holds, and says at the end what was imported. */
+export function createBackfillCommand(env: Environment): Command {
+  return new Command('backfill')
+    .description('Copy every lane that legacy holds to the orchestrator, beside the agents')
+    .option('--service <name>', 'only this service (default: all)')
+    .option('--owner <owner>', 'only the lane of this session or user')
+    .option('--dry-run', 'look at everything and say what would be copied; nothing is written')
+    .option('--resume', 'take up the last backfill that was stopped, or watch the one under way')
+    .option('--rate <n>', 'items a second, all replicas together', parseRate)
+    .option('--detach', 'begin it and do not wait')
+    .option('--json', 'JSON lines while it runs, and the document as one JSON object')
+    .addOption(urlOption(env))
+    .addHelpText(
+      'after',
+      `
+Runs inside the proxies, shared among them; it goes on after a crash. Ctrl-C stops it, --resume takes it up again.
+Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes were left out; 130 stopped by Ctrl-C.`,
+    )
+    .action(backfill);
+}
+
+async function backfill(options: BackfillOptions): Promise<void> {
+  const { url, service, owner, rate } = options;
+  const wish = { kind: 'backfill', service, owner, rate };
+  if (options.dryRun === true) {
+    const { survey } = JSON.parse(await askPatiently(url, '/v1/runs/rehearse', wish)) as Pick<
+      RunView,
+      'survey'
+    >;
+    console.log(options.json === true ? JSON.stringify({ dry_run: true, survey }) : stringify(survey));
+    return;
+  }
+  const begun = await askProxy(url, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
+  const { run } = JSON.parse(begun) as RunView;
+  if (options.detach === true) {
+    console.log(options.json === true ? JSON.stringify({ run }) : `run ${run}: crossfade runs show ${run}`);
+    return;
+  }
+  const view = await watchRun(run, { url, json: options.json === true });
+  tell(view, options.json === true);
+}
+
+function tell(view: RunView, isJson: boolean): void {
+  const { run, state, reason, survey, report } = view;
+  if (isJson) console.log(JSON.stringify({ run, state, reason, survey, ...report }));
+  else console.log(stringify({ run, state, ...(reason !== '' && { reason }), survey, ...report }));
+  if (state === 'failed') process.exitCode = 1;
+  const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
+  if (state === 'finished' && left) process.exitCode = LEFT;
+}
+
+function parseRate(text: string): number {
+  const rate = Number(text);
+  if (!Number.isSafeInteger(rate) || rate < 1)
+    throw new InvalidArgumentError(`must be a whole number of items a second, got "${text}"`);
+  return rate;
+}

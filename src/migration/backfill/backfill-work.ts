@@ -1,0 +1,167 @@
+import { laneKeyOf, type LaneKey, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
+import type { LaneState } from '../../domain/lane.ts';
+import type { CopyReason } from '../copy-wishes.ts';
+import type { Emit } from '../events.ts';
+import type { Lane, Lanes } from '../lanes.ts';
+import type { Clock, Journal } from '../ports.ts';
+import { inParallel } from '../runs/in-parallel.ts';
+import type { Page, Run, RunProgress, Skipped, Tally } from '../runs/run.ts';
+import type { BaselineStore, BaselineSummary, LaneDirectory } from '../runs/run-ports.ts';
+import {
+  RunInterrupted,
+  type Listing,
+  type PageOutcome,
+  type RunControl,
+  type RunWork,
+} from '../runs/run-work.ts';
+import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
+import { importDocument } from './import-document.ts';
+import { surveyService } from './survey.ts';
+
+export interface BackfillParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly baselines: BaselineStore;
+  readonly directory: LaneDirectory;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Resolves when the lane's copy was tried: undefined where it came to its end. */
+  copy(lane: Lane, reason: CopyReason): Promise<string | undefined>;
+}
+
+/** What became of one lane of a page. */
+interface Copied {
+  readonly owner: Owner;
+  readonly key: LaneKey;
+  readonly wasThere: boolean;
+  readonly failure: string | undefined;
+}
+
+/** Copies every lane that is not seeded yet: `copyLane` over all owners, by activity. */
+export class BackfillWork implements RunWork {
+  readonly lanesPerPage = 50;
+  readonly #parts: BackfillParts;
+
+  constructor(parts: BackfillParts) {
+    this.#parts = parts;
+  }
+
+  async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {
+    const { services, clock, directory, emit } = this.#parts;
+    const service = services.get(name);
+    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    const listing = await surveyService(service, request.owner, {
+      nowMs: clock.wallMs(),
+      journaled: () => directory.owners(name),
+      isStopped: () => false,
+    });
+    if (request.owner === undefined)
+      emit('backfill:queued', { service: name, owners: listing.survey.lanes, lanes: listing.owners.length });
+    return listing;
+  }
+
+  async page(_run: Run, page: Page, control: RunControl): Promise<PageOutcome> {
+    const { journal, lanes } = this.#parts;
+    const keys = new Map(page.owners.map((owner) => [owner, laneKeyOf(page.service, owner)]));
+    const states = await journal.lanes([...keys.values()]);
+    const copied: Copied[] = [];
+    const isWhole = await inParallel([...keys], control, async ([owner, key]) => {
+      const wasThere = this.#isSeeded(page.service, states.get(key));
+      const failure = wasThere ? undefined : await this.#copy(await lanes.load(page.service, owner));
+      copied.push({ owner, key, wasThere, failure });
+      if (!wasThere) await control.after(() => this.#itemsOf(key));
+    });
+    if (!isWhole) throw new RunInterrupted('the run was stopped');
+    return this.#outcome(page, copied);
+  }
+
+  document({ request }: Run, progress: RunProgress): Promise<object> {
+    return importDocument(request, progress, this.#parts.services);
+  }
+
+  #isSeeded(service: ServiceName, state: LaneState | undefined): boolean {
+    const number = this.#parts.coverage.get(service)?.number ?? 0;
+    return (
+      state !== undefined && state.seededCoverage === number && number > 0 && state.condition === 'clean'
+    );
+  }
+
+  #copy(lane: Lane): Promise<string | undefined> {
+    return this.#parts.copy(lane, 'backfill');
+  }
+
+  async #itemsOf(key: LaneKey): Promise<number> {
+    return (await this.#parts.baselines.summaries([key])).get(key)?.items ?? 0;
+  }
+
+  async #outcome(page: Page, copied: readonly Copied[]): Promise<PageOutcome> {
+    const { journal, baselines, directory } = this.#parts;
+    const keys = copied.map(({ key }) => key);
+    const [states, summaries, exceptions, homes] = [
+      await journal.lanes(keys),
+      await baselines.summaries(keys),
+      await directory.exceptions(keys),
+      await directory.homesElsewhere(keys),
+    ];
+    const elsewhere = new Map<ReplicaId, Owner[]>();
+    const tallied: Tallied[] = [];
+    for (const { owner, key, wasThere, failure } of copied) {
+      const [state, home] = [states.get(key), homes.get(key)];
+      if (home !== undefined && !this.#isSeeded(page.service, state)) {
+        elsewhere.set(home, [...(elsewhere.get(home) ?? []), owner]);
+        continue;
+      }
+      const reason = this.#reasonLeft(page.service, state, failure);
+      tallied.push({ owner, wasThere, reason, summary: summaries.get(key), exceptions: exceptions.get(key) });
+    }
+    return { tally: tallyOf(tallied), elsewhere };
+  }
+
+  #reasonLeft(
+    service: ServiceName,
+    state: LaneState | undefined,
+    failure: string | undefined,
+  ): string | undefined {
+    if (this.#isSeeded(service, state)) return undefined;
+    if (state?.condition === 'stopped') return `stopped: ${state.reason}`;
+    return failure ?? 'it became uncertain again and waits for another copy';
+  }
+}
+
+interface Tallied {
+  readonly owner: Owner;
+  readonly wasThere: boolean;
+  readonly reason: string | undefined;
+  readonly summary: BaselineSummary | undefined;
+  readonly exceptions: ReadonlyMap<string, number> | undefined;
+}
+
+function tallyOf(lanes: readonly Tallied[]): Tally {
+  const done = lanes.filter(({ reason }) => reason === undefined);
+  const skipped = lanes.flatMap(({ owner, reason, exceptions }): Skipped[] => [
+    ...(reason === undefined ? [] : [{ owner, reason }]),
+    ...[...(exceptions ?? [])].map(([why, items]) => ({ owner, reason: why, items })),
+  ]);
+  const itemsOf = (some: readonly Tallied[]): number =>
+    some.reduce((sum, { summary }) => sum + (summary?.items ?? 0), 0);
+  const digest =
+    done.reduce((sum, { summary }) => sum + BigInt(`0x${summary?.digest ?? '0'}`), 0n) % 2n ** 128n;
+  return {
+    counts: {
+      lanes: done.length,
+      items: itemsOf(done),
+      items_copied: itemsOf(done.filter(({ wasThere }) => !wasThere)),
+      lanes_there_before: done.filter(({ wasThere }) => wasThere).length,
+      lanes_left: lanes.length - done.length,
+      items_left_out: skipped.reduce((sum, { items }) => sum + (items ?? 0), 0),
+    },
+    digest: digest.toString(16).padStart(32, '0'),
+    skipped,
+    samples: done
+      .filter(({ summary }) => (summary?.items ?? 0) > 0)
+      .slice(0, 1)
+      .map(({ owner, summary }) => ({ owner, items: summary?.items, digest: summary?.digest })),
+  };
+}

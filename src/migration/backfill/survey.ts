@@ -1,0 +1,195 @@
+import type { Owner } from '../../domain/ids.ts';
+import { encodeJson } from '../../domain/json.ts';
+import { sessionIdOf } from '../../domain/ids.ts';
+import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-definition.ts';
+import { digestOfFields } from '../copy-plan.ts';
+import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
+
+/** Lanes read together. */
+const LANES_PER_READING = 200;
+/** The orchestrator refuses more. */
+const CONTENT_BYTES = 1024 * 1024;
+/** What the built-in model takes for a sentence, milliseconds (measured). */
+const EMBEDDING_MS = 18;
+const EXAMPLES = 10;
+const NUL = '\u0000';
+
+/** Something a person should know of before anything is written: how often, and the first owners. */
+interface Concern {
+  count: number;
+  readonly owners: string[];
+}
+
+type ConcernName =
+  | 'unreadable'
+  | 'oversize_items'
+  | 'escaped_items'
+  | 'shortened_ids'
+  | 'repeated_items'
+  | 'about_to_be_forgotten'
+  | 'times_going_backwards';
+
+/** What the store of a service holds, as it is before anything is copied. */
+export interface Survey {
+  /** Where the owners come from. */
+  readonly owners_from: 'store' | 'journal';
+  readonly lanes: number;
+  readonly items: number;
+  readonly content_bytes: number;
+  readonly newest_at: string | null;
+  /** `unreadable` lanes and `oversize_items` stay out; the others are copied. */
+  readonly concerns: Readonly<
+    Record<ConcernName, { readonly count: number; readonly owners: readonly string[] }>
+  >;
+  /** What no lane shows. */
+  readonly strays: Readonly<Record<string, number>>;
+  readonly to_embed: { readonly items: number; readonly seconds_with_the_built_in_model: number };
+}
+
+export interface SurveyParts {
+  readonly nowMs: number;
+  /** Owners whose lanes the journal knows, for services that cannot be listed. */
+  readonly journaled: () => Promise<readonly Owner[]>;
+  readonly isStopped: () => boolean;
+}
+
+/** Looks at everything a service holds, and writes nothing. Owners come back by activity: the newest item first. */
+export async function surveyService(
+  service: ServiceRuntime,
+  only: Owner | undefined,
+  parts: SurveyParts,
+): Promise<{ owners: readonly Owner[]; survey: Survey }> {
+  const { lanes } = service.definition;
+  const listed = await lanes.owners(service.access);
+  const known = [...new Set([...(listed ?? []), ...(await parts.journaled())])];
+  const owners = only === undefined ? known : known.filter((owner) => owner === only);
+  const surveyor = new Surveyor(service, parts.nowMs);
+  for (let at = 0; at < owners.length && !parts.isStopped(); at += LANES_PER_READING) {
+    const readings = await readLegacyLanes(service, owners.slice(at, at + LANES_PER_READING));
+    for (const [owner, reading] of readings) surveyor.add(owner, reading);
+  }
+  const strays = only === undefined ? ((await lanes.strays?.(service.access)) ?? {}) : {};
+  return {
+    owners: surveyor.byActivity(),
+    survey: surveyor.survey(listed === undefined ? 'journal' : 'store', strays),
+  };
+}
+
+class Surveyor {
+  readonly #service: ServiceRuntime;
+  readonly #nowMs: number;
+  readonly #newest = new Map<Owner, number>();
+  readonly #concerns: Readonly<Record<ConcernName, Concern>> = {
+    unreadable: { count: 0, owners: [] },
+    oversize_items: { count: 0, owners: [] },
+    escaped_items: { count: 0, owners: [] },
+    shortened_ids: { count: 0, owners: [] },
+    repeated_items: { count: 0, owners: [] },
+    about_to_be_forgotten: { count: 0, owners: [] },
+    times_going_backwards: { count: 0, owners: [] },
+  };
+  #items = 0;
+  #bytes = 0;
+
+  constructor(service: ServiceRuntime, nowMs: number) {
+    this.#service = service;
+    this.#nowMs = nowMs;
+  }
+
+  add(owner: Owner, reading: LegacyReading): void {
+    if ('problem' in reading) {
+      this.#newest.set(owner, Number.NEGATIVE_INFINITY);
+      this.#concern('unreadable', owner);
+      return;
+    }
+    const { lane } = reading;
+    const { sessionPrefix, retention } = this.#service.definition.lanes;
+    const newest = newestOf(lane);
+    this.#newest.set(owner, newest);
+    if (!lane.exists) return;
+    if (sessionIdOf(sessionPrefix, owner) !== plainIdOf(sessionPrefix, owner))
+      this.#concern('shortened_ids', owner);
+    if (isExpired(retention, newest, this.#nowMs)) this.#concern('about_to_be_forgotten', owner);
+    this.#addItems(owner, lane.items);
+  }
+
+  #addItems(owner: Owner, items: readonly LegacyItem[]): void {
+    this.#items += items.length;
+    let before = Number.NEGATIVE_INFINITY;
+    const seen = new Set<string>();
+    for (const item of items) {
+      const content = encodeJson(this.#service.definition.lanes.createPayload(item, owner)['content']);
+      const bytes = Buffer.byteLength(content);
+      this.#bytes += bytes;
+      if (bytes > CONTENT_BYTES) this.#concern('oversize_items', owner);
+      if (isUnstorable(content)) this.#concern('escaped_items', owner);
+      const at = Date.parse(item.at);
+      if (at < before) this.#concern('times_going_backwards', owner);
+      before = at;
+      const digest = digestOfFields(item.fields);
+      if (seen.has(digest)) this.#concern('repeated_items', owner);
+      seen.add(digest);
+    }
+  }
+
+  #concern(name: ConcernName, owner: Owner): void {
+    const concern = this.#concerns[name];
+    concern.count += 1;
+    if (concern.owners.length < EXAMPLES && concern.owners.at(-1) !== owner) concern.owners.push(owner);
+  }
+
+  byActivity(): Owner[] {
+    return [...this.#newest].sort(([, a], [, b]) => compareNumbers(b, a)).map(([owner]) => owner);
+  }
+
+  survey(from: Survey['owners_from'], strays: Survey['strays']): Survey {
+    const newest = Math.max(Number.NEGATIVE_INFINITY, ...firstOf(this.byActivity(), this.#newest));
+    return {
+      owners_from: from,
+      lanes: this.#newest.size,
+      items: this.#items,
+      content_bytes: this.#bytes,
+      newest_at: Number.isFinite(newest) ? new Date(newest).toISOString() : null,
+      concerns: this.#concerns,
+      strays,
+      to_embed: {
+        items: this.#items,
+        seconds_with_the_built_in_model: Math.ceil((this.#items * EMBEDDING_MS) / 1_000),
+      },
+    };
+  }
+}
+
+function firstOf([owner]: readonly Owner[], newest: ReadonlyMap<Owner, number>): number[] {
+  return owner === undefined ? [] : [newest.get(owner) ?? Number.NEGATIVE_INFINITY];
+}
+
+/** Infinities too: the difference of two of them is no number. */
+function compareNumbers(a: number, b: number): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function newestOf({ items, session }: LegacyLane): number {
+  const created = session === undefined ? Number.NEGATIVE_INFINITY : Date.parse(session.createdAt);
+  return items.reduce((newest, { at }) => Math.max(newest, Date.parse(at)), created);
+}
+
+function plainIdOf(prefix: string, owner: Owner): string {
+  return prefix === '' ? owner : `${prefix}:${owner}`;
+}
+
+function isExpired({ idleSeconds }: Retention, newestMs: number, nowMs: number): boolean {
+  return idleSeconds !== undefined && Number.isFinite(newestMs) && nowMs - newestMs >= idleSeconds * 1_000;
+}
+
+/** NUL and lone surrogates, as they are or as an escape of JSON: the orchestrator stores a reversible escape of them. */
+function isUnstorable(json: string): boolean {
+  if (json.includes(NUL) || !json.isWellFormed()) return true;
+  if (!json.includes('\\u')) return false;
+  const decoded = json.replaceAll(/\\(?:u([0-9a-fA-F]{4})|.)/g, (_, code: string | undefined) =>
+    code === undefined ? '' : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+  return decoded.includes(NUL) || !decoded.isWellFormed();
+}

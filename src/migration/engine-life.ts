@@ -1,0 +1,38 @@
+import type { Verdicts } from './compare/verdicts.ts';
+import type { Engine } from './engine.ts';
+import type { Runs } from './runs/create-runs.ts';
+import type { ShadowReads } from './shadow-reads.ts';
+
+/** What is started before requests come, and stopped when they have ended. */
+export interface Living {
+  readonly engine: Engine;
+  readonly verdicts: Verdicts;
+  readonly shadows: ShadowReads;
+  readonly runs: Runs | undefined;
+}
+
+/** Takes up what the last process left, then keeps coverage. @throws StorageError */
+export async function startEngine({ engine, verdicts, runs }: Living): Promise<void> {
+  const hasPredecessor = await engine.membership.join();
+  await engine.takeOver.recover();
+  await verdicts.start();
+  await engine.keeper.start(hasPredecessor);
+  engine.foreign.start();
+  engine.deliverer.wake();
+  runs?.worker.start();
+}
+
+export async function stopEngine({ engine, verdicts, shadows, runs }: Living): Promise<void> {
+  // A page that is being worked on waits for copies: it ends with these.
+  const working = runs?.worker.stop();
+  await engine.keeper.stop();
+  await engine.foreign.stop();
+  engine.settler.stop();
+  await shadows.stop();
+  await verdicts.stop();
+  await engine.copies.stop();
+  await working;
+  await engine.deliverer.stop();
+  engine.settlements.stop();
+  await engine.membership.leave().catch(() => undefined);
+}

@@ -1,0 +1,77 @@
+import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Page, Run, RunKind, RunProgress, RunRequest, RunState, Tally } from './run.ts';
+
+export interface StateChange {
+  readonly from: readonly RunState[];
+  readonly to: RunState;
+  /** @defaultValue none */
+  readonly reason?: string;
+}
+
+/** Runs, in the journal's database. Claims last as long as the replica that made them lives. @throws StorageError */
+export interface RunStore {
+  create(kind: RunKind, request: RunRequest): Promise<Run>;
+  get(id: number): Promise<Run | undefined>;
+  /** Newest first. */
+  recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]>;
+  /** Runs to work on, the oldest first. */
+  open(): Promise<readonly Run[]>;
+  progress(id: number): Promise<RunProgress>;
+  /** True for one replica at a time; what one that died had listed is forgotten. */
+  claimListing(id: number, replica: ReplicaId): Promise<boolean>;
+  addPages(id: number, service: ServiceName, pages: readonly (readonly Owner[])[]): Promise<void>;
+  surveyed(id: number, service: string, survey: object): Promise<void>;
+  /** Changes the state from one of `from`; false where it was in none of them. */
+  change(id: number, change: StateChange): Promise<boolean>;
+  claimPage(id: number, replica: ReplicaId): Promise<Page | undefined>;
+  /** `elsewhere`: lanes of the page whose home is another replica, by that replica. */
+  finishPage(page: Page, tally: Tally, elsewhere: ReadonlyMap<ReplicaId, readonly Owner[]>): Promise<void>;
+  /** Gives a page back, not to be begun again before `delayMs`. */
+  releasePage(page: Page, delayMs: number): Promise<void>;
+  /** Pages that are not done. */
+  pagesLeft(id: number): Promise<number>;
+  report(id: number, report: object): Promise<void>;
+}
+
+/** An item as it was last seen on both sides. */
+export interface BaselineItem {
+  /** 32 hexadecimal digits: `digestOfFields`. */
+  readonly digest: string;
+  readonly atMs: number;
+}
+
+export interface Baseline {
+  readonly sequence: number;
+  readonly items: readonly BaselineItem[];
+}
+
+export interface BaselineEntry {
+  readonly lane: LaneKey;
+  readonly sequence: number;
+  readonly items: readonly BaselineItem[];
+}
+
+export interface BaselineSummary {
+  readonly sequence: number;
+  readonly items: number;
+  readonly digest: string;
+}
+
+/** What both sides of each lane were last seen to hold. @throws StorageError */
+export interface BaselineStore {
+  save(entry: BaselineEntry): Promise<void>;
+  of(lane: LaneKey): Promise<Baseline | undefined>;
+  summaries(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, BaselineSummary>>;
+}
+
+/** What the journal's database says of many lanes at once. @throws StorageError */
+export interface LaneDirectory {
+  /** Owners whose lanes the journal knows. */
+  owners(service: ServiceName): Promise<readonly Owner[]>;
+  /** Of lanes written to, or copied, since they were last found equal. */
+  changed(service: ServiceName): Promise<readonly Owner[]>;
+  /** Lanes whose home is another replica that lives. */
+  homesElsewhere(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReplicaId>>;
+  /** Items that the secondary refused of a lane, by reason, accepted or not. */
+  exceptions(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReadonlyMap<string, number>>>;
+}

@@ -1,0 +1,38 @@
+import type { Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Page, Run, RunProgress, Tally } from './run.ts';
+
+/** What a run may do at this moment. */
+export interface RunControl {
+  /** A person has stopped the run, or the proxy stops: what is under way may end, nothing more begins. */
+  isStopped(): boolean;
+  /** Lanes that may be under way together: fewer while agents wait longer than they did. */
+  width(): number;
+  /** Waits as long as the rate asks for after so many items; counted only where there is a rate. */
+  after(items: () => Promise<number>): Promise<void>;
+}
+
+export interface Listing {
+  /** In the order they are worked on. */
+  readonly owners: readonly Owner[];
+  /** What was found meanwhile. */
+  readonly survey: object;
+}
+
+export interface PageOutcome {
+  readonly tally: Tally;
+  /** Lanes whose home is another replica. */
+  readonly elsewhere?: ReadonlyMap<ReplicaId, readonly Owner[]>;
+}
+
+/** One kind of run. */
+export interface RunWork {
+  readonly lanesPerPage: number;
+  /** Writes nothing. */
+  list(run: Pick<Run, 'request'>, service: ServiceName): Promise<Listing>;
+  page(run: Run, page: Page, control: RunControl): Promise<PageOutcome>;
+  /** The document about what was done. */
+  document(run: Run, progress: RunProgress): Promise<object>;
+}
+
+/** A page was not finished, because nobody wants it to be. */
+export class RunInterrupted extends Error {}

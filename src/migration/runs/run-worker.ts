@@ -1,0 +1,176 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { Emit } from '../events.ts';
+import type { Clock } from '../ports.ts';
+import type { ReplicaIdentity } from '../replica-identity.ts';
+import { Pace, type Brake } from './pace.ts';
+import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from './run.ts';
+import type { RunStore } from './run-ports.ts';
+import { RunInterrupted, type RunControl, type RunWork } from './run-work.ts';
+
+const LOOK_EVERY_MS = 1_000;
+/** How soon a stop is followed. */
+const STATE_EVERY_MS = 250;
+/** A page that fails so often is left, and its lanes are listed as such. */
+const PAGE_ATTEMPTS = 5;
+const PAGE_RETRY_MS = 1_000;
+const OWNERS_PER_STATEMENT = 5_000;
+
+export interface RunWorkerParts {
+  readonly store: RunStore;
+  readonly works: Readonly<Record<RunKind, RunWork>>;
+  readonly replica: ReplicaIdentity;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Replicas that share the work and its rate. */
+  readonly liveReplicas: () => number;
+  /** Lanes under way together at most. */
+  readonly concurrency: number;
+  readonly liveP95: () => number | undefined;
+  readonly calmP95: () => number | undefined;
+  readonly embeddingLine: () => Promise<number>;
+}
+
+/** Works on open runs, beside every other replica: the oldest first, a page at a time. What a replica that died had claimed is anybody's. */
+export class RunWorker {
+  readonly #parts: RunWorkerParts;
+  #isStopped = false;
+  #wake = new AbortController();
+  #loop: Promise<void> | undefined;
+  #pace: { readonly run: number; readonly pace: Pace } | undefined;
+
+  constructor(parts: RunWorkerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake.abort();
+    await this.#loop;
+  }
+
+  /** There is a new run. */
+  wake(): void {
+    this.#wake.abort();
+  }
+
+  /** What slows a run in this replica. */
+  brakeOf(run: number): Brake | undefined {
+    return this.#pace?.run === run ? this.#pace.pace.brake : undefined;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        const open = await this.#parts.store.open();
+        for (const run of open) await this.#workOn(run);
+      } catch (error) {
+        // The journal's database is away, or a service is: the run goes on when it is back.
+        this.#parts.emit('run:failed', { reason: messageOf(error) });
+      }
+      if (this.#isStopped) return;
+      await this.#parts.clock.sleep(LOOK_EVERY_MS, this.#wake.signal);
+      this.#wake = new AbortController();
+    }
+  }
+
+  async #workOn(run: Run): Promise<void> {
+    if (this.#isStopped) return;
+    if (run.state === 'listing' && !(await this.#list(run))) return;
+    const watch = this.#watch(run);
+    try {
+      while (!watch.isStopped()) {
+        const page = await this.#parts.store.claimPage(run.id, this.#parts.replica.id);
+        if (page === undefined) break;
+        await this.#page(run, page, watch);
+      }
+      if (!watch.isStopped()) await this.#finish(run);
+    } finally {
+      watch.end();
+    }
+  }
+
+  /** @returns false where another replica lists */
+  async #list(run: Run): Promise<boolean> {
+    const { store, replica, works } = this.#parts;
+    if (!(await store.claimListing(run.id, replica.id))) return false;
+    const work = works[run.kind];
+    for (const service of run.request.services) {
+      const { owners, survey } = await work.list(run, service);
+      for (let at = 0; at < owners.length; at += OWNERS_PER_STATEMENT) {
+        const pages = chunks(owners.slice(at, at + OWNERS_PER_STATEMENT), work.lanesPerPage);
+        await store.addPages(run.id, service, pages);
+      }
+      await store.surveyed(run.id, service, survey);
+    }
+    return store.change(run.id, { from: ['listing'], to: 'running' });
+  }
+
+  async #page(run: Run, page: Page, control: RunControl): Promise<void> {
+    const { store, works } = this.#parts;
+    try {
+      const { tally, elsewhere = new Map() } = await works[run.kind].page(run, page, control);
+      await store.finishPage(page, tally, elsewhere);
+    } catch (error) {
+      if (error instanceof RunInterrupted) return store.releasePage(page, 0);
+      this.#parts.emit('run:failed', { reason: messageOf(error) });
+      if (page.attempts < PAGE_ATTEMPTS) return store.releasePage(page, PAGE_RETRY_MS * page.attempts);
+      await store.finishPage(page, leftOut(page, messageOf(error)), new Map());
+    }
+  }
+
+  /** Whoever did the last page writes the document; the others find the run finished. */
+  async #finish(run: Run): Promise<void> {
+    const { store, works } = this.#parts;
+    if ((await store.pagesLeft(run.id)) > 0) return;
+    const document = await works[run.kind].document(run, await store.progress(run.id));
+    await store.report(run.id, document);
+    if (await store.change(run.id, { from: ['running'], to: 'finished' }))
+      this.#parts.emit('run:finished', { run: run.id, kind: run.kind });
+  }
+
+  /** Follows whether the run is still wanted, and how fast it may go. */
+  #watch(run: Run): RunControl & { end(): void } {
+    const { store, embeddingLine, clock, concurrency, liveP95, calmP95, liveReplicas } = this.#parts;
+    let isWanted = true;
+    let line = 0;
+    const look = async (): Promise<void> => {
+      isWanted = (await store.get(run.id))?.state === 'running';
+      line = await embeddingLine();
+    };
+    const timer = setInterval(() => void look().catch(() => undefined), STATE_EVERY_MS);
+    const { rate } = run.request;
+    const pace = new Pace({
+      clock,
+      most: concurrency,
+      liveP95,
+      calmP95: this.#pace?.run === run.id ? undefined : calmP95(),
+      embeddingLine: () => line,
+      rate: rate === undefined ? undefined : rate / Math.max(1, liveReplicas()),
+    });
+    this.#pace = { run: run.id, pace };
+    return {
+      isStopped: () => this.#isStopped || !isWanted,
+      width: () => pace.width,
+      after: (items) => pace.after(items),
+      end: () => clearInterval(timer),
+    };
+  }
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}
+
+function leftOut({ owners }: Page, reason: string): Tally {
+  return {
+    ...EMPTY_TALLY,
+    counts: { lanes_left: owners.length },
+    skipped: owners.map((owner) => ({ owner, reason })),
+  };
+}

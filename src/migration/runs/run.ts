@@ -1,0 +1,103 @@
+import type { Owner, ServiceName } from '../../domain/ids.ts';
+
+/** Work over many lanes that a person asks for. */
+export const RUN_KINDS = ['backfill', 'reconcile', 'repair'] as const;
+
+export type RunKind = (typeof RUN_KINDS)[number];
+
+/** `listing`: the owners are being listed. `stopped`: by a person, or by a limit; it can be taken up again. */
+export type RunState = 'listing' | 'running' | 'stopped' | 'finished' | 'failed';
+
+/** Most that a repair may change before it asks. */
+export interface RepairLimits {
+  readonly items: number;
+  /** Of all items compared: 0.005 is 0.5 %. */
+  readonly share: number;
+}
+
+/** What was asked for. */
+export interface RunRequest {
+  readonly services: readonly ServiceName[];
+  /** Only this owner's lanes. */
+  readonly owner?: Owner;
+  /** Items a second, all replicas together. @defaultValue as fast as agents are not slowed down */
+  readonly rate?: number;
+  /** Of a reconciliation: every lane, or those written to since they were last found equal. @defaultValue full */
+  readonly scope?: 'full' | 'changed';
+  /** Of a repair: the reconciliation whose findings it settles. */
+  readonly of?: number;
+  readonly limits?: RepairLimits;
+  /** Who answers for it, and why. */
+  readonly person?: string;
+  readonly reason?: string;
+}
+
+/** A lane that was left out, or not finished. */
+export interface Skipped {
+  readonly owner: string;
+  readonly reason: string;
+  /** How many of its items, where only some were left out. */
+  readonly items?: number;
+}
+
+/** What was done with a page of lanes, or with a service. Counts are added up. */
+export interface Tally {
+  readonly counts: Readonly<Record<string, number>>;
+  /** Sum modulo 2^128 of the lanes' digests, 32 hexadecimal digits. */
+  readonly digest: string;
+  /** Bounded: the first ones. */
+  readonly skipped: readonly Skipped[];
+  /** A few owners with what was imported of each. */
+  readonly samples: readonly object[];
+}
+
+export interface Run {
+  readonly id: number;
+  readonly kind: RunKind;
+  readonly request: RunRequest;
+  readonly state: RunState;
+  readonly reason: string;
+  readonly beganAtMs: number;
+  readonly finishedAtMs: number | null;
+  /** What was found before anything was written, by service. */
+  readonly survey: Readonly<Record<string, object>>;
+  readonly report: object | null;
+}
+
+/** How far a run has come. */
+export interface RunProgress {
+  readonly lanes: number;
+  readonly lanesDone: number;
+  readonly tallies: Readonly<Record<string, Tally>>;
+}
+
+/** Lanes that are worked on together. */
+export interface Page {
+  readonly run: number;
+  readonly page: number;
+  readonly service: ServiceName;
+  readonly owners: readonly Owner[];
+  /** How often it was begun, this time included. */
+  readonly attempts: number;
+}
+
+const SKIPPED_KEPT = 1_000;
+const SAMPLES_KEPT = 5;
+const MODULUS = 2n ** 128n;
+
+export const EMPTY_TALLY: Tally = { counts: {}, digest: '0'.repeat(32), skipped: [], samples: [] };
+
+export function addTallies(one: Tally, other: Tally): Tally {
+  const counts = { ...one.counts };
+  for (const [name, count] of Object.entries(other.counts)) counts[name] = (counts[name] ?? 0) + count;
+  return {
+    counts,
+    digest: addDigests(one.digest, other.digest),
+    skipped: [...one.skipped, ...other.skipped].slice(0, SKIPPED_KEPT),
+    samples: [...one.samples, ...other.samples].slice(0, SAMPLES_KEPT),
+  };
+}
+
+function addDigests(one: string, other: string): string {
+  return ((BigInt(`0x${one}`) + BigInt(`0x${other}`)) % MODULUS).toString(16).padStart(32, '0');
+}

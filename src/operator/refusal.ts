@@ -1,0 +1,32 @@
+import type { FastifyReply } from 'fastify';
+import { CrossfadeError } from '../domain/errors.ts';
+
+/** An answer that is not 200, in words for the caller. */
+export class Refusal extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Answers, or says in the caller's words why not: what is needed is not there, such as the database, or the wish is none. */
+export async function answered(
+  reply: FastifyReply,
+  answer: () => Promise<object | string>,
+): Promise<object | string> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (error instanceof Refusal) {
+      reply.code(error.status);
+      return { error: error.code, message: error.message };
+    }
+    if (!(error instanceof CrossfadeError)) throw error;
+    reply.code(503);
+    return { error: error.code, message: error.message };
+  }
+}

@@ -1,0 +1,42 @@
+import type { LaneKey, Owner, ReplicaId } from '../domain/ids.ts';
+import type { ReplicaIdentity } from '../migration/replica-identity.ts';
+import type { LaneDirectory } from '../migration/runs/run-ports.ts';
+import type { Database } from './database.ts';
+import { LEASE } from './journal-sql.ts';
+
+const OWNERS = 'select owner from lanes where service = $1 order by id';
+
+const CHANGED = `
+select l.owner from lanes l left join lane_baselines b on b.lane_id = l.id
+where l.service = $1 and (b.lane_id is null or b.sequence < l.sequence or l.condition <> 'clean'
+  or exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state in ('open', 'lost')))
+order by l.id`;
+
+const HOMES = `
+select l.key, l.claim_replica as home from lanes l join replicas r on r.id = l.claim_replica
+where l.key = any($1::text[]) and l.claim_replica <> $2 and r.heartbeat_at > now() - ${LEASE}`;
+
+const EXCEPTIONS = `
+select l.key, e.reason, count(*) as items from lanes l join lane_exceptions e on e.lane_id = l.id
+where l.key = any($1::text[]) group by l.key, e.reason`;
+
+/** What PostgreSQL says of many lanes at once. */
+export function createLaneDirectory(database: Database, replica: ReplicaIdentity): LaneDirectory {
+  const owners = async (sql: string, service: string): Promise<Owner[]> =>
+    (await database.query<{ owner: Owner }>(sql, [service])).map(({ owner }) => owner);
+  return {
+    owners: (service) => owners(OWNERS, service),
+    changed: (service) => owners(CHANGED, service),
+    async homesElsewhere(lanes) {
+      const rows = await database.query<{ key: LaneKey; home: ReplicaId }>(HOMES, [lanes, replica.id]);
+      return new Map(rows.map(({ key, home }) => [key, home]));
+    },
+    async exceptions(lanes) {
+      const rows = await database.query<{ key: LaneKey; reason: string; items: number }>(EXCEPTIONS, [lanes]);
+      const byLane = new Map<LaneKey, Map<string, number>>();
+      for (const { key, reason, items } of rows)
+        byLane.set(key, (byLane.get(key) ?? new Map<string, number>()).set(reason, items));
+      return byLane;
+    },
+  };
+}

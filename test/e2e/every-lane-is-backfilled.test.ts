@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readLegacyStores } from '../accept/stores.ts';
+import { createAgent } from '../../src/sandbox/agent.ts';
+import { resultOf, runCommand } from '../support/command.ts';
+import { startDeployment, type Deployment } from '../support/deployment.ts';
+import { eventually } from '../support/eventually.ts';
+import { askOnce } from '../support/session-agent.ts';
+
+const SESSIONS = 60;
+const TURNS = 6;
+const USERS = 40;
+const COVERED = { dualWrite: true, shadowRead: 0, readCutover: 0 };
+
+interface Backfilled {
+  readonly run: number;
+  readonly state: string;
+  readonly survey: Readonly<Record<string, { lanes: number; items: number; owners_from: string }>>;
+  readonly services: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await startDeployment({
+    config: { copies: { concurrency: 2, automatic: false } },
+    asked: COVERED,
+  });
+  await fill(deployment);
+}, 120_000);
+
+afterAll(() => deployment?.end());
+
+/** Past the proxy, as if it had not been there yet. */
+async function fill({ direct }: Deployment): Promise<void> {
+  const session = createAgent({ endpoint: direct['session-memory'] });
+  const jarvis = createAgent({ endpoint: direct['jarvis-memory'] });
+  const contextual = createAgent({ endpoint: direct['contextual-memory'] });
+  for (let index = 0; index < SESSIONS; index += 1) {
+    await session.call(JSON.stringify({ action: 'create_session', session_id: `s${index}`, user_id: 'u' }));
+    for (let turn = 0; turn < TURNS; turn += 1)
+      await session.call(
+        JSON.stringify({
+          action: 'add_interaction',
+          session_id: `s${index}`,
+          role: 'user',
+          content: `turn ${turn}`,
+        }),
+      );
+  }
+  for (let index = 0; index < USERS; index += 1)
+    for (const memory of ['equal', 'equal', { nested: [index] }])
+      await jarvis.call(JSON.stringify({ action: 'add_memory', user_id: `j${index}`, memory }));
+  for (let index = 0; index < 3; index += 1)
+    await contextual.call(
+      JSON.stringify({
+        action: 'add_interaction',
+        session_id: `c${index}`,
+        type: 'user_query',
+        content: 'hello',
+      }),
+    );
+  for (const agent of [session, jarvis, contextual]) agent.close();
+}
+
+const backfill = (...args: readonly string[]) =>
+  runCommand(['backfill', '--json', '--url', deployment.httpUrl, ...args]);
+
+const stored = async (): Promise<readonly { session_id: string; items: number }[]> =>
+  deployment.store(
+    'select session_id, count(*)::int as items from memory_entries where is_active group by session_id',
+  );
+
+test('a dry run tells what there is and writes nothing', async () => {
+  const result = await backfill('--dry-run');
+  expect(result.code).toBe(0);
+  const { survey } = resultOf<Backfilled>(result);
+  expect(survey['session-memory']).toMatchObject({
+    owners_from: 'store',
+    lanes: SESSIONS,
+    items: SESSIONS * TURNS,
+    strays: { 'interactions of sessions that are gone': 0 },
+  });
+  expect(survey['jarvis-memory']).toMatchObject({
+    lanes: USERS,
+    items: USERS * 3,
+    concerns: { repeated_items: { count: USERS } },
+  });
+  expect(await stored()).toEqual([]);
+  expect(await deployment.journal('select id from runs')).toEqual([]);
+  expect(await deployment.journal('select id from lanes')).toEqual([]);
+});
+
+test('a backfill that is killed twice under way copies every lane once, and what is deleted meanwhile stays deleted', async () => {
+  const running = backfill('--rate', '150');
+  const lanesDone = async (): Promise<number> => {
+    const lanes = await deployment.journal('select 1 from lanes where seeded_coverage > 0');
+    return lanes.length;
+  };
+  await eventually('some lanes copied', async () => (await lanesDone()) >= 8);
+  await deployment.crash();
+  // The least active come last: this one is not copied yet.
+  const reply = await askOnce(deployment.endpoints['session-memory'], {
+    action: 'delete_session',
+    session_id: 's0',
+  });
+  expect(reply.status).toBe('success');
+  await eventually('more lanes copied', async () => (await lanesDone()) >= 30);
+  await deployment.crash();
+  const result = await running;
+  expect({ code: result.code, err: result.stderr }).toEqual({ code: 0, err: '' });
+  const { state, services } = resultOf<Backfilled>(result);
+  expect(state).toBe('finished');
+  expect(services['session-memory']).toMatchObject({ lanes: SESSIONS, items: (SESSIONS - 1) * TURNS });
+  expect(services['jarvis-memory']).toMatchObject({ lanes: USERS, items: USERS * 3, items_left_out: 0 });
+  const items = new Map((await stored()).map(({ session_id: id, items }) => [id, items]));
+  expect(items.get('s0')).toBeUndefined();
+  for (let index = 1; index < SESSIONS; index += 1) expect(items.get(`s${index}`)).toBe(TURNS);
+  for (let index = 0; index < USERS; index += 1) expect(items.get(`jarvis:j${index}`)).toBe(3);
+  expect(readLegacyStores(deployment.legacyFolder).sessions.size).toBe(SESSIONS - 1);
+}, 120_000);
+
+test('a second backfill finds everything there, and writes nothing to it', async () => {
+  const before = await deployment.store(
+    'select max(updated_at) as newest, count(*)::int from memory_entries',
+  );
+  const { services } = resultOf<Backfilled>(await backfill('--service', 'jarvis-memory'));
+  expect(services['jarvis-memory']).toMatchObject({
+    lanes: USERS,
+    lanes_there_before: USERS,
+    items_copied: 0,
+  });
+  expect(Object.keys(services)).toEqual(['jarvis-memory']);
+  const after = await deployment.store('select max(updated_at) as newest, count(*)::int from memory_entries');
+  expect(after).toEqual(before);
+});
+
+test('what cannot be begun says what to do', async () => {
+  const unknown = await backfill('--service', 'nobody');
+  expect(unknown.code).toBe(1);
+  expect(unknown.stderr).toContain('there are session-memory, contextual-memory, jarvis-memory');
+  await deployment.ask({ dualWrite: false, shadowRead: 0, readCutover: 0 });
+  const uncovered = await backfill();
+  expect(uncovered.code).toBe(1);
+  expect(uncovered.stderr).toContain('Switch crossfade.<service>.dual-write on first');
+});
