@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Their packages are installed by `npm run test:adapters`.
-    exclude: ['test/adapters/**'],
+    // Their packages are installed by `npm run test:adapters` and `npm run test:unleash`.
+    exclude: ['test/adapters/**', 'test/unleash/**'],
     // Real servers are started per file; the machines that run this have two cores.
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -46,7 +46,9 @@ const DEFAULTS: Tree = {
 };
 
 const SERVICE_DEFAULTS: Tree = { retention: {}, legacy: { inFlight: 1, queueSize: 10_000, connections: 32 } };
-const UNLEASH_DEFAULTS: Tree = { appName: 'crossfade', refreshIntervalMs: 1_000 };
+const UNLEASH_DEFAULTS: Tree = { appName: 'crossfade', refreshIntervalMs: 1_000, project: 'default' };
+/** A client token names what it may read: `project:environment.secret`. */
+const CLIENT_TOKEN = /^[^:\s]+:([^.:\s]+)\./;
 
 /** Settings that may also come from the environment: where, and under which name. */
 const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[]])[] = [
@@ -57,6 +59,10 @@ const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[
   ['UNLEASH_URL', ['rollout', 'unleash', 'url']],
   ['UNLEASH_API_TOKEN', ['rollout', 'unleash', 'apiToken']],
   ['UNLEASH_APP_NAME', ['rollout', 'unleash', 'appName']],
+  ['UNLEASH_ADMIN_URL', ['rollout', 'unleash', 'adminUrl']],
+  ['UNLEASH_ADMIN_TOKEN', ['rollout', 'unleash', 'adminToken']],
+  ['UNLEASH_PROJECT', ['rollout', 'unleash', 'project']],
+  ['UNLEASH_ENVIRONMENT', ['rollout', 'unleash', 'environment']],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', ['telemetry', 'otlpEndpoint']],
 ];
 
@@ -75,7 +81,7 @@ export function loadConfig(file: string, env: Environment): Config {
   if (!checker.Check(tree))
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
   problems.push(...portProblems(tree), ...serviceProblems(tree), ...guardProblems(tree));
-  problems.push(...limitProblems(tree), ...journalProblems(tree));
+  problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }
@@ -187,9 +193,14 @@ function withDefaults(tree: Tree): Tree {
     );
   }
   if (isTree(rollout) && isTree(rollout['unleash'])) {
-    result['rollout'] = { ...rollout, unleash: merged(UNLEASH_DEFAULTS, rollout['unleash']) };
+    result['rollout'] = { ...rollout, unleash: unleashWithDefaults(rollout['unleash']) };
   }
   return result;
+}
+
+function unleashWithDefaults(unleash: Tree): Tree {
+  const environment = CLIENT_TOKEN.exec(String(unleash['apiToken']))?.[1];
+  return merged({ ...UNLEASH_DEFAULTS, ...(environment !== undefined && { environment }) }, unleash);
 }
 
 function serviceProblems(tree: Tree): string[] {
@@ -206,6 +217,13 @@ function guardProblems(tree: Tree): string[] {
   return url !== undefined && key === undefined
     ? ['guard.alertUrl needs guard.alertKey: alerts are signed (CROSSFADE_ALERT_KEY)']
     : [];
+}
+
+function unleashProblems(tree: Tree): string[] {
+  const unleash = valueAt(tree, 'rollout.unleash');
+  if (!isTree(unleash) || unleash['adminToken'] === undefined || unleash['environment'] !== undefined)
+    return [];
+  return ['rollout.unleash.environment is needed: the client token does not name it (UNLEASH_ENVIRONMENT)'];
 }
 
 function limitProblems(tree: Tree): string[] {

@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   explain: async () => (await import('./cli/explain.ts')).createExplainCommand(env),
   backfill: async () => (await import('./cli/backfill.ts')).createBackfillCommand(env),
   runs: async () => (await import('./cli/runs.ts')).createRunsCommand(env),
+  flags: async () => (await import('./cli/flags.ts')).createFlagsCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
 };
 

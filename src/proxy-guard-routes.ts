@@ -22,11 +22,12 @@ export interface GuardRouteFacts {
 }
 
 /** What status and explanations say of latches, findings and interlocks. */
-export function guardSourceOf({ board, watch, interlocks }: Guarding): GuardSource {
+export function guardSourceOf({ board, watch, interlocks, flagsAfterTrip }: Guarding): GuardSource {
   return {
     judged: (service) => interlocks.judged(service),
     holdOf: (service) => board.holdOf(service),
     findingsOf: (service) => watch.findingsOf(service),
+    flagsOffOf: (service) => flagsAfterTrip.stateOf(service),
   };
 }
 

@@ -2,10 +2,11 @@ import type { Config } from './config-schema.ts';
 import { serviceName, type ReplicaId, type ServiceName } from './domain/ids.ts';
 import { definitionDigest } from './migration/evidence/definition-digest.ts';
 import type { Events } from './migration/events.ts';
+import { FlagsAfterTrip } from './migration/guard/flags-after-trip.ts';
 import { GUARD_LIMITS } from './migration/guard/guard-limits.ts';
-import type { Alerts, AuditStore, DigestOf, MinuteStore } from './migration/guard/guard-ports.ts';
+import type { Alerts, AuditStore, DigestOf, FlagSwitch, MinuteStore } from './migration/guard/guard-ports.ts';
 import { GuardRecorder } from './migration/guard/guard-recorder.ts';
-import { GuardWatch } from './migration/guard/guard-watch.ts';
+import { GuardWatch, type GuardWatchParts } from './migration/guard/guard-watch.ts';
 import { LatchBoard } from './migration/guard/latch-board.ts';
 import { createBackendProbes } from './migration/interlocks/backend-probes.ts';
 import type { InterlockMode } from './migration/interlocks/interlock-facts.ts';
@@ -31,6 +32,7 @@ export interface GuardFacts {
   readonly database: Database;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly flags: Flags;
+  readonly flagSwitch: FlagSwitch | undefined;
   readonly orchestrator: Orchestrator;
   readonly events: Events;
   readonly clock: Clock;
@@ -43,6 +45,7 @@ export interface GuardFacts {
 export interface Guarding {
   readonly board: LatchBoard;
   readonly watch: GuardWatch;
+  readonly flagsAfterTrip: FlagsAfterTrip;
   readonly interlocks: InterlockKeeper;
   readonly interlockStore: InterlockStore;
   readonly audit: AuditStore;
@@ -53,29 +56,20 @@ export interface Guarding {
 }
 
 export function createGuarding(facts: GuardFacts): Guarding {
-  const { config, database, services, events, clock } = facts;
-  const digestOf = createDigests(facts);
+  const { config, database, clock } = facts;
   const board = new LatchBoard(clock);
-  const evidence = createEvidenceStore(database);
-  const minutes = createMinuteStore(database);
-  const alerts = createAlerts(facts);
-  const recorder: GuardRecorder = new GuardRecorder(clock, (service, count) =>
-    watch.seenAgain(service, count),
-  );
-  events.subscribe(recorder.listener);
-  const shared = { ...facts, emit: events.emit, digestOf, board, evidence };
-  const watch: GuardWatch = new GuardWatch({
-    ...shared,
-    services: [...services.keys()],
-    limits: GUARD_LIMITS,
-    isBinding: config.guard.mode === 'enforce',
-    recorder,
+  const shared = {
+    ...facts,
+    emit: facts.events.emit,
+    digestOf: createDigests(facts),
+    board,
+    evidence: createEvidenceStore(database),
+    minutes: createMinuteStore(database),
     latches: createLatchStore(database),
-    minutes,
-    alerts,
-    firstCoolDownMs: config.guard.coolDownSeconds * 1_000,
-    keepMinutesMs: config.guard.keepDays * DAY_MS,
-  });
+    alerts: createAlerts(facts),
+  };
+  const watch = createWatch(shared);
+  const flagsAfterTrip = new FlagsAfterTrip({ ...shared, services: [...facts.services.keys()] });
   const [interlockStore, modes] = [createInterlockStore(database), modesOf(config)];
   const interlocks = new InterlockKeeper({
     ...shared,
@@ -85,14 +79,18 @@ export function createGuarding(facts: GuardFacts): Guarding {
     unwrittenEvidence: (service, action) => watch.unwrittenEvidence(service, action),
     addedP95Ms: (service) => watch.addedP95Ms(service),
     coverageOf: (service) => facts.migration().coverageOf(service),
-    isBackfillListed: watchBackfills(events),
+    isBackfillListed: watchBackfills(facts.events),
   });
   const guard: Part = {
     name: 'guard',
-    start: () => watch.start(),
+    start: async () => {
+      await watch.start();
+      await flagsAfterTrip.start();
+    },
     stop: async () => {
+      await flagsAfterTrip.stop();
       await watch.stop();
-      await alerts.stop();
+      await shared.alerts.stop();
     },
   };
   const parts = {
@@ -100,7 +98,32 @@ export function createGuarding(facts: GuardFacts): Guarding {
     interlocks: { name: 'interlocks', start: () => interlocks.start(), stop: () => interlocks.stop() },
   };
   const audit = createAuditStore(database);
-  return { board, watch, interlocks, interlockStore, audit, minutes, modes, parts };
+  const { minutes } = shared;
+  return { board, watch, flagsAfterTrip, interlocks, interlockStore, audit, minutes, modes, parts };
+}
+
+type WatchFacts = GuardFacts &
+  Omit<
+    GuardWatchParts,
+    'services' | 'limits' | 'isBinding' | 'recorder' | 'firstCoolDownMs' | 'keepMinutesMs'
+  >;
+
+function createWatch(facts: WatchFacts): GuardWatch {
+  const { config, services, events, clock } = facts;
+  const recorder: GuardRecorder = new GuardRecorder(clock, (service, count) =>
+    watch.seenAgain(service, count),
+  );
+  events.subscribe(recorder.listener);
+  const watch: GuardWatch = new GuardWatch({
+    ...facts,
+    services: [...services.keys()],
+    limits: GUARD_LIMITS,
+    isBinding: config.guard.mode === 'enforce',
+    recorder,
+    firstCoolDownMs: config.guard.coolDownSeconds * 1_000,
+    keepMinutesMs: config.guard.keepDays * DAY_MS,
+  });
+  return watch;
 }
 
 function createAlerts({ config, clock, onProblem }: GuardFacts): Alerts & { stop(): Promise<void> } {

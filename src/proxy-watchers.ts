@@ -15,13 +15,14 @@ import { createStatistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusParts } from './operator/status.ts';
 import type { Part } from './parts.ts';
 import type { Guarding } from './proxy-guard.ts';
+import { createProxyMetrics } from './proxy-gauges.ts';
 import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
 import { readinessOf } from './proxy-readiness.ts';
 import { watchFlagChanges } from './rollout/flag-changes.ts';
+import type { RequestCounts } from './rollout/request-counts.ts';
 import type { Database } from './storage/database.ts';
 import { createLogListener } from './telemetry/log-events.ts';
 import { createLog } from './telemetry/log.ts';
-import { createMetrics } from './telemetry/metrics.ts';
 import { createProblemLog, type OnProblem } from './telemetry/problem-log.ts';
 import { createTraces } from './telemetry/traces.ts';
 
@@ -35,6 +36,7 @@ export interface WatcherFacts {
   readonly isTerminal: boolean;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly flags: StatusParts['flags'];
+  readonly flagRequests: RequestCounts;
   readonly orchestrator: Orchestrator;
   readonly journal: Journal;
   readonly differences: DifferenceStore;
@@ -72,7 +74,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     interlocks: facts.guarding.modes,
     guarding: guardSourceOf(facts.guarding),
   });
-  const metrics = createMetrics({ gauges: () => gaugesOf(facts) });
+  const metrics = createProxyMetrics(facts);
   const traces = createTracesOf(config);
   for (const listener of [statistics.listener, createLogListener(log), metrics.listener])
     events.subscribe(listener);
@@ -151,24 +153,4 @@ function sayAtStart(log: Logger, { config, database, flags }: WatcherFacts): voi
     { flags: flags.describe().source, journal: database.kind },
     'starting; while the journal cannot be written, writes are rejected',
   );
-}
-
-async function gaugesOf({ migration, journal, services, guarding }: WatcherFacts) {
-  const { deliveries, copies, shadowReads } = migration.backlog();
-  const lanes = await Promise.all(
-    [...services.keys()].map(async (service) => [service, await journal.counts(service)] as const),
-  );
-  return {
-    pendingDeliveries: deliveries,
-    copiesWaiting: copies,
-    shadowReadsWaiting: shadowReads,
-    lanes: new Map(lanes),
-    guarded: new Map(
-      [...services.keys()].map((service) => {
-        const { board, interlocks } = guarding;
-        const verdict = interlocks.judged(service)?.verdict;
-        return [service, { isLatched: board.holdOf(service) !== undefined, verdict }] as const;
-      }),
-    ),
-  };
 }

@@ -15,9 +15,6 @@ import { createMigration, type Migration } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
-import type { FlagSource, FlagSourceListener } from './rollout/flag-source.ts';
-import { createOfflineFlags } from './rollout/offline.ts';
-import { createUnleashFlags } from './rollout/unleash.ts';
 import { createCoverageStore } from './storage/coverage.ts';
 import { createReplicaStore } from './storage/replicas.ts';
 import { applySchema } from './storage/apply-schema.ts';
@@ -30,6 +27,7 @@ import { createRuleStore } from './storage/rules.ts';
 import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
+import { createFlags } from './proxy-flags.ts';
 import { createFronts } from './proxy-fronts.ts';
 import { createGuarding } from './proxy-guard.ts';
 import { createPortCheck } from './proxy-ports.ts';
@@ -58,15 +56,16 @@ export function createProxy(facts: ProxyFacts): Running {
   const store = createStore(config);
   // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
   const onProblem: OnProblem = (...problem) => watchers.onProblem(...problem);
-  const flags = createFlags(config, {
+  const flagged = createFlags(config, {
     onProblem: (message) => onProblem('flags', 'unreadable', message),
     onRecovery: () => watchers.onFlagsRead(),
   });
+  const { flags } = flagged;
   const orchestrator = createOrchestrator(config, clock);
   const runtimes = facts.services.map((service) => createRuntime(service, { config, clock, onProblem }));
   const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
   const largeComparisons = new LargeComparisons();
-  const shared = { ...facts, ...store, services, flags, orchestrator, events, clock };
+  const shared = { ...facts, ...store, ...flagged, services, orchestrator, events, clock };
   const guarding = createGuarding({
     ...shared,
     replica: store.replica.id,
@@ -123,12 +122,6 @@ function createStore(config: Config) {
     coverageStore: createCoverageStore(database),
     replicas: createReplicaStore(database),
   };
-}
-
-function createFlags({ rollout }: Config, listener: FlagSourceListener): FlagSource {
-  return rollout.unleash === undefined
-    ? createOfflineFlags({ folder: rollout.folder, ...listener })
-    : createUnleashFlags({ ...rollout.unleash, ...listener });
 }
 
 function createOrchestrator(

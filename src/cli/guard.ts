@@ -42,8 +42,11 @@ export function createGuardCommand(env: Environment): Command {
     .requiredOption('--person <name>', 'who answers for it')
     .addOption(urlOption(env))
     .action(async (service: string, { url, person, reason }: Wish) => {
-      await askProxy(url, '/v1/guard/release', { service, person, reason });
+      const answer = await askProxy(url, '/v1/guard/release', { service, person, reason });
+      const { flags_off: flags = [] } = JSON.parse(answer) as { flags_off?: readonly string[] };
       console.log(`${service} is released`);
+      if (flags.length > 0)
+        console.log(`The trip had switched off ${flags.join(' and ')}: switch on what shall move.`);
     });
   guard
     .command('accept')

@@ -12,8 +12,14 @@ export function createStatusCommand(env: Environment): Command {
     .addOption(urlOption(env))
     .action(async ({ url, json }: { url: string; json?: true }) => {
       const text = await askProxy(url, '/v1/status');
-      console.log(json === true ? text : (JSON.parse(text) as Status).services.map(told).join('\n\n'));
+      console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
     });
+}
+
+function toldAll({ proxy: { flags }, services }: Status): string {
+  const isStale = !flags.fresh;
+  const stale = `FLAGS ARE STALE (${flags.source}): ${flags.last_error ?? 'not read yet'}`;
+  return [...(isStale ? [stale] : []), ...services.map(told)].join('\n\n');
 }
 
 function told(service: ServiceStatus): string {
@@ -22,6 +28,7 @@ function told(service: ServiceStatus): string {
   const held = guard?.held_by ?? null;
   return [
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
+    ...flagsOffLine(guard?.flags_off),
     `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped, ${deadLetters} dead letters`,
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
       line(flag, status, status.reason),
@@ -32,6 +39,15 @@ function told(service: ServiceStatus): string {
       ...status.interlocks.map(reasonLine),
     ]),
   ].join('\n');
+}
+
+function flagsOffLine(off: NonNullable<ServiceStatus['guard']>['flags_off']): string[] {
+  if (off === undefined) return [];
+  if (off.state === 'not_configured')
+    return ['  the trip is not seen in the flags: no admin token of Unleash is configured'];
+  if (off.state === 'off')
+    return [`  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, none asked for anything'}`];
+  return [`  not yet switched off in Unleash, ${off.tries ?? 0} tries failed: ${off.last_error ?? ''}`];
 }
 
 interface Share {

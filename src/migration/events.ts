@@ -6,6 +6,7 @@ import type { BadInput } from '../domain/request.ts';
 import type { Decision } from './decide.ts';
 import type { Finding } from './guard/finding.ts';
 import type { RunKind } from './runs/run.ts';
+import type { Latch } from './guard/latch.ts';
 
 interface OfService {
   readonly service: ServiceName;
@@ -142,6 +143,12 @@ export interface MigrationEvents {
   'guard:found': OfService & { readonly finding: Finding };
   /** The service's reads are on legacy from here on, in this replica; the latch is being written down. */
   'guard:tripped': OfService & { readonly finding: Finding };
+  /** The latch of a trip of this replica is written down. */
+  'guard:latched': OfService & { readonly latch: Latch };
+  /** After a trip the flags are off where people see them; none, where none asked for anything. */
+  'guard:flags_off': OfService & { readonly flags: readonly string[] };
+  /** They could not be switched off; it is tried again. The latch holds all the same. */
+  'guard:flags_failed': OfService & { readonly reason: string };
   'guard:released': OfService & { readonly latch: number; readonly person: string };
   /** I5: the orchestrator returned items that were deleted. */
   'comparison:deleted_returned': OfOperation & { readonly lane: LaneKey; readonly items: number };

@@ -30,6 +30,8 @@ export interface FlagFacts {
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   readonly coverage: number;
   readonly isKilled: boolean;
+  /** A latch holds the service's reads. Known at once, where a verdict is a second old. */
+  readonly isHeld: boolean;
   /** Absent before the first judgement. */
   readonly verdict?: InterlockVerdict | undefined;
 }
@@ -49,7 +51,9 @@ const whenCovered: Rule = (asked, { coverage }) => {
 
 const unlessKilled: Rule = (asked, facts) => {
   const status = whenCovered(asked, facts);
-  return status.reason === 'on' && facts.isKilled ? { in_effect: 0, reason: 'kill_switch' } : status;
+  if (status.reason !== 'on') return status;
+  if (facts.isHeld) return { in_effect: 0, reason: 'latched' };
+  return facts.isKilled ? { in_effect: 0, reason: 'kill_switch' } : status;
 };
 
 const notAvailable: Rule = () => ({ in_effect: 0, reason: 'not_available' });

@@ -74,7 +74,10 @@ class GuardRoutes {
     const wish = this.#wish(request.body);
     const release = await this.#parts.release(wish);
     const { service } = wish;
-    if (release.result === 'released') return { released: service, latch: release.latch.id };
+    if (release.result === 'released') {
+      const { id, flagsOff = [] } = release.latch;
+      return { released: service, latch: id, flags_off: flagsOff };
+    }
     if (release.result === 'not_latched') throw new Refusal(409, 'not_latched', `${service} is not latched`);
     const until = new Date(release.latch.coolDownUntilMs).toISOString();
     throw new Refusal(409, 'cooling_down', `the latch of ${service} cannot be released before ${until}`);

@@ -1,5 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { Finding } from '../migration/guard/finding.ts';
+import type { FlagsOffState } from '../migration/guard/flags-after-trip.ts';
 import type { Hold } from '../migration/guard/latch-board.ts';
 import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
 import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
@@ -13,6 +14,8 @@ export interface GuardSource {
   holdOf(service: ServiceName): Hold | undefined;
   /** What was found in the last second. */
   findingsOf(service: ServiceName): readonly Finding[];
+  /** Undefined where nothing tripped. */
+  flagsOffOf(service: ServiceName): FlagsOffState | undefined;
 }
 
 /** One action's part of read-cutover. Percent. */
@@ -45,6 +48,13 @@ export interface GuardStatus {
     readonly finding: Finding;
   };
   readonly findings: readonly Finding[];
+  /** Whether people see the trip where they look at flags. Absent while nothing tripped. */
+  readonly flags_off?: {
+    readonly state: FlagsOffState['state'];
+    readonly flags?: readonly string[];
+    readonly tries?: number;
+    readonly last_error?: string;
+  };
 }
 
 export function actionStatuses({ facts, verdict }: Judged): Record<string, ActionStatus> {
@@ -78,6 +88,7 @@ export function guardStatus(source: GuardSource, service: ServiceName): GuardSta
   return {
     held_by: hold?.cause ?? null,
     findings: source.findingsOf(service),
+    ...flagsOffStatus(source.flagsOffOf(service)),
     ...(latch !== undefined && {
       latch: {
         id: latch.id,
@@ -87,4 +98,11 @@ export function guardStatus(source: GuardSource, service: ServiceName): GuardSta
       },
     }),
   };
+}
+
+function flagsOffStatus(off: FlagsOffState | undefined): Pick<GuardStatus, 'flags_off'> {
+  if (off === undefined) return {};
+  if (off.state !== 'waiting') return { flags_off: off };
+  const { state, tries, lastError } = off;
+  return { flags_off: { state, tries, ...(lastError !== undefined && { last_error: lastError }) } };
 }

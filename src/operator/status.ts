@@ -79,7 +79,14 @@ interface ProxyStatus {
   readonly journal: JournalKind;
   /** Whether requests are encrypted in the journal. */
   readonly encrypted: boolean;
-  readonly flags: { readonly source: string; readonly fresh: boolean; readonly last_error?: string };
+  readonly flags: {
+    readonly source: string;
+    /** False while what is in effect may be older than what the source says. */
+    readonly fresh: boolean;
+    /** Since the flags were last read; absent while they never were. */
+    readonly age_seconds?: number;
+    readonly last_error?: string;
+  };
 }
 
 /** The answer of `GET /v1/status`. */
@@ -98,6 +105,7 @@ interface FlagSource {
   readonly source: string;
   readonly fresh: boolean;
   readonly lastError?: string;
+  readonly ageMs?: number;
 }
 
 export interface StatusParts {
@@ -145,13 +153,18 @@ export function createStatusReader(parts: StatusParts): StatusReader {
 }
 
 function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' | 'uptime_seconds'> {
-  const { source, fresh, lastError } = flags.describe();
+  const { source, fresh, lastError, ageMs } = flags.describe();
   return {
     version: facts.version,
     memory_rss_mb: Math.round(process.memoryUsage.rss() / 2 ** 20),
     journal: facts.journal,
     encrypted: facts.encrypted,
-    flags: { source, fresh, ...(lastError !== undefined && { last_error: lastError }) },
+    flags: {
+      source,
+      fresh,
+      ...(ageMs !== undefined && { age_seconds: Math.round(ageMs / 100) / 10 }),
+      ...(lastError !== undefined && { last_error: lastError }),
+    },
   };
 }
 
@@ -170,6 +183,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
       asked,
       coverage,
       isKilled: parts.flags.killSwitch(),
+      isHeld: parts.guarding?.holdOf(name) !== undefined,
       verdict: judged?.verdict,
     }),
     ...(judged !== undefined && { actions: actionStatuses(judged) }),

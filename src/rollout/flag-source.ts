@@ -7,6 +7,8 @@ interface FlagSourceState {
   /** False while what is evaluated may be older than what the source says: never read, unreachable, not readable. */
   readonly fresh: boolean;
   readonly lastError?: string;
+  /** Since they were last read, milliseconds; absent while they never were. */
+  readonly ageMs?: number;
 }
 
 /** Flags that are read from somewhere while the proxy runs. */
@@ -35,6 +37,7 @@ export class FlagHealth {
   readonly #listener: FlagSourceListener;
   #problem: string | undefined;
   #isTold = false;
+  #readAtMs: number | undefined;
 
   /** @param problem while nothing was read yet: not told */
   constructor(listener: FlagSourceListener, problem: string) {
@@ -49,13 +52,18 @@ export class FlagHealth {
   set(problem: string | undefined): void {
     const isNew = problem !== this.#problem;
     this.#problem = problem;
+    if (problem === undefined) this.#readAtMs = performance.now();
     if (problem === undefined && this.#isTold) this.#listener.onRecovery?.();
     if (problem !== undefined && isNew) this.#listener.onProblem?.(problem);
     this.#isTold = problem !== undefined;
   }
 
-  describe(): { readonly fresh: boolean; readonly lastError?: string } {
-    const lastError = this.#problem;
-    return { fresh: lastError === undefined, ...(lastError !== undefined && { lastError }) };
+  describe(): Omit<FlagSourceState, 'source'> {
+    const [lastError, readAtMs] = [this.#problem, this.#readAtMs];
+    return {
+      fresh: lastError === undefined,
+      ...(lastError !== undefined && { lastError }),
+      ...(readAtMs !== undefined && { ageMs: performance.now() - readAtMs }),
+    };
   }
 }

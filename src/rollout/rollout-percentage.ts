@@ -1,5 +1,3 @@
-import type { Feature } from './definitions.ts';
-
 /** The strategy parameter that holds the share, by strategy; `everything` and `some` have none. */
 export const SHARE_OF_STRATEGY: Readonly<
   Record<string, { readonly parameter: string } | 'everything' | 'some'>
@@ -17,8 +15,17 @@ export const SHARE_OF_STRATEGY: Readonly<
 /** A list of users or hosts has no share: 1 says "more than nothing", for a stage is reached by any share. */
 const SOME = 1;
 
+/** What of a flag says how much it asks for. */
+interface Shares {
+  readonly enabled: boolean;
+  readonly strategies?: readonly {
+    readonly name: string;
+    readonly parameters: Readonly<Record<string, unknown>>;
+  }[];
+}
+
 /** The largest share that one of the strategies asks for, 0–100. Constraints and segments are not looked at. */
-export function rolloutPercentage(feature: Feature | undefined): number {
+export function rolloutPercentage(feature: Shares | undefined): number {
   if (feature?.enabled !== true) return 0;
   const strategies = feature.strategies ?? [];
   // As the SDK evaluates it: on, and nothing that would narrow it.

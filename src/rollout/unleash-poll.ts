@@ -1,4 +1,5 @@
 import { parseDefinitions, type Definitions } from './definitions.ts';
+import { failureOf, resultOf, UnleashError, type OnUnleashAnswer } from './unleash-answer.ts';
 
 export interface PollSettings {
   /** Unleash's API, usually ending with `/api`. */
@@ -6,43 +7,52 @@ export interface PollSettings {
   readonly apiToken: string;
   readonly appName: string;
   readonly refreshIntervalMs: number;
+  readonly onAnswer?: OnUnleashAnswer;
 }
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const SPEC_VERSION = '5.2.0';
 
-/** Asks a server for its flags. Resolves with nothing where they have not changed. @throws Error naming URL and status or cause */
-export function createUnleashPoll(
-  settings: PollSettings,
-): (signal: AbortSignal) => Promise<Definitions | undefined> {
+type Poll = (signal: AbortSignal) => Promise<Definitions | undefined>;
+
+/** Asks a server for its flags. Resolves with nothing where they have not changed. @throws UnleashError naming URL and status or cause */
+export function createUnleashPoll(settings: PollSettings): Poll {
   const url = `${settings.url.replace(/\/+$/, '')}/client/features`;
   let known: { readonly etag: string | undefined; readonly text: string } | undefined;
-  return async (signal) => {
-    const response = await request(url, known?.etag, { settings, signal });
-    if (response.status === 304) {
-      await response.body?.cancel();
-      return undefined;
-    }
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw new Error(refusalOf(url, response.status));
-    }
-    const text = await response.text();
-    const etag = response.headers.get('etag') ?? undefined;
-    const isSame = known?.text === text;
-    const definitions = isSame ? undefined : parseAnswer(url, text);
+  const ask: Poll = async (signal) => {
+    const { status, text, etag } = await request(url, known?.etag, { settings, signal });
+    if (status === 304) return undefined;
+    if (status !== 200) throw new UnleashError(resultOf(status), refusalOf(url, status));
+    const definitions = known?.text === text ? undefined : parseAnswer(url, text);
     known = { etag, text };
     return definitions;
   };
+  return async (signal) => {
+    try {
+      const definitions = await ask(signal);
+      settings.onAnswer?.('client', definitions === undefined ? 'not_modified' : 'ok');
+      return definitions;
+    } catch (error) {
+      if (error instanceof UnleashError && !signal.aborted) settings.onAnswer?.('client', error.result);
+      throw error;
+    }
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  /** Empty unless the status is 200. */
+  readonly text: string;
+  readonly etag: string | undefined;
 }
 
 async function request(
   url: string,
   etag: string | undefined,
   { settings, signal }: { settings: PollSettings; signal: AbortSignal },
-): Promise<Response> {
+): Promise<Answer> {
   try {
-    return await fetch(url, {
+    const response = await fetch(url, {
       headers: {
         authorization: settings.apiToken,
         'unleash-appname': settings.appName,
@@ -52,17 +62,14 @@ async function request(
       },
       signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
     });
+    const { status, headers } = response;
+    if (status !== 200) await response.body?.cancel();
+    // Within the same timeout: a body may stop in its middle.
+    const text = status === 200 ? await response.text() : '';
+    return { status, text, etag: headers.get('etag') ?? undefined };
   } catch (cause) {
-    throw new Error(`${url} ${failureOf(cause)}`, { cause });
+    throw failureOf(url, cause, REQUEST_TIMEOUT_MS);
   }
-}
-
-function failureOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
-  if (cause.name === 'TimeoutError') return `did not answer within ${REQUEST_TIMEOUT_MS} ms`;
-  // fetch says only "fetch failed"; what failed is its cause.
-  const reason = cause.cause instanceof Error ? cause.cause : cause;
-  return `cannot be reached: ${'code' in reason ? String(reason.code) : reason.message}`;
 }
 
 const HINTS: Readonly<Record<number, string>> = {
@@ -79,6 +86,6 @@ function parseAnswer(url: string, text: string): Definitions {
   try {
     return parseDefinitions(text);
   } catch (cause) {
-    throw new Error(`${url} answered what is not in Unleash's client format`, { cause });
+    throw new UnleashError('malformed', `${url} answered what is not in Unleash's client format`, { cause });
   }
 }

@@ -13,6 +13,7 @@ interface LatchRow {
   readonly replica: string;
   readonly tripped_at: Date;
   readonly cool_down_until: Date;
+  readonly flags_off: string[] | null;
 }
 
 function latchOf(row: LatchRow): Latch {
@@ -23,10 +24,11 @@ function latchOf(row: LatchRow): Latch {
     replica: row.replica as ReplicaId,
     trippedAtMs: row.tripped_at.getTime(),
     coolDownUntilMs: row.cool_down_until.getTime(),
+    ...(row.flags_off !== null && { flagsOff: row.flags_off }),
   };
 }
 
-const COLUMNS = 'id, service, finding, replica, tripped_at, cool_down_until';
+const COLUMNS = 'id, service, finding, replica, tripped_at, cool_down_until, flags_off';
 const OPEN = `select ${COLUMNS} from latches where released_at is null order by id`;
 
 /** Of two replicas that trip at once one inserts the row, and the other finds it. */
@@ -64,6 +66,7 @@ export function createLatchStore(database: Database): LatchStore {
         if (open === undefined) throw new Error(`The latch of ${service} was released while it was set`);
         return { latch: open, isNew: false };
       }),
+    flagsAreOff: (latch, off) => database.transaction((session) => writeFlagsOff(session, latch, off)),
     release: (service, { person, reason }) =>
       database.transaction(async (session): Promise<Release> => {
         const latch = await openLatch(session, service);
@@ -84,6 +87,27 @@ export function createLatchStore(database: Database): LatchStore {
         return { result: 'released', latch };
       }),
   };
+}
+
+async function writeFlagsOff(
+  session: Session,
+  latch: number,
+  { service, flags }: { readonly service: ServiceName; readonly flags: readonly string[] },
+): Promise<void> {
+  const [written] = await session.query<LatchRow>(
+    `update latches set flags_off = $2::jsonb where id = $1 and flags_off is null returning ${COLUMNS}`,
+    [latch, JSON.stringify(flags)],
+  );
+  // Another replica was faster.
+  if (written === undefined) return;
+  const reason = written.finding.trigger;
+  await addAudit(session, {
+    person: 'guard',
+    command: 'flags off',
+    service,
+    reason,
+    details: { latch, flags },
+  });
 }
 
 async function openLatch(session: Session, service: ServiceName): Promise<Latch | undefined> {

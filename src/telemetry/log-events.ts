@@ -118,6 +118,17 @@ const ENTRIES: Entries = {
     message: 'the guard has found something that a person should look at',
     facts: ({ service, finding }) => ({ service, ...findingFacts(finding) }),
   },
+  'guard:flags_off': {
+    level: 'info',
+    message: 'after the trip the flags are off where people see them',
+    facts: ({ service, flags }) => ({ service, flags }),
+  },
+  'guard:flags_failed': {
+    level: 'warn',
+    message:
+      'the flags could not be switched off after the trip; it is tried again, and the latch holds all the same',
+    facts: ({ service, reason }) => ({ service, reason: printableReason(reason) }),
+  },
   'guard:released': {
     level: 'info',
     message: 'a latch was released',

@@ -155,6 +155,13 @@ export const COUNTERS = {
     unit: '{trip}',
     labels: ['service', 'trigger'],
   },
+  flagsOffFailures: {
+    name: 'crossfade_flags_off_failures',
+    description:
+      'Attempts to switch flags off after a trip that failed and are repeated; the latch holds all the same',
+    unit: '{attempt}',
+    labels: ['service'],
+  },
   readsFellBack: {
     name: 'crossfade_reads_fell_back',
     description: 'Reads that the orchestrator was to answer and legacy answered, by reason',
@@ -207,72 +214,3 @@ export const HISTOGRAMS = {
     boundaries: LAG_SECONDS,
   },
 } as const satisfies Record<string, HistogramDefinition>;
-
-export const GAUGES = {
-  coverage: {
-    name: 'crossfade_coverage_number',
-    description: 'Number of the coverage under which writes are journaled; 0 while they pass unjournaled',
-    unit: '1',
-    labels: ['service'],
-  },
-  pendingDeliveries: {
-    name: 'crossfade_pending_deliveries',
-    description: 'Writes that wait to be delivered to the secondary',
-    unit: '{write}',
-    labels: [],
-  },
-  copiesWaiting: {
-    name: 'crossfade_copies_waiting',
-    description: 'Lanes that wait to be copied or are being copied',
-    unit: '{lane}',
-    labels: [],
-  },
-  shadowReadsWaiting: {
-    name: 'crossfade_shadow_reads_waiting',
-    description: 'Shadow reads that wait, run, or will be looked at again',
-    unit: '{read}',
-    labels: [],
-  },
-  lanes: {
-    name: 'crossfade_lanes',
-    description: 'Lanes that the journal knows, by condition',
-    unit: '{lane}',
-    labels: ['service', 'condition'],
-  },
-  seededLanes: {
-    name: 'crossfade_seeded_lanes',
-    description: 'Lanes of which the orchestrator holds everything',
-    unit: '{lane}',
-    labels: ['service'],
-  },
-  exceptedLanes: {
-    name: 'crossfade_excepted_lanes',
-    description: 'Lanes whose last copy left out what the orchestrator refuses, and nobody has accepted it',
-    unit: '{lane}',
-    labels: ['service'],
-  },
-  latched: {
-    name: 'crossfade_latched',
-    description: '1 while a latch keeps the reads of a service on legacy',
-    unit: '1',
-    labels: ['service'],
-  },
-  flagPercentage: {
-    name: 'crossfade_flag_percentage',
-    description: 'Percent that a flag asks for, and percent that is in effect behind interlocks and latch',
-    unit: '1',
-    labels: ['service', 'flag', 'stand'],
-  },
-  interlockReasons: {
-    name: 'crossfade_interlock_reasons',
-    description: 'Interlocks that stand between what a flag asks for and its being in effect, binding or not',
-    unit: '{reason}',
-    labels: ['service', 'flag'],
-  },
-  residentMemory: {
-    name: 'crossfade_resident_memory_bytes',
-    description: 'Resident memory of the proxy',
-    unit: 'By',
-    labels: [],
-  },
-} as const satisfies Record<string, MetricDefinition>;

@@ -1,7 +1,8 @@
 import type { Histogram } from '@opentelemetry/api';
 import type { EventName, MigrationEvents } from '../migration/events.ts';
 import { LabelSeries } from './label-series.ts';
-import { COUNTERS, GAUGES, HISTOGRAMS, type MetricDefinition } from './metric-definitions.ts';
+import { GAUGES } from './gauge-definitions.ts';
+import { COUNTERS, HISTOGRAMS, type MetricDefinition } from './metric-definitions.ts';
 
 export type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 export type Histograms = Readonly<Record<keyof typeof HISTOGRAMS, Histogram>>;
@@ -73,6 +74,9 @@ export class MetricRecorder {
     },
     'guard:tripped': ({ service, finding }) => {
       this.counters.guardTrips.at(service).at(finding.trigger).total += 1;
+    },
+    'guard:flags_failed': ({ service }) => {
+      this.counters.flagsOffFailures.at(service).total += 1;
     },
     'journal:failed': () => {
       this.counters.journalFailures.total += 1;

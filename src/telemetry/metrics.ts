@@ -6,7 +6,8 @@ import type { Listener } from '../migration/events.ts';
 import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
 import type { LabelSeries } from './label-series.ts';
-import { COUNTERS, GAUGES, HISTOGRAMS } from './metric-definitions.ts';
+import { GAUGES } from './gauge-definitions.ts';
+import { COUNTERS, HISTOGRAMS } from './metric-definitions.ts';
 import { MetricRecorder, type Histograms } from './metric-recorder.ts';
 
 /** What is not told by events and is asked for when somebody scrapes. */
@@ -21,6 +22,8 @@ interface Gauges {
 /** What is left of a service's flags. */
 interface GuardedGauges {
   readonly isLatched: boolean;
+  /** Its flags are still to be switched off in Unleash. */
+  readonly isFlagsOffWaiting: boolean;
   /** Absent before the first judgement. */
   readonly verdict?: InterlockVerdict | undefined;
 }
@@ -32,15 +35,23 @@ export interface Metrics {
   stop(): Promise<void>;
 }
 
+/** How the flags are known. */
+export interface FlagGauges {
+  readonly fresh: boolean;
+  readonly ageMs?: number;
+  readonly requests: readonly { readonly api: string; readonly result: string; readonly total: number }[];
+}
+
 export interface MetricsOptions {
   readonly gauges: () => Promise<Gauges> | Gauges;
+  readonly flags: () => FlagGauges;
 }
 
 /** A scrape waits no longer for the gauges. */
 const COLLECT_TIMEOUT_MS = 5_000;
 
 /** OpenTelemetry metrics, recorded by hand from events. Registers nothing globally and detects no resource. */
-export function createMetrics({ gauges }: MetricsOptions): Metrics {
+export function createMetrics({ gauges, flags }: MetricsOptions): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   const provider = new MeterProvider({ readers: [exporter] });
@@ -49,6 +60,7 @@ export function createMetrics({ gauges }: MetricsOptions): Metrics {
   observeCounters(meter, recorder);
   const asked = new AskedGauges(meter, gauges);
   observeMemory(meter);
+  observeFlags(meter, flags);
   return {
     listener: (name, event) => recorder.handlers[name]?.(event),
     async render() {
@@ -92,6 +104,20 @@ function observeMemory(meter: Meter): void {
   gauge.addCallback((result) => result.observe(process.memoryUsage.rss()));
 }
 
+function observeFlags(meter: Meter, flags: () => FlagGauges): void {
+  const { flagsFresh, flagsAge, unleashRequests } = GAUGES;
+  meter.createObservableGauge(flagsFresh.name, flagsFresh).addCallback((result) => {
+    result.observe(flags().fresh ? 1 : 0);
+  });
+  meter.createObservableGauge(flagsAge.name, flagsAge).addCallback((result) => {
+    const { ageMs } = flags();
+    if (ageMs !== undefined) result.observe(ageMs / 1_000);
+  });
+  meter.createObservableCounter(unleashRequests.name, unleashRequests).addCallback((result) => {
+    for (const { api, result: word, total } of flags().requests) result.observe(total, { api, result: word });
+  });
+}
+
 const ASKED = [
   'pendingDeliveries',
   'copiesWaiting',
@@ -100,6 +126,7 @@ const ASKED = [
   'seededLanes',
   'exceptedLanes',
   'latched',
+  'flagsOffWaiting',
   'flagPercentage',
   'interlockReasons',
 ] as const;
@@ -150,9 +177,10 @@ class AskedGauges {
   #observeGuarded(
     result: BatchObservableResult,
     service: ServiceName,
-    { isLatched, verdict }: GuardedGauges,
+    { isLatched, isFlagsOffWaiting, verdict }: GuardedGauges,
   ): void {
     result.observe(this.#observables.latched, isLatched ? 1 : 0, { service });
+    result.observe(this.#observables.flagsOffWaiting, isFlagsOffWaiting ? 1 : 0, { service });
     for (const [flag, { asked, inEffect, reasons }] of Object.entries(verdict?.flags ?? {})) {
       result.observe(this.#observables.flagPercentage, asked, { service, flag, stand: 'asked' });
       result.observe(this.#observables.flagPercentage, inEffect, { service, flag, stand: 'in_effect' });

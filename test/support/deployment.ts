@@ -21,6 +21,9 @@ export interface Deployment {
   /** Without a slash at the end. */
   readonly httpUrl: string;
   readonly standIns: StandIns;
+  /** The proxy's configuration, and its journal: enough to start another replica. */
+  readonly configFile: string;
+  readonly databaseUrl: string;
   /** The way from the proxy to session-memory. */
   readonly legacyPath: TcpProxy;
   /** The way from the proxy to the orchestrator. */
@@ -177,6 +180,8 @@ async function assemble(
     peakMegabytes: () => proxy.peakMegabytes(),
     restart,
     crash,
+    configFile: config,
+    databaseUrl,
     standIns,
     legacyPath,
     orchestratorPath,

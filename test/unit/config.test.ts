@@ -143,6 +143,7 @@ test('the environment alone turns Unleash on, and says what it lacks', () => {
     apiToken: 'token',
     appName: 'crossfade',
     refreshIntervalMs: 1000,
+    project: 'default',
   });
   expect(load(SERVICE, { UNLEASH_APP_NAME: 'another' }).rollout.unleash).toBeUndefined();
   expect(problemsOf(SERVICE, { UNLEASH_URL: 'http://unleash:4242/api' })).toEqual([
@@ -184,4 +185,19 @@ test('a file in the place of the embedded journal’s folder is told, with a dat
   const text = `${SERVICE}\njournal: { folder: ${file} }`;
   expect(problemsOf(text)).toEqual([`journal.folder ${file} is a file, it must be a folder`]);
   expect(problemsOf(text, { DATABASE_URL: 'postgres://a@b/c' })).toEqual([]);
+});
+
+test('the environment of the flags is the one that the client token names, unless another is given', () => {
+  const of = (unleash: string) =>
+    load(`${SERVICE}\nrollout: { unleash: { url: "http://h:4242/api", ${unleash} } }`).rollout.unleash;
+  expect(of('apiToken: "default:production.0123"')).toMatchObject({
+    project: 'default',
+    environment: 'production',
+  });
+  expect(of('apiToken: "default:production.0123", environment: staging')?.environment).toBe('staging');
+  expect(of('apiToken: "0123"')?.environment).toBeUndefined();
+  const given = 'apiToken: "0123", adminToken: "4567"';
+  expect(problemsOf(`${SERVICE}\nrollout: { unleash: { url: "http://h:4242/api", ${given} } }`)).toEqual([
+    'rollout.unleash.environment is needed: the client token does not name it (UNLEASH_ENVIRONMENT)',
+  ]);
 });

@@ -31,8 +31,24 @@ export interface LatchStore {
     readonly latch: Latch;
     readonly isNew: boolean;
   }>;
+  /** Writes down, once, which flags the trip has switched off. Audited. */
+  flagsAreOff(
+    latch: number,
+    off: { readonly service: ServiceName; readonly flags: readonly string[] },
+  ): Promise<void>;
   /** Audited. */
   release(service: ServiceName, by: { readonly person: string; readonly reason: string }): Promise<Release>;
+}
+
+/** Flags where people see and change them. What is in effect never waits for it. */
+export interface FlagSwitch {
+  /**
+   * Switches off what moves lanes of the service, and says which flags it were: those that are off, or ask for nothing, stay.
+   * @throws Error in words for people
+   */
+  off(service: ServiceName): Promise<readonly string[]>;
+  /** Gives up what is under way. */
+  stop(): void;
 }
 
 /** What one replica counted of an action in one minute. Wall clock. */

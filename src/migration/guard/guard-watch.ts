@@ -244,6 +244,7 @@ export class GuardWatch {
   /** Of several replicas that trip at once, only the one whose row it is says so. */
   #tripped(latch: Latch): void {
     const { service, finding, trippedAtMs } = latch;
+    this.#parts.emit('guard:latched', { service, latch });
     if (this.#alerted.delete(`${service} trip`)) return;
     this.#parts.alerts.send({ kind: 'tripped', service, latch, finding, atMs: trippedAtMs });
   }

@@ -10,6 +10,8 @@ export interface Latch {
   readonly trippedAtMs: number;
   /** Not to be released before. */
   readonly coolDownUntilMs: number;
+  /** The flags that the trip switched off where people see them; absent until it has. */
+  readonly flagsOff?: readonly string[];
 }
 
 const LONGEST_COOL_DOWN_MS = 24 * 3_600_000;

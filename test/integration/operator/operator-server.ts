@@ -163,6 +163,11 @@ export class OperatorServer {
         shadowReadsWaiting: 6,
         lanes: new Map([[SERVICE, await this.#counts()]]),
       }),
+      flags: () => ({
+        fresh: false,
+        ageMs: 2_500,
+        requests: [{ api: 'client', result: 'unauthorized', total: 3 }],
+      }),
     });
     this.events.subscribe(metrics.listener);
     return metrics;

@@ -135,7 +135,7 @@ test.each([
 ])('%s keeps the values and is reported once', async (_, text, message) => {
   write(definitions([feature('dual-write')]));
   const flags = await start();
-  expect(flags.describe()).toEqual({ source: `files in ${folder}`, fresh: true });
+  expect(flags.describe()).toMatchObject({ source: `files in ${folder}`, fresh: true });
   write(text);
   await until(() => !flags.describe().fresh, 1_500);
   await new Promise((resolve) => setTimeout(resolve, 700));

@@ -97,7 +97,11 @@ test('flags are known when the start returns, and follow the server', async () =
   await flags.start();
   expect(isOn()).toBe(true);
   expect(flags.percentage('read-cutover', SERVICE)).toBe(25);
-  expect(flags.describe()).toEqual({ source: `Unleash at http://127.0.0.1:${port}/api`, fresh: true });
+  expect(flags.describe()).toEqual({
+    source: `Unleash at http://127.0.0.1:${port}/api`,
+    fresh: true,
+    ageMs: expect.any(Number) as number,
+  });
 
   let changes = 0;
   flags.onChange(() => (changes += 1));

@@ -1,0 +1,47 @@
+import type { ServiceName } from './domain/ids.ts';
+import type { Migration } from './migration/migration.ts';
+import type { Journal } from './migration/ports.ts';
+import type { ServiceRuntime } from './migration/service-runtime.ts';
+import type { Guarding } from './proxy-guard.ts';
+import type { FlagSource } from './rollout/flag-source.ts';
+import type { RequestCounts } from './rollout/request-counts.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+
+interface GaugeFacts {
+  readonly migration: Migration;
+  readonly journal: Journal;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly guarding: Guarding;
+  readonly flags: Pick<FlagSource, 'describe'>;
+  readonly flagRequests: RequestCounts;
+}
+
+/** The metrics, with what must be asked for at every scrape. */
+export function createProxyMetrics(facts: GaugeFacts): Metrics {
+  return createMetrics({
+    gauges: () => gaugesOf(facts),
+    flags: () => ({ ...facts.flags.describe(), requests: facts.flagRequests.list() }),
+  });
+}
+
+async function gaugesOf({ migration, journal, services, guarding }: GaugeFacts) {
+  const { deliveries, copies, shadowReads } = migration.backlog();
+  const lanes = await Promise.all(
+    [...services.keys()].map(async (service) => [service, await journal.counts(service)] as const),
+  );
+  return {
+    pendingDeliveries: deliveries,
+    copiesWaiting: copies,
+    shadowReadsWaiting: shadowReads,
+    lanes: new Map(lanes),
+    guarded: new Map(
+      [...services.keys()].map((service) => {
+        const { board, interlocks, flagsAfterTrip } = guarding;
+        const verdict = interlocks.judged(service)?.verdict;
+        const isLatched = board.holdOf(service) !== undefined;
+        const isFlagsOffWaiting = flagsAfterTrip.stateOf(service)?.state === 'waiting';
+        return [service, { isLatched, isFlagsOffWaiting, verdict }] as const;
+      }),
+    ),
+  };
+}

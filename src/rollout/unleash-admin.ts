@@ -1,0 +1,219 @@
+import type { FlagBlueprint } from './flag-blueprint.ts';
+import { rolloutPercentage } from './rollout-percentage.ts';
+import {
+  failureOf,
+  resultOf,
+  UnleashError,
+  type OnUnleashAnswer,
+  type UnleashResult,
+} from './unleash-answer.ts';
+
+export interface AdminSettings {
+  /** Unleash's admin API, usually ending with `/api/admin`. */
+  readonly url: string;
+  readonly token: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly onAnswer?: OnUnleashAnswer;
+}
+
+/** A flag as it stands in the environment. */
+export interface StandingFlag {
+  readonly enabled: boolean;
+  /** The largest share it asks for if it is on, 0–100. */
+  readonly share: number;
+  readonly strategies: number;
+  /** The groups its strategies name. */
+  readonly groups: readonly string[];
+}
+
+const TIMEOUT_MS = 5_000;
+/** Hosted servers and gateways limit how often they are asked: then it is asked again, at most so often. */
+const MOST_WAITS = 3;
+const LONGEST_WAIT_MS = 60_000;
+const FIRST_WAIT_MS = 5_000;
+
+type Method = 'GET' | 'POST';
+
+/** Looks at flags of one environment of an Unleash server and changes them. All methods throw {@link UnleashError}. */
+export class UnleashAdmin {
+  readonly #settings: AdminSettings;
+  readonly #features: string;
+  readonly #stopped = new AbortController();
+
+  constructor(settings: AdminSettings) {
+    this.#settings = settings;
+    const project = encodeURIComponent(settings.project);
+    this.#features = `${settings.url.replace(/\/+$/, '')}/projects/${project}/features`;
+  }
+
+  get environment(): string {
+    return this.#settings.environment;
+  }
+
+  /** Undefined where the project has no such flag. */
+  async find(name: string): Promise<StandingFlag | undefined> {
+    try {
+      return standingOf(await this.#ask('GET', this.#pathOf(name)), this.#settings);
+    } catch (error) {
+      if (error instanceof UnleashError && error.result === 'not_found') return undefined;
+      throw error;
+    }
+  }
+
+  async create({ name, type, description }: FlagBlueprint): Promise<void> {
+    await this.#ask('POST', this.#features, { name, type, description });
+  }
+
+  async addStrategy(name: string, { strategy }: FlagBlueprint): Promise<void> {
+    const body = { ...strategy, constraints: [], segments: [] };
+    await this.#ask('POST', `${this.#environmentOf(name)}/strategies`, body);
+  }
+
+  /** Only with a strategy in place: without one Unleash adds one for everybody. */
+  async switchOn(name: string): Promise<void> {
+    await this.#ask('POST', `${this.#environmentOf(name)}/on`);
+  }
+
+  /** Its strategies stay as they are: a person sees what it asked for. */
+  async switchOff(name: string): Promise<void> {
+    await this.#ask('POST', `${this.#environmentOf(name)}/off`);
+  }
+
+  /** Gives up what is under way. */
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  #pathOf(name: string): string {
+    return `${this.#features}/${encodeURIComponent(name)}`;
+  }
+
+  #environmentOf(name: string): string {
+    return `${this.#pathOf(name)}/environments/${encodeURIComponent(this.#settings.environment)}`;
+  }
+
+  async #ask(method: Method, url: string, body?: object): Promise<unknown> {
+    for (let waited = 0; ; waited += 1) {
+      const answer = await this.#request(method, url, body);
+      const isLimited = answer.result === 'rate_limited' && waited < MOST_WAITS;
+      if (!isLimited) return this.#trusted(url, answer);
+      await this.#pause(answer.retryAfterMs ?? FIRST_WAIT_MS * 2 ** waited);
+    }
+  }
+
+  #trusted(url: string, { result, status, text }: Answer): unknown {
+    const answered = this.#settings.onAnswer;
+    if (result !== 'ok') {
+      answered?.('admin', result);
+      throw new UnleashError(result, refusalOf(url, status, text));
+    }
+    const parsed = parseBody(text);
+    answered?.('admin', parsed === undefined ? 'malformed' : 'ok');
+    if (parsed === undefined) throw new UnleashError('malformed', `${url} answered what is not JSON`);
+    return parsed.value;
+  }
+
+  async #request(method: Method, url: string, body: object | undefined): Promise<Answer> {
+    const { token, onAnswer } = this.#settings;
+    try {
+      const response = await fetch(url, {
+        method,
+        headers: { authorization: token, ...(body && { 'content-type': 'application/json' }) },
+        ...(body && { body: JSON.stringify(body) }),
+        // A page to log in at is no answer.
+        redirect: 'manual',
+        signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      });
+      const { status, headers } = response;
+      const retryAfterMs = waitOf(headers.get('retry-after'));
+      return { result: resultOf(status), status, text: await response.text(), retryAfterMs };
+    } catch (cause) {
+      const failure = failureOf(url, cause, TIMEOUT_MS);
+      if (!this.#stopped.signal.aborted) onAnswer?.('admin', failure.result);
+      throw failure;
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#stopped;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(ms, LONGEST_WAIT_MS));
+      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+    });
+  }
+}
+
+interface Answer {
+  readonly result: UnleashResult;
+  readonly status: number;
+  readonly text: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+function waitOf(header: string | null): number | undefined {
+  const seconds = Number(header ?? '');
+  return seconds > 0 ? seconds * 1_000 : undefined;
+}
+
+const HINTS: Readonly<Partial<Record<UnleashResult, string>>> = {
+  unauthorized: ': the admin token is not accepted',
+  forbidden: ': the token may not change flags; an admin token, or a personal token of an editor, may',
+};
+
+const LONGEST_WORDS = 300;
+
+/** Unleash says well what is wrong; what a gateway before it says is not repeated. */
+function refusalOf(url: string, status: number, text: string): string {
+  const hint = HINTS[resultOf(status)];
+  const { message } = (parseBody(text)?.value ?? {}) as { readonly message?: unknown };
+  const said = typeof message === 'string' ? `: ${message.slice(0, LONGEST_WORDS)}` : '';
+  return `${url} answered ${status}${hint ?? said}`;
+}
+
+/** Nothing is a good answer too: switches have none. */
+function parseBody(text: string): { readonly value: unknown } | undefined {
+  if (text.trim() === '') return { value: undefined };
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    return undefined;
+  }
+}
+
+interface Environment {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly strategies: readonly {
+    readonly name: string;
+    readonly parameters: Parameters;
+    readonly disabled?: boolean;
+  }[];
+}
+
+type Parameters = Readonly<Record<string, unknown>>;
+
+function standingOf(answer: unknown, { environment, project }: AdminSettings): StandingFlag {
+  const { environments } = (answer ?? {}) as { readonly environments?: unknown };
+  if (!Array.isArray(environments))
+    throw new UnleashError('malformed', 'Unleash shows a flag without environments');
+  const found = environments.find((one) => (one as Environment).name === environment) as
+    Environment | undefined;
+  if (found === undefined)
+    throw new UnleashError('refused', `the project "${project}" has no environment "${environment}"`);
+  const { enabled, strategies } = found;
+  if (typeof enabled !== 'boolean' || !Array.isArray(strategies))
+    throw new UnleashError('malformed', 'Unleash shows an environment without its strategies');
+  const working = strategies.filter(({ disabled }) => disabled !== true);
+  const named = working.map(({ name, parameters }) => ({ name, parameters: parameters ?? {} }));
+  const groups = named.map(({ parameters }) => parameters['groupId']);
+  return {
+    enabled,
+    share:
+      strategies.length > working.length && working.length === 0
+        ? 0
+        : rolloutPercentage({ enabled: true, strategies: named }),
+    strategies: strategies.length,
+    groups: groups.filter((group) => typeof group === 'string'),
+  };
+}

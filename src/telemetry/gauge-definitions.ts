@@ -1,0 +1,95 @@
+import type { MetricDefinition } from './metric-definitions.ts';
+
+export const GAUGES = {
+  coverage: {
+    name: 'crossfade_coverage_number',
+    description: 'Number of the coverage under which writes are journaled; 0 while they pass unjournaled',
+    unit: '1',
+    labels: ['service'],
+  },
+  pendingDeliveries: {
+    name: 'crossfade_pending_deliveries',
+    description: 'Writes that wait to be delivered to the secondary',
+    unit: '{write}',
+    labels: [],
+  },
+  copiesWaiting: {
+    name: 'crossfade_copies_waiting',
+    description: 'Lanes that wait to be copied or are being copied',
+    unit: '{lane}',
+    labels: [],
+  },
+  shadowReadsWaiting: {
+    name: 'crossfade_shadow_reads_waiting',
+    description: 'Shadow reads that wait, run, or will be looked at again',
+    unit: '{read}',
+    labels: [],
+  },
+  lanes: {
+    name: 'crossfade_lanes',
+    description: 'Lanes that the journal knows, by condition',
+    unit: '{lane}',
+    labels: ['service', 'condition'],
+  },
+  seededLanes: {
+    name: 'crossfade_seeded_lanes',
+    description: 'Lanes of which the orchestrator holds everything',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  exceptedLanes: {
+    name: 'crossfade_excepted_lanes',
+    description: 'Lanes whose last copy left out what the orchestrator refuses, and nobody has accepted it',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  latched: {
+    name: 'crossfade_latched',
+    description: '1 while a latch keeps the reads of a service on legacy',
+    unit: '1',
+    labels: ['service'],
+  },
+  flagsFresh: {
+    name: 'crossfade_flags_fresh',
+    description: '1 while the flags are as their source says them, 0 while they may be older',
+    unit: '1',
+    labels: [],
+  },
+  flagsAge: {
+    name: 'crossfade_flags_age_seconds',
+    description: 'Since the flags were last read from their source',
+    unit: 's',
+    labels: [],
+  },
+  unleashRequests: {
+    name: 'crossfade_unleash_requests',
+    description: 'Requests to Unleash, by API (client, admin) and by how they ended',
+    unit: '{request}',
+    labels: ['api', 'result'],
+  },
+  flagsOffWaiting: {
+    name: 'crossfade_flags_off_waiting',
+    description:
+      '1 while a trip has not been shown in Unleash yet: its flags are still to be switched off there',
+    unit: '1',
+    labels: ['service'],
+  },
+  flagPercentage: {
+    name: 'crossfade_flag_percentage',
+    description: 'Percent that a flag asks for, and percent that is in effect behind interlocks and latch',
+    unit: '1',
+    labels: ['service', 'flag', 'stand'],
+  },
+  interlockReasons: {
+    name: 'crossfade_interlock_reasons',
+    description: 'Interlocks that stand between what a flag asks for and its being in effect, binding or not',
+    unit: '{reason}',
+    labels: ['service', 'flag'],
+  },
+  residentMemory: {
+    name: 'crossfade_resident_memory_bytes',
+    description: 'Resident memory of the proxy',
+    unit: 'By',
+    labels: [],
+  },
+} as const satisfies Record<string, MetricDefinition>;
