@@ -76,10 +76,7 @@ export class LaneCopier {
     if (!this.#canRead(lane)) return this.#leave(lane);
     const copy = await this.#begin(lane);
     // Another replica is the lane's home, and copies it.
-    if (copy === undefined) {
-      lane.closesAtMs = 0;
-      return;
-    }
+    if (copy === undefined) return;
     const reading = await this.#read(copy);
     await this.#parts.quiet(lane);
     await this.#raiseFence(copy);
@@ -148,6 +145,7 @@ export class LaneCopier {
     const state = await this.#parts.journal.beginCopy(lane.key);
     if (state === undefined) {
       lane.condition = before;
+      lane.closesAtMs = 0;
       return undefined;
     }
     lane.adopt(state);

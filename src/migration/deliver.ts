@@ -1,18 +1,16 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
-import type { LaneKey, ServiceName } from '../domain/ids.ts';
+import type { ServiceName } from '../domain/ids.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
 import { Packer } from './pack.ts';
-import { culpritOf, isDelete, type Parcel } from './parcel.ts';
-import { isStoredAsSent } from './read-back.ts';
+import { culpritOf, isDelete, type Delivered, type Parcel } from './parcel.ts';
+import { isReadBackDue, isStoredAsSent } from './read-back.ts';
 import { refusalReasonOf } from './refusal-reason.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 const FIRST_RETRY_MS = 50;
-/** Deliveries that are read back and compared. */
-const READ_BACK_SHARE = 0.01;
 const LONGEST_RETRY_MS = 5_000;
 /** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
 const SENDERS = 3;
@@ -101,16 +99,16 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Another replica's writes of the lane wait, and the journal holds them. */
+  /** Another replica's writes of the lane wait, or a person has dealt with a dead letter: the journal holds what is to be done. */
   resumeForeign(lane: Lane): void {
-    this.#queue.addFromJournal(lane);
+    this.#queue.reload(lane);
     this.wake();
   }
 
   /** A copy has made the secondary equal up to `sequence`: what stands before it needs no delivery. */
   covered(lane: Lane, sequence: number): void {
     this.#queue.drop(lane, sequence);
-    this.#queue.unblock(lane);
+    this.#queue.unblock(lane, sequence);
     this.wake();
   }
 
@@ -228,12 +226,13 @@ export class Deliverer {
   #arrived(parcels: readonly Parcel[], answers: readonly WriteAnswer[]): void {
     let at = 0;
     for (const parcel of parcels) {
-      const result = answers[at]?.result ?? 'applied';
+      const isSkipped = parcel.write.letter === 'skipped';
+      const result = isSkipped ? 'skipped' : (answers[at]?.result ?? 'applied');
       at += parcel.operations.length;
       // A copy that began meanwhile has raised the generation: it decides what the lane holds.
       if (result === 'superseded' && parcel.lane.condition !== 'clean') continue;
       this.#through(parcel, result);
-      if (result === 'applied' && this.#parts.random() < READ_BACK_SHARE) void this.#readBack(parcel);
+      if (isReadBackDue(parcel, result, this.#parts.random)) void this.#readBack(parcel);
     }
   }
 
@@ -245,7 +244,7 @@ export class Deliverer {
     this.#parts.onAltered(lane);
   }
 
-  #through({ lane, write }: Parcel, result: WriteAnswer['result']): void {
+  #through({ lane, write }: Parcel, result: Delivered): void {
     const { clock, emit, journal } = this.#parts;
     this.#queue.drop(lane, write.sequence);
     lane.advance(write.sequence);
@@ -283,13 +282,8 @@ export class Deliverer {
     const { operationId, action, sequence } = write;
     const refusal = { code: error.code, reason: refusalReasonOf(error) };
     await this.#parts.journal.deadLetter({ ref: write, ...refusal });
-    this.#queue.block(lane);
+    this.#queue.block(lane, sequence);
     const facts = { service: lane.service, lane: lane.key, operationId, action, sequence };
     this.#parts.emit('delivery:dead_letter', { ...facts, ...refusal });
-  }
-
-  /** Whether a lane waits behind a dead letter. */
-  isBlocked(lane: LaneKey): boolean {
-    return this.#queue.isBlocked(lane);
   }
 }

@@ -21,7 +21,8 @@ export interface QueuedLane {
 export class DeliveryQueue {
   readonly #journal: Journal;
   readonly #lanes = new Map<LaneKey, QueuedLane>();
-  readonly #blocked = new Set<LaneKey>();
+  /** Lanes with a dead letter, each with its sequence: what stands before it goes on, what stands behind it waits. */
+  readonly #blocked = new Map<LaneKey, number>();
   #bytes = 0;
 
   constructor(journal: Journal) {
@@ -60,6 +61,14 @@ export class DeliveryQueue {
     this.#of(lane).hasMore = true;
   }
 
+  /** Somebody else has changed what the journal says of the lane, dead letters among it: memory holds nothing of it any more. */
+  reload(lane: Lane): void {
+    const queued = this.#of(lane);
+    for (const { request } of queued.writes.splice(0)) this.#bytes -= request.length;
+    queued.hasMore = true;
+    this.#blocked.delete(lane.key);
+  }
+
   /** Forgets the writes up to a sequence: they are through. */
   drop(lane: Lane, through: number): void {
     const queued = this.#lanes.get(lane.key);
@@ -76,13 +85,13 @@ export class DeliveryQueue {
     this.#bytes = 0;
   }
 
-  block(lane: Lane): void {
-    this.#blocked.add(lane.key);
+  block(lane: Lane, sequence: number): void {
+    this.#blocked.set(lane.key, sequence);
   }
 
-  /** A copy or a person has dealt with what the lane waited behind. */
-  unblock(lane: Lane): void {
-    this.#blocked.delete(lane.key);
+  /** A copy has dealt with everything up to this sequence. */
+  unblock(lane: Lane, through: number): void {
+    if ((this.#blocked.get(lane.key) ?? Infinity) <= through) this.#blocked.delete(lane.key);
   }
 
   isBlocked(lane: LaneKey): boolean {
@@ -95,14 +104,21 @@ export class DeliveryQueue {
 
   *ready(isDeliverable: (lane: Lane) => boolean): Generator<QueuedLane> {
     for (const queued of this.#lanes.values()) {
-      if (!this.#blocked.has(queued.lane.key) && isDeliverable(queued.lane)) yield queued;
+      if (!this.#waitsBehindLetter(queued) && isDeliverable(queued.lane)) yield queued;
     }
+  }
+
+  /** While a lane is blocked memory holds its letter, or what stands before that. */
+  #waitsBehindLetter({ lane, writes }: QueuedLane): boolean {
+    const letter = this.#blocked.get(lane.key);
+    return letter !== undefined && (writes[0]?.sequence ?? letter) >= letter;
   }
 
   /** The lane's next writes, up to `limit`; from the journal where memory holds none. @throws StorageError */
   async writesOf(queued: QueuedLane, limit: number): Promise<readonly PendingWrite[]> {
     if (queued.writes.length === 0 && queued.hasMore) await this.#refill(queued);
-    return queued.writes.slice(0, Math.max(1, limit));
+    const letter = this.#blocked.get(queued.lane.key) ?? Infinity;
+    return queued.writes.slice(0, Math.max(1, limit)).filter(({ sequence }) => sequence < letter);
   }
 
   async #refill(queued: QueuedLane): Promise<void> {
@@ -113,6 +129,8 @@ export class DeliveryQueue {
       this.#bytes += write.request.length;
       lane.applied = Math.max(lane.applied, write.sequence);
     }
+    const letter = page.find((write) => write.letter === 'open');
+    if (letter !== undefined) this.block(lane, letter.sequence);
     // The outcome of the newest write may be on its way to the journal still.
     const reached = page.at(-1)?.sequence ?? lane.delivered;
     queued.hasMore = page.length === PAGE || reached < lane.applied;

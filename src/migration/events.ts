@@ -64,6 +64,12 @@ export interface MigrationEvents {
     readonly sequence: number;
     readonly outcome: Outcome;
   };
+  /** The reply to a write of unknown outcome has come after all, and its lane is certain again. */
+  'write:came_late': OfOperation & {
+    readonly lane: LaneKey;
+    readonly sequence: number;
+    readonly outcome: Outcome;
+  };
   /** The outcome is durable. */
   'write:settled': OfOperation & {
     readonly lane: LaneKey;
@@ -83,7 +89,8 @@ export interface MigrationEvents {
     readonly operationId: OperationId;
     readonly action: string;
     readonly sequence: number;
-    readonly result: 'applied' | 'already_applied' | 'superseded';
+    /** `skipped`: a person has left the write out. */
+    readonly result: 'applied' | 'already_applied' | 'superseded' | 'skipped';
     readonly lagMs: number;
   };
   /** It reached the secondary and the record of it is durable. */

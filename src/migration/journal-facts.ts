@@ -36,4 +36,18 @@ export interface LaneCounts {
   /** Lanes of which the last copy had to leave something out, and nobody has accepted it. */
   readonly excepted: number;
   readonly deadLetters: number;
+  /** Writes whose outcome nobody knows yet. */
+  readonly unknown: number;
 }
+
+/** The counts of a service that the journal has never heard of. */
+export const NO_LANES: LaneCounts = {
+  lanes: 0,
+  seeded: 0,
+  dirty: 0,
+  copying: 0,
+  stopped: 0,
+  excepted: 0,
+  deadLetters: 0,
+  unknown: 0,
+};

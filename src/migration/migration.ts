@@ -10,6 +10,7 @@ import type { Events } from './events.ts';
 import { Handler, type Answer } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import type { Lane } from './lanes.ts';
+import { LateReplies } from './late-reply.ts';
 import type { Operation } from './operation.ts';
 import type { Clock, CoverageStore, Flags, Journal, Orchestrator, ReplicaStore } from './ports.ts';
 import type { DifferenceStore } from './difference-store.ts';
@@ -24,7 +25,7 @@ import type { ServiceRuntime } from './service-runtime.ts';
 import { createResolveItems } from './resolve-items.ts';
 import { Sequencer } from './sequence-write.ts';
 import { ShadowReads } from './shadow-reads.ts';
-import { WritePath, type CopyCause } from './write.ts';
+import { WritePath, type CopyCause, type WriteParts } from './write.ts';
 
 export interface MigrationSettings {
   readonly limits: MessageLimits;
@@ -188,6 +189,8 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   const { emit } = parts.events;
   const { lanes, coverage, membership, unjournaled } = engine;
   const { settlements, settler } = engine;
+  const deliver: WriteParts['deliver'] = (lane, write) => engine.deliverer.deliver(lane, write);
+  const tellHome: WriteParts['tellHome'] = (lane) => void engine.takeOver.tellHome(lane);
   return new WritePath({
     sequencer: new Sequencer({
       journal,
@@ -205,8 +208,9 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     emit,
     coverage,
     unjournaled,
-    deliver: (lane, write) => engine.deliverer.deliver(lane, write),
-    tellHome: (lane) => void engine.takeOver.tellHome(lane),
+    deliver,
+    tellHome,
+    lateReplies: new LateReplies({ journal, settlements, emit, deliver, tellHome }),
     mayAct: () => membership.mayAct,
     mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),

@@ -28,7 +28,7 @@ export class Packer {
   /** Whether it names its items: these can be found once everything before it has arrived, so it begins a batch of its own. */
   isNaming({ lane, write }: Pick<Parcel, 'lane' | 'write'>): boolean {
     const action = this.#parts.services.get(lane.service)?.definition.actions[write.action];
-    return action?.kind === 'write' && action.names !== undefined;
+    return write.letter !== 'skipped' && action?.kind === 'write' && action.names !== undefined;
   }
 
   pack(lane: Lane, write: PendingWrite): Parcel {
@@ -64,7 +64,8 @@ export class Packer {
 
   #operationsOf(lane: Lane, write: PendingWrite, items: readonly MemoryId[] = []): OrchestratorWrite[] {
     const service = this.#parts.services.get(lane.service);
-    if (service === undefined) return [];
+    // What a person has left out is delivered as nothing: what stands behind it goes on.
+    if (service === undefined || write.letter === 'skipped') return [];
     const fence = { key: lane.key, generation: lane.generation, sequence: write.sequence };
     return orchestratorWritesOf(service, { owner: lane.owner, write, items }).map((operation) => ({
       ...operation,

@@ -1,7 +1,10 @@
 import type { CrossfadeError } from '../domain/errors.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Lane } from './lanes.ts';
-import type { PendingWrite } from './ports.ts';
+import type { PendingWrite, WriteAnswer } from './ports.ts';
+
+/** What became of a delivery; `skipped` is a dead letter that a person has left out. */
+export type Delivered = WriteAnswer['result'] | 'skipped';
 
 /** A write on its way to the secondary, with its operations. */
 export interface Parcel {

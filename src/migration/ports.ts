@@ -128,6 +128,9 @@ export interface WriteRef {
   readonly sequence: number;
 }
 
+/** A dead letter: its lane waits behind it, it is to be tried again, or it is left out. */
+export type LetterState = 'open' | 'redriven' | 'skipped';
+
 /** A journaled write that must reach the secondary. */
 export interface PendingWrite extends WriteRef {
   readonly operationId: OperationId;
@@ -136,6 +139,8 @@ export interface PendingWrite extends WriteRef {
   readonly acceptedAtMs: number;
   /** Whether it took effect on the primary, or when it will, is not known. @defaultValue false */
   readonly isUncertain?: boolean;
+  /** The secondary has refused it once. Absent: never. */
+  readonly letter?: LetterState;
   /** What it names by place or condition; absent where it names nothing, or nobody could tell for certain. */
   readonly items?: readonly NamedItem[];
 }
@@ -144,6 +149,16 @@ export interface Settlement {
   readonly ref: WriteRef;
   readonly outcome: Outcome;
   /** The write's success proves that the lane was empty: it is seeded at this write's predecessor, under this coverage. */
+  readonly seedsUnder?: number;
+}
+
+/** The reply to a write of unknown outcome has come after all. */
+export interface LateReply {
+  readonly ref: WriteRef;
+  readonly outcome: 'applied' | 'refused';
+  /** The lane's generation when the write was sent. */
+  readonly generation: number;
+  /** As of {@link Settlement.seedsUnder}. */
   readonly seedsUnder?: number;
 }
 
@@ -170,11 +185,18 @@ export interface Journal {
   nameItems(ref: WriteRef, items: readonly NamedItem[]): Promise<boolean>;
   /** Joins the next group commit. */
   settle(settlement: Settlement): Promise<void>;
+  /**
+   * Makes the outcome of a write known after all, and its lane clean with it.
+   * @returns undefined where that proves too little: a copy or another write of the lane has begun since, or more is wrong with the
+   * lane; then nothing is changed
+   */
+  resolveLate(late: LateReply): Promise<LaneState | undefined>;
   /** Settles an intent, of which nobody knows whether it is durable, as not applied. */
   abandon(lane: LaneKey, operationId: OperationId): Promise<void>;
   /** Records that deliveries of a lane reached a sequence. Joins the next group commit. */
   delivered(ref: WriteRef): Promise<void>;
   markDirty(lane: LaneKey, reason: string): Promise<void>;
+  /** Once for each refusal. One that was redriven is open again. */
   deadLetter(letter: DeadLetter): Promise<void>;
   /** States of the lanes that exist; a missing one was never written. */
   lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>>;

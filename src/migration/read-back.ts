@@ -2,13 +2,21 @@ import { canonicalJson } from '../domain/canonical-json.ts';
 import type { SessionId } from '../domain/ids.ts';
 import { encodeJson, rawElements, rawMembers } from '../domain/json.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
+import type { Delivered, Parcel } from './parcel.ts';
 import type { Clock, Orchestrator } from './ports.ts';
 
 const TIMEOUT_MS = 2_000;
+/** Of the deliveries. */
+const SHARE = 0.01;
 
 export interface ReadBackParts {
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
+}
+
+/** Whether a delivery is looked at again: a few, and every one that a person has redriven. */
+export function isReadBackDue({ write }: Parcel, result: Delivered, random: () => number): boolean {
+  return write.letter === 'redriven' || (result === 'applied' && random() < SHARE);
 }
 
 /**

@@ -6,8 +6,9 @@ import type { Decision } from './decide.ts';
 import type { Emit } from './events.ts';
 import type { Answer } from './handle.ts';
 import type { Lane, Lanes } from './lanes.ts';
+import type { LateReplies } from './late-reply.ts';
 import type { OwnedOperation } from './operation.ts';
-import type { Clock, PendingWrite } from './ports.ts';
+import type { Clock, PendingWrite, Reply } from './ports.ts';
 import { latestSend, sequencedLabels as labelsOf, type Sequenced, type Sequencer } from './sequence-write.ts';
 import type { Coverage } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
@@ -21,6 +22,7 @@ export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'l
 export interface WriteParts {
   readonly sequencer: Sequencer;
   readonly settlements: Settlements;
+  readonly lateReplies: LateReplies;
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
   readonly clock: Clock;
@@ -45,10 +47,12 @@ export interface WriteParts {
   isShut(operation: OwnedOperation): boolean;
 }
 
-/** When a write was handed to the service, and the lane's generation before. */
+/** When a write was handed to the service, the lane's generation before, and what is under way where its outcome is unknown. */
 interface Sent {
   atMs: number;
   readonly generation: number;
+  settling?: Settling;
+  recorded?: Promise<boolean>;
 }
 
 /** SEMANTICS "Life of a write", primary = legacy. */
@@ -116,7 +120,7 @@ export class WritePath {
             sent.atMs = this.#parts.clock.now();
             this.#parts.emit('write:sent', labelsOf(sequenced));
           },
-          onLate: () => this.#cameLate(sequenced, sent),
+          onLate: (reply) => void this.#cameLate(sequenced, sent, reply),
         });
       } catch (error) {
         if (!isShut) throw error;
@@ -126,8 +130,13 @@ export class WritePath {
   }
 
   /** A copy that has begun already may have read before the write took effect: then the lane is settled again. */
-  #cameLate({ lane, operation }: Sequenced, sent: Sent): void {
-    if (lane.generation !== sent.generation) this.#parts.settle(lane, operation, sent.atMs);
+  async #cameLate(sequenced: Sequenced, sent: Sent, reply: Reply): Promise<void> {
+    const { lane, operation } = sequenced;
+    const { settling, recorded, generation } = sent;
+    const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
+    if (settling !== undefined && recorded !== undefined && outcome !== 'unknown')
+      await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome);
+    if (lane.generation !== generation) this.#parts.settle(lane, operation, sent.atMs);
   }
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */
@@ -138,10 +147,16 @@ export class WritePath {
     lane.activity += 1;
     emit('write:answered', { ...labelsOf(sequenced), outcome });
     const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : undefined;
-    if (outcome === 'unknown') this.#parts.settle(lane, operation, sent.atMs);
-    void this.#parts.settlements
-      .record({ ref: write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) })
-      .then((isDurable) => this.#recorded(sequenced, outcome, isDurable));
+    const recorded = this.#parts.settlements.record({
+      ref: write,
+      outcome,
+      ...(seedsUnder !== undefined && { seedsUnder }),
+    });
+    if (outcome === 'unknown') {
+      sent.settling = this.#parts.settle(lane, operation, sent.atMs);
+      sent.recorded = recorded;
+    }
+    void recorded.then((isDurable) => this.#recorded(sequenced, outcome, isDurable));
   }
 
   #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {

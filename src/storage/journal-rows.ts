@@ -2,7 +2,7 @@ import type { Backend } from '../domain/backend.ts';
 import type { LaneKey, OperationId } from '../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../domain/lane.ts';
 import type { NamedItem } from '../domain/named-item.ts';
-import type { LaneView, PendingWrite } from '../migration/ports.ts';
+import type { LaneView, LetterState, PendingWrite } from '../migration/ports.ts';
 import type { ReplicaIdentity } from '../migration/replica-identity.ts';
 import type { Seal } from './seal.ts';
 
@@ -57,8 +57,13 @@ export interface WriteRow {
   readonly request: string;
   readonly accepted_at: Date;
   readonly is_uncertain?: boolean;
+  readonly letter?: string | null;
   /** JSON, sealed. */
   readonly named: string | null;
+}
+
+function isLetterState(letter: string | null | undefined): letter is LetterState {
+  return letter === 'open' || letter === 'redriven' || letter === 'skipped';
 }
 
 export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrite {
@@ -71,6 +76,7 @@ export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrit
     request: seal.open(row.request),
     acceptedAtMs: row.accepted_at.getTime(),
     ...(row.is_uncertain === true && { isUncertain: true }),
+    ...(isLetterState(row.letter) && { letter: row.letter }),
     ...(row.named !== null && { items: JSON.parse(seal.open(row.named)) as NamedItem[] }),
   };
 }

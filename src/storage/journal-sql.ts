@@ -1,6 +1,6 @@
 import { prepared } from './prepared.ts';
 
-const LANE_COLUMNS =
+export const LANE_COLUMNS =
   'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica';
 
 /** How long a replica is believed to live after its last heartbeat. */
@@ -58,21 +58,20 @@ select * from locked`);
 
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 
-/** Where another replica is the lane's home, that one is told. */
+/** Where another replica is the lane's home, that one is told. A known outcome heals nothing that was wrong before. */
 export const MARK_DIRTY = `
-update lanes set condition = 'dirty', reason = $2,
+update lanes set condition = 'dirty',
+  reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end
 where key = $1 and condition <> 'stopped'`;
 
 export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
 
-export const DEAD_LETTER = `
-insert into dead_letters (lane_id, sequence, code, reason) values ($1, $2, $3, $4) on conflict do nothing`;
-
 export const PENDING = `
-select ${WRITE_COLUMNS} from lanes l
+select ${WRITE_COLUMNS}, case when d.lane_id is not null then coalesce(d.resolution, 'open') end as letter from lanes l
 join writes w on w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, $2)
 join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
 where l.key = $1 and o.outcome = 'applied'
 order by w.sequence limit $3`;
 
@@ -128,6 +127,13 @@ with lane as (
   from lane cross join unnest($5::text[], $6::text[], $7::text[], $8::text[]) as t(item, action, code, reason)
   on conflict (lane_id, item) do update set code = excluded.code, reason = excluded.reason, at = now()
   returning accepted_at
+), letters as (
+  update dead_letters d set resolved_at = now(), resolution = 'copied'
+  from lane where d.lane_id = lane.id and d.sequence <= $3 and d.resolved_at is null
+), ended as (
+  update unknown_outcomes u set
+    ended_at = coalesce(ended_at, now()), ending = coalesce(ending, 'copied'), closed_at = case when $9 then now() end
+  from lane where u.lane_id = lane.id and u.sequence <= $3 and u.closed_at is null
 )
 update lanes set
   condition = case condition when 'copying' then 'clean' else condition end,
@@ -202,10 +208,16 @@ where (condition = 'copying' and ${gone('claim_replica')})
 
 /** The outcome that nobody is left to tell. Others may write to the lane from now on, and what comes late changes nothing. */
 export const SETTLE_ABANDONED = `
-insert into outcomes (lane_id, sequence, outcome)
-select unsettled.lane_id, unsettled.sequence, 'unknown'
-from lanes cross join lateral (${UNSETTLED} and o.outcome is null) unsettled
-where condition <> 'clean' and ${gone('writer_replica')}
+with abandoned as (
+  insert into outcomes (lane_id, sequence, outcome)
+  select unsettled.lane_id, unsettled.sequence, 'unknown'
+  from lanes cross join lateral (${UNSETTLED} and o.outcome is null) unsettled
+  where condition <> 'clean' and ${gone('writer_replica')}
+  on conflict do nothing returning lane_id, sequence
+)
+insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at)
+select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at
+from abandoned join writes w using (lane_id, sequence) join lanes l on l.id = w.lane_id
 on conflict do nothing`;
 
 /** Lanes with work left and no home: this replica is it from now on. */
@@ -227,7 +239,10 @@ select distinct l.key from writes w
 join lanes l on l.id = w.lane_id
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where ${ACCEPTED_LATELY} and coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}
-  and (l.claim_replica = $1 or ${gone('l.claim_replica')})`;
+  and (l.claim_replica = $1 or ${gone('l.claim_replica')})
+union
+select l.key from unknown_outcomes u join lanes l on l.id = u.lane_id
+where u.closed_at is null and (l.claim_replica = $1 or ${gone('l.claim_replica')})`;
 
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */
 export const ABANDON = `
@@ -246,7 +261,8 @@ select
   count(*) filter (where condition = 'stopped') as stopped,
   count(*) filter (where exceptions > 0) as excepted,
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
-    where l.service = $1 and d.resolved_at is null) as "deadLetters"
+    where l.service = $1 and d.resolved_at is null) as "deadLetters",
+  (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown
 from lanes where service = $1`;
 
 /** Lanes that were made equal under an older coverage: nobody knows what passed since. */

@@ -1,12 +1,13 @@
 import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import type { LaneState } from '../domain/lane.ts';
-import type { FinishedCopy, LaneCounts, Recovery } from '../migration/journal-facts.ts';
+import { NO_LANES, type FinishedCopy, type LaneCounts, type Recovery } from '../migration/journal-facts.ts';
 import type {
   DeadLetter,
   LaneView,
   Intent,
   Journal,
+  LateReply,
   PendingWrite,
   Settlement,
   WriteRef,
@@ -22,12 +23,16 @@ import {
   type LaneRow,
   type WriteRow,
 } from './journal-rows.ts';
+import { DEAD_LETTER, PRUNE_LEDGERS, RECORD_UNKNOWN, resolveLate } from './decisions-sql.ts';
 import * as sql from './journal-sql.ts';
 import { LaneProgress } from './lane-progress.ts';
 import type { Seal } from './seal.ts';
 
 /** An outcome waits this long for an intent to share its commit with. Until then a crash would make its lane dirty, no more. */
 const OUTCOME_LINGER_MS = 5;
+/** How long it can be seen what became of dead letters and of unknown outcomes. */
+const KEEP_LEDGERS_DAYS = 90;
+const RESOLVE_LATE = resolveLate(sql.LANE_COLUMNS.replace(/^id/, 'lanes.id'));
 
 export interface JournalSettings {
   readonly database: Database;
@@ -75,10 +80,20 @@ export class PostgresJournal implements Journal {
   }
 
   async settle(settlement: Settlement): Promise<void> {
+    const { laneId, sequence } = settlement.ref;
+    // First of all, so that none is left out.
+    if (settlement.outcome === 'unknown')
+      await this.#settings.database.query(RECORD_UNKNOWN, [laneId, sequence]);
     await this.#commits.add({ settlement });
     if (settlement.seedsUnder !== undefined) {
-      await this.#progress.add(settlement.ref.laneId, { seeded: settlement.seedsUnder });
+      await this.#progress.add(laneId, { seeded: settlement.seedsUnder });
     }
+  }
+
+  async resolveLate({ ref, outcome, generation, seedsUnder = 0 }: LateReply): Promise<LaneState | undefined> {
+    const parameters = [ref.laneId, ref.sequence, outcome, generation, seedsUnder];
+    const [row] = await this.#settings.database.query<LaneRow>(RESOLVE_LATE, parameters);
+    return row === undefined ? undefined : this.#stateOf(row);
   }
 
   delivered(ref: WriteRef): Promise<void> {
@@ -115,7 +130,7 @@ export class PostgresJournal implements Journal {
   }
 
   async deadLetter({ ref, code, reason }: DeadLetter): Promise<void> {
-    await this.#settings.database.query(sql.DEAD_LETTER, [ref.laneId, ref.sequence, code, reason]);
+    await this.#settings.database.query(DEAD_LETTER, [ref.laneId, ref.sequence, code, reason]);
   }
 
   async lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>> {
@@ -146,11 +161,11 @@ export class PostgresJournal implements Journal {
   }
 
   async finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined> {
-    const { generation, sequence, coverage, exceptions } = facts;
+    const { generation, sequence, coverage, exceptions, closes = false } = facts;
     const columns = (['item', 'action', 'code', 'reason'] as const).map((name) =>
       exceptions.map((exception) => exception[name]),
     );
-    const parameters = [lane, generation, sequence, coverage, ...columns];
+    const parameters = [lane, generation, sequence, coverage, ...columns, closes];
     const [row] = await this.#settings.database.query<LaneRow>(sql.FINISH_COPY, parameters);
     return row === undefined ? undefined : this.#stateOf(row);
   }
@@ -225,11 +240,12 @@ export class PostgresJournal implements Journal {
 
   async counts(service: ServiceName): Promise<LaneCounts> {
     const [row] = await this.#settings.database.query<LaneCounts>(sql.COUNTS, [service]);
-    return row ?? { lanes: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, excepted: 0, deadLetters: 0 };
+    return row ?? NO_LANES;
   }
 
   /** Deletes writes that are through and older than `hours`, a batch at a time. Resolves with how many went. */
   async prune(hours: number): Promise<number> {
+    await this.#settings.database.query(PRUNE_LEDGERS, [KEEP_LEDGERS_DAYS]);
     const rows = await this.#settings.database.query<{ sequence: number }>(sql.PRUNE, [hours]);
     return rows.length;
   }

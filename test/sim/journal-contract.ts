@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { LaneKey } from '../../src/domain/ids.ts';
 import type { Journal, WriteRef } from '../../src/migration/ports.ts';
 import { Lane, type Begin, type JournalUnderTest } from './journal-contract-lane.ts';
+import { describeLateReplies } from './journal-contract-late.ts';
 import { describeReplicas } from './replica-contract.ts';
 
 /** What the engine relies on in a journal: the same for the tables in memory and for the SQL they stand for. */
@@ -19,6 +20,7 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
     testCopies(begin);
     testRecovery(begin, () => subject.open().journal);
     testCoverage(begin);
+    describeLateReplies(begin);
     describeReplicas(() => subject, begin);
   });
 }
@@ -123,7 +125,17 @@ function testWrites(begin: Begin): void {
     await journal.deadLetter({ ref, code: 'validation_error', reason: '' });
     await journal.deadLetter({ ref, code: 'internal_error', reason: '' });
     expect(await journal.counts(lane.service)).toMatchObject({ lanes: 1, deadLetters: 1 });
-    expect(await lane.pending()).toEqual([1]);
+    expect(await journal.pending(lane.key, 0, 10)).toMatchObject([{ sequence: 1, letter: 'open' }]);
+  });
+
+  test('a copy deals with the dead letters that it covers, and with no other', async () => {
+    const { journal, lane } = begin();
+    for (let letters = 0; letters < 2; letters += 1)
+      await journal.deadLetter({ ref: await lane.write('applied'), code: 'validation_error', reason: '' });
+    await journal.beginCopy(lane.key);
+    await lane.copied(1, 1);
+    expect(await journal.counts(lane.service)).toMatchObject({ deadLetters: 1 });
+    expect(await journal.pending(lane.key, 0, 10)).toMatchObject([{ sequence: 2, letter: 'open' }]);
   });
 }
 

@@ -2,8 +2,9 @@ import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../
 import type { NamedItem } from '../../src/domain/named-item.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import type { FinishedCopy, LaneCounts } from '../../src/migration/journal-facts.ts';
-import type { DeadLetter, Intent, PendingWrite, WriteRef } from '../../src/migration/ports.ts';
+import type { DeadLetter, LateReply, Intent, PendingWrite, WriteRef } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
+import { countLanes, isResolvedBy } from './lane-decisions.ts';
 import {
   isBehind,
   isOpenEnded,
@@ -92,6 +93,18 @@ export class JournalTables {
         if (operationId === id && !outcomes.has(sequence)) outcomes.set(sequence, 'not_applied');
   }
 
+  resolveLate(late: LateReply): LaneRead | undefined {
+    const { ref, outcome, seedsUnder = 0 } = late;
+    const lane = this.#database.laneById(ref.laneId);
+    if (lane === undefined) return undefined;
+    if (!isResolvedBy(late, lane, this.#database.coverage.current(lane.service).number)) return undefined;
+    this.#database.synced();
+    lane.outcomes.set(ref.sequence, outcome);
+    const seededCoverage = Math.max(lane.seededCoverage, seedsUnder);
+    Object.assign(lane, { condition: 'clean', reason: '', seededCoverage });
+    return readOf(lane);
+  }
+
   advance(me: ReplicaId, steps: readonly Step[]): void {
     for (const { laneId, delivered = 0, seeded = 0 } of steps) {
       const lane = this.#database.laneById(laneId);
@@ -109,7 +122,8 @@ export class JournalTables {
     this.#database.synced();
     const lane = this.#database.lane(key);
     if (lane === undefined || lane.condition === 'stopped') return;
-    Object.assign(lane, { condition: 'dirty', reason });
+    const isWorse = lane.condition !== 'dirty' || reason !== 'unknown_outcome';
+    if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
     if (this.#isClaimedByOther(lane, me)) lane.foreignCount += 1;
   }
 
@@ -134,7 +148,8 @@ export class JournalTables {
       writesAbove(lane, Math.max(lane.deliveredSequence, after))
         .filter(({ sequence }) => lane.outcomes.get(sequence) === 'applied')
         .slice(0, limit)
-        .map((write) => pendingOf(write)),
+        .map((write) => pendingOf(write))
+        .map((write) => (lane.deadLetters.has(write.sequence) ? { ...write, letter: 'open' } : write)),
     );
   }
 
@@ -167,6 +182,8 @@ export class JournalTables {
     lane.deliveredSequence = Math.max(lane.deliveredSequence, facts.sequence);
     lane.settledSequence = Math.max(lane.settledSequence, facts.sequence);
     lane.exceptions = new Set(facts.exceptions.map(({ item }) => item)).size;
+    for (const sequence of lane.deadLetters.keys())
+      if (sequence <= facts.sequence) lane.deadLetters.delete(sequence);
     return readOf(lane);
   }
 
@@ -237,17 +254,7 @@ export class JournalTables {
 
   counts(service: ServiceName): LaneCounts {
     const lanes = this.#database.lanes().filter((lane) => lane.service === service);
-    const open = this.#database.coverage.current(service).number;
-    const count = (test: (lane: LaneRow) => boolean): number => lanes.filter(test).length;
-    return {
-      lanes: lanes.length,
-      seeded: count(({ seededCoverage }) => seededCoverage === open && open > 0),
-      dirty: count(({ condition }) => condition === 'dirty'),
-      copying: count(({ condition }) => condition === 'copying'),
-      stopped: count(({ condition }) => condition === 'stopped'),
-      excepted: count(({ exceptions }) => exceptions > 0),
-      deadLetters: lanes.reduce((sum, { deadLetters }) => sum + deadLetters.size, 0),
-    };
+    return countLanes(lanes, this.#database.coverage.current(service).number);
   }
 
   /** Nobody, or a replica that was given up. */

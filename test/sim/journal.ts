@@ -43,6 +43,10 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
       if (settlement.seedsUnder === undefined) return;
       await progress.add({ laneId: settlement.ref.laneId, seeded: settlement.seedsUnder });
     },
+    async resolveLate(late) {
+      const row = await statement('resolve late', () => tables.resolveLate(late));
+      return row && stateOf(row, parts);
+    },
     abandon: (lane, id) => statement(`abandon ${lane}`, () => tables.abandon(lane, id)),
     delivered: async ({ laneId, sequence }) => {
       await progress.add({ laneId, delivered: sequence });
@@ -82,7 +86,15 @@ function readsOf(parts: Parts): Reads {
 
 type Changes = Omit<
   Journal,
-  keyof Reads | 'append' | 'settle' | 'abandon' | 'delivered' | 'takeForeign' | 'fence' | 'recover'
+  | keyof Reads
+  | 'append'
+  | 'settle'
+  | 'resolveLate'
+  | 'abandon'
+  | 'delivered'
+  | 'takeForeign'
+  | 'fence'
+  | 'recover'
 >;
 
 /** A statement says who sends it when it is sent, not when it takes effect. */

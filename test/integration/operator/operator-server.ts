@@ -63,6 +63,7 @@ const COUNTS: LaneCounts = {
   stopped: 1,
   excepted: 1,
   deadLetters: 3,
+  unknown: 4,
 };
 
 /** What a test changes between requests. */

@@ -16,6 +16,7 @@ const COUNTS: LaneCounts = {
   stopped: 0,
   excepted: 0,
   deadLetters: 0,
+  unknown: 0,
 };
 
 function partsWith(counts: () => Promise<LaneCounts>): ReadinessParts {

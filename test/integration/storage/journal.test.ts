@@ -175,6 +175,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       stopped: 1,
       excepted: 0,
       deadLetters: 1,
+      unknown: 0,
     });
     expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });
   });

@@ -53,12 +53,58 @@ describe('what waits for delivery', () => {
     const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
     queue.add(ann, writeOf(ann, 1));
     queue.add(bob, writeOf(bob, 1));
-    queue.block(ann);
+    queue.block(ann, 1);
     expect([...queue.ready(ANY)].map(({ lane }) => lane)).toEqual([bob]);
     expect(queue.isBlocked(ann.key)).toBe(true);
-    queue.unblock(ann);
+    queue.unblock(ann, 0);
+    expect(queue.isBlocked(ann.key)).toBe(true);
+    queue.unblock(ann, 1);
     expect([...queue.ready(ANY)].map(({ lane }) => lane)).toEqual([ann, bob]);
     expect([...queue.ready((lane) => lane === bob)].map(({ lane }) => lane)).toEqual([bob]);
+  });
+});
+
+describe('behind a dead letter', () => {
+  test('everything waits, and what stands before it goes on', async () => {
+    const queue = new DeliveryQueue(readableJournal({}));
+    const lane = laneNamed('ann');
+    for (const sequence of [1, 2, 3]) queue.add(lane, writeOf(lane, sequence));
+    queue.block(lane, 2);
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    expect(sequencesOf(await queue.writesOf(queued, 10))).toEqual([1]);
+    queue.drop(lane, 1);
+    expect(queue.hasReady(ANY)).toBe(false);
+  });
+
+  test('a start finds it in the journal, and does not send it again', async () => {
+    const lane = laneNamed('ann');
+    const letters = { 2: 'redriven', 3: 'open' } as const;
+    const writes = [1, 2, 3, 4].map((sequence) => ({
+      ...writeOf(lane, sequence),
+      ...((sequence === 2 || sequence === 3) && { letter: letters[sequence] }),
+    }));
+    const queue = new DeliveryQueue(readableJournal({ writes }));
+    queue.addFromJournal(lane);
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    expect(sequencesOf(await queue.writesOf(queued, 10))).toEqual([1, 2]);
+    queue.drop(lane, 2);
+    expect(queue.hasReady(ANY)).toBe(false);
+    expect(queue.isBlocked(lane.key)).toBe(true);
+  });
+
+  test('what a person has decided is read from the journal anew', async () => {
+    const lane = laneNamed('ann');
+    const queue = new DeliveryQueue(
+      readableJournal({ writes: [{ ...writeOf(lane, 1), letter: 'skipped' }] }),
+    );
+    queue.add(lane, writeOf(lane, 1));
+    queue.block(lane, 1);
+    queue.reload(lane);
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    expect((await queue.writesOf(queued, 10)).map(({ letter }) => letter)).toEqual(['skipped']);
   });
 });
 

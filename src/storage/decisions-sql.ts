@@ -1,0 +1,69 @@
+/** A redriven letter that is refused again is open again; one that was skipped or copied stays what it is. */
+export const DEAD_LETTER = `
+insert into dead_letters (lane_id, sequence, code, reason, operation_id, action)
+select w.lane_id, w.sequence, $3, $4, w.operation_id, w.action from writes w where w.lane_id = $1 and w.sequence = $2
+on conflict (lane_id, sequence) do update set
+  code = excluded.code, reason = excluded.reason, at = now(), attempts = dead_letters.attempts + 1,
+  resolved_at = null, resolution = null, resolved_by = null, resolved_reason = null
+where dead_letters.resolution = 'redriven'`;
+
+/** Puts a write on the ledger of unknown outcomes. */
+export const RECORD_UNKNOWN = `
+insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at)
+select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at
+from writes w join lanes l on l.id = w.lane_id where w.lane_id = $1 and w.sequence = $2
+on conflict do nothing`;
+
+/** What makes a lane dirty for want of an outcome, and for nothing else. */
+const FOR_WANT_OF_AN_OUTCOME = "('unknown_outcome', 'unsettled')";
+
+/** Whether the lane was seeded under the coverage that is open. `seeds` is what this very statement seeds it under. */
+function isSeeded(lane: string, seeds: string): string {
+  return `greatest(${lane}.seeded_coverage, ${seeds}) =
+    (select c.number from coverage c where c.service = ${lane}.service and c.ended_at is null)`;
+}
+
+/** Another write of the lane, not covered by a copy, whose outcome nobody knows. */
+function otherUnknown(lane: string, sequence: string): string {
+  return `exists (
+    select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+    where w.lane_id = ${lane}.id and w.sequence > ${lane}.settled_sequence and w.sequence <> ${sequence}
+      and coalesce(o.outcome, 'unknown') = 'unknown')`;
+}
+
+/**
+ * A late reply: the outcome is known, and the lane clean again, where the write is its newest, no copy has begun since, and nothing
+ * else is wrong with it.
+ */
+export function resolveLate(columns: string): string {
+  return `
+with lane as (
+  select l.id from lanes l
+  where l.id = $1 and l.sequence = $2 and l.generation = $4 and l.condition = 'dirty'
+    and l.reason in ${FOR_WANT_OF_AN_OUTCOME} and ${isSeeded('l', '$5::bigint')} and not ${otherUnknown('l', '$2')}
+  for update
+), known as (
+  update outcomes o set outcome = $3, at = now() from lane
+  where o.lane_id = lane.id and o.sequence = $2 and o.outcome = 'unknown' returning o.lane_id
+), ended as (
+  update unknown_outcomes u set ended_at = now(), ending = 'late_reply', closed_at = now()
+  from known where u.lane_id = known.lane_id and u.sequence = $2 and u.ended_at is null
+)
+update lanes set condition = 'clean', reason = '', seeded_coverage = greatest(seeded_coverage, $5)
+from known where lanes.id = known.lane_id
+returning ${columns}`;
+}
+
+/** The lane of a write whose outcome a person has decided, where nothing else is wrong with it. */
+export const CLEAN_LANE = `
+update lanes set condition = 'clean', reason = '', seeded_coverage = greatest(seeded_coverage, $3::bigint)
+where id = $1 and condition = 'dirty' and reason in ${FOR_WANT_OF_AN_OUTCOME}
+  and ${isSeeded('lanes', '$3::bigint')} and not ${otherUnknown('lanes', '$2')}
+returning id`;
+
+/** Letters that were skipped are the list of what the secondary lacks: they stay. */
+export const PRUNE_LEDGERS = `
+with letters as (
+  delete from dead_letters where resolution <> 'skipped' and resolved_at < now() - make_interval(days => $1)
+)
+delete from unknown_outcomes where closed_at < now() - make_interval(days => $1)`;

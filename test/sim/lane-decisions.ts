@@ -1,0 +1,39 @@
+import type { LaneCounts } from '../../src/migration/journal-facts.ts';
+import type { LateReply } from '../../src/migration/ports.ts';
+import { unsettledOf, type LaneRow, type StoredWrite } from './lane-row.ts';
+
+/** The condition of `resolveLate` in `storage/decisions-sql.ts`: nothing is wrong with the lane but this one outcome. */
+export function isResolvedBy(
+  { ref, generation, seedsUnder = 0 }: LateReply,
+  lane: LaneRow,
+  openCoverage: number,
+): boolean {
+  const isTheOnlyTrouble =
+    lane.condition === 'dirty' && ['unknown_outcome', 'unsettled'].includes(lane.reason);
+  const isSeeded = openCoverage > 0 && Math.max(lane.seededCoverage, seedsUnder) === openCoverage;
+  const isNewest = lane.sequence === ref.sequence && lane.generation === generation;
+  const isAnyOther = unsettledOf(lane).some(({ sequence }) => sequence !== ref.sequence);
+  const isUnknown = lane.outcomes.get(ref.sequence) === 'unknown';
+  return isUnknown && isTheOnlyTrouble && isSeeded && isNewest && !isAnyOther;
+}
+
+/** `COUNTS`, of the lanes of one service. */
+export function countLanes(lanes: readonly LaneRow[], openCoverage: number): LaneCounts {
+  const count = (test: (lane: LaneRow) => boolean): number => lanes.filter(test).length;
+  const sum = (of: (lane: LaneRow) => number): number => lanes.reduce((total, lane) => total + of(lane), 0);
+  return {
+    lanes: lanes.length,
+    seeded: count(({ seededCoverage }) => seededCoverage === openCoverage && openCoverage > 0),
+    dirty: count(({ condition }) => condition === 'dirty'),
+    copying: count(({ condition }) => condition === 'copying'),
+    stopped: count(({ condition }) => condition === 'stopped'),
+    excepted: count(({ exceptions }) => exceptions > 0),
+    deadLetters: sum(({ deadLetters }) => deadLetters.size),
+    unknown: sum((lane) => unsettledOf(lane).filter((write) => isRecorded(write, lane)).length),
+  };
+}
+
+/** Whether it is written down that nobody knows the outcome of a write. */
+function isRecorded({ sequence }: StoredWrite, { outcomes }: LaneRow): boolean {
+  return outcomes.has(sequence);
+}
