@@ -100,13 +100,16 @@ export async function storePlaces(session: Session, places: ReadonlyMap<string, 
   );
 }
 
-/** Where lanes are to stand, as three arrays from the numbered parameters on. Gives the keys of those that could get there. */
-export const passing = (first: number): string => `
+/**
+ * Moves lanes to where they are to stand: keys, generations, first and last sequence are four arrays from the numbered parameter on.
+ * Gives the keys of those that stood lower than the first.
+ */
+export const passing = (parameter: number): string => `
 insert into memory_lanes as l (key, generation, sequence)
-select key, generation, sequence
-from unnest($${first}::text[], $${first + 1}::bigint[], $${first + 2}::bigint[]) as a (key, generation, sequence) order by key
+select key, generation, last
+from unnest($${parameter}::text[], $${parameter + 1}::bigint[], $${parameter + 3}::bigint[]) as a (key, generation, last) order by key
 on conflict (key) do update set generation = excluded.generation, sequence = excluded.sequence
-  where (excluded.generation, excluded.sequence) > (l.generation, l.sequence)
+  where (excluded.generation, ($${parameter + 2}::bigint[])[array_position($${parameter}::text[], l.key)]) > (l.generation, l.sequence)
 returning l.key`;
 
 const PASS = prepared(passing(1));
@@ -121,7 +124,8 @@ export async function passAll(
 ): Promise<Verdict[] | undefined> {
   const passage = passageOf(lanes);
   if (passage === undefined) return undefined;
-  const [keys] = passage;
+  const [keys, , first, last] = passage;
+  if (first.some((sequence, index) => sequence !== last[index])) return undefined;
   const passed = await session.query<{ key: string }>(PASS, passage);
   const through = new Set(passed.map(({ key }) => key));
   // A row whose condition failed is locked all the same: it can be read at leisure why.
@@ -133,15 +137,25 @@ export async function passAll(
 }
 
 /** The parameters of {@link passing}. */
-export type Passage = readonly [keys: string[], generations: number[], sequences: number[]];
+export type Passage = readonly [keys: string[], generations: number[], first: number[], last: number[]];
 
-/** Undefined where a lane comes more than once or without a sequence. */
+/** Undefined where a lane's writes have no sequence, another generation, or are not in sequence. */
 export function passageOf(lanes: readonly (Lane | undefined)[]): Passage | undefined {
-  const writes = groupsOf(lanes);
-  const keys = writes.map(({ key }) => key);
-  const sequences = writes.flatMap(({ sequence }) => sequence ?? []);
-  if (new Set(keys).size < keys.length || sequences.length < keys.length) return undefined;
-  return [keys, writes.map(({ generation }) => generation), sequences];
+  const passages = new Map<string, { generation: number; first: number; last: number }>();
+  for (const { key, generation, sequence } of groupsOf(lanes)) {
+    const before = passages.get(key);
+    if (sequence === undefined) return undefined;
+    if (before === undefined) passages.set(key, { generation, first: sequence, last: sequence });
+    else if (before.generation !== generation || sequence <= before.last) return undefined;
+    else before.last = sequence;
+  }
+  const all = [...passages.values()];
+  return [
+    [...passages.keys()],
+    all.map(({ generation }) => generation),
+    all.map(({ first }) => first),
+    all.map(({ last }) => last),
+  ];
 }
 
 /** Each write once: neighbours of one lane, generation and sequence are one. */

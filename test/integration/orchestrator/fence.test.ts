@@ -61,6 +61,24 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['five']);
   });
 
+  test('of several writes of a lane in one batch only those beyond its place are applied', async () => {
+    const { send, at, create, texts } = newLane();
+    const write = (sequence: number) => ({
+      ...create(`number ${sequence}`, { position: sequence }),
+      lane: at(1, sequence),
+    });
+    await send([write(1)]);
+    const ahead = await send([write(2), write(3), write(4)]);
+    expect(ahead.data.results).toMatchObject([2, 3, 4].map(() => ({ memory_id: expect.any(String) })));
+    const halfway = await send([write(3), write(4), write(5)]);
+    expect(halfway.data.results).toMatchObject([
+      { already_applied: true },
+      { already_applied: true },
+      { memory_id: expect.any(String) },
+    ]);
+    expect(await texts()).toEqual([1, 2, 3, 4, 5].map((sequence) => `number ${sequence}`));
+  });
+
   test('a new generation begins at its own sequence, and writes without one pass inside it', async () => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('old', { position: 1 }), lane: at(1, 50) }]);
