@@ -137,6 +137,7 @@ export const ConfigSchema = Type.Object(
         mode: Type.Union([Type.Literal('enforce'), Type.Literal('warn')]),
         coolDownSeconds: Whole(0),
         keepDays: Whole(1),
+        keepBundles: Whole(1),
         signalToken: Type.Optional(Text),
         alertUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         alertKey: Type.Optional(Text),

@@ -41,7 +41,7 @@ const DEFAULTS: Tree = {
   copies: { concurrency: 2, automatic: true },
   rollout: { folder: './flags' },
   interlocks: 'warn',
-  guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30 },
+  guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };
 

@@ -4,7 +4,14 @@ import { definitionDigest } from './migration/evidence/definition-digest.ts';
 import type { Events } from './migration/events.ts';
 import { FlagsAfterTrip } from './migration/guard/flags-after-trip.ts';
 import { GUARD_LIMITS } from './migration/guard/guard-limits.ts';
-import type { Alerts, AuditStore, DigestOf, FlagSwitch, MinuteStore } from './migration/guard/guard-ports.ts';
+import type {
+  Alerts,
+  AuditStore,
+  DigestOf,
+  FlagSwitch,
+  MinuteStore,
+  TripBundleStore,
+} from './migration/guard/guard-ports.ts';
 import { GuardRecorder } from './migration/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from './migration/guard/guard-watch.ts';
 import { LatchBoard } from './migration/guard/latch-board.ts';
@@ -22,6 +29,7 @@ import type { Database } from './storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from './storage/evidence.ts';
 import { createInterlockStore } from './storage/interlocks.ts';
 import { createLatchStore } from './storage/latches.ts';
+import { createTripBundleStore } from './storage/trip-bundles.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -50,6 +58,7 @@ export interface Guarding {
   readonly interlockStore: InterlockStore;
   readonly audit: AuditStore;
   readonly minutes: MinuteStore;
+  readonly bundles: TripBundleStore;
   readonly modes: ReadonlyMap<ServiceName, InterlockMode>;
   /** Latches are known before the engine starts; interlocks are judged by what the engine has found at its start. */
   readonly parts: { readonly guard: Part; readonly interlocks: Part };
@@ -98,8 +107,9 @@ export function createGuarding(facts: GuardFacts): Guarding {
     interlocks: { name: 'interlocks', start: () => interlocks.start(), stop: () => interlocks.stop() },
   };
   const audit = createAuditStore(database);
+  const bundles = createTripBundleStore(database, { keep: config.guard.keepBundles });
   const { minutes } = shared;
-  return { board, watch, flagsAfterTrip, interlocks, interlockStore, audit, minutes, modes, parts };
+  return { board, watch, flagsAfterTrip, interlocks, interlockStore, audit, minutes, bundles, modes, parts };
 }
 
 type WatchFacts = GuardFacts &

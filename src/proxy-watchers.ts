@@ -1,28 +1,32 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config-schema.ts';
-import { serviceName, type ServiceName } from './domain/ids.ts';
+import { serviceName, type ReplicaId, type ServiceName } from './domain/ids.ts';
 import type { SignatureStore } from './migration/compare/comparison-stores.ts';
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
 import type { Clock, Journal, Orchestrator } from './migration/ports.ts';
 import type { DifferenceStore } from './migration/difference-store.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { registerBundleRoutes } from './operator/bundle-routes.ts';
 import { registerGuardRoutes } from './operator/guard-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
 import { registerRunRoutes } from './operator/run-routes.ts';
-import { createStatistics } from './operator/statistics.ts';
-import { createStatusReader, type StatusParts } from './operator/status.ts';
+import { createStatistics, type Statistics } from './operator/statistics.ts';
+import { createStatusReader, type StatusReader } from './operator/status.ts';
 import type { Part } from './parts.ts';
 import type { Guarding } from './proxy-guard.ts';
+import { createTripBundles } from './proxy-bundles.ts';
 import { createProxyMetrics } from './proxy-gauges.ts';
 import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
 import { readinessOf } from './proxy-readiness.ts';
 import { watchFlagChanges } from './rollout/flag-changes.ts';
+import type { FlagSource } from './rollout/flag-source.ts';
 import type { RequestCounts } from './rollout/request-counts.ts';
 import type { Database } from './storage/database.ts';
 import { createLogListener } from './telemetry/log-events.ts';
 import { createLog } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
 import { createProblemLog, type OnProblem } from './telemetry/problem-log.ts';
 import { createTraces } from './telemetry/traces.ts';
 
@@ -35,13 +39,14 @@ export interface WatcherFacts {
   readonly version: string;
   readonly isTerminal: boolean;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
-  readonly flags: StatusParts['flags'];
+  readonly flags: FlagSource;
   readonly flagRequests: RequestCounts;
   readonly orchestrator: Orchestrator;
   readonly journal: Journal;
   readonly differences: DifferenceStore;
   readonly signatures: SignatureStore;
   readonly migration: Migration;
+  readonly replica: { readonly id: ReplicaId };
   readonly events: Events;
   readonly clock: Clock;
   readonly database: Database;
@@ -49,6 +54,8 @@ export interface WatcherFacts {
 }
 
 export interface Watchers {
+  /** Writes down what was known at a trip. */
+  readonly bundles: Part;
   /** Says what the operator should know at the start. */
   readonly log: Part;
   readonly telemetry: Part;
@@ -63,24 +70,22 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   const { config, events, services } = facts;
   const log = createLog({ level: config.telemetry.logLevel, pretty: facts.isTerminal, name: 'crossfade' });
   const statistics = createStatistics([...services.keys()]);
-  const status = createStatusReader({
-    ...facts,
-    statistics,
-    facts: {
-      version: facts.version,
-      journal: facts.database.kind,
-      encrypted: config.journal.encryptionKey !== undefined,
-    },
-    interlocks: facts.guarding.modes,
-    guarding: guardSourceOf(facts.guarding),
-  });
+  const status = createStatus(facts, statistics);
   const metrics = createProxyMetrics(facts);
   const traces = createTracesOf(config);
   for (const listener of [statistics.listener, createLogListener(log), metrics.listener])
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
   logFlagChanges(log, facts);
+  const onProblem = createProblemLog(log);
   return {
+    bundles: createTripBundles({
+      ...facts,
+      ...facts.guarding,
+      databaseKind: facts.database.kind,
+      status: () => status.read(),
+      onProblem: (problem) => onProblem('guard', 'bundle', problem),
+    }),
     log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
     telemetry: {
       name: 'telemetry',
@@ -90,24 +95,44 @@ export function createWatchers(facts: WatcherFacts): Watchers {
         await metrics.stop();
       },
     },
-    registerRoutes: (app) => {
-      registerGuardRoutes(app, guardRoutesOf(facts));
-      const { runs: desk } = facts.migration;
-      if (desk !== undefined) registerRunRoutes(app, { services: [...services.keys()], desk });
-      registerComparisonRoutes(app, comparisonRoutesOf(facts));
-      registerOperatorRoutes(app, {
-        status: () => status.read(),
-        metrics: () => metrics.render(),
-        readiness: () => readinessOf(facts),
-        differences: async (service, limit) =>
-          services.has(serviceName(service))
-            ? facts.differences.recent(serviceName(service), limit)
-            : undefined,
-      });
-    },
-    onProblem: createProblemLog(log),
+    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics }),
+    onProblem,
     onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
   };
+}
+
+function createStatus(facts: WatcherFacts, statistics: Statistics): StatusReader {
+  return createStatusReader({
+    ...facts,
+    statistics,
+    facts: {
+      version: facts.version,
+      journal: facts.database.kind,
+      encrypted: facts.config.journal.encryptionKey !== undefined,
+    },
+    interlocks: facts.guarding.modes,
+    guarding: guardSourceOf(facts.guarding),
+  });
+}
+
+function registerRoutes(
+  app: FastifyInstance,
+  facts: WatcherFacts,
+  { status, metrics }: { readonly status: StatusReader; readonly metrics: Metrics },
+): void {
+  const { services } = facts;
+  registerGuardRoutes(app, guardRoutesOf(facts));
+  registerBundleRoutes(app, facts.guarding.bundles);
+  const { runs: desk } = facts.migration;
+  if (desk !== undefined) registerRunRoutes(app, { services: [...services.keys()], desk });
+  registerComparisonRoutes(app, comparisonRoutesOf(facts));
+  registerOperatorRoutes(app, {
+    status: () => status.read(),
+    metrics: () => metrics.render(),
+    readiness: () => readinessOf(facts),
+    differences: async (service, limit) =>
+      services.has(serviceName(service)) ? facts.differences.recent(serviceName(service), limit) : undefined,
+  });
 }
 
 function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {

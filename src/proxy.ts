@@ -91,6 +91,7 @@ export function createProxy(facts: ProxyFacts): Running {
     { name: 'orchestrator', start: () => orchestrator.start(), stop: () => orchestrator.stop() },
     watchers.telemetry,
     { name: 'comparing', start: async () => undefined, stop: () => largeComparisons.stop() },
+    watchers.bundles,
     guarding.parts.guard,
     migrationPart(migration, store.journal),
     guarding.parts.interlocks,

@@ -5,6 +5,7 @@ import { backtest, type BacktestTrip } from '../migration/guard/backtest.ts';
 import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
+import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
 import { askProxy, urlOption, type Environment } from './operator-client.ts';
 
 interface Remote {
@@ -60,7 +61,10 @@ export function createGuardCommand(env: Environment): Command {
       await askProxy(url, '/v1/guard/accept', { service, subject, person, reason });
       console.log(`${subject} of ${service} is accepted`);
     });
-  return guard.addCommand(createBacktestCommand());
+  return guard
+    .addCommand(createBundlesCommand(env))
+    .addCommand(createBundleCommand(env))
+    .addCommand(createBacktestCommand());
 }
 
 function createBacktestCommand(): Command {

@@ -43,7 +43,8 @@ function unknownService(reply: FastifyReply, service: string): object {
   return { error: 'service_not_found', message: `no service is called "${service}"` };
 }
 
-function printedReport({ actions, rules, clockOffset }: ComparisonReport): object {
+/** As `GET /v1/services/<service>/comparisons` shows it. */
+export function printedReport({ actions, rules, clockOffset }: ComparisonReport): object {
   const { seconds, measuredFrom, refused } = clockOffset;
   return {
     clock_offset: {
@@ -86,7 +87,8 @@ function printedRule({ action, rule, id, isExpired, hits, lastHitAtMs }: RuleRep
   };
 }
 
-function printedSignature(signature: SignatureSightings): object {
+/** As `GET /v1/services/<service>/signatures` shows it. */
+export function printedSignature(signature: SignatureSightings): object {
   const { action, path, shape, count, firstAtMs, lastAtMs, hint, laneRegisters, examples } = signature;
   return {
     action,

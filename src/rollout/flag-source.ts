@@ -1,3 +1,4 @@
+import type { ServiceName } from '../domain/ids.ts';
 import type { Flags } from '../migration/ports.ts';
 
 /** How current the flags are. */
@@ -20,6 +21,8 @@ export interface FlagSource extends Flags {
   start(): Promise<void>;
   stop(): Promise<void>;
   describe(): FlagSourceState;
+  /** The definitions that decide about a service, without the values of their constraints: those name people. */
+  shown(service: ServiceName): readonly object[];
 }
 
 /** Told in words about flags that cannot be read, once for each new reason. */

@@ -4,6 +4,7 @@ import { createDefinitionStore } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
 import type { Definitions } from './definitions.ts';
 import { createFlagFolder, type FlagFolder } from './flag-folder.ts';
+import { shownFlags } from './shown-flags.ts';
 import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 
 export interface OfflineFlagSettings extends FlagSourceListener {
@@ -46,6 +47,7 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
       unleash.destroy();
     },
     describe: () => ({ source: `files in ${folder}`, ...health.describe() }),
+    shown: (service) => shownFlags(store, service),
   };
 }
 

@@ -2,6 +2,7 @@ import { UnleashEvents } from 'unleash-client';
 import { messageOf } from '../domain/errors.ts';
 import { createDefinitionStore } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
+import { shownFlags } from './shown-flags.ts';
 import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 import { createUnleashPoll, type PollSettings } from './unleash-poll.ts';
 
@@ -49,6 +50,7 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
       unleash.destroy();
     },
     describe: () => ({ source: `Unleash at ${settings.url}`, ...health.describe() }),
+    shown: (service) => shownFlags(store, service),
   };
 }
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -143,6 +143,46 @@ test('a signed alert tells people, although the receiver was down at first', asy
   expect(JSON.parse(body)).toMatchObject({ kind: 'tripped', service: SERVICE, trigger: 'inconsistency' });
 });
 
+test('a trip leaves a bundle: what led to it, without secrets and without owners', async () => {
+  const list = async () =>
+    ((await (await fetch(`${deployment.httpUrl}/v1/guard/bundles`)).json()) as { bundles: Head[] }).bundles;
+  interface Head {
+    readonly bundle: number;
+    readonly service: string;
+    readonly trigger: string;
+    readonly bytes: number;
+  }
+  const [head] = await eventually('a bundle', async () => (await list()).length > 0 && list());
+  expect(head).toMatchObject({ service: SERVICE, trigger: 'inconsistency' });
+  const read = async () => (await fetch(`${deployment.httpUrl}/v1/guard/bundles/${head?.bundle}`)).text();
+  // It is written once more when what the last seconds brought is stored.
+  const text = await eventually('its signatures', async () => {
+    const found = await read();
+    return (JSON.parse(found) as { signatures: object[] }).signatures.length > 0 && found;
+  });
+  const bundle = JSON.parse(text) as Record<string, unknown>;
+  expect(bundle).toMatchObject({
+    service: SERVICE,
+    latch: { finding: { trigger: 'inconsistency' } },
+    versions: { crossfade: expect.any(String) as string, node: process.version, journal: 'postgres' },
+    settings: { guard: { alertKey: '(set)', signalToken: '(set)', mode: 'enforce' } },
+    status: { service: { service: SERVICE } },
+  });
+  expect(bundle['cut']).toBeUndefined();
+  for (const section of ['minutes', 'differences', 'signatures'] as const)
+    expect((bundle[section] as object[]).length, section).toBeGreaterThan(0);
+  expect(JSON.stringify(bundle['flags'])).toContain('"rollout":"100"');
+  for (const secret of [
+    ALERT_KEY,
+    SIGNAL_TOKEN,
+    'password',
+    '(altered)',
+    ...SESSIONS.map((one) => `/${one}"`),
+  ])
+    expect(text).not.toContain(secret);
+  expect((await fetch(`${deployment.httpUrl}/v1/guard/bundles/4711`)).status).toBe(404);
+});
+
 test('every decision can be explained', async () => {
   const response = await fetch(`${deployment.httpUrl}/v1/explain/${SERVICE}/${SESSIONS[0]}`);
   const explained = (await response.json()) as {
@@ -219,6 +259,18 @@ test('the command line shows, explains, and replays', { timeout: 90_000 }, async
   expect(status).toMatch(/read-cutover of get_context .* asked 100 %/);
   expect(status).toContain('too_few_comparisons');
   expect(await run('guard', 'status', ...at)).toContain('held_by: external');
+  const bundles = await run('guard', 'bundles', ...at);
+  expect(bundles).toMatch(
+    new RegExp(`^ *\\d+ .* jarvis-memory +external +\\d+ KiB\n *\\d+ .* ${SERVICE} +inconsistency`),
+  );
+  const out = join(deployment.legacyFolder, 'bundle.json');
+  const number = /^ *(\d+)/.exec(bundles)?.[1] ?? '';
+  expect(await run('guard', 'bundle', number, '--out', out, ...at)).toContain(
+    `bundle ${number} is in ${out}`,
+  );
+  expect(JSON.parse(readFileSync(out, 'utf8'))).toMatchObject({ service: 'jarvis-memory' });
+  expect(await run('guard', 'bundle', number, ...at)).toContain('trigger: external');
+  await expect(run('guard', 'bundle', '4711', ...at)).rejects.toThrow('there is no bundle "4711"');
   expect(await run('explain', SERVICE, 's-0', ...at)).toContain('owner: s-0');
   const refused = run('guard', 'release', SERVICE, '--person', 'ann', ...at);
   await expect(refused).rejects.toThrow('--reason');

@@ -51,6 +51,25 @@ export interface FlagSwitch {
   stop(): void;
 }
 
+/** A bundle, without what is in it. */
+export interface TripBundleHead {
+  /** Also the bundle's own number. */
+  readonly latch: number;
+  readonly service: ServiceName;
+  readonly atMs: number;
+  readonly trigger: string;
+  readonly bytes: number;
+}
+
+/** What was known at each trip. The oldest of a service leave first. @throws StorageError */
+export interface TripBundleStore {
+  /** In place of what was written of the same latch before. */
+  put(latch: Latch, bundle: string): Promise<void>;
+  /** Newest first. */
+  list(): Promise<readonly TripBundleHead[]>;
+  read(latch: number): Promise<string | undefined>;
+}
+
 /** What one replica counted of an action in one minute. Wall clock. */
 export interface MinuteRow {
   readonly service: ServiceName;

@@ -8,6 +8,7 @@ import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
 import { createLatchStore } from '../../../src/storage/latches.ts';
+import { createTripBundleStore } from '../../../src/storage/trip-bundles.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
 
@@ -85,6 +86,49 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(Math.round((latch.coolDownUntilMs - latch.trippedAtMs) / 1_000)).toBe(120);
     expect(await store.release(service, ANN)).toEqual({ result: 'too_early', latch });
     expect((await store.state()).open.map(({ id }) => id)).toContain(latch.id);
+  });
+
+  test('the flags that a trip switched off are written down once, audited, and known at the release', async () => {
+    const service = newService();
+    const store = createLatchStore(database);
+    const { latch } = await trip(service);
+    const flags = [`crossfade.${service}.read-cutover`];
+    await Promise.all(
+      [flags, ['later'], []].map((off) => store.flagsAreOff(latch.id, { service, flags: off })),
+    );
+    const entries = (await createAuditStore(database).recent(10)).filter(
+      (entry) => entry.service === service,
+    );
+    expect(entries).toHaveLength(1);
+    expect(entries[0]).toMatchObject({ person: 'guard', command: 'flags off', reason: 'inconsistency' });
+    const open = (await store.state()).open.find(({ id }) => id === latch.id);
+    expect(entries[0]?.details).toEqual({ latch: latch.id, flags: open?.flagsOff });
+    expect(await store.release(service, ANN)).toEqual({ result: 'released', latch: open });
+  });
+
+  test('bundles are listed newest first, written anew in place, and the oldest of a service leave', async () => {
+    const [service, other] = [newService(), newService()];
+    const bundles = createTripBundleStore(database, { keep: 2 });
+    const { latch: others } = await trip(other);
+    await bundles.put(others, '"other"');
+    const latches = [];
+    for (const text of ['"first"', '"second"', '"third, ä"']) {
+      const { latch } = await trip(service);
+      await bundles.put(latch, '"begun"');
+      await bundles.put(latch, text);
+      await createLatchStore(database).release(service, ANN);
+      latches.push(latch.id);
+    }
+    const [first = 0, second = 0, third = 0] = latches;
+    expect((await bundles.list()).map(({ latch }) => latch)).toEqual([third, second, others.id]);
+    const [head] = await bundles.list();
+    expect(head).toMatchObject({ service, trigger: 'inconsistency', bytes: 11 });
+    expect(Math.abs((head?.atMs ?? 0) - Date.now())).toBeLessThan(60_000);
+    expect(await Promise.all([first, third, others.id].map((id) => bundles.read(id)))).toEqual([
+      undefined,
+      '"third, ä"',
+      '"other"',
+    ]);
   });
 
   test('lanes with dead letters, and lanes with lost items, are seen with their ages', async () => {

@@ -1,0 +1,53 @@
+import { writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import { askProxy, urlOption, type Environment } from './operator-client.ts';
+
+interface Listed {
+  readonly url: string;
+  readonly json?: true;
+}
+
+interface Head {
+  readonly bundle: number;
+  readonly service: string;
+  readonly at: string;
+  readonly trigger: string;
+  readonly bytes: number;
+}
+
+/** `crossfade guard bundles`: which trips left a bundle. */
+export function createBundlesCommand(env: Environment): Command {
+  return new Command('bundles')
+    .description('Trips, and the bundle that each left: what was known at that moment')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .action(async ({ url, json }: Listed) => {
+      const text = await askProxy(url, '/v1/guard/bundles');
+      if (json === true) return console.log(text);
+      const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
+      const lines = bundles.map(
+        ({ bundle, at, service, trigger, bytes }) =>
+          `${String(bundle).padStart(5)}  ${at}  ${service.padEnd(20)}  ${trigger.padEnd(18)}  ${Math.ceil(bytes / 1_024)} KiB`,
+      );
+      console.log(lines.length === 0 ? 'no trip has left a bundle' : lines.join('\n'));
+    });
+}
+
+/** `crossfade guard bundle`: fetches one. */
+export function createBundleCommand(env: Environment): Command {
+  return new Command('bundle')
+    .argument('<number>', 'as `guard bundles` shows it')
+    .description('Signatures, minutes, flags, settings without secrets and versions at a trip')
+    .option('--out <file>', 'write it there, as JSON')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .action(async (bundle: string, { url, json, out }: Listed & { readonly out?: string }) => {
+      const text = await askProxy(url, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
+      if (out !== undefined) {
+        writeFileSync(out, text);
+        return console.log(`bundle ${bundle} is in ${out}`);
+      }
+      console.log(json === true ? text : stringify(JSON.parse(text)));
+    });
+}

@@ -1,0 +1,67 @@
+import { messageOf } from '../domain/errors.ts';
+import type { Latch } from '../migration/guard/latch.ts';
+
+/** One part of a bundle, gathered when it is asked for. */
+export type BundleSection = () => unknown;
+
+/** Longest bundle, bytes of its JSON text: small enough for a ticket or a mail. */
+const MOST_BYTES = 256 * 1024;
+/** A section that is not there by then is left out: the database may be what the trip is about. */
+const SECTION_MS = 5_000;
+
+/** What was known when a latch was set, as JSON text: what cannot be gathered is named with the reason, what is too long is cut. */
+export async function gatherBundle(
+  latch: Latch,
+  sections: Readonly<Record<string, BundleSection>>,
+): Promise<string> {
+  const gathered = await Promise.all(
+    Object.entries(sections).map(async ([name, section]) => [name, await gathering(section)] as const),
+  );
+  return fitted({ bundle: latch.id, service: latch.service, latch, ...Object.fromEntries(gathered) });
+}
+
+async function gathering(section: BundleSection): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve({ missing: `not gathered within ${SECTION_MS} ms` }), SECTION_MS);
+  });
+  try {
+    return await Promise.race([Promise.resolve().then(section), late]);
+  } catch (error) {
+    return { missing: messageOf(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A lane names its owner: who looks for a cause finds it by its operations. */
+const withoutLanes = (name: string, value: unknown): unknown =>
+  name === 'lane' && typeof value === 'string' ? undefined : value;
+
+/** Halves the longest section again and again; lists keep their beginning, and lead with what matters most. */
+function fitted(bundle: Readonly<Record<string, unknown>>): string {
+  const parts: Record<string, unknown> = { ...bundle };
+  const cut: Record<string, string> = {};
+  for (;;) {
+    const text = JSON.stringify({ ...parts, ...(Object.keys(cut).length > 0 && { cut }) }, withoutLanes);
+    if (Buffer.byteLength(text) <= MOST_BYTES) return text;
+    const longest = longestOf(parts);
+    const section = parts[longest];
+    if (Array.isArray(section) && section.length > 1) {
+      const half = Math.ceil(section.length / 2);
+      parts[longest] = section.slice(0, half);
+      cut[longest] = `only the first ${half} are here`;
+    } else {
+      parts[longest] = null;
+      cut[longest] = 'too long to be here';
+    }
+  }
+}
+
+function longestOf(parts: Readonly<Record<string, unknown>>): string {
+  const lengths = Object.entries(parts).map(([name, part]) => ({
+    name,
+    length: (JSON.stringify(part) ?? '').length,
+  }));
+  return lengths.reduce((longest, one) => (one.length > longest.length ? one : longest)).name;
+}
