@@ -26,6 +26,7 @@ import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
 import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal.ts';
+import { PostgresKeptReplies } from './storage/kept-replies.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
 import { createFlags } from './proxy-flags.ts';
 import { createFronts } from './proxy-fronts.ts';
@@ -85,7 +86,7 @@ export function createProxy(facts: ProxyFacts): Running {
     createPortCheck(config, facts.services),
     watchers.log,
     { name: 'journal', start: () => applySchema(store.database, SCHEMA), stop: () => store.database.close() },
-    pruning(store.journal, config.journal.retentionHours),
+    pruning(store, config.journal.retentionHours),
     { name: 'flags', start: () => flags.start(), stop: () => flags.stop() },
     ...runtimes.map(({ part }) => part),
     { name: 'orchestrator', start: () => orchestrator.start(), stop: () => orchestrator.stop() },
@@ -112,6 +113,7 @@ function createStore(config: Config) {
     database,
     replica,
     journal: new PostgresJournal({ database, replica, seal }),
+    keptReplies: new PostgresKeptReplies({ database, seal }),
     differences: createDifferenceStore({ database, seal, sampleHours: config.shadow.sampleHours }),
     rules: createRuleStore(database),
     signatures: createSignatureStore(database),
@@ -146,12 +148,19 @@ function migrationPart(migration: Migration, journal: PostgresJournal): Part {
   return { name: 'migration', start: () => migration.start(), stop };
 }
 
-function pruning(journal: PostgresJournal, hours: number): Part {
+function pruning(
+  { journal, keptReplies }: Pick<ReturnType<typeof createStore>, 'journal' | 'keptReplies'>,
+  hours: number,
+): Part {
   let timer: NodeJS.Timeout | undefined;
   return {
     name: 'retention',
     start: async () => {
-      timer = setInterval(() => void journal.prune(hours).catch(() => undefined), PRUNE_EVERY_MS);
+      const prune = async (): Promise<void> => {
+        await journal.prune(hours);
+        await keptReplies.prune();
+      };
+      timer = setInterval(() => void prune().catch(() => undefined), PRUNE_EVERY_MS);
     },
     stop: async () => clearInterval(timer),
   };

@@ -32,6 +32,8 @@ export interface LaneState {
   readonly exceptions: number;
   /** Every applied write up to this sequence is on the secondary. */
   readonly deliveredSequence: number;
+  /** Whether an agent may have no reply to a write of the lane's last minute: a repeat may come. */
+  readonly mayRepeat: boolean;
   /** Whether this replica is the lane's home: the one that delivers and copies it. */
   readonly isHome: boolean;
 }

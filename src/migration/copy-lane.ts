@@ -83,11 +83,7 @@ export class LaneCopier {
     const contents = await this.#contentsOf(copy);
     const journaled = await this.#journaled(copy, reading);
     const plan = this.#plan(reading, { contents, journaled });
-    // An agent's delete comes before what the service may have forgotten by itself.
-    const isCovered = plan.vanished.length <= journaled.unaccounted;
-    const { forgotten, lost } = isCovered
-      ? { forgotten: [], lost: plan.vanished }
-      : await this.#explain(copy, { reading, contents, plan, journaled });
+    const { forgotten, lost } = await this.#explain(copy, { reading, contents, plan, journaled });
     // What vanished while nothing was journaled was deleted by an agent, as far as anyone can know.
     const deletedUnseen = copy.wasUncovered || lost.length <= journaled.unaccounted ? lost : [];
     const stop = reasonToStop({
@@ -199,15 +195,18 @@ export class LaneCopier {
     });
   }
 
-  #explain(
+  async #explain(
     { service }: Copy,
     facts: { reading: Reading; contents: LaneContents; plan: CopyPlan; journaled: JournaledWrites },
   ) {
+    const { vanished } = facts.plan;
+    // An agent's delete comes before what the service may have forgotten by itself.
+    if (vanished.length <= facts.journaled.unaccounted) return { forgotten: [], lost: vanished };
     const { lanes } = service.definition;
     return explainVanished({
       retention: lanes.retention,
       source: facts.reading.source,
-      vanished: facts.plan.vanished,
+      vanished,
       existing: facts.contents.listed,
       nowMs: this.#parts.clock.wallMs(),
       emptyBelow: facts.journaled.emptyBelow,

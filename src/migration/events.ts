@@ -57,6 +57,14 @@ export interface MigrationEvents {
     readonly result: 'found' | 'unreadable' | 'unsettled';
     readonly reason?: string;
   };
+  /**
+   * A request equals one whose agent got no reply. `answered` from the reply that was kept; `waited`: told to come again, since
+   * nobody knows yet whether that one took effect; `suspected_duplicate`: sent as a write of its own, and maybe there twice now.
+   */
+  'write:repeated': OfOperation & {
+    readonly lane: LaneKey;
+    readonly result: 'answered' | 'waited' | 'suspected_duplicate';
+  };
   /** The bytes were handed to the primary's socket. */
   'write:sent': OfOperation & { readonly lane: LaneKey; readonly sequence: number };
   'write:answered': OfOperation & {

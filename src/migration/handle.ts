@@ -7,12 +7,12 @@ import type { Emit, ReplyStatus } from './events.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import { classify, labelsOf, meaningOf, type Operation, type OwnedOperation } from './operation.ts';
 import type { Clock, Flags, Reply } from './ports.ts';
-import type { AgentRequest, RequestHandler } from './request-handler.ts';
+import type { AgentReply, AgentRequest, RequestHandler } from './request-handler.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** How a path ended, told for the agent's reply and for who watches. */
 export interface Answer {
-  readonly reply: Reply;
+  readonly reply: AgentReply;
   readonly backend: 'legacy' | 'orchestrator';
   /** Time spent waiting for the primary. */
   readonly primaryMs: number;
@@ -56,6 +56,7 @@ const NO_JOURNAL = 'the journal cannot be written';
 /** What the reasons of a failed connection mean to an agent: those of the lane and the journal, and those of its service. */
 const ON_THE_WAY: Readonly<Record<string, string>> = {
   lane_busy: 'other writes of the same owner took too long',
+  unsettled_twin: 'nobody knows yet whether the same request, sent before, took effect',
   no_lease: NO_JOURNAL,
   slow: NO_JOURNAL,
 };
@@ -87,7 +88,7 @@ export class Handler implements RequestHandler {
     this.#parts = parts;
   }
 
-  async handle(request: AgentRequest): Promise<Reply> {
+  async handle(request: AgentRequest): Promise<AgentReply> {
     const service = this.#parts.services.get(request.service);
     if (service === undefined) throw new Error(`No service is called "${request.service}"`);
     if (request.problem !== undefined)
@@ -97,7 +98,7 @@ export class Handler implements RequestHandler {
     return this.#run(classify(service, request, parsed.message));
   }
 
-  async #run(operation: Operation): Promise<Reply> {
+  async #run(operation: Operation): Promise<AgentReply> {
     this.#parts.emit('operation:received', {
       ...labelsOf(operation),
       kind: operation.action.kind,

@@ -1,4 +1,4 @@
-import type { LaneKey, Owner, ServiceName } from '../domain/ids.ts';
+import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
 import { laneKeyOf } from '../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../domain/lane.ts';
 import type { Clock, Journal } from './ports.ts';
@@ -9,6 +9,18 @@ export type FenceReason = 'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'exce
 
 /** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
 const LANE_LIMIT = 50_000;
+
+/** A write that was answered just now, that waits for its twin, or whose outcome is unknown and not durable yet. */
+export interface ReplyUnderWay {
+  readonly operation: OperationId;
+  readonly action: string;
+  readonly request: string;
+  /** Resolves when its agent has the reply, or the journal knows that it has none. */
+  readonly known: Promise<void>;
+  /** Its agent will not get one. */
+  lacksReply: boolean;
+  readonly sinceMs: number;
+}
 
 /** What this replica knows of a lane. The journal's row is the truth; this follows it write by write. */
 export class Lane {
@@ -38,6 +50,8 @@ export class Lane {
   settling = 0;
   /** Instant from which on a copy proves what became of every unknown outcome of it; 0 where there is none. */
   closesAtMs = 0;
+  /** Writes of which it is not known yet whether their agents get a reply, oldest first. */
+  readonly replying: ReplyUnderWay[] = [];
   readonly #waiting: (() => void)[] = [];
 
   constructor(service: ServiceName, owner: Owner, clock: Clock) {

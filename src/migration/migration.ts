@@ -9,6 +9,7 @@ import { startEngine, stopEngine } from './engine-life.ts';
 import type { Events } from './events.ts';
 import { Handler, type Answer } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
+import type { KeptReplies } from './kept-replies.ts';
 import type { Lane } from './lanes.ts';
 import { LateReplies } from './late-reply.ts';
 import type { Operation } from './operation.ts';
@@ -22,6 +23,7 @@ import type { ReplicaIdentity } from './replica-identity.ts';
 import { createRuns, type RunEdges } from './runs/create-runs.ts';
 import type { RunDesk } from './runs/run-desk.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
+import { Repeats } from './repeats.ts';
 import { createResolveItems } from './resolve-items.ts';
 import { Sequencer } from './sequence-write.ts';
 import { ShadowReads } from './shadow-reads.ts';
@@ -48,6 +50,7 @@ export interface MigrationParts {
   readonly journal: Journal;
   readonly coverageStore: CoverageStore;
   readonly replicas: ReplicaStore;
+  readonly keptReplies: KeptReplies;
   readonly differences: DifferenceStore;
   /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
   readonly runs?: RunEdges;
@@ -191,7 +194,15 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   const { settlements, settler } = engine;
   const deliver: WriteParts['deliver'] = (lane, write) => engine.deliverer.deliver(lane, write);
   const tellHome: WriteParts['tellHome'] = (lane) => void engine.takeOver.tellHome(lane);
+  const repeats = new Repeats({
+    kept: parts.keptReplies,
+    clock,
+    emit,
+    untilDone: (work) => settlements.untilDone(work),
+  });
   return new WritePath({
+    repeats,
+    isAlone: () => membership.isAlone,
     sequencer: new Sequencer({
       journal,
       settlements,

@@ -16,6 +16,12 @@ export interface AgentRequest {
   readonly problem?: { readonly kind: BadInput; readonly detail: string };
 }
 
+/** What the agent gets. */
+export interface AgentReply extends Reply {
+  /** Called at most once: whether the reply could be sent to its agent. Absent where it makes no difference. */
+  delivered?(isDelivered: boolean): void;
+}
+
 /** A request on its way past the engine. */
 export interface Passage {
   /** Instant of `Clock.now` at which the agent must have its answer. */
@@ -26,7 +32,7 @@ export interface Passage {
 
 /** What frontends call. Always answers, exactly once, inside the service's deadline; never throws. */
 export interface RequestHandler {
-  handle(request: AgentRequest): Promise<Reply>;
+  handle(request: AgentRequest): Promise<AgentReply>;
 }
 
 /** What frontends call that can stream: an exchange that the engine need not see is theirs. */

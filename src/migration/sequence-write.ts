@@ -36,6 +36,8 @@ export interface Sequenced {
   readonly coverage: number;
   /** Whether this replica delivers and copies the lane. */
   readonly isHome: boolean;
+  /** Whether it may be the repeat of a write whose agent got no reply. */
+  readonly mayRepeat: boolean;
 }
 
 /** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
@@ -71,13 +73,14 @@ export class Sequencer {
     const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
     const write = await this.#named(operation, { ...intent, laneId: state.id, sequence: state.sequence });
-    const { isHome } = state;
+    const { isHome, mayRepeat } = state;
     const sequenced = {
       operation,
       lane,
       write,
       coverage: this.#parts.coverage.get(operation.service.name)?.number ?? 0,
       isHome,
+      mayRepeat,
     };
     emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });
     return sequenced;

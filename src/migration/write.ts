@@ -11,6 +11,7 @@ import type { OwnedOperation } from './operation.ts';
 import type { Clock, PendingWrite, Reply } from './ports.ts';
 import { latestSend, sequencedLabels as labelsOf, type Sequenced, type Sequencer } from './sequence-write.ts';
 import type { Coverage } from './service-runtime.ts';
+import type { Repeats, Verdict } from './repeats.ts';
 import type { Settlements } from './settlements.ts';
 import type { Settling } from './settle.ts';
 import type { Unjournaled } from './unjournaled.ts';
@@ -29,6 +30,9 @@ export interface WriteParts {
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly unjournaled: Unjournaled;
+  readonly repeats: Repeats;
+  /** Whether no other replica writes. */
+  isAlone(): boolean;
   /** An applied write waits for delivery. Takes it over at once and never throws. */
   deliver(lane: Lane, write: PendingWrite): void;
   /** An applied write waits for its delivery by the lane's home, which is another replica. Never throws. */
@@ -53,6 +57,8 @@ interface Sent {
   readonly generation: number;
   settling?: Settling;
   recorded?: Promise<boolean>;
+  /** Resolves when it is known whether the agent has its reply. */
+  known?: Promise<void>;
 }
 
 /** SEMANTICS "Life of a write", primary = legacy. */
@@ -69,17 +75,60 @@ export class WritePath {
 
   async #journaled(operation: OwnedOperation): Promise<Answer> {
     const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    const tried = await this.#inTurn(operation, lane);
+    return 'reply' in tried ? tried : this.#behindTwin(tried);
+  }
+
+  /** Waits out of turn: the copy that settles the twin takes the lane's turn. */
+  async #behindTwin(sequenced: Sequenced): Promise<Answer> {
+    const { repeats } = this.#parts;
+    const end = repeats.waiting(sequenced);
+    try {
+      for (;;) {
+        await repeats.settled(sequenced);
+        const tried = await this.#inTurn(sequenced.operation, sequenced.lane);
+        if ('reply' in tried) return tried;
+      }
+    } finally {
+      end();
+    }
+  }
+
+  /** The write itself where an equal one is to be settled before it. */
+  async #inTurn(operation: OwnedOperation, lane: Lane): Promise<Answer | Sequenced> {
     const release = await lane.turn.take(latestSend(operation));
     try {
       await this.#parts.gate(operation);
+      if (lane.replying.length > 0) await this.#parts.repeats.quiet(lane, operation);
       const sequenced = await this.#parts.sequencer.sequence(operation, lane);
-      return await this.#send(sequenced);
+      const verdict = sequenced.mayRepeat ? await this.#judge(sequenced) : 'new';
+      if (verdict === 'new') return await this.#send(sequenced);
+      this.#withdraw(sequenced);
+      if (verdict === 'wait') return sequenced;
+      const { reply } = this.#parts.repeats.replying(sequenced, verdict.reply, 'applied');
+      return { reply, backend: 'legacy', primaryMs: 0 };
     } catch (error) {
       if (error instanceof StorageError) this.#parts.emit('journal:failed', { reason: error.message });
       throw error;
     } finally {
       release();
     }
+  }
+
+  async #judge(sequenced: Sequenced): Promise<Verdict> {
+    try {
+      return await this.#parts.repeats.judge(sequenced);
+    } catch (error) {
+      this.#withdraw(sequenced);
+      throw error;
+    }
+  }
+
+  /** Nothing was sent of it. */
+  #withdraw(sequenced: Sequenced): void {
+    const outcome = 'not_applied';
+    this.#parts.emit('write:answered', { ...labelsOf(sequenced), outcome });
+    void this.#record(sequenced, { outcome });
   }
 
   async #send(sequenced: Sequenced): Promise<Answer> {
@@ -90,9 +139,11 @@ export class WritePath {
     try {
       const { reply, durationMs } = await this.#call(sequenced, sent);
       const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
+      const replying = this.#parts.repeats.replying(sequenced, reply, outcome);
+      sent.known = replying.known;
       this.#conclude(sequenced, outcome, sent);
       return {
-        reply,
+        reply: replying.reply,
         backend: 'legacy',
         primaryMs: durationMs,
         status: outcome === 'refused' ? 'refused' : 'answered',
@@ -133,6 +184,8 @@ export class WritePath {
   async #cameLate(sequenced: Sequenced, sent: Sent, reply: Reply): Promise<void> {
     const { lane, operation } = sequenced;
     const { settling, recorded, generation } = sent;
+    // First: once the outcome is known nobody would look for a twin without a reply.
+    await this.#parts.repeats.keep(sequenced.write, reply);
     const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
     if (settling !== undefined && recorded !== undefined && outcome !== 'unknown')
       await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome);
@@ -142,21 +195,45 @@ export class WritePath {
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */
   #conclude(sequenced: Sequenced, outcome: Outcome, sent: Sent): void {
     const { emit } = this.#parts;
-    const { lane, operation, write } = sequenced;
+    const { lane, operation } = sequenced;
     lane.inFlight -= 1;
     lane.activity += 1;
     emit('write:answered', { ...labelsOf(sequenced), outcome });
     const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : undefined;
-    const recorded = this.#parts.settlements.record({
-      ref: write,
-      outcome,
-      ...(seedsUnder !== undefined && { seedsUnder }),
-    });
-    if (outcome === 'unknown') {
-      sent.settling = this.#parts.settle(lane, operation, sent.atMs);
-      sent.recorded = recorded;
-    }
-    void recorded.then((isDurable) => this.#recorded(sequenced, outcome, isDurable));
+    const settling = outcome === 'unknown' ? this.#parts.settle(lane, operation, sent.atMs) : undefined;
+    const known = this.#knownOf(sequenced, { marked: settling?.marked, replying: sent.known });
+    const recorded = this.#record(sequenced, { outcome, seedsUnder }, known);
+    if (settling !== undefined) Object.assign(sent, { settling, recorded });
+  }
+
+  /**
+   * What another replica must know before it may write to the lane: that the outcome is unknown, and whether the agent has its reply.
+   * This replica's own writes look at `lane.replying`.
+   */
+  #knownOf(
+    sequenced: Sequenced,
+    {
+      marked,
+      replying,
+    }: { readonly marked?: Promise<void> | undefined; readonly replying?: Promise<void> | undefined },
+  ): Promise<unknown> | undefined {
+    const { repeats } = this.#parts;
+    if (marked !== undefined) repeats.unanswered(sequenced, marked);
+    if (this.#parts.isAlone()) return undefined;
+    return Promise.all([marked, replying && repeats.atMost(replying)]);
+  }
+
+  async #record(
+    sequenced: Sequenced,
+    end: { readonly outcome: Outcome; readonly seedsUnder?: number | undefined },
+    known?: Promise<unknown>,
+  ): Promise<boolean> {
+    if (known !== undefined) await known;
+    const { outcome, seedsUnder } = end;
+    const settlement = { ref: sequenced.write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) };
+    const isDurable = await this.#parts.settlements.record(settlement);
+    this.#recorded(sequenced, outcome, isDurable);
+    return isDurable;
   }
 
   #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {

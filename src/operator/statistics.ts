@@ -19,6 +19,10 @@ export interface ServiceStatistics {
   readonly readsBy: Readonly<Record<Backend, number>>;
   /** Journaled writes by what is known of their effect on the primary. */
   readonly writes: Readonly<Record<Outcome, number>>;
+  /** Writes that equal one whose agent got no reply, by what became of them; `suspected_duplicate` may be on legacy twice. */
+  readonly repeats: WordCounts;
+  /** Writes that name items by place or condition, by whether these were found. */
+  readonly namedWrites: WordCounts;
   readonly fallbacks: WordCounts;
   readonly shadowDropped: WordCounts;
   readonly badInput: WordCounts;
@@ -57,6 +61,8 @@ class ServiceCounters {
   readonly added = new LatencyHistogram();
   readonly readsBy: Record<Backend, number> = { legacy: 0, orchestrator: 0 };
   readonly writes: Record<Outcome, number> = { applied: 0, refused: 0, unknown: 0, not_applied: 0 };
+  readonly repeats = new Words();
+  readonly namedWrites = new Words();
   readonly fallbacks = new Words();
   readonly shadowDropped = new Words();
   readonly badInput = new Words();
@@ -75,6 +81,8 @@ class ServiceCounters {
       addedMs: this.added.quantiles(),
       readsBy: { ...this.readsBy },
       writes: { ...this.writes },
+      repeats: this.repeats.counts(),
+      namedWrites: this.namedWrites.counts(),
       fallbacks: this.fallbacks.counts(),
       shadowDropped: this.shadowDropped.counts(),
       badInput: this.badInput.counts(),
@@ -84,6 +92,8 @@ class ServiceCounters {
     };
   }
 }
+
+type WordKind = 'repeats' | 'namedWrites' | 'fallbacks' | 'shadowDropped' | 'badInput';
 
 /** Counts what happens to each service, in constant memory. Events of services that were not declared are ignored. */
 class ServiceBooks {
@@ -134,7 +144,7 @@ class ServiceBooks {
     if (counters !== undefined) counters.lost += event.lost;
   }
 
-  said(service: ServiceName, kind: 'fallbacks' | 'shadowDropped' | 'badInput', word: string): void {
+  said(service: ServiceName, kind: WordKind, word: string): void {
     this.#counters.get(service)?.[kind].add(word);
   }
 }
@@ -147,6 +157,8 @@ function handlersOf(books: ServiceBooks): Handlers {
     'write:answered': (event) => books.writeAnswered(event),
     'lane:copied': (event) => books.copied(event),
     'lane:stopped': (event) => books.stopped(event),
+    'write:repeated': ({ service, result }) => books.said(service, 'repeats', result),
+    'write:named': ({ service, result }) => books.said(service, 'namedWrites', result),
     'read:fell_back': ({ service, reason }) => books.said(service, 'fallbacks', reason),
     'shadow:dropped': ({ service, reason }) => books.said(service, 'shadowDropped', reason),
     'operation:refused': ({ service, problem }) => books.said(service, 'badInput', problem),

@@ -59,6 +59,10 @@ interface ServiceStatus {
   readonly added_ms: Quantiles;
   readonly reads_by: Readonly<Record<Backend, number>>;
   readonly writes: Readonly<Record<Outcome, number>>;
+  /** Writes that equal one whose agent got no reply: `answered`, `waited`, or `suspected_duplicate`. */
+  readonly repeats: WordCounts;
+  /** Writes that name items by place or condition: `found`, or why not. */
+  readonly named_writes: WordCounts;
   readonly fallbacks: WordCounts;
   readonly shadow_dropped: WordCounts;
   readonly bad_input: WordCounts;
@@ -217,6 +221,8 @@ function happened(statistics: ServiceStatistics) {
     added_ms: statistics.addedMs,
     reads_by: statistics.readsBy,
     writes: statistics.writes,
+    repeats: statistics.repeats,
+    named_writes: statistics.namedWrites,
     fallbacks: statistics.fallbacks,
     shadow_dropped: statistics.shadowDropped,
     bad_input: statistics.badInput,

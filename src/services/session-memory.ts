@@ -157,6 +157,7 @@ export const sessionMemory = defineService({
       return `{"status": "error", "message": ${spellText(message)}${requestId}}`;
     },
   },
+  requestId: 'request_id',
   actions: {
     create_session: createSession,
     add_interaction: addInteraction,

@@ -20,6 +20,7 @@ export interface LaneRow {
   readonly exceptions: number;
   readonly delivered_sequence: number;
   readonly claim_replica: string | null;
+  readonly may_repeat: boolean;
 }
 
 /** A row of `FENCES`. */
@@ -40,6 +41,7 @@ export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
     seededCoverage: row.seeded_coverage,
     exceptions: row.exceptions,
     deliveredSequence: row.delivered_sequence,
+    mayRepeat: row.may_repeat,
     isHome: row.claim_replica === replica.id,
   };
 }

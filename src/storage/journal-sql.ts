@@ -1,7 +1,10 @@
 import { prepared } from './prepared.ts';
 
 export const LANE_COLUMNS =
-  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica';
+  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat';
+
+/** How long an agent that got no reply may repeat its request. */
+export const REPEATS = "interval '60 seconds'";
 
 /** How long a replica is believed to live after its last heartbeat. */
 export const LEASE = "interval '3 seconds'";
@@ -62,6 +65,7 @@ export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text
 export const MARK_DIRTY = `
 update lanes set condition = 'dirty',
   reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
+  repeats_until = case when $2 = 'unknown_outcome' then now() + ${REPEATS} else repeats_until end,
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end
 where key = $1 and condition <> 'stopped'`;
 
@@ -214,6 +218,9 @@ with abandoned as (
   from lanes cross join lateral (${UNSETTLED} and o.outcome is null) unsettled
   where condition <> 'clean' and ${gone('writer_replica')}
   on conflict do nothing returning lane_id, sequence
+), repeatable as (
+  -- Its agent has no reply, and may ask again.
+  update lanes set repeats_until = now() + ${REPEATS} where id in (select lane_id from abandoned)
 )
 insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at)
 select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at

@@ -96,6 +96,17 @@ const ENTRIES: Entries = {
       reason: printableReason(reason),
     }),
   },
+  'write:repeated': {
+    level: 'debug',
+    message: 'a write equals one whose agent got no reply',
+    facts: ({ service, action, lane, operationId, result }) => ({
+      service,
+      action,
+      lane,
+      operationId,
+      result,
+    }),
+  },
   'write:named': {
     level: 'debug',
     message: 'the items that a write names by place or condition were looked for',

@@ -46,6 +46,13 @@ export const COUNTERS = {
     unit: '{write}',
     labels: ['service', 'outcome'],
   },
+  repeatedWrites: {
+    name: 'crossfade_repeated_writes',
+    description:
+      'Writes that equal one whose agent got no reply: answered from the reply kept, told to come again, or sent as suspected duplicates',
+    unit: '{write}',
+    labels: ['service', 'result'],
+  },
   namedWrites: {
     name: 'crossfade_named_writes',
     description:

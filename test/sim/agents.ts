@@ -1,3 +1,4 @@
+import type { AgentReply } from '../../src/migration/request-handler.ts';
 import { readReply } from '../../src/domain/request.ts';
 import type { ServiceDefinition } from '../../src/domain/service-definition.ts';
 import type { Call } from './history.ts';
@@ -5,8 +6,12 @@ import type { Incarnation, Replica } from './replica.ts';
 import { drawCall } from './requests.ts';
 import type { World } from './world.ts';
 
-/** Agents give up after this long; their sockets then begin anew. */
+/** Agents give up after this long, most of them; their sockets then begin anew. */
 const PATIENCE_MS = 5_000;
+/** Most that an agent sends the same again. */
+const MOST_ATTEMPTS = 4;
+/** How often an agent says the same again although it has its reply. */
+const SAID_TWICE = 0.03;
 
 /** Agents that write and read, each one request at a time, several to a lane. */
 export class Agents {
@@ -58,28 +63,48 @@ export class Agents {
 
   #ask(): void {
     const { random, scheduler, services, history } = this.#world;
-    const ready = this.#replicas.filter(({ isReady }) => isReady);
-    if (ready.length === 0) {
+    if (!this.#replicas.some(({ isReady }) => isReady)) {
       scheduler.after(200, 'agent waits', () => this.#ask());
       return;
     }
-    const { incarnation } = random.pick(ready);
     const call = drawCall(history.calls.length + 1, random.pick(services), random);
     history.add(call);
     call.startMs = scheduler.nowMs;
+    this.#attempt(call);
+  }
+
+  /** One time that a request is sent, through any replica. */
+  #attempt(call: Call): void {
+    const { random, scheduler } = this.#world;
+    const ready = this.#replicas.filter(({ isReady }) => isReady);
+    call.attempts += 1;
+    call.sentMs = scheduler.nowMs;
+    call.status = 'open';
+    delete call.backend;
+    call.endMs = Infinity;
+    const { attempts } = call;
+    const { incarnation } = ready.length === 0 ? {} : random.pick(ready);
     if (incarnation !== undefined) this.#send(call, incarnation);
-    scheduler.after(PATIENCE_MS, `agent gives up ${call.number}`, () => this.#finish(call, 'silent'));
+    const patienceMs = random.chance(0.1) ? random.whole(1, 1_500) : PATIENCE_MS;
+    scheduler.after(patienceMs, `agent gives up ${call.number}`, () => {
+      if (call.attempts === attempts) this.#finish(call, 'silent');
+    });
   }
 
   #send(call: Call, { owner, migration }: Incarnation): void {
     const { scheduler, monitor } = this.#world;
+    const { attempts } = call;
     const run = (): void => {
       call.isCovered = migration.coverageOf(call.service) > 0;
+      // Unjournaled writes pass as they come; and a repeat that overtakes what it repeats is to the proxy the first of the two.
+      if (!call.isCovered || attempts < call.arrived) call.suspected += 1;
+      call.arrived = Math.max(call.arrived, attempts);
       const { service, body } = call;
       const replied = migration.handle({ service, body, receivedAtMs: scheduler.nowMs });
       monitor?.begun(call);
       replied.then(
-        (reply) => scheduler.afterFor(owner, 0, { what: 'reply', run: () => this.#answer(call, reply.body) }),
+        (reply) =>
+          scheduler.afterFor(owner, 0, { what: 'reply', run: () => this.#answer(call, attempts, reply) }),
         (error: unknown) => monitor?.threw(error),
       );
     };
@@ -87,23 +112,40 @@ export class Agents {
     scheduler.afterFor(owner, 0, { what, run });
   }
 
-  #answer(call: Call, body: Buffer): void {
-    const { scheduler, services } = this.#world;
+  /** A reply can be delivered while its agent waits for it; one to a socket that is gone cannot. */
+  #answer(call: Call, attempt: number, reply: AgentReply): void {
+    const { services } = this.#world;
     const definition = services.find(({ name }) => name === call.service)?.model.definition;
-    scheduler.after(0, `answered ${call.number}`, () => {
-      if (call.status !== 'open' || definition === undefined) return;
-      conclude(call, body, definition);
-      this.#world.monitor?.answered(call);
-      this.#finish(call, call.status);
-    });
+    const isAwaited = call.status === 'open' && call.attempts === attempt && definition !== undefined;
+    reply.delivered?.(isAwaited);
+    if (!isAwaited) return;
+    conclude(call, reply.body, definition);
+    this.#world.monitor?.answered(call);
+    this.#finish(call, call.status);
   }
 
   #finish(call: Call, status: Call['status']): void {
     if (call.endMs !== Infinity) return;
     call.endMs = this.#world.scheduler.nowMs;
     call.status = status;
+    if (this.#isRepeated(call)) return;
     this.#open -= 1;
     this.#think();
+  }
+
+  /** Agents ask again where they got no reply; and sometimes they mean the same twice. */
+  #isRepeated(call: Call): boolean {
+    const { random, scheduler } = this.#world;
+    const { kind, status, attempts } = call;
+    if (kind === 'read' || attempts >= MOST_ATTEMPTS) return false;
+    const isUnanswered = status === 'failed' || status === 'silent';
+    if (!random.chance(isUnanswered ? 0.5 : SAID_TWICE)) return false;
+    if (status === 'acknowledged') call.meant += 1;
+    // It has a reply, and nobody knows whether that means an effect: whoever asks again writes again.
+    else if (call.backend !== undefined) call.suspected += 1;
+    const soon = random.chance(0.5) ? random.whole(0, 20) : random.whole(20, 3_000);
+    scheduler.after(soon, `agent repeats ${call.number}`, () => this.#attempt(call));
+    return true;
   }
 }
 

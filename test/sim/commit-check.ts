@@ -80,11 +80,13 @@ function checkComebacks({ changed }: Committed, context: Context): void {
 
 function checkComeback(number: number, isBack: boolean, { log, world, violations }: Context): void {
   if (!isBack && isDeletedOnLegacy(number, world)) log.deletedAtMs.set(number, world.scheduler.nowMs);
-  if (isBack && log.deletedAtMs.has(number))
+  if (isBack && log.deletedAtMs.has(number) && executions(number, world) < 2)
     violations.add('I5', `item ${number} came back to the orchestrator after its delete`);
 }
 
 function isDeletedOnLegacy(number: number, { services }: World): boolean {
+  // Of what was said twice, one may be deleted and the other not.
+  if (services.some(({ model }) => model.effects.times(number) > 1)) return false;
   return services.some(({ model }) => model.effects.deletedAtMs.has(number));
 }
 
@@ -92,12 +94,18 @@ function isDeletedOnLegacy(number: number, { services }: World): boolean {
 function checkDoubles({ changed }: Committed, { world, violations }: Context): void {
   const sessions = new Set([...changed.values()].map(({ after }) => after.sessionId));
   for (const sessionId of sessions) {
-    const seen = new Set<number>();
+    const seen = new Map<number, number>();
     for (const number of world.store.visible(sessionId).filter(isItem).flatMap(markOfRow)) {
-      if (seen.has(number)) violations.add('I4', `item ${number} stands twice in ${sessionId}`);
-      seen.add(number);
+      const count = (seen.get(number) ?? 0) + 1;
+      if (count > Math.max(1, executions(number, world)))
+        violations.add('I4', `item ${number} stands ${count} times in ${sessionId}`);
+      seen.set(number, count);
     }
   }
+}
+
+function executions(number: number, { services }: World): number {
+  return services.reduce((sum, { model }) => sum + model.effects.times(number), 0);
 }
 
 /** A summary repeats the items it was made of. */

@@ -52,12 +52,14 @@ function checkAcknowledged({ history, services }: World, violations: Violations)
     for (const { number } of model.effects.executions) times.set(number, (times.get(number) ?? 0) + 1);
   for (const call of history.calls) {
     const count = times.get(call.number) ?? 0;
-    if (call.kind === 'write' && call.status === 'acknowledged' && count === 0)
+    // The last time that it was meant may be without a reply.
+    const acknowledged = call.status === 'acknowledged' ? call.meant : call.meant - 1;
+    if (call.kind === 'write' && count < acknowledged)
       violations.add(
         'I1',
-        `write ${call.number} of ${call.lane} was acknowledged and never reached the primary`,
+        `write ${call.number} of ${call.lane} was acknowledged ${acknowledged} times and executed ${count} times`,
       );
-    if (count > 1)
+    if (count > call.meant + call.suspected)
       violations.add('I4', `write ${call.number} of ${call.lane} was executed ${count} times by legacy`);
   }
 }
@@ -89,7 +91,8 @@ function checkLegacyOrder({ model, name }: SimService, { database }: World, viol
     if (lane.service !== name) continue;
     let last = -1;
     for (const [sequence, write] of lane.writes) {
-      const place = executedAt.get(numberOf(write.request));
+      const number = numberOf(write.request);
+      const place = model.effects.times(number) === 1 ? executedAt.get(number) : undefined;
       if (lane.outcomes.get(sequence) !== 'applied' || place === undefined) continue;
       if (place < last) violations.add('I3', `write ${sequence} of ${lane.key} overtook another on legacy`);
       last = place;

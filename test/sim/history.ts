@@ -15,10 +15,20 @@ export interface Call {
   readonly deletes: string;
   readonly body: Buffer;
   startMs: number;
+  /** When it was sent the last time. */
+  sentMs: number;
   endMs: number;
   /** `refused`: in the service's own words, or the proxy's before anything was sent. */
   status: 'open' | 'acknowledged' | 'refused' | 'failed' | 'silent';
   reply: string;
+  /** Times that its agent has sent it, waiting for no reply any more to the times before. */
+  attempts: number;
+  /** The last of these that a proxy took up. */
+  arrived: number;
+  /** Times that its agent meant it: an agent may say the same twice. */
+  meant: number;
+  /** Times that it was sent on although an equal one may have taken effect. */
+  suspected: number;
   operation?: OperationId;
   backend?: Backend;
   /** Whether dual writes were in effect where it arrived. */

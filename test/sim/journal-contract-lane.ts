@@ -9,6 +9,7 @@ import {
   type ServiceName,
 } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
+import type { KeptReplies } from '../../src/migration/kept-replies.ts';
 import type { CoverageStore, Intent, Journal, ReplicaStore, WriteRef } from '../../src/migration/ports.ts';
 import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 
@@ -16,6 +17,7 @@ import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 export interface Opened {
   readonly identity: ReplicaIdentity;
   readonly journal: Journal;
+  readonly kept: KeptReplies;
   readonly coverage: CoverageStore;
   readonly replicas: ReplicaStore;
 }

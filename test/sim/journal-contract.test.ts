@@ -5,12 +5,14 @@ import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import { createCoverageStore } from '../../src/storage/coverage.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { PostgresJournal } from '../../src/storage/journal.ts';
+import { PostgresKeptReplies } from '../../src/storage/kept-replies.ts';
 import { createReplicaStore } from '../../src/storage/replicas.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
 import { createJournalDatabase } from '../integration/storage/journal-under-test.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { coverageStoreOf, Database as SimDatabase, replicaStoreOf } from './database.ts';
 import { describeJournal } from './journal-contract.ts';
+import { createKeptReplies } from './kept-replies.ts';
 import { createSimJournal, type Statement } from './journal.ts';
 
 let postgres: TestPostgres;
@@ -33,6 +35,7 @@ describeJournal('the journal in PostgreSQL', async () => ({
     return {
       identity,
       journal: new PostgresJournal({ database, replica: identity, seal: PLAIN }),
+      kept: new PostgresKeptReplies({ database, seal: PLAIN }),
       coverage: createCoverageStore(database),
       replicas: createReplicaStore(database),
     };
@@ -53,6 +56,7 @@ describeJournal('the journal of the simulation', async () => {
       return {
         identity,
         journal: createSimJournal({ database: simulated, identity, statement }),
+        kept: createKeptReplies(simulated, statement),
         coverage: coverageStoreOf(simulated, statement),
         replicas: replicaStoreOf(simulated, statement),
       };

@@ -3,6 +3,7 @@ import type { LaneKey } from '../../src/domain/ids.ts';
 import type { Journal, WriteRef } from '../../src/migration/ports.ts';
 import { Lane, type Begin, type JournalUnderTest } from './journal-contract-lane.ts';
 import { describeLateReplies } from './journal-contract-late.ts';
+import { describeReplies } from './journal-contract-replies.ts';
 import { describeReplicas } from './replica-contract.ts';
 
 /** What the engine relies on in a journal: the same for the tables in memory and for the SQL they stand for. */
@@ -22,6 +23,7 @@ export function describeJournal(name: string, make: () => Promise<JournalUnderTe
     testCoverage(begin);
     describeLateReplies(begin);
     describeReplicas(() => subject, begin);
+    describeReplies(begin, () => subject.open());
   });
 }
 

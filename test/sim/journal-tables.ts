@@ -11,6 +11,7 @@ import {
   mayBeThere,
   outcomeOf,
   readOf,
+  settleOutcome,
   writesAbove,
   type LaneRead,
   type LaneRow,
@@ -55,8 +56,8 @@ export class JournalTables {
     this.#database.synced();
     const free = intents.filter(({ lane }) => !this.#isBusyElsewhere(this.#database.lane(lane), me));
     for (const { laneId, sequence, outcome } of outcomes) {
-      const known = this.#database.laneById(laneId)?.outcomes;
-      if (known !== undefined && !known.has(sequence)) known.set(sequence, outcome);
+      const lane = this.#database.laneById(laneId);
+      if (lane !== undefined) settleOutcome(lane, { sequence, outcome }, this.#database.clock.now());
     }
     return new Map(free.map((intent) => [intent.lane, this.#store(me, intent)]));
   }
@@ -88,9 +89,10 @@ export class JournalTables {
 
   abandon(key: LaneKey, id: OperationId): void {
     this.#database.synced();
-    for (const { writes, outcomes } of this.#known(key))
-      for (const { operationId, sequence } of writes.values())
-        if (operationId === id && !outcomes.has(sequence)) outcomes.set(sequence, 'not_applied');
+    const nowMs = this.#database.clock.now();
+    for (const lane of this.#known(key))
+      for (const { operationId, sequence } of lane.writes.values())
+        if (operationId === id) settleOutcome(lane, { sequence, outcome: 'not_applied' }, nowMs);
   }
 
   resolveLate(late: LateReply): LaneRead | undefined {
@@ -124,6 +126,7 @@ export class JournalTables {
     if (lane === undefined || lane.condition === 'stopped') return;
     const isWorse = lane.condition !== 'dirty' || reason !== 'unknown_outcome';
     if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
+    if (reason === 'unknown_outcome') lane.mayRepeat = true;
     if (this.#isClaimedByOther(lane, me)) lane.foreignCount += 1;
   }
 

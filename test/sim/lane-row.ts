@@ -1,7 +1,7 @@
 import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type { DeadLetter, PendingWrite } from '../../src/migration/ports.ts';
+import type { DeadLetter, PendingWrite, Reply } from '../../src/migration/ports.ts';
 
 const OPEN_END_MS = 120_000;
 
@@ -20,12 +20,16 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   claim: ReplicaId | undefined;
   holder: ReplicaId | undefined;
   heldUntilMs: number;
+  /** Replies that no agent has got; undefined once a repeat has taken the write's place. */
+  readonly kept: Map<number, { readonly reply: Reply | undefined; readonly atMs: number }>;
   /** How often other replicas wrote, or found uncertain, what is the home's affair. */
   foreignCount: number;
   /** How much of it the home is known to have been told. */
   foreignSeen: number;
   readonly writes: Map<number, StoredWrite>;
   readonly outcomes: Map<number, Outcome>;
+  /** `at` of an outcome. */
+  readonly outcomesAtMs: Map<number, number>;
   readonly deadLetters: Map<number, DeadLetter>;
 }
 
@@ -50,6 +54,8 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     seededCoverage: 0,
     exceptions: 0,
     deliveredSequence: 0,
+    mayRepeat: false,
+    kept: new Map(),
     settledSequence: 0,
     writer: undefined,
     claim: undefined,
@@ -59,6 +65,7 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     foreignSeen: 0,
     writes: new Map(),
     outcomes: new Map(),
+    outcomesAtMs: new Map(),
     deadLetters: new Map(),
   };
 }
@@ -71,7 +78,7 @@ export interface LaneRead extends Omit<LaneState, 'isHome'> {
 /** Whoever reads a row keeps what it read. */
 export function readOf(lane: LaneRow): LaneRead {
   const { id, sequence, generation, epoch, primary, condition, reason, seededCoverage } = lane;
-  const { exceptions, deliveredSequence, claim } = lane;
+  const { exceptions, deliveredSequence, mayRepeat, claim } = lane;
   return {
     id,
     sequence,
@@ -83,12 +90,24 @@ export function readOf(lane: LaneRow): LaneRead {
     seededCoverage,
     exceptions,
     deliveredSequence,
+    mayRepeat,
     claim,
   };
 }
 
 export function writesAbove(lane: LaneRow, sequence: number): StoredWrite[] {
   return [...lane.writes.values()].filter((write) => write.sequence > sequence);
+}
+
+/** A write's first outcome stays. */
+export function settleOutcome(
+  lane: LaneRow,
+  { sequence, outcome }: { readonly sequence: number; readonly outcome: Outcome },
+  nowMs: number,
+): void {
+  if (lane.outcomes.has(sequence)) return;
+  lane.outcomes.set(sequence, outcome);
+  lane.outcomesAtMs.set(sequence, nowMs);
 }
 
 /** `coalesce(outcome, 'unknown')`. */

@@ -63,7 +63,13 @@ export class Monitor {
       const call = history.byOperation(operationId);
       if (call !== undefined && backend !== undefined) call.backend = backend;
     }
+    if (name === 'write:repeated') this.#repeated(event as MigrationEvents['write:repeated']);
     if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
+  }
+
+  #repeated({ operationId, result }: MigrationEvents['write:repeated']): void {
+    const call = this.#world.history.byOperation(operationId);
+    if (call !== undefined && result === 'suspected_duplicate') call.suspected += 1;
   }
 
   #record({ operations, verdicts }: Committed): void {
@@ -126,7 +132,7 @@ export class Monitor {
   /** I7: no failure and no delay but what legacy or the journal gave cause for. */
   #checkCalm(call: Call): void {
     const { scheduler, faults } = this.#world;
-    const durationMs = scheduler.nowMs - call.startMs;
+    const durationMs = scheduler.nowMs - call.sentMs;
     if (durationMs > DEADLINE_LIMIT_MS && !this.#wasIn('pause', call))
       this.#violations.add('I7', `call ${call.number} was answered after ${durationMs.toFixed(0)} ms`);
     if (['crash', 'pause', 'journal', call.service].some((edge) => this.#wasIn(edge, call))) return;
@@ -143,7 +149,7 @@ export class Monitor {
   }
 
   #wasIn(edge: string, call: Call): boolean {
-    return (this.#world.faults.troubles.get(edge) ?? -Infinity) >= call.startMs - AFTERMATH_MS;
+    return (this.#world.faults.troubles.get(edge) ?? -Infinity) >= call.sentMs - AFTERMATH_MS;
   }
 }
 

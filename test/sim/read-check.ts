@@ -48,7 +48,8 @@ function mustShow(read: Call, item: Call, { writes, effects }: Facts): boolean {
 /** An acknowledged delete was under way when legacy deleted the item. */
 function mustHide(read: Call, item: Call, { writes, effects }: Facts): boolean {
   const atMs = effects.deletedAtMs.get(item.number);
-  if (atMs === undefined) return false;
+  // Of what was said twice, one may be deleted and the other not.
+  if (atMs === undefined || effects.times(item.number) > 1) return false;
   return writes.some(
     (write) => isAcknowledgedBefore(write, read) && write.startMs <= atMs && write.endMs >= atMs,
   );

@@ -1,12 +1,13 @@
 import type { ReplicaId } from '../../src/domain/ids.ts';
 import type { Recovery } from '../../src/migration/journal-facts.ts';
 import type { Database } from './database.ts';
-import { isOpenEnded, outcomeOf, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
+import { isOpenEnded, outcomeOf, settleOutcome, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
 
 /** One statement of the transaction, on one row. */
 type OnRow = (lane: LaneRow, facts: Facts) => void;
 
 interface Facts {
+  readonly nowMs: number;
   readonly me: ReplicaId;
   /** Nobody, or a replica that was given up. */
   readonly isGone: (id: ReplicaId | undefined) => boolean;
@@ -17,7 +18,7 @@ export function recoverLanes(database: Database, me: ReplicaId): Recovery {
   const { replicas } = database;
   const lanes = database.lanes();
   const nowMs = database.clock.now();
-  const facts: Facts = { me, isGone: (id) => id === undefined || !replicas.isListed(id) };
+  const facts: Facts = { nowMs, me, isGone: (id) => id === undefined || !replicas.isListed(id) };
   database.synced();
   replicas.removeDead(me);
   for (const statement of [markUnsettled, settleAbandoned, adoptOrphans])
@@ -47,10 +48,13 @@ const markUnsettled: OnRow = (lane, { me, isGone }) => {
   if (!isGone(claim) && claim !== me) lane.foreignCount += 1;
 };
 
-const settleAbandoned: OnRow = (lane, { isGone }) => {
+const settleAbandoned: OnRow = (lane, { isGone, nowMs }) => {
   if (lane.condition === 'clean' || !isGone(lane.writer)) return;
-  for (const { sequence } of unsettledOf(lane))
-    if (!lane.outcomes.has(sequence)) lane.outcomes.set(sequence, 'unknown');
+  for (const { sequence } of unsettledOf(lane)) {
+    if (lane.outcomes.has(sequence)) continue;
+    settleOutcome(lane, { sequence, outcome: 'unknown' }, nowMs);
+    lane.mayRepeat = true;
+  }
 };
 
 const adoptOrphans: OnRow = (lane, { me, isGone }) => {

@@ -5,6 +5,7 @@ import { createMigration, type Migration } from '../../src/migration/migration.t
 import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
 import { createSimJournal } from './journal.ts';
+import { createKeptReplies } from './kept-replies.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
 import { ownerNamed, type Owner } from './scheduler.ts';
 import { createStatements } from './statements.ts';
@@ -118,6 +119,7 @@ function createIncarnation(world: World, owner: Owner): Pick<Incarnation, 'ident
     orchestrator: createOrchestrator(process),
     flags,
     journal: createSimJournal({ database, identity, statement }),
+    keptReplies: createKeptReplies(database, statement),
     coverageStore: coverageStoreOf(database, statement),
     replicas: replicaStoreOf(database, statement, world.isEmbedded),
     differences: { add: () => statement('difference', () => undefined), recent: async () => [] },

@@ -95,6 +95,7 @@ export function drawCall(number: number, service: SimService, random: Random): C
     action: draft.action,
     [OWNER_FIELD[service.name] ?? 'owner']: owner,
     ...draft.fields,
+    request_id: random.pick(['', 'always the same', `r${number}`]),
     number,
   };
   return {
@@ -108,9 +109,14 @@ export function drawCall(number: number, service: SimService, random: Random): C
     deletes: draft.deletes ?? 'nothing',
     body: Buffer.from(JSON.stringify(request)),
     startMs: 0,
+    sentMs: 0,
     endMs: Infinity,
     status: 'open',
     reply: '',
+    attempts: 0,
+    arrived: 0,
+    meant: 1,
+    suspected: 0,
     isCovered: false,
   };
 }

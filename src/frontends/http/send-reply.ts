@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Reply } from '../../migration/ports.ts';
+import type { AgentReply } from '../../migration/request-handler.ts';
 
 /** What belongs to one connection, or is written anew for this one. */
 const NOT_COPIED: ReadonlySet<string> = new Set([
@@ -19,8 +19,11 @@ const NOT_COPIED: ReadonlySet<string> = new Set([
 const ONE_WRITE_BYTES = 16 * 1024;
 
 /** Sends a reply with the status and headers it came with; what came without is JSON with the status given. */
-export function sendReply(response: ServerResponse, { body, http }: Reply, status: number): void {
-  if (response.destroyed || response.headersSent) return;
+export function sendReply(response: ServerResponse, reply: AgentReply, status: number): void {
+  const { body, http } = reply;
+  if (response.destroyed || response.headersSent) return reply.delivered?.(false);
+  if (reply.delivered !== undefined)
+    response.once('close', () => reply.delivered?.(response.writableFinished));
   response.writeHead(http?.status ?? status, headersOf(http?.headers, body.length));
   if (body.length <= ONE_WRITE_BYTES && isAscii(body)) response.end(body.toString('latin1'), 'latin1');
   else response.end(body);

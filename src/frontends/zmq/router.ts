@@ -3,7 +3,7 @@ import { Context, Router, type MessageLike } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../migration/ports.ts';
-import type { AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
+import type { AgentReply, AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import { Intake, type Incoming } from './intake.ts';
 
@@ -149,7 +149,7 @@ class RequestRouter {
     );
   }
 
-  async #refuse(bytes: number): Promise<Reply> {
+  async #refuse(bytes: number): Promise<AgentReply> {
     this.#settings.onProblem?.('overloaded', `no room for a request of ${bytes} bytes`);
     return { body: this.#settings.admission?.busyReply ?? LAST_RESORT.body };
   }
@@ -166,19 +166,25 @@ class RequestRouter {
   #answer(
     socket: Router,
     { frames, bytes }: { readonly frames: MessageLike[]; readonly bytes: number },
-    reply: Reply,
+    reply: AgentReply,
   ): void {
     this.#inFlight -= 1;
     this.#settings.admission?.budget.give(bytes);
     frames[frames.length - 1] = wireForm(reply.body);
-    if (socket.closed) this.#undeliverable('the frontend was stopped');
-    else socket.send(frames).catch(this.#onUnsent);
+    if (socket.closed) this.#undeliverable('the frontend was stopped', reply);
+    else if (reply.delivered === undefined) socket.send(frames).catch(this.#onUnsent);
+    else
+      socket.send(frames).then(
+        () => reply.delivered?.(true),
+        (error: unknown) => this.#undeliverable(messageOf(error), reply),
+      );
     this.#wake?.();
   }
 
   readonly #onUnsent = (error: unknown): void => this.#undeliverable(messageOf(error));
 
-  #undeliverable(detail: string): void {
+  #undeliverable(detail: string, reply?: AgentReply): void {
+    reply?.delivered?.(false);
     this.#settings.onProblem?.('reply_undeliverable', detail);
   }
 }

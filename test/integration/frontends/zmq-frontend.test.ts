@@ -7,9 +7,9 @@ import { serviceName } from '../../../src/domain/ids.ts';
 import { createHealthResponder } from '../../../src/frontends/zmq/health.ts';
 import { createPubRelay } from '../../../src/frontends/zmq/pub-relay.ts';
 import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
-import type { Reply } from '../../../src/migration/ports.ts';
-import type { AgentRequest } from '../../../src/migration/request-handler.ts';
+import type { AgentReply, AgentRequest } from '../../../src/migration/request-handler.ts';
 import { killRepServers, startRepServer } from '../backends/rep-server.ts';
+import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 
 const closing: (() => unknown)[] = [];
@@ -21,7 +21,7 @@ afterEach(async () => {
   killRepServers();
 });
 
-type Handle = (request: AgentRequest) => Promise<Reply>;
+type Handle = (request: AgentRequest) => Promise<AgentReply>;
 
 async function serve(handle: Handle, more: Partial<ZmqFrontendSettings> = {}): Promise<number> {
   const port = await freePort();
@@ -56,6 +56,22 @@ const echo: Handle = async ({ body, problem }) => ({
 });
 
 describe('agents over ZMQ', () => {
+  test('it is told of each reply whether its agent was still there', async () => {
+    const told: boolean[] = [];
+    const port = await serve(async ({ body }) => {
+      await sleep(Number(body));
+      return { body, delivered: (isDelivered) => void told.push(isDelivered) };
+    });
+    expect(await exchange(requester(port), ['0'])).toEqual(['0']);
+    const impatient = new Request({ context, linger: 0 });
+    impatient.connect(`tcp://${host}:${port}`);
+    await impatient.send('150');
+    await sleep(50);
+    impatient.close();
+    await eventually('the second reply', () => told.length === 2);
+    expect(told).toEqual([true, false]);
+  });
+
   test('200 strict REQ clients at once, ten requests each, every reply the right one', async () => {
     const server = await startRepServer(await freePort());
     const legacy = createZmqLegacyBackend({

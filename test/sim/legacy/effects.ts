@@ -29,6 +29,11 @@ export class Effects {
   readonly stored = new Set<number>();
   /** Side effects outside the store. */
   raised = 0;
+
+  /** How often a write was executed: agents say things twice. */
+  times(number: number): number {
+    return this.executions.filter((one) => one.number === number).length;
+  }
 }
 
 /** A legacy service: one request in, one reply out, and a store that others can look into. */

@@ -193,6 +193,7 @@ export const notes = defineService({
   dialect: {
     error: (kind, message) => JSON.stringify({ status: 'error', message: `proxy: ${kind}: ${message}` }),
   },
+  requestId: 'request_id',
   actions: { begin, put, jot, drop, prune, remove, clear, end, list },
   lanes: {
     sessionPrefix: 'notes',

@@ -52,6 +52,7 @@ export function stateOf(lane: { readonly key: string }, facts: Partial<LaneState
     seededCoverage: 0,
     exceptions: 0,
     deliveredSequence: 0,
+    mayRepeat: false,
     isHome: true,
     ...facts,
   };

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import type { KeptReplies } from '../../src/migration/kept-replies.ts';
+import type { WriteRef } from '../../src/migration/ports.ts';
+import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
+
+const REPLY = { body: Buffer.from('{"status": "ok"}') };
+const OVER_HTTP = { body: Buffer.from([0, 255]), http: { status: 201, headers: { 'x-a': ['b', 'c'] } } };
+
+/** What the engine relies on where agents repeat what they got no reply to. */
+export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnderTest['open']>): void {
+  describe('a reply that no agent has got', () => {
+    const twinsOf = (kept: KeptReplies, ref: WriteRef) => kept.unanswered(ref, 'add');
+
+    test('is given out once, byte for byte, to whichever replica asks', async () => {
+      for (const reply of [REPLY, OVER_HTTP]) {
+        const { kept, lane } = begin();
+        const ref = await lane.write('applied');
+        await kept.keep(ref, reply);
+        const repeat = await lane.write();
+        const other = open().kept;
+        expect(await twinsOf(other, repeat)).toEqual([
+          { sequence: 1, request: '{}', isUnsettled: false, hasReply: true },
+        ]);
+        const taken = await Promise.all([other.take(ref.laneId, [1]), kept.take(ref.laneId, [1])]);
+        expect(taken.filter((one) => one !== undefined)).toEqual([reply]);
+        expect(await twinsOf(kept, repeat)).toEqual([]);
+      }
+    });
+
+    test('is looked for only where there may be one', async () => {
+      const { journal, kept, lane } = begin();
+      const ref = await lane.write('applied');
+      expect(await lane.state()).toMatchObject({ mayRepeat: false });
+      await kept.keep(ref, REPLY);
+      expect(await journal.append(lane.intent())).toMatchObject({ mayRepeat: true });
+      const { lane: unknown } = begin();
+      await unknown.write('unknown');
+      await journal.markDirty(unknown.key, 'unknown_outcome');
+      expect(await unknown.state()).toMatchObject({ mayRepeat: true });
+      const { lane: dirty } = begin();
+      await dirty.write('applied');
+      await journal.markDirty(dirty.key, 'began_again');
+      expect(await dirty.state()).toMatchObject({ mayRepeat: false });
+    });
+
+    test('is not kept any more once a repeat has taken the place of its write', async () => {
+      const { kept, lane } = begin();
+      const ref = await lane.write('unknown');
+      expect(await kept.take(ref.laneId, [ref.sequence])).toBeUndefined();
+      await kept.keep(ref, REPLY);
+      expect(await twinsOf(kept, await lane.write())).toEqual([]);
+    });
+
+    test('is of another action or came later: no twin of a write', async () => {
+      const { kept, lane } = begin();
+      const first = await lane.write('applied');
+      const second = await lane.write('applied');
+      await kept.keep(first, REPLY);
+      await kept.keep(second, REPLY);
+      expect(await kept.unanswered(second, 'remove')).toEqual([]);
+      expect((await twinsOf(kept, second)).map(({ sequence }) => sequence)).toEqual([1]);
+    });
+  });
+
+  describe('a write of unknown outcome', () => {
+    test('is unsettled until its lane was copied, or its reply came', async () => {
+      const { journal, kept, lane } = begin();
+      const first = await lane.write('unknown');
+      await lane.write('unknown');
+      const isUnsettled = async () =>
+        (await kept.unanswered(await lane.write('not_applied'), 'add')).map((write) => write.isUnsettled);
+      expect(await isUnsettled()).toEqual([true, true]);
+      await kept.keep(first, REPLY);
+      expect(await isUnsettled()).toEqual([false, true]);
+      await journal.beginCopy(lane.key);
+      await lane.copied(1, 4);
+      expect(await isUnsettled()).toEqual([false, false]);
+    });
+
+    test('of a replica that died may be repeated', async () => {
+      const { lane } = begin();
+      await lane.write();
+      await open().journal.recover();
+      expect(await lane.state()).toMatchObject({ mayRepeat: true, condition: 'dirty' });
+      const later = await lane.write();
+      expect(await twinsIn(later)).toEqual([true]);
+    });
+  });
+
+  const twinsIn = async (ref: WriteRef): Promise<boolean[]> =>
+    (await open().kept.unanswered(ref, 'add')).map(({ isUnsettled }) => isUnsettled);
+}

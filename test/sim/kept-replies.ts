@@ -1,0 +1,62 @@
+import type { KeptReplies, UnansweredWrite } from '../../src/migration/kept-replies.ts';
+import type { Reply, WriteRef } from '../../src/migration/ports.ts';
+import type { Database } from './database.ts';
+import type { Statement } from './journal.ts';
+import { outcomeOf, type LaneRow, type StoredWrite } from './lane-row.ts';
+
+const REPEATS_MS = 60_000;
+
+/** The port of `storage/kept-replies.ts` over tables in memory. */
+export function createKeptReplies(database: Database, statement: Statement): KeptReplies {
+  const keep = ({ laneId, sequence }: WriteRef, reply: Reply): void => {
+    database.synced();
+    const lane = database.laneById(laneId);
+    if (lane === undefined) return;
+    if (!lane.kept.has(sequence)) lane.kept.set(sequence, { reply, atMs: database.clock.now() });
+    lane.mayRepeat = true;
+  };
+  const unanswered = ({ laneId, sequence }: WriteRef, action: string): UnansweredWrite[] => {
+    const lane = database.laneById(laneId);
+    if (lane === undefined) return [];
+    return [...lane.writes.values()]
+      .filter((write) => write.sequence < sequence && write.action === action)
+      .filter((write) => isUnanswered(lane, write, database.clock.now()))
+      .map((write) => unansweredOf(lane, write));
+  };
+  const take = (laneId: number, sequences: readonly number[]): Reply | undefined => {
+    database.synced();
+    const kept = database.laneById(laneId)?.kept;
+    if (kept === undefined) return undefined;
+    let newest: Reply | undefined;
+    for (const sequence of sequences) {
+      newest = kept.get(sequence)?.reply ?? newest;
+      kept.set(sequence, { reply: undefined, atMs: kept.get(sequence)?.atMs ?? database.clock.now() });
+    }
+    return newest;
+  };
+  return {
+    keep: (ref, reply) => statement(`keep reply ${ref.lane} ${ref.sequence}`, () => keep(ref, reply)),
+    unanswered: (ref, action) => statement(`unanswered ${ref.lane}`, () => unanswered(ref, action)),
+    take: (laneId, sequences) =>
+      statement(`take reply ${sequences.join('+')}`, () => take(laneId, sequences)),
+  };
+}
+
+function isUnanswered(lane: LaneRow, write: StoredWrite, nowMs: number): boolean {
+  const kept = lane.kept.get(write.sequence);
+  if (kept !== undefined && kept.reply === undefined) return false;
+  const isUnknown = outcomeOf(lane, write.sequence) === 'unknown';
+  const sinceMs = isUnknown ? (lane.outcomesAtMs.get(write.sequence) ?? nowMs) : (kept?.atMs ?? -Infinity);
+  return sinceMs > nowMs - REPEATS_MS;
+}
+
+function unansweredOf(lane: LaneRow, { sequence, request }: StoredWrite): UnansweredWrite {
+  const hasReply = lane.kept.get(sequence)?.reply !== undefined;
+  const isUnknown = outcomeOf(lane, sequence) === 'unknown';
+  return {
+    sequence,
+    request,
+    hasReply,
+    isUnsettled: isUnknown && !lane.kept.has(sequence) && sequence > lane.settledSequence,
+  };
+}
