@@ -3,10 +3,10 @@ import { isJsonObject, rawElements, rawMembers } from '../domain/json.ts';
 import type { Call } from './call.ts';
 import type { VaultDatabase as Database } from './encryption/vault-session.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
-import { createPlainly } from './plain-creates.ts';
+import { createPlainly, isNotPlain } from './plain-creates.ts';
 import { namedRefusal, refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
 import { parseRequest, type Request } from './request.ts';
-import { isWrite, retried, type WriteAction, writeFenced } from './write.ts';
+import { isWrite, retried, type Way, type WriteAction, writeFenced } from './write.ts';
 
 /** Several writes in one transaction, in order, each answered. When one is refused nothing is applied and the error names it. */
 export async function batchWrite(call: Call<'batch_write'>): Promise<object> {
@@ -35,21 +35,24 @@ async function writeAll(
   const created =
     key === undefined ? await retried(async () => createPlainly(database, operations)) : undefined;
   if (created !== undefined) return { results: created };
-  const attempt = (together: boolean): Promise<object> =>
+  const attempt = (way: Way): Promise<object> =>
     retried(() =>
       database.transaction(async (session) => {
-        const answer = { results: await writeFenced(session, operations, together) };
+        const answer = { results: await writeFenced(session, operations, way) };
         if (key !== undefined) await keepAnswer(session, key, answer);
         return answer;
       }),
     );
-  try {
-    return await attempt(true);
-  } catch (error) {
-    // One of many values in one statement: written one by one, the operation that brings it is known.
-    if (refusedValue(error) === undefined) throw error;
-    return await attempt(false);
-  }
+  return attempt('plainly')
+    .catch((error: unknown) => {
+      if (!isNotPlain(error)) throw error;
+      return attempt('together');
+    })
+    .catch((error: unknown) => {
+      // One of many values in one statement: written one by one, the operation that brings it is known.
+      if (refusedValue(error) === undefined) throw error;
+      return attempt('singly');
+    });
 }
 
 const parsed = new WeakMap<Request, readonly Request<WriteAction>[]>();

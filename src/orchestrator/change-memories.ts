@@ -1,5 +1,6 @@
 import { type CrossfadeError, NotFoundError, ValidationError } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
+import { prepared } from '../storage/prepared.ts';
 import type { Vault } from './encryption/vault.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
 import { contentOf } from './create-input.ts';
@@ -21,7 +22,7 @@ from input i
   left join memory_entries m on m.memory_id = i.memory_id and m.session_id = i.session_id and ${VISIBLE}
 order by i.index`;
 
-const UPDATE = `
+const UPDATE = prepared(`
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
     index int, memory_id text, session_id text, content jsonb, content_text text, content_key text, escaped boolean, tags text[], priority int, position bigint,
@@ -36,10 +37,10 @@ with input as (
     expires_at = case when i.changes_expiry then coalesce(i.expires_at, now() + i.ttl * interval '1 second') else m.expires_at end
   from input i where ${FOUND}
   returning m.memory_id, m.updated_at, m.expires_at, m.version
-) ${OUTCOME}`;
+) ${OUTCOME}`);
 
 // The row stays as the memory's tombstone, with the place of its delete in the lane, until it is purged.
-const DELETE = `
+const DELETE = prepared(`
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
     index int, memory_id text, session_id text, deleted_at timestamptz, generation bigint, sequence bigint, if_version bigint)
@@ -49,7 +50,7 @@ with input as (
     deleted_generation = i.generation, deleted_sequence = i.sequence, version = m.version + 1
   from input i where ${FOUND}
   returning m.memory_id, m.updated_at, m.expires_at, m.version
-) ${OUTCOME}`;
+) ${OUTCOME}`);
 
 interface ChangedRow {
   readonly index: number;

@@ -1,5 +1,6 @@
 import { type CrossfadeError, DuplicateError, NotFoundError, StorageError } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
+import { prepared } from '../storage/prepared.ts';
 import { INPUT, inputsOf } from './create-input.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
 import type { WriteKey } from './idempotency.ts';
@@ -57,16 +58,16 @@ from input i
 )`;
 // The limit cuts nothing: it tells the planner how few there are, or it reads all memories to join them. Rounded up, for few texts.
 const CREATE_UP_TO: readonly (readonly [most: number, sql: string])[] = [1, 10, 50, 100, 400, 500].map(
-  (most) => [most, createSql(most)],
+  (most) => [most, prepared(createSql(most))],
 );
 // The answer that a repetition gets, spelled as the first one is. A key that is there already fails the whole statement.
-const CREATE_KEPT = `${createdOf(1)}, kept as (
+const CREATE_KEPT = prepared(`${createdOf(1)}, kept as (
   insert into idempotency_keys (key, answer)
   select $2::bytea, json_build_object('memory_id', memory_id,
     'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))::text
   from judged where verdict in ('created', 'same')
 )
-select index, created_at, verdict from judged order by index`;
+select index, created_at, verdict from judged order by index`);
 
 type CreateVerdict = 'created' | 'same' | 'duplicate' | 'session_unknown' | 'session_ended' | 'raced';
 

@@ -66,12 +66,13 @@ interface LaneRow extends Place {
 // A lane that nobody has written to yet: the row exists to be locked, and every generation is higher.
 const NEVER = -1;
 
+const LOCK = prepared(
+  'select key, generation, sequence from memory_lanes where key = any($1::text[]) order by key for update',
+);
+
 /** Locks lanes until the transaction ends, in the order of their keys, so that two senders never wait for each other. */
 export async function lockLanes(session: Session, keys: readonly string[]): Promise<Map<string, Place>> {
-  const known = await session.query<LaneRow>(
-    'select key, generation, sequence from memory_lanes where key = any($1::text[]) order by key for update',
-    [keys],
-  );
+  const known = await session.query<LaneRow>(LOCK, [keys]);
   const found = new Set(known.map(({ key }) => key));
   const missing = keys.filter((key) => !found.has(key));
   const made = missing.length === 0 ? [] : await makeLanes(session, missing);
@@ -86,18 +87,18 @@ function makeLanes(session: Session, keys: readonly string[]): Promise<LaneRow[]
   );
 }
 
+const STORE = prepared(`
+update memory_lanes l set generation = p.generation, sequence = p.sequence
+from unnest($1::text[], $2::bigint[], $3::bigint[]) as p (key, generation, sequence)
+where l.key = p.key and (l.generation, l.sequence) is distinct from (p.generation, p.sequence)`);
+
 /** Writes down where the lanes stand now. */
 export async function storePlaces(session: Session, places: ReadonlyMap<string, Place>): Promise<void> {
-  await session.query(
-    `update memory_lanes l set generation = p.generation, sequence = p.sequence
-     from unnest($1::text[], $2::bigint[], $3::bigint[]) as p (key, generation, sequence)
-     where l.key = p.key and (l.generation, l.sequence) is distinct from (p.generation, p.sequence)`,
-    [
-      [...places.keys()],
-      [...places.values()].map(({ generation }) => generation),
-      [...places.values()].map(({ sequence }) => sequence),
-    ],
-  );
+  await session.query(STORE, [
+    [...places.keys()],
+    [...places.values()].map(({ generation }) => generation),
+    [...places.values()].map(({ sequence }) => sequence),
+  ]);
 }
 
 /**

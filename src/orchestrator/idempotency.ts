@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { CrossfadeError } from '../domain/errors.ts';
 import { encodeJson, Json } from '../domain/json.ts';
 import { type Database, type Session, sqlstateOf } from '../storage/database.ts';
+import { prepared } from '../storage/prepared.ts';
 import type { Call } from './call.ts';
 
 /*
@@ -24,12 +25,11 @@ export function keyOf({ request, caller }: Call): WriteKey | undefined {
   return hash.digest();
 }
 
+const KEEP = prepared('insert into idempotency_keys (key, answer) values ($1, $2)');
+
 /** Stores the answer of a write in the write's own transaction. @throws StorageError when it is a repetition */
 export async function keepAnswer(session: Session, key: WriteKey, answer: object): Promise<void> {
-  await session.query('insert into idempotency_keys (key, answer) values ($1, $2)', [
-    key,
-    encodeJson(answer),
-  ]);
+  await session.query(KEEP, [key, encodeJson(answer)]);
 }
 
 /** Runs a write that stores its answer; when it turns out to be a repetition, gives the first answer. */

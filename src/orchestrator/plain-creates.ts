@@ -46,8 +46,9 @@ function sized(sqlOf: (most: number) => string): Sized {
   return [1, 10, 50, 500].map((most) => [most, prepared(sqlOf(most))]);
 }
 
-function sqlFor(count: number, sizes: Sized): string | undefined {
-  return sizes.find(([most]) => count <= most)?.[1];
+// A batch is at most 500 operations.
+function sqlFor(count: number, sizes: Sized): string {
+  return sizes.find(([most]) => count <= most)?.[1] ?? '';
 }
 
 /** Undefined, with nothing done, where anything stands against one of them. @throws RefusedOperation, StorageError */
@@ -59,15 +60,34 @@ export async function createPlainly(
   if (!areCreates(requests)) return undefined;
   const statement = statementFor(requests, key);
   if (statement === undefined) return undefined;
-  const inputs = inputsOf(requests, session.vault);
-  const [sql, parameters] = statement;
   try {
-    const [row] = await session.query<{ times: string[] }>(sql, [encodeJson(inputs), ...parameters]);
-    return row?.times.map((created_at, index) => ({ memory_id: inputs[index]?.memory_id, created_at }));
+    return await created(session, requests, statement);
   } catch (error) {
-    if (sqlstateOf(error) === NOT_PLAIN || refusedValue(error) !== undefined) return undefined;
+    if (isNotPlain(error)) return undefined;
     throw error;
   }
+}
+
+/** Behind fences that they have passed. @throws StorageError that {@link isNotPlain}, RefusedOperation */
+export function createNew(session: Session, requests: readonly Request<'create'>[]): Promise<object[]> {
+  return created(session, requests, [sqlFor(requests.length, FREE), []]);
+}
+
+/** Whether a statement failed for what it met or brought, so that a slower one may tell why, or succeed. */
+export function isNotPlain(error: unknown): boolean {
+  return sqlstateOf(error) === NOT_PLAIN || refusedValue(error) !== undefined;
+}
+
+type Statement = readonly [sql: string, parameters: readonly unknown[]];
+
+async function created(
+  session: Session,
+  requests: readonly Request<'create'>[],
+  [sql, parameters]: Statement,
+): Promise<object[]> {
+  const inputs = inputsOf(requests, session.vault);
+  const [row] = await session.query<{ times: string[] }>(sql, [encodeJson(inputs), ...parameters]);
+  return inputs.map(({ memory_id }, index) => ({ memory_id, created_at: row?.times[index] }));
 }
 
 const NOT_PLAIN = 'CFNEW';
@@ -76,14 +96,10 @@ function areCreates(requests: readonly Request[]): requests is readonly Request<
   return requests.every(({ action }) => action === 'create');
 }
 
-function statementFor(
-  requests: readonly Request[],
-  key: WriteKey | undefined,
-): [sql: string, parameters: readonly unknown[]] | undefined {
+function statementFor(requests: readonly Request[], key: WriteKey | undefined): Statement | undefined {
   if (key !== undefined) return [KEPT_ONE, [key]];
   const lanes = requests.map(({ lane }) => lane);
   const isFree = lanes.every((lane) => lane === undefined);
   const passage = isFree ? [] : passageOf(lanes);
-  const sql = sqlFor(requests.length, isFree ? FREE : FENCED);
-  return sql === undefined || passage === undefined ? undefined : [sql, passage];
+  return passage === undefined ? undefined : [sqlFor(requests.length, isFree ? FREE : FENCED), passage];
 }

@@ -1,6 +1,7 @@
 import { NotFoundError } from '../domain/errors.ts';
 import { CONTENT } from './encryption/sealed-content.ts';
 import type { Vault } from './encryption/vault.ts';
+import { prepared } from '../storage/prepared.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
 import { conditionOf, type Filter, Parameters, VISIBLE } from './filter.ts';
 import { LIMITS } from './limits.ts';
@@ -22,12 +23,13 @@ export function renderMemory({ content, escaped, ...columns }: MemoryRow): objec
   return { ...columns, content: restoredJson(content, escaped) };
 }
 
+const READ = prepared(
+  `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = $1 and m.session_id = $2 and ${VISIBLE}`,
+);
+
 export async function readMemory(session: Session, request: Request<'read'>): Promise<object> {
   const { payload, sessionId } = request;
-  const [row] = await session.query<MemoryRow>(
-    `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = $1 and m.session_id = $2 and ${VISIBLE}`,
-    [payload.memory_id, sessionId],
-  );
+  const [row] = await session.query<MemoryRow>(READ, [payload.memory_id, sessionId]);
   if (row === undefined)
     throw new NotFoundError('Unknown memory', { details: { memory_id: payload.memory_id } });
   return renderMemory(row);
@@ -81,7 +83,7 @@ interface Statement {
 export async function batchRead(session: Session, request: Request<'batch_read'>): Promise<object> {
   const plan = planOf(request);
   const { sql, values } = batchStatement(request, plan, session.vault);
-  const rows = await session.query<BatchRow>(sql, values);
+  const rows = await session.query<BatchRow>(prepared(sql), values);
   const [first] = rows;
   const memories = rows
     .filter((row) => row.memory_id !== null)

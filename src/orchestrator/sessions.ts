@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DuplicateError, NotFoundError } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
+import { prepared } from '../storage/prepared.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { Parameters } from './filter.ts';
 import { SUMMARY, summaryPlace } from './encryption/sealed-content.ts';
@@ -11,7 +12,7 @@ import { parseOptionalTime, parseTime } from './times.ts';
 import { restoredJson, storableMember } from './unstorable-text.ts';
 
 // The first answer again for the same user. A session that has ended, or that a memory made for nobody yet, begins (again) with what is given now.
-const CREATE_SESSION = `
+const CREATE_SESSION = prepared(`
 insert into sessions as s (session_id, user_id, session_type, metadata, escaped, created_at, updated_at)
 values ($1, $2, $3, coalesce($4::jsonb, '{}'), $5, coalesce($6::timestamptz, now()), coalesce($7::timestamptz, $6::timestamptz, now()))
 on conflict (session_id) do update set
@@ -23,7 +24,7 @@ on conflict (session_id) do update set
   created_at = case when s.ended_at is null then s.created_at else coalesce($6::timestamptz, s.created_at) end,
   updated_at = case when s.ended_at is null then s.updated_at else excluded.updated_at end
   where s.user_id is null or s.user_id = excluded.user_id
-returning s.session_id, s.created_at`;
+returning s.session_id, s.created_at`);
 
 /** @throws DuplicateError when the session belongs to another user */
 export async function createSession(session: Session, request: Request<'create_session'>): Promise<object> {
@@ -46,7 +47,7 @@ export async function createSession(session: Session, request: Request<'create_s
   return { session_id: id, created_at: row.created_at.toISOString() };
 }
 
-const UPSERT_SESSION = `
+const UPSERT_SESSION = prepared(`
 insert into sessions as s (session_id, user_id, session_type, metadata, escaped, created_at, updated_at, ended_at, summary, is_archived,
   summary_key)
 values ($1, $2, coalesce($3, 'conversation'), coalesce($4::jsonb, '{}'), coalesce($5::boolean, false),
@@ -57,7 +58,7 @@ on conflict (session_id) do update set
   updated_at = coalesce($7::timestamptz, now()), ended_at = case when $8::boolean then $9::timestamptz else s.ended_at end,
   summary = coalesce($10, s.summary), summarized = case when $10::text is null then s.summarized end, is_archived = coalesce($11::boolean, s.is_archived),
   summary_key = case when $10::text is null then s.summary_key else $12 end
-returning s.session_id, s.created_at, s.updated_at, s.ended_at`;
+returning s.session_id, s.created_at, s.updated_at, s.ended_at`);
 
 /** Makes the row hold what is given; what is left out keeps its value, and a null ended_at opens the session. */
 export async function upsertSession(session: Session, request: Request<'upsert_session'>): Promise<object> {
@@ -81,12 +82,12 @@ export async function upsertSession(session: Session, request: Request<'upsert_s
   return row ?? {};
 }
 
-const END_SESSION = `
+const END_SESSION = prepared(`
 update sessions s set ended_at = coalesce(s.ended_at, $2::timestamptz, now()), summary = coalesce($3, s.summary, $5),
   summarized = case when $3::text is not null then null when s.summary is null then $6::jsonb else s.summarized end,
   is_archived = s.is_archived or $4::boolean, updated_at = coalesce($7::timestamptz, now()),
   summary_key = case when $3::text is not null or s.summary is null then $8 else s.summary_key end
-where s.session_id = $1 returning s.session_id, s.ended_at, s.is_archived, s.summarized`;
+where s.session_id = $1 returning s.session_id, s.ended_at, s.is_archived, s.summarized`);
 
 interface EndedRow {
   readonly ended_at: Date;

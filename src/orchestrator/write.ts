@@ -7,7 +7,7 @@ import type { VaultDatabase as Database, VaultSession as Session } from './encry
 import { judgeInOrder, lockLanes, passAll, type Place, storePlaces, type Verdict } from './fence.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
 import { type Action, type Lane } from './payloads.ts';
-import { createPlainly } from './plain-creates.ts';
+import { createNew, createPlainly } from './plain-creates.ts';
 import { deleteProfile, putProfile } from './profiles.ts';
 import { refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
 import { addRelationship } from './relationships.ts';
@@ -76,7 +76,7 @@ async function writeOne(database: Database, request: Request<WriteAction>): Prom
   if (created !== undefined) return created;
   const [result] =
     request.lane === undefined
-      ? await writerOf(request.action)(database, [request])
+      ? await thoroughWriterOf(request.action)(database, [request])
       : await database.transaction((session) => writeFenced(session, [request]));
   return result ?? {};
 }
@@ -88,7 +88,7 @@ async function writeKept(database: Database, request: Request<WriteAction>, key:
     return created ?? createMemory(database, request, key);
   }
   return database.transaction(async (session) => {
-    const [result = {}] = await writerOf(request.action)(session, [request]);
+    const [result = {}] = await thoroughWriterOf(request.action)(session, [request]);
     await keepAnswer(session, key, result);
     return result;
   });
@@ -98,19 +98,26 @@ function isCreate(request: Request): request is Request<'create'> {
   return request.action === 'create';
 }
 
+/**
+ * How writes are written that stand behind fences: as if nothing stood against the memories they create, or else the statement
+ * fails; in as few statements as can tell which one is refused and why; or each in one of its own.
+ */
+export type Way = 'plainly' | 'together' | 'singly';
+
 /** Judges writes by the fences of their lanes and applies those that pass, in order. @throws RefusedOperation */
 export async function writeFenced(
   session: Session,
   requests: readonly Request<WriteAction>[],
-  together = true,
+  way: Way = 'together',
 ): Promise<object[]> {
   const lanes = requests.map(({ lane }) => lane);
   const { verdicts, places } = await judged(session, lanes);
   const results = verdicts.map((verdict) => (verdict === 'applied' ? {} : NO_EFFECT[verdict]));
   const applied = [...verdicts.keys()].filter((index) => verdicts[index] === 'applied');
-  const runs = together ? runsOf(requests, applied) : applied.map((index) => [index]);
+  const runs = way === 'singly' ? applied.map((index) => [index]) : runsOf(requests, applied);
+  const writerOf = way === 'plainly' ? plainWriterOf : thoroughWriterOf;
   for (const run of runs) {
-    const written = await writeRun(session, requests, run);
+    const written = await writeRun(session, run, { requests, writerOf });
     run.forEach((index, at) => (results[index] = written[at] ?? {}));
   }
   if (places.size > 0 && applied.length > 0) await storePlaces(session, places);
@@ -132,10 +139,15 @@ async function judged(session: Session, lanes: readonly (Lane | undefined)[]): P
   return { verdicts: judgeInOrder(lanes, places), places };
 }
 
+interface Writing {
+  readonly requests: readonly Request<WriteAction>[];
+  readonly writerOf: (action: WriteAction) => Writer<WriteAction>;
+}
+
 async function writeRun(
   session: Session,
-  requests: readonly Request<WriteAction>[],
   run: readonly number[],
+  { requests, writerOf }: Writing,
 ): Promise<object[]> {
   const members = run.flatMap((index) => requests[index] ?? []);
   const [first] = members;
@@ -164,8 +176,12 @@ function oneByOne<A extends Action>(
   };
 }
 
+function plainWriterOf(action: WriteAction): Writer<WriteAction> {
+  return action === 'create' ? (createNew as Writer<WriteAction>) : thoroughWriterOf(action);
+}
+
 // The table is keyed by the action that the requests carry.
-function writerOf(action: WriteAction): Writer<WriteAction> {
+function thoroughWriterOf(action: WriteAction): Writer<WriteAction> {
   return WRITERS[action] as Writer<WriteAction>;
 }
 

@@ -21,7 +21,7 @@ with moved as (
   from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t(lane_id, delivered, seeded)
   group by lane_id
 ), locked as (
-  select id from lanes where id in (select lane_id from moved) order by key for update
+  select id from lanes where id = any($1::bigint[]) order by key for update
 ), quiet as (
   -- What is forgotten in a crash is delivered again and fenced; and the agents' commits wait for these rows.
   select set_config('synchronous_commit', 'off', true) as setting

@@ -1,4 +1,5 @@
 import type { Session } from '../../storage/database.ts';
+import { prepared } from '../../storage/prepared.ts';
 
 /** What a session holds at this moment, in a word. */
 export interface SessionVersion {
@@ -8,12 +9,12 @@ export interface SessionVersion {
 }
 
 // One look into an index: cheap beside reading a history, and always right, whoever wrote, from whatever process.
-const VERSION = `
-select version::text as version, extract(epoch from now())::float8 * 1000 as "nowMs" from session_versions where session_id = $1`;
+const VERSION = prepared(`
+select version::text as version, extract(epoch from now())::float8 * 1000 as "nowMs" from session_versions where session_id = $1`);
 
-const EXPIRY = `
+const EXPIRY = prepared(`
 select extract(epoch from min(expires_at))::float8 * 1000 as "expiresAtMs" from memory_entries
-where session_id = $1 and expires_at > now()`;
+where session_id = $1 and expires_at > now()`);
 
 /** Undefined for a session that was never written to. */
 export async function versionOf(session: Session, sessionId: string): Promise<SessionVersion | undefined> {
