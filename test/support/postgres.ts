@@ -16,6 +16,8 @@ export interface TestPostgres {
   stop(): Promise<void>;
   /** SIGKILL to the server: as a crash, without a farewell. */
   kill(): void;
+  /** Starts it again on its data, once its last session has noticed that it was killed. */
+  restart(): Promise<void>;
 }
 
 interface Ready {
@@ -51,7 +53,9 @@ async function startServer(): Promise<Server> {
 
 /** Starts PostgreSQL in a child process. Takes about two seconds. */
 export async function startPostgres(): Promise<TestPostgres> {
-  const { pid, port, process: server } = await startServer();
+  const started = await startServer();
+  const { port, process: server } = started;
+  let { pid } = started;
   const urlOf = (database: string) => `postgres://postgres:password@127.0.0.1:${port}/${database}`;
   let created = 0;
 
@@ -82,6 +86,10 @@ export async function startPostgres(): Promise<TestPostgres> {
       }
     },
     kill: () => process.kill(pid, 'SIGKILL'),
+    async restart() {
+      server.send('restart');
+      pid = (await ready(server)).pid;
+    },
   };
 }
 

@@ -14,6 +14,8 @@ export interface TcpProxy {
   refuse(): Promise<void>;
   /** Every connection is reset; new ones behave as before. */
   reset(): void;
+  /** Of what arrives next on a connection only the first half is passed on; then the connection is reset. New ones behave as before. */
+  truncate(): void;
   /** What arrives from now on is passed on so much later. */
   delay(delayMs: number): void;
   stop(): Promise<void>;
@@ -29,6 +31,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
 interface Pair {
   readonly agent: Socket;
   readonly server: Socket;
+  isToBeCut: boolean;
 }
 
 class Forwarder implements TcpProxy {
@@ -83,6 +86,10 @@ class Forwarder implements TcpProxy {
     this.#pairs.clear();
   }
 
+  truncate(): void {
+    for (const pair of this.#pairs) pair.isToBeCut = true;
+  }
+
   delay(delayMs: number): void {
     this.#delayMs = delayMs;
   }
@@ -92,7 +99,8 @@ class Forwarder implements TcpProxy {
   }
 
   #join(agent: Socket): void {
-    const pair = { agent, server: connect({ port: this.#targetPort, host: '127.0.0.1', noDelay: true }) };
+    const server = connect({ port: this.#targetPort, host: '127.0.0.1', noDelay: true });
+    const pair: Pair = { agent, server, isToBeCut: false };
     this.#pairs.add(pair);
     const end = (): void => {
       pair.agent.destroy();
@@ -100,17 +108,25 @@ class Forwarder implements TcpProxy {
       this.#pairs.delete(pair);
     };
     for (const socket of [pair.agent, pair.server]) socket.on('error', end).on('close', end);
-    this.#forward(pair.agent, pair.server);
-    this.#forward(pair.server, pair.agent);
+    this.#forward(pair, pair.agent, pair.server);
+    this.#forward(pair, pair.server, pair.agent);
     if (!this.#isSilent) return;
     pair.agent.pause();
     pair.server.pause();
   }
 
-  #forward(from: Socket, to: Socket): void {
+  #cut({ agent, server }: Pair, to: Socket, chunk: Buffer): void {
+    to.write(chunk.subarray(0, Math.floor(chunk.length / 2)), () => {
+      agent.resetAndDestroy();
+      server.resetAndDestroy();
+    });
+  }
+
+  #forward(pair: Pair, from: Socket, to: Socket): void {
     let waiting = 0;
     let line: Promise<void> = Promise.resolve();
-    from.on('data', (chunk) => {
+    from.on('data', (chunk: Buffer) => {
+      if (pair.isToBeCut) return this.#cut(pair, to, chunk);
       if (this.#delayMs === 0 && waiting === 0) {
         to.write(chunk);
         return;

@@ -1,0 +1,193 @@
+import type { StandInService } from '../../src/sandbox/stand-ins.ts';
+import type { TcpProxy } from '../support/tcp-proxy.ts';
+import type { Random } from '../sim/random.ts';
+import type { LossWindow } from './lane-book.ts';
+import { REPLICAS, SERVICES, type Replica } from './links.ts';
+import type { Restartable, World } from './world.ts';
+
+/** What a service has lost with its file. */
+export interface Loss {
+  readonly service: StandInService;
+  readonly window: LossWindow;
+}
+
+/** Something that goes wrong, and how it ends. */
+export interface Fault {
+  readonly name: string;
+  /** Shortest and longest time until it is mended, milliseconds. */
+  readonly lastsMs: readonly [number, number];
+  strike(world: World, random: Random): Promise<void>;
+  mend(world: World): Promise<readonly Loss[]>;
+}
+
+/** Another replica takes over lanes within ten seconds, and mostly within five. */
+const SHORT: readonly [number, number] = [300, 2_500];
+const LONG: readonly [number, number] = [500, 7_000];
+
+function killed(name: string, of: (world: World) => readonly Restartable[], lastsMs = LONG): Fault {
+  return {
+    name: `kill-${name}`,
+    lastsMs,
+    strike: async (world) => void (await Promise.all(of(world).map((program) => program.kill()))),
+    async mend(world) {
+      await Promise.all(of(world).map((program) => program.restart()));
+      return [];
+    },
+  };
+}
+
+/** The process stands still, with all its connections open, and goes on later as if nothing had been. */
+function frozen(name: string, of: (world: World) => Restartable): Fault {
+  return {
+    name: `freeze-${name}`,
+    lastsMs: LONG,
+    strike: async (world) => void process.kill(of(world).pid, 'SIGSTOP'),
+    async mend(world) {
+      // One that another fault has killed meanwhile runs anew.
+      process.kill(of(world).pid, 'SIGCONT');
+      return [];
+    },
+  };
+}
+
+function legacyKilled(service: StandInService, isTorn: boolean): Fault {
+  return {
+    name: `${isTorn ? 'tear' : 'kill'}-${service}`,
+    lastsMs: SHORT,
+    async strike({ legacy }, random) {
+      await legacy[service].kill();
+      if (isTorn) legacy[service].tear(random.next());
+    },
+    async mend({ legacy }) {
+      const window = await legacy[service].restart();
+      return window === undefined ? [] : [{ service, window }];
+    },
+  };
+}
+
+const POSTGRES_KILLED: Fault = {
+  name: 'kill-postgres',
+  lastsMs: LONG,
+  strike: async ({ postgres }) => postgres.kill(),
+  async mend({ postgres }) {
+    await postgres.restart();
+    return [];
+  },
+};
+
+/** One session's process dies, and the server ends all others and recovers, as after the system ran out of memory. */
+const SESSION_KILLED: Fault = {
+  name: 'kill-postgres-session',
+  lastsMs: SHORT,
+  async strike(world, random) {
+    const sessions = await world
+      .journal<{ pid: number }>(
+        `select pid from pg_stat_activity where datname in ('journal', 'orchestrator') and pid <> pg_backend_pid()`,
+      )
+      .catch(() => []);
+    if (sessions.length > 0) process.kill(random.pick(sessions).pid, 'SIGKILL');
+  },
+  mend: async () => [],
+};
+
+/** Much less than the proxy's deadline, or more than it. */
+const DELAYS_MS = [30, 200, 900, 2_000];
+
+const TROUBLES: Readonly<Record<string, (links: readonly TcpProxy[], random: Random) => Promise<void>>> = {
+  silence: async (links) => links.forEach((link) => link.silence()),
+  refuse: async (links) => void (await Promise.all(links.map((link) => link.refuse()))),
+  reset: async (links) => links.forEach((link) => link.reset()),
+  truncate: async (links) => links.forEach((link) => link.truncate()),
+  delay: async (links, random) => {
+    const delayMs = random.pick(DELAYS_MS);
+    for (const link of links) link.delay(delayMs);
+  },
+};
+
+function linked(trouble: string, link: string): Fault {
+  return {
+    name: `${trouble}-${link}`,
+    lastsMs: SHORT,
+    strike: async ({ links }, random) => TROUBLES[trouble]?.(links.named(link), random),
+    mend: async ({ links }) => {
+      await links.pass();
+      return [];
+    },
+  };
+}
+
+const LINKS = [
+  'orchestrator-postgres',
+  ...REPLICAS.flatMap((replica) => [
+    `agents-${replica}`,
+    `${replica}-orchestrator`,
+    `${replica}-postgres`,
+    ...SERVICES.map((service) => `${replica}-legacy-${service}`),
+  ]),
+];
+
+const PROCESSES: readonly Fault[] = [
+  ...REPLICAS.flatMap((replica: Replica) => [
+    killed(`${replica}-proxy`, ({ replicas }) => [replicas[replica]]),
+    frozen(`${replica}-proxy`, ({ replicas }) => replicas[replica]),
+  ]),
+  killed('both-proxies', ({ replicas }) => [replicas.first, replicas.second], SHORT),
+  killed('orchestrator', ({ orchestrator }) => [orchestrator]),
+  frozen('orchestrator', ({ orchestrator }) => orchestrator),
+  ...SERVICES.map((service) => legacyKilled(service, false)),
+  legacyKilled('contextual-memory', true),
+  legacyKilled('jarvis-memory', true),
+  POSTGRES_KILLED,
+  SESSION_KILLED,
+];
+
+const CONNECTIONS: readonly Fault[] = Object.keys(TROUBLES).flatMap((trouble) =>
+  LINKS.map((link) => linked(trouble, link)),
+);
+
+/** Two at a time are dealt so often. */
+const PAIRED_SHARE = 0.25;
+
+/** Deals faults from two packs, which are shuffled anew when they are used up: killed processes, and broken connections. */
+export class FaultDealer {
+  readonly #random: Random;
+  readonly #only: readonly string[];
+  readonly #packs = new Map<readonly Fault[], Fault[]>();
+
+  /** @throws Error where no fault has such a name */
+  constructor(random: Random, only: readonly string[]) {
+    this.#random = random;
+    this.#only = only;
+    if (this.#chosen(PROCESSES).length + this.#chosen(CONNECTIONS).length === 0)
+      throw new Error(`No fault is called "${only.join(', ')}"`);
+  }
+
+  deal(round: number): Fault[] {
+    const packs = [PROCESSES, CONNECTIONS].filter((pack) => this.#chosen(pack).length > 0);
+    const first = this.#next(packs[round % packs.length] ?? PROCESSES);
+    if (!this.#random.chance(PAIRED_SHARE)) return [first];
+    const second = this.#next(this.#random.pick(packs));
+    return second.name === first.name ? [first] : [first, second];
+  }
+
+  #chosen(pack: readonly Fault[]): Fault[] {
+    const { length } = this.#only;
+    return pack.filter(({ name }) => length === 0 || this.#only.some((part) => name.includes(part)));
+  }
+
+  #next(pack: readonly Fault[]): Fault {
+    const left = this.#packs.get(pack) ?? [];
+    if (left.length === 0) left.push(...this.#shuffled(this.#chosen(pack)));
+    this.#packs.set(pack, left);
+    const fault = left.pop();
+    if (fault === undefined) throw new Error('There is no fault to deal');
+    return fault;
+  }
+
+  #shuffled(faults: Fault[]): Fault[] {
+    return faults
+      .map((fault) => ({ fault, at: this.#random.next() }))
+      .sort((one, other) => one.at - other.at)
+      .map(({ fault }) => fault);
+  }
+}

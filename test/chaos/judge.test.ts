@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import type { StoreContents } from '../accept/stores.ts';
+import { judge } from './judge.ts';
+import { LaneRecord, type Certainty } from './lane-book.ts';
+
+const NOTHING: StoreContents = {
+  sessions: new Map(),
+  entries: new Map(),
+  decisions: new Map(),
+  memories: new Map(),
+};
+
+/** A lane of jarvis-memory whose writes were told one after the other: a text, or `clear`, and what became of it. */
+function laneOf(writes: readonly (readonly [what: string, certainty: Certainty])[]): LaneRecord {
+  const lane = new LaneRecord('jarvis-memory', 'ann');
+  writes.forEach(([what, certainty], index) => {
+    const kind = what === 'clear' ? 'clear' : 'add';
+    const endedAtMs = certainty === 'unknown' ? Infinity : index + 0.5;
+    lane.writes.push({ kind, text: what, sentAtMs: index, endedAtMs, certainty });
+  });
+  lane.close(1_000);
+  return lane;
+}
+
+function storeOf(texts: readonly string[]): StoreContents {
+  return { ...NOTHING, memories: new Map([['ann', texts.map((text) => JSON.stringify(text))]]) };
+}
+
+interface Found {
+  readonly legacy: readonly string[];
+  readonly orchestrator?: readonly string[];
+  readonly isStopped?: boolean;
+}
+
+function countsOf(lane: LaneRecord, { legacy, orchestrator = legacy, isStopped = false }: Found) {
+  const stopped = new Set(isStopped ? [lane.key] : []);
+  const { counts } = judge([lane], { legacy: storeOf(legacy), orchestrator: storeOf(orchestrator), stopped });
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+}
+
+const A: readonly [string, Certainty] = ['a', 'acknowledged'];
+const B: readonly [string, Certainty] = ['b', 'acknowledged'];
+const CLEAR: readonly [string, Certainty] = ['clear', 'acknowledged'];
+const PERHAPS: readonly [string, Certainty] = ['p', 'unknown'];
+
+test.each<[name: string, writes: readonly (readonly [string, Certainty])[], found: Found]>([
+  ['everything acknowledged is on both', [A, B], { legacy: ['a', 'b'] }],
+  ['an unknown write took effect', [A, PERHAPS, B], { legacy: ['a', 'p', 'b'] }],
+  ['an unknown write took effect late', [A, PERHAPS, B], { legacy: ['a', 'b', 'p'] }],
+  ['an unknown write took none', [A, PERHAPS, B], { legacy: ['a', 'b'] }],
+  ['a clear took away what came before', [A, CLEAR, B], { legacy: ['b'] }],
+  ['an unknown clear took effect late', [A, ['clear', 'unknown'], B], { legacy: [] }],
+  ['a refused write is nowhere', [A, ['r', 'refused']], { legacy: ['a'] }],
+])('nothing is wrong where %s', (_name, writes, found) => {
+  expect(countsOf(laneOf(writes), found)).toEqual({});
+});
+
+test.each<[name: string, writes: readonly (readonly [string, Certainty])[], found: Found, counts: object]>([
+  ['missing on legacy', [A, B], { legacy: ['a'] }, { lost: 1 }],
+  ['missing on the orchestrator', [A, B], { legacy: ['a', 'b'], orchestrator: ['a'] }, { lost: 1 }],
+  ['missing on both', [A, B], { legacy: ['b'], orchestrator: ['b'] }, { lost: 1 }],
+  ['twice on legacy', [A], { legacy: ['a', 'a'], orchestrator: ['a'] }, { duplicated: 1, misordered: 1 }],
+  ['twice on the orchestrator', [A], { legacy: ['a'], orchestrator: ['a', 'a'] }, { duplicated: 1 }],
+  ['there although it was refused', [A, ['r', 'refused']], { legacy: ['a', 'r'] }, { duplicated: 1 }],
+  ['in another order on both', [A, B], { legacy: ['b', 'a'] }, { misordered: 1 }],
+  [
+    'in another order on the orchestrator',
+    [A, B],
+    { legacy: ['a', 'b'], orchestrator: ['b', 'a'] },
+    { misordered: 1 },
+  ],
+  ['back on legacy', [A, CLEAR], { legacy: ['a'] }, { resurrected: 1 }],
+  ['back on the orchestrator', [A, CLEAR], { legacy: [], orchestrator: ['a'] }, { resurrected: 1 }],
+  ['on the orchestrator alone', [PERHAPS], { legacy: [], orchestrator: ['p'] }, { resurrected: 1 }],
+  ['on a lane that was stopped for nothing', [A], { legacy: ['a'], isStopped: true }, { lost: 1 }],
+])('an item is noticed that is %s', (_name, writes, found, counts) => {
+  expect(countsOf(laneOf(writes), found)).toEqual(counts);
+});
+
+test('what a service lost with its file is counted apart, and may stay on the orchestrator only', () => {
+  const lane = laneOf([A, B]);
+  lane.losses.push({ fromMs: 0.9, untilMs: 5 });
+  expect(countsOf(lane, { legacy: ['a'], orchestrator: ['a', 'b'] })).toEqual({ lost_by_legacy: 1 });
+  expect(countsOf(lane, { legacy: ['a'], orchestrator: ['a', 'b'], isStopped: true })).toEqual({
+    lost_by_legacy: 1,
+  });
+  // Only what was written meanwhile.
+  expect(countsOf(lane, { legacy: ['b'], orchestrator: ['b'] })).toEqual({ lost: 1 });
+});
+
+test('a read that showed too little counts as lost', () => {
+  const lane = laneOf([A]);
+  lane.staleReads.push('jarvis-memory/ann: a read showed 0 items');
+  expect(countsOf(lane, { legacy: ['a'] })).toEqual({ lost: 1 });
+});

@@ -1,0 +1,183 @@
+import type { StoreContents } from '../accept/stores.ts';
+import { DIALECTS } from './agent-dialect.ts';
+import type { LaneRecord, Write } from './lane-book.ts';
+
+/** Each a number of items, except misordered: lanes. */
+export interface Counts {
+  /** Acknowledged, and missing where it should be. */
+  lost: number;
+  /** There more often than it was written, or there although its agent was told that nothing was done. */
+  duplicated: number;
+  misordered: number;
+  /** Deleted or never there on the primary, and there all the same. */
+  resurrected: number;
+  /** Acknowledged, and gone with a file that a killed service left in pieces. */
+  lost_by_legacy: number;
+}
+
+export interface Judgement {
+  readonly counts: Counts;
+  readonly findings: readonly string[];
+}
+
+export interface Stores {
+  readonly legacy: StoreContents;
+  readonly orchestrator: StoreContents;
+  /** Keys of lanes that wait for a person. */
+  readonly stopped: ReadonlySet<string>;
+}
+
+/** Holds both stores against what agents were told. Nothing of the lanes may be under way. */
+export function judge(lanes: readonly LaneRecord[], stores: Stores): Judgement {
+  const counts = { lost: 0, duplicated: 0, misordered: 0, resurrected: 0, lost_by_legacy: 0 };
+  const findings: string[] = [];
+  for (const lane of lanes) {
+    const { listOf } = DIALECTS[lane.service];
+    const judged = new LaneJudgement(lane, {
+      legacy: listOf(stores.legacy, lane.owner),
+      orchestrator: listOf(stores.orchestrator, lane.owner),
+      isStopped: stores.stopped.has(lane.key),
+    });
+    judged.run();
+    for (const name of Object.keys(counts) as (keyof Counts)[]) counts[name] += judged.counts[name];
+    findings.push(...judged.findings);
+  }
+  return { counts, findings };
+}
+
+interface Lists {
+  readonly legacy: readonly string[];
+  readonly orchestrator: readonly string[];
+  readonly isStopped: boolean;
+}
+
+class LaneJudgement {
+  readonly counts: Counts = { lost: 0, duplicated: 0, misordered: 0, resurrected: 0, lost_by_legacy: 0 };
+  readonly findings: string[] = [];
+  readonly #lane: LaneRecord;
+  readonly #lists: Lists;
+  readonly #adds: ReadonlyMap<string, Write>;
+  readonly #clears: readonly Write[];
+
+  constructor(lane: LaneRecord, lists: Lists) {
+    this.#lane = lane;
+    this.#lists = lists;
+    this.#adds = new Map(
+      lane.writes.filter(({ kind }) => kind === 'add').map((write) => [write.text, write]),
+    );
+    this.#clears = lane.writes.filter(({ kind, certainty }) => kind === 'clear' && certainty !== 'refused');
+  }
+
+  run(): void {
+    for (const stale of this.#lane.staleReads) this.#find('lost', [stale], 'a read was stale');
+    this.#judgeLegacy();
+    this.#judgeOrchestrator();
+    this.#judgeStop();
+  }
+
+  #judgeLegacy(): void {
+    const { legacy } = this.#lists;
+    const there = new Set(legacy);
+    const adds = [...this.#adds.values()];
+    const missing = adds.filter(
+      (add) => add.certainty === 'acknowledged' && !there.has(add.text) && !this.#mayBeCleared(add),
+    );
+    const byLegacy = missing.filter((add) => this.#mayBeLost(add));
+    this.counts.lost_by_legacy += byLegacy.length;
+    this.#find('lost', textsOf(missing.filter((add) => !byLegacy.includes(add))), 'not on legacy');
+    this.#find('duplicated', repeated(legacy), 'twice on legacy');
+    this.#find(
+      'duplicated',
+      textsOf(adds.filter(({ certainty, text }) => certainty === 'refused' && there.has(text))),
+      'refused, and on legacy',
+    );
+    this.#find(
+      'resurrected',
+      legacy.filter((text) => this.#isCleared(text)),
+      'cleared, and on legacy',
+    );
+    if (this.#isOutOfOrder(legacy)) this.#find('misordered', ['order'], 'on legacy');
+  }
+
+  #judgeOrchestrator(): void {
+    const { legacy, orchestrator, isStopped } = this.#lists;
+    const [there, here] = [new Set(legacy), new Set(orchestrator)];
+    this.#find('duplicated', repeated(orchestrator), 'twice on the orchestrator');
+    this.#find(
+      'resurrected',
+      orchestrator.filter((text) => !there.has(text) && !this.#mayBeLost(this.#adds.get(text))),
+      'on the orchestrator only',
+    );
+    // A lane that waits for a person is listed; what came after its stop waits with it.
+    const missing = isStopped ? [] : legacy.filter((text) => !here.has(text));
+    this.#find('lost', this.#hasLostClear() ? [] : missing, 'not on the orchestrator');
+    const both = [legacy.filter((text) => here.has(text)), orchestrator.filter((text) => there.has(text))];
+    if (both[0]?.join('\n') !== both[1]?.join('\n') && repeated(orchestrator).length === 0)
+      this.#find('misordered', ['order'], 'on the orchestrator');
+  }
+
+  #judgeStop(): void {
+    if (this.#lists.isStopped && this.#lane.losses.length === 0)
+      this.#find('lost', ['the lane'], 'stopped although its service lost nothing');
+  }
+
+  /** A clear may have come after it. */
+  #mayBeCleared(add: Write): boolean {
+    return this.#clears.some((clear) => clear.endedAtMs >= add.sentAtMs);
+  }
+
+  /** A clear has certainly come after it, and was not lost itself. */
+  #isCleared(text: string): boolean {
+    const add = this.#adds.get(text);
+    return this.#clears.some(
+      (clear) =>
+        clear.certainty === 'acknowledged' &&
+        !this.#mayBeLost(clear) &&
+        clear.sentAtMs >= (add?.endedAtMs ?? -Infinity),
+    );
+  }
+
+  /** What the service took before its file was lost. */
+  #mayBeLost(write: Write | undefined): boolean {
+    return this.#lane.losses.some(
+      ({ fromMs, untilMs }) => write !== undefined && write.endedAtMs >= fromMs && write.sentAtMs <= untilMs,
+    );
+  }
+
+  #hasLostClear(): boolean {
+    return this.#clears.some((clear) => this.#mayBeLost(clear));
+  }
+
+  #isOutOfOrder(list: readonly string[]): boolean {
+    let latestStartMs = -Infinity;
+    for (const text of list) {
+      const add = this.#adds.get(text);
+      if (add === undefined || add.certainty !== 'acknowledged') continue;
+      if (add.endedAtMs < latestStartMs) return true;
+      latestStartMs = Math.max(latestStartMs, add.sentAtMs);
+    }
+    return false;
+  }
+
+  #find(name: Exclude<keyof Counts, 'lost_by_legacy'>, texts: readonly string[], where: string): void {
+    if (texts.length === 0) return;
+    this.counts[name] += texts.length;
+    const shown = texts.slice(0, 5).map((text) => `"${text}"`);
+    const more = texts.length > shown.length ? ` and ${texts.length - shown.length} more` : '';
+    this.findings.push(`${name}: ${this.#lane.key}: ${where}: ${shown.join(', ')}${more}`);
+  }
+}
+
+function textsOf(writes: readonly Write[]): string[] {
+  return writes.map(({ text }) => text);
+}
+
+/** What stands in the list before, each time it comes again. */
+function repeated(list: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return list.filter((text) => {
+    const isAgain = seen.has(text);
+    seen.add(text);
+    return isAgain;
+  });
+}

@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../src/domain/errors.ts';
+import { Random } from '../sim/random.ts';
+import { createProgressBar } from '../support/progress.ts';
+import { FaultDealer } from './faults.ts';
+import type { Counts, Judgement } from './judge.ts';
+import { readOptions, USAGE, type Options } from './options.ts';
+import { judgeAll, LaneBook, play, type Round } from './round.ts';
+import { evidenceOf } from './evidence.ts';
+import { settled } from './settled.ts';
+import { startWorld, type World } from './world.ts';
+
+const MUST_BE_ZERO = ['lost', 'duplicated', 'misordered', 'resurrected'] as const;
+
+/** The last line of the command. */
+interface Result extends Counts {
+  rounds: number;
+  acknowledged: number;
+  /** Writes of unknown outcome that the journal lists. */
+  unknown_listed: number;
+  seconds: number;
+}
+
+function say(options: Options, text: string): void {
+  if (!options.isJson) console.error(text);
+}
+
+function isClean({ counts }: Judgement): boolean {
+  return MUST_BE_ZERO.every((name) => counts[name] === 0);
+}
+
+/** What is wrong, with all that helps to find out why, and how to see it again. */
+async function tell(
+  world: World,
+  { seed }: Options,
+  { round, judgement }: { readonly round: Round; readonly judgement: Judgement },
+): Promise<void> {
+  const faults = round.faults.map(({ name }) => name).join(' + ');
+  console.error(`\nRound ${round.number} of seed ${seed} (${faults}):`);
+  console.error(judgement.findings.join('\n'));
+  console.error(await evidenceOf(world, judgement.findings));
+}
+
+async function playAll(world: World, options: Options, book: LaneBook): Promise<number> {
+  // Faults have dice of their own: how often agents throw theirs depends on the machine.
+  const dealer = new FaultDealer(new Random(options.seed), options.only);
+  const bar = createProgressBar(options.rounds);
+  for (let number = 1; number <= options.rounds; number += 1) {
+    const round: Round = {
+      number,
+      faults: dealer.deal(number),
+      random: new Random(options.seed * 1_000_003 + number),
+      plant: number === options.rounds ? options.plant : undefined,
+    };
+    const names = round.faults.map(({ name }) => name).join(' + ');
+    bar.show(number - 1, names);
+    const startedAtMs = performance.now();
+    const judgement = await play(world, book, round).catch((cause: unknown) => {
+      throw new Error(`Round ${number} of seed ${options.seed} (${names}): ${messageOf(cause)}`, { cause });
+    });
+    if (!process.stderr.isTTY) say(options, `${number}: ${names}, ${secondsSince(startedAtMs)} s`);
+    if (isClean(judgement)) continue;
+    bar.end();
+    await tell(world, options, { round, judgement });
+    return number;
+  }
+  bar.end();
+  return options.rounds;
+}
+
+/** What an unknown write is owed after a minute has been done when this judges all lanes of all rounds once more. */
+async function judgeFinally(world: World, options: Options, book: LaneBook): Promise<Judgement> {
+  await sleep(options.afterSeconds * 1_000);
+  if (options.plant === undefined) await settled(world);
+  const judgement = await judgeAll(world, book.lanes);
+  for (const finding of judgement.findings) console.error(finding);
+  return judgement;
+}
+
+async function run(options: Options): Promise<Result> {
+  const startedAtMs = performance.now();
+  const world = await startWorld();
+  const book = new LaneBook();
+  try {
+    const rounds = await playAll(world, options, book);
+    const { counts } = await judgeFinally(world, options, book);
+    const [unknown] = await world.journal<{ count: string }>(
+      `select count(*) from outcomes where outcome = 'unknown'`,
+    );
+    const acknowledged = book.lanes.reduce((sum, lane) => sum + lane.acknowledged, 0);
+    return {
+      rounds,
+      acknowledged,
+      ...counts,
+      unknown_listed: Number(unknown?.count ?? 0),
+      seconds: secondsSince(startedAtMs),
+    };
+  } catch (error) {
+    console.error(await evidenceOf(world, []));
+    throw error;
+  } finally {
+    await world.end();
+  }
+}
+
+function secondsSince(startedAtMs: number): number {
+  return Math.round((performance.now() - startedAtMs) / 100) / 10;
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === undefined) return console.log(USAGE);
+  const result = await run(options);
+  if (!options.isJson)
+    for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(16)} ${String(value)}`);
+  console.log(JSON.stringify(result));
+  const broken = MUST_BE_ZERO.filter((name) => result[name] !== 0);
+  if (broken.length > 0) console.error(`Not zero: ${broken.join(', ')}`);
+  process.exitCode = broken.length === 0 ? 0 : 1;
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(`chaos: ${messageOf(error)}`);
+  process.exitCode = 1;
+}
+// Sockets of agents that were cut off may keep the process alive.
+process.exit();

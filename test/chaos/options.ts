@@ -1,0 +1,66 @@
+import { parseArgs } from 'node:util';
+
+export const PLANTS = ['lost-write', 'duplicate', 'reorder', 'resurrect'] as const;
+
+/** What is spoilt in the orchestrator's tables before a round is judged, to see that it is noticed. */
+export type Plant = (typeof PLANTS)[number];
+
+export interface Options {
+  readonly rounds: number;
+  readonly seed: number;
+  readonly isJson: boolean;
+  readonly plant: Plant | undefined;
+  /** Seconds after the last round in which what is still owed may happen, before all lanes are judged once more. */
+  readonly afterSeconds: number;
+  /** Names of the faults that are dealt. @defaultValue all */
+  readonly only: readonly string[];
+}
+
+const OPTIONS = {
+  rounds: { type: 'string', default: '20' },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
+  plant: { type: 'string' },
+  after: { type: 'string', default: '65' },
+  only: { type: 'string', default: '' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+export const USAGE = `npm run chaos -- [options]
+Real processes, sockets and PostgreSQL; agents write while processes are killed and connections broken. Exit code 1 unless nothing
+was lost, duplicated, misordered or resurrected.
+
+  --rounds N              faults, one or two at a time, after each of which both stores are judged (20)
+  --seed S                deals the same faults in the same order (1)
+  --only NAME,NAME        only faults whose names contain one of these
+  --plant KIND            spoil the orchestrator's tables (${PLANTS.join(', ')}): the exit code must be 1
+  --after SECONDS         wait before the last judgement: an unknown write is owed one more look after 60 s (65)
+  --json                  only the JSON line
+  --help                  this`;
+
+/** Undefined where only the help was asked for. @throws Error for what is no option or no number */
+export function readOptions(args: readonly string[]): Options | undefined {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (values.help) return undefined;
+  return {
+    rounds: wholeNumber('rounds', values.rounds, 1),
+    seed: wholeNumber('seed', values.seed, 0),
+    isJson: values.json,
+    plant: plantNamed(values.plant),
+    afterSeconds: wholeNumber('after', values.after, 0),
+    only: values.only.split(',').filter((name) => name !== ''),
+  };
+}
+
+function plantNamed(name: string | undefined): Plant | undefined {
+  const known = PLANTS.find((plant) => plant === name);
+  if (name !== undefined && known === undefined) throw new Error(`--plant takes ${PLANTS.join(', ')}`);
+  return known;
+}
+
+function wholeNumber(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new Error(`--${name} takes a whole number of at least ${least}, got "${text}"`);
+  return value;
+}

@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProxyStatus } from '../accept/world.ts';
+import { REPLICAS } from './links.ts';
+import type { World } from './world.ts';
+
+const LIMIT_MS = 60_000;
+const PAUSE_MS = 100;
+/** Between an answer and the record that its lane is dirty nothing is counted. */
+const READINGS = 3;
+
+function isQuiet({ backlog, replicas, services }: ProxyStatus): boolean {
+  // Deliveries are looked for in the journal: those of a lane that waits for a person wait as long.
+  const isIdle = backlog.copies + backlog.shadow_reads === 0;
+  const isWhole = replicas.live === REPLICAS.length && replicas.silent === 0;
+  return isIdle && isWhole && services.every(({ lanes }) => lanes.dirty + lanes.copying === 0);
+}
+
+/** Resolves when nothing is under way on either replica. @throws Error with what still is, after a minute */
+export async function settled(world: World): Promise<void> {
+  const lastAtMs = performance.now() + LIMIT_MS;
+  for (let readings = 0; readings < READINGS;) {
+    const isSo = await Promise.all(
+      REPLICAS.map(async (replica) => isQuiet(await world.status(replica))),
+    ).catch(() => [false]);
+    readings = isSo.every(Boolean) && (await undelivered(world)).length === 0 ? readings + 1 : 0;
+    if (performance.now() > lastAtMs)
+      throw new Error(`Not settled within ${LIMIT_MS} ms:\n${await unwell(world)}`);
+    await sleep(PAUSE_MS);
+  }
+}
+
+interface Behind {
+  readonly key: string;
+  readonly condition: string;
+  readonly reason: string;
+  readonly sequence: number;
+  readonly delivered_sequence: number;
+}
+
+/** Lanes with a write that is not settled, or applied and not delivered; those that wait for a person wait with all they have. */
+function undelivered(world: World): Promise<readonly Behind[]> {
+  return world
+    .journal<Behind>(
+      `select l.key, l.condition, l.reason, l.sequence, l.delivered_sequence from lanes l
+       where l.condition <> 'stopped' and exists (
+         select from writes w left join outcomes o using (lane_id, sequence)
+         where w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, l.settled_sequence)
+           and coalesce(o.outcome, 'unsettled') in ('applied', 'unsettled'))`,
+    )
+    .catch(() => [{ key: '?', condition: '', reason: 'no journal', sequence: 0, delivered_sequence: 0 }]);
+}
+
+async function unwell(world: World): Promise<string> {
+  const lanes = [
+    ...(await undelivered(world)),
+    ...(await world.journal<Behind>(
+      `select key, condition, reason, sequence, delivered_sequence from lanes where condition not in ('clean', 'stopped')`,
+    )),
+  ];
+  const statuses = await Promise.all(
+    REPLICAS.map(async (replica) => {
+      const status = await world.status(replica).catch((error: unknown) => ({ error: String(error) }));
+      return 'error' in status ? status : { replica, backlog: status.backlog, replicas: status.replicas };
+    }),
+  );
+  return [...statuses, ...lanes].map((one) => JSON.stringify(one)).join('\n');
+}
+
+/** Lanes that wait for a person. */
+export async function stoppedLanes(world: World): Promise<ReadonlySet<string>> {
+  const rows = await world.journal<{ key: string }>(`select key from lanes where condition = 'stopped'`);
+  return new Set(rows.map(({ key }) => key));
+}
