@@ -18,7 +18,7 @@ import {
   type BenchPair,
 } from './compare-replies.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
-import { compareOptions } from './options.ts';
+import { roundOptions } from './options.ts';
 import { median, rounded } from './samples.ts';
 
 // npm run bench:compare -- [--rounds N] [--json] [--help]: what a comparison costs, from two replies' texts to the verdict.
@@ -241,7 +241,11 @@ function goalsOf(timed: readonly Timed[], blocked: readonly Blocked[]): Goal[] {
 }
 
 async function run(): Promise<void> {
-  const { rounds, isJson } = compareOptions();
+  const { rounds, isJson } = roundOptions({
+    name: 'compare',
+    what: "What a comparison costs, from two replies' texts to the verdict.",
+    rounds: 60,
+  });
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
   const timed = measure(await cases(), rounds);
   const idleMs = await idleTurnMs();

@@ -50,18 +50,24 @@ export function benchOptions(defaults: BenchDefaults): BenchOptions {
   return { rounds: roundsOf(values.rounds), secondsPerCell, isJson: values.json };
 }
 
-/** `[--rounds N] [--json] [--help]` of bench:compare. @throws Error for anything else */
-export function compareOptions(): Omit<BenchOptions, 'secondsPerCell'> {
+interface RoundDefaults extends Omit<Help, 'options'> {
+  readonly rounds: number;
+}
+
+/** `[--rounds N] [--json] [--help]`. @throws Error for anything else */
+export function roundOptions(defaults: RoundDefaults): Omit<BenchOptions, 'secondsPerCell'> {
   helpIfAsked({
-    name: 'compare',
-    what: "What a comparison costs, from two replies' texts to the verdict.",
+    ...defaults,
     options: [
-      ['--rounds N', 'how often everything is measured; the median counts (60)'],
+      ['--rounds N', `how often everything is measured; the median counts (${defaults.rounds})`],
       ['--json', 'print the results as JSON too'],
     ],
   });
   const { values } = parseArgs({
-    options: { rounds: { type: 'string', default: '60' }, json: { type: 'boolean', default: false } },
+    options: {
+      rounds: { type: 'string', default: String(defaults.rounds) },
+      json: { type: 'boolean', default: false },
+    },
   });
   return { rounds: roundsOf(values.rounds), isJson: values.json };
 }

@@ -31,7 +31,8 @@ async function journalOf(world: World, lane: string): Promise<string> {
       `select row_to_json(l)::text as line from lanes l where key = '${lane}'
        union all select * from (
          select concat_ws(' ', w.sequence, w.action, w.accepted_at::time, o.outcome, o.at::time, left(w.replica::text, 4), right(w.request, 60))
-         from lanes l join writes w on w.lane_id = l.id left join outcomes o using (lane_id, sequence)
+         from lanes l join writes w on w.lane_id = l.id
+           left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
          where l.key = '${lane}' order by w.sequence desc limit ${WRITES_SHOWN}) newest`,
     );
     return `--- journal of ${lane}, newest first:\n${rows.map(({ line }) => line).join('\n')}`;

@@ -41,10 +41,9 @@ function frozen(name: string, of: (world: World) => Restartable): Fault {
   return {
     name: `freeze-${name}`,
     lastsMs: LONG,
-    strike: async (world) => void process.kill(of(world).pid, 'SIGSTOP'),
+    strike: async (world) => of(world).signal('SIGSTOP'),
     async mend(world) {
-      // One that another fault has killed meanwhile runs anew.
-      process.kill(of(world).pid, 'SIGCONT');
+      of(world).signal('SIGCONT');
       return [];
     },
   };

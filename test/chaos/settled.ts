@@ -43,7 +43,7 @@ function undelivered(world: World): Promise<readonly Behind[]> {
     .journal<Behind>(
       `select l.key, l.condition, l.reason, l.sequence, l.delivered_sequence from lanes l
        where l.condition <> 'stopped' and exists (
-         select from writes w left join outcomes o using (lane_id, sequence)
+         select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
          where w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, l.settled_sequence)
            and coalesce(o.outcome, 'unsettled') in ('applied', 'unsettled'))`,
     )

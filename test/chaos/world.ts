@@ -16,7 +16,8 @@ import { replicaConfig, type ReplicaPorts } from './replica-config.ts';
 
 /** A program of ours that is killed and started again. */
 export interface Restartable {
-  readonly pid: number;
+  /** Nothing where another fault has killed it. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   kill(): Promise<void>;
   /** Nothing where it runs. */
   restart(): Promise<void>;
@@ -154,9 +155,7 @@ async function startRestartable(
   let earlier = '';
   let program: Program = await startProgram(args, { env });
   return {
-    get pid() {
-      return program.pid;
-    },
+    signal: (name) => void program.child.kill(name),
     kill: () => program.kill(),
     output: () => earlier + program.output(),
     async restart() {

@@ -1,0 +1,169 @@
+import { systemClock } from '../../src/clock.ts';
+import { replicaId, serviceName } from '../../src/domain/ids.ts';
+import type { LaneState } from '../../src/domain/lane.ts';
+import type { ServiceFlag } from '../../src/domain/flags.ts';
+import { createEvents, type Events } from '../../src/migration/events.ts';
+import { createMigration, type Migration } from '../../src/migration/migration.ts';
+import type { CoverageStore, Flags, Journal, Orchestrator, ReplicaStore } from '../../src/migration/ports.ts';
+import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import type { ServiceRuntime } from '../../src/migration/service-runtime.ts';
+import { sessionMemory } from '../../src/services/session-memory.ts';
+
+export const SERVICE = serviceName(sessionMemory.name);
+
+const IDLE = { inFlight: 0, queued: 0, breaker: 'closed' } as const;
+const STORED = { body: Buffer.from('{"status": "success", "request_id": "r1"}') };
+const READ = { body: Buffer.from('{"status": "success", "context": [], "request_id": "r1"}') };
+
+/** session-memory behind a backend that answers at once and keeps nothing. */
+export function noopService(): ServiceRuntime {
+  return {
+    name: SERVICE,
+    definition: sessionMemory,
+    context: { timeZone: 'UTC' },
+    legacy: {
+      send: async ({ body, onSent }) => {
+        onSent?.();
+        return body.includes('get_context') ? READ : STORED;
+      },
+      load: () => IDLE,
+    },
+    access: { call: () => Promise.reject(new Error('Nothing is asked')), sqlite: async () => [] },
+    deadlineMs: 4_500,
+  };
+}
+
+/** Takes every write and holds nothing. */
+export function noopOrchestrator(): Orchestrator {
+  const applied = { result: 'applied' } as const;
+  const nothing = { data: { items: [], total: 0 }, text: '{"items": [], "total": 0}' };
+  return {
+    read: async () => nothing,
+    batchWrite: async (operations) => operations.map(() => applied),
+    load: () => IDLE,
+  };
+}
+
+export interface EngineEdges {
+  readonly journal: Journal;
+  readonly coverageStore: CoverageStore;
+  readonly replicas: ReplicaStore;
+  readonly replica: ReplicaIdentity;
+  readonly orchestrator: Orchestrator;
+  readonly flagsOn: readonly ServiceFlag[];
+}
+
+/** The engine alone between these edges, with the settings of a fresh installation. */
+export function engineBetween(edges: EngineEdges): { migration: Migration; events: Events } {
+  const events = createEvents();
+  const migration = createMigration({
+    ...edges,
+    services: new Map([[SERVICE, noopService()]]),
+    flags: flagsThatAreOn(edges.flagsOn),
+    differences: { add: async () => undefined, recent: async () => [] },
+    events,
+    clock: systemClock,
+    // Nothing is read back: there is nothing to be read.
+    random: () => 0.5,
+    settings: {
+      limits: { messageBytes: 4 * 1024 * 1024, jsonDepth: 500 },
+      delivery: { batchSize: 200, timeoutMs: 5_000 },
+      reads: { timeoutMs: 250, freshnessWaitMs: 20 },
+      shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000 },
+      copyConcurrency: 2,
+    },
+  });
+  return { migration, events };
+}
+
+export function flagsThatAreOn(names: readonly ServiceFlag[]): Flags {
+  const on = new Set(names);
+  return {
+    isEnabled: (flag) => (on.has(flag) ? { enabled: true, reason: 'on' } : { enabled: false, reason: 'off' }),
+    killSwitch: () => false,
+    percentage: (flag) => (on.has(flag) ? 100 : 0),
+    version: () => 1,
+    onChange: () => undefined,
+  };
+}
+
+/** A journal that forgets everything: what is left is the engine's own work. */
+export function noopJournal(): Journal {
+  const lanes = new Map<string, { id: number; sequence: number }>();
+  const stateOf = ({ id, sequence }: { id: number; sequence: number }): LaneState => ({
+    id,
+    sequence,
+    generation: 0,
+    epoch: 0,
+    primary: 'legacy',
+    condition: 'clean',
+    reason: '',
+    seededCoverage: 1,
+    exceptions: 0,
+    deliveredSequence: 0,
+    isHome: true,
+  });
+  const done = async (): Promise<undefined> => undefined;
+  return {
+    async append({ lane }) {
+      const row = lanes.get(lane) ?? { id: lanes.size + 1, sequence: 0 };
+      row.sequence += 1;
+      lanes.set(lane, row);
+      return stateOf(row);
+    },
+    settle: done,
+    abandon: done,
+    delivered: done,
+    markDirty: done,
+    deadLetter: done,
+    lanes: async () => new Map(),
+    pending: async () => [],
+    undelivered: async () => [],
+    beginCopy: done,
+    hold: done,
+    releaseHold: done,
+    tellHome: done,
+    outdated: async () => [],
+    takeForeign: async () => new Map(),
+    fence: done,
+    finishCopy: done,
+    stopLane: done,
+    recover: async () => ({ dirty: [], unclosed: [], pending: [] }),
+    counts: async () => ({
+      lanes: 0,
+      seeded: 0,
+      dirty: 0,
+      copying: 0,
+      stopped: 0,
+      excepted: 0,
+      deadLetters: 0,
+    }),
+  };
+}
+
+/** A replica that is alone, under coverage 1 or none, without a database. */
+export function aloneWithout(hasCoverage: boolean): Omit<EngineEdges, 'flagsOn'> {
+  const replica = new ReplicaIdentity(() => replicaId('00000000-0000-4000-8000-000000000000'));
+  const number = hasCoverage ? 1 : 0;
+  return {
+    replica,
+    journal: noopJournal(),
+    orchestrator: noopOrchestrator(),
+    coverageStore: {
+      current: async () => ({ number, isQuiet: true }),
+      begin: async () => number,
+      quiet: async () => undefined,
+      end: async () => undefined,
+    },
+    replicas: {
+      register: async () => 0,
+      heartbeat: async () => [{ replica: replica.id, silentMs: 0, coverage: {} }],
+      leave: async () => undefined,
+    },
+  };
+}
+
+/** A request as a frontend hands it over. */
+export function requestOf(fields: Readonly<Record<string, unknown>>) {
+  return { service: SERVICE, body: Buffer.from(JSON.stringify(fields)) };
+}
