@@ -84,14 +84,18 @@ export class Lane {
 
   /**
    * Takes over what the journal says after another replica, or a person, changed it. A row that calls it clean may have been read
-   * before the copy that is under way here began, or before an unknown outcome that is being settled here was written down.
+   * before the copy that is under way here began, or before an unknown outcome that is being settled here was written down; one
+   * that says `copying`, before the copy ended that its home made: nobody would ever say `clean` again.
    */
   adoptForeign(state: LaneState): void {
     const { condition } = this;
-    const knowsBetter = this.isHome && (condition === 'copying' || this.settling > 0);
+    const isOurs = this.isHome && state.isHome;
+    const wasReadBefore =
+      isOurs && state.condition === 'clean' && (condition === 'copying' || this.settling > 0);
+    const wasReadMeanwhile = isOurs && this.isLoaded && state.condition === 'copying';
     this.isLoaded = false;
     this.adopt(state);
-    if (knowsBetter && state.isHome && state.condition === 'clean') this.condition = condition;
+    if (wasReadBefore || wasReadMeanwhile) this.condition = condition;
   }
 
   /** Undefined where the secondary holds every acknowledged write of the lane. */

@@ -71,13 +71,21 @@ where key = $1 and condition <> 'stopped'`;
 
 export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
 
+/**
+ * Up to the first write whose outcome is not durable yet: outcomes may arrive out of order, and what is delivered before an earlier
+ * write shuts that one out for good. A window is filled row by row, so that a long backlog is not read to its end for one page.
+ */
 export const PENDING = `
-select ${WRITE_COLUMNS}, case when d.lane_id is not null then coalesce(d.resolution, 'open') end as letter from lanes l
-join writes w on w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, $2)
-join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
-where l.key = $1 and o.outcome = 'applied'
-order by w.sequence limit $3`;
+select * from (
+  select ${WRITE_COLUMNS}, case when d.lane_id is not null then coalesce(d.resolution, 'open') end as letter, o.outcome,
+    count(*) filter (where o.outcome is null) over (order by w.sequence rows unbounded preceding) as unsettled
+  from lanes l
+  join writes w on w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, $2)
+  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
+  where l.key = $1) waiting
+where unsettled = 0 and outcome = 'applied'
+order by sequence limit $3`;
 
 /**
  * A write of unknown outcome may take effect after the copy that settled its lane: as long as a late reply is listened for, and the
@@ -170,9 +178,13 @@ export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 a
  * counts that the last answer carried come back with the next question.
  */
 export const TAKE_FOREIGN = `
-with seen as (
-  update lanes set foreign_seen = greatest(foreign_seen, t.count)
-  from unnest($2::bigint[], $3::bigint[]) as t(id, count) where lanes.id = t.id
+with told as (
+  select * from unnest($2::bigint[], $3::bigint[]) as t(id, count)
+), locked as (
+  select id from lanes where id in (select id from told) order by key for update
+), seen as (
+  update lanes set foreign_seen = greatest(foreign_seen, told.count)
+  from told join locked using (id) where lanes.id = told.id
   returning lanes.id, lanes.foreign_count, lanes.foreign_seen
 )
 select ${LANE_COLUMNS}, foreign_count from lanes
@@ -200,6 +212,13 @@ const UNSETTLED = `
 select w.lane_id, w.sequence from writes w
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 where w.lane_id = lanes.id and w.sequence > lanes.settled_sequence and (o.outcome is null or o.outcome = 'unknown')`;
+
+/** All that a recovery changes, locked in lane order before any of it is: as in the group commit, or the two deadlock for a second. */
+export const LOCK_ABANDONED = `
+select id from lanes
+where (${gone('claim_replica')} and (condition in ('copying', 'dirty') or delivered_sequence < sequence))
+  or (condition in ('clean', 'copying') and ${gone('writer_replica')} and exists (${UNSETTLED}))
+order by key for update`;
 
 /** Where another replica that lives is the lane's home, that one is told. `$1` is this replica. */
 export const MARK_UNSETTLED = `

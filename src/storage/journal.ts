@@ -220,6 +220,7 @@ export class PostgresJournal implements Journal {
     const { id } = replica;
     return database.transaction(async (session) => {
       await session.query(sql.REMOVE_DEAD, [id]);
+      await session.query(sql.LOCK_ABANDONED);
       await session.query(sql.MARK_UNSETTLED, [id]);
       await session.query(sql.SETTLE_ABANDONED);
       await session.query(sql.ADOPT_ORPHANS, [id]);

@@ -6,14 +6,16 @@ const OUTPUT_SHOWN = 3_000;
 const LANES_SHOWN = 3;
 const WRITES_SHOWN = 60;
 
+/** The name of a lane, wherever it is mentioned. */
+const LANE = /(?:session|contextual|jarvis)-memory\/r\d+-\d+/g;
+
 interface Row {
   readonly line: string;
 }
 
 /** What to look at after a failing round: the lanes' rows in the journal and what the replicas said last. */
 export async function evidenceOf(world: World, findings: readonly string[]): Promise<string> {
-  const lanes = new Set(findings.map((finding) => /^\w+: (\S+\/\S+):/.exec(finding)?.[1] ?? ''));
-  lanes.delete('');
+  const lanes = new Set(findings.flatMap((finding) => finding.match(LANE) ?? []));
   const journals = await Promise.all([...lanes].slice(0, LANES_SHOWN).map((lane) => journalOf(world, lane)));
   const outputs = REPLICAS.map(
     (replica) => `--- ${replica} replica said:\n${world.replicas[replica].output().slice(-OUTPUT_SHOWN)}`,

@@ -96,7 +96,7 @@ async function run(options: Options): Promise<Result> {
       seconds: secondsSince(startedAtMs),
     };
   } catch (error) {
-    console.error(await evidenceOf(world, []));
+    console.error(await evidenceOf(world, [messageOf(error)]));
     throw error;
   } finally {
     await world.end();

@@ -12,6 +12,7 @@ import {
   outcomeOf,
   readOf,
   settleOutcome,
+  untilUnsettled,
   writesAbove,
   type LaneRead,
   type LaneRow,
@@ -148,7 +149,7 @@ export class JournalTables {
 
   pending(key: LaneKey, after: number, limit: number): PendingWrite[] {
     return this.#known(key).flatMap((lane) =>
-      writesAbove(lane, Math.max(lane.deliveredSequence, after))
+      untilUnsettled(lane, writesAbove(lane, Math.max(lane.deliveredSequence, after)))
         .filter(({ sequence }) => lane.outcomes.get(sequence) === 'applied')
         .slice(0, limit)
         .map((write) => pendingOf(write))

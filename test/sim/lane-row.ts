@@ -110,6 +110,12 @@ export function settleOutcome(
   lane.outcomesAtMs.set(sequence, nowMs);
 }
 
+/** Without the first whose outcome is not durable yet, and all behind it. */
+export function untilUnsettled(lane: LaneRow, writes: readonly StoredWrite[]): StoredWrite[] {
+  const end = writes.findIndex(({ sequence }) => !lane.outcomes.has(sequence));
+  return end < 0 ? [...writes] : writes.slice(0, end);
+}
+
 /** `coalesce(outcome, 'unknown')`. */
 export function outcomeOf(lane: LaneRow, sequence: number): Outcome {
   return lane.outcomes.get(sequence) ?? 'unknown';

@@ -73,6 +73,36 @@ describe('what the journal says of a lane', () => {
   });
 });
 
+describe('what another replica changed', () => {
+  test('does not make a lane copied again that its home has copied since the row was read', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { condition: 'clean' }));
+    lane.adoptForeign(stateOf(lane, { condition: 'copying', sequence: 7 }));
+    expect([lane.condition, lane.sequence]).toEqual(['clean', 7]);
+  });
+
+  test('does not end a copy that its home has begun since the row was read', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { condition: 'copying' }));
+    lane.adoptForeign(stateOf(lane, { condition: 'clean' }));
+    expect(lane.condition).toBe('copying');
+  });
+
+  test('makes a lane dirty, whatever its home believes', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { condition: 'clean' }));
+    lane.adoptForeign(stateOf(lane, { condition: 'dirty' }));
+    expect(lane.condition).toBe('dirty');
+  });
+
+  test('is believed by whoever becomes the home with it', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { condition: 'clean', isHome: false }));
+    lane.adoptForeign(stateOf(lane, { condition: 'copying' }));
+    expect(lane.condition).toBe('copying');
+  });
+});
+
 describe('a reader that waits for the secondary', () => {
   test('goes on as soon as the last applied write is there, and not before', async () => {
     const lane = laneNamed('ann');
