@@ -22,9 +22,9 @@ export function noopService(): ServiceRuntime {
     definition: sessionMemory,
     context: { timeZone: 'UTC' },
     legacy: {
-      send: async ({ body, onSent }) => {
-        onSent?.();
-        return body.includes('get_context') ? READ : STORED;
+      send: async (call) => {
+        call.onSent?.();
+        return call.body.includes('get_context') ? READ : STORED;
       },
       load: () => IDLE,
     },
@@ -112,6 +112,7 @@ export function noopJournal(): Journal {
       return stateOf(row);
     },
     settle: done,
+    nameItems: async () => true,
     abandon: done,
     delivered: done,
     markDirty: done,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { laneKeyOf, operationId, type Owner } from '../../src/domain/ids.ts';
 import type { PostgresJournal } from '../../src/storage/journal.ts';
-import { BareLoop } from './journal-bare.ts';
+import type { BareLoop } from './journal-bare.ts';
 import { SERVICE } from './engine-fixture.ts';
 import { Recorder, type Sample } from './samples.ts';
 
