@@ -25,6 +25,7 @@ import {
 } from './journal-rows.ts';
 import { DEAD_LETTER, PRUNE_LEDGERS, RECORD_UNKNOWN, resolveLate } from './decisions-sql.ts';
 import * as sql from './journal-sql.ts';
+import * as recovery from './recovery-sql.ts';
 import { LaneProgress } from './lane-progress.ts';
 import type { Seal } from './seal.ts';
 
@@ -193,7 +194,7 @@ export class PostgresJournal implements Journal {
 
   async takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>> {
     const { database, replica } = this.#settings;
-    await database.query(sql.TAKE_ABANDONED, [replica.id]);
+    await database.query(recovery.TAKE_ABANDONED, [replica.id]);
     const seen = [...this.#foreignSeen];
     const parameters = [replica.id, seen.map(([id]) => id), seen.map(([, count]) => count)];
     const rows = await database.query<LaneRow & { foreign_count: number }>(sql.TAKE_FOREIGN, parameters);
@@ -219,14 +220,16 @@ export class PostgresJournal implements Journal {
     const { database, replica } = this.#settings;
     const { id } = replica;
     return database.transaction(async (session) => {
-      await session.query(sql.REMOVE_DEAD, [id]);
-      await session.query(sql.LOCK_ABANDONED);
-      await session.query(sql.MARK_UNSETTLED, [id]);
-      await session.query(sql.SETTLE_ABANDONED);
-      await session.query(sql.ADOPT_ORPHANS, [id]);
-      const dirty = await session.query<{ key: LaneKey }>(sql.DIRTY, [id]);
-      const pending = await session.query<{ key: LaneKey; newest: number }>(sql.LANES_WITH_PENDING, [id]);
-      const unclosed = await session.query<{ key: LaneKey }>(sql.UNCLOSED, [id]);
+      await session.query(recovery.REMOVE_DEAD, [id]);
+      await session.query(recovery.LOCK_ABANDONED);
+      await session.query(recovery.MARK_UNSETTLED, [id]);
+      await session.query(recovery.SETTLE_ABANDONED);
+      await session.query(recovery.ADOPT_ORPHANS, [id]);
+      const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id]);
+      const pending = await session.query<{ key: LaneKey; newest: number }>(recovery.LANES_WITH_PENDING, [
+        id,
+      ]);
+      const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id]);
       return {
         unclosed: unclosed.map(({ key }) => key),
         dirty: dirty.map(({ key }) => key),

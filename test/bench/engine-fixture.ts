@@ -60,6 +60,11 @@ export function engineBetween(edges: EngineEdges): { migration: Migration; event
     ...edges,
     services: new Map([[SERVICE, noopService()]]),
     flags: flagsThatAreOn(edges.flagsOn),
+    keptReplies: {
+      keep: async () => undefined,
+      unanswered: async () => [],
+      take: async () => undefined,
+    },
     differences: { add: async () => undefined, recent: async () => [] },
     events,
     clock: systemClock,
@@ -102,6 +107,7 @@ export function noopJournal(): Journal {
     exceptions: 0,
     deliveredSequence: 0,
     isHome: true,
+    mayRepeat: false,
   });
   const done = async (): Promise<undefined> => undefined;
   return {
@@ -113,6 +119,7 @@ export function noopJournal(): Journal {
     },
     settle: done,
     nameItems: async () => true,
+    resolveLate: done,
     abandon: done,
     delivered: done,
     markDirty: done,
@@ -138,6 +145,7 @@ export function noopJournal(): Journal {
       stopped: 0,
       excepted: 0,
       deadLetters: 0,
+      unknown: 0,
     }),
   };
 }

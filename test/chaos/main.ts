@@ -16,7 +16,7 @@ const MUST_BE_ZERO = ['lost', 'duplicated', 'misordered', 'resurrected'] as cons
 interface Result extends Counts {
   rounds: number;
   acknowledged: number;
-  /** Writes of unknown outcome that the journal lists. */
+  /** Writes of unknown outcome in the journal's ledger. */
   unknown_listed: number;
   seconds: number;
 }
@@ -84,9 +84,7 @@ async function run(options: Options): Promise<Result> {
   try {
     const rounds = await playAll(world, options, book);
     const { counts } = await judgeFinally(world, options, book);
-    const [unknown] = await world.journal<{ count: string }>(
-      `select count(*) from outcomes where outcome = 'unknown'`,
-    );
+    const [unknown] = await world.journal<{ count: string }>('select count(*) from unknown_outcomes');
     const acknowledged = book.lanes.reduce((sum, lane) => sum + lane.acknowledged, 0);
     return {
       rounds,
