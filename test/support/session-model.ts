@@ -68,7 +68,7 @@ export class SessionModel {
     const text = `write ${this.#written}`;
     const position = Number(id.split('-').at(-1));
     const kind = random();
-    if (kind < 0.03) return (after.clear(), { action: 'bulk_delete', payload: {}, after });
+    if (kind < 0.03 && after.size > 0) return (after.clear(), { action: 'bulk_delete', payload: {}, after });
     if (after.has(id) && kind < 0.25)
       return (after.delete(id), { action: 'delete', payload: { memory_id: id }, after });
     if (after.has(id)) {
