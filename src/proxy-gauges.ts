@@ -2,9 +2,12 @@ import type { ServiceName } from './domain/ids.ts';
 import type { Migration } from './migration/migration.ts';
 import type { Journal } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { abStatuses } from './operator/ab-status.ts';
+import type { Arms } from './operator/arms.ts';
 import type { Guarding } from './proxy-guard.ts';
 import type { FlagSource } from './rollout/flag-source.ts';
 import type { RequestCounts } from './rollout/request-counts.ts';
+import type { AbGauges } from './telemetry/arm-gauges.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 
 interface GaugeFacts {
@@ -14,6 +17,7 @@ interface GaugeFacts {
   readonly guarding: Guarding;
   readonly flags: Pick<FlagSource, 'describe'>;
   readonly flagRequests: RequestCounts;
+  readonly arms: Arms;
 }
 
 /** The metrics, with what must be asked for at every scrape. */
@@ -21,6 +25,7 @@ export function createProxyMetrics(facts: GaugeFacts): Metrics {
   return createMetrics({
     gauges: () => gaugesOf(facts),
     flags: () => ({ ...facts.flags.describe(), requests: facts.flagRequests.list() }),
+    ab: () => abGaugesOf(facts),
   });
 }
 
@@ -44,4 +49,16 @@ async function gaugesOf({ migration, journal, services, guarding }: GaugeFacts) 
       }),
     ),
   };
+}
+
+function abGaugesOf({ services, arms }: GaugeFacts): AbGauges[] {
+  return [...services.keys()].flatMap((service) =>
+    Object.entries(abStatuses(arms, service)).map(([action, ab]) => ({
+      service,
+      action,
+      reads: { orchestrator: ab.orchestrator.reads, legacy: ab.legacy.reads, paired: ab.paired.pairs },
+      latencyRatio: { lanes: ab.latency_ratio, paired: ab.paired.latency_ratio },
+      failureDifference: { lanes: ab.failure_difference, paired: ab.paired.failure_difference },
+    })),
+  );
 }

@@ -7,6 +7,7 @@ import type { Migration } from './migration/migration.ts';
 import type { Clock, Journal, Orchestrator } from './migration/ports.ts';
 import type { DifferenceStore } from './migration/difference-store.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { Arms } from './operator/arms.ts';
 import { registerBundleRoutes } from './operator/bundle-routes.ts';
 import { registerGuardRoutes } from './operator/guard-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
@@ -70,10 +71,11 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   const { config, events, services } = facts;
   const log = createLog({ level: config.telemetry.logLevel, pretty: facts.isTerminal, name: 'crossfade' });
   const statistics = createStatistics([...services.keys()]);
-  const status = createStatus(facts, statistics);
-  const metrics = createProxyMetrics(facts);
+  const arms = new Arms(facts.clock);
+  const status = createStatus(facts, { statistics, arms });
+  const metrics = createProxyMetrics({ ...facts, arms });
   const traces = createTracesOf(config);
-  for (const listener of [statistics.listener, createLogListener(log), metrics.listener])
+  for (const listener of [statistics.listener, arms.listener, createLogListener(log), metrics.listener])
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
   logFlagChanges(log, facts);
@@ -101,10 +103,13 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   };
 }
 
-function createStatus(facts: WatcherFacts, statistics: Statistics): StatusReader {
+function createStatus(
+  facts: WatcherFacts,
+  counted: { readonly statistics: Statistics; readonly arms: Arms },
+): StatusReader {
   return createStatusReader({
     ...facts,
-    statistics,
+    ...counted,
     facts: {
       version: facts.version,
       journal: facts.database.kind,

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Status } from '../operator/status.ts';
+import { abLines } from './ab-lines.ts';
 import { askProxy, urlOption, type Environment } from './operator-client.ts';
 
 type ServiceStatus = Status['services'][number];
@@ -38,6 +39,7 @@ function told(service: ServiceStatus): string {
       line(`read-cutover of ${action}`, status, evidenceOf(status)),
       ...status.interlocks.map(reasonLine),
     ]),
+    ...Object.entries(service.ab).flatMap(([action, ab]) => abLines(action, ab)),
   ].join('\n');
 }
 

@@ -24,6 +24,14 @@ interface OfLane extends OfService {
 /** How an operation ended for the agent. */
 export type ReplyStatus = 'answered' | 'refused' | 'timeout' | 'unavailable' | 'bad_input';
 
+/** What one backend made of a request. */
+export interface PairedAnswer {
+  /** Absent where no answer came. */
+  readonly ms?: number;
+  /** No answer, or an error in the service's words. */
+  readonly isFailure: boolean;
+}
+
 /**
  * What happened, said at the moment it happened and in the order it happened. The engine reports; telemetry decides what it means.
  * Instants and durations are milliseconds of the monotonic clock. Nothing here holds content of a memory.
@@ -44,6 +52,9 @@ export interface MigrationEvents {
     readonly durationMs: number;
     /** Of the duration, the part spent waiting for the primary. */
     readonly primaryMs: number;
+    readonly lane?: LaneKey;
+    /** Of a read that either backend could answer: whom flags and limits chose for its lane, whoever answered in the end. */
+    readonly assigned?: Backend;
   };
   /** The intent is durable. */
   'write:journaled': OfOperation & {
@@ -152,6 +163,13 @@ export interface MigrationEvents {
     readonly primary: Backend;
     readonly comparison: Comparison;
     readonly durationMs: number;
+  };
+  /** Both backends were asked the same for the first time, one for the agent, the other behind its back. Once for each shadow read. */
+  'shadow:paired': OfOperation & {
+    readonly lane: LaneKey;
+    readonly primary: Backend;
+    readonly legacy: PairedAnswer;
+    readonly orchestrator: PairedAnswer;
   };
   'shadow:dropped': OfOperation & { readonly reason: 'queue_full' | 'legacy_busy' };
   /** The guard saw something that people should know of, and moves no reads for it. */

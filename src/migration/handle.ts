@@ -1,3 +1,4 @@
+import type { Backend } from '../domain/backend.ts';
 import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import { parseRequest, type BadInput, type Message, type MessageLimits } from '../domain/request.ts';
@@ -105,22 +106,24 @@ export class Handler implements RequestHandler {
       atMs: operation.request.receivedAtMs,
       ...(operation.lane !== undefined && { lane: operation.lane }),
     });
+    let decision: Decision | undefined;
     try {
-      const answer = await this.#follow(operation);
-      this.#replied(operation, answer);
+      decision = hasLane(operation) ? this.#decide(operation) : undefined;
+      const answer = await this.#follow(operation, decision);
+      this.#replied(operation, decision, answer);
       return answer.reply;
     } catch (error) {
       const kind = failureOf(error);
-      this.#replied(operation, { status: FAILURE_STATUS[kind], primaryMs: 0 });
+      this.#replied(operation, decision, { status: FAILURE_STATUS[kind], primaryMs: 0 });
       const text = textFor(error, operation.service.name);
       return inDialect(operation.service, kind, { text, message: operation.message });
     }
   }
 
-  #follow(operation: Operation): Promise<Answer> {
+  #follow(operation: Operation, decision: Decision | undefined): Promise<Answer> {
     const { paths, emit } = this.#parts;
-    if (operation.action.kind === 'passthrough' || !hasLane(operation)) return paths.passThrough(operation);
-    const decision = this.#decide(operation);
+    if (operation.action.kind === 'passthrough' || decision === undefined || !hasLane(operation))
+      return paths.passThrough(operation);
     emit('operation:decided', { ...labelsOf(operation), decision });
     return operation.action.kind === 'write'
       ? paths.write(operation, decision)
@@ -150,7 +153,12 @@ export class Handler implements RequestHandler {
     return inDialect(service, 'bad_input', { text: detail });
   }
 
-  #replied(operation: Operation, answer: Partial<Answer> & { readonly primaryMs: number }): void {
+  #replied(
+    operation: Operation,
+    decision: Decision | undefined,
+    answer: Partial<Answer> & { readonly primaryMs: number },
+  ): void {
+    const assigned = assignedTo(operation, decision);
     this.#parts.emit('operation:replied', {
       ...labelsOf(operation),
       kind: operation.action.kind,
@@ -158,8 +166,16 @@ export class Handler implements RequestHandler {
       durationMs: this.#parts.clock.now() - operation.request.receivedAtMs,
       primaryMs: answer.primaryMs,
       ...(answer.backend !== undefined && { backend: answer.backend }),
+      ...(operation.lane !== undefined && { lane: operation.lane }),
+      ...(assigned !== undefined && { assigned }),
     });
   }
+}
+
+/** Undefined for what only one backend can answer: there is nothing it could be compared with. */
+function assignedTo({ action }: Operation, decision: Decision | undefined): Backend | undefined {
+  const isEither = action.kind === 'read' && action.legacyOnly === undefined;
+  return isEither && decision?.reason !== 'not_covered' ? decision?.primary : undefined;
 }
 
 function inDialect(

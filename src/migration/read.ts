@@ -80,15 +80,23 @@ export class ReadPath {
     const before = new Snapshot(lane);
     const deadlineAtMs = Math.min(operation.deadlineAtMs, startedAtMs + readTimeoutMs);
     const text = await askOrchestrator(operation, 'live', deadlineAtMs);
+    const primaryMs = clock.now() - startedAtMs;
     const effect = operation.action.onLegacy(operation.message);
     // What keeps a session alive on legacy must go on while legacy is primary for writes; its answer is compared or not.
     if (decision.shadowRead || effect === 'touches' || effect === 'loads') {
-      shadows.offer({ operation, primary: 'orchestrator', text, before, isCompared: decision.shadowRead });
+      shadows.offer({
+        operation,
+        primary: 'orchestrator',
+        text,
+        primaryMs,
+        before,
+        isCompared: decision.shadowRead,
+      });
     }
     return {
       reply: { body: Buffer.from(text) },
       backend: 'orchestrator',
-      primaryMs: clock.now() - startedAtMs,
+      primaryMs,
     };
   }
 
@@ -98,7 +106,14 @@ export class ReadPath {
     const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live');
     if (decision.shadowRead && isMapped(operation)) {
       const text = reply.body.toString('utf8');
-      this.#parts.shadows.offer({ operation, primary: 'legacy', text, before, isCompared: true });
+      this.#parts.shadows.offer({
+        operation,
+        primary: 'legacy',
+        text,
+        primaryMs: durationMs,
+        before,
+        isCompared: true,
+      });
     }
     return { reply, backend: 'legacy', primaryMs: durationMs };
   }

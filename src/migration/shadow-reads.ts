@@ -1,19 +1,27 @@
-import type { Backend } from '../domain/backend.ts';
 import type { NotComparable } from '../domain/comparison.ts';
-import { CrossfadeError, messageOf } from '../domain/errors.ts';
-import type { ServiceName } from '../domain/ids.ts';
-import type { LegacyReadEffect } from '../domain/service-definition.ts';
-import type { AskOrchestrator, MappedOperation } from './ask-orchestrator.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { AskOrchestrator } from './ask-orchestrator.ts';
 import type { CallLegacy } from './call-legacy.ts';
-import type { Judgement } from './compare/compare-replies.ts';
+import { isErrorText, type Judgement } from './compare/compare-replies.ts';
 import { notCompared, type Verdicts } from './compare/verdicts.ts';
-import type { Emit } from './events.ts';
+import type { Emit, PairedAnswer } from './events.ts';
 import type { Fences } from './fences.ts';
 import type { HoldLane } from './hold-lane.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
 import type { Clock } from './ports.ts';
-import type { DifferenceSample, DifferenceStore } from './difference-store.ts';
+import type { DifferenceStore } from './difference-store.ts';
+import {
+  comparedOf,
+  effectOf,
+  namesOf,
+  notComparable,
+  RACY,
+  sampleOf,
+  type Pair,
+  type ShadowRead,
+  type ShadowTask,
+} from './shadow-task.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** Of the reads that do nothing to legacy so many ask the primary twice: what then differs is noise. */
@@ -24,17 +32,6 @@ const HOLD_MS = 250;
 const QUEUE_BYTES = 32 * 1024 * 1024;
 /** A serial legacy service with so many agents waiting gets no shadow reads on top. */
 const BUSY_QUEUE = 16;
-
-/** An answer that an agent got, to be compared with what the other backend says. */
-export interface ShadowRead {
-  readonly operation: MappedOperation;
-  readonly primary: Backend;
-  readonly text: string;
-  /** Taken before the primary was asked. */
-  readonly before: Snapshot;
-  /** False where legacy is asked only to keep the session alive. */
-  readonly isCompared: boolean;
-}
 
 export interface ShadowParts {
   readonly lanes: Lanes;
@@ -57,26 +54,13 @@ export interface ShadowParts {
   readonly timeoutMs: number;
 }
 
-/** Both answers of one read, and whether the lane stood still between them. */
-interface Pair {
-  readonly legacy: string;
-  readonly orchestrator: string;
-  readonly isSteady: boolean;
-}
-
-interface Task extends ShadowRead {
-  /** How often it was looked at before. */
-  readonly looks: number;
-  readonly startedAtMs: number;
-}
-
 /**
  * Asks the other backend after the agent has its reply, and compares. Bounded: what does not fit is dropped and counted.
  * A lane that moved meanwhile proves nothing, and only a difference that is still there when looked at again counts.
  */
 export class ShadowReads {
   readonly #parts: ShadowParts;
-  readonly #waiting: Task[] = [];
+  readonly #waiting: ShadowTask[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #bytes = 0;
   #running = 0;
@@ -108,7 +92,7 @@ export class ShadowReads {
     while (this.#running > 0) await this.#parts.clock.sleep(1);
   }
 
-  #enqueue(task: Task): void {
+  #enqueue(task: ShadowTask): void {
     this.#waiting.push(task);
     this.#bytes += task.text.length;
     setImmediate(() => this.#pump());
@@ -127,7 +111,7 @@ export class ShadowReads {
     }
   }
 
-  async #run(task: Task): Promise<void> {
+  async #run(task: ShadowTask): Promise<void> {
     try {
       const lane = await this.#parts.lanes.load(task.operation.service.name, task.operation.owner);
       if (!task.isCompared) await this.#askLegacy(task);
@@ -137,7 +121,7 @@ export class ShadowReads {
     }
   }
 
-  async #look(task: Task, lane: Lane): Promise<void> {
+  async #look(task: ShadowTask, lane: Lane): Promise<void> {
     const fence = await this.#fence(lane);
     if (fence !== undefined) return this.#conclude(task, notCompared(fence));
     const isLastLook = task.looks === looksAllowed(effectOf(task));
@@ -151,7 +135,7 @@ export class ShadowReads {
   }
 
   /** A/A: the primary is asked again. A lane that moved meanwhile says nothing about noise. */
-  async #repeat(task: Task): Promise<void> {
+  async #repeat(task: ShadowTask): Promise<void> {
     const { random, verdicts } = this.#parts;
     if (effectOf(task) !== 'nothing' || random() >= REPEAT_SHARE) return;
     try {
@@ -164,7 +148,7 @@ export class ShadowReads {
   }
 
   /** What other replicas write in between is not seen here: beside them only a lane that is held can prove a difference. */
-  async #judge(task: Task, pair: Pair, isHeld: boolean): Promise<Judgement> {
+  async #judge(task: ShadowTask, pair: Pair, isHeld: boolean): Promise<Judgement> {
     if (!pair.isSteady) return RACY;
     const judgement = await this.#parts.verdicts.compare(...comparedOf(task, pair));
     const proves = judgement.comparison.verdict !== 'mismatch' || isHeld || this.#parts.isAlone();
@@ -172,17 +156,49 @@ export class ShadowReads {
   }
 
   /** The first time the agent's own answer is one of the pair; later both are read anew. */
-  async #pair(task: Task, lane: Lane): Promise<Pair> {
+  async #pair(task: ShadowTask, lane: Lane): Promise<Pair> {
     const isFirst = task.looks === 0;
-    const before = isFirst ? task.before : new Snapshot(lane);
-    const legacy = isFirst && task.primary === 'legacy' ? task.text : await this.#askLegacy(task);
-    const orchestrator =
-      isFirst && task.primary === 'orchestrator' ? task.text : await this.#askOrchestrator(task);
+    if (isFirst) return this.#firstPair(task);
+    const before = new Snapshot(lane);
+    const legacy = await this.#askLegacy(task);
+    const orchestrator = await this.#askOrchestrator(task);
     return { legacy, orchestrator, isSteady: before.stillHolds };
   }
 
+  async #firstPair(task: ShadowTask): Promise<Pair> {
+    const { text, primary, before, primaryMs } = task;
+    const { clock } = this.#parts;
+    const own: PairedAnswer = { ms: primaryMs, isFailure: isErrorText(text) };
+    const startedAtMs = clock.now();
+    try {
+      const other = primary === 'legacy' ? await this.#askOrchestrator(task) : await this.#askLegacy(task);
+      this.#paired(task, own, { ms: clock.now() - startedAtMs, isFailure: isErrorText(other) });
+      const isSteady = before.stillHolds;
+      return primary === 'legacy'
+        ? { legacy: text, orchestrator: other, isSteady }
+        : { legacy: other, orchestrator: text, isSteady };
+    } catch (error) {
+      this.#paired(task, own, { isFailure: true });
+      throw error;
+    }
+  }
+
+  #paired({ operation, primary }: ShadowTask, own: PairedAnswer, other: PairedAnswer): void {
+    if (this.#isStopped) return;
+    const [legacy, orchestrator] = primary === 'legacy' ? [own, other] : [other, own];
+    this.#parts.emit('shadow:paired', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      lane: operation.lane,
+      primary,
+      legacy,
+      orchestrator,
+    });
+  }
+
   /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
-  async #pairUnderHold(task: Task, lane: Lane): Promise<Pair> {
+  async #pairUnderHold(task: ShadowTask, lane: Lane): Promise<Pair> {
     const untilMs = this.#parts.clock.now() + HOLD_MS;
     const held = await this.#parts.hold(lane, untilMs);
     try {
@@ -203,12 +219,12 @@ export class ShadowReads {
     return reason === 'not_seeded' || reason === 'behind' ? 'not_seeded' : 'dirty';
   }
 
-  async #askLegacy(task: Task, deadlineAtMs = this.#deadline()): Promise<string> {
+  async #askLegacy(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
     const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
     return reply.body.toString('utf8');
   }
 
-  #askOrchestrator(task: Task, deadlineAtMs = this.#deadline()): Promise<string> {
+  #askOrchestrator(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
     return this.#parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
   }
 
@@ -220,7 +236,7 @@ export class ShadowReads {
     return !this.#isStopped && this.#timers.size < this.#parts.queueSize;
   }
 
-  #lookAgain(task: Task): void {
+  #lookAgain(task: ShadowTask): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#enqueue({ ...task, looks: task.looks + 1 });
@@ -228,7 +244,7 @@ export class ShadowReads {
     this.#timers.add(timer);
   }
 
-  #conclude(task: Task, judgement: Judgement, pair?: Pair): void {
+  #conclude(task: ShadowTask, judgement: Judgement, pair?: Pair): void {
     const { clock, differences, emit, verdicts } = this.#parts;
     const { operation, primary } = task;
     const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };
@@ -255,27 +271,4 @@ export class ShadowReads {
       reason,
     });
   }
-}
-
-const RACY = notCompared('racy');
-
-function notComparable(error: unknown): Judgement {
-  const isTimeout = error instanceof CrossfadeError && error.reason === 'timeout';
-  return notCompared(isTimeout ? 'shadow_timeout' : 'shadow_error');
-}
-
-function effectOf({ operation }: Task): LegacyReadEffect {
-  return operation.action.onLegacy(operation.message);
-}
-
-function namesOf({ operation }: Task): { readonly service: ServiceName; readonly action: string } {
-  return { service: operation.service.name, action: operation.name };
-}
-
-function comparedOf(task: Task, { legacy, orchestrator }: Pair): Parameters<Verdicts['compare']> {
-  return [namesOf(task), { legacy, orchestrator, request: task.operation.message.fields }];
-}
-
-function sampleOf(task: Task, { legacy, orchestrator }: Pair): DifferenceSample {
-  return { legacy, orchestrator, request: task.operation.message.text };
 }

@@ -41,6 +41,12 @@ export class LatencyHistogram {
     this.#count += 1;
   }
 
+  merge(other: LatencyHistogram): void {
+    for (const [index, count] of other.#counts.entries())
+      this.#counts[index] = (this.#counts[index] ?? 0) + count;
+    this.#count += other.#count;
+  }
+
   /** `share` is 0–1. Null while nothing was recorded. */
   quantileMs(share: number): number | null {
     if (this.#count === 0) return null;

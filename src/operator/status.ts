@@ -10,6 +10,8 @@ import type { Migration } from '../migration/migration.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
 import type { Clock, Flags, Journal } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { abStatuses, type AbStatus } from './ab-status.ts';
+import type { Arms } from './arms.ts';
 import {
   actionStatuses,
   guardStatus,
@@ -39,6 +41,8 @@ interface ServiceStatus {
   /** read-cutover by action, with the evidence for it. Absent before the first judgement. */
   readonly actions?: Readonly<Record<string, ActionStatus>>;
   readonly guard?: GuardStatus;
+  /** Lanes that read from the orchestrator beside lanes that read from legacy, by action. */
+  readonly ab: Readonly<Record<string, AbStatus>>;
   readonly lanes: {
     readonly total: number;
     readonly seeded: number;
@@ -114,6 +118,7 @@ interface FlagSource {
 
 export interface StatusParts {
   readonly statistics: Statistics;
+  readonly arms: Pick<Arms, 'of'>;
   readonly flags: Flags & { describe(): FlagSource };
   readonly journal: Pick<Journal, 'counts'>;
   readonly migration: Pick<Migration, 'backlog' | 'coverageOf' | 'replicas'> & {
@@ -192,6 +197,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     }),
     ...(judged !== undefined && { actions: actionStatuses(judged) }),
     ...(parts.guarding !== undefined && { guard: guardStatus(parts.guarding, name) }),
+    ab: abStatuses(parts.arms, name),
     lanes: lanesOf(counts),
     pending: parts.migration.pendingOf(name),
     dead_letters: counts.deadLetters,

@@ -86,6 +86,26 @@ export const GAUGES = {
     unit: '{reason}',
     labels: ['service', 'flag'],
   },
+  abReads: {
+    name: 'crossfade_ab_reads',
+    description: 'Reads of the last hour, by the backend that their lanes read from; paired: asked of both',
+    unit: '{read}',
+    labels: ['service', 'action', 'arm'],
+  },
+  abLatencyRatio: {
+    name: 'crossfade_ab_latency_ratio',
+    description:
+      'Latency of the orchestrator / of legacy, between lanes or in pairs of the same read: value, and both ends of its 95 % interval',
+    unit: '1',
+    labels: ['service', 'action', 'design', 'bound'],
+  },
+  abFailureDifference: {
+    name: 'crossfade_ab_failure_difference',
+    description:
+      'Failure rate of the orchestrator less that of legacy, between lanes or in pairs of the same read: value, and both ends of its 95 % interval',
+    unit: '1',
+    labels: ['service', 'action', 'design', 'bound'],
+  },
   residentMemory: {
     name: 'crossfade_resident_memory_bytes',
     description: 'Resident memory of the proxy',

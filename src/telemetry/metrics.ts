@@ -5,6 +5,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
 import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
+import { observeArms, type AbGauges } from './arm-gauges.ts';
 import type { LabelSeries } from './label-series.ts';
 import { GAUGES } from './gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS } from './metric-definitions.ts';
@@ -43,6 +44,7 @@ export interface FlagGauges {
 }
 
 export interface MetricsOptions {
+  readonly ab: () => readonly AbGauges[];
   readonly gauges: () => Promise<Gauges> | Gauges;
   readonly flags: () => FlagGauges;
 }
@@ -51,7 +53,7 @@ export interface MetricsOptions {
 const COLLECT_TIMEOUT_MS = 5_000;
 
 /** OpenTelemetry metrics, recorded by hand from events. Registers nothing globally and detects no resource. */
-export function createMetrics({ gauges, flags }: MetricsOptions): Metrics {
+export function createMetrics({ gauges, flags, ab }: MetricsOptions): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   const provider = new MeterProvider({ readers: [exporter] });
@@ -61,6 +63,7 @@ export function createMetrics({ gauges, flags }: MetricsOptions): Metrics {
   const asked = new AskedGauges(meter, gauges);
   observeMemory(meter);
   observeFlags(meter, flags);
+  observeArms(meter, ab);
   return {
     listener: (name, event) => recorder.handlers[name]?.(event),
     async render() {

@@ -127,8 +127,8 @@ function parsedOrText(text: string): unknown {
 /** Longer replies hold memories, not errors. */
 const ERROR_TEXT_LIMIT = 4_096;
 
-/** Two replies that are the same are not parsed for more than this. */
-function isErrorText(text: string): boolean {
+/** Whether a reply says that something went wrong. Parses only what is short and looks like it. */
+export function isErrorText(text: string): boolean {
   return text.length < ERROR_TEXT_LIMIT && /"error"/i.test(text) && isErrorReply(parsedOrText(text));
 }
 

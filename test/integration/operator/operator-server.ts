@@ -1,3 +1,5 @@
+import { systemClock } from '../../../src/clock.ts';
+import { Arms } from '../../../src/operator/arms.ts';
 import { fastify } from 'fastify';
 import { StorageError } from '../../../src/domain/errors.ts';
 import type { ServiceFlag } from '../../../src/domain/flags.ts';
@@ -164,6 +166,7 @@ export class OperatorServer {
         shadowReadsWaiting: 6,
         lanes: new Map([[SERVICE, await this.#counts()]]),
       }),
+      ab: () => [],
       flags: () => ({
         fresh: false,
         ageMs: 2_500,
@@ -179,6 +182,7 @@ export class OperatorServer {
     this.events.subscribe(statistics.listener);
     return createStatusReader({
       statistics,
+      arms: new Arms(systemClock),
       flags: {
         isEnabled: () => ({ enabled: false, reason: 'off' }),
         killSwitch: () => this.world.isKilled,

@@ -80,7 +80,7 @@ function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
     offer: async (text = answers.legacy): Promise<void> => {
       await lanes.load(SERVICE, OWNER);
       const before = new Snapshot(lane);
-      shadows.offer({ operation, primary: 'legacy', text, before, isCompared: true });
+      shadows.offer({ operation, primary: 'legacy', text, primaryMs: 3, before, isCompared: true });
       await clock.pass(1);
     },
     pass: (ms: number) => clock.pass(ms),

@@ -1,0 +1,36 @@
+import type { AbStatus, ShownInterval } from '../operator/ab-status.ts';
+
+/** Two or three lines about an action that was read from both backends; none where there is nothing to compare. */
+export function abLines(action: string, { orchestrator, legacy, paired, ...between }: AbStatus): string[] {
+  const hasArms = orchestrator.reads > 0 && legacy.reads > 0;
+  if (!hasArms && paired.pairs === 0) return [];
+  const arms = [
+    `      lanes on orchestrator: ${orchestrator.reads} reads (${orchestrator.fallbacks} answered by legacy), p95 ${shownMs(orchestrator.p95_ms)}`,
+    `; on legacy: ${legacy.reads}, p95 ${shownMs(legacy.p95_ms)}`,
+    `; latency ${ratio(between.latency_ratio)}, failures ${difference(between.failure_difference)}`,
+  ];
+  const pairs = `      the same read on both: ${paired.pairs} pairs; latency ${ratio(paired.latency_ratio)}, failures ${difference(paired.failure_difference)}`;
+  return [
+    `  orchestrator beside legacy, ${action}, last ${between.window_minutes} minutes, 95 % intervals`,
+    ...(hasArms ? [arms.join('')] : []),
+    ...(paired.pairs > 0 ? [pairs] : []),
+  ];
+}
+
+const TOO_FEW = 'not known (too few lanes)';
+
+const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${Number(ms.toPrecision(3))} ms`);
+const shown = (value: number): string => String(Number(value.toPrecision(3)));
+const percent = (rate: number): string => `${rate > 0 ? '+' : ''}${shown(rate * 100)}`;
+
+function ratio(interval: ShownInterval): string {
+  if (interval === null) return TOO_FEW;
+  const [value, lower, upper] = interval.map(shown);
+  return `x ${value} (${lower} to ${upper})`;
+}
+
+function difference(interval: ShownInterval): string {
+  if (interval === null) return TOO_FEW;
+  const [value, lower, upper] = interval.map(percent);
+  return `${value} % (${lower} to ${upper})`;
+}
