@@ -37,7 +37,8 @@ const SAYINGS: Readonly<Record<string, (facts: Facts) => string>> = {
   type: ({ type }) => `must be ${TYPES[String(type)] ?? `a ${String(type)}`}`,
   minimum: ({ limit }) => `must be at least ${String(limit)}`,
   maximum: ({ limit }) => `must be at most ${String(limit)}`,
-  minLength: () => 'must not be empty',
+  minLength: ({ limit }) =>
+    limit === 1 ? 'must not be empty' : `must have at least ${String(limit)} characters`,
   pattern: ({ pattern }) => `must be ${PATTERNS[String(pattern)] ?? `like ${String(pattern)}`}`,
   minProperties: () => 'must name at least one service',
 };
@@ -161,6 +162,26 @@ function portPathsOf(service: string): string[] {
 
 function endpointPathsOf(service: string): string[] {
   return ['endpoint', 'pubEndpoint'].map((key) => `services.${service}.legacy.${key}`);
+}
+
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|::1|\[::1\])$/;
+
+/** Who may ask and change what: without tokens only whoever is on this machine. */
+export function operatorProblems(tree: Tree): string[] {
+  const host = valueAt(tree, 'http.host');
+  const tokens = valueAt(tree, 'operator.tokens');
+  const given = isTree(tokens) ? Object.keys(tokens) : [];
+  if (given.length === 0 && typeof host === 'string' && !LOOPBACK_HOST.test(host))
+    return [`http.host is ${host}: beyond this machine the operator's routes need operator.tokens`];
+  const seen = new Map<unknown, string>();
+  return given.flatMap((name) => {
+    const token = valueAt(tree, `operator.tokens.${name}.token`);
+    const other = seen.get(token);
+    seen.set(token, name);
+    return other === undefined
+      ? []
+      : [`operator.tokens.${name} has the same token as operator.tokens.${other}`];
+  });
 }
 
 const LOOPBACK = /^[a-z]+:\/\/(?:localhost|127\.[0-9.]+|\[::1\]):([0-9]+)/;

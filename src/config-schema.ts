@@ -27,6 +27,8 @@ const closed = { additionalProperties: false };
 
 const Interlocks = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('off')]);
 
+const OperatorRole = Type.Union([Type.Literal('viewer'), Type.Literal('operator'), Type.Literal('approver')]);
+
 const Legacy = Type.Object(
   {
     endpoint: Type.String({ pattern: ADDRESS }),
@@ -127,6 +129,16 @@ export const ConfigSchema = Type.Object(
             },
             closed,
           ),
+        ),
+      },
+      closed,
+    ),
+    operator: Type.Object(
+      {
+        tokens: Type.Record(
+          Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' }),
+          Type.Object({ role: OperatorRole, token: Type.String({ minLength: 16 }) }, closed),
+          closed,
         ),
       },
       closed,

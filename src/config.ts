@@ -2,7 +2,14 @@ import { readFileSync, statSync } from 'node:fs';
 import { Compile } from 'typebox/compile';
 import { Settings } from 'typebox/system';
 import { LineCounter, parseDocument } from 'yaml';
-import { isTree, portProblems, schemaProblems, valueAt, type Tree } from './config-problems.ts';
+import {
+  isTree,
+  operatorProblems,
+  portProblems,
+  schemaProblems,
+  valueAt,
+  type Tree,
+} from './config-problems.ts';
 import { ConfigSchema, type Config } from './config-schema.ts';
 import { messageOf } from './domain/errors.ts';
 
@@ -40,6 +47,7 @@ const DEFAULTS: Tree = {
   shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, sampleHours: 0 },
   copies: { concurrency: 2, automatic: true },
   rollout: { folder: './flags' },
+  operator: { tokens: {} },
   interlocks: 'warn',
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
@@ -82,6 +90,7 @@ export function loadConfig(file: string, env: Environment): Config {
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
   problems.push(...portProblems(tree), ...serviceProblems(tree), ...guardProblems(tree));
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
+  problems.push(...operatorProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }

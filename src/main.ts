@@ -19,6 +19,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   backfill: async () => (await import('./cli/backfill.ts')).createBackfillCommand(env),
   runs: async () => (await import('./cli/runs.ts')).createRunsCommand(env),
   flags: async () => (await import('./cli/flags.ts')).createFlagsCommand(env),
+  'dead-letters': async () => (await import('./cli/dead-letters.ts')).createDeadLettersCommand(env),
+  'unknown-outcomes': async () =>
+    (await import('./cli/unknown-outcomes.ts')).createUnknownOutcomesCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
 };
 

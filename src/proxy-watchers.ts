@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from './config-schema.ts';
 import { serviceName, type ReplicaId, type ServiceName } from './domain/ids.ts';
 import type { SignatureStore } from './migration/compare/comparison-stores.ts';
+import type { DeadLetterStore, UnknownLedger } from './migration/decision-ports.ts';
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
 import type { Clock, Journal, Orchestrator } from './migration/ports.ts';
@@ -9,6 +10,7 @@ import type { DifferenceStore } from './migration/difference-store.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { Arms } from './operator/arms.ts';
 import { registerBundleRoutes } from './operator/bundle-routes.ts';
+import { registerDecisionRoutes } from './operator/decision-routes.ts';
 import { registerGuardRoutes } from './operator/guard-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
@@ -19,6 +21,7 @@ import type { Part } from './parts.ts';
 import type { Guarding } from './proxy-guard.ts';
 import { createTripBundles } from './proxy-bundles.ts';
 import { createProxyMetrics } from './proxy-gauges.ts';
+import { accessOf, decisionRoutesOf } from './proxy-decision-routes.ts';
 import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
 import { readinessOf } from './proxy-readiness.ts';
 import { watchFlagChanges } from './rollout/flag-changes.ts';
@@ -46,6 +49,8 @@ export interface WatcherFacts {
   readonly journal: Journal;
   readonly differences: DifferenceStore;
   readonly signatures: SignatureStore;
+  readonly letters: DeadLetterStore;
+  readonly unknowns: UnknownLedger;
   readonly migration: Migration;
   readonly replica: { readonly id: ReplicaId };
   readonly events: Events;
@@ -126,7 +131,9 @@ function registerRoutes(
   { status, metrics }: { readonly status: StatusReader; readonly metrics: Metrics },
 ): void {
   const { services } = facts;
+  accessOf(facts.config).guard(app);
   registerGuardRoutes(app, guardRoutesOf(facts));
+  registerDecisionRoutes(app, decisionRoutesOf(facts));
   registerBundleRoutes(app, facts.guarding.bundles);
   const { runs: desk } = facts.migration;
   if (desk !== undefined) registerRunRoutes(app, { services: [...services.keys()], desk });

@@ -22,12 +22,14 @@ import { createPgliteDatabase, createPostgresDatabase } from './storage/database
 import { PostgresBaselines } from './storage/baselines.ts';
 import { createLaneDirectory } from './storage/lane-directory.ts';
 import { PostgresRunStore } from './storage/runs.ts';
+import { createDeadLetterStore } from './storage/dead-letters.ts';
 import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
 import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal.ts';
 import { PostgresKeptReplies } from './storage/kept-replies.ts';
 import { createSeal, PLAIN } from './storage/seal.ts';
+import { createUnknownLedger } from './storage/unknown-ledger.ts';
 import { createFlags } from './proxy-flags.ts';
 import { createFronts } from './proxy-fronts.ts';
 import { createGuarding } from './proxy-guard.ts';
@@ -115,6 +117,8 @@ function createStore(config: Config) {
     journal: new PostgresJournal({ database, replica, seal }),
     keptReplies: new PostgresKeptReplies({ database, seal }),
     differences: createDifferenceStore({ database, seal, sampleHours: config.shadow.sampleHours }),
+    letters: createDeadLetterStore(database, seal),
+    unknowns: createUnknownLedger(database),
     rules: createRuleStore(database),
     signatures: createSignatureStore(database),
     runs: {

@@ -1,10 +1,16 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { stringify } from 'yaml';
-import { askPatiently, askProxy, urlOption, type Environment } from './operator-client.ts';
+import {
+  askPatiently,
+  askProxy,
+  tokenOption,
+  urlOption,
+  type Environment,
+  type ProxyAddress,
+} from './operator-client.ts';
 import { watchRun, type RunView } from './run-watch.ts';
 
-interface BackfillOptions {
-  readonly url: string;
+interface BackfillOptions extends ProxyAddress {
   readonly service?: string;
   readonly owner?: string;
   readonly dryRun?: true;
@@ -29,6 +35,7 @@ export function createBackfillCommand(env: Environment): Command {
     .option('--detach', 'begin it and do not wait')
     .option('--json', 'JSON lines while it runs, and the document as one JSON object')
     .addOption(urlOption(env))
+    .addOption(tokenOption(env))
     .addHelpText(
       'after',
       `
@@ -39,23 +46,24 @@ Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes 
 }
 
 async function backfill(options: BackfillOptions): Promise<void> {
-  const { url, service, owner, rate } = options;
+  const { url, token, service, owner, rate } = options;
+  const at = { url, ...(token !== undefined && { token }) };
   const wish = { kind: 'backfill', service, owner, rate };
   if (options.dryRun === true) {
-    const { survey } = JSON.parse(await askPatiently(url, '/v1/runs/rehearse', wish)) as Pick<
+    const { survey } = JSON.parse(await askPatiently(at, '/v1/runs/rehearse', wish)) as Pick<
       RunView,
       'survey'
     >;
     console.log(options.json === true ? JSON.stringify({ dry_run: true, survey }) : stringify(survey));
     return;
   }
-  const begun = await askProxy(url, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
+  const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
   const { run } = JSON.parse(begun) as RunView;
   if (options.detach === true) {
     console.log(options.json === true ? JSON.stringify({ run }) : `run ${run}: crossfade runs show ${run}`);
     return;
   }
-  const view = await watchRun(run, { url, json: options.json === true });
+  const view = await watchRun(run, { at, json: options.json === true });
   tell(view, options.json === true);
 }
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 
 /** `crossfade explain`: why an owner's requests go where they go, and what became of an operation on both backends. */
 export function createExplainCommand(env: Environment): Command {
@@ -10,9 +10,10 @@ export function createExplainCommand(env: Environment): Command {
     .description('Print a decision with everything that decides it, and what is stored of it')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async (service: string, subject: string, { url, json }: { url: string; json?: true }) => {
+    .addOption(tokenOption(env))
+    .action(async (service: string, subject: string, { json, ...at }: ProxyAddress & { json?: true }) => {
       const path = `/v1/explain/${encodeURIComponent(service)}/${encodeURIComponent(subject)}`;
-      const text = await askProxy(url, path);
+      const text = await askProxy(at, path);
       console.log(json === true ? text : stringify(JSON.parse(text)));
     });
 }

@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 
-interface Listed {
-  readonly url: string;
+interface Listed extends ProxyAddress {
   readonly json?: true;
 }
 
@@ -22,8 +21,9 @@ export function createBundlesCommand(env: Environment): Command {
     .description('Trips, and the bundle that each left: what was known at that moment')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async ({ url, json }: Listed) => {
-      const text = await askProxy(url, '/v1/guard/bundles');
+    .addOption(tokenOption(env))
+    .action(async ({ json, ...at }: Listed) => {
+      const text = await askProxy(at, '/v1/guard/bundles');
       if (json === true) return console.log(text);
       const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
       const lines = bundles.map(
@@ -42,8 +42,9 @@ export function createBundleCommand(env: Environment): Command {
     .option('--out <file>', 'write it there, as JSON')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async (bundle: string, { url, json, out }: Listed & { readonly out?: string }) => {
-      const text = await askProxy(url, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
+    .addOption(tokenOption(env))
+    .action(async (bundle: string, { json, out, ...at }: Listed & { readonly out?: string }) => {
+      const text = await askProxy(at, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
       if (out !== undefined) {
         writeFileSync(out, text);
         return console.log(`bundle ${bundle} is in ${out}`);

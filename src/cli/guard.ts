@@ -6,11 +6,9 @@ import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
 import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
-import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 
-interface Remote {
-  readonly url: string;
-}
+type Remote = ProxyAddress;
 
 interface Wish extends Remote {
   readonly person: string;
@@ -32,8 +30,9 @@ export function createGuardCommand(env: Environment): Command {
     .command('status')
     .description('What keeps reads on legacy, and what the guard sees')
     .addOption(urlOption(env))
-    .action(async ({ url }: Remote) => {
-      console.log(stringify(JSON.parse(await askProxy(url, '/v1/guard'))));
+    .addOption(tokenOption(env))
+    .action(async (at: Remote) => {
+      console.log(stringify(JSON.parse(await askProxy(at, '/v1/guard'))));
     });
   guard
     .command('release')
@@ -42,8 +41,9 @@ export function createGuardCommand(env: Environment): Command {
     .requiredOption('--reason <text>', 'why it is safe again')
     .requiredOption('--person <name>', 'who answers for it')
     .addOption(urlOption(env))
-    .action(async (service: string, { url, person, reason }: Wish) => {
-      const answer = await askProxy(url, '/v1/guard/release', { service, person, reason });
+    .addOption(tokenOption(env))
+    .action(async (service: string, { person, reason, ...at }: Wish) => {
+      const answer = await askProxy(at, '/v1/guard/release', { service, person, reason });
       const { flags_off: flags = [] } = JSON.parse(answer) as { flags_off?: readonly string[] };
       console.log(`${service} is released`);
       if (flags.length > 0)
@@ -57,8 +57,9 @@ export function createGuardCommand(env: Environment): Command {
     .requiredOption('--reason <text>', 'why')
     .requiredOption('--person <name>', 'who answers for it')
     .addOption(urlOption(env))
-    .action(async (service: string, subject: string, { url, person, reason }: Wish) => {
-      await askProxy(url, '/v1/guard/accept', { service, subject, person, reason });
+    .addOption(tokenOption(env))
+    .action(async (service: string, subject: string, { person, reason, ...at }: Wish) => {
+      await askProxy(at, '/v1/guard/accept', { service, subject, person, reason });
       console.log(`${subject} of ${service} is accepted`);
     });
   return guard

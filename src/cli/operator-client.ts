@@ -13,37 +13,54 @@ export function urlOption(env: Environment): Option {
   );
 }
 
+/** What a proxy with `operator.tokens` asks for. In the environment others on the machine do not see it. */
+export function tokenOption(env: Environment): Option {
+  const given = env['CROSSFADE_TOKEN'] ?? '';
+  const option = new Option(
+    '--token <token>',
+    'bearer token, where the proxy asks for one (CROSSFADE_TOKEN)',
+  );
+  return given === '' ? option : option.default(given, 'that of CROSSFADE_TOKEN');
+}
+
+/** Where a proxy is asked, and as whom. */
+export interface ProxyAddress {
+  readonly url: string;
+  readonly token?: string;
+}
+
 /** Nobody listens there, or not any more. */
 export class NoProxy extends Error {}
 
 /** Asks a running proxy. @throws Error in the proxy's own words */
-export function askProxy(url: string, path: string, body?: object): Promise<string> {
-  return ask({ url, path, body, timeoutMs: TIMEOUT_MS });
+export function askProxy(at: ProxyAddress, path: string, body?: object): Promise<string> {
+  return ask({ at, path, body, timeoutMs: TIMEOUT_MS });
 }
 
 /** The same, for what may take its time: the answer is waited for as long as the proxy lives. */
-export function askPatiently(url: string, path: string, body: object): Promise<string> {
-  return ask({ url, path, body, timeoutMs: 0 });
+export function askPatiently(at: ProxyAddress, path: string, body: object): Promise<string> {
+  return ask({ at, path, body, timeoutMs: 0 });
 }
 
 interface Question {
-  readonly url: string;
+  readonly at: ProxyAddress;
   readonly path: string;
   readonly body: object | undefined;
   /** 0: for ever. */
   readonly timeoutMs: number;
 }
 
-async function ask({ url, path, body, timeoutMs }: Question): Promise<string> {
+async function ask({ at: { url, token }, path, body, timeoutMs }: Question): Promise<string> {
   const address = `${url.replace(/\/$/, '')}${path}`;
   const response = await request(address, {
     method: body === undefined ? 'GET' : 'POST',
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    ...(body !== undefined && {
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    }),
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   }).catch((cause: unknown) => {
     throw new NoProxy(`no proxy answers at ${url}: start it, or name it with --url or CROSSFADE_URL`, {
       cause,

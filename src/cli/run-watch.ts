@@ -1,4 +1,4 @@
-import { askProxy, NoProxy } from './operator-client.ts';
+import { askProxy, NoProxy, type ProxyAddress } from './operator-client.ts';
 
 /** A run as the proxy shows it, as far as it is read here. */
 export interface RunView {
@@ -16,7 +16,7 @@ export interface RunView {
 }
 
 export interface WatchOptions {
-  readonly url: string;
+  readonly at: ProxyAddress;
   /** Lines for programs, also on a terminal. */
   readonly json: boolean;
 }
@@ -30,17 +30,17 @@ const WIDTH = 30;
 const INTERRUPTED = 130;
 
 /** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines otherwise. Ctrl-C stops the run. */
-export async function watchRun(id: number, { url, json }: WatchOptions): Promise<RunView> {
+export async function watchRun(id: number, { at, json }: WatchOptions): Promise<RunView> {
   const shown = process.stderr.isTTY && !json ? createBar() : createLines();
   const onInterrupt = (): void => {
     shown.end();
     process.exitCode = INTERRUPTED;
-    void askProxy(url, `/v1/runs/${id}/stop`, { person: 'whoever watched it' }).catch(() => undefined);
+    void askProxy(at, `/v1/runs/${id}/stop`, { person: 'whoever watched it' }).catch(() => undefined);
   };
   process.once('SIGINT', onInterrupt);
   try {
     for (;;) {
-      const view = await lookAt(url, id);
+      const view = await lookAt(at, id);
       shown.show(view);
       if (view.state !== 'listing' && view.state !== 'running') return view;
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -51,11 +51,11 @@ export async function watchRun(id: number, { url, json }: WatchOptions): Promise
   }
 }
 
-async function lookAt(url: string, id: number): Promise<RunView> {
+async function lookAt(at: ProxyAddress, id: number): Promise<RunView> {
   const untilMs = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return JSON.parse(await askProxy(url, `/v1/runs/${id}`)) as RunView;
+      return JSON.parse(await askProxy(at, `/v1/runs/${id}`)) as RunView;
     } catch (error) {
       if (!(error instanceof NoProxy) || performance.now() > untilMs) throw error;
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

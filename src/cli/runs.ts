@@ -1,10 +1,9 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 import type { RunView } from './run-watch.ts';
 
-interface Remote {
-  readonly url: string;
+interface Remote extends ProxyAddress {
   readonly json?: true;
 }
 
@@ -16,8 +15,9 @@ export function createRunsCommand(env: Environment): Command {
     .description('The newest first')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async ({ url, json }: Remote) => {
-      const text = await askProxy(url, '/v1/runs');
+    .addOption(tokenOption(env))
+    .action(async ({ json, ...at }: Remote) => {
+      const text = await askProxy(at, '/v1/runs');
       if (json === true) return console.log(text);
       const { runs: all } = JSON.parse(text) as { runs: readonly RunView[] };
       const lines = all.map(({ run, kind, state, began_at: at, reason }) =>
@@ -35,8 +35,9 @@ export function createRunsCommand(env: Environment): Command {
     .description('How far it is, what it found, and its document')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async (run: string, { url, json }: Remote) => {
-      const text = await askProxy(url, `/v1/runs/${encodeURIComponent(run)}`);
+    .addOption(tokenOption(env))
+    .action(async (run: string, { json, ...at }: Remote) => {
+      const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}`);
       console.log(json === true ? text : stringify(JSON.parse(text)));
     });
   runs
@@ -45,8 +46,9 @@ export function createRunsCommand(env: Environment): Command {
     .description('What is under way ends, nothing more begins; --resume of its command takes it up again')
     .requiredOption('--person <name>', 'who answers for it')
     .addOption(urlOption(env))
-    .action(async (run: string, { url, person }: Remote & { person: string }) => {
-      await askProxy(url, `/v1/runs/${encodeURIComponent(run)}/stop`, { person });
+    .addOption(tokenOption(env))
+    .action(async (run: string, { person, ...at }: Remote & { person: string }) => {
+      await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/stop`, { person });
       console.log(`run ${run} is stopped`);
     });
   return runs;

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Status } from '../operator/status.ts';
 import { abLines } from './ab-lines.ts';
-import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 
 type ServiceStatus = Status['services'][number];
 
@@ -11,8 +11,9 @@ export function createStatusCommand(env: Environment): Command {
     .description('What is asked, what is in effect, and every reason between')
     .option('--json', 'everything, as JSON')
     .addOption(urlOption(env))
-    .action(async ({ url, json }: { url: string; json?: true }) => {
-      const text = await askProxy(url, '/v1/status');
+    .addOption(tokenOption(env))
+    .action(async ({ json, ...at }: ProxyAddress & { json?: true }) => {
+      const text = await askProxy(at, '/v1/status');
       console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
     });
 }
@@ -24,13 +25,14 @@ function toldAll({ proxy: { flags }, services }: Status): string {
 }
 
 function told(service: ServiceStatus): string {
-  const { guard, lanes, dead_letters: deadLetters } = service;
+  const { guard, lanes, dead_letters: deadLetters, unknown_outcomes: unknown } = service;
   const title = `${service.service}  stage ${service.stage}, interlocks ${service.interlocks}`;
   const held = guard?.held_by ?? null;
   return [
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
     ...flagsOffLine(guard?.flags_off),
-    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped, ${deadLetters} dead letters`,
+    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped`,
+    `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${unknown.readable ? '' : ' that a person must decide'}`,
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
       line(flag, status, status.reason),
       ...(status.interlocks ?? []).map(reasonLine),

@@ -10,6 +10,7 @@ import type { Events } from './events.ts';
 import { Handler, type Answer } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import type { KeptReplies } from './kept-replies.ts';
+import { LaneDesk } from './lane-desk.ts';
 import type { Lane } from './lanes.ts';
 import { LateReplies } from './late-reply.ts';
 import type { Operation } from './operation.ts';
@@ -85,6 +86,8 @@ export interface Migration extends StreamHandler {
   comparisonsOf(service: ServiceName): ComparisonReport;
   /** Work over all lanes; absent where it is kept nowhere. */
   readonly runs: RunDesk | undefined;
+  /** What people ask of single lanes. */
+  readonly laneDesk: LaneDesk;
   /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
   rulesVersion(service: ServiceName, action: string): string;
 }
@@ -121,6 +124,7 @@ export function createMigration(parts: MigrationParts): Migration {
     replicas: () => engine.membership.counts(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     runs: runs?.desk,
+    laneDesk: new LaneDesk({ ...parts, ...engine }),
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
   };

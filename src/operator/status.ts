@@ -3,7 +3,7 @@ import type { Verdict } from '../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { ActionDefinition, ServiceDefinition } from '../domain/service-definition.ts';
+import { isReadable, type ActionDefinition, type ServiceDefinition } from '../domain/service-definition.ts';
 import { stageOf, type Stage } from '../domain/stage.ts';
 import type { ReplicaCounts } from '../migration/membership.ts';
 import type { Migration } from '../migration/migration.ts';
@@ -55,6 +55,7 @@ interface ServiceStatus {
   /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
   readonly pending: number;
   readonly dead_letters: number;
+  readonly unknown_outcomes: UnknownOutcomes;
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly not_comparable_by: WordCounts;
   /** Mismatches per comparison that had a verdict, 0–1; null while there is none. */
@@ -76,6 +77,12 @@ interface ServiceStatus {
   readonly legacy_only: readonly ActionReason[];
   readonly passthrough: readonly ActionReason[];
   readonly unmapped: ServiceDefinition['unmapped'];
+}
+
+/** Writes of which nobody knows yet whether they took effect. Where the service cannot be read, only a person can decide. */
+interface UnknownOutcomes {
+  readonly open: number;
+  readonly readable: boolean;
 }
 
 interface ProxyStatus {
@@ -201,6 +208,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     lanes: lanesOf(counts),
     pending: parts.migration.pendingOf(name),
     dead_letters: counts.deadLetters,
+    unknown_outcomes: { open: counts.unknown, readable: isReadable(service) },
     ...happened(parts.statistics.of(name)),
     legacy_only: reasonsOf(definition, legacyOnlyReason),
     passthrough: reasonsOf(definition, passthroughReason),

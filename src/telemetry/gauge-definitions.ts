@@ -43,6 +43,18 @@ export const GAUGES = {
     unit: '{lane}',
     labels: ['service'],
   },
+  openDeadLetters: {
+    name: 'crossfade_open_dead_letters',
+    description: 'Dead letters that nobody has dealt with: their lanes wait behind them',
+    unit: '{write}',
+    labels: ['service'],
+  },
+  unknownOutcomes: {
+    name: 'crossfade_unknown_outcomes',
+    description: 'Writes of which nobody knows yet whether they took effect on the primary',
+    unit: '{write}',
+    labels: ['service'],
+  },
   latched: {
     name: 'crossfade_latched',
     description: '1 while a latch keeps the reads of a service on legacy',

@@ -128,6 +128,8 @@ const ASKED = [
   'lanes',
   'seededLanes',
   'exceptedLanes',
+  'openDeadLetters',
+  'unknownOutcomes',
   'latched',
   'flagsOffWaiting',
   'flagPercentage',
@@ -199,5 +201,7 @@ class AskedGauges {
     }
     result.observe(this.#observables.seededLanes, seeded, { service });
     result.observe(this.#observables.exceptedLanes, excepted, { service });
+    result.observe(this.#observables.openDeadLetters, counts.deadLetters, { service });
+    result.observe(this.#observables.unknownOutcomes, counts.unknown, { service });
   }
 }

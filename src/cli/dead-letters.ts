@@ -1,0 +1,97 @@
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import { ledgerOptions, personOptions, type LedgerOptions, type PersonOptions } from './ledger-options.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { table } from './tables.ts';
+
+interface LetterView {
+  readonly operation_id: string;
+  readonly service: string;
+  readonly action: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly refused_at: string;
+  readonly attempts: number;
+  readonly state: string;
+  readonly waiting_behind: number;
+}
+
+const HEADS = [
+  'operation',
+  'service',
+  'action',
+  'code',
+  'reason',
+  'refused at',
+  'tries',
+  'behind it',
+  'state',
+];
+
+/** What can be done about a letter, and what is said of it. */
+const CHANGES = {
+  redrive: ['Send it again, and read it back', 'is sent again'],
+  skip: ['Leave it out on the orchestrator: its lane goes on without it', 'is left out'],
+  copy: ['Have its whole lane copied from legacy', 'waits for the copy of its lane'],
+} as const;
+
+/** `crossfade dead-letters`: writes that the orchestrator refused for good, and what people do about them. */
+export function createDeadLettersCommand(env: Environment): Command {
+  const letters = new Command('dead-letters')
+    .description('Writes that the orchestrator refused for good: their lanes wait behind them')
+    .addHelpText('after', '\nExit codes: 0 done; 1 not done, and why is said.');
+  ledgerOptions(letters.command('list').description('The newest first'), env).action(list);
+  letters
+    .command('show')
+    .argument('<operation>')
+    .description('One letter, its request with shapes and digests instead of content')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .addOption(tokenOption(env))
+    .action(async (operation: string, { json, ...at }: ProxyAddress & { readonly json?: true }) => {
+      const text = await askProxy(at, pathOf(operation));
+      console.log(json === true ? text : stringify(JSON.parse(text)));
+    });
+  for (const [name, [description, said]] of Object.entries(CHANGES)) {
+    personOptions(letters.command(name).argument('<operation...>').description(description), env).action(
+      (operations: string[], options: PersonOptions) => change(name, operations, { said, options }),
+    );
+  }
+  return letters;
+}
+
+function pathOf(operation: string): string {
+  return `/v1/dead-letters/${encodeURIComponent(operation)}`;
+}
+
+async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
+  const query = new URLSearchParams({ state, limit, ...(service !== undefined && { service }) });
+  const text = await askProxy(at, `/v1/dead-letters?${query.toString()}`);
+  if (json === true) return console.log(text);
+  const { dead_letters: found } = JSON.parse(text) as { dead_letters: readonly LetterView[] };
+  if (found.length === 0) return console.log('no dead letters');
+  const rows = found.map((letter) => [
+    letter.operation_id,
+    letter.service,
+    letter.action,
+    letter.code,
+    letter.reason,
+    letter.refused_at,
+    String(letter.attempts),
+    String(letter.waiting_behind),
+    letter.state,
+  ]);
+  console.log(table(HEADS, rows));
+}
+
+async function change(
+  name: string,
+  operations: readonly string[],
+  { said, options }: { said: string; options: PersonOptions },
+): Promise<void> {
+  const { person, reason, json, ...at } = options;
+  for (const operation of operations) {
+    const text = await askProxy(at, `${pathOf(operation)}/${name}`, { person, reason });
+    console.log(json === true ? text : `${operation} ${said}`);
+  }
+}

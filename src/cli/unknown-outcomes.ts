@@ -1,0 +1,67 @@
+import { Command } from 'commander';
+import { ledgerOptions, personOptions, type LedgerOptions, type PersonOptions } from './ledger-options.ts';
+import { askProxy, type Environment } from './operator-client.ts';
+import { table } from './tables.ts';
+
+interface UnknownView {
+  readonly operation_id: string;
+  readonly service: string;
+  readonly action: string;
+  readonly found_at: string;
+  readonly end: string | null;
+  readonly closed_at: string | null;
+  readonly waits_for: string | null;
+}
+
+const HEADS = ['operation', 'service', 'action', 'found at', 'end', 'closed at', 'waits for'];
+
+/** The two choices of a person, where nothing else will tell. */
+const CHOICES = {
+  'assume-applied': ['applied', 'It took effect on legacy: it is delivered to the orchestrator'],
+  'assume-lost': ['lost', 'It never took effect on legacy: it is not delivered'],
+} as const;
+
+/** `crossfade unknown-outcomes`: the ledger of writes whose outcome was not known, and a person's choice where nobody else can tell. */
+export function createUnknownOutcomesCommand(env: Environment): Command {
+  const unknowns = new Command('unknown-outcomes')
+    .description('Writes of which it was not known whether they took effect, and what gave each its end')
+    .addHelpText('after', '\nExit codes: 0 done; 1 not done, and why is said.');
+  ledgerOptions(unknowns.command('list').description('The newest first'), env).action(list);
+  for (const [name, [outcome, description]] of Object.entries(CHOICES)) {
+    const command = unknowns.command(name).argument('<operation...>').description(description);
+    personOptions(command, env).action((operations: string[], options: PersonOptions) =>
+      assume(operations, outcome, options),
+    );
+  }
+  return unknowns;
+}
+
+async function list({ service, state, limit, json, ...at }: LedgerOptions): Promise<void> {
+  const query = new URLSearchParams({ state, limit, ...(service !== undefined && { service }) });
+  const text = await askProxy(at, `/v1/unknown-outcomes?${query.toString()}`);
+  if (json === true) return console.log(text);
+  const { unknown_outcomes: found } = JSON.parse(text) as { unknown_outcomes: readonly UnknownView[] };
+  if (found.length === 0) return console.log('no unknown outcomes');
+  const rows = found.map((each) => [
+    each.operation_id,
+    each.service,
+    each.action,
+    each.found_at,
+    each.end ?? '-',
+    each.closed_at ?? '-',
+    each.waits_for ?? '-',
+  ]);
+  console.log(table(HEADS, rows));
+}
+
+async function assume(
+  operations: readonly string[],
+  outcome: string,
+  { person, reason, json, ...at }: PersonOptions,
+): Promise<void> {
+  for (const operation of operations) {
+    const path = `/v1/unknown-outcomes/${encodeURIComponent(operation)}/assume`;
+    const text = await askProxy(at, path, { outcome, person, reason });
+    console.log(json === true ? text : `${operation} is taken to be ${outcome}`);
+  }
+}
