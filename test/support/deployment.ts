@@ -71,6 +71,8 @@ export interface DeploymentSettings {
   /** Top-level settings of the proxy beside those that are made here. */
   readonly config?: Readonly<Record<string, object>>;
   readonly asked?: Asked;
+  /** The proxy does not know where the store of session-memory is: nothing of it can be read past its agents. */
+  readonly isSessionStoreUnknown?: boolean;
   /** Instead of a stand-in. */
   readonly legacy?: Partial<Record<StandInService, string>>;
 }
@@ -149,7 +151,10 @@ async function assemble(
       // Tests that break the orchestrator go on reading from it.
       guard: { mode: 'warn' },
       telemetry: { logLevel: process.env['TEST_LOG'] ?? 'silent' },
-      services: servicesOf(front, legacy, folders.legacy),
+      services: servicesOf(front, legacy, {
+        folder: folders.legacy,
+        isSessionStoreUnknown: settings.isSessionStoreUnknown === true,
+      }),
       ...settings.config,
       orchestrator: { endpoint: at(orchestratorPath.port), ...settings.config?.['orchestrator'] },
     }),
@@ -215,12 +220,19 @@ async function startOrchestrator(root: string, keep: Keep, postgres: TestPostgre
   return port;
 }
 
-function servicesOf(front: Ports, legacy: Readonly<Record<StandInService, string>>, folder: string): object {
+function servicesOf(
+  front: Ports,
+  legacy: Readonly<Record<StandInService, string>>,
+  { folder, isSessionStoreUnknown }: { folder: string; isSessionStoreUnknown: boolean },
+): object {
   return {
     'session-memory': {
       port: front['session-memory'],
       healthPort: front.health,
-      legacy: { endpoint: legacy['session-memory'], sqliteFile: join(folder, 'session_memory.db') },
+      legacy: {
+        endpoint: legacy['session-memory'],
+        ...(!isSessionStoreUnknown && { sqliteFile: join(folder, 'session_memory.db') }),
+      },
     },
     'contextual-memory': {
       port: front['contextual-memory'],

@@ -201,3 +201,26 @@ test('the environment of the flags is the one that the client token names, unles
     'rollout.unleash.environment is needed: the client token does not name it (UNLEASH_ENVIRONMENT)',
   ]);
 });
+
+test('beyond this machine the operator’s routes need tokens, each its own', () => {
+  const service = 'services: { session-memory: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }';
+  const one = 'operator: { tokens: { lead: { role: approver, token: "sixteen-letters-" } } }';
+  expect(problemsOf(`http: { host: 0.0.0.0 }\n${service}`)).toEqual([
+    "http.host is 0.0.0.0: beyond this machine the operator's routes need operator.tokens",
+  ]);
+  for (const host of ['127.0.0.1', 'localhost', '"::1"'])
+    expect(problemsOf(`http: { host: ${host} }\n${service}`)).toEqual([]);
+  expect(problemsOf(`http: { host: 0.0.0.0 }\n${one}\n${service}`)).toEqual([]);
+  const problems = problemsOf(`${service}
+operator:
+  tokens:
+    a: { role: boss, token: "sixteen-letters-" }
+    b: { role: viewer, token: "sixteen-letters-" }
+    c: { role: viewer, token: short }
+`);
+  expect(problems).toContain('operator.tokens.b has the same token as operator.tokens.a');
+  expect(problems).toContain(
+    'operator.tokens.c.token must have at least 16 characters, got something else (not shown)',
+  );
+  expect(problems.join()).toContain('operator.tokens.a.role must be one of viewer, operator, approver');
+});
