@@ -70,7 +70,10 @@ const Service = Type.Object(
 /** Every setting, its unit in its name. config/production.example.yaml explains each. */
 export const ConfigSchema = Type.Object(
   {
-    proxy: Type.Object({ host: Text, deadlineMs: Whole(100) }, closed),
+    proxy: Type.Object(
+      { host: Text, deadlineMs: Whole(100), drainMs: Whole(0), takeOverMs: Whole(0) },
+      closed,
+    ),
     http: Type.Object({ host: Text, port: Port }, closed),
     limits: Type.Object(
       {

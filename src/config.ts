@@ -27,7 +27,7 @@ export class ConfigError extends Error {
 }
 
 const DEFAULTS: Tree = {
-  proxy: { host: '127.0.0.1', deadlineMs: 4_500 },
+  proxy: { host: '127.0.0.1', deadlineMs: 4_500, drainMs: 3_000, takeOverMs: 0 },
   http: { host: '127.0.0.1', port: 5580 },
   limits: {
     messageBytes: 4 * 1024 * 1024,

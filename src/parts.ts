@@ -12,6 +12,31 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** Parts that start in order and stop at the same time: what agents connect to is given free at once, for a successor. */
+export function stoppingTogether(name: string, parts: readonly Part[]): Part {
+  const running = parts.map((part) => inOrder([part]));
+  const stop = async (): Promise<void> => {
+    const results = await Promise.allSettled(running.map((part) => part.stop()));
+    const failures = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as Error] : [],
+    );
+    if (failures.length > 0)
+      throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
+  };
+  return {
+    name,
+    stop,
+    async start() {
+      try {
+        for (const part of running) await part.start();
+      } catch (error) {
+        await stop().catch(() => undefined);
+        throw error;
+      }
+    },
+  };
+}
+
 /** Parts in start order, as one. */
 export function inOrder(parts: readonly Part[]): Running {
   const started: Part[] = [];

@@ -13,7 +13,7 @@ import { createZmqFrontend } from './frontends/zmq/router.ts';
 import { portsOf } from './listeners.ts';
 import type { Clock } from './migration/ports.ts';
 import type { StreamHandler } from './migration/request-handler.ts';
-import type { Part } from './parts.ts';
+import { stoppingTogether, type Part } from './parts.ts';
 
 export interface FrontFacts {
   readonly config: Config;
@@ -34,6 +34,7 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
   const http = createHttpServer({
     ...config.http,
     ...receiving,
+    takeOverMs: config.proxy.takeOverMs,
     services: facts.services.map(({ name, definition: { dialect } }) => ({
       service: serviceName(name),
       dialect,
@@ -43,8 +44,10 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
   });
   return [
     ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
-    named('http', http),
-    ...facts.services.flatMap((service) => zmqParts(service, facts, budget)),
+    stoppingTogether('listening for agents', [
+      named('http', http),
+      ...facts.services.flatMap((service) => zmqParts(service, facts, budget)),
+    ]),
   ];
 }
 
@@ -74,7 +77,9 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
   const { name, definition, config } = service;
   if (definition.endpoint.kind !== 'zmq') return [];
   const endpoint: ZmqEndpoint = definition.endpoint;
-  const at = { service: serviceName(name), host: config.host ?? facts.config.proxy.host, clock: facts.clock };
+  const { drainMs, takeOverMs } = facts.config.proxy;
+  const host = config.host ?? facts.config.proxy.host;
+  const at = { service: serviceName(name), host, clock: facts.clock, takeOverMs };
   const onProblem = (problem: string, detail: string): void => facts.onProblem(name, problem, detail);
   const parts: Part[] = [];
   const { healthPort, pubPort } = portsOf(service) ?? {};
@@ -87,8 +92,10 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
   if (pubPort !== undefined && config.legacy.pubEndpoint !== undefined) {
     const relay = createPubRelay({
       source: config.legacy.pubEndpoint,
-      host: at.host,
+      host,
       port: pubPort,
+      clock: facts.clock,
+      takeOverMs,
       onProblem,
     });
     parts.push(named(`${name} broadcasts`, relay));
@@ -99,6 +106,7 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
     ...at,
     port: endpoint.port,
     handler: facts.handler,
+    farewell: { drainMs },
     inFlightLimit: inFlightRequests,
     admission: { budget, messageBytes, busyReply },
     onProblem,

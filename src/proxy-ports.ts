@@ -22,6 +22,8 @@ export function createPortCheck(config: Config, services: readonly DefinedServic
     start: async () => {
       const listeners = listenersOf(config, services);
       refuse('a service would be asked for at the proxy itself', callsOfOurselves(services, listeners));
+      // The proxy that this one replaces still listens.
+      if (config.proxy.takeOverMs > 0) return;
       const problems = await Promise.all(listeners.map(problemOf));
       refuse(
         'every port must be free',

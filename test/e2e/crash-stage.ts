@@ -15,6 +15,8 @@ import { watchEvents, type EventWatch } from './event-watch.ts';
 /** A proxy that tells its events, and may stand still at one of them. */
 export interface WatchedProxy {
   readonly events: EventWatch;
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<void>;
   kill(): Promise<void>;
   output(): string;
 }
@@ -33,6 +35,7 @@ export interface CrashCase {
   startSecond(): Promise<WatchedProxy>;
   /** Resolves when nothing is on its way any more; rejects where it stays so. */
   settled(of?: 'first' | 'second'): Promise<ProxyStatus>;
+  status(): Promise<ProxyStatus>;
   stores(): Promise<{ legacy: StoreContents; orchestrator: StoreContents }>;
   end(): Promise<void>;
 }
@@ -44,6 +47,8 @@ export interface CaseSettings {
   readonly memories?: { readonly user: string; readonly count: number };
   /** @defaultValue 800 */
   readonly deadlineMs?: number;
+  /** How long a proxy waits for its ports. @defaultValue 0 */
+  readonly takeOverMs?: number;
   /** Where the proxy finds its journal, given the database's own url. */
   readonly journalVia?: (url: string) => string;
 }
@@ -148,6 +153,7 @@ async function createCase(facts: {
       of === 'first'
         ? settled(http, () => proxy?.output() ?? '')
         : settled(second.http, () => another?.output() ?? ''),
+    status: async () => (await (await fetch(`http://127.0.0.1:${http}/v1/status`)).json()) as ProxyStatus,
     stores: async () => ({
       legacy: readLegacyStores(folders.legacy),
       orchestrator: await readOrchestratorStore(facts.orchestratorStore),
@@ -169,6 +175,7 @@ async function startWatched(config: string, url: string, haltOn?: string): Promi
   const program: Program = await startProgram(['start', '--config', config], { env, pipes: 1 });
   return {
     events: watchEvents(program.child),
+    stop: () => program.stop(),
     kill: () => program.kill(),
     output: () => program.output(),
   };
@@ -250,7 +257,7 @@ function proxyConfig(facts: {
   const stored = (name: string): string => join(folders.legacy, name);
   return {
     http: { port: facts.http },
-    proxy: { deadlineMs: facts.settings.deadlineMs ?? 800 },
+    proxy: { deadlineMs: facts.settings.deadlineMs ?? 800, takeOverMs: facts.settings.takeOverMs ?? 0 },
     journal: { folder: join(facts.folder, 'journal') },
     orchestrator: { endpoint: facts.endpoint },
     rollout: { folder: folders.flags },

@@ -13,6 +13,8 @@ export interface HttpServerSettings extends ServiceRouteSettings {
   readonly register?: readonly ((app: FastifyInstance) => void | Promise<void>)[];
   /** How long stop() waits for requests in progress, milliseconds. @defaultValue 5000 */
   readonly graceMs?: number;
+  /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
+  readonly takeOverMs?: number;
 }
 
 export interface HttpServer {
@@ -32,10 +34,12 @@ const HEADERS_SLACK_MS = 500;
 const STREAMED_REQUEST_MS = 60_000;
 /** How often node looks for requests that are late, milliseconds. */
 const LOOK_EVERY_MS = 500;
+/** How soon a port that is taken is tried again, milliseconds. */
+const AGAIN_AFTER_MS = 20;
 
 /** The HTTP side of the proxy. It writes no log line per request: that costs a quarter of the throughput. */
 export function createHttpServer(settings: HttpServerSettings): HttpServer {
-  const { host, port, clock, reverseProxy, register = [], graceMs = 5_000 } = settings;
+  const { clock, reverseProxy, register = [], graceMs = 5_000 } = settings;
   let running: Running | undefined;
   return {
     start: async () => {
@@ -43,7 +47,7 @@ export function createHttpServer(settings: HttpServerSettings): HttpServer {
       const { app } = running;
       await app.register((scope) => registerServiceRoutes(scope, settings));
       for (const each of register) await app.register(async (scope) => each(scope));
-      await app.listen({ host, port });
+      await listen(app, settings);
     },
     stop: async () => {
       if (running === undefined) return;
@@ -60,6 +64,23 @@ export function createHttpServer(settings: HttpServerSettings): HttpServer {
       return typeof address === 'object' && address !== null ? address.port : 0;
     },
   };
+}
+
+/** As soon as the port is free: the proxy that this one replaces may have it still. */
+async function listen(
+  app: FastifyInstance,
+  { host, port, clock, takeOverMs = 0 }: HttpServerSettings,
+): Promise<void> {
+  const endAtMs = clock.now() + takeOverMs;
+  for (;;) {
+    try {
+      await app.listen({ host, port });
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || clock.now() >= endAtMs) throw error;
+      await clock.sleep(AGAIN_AFTER_MS);
+    }
+  }
 }
 
 interface Running {

@@ -12,6 +12,7 @@ export interface HealthResponderSettings {
   readonly port: number;
   readonly healthReply: NonNullable<ZmqEndpoint['healthReply']>;
   readonly clock: Clock;
+  readonly takeOverMs?: ZmqFrontendSettings['takeOverMs'];
   readonly onProblem?: ZmqFrontendSettings['onProblem'];
 }
 
@@ -20,7 +21,7 @@ const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 reques
 
 /** The health socket that some services have beside their own: the proxy answers it itself, any JSON with the same reply. */
 export function createHealthResponder(settings: HealthResponderSettings): ZmqFrontend {
-  const { host, port, clock, healthReply, onProblem } = settings;
+  const { host, port, clock, healthReply, onProblem, takeOverMs = 0 } = settings;
   const startedAtMs = clock.now();
   const answer = (body: Buffer): Buffer => {
     const refusal = refusalOf(body);
@@ -33,6 +34,7 @@ export function createHealthResponder(settings: HealthResponderSettings): ZmqFro
     host,
     port,
     clock,
+    takeOverMs,
     handler: { handle: async ({ body }): Promise<Reply> => ({ body: answer(body) }) },
     ...(onProblem === undefined ? {} : { onProblem }),
   });

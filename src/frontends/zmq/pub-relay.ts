@@ -1,5 +1,7 @@
 import { Context, Publisher, Subscriber } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
+import type { Clock } from '../../migration/ports.ts';
+import { bindAt } from './bind.ts';
 
 export interface PubRelaySettings {
   /** `tcp://host:port` of the legacy service's PUB socket. */
@@ -7,6 +9,9 @@ export interface PubRelaySettings {
   readonly host: string;
   /** The port agents subscribe to. */
   readonly port: number;
+  readonly clock: Clock;
+  /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
+  readonly takeOverMs?: number;
   /** A broadcast could not be passed on. Broadcasts are never repeated. */
   onProblem?(problem: 'broadcast_lost', detail: string): void;
 }
@@ -36,15 +41,12 @@ export function createPubRelay(settings: PubRelaySettings): PubRelay {
 
   return {
     start: async () => {
-      target = new Publisher({ context, linger: 0, sendTimeout: 0 });
-      try {
-        await target.bind(`tcp://${settings.host}:${settings.port}`);
-      } catch (error) {
-        target.close();
-        throw new Error(`cannot listen on ${settings.host}:${settings.port}: ${messageOf(error)}`, {
-          cause: error,
-        });
-      }
+      const made = new Publisher({ context, linger: 0, sendTimeout: 0 });
+      await bindAt(made, settings).catch((error: unknown) => {
+        made.close();
+        throw error;
+      });
+      target = made;
       source = new Subscriber({ context, linger: 0, reconnectInterval: 100, reconnectMaxInterval: 2_000 });
       source.subscribe();
       source.connect(settings.source);

@@ -5,6 +5,8 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../migration/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
 import type { ByteBudget } from '../byte-budget.ts';
+import { bindAt } from './bind.ts';
+import { farewell, type Agents, type FarewellSettings } from './farewell.ts';
 import { Intake, type Incoming } from './intake.ts';
 
 /** What went wrong between us and an agent, in closed words. Never thrown: nobody could catch it. */
@@ -30,8 +32,10 @@ export interface ZmqFrontendSettings {
   readonly inFlightLimit?: number;
   /** @defaultValue as many bytes as come */
   readonly admission?: Admission;
-  /** How long stop() waits for handed-out requests, milliseconds. @defaultValue 5000 */
-  readonly graceMs?: number;
+  /** How stop() leaves the agents that are connected. */
+  readonly farewell?: FarewellSettings;
+  /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
+  readonly takeOverMs?: number;
   onProblem?(problem: FrontendProblem, detail: string): void;
 }
 
@@ -41,7 +45,7 @@ export interface ZmqFrontend {
   stop(): Promise<void>;
 }
 
-const DEFAULTS = { inFlightLimit: 10_000, graceMs: 5_000 } as const;
+const IN_FLIGHT_LIMIT = 10_000;
 /** What an agent gets when the handler broke its promise never to throw: its REQ socket would be dead without a reply. */
 const LAST_RESORT: Reply = {
   body: Buffer.from('{"status": "error", "error": "internal error of the proxy"}'),
@@ -63,16 +67,19 @@ class RequestRouter {
   readonly #context = new Context();
   #socket: Router | undefined;
   #inFlight = 0;
+  #connected = 0;
+  #lastAtMs = 0;
   #isStopping = false;
+  /** Replies that are kept until all are sent at once. */
+  #held: (() => void)[] | undefined;
   #wake: (() => void) | undefined;
 
   constructor(settings: ZmqFrontendSettings) {
     this.#settings = settings;
-    this.#inFlightLimit = settings.inFlightLimit ?? DEFAULTS.inFlightLimit;
+    this.#inFlightLimit = settings.inFlightLimit ?? IN_FLIGHT_LIMIT;
   }
 
   async start(): Promise<void> {
-    const { host, port } = this.#settings;
     const socket = new Router({
       context: this.#context,
       mandatory: true,
@@ -85,30 +92,54 @@ class RequestRouter {
       sendHighWaterMark: 2 * this.#inFlightLimit,
       ...(this.#settings.admission !== undefined && receiveLimits(this.#settings.admission)),
     });
-    try {
-      await socket.bind(`tcp://${host}:${port}`);
-    } catch (error) {
+    socket.events.on('accept', () => (this.#connected += 1));
+    socket.events.on('disconnect', () => (this.#connected -= 1));
+    await bindAt(socket, this.#settings).catch((error: unknown) => {
       socket.close();
-      throw new Error(`cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
-    }
+      throw error;
+    });
     this.#isStopping = false;
     this.#socket = socket;
     void this.#receive(socket, new Intake(socket, this.#settings));
   }
 
   async stop(): Promise<void> {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    const { clock, farewell: settings = {} } = this.#settings;
+    this.#isStopping = settings.drainMs === undefined;
+    await farewell(this.#agents(), clock, settings);
     this.#isStopping = true;
-    if (this.#inFlight > 0) {
-      const { clock, graceMs = DEFAULTS.graceMs } = this.#settings;
-      const idle = new AbortController();
-      this.#wake = () => {
-        if (this.#inFlight === 0) idle.abort();
-      };
-      await clock.sleep(graceMs, idle.signal);
-    }
-    this.#wake = undefined;
-    this.#socket?.close();
     this.#socket = undefined;
+    // To unbind it before would end the connections too: libzmq's listener owns them.
+    socket.close();
+  }
+
+  #agents(): Agents {
+    const count = {
+      connected: () => this.#connected,
+      inFlight: () => this.#inFlight,
+      lastAtMs: () => this.#lastAtMs,
+    };
+    return {
+      get connected() {
+        return count.connected();
+      },
+      get inFlight() {
+        return count.inFlight();
+      },
+      get lastAtMs() {
+        return count.lastAtMs();
+      },
+      hold: () => {
+        this.#held = [];
+        return () => {
+          const held = this.#held ?? [];
+          this.#held = undefined;
+          for (const send of held) send();
+        };
+      },
+    };
   }
 
   async #receive(socket: Router, intake: Intake): Promise<void> {
@@ -139,6 +170,7 @@ class RequestRouter {
     const request = this.#read(frames, bodyAt, receivedAtMs);
     frames.length = bodyAt + 1;
     this.#inFlight += 1;
+    this.#lastAtMs = this.#settings.clock.now();
     const handled = isRefused ? this.#refuse(bytes) : this.#settings.handler.handle(request);
     handled.then(
       (reply) => this.#answer(socket, { frames, bytes }, reply),
@@ -171,6 +203,12 @@ class RequestRouter {
     this.#inFlight -= 1;
     this.#settings.admission?.budget.give(bytes);
     frames[frames.length - 1] = wireForm(reply.body);
+    if (this.#held === undefined) this.#send(socket, frames, reply);
+    else this.#held.push(() => this.#send(socket, frames, reply));
+    this.#wake?.();
+  }
+
+  #send(socket: Router, frames: MessageLike[], reply: AgentReply): void {
     if (socket.closed) this.#undeliverable('the frontend was stopped', reply);
     else if (reply.delivered === undefined) socket.send(frames).catch(this.#onUnsent);
     else
@@ -178,7 +216,6 @@ class RequestRouter {
         () => reply.delivered?.(true),
         (error: unknown) => this.#undeliverable(messageOf(error), reply),
       );
-    this.#wake?.();
   }
 
   readonly #onUnsent = (error: unknown): void => this.#undeliverable(messageOf(error));

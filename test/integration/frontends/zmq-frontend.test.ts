@@ -240,7 +240,7 @@ describe('what stands beside a service', () => {
 
   test('broadcasts are passed on frame for frame, also after the service came back', async () => {
     const [source, port] = [await freePort(), await freePort()];
-    const relay = createPubRelay({ source: `tcp://${host}:${source}`, host, port });
+    const relay = createPubRelay({ source: `tcp://${host}:${source}`, host, port, clock });
     await relay.start();
     closing.push(() => relay.stop());
     const agent = new Subscriber({ context, linger: 0, receiveTimeout: 5_000 });

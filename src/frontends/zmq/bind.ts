@@ -1,0 +1,34 @@
+import type { Clock } from '../../migration/ports.ts';
+import { messageOf } from '../../domain/errors.ts';
+
+/** A socket that listens. */
+interface Listening {
+  bind(address: string): Promise<void>;
+}
+
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly clock: Clock;
+  /** How long a port that is taken is waited for: the proxy that this one replaces gives it free. @defaultValue 0 */
+  readonly takeOverMs?: number;
+}
+
+/** The second is what libzmq says of an address whose last owner it has not let go of yet. */
+const TAKEN = new Set(['EADDRINUSE', 'EAGAIN']);
+const AGAIN_AFTER_MS = 20;
+
+/** Binds as soon as the port is free. @throws Error where it stays taken, or cannot be had */
+export async function bindAt(socket: Listening, { host, port, clock, takeOverMs = 0 }: Place): Promise<void> {
+  const endAtMs = clock.now() + takeOverMs;
+  for (;;) {
+    try {
+      return await socket.bind(`tcp://${host}:${port}`);
+    } catch (error) {
+      const isTaken = TAKEN.has((error as NodeJS.ErrnoException).code ?? '');
+      if (!isTaken || clock.now() >= endAtMs)
+        throw new Error(`cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
+      await clock.sleep(AGAIN_AFTER_MS);
+    }
+  }
+}
