@@ -283,6 +283,8 @@ export class Deliverer {
     const refusal = { code: error.code, reason: refusalReasonOf(error) };
     await this.#parts.journal.deadLetter({ ref: write, ...refusal });
     this.#queue.block(lane, sequence);
+    // The others of its batch have waited for nothing.
+    this.#isHurried = true;
     const facts = { service: lane.service, lane: lane.key, operationId, action, sequence };
     this.#parts.emit('delivery:dead_letter', { ...facts, ...refusal });
   }
