@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
 import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
@@ -162,9 +163,27 @@ async function startRestartable(
       // Two faults may have killed it.
       if (program.child.exitCode === null && program.child.signalCode === null) return;
       earlier = program.output();
-      program = await startProgram(args, { env });
+      program = await startedAgain(args, env);
     },
   };
+}
+
+const START_TRIES = 20;
+const START_PAUSE_MS = 500;
+
+/** As whoever supervises it does: a start ends while the database is away, and is tried again. */
+async function startedAgain(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Program> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startProgram(args, { env });
+    } catch (error) {
+      if (tries === START_TRIES) throw error;
+      await sleep(START_PAUSE_MS);
+    }
+  }
 }
 
 function via(url: string, port: number): string {
