@@ -14,6 +14,7 @@ import { registerDecisionRoutes } from './operator/decision-routes.ts';
 import { registerGuardRoutes } from './operator/guard-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
+import { registerRepairRoutes } from './operator/repair-routes.ts';
 import { registerRunRoutes } from './operator/run-routes.ts';
 import { createStatistics, type Statistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusReader } from './operator/status.ts';
@@ -135,8 +136,7 @@ function registerRoutes(
   registerGuardRoutes(app, guardRoutesOf(facts));
   registerDecisionRoutes(app, decisionRoutesOf(facts));
   registerBundleRoutes(app, facts.guarding.bundles);
-  const { runs: desk } = facts.migration;
-  if (desk !== undefined) registerRunRoutes(app, { services: [...services.keys()], desk });
+  registerRuns(app, facts);
   registerComparisonRoutes(app, comparisonRoutesOf(facts));
   registerOperatorRoutes(app, {
     status: () => status.read(),
@@ -145,6 +145,12 @@ function registerRoutes(
     differences: async (service, limit) =>
       services.has(serviceName(service)) ? facts.differences.recent(serviceName(service), limit) : undefined,
   });
+}
+
+function registerRuns(app: FastifyInstance, { migration: { runs }, services }: WatcherFacts): void {
+  if (runs === undefined) return;
+  registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk });
+  registerRepairRoutes(app, runs.repairDesk);
 }
 
 function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {

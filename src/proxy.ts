@@ -19,9 +19,7 @@ import { createCoverageStore } from './storage/coverage.ts';
 import { createReplicaStore } from './storage/replicas.ts';
 import { applySchema } from './storage/apply-schema.ts';
 import { createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
-import { PostgresBaselines } from './storage/baselines.ts';
-import { createLaneDirectory } from './storage/lane-directory.ts';
-import { PostgresRunStore } from './storage/runs.ts';
+import { createRunEdges } from './storage/run-edges.ts';
 import { createDeadLetterStore } from './storage/dead-letters.ts';
 import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
@@ -121,11 +119,7 @@ function createStore(config: Config) {
     unknowns: createUnknownLedger(database),
     rules: createRuleStore(database),
     signatures: createSignatureStore(database),
-    runs: {
-      store: new PostgresRunStore(database),
-      baselines: new PostgresBaselines(database),
-      directory: createLaneDirectory(database, replica),
-    },
+    runs: createRunEdges(database, replica, seal),
     coverageStore: createCoverageStore(database),
     replicas: createReplicaStore(database),
   };

@@ -7,7 +7,8 @@ export type WriteActionName =
   'create' | 'update' | 'delete' | 'bulk_delete' | 'create_session' | 'upsert_session' | 'end_session';
 
 /** The orchestrator's actions that the migration reads with. */
-export type ReadActionName = 'read' | 'batch_read' | 'search' | 'scan' | 'list_sessions' | 'health';
+export type ReadActionName =
+  'read' | 'batch_read' | 'search' | 'scan' | 'digest' | 'list_sessions' | 'health';
 
 /** One call in the orchestrator's words (orchestrator.md). Members of `payload` may be raw {@link Json}. */
 export interface OrchestratorRead {

@@ -1,8 +1,9 @@
 import { messageOf } from '../domain/errors.ts';
 import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import { isReadable, type LegacyLane } from '../domain/service-definition.ts';
+import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copy-apply.ts';
+import { judgeVanished, type CopyAdvice } from './copy-judgement.ts';
 import { copyOperations } from './copy-operations.ts';
 import { planCopy, type CopyPlan } from './copy-plan.ts';
 import type { Emit } from './events.ts';
@@ -17,9 +18,7 @@ import { baselineOf } from './runs/baseline.ts';
 import type { BaselineStore } from './runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
-/** A copy that would remove more than so many items and this share of a lane stops for a person. */
-const REMOVAL_LIMIT = 20;
-const REMOVAL_SHARE = 0.2;
+const NOTHING: ReadonlySet<string> = new Set();
 /** How long a copy waits for the writes before it in the lane. */
 const HOLD_PATIENCE_MS = 30_000;
 
@@ -72,7 +71,7 @@ export class LaneCopier {
   }
 
   /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
-  async copy(lane: Lane): Promise<void> {
+  async copy(lane: Lane, advice?: CopyAdvice): Promise<void> {
     if (!this.#canRead(lane)) return this.#leave(lane);
     const copy = await this.#begin(lane);
     // Another replica is the lane's home, and copies it.
@@ -83,24 +82,22 @@ export class LaneCopier {
     const contents = await this.#contentsOf(copy);
     const journaled = await this.#journaled(copy, reading);
     const plan = this.#plan(reading, { contents, journaled });
-    const { forgotten, lost } = await this.#explain(copy, { reading, contents, plan, journaled });
-    // What vanished while nothing was journaled was deleted by an agent, as far as anyone can know.
-    const deletedUnseen = copy.wasUncovered || lost.length <= journaled.unaccounted ? lost : [];
-    const stop = reasonToStop({
-      lost: lost.length - deletedUnseen.length,
-      removed: deletedUnseen.length,
+    const found = { source: reading.source, listed: contents.listed, sequence: reading.sequence };
+    const { deletes, forgotten, lost, stop } = await judgeVanished({
+      vanished: plan.vanished,
+      unaccounted: journaled.unaccounted,
+      wasUncovered: copy.wasUncovered,
       held: contents.listed.length,
+      removable: (await advice?.removable(found)) ?? NOTHING,
+      explain: (vanished) => this.#explain(copy, { reading, contents, vanished, journaled }),
     });
-    if (stop !== undefined) return this.#stop(copy, stop, lost.length);
-    const deletes = [...plan.deletes, ...deletedUnseen];
-    const operations = copyOperations({
-      sessionId: copy.sessionId,
-      owner: lane.owner,
-      lanes: copy.service.definition.lanes,
-      plan: { ...plan, deletes },
+    if (stop !== undefined) return this.#stop(copy, stop, lost);
+    const operations = this.#operations(copy, reading, {
+      ...plan,
+      deletes: [...plan.deletes, ...deletes],
       forgotten,
-      source: reading.source,
     });
+    await advice?.beforeWriting(found, operations);
     const exceptions = await this.#apply(copy, operations, reading.sequence);
     if (exceptions === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     await this.#finish(copy, reading, exceptions);
@@ -111,11 +108,20 @@ export class LaneCopier {
       lane: lane.key,
       items: reading.source.items.length,
       written: operations.length,
-      deleted: deletes.length,
+      deleted: plan.deletes.length + deletes.length,
       forgotten: forgotten.length,
       durationMs: this.#parts.clock.now() - copy.startedAtMs,
       heldMs: reading.heldMs,
     });
+  }
+
+  #operations(
+    { lane, service, sessionId }: Copy,
+    { source }: Reading,
+    { forgotten, ...plan }: CopyPlan & { readonly forgotten: readonly StoredMemory[] },
+  ): OrchestratorWrite[] {
+    const { lanes } = service.definition;
+    return copyOperations({ sessionId, owner: lane.owner, lanes, plan, forgotten, source });
   }
 
   #canRead(lane: Lane): boolean {
@@ -195,18 +201,20 @@ export class LaneCopier {
     });
   }
 
-  async #explain(
+  #explain(
     { service }: Copy,
-    facts: { reading: Reading; contents: LaneContents; plan: CopyPlan; journaled: JournaledWrites },
+    facts: {
+      reading: Reading;
+      contents: LaneContents;
+      vanished: readonly StoredMemory[];
+      journaled: JournaledWrites;
+    },
   ) {
-    const { vanished } = facts.plan;
-    // An agent's delete comes before what the service may have forgotten by itself.
-    if (vanished.length <= facts.journaled.unaccounted) return { forgotten: [], lost: vanished };
     const { lanes } = service.definition;
     return explainVanished({
       retention: lanes.retention,
       source: facts.reading.source,
-      vanished,
+      vanished: facts.vanished,
       existing: facts.contents.listed,
       nowMs: this.#parts.clock.wallMs(),
       emptyBelow: facts.journaled.emptyBelow,
@@ -267,17 +275,4 @@ export class LaneCopier {
     const { code, reason } = first;
     this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
   }
-}
-
-function reasonToStop({
-  lost,
-  removed,
-  held,
-}: {
-  lost: number;
-  removed: number;
-  held: number;
-}): string | undefined {
-  if (lost > 0) return 'lost';
-  return removed > REMOVAL_LIMIT && removed > held * REMOVAL_SHARE ? 'would_remove_too_much' : undefined;
 }

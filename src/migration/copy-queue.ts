@@ -7,6 +7,7 @@ import type { Clock } from './ports.ts';
 
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 10_000;
+const EXCLUSIVE_LOOK_MS = 5;
 /** Who waits for a copy is told of its failure after so many: a service that restarts is back by then. */
 const WATCHED_ATTEMPTS = 4;
 
@@ -54,6 +55,19 @@ export class CopyQueue {
       this.#watchers.set(lane, [...(this.#watchers.get(lane) ?? []), resolve]);
       this.add(lane, reason);
     });
+  }
+
+  /** Does something to a lane while nothing copies it. */
+  async exclusively<Result>(lane: Lane, work: () => Promise<Result>): Promise<Result> {
+    while (this.#underWay.has(lane)) await this.#parts.clock.sleep(EXCLUSIVE_LOOK_MS);
+    if (this.#isStopped) throw new Error('the proxy stops');
+    this.#underWay.add(lane);
+    try {
+      return await work();
+    } finally {
+      this.#underWay.delete(lane);
+      this.wake();
+    }
   }
 
   #tell(lane: Lane, failure: string | undefined): void {

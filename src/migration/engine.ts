@@ -22,6 +22,7 @@ export interface Engine {
   readonly fences: Fences;
   readonly hold: HoldLane;
   readonly deliverer: Deliverer;
+  readonly copier: LaneCopier;
   readonly copies: CopyQueue;
   readonly settler: Settler;
   readonly keeper: CoverageKeeper;
@@ -112,7 +113,7 @@ function createKeeper(
 }
 
 /** What moves data to the secondary. */
-type Moving = Pick<Engine, 'deliverer' | 'copies' | 'settler'>;
+type Moving = Pick<Engine, 'deliverer' | 'copier' | 'copies' | 'settler'>;
 
 interface Around {
   readonly settlements: Settlements;
@@ -151,5 +152,5 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     mayCopy,
   });
   const settler: Settler = new Settler({ journal, settlements, copies, clock, emit });
-  return { deliverer, copies, settler };
+  return { deliverer, copier, copies, settler };
 }

@@ -154,6 +154,12 @@ export interface MigrationEvents {
   /** All owners were listed; the lanes that are not seeded wait to be copied. */
   'backfill:queued': OfService & { readonly owners: number; readonly lanes: number };
   'backfill:failed': OfService & { readonly reason: string };
+  /** A reconciliation found that the two stores disagree about the lane; `bypassed`: somebody wrote to legacy past the proxy. */
+  'lane:diverged': OfLane & {
+    readonly findings: number;
+    readonly lost: number;
+    readonly bypassed: boolean;
+  };
   /** A page of a run, or its listing, failed; it is tried again. */
   'run:failed': { readonly reason: string };
   'run:finished': { readonly run: number; readonly kind: RunKind };

@@ -21,8 +21,7 @@ import type { ReplicaCounts } from './membership.ts';
 import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
-import { createRuns, type RunEdges } from './runs/create-runs.ts';
-import type { RunDesk } from './runs/run-desk.ts';
+import { createRuns, type RunEdges, type Runs } from './runs/create-runs.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import { Repeats } from './repeats.ts';
 import { createResolveItems } from './resolve-items.ts';
@@ -85,7 +84,7 @@ export interface Migration extends StreamHandler {
   coverageOf(service: ServiceName): number;
   comparisonsOf(service: ServiceName): ComparisonReport;
   /** Work over all lanes; absent where it is kept nowhere. */
-  readonly runs: RunDesk | undefined;
+  readonly runs: Pick<Runs, 'desk' | 'repairDesk'> | undefined;
   /** What people ask of single lanes. */
   readonly laneDesk: LaneDesk;
   /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
@@ -100,7 +99,7 @@ export function createMigration(parts: MigrationParts): Migration {
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
   const { coverage, unjournaled } = engine;
-  const runs = parts.runs && createRuns(parts, engine, parts.runs);
+  const runs = parts.runs && createRuns(parts, engine, { ...parts.runs, say: sayTo(handler, parts.clock) });
   const living = { engine, verdicts, shadows, runs };
   const passing = new PassPath({
     ...parts,
@@ -123,10 +122,18 @@ export function createMigration(parts: MigrationParts): Migration {
     pendingOf: (service) => engine.deliverer.pendingOf(service),
     replicas: () => engine.membership.counts(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
-    runs: runs?.desk,
+    runs,
     laneDesk: new LaneDesk({ ...parts, ...engine }),
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
+  };
+}
+
+/** A person's request: it is treated as an agent's. */
+function sayTo(handler: Handler, clock: Clock) {
+  return async (service: ServiceName, text: string): Promise<Buffer> => {
+    const reply = await handler.handle({ service, body: Buffer.from(text), receivedAtMs: clock.now() });
+    return reply.body;
   };
 }
 

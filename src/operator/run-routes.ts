@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { parseOwner, type ServiceName } from '../domain/ids.ts';
+import type { ServiceName } from '../domain/ids.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../migration/runs/run.ts';
-import { RunRefused, type RunDesk, type RunStatus } from '../migration/runs/run-desk.ts';
+import type { RunDesk, RunStatus } from '../migration/runs/run-desk.ts';
 import { answered, Refusal } from './refusal.ts';
+import { memberOf, numberOf, ownerOf, said, textOf } from './run-wishes.ts';
 
 export interface RunRouteParts {
   readonly services: readonly ServiceName[];
@@ -10,7 +11,6 @@ export interface RunRouteParts {
 }
 
 const RUNS_SHOWN = 50;
-const LONGEST_WORDS = 500;
 
 interface OfRun {
   Params: { run: string };
@@ -96,16 +96,6 @@ class RunRoutes {
   }
 }
 
-/** In the caller's words. */
-async function said(answer: () => Promise<object>): Promise<object> {
-  try {
-    return await answer();
-  } catch (error) {
-    if (!(error instanceof RunRefused)) throw error;
-    throw new Refusal(error.code === 'not_found' ? 404 : 409, error.code, error.message);
-  }
-}
-
 function printed({ run, progress, brake }: RunStatus): object {
   return {
     ...printedRun(run),
@@ -122,7 +112,16 @@ function printed({ run, progress, brake }: RunStatus): object {
   };
 }
 
-function printedRun({ id, kind, request, state, reason, beganAtMs, finishedAtMs, survey }: Run): object {
+export function printedRun({
+  id,
+  kind,
+  request,
+  state,
+  reason,
+  beganAtMs,
+  finishedAtMs,
+  survey,
+}: Run): object {
   return {
     run: id,
     kind,
@@ -135,34 +134,9 @@ function printedRun({ id, kind, request, state, reason, beganAtMs, finishedAtMs,
   };
 }
 
-function memberOf(body: unknown, name: string): unknown {
-  return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
-}
-
-function textOf(body: unknown, name: string): string | undefined {
-  const value = memberOf(body, name);
-  if (value === undefined) return undefined;
-  if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST_WORDS)
-    throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
-  return value.trim();
-}
-
 function kindOf(body: unknown): RunKind {
   const kind = RUN_KINDS.find((one) => one === memberOf(body, 'kind'));
   if (kind === undefined)
     throw new Refusal(400, 'invalid_request', `kind must be one of ${RUN_KINDS.join(', ')}`);
   return kind;
-}
-
-function ownerOf(text: string) {
-  const owner = parseOwner(text);
-  if (owner === undefined) throw new Refusal(400, 'invalid_request', 'no lane can carry this owner');
-  return owner;
-}
-
-function numberOf(value: unknown, name: string): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new Refusal(400, 'invalid_request', `${name} must be a whole number of at least 1`);
-  return number;
 }

@@ -1,6 +1,5 @@
-import { createHash, type Hash } from 'node:crypto';
-import { canonicalJson } from '../domain/canonical-json.ts';
-import { encodeJson, Json, rawMembers } from '../domain/json.ts';
+import { createHash } from 'node:crypto';
+import { digestedText, orderedDigest } from '../domain/content-digest.ts';
 import type { Database, Session } from '../storage/database.ts';
 import { CONTENT } from './encryption/sealed-content.ts';
 import { Parameters, VISIBLE } from './filter.ts';
@@ -29,7 +28,7 @@ interface Accumulator {
 
 /**
  * Count and digest of the memories of a session, or of each of `session_ids`: of every memory the canonical JSON of the named members
- * of its content, those that it lacks left out. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
+ * of its content, those that it lacks left out, without members of these that `without` names. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
  * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. Computed from the rows of one
  * snapshot, some megabytes at a time. An unknown session has no memories.
  */
@@ -57,15 +56,15 @@ async function digestOf(
   { payload }: Request<'digest'>,
   sessionId: string,
 ): Promise<Digest> {
-  const fields = [...new Set(payload.fields)];
-  const accumulator = payload.ordered === true ? orderedHash() : sumOfHashes();
+  const accumulator = payload.ordered === true ? orderedDigest() : sumOfHashes();
   let count = 0;
   let rows: DigestRow[] = [];
   let wanted = FIRST_ROWS;
   do {
     const last = rows.at(-1);
-    rows = await pageOf(session, { sessionId, types: payload.memory_types, last, rows: wanted });
-    for (const row of rows) accumulator.add(canonicalFields(row, fields));
+    rows = await pageOf(session, { sessionId, payload, last, rows: wanted });
+    for (const { content, escaped } of rows)
+      accumulator.add(digestedText(restoredJson(content, escaped).text, payload));
     count += rows.length;
     if (rows.length < wanted) break;
     wanted = nextRows(rows);
@@ -75,15 +74,17 @@ async function digestOf(
 
 interface Page {
   readonly sessionId: string;
-  readonly types: readonly string[] | undefined;
+  readonly payload: Pick<Request<'digest'>['payload'], 'memory_types' | 'exclude_tags'>;
   readonly last: DigestRow | undefined;
   readonly rows: number;
 }
 
-function pageOf(session: Session, { sessionId, types, last, rows }: Page): Promise<DigestRow[]> {
+function pageOf(session: Session, { sessionId, payload, last, rows }: Page): Promise<DigestRow[]> {
+  const { memory_types: types, exclude_tags: tags } = payload;
   const parameters = new Parameters();
   const conditions = [`m.session_id = ${parameters.bind(sessionId)}`, VISIBLE];
   if (types !== undefined) conditions.push(`m.memory_type = any(${parameters.bind(types)}::text[])`);
+  if (tags !== undefined) conditions.push(`not m.tags && ${parameters.bind(tags)}::text[]`);
   if (last !== undefined)
     conditions.push(
       `(m.position, m.memory_id) > (${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
@@ -101,15 +102,6 @@ function nextRows(rows: readonly DigestRow[]): number {
   return Math.min(MOST_ROWS, Math.max(1, rowsForThat));
 }
 
-function canonicalFields({ content, escaped }: DigestRow, fields: readonly string[]): string {
-  const members = rawMembers(restoredJson(content, escaped).text);
-  const chosen = fields.flatMap((field) => {
-    const text = members[field];
-    return text === undefined ? [] : [[field, new Json(text)] as const];
-  });
-  return canonicalJson(encodeJson(Object.fromEntries(chosen)));
-}
-
 function sumOfHashes(): Accumulator {
   let sum = 0n;
   return {
@@ -118,13 +110,5 @@ function sumOfHashes(): Accumulator {
       sum = (sum + (half.readBigUInt64BE(0) << 64n) + half.readBigUInt64BE(8)) % MODULUS;
     },
     digest: () => sum.toString(16).padStart(2 * DIGEST_BYTES, '0'),
-  };
-}
-
-function orderedHash(): Accumulator {
-  const hash: Hash = createHash('sha256');
-  return {
-    add: (text) => void hash.update(text).update('\n'),
-    digest: () => hash.digest().toString('hex', 0, DIGEST_BYTES),
   };
 }

@@ -120,6 +120,8 @@ const digest = Type.Intersect([
   partial({
     session_ids: Type.Array(id, { minItems: 1, maxItems: LIMITS.pageMax }),
     memory_types: Type.Array(word, { minItems: 1, maxItems: 64 }),
+    exclude_tags: Type.Array(id, { minItems: 1, maxItems: 64 }),
+    without: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }),
     ordered: flag,
     no_touch: flag,
   }),

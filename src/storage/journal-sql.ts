@@ -23,7 +23,8 @@ function busyElsewhere(lane: string, me: string): string {
       and ${lane}.settled_sequence < ${lane}.sequence))`;
 }
 
-const WRITE_COLUMNS = 'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named';
+export const WRITE_COLUMNS =
+  'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named';
 
 /**
  * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:

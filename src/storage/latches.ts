@@ -48,7 +48,10 @@ from dead_letters d join lanes l on l.id = d.lane_id
 where d.resolved_at is null group by l.service, d.lane_id`;
 
 const LOST = `
-select service, count(*) as lanes from lanes where condition = 'stopped' and reason = 'lost' group by service`;
+select service, count(*) as lanes from (
+  select service, owner from lanes where condition = 'stopped' and reason = 'lost'
+  union select service, owner from lost_items where decision is null) as lost
+group by service`;
 
 /** Latches in PostgreSQL. */
 export function createLatchStore(database: Database): LatchStore {

@@ -44,6 +44,11 @@ const ENTRIES: Entries = {
       retryInMs: Math.round(retryInMs),
     }),
   },
+  'lane:diverged': {
+    level: 'warn',
+    message: 'a reconciliation found that the stores disagree about a lane',
+    facts: ({ service, lane, findings, lost, bypassed }) => ({ service, lane, findings, lost, bypassed }),
+  },
   'run:failed': {
     level: 'warn',
     message: 'a page of a run failed; it is tried again',

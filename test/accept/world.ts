@@ -15,17 +15,29 @@ export interface WorldSettings {
   /** The originals' own limits, instead of raised ones. */
   readonly hasOriginalLimits: boolean;
   readonly sabotage?: Sabotage;
+  /** What the flags ask for at the start. @defaultValue nothing */
+  readonly asked?: Asked;
+  /** Top-level settings of the proxy beside those that are made here. */
+  readonly config?: Readonly<Record<string, object>>;
+  /** Done while only the legacy services are there. */
+  readonly beforeTheProxy?: (legacy: AgentEndpoints) => Promise<void>;
 }
 
 /** Everything of a migration as real processes: the legacy stand-ins, the orchestrator, the proxy, their database. */
 export interface World {
   readonly endpoints: AgentEndpoints;
+  /** The legacy services themselves, past the proxy. */
+  readonly direct: AgentEndpoints;
+  /** Of the proxy, without a slash at the end. */
+  readonly httpUrl: string;
   readonly folders: { readonly legacy: string; readonly orchestrator: string };
   /** The orchestrator's database; undefined where it is embedded. */
   readonly orchestratorDatabase: string | undefined;
   ask(asked: Asked): void;
   status(): Promise<ProxyStatus>;
   proxyPeakMegabytes(): number;
+  /** Kills the proxy with -9 and starts it again. */
+  crash(): Promise<void>;
   proxyOutput(): string;
   /** Ends the programs, the proxy first. The stores can be read afterwards. */
   stopPrograms(): Promise<void>;
@@ -81,32 +93,44 @@ export async function startWorld(settings: WorldSettings): Promise<World> {
     flags: join(root, 'flags'),
   };
   for (const folder of [folders.legacy, folders.flags]) mkdirSync(folder);
-  writeFlags(folders.flags, NOTHING_ASKED);
+  writeFlags(folders.flags, settings.asked ?? NOTHING_ASKED);
   const postgres = settings.isEmbedded ? undefined : await startPostgres();
   const database = async (name: string) => postgres?.createDatabase(name);
   const urls = { journal: await database('journal'), orchestrator: await database('orchestrator') };
   const [front, back] = [portsOf(await freePorts(5)), portsOf(await freePorts(5))];
   const standIns = await startProgram(standInArguments(back, folders.legacy, settings.hasOriginalLimits));
+  await settings.beforeTheProxy?.(endpointsOf(back));
   const orchestrator = await startOrchestrator(folders.orchestrator, urls.orchestrator);
   const path = await sabotaged(orchestrator.endpoint, settings.sabotage);
   const http = await freePort();
   const config = join(root, 'crossfade.yaml');
   writeFileSync(
     config,
-    stringify(proxyConfig({ front, back, http, root, folders, endpoint: path.endpoint })),
+    stringify({
+      ...proxyConfig({ front, back, http, root, folders, endpoint: path.endpoint }),
+      ...settings.config,
+    }),
   );
-  const proxy = await startProgram(['start', '--config', config], environment('DATABASE_URL', urls.journal));
-  const programs = [proxy, standIns, orchestrator.program];
+  const start = () => startProgram(['start', '--config', config], environment('DATABASE_URL', urls.journal));
+  let proxy = await start();
+  const programs = () => [proxy, standIns, orchestrator.program];
+  const httpUrl = `http://127.0.0.1:${http}`;
   return {
     endpoints: endpointsOf(front),
+    direct: endpointsOf(back),
+    httpUrl,
     folders,
     orchestratorDatabase: urls.orchestrator,
     ask: (asked) => writeFlags(folders.flags, asked),
-    status: async () => (await (await fetch(`http://127.0.0.1:${http}/v1/status`)).json()) as ProxyStatus,
+    status: async () => (await (await fetch(`${httpUrl}/v1/status`)).json()) as ProxyStatus,
     proxyPeakMegabytes: () => proxy.peakMegabytes(),
     proxyOutput: () => proxy.output(),
-    stopPrograms: () => stopAll(programs, path.saboteur),
-    end: () => endAll({ programs, saboteur: path.saboteur, postgres, root }),
+    async crash() {
+      await proxy.kill();
+      proxy = await start();
+    },
+    stopPrograms: () => stopAll(programs(), path.saboteur),
+    end: () => endAll({ programs: programs(), saboteur: path.saboteur, postgres, root }),
   };
 }
 

@@ -1,54 +1,101 @@
 import { BackfillWork } from '../backfill/backfill-work.ts';
 import type { Engine } from '../engine.ts';
 import type { MigrationParts } from '../migration.ts';
+import type { AuditStore } from '../guard/guard-ports.ts';
+import type { DivergenceStore, LostItemStore, RepairStore } from '../reconciliation/divergence-ports.ts';
+import { LaneComparer } from '../reconciliation/lane-comparer.ts';
+import { LaneRepairer } from '../reconciliation/lane-repairer.ts';
+import { ReconcileWork } from '../reconciliation/reconcile-work.ts';
+import { RepairDesk, type RepairDeskParts } from '../reconciliation/repair-desk.ts';
+import { RepairWork } from '../reconciliation/repair-work.ts';
 import { createEmbeddingLine } from './embedding-line.ts';
 import { LiveLatency } from './live-latency.ts';
 import { RunDesk } from './run-desk.ts';
-import type { BaselineStore, LaneDirectory, RunStore } from './run-ports.ts';
-import { RunWorker } from './run-worker.ts';
+import type { BaselineStore, LaneDirectory, RunStore, WriteHistory } from './run-ports.ts';
+import { RunWorker, type RunWorkerParts } from './run-worker.ts';
 
 /** What runs are kept in. */
 export interface RunEdges {
   readonly store: RunStore;
   readonly baselines: BaselineStore;
   readonly directory: LaneDirectory;
+  readonly history: WriteHistory;
+  readonly divergences: DivergenceStore;
+  readonly lostItems: LostItemStore;
+  readonly repairs: RepairStore;
+  readonly audit: AuditStore;
 }
 
 export interface Runs {
   readonly desk: RunDesk;
   readonly worker: RunWorker;
+  readonly repairDesk: RepairDesk;
 }
 
 /** Backfill, reconciliation and repair, over the engine's own parts. */
-export function createRuns(parts: MigrationParts, engine: Engine, edges: RunEdges): Runs {
-  const { services, journal, clock, orchestrator, events, settings, replica } = parts;
-  const { emit } = events;
-  const { lanes, coverage, copies, membership } = engine;
-  const latency = new LiveLatency(clock);
-  events.subscribe(latency.listener);
-  const shared = { ...edges, services, coverage, journal, lanes, clock, emit };
-  const backfill = new BackfillWork({
-    ...shared,
-    copy: (lane, reason) => copies.untilCopied(lane, reason),
-  });
-  const works = { backfill, reconcile: backfill, repair: backfill };
-  const worker = new RunWorker({
-    store: edges.store,
-    works,
-    replica,
+export function createRuns(
+  parts: MigrationParts,
+  engine: Engine,
+  { say, ...edges }: RunEdges & Pick<RepairDeskParts, 'say'>,
+): Runs {
+  const { services, journal, clock, orchestrator, settings } = parts;
+  const { emit } = parts.events;
+  const { lanes, coverage, copies } = engine;
+  const timeoutMs = settings.delivery.timeoutMs;
+  const shared = {
+    ...edges,
+    services,
+    coverage,
+    journal,
+    lanes,
     clock,
     emit,
-    liveReplicas: () => membership.counts().live,
-    concurrency: settings.copyConcurrency,
-    liveP95: () => latency.lastSecond(),
-    calmP95: () => latency.lately(),
-    embeddingLine: createEmbeddingLine(orchestrator, clock),
+    orchestrator,
+    copies,
+    timeoutMs,
+  };
+  const comparer = new LaneComparer({ ...shared, hold: engine.hold });
+  const repairer = new LaneRepairer({
+    ...shared,
+    comparer,
+    copy: (lane, advice) => engine.copier.copy(lane, advice),
+    quiet: (lane) => engine.deliverer.quiet(lane),
   });
+  const works = {
+    backfill: new BackfillWork({
+      ...shared,
+      copy: (lane, reason) => copies.untilCopied(lane, reason),
+    }),
+    reconcile: new ReconcileWork({ ...shared, comparer }),
+    repair: new RepairWork({ ...shared, comparer, repairer }),
+  };
+  const worker = createWorker(parts, engine, { store: edges.store, works });
   const desk = new RunDesk({
     store: edges.store,
     works,
     worker,
     isCovered: (service) => (coverage.get(service)?.number ?? 0) > 0,
   });
-  return { desk, worker };
+  const repairDesk = new RepairDesk({ ...shared, desk, comparer, repairer, say });
+  return { desk, worker, repairDesk };
+}
+
+function createWorker(
+  { clock, events, replica, settings, orchestrator }: MigrationParts,
+  { membership }: Engine,
+  edges: Pick<RunWorkerParts, 'store' | 'works'>,
+): RunWorker {
+  const latency = new LiveLatency(clock);
+  events.subscribe(latency.listener);
+  return new RunWorker({
+    ...edges,
+    replica,
+    clock,
+    emit: events.emit,
+    liveReplicas: () => membership.counts().live,
+    concurrency: settings.copyConcurrency,
+    liveP95: () => latency.lastSecond(),
+    calmP95: () => latency.lately(),
+    embeddingLine: createEmbeddingLine(orchestrator, clock),
+  });
 }

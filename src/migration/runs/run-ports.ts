@@ -1,4 +1,5 @@
 import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { PendingWrite } from '../ports.ts';
 import type { Page, Run, RunKind, RunProgress, RunRequest, RunState, Tally } from './run.ts';
 
 export interface StateChange {
@@ -74,4 +75,13 @@ export interface LaneDirectory {
   homesElsewhere(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReplicaId>>;
   /** Items that the secondary refused of a lane, by reason, accepted or not. */
   exceptions(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReadonlyMap<string, number>>>;
+}
+
+/** The journal's own past. @throws StorageError */
+export interface WriteHistory {
+  /**
+   * Writes of a lane above `after` up to `through` that took effect, or may have, in sequence.
+   * Undefined where some of them were pruned.
+   */
+  between(lane: LaneKey, after: number, through: number): Promise<readonly PendingWrite[] | undefined>;
 }

@@ -22,6 +22,8 @@ export interface PageOutcome {
   readonly tally: Tally;
   /** Lanes whose home is another replica. */
   readonly elsewhere?: ReadonlyMap<ReplicaId, readonly Owner[]>;
+  /** Why the run must not go on before a person has looked. */
+  readonly halt?: string;
 }
 
 /** One kind of run. */

@@ -112,8 +112,9 @@ export class RunWorker {
   async #page(run: Run, page: Page, control: RunControl): Promise<void> {
     const { store, works } = this.#parts;
     try {
-      const { tally, elsewhere = new Map() } = await works[run.kind].page(run, page, control);
+      const { tally, elsewhere = new Map(), halt } = await works[run.kind].page(run, page, control);
       await store.finishPage(page, tally, elsewhere);
+      if (halt !== undefined) await store.change(run.id, { from: ['running'], to: 'stopped', reason: halt });
     } catch (error) {
       if (error instanceof RunInterrupted) return store.releasePage(page, 0);
       this.#parts.emit('run:failed', { reason: messageOf(error) });

@@ -39,6 +39,25 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     return data;
   };
 
+  test('leaves out members of members, and items with a tag, as it is told', async () => {
+    const session = await holding(['{"text":"a","metadata":{"by":"x","at":1}}', '{"text":"b","metadata":7}']);
+    const without = ['metadata.at', 'text.nothing', 'metadata'];
+    expect(await digest(session, { fields: ['text', 'metadata'], without })).toEqual({
+      count: 2,
+      digest: sum(['{"metadata":{"by":"x"},"text":"a"}', '{"metadata":7,"text":"b"}']),
+    });
+    const operations = [
+      `{"action":"create","payload":{"memory_type":"fact","tags":["hidden"],"position":9,"content":{"text":"c"}}}`,
+    ];
+    await orchestrator.send(
+      `{"action":"batch_write","session_id":"${session}","payload":{"operations":[${operations.join()}]}}`,
+    );
+    expect(await digest(session, { fields: ['text'], exclude_tags: ['hidden', 'none'] })).toMatchObject({
+      count: 2,
+    });
+    expect(await digest(session, { fields: ['text'] })).toMatchObject({ count: 3 });
+  });
+
   test('is the sum of the first halves of SHA-256 over the named members, whatever the order', async () => {
     const [one, two] = ['{"text":"a","n":1,"other":[1]}', '{"n":12345678901234567890,"text":"grüße"}'];
     const session = await holding([one, two]);

@@ -1,0 +1,111 @@
+import { Command, Option } from 'commander';
+import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
+import { watchRun, type RunView } from './run-watch.ts';
+
+interface ReconcileOptions {
+  readonly url: string;
+  readonly service?: string;
+  readonly owner?: string;
+  readonly changed?: true;
+  readonly resume?: true;
+  readonly repair?: 'plan' | 'apply';
+  readonly limitItems?: string;
+  readonly limitShare?: string;
+  readonly person?: string;
+  readonly reason?: string;
+  readonly json?: true;
+}
+
+/** The stores disagree, or it could not be told of every lane. */
+const DIFFERENT = 2;
+
+/** `crossfade reconcile`: compares both stores lane by lane, and says which side moved. */
+export function createReconcileCommand(env: Environment): Command {
+  return new Command('reconcile')
+    .description('Compare both stores outside of any request, say which side moved, and repair')
+    .option('--service <name>', 'only this service (default: all)')
+    .option('--owner <owner>', 'only the lane of this session or user')
+    .addOption(new Option('--full', 'every lane (default)').conflicts('changed'))
+    .option(
+      '--changed',
+      'only lanes written to since they were last found equal, and those that were not equal',
+    )
+    .option('--resume', 'take up the last reconciliation that was stopped, or watch the one under way')
+    .addOption(
+      new Option('--repair <how>', 'plan: say what a repair would do; apply: do it').choices([
+        'plan',
+        'apply',
+      ]),
+    )
+    .option('--limit-items <n>', 'most findings that may be repaired (default: 1000)')
+    .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)')
+    .option('--person <name>', 'who answers for the repair')
+    .option('--reason <text>', 'why')
+    .option('--json', 'JSON lines while it runs, and the result as one JSON object')
+    .addOption(urlOption(env))
+    .addHelpText(
+      'after',
+      `
+Runs inside the proxies, shared among them; it goes on after a crash. Ctrl-C stops it, --resume takes it up again. What legacy has
+lost is never repaired: "crossfade lost list" shows it, and a person decides by name.
+Exit codes: 0 equal, or repaired; 1 it could not be begun, or failed; 2 lanes differ, could not be compared, or were left; 130 stopped.`,
+    )
+    .action(reconcile);
+}
+
+async function reconcile(options: ReconcileOptions): Promise<void> {
+  const { url, service, owner } = options;
+  if (options.repair === 'apply' && (options.person === undefined || options.reason === undefined))
+    throw new Error('--repair apply changes what is stored: say --person and --reason');
+  const wish = { kind: 'reconcile', service, owner, scope: options.changed === true ? 'changed' : 'full' };
+  const begun = await askProxy(url, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
+  const isJson = options.json === true;
+  const view = await watchRun((JSON.parse(begun) as RunView).run, { url, json: isJson });
+  const repaired = view.state === 'finished' ? await repair(options, view) : undefined;
+  const plan = options.repair === 'plan' ? await planOf(url, view.run) : undefined;
+  if (isJson)
+    console.log(JSON.stringify({ ...resultOf(view), plan, repair: repaired && resultOf(repaired) }));
+  else tell(view, plan, repaired);
+  process.exitCode = exitCodeOf(view, repaired);
+}
+
+async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
+  const { url, person, reason } = options;
+  if (options.repair !== 'apply') return undefined;
+  const { lanes } = await planOf(url, run);
+  if (lanes.length === 0) return undefined;
+  const wish = {
+    person,
+    reason,
+    ...(options.limitItems !== undefined && { limit_items: Number(options.limitItems) }),
+    ...(options.limitShare !== undefined && { limit_share: Number(options.limitShare) }),
+  };
+  const begun = JSON.parse(await askProxy(url, `/v1/runs/${run}/repair`, wish)) as RunView;
+  return watchRun(begun.run, { url, json: options.json === true });
+}
+
+async function planOf(url: string, run: number): Promise<RepairPlanView> {
+  return JSON.parse(await askProxy(url, `/v1/runs/${run}/repair-plan`)) as RepairPlanView;
+}
+
+function resultOf({ run, state, reason, report }: RunView): object {
+  return { run, state, reason, ...report };
+}
+
+function tell(view: RunView, plan: RepairPlanView | undefined, repaired: RunView | undefined): void {
+  console.log(showRun(view));
+  if (plan !== undefined) console.log(`\n${showPlan(plan)}`);
+  if (repaired !== undefined) console.log(`\n${showRun(repaired)}`);
+}
+
+function exitCodeOf(view: RunView, repaired: RunView | undefined): number | undefined {
+  if (view.state === 'failed' || repaired?.state === 'failed') return 1;
+  if (view.state === 'stopped') return process.exitCode === undefined ? 1 : Number(process.exitCode);
+  const sum = (run: RunView, name: string): number =>
+    Object.values(run.services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
+  const left =
+    repaired === undefined ? sum(view, 'lanes_different') : sum(repaired, 'lanes_left') + sum(view, 'lost');
+  const isStopped = repaired !== undefined && repaired.state !== 'finished';
+  return left + sum(view, 'lanes_not_comparable') > 0 || isStopped ? DIFFERENT : 0;
+}

@@ -1,0 +1,90 @@
+import { Command } from 'commander';
+import { askPatiently, askProxy, urlOption, type Environment } from './operator-client.ts';
+import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
+import { watchRun, type RunView } from './run-watch.ts';
+
+interface Remote {
+  readonly url: string;
+  readonly json?: true;
+}
+
+interface Wish extends Remote {
+  readonly person: string;
+  readonly reason: string;
+  readonly limitItems?: string;
+  readonly limitShare?: string;
+}
+
+/** Lanes were left as they are. */
+const LEFT = 2;
+
+/** `crossfade repair`: settles what a reconciliation found, and puts it back. */
+export function createRepairCommand(env: Environment): Command {
+  const repair = new Command('repair').description(
+    'Settle what a reconciliation found, or put back what a repair changed',
+  );
+  repair
+    .command('plan')
+    .argument('<run>', 'number of the reconciliation')
+    .description('What a repair would do, lane by lane; nothing is changed')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .action(async (run: string, { url, json }: Remote) => {
+      const text = await askProxy(url, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
+      console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
+    });
+  repair
+    .command('apply')
+    .argument('<run>', 'number of the reconciliation')
+    .description(
+      'Read each lane again under its lock, make the orchestrator equal, compare it, stop at the first surprise',
+    )
+    .requiredOption('--person <name>', 'who answers for it')
+    .requiredOption('--reason <text>', 'why')
+    .option('--limit-items <n>', 'most findings that may be repaired (default: 1000)')
+    .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)')
+    .option('--json', 'JSON lines while it runs, and the result as one JSON object')
+    .addOption(urlOption(env))
+    .action(apply);
+  repair
+    .command('undo')
+    .argument('<run>', 'number of the repair, as "crossfade runs list" shows it')
+    .description(
+      'Put back what the repair changed. The lanes differ from legacy again: they stop, and read from legacy',
+    )
+    .requiredOption('--person <name>', 'who answers for it')
+    .requiredOption('--reason <text>', 'why')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .action(undo);
+  return repair;
+}
+
+async function apply(of: string, options: Wish): Promise<void> {
+  const { url, person, reason, limitItems, limitShare } = options;
+  const wish = {
+    person,
+    reason,
+    ...(limitItems !== undefined && { limit_items: Number(limitItems) }),
+    ...(limitShare !== undefined && { limit_share: Number(limitShare) }),
+  };
+  const { run } = JSON.parse(
+    await askProxy(url, `/v1/runs/${encodeURIComponent(of)}/repair`, wish),
+  ) as RunView;
+  const view = await watchRun(run, { url, json: options.json === true });
+  const { state, report } = view;
+  console.log(
+    options.json === true ? JSON.stringify({ run, state, reason: view.reason, ...report }) : showRun(view),
+  );
+  if (state === 'failed') process.exitCode = 1;
+  const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
+  if (state === 'stopped' || left) process.exitCode = LEFT;
+}
+
+async function undo(run: string, { url, person, reason, json }: Wish): Promise<void> {
+  const text = await askPatiently(url, `/v1/runs/${encodeURIComponent(run)}/undo`, { person, reason });
+  const { undone, left } = JSON.parse(text) as { undone: number; left: readonly string[] };
+  if (json === true) console.log(text);
+  else console.log([`${undone} lanes are as they were before run ${run}, and stopped`, ...left].join('\n'));
+  if (left.length > 0) process.exitCode = LEFT;
+}

@@ -1,0 +1,47 @@
+import type { RunView } from './run-watch.ts';
+
+/** What a repair would do, as the proxy shows it. */
+export interface RepairPlanView {
+  readonly run: number;
+  readonly findings: number;
+  readonly share: number;
+  readonly refusal: string | null;
+  readonly lanes: readonly {
+    readonly service: string;
+    readonly owner: string;
+    readonly findings: readonly { readonly side: string; readonly kind: string; readonly by?: string }[];
+    readonly before: { readonly items: number; readonly digest: string };
+    readonly after: { readonly items: number; readonly digest: string };
+  }[];
+}
+
+const LANES_SHOWN = 50;
+
+/** A run's numbers, service by service. */
+export function showRun({ run, kind, state, reason, services }: RunView): string {
+  const title = `${kind} ${run}: ${state}${reason === '' ? '' : ` (${reason})`}`;
+  const lines = Object.entries(services).flatMap(([service, counts]) => [
+    `  ${service}`,
+    ...Object.entries(counts)
+      .filter(([name]) => name !== 'digest')
+      .map(([name, count]) => `    ${name.replaceAll('_', ' ').padEnd(34)} ${String(count).padStart(9)}`),
+  ]);
+  return [title, ...lines].join('\n');
+}
+
+/** What would change of each lane: the digests of its list before and after. */
+export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanView): string {
+  const shown = lanes
+    .slice(0, LANES_SHOWN)
+    .flatMap(({ service, owner, findings: found, before, after }) => [
+      `  ${service}/${owner}: ${before.items} items ${before.digest.slice(0, 12)} → ${after.items} items ${after.digest.slice(0, 12)}`,
+      ...found.map(({ side, kind, by }) => `    ${kind} on ${side}${by === undefined ? '' : ` by ${by}`}`),
+    ]);
+  const more =
+    lanes.length > LANES_SHOWN ? [`  and ${lanes.length - LANES_SHOWN} lanes more: --json shows all`] : [];
+  const percent = Number((share * 100).toPrecision(3));
+  const title = `repair of run ${run}: ${findings} findings in ${lanes.length} lanes, ${percent} % of the compared items`;
+  return [title, ...shown, ...more, ...(refusal === null ? [] : [`  would be refused: ${refusal}`])].join(
+    '\n',
+  );
+}

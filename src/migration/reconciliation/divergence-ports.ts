@@ -1,0 +1,92 @@
+import type { Owner, ServiceName } from '../../domain/ids.ts';
+import type { ItemFinding } from './attribute.ts';
+
+/** `lost`: it holds items that a person must decide about. `gone`: it was equal when looked at again. */
+export type DivergenceState = 'open' | 'lost' | 'repaired' | 'undone' | 'gone';
+
+/** What a side shows of a lane. */
+export interface SideSummary {
+  readonly items: number;
+  /** Over the digests of all items, in their order. */
+  readonly digest: string;
+}
+
+export interface FoundDivergence {
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  readonly findings: readonly ItemFinding[];
+  /** The orchestrator's list as it is, and as it will be once it is repaired. */
+  readonly before: SideSummary;
+  readonly after: SideSummary;
+  readonly state: Extract<DivergenceState, 'open' | 'lost'>;
+}
+
+export interface Divergence extends Omit<FoundDivergence, 'state'> {
+  readonly id: number;
+  readonly run: number;
+  readonly foundAtMs: number;
+  readonly state: DivergenceState;
+}
+
+/** Lanes found unequal, and what became of them. No content. @throws StorageError */
+export interface DivergenceStore {
+  /** What was open of the lane before is settled by it. */
+  add(run: number, found: FoundDivergence): Promise<void>;
+  /** Lanes found equal: what was open of them is gone, and what was lost has come back. */
+  equal(service: ServiceName, owners: readonly Owner[]): Promise<void>;
+  /** Those that wait for a repair, in the order they were found. */
+  open(run: number, service?: ServiceName): Promise<readonly Divergence[]>;
+  ofRun(run: number, limit: number): Promise<readonly Divergence[]>;
+  settle(service: ServiceName, owner: Owner, state: DivergenceState): Promise<void>;
+}
+
+export interface LostItem {
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  readonly memoryId: string;
+  readonly digest: string;
+  readonly foundAtMs: number;
+}
+
+/** `accepted`: legacy is right, the orchestrator gives it up. `restored`: it was stored on legacy anew. */
+export type LostDecision = 'accepted' | 'restored';
+
+/** Items that legacy lost. They stay on the orchestrator until a person decides by name. @throws StorageError */
+export interface LostItemStore {
+  found(
+    service: ServiceName,
+    owner: Owner,
+    items: readonly Pick<LostItem, 'memoryId' | 'digest'>[],
+  ): Promise<void>;
+  /** Nobody has decided about them. */
+  open(limit: number): Promise<readonly LostItem[]>;
+  /** Ids that a person has decided about: a repair may remove them from the orchestrator. */
+  decided(service: ServiceName, owner: Owner): Promise<ReadonlySet<string>>;
+  /** What was decided did not come about. */
+  reopen(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>): Promise<void>;
+  /** Audited. False where no such item waits. */
+  decide(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>, decision: Decided): Promise<boolean>;
+}
+
+export interface Decided {
+  readonly decision: LostDecision;
+  readonly person: string;
+  readonly reason: string;
+}
+
+/** What a repair changed of a lane, and how it is put back. */
+export interface RepairStep {
+  readonly run: number;
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  /** JSON: the writes that put back what was. */
+  readonly inverse: string;
+}
+
+/** @throws StorageError */
+export interface RepairStore {
+  add(step: RepairStep): Promise<void>;
+  /** Steps that were not undone, the newest first. */
+  steps(run: number): Promise<readonly RepairStep[]>;
+  undone(step: RepairStep): Promise<void>;
+}

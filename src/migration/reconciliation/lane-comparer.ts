@@ -1,0 +1,245 @@
+import { createHash } from 'node:crypto';
+import { messageOf } from '../../domain/errors.ts';
+import { laneKeyOf, sessionIdOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
+import { digestOfFields, type ListedMemory } from '../copy-plan.ts';
+import { explainVanished } from '../forgetting.ts';
+import type { HoldLane } from '../hold-lane.ts';
+import { readContents } from '../lane-contents.ts';
+import type { FenceReason, Lanes } from '../lanes.ts';
+import { LOOK_AGAIN_MS } from '../look-again.ts';
+import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
+import type { BaselineStore, WriteHistory } from '../runs/run-ports.ts';
+import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
+import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
+import type { SideSummary } from './divergence-ports.ts';
+import { expectedList } from './expected-list.ts';
+
+const HOLD_PATIENCE_MS = 10_000;
+const CATCH_UP_MS = 5_000;
+const CATCH_UP_LOOK_MS = 20;
+
+export interface ComparerParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly baselines: BaselineStore;
+  readonly history: WriteHistory;
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  /** Most that one page of the orchestrator may take, milliseconds. */
+  readonly timeoutMs: number;
+  readonly hold: HoldLane;
+}
+
+/** What was found of one lane. */
+export type ComparedLane =
+  | { readonly verdict: 'not_comparable'; readonly reason: string }
+  | ({ readonly verdict: 'equal' | 'different' } & LaneDifference);
+
+export interface LaneDifference {
+  readonly sequence: number;
+  readonly source: LegacyLane;
+  readonly findings: readonly ItemFinding[];
+  /** What a repair may take off the orchestrator. */
+  readonly removable: readonly StoredMemory[];
+  readonly lost: readonly ListedMemory[];
+  /** On the orchestrator and gone from legacy as it declares: no difference. */
+  readonly forgotten: number;
+  readonly before: SideSummary;
+  readonly after: SideSummary;
+}
+
+/** Compares a lane on both stores: SEMANTICS "Comparing". Only what survives a second look is a difference. */
+export class LaneComparer {
+  readonly #parts: ComparerParts;
+
+  constructor(parts: ComparerParts) {
+    this.#parts = parts;
+  }
+
+  /** A racy lane is looked at again, at last while it is held. @throws CrossfadeError where a side cannot be read */
+  async compare(name: ServiceName, owner: Owner): Promise<ComparedLane> {
+    const service = this.#parts.services.get(name);
+    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    let compared = await this.#once(service, owner);
+    for (const [looks, waitMs] of LOOK_AGAIN_MS.entries()) {
+      const isRacy = compared.verdict === 'not_comparable' && MAY_PASS.has(compared.reason);
+      if (!isRacy && !(compared.verdict === 'different' && looks === 0)) return compared;
+      await this.#parts.clock.sleep(waitMs);
+      const isLast = looks === LOOK_AGAIN_MS.length - 1;
+      compared = isLast ? await this.#held(service, owner) : await this.#once(service, owner);
+    }
+    return compared;
+  }
+
+  /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
+  async #held(service: ServiceRuntime, owner: Owner): Promise<ComparedLane> {
+    const { lanes, hold, clock } = this.#parts;
+    const lane = await lanes.load(service.name, owner);
+    const held = await hold(lane, clock.now() + HOLD_PATIENCE_MS);
+    try {
+      const untilMs = clock.now() + CATCH_UP_MS;
+      let compared = await this.#once(service, owner);
+      while (compared.verdict === 'not_comparable' && compared.reason === 'behind' && clock.now() < untilMs) {
+        await clock.sleep(CATCH_UP_LOOK_MS);
+        compared = await this.#once(service, owner);
+      }
+      return compared;
+    } finally {
+      held.release();
+    }
+  }
+
+  async #once(service: ServiceRuntime, owner: Owner): Promise<ComparedLane> {
+    const { journal, coverage } = this.#parts;
+    const key = laneKeyOf(service.name, owner);
+    const number = coverage.get(service.name)?.number ?? 0;
+    const before = await journal.fence(key);
+    const obstacle = obstacleOf(before, number);
+    if (obstacle !== undefined && obstacle !== 'not_seeded')
+      return { verdict: 'not_comparable', reason: obstacle };
+    const source = await this.#read(service, owner);
+    if (typeof source === 'string') return { verdict: 'not_comparable', reason: source };
+    if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source);
+    const listed = await this.#listed(service, owner);
+    const after = await journal.fence(key);
+    if (!isSame(before, after)) return { verdict: 'not_comparable', reason: 'racy' };
+    return this.#judge(service, { owner, key, source, listed, sequence: before.state.sequence });
+  }
+
+  async #read({ definition, access, context }: ServiceRuntime, owner: Owner): Promise<LegacyLane | string> {
+    try {
+      return await definition.lanes.readLegacy(owner, access, context);
+    } catch (error) {
+      return error instanceof SyntaxError
+        ? 'unreadable: it is not whole JSON'
+        : `unreadable: ${messageOf(error)}`;
+    }
+  }
+
+  async #listed({ definition: { lanes } }: ServiceRuntime, owner: Owner): Promise<readonly ListedMemory[]> {
+    const { orchestrator, clock, timeoutMs } = this.#parts;
+    const sessionId = sessionIdOf(lanes.sessionPrefix, owner);
+    const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
+    return (await readContents({ orchestrator, sessionId, lanes, options })).listed;
+  }
+
+  async #judge(service: ServiceRuntime, facts: LaneFacts): Promise<ComparedLane> {
+    const { source, listed, sequence } = facts;
+    const attribution = await this.attribute(service, facts);
+    const { forgotten, lost } = await this.#explain(service, facts, attribution);
+    const findings = [
+      ...attribution.findings,
+      ...lost.map(({ memory, fields }): ItemFinding => ({
+        side: 'legacy',
+        kind: 'lost',
+        before: digestOfFields(fields),
+        memoryId: memory.memory_id,
+      })),
+    ];
+    return {
+      verdict: findings.length === 0 ? 'equal' : 'different',
+      sequence,
+      source,
+      findings,
+      removable: attribution.removable,
+      lost,
+      forgotten,
+      before: summaryOf(listed),
+      after: summaryOf(source.items),
+    };
+  }
+
+  /** Who moved, by what both sides were last seen to hold. */
+  async attribute(
+    service: ServiceRuntime,
+    { owner, key, source, listed, sequence }: LaneFacts,
+  ): Promise<Attribution> {
+    const { baselines, history } = this.#parts;
+    const sides = {
+      legacy: source.items,
+      orchestrator: listed,
+      laneKey: key,
+      writerOf: (item: LegacyLane['items'][number]) => service.definition.lanes.writerOf?.(item),
+    };
+    const blind = attribute({ ...sides, base: undefined });
+    // Nothing differs: what both sides once held need not be known.
+    if (blind.findings.length + blind.vanished.length === 0) return blind;
+    const baseline = await baselines.of(key);
+    const writes = baseline && (await history.between(key, baseline.sequence, sequence));
+    return attribute({ ...sides, base: expectedList(service, owner, { baseline, writes }) });
+  }
+
+  async #explain(
+    { definition: { lanes }, access }: ServiceRuntime,
+    { source, listed }: LaneFacts,
+    { vanished }: Attribution,
+  ): Promise<{ forgotten: number; lost: readonly ListedMemory[] }> {
+    const explained = await explainVanished({
+      retention: lanes.retention,
+      source,
+      vanished: vanished.map(({ memory }) => memory),
+      existing: listed,
+      nowMs: this.#parts.clock.wallMs(),
+      emptyBelow: 0,
+      ownerCount: async () => (await lanes.owners(access))?.length ?? 0,
+    });
+    const lost = new Set(explained.lost);
+    return {
+      forgotten: explained.forgotten.length,
+      lost: vanished.filter(({ memory }) => lost.has(memory)),
+    };
+  }
+}
+
+/** A lane as both sides showed it at one sequence. */
+export interface LaneFacts {
+  readonly owner: Owner;
+  readonly key: LaneKey;
+  readonly source: LegacyLane;
+  readonly listed: readonly ListedMemory[];
+  readonly sequence: number;
+}
+
+/** What a moment later may be over. */
+const MAY_PASS: ReadonlySet<string> = new Set(['racy', 'behind', 'dirty', 'copying']);
+
+type Obstacle = FenceReason;
+
+/** A stopped lane can be compared: that is how a person learns why. */
+export function obstacleOf(view: LaneView | undefined, coverage: number): Obstacle | undefined {
+  if (view === undefined || coverage === 0 || view.coverage !== coverage) return 'not_seeded';
+  const { condition, seededCoverage, exceptions } = view.state;
+  if (condition === 'dirty' || condition === 'copying') return condition;
+  if (seededCoverage !== coverage) return 'not_seeded';
+  if (exceptions > 0) return 'excepted';
+  return view.isBehind ? 'behind' : undefined;
+}
+
+export function isSame(before: LaneView | undefined, after: LaneView | undefined): boolean {
+  return (
+    before !== undefined &&
+    after !== undefined &&
+    !after.isBehind &&
+    after.state.sequence === before.state.sequence &&
+    after.state.generation === before.state.generation &&
+    after.state.condition === before.state.condition
+  );
+}
+
+/** Nothing of it may be on the orchestrator yet: all that legacy shows has to be copied. */
+function notSeeded(source: LegacyLane): ComparedLane {
+  const nothing = summaryOf([]);
+  const base = { source, sequence: 0, removable: [], lost: [], forgotten: 0, before: nothing };
+  if (!source.exists) return { verdict: 'equal', ...base, findings: [], after: nothing };
+  const findings: ItemFinding[] = [{ side: 'unknown', kind: 'not_seeded' }];
+  return { verdict: 'different', ...base, findings, after: summaryOf(source.items) };
+}
+
+function summaryOf(list: readonly { readonly fields: Readonly<Record<string, string>> }[]): SideSummary {
+  const hash = createHash('sha256');
+  for (const { fields } of list) hash.update(digestOfFields(fields));
+  return { items: list.length, digest: hash.digest('hex').slice(0, 32) };
+}

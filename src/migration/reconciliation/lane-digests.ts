@@ -1,0 +1,80 @@
+import { digestedText, orderedDigest } from '../../domain/content-digest.ts';
+import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
+import { encodeJson, isJsonObject } from '../../domain/json.ts';
+import type { LegacyLane } from '../../domain/service-definition.ts';
+import { FORGOTTEN_TAG } from '../copy-plan.ts';
+import type { Clock, Orchestrator } from '../ports.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
+
+/** Count and digest of a list: equal on both sides where the lists are, item for item and in their order. */
+export type ListDigest = string;
+
+/** What the orchestrator's digest of the lane's session must be, where it holds exactly this. Undefined: it has to be read. */
+export function digestOfLegacy(
+  { definition: { lanes } }: ServiceRuntime,
+  owner: Owner,
+  { items }: LegacyLane,
+): ListDigest | undefined {
+  if (lanes.digest === undefined) return undefined;
+  const digest = orderedDigest();
+  for (const item of items)
+    digest.add(digestedText(encodeJson(lanes.createPayload(item, owner)['content']), lanes.digest));
+  return `${items.length}:${digest.digest()}`;
+}
+
+const SESSIONS_PER_CALL = 500;
+
+export interface DigestQuery {
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+}
+
+/** What the orchestrator holds of many lanes, in few calls. @throws CrossfadeError */
+export async function digestsOfOrchestrator(
+  { definition: { lanes } }: ServiceRuntime,
+  owners: readonly Owner[],
+  { orchestrator, clock, timeoutMs }: DigestQuery,
+): Promise<ReadonlyMap<Owner, ListDigest>> {
+  const digests = new Map<Owner, ListDigest>();
+  if (lanes.digest === undefined) return digests;
+  const { fields, without, excludeTags } = lanes.digest;
+  for (let at = 0; at < owners.length; at += SESSIONS_PER_CALL) {
+    const ownerOf = new Map<SessionId, Owner>(
+      owners
+        .slice(at, at + SESSIONS_PER_CALL)
+        .map((owner) => [sessionIdOf(lanes.sessionPrefix, owner), owner]),
+    );
+    const payload = {
+      session_ids: [...ownerOf.keys()],
+      fields,
+      without,
+      exclude_tags: [FORGOTTEN_TAG, ...excludeTags],
+      ordered: true,
+      no_touch: true,
+    };
+    const answer = await orchestrator.read(
+      { action: 'digest', payload },
+      { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs },
+    );
+    for (const [id, digest] of sessionsIn(answer.data['sessions'])) {
+      const owner = ownerOf.get(id);
+      if (owner !== undefined) digests.set(owner, digest);
+    }
+  }
+  return digests;
+}
+
+function sessionsIn(sessions: unknown): (readonly [SessionId, ListDigest])[] {
+  if (!Array.isArray(sessions)) return [];
+  return sessions.flatMap((session: unknown) =>
+    isJsonObject(session)
+      ? [
+          [
+            session['session_id'] as SessionId,
+            `${String(session['count'])}:${String(session['digest'])}`,
+          ] as const,
+        ]
+      : [],
+  );
+}

@@ -1,0 +1,196 @@
+import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import { readReply } from '../../domain/request.ts';
+import type { AuditStore } from '../guard/guard-ports.ts';
+import { readContents } from '../lane-contents.ts';
+import type { Clock, Orchestrator } from '../ports.ts';
+import type { Run, RepairLimits } from '../runs/run.ts';
+import { RunRefused } from '../runs/run-desk.ts';
+import type { RunDesk } from '../runs/run-desk.ts';
+import type { RunStore } from '../runs/run-ports.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
+import type {
+  Divergence,
+  DivergenceStore,
+  LostDecision,
+  LostItem,
+  LostItemStore,
+  RepairStore,
+} from './divergence-ports.ts';
+import type { LaneComparer } from './lane-comparer.ts';
+import type { LaneRepairer } from './lane-repairer.ts';
+
+const SHOWN = 1_000;
+/** What a repair changes without being told that more is right. */
+const LIMITS: RepairLimits = { items: 1_000, share: 0.005 };
+
+export interface RepairDeskParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly store: RunStore;
+  readonly desk: RunDesk;
+  readonly divergences: DivergenceStore;
+  readonly lostItems: LostItemStore;
+  readonly repairs: RepairStore;
+  readonly repairer: LaneRepairer;
+  readonly comparer: LaneComparer;
+  readonly audit: Pick<AuditStore, 'add'>;
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** A request as an agent would send it: journaled, and delivered as any other. Resolves with the reply's text. */
+  readonly say: (service: ServiceName, text: string) => Promise<Buffer>;
+}
+
+export interface Responsible {
+  readonly person: string;
+  readonly reason: string;
+}
+
+/** What a repair of a reconciliation's findings would do. */
+export interface RepairPlan {
+  readonly run: number;
+  readonly lanes: readonly Divergence[];
+  readonly findings: number;
+  /** Of all items that were compared. */
+  readonly share: number;
+  readonly limits: RepairLimits;
+  /** Why it would not be begun. */
+  readonly refusal: string | undefined;
+}
+
+/** Where people repair, put back, and decide about what was lost. @throws RunRefused; StorageError */
+export class RepairDesk {
+  readonly #parts: RepairDeskParts;
+
+  constructor(parts: RepairDeskParts) {
+    this.#parts = parts;
+  }
+
+  divergences(run: number, limit = SHOWN): Promise<readonly Divergence[]> {
+    return this.#parts.divergences.ofRun(run, limit);
+  }
+
+  async plan(run: number, asked: Partial<RepairLimits> = {}): Promise<RepairPlan> {
+    const { store, divergences } = this.#parts;
+    const of = await store.get(run);
+    if (of?.kind !== 'reconcile') throw new RunRefused('not_found', `there is no reconciliation ${run}`);
+    const { tallies } = await store.progress(run);
+    const compared = Object.values(tallies).reduce((sum, { counts }) => sum + (counts['items'] ?? 0), 0);
+    const lanes = await divergences.open(run);
+    const findings = lanes.reduce((sum, one) => sum + one.findings.length, 0);
+    const share = compared === 0 ? 0 : findings / compared;
+    const limits = { ...LIMITS, ...asked };
+    return { run, lanes, findings, share, limits, refusal: refusalOf(findings, share, limits) };
+  }
+
+  async apply(run: number, limits: Partial<RepairLimits>, by: Responsible): Promise<Run> {
+    const plan = await this.plan(run, limits);
+    if (plan.refusal !== undefined) throw new RunRefused('conflict', plan.refusal);
+    if (plan.lanes.length === 0) throw new RunRefused('conflict', `there is nothing to repair of run ${run}`);
+    const services = [...new Set(plan.lanes.map(({ service }) => service))];
+    const begun = await this.#parts.desk.begin('repair', { services, of: run, limits: plan.limits, ...by });
+    for (const service of services)
+      await this.#parts.audit.add({
+        ...by,
+        command: 'repair apply',
+        service,
+        details: { run: begun.id, of: run },
+      });
+    return begun;
+  }
+
+  /** Puts back what a repair changed: the lanes differ from legacy again, and stop there. */
+  async undo(
+    run: number,
+    by: Responsible,
+  ): Promise<{ readonly undone: number; readonly left: readonly string[] }> {
+    const { repairs, repairer, divergences, audit } = this.#parts;
+    const steps = await repairs.steps(run);
+    if (steps.length === 0)
+      throw new RunRefused('not_found', `run ${run} has changed nothing that could be put back`);
+    const left: string[] = [];
+    for (const step of steps) {
+      const { service, owner } = step;
+      if (await repairer.undo(step)) await divergences.settle(service, owner, 'undone');
+      else left.push(`${service}/${owner}: another replica is its home, ask that one`);
+    }
+    for (const service of new Set(steps.map((step) => step.service)))
+      await audit.add({ ...by, command: 'repair undo', service, details: { run } });
+    return { undone: steps.length - left.length, left };
+  }
+
+  lost(): Promise<readonly LostItem[]> {
+    return this.#parts.lostItems.open(SHOWN);
+  }
+
+  /** The last decision about a lane's lost items lets it be repaired. */
+  async decide(
+    item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>,
+    decision: LostDecision,
+    by: Responsible,
+  ): Promise<{ readonly waiting: number }> {
+    const { lostItems, repairer, comparer, divergences } = this.#parts;
+    const { service, owner } = item;
+    const request = decision === 'restored' ? await this.#restoring(item) : undefined;
+    if (!(await lostItems.decide(item, { decision, ...by })))
+      throw new RunRefused(
+        'not_found',
+        `no item ${item.memoryId} of ${service}/${owner} waits for a decision`,
+      );
+    if (request !== undefined) await this.#restore(item, request);
+    const waiting = (await lostItems.open(SHOWN)).filter(
+      (one) => one.service === service && one.owner === owner,
+    );
+    if (waiting.length > 0) return { waiting: waiting.length };
+    await repairer.repair(undefined, service, owner);
+    const after = await comparer.compare(service, owner);
+    if (after.verdict === 'equal') await divergences.settle(service, owner, 'repaired');
+    return { waiting: 0 };
+  }
+
+  /** The request that stores the item on legacy anew, as the lane's last one. */
+  async #restoring({
+    service: name,
+    owner,
+    memoryId,
+  }: Pick<LostItem, 'service' | 'owner' | 'memoryId'>): Promise<string> {
+    const { services, orchestrator, clock, timeoutMs } = this.#parts;
+    const lanes = services.get(name)?.definition.lanes;
+    if (lanes?.restoreRequest === undefined)
+      throw new RunRefused(
+        'conflict',
+        `${name} takes no item back through its protocol: it can only be accepted`,
+      );
+    const { listed } = await readContents({
+      orchestrator,
+      sessionId: sessionIdOf(lanes.sessionPrefix, owner),
+      lanes,
+      options: () => ({ purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs }),
+    });
+    const found = listed.find(({ memory }) => memory.memory_id === memoryId);
+    if (found === undefined)
+      throw new RunRefused('not_found', `the orchestrator does not hold ${memoryId} of ${name}/${owner}`);
+    return lanes.restoreRequest(found.fields, owner);
+  }
+
+  async #restore(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>, text: string): Promise<void> {
+    const { services, say, lostItems } = this.#parts;
+    const definition = services.get(item.service)?.definition;
+    const request = readReply(Buffer.from(text));
+    const action = definition?.actions[String(request.fields[definition.selector ?? 'action'])];
+    const reply = readReply(await say(item.service, text));
+    if (action?.kind === 'write' && action.outcome(reply, request) === 'applied') return;
+    await lostItems.reopen(item);
+    throw new RunRefused(
+      'conflict',
+      `${item.service} did not take the item back: it waits for a decision again`,
+    );
+  }
+}
+
+function refusalOf(findings: number, share: number, limits: RepairLimits): string | undefined {
+  if (findings > limits.items)
+    return `${findings} findings are more than the limit of ${limits.items}: look at the plan, then raise --limit-items`;
+  if (share <= limits.share) return undefined;
+  const [have, most] = [share, limits.share].map((one) => `${Number((one * 100).toPrecision(3))} %`);
+  return `${have} of the compared items differ, more than the limit of ${most}: look at the plan, then raise --limit-share`;
+}

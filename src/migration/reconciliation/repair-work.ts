@@ -1,0 +1,137 @@
+import { laneKeyOf, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
+import { inParallel } from '../runs/in-parallel.ts';
+import { EMPTY_TALLY, type Page, type Run, type RunProgress, type Skipped } from '../runs/run.ts';
+import type { LaneDirectory } from '../runs/run-ports.ts';
+import {
+  RunInterrupted,
+  type Listing,
+  type PageOutcome,
+  type RunControl,
+  type RunWork,
+} from '../runs/run-work.ts';
+import type { ItemFinding } from './attribute.ts';
+import type { Divergence, DivergenceStore } from './divergence-ports.ts';
+import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
+import type { LaneRepairer } from './lane-repairer.ts';
+
+export interface RepairParts {
+  readonly divergences: DivergenceStore;
+  readonly directory: LaneDirectory;
+  readonly comparer: LaneComparer;
+  readonly repairer: LaneRepairer;
+}
+
+/** What became of one lane. */
+interface Repaired {
+  readonly owner: Owner;
+  readonly result: 'repaired' | 'equal' | 'left';
+  readonly changed: number;
+  readonly findings: number;
+  readonly reason?: string;
+  readonly isSurprise?: true;
+}
+
+/** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. */
+export class RepairWork implements RunWork {
+  readonly lanesPerPage = 20;
+  readonly #parts: RepairParts;
+
+  constructor(parts: RepairParts) {
+    this.#parts = parts;
+  }
+
+  async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {
+    const planned = await this.#parts.divergences.open(request.of ?? 0, name);
+    const owners = planned.map(({ owner }) => owner).filter((owner) => owner === (request.owner ?? owner));
+    const items = planned.reduce((sum, { findings }) => sum + findings.length, 0);
+    return { owners, survey: { lanes: owners.length, findings: items } };
+  }
+
+  async page(run: Run, { service, owners }: Page, control: RunControl): Promise<PageOutcome> {
+    const { divergences, directory } = this.#parts;
+    const planned = new Map(
+      (await divergences.open(run.request.of ?? 0, service)).map((one) => [one.owner, one]),
+    );
+    const homes = await directory.homesElsewhere(owners.map((owner) => laneKeyOf(service, owner)));
+    const elsewhere = new Map<ReplicaId, Owner[]>();
+    const repaired: Repaired[] = [];
+    const isWhole = await inParallel(owners, control, async (owner) => {
+      const [plan, home] = [planned.get(owner), homes.get(laneKeyOf(service, owner))];
+      // Settled since it was listed, by whoever was at this page before.
+      if (plan === undefined) return;
+      if (home !== undefined) elsewhere.set(home, [...(elsewhere.get(home) ?? []), owner]);
+      else repaired.push(await this.#repair(run.id, plan));
+    });
+    if (!isWhole) throw new RunInterrupted('the run was stopped');
+    const surprise = repaired.find(({ isSurprise }) => isSurprise === true);
+    return {
+      tally: { ...EMPTY_TALLY, ...tallied(repaired) },
+      elsewhere,
+      ...(surprise !== undefined && {
+        halt: `${service}/${surprise.owner}: ${surprise.reason ?? ''}. Look at it, then reconcile again`,
+      }),
+    };
+  }
+
+  async document({ request }: Run, { tallies }: RunProgress): Promise<object> {
+    return {
+      of: request.of,
+      services: Object.fromEntries(
+        request.services.map((name) => {
+          const { counts, skipped } = tallies[name] ?? EMPTY_TALLY;
+          return [name, { ...counts, left: skipped }];
+        }),
+      ),
+    };
+  }
+
+  async #repair(run: number, { service, owner, findings }: Divergence): Promise<Repaired> {
+    const { comparer, repairer, divergences } = this.#parts;
+    const facts = { owner, changed: 0, findings: findings.length };
+    const left = (reason: string): Repaired => ({ ...facts, result: 'left', reason });
+    const found = await comparer.compare(service, owner);
+    if (found.verdict === 'not_comparable') return left(found.reason);
+    if (found.verdict === 'equal') {
+      await divergences.settle(service, owner, 'gone');
+      return { ...facts, result: 'equal' };
+    }
+    if (nameOf(found.findings) !== nameOf(findings))
+      return { ...left('it differs in another way than it did when it was found'), isSurprise: true };
+    const changed = await repairer.repair(run, service, owner);
+    const after = await comparer.compare(service, owner);
+    if (after.verdict !== 'equal') return { ...left(notEqual(after)), changed, isSurprise: true };
+    await divergences.settle(service, owner, 'repaired');
+    return { ...facts, result: 'repaired', changed };
+  }
+}
+
+function notEqual(after: ComparedLane): string {
+  return after.verdict === 'not_comparable'
+    ? `after the repair it could not be compared: ${after.reason}`
+    : 'after the repair it is not equal';
+}
+
+/** Two lists of findings that say the same. */
+function nameOf(findings: readonly ItemFinding[]): string {
+  return findings
+    .map(({ side, kind, before, after }) => [side, kind, before ?? '', after ?? ''].join(':'))
+    .sort()
+    .join();
+}
+
+function tallied(repaired: readonly Repaired[]): { counts: Record<string, number>; skipped: Skipped[] } {
+  const of = (result: Repaired['result']): Repaired[] => repaired.filter((one) => one.result === result);
+  const sum = (some: readonly Repaired[], number: (one: Repaired) => number): number =>
+    some.reduce((total, one) => total + number(one), 0);
+  return {
+    counts: {
+      lanes: repaired.length,
+      lanes_repaired: of('repaired').length,
+      lanes_equal_by_then: of('equal').length,
+      lanes_left: of('left').length,
+      findings_repaired: sum(of('repaired'), ({ findings }) => findings),
+      items_changed: sum(repaired, ({ changed }) => changed),
+    },
+    skipped: of('left').map(({ owner, reason = '' }) => ({ owner, reason })),
+  };
+}

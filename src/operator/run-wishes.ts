@@ -1,0 +1,50 @@
+import { parseOwner, type Owner } from '../domain/ids.ts';
+import { RunRefused } from '../migration/runs/run-desk.ts';
+import { Refusal } from './refusal.ts';
+
+const LONGEST_WORDS = 500;
+
+/** In the caller's words. */
+export async function said(answer: () => Promise<object>): Promise<object> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (!(error instanceof RunRefused)) throw error;
+    throw new Refusal(error.code === 'not_found' ? 404 : 409, error.code, error.message);
+  }
+}
+
+export function memberOf(body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+}
+
+/** Undefined where the body has no such member. @throws Refusal */
+export function textOf(body: unknown, name: string): string | undefined {
+  const value = memberOf(body, name);
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST_WORDS)
+    throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
+  return value.trim();
+}
+
+/** @throws Refusal */
+export function requiredText(body: unknown, name: string): string {
+  const text = textOf(body, name);
+  if (text === undefined) throw new Refusal(400, 'invalid_request', `${name} is required`);
+  return text;
+}
+
+/** @throws Refusal */
+export function ownerOf(text: string): Owner {
+  const owner = parseOwner(text);
+  if (owner === undefined) throw new Refusal(400, 'invalid_request', 'no lane can carry this owner');
+  return owner;
+}
+
+/** @throws Refusal */
+export function numberOf(value: unknown, name: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new Refusal(400, 'invalid_request', `${name} must be a whole number of at least 1`);
+  return number;
+}

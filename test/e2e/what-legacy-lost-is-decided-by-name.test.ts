@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readLegacyStores } from '../accept/stores.ts';
+import { resultOf, runCommand } from '../support/command.ts';
+import { startDeployment, type Deployment } from '../support/deployment.ts';
+import { eventually } from '../support/eventually.ts';
+import { addInteraction, askOnce, createSession } from '../support/session-agent.ts';
+
+const BY = ['--person', 'ann', '--reason', 'a test'];
+const LANES = ['kept', 'accepted', 'restored', 'altered'];
+
+interface Reconciled {
+  readonly run: number;
+  readonly services: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly repair?: { readonly run: number };
+}
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ asked: { dualWrite: true, shadowRead: 0, readCutover: 0 } });
+  for (const session of LANES) {
+    await askOnce(deployment.endpoints['session-memory'], createSession(session));
+    for (const text of ['one', 'two', 'three'])
+      await askOnce(deployment.endpoints['session-memory'], addInteraction(session, text));
+  }
+  await eventually('everything delivered', async () => (await deployment.status()).backlog.deliveries === 0);
+}, 120_000);
+
+afterAll(() => deployment?.end());
+
+const crossfade = (...args: readonly string[]) =>
+  runCommand([...args, '--json', '--url', deployment.httpUrl]);
+
+const reconcile = async (...args: readonly string[]) => {
+  const result = await crossfade('reconcile', ...args);
+  return { code: result.code, ...resultOf<Reconciled>(result) };
+};
+
+function onLegacy(sql: string, ...parameters: readonly string[]): void {
+  const sqlite = new DatabaseSync(join(deployment.legacyFolder, 'session_memory.db'));
+  sqlite.exec('pragma busy_timeout = 5000');
+  sqlite.prepare(sql).run(...parameters);
+  sqlite.close();
+}
+
+const stored = async (session: string): Promise<string[]> => {
+  const rows = await deployment.store<{ text: string }>(
+    `select content ->> 'text' as text from memory_entries where session_id = '${session}' and is_active order by position`,
+  );
+  return rows.map(({ text }) => text);
+};
+
+const lost = async (): Promise<{ owner: string; memory_id: string }[]> =>
+  resultOf<{ items: { owner: string; memory_id: string }[] }>(await crossfade('lost', 'list')).items;
+
+async function decide(how: 'accept' | 'restore', owner: string): Promise<number> {
+  const item = (await lost()).find((one) => one.owner === owner);
+  const result = await crossfade('lost', how, `session-memory/${owner}`, item?.memory_id ?? '', ...BY);
+  return result.code;
+}
+
+test('stores that are equal are found equal, and the exit code says so', async () => {
+  const { code, services } = await reconcile('--full');
+  expect(services['session-memory']).toMatchObject({
+    lanes: LANES.length,
+    lanes_equal: LANES.length,
+    items: 12,
+  });
+  expect(code).toBe(0);
+});
+
+test('what legacy lost is found and listed, and no repair touches it', async () => {
+  for (const session of ['kept', 'accepted', 'restored'])
+    onLegacy('delete from interactions where session_id = ? and content = ?', session, 'two');
+  const { code, services } = await reconcile('--repair', 'apply', ...BY);
+  expect(services['session-memory']).toMatchObject({ lost: 3, lanes_different: 3 });
+  expect(code).toBe(2);
+  expect((await lost()).map(({ owner }) => owner).sort()).toEqual(['accepted', 'kept', 'restored']);
+  expect(await stored('kept')).toEqual(['one', 'two', 'three']);
+  const { services: now } = await deployment.status();
+  expect(now[0]?.lanes.stopped).toBe(0);
+});
+
+test('accepted by name it leaves the orchestrator; restored by name it is on both stores again', async () => {
+  expect(await decide('accept', 'accepted')).toBe(0);
+  expect(await stored('accepted')).toEqual(['one', 'three']);
+  expect(await decide('restore', 'restored')).toBe(0);
+  const expected = ['one', 'three', 'two'];
+  expect(await stored('restored')).toEqual(expected);
+  const shown = readLegacyStores(deployment.legacyFolder).sessions.get('restored');
+  expect(shown?.map((item) => item.split('\n')[1])).toEqual(expected);
+  expect((await lost()).map(({ owner }) => owner)).toEqual(['kept']);
+  const unknown = await crossfade('lost', 'accept', 'session-memory/kept', 'mem-nobody', ...BY);
+  expect(unknown.code).toBe(1);
+  expect(unknown.stderr).toContain('waits for a decision');
+  const { services } = await reconcile();
+  expect(services['session-memory']).toMatchObject({ findings: 1, lost: 1 });
+});
+
+test('a writer past the proxy is taken over and named; the repair can be undone, and the lane stops there', async () => {
+  onLegacy(
+    `update interactions set content = 'past the proxy', metadata = '{"agent": "cron"}' where session_id = ? and content = ?`,
+    'altered',
+    'two',
+  );
+  const refused = await crossfade('reconcile', '--repair', 'apply', ...BY);
+  expect(refused.stderr).toContain('--limit-share');
+  const { run, repair } = await reconcile('--repair', 'apply', '--limit-share', '1', ...BY);
+  expect(await stored('altered')).toEqual(['one', 'past the proxy', 'three']);
+  const response = await fetch(`${deployment.httpUrl}/v1/runs/${run}/divergences`);
+  const { divergences } = (await response.json()) as { divergences: { owner: string; findings: object[] }[] };
+  expect(divergences.find(({ owner }) => owner === 'altered')?.findings).toMatchObject([
+    { side: 'legacy', kind: 'altered', by: 'cron' },
+  ]);
+  const undone = await crossfade('repair', 'undo', String(repair?.run), ...BY);
+  expect({ code: undone.code, err: undone.stderr }).toEqual({ code: 0, err: '' });
+  expect(await stored('altered')).toEqual(['one', 'two', 'three']);
+  const lanes = await deployment.journal("select condition, reason from lanes where owner = 'altered'");
+  expect(lanes).toEqual([{ condition: 'stopped', reason: 'repair_undone' }]);
+  await reconcile('--owner', 'altered', '--repair', 'apply', '--limit-share', '1', ...BY);
+  expect(await stored('altered')).toEqual(['one', 'past the proxy', 'three']);
+  expect(await deployment.journal("select condition from lanes where owner = 'altered'")).toEqual([
+    { condition: 'clean' },
+  ]);
+});
+
+test('only what was written to since is looked at where only that is asked for', async () => {
+  await askOnce(deployment.endpoints['session-memory'], addInteraction('accepted', 'later'));
+  await eventually('delivered', async () => (await deployment.status()).backlog.deliveries === 0);
+  const { services } = await reconcile('--changed', '--service', 'session-memory');
+  expect(services['session-memory']).toMatchObject({ lanes: 2 });
+  const interlocks = await deployment.journal(
+    "select count(*)::int as audited from audit where command in ('repair apply', 'repair undo', 'lost accepted', 'lost restored')",
+  );
+  expect(interlocks).toEqual([{ audited: 5 }]);
+});
