@@ -1,8 +1,14 @@
 import { Command } from 'commander';
-import { askPatiently, askProxy, urlOption, type Environment } from './operator-client.ts';
+import {
+  askPatiently,
+  askProxy,
+  tokenOption,
+  urlOption,
+  type Environment,
+  type ProxyAddress,
+} from './operator-client.ts';
 
-interface Remote {
-  readonly url: string;
+interface Remote extends ProxyAddress {
   readonly json?: true;
 }
 
@@ -33,8 +39,9 @@ export function createLostCommand(env: Environment): Command {
     .description('Those that wait for a decision, the oldest first')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async ({ url, json }: Remote) => {
-      const text = await askProxy(url, '/v1/lost');
+    .addOption(tokenOption(env))
+    .action(async ({ json, ...at }: Remote) => {
+      const text = await askProxy(at, '/v1/lost');
       if (json === true) return console.log(text);
       const { items } = JSON.parse(text) as { items: readonly LostView[] };
       const lines = items.map(
@@ -52,6 +59,8 @@ export function createLostCommand(env: Environment): Command {
       .requiredOption('--reason <text>', 'why')
       .option('--json', 'as JSON')
       .addOption(urlOption(env))
+      .addOption(tokenOption(env))
+      .addOption(tokenOption(env))
       .action((lane: string, id: string, wish: Wish) => decide({ decision, lane, id }, wish));
   }
   return lost;
@@ -59,13 +68,13 @@ export function createLostCommand(env: Environment): Command {
 
 async function decide(
   { decision, lane, id }: Readonly<Record<'decision' | 'lane' | 'id', string>>,
-  { url, person, reason, json }: Wish,
+  { person, reason, json, ...at }: Wish,
 ): Promise<void> {
   const slash = lane.indexOf('/');
   if (slash < 1)
     throw new Error(`"${lane}" is no lane: say <service>/<owner>, as "crossfade lost list" does`);
   const item = { service: lane.slice(0, slash), owner: lane.slice(slash + 1), memory_id: id };
-  const text = await askPatiently(url, '/v1/lost', { ...item, decision, person, reason });
+  const text = await askPatiently(at, '/v1/lost', { ...item, decision, person, reason });
   if (json === true) return console.log(text);
   const { waiting } = JSON.parse(text) as { waiting: number };
   const rest = waiting === 0 ? 'nothing of its lane waits any more' : `${waiting} more of its lane wait`;

@@ -1,10 +1,9 @@
 import { Command, Option } from 'commander';
-import { askProxy, urlOption, type Environment } from './operator-client.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
 import { watchRun, type RunView } from './run-watch.ts';
 
-interface ReconcileOptions {
-  readonly url: string;
+interface ReconcileOptions extends ProxyAddress {
   readonly service?: string;
   readonly owner?: string;
   readonly changed?: true;
@@ -44,6 +43,7 @@ export function createReconcileCommand(env: Environment): Command {
     .option('--reason <text>', 'why')
     .option('--json', 'JSON lines while it runs, and the result as one JSON object')
     .addOption(urlOption(env))
+    .addOption(tokenOption(env))
     .addHelpText(
       'after',
       `
@@ -55,15 +55,16 @@ Exit codes: 0 equal, or repaired; 1 it could not be begun, or failed; 2 lanes di
 }
 
 async function reconcile(options: ReconcileOptions): Promise<void> {
-  const { url, service, owner } = options;
+  const { service, owner } = options;
+  const at = addressOf(options);
   if (options.repair === 'apply' && (options.person === undefined || options.reason === undefined))
     throw new Error('--repair apply changes what is stored: say --person and --reason');
   const wish = { kind: 'reconcile', service, owner, scope: options.changed === true ? 'changed' : 'full' };
-  const begun = await askProxy(url, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
+  const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
   const isJson = options.json === true;
-  const view = await watchRun((JSON.parse(begun) as RunView).run, { url, json: isJson });
+  const view = await watchRun((JSON.parse(begun) as RunView).run, { at, json: isJson });
   const repaired = view.state === 'finished' ? await repair(options, view) : undefined;
-  const plan = options.repair === 'plan' ? await planOf(url, view.run) : undefined;
+  const plan = options.repair === 'plan' ? await planOf(at, view.run) : undefined;
   if (isJson)
     console.log(JSON.stringify({ ...resultOf(view), plan, repair: repaired && resultOf(repaired) }));
   else tell(view, plan, repaired);
@@ -71,9 +72,10 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
 }
 
 async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
-  const { url, person, reason } = options;
+  const { person, reason } = options;
+  const at = addressOf(options);
   if (options.repair !== 'apply') return undefined;
-  const { lanes } = await planOf(url, run);
+  const { lanes } = await planOf(at, run);
   if (lanes.length === 0) return undefined;
   const wish = {
     person,
@@ -81,12 +83,16 @@ async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunV
     ...(options.limitItems !== undefined && { limit_items: Number(options.limitItems) }),
     ...(options.limitShare !== undefined && { limit_share: Number(options.limitShare) }),
   };
-  const begun = JSON.parse(await askProxy(url, `/v1/runs/${run}/repair`, wish)) as RunView;
-  return watchRun(begun.run, { url, json: options.json === true });
+  const begun = JSON.parse(await askProxy(at, `/v1/runs/${run}/repair`, wish)) as RunView;
+  return watchRun(begun.run, { at, json: options.json === true });
 }
 
-async function planOf(url: string, run: number): Promise<RepairPlanView> {
-  return JSON.parse(await askProxy(url, `/v1/runs/${run}/repair-plan`)) as RepairPlanView;
+function addressOf({ url, token }: ReconcileOptions): ProxyAddress {
+  return { url, ...(token !== undefined && { token }) };
+}
+
+async function planOf(at: ProxyAddress, run: number): Promise<RepairPlanView> {
+  return JSON.parse(await askProxy(at, `/v1/runs/${run}/repair-plan`)) as RepairPlanView;
 }
 
 function resultOf({ run, state, reason, report }: RunView): object {

@@ -1,10 +1,16 @@
 import { Command } from 'commander';
-import { askPatiently, askProxy, urlOption, type Environment } from './operator-client.ts';
+import {
+  askPatiently,
+  askProxy,
+  tokenOption,
+  urlOption,
+  type Environment,
+  type ProxyAddress,
+} from './operator-client.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
 import { watchRun, type RunView } from './run-watch.ts';
 
-interface Remote {
-  readonly url: string;
+interface Remote extends ProxyAddress {
   readonly json?: true;
 }
 
@@ -29,8 +35,9 @@ export function createRepairCommand(env: Environment): Command {
     .description('What a repair would do, lane by lane; nothing is changed')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
-    .action(async (run: string, { url, json }: Remote) => {
-      const text = await askProxy(url, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
+    .addOption(tokenOption(env))
+    .action(async (run: string, { json, ...at }: Remote) => {
+      const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
       console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
     });
   repair
@@ -45,6 +52,7 @@ export function createRepairCommand(env: Environment): Command {
     .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)')
     .option('--json', 'JSON lines while it runs, and the result as one JSON object')
     .addOption(urlOption(env))
+    .addOption(tokenOption(env))
     .action(apply);
   repair
     .command('undo')
@@ -56,12 +64,13 @@ export function createRepairCommand(env: Environment): Command {
     .requiredOption('--reason <text>', 'why')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
+    .addOption(tokenOption(env))
     .action(undo);
   return repair;
 }
 
 async function apply(of: string, options: Wish): Promise<void> {
-  const { url, person, reason, limitItems, limitShare } = options;
+  const { person, reason, limitItems, limitShare, json, ...at } = options;
   const wish = {
     person,
     reason,
@@ -69,20 +78,18 @@ async function apply(of: string, options: Wish): Promise<void> {
     ...(limitShare !== undefined && { limit_share: Number(limitShare) }),
   };
   const { run } = JSON.parse(
-    await askProxy(url, `/v1/runs/${encodeURIComponent(of)}/repair`, wish),
+    await askProxy(at, `/v1/runs/${encodeURIComponent(of)}/repair`, wish),
   ) as RunView;
-  const view = await watchRun(run, { url, json: options.json === true });
+  const view = await watchRun(run, { at, json: json === true });
   const { state, report } = view;
-  console.log(
-    options.json === true ? JSON.stringify({ run, state, reason: view.reason, ...report }) : showRun(view),
-  );
+  console.log(json === true ? JSON.stringify({ run, state, reason: view.reason, ...report }) : showRun(view));
   if (state === 'failed') process.exitCode = 1;
   const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
   if (state === 'stopped' || left) process.exitCode = LEFT;
 }
 
-async function undo(run: string, { url, person, reason, json }: Wish): Promise<void> {
-  const text = await askPatiently(url, `/v1/runs/${encodeURIComponent(run)}/undo`, { person, reason });
+async function undo(run: string, { person, reason, json, ...at }: Wish): Promise<void> {
+  const text = await askPatiently(at, `/v1/runs/${encodeURIComponent(run)}/undo`, { person, reason });
   const { undone, left } = JSON.parse(text) as { undone: number; left: readonly string[] };
   if (json === true) console.log(text);
   else console.log([`${undone} lanes are as they were before run ${run}, and stopped`, ...left].join('\n'));
