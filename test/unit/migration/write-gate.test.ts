@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import { ConnectionError } from '../../../src/domain/errors.ts';
+import { laneKeyOf, operationId } from '../../../src/domain/ids.ts';
+import { readReply } from '../../../src/domain/request.ts';
+import type { CallLegacy } from '../../../src/migration/call-legacy.ts';
+import { createLanes } from '../../../src/migration/lanes.ts';
+import type { OwnedOperation } from '../../../src/migration/operation.ts';
+import { WritePath, type WriteParts } from '../../../src/migration/write.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, writeOf } from './engine-parts.ts';
+
+const TEXT = '{"action": "add_memory", "user_id": "ann", "memory": 1}';
+const OWNER = ownerNamed('ann');
+const ADD = jarvisMemory.actions['add_memory'];
+
+function operation(): OwnedOperation {
+  if (ADD === undefined) throw new Error('jarvis-memory has no add_memory');
+  return {
+    id: operationId('operation-1'),
+    service: { name: SERVICE, definition: jarvisMemory, deadlineMs: 1_000 },
+    name: 'add_memory',
+    action: ADD,
+    owner: OWNER,
+    lane: laneKeyOf(SERVICE, OWNER),
+    message: readReply(Buffer.from(TEXT)),
+    body: Buffer.from(TEXT),
+    deadlineAtMs: 1_000,
+  } as unknown as OwnedOperation;
+}
+
+/** The way of a write before a service that becomes uncertain while the write waits in its queue. */
+function createPath(gate: () => Promise<void>, state: { isShut: boolean }) {
+  const clock = fakeClock();
+  const { emit, names } = recorder();
+  const attempts: boolean[] = [];
+  const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
+    const maySend = extra?.maySend?.() !== false;
+    attempts.push(maySend);
+    if (!maySend) throw new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
+    extra?.onSent?.();
+    return { reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 };
+  };
+  const parts = {
+    sequencer: {
+      sequence: async (asked: OwnedOperation, lane: object) => ({
+        operation: asked,
+        lane,
+        write: writeOf({ key: asked.lane }, 1),
+        coverage: 1,
+        isHome: true,
+      }),
+    },
+    settlements: { record: () => Promise.resolve(true) },
+    lanes: createLanes(readableJournal({}), clock),
+    callLegacy,
+    clock,
+    emit,
+    coverage: new Map(),
+    deliver: () => undefined,
+    copySoon: () => undefined,
+    settle: () => ({ marked: Promise.resolve(), end: () => undefined }),
+    mayAct: () => true,
+    isAlone: () => true,
+    repeats: {
+      replying: (_sequenced: object, reply: object) => ({ reply, known: Promise.resolve() }),
+      keep: () => Promise.resolve(),
+      forget: () => undefined,
+    },
+    // Passed before the intent was written down; what shut it came later.
+    gate: (() => {
+      let asked = 0;
+      return () => ((asked += 1) === 1 ? Promise.resolve() : gate());
+    })(),
+    isShut: () => state.isShut,
+  };
+  return { path: new WritePath(parts as unknown as WriteParts), attempts, names };
+}
+
+const DECISION = { dualWrite: true } as never;
+
+test('a write that waited while another’s outcome became unknown is held back, and sent once that one is through', async () => {
+  const state = { isShut: true };
+  const opens = async (): Promise<void> => {
+    state.isShut = false;
+  };
+  const { path, attempts, names } = createPath(opens, state);
+  const { reply } = await path.write(operation(), DECISION);
+  expect(reply.body.toString()).toBe('{"status": "ok"}');
+  expect(attempts).toEqual([false, true]);
+  expect(names().filter((name) => name === 'write:sent')).toHaveLength(1);
+});
+
+test('where the service does not answer its probes it is refused at its deadline, and was not sent', async () => {
+  const refusal = new ConnectionError('unsettled', { effect: 'not_applied', reason: 'unsettled' });
+  const { path, attempts, names } = createPath(() => Promise.reject(refusal), { isShut: true });
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'unsettled' });
+  expect(attempts).toEqual([false]);
+  expect(names()).not.toContain('write:sent');
+});
