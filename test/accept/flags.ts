@@ -24,8 +24,8 @@ export const WALK: readonly { readonly from: number; readonly name: string; read
 ];
 
 /** Writes the flags as an operator would edit them, all at once. */
-export function writeFlags(folder: string, asked: Asked): void {
-  const features = SERVICES.flatMap((service) => [
+export function writeFlags(folder: string, asked: Asked, others: readonly string[] = []): void {
+  const features = [...SERVICES, ...others].flatMap((service) => [
     feature(`crossfade.${service}.dual-write`, asked.dualWrite ? 100 : 0, undefined),
     feature(`crossfade.${service}.shadow-read`, asked.shadowRead, {
       stickiness: 'random',

@@ -8,6 +8,7 @@ import type { Owner, Scheduler } from './scheduler.ts';
 export class SimFlags implements Flags {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
+  readonly #hasShadowReads: boolean;
   readonly #on = new Set<string>();
   readonly #listeners: { readonly owner: Owner; readonly listener: () => void }[] = [];
   #isKilled = false;
@@ -15,13 +16,14 @@ export class SimFlags implements Flags {
   isStale = false;
   #version = 1;
 
-  constructor(scheduler: Scheduler, random: Random) {
+  constructor(scheduler: Scheduler, random: Random, hasShadowReads = true) {
+    this.#hasShadowReads = hasShadowReads;
     this.#scheduler = scheduler;
     this.#random = random;
   }
 
   isEnabled(flag: ServiceFlag, { service }: FlagContext): FlagAnswer {
-    const enabled = this.#on.has(`${service} ${flag}`);
+    const enabled = this.#on.has(`${service} ${flag}`) && (flag !== 'shadow-read' || this.#hasShadowReads);
     if (this.isStale) return { enabled, reason: 'stale' };
     return { enabled, reason: enabled ? 'on' : 'off' };
   }

@@ -4,6 +4,8 @@ import type { Outcome } from '../../src/domain/outcome.ts';
 import type { DeadLetter, PendingWrite, Reply } from '../../src/migration/ports.ts';
 
 const OPEN_END_MS = 120_000;
+/** `accepted_at` is the proxy's clock, which may be an hour off. */
+const ACCEPTED_LATELY_MS = 62 * 60_000;
 
 type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
 
@@ -123,7 +125,8 @@ export function outcomeOf(lane: LaneRow, sequence: number): Outcome {
 
 /** Not yet so old that nobody listens for its late reply or compares after it: `OPEN_END` of `storage/journal-sql.ts`. */
 export function isOpenEnded(lane: LaneRow, { sequence, atMs }: StoredWrite, nowMs: number): boolean {
-  return outcomeOf(lane, sequence) === 'unknown' && atMs > nowMs - OPEN_END_MS;
+  if (outcomeOf(lane, sequence) !== 'unknown' || atMs <= nowMs - ACCEPTED_LATELY_MS) return false;
+  return (lane.outcomesAtMs.get(sequence) ?? nowMs) > nowMs - OPEN_END_MS;
 }
 
 /** Writes that a copy has not looked at, and of which nobody knows whether they took effect. */

@@ -51,8 +51,8 @@ async function runAll(options: Options): Promise<RunResult[]> {
   return results.toSorted((a, b) => a.seed - b.seed);
 }
 
-function workerFacts({ replicas, without, broken, trace }: Options) {
-  return { replicas, without, broken, keepsTrace: trace };
+function workerFacts({ replicas, without, broken, trace, jumpsClocks, hasShadowReads }: Options) {
+  return { replicas, without, broken, keepsTrace: trace, jumpsClocks, hasShadowReads };
 }
 
 function runOn(worker: Worker, seed: number): Promise<RunResult> {
@@ -98,11 +98,13 @@ function report(
   );
 }
 
-function replayOf({ replicas, without, broken }: Options): string {
+function replayOf({ replicas, without, broken, jumpsClocks, hasShadowReads }: Options): string {
   return [
     replicas === 1 ? '' : ` --replicas ${replicas}`,
     without.length === 0 ? '' : ` --without ${without.join(',')}`,
     broken === undefined ? '' : ` --break ${broken}`,
+    jumpsClocks ? ' --jump-clocks' : '',
+    hasShadowReads ? '' : ' --without-shadow-reads',
   ].join('');
 }
 

@@ -12,9 +12,12 @@ export interface Options {
   /** Runs at the same time, each in a thread of its own. */
   readonly workers: number;
   readonly without: readonly string[];
+  /** The proxies' wall clocks jump an hour forth and back, again and again. */
+  readonly jumpsClocks: boolean;
+  readonly hasShadowReads: boolean;
 }
 
-export const USAGE = `npm run sim -- [--runs N] [--seed S] [--json] [--trace] [--replicas N] [--workers N] [--break ${BREAKS.join('|')}] [--without ${FAULTS.join(',')}]`;
+export const USAGE = `npm run sim -- [--runs N] [--seed S] [--json] [--trace] [--replicas N] [--workers N] [--break ${BREAKS.join('|')}] [--jump-clocks] [--without-shadow-reads] [--without ${FAULTS.join(',')}]`;
 
 const OPTIONS = {
   runs: { type: 'string' },
@@ -25,6 +28,8 @@ const OPTIONS = {
   replicas: { type: 'string', default: '1' },
   workers: { type: 'string', default: '2' },
   without: { type: 'string', default: '' },
+  'jump-clocks': { type: 'boolean', default: false },
+  'without-shadow-reads': { type: 'boolean', default: false },
 } as const;
 
 /** @throws Error for what is no option or no number */
@@ -40,6 +45,8 @@ export function readOptions(args: readonly string[]): Options {
     replicas: wholeNumber('replicas', values.replicas),
     workers: wholeNumber('workers', values.workers),
     without: faultsNamed(values.without),
+    jumpsClocks: values['jump-clocks'],
+    hasShadowReads: !values['without-shadow-reads'],
   };
 }
 

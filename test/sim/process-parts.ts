@@ -20,12 +20,18 @@ import { virtualWallMs } from './virtual-globals.ts';
 import type { SimService, World } from './world.ts';
 
 const DEADLINE_MS = 4_500;
+const HOUR_MS = 3_600_000;
+/** How long a clock that jumps stays where it is. */
+const BETWEEN_JUMPS_MS = 2_700;
 
 /** Virtual time as a process sees it. */
-export function createSimClock({ scheduler }: World, owner: Owner): Clock {
+export function createSimClock({ scheduler, settings }: World, owner: Owner): Clock {
+  // By virtual time alone: the seed's own course is the same with jumps and without.
+  const jumpMs = (): number =>
+    settings.jumpsClocks ? HOUR_MS * ((Math.floor(scheduler.nowMs / BETWEEN_JUMPS_MS) % 3) - 1) : 0;
   return {
     now: () => scheduler.nowMs,
-    wallMs: () => virtualWallMs(scheduler) + owner.clockErrorMs,
+    wallMs: () => virtualWallMs(scheduler) + owner.clockErrorMs + jumpMs(),
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted === true) return resolve();

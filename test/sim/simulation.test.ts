@@ -54,6 +54,24 @@ test('a seed replays exactly, step by step', { timeout: 120_000 }, async () => {
   expect(again).toEqual(once);
 });
 
+/** What is compared are the answers' timestamps too: after a jump a shadow read is looked at once more. */
+const ONLY_CLOCKS = ['--without', 'clock,idle', '--without-shadow-reads'];
+
+test.for([1, 2])(
+  'clocks that jump an hour forth and back change no step of %i replicas',
+  { timeout: 120_000 },
+  async (replicas) => {
+    const course = async (...jumps: readonly string[]): Promise<readonly string[]> => {
+      const given = ['--replicas', String(replicas), '--seed', '1', '--runs', '5', '--trace'];
+      const { lines } = await simulate(...given, ...ONLY_CLOCKS, ...jumps);
+      return lines.filter((line) => /^(?:seed )?\d+(?:$|\.)/.test(line));
+    };
+    const [steady, jumping] = await Promise.all([course(), course('--jump-clocks')]);
+    expect(steady.length).toBeGreaterThan(1_000);
+    expect(jumping).toEqual(steady);
+  },
+);
+
 test.for(BREAKS)('a planted %s is caught', { timeout: 120_000 }, async (broken) => {
   const { exitCode, lines } = await simulate('--runs', '1000', '--break', broken, '--json');
   expect(exitCode).toBe(1);

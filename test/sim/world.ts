@@ -24,6 +24,8 @@ export interface RunSettings {
   readonly without: readonly string[];
   readonly broken: Break | undefined;
   readonly keepsTrace: boolean;
+  readonly jumpsClocks: boolean;
+  readonly hasShadowReads: boolean;
 }
 
 /** A legacy service of a run, as a process and as what it holds. */
@@ -85,7 +87,7 @@ export function createWorld(settings: RunSettings): World {
     scheduler,
     profile,
     faults,
-    flags: new SimFlags(scheduler, random),
+    flags: new SimFlags(scheduler, random, settings.hasShadowReads),
     database: new Database({
       now: () => scheduler.nowMs,
       instantOf: (wallMs) => virtualInstantOf(wallMs, scheduler),

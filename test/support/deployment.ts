@@ -31,7 +31,7 @@ export interface Deployment {
   /** Edits the flags, and waits until they are in effect. */
   ask(asked: Asked): Promise<void>;
   status(): Promise<DeploymentStatus>;
-  serviceStatus(service: StandInService): Promise<ServiceStatus>;
+  serviceStatus(service: string): Promise<ServiceStatus>;
   /** Rows of the journal's database. */
   journal<Row>(sql: string): Promise<readonly Row[]>;
   /** Rows of the orchestrator's database. */
@@ -58,6 +58,8 @@ export interface ServiceStatus {
   readonly comparisons: Readonly<Record<'match' | 'mismatch' | 'not_comparable', number>>;
   readonly reads_by: Readonly<Record<'legacy' | 'orchestrator', number>>;
   readonly fallbacks: Readonly<Record<string, number>>;
+  readonly repeats: Readonly<Record<string, number>>;
+  readonly named_writes: Readonly<Record<string, number>>;
   readonly bad_input: Readonly<Record<string, number>>;
 }
 
@@ -73,6 +75,8 @@ export interface DeploymentSettings {
   readonly asked?: Asked;
   /** The proxy does not know where the store of session-memory is: nothing of it can be read past its agents. */
   readonly isSessionStoreUnknown?: boolean;
+  /** Services of other definitions, as they stand in the configuration. */
+  readonly services?: Readonly<Record<string, object>>;
   /** Instead of a stand-in. */
   readonly legacy?: Partial<Record<StandInService, string>>;
 }
@@ -130,7 +134,8 @@ async function assemble(
   const { asked = NOTHING_ASKED } = settings;
   const folders = { legacy: join(root, 'legacy'), flags: join(root, 'flags') };
   for (const folder of [folders.legacy, folders.flags]) mkdirSync(folder);
-  writeFlags(folders.flags, asked);
+  const others = Object.keys(settings.services ?? {});
+  writeFlags(folders.flags, asked, others);
   const postgres = keep(await startPostgres());
   const [front, back] = [await ports(), await ports()];
   const standIns = keep(standInsOf(back, folders.legacy));
@@ -151,10 +156,13 @@ async function assemble(
       // Tests that break the orchestrator go on reading from it.
       guard: { mode: 'warn' },
       telemetry: { logLevel: process.env['TEST_LOG'] ?? 'silent' },
-      services: servicesOf(front, legacy, {
-        folder: folders.legacy,
-        isSessionStoreUnknown: settings.isSessionStoreUnknown === true,
-      }),
+      services: {
+        ...servicesOf(front, legacy, {
+          folder: folders.legacy,
+          isSessionStoreUnknown: settings.isSessionStoreUnknown === true,
+        }),
+        ...settings.services,
+      },
       ...settings.config,
       orchestrator: { endpoint: at(orchestratorPath.port), ...settings.config?.['orchestrator'] },
     }),
@@ -181,7 +189,7 @@ async function assemble(
   };
   return {
     ...known,
-    ...watching({ httpUrl, postgres, output: () => proxy.output(), folders }),
+    ...watching({ httpUrl, postgres, output: () => proxy.output(), folders, others }),
     peakMegabytes: () => proxy.peakMegabytes(),
     restart,
     crash,
@@ -253,21 +261,23 @@ interface Watched {
   readonly postgres: TestPostgres;
   readonly output: () => string;
   readonly folders: { readonly flags: string };
+  /** Services beside the stand-ins'. */
+  readonly others: readonly string[];
 }
 
-function watching({ httpUrl, postgres, output, folders }: Watched) {
+function watching({ httpUrl, postgres, output, folders, others }: Watched) {
   const status = async (): Promise<DeploymentStatus> =>
     (await (await fetch(`${httpUrl}/v1/status`)).json()) as DeploymentStatus;
   return {
     status,
-    async serviceStatus(service: StandInService): Promise<ServiceStatus> {
+    async serviceStatus(service: string): Promise<ServiceStatus> {
       const { services } = await status();
       const found = services.find((one) => one.service === service);
       if (found === undefined) throw new Error(`No status of ${service}`);
       return found;
     },
     async ask(asked: Asked): Promise<void> {
-      writeFlags(folders.flags, asked);
+      writeFlags(folders.flags, asked, others);
       await eventually(`flags ${JSON.stringify(asked)} in effect`, async () =>
         (await status()).services.every((service) => follows(service, asked)),
       );

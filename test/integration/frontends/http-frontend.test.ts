@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpLegacyBackend } from '../../../src/backends/http-legacy.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
+import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 import {
   closeAll,
@@ -19,6 +20,24 @@ import {
 } from './http-proxy-under-test.ts';
 
 afterEach(closeAll);
+
+test('it is told of each reply whether its agent was still there', async () => {
+  const target = await upstream(() => undefined);
+  const told: boolean[] = [];
+  const port = await proxy(target, async () => {
+    await sleep(100);
+    return { body: Buffer.from('{}'), delivered: (isDelivered) => void told.push(isDelivered) };
+  });
+  expect((await send(port, { method: 'POST', path: '/twin/twins' }, '{}')).status).toBe(200);
+  const { request, response } = open(port, { method: 'POST', path: '/twin/twins' });
+  response.catch(() => undefined);
+  request.on('error', () => undefined);
+  request.end('{}');
+  await sleep(30);
+  request.destroy();
+  await eventually('the second reply', () => told.length === 2);
+  expect(told).toEqual([true, false]);
+});
 
 describe('what is no known action is streamed', () => {
   test('10 MiB each way, byte for byte', async () => {

@@ -13,8 +13,7 @@ import type { Dialect, HttpEndpoint } from '../../../src/domain/service-definiti
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import { createReverseProxy } from '../../../src/frontends/http/reverse-proxy.ts';
 import { createHttpServer } from '../../../src/frontends/http/server.ts';
-import type { Reply } from '../../../src/migration/ports.ts';
-import type { AgentRequest, StreamHandler } from '../../../src/migration/request-handler.ts';
+import type { AgentReply, AgentRequest, StreamHandler } from '../../../src/migration/request-handler.ts';
 import { freePort } from '../../support/ports.ts';
 
 /** What the test must close, the last first. */
@@ -49,7 +48,7 @@ export async function upstream(listener: RequestListener): Promise<string> {
 
 const nothing = (): undefined => undefined;
 
-type Handle = (request: AgentRequest) => Promise<Reply>;
+type Handle = (request: AgentRequest) => Promise<AgentReply>;
 export const refuse: Handle = async ({ problem }) => ({
   body: Buffer.from(`{"refused": "${problem?.kind ?? ''}"}`),
 });
