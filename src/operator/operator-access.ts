@@ -24,9 +24,9 @@ const ASKED: Readonly<Record<string, Asked>> = {
   'POST /v1/guard/release': 'approver',
   'POST /v1/guard/accept': 'approver',
   'POST /v1/dead-letters/:operation/skip': 'approver',
+  'POST /v1/lost': 'approver',
   'POST /v1/runs/:run/repair': 'approver',
   'POST /v1/runs/:run/undo': 'approver',
-  'POST /v1/lost': 'approver',
   'POST /v1/unknown-outcomes/:operation/assume': 'approver',
 };
 

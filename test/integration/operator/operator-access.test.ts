@@ -20,6 +20,7 @@ const ROUTES = [
   'POST /v1/guard/accept',
   'POST /v1/guard/signal',
   'POST /v1/runs',
+  'POST /v1/lost',
   'POST /v1/dead-letters/:operation/redrive',
   'POST /v1/dead-letters/:operation/skip',
   'POST /v1/unknown-outcomes/:operation/assume',
@@ -82,6 +83,7 @@ const ANSWERS = {
   // It has a token of its own, which the route itself looks at.
   'POST /v1/guard/signal': [200, 200, 200, 200],
   'POST /v1/runs': [401, 403, 200, 200],
+  'POST /v1/lost': [401, 403, 403, 200],
   'POST /v1/dead-letters/:operation/redrive': [401, 403, 200, 200],
   'POST /v1/dead-letters/:operation/skip': [401, 403, 403, 200],
   'POST /v1/unknown-outcomes/:operation/assume': [401, 403, 403, 200],
