@@ -23,6 +23,7 @@ import { createRunEdges } from './storage/run-edges.ts';
 import { createDeadLetterStore } from './storage/dead-letters.ts';
 import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
+import { createKeyedWrites } from './storage/keyed-writes.ts';
 import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal.ts';
 import { PostgresKeptReplies } from './storage/kept-replies.ts';
@@ -120,6 +121,7 @@ function createStore(config: Config) {
     rules: createRuleStore(database),
     signatures: createSignatureStore(database),
     runs: createRunEdges(database, replica, seal),
+    keyedWrites: createKeyedWrites(database, seal),
     coverageStore: createCoverageStore(database),
     replicas: createReplicaStore(database),
   };

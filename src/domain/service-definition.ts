@@ -49,6 +49,12 @@ export interface NamedItems {
   find(request: Message, lane: LegacyLane): readonly number[];
 }
 
+/** Keys of items as text: a number as JavaScript writes it. */
+export interface ItemKeys {
+  readonly removed?: readonly string[];
+  readonly written?: readonly string[];
+}
+
 export interface WriteAction extends OwnedAction {
   readonly kind: 'write';
   /**
@@ -68,6 +74,12 @@ export interface WriteAction extends OwnedAction {
    * {@link WriteFacts}). Only where `readLegacy` does nothing to the service. @defaultValue it names nothing
    */
   readonly names?: NamedItems;
+  /**
+   * Keys that the request itself carries of items which the write removes for good, or writes: keys as the `keyed` and `ranking` rules of
+   * the service's reads name them. A removed item that the orchestrator shows afterwards, and legacy does not, trips the guard.
+   * @defaultValue none: nobody looks for removed items
+   */
+  itemKeys?(request: Message): ItemKeys;
   /** Success proves that the lane was empty before. @defaultValue false */
   readonly provesEmpty?: boolean;
   /** What happens outside the store, and which backend raises it. @defaultValue nothing */

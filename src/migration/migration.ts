@@ -3,6 +3,8 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './ask-orchestrator.ts';
 import { createCallLegacy, type CallLegacy } from './call-legacy.ts';
+import type { KeyedWrites } from './compare/comparison-stores.ts';
+import { RemovedItems } from './compare/removed-items.ts';
 import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { startEngine, stopEngine } from './engine-life.ts';
@@ -56,6 +58,8 @@ export interface MigrationParts {
   readonly runs?: RunEdges;
   /** Absent: rules of the definitions only, and no signatures are kept. */
   readonly comparisons?: ComparisonEdges;
+  /** Absent: nobody looks for removed items in answers. */
+  readonly keyedWrites?: KeyedWrites;
   readonly events: Events;
   readonly clock: Clock;
   readonly random: () => number;
@@ -142,7 +146,7 @@ function createShadowReads(
   engine: Engine,
   { callLegacy, verdicts }: { callLegacy: CallLegacy; verdicts: Verdicts },
 ): ShadowReads {
-  const { clock, orchestrator, differences, random } = parts;
+  const { clock, orchestrator, differences, random, services, keyedWrites } = parts;
   const { emit } = parts.events;
   return new ShadowReads({
     ...parts.settings.shadow,
@@ -154,6 +158,7 @@ function createShadowReads(
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     differences,
     verdicts,
+    removed: keyedWrites && new RemovedItems(services, keyedWrites),
     random,
     clock,
     emit,

@@ -3,6 +3,7 @@ import { messageOf } from '../domain/errors.ts';
 import type { AskOrchestrator } from './ask-orchestrator.ts';
 import type { CallLegacy } from './call-legacy.ts';
 import { isErrorText, type Judgement } from './compare/compare-replies.ts';
+import type { RemovedItems } from './compare/removed-items.ts';
 import { notCompared, type Verdicts } from './compare/verdicts.ts';
 import type { Emit, PairedAnswer } from './events.ts';
 import type { Fences } from './fences.ts';
@@ -39,6 +40,8 @@ export interface ShadowParts {
   readonly askOrchestrator: AskOrchestrator;
   readonly differences: DifferenceStore;
   readonly verdicts: Verdicts;
+  /** Absent: nobody looks for removed items. */
+  readonly removed?: Pick<RemovedItems, 'of'> | undefined;
   readonly random: () => number;
   readonly fences: Fences;
   readonly hold: HoldLane;
@@ -122,12 +125,14 @@ export class ShadowReads {
   }
 
   async #look(task: ShadowTask, lane: Lane): Promise<void> {
+    // Before the fence: what is removed by now has reached the orchestrator when that lets through.
+    const deleted = await this.#removed(task);
     const fence = await this.#fence(lane);
     if (fence !== undefined) return this.#conclude(task, notCompared(fence));
     const isLastLook = task.looks === looksAllowed(effectOf(task));
     const isHeld = isLastLook && task.looks > 0;
     const pair = isHeld ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
-    const judgement = await this.#judge(task, pair, isHeld);
+    const judgement = await this.#judge(task, pair, { isHeld, deleted });
     if (pair.isSteady && task.looks === 0) await this.#repeat(task);
     if (isWorthALook(judgement.comparison, task.looks) && !isLastLook && this.#mayLookAgain())
       this.#lookAgain(task);
@@ -148,11 +153,16 @@ export class ShadowReads {
   }
 
   /** What other replicas write in between is not seen here: beside them only a lane that is held can prove a difference. */
-  async #judge(task: ShadowTask, pair: Pair, isHeld: boolean): Promise<Judgement> {
+  async #judge(
+    task: ShadowTask,
+    pair: Pair,
+    { isHeld, deleted }: { isHeld: boolean; deleted: ReadonlySet<string> | undefined },
+  ): Promise<Judgement> {
     if (!pair.isSteady) return RACY;
-    const judgement = await this.#parts.verdicts.compare(...comparedOf(task, pair));
-    const proves = judgement.comparison.verdict !== 'mismatch' || isHeld || this.#parts.isAlone();
-    return proves ? judgement : RACY;
+    const judgement = await this.#parts.verdicts.compare(...comparedOf(task, pair, deleted));
+    const { verdict, deletedReturned } = judgement.comparison;
+    const isClean = verdict !== 'mismatch' && deletedReturned === undefined;
+    return isClean || isHeld || this.#parts.isAlone() ? judgement : RACY;
   }
 
   /** The first time the agent's own answer is one of the pair; later both are read anew. */
@@ -210,6 +220,16 @@ export class ShadowReads {
       return { legacy, orchestrator, isSteady: behind === undefined };
     } finally {
       held.release();
+    }
+  }
+
+  /** Where the journal cannot say it, the answers are compared all the same. */
+  async #removed({ operation }: ShadowTask): Promise<ReadonlySet<string> | undefined> {
+    try {
+      return await this.#parts.removed?.of(operation.service.name, operation.lane);
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      return undefined;
     }
   }
 

@@ -56,8 +56,10 @@ export function namesOf({ operation }: ShadowTask): {
 export function comparedOf(
   task: ShadowTask,
   { legacy, orchestrator }: Pair,
+  deleted: ReadonlySet<string> | undefined,
 ): Parameters<Verdicts['compare']> {
-  return [namesOf(task), { legacy, orchestrator, request: task.operation.message.fields }];
+  const { fields } = task.operation.message;
+  return [namesOf(task), { legacy, orchestrator, request: fields, ...(deleted && { deleted }) }];
 }
 
 export function sampleOf(task: ShadowTask, { legacy, orchestrator }: Pair): DifferenceSample {

@@ -1,7 +1,7 @@
 import type { Comparison, ComparisonRule, Difference, ExplainedClass } from '../../domain/comparison.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import { compileRules, type RuleNode } from './compiled-rules.ts';
-import { countDeleted } from './deleted-items.ts';
+import { countReturned } from './deleted-items.ts';
 import { DifferenceWalk } from './difference-walk.ts';
 import { Equality } from './equality.ts';
 import { explainedByExpiry, type ExpiryFacts } from './expiry.ts';
@@ -67,8 +67,7 @@ function judge(values: Values, pair: ReplyPair): Judgement {
   const tally = new Tally(pair);
   const differences =
     isError === isErrorReply(orchestrator) ? differencesOf(values, rules, tally) : [parityOf(values)];
-  const { deleted } = pair;
-  const returned = deleted === undefined ? 0 : countDeleted(orchestrator, rules, deleted);
+  const returned = pair.deleted === undefined ? 0 : countReturned(values, rules, pair.deleted);
   const comparison: Comparison = {
     ...verdictOf(differences, explanationOf(values, rules, { differences, expiry: pair.expiry })),
     suppressed: tally.accepted.length,

@@ -69,3 +69,12 @@ export interface SignatureStore {
   /** Most frequent first. */
   list(service: ServiceName, limit: number): Promise<readonly SignatureSightings[]>;
 }
+
+/** The writes of a lane by which items come and go. @throws StorageError */
+export interface KeyedWrites {
+  /** Those of these actions that legacy is known to have applied, oldest first: the last thousand that the journal keeps. */
+  appliedTo(
+    lane: LaneKey,
+    actions: readonly string[],
+  ): Promise<readonly { readonly action: string; readonly request: string }[]>;
+}

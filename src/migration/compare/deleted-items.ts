@@ -1,25 +1,44 @@
 import { isJsonObject } from '../../domain/json.ts';
 import { keyOf, rankingRuleOf } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
+import { plainOf } from './reply-values.ts';
 
-/** How many items of an answer carry the key of one that was deleted, in the lists whose rules name a key. */
-export function countDeleted(
-  value: unknown,
-  node: RuleNode | undefined,
+/**
+ * How many removed items the orchestrator's answer shows and legacy's does not, in the lists whose rules name a key. What legacy shows
+ * too was written again.
+ */
+export function countReturned(
+  { legacy, orchestrator }: { readonly legacy: unknown; readonly orchestrator: unknown },
+  rules: RuleNode,
   deleted: ReadonlySet<string>,
 ): number {
-  if (node === undefined) return 0;
-  if (Array.isArray(value)) return countInList(value, node, deleted);
-  if (!isJsonObject(value)) return 0;
-  let count = 0;
-  for (const [name, below] of node.members) count += countDeleted(value[name], below, deleted);
-  return count;
+  if (deleted.size === 0) return 0;
+  const shown = shownKeys(orchestrator, rules, deleted);
+  if (shown.size === 0) return 0;
+  const alive = shownKeys(legacy, rules, deleted);
+  return [...shown].filter((key) => !alive.has(key)).length;
 }
 
-function countInList(list: readonly unknown[], node: RuleNode, deleted: ReadonlySet<string>): number {
+function shownKeys(value: unknown, rules: RuleNode, deleted: ReadonlySet<string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  collect(value, rules, (key) => {
+    if (deleted.has(key)) found.add(key);
+  });
+  return found;
+}
+
+/** Tells every key of the lists whose rules name one. */
+function collect(value: unknown, node: RuleNode | undefined, tell: (key: string) => void): void {
+  if (node === undefined) return;
+  if (Array.isArray(value)) return collectList(value, node, tell);
+  if (!isJsonObject(value)) return;
+  for (const [name, below] of node.members) collect(value[name], below, tell);
+}
+
+function collectList(list: readonly unknown[], node: RuleNode, tell: (key: string) => void): void {
   const key = keyOf(node) ?? rankingRuleOf(node)?.key;
-  return list.reduce((count: number, item) => {
-    const isDeleted = key !== undefined && isJsonObject(item) && deleted.has(String(item[key]));
-    return count + (isDeleted ? 1 : 0) + countDeleted(item, node.elements, deleted);
-  }, 0);
+  for (const item of list) {
+    if (key !== undefined && isJsonObject(item)) tell(String(plainOf(item[key])));
+    collect(item, node.elements, tell);
+  }
 }

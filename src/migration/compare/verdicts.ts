@@ -44,6 +44,8 @@ export interface AnswerPair {
   readonly orchestrator: string;
   /** The request's members. */
   readonly request?: Readonly<Record<string, unknown>>;
+  /** Keys of the lane's items that were removed before either was asked. */
+  readonly deleted?: ReadonlySet<string>;
 }
 
 /** What an operator may know of the comparisons of a service, in this process since its start. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
-import type { LegacyReadEffect } from '../../../src/domain/service-definition.ts';
+import type { LegacyReadEffect, MappedRead } from '../../../src/domain/service-definition.ts';
 import type { Backend } from '../../../src/domain/backend.ts';
 import type { MappedOperation } from '../../../src/migration/ask-orchestrator.ts';
 import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
@@ -21,7 +21,15 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** Shadow reads of one lane whose backends answer what the test says. */
-function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
+function begin(
+  facts: {
+    effect?: LegacyReadEffect;
+    random?: number;
+    rules?: MappedRead['rules'];
+    removed?: () => Promise<ReadonlySet<string>>;
+    isAlone?: boolean;
+  } = {},
+) {
   const clock = fakeClock();
   const { emit, events, names } = recorder();
   const journal = readableJournal({ lanes: [{ owner: OWNER, state: { seededCoverage: 1 } }] });
@@ -29,7 +37,10 @@ function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
   const coverage = new Coverage();
   const isAlone = () => true;
   coverage.number = 1;
-  const services = new Map([[SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }]]);
+  const read = jarvisMemory.actions['get_memories'] as MappedRead;
+  const actions = { ...jarvisMemory.actions, get_memories: { ...read, rules: facts.rules ?? read.rules } };
+  const definition = { ...jarvisMemory, actions };
+  const services = new Map([[SERVICE, { definition, context: { timeZone: 'UTC' } }]]);
   const verdicts = new Verdicts({ services, clock, emit });
   const asked: { readonly backend: Backend; readonly isHeld: boolean }[] = [];
   const answers = { legacy: replyOf('x'), orchestrator: replyOf('x') };
@@ -44,9 +55,10 @@ function begin(facts: { effect?: LegacyReadEffect; random?: number } = {}) {
   const shadows = new ShadowReads({
     lanes,
     verdicts,
+    removed: facts.removed && { of: facts.removed },
     fences: new Fences({ journal, coverage: new Map([[SERVICE, coverage]]), clock, isAlone }),
     hold: createHoldLane({ journal, clock, isAlone }),
-    isAlone,
+    isAlone: () => facts.isAlone ?? true,
     callLegacy: async () => ({ reply: { body: Buffer.from(await ask('legacy')) }, durationMs: 1 }),
     askOrchestrator: () => ask('orchestrator'),
     differences: { add: async (difference) => void stored.push(difference), recent: async () => [] },
@@ -189,5 +201,58 @@ describe('noise', () => {
       name === 'shadow:compared' ? [(event as { comparison: Comparison }).comparison.reason] : [],
     );
     expect(concluded).toContain('noise');
+  });
+});
+
+describe('a removed item', () => {
+  const rules: MappedRead['rules'] = [
+    {
+      kind: 'ranking',
+      path: 'memories',
+      key: 'id',
+      owner: 'test',
+      reason: 'a search',
+      floors: { overlap: 0, rankBiasedOverlap: 0 },
+    },
+  ];
+  const found = (...ids: readonly (string | number)[]): string =>
+    JSON.stringify({ status: 'ok', memories: ids.map((id) => ({ id })) });
+  const returned = (at: ReturnType<typeof begin>) =>
+    at.events.filter(({ name }) => name === 'comparison:deleted_returned').map(({ event }) => event);
+  const removed = async () => new Set(['7', 'gone']);
+
+  test('that only the orchestrator shows is told at once', async () => {
+    const at = begin({ rules, removed });
+    at.answers.orchestrator = found('a', 7, 'gone');
+    await at.offer(found('a'));
+    expect(returned(at)).toMatchObject([{ service: SERVICE, items: 2, lane: at.lane.key }]);
+  });
+
+  test('that legacy shows too was written again', async () => {
+    const at = begin({ rules, removed });
+    at.answers.orchestrator = found('a', 7);
+    await at.offer(found(7, 'a'));
+    expect(returned(at)).toEqual([]);
+    expect(at.verdict()).toMatchObject({ verdict: 'match' });
+  });
+
+  test('is proved under a hold where other replicas write', async () => {
+    const at = begin({ rules, removed, isAlone: false });
+    at.answers.legacy = found('a');
+    at.answers.orchestrator = found('a', 'gone');
+    await at.offer(found('a'));
+    expect(returned(at)).toEqual([]);
+    for (const ms of [300, 1_100, 5_100]) await at.pass(ms);
+    expect(at.asked.at(-1)).toMatchObject({ isHeld: true });
+    expect(returned(at)).toMatchObject([{ items: 1 }]);
+  });
+
+  test('is not looked for where the journal cannot say which are removed; the answers are compared all the same', async () => {
+    const at = begin({ rules, removed: () => Promise.reject(new Error('away')) });
+    at.answers.orchestrator = found('a', 'gone');
+    await at.offer(found('a'));
+    expect(returned(at)).toEqual([]);
+    expect(at.names()).toContain('journal:failed');
+    expect(at.verdict()).toMatchObject({ verdict: 'match' });
   });
 });

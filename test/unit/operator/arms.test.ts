@@ -72,10 +72,14 @@ test('a failure is what the agent saw', () => {
     });
     replied(lane + LANES, { assigned: 'legacy', status: 'refused', backend: 'legacy' });
   }
-  expect(status()?.orchestrator.failure_rate?.[0]).toBe(0.25);
-  expect(status()?.legacy.failure_rate?.[0]).toBe(0);
-  expect(status()?.failure_difference?.[0]).toBe(0.25);
-  expect(status()?.failure_difference?.[1]).toBeGreaterThan(0);
+  const rate = (value: number) => [value, expect.any(Number), expect.any(Number)];
+  expect(status()).toMatchObject({
+    orchestrator: { failure_rate: rate(0.25) },
+    legacy: { failure_rate: rate(0) },
+    failure_difference: rate(0.25),
+  });
+  const [, lower] = status()?.failure_difference ?? [];
+  expect(lower).toBeGreaterThan(0);
 });
 
 test('pairs tell who failed alone; where one did not answer, there is no ratio', () => {
