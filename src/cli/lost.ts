@@ -60,7 +60,6 @@ export function createLostCommand(env: Environment): Command {
       .option('--json', 'as JSON')
       .addOption(urlOption(env))
       .addOption(tokenOption(env))
-      .addOption(tokenOption(env))
       .action((lane: string, id: string, wish: Wish) => decide({ decision, lane, id }, wish));
   }
   return lost;
