@@ -80,8 +80,10 @@ export class Deliverer {
 
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
-    if (this.#parts.isAlone()) this.#queue.add(lane, write);
+    // Who believes that it is alone may be wrong for a moment: a gap in the sequences tells.
+    if (this.#parts.isAlone() && !lane.hasUnseen) this.#queue.add(lane, write);
     else this.#queue.addFromJournal(lane);
+    lane.hasUnseen = false;
     this.#linger();
   }
 

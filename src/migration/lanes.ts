@@ -44,6 +44,10 @@ export class Lane {
   /** Counts every beginning and end of a write: two equal readings with none in flight saw the same contents. */
   activity = 0;
   isLoaded = false;
+  /** Last sequence that was given to a write of this replica. */
+  ownSequence = 0;
+  /** Writes lie between those of this replica that it has not seen: memory does not hold all that waits. */
+  hasUnseen = false;
   /** Whether this replica delivers and copies it, as far as it was told last. */
   isHome = false;
   /** Unknown outcomes that are being settled: a copy must not overtake that. */
@@ -76,6 +80,12 @@ export class Lane {
     }
     this.isHome = state.isHome;
     this.isLoaded = true;
+  }
+
+  /** A write of this replica has got its place. */
+  sequenced(sequence: number): void {
+    if (sequence !== this.ownSequence + 1) this.hasUnseen = true;
+    this.ownSequence = sequence;
   }
 
   get isBehind(): boolean {

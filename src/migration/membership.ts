@@ -6,8 +6,8 @@ import type { ReplicaIdentity } from './replica-identity.ts';
 const LEASE_MS = 3_000;
 /** A write is sent only while so much of the lease is left. */
 const RESERVE_MS = 1_000;
-/** Replicas that run already look at the list once a second: a new one acts when all must have seen it. */
-const SETTLE_IN_MS = 1_500;
+/** A new replica acts when whoever has not heard of it does not act any more: such a one believes that it is alone. */
+const SETTLE_IN_MS = LEASE_MS - RESERVE_MS;
 
 export interface MembershipParts {
   readonly identity: ReplicaIdentity;
@@ -30,6 +30,7 @@ export class Membership {
   readonly #parts: MembershipParts;
   #others: readonly ReplicaReport[] = [];
   #leaseUntilMs = 0;
+  #actsFromMs = 0;
   #heardAtMs = 0;
 
   constructor(parts: MembershipParts) {
@@ -48,7 +49,8 @@ export class Membership {
 
   /** Whether a write may still be sent: nobody has taken over this replica's lanes, nor will within a second. */
   get mayAct(): boolean {
-    return this.#parts.clock.now() < this.#leaseUntilMs - RESERVE_MS;
+    const now = this.#parts.clock.now();
+    return now >= this.#actsFromMs && now < this.#leaseUntilMs - RESERVE_MS;
   }
 
   /**
@@ -95,11 +97,12 @@ export class Membership {
 
   /** As another replica: what the one before had claimed or had open is anybody's. */
   async #beginAnew(): Promise<void> {
-    const { store, identity, onChange } = this.#parts;
+    const { store, identity, clock, onChange } = this.#parts;
     this.#leaseUntilMs = 0;
     await store.leave(identity.id);
     identity.renew();
     await store.register(identity.id);
+    this.#actsFromMs = clock.now() + SETTLE_IN_MS;
     onChange('expelled');
   }
 

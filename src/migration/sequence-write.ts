@@ -98,6 +98,7 @@ export class Sequencer {
   #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
     const wasHome = lane.isHome;
     lane.adopt(state);
+    lane.sequenced(state.sequence);
     const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && lane.settling === 0;
     if (isLeftOver) this.#parts.settleLeftOver(lane, operation);
   }

@@ -73,6 +73,15 @@ describe('what the journal says of a lane', () => {
   });
 });
 
+test('a gap between the sequences of its own writes tells a replica that it was not alone', () => {
+  const lane = laneNamed('ann');
+  lane.sequenced(1);
+  lane.sequenced(2);
+  expect(lane.hasUnseen).toBe(false);
+  lane.sequenced(4);
+  expect(lane.hasUnseen).toBe(true);
+});
+
 describe('what another replica changed', () => {
   test('does not make a lane copied again that its home has copied since the row was read', () => {
     const lane = laneNamed('ann');
