@@ -35,7 +35,16 @@ const DEFAULTS: Tree = {
     inFlightRequests: 10_000,
     inFlightBytes: 32 * 1024 * 1024,
   },
-  journal: { folder: './data/journal', poolSize: 4, preparedStatements: true, retentionHours: 24 },
+  journal: {
+    folder: './data/journal',
+    poolSize: 4,
+    preparedStatements: true,
+    retentionHours: 24,
+    whenAway: 'legacy-only',
+    spillLimitBytes: 1024 * 1024 * 1024,
+    laneBacklog: 100_000,
+    totalBacklog: 10_000_000,
+  },
   orchestrator: {
     endpoint: 'tcp://127.0.0.1:5570',
     readTimeoutMs: 250,

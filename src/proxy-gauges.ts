@@ -24,6 +24,7 @@ interface GaugeFacts {
 export function createProxyMetrics(facts: GaugeFacts): Metrics {
   return createMetrics({
     gauges: () => gaugesOf(facts),
+    spill: () => facts.migration.spillStatus(),
     flags: () => ({ ...facts.flags.describe(), requests: facts.flagRequests.list() }),
     ab: () => abGaugesOf(facts),
   });

@@ -1,5 +1,6 @@
 import type { ServiceName } from './domain/ids.ts';
 import type { Migration } from './migration/migration.ts';
+import type { SpillStatus } from './migration/spill/spill.ts';
 import type { Journal, Orchestrator } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import type { PartReadiness } from './operator/routes.ts';
@@ -8,7 +9,7 @@ import type { Database } from './storage/database.ts';
 export interface ReadinessParts {
   readonly database: Pick<Database, 'query'>;
   readonly flags: { describe(): { readonly fresh: boolean; readonly lastError?: string } };
-  readonly migration: Pick<Migration, 'backlog'>;
+  readonly migration: Pick<Migration, 'backlog' | 'spillStatus'>;
   readonly orchestrator: Pick<Orchestrator, 'load'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly journal: Pick<Journal, 'counts'>;
@@ -17,10 +18,8 @@ export interface ReadinessParts {
 /** Whether the proxy can serve agents, by part. What is worth a word and no reason to send agents elsewhere is ok, with the word. */
 export async function readinessOf(parts: ReadinessParts): Promise<Record<string, PartReadiness>> {
   const { database, flags, migration, orchestrator, services } = parts;
-  const journal = await database.query('select 1').then(
-    () => ({ ok: true }),
-    () => ({ ok: false, reason: 'the database does not answer' }),
-  );
+  const spill = migration.spillStatus();
+  const journal = spill?.isSpilling === true ? spilling(spill) : await journalReadiness(database);
   const { fresh, lastError } = flags.describe();
   const legacy = [...services.values()].map(({ name, legacy: backend }) => {
     const { breaker, queued } = backend.load('live');
@@ -43,8 +42,24 @@ export async function readinessOf(parts: ReadinessParts): Promise<Record<string,
   };
 }
 
+async function journalReadiness(database: ReadinessParts['database']): Promise<PartReadiness> {
+  return database.query('select 1').then(
+    () => ({ ok: true }),
+    () => ({ ok: false, reason: 'the database does not answer' }),
+  );
+}
+
+/** Agents are served all the same, as long as there is room. */
+function spilling({ ageMs, writes, bytes, limitBytes }: SpillStatus): PartReadiness {
+  const seconds = Math.round(ageMs / 1_000);
+  const reason = `away for ${seconds} s: ${writes} writes are spilled, ${bytes} of ${limitBytes} bytes`;
+  return { ok: bytes < limitBytes, reason };
+}
+
 /** What waits for a person. Their reads stay on legacy and their agents are served: it is no outage. */
-async function lanesReadiness({ journal, services }: ReadinessParts): Promise<PartReadiness> {
+async function lanesReadiness({ journal, services, migration }: ReadinessParts): Promise<PartReadiness> {
+  if (migration.spillStatus()?.isSpilling === true)
+    return { ok: true, reason: 'not known: the journal is away' };
   try {
     const counts = await Promise.all([...services.keys()].map((service) => journal.counts(service)));
     const total = (of: 'stopped' | 'excepted' | 'deadLetters'): number =>

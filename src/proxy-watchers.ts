@@ -58,6 +58,8 @@ export interface WatcherFacts {
   readonly clock: Clock;
   readonly database: Database;
   readonly guarding: Guarding;
+  /** What becomes of writes while the journal is away, for people. */
+  readonly awayPolicy: string;
 }
 
 export interface Watchers {
@@ -181,7 +183,7 @@ function createTracesOf({ telemetry: { otlpEndpoint, traceSampleRatio } }: Confi
   return createTraces({ endpoint: otlpEndpoint, sampleRatio: traceSampleRatio, random: Math.random });
 }
 
-function sayAtStart(log: Logger, { config, database, flags }: WatcherFacts): void {
+function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: WatcherFacts): void {
   if (database.kind === 'pglite') {
     log.warn(
       'The journal is embedded: it survives a crash of the process, not of the machine. Set DATABASE_URL for production.',
@@ -194,6 +196,6 @@ function sayAtStart(log: Logger, { config, database, flags }: WatcherFacts): voi
   }
   log.info(
     { flags: flags.describe().source, journal: database.kind },
-    'starting; while the journal cannot be written, writes are rejected',
+    `starting; while the journal cannot be written, ${awayPolicy}`,
   );
 }

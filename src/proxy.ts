@@ -18,7 +18,7 @@ import { inOrder, type Part, type Running } from './parts.ts';
 import { createCoverageStore } from './storage/coverage.ts';
 import { createReplicaStore } from './storage/replicas.ts';
 import { applySchema } from './storage/apply-schema.ts';
-import { createPgliteDatabase, createPostgresDatabase } from './storage/database.ts';
+import { createPgliteDatabase, createPostgresDatabase, type Database } from './storage/database.ts';
 import { createRunEdges } from './storage/run-edges.ts';
 import { createDeadLetterStore } from './storage/dead-letters.ts';
 import { createDifferenceStore } from './storage/differences.ts';
@@ -33,6 +33,8 @@ import { createFlags } from './proxy-flags.ts';
 import { createFronts } from './proxy-fronts.ts';
 import { createGuarding } from './proxy-guard.ts';
 import { createPortCheck } from './proxy-ports.ts';
+import { pruning } from './proxy-retention.ts';
+import { createSpill, startingLate } from './proxy-spill.ts';
 import { createWatchers, type Watchers } from './proxy-watchers.ts';
 import type { OnProblem } from './telemetry/problem-log.ts';
 
@@ -47,12 +49,10 @@ export interface ProxyFacts {
 }
 
 const SCHEMA = new URL('storage/schema/', import.meta.url);
-const PRUNE_EVERY_MS = 60_000;
 
 /** The composition root of the proxy: every part is made here, once, and started in this order. */
 export function createProxy(facts: ProxyFacts): Running {
-  const { config } = facts;
-  const clock = systemClock;
+  const [{ config }, clock] = [facts, systemClock];
   const events = createEvents();
   for (const listener of facts.listeners) events.subscribe(listener);
   const store = createStore(config);
@@ -80,25 +80,34 @@ export function createProxy(facts: ProxyFacts): Running {
     comparisons: { ...store, compareLarge: (pair) => largeComparisons.compare(pair) },
     random: Math.random,
     settings: settingsOf(config),
-    runs: store.runs,
+    spill: store.spilling.edges,
   });
   const watchers: Watchers = createWatchers({ ...shared, migration, guarding });
   return inOrder([
     createPortCheck(config, facts.services),
     watchers.log,
-    { name: 'journal', start: () => applySchema(store.database, SCHEMA), stop: () => store.database.close() },
+    store.spilling.part,
+    store.late(journalPart(store.database)),
     pruning(store, config.journal.retentionHours),
-    { name: 'flags', start: () => flags.start(), stop: () => flags.stop() },
+    named('flags', flags),
     ...runtimes.map(({ part }) => part),
-    { name: 'orchestrator', start: () => orchestrator.start(), stop: () => orchestrator.stop() },
+    named('orchestrator', orchestrator),
     watchers.telemetry,
     { name: 'comparing', start: async () => undefined, stop: () => largeComparisons.stop() },
     watchers.bundles,
-    guarding.parts.guard,
+    store.late(guarding.parts.guard),
     migrationPart(migration, store.journal),
-    guarding.parts.interlocks,
+    store.late(guarding.parts.interlocks),
     ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
   ]);
+}
+
+function named(name: string, part: Omit<Part, 'name'>): Part {
+  return { name, start: () => part.start(), stop: () => part.stop() };
+}
+
+function journalPart(database: Database): Part {
+  return { name: 'journal', start: () => applySchema(database, SCHEMA), stop: () => database.close() };
 }
 
 /** What is kept in the database. */
@@ -110,9 +119,13 @@ function createStore(config: Config) {
       : createPostgresDatabase({ url: databaseUrl, poolSize, prepares: preparedStatements });
   const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
   const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
+  const spilling = createSpill({ config, database, replica, seal });
   return {
     database,
     replica,
+    spilling,
+    awayPolicy: spilling.policy,
+    late: (part: Part): Part => startingLate(part, spilling.mayStartAway),
     journal: new PostgresJournal({ database, replica, seal }),
     keptReplies: new PostgresKeptReplies({ database, seal }),
     differences: createDifferenceStore({ database, seal, sampleHours: config.shadow.sampleHours }),
@@ -148,24 +161,6 @@ function migrationPart(migration: Migration, journal: PostgresJournal): Part {
   return { name: 'migration', start: () => migration.start(), stop };
 }
 
-function pruning(
-  { journal, keptReplies }: Pick<ReturnType<typeof createStore>, 'journal' | 'keptReplies'>,
-  hours: number,
-): Part {
-  let timer: NodeJS.Timeout | undefined;
-  return {
-    name: 'retention',
-    start: async () => {
-      const prune = async (): Promise<void> => {
-        await journal.prune(hours);
-        await keptReplies.prune();
-      };
-      timer = setInterval(() => void prune().catch(() => undefined), PRUNE_EVERY_MS);
-    },
-    stop: async () => clearInterval(timer),
-  };
-}
-
 function settingsOf(config: Config): Parameters<typeof createMigration>[0]['settings'] {
   const { limits, orchestrator, reads, shadow, copies } = config;
   return {
@@ -174,6 +169,7 @@ function settingsOf(config: Config): Parameters<typeof createMigration>[0]['sett
     reads: { timeoutMs: orchestrator.readTimeoutMs, freshnessWaitMs: reads.freshnessWaitMs },
     shadow,
     copyConcurrency: copies.concurrency,
+    backlog: { lane: config.journal.laneBacklog, total: config.journal.totalBacklog },
     copiesAll: copies.automatic,
   };
 }

@@ -18,21 +18,34 @@ export function createStatusCommand(env: Environment): Command {
     });
 }
 
-function toldAll({ proxy: { flags }, services }: Status): string {
+function toldAll({ proxy: { flags }, services, spill }: Status): string {
   const isStale = !flags.fresh;
   const stale = `FLAGS ARE STALE (${flags.source}): ${flags.last_error ?? 'not read yet'}`;
-  return [...(isStale ? [stale] : []), ...services.map(told)].join('\n\n');
+  const spilled = spill?.spilling === true ? [spillLine(spill)] : [];
+  return [...spilled, ...(isStale ? [stale] : []), ...services.map(told)].join('\n\n');
+}
+
+function spillLine({ seconds, writes, bytes, limit_bytes: limit }: NonNullable<Status['spill']>): string {
+  return `THE JOURNAL IS AWAY for ${seconds} s: ${writes} writes are spilled (${bytes} of ${limit} bytes); reads come from legacy`;
+}
+
+function lanesLine({ lanes, dead_letters: deadLetters, unknown_outcomes: unknown }: ServiceStatus): string {
+  if (lanes === null) return '  lanes are not known while the journal is away';
+  const decide = unknown.readable ? '' : ' that a person must decide';
+  return [
+    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped`,
+    `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${decide}`,
+  ].join('\n');
 }
 
 function told(service: ServiceStatus): string {
-  const { guard, lanes, dead_letters: deadLetters, unknown_outcomes: unknown } = service;
+  const { guard } = service;
   const title = `${service.service}  stage ${service.stage}, interlocks ${service.interlocks}`;
   const held = guard?.held_by ?? null;
   return [
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
     ...flagsOffLine(guard?.flags_off),
-    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped`,
-    `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${unknown.readable ? '' : ' that a person must decide'}`,
+    lanesLine(service),
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
       line(flag, status, status.reason),
       ...(status.interlocks ?? []).map(reasonLine),

@@ -1,4 +1,4 @@
-import { messageOf } from '../domain/errors.ts';
+import { messageOf, StorageError } from '../domain/errors.ts';
 import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
@@ -32,6 +32,8 @@ export interface CopyParts {
   readonly timeoutMs: number;
   /** Keeps writes out of the lane, in every replica. @throws ConnectionError at the deadline */
   hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
+  /** Whether this replica has written what the journal does not know. */
+  readonly isSpilling: () => boolean;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
   /** Where it is written down what both sides hold after a copy. Absent: nowhere. */
@@ -223,9 +225,21 @@ export class LaneCopier {
   }
 
   async #stop({ lane }: Copy, reason: string, lost: number): Promise<void> {
+    await this.#lookTwice(lane);
     await this.#parts.journal.stopLane(lane.key, reason);
     lane.condition = 'stopped';
     this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
+  }
+
+  /**
+   * What vanished may have been deleted by a write that its replica could not journal, and has not replayed yet.
+   * @throws StorageError then: the lane is copied again
+   */
+  async #lookTwice(lane: Lane): Promise<void> {
+    const view = await this.#parts.journal.fence(lane.key);
+    const isSure = lane.condition === 'copying' && view?.state.condition === 'copying';
+    if (isSure && !view.isReplicaSilent && !this.#parts.isSpilling()) return;
+    throw new StorageError('the lane was written to without the journal', { effect: 'not_applied' });
   }
 
   /** Undefined where so much was refused that the copy broke off. */

@@ -6,12 +6,17 @@ import type { Lane, Lanes } from './lanes.ts';
 import type { Membership } from './membership.ts';
 import type { Clock, CoverageStore, Flags, Journal } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
+import type { Spill } from './spill/spill.ts';
 import type { Unjournaled } from './unjournaled.ts';
 
 const HEARTBEAT_MS = 1_000;
+/** A replica that has been away for so long is not waited for any more: every lane is copied anew instead. */
+const LOST_AFTER_SECONDS = 600;
 
 export interface CoverageParts {
   readonly membership: Membership;
+  /** Hears of every heartbeat whether it was answered; absent: nothing is spilled. */
+  readonly spill?: Pick<Spill, 'answered' | 'failed'> | undefined;
   readonly unjournaled: Unjournaled;
   readonly store: CoverageStore;
   readonly journal: Journal;
@@ -65,6 +70,11 @@ export class CoverageKeeper {
     this.#loop = this.#run();
   }
 
+  /** Asks at once what the next heartbeat would have shown. */
+  beatNow(): void {
+    this.#wake?.abort();
+  }
+
   /** Lists the owners of all services again, with the next heartbeat. */
   backfillAnew(): void {
     this.#mayCopy.clear();
@@ -84,12 +94,24 @@ export class CoverageKeeper {
       if (this.#isStopped) return;
       try {
         // First of all: who does not say in time that it lives must not act.
-        await this.#parts.membership.beat(this.#reported());
+        await this.#beat();
+        if (this.#parts.membership.isAnySpilled) await this.#parts.store.renewAfterLoss(LOST_AFTER_SECONDS);
         await this.#follow();
       } catch (error) {
         this.#parts.emit('journal:failed', { reason: messageOf(error) });
       }
     }
+  }
+
+  async #beat(): Promise<void> {
+    const { membership, spill } = this.#parts;
+    try {
+      await membership.beat(this.#reported());
+    } catch (error) {
+      spill?.failed();
+      throw error;
+    }
+    spill?.answered();
   }
 
   /** What this replica acts on, as far as no write that the journal does not know is under way. */

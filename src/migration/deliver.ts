@@ -68,6 +68,11 @@ export class Deliverer {
     return this.#queue.sizeOf(service);
   }
 
+  /** Lanes with writes that wait. */
+  allWaiting(): Iterable<Lane> {
+    return this.#queue.lanes();
+  }
+
   /** Lanes of one service with writes that wait. */
   waitingLanes(service: ServiceName): readonly Lane[] {
     return this.#queue.lanesOf(service);

@@ -42,6 +42,11 @@ export class DeliveryQueue {
     return queued.reduce((size, { writes, hasMore }) => size + writes.length + (hasMore ? 1 : 0), 0);
   }
 
+  /** Lanes with writes that wait. */
+  *lanes(): Generator<Lane> {
+    for (const { lane } of this.#lanes.values()) yield lane;
+  }
+
   /** Lanes of one service with writes that wait. */
   lanesOf(service: ServiceName): Lane[] {
     return [...this.#lanes.values()].map(({ lane }) => lane).filter((lane) => lane.service === service);

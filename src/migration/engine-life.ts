@@ -14,12 +14,14 @@ export interface Living {
 /** Takes up what the last process left, then keeps coverage. @throws StorageError */
 export async function startEngine({ engine, verdicts, runs }: Living): Promise<void> {
   const hasPredecessor = await engine.membership.join();
+  await engine.spilling?.spill.prepare();
   await engine.takeOver.recover();
   await verdicts.start();
   await engine.keeper.start(hasPredecessor);
   engine.foreign.start();
   engine.deliverer.wake();
   runs?.worker.start();
+  engine.spilling?.spill.answered();
 }
 
 export async function stopEngine({ engine, verdicts, shadows, runs }: Living): Promise<void> {

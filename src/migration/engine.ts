@@ -12,6 +12,7 @@ import type { MigrationParts } from './migration.ts';
 import { Coverage } from './service-runtime.ts';
 import { Settlements } from './settlements.ts';
 import { Settler } from './settle.ts';
+import { createSpilling, type Spilling, type SpillWiring } from './spill/create-spill.ts';
 import { TakeOver } from './take-over.ts';
 import { Unjournaled } from './unjournaled.ts';
 
@@ -30,6 +31,8 @@ export interface Engine {
   readonly foreign: ForeignLanes;
   readonly unjournaled: Unjournaled;
   readonly settlements: Settlements;
+  /** Absent: nothing is spilled, and writes are refused while the journal is away. */
+  readonly spilling: Spilling | undefined;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
 }
 
@@ -38,50 +41,74 @@ export function createEngine(parts: MigrationParts): Engine {
   const { emit } = parts.events;
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
   const lanes = createLanes(journal, clock);
-  const membership: Membership = new Membership({
-    identity: parts.replica,
-    store: parts.replicas,
-    clock,
-    onChange: (what) => takeOver.changed(what),
+  const settlements = new Settlements({ journal, clock, emit });
+  const { spilling, membership, isSpilling } = createPresence(parts, {
+    settlements,
+    keeper: () => keeper,
+    settler: () => settler,
+    takeOver: () => takeOver,
   });
   const isAlone = (): boolean => membership.isAlone;
   const hold = createHoldLane({ journal, clock, isAlone });
-  const fences = new Fences({ journal, coverage, clock, isAlone });
-  const settlements = new Settlements({ journal, clock, emit });
+  const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling });
   const moving = createMoving(parts, {
     settlements,
     coverage,
     isAlone,
     hold,
-    mayCopy: (service) => keeper.mayCopy(service),
+    // What was spilled, here or elsewhere, would look to a copy as if it had happened by itself.
+    mayCopy: (service) => keeper.mayCopy(service) && !isSpilling() && !membership.isAnySpilled,
+    isSpilling,
   });
   const { settler } = moving;
   const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
-  const keeper: CoverageKeeper = createKeeper(parts, { membership, unjournaled, coverage, lanes, ...moving });
-  const takeOver = new TakeOver({
-    journal,
-    lanes,
-    services,
-    coverage,
-    settlements,
-    ...moving,
-    emit,
-    backfillAnew: () => keeper.backfillAnew(),
-  });
+  const around = { membership, spilling, unjournaled, coverage, lanes, ...moving };
+  const keeper: CoverageKeeper = createKeeper(parts, around);
+  const takeOver: TakeOver = createTakeOver(parts, { ...around, settlements, keeper });
   const foreign = createForeign(parts, { lanes, isAlone, takeOver });
-  return {
-    lanes,
-    membership,
-    fences,
-    hold,
-    ...moving,
-    keeper,
-    takeOver,
-    foreign,
-    unjournaled,
-    settlements,
-    coverage,
-  };
+  return { ...around, fences, hold, keeper, takeOver, foreign, settlements };
+}
+
+function createTakeOver(
+  { journal, services, events }: MigrationParts,
+  around: Pick<Engine, 'lanes' | 'coverage' | 'settlements' | 'deliverer' | 'copies' | 'settler' | 'keeper'>,
+): TakeOver {
+  const backfillAnew = (): void => around.keeper.backfillAnew();
+  return new TakeOver({ ...around, journal, services, emit: events.emit, backfillAnew });
+}
+
+/** This replica to the others, and what it does while it cannot reach them. */
+function createPresence(
+  parts: MigrationParts,
+  around: Pick<SpillWiring, 'settlements' | 'keeper' | 'settler' | 'takeOver'>,
+): Pick<Engine, 'spilling' | 'membership'> & { readonly isSpilling: () => boolean } {
+  const spilling = createSpillingOf(parts, { ...around, membership: () => membership });
+  const isSpilling = (): boolean => spilling?.outage.isSpilling ?? false;
+  const membership: Membership = new Membership({
+    identity: parts.replica,
+    store: parts.replicas,
+    clock: parts.clock,
+    spill: parts.spill?.store,
+    isSpilling,
+    onChange: (what) => around.takeOver().changed(what),
+  });
+  return { spilling, membership, isSpilling };
+}
+
+function createSpillingOf(
+  { spill, replica, services, coverageStore, clock, events }: MigrationParts,
+  around: Pick<SpillWiring, 'settlements' | 'membership' | 'keeper' | 'settler' | 'takeOver'>,
+): Spilling | undefined {
+  if (spill === undefined) return undefined;
+  return createSpilling({
+    edges: spill,
+    replica,
+    services,
+    coverageStore,
+    clock,
+    emit: events.emit,
+    ...around,
+  });
 }
 
 function createForeign(
@@ -94,12 +121,16 @@ function createForeign(
 
 function createKeeper(
   parts: MigrationParts,
-  around: Pick<Engine, 'membership' | 'unjournaled' | 'coverage' | 'lanes' | 'copies' | 'deliverer'>,
+  around: Pick<
+    Engine,
+    'membership' | 'spilling' | 'unjournaled' | 'coverage' | 'lanes' | 'copies' | 'deliverer'
+  >,
 ): CoverageKeeper {
   const { clock, journal, services, flags, readLimits } = parts;
   const { deliverer } = around;
   return new CoverageKeeper({
     ...around,
+    spill: around.spilling?.spill,
     journal,
     store: parts.coverageStore,
     services,
@@ -121,12 +152,13 @@ interface Around {
   readonly hold: HoldLane;
   readonly isAlone: () => boolean;
   readonly mayCopy: (service: ServiceName) => boolean;
+  readonly isSpilling: () => boolean;
 }
 
 function createMoving(parts: MigrationParts, around: Around): Moving {
   const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { settlements, coverage, hold, isAlone, mayCopy } = around;
+  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling } = around;
   const shared = { journal, orchestrator, services, coverage, clock, emit };
   const deliverer: Deliverer = new Deliverer({
     ...shared,
@@ -141,6 +173,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     timeoutMs: settings.delivery.timeoutMs,
     ...(parts.runs !== undefined && { baselines: parts.runs.baselines }),
     hold,
+    isSpilling,
     quiet: (lane) => deliverer.quiet(lane),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),
   });

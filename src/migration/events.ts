@@ -89,6 +89,8 @@ export interface MigrationEvents {
     readonly sequence: number;
     readonly outcome: Outcome;
   };
+  /** The journal is away: the write is noted down in the spill, durably, and sent next. */
+  'write:spilled': OfOperation & { readonly lane: LaneKey; readonly durationMs: number };
   /** The outcome is durable. */
   'write:settled': OfOperation & {
     readonly lane: LaneKey;
@@ -200,6 +202,14 @@ export interface MigrationEvents {
     readonly expires: string;
   };
   'journal:failed': { readonly reason: string };
+  /** The journal cannot be written: from now on writes go to the spill. */
+  'spill:began': { readonly reason: string };
+  /** A write could not be noted down, and was not sent: `spill_full`, `spill_failed`. */
+  'spill:failed': { readonly reason: string };
+  /** The journal holds everything that was spilled, and writes go there again. */
+  'spill:replayed': { readonly writes: number; readonly durationMs: number };
+  /** Part of the spill is not readable: coverage begins anew, and every lane is copied. */
+  'spill:damaged': { readonly services: number };
 }
 
 export type EventName = keyof MigrationEvents;

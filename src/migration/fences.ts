@@ -11,6 +11,8 @@ export interface FenceParts {
   readonly clock: Clock;
   /** Whether no other replica writes: then memory answers. */
   readonly isAlone: () => boolean;
+  /** Whether this replica has written what the journal does not know. */
+  readonly isSpilling: () => boolean;
 }
 
 /** Whether the secondary holds every acknowledged write of a lane, whichever replica acknowledged it. */
@@ -23,6 +25,7 @@ export class Fences {
 
   /** Undefined where it does. @throws StorageError */
   async look(lane: Lane): Promise<FenceReason | undefined> {
+    if (this.#parts.isSpilling()) return 'spilling';
     const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
     if (this.#parts.isAlone()) return lane.fence(number);
     const view = await this.#parts.journal.fence(lane.key);
@@ -32,10 +35,10 @@ export class Fences {
 
   /** The same, after waiting so long for the lane's deliveries. @throws StorageError */
   async catchUp(lane: Lane, ms: number): Promise<FenceReason | undefined> {
-    const { clock, coverage, isAlone } = this.#parts;
+    const { clock, isAlone } = this.#parts;
     if (isAlone()) {
       if (lane.isBehind) await lane.caughtUp(ms);
-      return lane.fence(coverage.get(lane.service)?.number ?? 0);
+      return this.look(lane);
     }
     const untilMs = clock.now() + ms;
     for (;;) {
@@ -46,9 +49,10 @@ export class Fences {
   }
 }
 
-function fenceOf({ state, isBehind }: LaneView, coverage: number): FenceReason | undefined {
+function fenceOf({ state, isBehind, isReplicaSilent }: LaneView, coverage: number): FenceReason | undefined {
   if (coverage === 0 || state.seededCoverage !== coverage) return 'not_seeded';
   if (state.condition !== 'clean') return state.condition;
   if (state.exceptions > 0) return 'excepted';
+  if (isReplicaSilent) return 'replica_silent';
   return isBehind ? 'behind' : undefined;
 }

@@ -139,7 +139,7 @@ export class Handler implements RequestHandler {
       action: operation.name,
       ...(agent !== undefined && { agent }),
     };
-    const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) > 0;
+    const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) !== 0;
     const { flags, readLimits } = this.#parts;
     return decide(operation.action, isCovered, {
       flags,

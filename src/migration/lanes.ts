@@ -5,7 +5,8 @@ import type { Clock, Journal } from './ports.ts';
 import { Turn } from './turn.ts';
 
 /** Why a lane's reads stay on legacy at this moment. */
-export type FenceReason = 'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted' | 'behind';
+export type FenceReason =
+  'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted' | 'spilling' | 'replica_silent' | 'behind';
 
 /** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
 const LANE_LIMIT = 50_000;

@@ -1,5 +1,6 @@
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { Clock, ReplicaReport, ReplicaStore } from './ports.ts';
+import type { Clock } from './ports.ts';
+import type { ReplicaReport, ReplicaStore } from './replica-ports.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 
 /** A replica acts for so long after a heartbeat was sent; then others may take over its lanes. */
@@ -13,6 +14,10 @@ export interface MembershipParts {
   readonly identity: ReplicaIdentity;
   readonly store: ReplicaStore;
   readonly clock: Clock;
+  /** Where it writes while the journal is away, if anywhere. */
+  readonly spill?: { readonly id: string } | undefined;
+  /** Whether it has written, or may write, what the journal does not know. */
+  readonly isSpilling: () => boolean;
   /** Others have given this replica up, or one of them has gone: what is left of it is to be taken over. */
   readonly onChange: (what: 'expelled' | 'gone') => void;
 }
@@ -32,14 +37,37 @@ export class Membership {
   #leaseUntilMs = 0;
   #actsFromMs = 0;
   #heardAtMs = 0;
+  /** When the last heartbeat was sent that was answered. */
+  #answeredMs = -Infinity;
+  #claimedAtMs = 0;
+  #isAnySpilled = false;
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
   }
 
-  /** Whether no other replica is registered: then memory knows all that the database knows. */
+  /**
+   * Whether nobody else writes, or has written what is not in the journal: then memory knows all that the database knows. Known for
+   * as long as whoever comes waits before it acts.
+   */
   get isAlone(): boolean {
+    const isFresh = this.#parts.clock.now() < this.#answeredMs + SETTLE_IN_MS;
+    return isFresh && this.isOnlyOne && !this.#isAnySpilled;
+  }
+
+  /** Whether no other replica is registered. */
+  get isOnlyOne(): boolean {
     return this.#others.length === 0;
+  }
+
+  /** Whether another replica may have written what the journal does not know. */
+  get isAnySpilled(): boolean {
+    return this.#isAnySpilled;
+  }
+
+  /** When it last said, or may have said, that all it writes is in the journal. */
+  get claimedAtMs(): number {
+    return this.#claimedAtMs;
   }
 
   counts(): ReplicaCounts {
@@ -58,7 +86,7 @@ export class Membership {
    * that they began to journal; where it is alone, nobody does.
    */
   get mayPass(): boolean {
-    return this.isAlone || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
+    return this.isOnlyOne || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
   }
 
   /** Whether every other replica acts on this coverage, with no unjournaled write of the service under way. */
@@ -69,7 +97,7 @@ export class Membership {
   /** Resolves with whether others are, or were until they died, on the list. @throws StorageError */
   async join(): Promise<boolean> {
     const { store, identity, clock } = this.#parts;
-    const others = await store.register(identity.id);
+    const others = await store.register(identity.id, this.#parts.spill?.id);
     await this.beat({});
     if (this.counts().live > 1) {
       await clock.sleep(SETTLE_IN_MS);
@@ -82,14 +110,19 @@ export class Membership {
   async beat(coverage: Readonly<Record<string, number>>): Promise<void> {
     const { store, identity, clock, onChange } = this.#parts;
     const sentAtMs = clock.now();
-    const reports = await store.heartbeat(identity.id, coverage).finally(() => {
+    const isSpilling = this.#parts.isSpilling();
+    if (!isSpilling) this.#claimedAtMs = sentAtMs;
+    const beat = { coverage, isSpilling };
+    const { replicas: reports, isAnySpilled } = await store.heartbeat(identity.id, beat).finally(() => {
       this.#heardAtMs = clock.now();
     });
+    this.#isAnySpilled = isAnySpilled;
+    this.#answeredMs = sentAtMs;
     const isListed = reports.some(({ replica }) => replica === identity.id);
     const known = this.#others;
     this.#others = reports.filter(({ replica }) => replica !== identity.id);
     // Late enough for others to have taken lanes over, although none has struck this one off the list.
-    const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isAlone;
+    const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isOnlyOne;
     if (!isListed || hasLapsed) return this.#beginAnew();
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
     if (hasGone(known, this.#others)) onChange('gone');
@@ -101,7 +134,7 @@ export class Membership {
     this.#leaseUntilMs = 0;
     await store.leave(identity.id);
     identity.renew();
-    await store.register(identity.id);
+    await store.register(identity.id, this.#parts.spill?.id);
     this.#actsFromMs = clock.now() + SETTLE_IN_MS;
     onChange('expelled');
   }

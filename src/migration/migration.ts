@@ -1,7 +1,7 @@
-import { CrossfadeError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './ask-orchestrator.ts';
+import { BacklogLimit, type BacklogLimits } from './backlog-limit.ts';
 import { createCallLegacy, type CallLegacy } from './call-legacy.ts';
 import type { KeyedWrites } from './compare/comparison-stores.ts';
 import { RemovedItems } from './compare/removed-items.ts';
@@ -9,17 +9,18 @@ import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare
 import { createEngine, type Engine } from './engine.ts';
 import { startEngine, stopEngine } from './engine-life.ts';
 import type { Events } from './events.ts';
-import { Handler, type Answer } from './handle.ts';
+import { Handler } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import type { KeptReplies } from './kept-replies.ts';
 import { LaneDesk } from './lane-desk.ts';
 import type { Lane } from './lanes.ts';
 import { LateReplies } from './late-reply.ts';
-import type { Operation } from './operation.ts';
-import type { Clock, CoverageStore, Flags, Journal, Orchestrator, ReplicaStore } from './ports.ts';
+import type { Clock, CoverageStore, Flags, Journal, Orchestrator } from './ports.ts';
 import type { DifferenceStore } from './difference-store.ts';
 import type { StreamHandler } from './request-handler.ts';
 import type { ReplicaCounts } from './membership.ts';
+import type { ReplicaStore } from './replica-ports.ts';
+import { passThrough } from './pass-through.ts';
 import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
@@ -29,13 +30,20 @@ import { Repeats } from './repeats.ts';
 import { createResolveItems } from './resolve-items.ts';
 import { Sequencer } from './sequence-write.ts';
 import { ShadowReads } from './shadow-reads.ts';
-import { WritePath, type CopyCause, type WriteParts } from './write.ts';
+import type { SpillEdges, SpillStatus } from './spill/spill.ts';
+import { Starting } from './starting.ts';
+import type { CopyCause, WriteParts } from './write-parts.ts';
+import { WritePath } from './write.ts';
+
+const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 
 export interface MigrationSettings {
   readonly limits: MessageLimits;
   readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
   readonly reads: { readonly timeoutMs: number; readonly freshnessWaitMs: number };
   readonly shadow: { readonly queueSize: number; readonly concurrency: number; readonly timeoutMs: number };
+  /** Writes that may wait for their delivery. @defaultValue no limit */
+  readonly backlog?: BacklogLimits;
   /** Lanes copied at the same time. */
   readonly copyConcurrency: number;
   /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
@@ -53,6 +61,8 @@ export interface MigrationParts {
   readonly coverageStore: CoverageStore;
   readonly replicas: ReplicaStore;
   readonly keptReplies: KeptReplies;
+  /** Where writes go while the journal is away; absent: they are refused. */
+  readonly spill?: SpillEdges | undefined;
   readonly differences: DifferenceStore;
   /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
   readonly runs?: RunEdges;
@@ -84,7 +94,9 @@ export interface Migration extends StreamHandler {
   pendingOf(service: ServiceName): number;
   /** This replica and the others that share its journal. */
   replicas(): ReplicaCounts;
-  /** Number of the service's coverage; 0 while its writes pass unjournaled. */
+  /** Undefined where nothing is spilled: writes are refused while the journal is away. */
+  spillStatus(): SpillStatus | undefined;
+  /** Number of the service's coverage; 0 while its writes pass unjournaled; -1 where it is not known yet, and taken for granted. */
   coverageOf(service: ServiceName): number;
   comparisonsOf(service: ServiceName): ComparisonReport;
   /** Work over all lanes; absent where it is kept nowhere. */
@@ -105,6 +117,13 @@ export function createMigration(parts: MigrationParts): Migration {
   const { coverage, unjournaled } = engine;
   const runs = parts.runs && createRuns(parts, engine, { ...parts.runs, say: sayTo(handler, parts.clock) });
   const living = { engine, verdicts, shadows, runs };
+  const starting = new Starting({
+    spill: engine.spilling?.spill,
+    coverage,
+    clock: parts.clock,
+    emit,
+    begin: () => startEngine(living),
+  });
   const passing = new PassPath({
     ...parts,
     limits: parts.settings.limits,
@@ -116,8 +135,11 @@ export function createMigration(parts: MigrationParts): Migration {
   return {
     handle: (request) => handler.handle(request),
     pass: (request) => passing.pass(request),
-    start: () => startEngine(living),
-    stop: () => stopEngine(living),
+    start: () => starting.start(),
+    async stop() {
+      await starting.stop();
+      await stopEngine(living);
+    },
     backlog: () => ({
       deliveries: engine.deliverer.pending,
       copies: engine.copies.size,
@@ -125,6 +147,7 @@ export function createMigration(parts: MigrationParts): Migration {
     }),
     pendingOf: (service) => engine.deliverer.pendingOf(service),
     replicas: () => engine.membership.counts(),
+    spillStatus: () => engine.spilling?.spill.status(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     runs,
     laneDesk: new LaneDesk({ ...parts, ...engine }),
@@ -208,7 +231,13 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   const { emit } = parts.events;
   const { lanes, coverage, membership, unjournaled } = engine;
   const { settlements, settler } = engine;
-  const deliver: WriteParts['deliver'] = (lane, write) => engine.deliverer.deliver(lane, write);
+  const { services, settings } = parts;
+  const waiting = (): Iterable<Lane> => engine.deliverer.allWaiting();
+  const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
+  const deliver: WriteParts['deliver'] = (lane, write) => {
+    engine.deliverer.deliver(lane, write);
+    if (backlog.isOver(lane)) settler.copyAnew(lane, 'backlog');
+  };
   const tellHome: WriteParts['tellHome'] = (lane) => void engine.takeOver.tellHome(lane);
   const repeats = new Repeats({
     kept: parts.keptReplies,
@@ -219,6 +248,7 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
   return new WritePath({
     repeats,
     isAlone: () => membership.isAlone,
+    spill: engine.spilling?.path,
     sequencer: new Sequencer({
       journal,
       settlements,
@@ -245,37 +275,6 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
     isShut: ({ service }) => settler.isShut(service.name),
   });
-}
-
-async function passThrough(operation: Operation, callLegacy: CallLegacy, engine: Engine): Promise<Answer> {
-  const isTouched = touchedLane(operation, engine);
-  // A write, although nobody knows whose: no write passes one whose outcome is unknown.
-  if (isTouched !== undefined) await engine.settler.gate(operation.service.name, operation.deadlineAtMs);
-  try {
-    const { reply, durationMs } = await callLegacy(operation, 'live');
-    isTouched?.('answered');
-    return { reply, backend: 'legacy', primaryMs: durationMs };
-  } catch (error) {
-    if (error instanceof CrossfadeError && error.effect === 'unknown') isTouched?.('unknown');
-    throw error;
-  }
-}
-
-/** For a write without an owner that may have changed somebody's lane: says how it ended, upon which that lane is copied anew. */
-function touchedLane(
-  { service, touched }: Operation,
-  { lanes, settler, coverage }: Engine,
-): ((end: 'answered' | 'unknown') => void) | undefined {
-  if (touched === undefined) return undefined;
-  // What the journal knows of the lane must not come in behind the mark; and no agent waits for it.
-  const loaded = lanes.load(service.name, touched).catch(() => lanes.of(service.name, touched));
-  return (end) =>
-    void loaded.then((lane) => {
-      // Without coverage no lane is seeded: each is copied before anything is read from it.
-      if ((coverage.get(service.name)?.number ?? 0) === 0) return;
-      if (end === 'answered') settler.copyAnew(lane, 'unmapped_write');
-      else settler.settle(lane, service);
-    });
 }
 
 function copySoon({ copies, settler }: Engine, lane: Lane, cause: CopyCause): void {

@@ -35,7 +35,7 @@ export class PassPath {
   pass(request: AgentRequest): Passage | undefined {
     const service = this.#parts.services.get(request.service);
     const coverage = this.#parts.coverage.get(request.service);
-    if (service === undefined || coverage === undefined || coverage.number > 0) return undefined;
+    if (service === undefined || coverage === undefined || coverage.number !== 0) return undefined;
     if (!this.#parts.mayPass()) return undefined;
     if (request.problem !== undefined) return undefined;
     const parsed = parseRequest(meaningOf(service, request), this.#parts.limits);

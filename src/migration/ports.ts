@@ -1,6 +1,6 @@
 import type { Purpose } from '../domain/backend.ts';
 import type { ServiceFlag } from '../domain/flags.ts';
-import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
@@ -254,6 +254,11 @@ export interface CoverageStore {
   /** No write is under way any more that the journal does not know. */
   quiet(service: ServiceName): Promise<void>;
   end(service: ServiceName): Promise<void>;
+  /**
+   * Opens a new row for every service that has one, where a replica that may have written without the journal has not come back
+   * for so long: every lane is copied anew.
+   */
+  renewAfterLoss(seconds: number): Promise<void>;
 }
 
 /** A lane as the database shows it to every replica. */
@@ -263,25 +268,6 @@ export interface LaneView {
   readonly isBehind: boolean;
   /** Number of the service's open coverage row, or 0. */
   readonly coverage: number;
-}
-
-/** A registered proxy process, as its last heartbeat said. */
-export interface ReplicaReport {
-  readonly replica: ReplicaId;
-  readonly silentMs: number;
-  /** Coverage by service, as far as none of its unjournaled writes is under way. */
-  readonly coverage: Readonly<Record<string, number>>;
-}
-
-/** Registered proxy processes. */
-export interface ReplicaStore {
-  /** @returns how many others are on the list, dead ones among them */
-  register(replica: ReplicaId): Promise<number>;
-  /** @returns all that are registered; without this one where the others have given it up */
-  heartbeat(
-    replica: ReplicaId,
-    coverage: Readonly<Record<string, number>>,
-  ): Promise<readonly ReplicaReport[]>;
-  /** Leaves the list, and the lanes to whoever writes to them next. */
-  leave(replica: ReplicaId): Promise<void>;
+  /** A replica that may write without the journal has not been heard of, or has not replayed what it wrote. */
+  readonly isReplicaSilent: boolean;
 }

@@ -13,6 +13,9 @@ export interface ServiceRuntime {
   readonly deadlineMs: number;
 }
 
+/** Of a process that has started while the journal was away: every write is taken to be covered, until it is known. */
+export const UNKNOWN_COVERAGE = -1;
+
 /** Whether dual writes of a service are in effect. Kept by the coverage keeper, read by every operation. */
 export class Coverage {
   /** Number of the open coverage row; 0 while writes pass unjournaled. */

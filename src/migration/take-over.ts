@@ -1,4 +1,3 @@
-import { messageOf } from '../domain/errors.ts';
 import { parseLaneKey, type LaneKey, type ServiceName } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type { CopyQueue } from './copy-queue.ts';
@@ -9,6 +8,7 @@ import type { Journal } from './ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
 import type { Settler } from './settle.ts';
+import type { ReplayedLane } from './spill/spill-ports.ts';
 
 export interface TakeOverParts {
   readonly journal: Journal;
@@ -45,7 +45,7 @@ export class TakeOver {
     }
   }
 
-  /** A replica has gone, or the others had given this one up. Tried again with the next heartbeat where it fails. */
+  /** A replica has gone, or the others had given this one up. Tried again until it is done. */
   changed(what: 'expelled' | 'gone'): void {
     const { lanes, deliverer, copies, emit } = this.#parts;
     if (what === 'expelled') {
@@ -54,10 +54,13 @@ export class TakeOver {
       copies.forget();
     }
     emit('replica:took_over', { what });
-    this.recover()
-      // What it was copying, or had listed to be copied, nobody else knows of.
-      .then(() => this.#parts.backfillAnew())
-      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+    // Lanes that were adopted, and not taken up because the journal went away, nobody else takes up while this replica lives.
+    void this.#parts.settlements
+      .untilDone(() => this.recover())
+      .then((isDone) => {
+        // What it was copying, or had listed to be copied, nobody else knows of.
+        if (isDone) this.#parts.backfillAnew();
+      });
   }
 
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
@@ -71,6 +74,18 @@ export class TakeOver {
     }
     this.#seed(lane);
     deliverer.resumeForeign(lane);
+  }
+
+  /** The lane's spilled writes are in the journal. Where nobody can say what became of one, the service is probed first. */
+  spilled(key: LaneKey, { state, isUncertain }: ReplayedLane): void {
+    const { service, owner } = parseLaneKey(key);
+    const lane = this.#parts.lanes.of(service, owner);
+    lane.adopt(state);
+    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    this.#parts.emit('lane:dirty', { service, lane: key, reason: 'spilled' });
+    if (!state.isHome) return;
+    if (isUncertain) this.#settle(lane);
+    else this.#parts.copies.add(lane, 'dirty');
   }
 
   /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */

@@ -1,55 +1,17 @@
 import { ConnectionError, StorageError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
-import type { CallLegacy, TimedReply } from './call-legacy.ts';
+import type { TimedReply } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
-import type { Emit } from './events.ts';
 import type { Answer } from './handle.ts';
-import type { Lane, Lanes } from './lanes.ts';
-import type { LateReplies } from './late-reply.ts';
+import type { Lane } from './lanes.ts';
 import type { OwnedOperation } from './operation.ts';
-import type { Clock, PendingWrite, Reply } from './ports.ts';
-import { latestSend, sequencedLabels as labelsOf, type Sequenced, type Sequencer } from './sequence-write.ts';
-import type { Coverage } from './service-runtime.ts';
-import type { Repeats, Verdict } from './repeats.ts';
-import type { Settlements } from './settlements.ts';
+import type { Reply } from './ports.ts';
+import { latestSend, sequencedLabels as labelsOf, type Sequenced } from './sequence-write.ts';
+import type { Verdict } from './repeats.ts';
 import type { Settling } from './settle.ts';
-import type { Unjournaled } from './unjournaled.ts';
 import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './write-outcome.ts';
-
-/** Why a write asks for a copy of its lane. */
-export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled';
-
-export interface WriteParts {
-  readonly sequencer: Sequencer;
-  readonly settlements: Settlements;
-  readonly lateReplies: LateReplies;
-  readonly lanes: Lanes;
-  readonly callLegacy: CallLegacy;
-  readonly clock: Clock;
-  readonly emit: Emit;
-  readonly coverage: ReadonlyMap<string, Coverage>;
-  readonly unjournaled: Unjournaled;
-  readonly repeats: Repeats;
-  /** Whether no other replica writes. */
-  isAlone(): boolean;
-  /** An applied write waits for delivery. Takes it over at once and never throws. */
-  deliver(lane: Lane, write: PendingWrite): void;
-  /** An applied write waits for its delivery by the lane's home, which is another replica. Never throws. */
-  tellHome(lane: Lane): void;
-  /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
-  copySoon(lane: Lane, reason: CopyCause): void;
-  /** The outcome of a write that was sent at this instant is unknown (W7): settles it, off the agent's path. */
-  settle(lane: Lane, operation: OwnedOperation, sentAtMs: number): Settling;
-  /** Whether this replica may still send a write: nobody takes over its lanes. */
-  mayAct(): boolean;
-  /** Whether it knows what the others do: while it stood still, they may have begun to journal. */
-  mayPass(): boolean;
-  /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
-  gate(operation: OwnedOperation): Promise<void>;
-  /** Whether the service must not be written to at this moment. */
-  isShut(operation: OwnedOperation): boolean;
-}
+import type { WriteParts } from './write-parts.ts';
 
 /** When a write was handed to the service, the lane's generation before, and what is under way where its outcome is unknown. */
 interface Sent {
@@ -100,19 +62,29 @@ export class WritePath {
     try {
       await this.#parts.gate(operation);
       if (lane.replying.length > 0) await this.#parts.repeats.quiet(lane, operation);
-      const sequenced = await this.#parts.sequencer.sequence(operation, lane);
-      const verdict = sequenced.mayRepeat ? await this.#judge(sequenced) : 'new';
-      if (verdict === 'new') return await this.#send(sequenced);
-      this.#withdraw(sequenced);
-      if (verdict === 'wait') return sequenced;
-      const { reply } = this.#parts.repeats.replying(sequenced, verdict.reply, 'applied');
-      return { reply, backend: 'legacy', primaryMs: 0 };
+      const { sequencer, spill } = this.#parts;
+      const journaled = {
+        sequence: () => sequencer.sequence(operation, lane),
+        send: (sequenced: Sequenced) => this.#sendNew(sequenced),
+      };
+      if (spill !== undefined) return await spill.write(operation, lane, journaled);
+      return await journaled.send(await journaled.sequence());
     } catch (error) {
       if (error instanceof StorageError) this.#parts.emit('journal:failed', { reason: error.message });
       throw error;
     } finally {
       release();
     }
+  }
+
+  /** Unless it is a repeat of one that has taken effect, or may have. */
+  async #sendNew(sequenced: Sequenced): Promise<Answer | Sequenced> {
+    const verdict = sequenced.mayRepeat ? await this.#judge(sequenced) : 'new';
+    if (verdict === 'new') return this.#send(sequenced);
+    this.#withdraw(sequenced);
+    if (verdict === 'wait') return sequenced;
+    const { reply } = this.#parts.repeats.replying(sequenced, verdict.reply, 'applied');
+    return { reply, backend: 'legacy', primaryMs: 0 };
   }
 
   async #judge(sequenced: Sequenced): Promise<Verdict> {

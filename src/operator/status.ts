@@ -7,6 +7,7 @@ import { isReadable, type ActionDefinition, type ServiceDefinition } from '../do
 import { stageOf, type Stage } from '../domain/stage.ts';
 import type { ReplicaCounts } from '../migration/membership.ts';
 import type { Migration } from '../migration/migration.ts';
+import { spillShown, type SpillShown } from './spill-shown.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
 import type { Clock, Flags, Journal } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
@@ -51,10 +52,10 @@ interface ServiceStatus {
     readonly stopped: number;
     /** Their last copy left out what the orchestrator refuses: their reads stay on legacy until a person accepts it. */
     readonly excepted: number;
-  };
+  } | null;
   /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
   readonly pending: number;
-  readonly dead_letters: number;
+  readonly dead_letters: number | null;
   readonly unknown_outcomes: UnknownOutcomes;
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly not_comparable_by: WordCounts;
@@ -81,7 +82,8 @@ interface ServiceStatus {
 
 /** Writes of which nobody knows yet whether they took effect. Where the service cannot be read, only a person can decide. */
 interface UnknownOutcomes {
-  readonly open: number;
+  /** Null while the journal is away. */
+  readonly open: number | null;
   readonly readable: boolean;
 }
 
@@ -109,6 +111,8 @@ export interface Status {
   readonly proxy: ProxyStatus;
   /** Proxies that share the journal, this one among the live. */
   readonly replicas: ReplicaCounts;
+  /** Null where nothing is ever spilled. */
+  readonly spill: SpillShown | null;
   readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
   readonly services: readonly ServiceStatus[];
 }
@@ -128,7 +132,7 @@ export interface StatusParts {
   readonly arms: Pick<Arms, 'of'>;
   readonly flags: Flags & { describe(): FlagSource };
   readonly journal: Pick<Journal, 'counts'>;
-  readonly migration: Pick<Migration, 'backlog' | 'coverageOf' | 'replicas'> & {
+  readonly migration: Pick<Migration, 'backlog' | 'coverageOf' | 'replicas' | 'spillStatus'> & {
     pendingOf(service: ServiceName): number;
   };
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -161,6 +165,7 @@ export function createStatusReader(parts: StatusParts): StatusReader {
       return {
         proxy: { ...proxyOf(parts), started_at: startedAt, uptime_seconds: uptimeSeconds },
         replicas: parts.migration.replicas(),
+        spill: spillShown(parts.migration.spillStatus()),
         backlog: { deliveries, copies, shadow_reads: shadowReads },
         services: await Promise.all(services.map((service) => serviceOf(service, parts))),
       };
@@ -186,7 +191,7 @@ function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' 
 
 async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<ServiceStatus> {
   const { name, definition } = service;
-  const counts = await parts.journal.counts(name);
+  const journaled = await journaledOf(service, parts);
   const asked = percentagesOf(name, parts.flags);
   const coverage = parts.migration.coverageOf(name);
   const judged = parts.guarding?.judged(name);
@@ -205,10 +210,8 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     ...(judged !== undefined && { actions: actionStatuses(judged) }),
     ...(parts.guarding !== undefined && { guard: guardStatus(parts.guarding, name) }),
     ab: abStatuses(parts.arms, name),
-    lanes: lanesOf(counts),
     pending: parts.migration.pendingOf(name),
-    dead_letters: counts.deadLetters,
-    unknown_outcomes: { open: counts.unknown, readable: isReadable(service) },
+    ...journaled,
     ...happened(parts.statistics.of(name)),
     legacy_only: reasonsOf(definition, legacyOnlyReason),
     passthrough: reasonsOf(definition, passthroughReason),
@@ -221,7 +224,20 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
   return Object.fromEntries(entries) as Record<ServiceFlag, number>;
 }
 
-function lanesOf({ lanes, ...counts }: LaneCounts): ServiceStatus['lanes'] {
+/** While the journal is away the lanes are not known, and all else is. */
+async function journaledOf(
+  service: ServiceRuntime,
+  { migration, journal }: StatusParts,
+): Promise<Pick<ServiceStatus, 'lanes' | 'dead_letters' | 'unknown_outcomes'>> {
+  const readable = isReadable(service);
+  if (migration.spillStatus()?.isSpilling === true)
+    return { lanes: null, dead_letters: null, unknown_outcomes: { open: null, readable } };
+  const counts = await journal.counts(service.name);
+  const unknown = { open: counts.unknown, readable };
+  return { lanes: lanesOf(counts), dead_letters: counts.deadLetters, unknown_outcomes: unknown };
+}
+
+function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['lanes']> {
   const { seeded, dirty, copying, stopped, excepted } = counts;
   return { total: lanes, seeded, dirty, copying, stopped, excepted };
 }

@@ -2,6 +2,12 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { CoverageStore, OpenCoverage } from '../migration/ports.ts';
 import type { Database } from './database.ts';
 
+/** Spills that nobody works on any more: what they may hold is not waited for. Should they come back, they are replayed all the same. */
+const GIVE_UP = `
+update spills set open_since = null
+where open_since < now() - make_interval(secs => $1) and not exists (select from replicas r where r.spill = spills.id)
+returning id`;
+
 /** Coverage rows in PostgreSQL. */
 export function createCoverageStore(database: Database): CoverageStore {
   const current = async (service: ServiceName): Promise<OpenCoverage> => {
@@ -27,6 +33,17 @@ export function createCoverageStore(database: Database): CoverageStore {
       await database.query('update coverage set ended_at = now() where service = $1 and ended_at is null', [
         service,
       ]);
+    },
+    async renewAfterLoss(seconds) {
+      await database.transaction(async (session) => {
+        const lost = await session.query(GIVE_UP, [seconds]);
+        if (lost.length === 0) return;
+        const ended = await session.query<{ service: string }>(
+          'update coverage set ended_at = now() where ended_at is null returning service',
+        );
+        for (const { service } of ended)
+          await session.query('insert into coverage (service) values ($1)', [service]);
+      });
     },
   };
 }

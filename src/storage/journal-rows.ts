@@ -27,6 +27,7 @@ export interface LaneRow {
 export interface FenceRow extends LaneRow {
   readonly behind: boolean;
   readonly coverage: number;
+  readonly silent: boolean;
 }
 
 export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
@@ -46,8 +47,8 @@ export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
   };
 }
 
-export function viewOf({ behind, coverage }: FenceRow, state: LaneState): LaneView {
-  return { state, isBehind: behind, coverage };
+export function viewOf({ behind, coverage, silent }: FenceRow, state: LaneState): LaneView {
+  return { state, isBehind: behind, coverage, isReplicaSilent: silent };
 }
 
 /** A row of `writes`, as the statements return it. */

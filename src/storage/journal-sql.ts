@@ -9,14 +9,17 @@ export const REPEATS = "interval '60 seconds'";
 /** How long a replica is believed to live after its last heartbeat. */
 export const LEASE = "interval '3 seconds'";
 
+/** A replica that was not heard of for so long may write what nobody else knows, a second later. */
+const SILENCE = "interval '2 seconds'";
+
 /** Whether somebody else has the lane's claim: a replica that is alive. `me` is a parameter. */
-function claimedByOther(lane: string, me: string): string {
+export function claimedByOther(lane: string, me: string): string {
   return `(${lane}.claim_replica is not null and ${lane}.claim_replica <> ${me}
     and exists (select from replicas r where r.id = ${lane}.claim_replica and r.heartbeat_at > now() - ${LEASE}))`;
 }
 
 /** Whether another replica's write of the lane is open, or another replica holds it. */
-function busyElsewhere(lane: string, me: string): string {
+export function busyElsewhere(lane: string, me: string): string {
   return `((${lane}.hold_until > now() and ${lane}.hold_replica <> ${me})
     or (${lane}.writer_replica <> ${me} and not exists (
       select from outcomes o where o.lane_id = ${lane}.id and o.sequence = ${lane}.sequence)
@@ -199,7 +202,9 @@ select ${LANE_COLUMNS},
     select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
     where w.lane_id = lanes.id and w.sequence > lanes.delivered_sequence
       and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')) as behind,
-  coalesce((select c.number from coverage c where c.service = lanes.service and c.ended_at is null), 0) as coverage
+  coalesce((select c.number from coverage c where c.service = lanes.service and c.ended_at is null), 0) as coverage,
+  (exists (select from spills where open_since is not null)
+    or exists (select from replicas r where r.spill is not null and r.heartbeat_at < now() - ${SILENCE})) as silent
 from lanes where key = any($1::text[])`;
 
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */
@@ -227,13 +232,16 @@ from lanes where service = $1`;
 export const OUTDATED = `
 select owner from lanes where service = $1 and seeded_coverage > 0 and seeded_coverage < $2 order by id`;
 
+/** Rows that one statement deletes. */
+export const PRUNED_AT_ONCE = 5_000;
+
 export const PRUNE = `
 with old as (
   select w.lane_id, w.sequence from writes w join lanes l on l.id = w.lane_id
   where w.accepted_at < now() - make_interval(hours => $1)
     and w.sequence <= greatest(l.delivered_sequence, l.settled_sequence)
     and not exists (select from dead_letters d where d.lane_id = w.lane_id and d.sequence = w.sequence and d.resolved_at is null)
-  order by w.accepted_at limit 5000
+  order by w.accepted_at limit ${PRUNED_AT_ONCE}
 ), outcomes_gone as (
   delete from outcomes o using old where o.lane_id = old.lane_id and o.sequence = old.sequence
 )

@@ -26,6 +26,8 @@ import {
 import { DEAD_LETTER, PRUNE_LEDGERS, RECORD_UNKNOWN, resolveLate } from './decisions-sql.ts';
 import * as sql from './journal-sql.ts';
 import * as recovery from './recovery-sql.ts';
+
+export { PRUNED_AT_ONCE } from './journal-sql.ts';
 import { LaneProgress } from './lane-progress.ts';
 import type { Seal } from './seal.ts';
 

@@ -1,12 +1,14 @@
 import { ACCEPTED_LATELY, LEASE, OPEN_END, REPEATS } from './journal-sql.ts';
 
 /** Whether nobody is left whose it is. */
-function gone(replica: string): string {
+export function gone(replica: string): string {
   return `(${replica} is null or not exists (select from replicas r where r.id = ${replica}))`;
 }
 
-/** Replicas that are silent for longer than their lease are no replicas any more. */
-export const REMOVE_DEAD = `delete from replicas where id <> $1 and heartbeat_at < now() - ${LEASE}`;
+/** Replicas that are silent for longer than their lease are no replicas any more. What they may have spilled is missed from now on. */
+export const REMOVE_DEAD = `
+with dead as (delete from replicas where id <> $1 and heartbeat_at < now() - ${LEASE} returning spill)
+update spills set open_since = coalesce(open_since, now()) from dead where spills.id = dead.spill`;
 
 const UNSETTLED = `
 select w.lane_id, w.sequence from writes w

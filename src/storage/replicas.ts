@@ -1,11 +1,12 @@
 import type { ReplicaId } from '../domain/ids.ts';
-import type { ReplicaReport, ReplicaStore } from '../migration/ports.ts';
+import type { BeatAnswer, ReplicaStore } from '../migration/replica-ports.ts';
 import type { Database } from './database.ts';
 
 interface ReplicaRow {
   readonly id: string;
   readonly silent_ms: number;
   readonly coverage: Record<string, number>;
+  readonly is_any_spilled: boolean;
 }
 
 // Another replica's claims are of no use to anybody once it has left.
@@ -13,31 +14,52 @@ const LEAVE = `
 with freed as (update lanes set claim_replica = null where claim_replica = $1)
 delete from replicas where id = $1`;
 
+const REGISTER = `
+with spill as (
+  -- Until the first heartbeat says otherwise, there is something in it.
+  insert into spills (id, open_since) select $2::uuid, now() where $2::uuid is not null
+  on conflict (id) do update set open_since = coalesce(spills.open_since, now())
+)
+insert into replicas (id, spill) values ($1, $2::uuid) on conflict (id) do update set spill = excluded.spill`;
+
+// Whoever had the same spill before is dead: two processes cannot work on one.
+const REMOVE_PREDECESSOR = 'delete from replicas where id <> $1 and spill = $2::uuid';
+
 const HEARTBEAT = `
 with beat as (
-  update replicas set heartbeat_at = now(), coverage = $2::jsonb where id = $1 returning id
+  update replicas set heartbeat_at = now(), coverage = $2::jsonb where id = $1 returning id, spill
+), told as (
+  update spills set open_since = case when $3 then coalesce(open_since, now()) end
+  from beat where spills.id = beat.spill and (open_since is not null or $3)
 )
 select r.id, case when r.id = $1 then 0 else extract(epoch from now() - r.heartbeat_at)::float8 * 1000 end as silent_ms,
-  case when r.id = $1 then $2::jsonb else r.coverage end as coverage
+  case when r.id = $1 then $2::jsonb else r.coverage end as coverage,
+  exists (select from spills s where s.open_since is not null and s.id is distinct from (select spill from replicas where id = $1))
+    as is_any_spilled
 from replicas r where r.id <> $1 or exists (select from beat)`;
 
 /** Registered proxy processes in PostgreSQL. */
 export function createReplicaStore(database: Database): ReplicaStore {
   return {
-    async register(replica: ReplicaId) {
+    async register(replica: ReplicaId, spill) {
       const others = await database.query('select from replicas where id <> $1', [replica]);
       // An embedded database has one proxy: whoever else is registered is dead.
       if (database.kind === 'pglite') await database.query('delete from replicas');
-      await database.query('insert into replicas (id) values ($1) on conflict do nothing', [replica]);
+      await database.query(REGISTER, [replica, spill ?? null]);
+      if (spill !== undefined) await database.query(REMOVE_PREDECESSOR, [replica, spill]);
       return others.length;
     },
-    async heartbeat(replica, coverage): Promise<readonly ReplicaReport[]> {
-      const rows = await database.query<ReplicaRow>(HEARTBEAT, [replica, JSON.stringify(coverage)]);
-      return rows.map((row) => ({
-        replica: row.id as ReplicaId,
-        silentMs: row.silent_ms,
-        coverage: row.coverage,
-      }));
+    async heartbeat(replica, { coverage, isSpilling }): Promise<BeatAnswer> {
+      const parameters = [replica, JSON.stringify(coverage), isSpilling];
+      const rows = await database.query<ReplicaRow>(HEARTBEAT, parameters);
+      return {
+        replicas: rows.map((row) => ({
+          replica: row.id as ReplicaId,
+          silentMs: row.silent_ms,
+          coverage: row.coverage,
+        })),
+        isAnySpilled: rows.some((row) => row.is_any_spilled),
+      };
     },
     async leave(replica) {
       await database.query(LEAVE, [replica]);

@@ -19,6 +19,30 @@ export const GAUGES = {
     unit: '{lane}',
     labels: [],
   },
+  spilling: {
+    name: 'crossfade_spilling',
+    description: '1 while the journal is away, or what was spilled is not all in it yet',
+    unit: '1',
+    labels: [],
+  },
+  spillWrites: {
+    name: 'crossfade_spill_writes',
+    description: 'Spilled writes that the journal does not hold yet',
+    unit: '{write}',
+    labels: [],
+  },
+  spillBytes: {
+    name: 'crossfade_spill_bytes',
+    description: 'Size of the spill',
+    unit: 'By',
+    labels: [],
+  },
+  spillAge: {
+    name: 'crossfade_spill_age_seconds',
+    description: 'For how long writes have been spilled; 0 while they are not',
+    unit: 's',
+    labels: [],
+  },
   shadowReadsWaiting: {
     name: 'crossfade_shadow_reads_waiting',
     description: 'Shadow reads that wait, run, or will be looked at again',

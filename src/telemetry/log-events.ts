@@ -156,6 +156,27 @@ const ENTRIES: Entries = {
     facts: ({ reason }) => ({ reason: printableReason(reason) }),
     isFrequent: true,
   },
+  'spill:began': {
+    level: 'warn',
+    message: 'the journal is away: writes go to legacy and to the spill, reads come from legacy',
+    facts: ({ reason }) => ({ reason }),
+  },
+  'spill:failed': {
+    level: 'warn',
+    message: 'a write was rejected: the journal is away and the spill cannot take it',
+    facts: ({ reason }) => ({ reason }),
+    isFrequent: true,
+  },
+  'spill:replayed': {
+    level: 'info',
+    message: 'the journal is back and holds all that was spilled; its lanes are copied',
+    facts: ({ writes, durationMs }) => ({ writes, awayMs: Math.round(durationMs) }),
+  },
+  'spill:damaged': {
+    level: 'warn',
+    message: 'part of the spill is not readable: it is kept as damaged-*.kept, and every lane is copied anew',
+    facts: ({ services }) => ({ services }),
+  },
   'backfill:failed': {
     level: 'warn',
     message: 'the owners of a service could not be listed',

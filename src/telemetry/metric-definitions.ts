@@ -84,6 +84,24 @@ export const COUNTERS = {
     unit: '{failure}',
     labels: [],
   },
+  spilled: {
+    name: 'crossfade_spilled_writes',
+    description: 'Writes that were noted down beside the journal while that was away',
+    unit: '{write}',
+    labels: ['service'],
+  },
+  spillFailures: {
+    name: 'crossfade_spill_failures',
+    description: 'Writes that were rejected because the spill could not take them, by reason',
+    unit: '{write}',
+    labels: ['reason'],
+  },
+  spillReplayed: {
+    name: 'crossfade_spill_replayed_writes',
+    description: 'Spilled writes that the journal holds since',
+    unit: '{write}',
+    labels: [],
+  },
   lanesDirtied: {
     name: 'crossfade_lanes_dirtied',
     description: 'Times that the history of a lane became uncertain',

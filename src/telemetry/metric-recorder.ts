@@ -81,6 +81,15 @@ export class MetricRecorder {
     'guard:flags_failed': ({ service }) => {
       this.counters.flagsOffFailures.at(service).total += 1;
     },
+    'write:spilled': ({ service }) => {
+      this.counters.spilled.at(service).total += 1;
+    },
+    'spill:failed': ({ reason }) => {
+      this.counters.spillFailures.at(reason).total += 1;
+    },
+    'spill:replayed': ({ writes }) => {
+      this.counters.spillReplayed.total += writes;
+    },
     'journal:failed': () => {
       this.counters.journalFailures.total += 1;
     },

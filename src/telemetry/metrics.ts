@@ -4,6 +4,7 @@ import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics'
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
 import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { SpillStatus } from '../migration/spill/spill.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
 import { observeArms, type AbGauges } from './arm-gauges.ts';
 import type { LabelSeries } from './label-series.ts';
@@ -47,13 +48,15 @@ export interface MetricsOptions {
   readonly ab: () => readonly AbGauges[];
   readonly gauges: () => Promise<Gauges> | Gauges;
   readonly flags: () => FlagGauges;
+  /** Undefined where nothing is ever spilled. */
+  readonly spill: () => SpillStatus | undefined;
 }
 
 /** A scrape waits no longer for the gauges. */
 const COLLECT_TIMEOUT_MS = 5_000;
 
 /** OpenTelemetry metrics, recorded by hand from events. Registers nothing globally and detects no resource. */
-export function createMetrics({ gauges, flags, ab }: MetricsOptions): Metrics {
+export function createMetrics({ gauges, flags, ab, spill }: MetricsOptions): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   const provider = new MeterProvider({ readers: [exporter] });
@@ -64,6 +67,7 @@ export function createMetrics({ gauges, flags, ab }: MetricsOptions): Metrics {
   observeMemory(meter);
   observeFlags(meter, flags);
   observeArms(meter, ab);
+  observeSpill(meter, spill);
   return {
     listener: (name, event) => recorder.handlers[name]?.(event),
     async render() {
@@ -105,6 +109,21 @@ function observeMemory(meter: Meter): void {
   const { name, description, unit } = GAUGES.residentMemory;
   const gauge = meter.createObservableGauge(name, { description, unit });
   gauge.addCallback((result) => result.observe(process.memoryUsage.rss()));
+}
+
+/** Known without the journal: it is away when this matters. */
+function observeSpill(meter: Meter, spill: () => SpillStatus | undefined): void {
+  const observed = [
+    [GAUGES.spilling, ({ isSpilling }: SpillStatus) => (isSpilling ? 1 : 0)],
+    [GAUGES.spillWrites, ({ writes }: SpillStatus) => writes],
+    [GAUGES.spillBytes, ({ bytes }: SpillStatus) => bytes],
+    [GAUGES.spillAge, ({ ageMs }: SpillStatus) => ageMs / 1_000],
+  ] as const;
+  for (const [gauge, valueOf] of observed)
+    meter.createObservableGauge(gauge.name, gauge).addCallback((result) => {
+      const status = spill();
+      if (status !== undefined) result.observe(valueOf(status));
+    });
 }
 
 function observeFlags(meter: Meter, flags: () => FlagGauges): void {

@@ -4,7 +4,8 @@ import type { LaneState } from '../../src/domain/lane.ts';
 import type { ServiceFlag } from '../../src/domain/flags.ts';
 import { createEvents, type Events } from '../../src/migration/events.ts';
 import { createMigration, type Migration } from '../../src/migration/migration.ts';
-import type { CoverageStore, Flags, Journal, Orchestrator, ReplicaStore } from '../../src/migration/ports.ts';
+import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/migration/ports.ts';
+import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
 import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import type { ServiceRuntime } from '../../src/migration/service-runtime.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
@@ -163,10 +164,14 @@ export function aloneWithout(hasCoverage: boolean): Omit<EngineEdges, 'flagsOn'>
       begin: async () => number,
       quiet: async () => undefined,
       end: async () => undefined,
+      renewAfterLoss: async () => undefined,
     },
     replicas: {
       register: async () => 0,
-      heartbeat: async () => [{ replica: replica.id, silentMs: 0, coverage: {} }],
+      heartbeat: async () => ({
+        replicas: [{ replica: replica.id, silentMs: 0, coverage: {} }],
+        isAnySpilled: false,
+      }),
       leave: async () => undefined,
     },
   };

@@ -33,6 +33,14 @@ export class CoverageTable {
     if (row !== undefined) row.isOpen = false;
   }
 
+  /** A new row for every service that has one. */
+  renew(): void {
+    for (const row of this.#rows.filter(({ isOpen }) => isOpen)) {
+      row.isOpen = false;
+      this.begin(row.service);
+    }
+  }
+
   #open(service: ServiceName): CoverageRow | undefined {
     return this.#rows.find((row) => row.service === service && row.isOpen);
   }

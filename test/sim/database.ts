@@ -1,9 +1,11 @@
 import type { LaneKey } from '../../src/domain/ids.ts';
-import type { CoverageStore, ReplicaStore } from '../../src/migration/ports.ts';
+import type { CoverageStore } from '../../src/migration/ports.ts';
+import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
 import { CoverageTable } from './coverage-table.ts';
 import type { Statement } from './journal.ts';
 import { newLane, numberOf, type LaneRow } from './lane-row.ts';
 import { ReplicaTable } from './replica-table.ts';
+import { SpillTable } from './spill-table.ts';
 
 /** The database's clock. */
 export interface DatabaseClock {
@@ -20,6 +22,7 @@ export interface DatabaseClock {
 export class Database {
   readonly clock: DatabaseClock;
   readonly coverage = new CoverageTable();
+  readonly spills: SpillTable;
   readonly replicas: ReplicaTable;
   readonly #lanes = new Map<LaneKey, LaneRow>();
   readonly #byId: LaneRow[] = [];
@@ -27,7 +30,8 @@ export class Database {
 
   constructor(clock: DatabaseClock) {
     this.clock = clock;
-    this.replicas = new ReplicaTable(() => clock.now());
+    this.spills = new SpillTable(() => clock.now());
+    this.replicas = new ReplicaTable(() => clock.now(), this.spills);
   }
 
   lane(key: LaneKey): LaneRow | undefined {
@@ -75,7 +79,10 @@ export class Database {
 }
 
 /** `storage/coverage.ts` over the tables in memory. */
-export function coverageStoreOf({ coverage }: Database, statement: Statement): CoverageStore {
+export function coverageStoreOf(
+  { coverage, spills, replicas }: Database,
+  statement: Statement,
+): CoverageStore {
   return {
     current: (service) => statement('coverage', () => coverage.current(service)),
     async begin(service) {
@@ -84,6 +91,10 @@ export function coverageStoreOf({ coverage }: Database, statement: Statement): C
     },
     quiet: (service) => statement('quiet coverage', () => coverage.quiet(service)),
     end: (service) => statement('end coverage', () => coverage.end(service)),
+    renewAfterLoss: (seconds) =>
+      statement('renew coverage', () => {
+        if (spills.giveUp(seconds, (id) => replicas.isWorkedOn(id))) coverage.renew();
+      }),
   };
 }
 
@@ -91,8 +102,8 @@ export function coverageStoreOf({ coverage }: Database, statement: Statement): C
 export function replicaStoreOf(database: Database, statement: Statement, isEmbedded = false): ReplicaStore {
   const { replicas } = database;
   return {
-    register: (me) => statement('register', () => replicas.register(me, isEmbedded)),
-    heartbeat: (me, coverage) => statement('heartbeat', () => replicas.heartbeat(me, coverage)),
+    register: (me, spill) => statement('register', () => replicas.register(me, { isEmbedded, spill })),
+    heartbeat: (me, beat) => statement('heartbeat', () => replicas.heartbeat(me, beat)),
     leave: (me) =>
       statement('leave', () => {
         for (const lane of database.lanes()) if (lane.claim === me) lane.claim = undefined;

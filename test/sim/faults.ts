@@ -17,6 +17,8 @@ export const FAULTS = [
   'journal_outage',
   'database_crash',
   'file_error',
+  'spill_full',
+  'spill_damaged',
   'flags',
   'kill_switch',
   'poison',

@@ -31,14 +31,13 @@ export interface Step {
   readonly seeded?: number;
 }
 
-/** A row of `FENCES`. */
 export interface ViewRead {
   readonly row: LaneRead;
   readonly isBehind: boolean;
   readonly coverage: number;
+  readonly isReplicaSilent: boolean;
 }
 
-/** A row of `TAKE_FOREIGN`. */
 export interface ForeignRead {
   readonly row: LaneRead;
   readonly count: number;
@@ -55,15 +54,15 @@ export class JournalTables {
   /** A statement sees what stood before it: outcomes of the same commit let nobody in. */
   commit(me: ReplicaId, intents: readonly Intent[], outcomes: readonly Outcomes[]): Map<LaneKey, LaneRead> {
     this.#database.synced();
-    const free = intents.filter(({ lane }) => !this.#isBusyElsewhere(this.#database.lane(lane), me));
+    const free = intents.filter(({ lane }) => !this.isBusyElsewhere(this.#database.lane(lane), me));
     for (const { laneId, sequence, outcome } of outcomes) {
       const lane = this.#database.laneById(laneId);
       if (lane !== undefined) settleOutcome(lane, { sequence, outcome }, this.#database.clock.now());
     }
-    return new Map(free.map((intent) => [intent.lane, this.#store(me, intent)]));
+    return new Map(free.map((intent) => [intent.lane, this.store(me, intent)]));
   }
 
-  #store(me: ReplicaId, { operationId, lane: key, action, request, acceptedAtMs }: Intent): LaneRead {
+  store(me: ReplicaId, { operationId, lane: key, action, request, acceptedAtMs }: Intent): LaneRead {
     const lane = this.#database.laneOrNew(key);
     lane.sequence += 1;
     lane.writer = me;
@@ -128,7 +127,7 @@ export class JournalTables {
     const isWorse = lane.condition !== 'dirty' || reason !== 'unknown_outcome';
     if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
     if (reason === 'unknown_outcome') lane.mayRepeat = true;
-    if (this.#isClaimedByOther(lane, me)) lane.foreignCount += 1;
+    if (this.isClaimedByOther(lane, me)) lane.foreignCount += 1;
   }
 
   stopLane(key: LaneKey, reason: string): void {
@@ -170,7 +169,7 @@ export class JournalTables {
   beginCopy(me: ReplicaId, key: LaneKey): LaneRead | undefined {
     this.#database.synced();
     const known = this.#database.lane(key);
-    if (known !== undefined && this.#isClaimedByOther(known, me)) return undefined;
+    if (known !== undefined && this.isClaimedByOther(known, me)) return undefined;
     const lane = this.#database.laneOrNew(key);
     Object.assign(lane, { generation: lane.generation + 1, condition: 'copying', reason: '', claim: me });
     return readOf(lane);
@@ -194,7 +193,7 @@ export class JournalTables {
   hold(me: ReplicaId, key: LaneKey, seconds: number): LaneRead | undefined {
     this.#database.synced();
     const lane = this.#database.lane(key);
-    if (lane === undefined || this.#isBusyElsewhere(lane, me)) return undefined;
+    if (lane === undefined || this.isBusyElsewhere(lane, me)) return undefined;
     lane.holder = me;
     lane.heldUntilMs = this.#database.clock.now() + seconds * 1_000;
     return readOf(lane);
@@ -250,7 +249,8 @@ export class JournalTables {
       keys.flatMap((key) =>
         this.#known(key).map((lane): [LaneKey, ViewRead] => {
           const coverage = this.#database.coverage.current(lane.service).number;
-          return [key, { row: readOf(lane), isBehind: isBehind(lane), coverage }];
+          const isReplicaSilent = this.#database.replicas.isAnySilent;
+          return [key, { row: readOf(lane), isBehind: isBehind(lane), coverage, isReplicaSilent }];
         }),
       ),
     );
@@ -271,17 +271,17 @@ export class JournalTables {
    * @returns whether the claim is its own now
    */
   #claim(lane: LaneRow, me: ReplicaId): boolean {
-    if (this.#isClaimedByOther(lane, me)) return false;
+    if (this.isClaimedByOther(lane, me)) return false;
     if (lane.condition === 'copying' && lane.claim !== me) lane.condition = 'dirty';
     lane.claim = me;
     return true;
   }
 
-  #isClaimedByOther({ claim }: LaneRow, me: ReplicaId): boolean {
+  isClaimedByOther({ claim }: LaneRow, me: ReplicaId): boolean {
     return claim !== undefined && claim !== me && this.#database.replicas.isAlive(claim);
   }
 
-  #isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId): boolean {
+  isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId): boolean {
     if (lane === undefined) return false;
     if (lane.heldUntilMs > this.#database.clock.now() && lane.holder !== me) return true;
     const { writer, outcomes, sequence, settledSequence } = lane;

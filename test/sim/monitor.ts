@@ -13,6 +13,8 @@ import type { World } from './world.ts';
 
 /** An answer may come so long after the last trouble and still be excused by it. */
 const AFTERMATH_MS = 10_000;
+/** Repeats of what was spilled are looked for so long. */
+const REPEATS_MS = 60_000;
 /** Most that a call may take where nothing was in trouble but the secondary: its read timeout, and legacy's own queue. */
 const CALM_LIMIT_MS = 700;
 /** A deadline, and the tolerance of the agents' own. */
@@ -64,12 +66,20 @@ export class Monitor {
       if (call !== undefined && backend !== undefined) call.backend = backend;
     }
     if (name === 'write:repeated') this.#repeated(event as MigrationEvents['write:repeated']);
+    if (name === 'write:spilled') this.#spilled(event as MigrationEvents['write:spilled']);
+    if (name === 'spill:replayed') this.#world.faults.trouble('journal', REPEATS_MS);
     if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
   }
 
   #repeated({ operationId, result }: MigrationEvents['write:repeated']): void {
     const call = this.#world.history.byOperation(operationId);
     if (call !== undefined && result === 'suspected_duplicate') call.suspected += 1;
+  }
+
+  /** Whether it repeats another only the journal could tell: its agent's repeat is a new write. */
+  #spilled({ operationId }: MigrationEvents['write:spilled']): void {
+    const call = this.#world.history.byOperation(operationId);
+    if (call !== undefined) call.suspected += 1;
   }
 
   #record({ operations, verdicts }: Committed): void {
@@ -126,6 +136,7 @@ export class Monitor {
   #checkJournaled(call: Call): void {
     if (call.status !== 'acknowledged' || !call.isCovered) return;
     if (this.#world.database.holds(call.lane, call.number)) return;
+    if ([...this.#world.disks.values()].some((disk) => disk.holds(call.lane, call.number))) return;
     this.#violations.add('I2', `write ${call.number} of ${call.lane} was acknowledged and is in no journal`);
   }
 

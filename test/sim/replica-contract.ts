@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
+import type { Beat } from '../../src/migration/replica-ports.ts';
 import { pairsOf, takenBy, type MakePair } from './replica-pair.ts';
 import { testOpenWritesLeft, testTakeOver } from './take-over-contract.ts';
 
@@ -218,12 +219,16 @@ function testFences(makePair: MakePair): void {
   });
 }
 
+function beatOf(coverage: Readonly<Record<string, number>>): Beat {
+  return { coverage, isSpilling: false };
+}
+
 function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void {
   test('a heartbeat shows all that are registered, and what they act on', async () => {
     const { here, there } = await makePair();
-    await here.replicas.heartbeat(here.identity.id, { notes: 3 });
+    await here.replicas.heartbeat(here.identity.id, beatOf({ notes: 3 }));
     await subject().silence(there.identity.id, 1_000);
-    const reports = await here.replicas.heartbeat(here.identity.id, { notes: 4 });
+    const { replicas: reports } = await here.replicas.heartbeat(here.identity.id, beatOf({ notes: 4 }));
     const known = new Map(reports.map((report) => [report.replica, report]));
     expect(known.get(here.identity.id)).toMatchObject({ silentMs: 0, coverage: { notes: 4 } });
     expect(known.get(there.identity.id)?.silentMs).toBeGreaterThan(900);
@@ -234,7 +239,7 @@ function testRegister(makePair: MakePair, subject: () => JournalUnderTest): void
     await dies();
     await there.journal.recover();
     const ids = async () =>
-      (await here.replicas.heartbeat(here.identity.id, {})).map(({ replica }) => replica);
+      (await here.replicas.heartbeat(here.identity.id, beatOf({}))).replicas.map(({ replica }) => replica);
     expect(await ids()).not.toContain(here.identity.id);
     expect(await ids()).toContain(there.identity.id);
     await here.replicas.register(here.identity.id);

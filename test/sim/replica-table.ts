@@ -1,39 +1,69 @@
 import type { ReplicaId } from '../../src/domain/ids.ts';
-import type { ReplicaReport } from '../../src/migration/ports.ts';
+import type { Beat, BeatAnswer } from '../../src/migration/replica-ports.ts';
+import type { SpillTable } from './spill-table.ts';
 
 /** How long a replica is believed to live after its last heartbeat: `LEASE` of `storage/journal-sql.ts`. */
 const LEASE_MS = 3_000;
+/** `SILENCE` of the same. */
+const SILENCE_MS = 2_000;
 
 interface ReplicaRow {
   heartbeatMs: number;
   coverage: Readonly<Record<string, number>>;
+  spill: string | undefined;
 }
 
 /** The rows of `replicas`, as `storage/replicas.ts` has them. */
 export class ReplicaTable {
   readonly #now: () => number;
+  readonly #spills: SpillTable;
   readonly #rows = new Map<ReplicaId, ReplicaRow>();
 
-  constructor(now: () => number) {
+  constructor(now: () => number, spills: SpillTable) {
     this.#now = now;
+    this.#spills = spills;
   }
 
   /** An embedded database has one proxy: whoever else is registered is dead. */
-  register(me: ReplicaId, isEmbedded: boolean): number {
+  register(me: ReplicaId, { isEmbedded, spill }: { isEmbedded: boolean; spill: string | undefined }): number {
     const others = [...this.#rows.keys()].filter((id) => id !== me).length;
     if (isEmbedded) this.#rows.clear();
-    if (!this.#rows.has(me)) this.#rows.set(me, { heartbeatMs: this.#now(), coverage: {} });
+    if (spill !== undefined) {
+      this.#spills.open(spill);
+      for (const [id, row] of this.#rows) if (id !== me && row.spill === spill) this.#rows.delete(id);
+    }
+    const known = this.#rows.get(me);
+    if (known === undefined) this.#rows.set(me, { heartbeatMs: this.#now(), coverage: {}, spill });
+    else known.spill = spill;
     return others;
   }
 
-  heartbeat(me: ReplicaId, coverage: Readonly<Record<string, number>>): ReplicaReport[] {
+  heartbeat(me: ReplicaId, { coverage, isSpilling }: Beat): BeatAnswer {
     const own = this.#rows.get(me);
-    if (own !== undefined) Object.assign(own, { heartbeatMs: this.#now(), coverage: { ...coverage } });
-    return [...this.#rows].map(([replica, row]) => ({
+    const isAnySpilled = this.#spills.isAnyOpen(own?.spill);
+    if (own !== undefined) {
+      Object.assign(own, { heartbeatMs: this.#now(), coverage: { ...coverage } });
+      if (own.spill !== undefined) this.#spills[isSpilling ? 'open' : 'close'](own.spill);
+    }
+    const replicas = [...this.#rows].map(([replica, row]) => ({
       replica,
       silentMs: this.#now() - row.heartbeatMs,
       coverage: row.coverage,
     }));
+    return { replicas, isAnySpilled };
+  }
+
+  /** Somebody may write what is in no journal, or has. */
+  get isAnySilent(): boolean {
+    const silentSince = this.#now() - SILENCE_MS;
+    const isSilent = [...this.#rows.values()].some(
+      (row) => row.spill !== undefined && row.heartbeatMs < silentSince,
+    );
+    return isSilent || this.#spills.isAnyOpen();
+  }
+
+  isWorkedOn(spill: string): boolean {
+    return [...this.#rows.values()].some((row) => row.spill === spill);
   }
 
   delete(id: ReplicaId): void {
@@ -52,8 +82,11 @@ export class ReplicaTable {
   }
 
   removeDead(me: ReplicaId): void {
-    for (const [id, { heartbeatMs }] of this.#rows)
-      if (id !== me && heartbeatMs < this.#now() - LEASE_MS) this.#rows.delete(id);
+    for (const [id, { heartbeatMs, spill }] of this.#rows) {
+      if (id === me || heartbeatMs >= this.#now() - LEASE_MS) continue;
+      this.#rows.delete(id);
+      if (spill !== undefined) this.#spills.open(spill);
+    }
   }
 
   /** It has not been heard of for so long. */

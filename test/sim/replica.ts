@@ -8,6 +8,10 @@ import { createSimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
 import { ownerNamed, type Owner } from './scheduler.ts';
+import { SimSpill } from './spill-disk.ts';
+import { createSimSpillJournal } from './spill-journal.ts';
+import type { Statement } from './journal.ts';
+import type { SpillEdges } from '../../src/migration/spill/spill.ts';
 import { createStatements } from './statements.ts';
 import type { World } from './world.ts';
 
@@ -79,7 +83,7 @@ export class Replica {
   }
 
   #begin(owner: Owner): void {
-    const made = createIncarnation(this.#world, owner);
+    const made = createIncarnation(this.#world, owner, this.name);
     const { migration } = made;
     const incarnation: Incarnation = { owner, ...made, isReady: false };
     this.incarnation = incarnation;
@@ -104,7 +108,11 @@ export class Replica {
   }
 }
 
-function createIncarnation(world: World, owner: Owner): Pick<Incarnation, 'identity' | 'migration'> {
+function createIncarnation(
+  world: World,
+  owner: Owner,
+  name: string,
+): Pick<Incarnation, 'identity' | 'migration'> {
   const { database, flags, random, services } = world;
   const clock = createSimClock(world, owner);
   const statement = createStatements(world, owner);
@@ -112,7 +120,7 @@ function createIncarnation(world: World, owner: Owner): Pick<Incarnation, 'ident
   const runtimes = services.map((service) => createRuntime(process, service));
   const events = createEvents();
   const identity = new ReplicaIdentity(() => replicaId(random.uuid()));
-  events.subscribe((name, event) => world.monitor?.on({ owner, identity }, name, event));
+  events.subscribe((event, facts) => world.monitor?.on({ owner, identity }, event, facts));
   const migration = createMigration({
     replica: identity,
     services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),
@@ -122,6 +130,7 @@ function createIncarnation(world: World, owner: Owner): Pick<Incarnation, 'ident
     keptReplies: createKeptReplies(database, statement),
     coverageStore: coverageStoreOf(database, statement),
     replicas: replicaStoreOf(database, statement, world.isEmbedded),
+    spill: createSpillEdges(world, owner, { name, identity, statement }),
     differences: { add: () => statement('difference', () => undefined), recent: async () => [] },
     events,
     clock,
@@ -129,4 +138,25 @@ function createIncarnation(world: World, owner: Owner): Pick<Incarnation, 'ident
     settings: SETTINGS,
   });
   return { identity, migration };
+}
+
+interface SpillFor {
+  readonly name: string;
+  readonly identity: ReplicaIdentity;
+  readonly statement: Statement;
+}
+
+/** What the process before has left on the disk, or what is left of that. */
+function createSpillEdges(
+  world: World,
+  owner: Owner,
+  { name, identity, statement }: SpillFor,
+): SpillEdges | undefined {
+  const disk = world.disks.get(name);
+  if (disk === undefined) return undefined;
+  if (world.faults.happens('spill_damaged', 0.2)) disk.damage(world.random.whole(1, 4));
+  return {
+    store: new SimSpill(world, owner, disk),
+    journal: createSimSpillJournal(world.database, identity, statement),
+  };
 }

@@ -15,6 +15,7 @@ import { Plant, type Break } from './plant.ts';
 import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { Server } from './server.ts';
+import { SpillDisk } from './spill-disk.ts';
 import { Trace } from './trace.ts';
 import { useFor, virtualInstantOf, virtualWallMs } from './virtual-globals.ts';
 
@@ -51,6 +52,8 @@ export interface World {
   readonly store: OrchestratorStore;
   readonly orchestrator: Server;
   readonly services: readonly SimService[];
+  /** Of each replica that spills, by its name. */
+  readonly disks: ReadonlyMap<string, SpillDisk>;
   readonly history: History;
   readonly plant: Plant;
   monitor?: Monitor;
@@ -96,9 +99,16 @@ export function createWorld(settings: RunSettings): World {
     store,
     orchestrator,
     services: createServices(random, scheduler, faults),
+    disks: createDisks(settings, random),
     history: new History(),
     plant,
   };
+}
+
+/** Most replicas may spill; the others refuse writes while the journal is away. */
+function createDisks({ replicas }: RunSettings, random: Random): Map<string, SpillDisk> {
+  const names = Array.from({ length: replicas }, (_, index) => `r${index}`).filter(() => random.chance(0.8));
+  return new Map(names.map((name) => [name, new SpillDisk(random.uuid())]));
 }
 
 function createServices(random: Random, scheduler: Scheduler, faults: Faults): SimService[] {

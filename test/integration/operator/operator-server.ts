@@ -160,6 +160,7 @@ export class OperatorServer {
 
   #metrics() {
     const metrics = createMetrics({
+      spill: () => undefined,
       gauges: async () => ({
         pendingDeliveries: 4,
         copiesWaiting: 5,
@@ -196,6 +197,7 @@ export class OperatorServer {
         backlog: () => ({ deliveries: 4, copies: 5, shadowReads: 6 }),
         pendingOf: () => 0,
         coverageOf: () => this.world.coverage,
+        spillStatus: () => undefined,
         replicas: () => ({ live: 1, silent: 0 }),
       },
       services: new Map([[SERVICE, RUNTIME]]),

@@ -24,7 +24,10 @@ function partsWith(counts: () => Promise<LaneCounts>): ReadinessParts {
   return {
     database: { query: () => Promise.resolve([]) },
     flags: { describe: () => ({ fresh: true }) },
-    migration: { backlog: () => ({ deliveries: 0, copies: 0, shadowReads: 0 }) },
+    migration: {
+      spillStatus: () => undefined,
+      backlog: () => ({ deliveries: 0, copies: 0, shadowReads: 0 }),
+    },
     orchestrator: { load: () => IDLE },
     services: new Map(runtimes as unknown as [(typeof NAMES)[number], ServiceRuntime][]),
     journal: { counts },

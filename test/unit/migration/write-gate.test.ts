@@ -5,7 +5,8 @@ import { readReply } from '../../../src/domain/request.ts';
 import type { CallLegacy } from '../../../src/migration/call-legacy.ts';
 import { createLanes } from '../../../src/migration/lanes.ts';
 import type { OwnedOperation } from '../../../src/migration/operation.ts';
-import { WritePath, type WriteParts } from '../../../src/migration/write.ts';
+import type { WriteParts } from '../../../src/migration/write-parts.ts';
+import { WritePath } from '../../../src/migration/write.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, writeOf } from './engine-parts.ts';
 

@@ -1,0 +1,265 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, StorageError } from '../../domain/errors.ts';
+import type { LaneKey, OperationId, ReplicaId } from '../../domain/ids.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import type { Intent } from '../../migration/ports.ts';
+import type { SpillFacts, SpillRecord, SpillStore } from '../../migration/spill/spill-ports.ts';
+import { lockFolder } from '../folder-lock.ts';
+import { GroupCommit } from '../group-commit.ts';
+import type { Seal } from '../seal.ts';
+import { SpillLog, syncFolder, type SpillPlace } from './spill-log.ts';
+
+export interface SpillSettings {
+  readonly folder: string;
+  /** Most that the file may hold. */
+  readonly limitBytes: number;
+  readonly seal: Seal;
+}
+
+/** An outcome waits this long for an intent to share its fsync with. Until then a crash makes it unknown, no more. */
+const OUTCOME_LINGER_MS = 50;
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** A record without its number: that is its place in the file. */
+type Entry = SpillRecord extends infer Kind
+  ? Kind extends SpillRecord
+    ? Omit<Kind, 'number'>
+    : never
+  : never;
+
+/** Where replaying has come to. */
+interface Reached extends SpillPlace {
+  /** Intents in the file up to here. */
+  readonly intents: number;
+}
+
+/**
+ * A folder with the writes that the journal does not know yet, in one file. Group commit: all that came during one fsync shares
+ * the next. The folder is locked: a second process is told so at its start.
+ */
+export class SpillFile implements SpillStore {
+  readonly #settings: SpillSettings;
+  readonly #commits: GroupCommit<Entry, undefined>;
+  #release: (() => void) | undefined;
+  #log: SpillLog | undefined;
+  #end: SpillPlace = { number: 0, offset: 0 };
+  #intents = 0;
+  #replayed: Reached = { number: 0, offset: 0, intents: 0 };
+  #paged: Reached = this.#replayed;
+  #oldestAtMs: number | undefined;
+  /** Why nothing is written any more: what an fsync failed to write cannot be told. */
+  #broken: string | undefined;
+  /** Flushes and the file's renewal, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #id: string = randomUUID();
+  hasHistory = false;
+  isDamaged = false;
+
+  constructor(settings: SpillSettings) {
+    this.#settings = settings;
+    this.#commits = new GroupCommit<Entry, undefined>({
+      flush: (batch) => this.#inTurn(() => this.#write(batch)),
+      keyOf: () => undefined,
+      isUrgent: ({ kind }) => kind === 'intent',
+      lingerMs: OUTCOME_LINGER_MS,
+    });
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  get #path(): string {
+    return join(this.#settings.folder, 'writes.spill');
+  }
+
+  /** What stood behind a damaged place, kept for a person. Its being there says that lanes must be copied. */
+  get #damagedPath(): string {
+    return join(this.#settings.folder, 'damaged.spill');
+  }
+
+  /** Takes up what an earlier process has left. @throws Error where the folder is in use, or the file is none of ours */
+  async start(): Promise<void> {
+    this.#release = lockFolder(this.#settings.folder);
+    try {
+      this.isDamaged = existsSync(this.#damagedPath);
+      if (existsSync(this.#path)) await this.#takeUp(await SpillLog.open(this.#path));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #takeUp(log: SpillLog): Promise<void> {
+    this.#log = log;
+    this.#id = log.header.id;
+    this.hasHistory = true;
+    const { end, intents, oldestAtMs, tornBytes } = await log.scan();
+    this.#end = end;
+    this.#intents = intents;
+    this.#oldestAtMs = oldestAtMs;
+    this.#replayed = this.#paged = { ...log.start, intents: 0 };
+    if (tornBytes > 0) await this.#setAside(log);
+  }
+
+  async #setAside(log: SpillLog): Promise<void> {
+    await copyFile(this.#path, this.#damagedPath);
+    await syncFolder(this.#settings.folder);
+    await log.cut(this.#end);
+    this.isDamaged = true;
+  }
+
+  async prepare(progress: number): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#log === undefined) this.#log = await this.#create(progress);
+      else if (progress > this.#end.number) {
+        // The journal has seen more of it than is there: what came behind that is lost as well.
+        this.isDamaged = true;
+        await this.#renew(progress);
+      }
+    });
+    this.hasHistory = true;
+  }
+
+  async #create(after: number): Promise<SpillLog> {
+    const log = await SpillLog.create(this.#path, { id: this.#id, after });
+    this.#end = log.start;
+    this.#intents = 0;
+    this.#oldestAtMs = undefined;
+    this.#replayed = this.#paged = { ...log.start, intents: 0 };
+    return log;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#log !== undefined) await this.#commits.drain();
+    await this.#log?.close();
+    this.#log = undefined;
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  facts(): SpillFacts {
+    const { limitBytes } = this.#settings;
+    const writes = this.#intents - this.#replayed.intents;
+    return { writes, bytes: this.#end.offset, limitBytes, oldestAtMs: this.#oldestAtMs };
+  }
+
+  async append(intent: Intent, replica: ReplicaId): Promise<void> {
+    const request = this.#settings.seal.seal(intent.request);
+    await this.#commits.add({ ...intent, kind: 'intent', request, replica });
+  }
+
+  settle(lane: LaneKey, operationId: OperationId, outcome: Outcome): void {
+    // Without it the write is unknown: its lane is dirty anyway.
+    this.#commits.add({ kind: 'outcome', lane, operationId, outcome }).catch(() => undefined);
+  }
+
+  flush(): Promise<void> {
+    return this.#commits.drain();
+  }
+
+  async #write(batch: readonly Entry[]): Promise<readonly undefined[]> {
+    const log = this.#log;
+    if (log === undefined || this.#broken !== undefined)
+      throw failure(`The spill cannot be written: ${this.#broken ?? 'it is not open'}`, 'spill_failed');
+    const first = this.#end.number + 1;
+    const records = batch.map((entry, index) => ({ ...entry, number: first + index }) as SpillRecord);
+    this.#refuseWhenFull(records);
+    try {
+      this.#end = await log.append(this.#end, records);
+    } catch (error) {
+      throw await this.#undone(log, error);
+    }
+    for (const record of records) {
+      if (record.kind !== 'intent') continue;
+      this.#intents += 1;
+      this.#oldestAtMs ??= record.acceptedAtMs;
+    }
+    return [];
+  }
+
+  #refuseWhenFull(records: readonly SpillRecord[]): void {
+    const { limitBytes } = this.#settings;
+    const bytes = records.reduce((sum, record) => sum + ('request' in record ? record.request.length : 0), 0);
+    if (this.#end.offset + bytes > limitBytes)
+      throw failure(`The spill has reached its limit of ${limitBytes} bytes`, 'spill_full');
+  }
+
+  /** Nothing of it was sent; what is left of it must not stand before the next record. */
+  async #undone(log: SpillLog, error: unknown): Promise<StorageError> {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    await log.cut(this.#end).catch((cause: unknown) => {
+      this.#broken = messageOf(cause);
+    });
+    const reason = FULL.has(code) ? 'spill_full' : 'spill_failed';
+    if (reason === 'spill_failed') this.#broken = messageOf(error);
+    return failure(`The spill cannot be written: ${messageOf(error)}`, reason);
+  }
+
+  async page(after: number, bytes: number): Promise<readonly SpillRecord[]> {
+    const log = this.#log;
+    if (log === undefined || after >= this.#end.number) return [];
+    const records: SpillRecord[] = [];
+    let place: Reached = after === this.#paged.number ? this.#paged : { ...log.start, intents: 0 };
+    let size = 0;
+    const untilOffset = this.#end.offset;
+    for await (const next of log.read(place)) {
+      if (next.after.offset > untilOffset) break;
+      const isIntent = next.record.kind === 'intent';
+      const length = next.after.offset - place.offset;
+      place = { ...next.after, intents: place.intents + (isIntent ? 1 : 0) };
+      if (next.record.number <= after) continue;
+      records.push(next.record);
+      size += length;
+      if (size >= bytes) break;
+    }
+    this.#paged = place;
+    return records;
+  }
+
+  async replayed(through: number): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#log === undefined) return;
+      const isAll = through >= this.#end.number;
+      if (isAll && this.#end.offset > this.#log.start.offset)
+        return this.#renew(Math.max(through, this.#end.number));
+      if (through === this.#paged.number) this.#replayed = this.#paged;
+    });
+    if (this.facts().writes === 0) this.#oldestAtMs = undefined;
+  }
+
+  async #renew(after: number): Promise<void> {
+    const before = this.#log;
+    try {
+      this.#log = await this.#create(after);
+    } catch {
+      // A full disk has no room for another file. The journal holds all of this one: it makes room.
+      await before?.cut(before.start);
+      this.#log = await this.#create(after);
+    }
+    await before?.close();
+    // An empty file on a disk that has room again.
+    this.#broken = undefined;
+  }
+
+  async mended(): Promise<void> {
+    if (!this.isDamaged) return;
+    const kept = join(this.#settings.folder, `damaged-${new Date().toISOString().replaceAll(':', '')}.kept`);
+    await rename(this.#damagedPath, kept);
+    await syncFolder(this.#settings.folder);
+    this.isDamaged = false;
+  }
+
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function failure(message: string, reason: 'spill_full' | 'spill_failed'): StorageError {
+  return new StorageError(message, { effect: 'not_applied', reason });
+}

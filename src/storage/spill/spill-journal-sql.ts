@@ -1,0 +1,61 @@
+import { busyElsewhere, claimedByOther, LANE_COLUMNS, REPEATS } from '../journal-sql.ts';
+import { gone } from '../recovery-sql.ts';
+
+/** The page that is written next, or nothing: another attempt, of which nobody was told, has written it. */
+export const ADVANCE = `
+insert into spills (id, replayed) values ($1, $3)
+on conflict (id) do update set replayed = $3 where spills.replayed = $2
+returning replayed`;
+
+export const PROGRESS = 'select replayed from spills where id = $1';
+
+/** Locks the lanes, in lane order as every commit does, and makes those that are new. */
+export const LOCK_LANES = `
+insert into lanes (key, service, owner)
+select key, service, owner from unnest($1::text[], $2::text[], $3::text[]) as t(key, service, owner) order by key
+on conflict (key) do update set sequence = lanes.sequence
+returning key, writer_replica, coalesce(${busyElsewhere('lanes', '$4')}, false)
+  and (hold_until > now() or not ${gone('writer_replica')}) as is_busy`;
+
+/** What a replica that is gone has left open: nobody else tells what became of it. */
+export const SETTLE_GONE = `
+insert into outcomes (lane_id, sequence, outcome)
+select id, sequence, 'unknown' from lanes
+where key = any($1::text[]) and sequence > settled_sequence and writer_replica <> $2 and ${gone('writer_replica')}
+on conflict do nothing`;
+
+/** Gives each lane as many places as it gets writes, and marks it dirty; its home is told, which is this replica where there is none. */
+export const TAKE_PLACES = `
+update lanes set
+  sequence = lanes.sequence + asked.writes,
+  writer_replica = $3,
+  -- Agents that have no reply to one of these writes may ask again.
+  repeats_until = now() + ${REPEATS},
+  condition = case condition when 'stopped' then 'stopped' else 'dirty' end,
+  reason = case condition when 'stopped' then reason else 'spilled' end,
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end,
+  claim_fence = claim_fence + case when claim_replica = $3 or ${claimedByOther('lanes', '$3')} then 0 else 1 end,
+  claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end
+from unnest($1::text[], $2::bigint[]) as asked(key, writes)
+where lanes.key = asked.key
+returning ${LANE_COLUMNS.replace('key', 'lanes.key')}`;
+
+export const INSERT_WRITES = `
+insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
+select lane_id, sequence, operation_id, action, request, accepted_at, $7::uuid
+from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+  as t(lane_id, sequence, operation_id, action, request, accepted_at)`;
+
+export const INSERT_OUTCOMES = `
+insert into outcomes (lane_id, sequence, outcome)
+select * from unnest($1::bigint[], $2::bigint[], $3::text[])
+on conflict do nothing`;
+
+/** A lane has at most one open write of a spill: the newest of those that have no outcome. */
+export const SETTLE_EARLIER = `
+insert into outcomes (lane_id, sequence, outcome)
+select w.lane_id, w.sequence, t.outcome
+from unnest($1::text[], $2::uuid[], $3::text[]) as t(key, operation_id, outcome)
+join lanes l on l.key = t.key
+join writes w on w.lane_id = l.id and w.operation_id = t.operation_id
+on conflict do nothing`;
