@@ -41,7 +41,9 @@ function after(
   if (write.isUncertain === true || action?.kind !== 'write') return undefined;
   if (action.names !== undefined)
     return write.items === undefined ? undefined : withoutNamed(list, write.items);
-  let left: string[] | undefined = action.provesEmpty === true ? [] : list;
+  // The service had forgotten what it held: of that nobody may say that it came back.
+  if (action.provesEmpty === true && list.length > 0) return undefined;
+  let left: string[] | undefined = list;
   for (const operation of orchestratorWritesOf(service, { owner, write })) {
     if (left === undefined) return undefined;
     left = replayed(left, operation, service);
