@@ -51,6 +51,8 @@ export interface CaseSettings {
   readonly takeOverMs?: number;
   /** Where the proxy finds its journal, given the database's own url. */
   readonly journalVia?: (url: string) => string;
+  /** Writes are spilled while the journal is away. @defaultValue false */
+  readonly spills?: boolean;
 }
 
 /** What all cases of a file share. */
@@ -258,7 +260,10 @@ function proxyConfig(facts: {
   return {
     http: { port: facts.http },
     proxy: { deadlineMs: facts.settings.deadlineMs ?? 800, takeOverMs: facts.settings.takeOverMs ?? 0 },
-    journal: { folder: join(facts.folder, 'journal') },
+    journal: {
+      folder: join(facts.folder, 'journal'),
+      ...(facts.settings.spills === true && { spillFolder: join(facts.folder, 'spill') }),
+    },
     orchestrator: { endpoint: facts.endpoint },
     rollout: { folder: folders.flags },
     // Reads move here before there are 3,000 comparisons.
