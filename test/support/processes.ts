@@ -90,10 +90,10 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
 }
 
 function environmentOf({ env = {}, without = [] }: ProgramOptions): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !without.includes(name));
   // A sentence model beside what is measured or timed would be all that is seen; its own tests switch it on.
   const defaults = { NODE_NO_WARNINGS: '1', MALLOC_ARENA_MAX: '2', ORCHESTRATOR_EMBEDDINGS: 'off' };
-  return { ...Object.fromEntries(inherited), ...defaults, ...env };
+  const given = Object.entries({ ...process.env, ...defaults }).filter(([name]) => !without.includes(name));
+  return { ...Object.fromEntries(given), ...env };
 }
 
 async function ready(child: ChildProcess): Promise<void> {
