@@ -1,24 +1,24 @@
 import type { PGlite, Transaction } from '@electric-sql/pglite';
 import { type Phase, storageError } from './database-errors.ts';
+import { runPrepared } from './pglite-prepared.ts';
 import { arrivedInTime, checkDeadline, type DeadlineMs } from './deadline.ts';
 import { runWork, type Session, type Work } from './session.ts';
 
-export function pgliteSession(pglite: PGlite | Transaction, phase: Phase): Session {
+/** @param inside of a transaction that is open, what runs its other statements */
+export function pgliteSession(pglite: PGlite, phase: Phase, inside?: Transaction): Session {
+  const plain = inside ?? pglite;
   return {
     async query<Row extends object>(sql: string, params: readonly unknown[] = []): Promise<Row[]> {
       try {
-        const { rows } = await pglite.query<Row>(
-          sql,
-          params.map((value) => value ?? null),
-        );
-        return rows;
+        const values = params.map((value) => value ?? null);
+        return (await runPrepared<Row>(pglite, sql, values)) ?? (await plain.query<Row>(sql, values)).rows;
       } catch (error) {
         throw storageError(error, phase);
       }
     },
     async script(sql) {
       try {
-        await pglite.exec(sql);
+        await plain.exec(sql);
       } catch (error) {
         throw storageError(error, phase);
       }
@@ -31,7 +31,7 @@ export async function pgliteTransaction<T>(pglite: PGlite, work: Work<T>, atMs: 
   try {
     return await pglite.transaction(async (transaction) => {
       try {
-        return await runWork(pgliteSession(transaction, 'transaction'), work, atMs);
+        return await runWork(pgliteSession(pglite, 'transaction', transaction), work, atMs);
       } catch (error) {
         refusal = { error };
         throw error;

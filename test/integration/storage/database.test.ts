@@ -11,6 +11,7 @@ import {
   createPostgresDatabase,
   type Database,
 } from '../../../src/storage/database.ts';
+import { prepared } from '../../../src/storage/prepared.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 let postgres: TestPostgres;
@@ -76,6 +77,39 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
       json: '{"n": 1000.0}',
       list: [{ a: 'x' }],
     });
+  });
+
+  test('a statement whose plan is kept takes and gives the same, again and again, also in a transaction', async () => {
+    const sql = `select $1::bytea as bytes, $2::text[] as texts, $3::timestamptz as at, $4::text as nothing, $5::jsonb as json, $6::bigint as big, $7::boolean as yes,
+      $8::bigint[] as list`;
+    const given = [
+      Buffer.from([1]),
+      ['a', 'b,"c', 'NULL'],
+      new Date(5),
+      undefined,
+      '{"n": 1.5}',
+      2 ** 40,
+      true,
+    ];
+    const params = [...given, [1, 2]];
+    const [plain] = await database.query(sql, params);
+    expect(plain).toMatchObject({ nothing: null, json: { n: 1.5 }, big: 2 ** 40, list: [1, 2] });
+    const kept = prepared(`/* kept */ ${sql}`);
+    expect(await database.query(kept, params)).toEqual([plain]);
+    const [again] = await database.transaction((session) => session.query(kept, params));
+    expect(again).toEqual(plain);
+  });
+
+  test('a statement whose plan is kept is refused like any other, and works afterwards', async () => {
+    const sql = prepared('insert into notes (id, body) values ($1, $2) returning id');
+    await database.query(sql, [71, '{}']);
+    expect((await failureOf(database.query(sql, [71, '{}']))).details['sqlstate']).toBe('23505');
+    const work = database.transaction(async (session) => {
+      await session.query(sql, [72, '{}']);
+      await session.query(sql, [71, '{}']);
+    });
+    expect((await failureOf(work)).details['sqlstate']).toBe('23505');
+    expect(await database.query(sql, [72, '{"a": 1}'])).toEqual([{ id: 72 }]);
   });
 
   test('commits what a transaction did, and returns its result', async () => {

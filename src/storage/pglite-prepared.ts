@@ -1,0 +1,67 @@
+import type { PGlite } from '@electric-sql/pglite';
+import { nameOfPrepared } from './prepared.ts';
+
+/*
+ * PGlite's own query() parses and plans a statement each time, in several rounds of the protocol: 0.3 ms where a kept plan takes 0.05.
+ * A statement that is marked for it is parsed once and then bound and executed in one round, its values and rows read as query() does.
+ */
+
+type BackendMessages = Awaited<ReturnType<PGlite['execProtocol']>>['messages'];
+
+/** Loaded with the first database that is opened: production does without it. */
+const wire = () => import('@electric-sql/pglite');
+
+/** What the database takes as parameters, by statement name. */
+const known = new WeakMap<PGlite, Map<string, readonly number[]>>();
+
+/** The rows, or undefined where the statement is not marked. Nobody else may use the database meanwhile. */
+export async function runPrepared<Row>(
+  pglite: PGlite,
+  sql: string,
+  params: readonly unknown[],
+): Promise<Row[] | undefined> {
+  const name = nameOfPrepared(sql);
+  if (name === undefined) return undefined;
+  const { parse, protocol } = await wire();
+  const { serialize } = protocol;
+  const parameterTypes = await typesOf(pglite, name, sql);
+  const values = params.map((value, index) => serialized(pglite, value, parameterTypes[index]));
+  const messages = await exchanged(pglite, [
+    serialize.bind({ statement: name, values }),
+    serialize.describe({ type: 'P' }),
+    serialize.execute({}),
+    serialize.sync(),
+  ]);
+  const [result] = parse.parseResults(messages, pglite.parsers);
+  return (result?.rows ?? []) as Row[];
+}
+
+async function typesOf(pglite: PGlite, name: string, sql: string): Promise<readonly number[]> {
+  const statements = known.get(pglite) ?? new Map<string, readonly number[]>();
+  known.set(pglite, statements);
+  const before = statements.get(name);
+  if (before !== undefined) return before;
+  const { parse, protocol } = await wire();
+  const { serialize } = protocol;
+  const messages = await exchanged(pglite, [
+    serialize.parse({ name, text: sql }),
+    serialize.describe({ type: 'S', name }),
+    serialize.sync(),
+  ]);
+  const parameterTypes = parse.parseDescribeStatementResults(messages);
+  statements.set(name, parameterTypes);
+  return parameterTypes;
+}
+
+function serialized(pglite: PGlite, value: unknown, type: number | undefined): string | null {
+  if (value === null || value === undefined) return null;
+  const serializer = type === undefined ? undefined : pglite.serializers[type];
+  if (serializer !== undefined) return serializer(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** @throws the database's error; what comes behind it is skipped, as the protocol has it */
+async function exchanged(pglite: PGlite, parts: readonly Uint8Array[]): Promise<BackendMessages> {
+  const { messages } = await pglite.execProtocol(Buffer.concat(parts));
+  return messages;
+}
