@@ -30,6 +30,8 @@ export interface Crossfade {
   status(): Promise<BenchStatus>;
   /** Waits until nothing is left to deliver, copy or compare. Returns how long that took, milliseconds. */
   settle(): Promise<number>;
+  /** Highest resident size so far, MiB; 0 where the system does not tell. */
+  peakMegabytes(): number;
   stop(): Promise<void>;
 }
 
@@ -56,7 +58,12 @@ export async function startCrossfade(settings: CrossfadeSettings, cleanup: Clean
   );
   const status = async (): Promise<BenchStatus> =>
     (await (await fetch(`http://127.0.0.1:${httpPort}/v1/status`)).json()) as BenchStatus;
-  return { status, settle: () => settle(status), stop: () => program.stop() };
+  return {
+    status,
+    settle: () => settle(status),
+    peakMegabytes: () => program.peakMegabytes(),
+    stop: () => program.stop(),
+  };
 }
 
 async function settle(status: () => Promise<BenchStatus>): Promise<number> {
