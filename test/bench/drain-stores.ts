@@ -30,20 +30,31 @@ export async function compareStores(
 ): Promise<Equality> {
   const [legacy, orchestrator] = [readLegacy(world.sqliteFile), await readOrchestrator(world)];
   const names = new Set([...legacy.keys(), ...orchestrator.keys(), ...acknowledged.keys()]);
-  let [interactions, unequal, lost] = [0, 0, 0];
-  const findings: string[] = [];
-  for (const name of names) {
-    const [there, here] = [legacy.get(name), orchestrator.get(name)];
-    interactions += there?.count ?? 0;
-    lost += Math.max(0, (acknowledged.get(name) ?? 0) - (there?.count ?? 0));
-    if (there !== undefined && there.count === here?.count && there.digest === here.digest) continue;
-    unequal += 1;
-    if (findings.length < FINDINGS)
-      findings.push(
-        `${name}: legacy holds ${there?.count ?? 'none'}, the orchestrator ${here?.count ?? 'none'}`,
-      );
-  }
-  return { lanes: names.size, interactions, unequal, lost, findings };
+  const unequal = [...names].filter((name) => !isEqual(legacy.get(name), orchestrator.get(name)));
+  const lost = [...acknowledged].map(([name, count]) => Math.max(0, count - (legacy.get(name)?.count ?? 0)));
+  return {
+    lanes: names.size,
+    interactions: sum([...legacy.values()].map(({ count }) => count)),
+    unequal: unequal.length,
+    lost: sum(lost),
+    findings: unequal
+      .slice(0, FINDINGS)
+      .map(
+        (name) => `${name}: legacy ${shown(legacy.get(name))}, orchestrator ${shown(orchestrator.get(name))}`,
+      ),
+  };
+}
+
+function isEqual(there: Held | undefined, here: Held | undefined): boolean {
+  return there !== undefined && there.count === here?.count && there.digest === here.digest;
+}
+
+function shown(held: Held | undefined): string {
+  return held === undefined ? 'holds nothing' : `holds ${held.count} (${held.digest.slice(0, 8)})`;
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 function readLegacy(file: string): Map<string, Held> {
