@@ -63,12 +63,14 @@ export class BackfillWork implements RunWork {
   }
 
   async page(_run: Run, page: Page, control: RunControl): Promise<PageOutcome> {
-    const { journal, lanes } = this.#parts;
+    const { journal, lanes, baselines } = this.#parts;
     const keys = new Map(page.owners.map((owner) => [owner, laneKeyOf(page.service, owner)]));
     const states = await journal.lanes([...keys.values()]);
+    const summaries = await baselines.summaries([...keys.values()]);
     const copied: Copied[] = [];
     const isWhole = await inParallel([...keys], control, async ([owner, key]) => {
-      const wasThere = this.#isSeeded(page.service, states.get(key));
+      // A process that died behind a copy has not said what it held: it is made once more.
+      const wasThere = this.#isSeeded(page.service, states.get(key)) && summaries.has(key);
       const failure = wasThere ? undefined : await this.#copy(await lanes.load(page.service, owner));
       copied.push({ owner, key, wasThere, failure });
       if (!wasThere) await control.after(() => this.#itemsOf(key));
