@@ -20,7 +20,7 @@ export type Then =
   | 'W5 not sent'
   | 'W7 settled'
   | 'W7 settled later'
-  | 'W8 dead letter';
+  | 'W8 left out';
 
 export const PRIMARIES: readonly Primary[] = ['ok', 'refused', 'timeout'];
 export const SECONDARIES: readonly Secondary[] = ['ok', 'refused', 'hang'];
@@ -35,7 +35,7 @@ export const WRITE_GETS: Readonly<Record<Primary, Gets>> = {
 export const WRITE_THEN: Readonly<Record<Primary, Readonly<Record<Secondary, Then>>>> = {
   ok: { ok: 'W1 delivered', refused: 'W3 dead letter', hang: 'W2 delivered later' },
   refused: { ok: 'W5 not sent', refused: 'W5 not sent', hang: 'W5 not sent' },
-  timeout: { ok: 'W7 settled', refused: 'W8 dead letter', hang: 'W7 settled later' },
+  timeout: { ok: 'W7 settled', refused: 'W8 left out', hang: 'W7 settled later' },
 };
 
 /** Below the cutover legacy alone decides. */

@@ -66,7 +66,7 @@ services:
 test('an address that is not of this machine is told as one', async () => {
   const [http = 0] = await freePorts(1);
   const { error } = await start(
-    `http: { host: 192.0.2.1, port: ${http} }\nservices: { jarvis-memory: { port: ${http + 1}, legacy: { endpoint: "tcp://127.0.0.1:1" } } }`,
+    `http: { host: 192.0.2.1, port: ${http} }\noperator: { tokens: { ops: { role: viewer, token: sixteen-characters } } }\nservices: { jarvis-memory: { port: ${http + 1}, legacy: { endpoint: "tcp://127.0.0.1:1" } } }`,
   );
   expect(error).toContain(`http.port 192.0.2.1:${http}: not an address of this machine`);
 });
