@@ -1,0 +1,134 @@
+import { laneKeyOf, serviceName, type Owner } from '../../src/domain/ids.ts';
+import { createAgent } from '../../src/sandbox/agent.ts';
+import type { Dialogue } from '../accept/dialogues.ts';
+import type { BenchService, Fault } from './verdict-faults.ts';
+import type { Injection } from './verdict-injector.ts';
+import type { Case } from './verdict-judge.ts';
+import { type Concluded, type VerdictWatch } from './verdict-watch.ts';
+import type { VerdictWorld } from './verdict-world.ts';
+
+/** Lanes that are written and read at the same time. */
+const AGENTS = 32;
+/** What is looked at again waits a quarter of a second, and for its lane. */
+const CONCLUDED_WITHIN_MS = 4_000;
+/** Twice what a read from the orchestrator may take before legacy answers. */
+const SLOW_MS = 250;
+/** Turns of a dialogue that stand before its lane is read: a ranking of fewer is alike in any order. */
+const FIRST_TURNS: Readonly<Record<BenchService, number>> = {
+  'session-memory': 2,
+  'ranked-memory': 10,
+  'measured-memory': 1,
+  'expiring-memory': 1,
+};
+const MORE_READS = 4;
+
+interface Plan {
+  readonly world: VerdictWorld;
+  readonly watch: VerdictWatch;
+  readonly injection: Injection;
+  readonly dialogues: readonly Dialogue[];
+  readonly reads: number;
+  readonly onRead: () => void;
+}
+
+/** Replays dialogues to lanes of their own, each read followed until the product has concluded about it. */
+export async function probe(plan: Plan): Promise<Case[]> {
+  const cases: Case[] = [];
+  let lane = 0;
+  const work = async (): Promise<void> => {
+    const agent = createAgent({ endpoint: plan.world.endpoints[plan.injection.fault.service] });
+    try {
+      while (cases.length < plan.reads) {
+        const { name, seed } = plan.injection;
+        const index = lane++;
+        const owner = `${name}-${seed}-${index}`;
+        const dialogue = plan.dialogues[index % plan.dialogues.length];
+        for await (const one of readsOf({ plan, agent, owner, dialogue })) {
+          cases.push(one);
+          plan.onRead();
+        }
+      }
+    } finally {
+      agent.close();
+    }
+  };
+  await Promise.all(Array.from({ length: AGENTS }, work));
+  return cases;
+}
+
+interface Lane {
+  readonly plan: Plan;
+  readonly agent: ReturnType<typeof createAgent>;
+  readonly owner: string;
+  readonly dialogue: Dialogue | undefined;
+}
+
+async function* readsOf({ plan, agent, owner, dialogue }: Lane): AsyncGenerator<Case> {
+  const { fault } = plan.injection;
+  const speak = WORDS[fault.service];
+  const turns = dialogue?.turns ?? [];
+  const say = async (request: object | undefined): Promise<void> => {
+    if (request !== undefined) await agent.call(JSON.stringify(request));
+  };
+  await say(speak.create?.(owner));
+  for (let written = 0; written < FIRST_TURNS[fault.service] + MORE_READS; written += 1) {
+    const { speaker = 'user', text = '' } = turns[written % Math.max(1, turns.length)] ?? {};
+    await say(speak.write(owner, { role: speaker, text: `${text} (${written})`, number: written }));
+    if (written + 1 < FIRST_TURNS[fault.service]) continue;
+    const lane = laneKeyOf(serviceName(fault.service), owner as Owner);
+    const askedAtSeconds = performance.now() / 1_000;
+    const concluded = plan.watch.next(lane, CONCLUDED_WITHIN_MS);
+    await say(speak.read(owner));
+    const said = await concluded;
+    const [{ isInjected }, isDetected] = [said, detectedBy(fault, said)];
+    yield { isInjected, isDetected, askedAtSeconds, concludedAtSeconds: performance.now() / 1_000 };
+  }
+}
+
+function detectedBy({ way }: Fault, said: Concluded): boolean | undefined {
+  // An answer that fails or is late differs in no member: it counts as a failure, or by its latency.
+  if (way === 'error') return said.pair?.isFailure;
+  if (way === 'delay') return said.pair && (said.pair.isFailure || (said.pair.ms ?? 0) > SLOW_MS);
+  if (said.verdict === undefined || said.verdict === 'not_comparable') return undefined;
+  return said.verdict === 'mismatch';
+}
+
+interface Said {
+  readonly role: string;
+  readonly text: string;
+  readonly number: number;
+}
+
+interface Words {
+  create?(owner: string): object;
+  write(owner: string, said: Said): object;
+  read(owner: string): object;
+}
+
+const session: Words = {
+  create: (owner) => ({ action: 'create_session', session_id: owner, user_id: 'ana', request_id: 'c' }),
+  write: (owner, { role, text: content }) => ({
+    action: 'add_interaction',
+    session_id: owner,
+    role,
+    content,
+    request_id: 'w',
+  }),
+  read: (owner) => ({ action: 'get_context', session_id: owner, request_id: 'r' }),
+};
+
+const jarvis: Words = {
+  write: (owner, { text: name, number }) => ({
+    action: 'add_memory',
+    user_id: owner,
+    memory: { type: 'preference', name, weight: number + 0.25 },
+  }),
+  read: (owner) => ({ action: 'get_memories', user_id: owner }),
+};
+
+const WORDS: Readonly<Record<BenchService, Words>> = {
+  'session-memory': session,
+  'ranked-memory': session,
+  'measured-memory': jarvis,
+  'expiring-memory': jarvis,
+};

@@ -1,0 +1,221 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { ReplayingAgent } from '../accept/agents.ts';
+import { readDialogues, type Dialogue } from '../accept/dialogues.ts';
+import { Ledger } from '../accept/ledger.ts';
+import { tripsOf } from '../support/guard-stream.ts';
+import { createProgressBar } from '../support/progress.ts';
+import { atMost, printGoals, printTable, type Goal } from './goals.ts';
+import { rounded } from './samples.ts';
+import { FAULTS, type FaultClass } from './verdict-faults.ts';
+import { goalsOf, judgeClass, type ClassResult, type ClassRun } from './verdict-judge.ts';
+import { probe } from './verdict-probe.ts';
+import { sessionOfLane, VerdictWatch } from './verdict-watch.ts';
+import { startVerdictWorld, type VerdictWorld } from './verdict-world.ts';
+
+// npm run bench:verdicts -- [--operations N] [--seed S] [--classes A,B] [--json]: what comparisons find of what is broken on purpose.
+
+const CLEAN = 'clean';
+const LONG = 'long';
+const CLASSES = [CLEAN, ...(Object.keys(FAULTS) as FaultClass[]), LONG] as const;
+type ClassName = (typeof CLASSES)[number];
+
+interface Options {
+  readonly operations: number;
+  readonly seed: number;
+  readonly classes: readonly ClassName[];
+  readonly json?: boolean;
+}
+
+interface Stage extends Options {
+  readonly world: VerdictWorld;
+  readonly watch: VerdictWatch;
+  readonly dialogues: readonly Dialogue[];
+}
+
+/** Share of the lanes in which a class is injected. */
+const RATE = 0.25;
+/** Reads of each class, as a share of the clean ones: of 5,000, 1,250 are broken, and one missed is 0.08 %. */
+const CLASS_SHARE = 0.05;
+const LEAST_READS = 200;
+const CLEAN_AGENTS = 16;
+/** The guard looks every second. */
+const GUARD_LOOKS_MS = 2_500;
+const DAY_SECONDS = 86_400;
+
+const SHADOWED = { dualWrite: true, shadowRead: 100, readCutover: 0 };
+
+async function runClass(stage: Stage, name: FaultClass): Promise<ClassRun> {
+  const { world, watch, seed, operations, dialogues } = stage;
+  const fault = FAULTS[name];
+  const isCutOver = 'isCutOver' in fault;
+  if (isCutOver) await world.ask({ ...SHADOWED, readCutover: 100 });
+  const injection = { name, fault, rate: RATE, seed };
+  const reads = Math.max(LEAST_READS, Math.round(operations * CLASS_SHARE));
+  const bar = createProgressBar(reads);
+  let read = 0;
+  world.injector.inject(injection);
+  const cases = await probe({
+    world,
+    watch,
+    injection,
+    dialogues,
+    reads,
+    onRead: () => bar.show(++read, name),
+  });
+  await sleep(GUARD_LOOKS_MS);
+  bar.end();
+  world.injector.inject(undefined);
+  const tripped = watch.tripped.has(fault.service);
+  if (isCutOver) await world.ask(SHADOWED);
+  await release(stage);
+  return { name, truth: fault.truth, cases, tripped };
+}
+
+/** The guard forgets what it counted when a person releases it: the next class begins anew. */
+async function release({ world, watch }: Stage): Promise<void> {
+  for (const service of watch.tripped.keys()) {
+    const response = await fetch(`${world.httpUrl}/v1/guard/release`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ service, person: 'bench', reason: 'the next class' }),
+    });
+    if (!response.ok) throw new Error(`${service} is not released: ${await response.text()}`);
+  }
+  watch.tripped.clear();
+}
+
+/** Sixteen agents write and read at the same time, and nothing is broken: whatever differs is a false alarm. */
+async function runClean({ world, watch, seed, operations, dialogues }: Stage): Promise<ClassRun> {
+  const ledger = new Ledger();
+  const before = { ...watch.totals };
+  const compared = (): number => watch.totals.match + watch.totals.mismatch - before.match - before.mismatch;
+  const bar = createProgressBar(operations);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    const agent = new ReplayingAgent(world.agents, ledger);
+    for (let index = next++; compared() < operations; index = next++) {
+      const dialogue = dialogues[index % dialogues.length];
+      if (dialogue !== undefined)
+        await agent.replay({ ...dialogue, id: `${dialogue.id}-${seed}-${index}` }, index);
+      bar.show(compared(), `${CLEAN}, ${ledger.agentErrors.length} errors`);
+    }
+    agent.close();
+  };
+  await Promise.all(Array.from({ length: CLEAN_AGENTS }, work));
+  await sleep(GUARD_LOOKS_MS);
+  bar.end();
+  if (ledger.agentErrors.length > 0)
+    throw new Error(`agents failed: ${ledger.agentErrors.slice(0, 3).join('; ')}`);
+  const alarms = watch.totals.mismatch - before.mismatch;
+  const cases = Array.from({ length: compared() }, (_, index) => ({
+    isInjected: false,
+    isDetected: index < alarms,
+    askedAtSeconds: 0,
+    concludedAtSeconds: 0,
+  }));
+  return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0 };
+}
+
+/** The guard's own code over seconds of a virtual clock. */
+function longGoals(seed: number): Goal[] {
+  const days = { seed, perSecond: 1, seconds: 60 * DAY_SECONDS };
+  const once = { seed, seconds: 600, once: true } as const;
+  const first = (perSecond: number, rate: number): number =>
+    tripsOf({ ...once, perSecond, rate }).at(0) ?? Infinity;
+  return [
+    atMost('60 days at 1/s, 0.05 %: trips', 5, tripsOf({ ...days, rate: 0.000_5 }).length),
+    atMost('60 clean days at 1/s: trips', 0, tripsOf({ ...days, rate: 0 }).length),
+    atMost('1 % at 50/s: seconds to the trip', 60, first(50, 0.01)),
+    atMost('50 % at 0.3/s: seconds to the trip', 120, first(0.3, 0.5)),
+  ];
+}
+
+async function runWorld(options: Options): Promise<{ results: ClassResult[]; goals: Goal[] }> {
+  const watch = new VerdictWatch();
+  const world = await startVerdictWorld(watch.listener);
+  watch.onCopied = (lane) => world.injector.healed(sessionOfLane(lane));
+  watch.isBroken = (lane) => world.injector.isBroken(sessionOfLane(lane));
+  const stage = { ...options, world, watch, dialogues: await readDialogues() };
+  const [results, goals]: [ClassResult[], Goal[]] = [[], []];
+  try {
+    await world.ask(SHADOWED);
+    for (const name of options.classes) {
+      if (name === LONG) continue;
+      const run = name === CLEAN ? await runClean(stage) : await runClass(stage, name);
+      const result = judgeClass(run);
+      results.push(result);
+      goals.push(...goalsOf(run, result));
+      await release(stage);
+    }
+  } finally {
+    await world.end();
+  }
+  return { results, goals };
+}
+
+async function run(options: Options): Promise<void> {
+  const { results, goals } = options.classes.some((name) => name !== LONG)
+    ? await runWorld(options)
+    : { results: [], goals: [] };
+  if (options.classes.includes(LONG)) goals.push(...longGoals(options.seed));
+  if (options.json !== true) print(results, goals);
+  const classes = Object.fromEntries(
+    results.map(({ class: name, seconds_to_detect: seconds, ...others }) => [
+      name,
+      { ...others, seconds_to_detect: seconds === null ? null : rounded(seconds) },
+    ]),
+  );
+  console.log(JSON.stringify({ operations: options.operations, seed: options.seed, classes, goals }));
+  process.exitCode = goals.every(({ met }) => met) ? 0 : 1;
+}
+
+function print(results: readonly ClassResult[], goals: readonly Goal[]): void {
+  printTable(
+    ['class', 'injected', 'comparable', 'detected', 'missed', 'false alarms', 'clean', 'seconds', 'tripped'],
+    results.map((result) => [
+      result.class,
+      result.injected,
+      result.comparable,
+      result.detected,
+      result.missed,
+      result.false_alarms,
+      result.clean,
+      result.seconds_to_detect ?? Infinity,
+      result.tripped ? 'yes' : 'no',
+    ]),
+  );
+  printGoals(goals);
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return value;
+}
+
+function classesOf(text: string): readonly ClassName[] {
+  const names = text.split(',');
+  const unknown = names.filter((name) => !CLASSES.some((one) => one === name));
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(`There is no ${unknown.join(', ')}; there are ${CLASSES.join(', ')}.`);
+  return CLASSES.filter((name) => names.includes(name));
+}
+
+await new Command('npm run bench:verdicts --')
+  .description(
+    'Replays dialogues through the real proxy while what the orchestrator answers and stores is broken on purpose, one class at a time. Exit code 1: a goal was missed.',
+  )
+  .option(
+    '--operations <count>',
+    'comparisons of the clean run; each other class gets a twentieth',
+    whole,
+    100_000,
+  )
+  .option('--seed <number>', 'which lanes are broken, and the streams of the guard', whole, 1)
+  .option('--classes <names>', `only these, by commas: ${CLASSES.join(', ')}`, classesOf, CLASSES)
+  .option('--json', 'only the JSON line')
+  .action(run)
+  .parseAsync();
+process.exit();
