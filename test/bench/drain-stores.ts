@@ -85,8 +85,8 @@ function readLegacy(file: string): Map<string, Held> {
 }
 
 async function readOrchestrator({ store }: DrainWorld): Promise<Map<string, Held>> {
-  const rows = await store.query<Held & { session_id: string }>(`
-    select s.session_id, count(m.memory_id) as count,
+  const rows = await store<Held & { session_id: string }>(`
+    select s.session_id, count(m.memory_id)::int as count,
       md5(coalesce(string_agg((m.content ->> 'role') || chr(10) || (m.content ->> 'text'), chr(30) order by m.position, m.memory_id), '')) as digest
     from sessions s
     left join memory_entries m on m.session_id = s.session_id and m.is_active and 'conversation' = any(m.tags)

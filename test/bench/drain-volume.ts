@@ -1,6 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
 import { createAgent } from '../../src/sandbox/agent.ts';
-import type { Database } from '../../src/storage/database.ts';
 import { WRITES_OF_A_LANE } from './drain-options.ts';
 import type { DrainWorld } from './drain-world.ts';
 
@@ -8,6 +7,8 @@ import type { DrainWorld } from './drain-world.ts';
  * The volume is one lane, written by an agent through the proxy, and as many likenesses of it as are asked for: each column of each
  * row is what the proxy and the service have written, but for the lane's name (in requests and texts too) and the ids.
  */
+
+type Journal = DrainWorld['journal'];
 
 const PREFIX = 'drain-lane-';
 const DIGITS = 7;
@@ -45,16 +46,16 @@ export async function writeTemplate({ endpoint, journal }: DrainWorld): Promise<
   );
 }
 
-function untilCovered(journal: Database): Promise<void> {
+function untilCovered(journal: Journal): Promise<void> {
   return until(
     journal,
     `select exists (select from coverage where ended_at is null and quiet_at is not null) as is_so`,
   );
 }
 
-async function until(journal: Database, question: string): Promise<void> {
+async function until(journal: Journal, question: string): Promise<void> {
   for (const untilMs = performance.now() + PATIENCE_MS; ;) {
-    const [row] = await journal.query<{ is_so: boolean | null }>(question).catch(() => []);
+    const [row] = await journal<{ is_so: boolean | null }>(question).catch(() => []);
     if (row?.is_so === true) return;
     if (performance.now() > untilMs) throw new Error(`Not so within ${PATIENCE_MS} ms: ${question}`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -78,7 +79,7 @@ export async function multiply({ journal, sqliteFile }: DrainWorld, lanes: numbe
   });
   await likenesses(journal, 'outcomes', { replaced: { lane_id: 'l.id' }, from: `outcomes t ${rest}` });
   // As autovacuum does in the course of an hour.
-  for (const table of ['lanes', 'writes', 'outcomes']) await journal.query(`analyze ${table}`);
+  for (const table of ['lanes', 'writes', 'outcomes']) await journal(`analyze ${table}`);
   multiplyLegacy(sqliteFile, lanes);
 }
 
@@ -94,19 +95,17 @@ interface Likenesses {
 }
 
 async function likenesses(
-  journal: Database,
+  journal: Journal,
   table: string,
   { skipped = [], replaced, from }: Likenesses,
 ): Promise<void> {
-  const rows = await journal.query<{ name: string }>(
-    'select column_name as name from information_schema.columns where table_name = $1 and is_generated = $2 order by ordinal_position',
-    [table, 'NEVER'],
+  const rows = await journal<{ name: string }>(
+    `select column_name as name from information_schema.columns
+     where table_name = '${table}' and is_generated = 'NEVER' order by ordinal_position`,
   );
   const columns = rows.map(({ name }) => name).filter((name) => !skipped.includes(name));
   const values = columns.map((name) => replaced[name] ?? `t.${name}`);
-  await journal.query(
-    `insert into ${table} (${columns.join(', ')}) select ${values.join(', ')} from ${from}`,
-  );
+  await journal(`insert into ${table} (${columns.join(', ')}) select ${values.join(', ')} from ${from}`);
 }
 
 function multiplyLegacy(file: string, lanes: number): void {
@@ -124,9 +123,9 @@ function multiplyLegacy(file: string, lanes: number): void {
 }
 
 /** How many lanes of the volume are not delivered to their end. */
-export async function lanesWaiting(journal: Database): Promise<number> {
-  const [row] = await journal.query<{ count: number }>(
-    `select count(*) as count from lanes where owner like '${PREFIX}%' and delivered_sequence < sequence`,
+export async function lanesWaiting(journal: Journal): Promise<number> {
+  const [row] = await journal<{ count: number }>(
+    `select count(*)::int as count from lanes where owner like '${PREFIX}%' and delivered_sequence < sequence`,
   );
   return row?.count ?? Number.NaN;
 }

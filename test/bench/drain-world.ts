@@ -1,7 +1,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
 import { freePorts } from '../support/ports.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { startProgram } from '../support/processes.ts';
@@ -13,9 +12,10 @@ export interface DrainWorld {
   /** Where agents connect. */
   readonly endpoint: string;
   readonly sqliteFile: string;
-  readonly journal: Database;
-  /** The orchestrator's tables; empty until it was started. */
-  readonly store: Database;
+  /** Rows of the journal's database, however long that takes. Big numbers are strings. */
+  readonly journal: <Row>(sql: string) => Promise<readonly Row[]>;
+  /** Rows of the orchestrator's database; it has no tables until that was started. */
+  readonly store: <Row>(sql: string) => Promise<readonly Row[]>;
   startProxy(): Promise<Crossfade>;
   startOrchestrator(): Promise<void>;
 }
@@ -53,8 +53,8 @@ export async function startDrainWorld(cleanup: Cleanup): Promise<DrainWorld> {
   return {
     endpoint: at(front),
     sqliteFile,
-    journal: opened(cleanup, journalUrl),
-    store: opened(cleanup, storeUrl),
+    journal: async <Row>(sql: string) => (await postgres.execute(sql, 'journal')) as Row[],
+    store: async <Row>(sql: string) => (await postgres.execute(sql, 'orchestrator')) as Row[],
     startProxy: () => startCrossfade(settings, cleanup),
     async startOrchestrator() {
       const where = ['--port', String(port), '--http-port', String(http), '--folder', root];
@@ -70,10 +70,4 @@ async function startLegacy(cleanup: Cleanup, folder: string, ports: readonly num
   const limits = ['--max-sessions', '1000000', '--cleanup-seconds', '36000'];
   const args = ['stand-ins', '--service', SERVICE, '--data', folder, '--no-fsync', ...named, ...limits];
   cleanup.keep(await startProgram(args));
-}
-
-function opened(cleanup: Cleanup, url: string): Database {
-  const database = createPostgresDatabase({ url, poolSize: 1 });
-  cleanup.keep({ stop: () => database.close() });
-  return database;
 }

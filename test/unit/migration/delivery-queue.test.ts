@@ -166,4 +166,13 @@ describe('what the journal holds of a lane', () => {
     expect(queue.size).toBe(4);
     expect(await deliverAll(queue, ann, 1)).toEqual([1, 2, 3, 4]);
   });
+
+  test('takes small writes too of which there are many', () => {
+    const ann = laneNamed('ann');
+    const queue = new DeliveryQueue(readableJournal({}));
+    for (let sequence = 1; sequence <= 100_000; sequence += 1) queue.add(ann, writeOf(ann, sequence));
+    // Each takes some 600 bytes beside its text, and 32 MiB is all that they may take.
+    expect(queue.size).toBeGreaterThan(50_000);
+    expect(queue.size).toBeLessThan(60_000);
+  });
 });
