@@ -17,7 +17,7 @@ export interface Injector {
   inject(injection: Injection | undefined): void;
   /** Whether the last answer about this session was another than it should have been. */
   isBroken(sessionId: string): boolean;
-  /** A copy has made the store whole again. */
+  /** A copy wrote what was missing. What is there without its tag it takes for whole, and leaves. */
   healed(sessionId: string): void;
   stop(): void;
 }
@@ -40,6 +40,8 @@ const FAILURE = {
   status: 'error',
   error: { code: 'storage_error', message: 'injected', details: { effect: 'not_applied' } },
 };
+
+const NOTHING_WRITTEN = { action: 'bulk_delete', payload: { filter: { position_below: 0 } } };
 
 export async function startInjector(front: string, back: string): Promise<Injector> {
   const router = new Router({ linger: 0 });
@@ -80,7 +82,7 @@ export async function startInjector(front: string, back: string): Promise<Inject
 class Spoiler {
   #injection: Injection | undefined;
   /** Sessions whose store is broken. */
-  readonly #stores = new Set<string>();
+  readonly #stores = new Map<string, 'lost' | 'altered'>();
   /** Sessions whose last answer was broken. */
   readonly #answers = new Set<string>();
   /** Request id → session of a read whose answer is to be broken. */
@@ -97,7 +99,7 @@ class Spoiler {
   }
 
   healed(sessionId: string): void {
-    this.#stores.delete(sessionId);
+    if (this.#stores.get(sessionId) === 'lost') this.#stores.delete(sessionId);
   }
 
   request(body: Buffer): Buffer {
@@ -141,9 +143,8 @@ class Spoiler {
     if (fault?.way !== 'store' || !isLaterDelivery(operation) || !this.#isChosen(session)) return false;
     const spoilt = fault.spoil(payload);
     if (spoilt === undefined) return false;
-    this.#stores.add(session);
-    if (spoilt === 'lost') operation.action = 'bulk_delete';
-    operation.payload = spoilt === 'lost' ? { filter: { position_below: 0 } } : { ...spoilt };
+    this.#stores.set(session, spoilt === 'lost' ? 'lost' : 'altered');
+    Object.assign(operation, spoilt === 'lost' ? NOTHING_WRITTEN : { payload: spoilt });
     return true;
   }
 
