@@ -33,7 +33,7 @@ export async function isStoredAsSent(
   const sent = new Map(
     creates.map(({ payload }) => [
       String(payload['memory_id']),
-      canonicalJson(encodeJson(payload['content'])),
+      comparable(encodeJson(payload['content']), encodeJson(payload['tags'] ?? [])),
     ]),
   );
   const answer = await orchestrator.read(
@@ -47,8 +47,13 @@ export async function isStoredAsSent(
   const stored = new Map(
     rawElements(rawMembers(answer.text)['memories'] ?? '[]').map((text) => {
       const members = rawMembers(text);
-      return [String(JSON.parse(members['memory_id'] ?? '""')), canonicalJson(members['content'] ?? 'null')];
+      const { memory_id: id = '""', content = 'null', tags = '[]' } = members;
+      return [String(JSON.parse(id)), comparable(content, tags)];
     }),
   );
   return [...sent].every(([id, content]) => stored.get(id) === content);
+}
+
+function comparable(content: string, tags: string): string {
+  return canonicalJson(`[${content},${tags}]`);
 }
