@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createAgent } from '../../src/sandbox/agent.ts';
+import { eventually } from '../support/eventually.ts';
 import { acknowledgedIn, agentsRun } from './crash.ts';
 import { startStage, type CrashStage } from './crash-stage.ts';
 import { findingsOf, workOf, type LaneWork } from './crash-workload.ts';
@@ -77,6 +79,17 @@ test('a PostgreSQL that crashes and recovers loses nothing that was acknowledged
   process.kill((backend as { pid: number }).pid, 'SIGKILL');
   await agents;
   await one.settled();
+  // A replica holds its writes for a while after a heartbeat that was missed.
+  const probe = createAgent({ endpoint: one.endpoints.jarvis, receiveTimeoutMs: 20_000 });
+  const request = JSON.stringify({
+    action: 'add_memory',
+    user_id: `${one.prefix}-probe`,
+    memory: 'is it back?',
+  });
+  await eventually('writes are taken again', async () =>
+    String(await probe.call(request)).includes('"status": "ok"'),
+  );
+  probe.close();
   await agentsRun(one, works, 2);
   await one.settled();
   expect(acknowledgedIn(works)).toBeGreaterThan(OF_A_ROUND);
