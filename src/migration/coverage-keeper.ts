@@ -42,6 +42,7 @@ export interface CoverageParts {
 export class CoverageKeeper {
   readonly #parts: CoverageParts;
   readonly #mayCopy = new Set<ServiceName>();
+  readonly #listed = new Set<ServiceName>();
   #isStopped = false;
   #loop: Promise<void> | undefined;
   #wake: AbortController | undefined;
@@ -75,9 +76,16 @@ export class CoverageKeeper {
     this.#wake?.abort();
   }
 
+  /** Covered services whose owners are not listed yet: their lanes are in no count. */
+  get listings(): number {
+    return [...this.#parts.coverage].filter(([name, { number }]) => number > 0 && !this.#listed.has(name))
+      .length;
+  }
+
   /** Lists the owners of all services again, with the next heartbeat. */
   backfillAnew(): void {
     this.#mayCopy.clear();
+    this.#listed.clear();
     this.#wake?.abort();
   }
 
@@ -166,6 +174,7 @@ export class CoverageKeeper {
     await this.#parts.store.end(name);
     state.number = 0;
     this.#mayCopy.delete(name);
+    this.#listed.delete(name);
     this.#parts.emit('coverage:ended', { service: name, number });
   }
 
@@ -191,6 +200,7 @@ export class CoverageKeeper {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }
     for (const lane of unseeded) copies.add(lane, 'backfill');
+    this.#listed.add(service.name);
     if (copiesAll)
       emit('backfill:queued', { service: service.name, owners: listed.length, lanes: unseeded.size });
   }

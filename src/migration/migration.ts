@@ -80,6 +80,8 @@ export interface MigrationParts {
 export interface Backlog {
   readonly deliveries: number;
   readonly copies: number;
+  /** Covered services whose owners are not listed yet: until then copies leaves their lanes out. */
+  readonly listings: number;
   readonly shadowReads: number;
 }
 
@@ -143,6 +145,7 @@ export function createMigration(parts: MigrationParts): Migration {
     backlog: () => ({
       deliveries: engine.deliverer.pending,
       copies: engine.copies.size,
+      listings: engine.keeper.listings,
       shadowReads: shadows.size,
     }),
     pendingOf: (service) => engine.deliverer.pendingOf(service),

@@ -113,7 +113,12 @@ export interface Status {
   readonly replicas: ReplicaCounts;
   /** Null where nothing is ever spilled. */
   readonly spill: SpillShown | null;
-  readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
+  readonly backlog: {
+    readonly deliveries: number;
+    readonly copies: number;
+    readonly listings: number;
+    readonly shadow_reads: number;
+  };
   readonly services: readonly ServiceStatus[];
 }
 
@@ -161,12 +166,12 @@ export function createStatusReader(parts: StatusParts): StatusReader {
     async read() {
       const services = [...parts.services.values()];
       const uptimeSeconds = Math.round((parts.clock.now() - startedAtMs) / 1_000);
-      const { deliveries, copies, shadowReads } = parts.migration.backlog();
+      const { deliveries, copies, listings, shadowReads } = parts.migration.backlog();
       return {
         proxy: { ...proxyOf(parts), started_at: startedAt, uptime_seconds: uptimeSeconds },
         replicas: parts.migration.replicas(),
         spill: spillShown(parts.migration.spillStatus()),
-        backlog: { deliveries, copies, shadow_reads: shadowReads },
+        backlog: { deliveries, copies, listings, shadow_reads: shadowReads },
         services: await Promise.all(services.map((service) => serviceOf(service, parts))),
       };
     },

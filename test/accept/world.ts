@@ -71,7 +71,12 @@ export interface ProxyStatus {
     readonly added_ms: unknown;
   }[];
   readonly replicas: Readonly<Record<'live' | 'silent', number>>;
-  readonly backlog: { readonly deliveries: number; readonly copies: number; readonly shadow_reads: number };
+  readonly backlog: {
+    readonly deliveries: number;
+    readonly copies: number;
+    readonly listings: number;
+    readonly shadow_reads: number;
+  };
 }
 
 interface Ports {

@@ -190,7 +190,8 @@ function sum(status: ProxyStatus, count: (service: ProxyStatus['services'][numbe
 function isSettled({ backlog, replicas, services }: ProxyStatus): boolean {
   // What a killed one left is taken over when its lease has ended.
   if (replicas.silent > 0) return false;
-  const isIdle = backlog.deliveries + backlog.copies + backlog.shadow_reads === 0;
+  const { deliveries, copies, listings, shadow_reads } = backlog;
+  const isIdle = deliveries + copies + listings + shadow_reads === 0;
   return isIdle && services.every(({ lanes }) => lanes.dirty + lanes.copying === 0);
 }
 

@@ -37,24 +37,11 @@ export function acknowledgedIn(works: readonly LaneWork[]): number {
 export async function takeUp(one: CrashCase, works: readonly LaneWork[]): Promise<string[]> {
   await one.startProxy();
   await one.settled();
-  // Lanes that the journal does not know yet are in no count until legacy's owners are listed.
-  const findings = await lastFindings(async () => findingsOf(works, await one.stores()));
+  const findings = findingsOf(works, await one.stores());
   const before = acknowledgedIn(works);
   await agentsRun(one, works, 2);
   await one.settled();
   const written = acknowledgedIn(works) - before;
   if (written < works.length * 5) findings.push(`only ${written} writes were acknowledged after the restart`);
   return [...findings, ...findingsOf(works, await one.stores())];
-}
-
-const PATIENCE_MS = 15_000;
-
-/** What is still wrong when it has been looked at for a while. */
-async function lastFindings(look: () => Promise<string[]>): Promise<string[]> {
-  const lastAtMs = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const findings = await look();
-    if (findings.length === 0 || performance.now() > lastAtMs) return findings;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }

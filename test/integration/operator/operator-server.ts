@@ -194,7 +194,7 @@ export class OperatorServer {
       },
       journal: { counts: () => this.#counts() },
       migration: {
-        backlog: () => ({ deliveries: 4, copies: 5, shadowReads: 6 }),
+        backlog: () => ({ deliveries: 4, copies: 5, listings: 0, shadowReads: 6 }),
         pendingOf: () => 0,
         coverageOf: () => this.world.coverage,
         spillStatus: () => undefined,

@@ -26,7 +26,7 @@ function partsWith(counts: () => Promise<LaneCounts>): ReadinessParts {
     flags: { describe: () => ({ fresh: true }) },
     migration: {
       spillStatus: () => undefined,
-      backlog: () => ({ deliveries: 0, copies: 0, shadowReads: 0 }),
+      backlog: () => ({ deliveries: 0, copies: 0, listings: 0, shadowReads: 0 }),
     },
     orchestrator: { load: () => IDLE },
     services: new Map(runtimes as unknown as [(typeof NAMES)[number], ServiceRuntime][]),

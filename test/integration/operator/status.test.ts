@@ -19,7 +19,7 @@ describe('GET /v1/status', () => {
     });
     expect(proxy.memory_rss_mb).toBeGreaterThan(10);
     expect(Math.abs(Date.parse(proxy.started_at) - Date.now())).toBeLessThan(60_000);
-    expect(backlog).toEqual({ deliveries: 4, copies: 5, shadow_reads: 6 });
+    expect(backlog).toEqual({ deliveries: 4, copies: 5, listings: 0, shadow_reads: 6 });
     expect(services[0]).toMatchObject({
       service: SERVICE,
       interlocks: 'enforce',
