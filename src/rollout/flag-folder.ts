@@ -9,6 +9,9 @@ const YOUNG_MS = 100;
 /** Some editors move a file away before they write it anew: it is gone when it is gone for this long. */
 const GONE_MS = 250;
 
+/** Thousands of flags take a megabyte. What is longer is something else, and might not fit into our memory. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
 interface FlagFile {
   /** What the folder says about the file; absent while the file is too young to be trusted unread. */
   readonly mark: string | undefined;
@@ -69,7 +72,11 @@ function missed(known: FlagFile | undefined): FlagFile | undefined {
 
 async function look(path: string, known: FlagFile | undefined): Promise<FlagFile | undefined> {
   try {
-    const { mtimeMs, ctimeMs, size, ino } = await stat(path);
+    const found = await stat(path);
+    // Reading a pipe would wait for its writer, and no flag would change any more.
+    if (!found.isFile()) throw new Error('it is no file');
+    const { mtimeMs, ctimeMs, size, ino } = found;
+    if (size > MOST_BYTES) throw new Error(`it has ${size} bytes, a flag file may have ${MOST_BYTES}`);
     const mark = `${mtimeMs} ${ctimeMs} ${size} ${ino}`;
     if (known?.mark === mark) return known;
     const isYoung = Math.abs(Date.now() - mtimeMs) < YOUNG_MS;

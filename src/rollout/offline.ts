@@ -68,24 +68,33 @@ async function lookAt(files: FlagFolder): Promise<Look> {
   }
 }
 
-/** Looks whenever the folder reports a change and at least every 300 ms; never twice at a time. */
+/** Looks soon after the folder reports a change and at least every 300 ms; never twice at a time. */
 function createLooks(folder: string, look: () => Promise<void>): { start(): void; stop(): Promise<void> } {
-  let running = Promise.resolve();
+  let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let watcher: FSWatcher | undefined;
+  let isChanged = false;
   let isStopped = false;
-  const next = (afterMs: number): void => {
+  const lookIn = (ms: number): void => {
     clearTimeout(timer);
-    if (isStopped) return;
-    timer = setTimeout(() => {
-      running = running.then(look).finally(() => next(LOOK_EVERY_MS));
-    }, afterMs);
-    timer.unref();
+    if (!isStopped) timer = setTimeout(lookNow, ms).unref();
+  };
+  const lookNow = (): void => {
+    isChanged = false;
+    running = look().finally(() => {
+      running = undefined;
+      lookIn(isChanged ? SETTLE_MS : LOOK_EVERY_MS);
+    });
+  };
+  const onChange = (): void => {
+    // Only the first since the last look counts: where something changes all the time, no look would ever come.
+    if (!isChanged && running === undefined) lookIn(SETTLE_MS);
+    isChanged = true;
   };
   return {
     start() {
-      watcher = watchFolder(folder, () => next(SETTLE_MS));
-      next(LOOK_EVERY_MS);
+      watcher = watchFolder(folder, onChange);
+      lookIn(LOOK_EVERY_MS);
     },
     async stop() {
       isStopped = true;
