@@ -49,7 +49,13 @@ export function decodeAnswer(body: Buffer): OrchestratorAnswer {
   if (reply['status'] !== 'success') throw reportedError(reply['error']);
   const { data } = reply;
   if (!isJsonObject(data)) throw senseless('its reply has no data');
-  return { data, text: rawMembers(text)['data'] ?? '{}' };
+  return {
+    data,
+    // Cut out for those who ask: most readers need only the values.
+    get text() {
+      return rawMembers(text)['data'] ?? '{}';
+    },
+  };
 }
 
 /** What each operation of a batch did. */

@@ -76,7 +76,7 @@ class Loop implements SerialServer {
     if (socket === undefined) return;
     this.#socket = undefined;
     this.#release();
-    await this.#close(socket);
+    this.#close(socket);
     await this.#running;
   }
 
@@ -96,17 +96,18 @@ class Loop implements SerialServer {
       }
     } catch (error) {
       if (this.#socket !== socket) return;
-      await this.#close(socket);
+      this.#close(socket);
       const reason = error instanceof Error ? error : new Error('The loop ended', { cause: error });
       const { onDeath = (death) => process.emitWarning(death) } = this.#settings;
       onDeath(reason);
     }
   }
 
-  async #close(socket: Reply): Promise<void> {
+  #close(socket: Reply): void {
     if (socket.closed) return;
-    // Closing alone gives the port back some time later; a restart on it would fail.
-    await socket.unbind(this.#endpoint);
+    // Closing alone gives the port back some time later; a restart on it would fail. zeromq's unbind() works in another thread while
+    // this one waits for a request on the same socket, which aborts the process; disconnect() ends an endpoint of either kind at once.
+    socket.disconnect(this.#endpoint);
     socket.close();
   }
 

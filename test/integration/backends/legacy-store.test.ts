@@ -29,8 +29,11 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
+/** A service waits for a lock as long as Python's sqlite3 does unless it is told otherwise. */
+const LOCK_TIMEOUT_MS = 5_000;
+
 function makeDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path);
+  const database = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
   database.exec('create table interactions (id integer primary key, session_id text, content text)');
   return database;
 }
