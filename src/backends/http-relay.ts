@@ -22,6 +22,7 @@ interface RelayedExchange {
   readonly body?: Buffer;
   readonly deadlineAtMs?: number;
   readonly isSeenThrough?: boolean;
+  onBegin?(status: 'answered' | 'unavailable' | 'timeout'): void;
   onEnd?(status: 'answered' | 'unavailable' | 'timeout'): void;
   onFailure(kind: 'unavailable' | 'timeout'): void;
 }
@@ -97,12 +98,14 @@ class Relaying implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #hasLeft = false;
+  #hasBegun = false;
   /** Nothing more goes to the agent: it has its answer, or is gone. */
   #isOver = false;
   readonly #onClose = (): void => {
     if (this.#exchange.response.writableFinished) return;
     this.#hasLeft = true;
     this.#isOver = true;
+    this.#begin('answered');
     if (this.#exchange.isSeenThrough !== true) this.#controller?.abort(new Error('the agent left'));
     else this.#controller?.resume();
   };
@@ -140,6 +143,7 @@ class Relaying implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     clearTimeout(this.#deadline);
+    this.#begin('answered');
     if (this.#isOver) return;
     this.#exchange.response.writeHead(status, statusText, endToEndHeaders(headers, 'response'));
     // Body and headers leave in one packet where they came in one; an event stream may be silent for long after its headers.
@@ -176,7 +180,14 @@ class Relaying implements Dispatcher.DispatchHandler {
   #giveUp(kind: 'unavailable' | 'timeout'): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#begin(kind);
     this.#exchange.onFailure(kind);
+  }
+
+  #begin(status: 'answered' | 'unavailable' | 'timeout'): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#exchange.onBegin?.(status);
   }
 
   #end(status: 'answered' | 'unavailable' | 'timeout'): void {

@@ -137,6 +137,7 @@ export function createMigration(parts: MigrationParts): Migration {
   return {
     handle: (request) => handler.handle(request),
     pass: (request) => passing.pass(request),
+    passUnknown: (request) => passing.passUnknown(request),
     start: () => starting.start(),
     async stop() {
       await starting.stop();

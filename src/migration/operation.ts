@@ -29,6 +29,9 @@ export interface OwnedOperation extends Operation {
   readonly lane: LaneKey;
 }
 
+/** The name of what no definition knows. */
+export const OTHER = 'other';
+
 const UNKNOWN_ACTION: PassthroughAction = { kind: 'passthrough', reason: 'no definition knows it' };
 const UNOWNED: PassthroughAction = { kind: 'passthrough', reason: 'it names no owner that can be mapped' };
 
@@ -48,7 +51,7 @@ export function classify(service: ServiceRuntime, request: AgentRequest, message
   const base = {
     id: operationId(randomUUID()),
     service,
-    name: isKnown ? name : 'other',
+    name: isKnown ? name : OTHER,
     action,
     message,
     body: request.body,

@@ -1,8 +1,9 @@
-import type { ServiceName } from '../domain/ids.ts';
+import { randomUUID } from 'node:crypto';
+import { operationId, type ServiceName } from '../domain/ids.ts';
 import { parseRequest, type MessageLimits } from '../domain/request.ts';
 import type { Emit, ReplyStatus } from './events.ts';
 import { decide } from './decide.ts';
-import { classify, labelsOf, meaningOf, type Operation } from './operation.ts';
+import { classify, labelsOf, meaningOf, OTHER, type Operation } from './operation.ts';
 import type { Clock, Flags } from './ports.ts';
 import type { AgentRequest, Passage } from './request-handler.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
@@ -18,6 +19,14 @@ export interface PassParts {
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
+}
+
+/** What is told of a request that passes. */
+interface Passing {
+  readonly labels: ReturnType<typeof labelsOf>;
+  readonly kind: Operation['action']['kind'];
+  readonly receivedAtMs: number;
+  readonly startedAtMs: number;
 }
 
 /**
@@ -45,6 +54,17 @@ export class PassPath {
     return this.#begin(operation);
   }
 
+  /** Like what a ZeroMQ service is asked and no definition knows: people are to see how much of it there is. */
+  passUnknown({
+    service,
+    receivedAtMs,
+  }: Pick<AgentRequest, 'service' | 'receivedAtMs'>): (status: ReplyStatus) => void {
+    const labels = { operationId: operationId(randomUUID()), service, action: OTHER };
+    const passing = { labels, kind: 'passthrough', receivedAtMs, startedAtMs: receivedAtMs } as const;
+    this.#parts.emit('operation:received', { ...labels, kind: passing.kind, atMs: receivedAtMs });
+    return (status) => this.#ended(passing, status);
+  }
+
   #begin(operation: Operation): Passage {
     const { emit, clock, flags } = this.#parts;
     const { kind } = operation.action;
@@ -57,24 +77,24 @@ export class PassPath {
         ...labelsOf(operation),
         decision: decide(operation.action, false, { flags, context }),
       });
-    const startedAtMs = clock.now();
+    const passing = { labels: labelsOf(operation), kind, receivedAtMs, startedAtMs: clock.now() };
     const end = kind === 'write' ? this.#parts.unjournaled.begin(operation.service) : undefined;
     return {
       deadlineAtMs: operation.deadlineAtMs,
       end: (status) => {
         // What broke off after it was sent may take effect yet.
         end?.(status === 'answered' ? 'certain' : 'unknown');
-        this.#ended(operation, status, startedAtMs);
+        this.#ended(passing, status);
       },
     };
   }
 
-  #ended(operation: Operation, status: ReplyStatus, startedAtMs: number): void {
+  #ended({ labels, kind, receivedAtMs, startedAtMs }: Passing, status: ReplyStatus): void {
     const { emit, clock } = this.#parts;
     const now = clock.now();
     const durationMs = now - startedAtMs;
     emit('backend:called', {
-      ...labelsOf(operation),
+      ...labels,
       backend: 'legacy',
       purpose: 'live',
       startedAtMs,
@@ -82,11 +102,11 @@ export class PassPath {
       result: RESULTS[status],
     });
     emit('operation:replied', {
-      ...labelsOf(operation),
-      kind: operation.action.kind,
+      ...labels,
+      kind,
       backend: 'legacy',
       status,
-      durationMs: now - operation.request.receivedAtMs,
+      durationMs: now - receivedAtMs,
       primaryMs: durationMs,
     });
   }

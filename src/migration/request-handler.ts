@@ -39,4 +39,9 @@ export interface RequestHandler {
 export interface StreamHandler extends RequestHandler {
   /** Undefined where the request must be handled. */
   pass(request: AgentRequest): Passage | undefined;
+  /**
+   * For a request that no definition knows, which is streamed to its service unread: so that it is counted. The function that is
+   * returned is called once, when the response begins or it is certain that there will be none.
+   */
+  passUnknown(request: Pick<AgentRequest, 'service' | 'receivedAtMs'>): (status: ReplyStatus) => void;
 }

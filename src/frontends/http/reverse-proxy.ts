@@ -19,6 +19,8 @@ interface RelayExchange {
   readonly deadlineAtMs?: number;
   /** Whether the service gets its request, and its response is read, although the agent has left. */
   readonly isSeenThrough?: boolean;
+  /** Called once, when the response begins, there will be none, or nobody waits for it any more: an agent that leaves was answered. */
+  onBegin?(status: 'answered' | 'unavailable' | 'timeout'): void;
   /** Called once, when nothing of the exchange is under way on the service. */
   onEnd?(status: 'answered' | 'unavailable' | 'timeout'): void;
   /** Called at most once, and only while nothing of a response was sent: the caller answers. */
@@ -84,7 +86,9 @@ function serve(proxied: ProxiedService, exchange: Exchange, settings: ReversePro
     handle(proxied, { ...exchange, target }, settings).catch(() => response.destroy());
     return;
   }
-  proxied.relay.relay({ ...exchange, onFailure: (kind) => fail(proxied, exchange, kind) });
+  const { service } = proxied;
+  const onBegin = settings.handler.passUnknown({ service, receivedAtMs: settings.clock.now() });
+  proxied.relay.relay({ ...exchange, onBegin, onFailure: (kind) => fail(proxied, exchange, kind) });
 }
 
 function fail(

@@ -9,6 +9,53 @@ import { closeAll, host, open, proxy, readAll, refuse, send, upstream } from './
 
 afterEach(closeAll);
 
+describe('what no definition knows', () => {
+  function counting() {
+    const told: string[] = [];
+    const passUnknown: StreamHandler['passUnknown'] = ({ service }) => {
+      told.push(service);
+      return (status) => void told.push(status);
+    };
+    return { told, passUnknown };
+  }
+
+  test('is counted when its response begins, once', async () => {
+    const { told, passUnknown } = counting();
+    let finish: (() => void) | undefined;
+    const target = await upstream((_, response) => {
+      response.write('event 1');
+      finish = () => void response.end('event 2');
+    });
+    const port = await proxy(target, () => expect.unreachable(), { passUnknown });
+    const { request, response } = open(port, { path: '/twin/events' });
+    request.end();
+    const incoming = await response;
+    expect(told).toEqual(['digital-twin', 'answered']);
+    finish?.();
+    expect((await readAll(incoming)).toString()).toBe('event 1event 2');
+    expect(told).toHaveLength(2);
+  });
+
+  test('is counted where there is no response, and where nobody waits for one', async () => {
+    const { told, passUnknown } = counting();
+    const away = await proxy(`http://${host}:${await freePort()}`, refuse, { passUnknown });
+    expect((await send(away, { path: '/twin/away' })).status).toBe(502);
+    expect(told.splice(0)).toEqual(['digital-twin', 'unavailable']);
+
+    const port = await proxy(await upstream(() => undefined), refuse, { passUnknown, headersTimeoutMs: 100 });
+    expect((await send(port, { path: '/twin/hangs' })).status).toBe(504);
+    expect(told.splice(0)).toEqual(['digital-twin', 'timeout']);
+
+    const { request, response } = open(port, { path: '/twin/left' });
+    response.catch(() => undefined);
+    request.on('error', () => undefined).end();
+    await eventually('the request', async () => told.length > 0);
+    request.destroy();
+    await eventually('its end', async () => told.length > 1);
+    expect(told).toEqual(['digital-twin', 'answered']);
+  });
+});
+
 describe('what the engine lets past', () => {
   const write = { method: 'POST', path: '/twin/twins' };
 

@@ -56,6 +56,7 @@ export const refuse: Handle = async ({ problem }) => ({
 export interface ProxyOptions {
   readonly headersTimeoutMs?: number;
   readonly pass?: StreamHandler['pass'];
+  readonly passUnknown?: StreamHandler['passUnknown'];
   readonly deadlineMs?: number;
   readonly budget?: ByteBudget;
 }
@@ -66,13 +67,14 @@ export async function proxy(
   {
     headersTimeoutMs = 5_000,
     pass = nothing,
+    passUnknown = () => nothing,
     deadlineMs = 4_500,
     budget = new ByteBudget({ limitBytes: 10_000, patienceMs: 2_000, clock }),
   }: ProxyOptions = {},
 ): Promise<number> {
   const relay = createHttpRelay({ endpoint: target, headersTimeoutMs, clock });
   await relay.start();
-  const handler = { handle, pass };
+  const handler = { handle, pass, passUnknown };
   const services = [{ service, endpoint, dialect, relay }];
   const receiving = { handler, clock, limits, budget, deadlineMs };
   const server = createHttpServer({

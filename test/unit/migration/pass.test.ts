@@ -42,7 +42,7 @@ function createPass(number = 0) {
   });
   const pass = (text: string, service = JARVIS) =>
     path.pass({ service, body: Buffer.from(text), receivedAtMs: 0 });
-  return { pass, coverage, names };
+  return { path, pass, coverage, names };
 }
 
 const WRITE = '{"action": "add_memory", "user_id": "ann", "memory": {"text": "x"}}';
@@ -61,6 +61,14 @@ test('what broke off after it was sent is waited for until the service has answe
   const { pass, coverage } = createPass();
   pass(WRITE)?.end('unavailable');
   expect(coverage.unjournaled).toBe(1);
+});
+
+test('what no definition knows is counted, whether the service is covered or not', () => {
+  for (const number of [0, 7]) {
+    const { path, names } = createPass(number);
+    path.passUnknown({ service: JARVIS, receivedAtMs: 0 })('answered');
+    expect(names()).toEqual(['operation:received', 'backend:called', 'operation:replied']);
+  }
 });
 
 describe('what must be handled does not pass', () => {
