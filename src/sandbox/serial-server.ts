@@ -35,6 +35,9 @@ export interface SerialServer {
   setFaults: (faults: Faults) => void;
 }
 
+// zeromq closes a listening socket in a thread of its own: the one before may hold the port for a moment.
+const PORT_PATIENCE_MS = 500;
+const PORT_PAUSE_MS = 5;
 const POLL_MS = 100;
 // The original's pause after a reply that could not be sent.
 const LOST_REPLY_PAUSE_MS = 1000;
@@ -62,13 +65,26 @@ class Loop implements SerialServer {
   async start(): Promise<void> {
     const socket = new Reply({ linger: 0 });
     try {
-      await socket.bind(this.#endpoint);
+      await this.#bind(socket);
     } catch (error) {
       socket.close();
       throw error;
     }
     this.#socket = socket;
     this.#running = this.#run(socket);
+  }
+
+  async #bind(socket: Reply): Promise<void> {
+    const endAtMs = performance.now() + PORT_PATIENCE_MS;
+    for (;;) {
+      try {
+        return await socket.bind(this.#endpoint);
+      } catch (error) {
+        const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+        if (!isTaken || performance.now() >= endAtMs) throw error;
+        await sleep(PORT_PAUSE_MS);
+      }
+    }
   }
 
   async stop(): Promise<void> {
@@ -105,8 +121,8 @@ class Loop implements SerialServer {
 
   #close(socket: Reply): void {
     if (socket.closed) return;
-    // Closing alone gives the port back some time later; a restart on it would fail. zeromq's unbind() works in another thread while
-    // this one waits for a request on the same socket, which aborts the process; disconnect() ends an endpoint of either kind at once.
+    // Closing alone gives the port back some time later. zeromq's unbind() works in another thread while this one waits for a request
+    // on the same socket, which aborts the process now and then; disconnect() ends an endpoint of either kind in this thread.
     socket.disconnect(this.#endpoint);
     socket.close();
   }
