@@ -48,3 +48,10 @@ export function listenersOf({ http, proxy }: Config, services: readonly Service[
   });
   return [{ key: 'http.port', ...http }, ...ofServices];
 }
+
+/** The same for people: each setting with its address. */
+export function shownListeners(config: Config, services: readonly Service[]): Record<string, string> {
+  return Object.fromEntries(
+    listenersOf(config, services).map(({ key, host, port }) => [key, `${host}:${port}`]),
+  );
+}

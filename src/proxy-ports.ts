@@ -24,14 +24,19 @@ export function createPortCheck(config: Config, services: readonly DefinedServic
       refuse('a service would be asked for at the proxy itself', callsOfOurselves(services, listeners));
       // The proxy that this one replaces still listens.
       if (config.proxy.takeOverMs > 0) return;
-      const problems = await Promise.all(listeners.map(problemOf));
-      refuse(
-        'every port must be free',
-        problems.filter((problem) => problem !== undefined),
-      );
+      await refuseTakenPorts(listeners);
     },
     stop: async () => undefined,
   };
+}
+
+/** @throws Error naming every port that cannot be listened on */
+export async function refuseTakenPorts(listeners: readonly Listener[]): Promise<void> {
+  const problems = await Promise.all(listeners.map(problemOf));
+  refuse(
+    'every port must be free',
+    problems.filter((problem) => problem !== undefined),
+  );
 }
 
 function refuse(what: string, problems: readonly string[]): void {

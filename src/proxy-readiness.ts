@@ -1,14 +1,16 @@
 import type { ServiceName } from './domain/ids.ts';
 import type { Migration } from './migration/migration.ts';
 import type { SpillStatus } from './migration/spill/spill.ts';
-import type { Journal, Orchestrator } from './migration/ports.ts';
+import type { BackendLoad, Journal, Orchestrator } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
-import type { PartReadiness } from './operator/routes.ts';
+import type { PartReadiness, Readiness } from './operator/readiness.ts';
+import type { FlagSource } from './rollout/flag-source.ts';
+import { misspelling, missingFlags } from './rollout/missing-flags.ts';
 import type { Database } from './storage/database.ts';
 
 export interface ReadinessParts {
   readonly database: Pick<Database, 'query'>;
-  readonly flags: { describe(): { readonly fresh: boolean; readonly lastError?: string } };
+  readonly flags: Pick<FlagSource, 'describe' | 'names'>;
   readonly migration: Pick<Migration, 'backlog' | 'spillStatus'>;
   readonly orchestrator: Pick<Orchestrator, 'load'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -16,30 +18,37 @@ export interface ReadinessParts {
 }
 
 /** Whether the proxy can serve agents, by part. What is worth a word and no reason to send agents elsewhere is ok, with the word. */
-export async function readinessOf(parts: ReadinessParts): Promise<Record<string, PartReadiness>> {
+export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
   const { database, flags, migration, orchestrator, services } = parts;
   const spill = migration.spillStatus();
   const journal = spill?.isSpilling === true ? spilling(spill) : await journalReadiness(database);
-  const { fresh, lastError } = flags.describe();
-  const legacy = [...services.values()].map(({ name, legacy: backend }) => {
-    const { breaker, queued } = backend.load('live');
-    return [
-      name,
-      breaker === 'closed'
-        ? { ok: true }
-        : { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` },
-    ] as const;
-  });
+  const legacy = [...services.values()].map(
+    ({ name, legacy: backend }) => [name, legacyReadiness(backend.load('live'))] as const,
+  );
   return {
     journal,
-    // Stale flags never raise what is in effect: they are worth a word, not an outage.
-    flags: fresh ? { ok: true } : { ok: true, reason: `stale: ${lastError ?? 'no answer yet'}` },
+    flags: flagsReadiness(flags, [...services.keys()]),
     // Legacy answers while the orchestrator is away: that is worth a word too, and no reason to send agents elsewhere.
     orchestrator: orchestratorReadiness(orchestrator),
     lanes: await lanesReadiness(parts),
     migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
     ...Object.fromEntries(legacy),
   };
+}
+
+/** Stale flags never raise what is in effect, and flags that are missing are off: they are worth a word, not an outage. */
+function flagsReadiness(flags: ReadinessParts['flags'], services: readonly ServiceName[]): PartReadiness {
+  const { fresh, lastError } = flags.describe();
+  const reason = fresh
+    ? misspelling(missingFlags(flags.names(), services))
+    : `stale: ${lastError ?? 'no answer yet'}`;
+  return { ok: true, ...(reason !== undefined && { reason }) };
+}
+
+function legacyReadiness({ isConnected, breaker, queued }: BackendLoad): PartReadiness {
+  if (!isConnected) return { ok: false, reason: 'nobody takes connections at its endpoint' };
+  if (breaker === 'closed') return { ok: true };
+  return { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` };
 }
 
 async function journalReadiness(database: ReadinessParts['database']): Promise<PartReadiness> {
@@ -76,6 +85,8 @@ async function lanesReadiness({ journal, services, migration }: ReadinessParts):
 }
 
 function orchestratorReadiness(orchestrator: ReadinessParts['orchestrator']): PartReadiness {
+  if (!orchestrator.load('live').isConnected)
+    return { ok: true, reason: 'nobody takes connections at its endpoint' };
   const open = (['live', 'shadow', 'probe'] as const).filter(
     (purpose) => orchestrator.load(purpose).breaker !== 'closed',
   );

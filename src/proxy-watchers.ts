@@ -25,8 +25,9 @@ import { createProxyMetrics } from './proxy-gauges.ts';
 import { accessOf, decisionRoutesOf } from './proxy-decision-routes.ts';
 import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
 import { readinessOf } from './proxy-readiness.ts';
-import { watchFlagChanges } from './rollout/flag-changes.ts';
+import { watchFlagChanges, type FlagChange } from './rollout/flag-changes.ts';
 import type { FlagSource } from './rollout/flag-source.ts';
+import { misspelling, missingFlags } from './rollout/missing-flags.ts';
 import type { RequestCounts } from './rollout/request-counts.ts';
 import type { Database } from './storage/database.ts';
 import { createLogListener } from './telemetry/log-events.ts';
@@ -58,6 +59,8 @@ export interface WatcherFacts {
   readonly clock: Clock;
   readonly database: Database;
   readonly guarding: Guarding;
+  /** Addresses, by the settings that say so. */
+  readonly listening: Readonly<Record<string, string>>;
   /** What becomes of writes while the journal is away, for people. */
   readonly awayPolicy: string;
 }
@@ -67,6 +70,8 @@ export interface Watchers {
   readonly bundles: Part;
   /** Says what the operator should know at the start. */
   readonly log: Part;
+  /** Started last and stopped first: says when agents are served, and until when. */
+  readonly service: Part;
   readonly telemetry: Part;
   readonly registerRoutes: (app: FastifyInstance) => void;
   readonly onProblem: OnProblem;
@@ -97,6 +102,11 @@ export function createWatchers(facts: WatcherFacts): Watchers {
       onProblem: (problem) => onProblem('guard', 'bundle', problem),
     }),
     log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
+    service: {
+      name: 'service',
+      start: async () => log.info({ listening: facts.listening }, 'ready'),
+      stop: async () => log.info('stopping'),
+    },
     telemetry: {
       name: 'telemetry',
       start: async () => undefined,
@@ -123,6 +133,7 @@ function createStatus(
       journal: facts.database.kind,
       encrypted: facts.config.journal.encryptionKey !== undefined,
     },
+    readiness: () => readinessOf(facts),
     interlocks: facts.guarding.modes,
     guarding: guardSourceOf(facts.guarding),
   });
@@ -156,11 +167,25 @@ function registerRuns(app: FastifyInstance, { migration: { runs }, services }: W
 }
 
 function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {
-  watchFlagChanges(flags, [...services.keys()], (changes) => {
-    for (const { flag, from, to } of changes)
-      log.info({ flag, from, to }, 'a flag asks for another percentage');
-    if (changes.length === 0) log.info('flag definitions changed, and no percentage did');
+  const names = [...services.keys()];
+  let told: string | undefined;
+  watchFlagChanges(flags, names, (changes) => {
+    logChanges(log, changes, flags.version() === 1);
+    const misspelled = misspelling(missingFlags(flags.names(), names));
+    if (misspelled !== undefined && misspelled !== told)
+      log.warn({ detail: misspelled }, 'a flag may be misspelled');
+    told = misspelled;
   });
+}
+
+function logChanges(log: Logger, changes: readonly FlagChange[], isFirst: boolean): void {
+  if (isFirst) {
+    const asked = Object.fromEntries(changes.map(({ flag, to }) => [flag, to]));
+    return log.info({ asked }, 'the flags are read; what is not named here asks for 0 %');
+  }
+  for (const { flag, from, to } of changes)
+    log.info({ flag, from, to }, 'a flag asks for another percentage');
+  if (changes.length === 0) log.info('flag definitions changed, and no percentage did');
 }
 
 function comparisonRoutesOf({ services, migration, signatures }: WatcherFacts): ComparisonRouteParts {
@@ -195,7 +220,7 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
     );
   }
   log.info(
-    { flags: flags.describe().source, journal: database.kind },
-    `starting; while the journal cannot be written, ${awayPolicy}`,
+    { flags: flags.describe().source, journal: database.kind, whileTheJournalIsAway: awayPolicy },
+    'starting',
   );
 }

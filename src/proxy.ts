@@ -14,6 +14,7 @@ import { tellingFailures } from './legacy-failures.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
+import { shownListeners } from './listeners.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
 import { createCoverageStore } from './storage/coverage.ts';
 import { createReplicaStore } from './storage/replicas.ts';
@@ -82,7 +83,8 @@ export function createProxy(facts: ProxyFacts): Running {
     settings: settingsOf(config),
     spill: store.spilling.edges,
   });
-  const watchers: Watchers = createWatchers({ ...shared, migration, guarding });
+  const listening = shownListeners(config, facts.services);
+  const watchers: Watchers = createWatchers({ ...shared, listening, migration, guarding });
   return inOrder([
     createPortCheck(config, facts.services),
     watchers.log,
@@ -99,6 +101,7 @@ export function createProxy(facts: ProxyFacts): Running {
     migrationPart(migration, store.journal),
     store.late(guarding.parts.interlocks),
     ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
+    watchers.service,
   ]);
 }
 

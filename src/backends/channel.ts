@@ -3,6 +3,7 @@ import type { LegacyCall, Reply } from '../migration/ports.ts';
 export interface ChannelLoad {
   readonly inFlight: number;
   readonly queued: number;
+  readonly isConnected: boolean;
 }
 
 /** One way to one server, with its own sockets, queue and limit. */

@@ -60,7 +60,8 @@ export class ZmqChannel implements Channel, Transport {
   }
 
   load(): ChannelLoad {
-    return { inFlight: this.#slots.inFlight, queued: this.#slots.queued };
+    const { inFlight, queued } = this.#slots;
+    return { inFlight, queued, isConnected: this.readiness() !== 'down' };
   }
 
   start(): void {

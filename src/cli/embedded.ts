@@ -4,12 +4,16 @@ import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadConfig, type Environment } from '../config.ts';
 import type { Config } from '../config-schema.ts';
-import { loadDefinitions, type DefinedService } from '../definitions.ts';
-import { inOrder, type Part } from '../parts.ts';
+import { loadDefinitions } from '../definitions.ts';
+import { messageOf } from '../domain/errors.ts';
+import { listenersOf, type Listener } from '../listeners.ts';
+import { inOrder, type Part, type Running } from '../parts.ts';
+import { refuseTakenPorts } from '../proxy-ports.ts';
 import { createProxy } from '../proxy.ts';
 import { lockFolder } from '../storage/folder-lock.ts';
 import { version } from '../version.ts';
 import { runUntilStopped } from './run.ts';
+import { createWelcome } from './welcome.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const DATA = './data';
@@ -20,40 +24,72 @@ const STOP_WITHIN_MS = 8_000;
 export async function startEmbedded(file: string, env: Environment): Promise<void> {
   const config = loadConfig(file, env);
   const services = await loadDefinitions(config);
-  const [standIns, orchestrator] = [
-    child('stand-ins', ['stand-ins', '--data', STAND_INS]),
-    child('orchestrator', ['orchestrator', '--folder', `${DATA}/orchestrator`]),
-  ];
+  const standIns = inOrder([child('stand-ins', ['--data', STAND_INS])]);
+  const orchestrator = inOrder([child('orchestrator', ['--folder', `${DATA}/orchestrator`])]);
   const proxy = createProxy({ config, services, version, isTerminal: process.stdout.isTTY, listeners: [] });
-  const whole = inOrder([folderLock(), together(standIns, orchestrator, { name: 'proxy', ...proxy })]);
+  const place = inOrder([createPlace([...listenersOf(config, services), ...othersOf(config)])]);
+  const parts = together(standIns, orchestrator, proxy);
+  const whole: Running = {
+    start: async () => {
+      await place.start();
+      await parts.start();
+    },
+    stop: async () => {
+      await parts.stop();
+      await place.stop();
+    },
+  };
   await runUntilStopped(whole, () => {
-    console.log(welcome(config, services));
+    console.log(createWelcome(config, services));
     process.send?.({ type: 'ready' });
   });
 }
 
 /** A second start in the same folder would write to the same files: it is refused before anything else happens. */
-function folderLock(): Part {
+function createPlace(listeners: readonly Listener[]): Part {
   let release: (() => void) | undefined;
   return {
     name: 'Crossfade',
     start: async () => {
       mkdirSync(DATA, { recursive: true });
       release = lockFolder(DATA);
+      await refuseTakenPorts(listeners).catch((error: unknown) => {
+        release?.();
+        throw error;
+      });
     },
     stop: async () => release?.(),
   };
 }
 
-/** Parts that do not need each other start at the same time; when one fails, the others are stopped. */
-function together(...parts: readonly Part[]): Part {
-  const running = parts.map((part) => inOrder([part]));
-  const stop = async (): Promise<void> => void (await Promise.all(running.map((part) => part.stop())));
+const HOST = '127.0.0.1';
+
+/** Where the stand-ins and the orchestrator will listen: where the proxy will ask for them, and two ports that it does not ask. */
+function othersOf({ services, orchestrator }: Config): Listener[] {
+  const asked = Object.entries(services).flatMap(([name, { legacy }]) => [
+    [`stand-in of ${name}`, legacy.endpoint],
+    [`stand-in of ${name}, PUB`, legacy.pubEndpoint],
+  ]);
+  return [...asked, ['orchestrator', orchestrator.endpoint], ...UNASKED].flatMap(
+    ([key = '', address = '']) => {
+      const { hostname, port } = URL.parse(address) ?? {};
+      return hostname === HOST ? [{ key, host: HOST, port: Number(port) }] : [];
+    },
+  );
+}
+
+const UNASKED = [
+  ['stand-in of session-memory, health', `tcp://${HOST}:15575`],
+  ['orchestrator, HTTP', `http://${HOST}:5571`],
+];
+
+/** What does not need each other starts at the same time; when one fails, the others are stopped. */
+function together(...parts: readonly Running[]): Running {
+  const stop = async (): Promise<void> => void (await Promise.all(parts.map((part) => part.stop())));
   return {
-    name: 'a part',
     stop,
     start: async () => {
-      const failed = (await Promise.allSettled(running.map((part) => part.start()))).find(
+      const failed = (await Promise.allSettled(parts.map((part) => part.start()))).find(
         ({ status }) => status === 'rejected',
       );
       if (failed?.status !== 'rejected') return;
@@ -64,23 +100,31 @@ function together(...parts: readonly Part[]): Part {
 }
 
 /** One of our own commands as a process that ends with this one, whatever ends it. */
-function child(name: string, args: readonly string[]): Part {
+function child(name: 'stand-ins' | 'orchestrator', args: readonly string[]): Part {
   let running: ChildProcess | undefined;
+  let isStopping = false;
   return {
     name,
     start: async () => {
       // Of its own group: Ctrl-C reaches this process alone, which then stops the others in order.
-      running = spawn(process.execPath, [MAIN, ...args], {
+      running = spawn(process.execPath, [MAIN, name, ...args], {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         detached: true,
       });
-      const ended = once(running, 'exit').then(([code]) => {
-        throw new Error(`it ended with exit code ${String(code)}`);
+      const ended = once(running, 'exit').then(([code, signal]) => {
+        throw new Error(`it ended with ${signal === null ? `exit code ${String(code)}` : String(signal)}`);
       });
       await Promise.race([once(running, 'message'), ended]);
-      ended.catch(() => undefined);
+      // The rest goes on: what the proxy does without it is worth seeing.
+      ended.catch((error: unknown) => {
+        if (isStopping) return;
+        console.error(
+          `crossfade: ${name}: ${messageOf(error)}; "npm run crossfade -- ${name}" starts it again`,
+        );
+      });
     },
     stop: async () => {
+      isStopping = true;
       if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
       const exited = once(running, 'exit');
       running.kill('SIGTERM');
@@ -89,32 +133,4 @@ function child(name: string, args: readonly string[]): Part {
       clearTimeout(timer);
     },
   };
-}
-
-/** What runs where, and what to try first. */
-function welcome({ http, orchestrator }: Config, services: readonly DefinedService[]): string {
-  const rows = services.map(({ name, config, definition }) => {
-    const { endpoint } = definition;
-    const address = endpoint.kind === 'zmq' ? `tcp://127.0.0.1:${endpoint.port}` : endpoint.prefix;
-    return [name, address, config.legacy.endpoint];
-  });
-  const table = [['service', 'agents connect to', 'legacy service behind it'], ...rows].map((row) =>
-    row.map((cell) => cell.padEnd(26)).join(''),
-  );
-  const base = `http://${http.host}:${http.port}`;
-  return [
-    '',
-    ...table,
-    '',
-    `orchestrator              ${orchestrator.endpoint}   http://127.0.0.1:5571`,
-    `status                    ${base}/v1/status`,
-    `metrics, health           ${base}/metrics   ${base}/health/ready`,
-    '',
-    'Try:',
-    `  curl -s ${base}/v1/services/session-memory -d '{"action": "create_session", "session_id": "s-1", "user_id": "ana"}'`,
-    `  curl -s ${base}/v1/services/session-memory -d '{"action": "add_interaction", "session_id": "s-1", "role": "user", "content": "hello"}'`,
-    `  curl -s ${base}/v1/services/session-memory -d '{"action": "get_context", "session_id": "s-1"}'`,
-    '  then set read-cutover to 100 % in flags/crossfade.json and read again.',
-    '',
-  ].join('\n');
 }

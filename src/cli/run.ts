@@ -7,6 +7,8 @@ export async function runUntilStopped(running: Running, onReady: () => void): Pr
     const ask = (): void => {
       asked += 1;
       if (asked > 1) process.exit(130);
+      // What is under way is finished first: a start, or writes that agents wait for.
+      if (process.stderr.isTTY) console.error('\nStopping; Ctrl-C once more ends it at once.');
       resolve();
     };
     process.on('SIGINT', ask);

@@ -18,25 +18,50 @@ export function createStatusCommand(env: Environment): Command {
     });
 }
 
-function toldAll({ proxy: { flags }, services, spill }: Status): string {
+function toldAll({ proxy: { flags }, readiness, services, spill }: Status): string {
   const isStale = !flags.fresh;
   const stale = `FLAGS ARE STALE (${flags.source}): ${flags.last_error ?? 'not read yet'}`;
   const spilled = spill?.spilling === true ? [spillLine(spill)] : [];
-  return [...spilled, ...(isStale ? [stale] : []), ...services.map(told)].join('\n\n');
+  const troubles = readinessLines(readiness);
+  return [...spilled, ...(isStale ? [stale] : []), ...troubles, ...services.map(told)].join('\n\n');
+}
+
+/** Parts with a word of their own elsewhere, or with a number that is worth none. */
+const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['journal', 'lanes', 'migration']);
+
+function readinessLines(readiness: Status['readiness']): string[] {
+  return Object.entries(readiness).flatMap(([part, { ok, reason }]) => {
+    if (ok && (reason === undefined || TOLD_ELSEWHERE.has(part) || reason.startsWith('stale'))) return [];
+    return [`${ok ? '' : 'NOT READY: '}${part}: ${reason ?? 'it gives no reason'}`];
+  });
 }
 
 function spillLine({ seconds, writes, bytes, limit_bytes: limit }: NonNullable<Status['spill']>): string {
   return `THE JOURNAL IS AWAY for ${seconds} s: ${writes} writes are spilled (${bytes} of ${limit} bytes); reads come from legacy`;
 }
 
-function lanesLine({ lanes, dead_letters: deadLetters, unknown_outcomes: unknown }: ServiceStatus): string {
+function lanesLine(service: ServiceStatus): string {
+  const { lanes, pending, dead_letters: deadLetters, unknown_outcomes: unknown } = service;
   if (lanes === null) return '  lanes are not known while the journal is away';
   const decide = unknown.readable ? '' : ' that a person must decide';
   return [
-    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped`,
+    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${pending} deliveries wait`,
     `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${decide}`,
   ].join('\n');
 }
+
+/** What this proxy has seen since its start. */
+function seenLine({ comparisons, reads_by: reads, fallbacks, latency_ms: latency }: ServiceStatus): string {
+  const { match, mismatch, not_comparable: incomparable } = comparisons;
+  const reasons = Object.entries(fallbacks).map(([reason, count]) => `${count} ${reason}`);
+  return [
+    `  ${match + mismatch} comparisons, ${mismatch} mismatches, ${incomparable} not comparable`,
+    `  reads: ${reads.legacy} by legacy (p99 ${shownMs(latency.legacy.p99)}), ${reads.orchestrator} by the orchestrator (p99 ${shownMs(latency.orchestrator.p99)})`,
+    ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
+  ].join('\n');
+}
+
+const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${shown(ms)} ms`);
 
 function told(service: ServiceStatus): string {
   const { guard } = service;
@@ -46,6 +71,7 @@ function told(service: ServiceStatus): string {
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
     ...flagsOffLine(guard?.flags_off),
     lanesLine(service),
+    seenLine(service),
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
       line(flag, status, status.reason),
       ...(status.interlocks ?? []).map(reasonLine),

@@ -11,9 +11,12 @@ export const SERVICE_FLAGS = [
 
 export type ServiceFlag = (typeof SERVICE_FLAGS)[number];
 
+/** What the name of every flag of ours begins with. */
+export const FLAG_PREFIX = 'crossfade.';
+
 /** The latch for all services. */
 export const KILL_SWITCH = 'crossfade.kill-switch';
 
 export function flagName(service: ServiceName, flag: ServiceFlag): string {
-  return `crossfade.${service}.${flag}`;
+  return `${FLAG_PREFIX}${service}.${flag}`;
 }

@@ -41,6 +41,8 @@ export interface LegacyCall {
 export interface BackendLoad {
   readonly inFlight: number;
   readonly queued: number;
+  /** False while a call would be refused for want of a connection. Connections that are made call by call count as standing. */
+  readonly isConnected: boolean;
   readonly breaker: 'closed' | 'open' | 'half_open';
 }
 

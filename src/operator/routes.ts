@@ -1,20 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CrossfadeError } from '../domain/errors.ts';
 import type { StoredDifference } from '../migration/difference-store.ts';
+import type { Readiness } from './readiness.ts';
 import type { Status } from './status.ts';
-
-/** Whether a part of the proxy can do its work, and if not, why. */
-export interface PartReadiness {
-  readonly ok: boolean;
-  readonly reason?: string;
-}
 
 export interface OperatorParts {
   /** @throws StorageError */
   status(): Promise<Status>;
   /** Prometheus text. */
   metrics(): Promise<string>;
-  readiness(): Promise<Record<string, PartReadiness>>;
+  readiness(): Promise<Readiness>;
   /** Newest first; undefined for a service nobody knows. @throws StorageError */
   differences(service: string, limit: number): Promise<readonly StoredDifference[] | undefined>;
 }

@@ -21,6 +21,7 @@ import {
   type GuardStatus,
 } from './guard-status.ts';
 import { flagsInEffect, type FlagStatus } from './flags-in-effect.ts';
+import type { Readiness } from './readiness.ts';
 import type { Quantiles } from './latency-histogram.ts';
 import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
 
@@ -109,6 +110,8 @@ interface ProxyStatus {
 /** The answer of `GET /v1/status`. */
 export interface Status {
   readonly proxy: ProxyStatus;
+  /** What `GET /health/ready` says. */
+  readonly readiness: Readiness;
   /** Proxies that share the journal, this one among the live. */
   readonly replicas: ReplicaCounts;
   /** Null where nothing is ever spilled. */
@@ -142,6 +145,7 @@ export interface StatusParts {
   };
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
+  readonly readiness: () => Promise<Readiness>;
   readonly facts: {
     readonly version: string;
     readonly journal: JournalKind;
@@ -169,6 +173,7 @@ export function createStatusReader(parts: StatusParts): StatusReader {
       const { deliveries, copies, listings, shadowReads } = parts.migration.backlog();
       return {
         proxy: { ...proxyOf(parts), started_at: startedAt, uptime_seconds: uptimeSeconds },
+        readiness: await parts.readiness(),
         replicas: parts.migration.replicas(),
         spill: spillShown(parts.migration.spillStatus()),
         backlog: { deliveries, copies, listings, shadow_reads: shadowReads },

@@ -3,7 +3,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Flags } from '../migration/ports.ts';
 
 /** A flag whose definition asks for another share than before, percent. */
-interface FlagChange {
+export interface FlagChange {
   readonly flag: string;
   readonly from: number;
   readonly to: number;

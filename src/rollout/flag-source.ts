@@ -21,6 +21,8 @@ export interface FlagSource extends Flags {
   start(): Promise<void>;
   stop(): Promise<void>;
   describe(): FlagSourceState;
+  /** Of every flag that is defined, also of others' flags. */
+  names(): readonly string[];
   /** The definitions that decide about a service, without the values of their constraints: those name people. */
   shown(service: ServiceName): readonly object[];
 }

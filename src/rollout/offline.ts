@@ -36,10 +36,11 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
   return {
     ...flags,
     async start() {
-      await look();
+      const { definitions, problem } = await lookAt(files);
       // There are no earlier values to keep yet, and flags that are off by accident would end dual writes.
-      if (health.problem !== undefined)
-        throw new Error(`The flags in ${folder} cannot be used: ${health.problem}`);
+      if (problem !== undefined) throw new Error(`The flags in ${folder} cannot be used: ${problem}`);
+      health.set(undefined);
+      if (definitions !== undefined) store.replace(definitions);
       looks.start();
     },
     async stop() {
@@ -47,6 +48,7 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
       unleash.destroy();
     },
     describe: () => ({ source: `files in ${folder}`, ...health.describe() }),
+    names: () => store.getToggles().map(({ name }) => name),
     shown: (service) => shownFlags(store, service),
   };
 }

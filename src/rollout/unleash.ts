@@ -50,6 +50,7 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
       unleash.destroy();
     },
     describe: () => ({ source: `Unleash at ${settings.url}`, ...health.describe() }),
+    names: () => store.getToggles().map(({ name }) => name),
     shown: (service) => shownFlags(store, service),
   };
 }

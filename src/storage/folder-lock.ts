@@ -97,5 +97,7 @@ function ageOf(path: string): number {
 }
 
 function held(folder: string, pid: number): Error {
-  return new Error(`The folder ${folder} is in use by process ${pid}; only one process can open it`);
+  return new Error(
+    `The folder ${folder} is in use by process ${pid}; only one process can open it. Stop that one first`,
+  );
 }

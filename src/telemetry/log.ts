@@ -17,7 +17,7 @@ export function createLog({ level, pretty, name }: LogOptions): Logger {
     serializers: { err: printableError },
   };
   if (!pretty) return pino(options);
-  const looks = { translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' };
+  const looks = { translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname', singleLine: true };
   return pino(options, pino.transport({ target: 'pino-pretty', options: looks }));
 }
 

@@ -12,7 +12,7 @@ import { sessionMemory } from '../../src/services/session-memory.ts';
 
 export const SERVICE = serviceName(sessionMemory.name);
 
-const IDLE = { inFlight: 0, queued: 0, breaker: 'closed' } as const;
+const IDLE = { inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' } as const;
 const STORED = { body: Buffer.from('{"status": "success", "request_id": "r1"}') };
 const READ = { body: Buffer.from('{"status": "success", "context": [], "request_id": "r1"}') };
 

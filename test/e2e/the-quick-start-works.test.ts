@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -133,12 +133,51 @@ test('a second start in the same folder is refused with the reason', async () =>
   expect((await fetch('http://127.0.0.1:5580/health/ready')).status).toBe(200);
 });
 
+test('a part that ends by itself is told, agents are served on, and the readiness says what is away', async () => {
+  const orchestrator = descendantsOf(program.pid).find((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0orchestrator\0'),
+  );
+  if (orchestrator === undefined) throw new Error('no orchestrator runs');
+  process.kill(orchestrator, 'SIGKILL');
+  await eventually('the word', () =>
+    program.output().includes('crossfade: orchestrator: it ended with SIGKILL'),
+  );
+  await eventually('the reason', async () => {
+    const answer = (await (await fetch('http://127.0.0.1:5580/health/ready')).json()) as {
+      ready: boolean;
+      parts: Record<string, { reason?: string }>;
+    };
+    return answer.ready && answer.parts['orchestrator']?.reason !== undefined;
+  });
+  const reply = await askOnce('tcp://127.0.0.1:5574', createSession(freshSession()));
+  expect(reply.status).toBe('success');
+});
+
 test('SIGTERM ends it and every process that it started', async () => {
   const processes = descendantsOf(program.pid);
-  expect(processes.length).toBeGreaterThanOrEqual(2);
+  expect(processes.length).toBeGreaterThanOrEqual(1);
   const exited = once(program.child, 'exit');
   await program.stop();
   expect(await exited).toEqual([0, null]);
   await eventually('no process is left', () => processes.every((pid) => !existsSync(`/proc/${pid}`)), 5_000);
   expect(await takenPorts()).toEqual([]);
 });
+
+test('ports that are taken are all named before anything is started', async () => {
+  const takers = await Promise.all([5571, 5598, 15_596].map(taker));
+  try {
+    const started = await start().catch(String);
+    expect(started).toMatch(
+      /every port must be free\n.* 127\.0\.0\.1:5598: .*\n.* 127\.0\.0\.1:15596: .*\n.* 127\.0\.0\.1:5571: address already in use/,
+    );
+    expect(started).not.toContain('starting');
+  } finally {
+    for (const server of takers) server.close();
+  }
+});
+
+async function taker(port: number): Promise<Server> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}

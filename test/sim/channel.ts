@@ -47,7 +47,8 @@ export class SimChannel implements Channel, Transport {
   }
 
   load(): ChannelLoad {
-    return { inFlight: this.#slots.inFlight, queued: this.#slots.queued };
+    const { inFlight, queued } = this.#slots;
+    return { inFlight, queued, isConnected: this.readiness() !== 'down' };
   }
 
   start(): void {

@@ -160,7 +160,7 @@ test('the service itself is asked on its probe connection', async () => {
       calls.push(call);
       return { body: Buffer.from('{"status": "ok", "n": 1000.0}') };
     },
-    load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' as const }),
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' as const }),
   };
   const store = access({ backend });
   const reply = await store.call?.('{"action": "get"}');

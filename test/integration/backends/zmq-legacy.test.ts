@@ -238,6 +238,17 @@ describe('a legacy ZMQ server', () => {
     expect(Math.max(...counts.slice(2))).toBeLessThan((counts[0] ?? 0) + 15);
   });
 
+  test('whether there is a connection is known without a call', async () => {
+    const port = await freePort();
+    const legacy = await connect(`tcp://127.0.0.1:${port}`);
+    const isConnected = () => legacy.load('live').isConnected;
+    await expect.poll(isConnected, { timeout: 2_000 }).toBe(false);
+    const server = await startRepServer(port);
+    await expect.poll(isConnected, { timeout: 3_000 }).toBe(true);
+    await server.kill();
+    await expect.poll(isConnected, { timeout: 2_000 }).toBe(false);
+  });
+
   test('misses in a row open the circuit of that purpose alone; a new connection closes it', async () => {
     const port = await freePort();
     const server = await startRepServer(port);

@@ -51,7 +51,7 @@ const RUNTIME: ServiceRuntime = {
   context: { timeZone: 'UTC' },
   legacy: {
     send: () => Promise.reject(new Error('not called')),
-    load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' }),
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
   },
   access: {},
   deadlineMs: 4_500,
@@ -202,6 +202,7 @@ export class OperatorServer {
       },
       services: new Map([[SERVICE, RUNTIME]]),
       clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: () => Promise.resolve() },
+      readiness: () => Promise.resolve(this.world.readiness),
       facts: { version: '0.1.0', journal: 'pglite', encrypted: true },
       interlocks: new Map([[SERVICE, 'enforce']]),
     });

@@ -2,10 +2,11 @@ import { expect, test } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { LaneCounts } from '../../../src/migration/journal-facts.ts';
+import type { BackendLoad } from '../../../src/migration/ports.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { readinessOf, type ReadinessParts } from '../../../src/proxy-readiness.ts';
 
-const IDLE = { inFlight: 0, queued: 0, breaker: 'closed' } as const;
+const IDLE = { inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' } as const;
 const NAMES = [serviceName('session-memory'), serviceName('jarvis-memory')];
 
 const COUNTS: LaneCounts = {
@@ -19,11 +20,11 @@ const COUNTS: LaneCounts = {
   unknown: 0,
 };
 
-function partsWith(counts: () => Promise<LaneCounts>): ReadinessParts {
-  const runtimes = NAMES.map((name) => [name, { name, legacy: { load: () => IDLE } }] as const);
+function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE): ReadinessParts {
+  const runtimes = NAMES.map((name) => [name, { name, legacy: { load: () => legacy } }] as const);
   return {
     database: { query: () => Promise.resolve([]) },
-    flags: { describe: () => ({ fresh: true }) },
+    flags: { describe: () => ({ source: 'a file', fresh: true }), names: () => [] },
     migration: {
       spillStatus: () => undefined,
       backlog: () => ({ deliveries: 0, copies: 0, listings: 0, shadowReads: 0 }),
@@ -50,4 +51,25 @@ test('counts that cannot be read are no answer of their own: the journal says wh
   const away = new StorageError('away', { effect: 'not_applied' });
   const { lanes } = await readinessOf(partsWith(() => Promise.reject(away)));
   expect(lanes).toEqual({ ok: true, reason: 'not known: the database does not answer' });
+});
+
+test('a legacy service without a connection makes the proxy unready at once, an orchestrator without one does not', async () => {
+  const gone = { ...IDLE, isConnected: false };
+  const parts = { ...partsWith(() => Promise.resolve(COUNTS), gone), orchestrator: { load: () => gone } };
+  const reason = 'nobody takes connections at its endpoint';
+  expect(await readinessOf(parts)).toMatchObject({
+    'session-memory': { ok: false, reason },
+    'jarvis-memory': { ok: false, reason },
+    orchestrator: { ok: true, reason },
+  });
+});
+
+test('a flag that may be misspelled is worth a word', async () => {
+  const parts = partsWith(() => Promise.resolve(COUNTS));
+  const names = () => ['crossfade.session-memory.read-cutovr', 'somebody.elses'];
+  const { flags } = await readinessOf({ ...parts, flags: { ...parts.flags, names } });
+  expect(flags?.ok).toBe(true);
+  expect(flags?.reason).toMatch(
+    /crossfade\.session-memory\.read-cutover.*flag of a configured service: crossfade\.session-memory\.read-cutovr$/,
+  );
 });

@@ -12,7 +12,7 @@ import { fakeClock, flagsThatAreOn, recorder, SERVICE } from './engine-parts.ts'
 const SESSION = serviceName('session-memory');
 const NO_BACKEND: LegacyBackend = {
   send: () => Promise.reject(new Error('the backend was asked')),
-  load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' }),
+  load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
 };
 
 function runtimeOf(name: ServiceName, definition: ServiceDefinition): ServiceRuntime {

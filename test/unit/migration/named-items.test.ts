@@ -72,7 +72,7 @@ const runtime: ServiceRuntime = {
   context: { timeZone: 'UTC' },
   legacy: {
     send: () => Promise.reject(new Error('asked')),
-    load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' }),
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
   },
   access: {},
   deadlineMs: 1_000,

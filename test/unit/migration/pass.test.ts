@@ -14,7 +14,7 @@ const SESSIONS = serviceName('session-memory');
 function runtimeOf(name: ServiceName, definition: ServiceDefinition): ServiceRuntime {
   const legacy = {
     send: () => Promise.reject(new Error('the backend was asked')),
-    load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' as const }),
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' as const }),
   };
   return { name, definition, context: { timeZone: 'UTC' }, legacy, access: {}, deadlineMs: 1_000 };
 }

@@ -32,7 +32,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
       legacyFacts.probes += 1;
       return { body: Buffer.from('{}') };
     },
-    load: () => ({ inFlight: 0, queued: 0, breaker: 'closed' }),
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
   };
   const service: ServiceRuntime = {
     name: SERVICE,
