@@ -142,7 +142,7 @@ interface Listener {
 /** A port that is used twice, and a backend's address that is one of our own: both named with both their users. */
 export function portProblems(tree: Tree): string[] {
   const services = Object.keys(isTree(tree['services']) ? tree['services'] : {});
-  const paths = ['http.port', ...services.flatMap(portPathsOf)];
+  const paths = ['http.port', 'desk.port', ...services.flatMap(portPathsOf)];
   const listeners: Listener[] = [];
   const problems: string[] = [];
   for (const path of paths) {
@@ -182,6 +182,19 @@ export function operatorProblems(tree: Tree): string[] {
       ? []
       : [`operator.tokens.${name} has the same token as operator.tokens.${other}`];
   });
+}
+
+/** The desk changes things: without tokens it is only for trying out, on this machine, and where that was asked for. */
+export function deskProblems(tree: Tree): string[] {
+  const desk = valueAt(tree, 'desk');
+  const tokens = valueAt(tree, 'operator.tokens');
+  if (!isTree(desk) || (isTree(tokens) && Object.keys(tokens).length > 0)) return [];
+  if (desk['withoutSignIn'] !== true)
+    return ['desk needs operator.tokens to sign in with, or desk.withoutSignIn: true on this machine'];
+  const host = String(desk['host']);
+  return LOOPBACK_HOST.test(host)
+    ? []
+    : [`desk.host is ${host}: beyond this machine the desk needs operator.tokens`];
 }
 
 const LOOPBACK = /^[a-z]+:\/\/(?:localhost|127\.[0-9.]+|\[::1\]):([0-9]+)/;

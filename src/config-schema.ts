@@ -151,6 +151,7 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    desk: Type.Optional(Type.Object({ host: Text, port: Port, withoutSignIn: Type.Boolean() }, closed)),
     interlocks: Interlocks,
     guard: Type.Object(
       {

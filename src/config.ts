@@ -4,6 +4,7 @@ import { Settings } from 'typebox/system';
 import { LineCounter, parseDocument } from 'yaml';
 import {
   isTree,
+  deskProblems,
   operatorProblems,
   portProblems,
   schemaProblems,
@@ -63,6 +64,7 @@ const DEFAULTS: Tree = {
 };
 
 const SERVICE_DEFAULTS: Tree = { retention: {}, legacy: { inFlight: 1, queueSize: 10_000, connections: 32 } };
+const DESK_DEFAULTS: Tree = { host: '127.0.0.1', port: 5581, withoutSignIn: false };
 const UNLEASH_DEFAULTS: Tree = { appName: 'crossfade', refreshIntervalMs: 1_000, project: 'default' };
 /** A client token names what it may read: `project:environment.secret`. */
 const CLIENT_TOKEN = /^[^:\s]+:([^.:\s]+)\./;
@@ -99,7 +101,7 @@ export function loadConfig(file: string, env: Environment): Config {
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
   problems.push(...portProblems(tree), ...serviceProblems(tree), ...guardProblems(tree));
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
-  problems.push(...operatorProblems(tree));
+  problems.push(...operatorProblems(tree), ...deskProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }
@@ -200,7 +202,8 @@ export function merged(base: Tree, over: Tree): Tree {
 
 function withDefaults(tree: Tree): Tree {
   const result = merged(DEFAULTS, tree);
-  const { services, rollout } = result;
+  const { services, rollout, desk } = result;
+  if (isTree(desk)) result['desk'] = merged(DESK_DEFAULTS, desk);
   if (isTree(services)) {
     const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     result['services'] = Object.fromEntries(

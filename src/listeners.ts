@@ -37,7 +37,7 @@ export function portsOf({
 }
 
 /** Every port that the proxy will listen on. */
-export function listenersOf({ http, proxy }: Config, services: readonly Service[]): Listener[] {
+export function listenersOf({ http, proxy, desk }: Config, services: readonly Service[]): Listener[] {
   const ofServices = services.flatMap((service) => {
     const host = service.config.host ?? proxy.host;
     return Object.entries(portsOf(service) ?? {}).map(([kind, port]: [string, number]) => ({
@@ -46,7 +46,8 @@ export function listenersOf({ http, proxy }: Config, services: readonly Service[
       port,
     }));
   });
-  return [{ key: 'http.port', ...http }, ...ofServices];
+  const ofDesk = desk === undefined ? [] : [{ key: 'desk.port', host: desk.host, port: desk.port }];
+  return [{ key: 'http.port', ...http }, ...ofDesk, ...ofServices];
 }
 
 /** The same for people: each setting with its address. */

@@ -14,6 +14,7 @@ import { portsOf } from './listeners.ts';
 import type { Clock } from './migration/ports.ts';
 import type { StreamHandler } from './migration/request-handler.ts';
 import { stoppingTogether, type Part } from './parts.ts';
+import { deskParts } from './proxy-desk.ts';
 
 export interface FrontFacts {
   readonly config: Config;
@@ -47,6 +48,7 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
     stoppingTogether('listening for agents', [
       named('http', http),
       ...facts.services.flatMap((service) => zmqParts(service, facts, budget)),
+      ...deskParts(facts),
     ]),
   ];
 }

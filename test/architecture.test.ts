@@ -34,7 +34,19 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   backends: { inside: EDGE, npm: ['zeromq', 'undici', 'cockatiel'] },
   storage: { inside: EDGE, npm: ['pg', '@electric-sql/'] },
   rollout: { inside: EDGE, npm: ['unleash-client'] },
-  operator: { inside: EDGE, npm: ['fastify', 'typebox', 'undici'] },
+  operator: {
+    inside: EDGE,
+    npm: [
+      'fastify',
+      'typebox',
+      'undici',
+      '@fastify/',
+      'html-escaper',
+      'lru-cache',
+      'uplot',
+      '@fontsource-variable/inter',
+    ],
+  },
   telemetry: { inside: EDGE, npm: ['pino', 'pino-pretty', '@opentelemetry/'] },
   orchestrator: {
     inside: ['domain', 'storage/database.ts', 'storage/apply-schema.ts', 'storage/prepared.ts', 'telemetry'],

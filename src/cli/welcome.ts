@@ -4,12 +4,16 @@ import { portsOf } from '../listeners.ts';
 import { table } from './tables.ts';
 
 /** What runs where, and what to try first. */
-export function createWelcome({ http, orchestrator }: Config, services: readonly DefinedService[]): string {
+export function createWelcome(
+  { http, desk, orchestrator }: Config,
+  services: readonly DefinedService[],
+): string {
   const base = `http://${http.host}:${http.port}`;
   const rows = [
     ...services.flatMap(rowsOf),
     ['any of them over HTTP', `POST ${base}/v1/services/<service>`, ''],
     ['', '', ''],
+    ...(desk === undefined ? [] : [["operator's desk", `http://${desk.host}:${desk.port}`, '']]),
     ['orchestrator', orchestrator.endpoint, 'http://127.0.0.1:5571/openapi.json'],
     ['status, metrics', `${base}/v1/status`, `${base}/metrics`],
     ['health', `${base}/health/ready`, `${base}/health/live`],
@@ -30,7 +34,7 @@ export function createWelcome({ http, orchestrator }: Config, services: readonly
     ask('jarvis-memory', '{"action": "add_memory", "user_id": "ana", "memory": "likes tea"}'),
     ask('jarvis-memory', '{"action": "get_memories", "user_id": "ana"}'),
     '  npm run crossfade -- status',
-    'Then set "rollout" of crossfade.session-memory.read-cutover to "100" in flags/crossfade.json, and read again:',
+    "Then move the reads of session-memory to 100 % on the operator's desk (or in flags/crossfade.json), and read again:",
     'the orchestrator answers. Ctrl-C ends it; what was stored is in ./data.',
     '',
   ].join('\n');

@@ -30,7 +30,8 @@ const ASKED: Readonly<Record<string, Asked>> = {
   'POST /v1/unknown-outcomes/:operation/assume': 'approver',
 };
 
-const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+/** What a request says that it was sent to, where that is this machine. */
+export const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 
 interface KnownToken {
   readonly name: string;
@@ -38,16 +39,40 @@ interface KnownToken {
   readonly digest: Buffer;
 }
 
+/** Finds whom a token stands for. */
+export class TokenBook {
+  readonly #tokens: readonly KnownToken[];
+
+  constructor(tokens: readonly OperatorToken[]) {
+    this.#tokens = tokens.map(({ name, role, token }) => ({ name, role, digest: digestOf(token) }));
+  }
+
+  get isEmpty(): boolean {
+    return this.#tokens.length === 0;
+  }
+
+  /** Looks at every token, so that the time says nothing. */
+  find(given: string): Omit<KnownToken, 'digest'> | undefined {
+    const digest = digestOf(given);
+    const [found] = this.#tokens.filter((known) => timingSafeEqual(known.digest, digest));
+    return found;
+  }
+}
+
+export function mayAs(role: OperatorRole, asked: OperatorRole): boolean {
+  return OPERATOR_ROLES.indexOf(role) >= OPERATOR_ROLES.indexOf(asked);
+}
+
 /**
  * Lets in who may ask, and says to the routes who asks. Without tokens nobody is known by name: then the port listens on loopback only,
  * and what came there through a page in somebody's browser is refused by its host.
  */
 export class OperatorAccess {
-  readonly #tokens: readonly KnownToken[];
-  readonly #callers = new WeakMap<FastifyRequest, KnownToken>();
+  readonly #tokens: TokenBook;
+  readonly #callers = new WeakMap<FastifyRequest, Omit<KnownToken, 'digest'>>();
 
   constructor(tokens: readonly OperatorToken[]) {
-    this.#tokens = tokens.map(({ name, role, token }) => ({ name, role, digest: digestOf(token) }));
+    this.#tokens = new TokenBook(tokens);
   }
 
   /** For all routes that are registered in this scope. */
@@ -59,7 +84,7 @@ export class OperatorAccess {
   async #admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     const asked = askedOf(request);
     if (asked === 'open') return undefined;
-    if (this.#tokens.length === 0) {
+    if (this.#tokens.isEmpty) {
       if (LOOPBACK_HOST.test(request.headers.host ?? '')) return undefined;
       return refuse(reply, 403, 'without operator.tokens the operator is served on this machine only');
     }
@@ -68,7 +93,7 @@ export class OperatorAccess {
     if (caller === undefined)
       return refuse(reply, 401, 'this needs a token of operator.tokens: Authorization: Bearer …');
     this.#callers.set(request, caller);
-    if (OPERATOR_ROLES.indexOf(caller.role) >= OPERATOR_ROLES.indexOf(asked)) return undefined;
+    if (mayAs(caller.role, asked)) return undefined;
     return refuse(
       reply,
       403,
@@ -86,12 +111,9 @@ export class OperatorAccess {
     Reflect.set(body, 'person', isAnother ? `${given.trim()} (token ${caller.name})` : caller.name);
   }
 
-  /** Looks at every token, so that the time says nothing. */
-  #callerOf(header: string | undefined): KnownToken | undefined {
+  #callerOf(header: string | undefined): Omit<KnownToken, 'digest'> | undefined {
     const given = /^Bearer (?<token>\S+)$/i.exec(header ?? '')?.groups?.['token'];
-    const digest = digestOf(given ?? '');
-    const [found] = this.#tokens.filter((known) => timingSafeEqual(known.digest, digest));
-    return given === undefined ? undefined : found;
+    return given === undefined ? undefined : this.#tokens.find(given);
   }
 }
 

@@ -11,7 +11,7 @@ import { askOnce, createSession, freshSession } from '../support/session-agent.t
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
 /** What the embedded default listens on; nothing of it can be chosen. */
-const PORTS = [5570, 5571, 5574, 5575, 5580, 5596, 5598, 6583, 15574, 15575, 15596, 15598, 16583];
+const PORTS = [5570, 5571, 5574, 5575, 5580, 5581, 5596, 5598, 6583, 15574, 15575, 15596, 15598, 16583];
 /** The promise is ten seconds on a machine of one's own; this one is shared. */
 const READY_WITHIN_MS = 30_000;
 /** Somebody else may be trying the same. */

@@ -107,6 +107,25 @@ services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndp
   ]);
 });
 
+test('a desk needs tokens, or to be asked for without them on this machine', () => {
+  expect(load(SERVICE).desk).toBeUndefined();
+  expect(problemsOf(`${SERVICE}\ndesk: { port: 5590 }`)).toEqual([
+    'desk needs operator.tokens to sign in with, or desk.withoutSignIn: true on this machine',
+  ]);
+  expect(problemsOf(`${SERVICE}\ndesk: { host: 0.0.0.0, withoutSignIn: true }`)).toEqual([
+    'desk.host is 0.0.0.0: beyond this machine the desk needs operator.tokens',
+  ]);
+  const tokens = 'operator: { tokens: { lead: { role: approver, token: 0123456789abcdef0 } } }';
+  expect(load(`${SERVICE}\n${tokens}\ndesk: { host: 0.0.0.0 }`).desk).toEqual({
+    host: '0.0.0.0',
+    port: 5581,
+    withoutSignIn: false,
+  });
+  expect(problemsOf(`${SERVICE}\ndesk: { port: 5580, withoutSignIn: true }`)).toEqual([
+    'desk.port is 5580, which http.port uses too',
+  ]);
+});
+
 test('an address is explained by an example', () => {
   expect(problemsOf('services: { s: { legacy: { endpoint: "localhost:5574" } } }')).toEqual([
     'services.s.legacy.endpoint must be an address such as tcp://host:5570 or http://host:5571, got "localhost:5574"',

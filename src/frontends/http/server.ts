@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
+import { listen } from './listen.ts';
 import type { ReverseProxy } from './reverse-proxy.ts';
 import { registerServiceRoutes, type ServiceRouteSettings } from './service-routes.ts';
 
@@ -34,8 +35,6 @@ const HEADERS_SLACK_MS = 500;
 const STREAMED_REQUEST_MS = 60_000;
 /** How often node looks for requests that are late, milliseconds. */
 const LOOK_EVERY_MS = 500;
-/** How soon a port that is taken is tried again, milliseconds. */
-const AGAIN_AFTER_MS = 20;
 
 /** The HTTP side of the proxy. It writes no log line per request: that costs a quarter of the throughput. */
 export function createHttpServer(settings: HttpServerSettings): HttpServer {
@@ -64,23 +63,6 @@ export function createHttpServer(settings: HttpServerSettings): HttpServer {
       return typeof address === 'object' && address !== null ? address.port : 0;
     },
   };
-}
-
-/** As soon as the port is free: the proxy that this one replaces may have it still. */
-async function listen(
-  app: FastifyInstance,
-  { host, port, clock, takeOverMs = 0 }: HttpServerSettings,
-): Promise<void> {
-  const endAtMs = clock.now() + takeOverMs;
-  for (;;) {
-    try {
-      await app.listen({ host, port });
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || clock.now() >= endAtMs) throw error;
-      await clock.sleep(AGAIN_AFTER_MS);
-    }
-  }
 }
 
 interface Running {

@@ -1,0 +1,40 @@
+// Everything works without this. It makes faders speak while they move, and keeps figures fresh.
+'use strict';
+
+const REFRESH_EVERY_MS = 3_000;
+
+for (const cap of document.querySelectorAll('[data-fader]')) {
+  const form = cap.closest('form');
+  const output = form.querySelector('output');
+  const move = form.querySelector('.move');
+  const rest = move?.textContent;
+  const show = () => {
+    output.textContent = cap.value;
+    cap.setAttribute('aria-valuetext', `${cap.value} percent`);
+    if (move === null) return;
+    const isMoved = cap.value !== cap.defaultValue;
+    move.classList.toggle('moved', isMoved);
+    move.textContent = isMoved ? `Set to ${cap.value} %…` : rest;
+  };
+  cap.addEventListener('input', show);
+  show();
+}
+
+/** Asks for this page again, and takes over what is marked as live. Forms that somebody is at are left alone. */
+async function refresh() {
+  if (document.hidden) return;
+  const response = await fetch(location.href, { headers: { 'x-refresh': '1' } });
+  if (!response.ok || response.redirected) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
+  for (const old of document.querySelectorAll('[data-live]')) {
+    const now = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
+    if (now === null || now.innerHTML === old.innerHTML || old.contains(document.activeElement)) continue;
+    old.replaceChildren(...now.childNodes);
+  }
+}
+
+if (document.querySelector('[data-live]') !== null)
+  setInterval(() => {
+    // The next one tries again.
+    refresh().catch(() => undefined);
+  }, REFRESH_EVERY_MS);

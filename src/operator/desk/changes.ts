@@ -1,0 +1,70 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ApiRefusal } from './operator-api.ts';
+import type { Reception } from './reception.ts';
+import { fromOurForm } from './sessions.ts';
+import { goTo, placeOf, tell } from './visit.ts';
+
+/** What a form sent. */
+type Form = Readonly<Record<string, string | undefined>>;
+
+type Params = Readonly<Record<string, string>>;
+
+/** A form of the desk, and the request of the API that it stands for. */
+interface ChangeRoute {
+  readonly path: string;
+  /** Of the API. */
+  readonly to: (params: Params) => string;
+  readonly body: (form: Form, params: Params) => object;
+  /** What is said when it was done. */
+  readonly done: (form: Form, params: Params, answer: Answer) => string;
+}
+
+type Answer = Readonly<Record<string, unknown>>;
+
+const part = encodeURIComponent;
+
+const CHANGES: readonly ChangeRoute[] = [
+  {
+    path: '/flags/:flag',
+    to: ({ flag = '' }) => `/v1/flags/${part(flag)}`,
+    body: ({ share, was }) => ({ share: Number(share), was: Number(was) }),
+    done: ({ share }, { flag = '' }, { seen }) =>
+      `${flag} asks for ${share ?? ''} %${seen === true ? '.' : '; the proxy has not read it yet.'}`,
+  },
+];
+
+/** Every form that changes something: who, why, what; then back to where it was sent from. */
+export function registerChanges(app: FastifyInstance, reception: Reception): void {
+  for (const change of CHANGES)
+    app.post<{ Body: Form; Params: Params }>(
+      change.path,
+      { preHandler: fromOurForm(app) },
+      (request, reply) => made(reception, change, { request, reply }),
+    );
+}
+
+interface Exchange {
+  readonly request: FastifyRequest<{ Body: Form; Params: Params }>;
+  readonly reply: FastifyReply;
+}
+
+async function made(
+  reception: Reception,
+  change: ChangeRoute,
+  { request, reply }: Exchange,
+): Promise<FastifyReply> {
+  const known = reception.known(request);
+  if (known === undefined) return goTo(reply, '/sign-in');
+  const { body: form, params } = request;
+  const { reason = '', person = known.visitor.name ?? '' } = form;
+  if (known.visitor.name === undefined) request.session.person = person;
+  try {
+    const wish = { ...change.body(form, params), person, reason };
+    const answer = await known.api.post<Answer>(change.to(params), wish);
+    tell(request, { tone: 'good', text: change.done(form, params, answer) });
+  } catch (error) {
+    if (!(error instanceof ApiRefusal)) throw error;
+    tell(request, { tone: 'bad', text: error.message });
+  }
+  return goTo(reply, placeOf(form['back']));
+}

@@ -1,0 +1,33 @@
+import { fastify, type FastifyInstance } from 'fastify';
+import { OperatorApiHost } from './operator-api.ts';
+import { TokenBook, type OperatorToken } from '../operator-access.ts';
+import { registerAssets } from './assets.ts';
+import { registerChanges } from './changes.ts';
+import { registerPages } from './page-routes.ts';
+import { registerProblems } from './problems.ts';
+import { BODY_LIMIT_BYTES, registerSecurity } from './security.ts';
+import { registerSessions } from './sessions.ts';
+import { registerSignIn } from './sign-in-routes.ts';
+import { Reception } from './reception.ts';
+
+export interface DeskParts {
+  /** Who may sign in; empty: nobody signs in, and everybody on this machine may do everything. */
+  readonly tokens: readonly OperatorToken[];
+  /** The routes of the operator's API: what the desk shows and changes goes through them. */
+  readonly registerApi: (app: FastifyInstance) => void;
+}
+
+/** The operator's desk: pages in front of the operator's API, not listening yet. */
+export async function createDesk({ tokens, registerApi }: DeskParts): Promise<FastifyInstance> {
+  const app = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: true });
+  const book = new TokenBook(tokens);
+  await registerAssets(app);
+  await registerSecurity(app, { isOpen: book.isEmpty });
+  await registerSessions(app);
+  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi) });
+  registerProblems(app, reception);
+  registerSignIn(app, book);
+  registerPages(app, reception);
+  registerChanges(app, reception);
+  return app;
+}

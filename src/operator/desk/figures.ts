@@ -1,0 +1,56 @@
+import { html, type Html } from './html.ts';
+
+const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const PERCENT = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+
+/** What stands where there is no number yet. */
+export const NONE = '–';
+
+export function count(value: number | null | undefined): string {
+  return value === null || value === undefined ? NONE : COUNT.format(value);
+}
+
+/** `one` letter, two `letters`. */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+export function percent(value: number | null | undefined): string {
+  return value === null || value === undefined ? NONE : `${PERCENT.format(value)} %`;
+}
+
+/** A share of 0–1 that is close to 1: as many digits as tell it from 100 %. Never rounded up to 100. */
+export function consistency(differing: number, of: number): string {
+  if (of === 0) return NONE;
+  if (differing === 0) return '100 %';
+  const share = 100 * (1 - differing / of);
+  const digits = share > 99.9 ? 3 : share > 99 ? 2 : 1;
+  return `${(Math.floor(share * 10 ** digits) / 10 ** digits).toFixed(digits)} %`;
+}
+
+export function milliseconds(value: number | null | undefined): string {
+  if (value === null || value === undefined) return NONE;
+  if (value >= 10_000) return `${(value / 1_000).toFixed(0)} s`;
+  if (value >= 1_000) return `${(value / 1_000).toFixed(1)} s`;
+  return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
+}
+
+/** An ISO-8601 instant as people read it, UTC. */
+export function when(iso: string | null | undefined): Html | string {
+  if (iso === null || iso === undefined) return NONE;
+  const day = iso.slice(0, 10);
+  return html`<time datetime="${iso}" title="${iso}"
+    >${day} ${iso.slice(11, 19)} <span class="zone">UTC</span></time
+  >`;
+}
+
+/** A closed word of the protocol in a sentence: `read_cutover` → `read cutover`. */
+export function spoken(word: string): string {
+  return word.replaceAll(/[_-]/g, ' ');
+}
+
+/** Whatever an answer holds, in one line. */
+export function shownValue(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return JSON.stringify(value) ?? NONE;
+}

@@ -1,0 +1,56 @@
+import type { OperatorRole } from '../../operator-access.ts';
+import { html, type Html, type Shown } from '../html.ts';
+import { may, type Visit } from '../visit.ts';
+
+export interface Change {
+  /** Where the form is sent to, on this desk. */
+  readonly action: string;
+  /** What the button says. */
+  readonly label: string;
+  /** Who may. */
+  readonly role: OperatorRole;
+  /** Sent beside the reason. */
+  readonly fields?: Readonly<Record<string, string | number>>;
+  /** Further controls, above the reason. */
+  readonly controls?: Shown;
+  /** Where to go afterwards; here, where absent. */
+  readonly back?: string;
+  /** It cannot be taken back. */
+  readonly isGrave?: boolean;
+}
+
+/** Every change asks for a reason, and is audited under a name. Whoever may not change it is told what it takes. */
+export function changeForm(visit: Visit, change: Change): Html {
+  const { action, label, role, fields = {}, back = visit.path, isGrave = false } = change;
+  if (!may(visit, role)) {
+    const lacks = html`“${label}” needs the role <strong>${role}</strong>; you are ${visit.visitor.role}.`;
+    return html`<p class="needs">${lacks}</p>`;
+  }
+  const id = `change${action.replaceAll(/[^\w-]+/g, '-')}`;
+  return html`<form method="post" action="${action}" class="change stack">
+    <input type="hidden" name="_csrf" value="${visit.csrf}" />
+    <input type="hidden" name="back" value="${back}" />
+    ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)}
+    ${change.controls} ${visit.visitor.name === undefined && personField(visit, id)}
+    <div class="field">
+      <label for="${id}-reason">Reason</label>
+      <input
+        id="${id}-reason"
+        name="reason"
+        required
+        maxlength="500"
+        autocomplete="off"
+        placeholder="Why, for whoever reads the audit"
+      />
+    </div>
+    <div><button class="${isGrave ? 'grave' : 'primary'}">${label}</button></div>
+  </form>`;
+}
+
+/** Where nobody signs in, whoever changes something says who it is. */
+function personField({ person }: Visit, id: string): Html {
+  return html`<div class="field">
+    <label for="${id}-person">Your name</label>
+    <input id="${id}-person" name="person" required maxlength="200" value="${person}" autocomplete="name" />
+  </div>`;
+}

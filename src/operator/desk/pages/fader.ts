@@ -1,0 +1,111 @@
+import type { FlagStatus } from '../../flags-in-effect.ts';
+import { percent } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+
+export interface Fader {
+  /** Unique on the page. */
+  readonly id: string;
+  readonly name: string;
+  /** Of what: `of lanes`. */
+  readonly flag: string;
+  readonly status: FlagStatus;
+  /** Why it cannot be moved here; it is shown all the same. */
+  readonly fixed?: string;
+}
+
+/** Of the drawing, in its own units: the cap's centre goes from one end to the other. */
+const HEIGHT = 200;
+const CAP = 26;
+const TRAVEL = HEIGHT - CAP;
+const SEGMENTS = 20;
+
+const yOf = (share: number): number => HEIGHT - CAP / 2 - (TRAVEL * share) / 100;
+
+/** What lowered a flag, in words for people. */
+const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {
+  on: 'as asked',
+  off: 'as asked',
+  beginning: 'beginning',
+  ending: 'ending',
+  not_covered: 'dual writes are off',
+  kill_switch: 'kill switch',
+  latched: 'latched',
+  interlock: 'interlock',
+  not_available: 'not available yet',
+};
+
+export function reasonOf({ reason, asked }: FlagStatus): string {
+  return reason === 'not_available' && asked === 0 ? 'not available yet' : REASONS[reason];
+}
+
+/** `held`: less is in effect than is asked for. */
+export function faderState({
+  asked,
+  in_effect: inEffect,
+  reason,
+}: FlagStatus): 'held' | 'tripped' | 'as_asked' {
+  if (inEffect >= asked) return 'as_asked';
+  return reason === 'latched' || reason === 'kill_switch' ? 'tripped' : 'held';
+}
+
+/** Two marks: the cap is what is asked for, the lit column beside it what is in effect. Without a script it works as well. */
+export function fader({ id, name, flag, status, fixed }: Fader): Html {
+  const isFixed = fixed !== undefined;
+  const state = faderState(status);
+  return html`<form class="fader ${state}" method="get" action="/flags/${flag}" autocomplete="off">
+    <label class="fader-name" for="${id}">${name}</label>
+    <div class="fader-slot">
+      <div class="scale" data-live="scale-${id}">${scale(status)}</div>
+      <input
+        type="range"
+        id="${id}"
+        name="share"
+        min="0"
+        max="100"
+        step="1"
+        value="${Math.round(status.asked)}"
+        aria-describedby="${id}-effect"
+        ${isFixed && html`disabled`}
+        data-fader
+      />
+    </div>
+    <p class="fader-asked">
+      <output for="${id}">${Math.round(status.asked)}</output><span class="unit"> %</span
+      ><span class="caption">asked</span>
+    </p>
+    <p class="fader-effect" id="${id}-effect" data-live="effect-${id}">
+      <strong>${percent(status.in_effect)}</strong> in effect<span class="why"
+        >${state === 'tripped' ? '▲ ' : state === 'held' ? '◆ ' : ''}${reasonOf(status)}</span
+      >
+    </p>
+    ${isFixed ? html`<p class="fader-fixed">${fixed}</p>` : html`<button class="move">Set ${name.toLowerCase()}…</button>`}
+  </form>`;
+}
+
+function scale({ in_effect: inEffect }: FlagStatus): Html {
+  return html`<svg viewBox="0 0 112 ${HEIGHT}" aria-hidden="true">
+    ${[0, 25, 50, 75, 100].map(
+      (share) =>
+        html`<text x="20" y="${yOf(share) + 3.5}" text-anchor="end">${share}</text
+          ><line class="tick" x1="25" x2="33" y1="${yOf(share)}" y2="${yOf(share)}" />`,
+    )}
+    ${[12.5, 37.5, 62.5, 87.5].map((share) => html`<line class="tick minor" x1="29" x2="33" y1="${yOf(share)}" y2="${yOf(share)}" />`)}
+    <rect class="slot" x="54" y="${CAP / 2 - 6}" width="4" height="${TRAVEL + 12}" rx="2" />
+    ${Array.from({ length: SEGMENTS }, (_, index) => segment(index, inEffect))}
+    <path class="level" d="M98 ${yOf(inEffect)} l8 -4.5 v9 z" />
+  </svg>`;
+}
+
+function segment(index: number, inEffect: number): Html {
+  const step = TRAVEL / SEGMENTS;
+  const isLit = inEffect > 0 && inEffect >= ((index + 0.5) * 100) / SEGMENTS;
+  const y = HEIGHT - CAP / 2 - (index + 1) * step + 1;
+  return html`<rect
+    class="led ${isLit && 'lit'}"
+    x="82"
+    y="${y.toFixed(1)}"
+    width="11"
+    height="${(step - 2).toFixed(1)}"
+    rx="1"
+  />`;
+}

@@ -1,0 +1,241 @@
+import { flagName, SERVICE_FLAGS, type ServiceFlag } from '../../../domain/flags.ts';
+import { stageOf } from '../../../domain/stage.ts';
+import type { FlagStatus } from '../../flags-in-effect.ts';
+import type { ShownFlag, ShownFlags } from '../../flag-routes.ts';
+import type { Status } from '../../status.ts';
+import { percent, shownValue, spoken } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import { ApiRefusal } from '../operator-api.ts';
+import type { Asked, Visit } from '../visit.ts';
+import { changeForm } from './change-form.ts';
+import { faderState, reasonOf } from './fader.ts';
+import type { Page } from './layout.ts';
+
+type ServiceStatus = Status['services'][number];
+
+/** What each flag is for. */
+const MEANINGS: Readonly<Record<ShownFlag['flag'], string>> = {
+  'dual-write': 'Writes are journaled, sent to legacy, and delivered to the orchestrator too.',
+  'shadow-read': 'Share of the reads that are also asked of the other side, and compared.',
+  'read-cutover': 'Share of the lanes whose reads the orchestrator answers.',
+  'write-cutover': 'Share of the lanes whose writes go to the orchestrator first.',
+  'legacy-read-only': 'Legacy takes no more writes.',
+  'kill-switch': 'While it is on, legacy answers every read of every service. Writes go on being journaled.',
+};
+
+/** All flags, asked and in effect. */
+export async function flagsPage(visit: Visit): Promise<Page> {
+  const flags = await visit.api.get<ShownFlags>('/v1/flags');
+  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
+  const kill = flags.flags.find(({ flag }) => flag === 'kill-switch');
+  return {
+    title: 'Flags',
+    lead: whereFrom(flags),
+    body: html`${kill !== undefined && killPanel(kill, flags.editable)}
+    ${status.services.map((service) => serviceTable(service, flags.editable))}`,
+  };
+}
+
+function whereFrom({ source, editable, server }: ShownFlags): Html {
+  if (server !== null)
+    return html`Kept by Unleash: <a href="${server}" rel="noreferrer">${server}</a>. They are changed there,
+      and shown here.`;
+  return html`From ${source}. ${editable && 'A change is written to the file, and in effect within a second.'}`;
+}
+
+function killPanel({ name, asked }: ShownFlag, editable: boolean): Html {
+  const isOn = asked > 0;
+  return html`<section class="panel kill ${isOn && 'on'}" aria-labelledby="kill">
+    <h2 id="kill">Kill switch</h2>
+    <p>
+      <strong class="state ${isOn ? 'bad' : 'good'}">${isOn ? '▲ on' : '● off'}</strong>
+      ${MEANINGS['kill-switch']}
+    </p>
+    ${editable && html`<p><a class="button ${isOn ? '' : 'grave'}" href="/flags/${name}?share=${isOn ? 0 : 100}">${isOn ? 'Switch off…' : 'Switch on…'}</a></p>`}
+  </section>`;
+}
+
+function serviceTable(service: ServiceStatus, editable: boolean): Html {
+  return html`<section class="panel" aria-labelledby="flags-${service.service}">
+    <h2 id="flags-${service.service}">
+      <a href="/services/${service.service}">${service.service}</a>
+      <span class="of">${spoken(service.stage)}</span>
+    </h2>
+    <div class="table-frame" tabindex="0" role="region" aria-labelledby="flags-${service.service}">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Flag</th>
+            <th scope="col" class="number">Asked</th>
+            <th scope="col" class="number">In effect</th>
+            <th scope="col">Why</th>
+            <th scope="col"><span class="unseen">Change</span></th>
+          </tr>
+        </thead>
+        <tbody>
+          ${SERVICE_FLAGS.map((flag) => flagRow(service, flag, editable))}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}
+
+function flagRow({ service, flags }: ServiceStatus, flag: ServiceFlag, editable: boolean): Html {
+  const status = flags[flag];
+  const state = faderState(status);
+  return html`<tr>
+    <th scope="row"><code>${flag}</code></th>
+    <td class="number">${percent(status.asked)}</td>
+    <td class="number">${percent(status.in_effect)}</td>
+    <td>
+      <span class="state ${state === 'as_asked' ? '' : state === 'held' ? 'warn' : 'bad'}"
+        >${reasonOf(status)}</span
+      >${interlocks(status)}
+    </td>
+    <td>
+      ${editable && html`<a href="/flags/${flagName(service, flag)}">Change<span class="unseen"> ${flag} of ${service}</span></a>`}
+    </td>
+  </tr>`;
+}
+
+function interlocks({ interlocks: reasons = [] }: FlagStatus): Html | false {
+  if (reasons.length === 0) return false;
+  return html`<span class="note">${[...new Set(reasons.map(({ word }) => spoken(word)))].join(', ')}</span>`;
+}
+
+/** One flag, and its change: how it stands, how it would, and why somebody wants it. */
+export async function flagPage(visit: Visit, { params, query }: Asked<{ flag: string }>): Promise<Page> {
+  const flags = await visit.api.get<ShownFlags>('/v1/flags');
+  const flag = flags.flags.find(({ name }) => name === params.flag);
+  if (flag === undefined) throw new ApiRefusal(404, 'flag_not_found', `No flag is called “${params.flag}”.`);
+  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
+  const service = status.services.find((one) => one.service === flag.service);
+  return {
+    title:
+      flag.flag === 'kill-switch' ? 'Kill switch' : `${capital(spoken(flag.flag))} of ${flag.service ?? ''}`,
+    lead: MEANINGS[flag.flag],
+    body: html`<div class="columns">
+      <section class="panel" aria-labelledby="now">
+        <h2 id="now">Now</h2>
+        ${standing(flag, service)}
+      </section>
+      <section class="panel" aria-labelledby="change">
+        <h2 id="change">Change</h2>
+        ${changeOf(visit, { flag, flags, service, share: shareOf(query['share'], flag) })}
+      </section>
+    </div>`,
+  };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
+  const status = flag.flag === 'kill-switch' ? undefined : service?.flags[flag.flag];
+  if (status === undefined)
+    return html`<p>
+      <strong class="state ${flag.asked > 0 ? 'bad' : 'good'}">${flag.asked > 0 ? '▲ on' : '● off'}</strong>
+    </p>`;
+  const held = status.interlocks ?? [];
+  return html`<dl class="figures">
+      <div>
+        <dt>asked</dt>
+        <dd>${percent(status.asked)}</dd>
+      </div>
+      <div>
+        <dt>in effect</dt>
+        <dd>${percent(status.in_effect)}</dd>
+      </div>
+      <div>
+        <dt>why</dt>
+        <dd>${reasonOf(status)}</dd>
+      </div>
+    </dl>
+    ${
+      held.length > 0 &&
+      html`<h3>Interlocks</h3>
+        <ul class="plain">
+          ${held.map(({ word, ...rest }) => html`<li><strong>${spoken(word)}</strong> <span class="note">${wordsOf(rest)}</span></li>`)}
+        </ul>`
+    }`;
+}
+
+function wordsOf(rest: object): string {
+  return Object.entries(rest)
+    .map(([name, value]) => `${spoken(name)} ${shownValue(value)}`)
+    .join(', ');
+}
+
+/** What the query asks for, or what the flag asks for already. */
+function shareOf(text: string | undefined, flag: ShownFlag): number {
+  const share = Number(text ?? '');
+  const isGiven = text !== undefined && text !== '' && Number.isInteger(share) && share >= 0 && share <= 100;
+  if (isGiven) return share;
+  return flag.kind === 'share' ? Math.round(flag.asked) : flag.asked > 0 ? 0 : 100;
+}
+
+interface Wanted {
+  readonly flag: ShownFlag;
+  readonly flags: ShownFlags;
+  readonly service: ServiceStatus | undefined;
+  readonly share: number;
+}
+
+function changeOf(visit: Visit, { flag, flags, service, share }: Wanted): Html {
+  if (!flags.editable)
+    return html`<p>
+      Unleash keeps this flag.
+      <a class="button" href="${flags.server ?? ''}" rel="noreferrer">Open Unleash</a>
+    </p>`;
+  const isRaised = share > flag.asked;
+  return html`${preview({ flag, flags, service, share })}
+  ${changeForm(visit, {
+    action: `/flags/${flag.name}`,
+    label: labelOf(flag, share),
+    role: 'operator',
+    fields: { was: flag.asked, ...(flag.kind === 'switch' && { share }) },
+    back: flag.service === null ? '/flags' : '/',
+    isGrave: flag.flag === 'kill-switch' && isRaised,
+    controls: flag.kind === 'share' && shareField(flag, share),
+  })}`;
+}
+
+function labelOf(flag: ShownFlag, share: number): string {
+  if (flag.kind === 'share') return 'Set';
+  return share > 0 ? 'Switch on' : 'Switch off';
+}
+
+function shareField(flag: ShownFlag, share: number): Html {
+  return html`<div class="field">
+    <label for="share">Share asked for, percent</label>
+    <input
+      id="share"
+      name="share"
+      type="number"
+      min="0"
+      max="100"
+      step="1"
+      required
+      value="${share}"
+      inputmode="numeric"
+      data-was="${flag.asked}"
+    />
+  </div>`;
+}
+
+/** What the change would do to the stage. */
+function preview({ flag, service, share }: Wanted): Html | false {
+  if (service === undefined || flag.flag === 'kill-switch') return false;
+  const asked = Object.fromEntries(SERVICE_FLAGS.map((each) => [each, service.flags[each].asked])) as Record<
+    ServiceFlag,
+    number
+  >;
+  const after = stageOf({ ...asked, [flag.flag]: share });
+  const said = after === service.stage ? 'stays' : 'becomes';
+  return html`<p class="preview">
+    <span class="from">${percent(flag.asked)}</span> <span aria-hidden="true">→</span
+    ><span class="unseen"> to </span> <strong>${percent(share)}</strong
+    ><span class="note">the stage ${said} ${spoken(after)}</span>
+  </p>`;
+}

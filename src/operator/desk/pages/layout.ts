@@ -1,0 +1,134 @@
+import { counted, spoken } from '../figures.ts';
+import { html, type Html, type Shown } from '../html.ts';
+import type { Notice, Visit } from '../visit.ts';
+
+interface Place {
+  readonly path: string;
+  readonly name: string;
+  /** How much waits there for a person. */
+  readonly waiting?: (visit: Visit) => number;
+}
+
+const PLACES: readonly Place[] = [
+  { path: '/', name: 'Desk' },
+  { path: '/flags', name: 'Flags' },
+  { path: '/audit', name: 'Audit' },
+];
+
+export interface Page {
+  readonly title: string;
+  /** Below the title, in one sentence. */
+  readonly lead?: Shown;
+  readonly body: Html;
+  /** Further scripts, by their path. */
+  readonly scripts?: readonly string[];
+  readonly styles?: readonly string[];
+}
+
+/** A whole document. */
+export function documentOf(page: Page, inner: Html): string {
+  const { title, scripts = [], styles = [] } = page;
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title} · Crossfade</title>
+        <link rel="icon" href="/assets/mark.svg" type="image/svg+xml" />
+        <link rel="stylesheet" href="/assets/inter/wght.css" />
+        ${styles.map((path) => html`<link rel="stylesheet" href="${path}" />`)}
+        <link rel="stylesheet" href="/assets/desk.css" />
+        <script src="/assets/desk.js" defer></script>
+        ${scripts.map((path) => html`<script src="${path}" defer></script>`)}
+      </head>
+      <body>
+        ${inner}
+      </body>
+    </html> `.toString();
+}
+
+/** A page of somebody who may look. */
+export function shell(visit: Visit, page: Page): string {
+  const { title, lead, body } = page;
+  return documentOf(
+    page,
+    html`<a class="skip" href="#main">Skip to the content</a>
+      ${header(visit)}
+      <main id="main" tabindex="-1">
+        ${visit.notice !== undefined && noticeBar(visit.notice)}
+        <div class="page-head">
+          <h1>${title}</h1>
+          ${lead !== undefined && html`<p class="lead">${lead}</p>`}
+        </div>
+        ${body}
+      </main>
+      ${footer(visit)}`,
+  );
+}
+
+export const wordmark = html`<span class="wordmark"
+  ><svg viewBox="0 0 24 24" aria-hidden="true">
+    <path d="M2 5h5c5 0 5 14 10 14h5M2 19h5c2.2 0 3.4-2.6 4.4-5.4M13 10c.9-2.8 2-5 4-5h5" /></svg
+  >Crossfade</span
+>`;
+
+function header(visit: Visit): Html {
+  return html`<header class="top">
+    <a class="home" href="/">${wordmark}</a>
+    <nav aria-label="Pages">
+      <ul>
+        ${PLACES.map((place) => placeItem(visit, place))}
+      </ul>
+    </nav>
+    ${whoever(visit)}
+  </header>`;
+}
+
+function placeItem(visit: Visit, { path, name, waiting }: Place): Html {
+  const at = visit.path.split('?')[0] ?? '';
+  const isHere = path === '/' ? at === '/' : at === path || at.startsWith(`${path}/`);
+  const open = waiting?.(visit) ?? 0;
+  return html`<li>
+    <a href="${path}" ${isHere && html`aria-current="page"`}
+      >${name}${open > 0 && html` <span class="badge">${open}<span class="unseen"> waiting</span></span>`}</a
+    >
+  </li>`;
+}
+
+function whoever({ visitor, csrf }: Visit): Html {
+  if (visitor.name === undefined) return html`<p class="who"><span class="role">this machine</span></p>`;
+  return html`<form class="who" method="post" action="/sign-out">
+    <input type="hidden" name="_csrf" value="${csrf}" />
+    <span>${visitor.name} <span class="role">${visitor.role}</span></span>
+    <button class="quiet">Sign out</button>
+  </form>`;
+}
+
+const TONES: Readonly<Record<Notice['tone'], string>> = { good: 'Done', bad: 'Not done' };
+
+export function noticeBar({ tone, text }: Notice): Html {
+  return html`<p class="notice ${tone}" role="${tone === 'bad' ? 'alert' : 'status'}">
+    <strong>${TONES[tone]}.</strong> ${text}
+  </p>`;
+}
+
+function footer({ status }: Visit): Html {
+  if (status === undefined) return html`<footer class="foot"></footer>`;
+  const { proxy, replicas } = status;
+  return html`<footer class="foot">
+    <p>
+      Crossfade ${proxy.version} · counted by this process since
+      ${proxy.started_at.slice(0, 16).replace('T', ' ')} UTC · ${counted(replicas.live, 'replica')} · journal
+      ${spoken(proxy.journal)} · flags from ${proxy.flags.source}
+    </p>
+  </footer>`;
+}
+
+/** Where a list has nothing to show. */
+export function emptyState(title: string, text: Shown): Html {
+  return html`<div class="empty">
+    <p class="empty-title">${title}</p>
+    <p>${text}</p>
+  </div>`;
+}

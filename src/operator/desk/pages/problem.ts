@@ -1,0 +1,47 @@
+import { html } from '../html.ts';
+import type { Visit } from '../visit.ts';
+import { documentOf, shell, wordmark, type Page } from './layout.ts';
+
+const TITLES: Readonly<Record<number, string>> = {
+  403: 'Not allowed',
+  404: 'Not found',
+  409: 'Not possible now',
+  429: 'Too many requests',
+  503: 'The journal does not answer',
+};
+
+const WAYS: Readonly<Record<number, string>> = {
+  403: 'The form may be older than your session: open the page again. Or your token’s role does not reach so far.',
+  404: 'Look at the desk for what there is.',
+  429: 'Wait a minute, then try again.',
+  503: 'Agents are served meanwhile. This page needs the database: try again when it is back.',
+};
+
+export interface Problem {
+  readonly status: number;
+  readonly message: string;
+}
+
+/** Why a page cannot be shown, and what to do next. */
+export function problemPage({ status, message }: Problem, visit: Visit | undefined): string {
+  const page: Page = {
+    title: TITLES[status] ?? 'Something went wrong',
+    body: html`<div class="empty bad">
+      <p class="empty-title">${message}</p>
+      <p>${WAYS[status] ?? 'The proxy’s log may say more.'}</p>
+      <p>
+        <a class="button" href="${visit?.path ?? '/'}">Try again</a>
+        <a class="button quiet" href="/">To the desk</a>
+      </p>
+    </div>`,
+  };
+  if (visit !== undefined) return shell(visit, page);
+  return documentOf(
+    page,
+    html`<main class="door" id="main">
+      <p>${wordmark}</p>
+      <h1>${page.title}</h1>
+      ${page.body}
+    </main>`,
+  );
+}

@@ -1,0 +1,25 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { messageOf } from '../../domain/errors.ts';
+import { ApiRefusal } from './operator-api.ts';
+import { problemPage, type Problem } from './pages/problem.ts';
+import type { Reception } from './reception.ts';
+
+/** Whatever goes wrong is a page that says what and what next. */
+export function registerProblems(app: FastifyInstance, reception: Reception): void {
+  const show = async (problem: Problem, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const visit = await reception.visit(request, reply).catch(() => undefined);
+    await reply.code(problem.status).type('text/html').send(problemPage(problem, visit));
+  };
+  app.setErrorHandler((error, request, reply) => show(problemOf(error), request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    show({ status: 404, message: 'There is no such page.' }, request, reply),
+  );
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof ApiRefusal) return { status: error.status, message: error.message };
+  const { statusCode = 500 } = error as { readonly statusCode?: number };
+  // What the code did not expect may quote what it worked on: the log has the words.
+  const message = statusCode < 500 ? messageOf(error) : 'The desk failed at this page.';
+  return { status: statusCode, message };
+}

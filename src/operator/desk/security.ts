@@ -1,0 +1,54 @@
+import formbody from '@fastify/formbody';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance } from 'fastify';
+import { LOOPBACK_HOST } from '../operator-access.ts';
+
+const SELF = ["'self'"];
+
+/** A form holds a reason and a few words. */
+export const BODY_LIMIT_BYTES = 64 * 1024;
+
+/** Of one address, within a minute. A desk that is open refreshes itself 20 times. */
+const REQUESTS_A_MINUTE = 600;
+export const SIGN_INS_A_MINUTE = 10;
+
+/** Nothing but what this desk serves is loaded or run, and nothing inline. */
+export async function registerSecurity(
+  app: FastifyInstance,
+  { isOpen }: { readonly isOpen: boolean },
+): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        scriptSrc: SELF,
+        styleSrc: SELF,
+        imgSrc: SELF,
+        fontSrc: SELF,
+        connectSrc: SELF,
+        formAction: SELF,
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    // Whether there is TLS, and for how long, is decided by what stands in front.
+    strictTransportSecurity: false,
+    referrerPolicy: { policy: 'same-origin' },
+  });
+  await app.register(rateLimit, { max: REQUESTS_A_MINUTE, timeWindow: '1 minute' });
+  await app.register(formbody, { bodyLimit: BODY_LIMIT_BYTES });
+  if (isOpen) refuseOtherHosts(app);
+}
+
+/** Nobody signs in: what came here through a page in somebody's browser, under another name, is refused. */
+function refuseOtherHosts(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (LOOPBACK_HOST.test(request.headers.host ?? '')) return;
+    await reply
+      .code(403)
+      .type('text/plain')
+      .send('Without operator.tokens the desk is for this machine only.');
+  });
+}

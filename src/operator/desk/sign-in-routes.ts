@@ -1,0 +1,39 @@
+import type { FastifyInstance } from 'fastify';
+import type { TokenBook } from '../operator-access.ts';
+import { signInPage } from './pages/sign-in.ts';
+import { SIGN_INS_A_MINUTE } from './security.ts';
+import { fromOurForm } from './sessions.ts';
+import { goTo, placeOf } from './visit.ts';
+
+interface SignInForm {
+  Body: { readonly token?: string; readonly to?: string };
+  Querystring: { readonly to?: string };
+}
+
+/** In with a token, and out again. */
+export function registerSignIn(app: FastifyInstance, tokens: TokenBook): void {
+  app.get<SignInForm>('/sign-in', (request, reply) => {
+    const to = placeOf(request.query.to);
+    if (tokens.isEmpty || request.session.caller !== undefined) return goTo(reply, to);
+    return reply.type('text/html').send(signInPage({ csrf: reply.generateCsrf(), to }));
+  });
+  const limited = { config: { rateLimit: { max: SIGN_INS_A_MINUTE, timeWindow: '1 minute' } } };
+  const guarded = { ...limited, preHandler: fromOurForm(app) };
+  app.post<SignInForm>('/sign-in', guarded, async (request, reply) => {
+    const { token = '', to } = request.body;
+    const caller = tokens.find(token.trim());
+    if (caller === undefined) {
+      const notice = { tone: 'bad', text: 'The desk knows no such token.' } as const;
+      const form = { csrf: reply.generateCsrf(), to: placeOf(to), notice };
+      return reply.code(401).type('text/html').send(signInPage(form));
+    }
+    // Another id: whoever knew the one before does not come in with it.
+    await request.session.regenerate();
+    request.session.caller = caller.name;
+    return goTo(reply, placeOf(to));
+  });
+  app.post('/sign-out', { preHandler: fromOurForm(app) }, async (request, reply) => {
+    await request.session.destroy();
+    return goTo(reply, '/sign-in');
+  });
+}

@@ -1,0 +1,31 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from './config-schema.ts';
+import { listen } from './frontends/http/listen.ts';
+import type { Clock } from './migration/ports.ts';
+import { createDesk } from './operator/desk/desk.ts';
+import type { Part } from './parts.ts';
+
+export interface DeskFacts {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** Routes of the operator's API. */
+  readonly registerRoutes: (app: FastifyInstance) => void;
+}
+
+/** The operator's desk, where it is configured. */
+export function deskParts({ config, clock, registerRoutes }: DeskFacts): readonly Part[] {
+  const { desk, operator, proxy } = config;
+  if (desk === undefined) return [];
+  let app: FastifyInstance | undefined;
+  return [
+    {
+      name: 'desk',
+      start: async () => {
+        const tokens = Object.entries(operator.tokens).map(([name, token]) => ({ name, ...token }));
+        app = await createDesk({ tokens, registerApi: registerRoutes });
+        await listen(app, { ...desk, clock, takeOverMs: proxy.takeOverMs });
+      },
+      stop: async () => app?.close(),
+    },
+  ];
+}
