@@ -56,37 +56,3 @@ export function isAccepted(pair: ValuePair, node: RuleNode | undefined, tally: T
   }
   return false;
 }
-
-const IDENTIFYING: ReadonlySet<ComparisonRule['kind']> = new Set([
-  'set',
-  'keyed',
-  'ranking',
-  'equal_if_missing',
-]);
-
-/** Whether the rules of this place leave open what the value is: such a value identifies nothing. */
-export function isOpen(node: RuleNode | undefined): boolean {
-  return node?.rules.some(({ kind }) => !IDENTIFYING.has(kind)) ?? false;
-}
-
-/** The rule that lets a list be in any order. */
-export function setRuleOf(node: RuleNode | undefined): ComparisonRule | undefined {
-  return node?.rules.find(({ kind }) => kind === 'set' || kind === 'keyed');
-}
-
-export function isSet(node: RuleNode | undefined): boolean {
-  return setRuleOf(node) !== undefined;
-}
-
-/** The member that identifies the elements of a keyed list. */
-export function keyOf(list: RuleNode | undefined): string | undefined {
-  const rule = list?.rules.find(({ kind }) => kind === 'keyed');
-  return rule?.kind === 'keyed' ? rule.key : undefined;
-}
-
-export type RankingRule = Extract<ComparisonRule, { readonly kind: 'ranking' }>;
-
-/** The rule that makes a list a search answer. */
-export function rankingRuleOf(node: RuleNode | undefined): RankingRule | undefined {
-  return node?.rules.find((rule) => rule.kind === 'ranking');
-}

@@ -2,11 +2,11 @@ import type { Comparison, ComparisonRule, Difference, ExplainedClass } from '../
 import { isJsonObject } from '../../domain/json.ts';
 import { compileRules, type RuleNode } from './compiled-rules.ts';
 import { countReturned } from './deleted-items.ts';
-import { DifferenceWalk } from './difference-walk.ts';
+import { DifferenceWalk, type FoundDifference } from './difference-walk.ts';
 import { Equality } from './equality.ts';
 import { explainedByExpiry, type ExpiryFacts } from './expiry.ts';
-import { Fingerprints } from './fingerprints.ts';
-import { parseReply } from './reply-values.ts';
+import { likelyCauseOf } from './likely-cause.ts';
+import { isSpelledUnlikeNumbers, parseLoosely, parseReply } from './reply-values.ts';
 import { shapeOf } from './shape.ts';
 import { Tally, type JudgingFacts } from './tally.ts';
 
@@ -40,7 +40,8 @@ export const TOO_LARGE: Judgement = {
 
 /**
  * Compares two replies as Python reads them: key order, escapes and the spelling of one number (1.50, 1.5) do not count; whether a
- * number is an int or a float does, and so does the sign of -0.0. Nothing of their content is in the result.
+ * number is an int or a float does, and so does the sign of -0.0. Nothing of their content is in the result, once its differences
+ * were looked at: they are described then, for most of what differs is looked at again and was racy.
  * Replies nested so deeply that they cannot be walked (thousands of levels) are `not_comparable`.
  */
 export function compareReplies(pair: ReplyPair): Judgement {
@@ -48,35 +49,49 @@ export function compareReplies(pair: ReplyPair): Judgement {
   const orchestrator = textOf(pair.orchestrator);
   if (legacy === orchestrator) return isErrorText(legacy) ? MATCHING_ERRORS : MATCH;
   try {
-    return judge({ legacy: parsedOrText(legacy), orchestrator: parsedOrText(orchestrator) }, pair);
+    return judgeTexts({ legacy, orchestrator }, pair);
   } catch (error) {
     if (error instanceof RangeError) return TOO_LARGE;
     throw error;
   }
 }
 
-interface Values {
-  readonly legacy: unknown;
-  readonly orchestrator: unknown;
+interface Sides<Value> {
+  readonly legacy: Value;
+  readonly orchestrator: Value;
+}
+type Values = Sides<unknown>;
+
+/** Where no number was compared, how numbers are spelled need not be looked at. */
+function judgeTexts(texts: Sides<string>, pair: ReplyPair): Judgement {
+  const parsed = (parse: (text: string) => unknown): Values => ({
+    legacy: parsedOrText(texts.legacy, parse),
+    orchestrator: parsedOrText(texts.orchestrator, parse),
+  });
+  const tally = new Tally(pair);
+  const judgement = judge(parsed(parseLoosely), pair, tally);
+  const mayBeInexact = tally.hasMetNumber || (pair.deleted !== undefined && pair.deleted.size > 0);
+  const isInexact =
+    mayBeInexact && (isSpelledUnlikeNumbers(texts.legacy) || isSpelledUnlikeNumbers(texts.orchestrator));
+  return isInexact ? judge(parsed(parseReply), pair, new Tally(pair)) : judgement;
 }
 
-function judge(values: Values, pair: ReplyPair): Judgement {
+function judge(values: Values, pair: ReplyPair, tally: Tally): Judgement {
   const { legacy, orchestrator } = values;
   const isError = isErrorReply(legacy);
-  const rules: RuleNode = compileRules(pair.rules, pair.nowIso);
-  const tally = new Tally(pair);
-  const differences =
+  const rules = compileRules(pair.rules, pair.nowIso);
+  const found =
     isError === isErrorReply(orchestrator) ? differencesOf(values, rules, tally) : [parityOf(values)];
   const returned = pair.deleted === undefined ? 0 : countReturned(values, rules, pair.deleted);
-  const comparison: Comparison = {
-    ...verdictOf(differences, explanationOf(values, rules, { differences, expiry: pair.expiry })),
-    suppressed: tally.accepted.length,
-    ...(isError && isErrorReply(orchestrator) && { isErrorPair: true as const }),
-    ...(tally.ranking !== undefined && { ranking: tally.ranking }),
-    ...(returned > 0 && { deletedReturned: returned }),
-  };
+  const { ranking } = tally;
   return {
-    comparison,
+    comparison: withDifferences(found, {
+      by: explanationOf(values, rules, { differences: found, expiry: pair.expiry }),
+      suppressed: tally.accepted.length,
+      ...(isError && isErrorReply(orchestrator) && { isErrorPair: true as const }),
+      ...(ranking !== undefined && { ranking }),
+      ...(returned > 0 && { deletedReturned: returned }),
+    }),
     accepted: tally.accepted.map((rule) => pair.rules.indexOf(rule)),
     gapsSeconds: tally.gapsSeconds,
   };
@@ -86,27 +101,56 @@ function differencesOf(
   { legacy, orchestrator }: Values,
   rules: RuleNode,
   tally: Tally,
-): readonly Difference[] {
-  const walk = new DifferenceWalk(tally, new Equality(tally, new Fingerprints()));
-  walk.visit(legacy, orchestrator, rules);
+): readonly FoundDifference[] {
+  const walk = new DifferenceWalk(tally, new Equality(tally));
+  walk.visit(legacy, orchestrator, { path: '', node: rules });
   return walk.found;
 }
 
 function explanationOf(
   values: Values,
   rules: RuleNode,
-  { differences, expiry }: { differences: readonly Difference[]; expiry: ExpiryFacts | undefined },
+  { differences, expiry }: { differences: readonly FoundDifference[]; expiry: ExpiryFacts | undefined },
 ): ExplainedClass | undefined {
   if (differences.length === 0 || expiry === undefined) return undefined;
   return explainedByExpiry(values, rules, { differences, expiry });
 }
 
-function verdictOf(differences: readonly Difference[], by: ExplainedClass | undefined) {
-  if (by === undefined) {
-    return { verdict: differences.length === 0 ? ('match' as const) : ('mismatch' as const), differences };
-  }
-  const explained = differences.map((difference) => ({ difference, by }));
-  return { verdict: 'not_comparable' as const, reason: by, differences: [], explained };
+type Rest = Omit<Comparison, 'verdict' | 'reason' | 'differences' | 'explained'> & {
+  readonly by: ExplainedClass | undefined;
+};
+
+function withDifferences(found: readonly FoundDifference[], { by, ...rest }: Rest): Comparison {
+  if (found.length === 0) return { ...rest, verdict: 'match', differences: [] };
+  if (by === undefined) return describedLater(found, rest);
+  const explained = found.map((each) => ({ difference: describe(each), by }));
+  return { ...rest, verdict: 'not_comparable', reason: by, differences: [], explained };
+}
+
+/** Digests cost more than finding what they stand for. The values are let go of with the first look. */
+function describedLater(found: readonly FoundDifference[], rest: Omit<Rest, 'by'>): Comparison {
+  let undescribed = found;
+  let described: readonly Difference[] = [];
+  return {
+    ...rest,
+    verdict: 'mismatch',
+    get differences() {
+      if (undescribed.length > 0) described = undescribed.map(describe);
+      undescribed = [];
+      return described;
+    },
+  };
+}
+
+function describe(found: FoundDifference): Difference {
+  const { path, class: kind, legacy, orchestrator } = found;
+  return {
+    path,
+    class: kind,
+    legacy: shapeOf(legacy),
+    orchestrator: shapeOf(orchestrator),
+    ...(kind === 'error_parity' ? {} : likelyCauseOf(found)),
+  };
 }
 
 function textOf(reply: Buffer | string): string {
@@ -114,9 +158,9 @@ function textOf(reply: Buffer | string): string {
 }
 
 /** What is no JSON is compared as text. */
-function parsedOrText(text: string): unknown {
+function parsedOrText(text: string, parse: (text: string) => unknown): unknown {
   try {
-    return parseReply(text);
+    return parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return text;
     throw error;
@@ -128,7 +172,9 @@ const ERROR_TEXT_LIMIT = 4_096;
 
 /** Whether a reply says that something went wrong. Parses only what is short and looks like it. */
 export function isErrorText(text: string): boolean {
-  return text.length < ERROR_TEXT_LIMIT && /"error"/i.test(text) && isErrorReply(parsedOrText(text));
+  return (
+    text.length < ERROR_TEXT_LIMIT && /"error"/i.test(text) && isErrorReply(parsedOrText(text, parseLoosely))
+  );
 }
 
 /** How services say that something went wrong: `status` is `error`, in any case; or there is an `error` and no `status`. */
@@ -144,6 +190,6 @@ const MATCHING_ERRORS: Judgement = {
   comparison: { ...MATCH.comparison, isErrorPair: true },
 };
 
-function parityOf({ legacy, orchestrator }: Values): Difference {
-  return { path: '', class: 'error_parity', legacy: shapeOf(legacy), orchestrator: shapeOf(orchestrator) };
+function parityOf(values: Values): FoundDifference {
+  return { path: '', class: 'error_parity', ...values };
 }

@@ -1,12 +1,23 @@
 import type { ComparisonRule } from '../../domain/comparison.ts';
 
-/** The rules at one place of a reply and below it. */
+export type RankingRule = Extract<ComparisonRule, { readonly kind: 'ranking' }>;
+
+/** The rules at one place of a reply and below it, and what they say together. */
 export interface RuleNode {
+  /** What may accept a difference of two values here. */
   readonly rules: readonly ComparisonRule[];
   /** Below an object's member. */
   readonly members: ReadonlyMap<string, RuleNode>;
   /** Below any element of a list. */
   readonly elements: RuleNode | undefined;
+  /** Whether they leave open what the value is: such a value identifies nothing. */
+  readonly isOpen: boolean;
+  /** The rule that lets the list be in any order. */
+  readonly setRule: ComparisonRule | undefined;
+  /** The member that identifies the elements of a keyed list. */
+  readonly key: string | undefined;
+  /** The rule that makes the list a search answer. */
+  readonly ranking: RankingRule | undefined;
 }
 
 interface GrowingNode {
@@ -15,16 +26,15 @@ interface GrowingNode {
   elements: GrowingNode | undefined;
 }
 
-function emptyNode(): GrowingNode {
-  return { rules: [], members: new Map(), elements: undefined };
-}
-
 interface Compiled {
   readonly root: RuleNode;
-  readonly inForce: number;
-  /** Whether any rule of them expires at all. */
-  readonly isForEver: boolean;
+  /** ISO dates: the tree holds from the one until before the other. */
+  readonly from: string;
+  readonly until: string;
 }
+
+/** Before and after every date. */
+const ALWAYS = { from: '', until: '\uffff' } as const;
 
 // The rules of an action are one array until somebody changes them. One tree each, and one more when a rule expires.
 const compiled = new WeakMap<readonly ComparisonRule[], Compiled>();
@@ -32,19 +42,53 @@ const compiled = new WeakMap<readonly ComparisonRule[], Compiled>();
 /** The rules as a tree along which replies are walked. Expired ones are off; `nowIso` decides which are. */
 export function compileRules(rules: readonly ComparisonRule[], nowIso: string | undefined): RuleNode {
   const known = compiled.get(rules);
-  if (known?.isForEver === true) return known.root;
+  if (known?.from === ALWAYS.from && known.until === ALWAYS.until) return known.root;
   const now = nowIso ?? new Date().toISOString();
-  const inForce = rules.filter((rule) => !isExpired(rule, now));
-  if (known?.inForce === inForce.length) return known.root;
+  if (known !== undefined && now >= known.from && now < known.until) return known.root;
+  const made = compile(rules, now);
+  compiled.set(rules, made);
+  return made.root;
+}
+
+function compile(rules: readonly ComparisonRule[], now: string): Compiled {
+  const [expired, inForce] = [true, false].map((is) => rules.filter((rule) => isExpired(rule, now) === is));
   const root = emptyNode();
-  for (const rule of inForce) nodeAt(root, rule.path).rules.push(rule);
-  const isForEver = rules.every(({ expires }) => expires === undefined);
-  compiled.set(rules, { root, inForce: inForce.length, isForEver });
-  return root;
+  for (const rule of inForce ?? []) nodeAt(root, rule.path).rules.push(rule);
+  const [from = ALWAYS.from] = datesOf(expired ?? []).toReversed();
+  const [until = ALWAYS.until] = datesOf(inForce ?? []);
+  return { root: finished(root), from, until };
+}
+
+function datesOf(rules: readonly ComparisonRule[]): string[] {
+  return rules.flatMap(({ expires = [] }) => expires).toSorted();
 }
 
 export function isExpired({ expires }: ComparisonRule, nowIso: string): boolean {
   return expires !== undefined && nowIso >= expires;
+}
+
+const IDENTIFYING: ReadonlySet<ComparisonRule['kind']> = new Set([
+  'set',
+  'keyed',
+  'ranking',
+  'equal_if_missing',
+]);
+
+function emptyNode(): GrowingNode {
+  return { rules: [], members: new Map(), elements: undefined };
+}
+
+function finished({ rules, members, elements }: GrowingNode): RuleNode {
+  const keyed = rules.find((rule) => rule.kind === 'keyed');
+  return {
+    rules,
+    members: new Map([...members].map(([name, below]) => [name, finished(below)])),
+    elements: elements && finished(elements),
+    isOpen: rules.some(({ kind }) => !IDENTIFYING.has(kind)),
+    setRule: rules.find(({ kind }) => kind === 'set' || kind === 'keyed'),
+    key: keyed?.key,
+    ranking: rules.find((rule) => rule.kind === 'ranking'),
+  };
 }
 
 /** A path is members joined by dots; `[]` behind a member (or alone) stands for any element. */

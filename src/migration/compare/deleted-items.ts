@@ -1,5 +1,4 @@
 import { isJsonObject } from '../../domain/json.ts';
-import { keyOf, rankingRuleOf } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { plainOf } from './reply-values.ts';
 
@@ -36,7 +35,7 @@ function collect(value: unknown, node: RuleNode | undefined, tell: (key: string)
 }
 
 function collectList(list: readonly unknown[], node: RuleNode, tell: (key: string) => void): void {
-  const key = keyOf(node) ?? rankingRuleOf(node)?.key;
+  const key = node.key ?? node.ranking?.key;
   for (const item of list) {
     if (key !== undefined && isJsonObject(item)) tell(String(plainOf(item[key])));
     collect(item, node.elements, tell);

@@ -1,110 +1,126 @@
-import type { Difference, DifferenceClass } from '../../domain/comparison.ts';
-import { keyOf, rankingRuleOf, setRuleOf, type RankingRule } from './accepted-difference.ts';
-import type { RuleNode } from './compiled-rules.ts';
+import type { DifferenceClass } from '../../domain/comparison.ts';
+import type { RankingRule, RuleNode } from './compiled-rules.ts';
 import type { Equality } from './equality.ts';
-import { likelyCauseOf } from './likely-cause.ts';
 import { findPartners, type ListPair, type Partners } from './list-partners.ts';
 import { judgeRanking, sharedItems } from './ranked-lists.ts';
 import { isComposite, isFloat, isNumeric } from './reply-values.ts';
-import { nameOf, shapeOf } from './shape.ts';
+import { nameOf } from './shape.ts';
 import type { Tally } from './tally.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
+/** A difference with the two values themselves: nothing that may be kept. An absent value is undefined. */
+export interface FoundDifference {
+  /** As a difference shows it. */
+  readonly path: string;
+  readonly class: DifferenceClass;
+  readonly legacy: unknown;
+  readonly orchestrator: unknown;
+}
+
 /** What is found of one comparison; the rest would say nothing new. */
 const LIMIT = 50;
-const ELEMENT = '[]';
+
+interface Values {
+  readonly legacy: unknown;
+  readonly orchestrator: unknown;
+}
+
+/** Where the walk stands, and the rules there. */
+interface Place {
+  readonly path: string;
+  readonly node: RuleNode | undefined;
+}
 
 /**
- * Describes how two values differ: what is the same is passed over by the fast way, and what is not is taken apart, lists by pairing
- * their elements.
+ * Finds how two values differ, in one pass: what is the same is passed over, and what is not is taken apart, lists by pairing their
+ * elements.
  */
 export class DifferenceWalk {
-  readonly found: Difference[] = [];
+  readonly found: FoundDifference[] = [];
   readonly #tally: Tally;
   readonly #equality: Equality;
-  readonly #path: string[] = [];
 
   constructor(tally: Tally, equality: Equality) {
     this.#tally = tally;
     this.#equality = equality;
   }
 
-  visit(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): void {
-    if (this.found.length >= LIMIT || this.#equality.holds(legacy, orchestrator, node)) return;
+  visit(legacy: unknown, orchestrator: unknown, at: Place): void {
+    if (this.found.length >= LIMIT || this.#equality.isAccepted(legacy, orchestrator, at.node)) return;
+    this.#takeApart(legacy, orchestrator, at);
+  }
+
+  #takeApart(legacy: unknown, orchestrator: unknown, at: Place): void {
     if (!isComposite(legacy) || !isComposite(orchestrator)) {
-      this.#add(classOf(legacy, orchestrator), legacy, orchestrator);
+      if (!this.#equality.isSame(legacy, orchestrator))
+        this.#add(classOf(legacy, orchestrator), { legacy, orchestrator }, at);
     } else if (Array.isArray(legacy) !== Array.isArray(orchestrator)) {
-      this.#add('type', legacy, orchestrator);
+      this.#add('type', { legacy, orchestrator }, at);
     } else if (Array.isArray(legacy) && Array.isArray(orchestrator)) {
-      this.#visitLists({ legacy, orchestrator }, node);
-    } else this.#visitMembers(legacy, orchestrator, node);
+      this.#visitLists({ legacy, orchestrator }, at);
+    } else this.#visitMembers(legacy, orchestrator, at);
   }
 
-  #visitMembers(legacy: Members, orchestrator: Members, node: RuleNode | undefined): void {
-    for (const key of Object.keys(legacy)) this.#visitMember(key, { legacy, orchestrator }, node);
-    for (const key of Object.keys(orchestrator)) {
-      if (!Object.hasOwn(legacy, key)) this.#visitMember(key, { legacy, orchestrator }, node);
+  #visitMembers(legacy: Members, orchestrator: Members, at: Place): void {
+    for (const key in legacy) {
+      const mine = legacy[key];
+      const theirs = orchestrator[key];
+      if (mine === theirs) this.#tally.noteNumber(mine);
+      else this.#visitMember(key, { legacy: mine, orchestrator: ownMember(orchestrator, key) }, at);
+    }
+    for (const key in orchestrator) {
+      if (Object.hasOwn(legacy, key)) continue;
+      this.#visitMember(key, { legacy: undefined, orchestrator: orchestrator[key] }, at);
     }
   }
 
-  #visitMember(key: string, objects: MemberPair, node: RuleNode | undefined): void {
-    const mine = ownMember(objects.legacy, key);
-    const theirs = ownMember(objects.orchestrator, key);
-    if (mine === theirs) return;
-    this.#path.push(key);
-    this.visit(mine, theirs, node?.members.get(key));
-    this.#path.pop();
+  /** Paths are put together only for what no rule accepts. */
+  #visitMember(key: string, { legacy, orchestrator }: Values, { path, node }: Place): void {
+    const below = node?.members.get(key);
+    if (this.found.length >= LIMIT || this.#equality.isAccepted(legacy, orchestrator, below)) return;
+    const name = nameOf(key);
+    const at = { path: path === '' ? name : `${path}.${name}`, node: below };
+    this.#takeApart(legacy, orchestrator, at);
   }
 
-  #visitLists(lists: ListPair, node: RuleNode | undefined): void {
-    const ranking = rankingRuleOf(node);
-    if (ranking !== undefined) return this.#visitRankings(lists, node, ranking);
+  #visitLists(lists: ListPair, at: Place): void {
+    const { node } = at;
+    if (node?.ranking !== undefined) return this.#visitRankings(lists, at, node.ranking);
     const { legacy, orchestrator } = lists;
-    const partners = findPartners(lists, this.#equality.partnersIn(node));
+    const partners = findPartners(lists, node, this.#equality);
     if (!partners.isInOrder) {
-      const setRule = setRuleOf(node);
-      if (setRule === undefined) this.#add('order', legacy, orchestrator);
-      else this.#tally.accepted.push(setRule);
+      if (node?.setRule === undefined) this.#add('order', lists, at);
+      else this.#tally.accepted.push(node.setRule);
     }
-    const elements = node?.elements;
-    this.#path.push(ELEMENT);
+    const elements = elementsOf(at);
     for (const [mine, theirs] of partners.moved) this.visit(legacy[mine], orchestrator[theirs], elements);
-    for (const [mine, theirs] of leftOvers(lists, partners, keyOf(node))) this.visit(mine, theirs, elements);
-    this.#path.pop();
+    const together = node?.key === undefined ? pairsOf(partners) : 0;
+    this.#visitLeftOvers(lists, { ...partners, together }, elements);
   }
 
-  #visitRankings(lists: ListPair, node: RuleNode | undefined, rule: RankingRule): void {
-    if (!judgeRanking(lists, rule, this.#tally)) this.#add('ranking', lists.legacy, lists.orchestrator);
-    this.#path.push(ELEMENT);
-    for (const [mine, theirs] of sharedItems(lists, rule.key)) this.visit(mine, theirs, node?.elements);
-    this.#path.pop();
-  }
-
-  #add(kind: DifferenceClass, legacy: unknown, orchestrator: unknown): void {
-    if (this.found.length >= LIMIT) return;
-    this.found.push({
-      path: pathText(this.#path),
-      class: kind,
-      legacy: shapeOf(legacy),
-      orchestrator: shapeOf(orchestrator),
-      ...likelyCauseOf({ class: kind, legacy, orchestrator }),
+  /** What has no partner: the first with the first, and so on; what is not `together` stands alone. */
+  #visitLeftOvers(
+    { legacy, orchestrator }: ListPair,
+    { onlyLegacy, onlyOrchestrator, together }: Partners & { readonly together: number },
+    at: Place,
+  ): void {
+    onlyLegacy.forEach((mine, index) => {
+      const theirs = index < together ? onlyOrchestrator[index] : undefined;
+      this.visit(legacy[mine], theirs === undefined ? undefined : orchestrator[theirs], at);
     });
+    for (const theirs of onlyOrchestrator.slice(together)) this.visit(undefined, orchestrator[theirs], at);
   }
-}
 
-interface MemberPair {
-  readonly legacy: Members;
-  readonly orchestrator: Members;
-}
-
-function pathText(steps: readonly string[]): string {
-  let text = '';
-  for (const step of steps) {
-    if (step === ELEMENT) text += step;
-    else text += text === '' ? nameOf(step) : `.${nameOf(step)}`;
+  #visitRankings(lists: ListPair, at: Place, rule: RankingRule): void {
+    if (!judgeRanking(lists, rule, this.#tally)) this.#add('ranking', lists, at);
+    const elements = elementsOf(at);
+    for (const [mine, theirs] of sharedItems(lists, rule.key)) this.visit(mine, theirs, elements);
   }
-  return text;
+
+  #add(kind: DifferenceClass, { legacy, orchestrator }: Values, { path }: Place): void {
+    if (this.found.length < LIMIT) this.found.push({ path, class: kind, legacy, orchestrator });
+  }
 }
 
 /** JSON has no undefined: it stands for what is absent. */
@@ -112,26 +128,13 @@ function ownMember(object: Members, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** What has no partner: the first with the first, and so on; in a keyed list each stands alone. */
-function leftOvers(
-  { legacy, orchestrator }: ListPair,
-  { onlyLegacy, onlyOrchestrator }: Partners,
-  key: string | undefined,
-): [unknown, unknown][] {
-  const pairs: [unknown, unknown][] = [];
-  if (key === undefined) {
-    const count = Math.max(onlyLegacy.length, onlyOrchestrator.length);
-    for (let at = 0; at < count; at += 1)
-      pairs.push([elementAt(legacy, onlyLegacy[at]), elementAt(orchestrator, onlyOrchestrator[at])]);
-  } else {
-    for (const mine of onlyLegacy) pairs.push([legacy[mine], undefined]);
-    for (const theirs of onlyOrchestrator) pairs.push([undefined, orchestrator[theirs]]);
-  }
-  return pairs;
+function elementsOf({ path, node }: Place): Place {
+  return { path: `${path}[]`, node: node?.elements };
 }
 
-function elementAt(list: readonly unknown[], index: number | undefined): unknown {
-  return index === undefined ? undefined : list[index];
+/** How many left-overs stand for each other where nothing tells which. */
+function pairsOf({ onlyLegacy, onlyOrchestrator }: Partners): number {
+  return Math.min(onlyLegacy.length, onlyOrchestrator.length);
 }
 
 function classOf(legacy: unknown, orchestrator: unknown): DifferenceClass {

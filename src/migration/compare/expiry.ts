@@ -1,4 +1,4 @@
-import type { Difference, ExplainedClass } from '../../domain/comparison.ts';
+import type { DifferenceClass, ExplainedClass } from '../../domain/comparison.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { secondsOfInstant } from './instants.ts';
@@ -27,7 +27,10 @@ interface Values {
 export function explainedByExpiry(
   values: Values,
   rules: RuleNode,
-  facts: { readonly differences: readonly Difference[]; readonly expiry: ExpiryFacts },
+  facts: {
+    readonly differences: readonly { readonly class: DifferenceClass }[];
+    readonly expiry: ExpiryFacts;
+  },
 ): ExplainedClass | undefined {
   const { differences, expiry } = facts;
   const isLegacyEmpty = isEmptyAnswer(values.legacy);

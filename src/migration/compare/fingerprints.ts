@@ -1,5 +1,4 @@
 import { combineHashes, hashText } from './digest.ts';
-import { isOpen, isSet, keyOf } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { isComposite, plainOf } from './reply-values.ts';
 
@@ -9,11 +8,12 @@ import { isComposite, plainOf } from './reply-values.ts';
  * at once, however deep it lies.
  */
 export class Fingerprints {
-  readonly #known = new Map<object, number>();
+  #known: Map<object, number> | undefined;
 
   of(value: unknown, node: RuleNode | undefined): number {
-    if (isOpen(node)) return 0;
+    if (node?.isOpen === true) return 0;
     if (!isComposite(value)) return hashText(scalarText(plainOf(value)));
+    this.#known ??= new Map();
     const known = this.#known.get(value);
     if (known !== undefined) return known;
     const made = Array.isArray(value) ? this.#ofList(value, node) : this.#ofObject(value, node);
@@ -23,7 +23,7 @@ export class Fingerprints {
 
   /** Of an element of a list: where the list is keyed, its key is all that identifies it. */
   ofElement(element: unknown, list: RuleNode | undefined): number {
-    const key = keyOf(list);
+    const key = list?.key;
     if (key === undefined || !isComposite(element)) {
       return this.of(element, list?.elements);
     }
@@ -32,7 +32,7 @@ export class Fingerprints {
 
   #ofList(list: readonly unknown[], node: RuleNode | undefined): number {
     const parts = list.map((element) => this.of(element, node?.elements));
-    return combineHashes(isSet(node) ? parts.toSorted((a, b) => a - b) : parts, 1);
+    return combineHashes(node?.setRule !== undefined ? parts.toSorted((a, b) => a - b) : parts, 1);
   }
 
   #ofObject(object: object, node: RuleNode | undefined): number {
@@ -40,7 +40,7 @@ export class Fingerprints {
     for (const [key, value] of Object.entries(object)) {
       const rules = node?.members.get(key);
       // A member that may as well be missing identifies nothing.
-      if (isOpen(rules) || (value === null && rules !== undefined)) continue;
+      if (rules?.isOpen === true || (value === null && rules !== undefined)) continue;
       parts.push(combineHashes([hashText(key), this.of(value, rules)], 2));
     }
     return combineHashes(

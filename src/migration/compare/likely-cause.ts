@@ -72,9 +72,12 @@ function looksLikeTime(text: string): boolean {
   return text.length < 40 && /^\d{4}-\d\d-\d\dT?/.test(text);
 }
 
-/** Letters, digits and single spaces of ASCII, nothing escaped: spelled in one way only. */
+/** What is not ASCII, may be escaped, or is no space: `%`, `&` and the backslash are left out. */
+const ODD = /[^\x20-\x24\x27-\x5b\x5d-\x7e]/;
+
+/** Letters, digits and spaces of ASCII, none at its ends, nothing escaped: spelled in one way only. */
 function isPlain(text: string): boolean {
-  return !/[^\x20-\x7e]|[\\&%]|^ | $/.test(text);
+  return !text.startsWith(' ') && !text.endsWith(' ') && !ODD.test(text);
 }
 
 function causeOfSpelling(legacy: string, orchestrator: string): LikelyCause {

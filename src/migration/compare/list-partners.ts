@@ -1,4 +1,3 @@
-import { isSet } from './accepted-difference.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import type { Fingerprints } from './fingerprints.ts';
 
@@ -19,24 +18,34 @@ export interface ListPair {
   readonly orchestrator: readonly unknown[];
 }
 
-export interface PartnerSearch {
-  /** The rules of the lists. */
-  readonly node: RuleNode | undefined;
+/** How elements are compared. */
+export interface ElementEquality {
   readonly fingerprints: Fingerprints;
   /** Whether two elements are the same but for what rules accept, which is then counted. */
-  isSame(legacy: unknown, orchestrator: unknown): boolean;
+  holds(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean;
   /** The same, and nothing is counted. */
-  wouldBeSame(legacy: unknown, orchestrator: unknown): boolean;
+  wouldHold(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean;
+}
+
+interface Search {
+  /** The rules of the lists. */
+  readonly node: RuleNode | undefined;
+  readonly equality: ElementEquality;
 }
 
 /**
  * Pairs equal elements: those at the same place, counted from the front or from the end; of what remains, the first of several
  * equal ones with the first, the second with the second. What is the same in place is in no list of the answer.
  */
-export function findPartners(lists: ListPair, search: PartnerSearch): Partners {
+export function findPartners(
+  lists: ListPair,
+  node: RuleNode | undefined,
+  equality: ElementEquality,
+): Partners {
+  const search = { node, equality };
   const remaining = notInPlace(lists, search);
   const { legacy, orchestrator } = remaining;
-  const isSmall = !isSet(search.node) && legacy.length * orchestrator.length <= FEW_PAIRS;
+  const isSmall = node?.setRule === undefined && legacy.length * orchestrator.length <= FEW_PAIRS;
   const moved = isSmall ? byComparison(lists, remaining, search) : byFingerprint(lists, remaining, search);
   if (moved.length === 0)
     return { moved, isInOrder: true, onlyLegacy: legacy, onlyOrchestrator: orchestrator };
@@ -59,44 +68,50 @@ interface Indices {
 }
 
 /** Lists of one length are compared place by place; of others what they begin and end with. */
-function notInPlace({ legacy, orchestrator }: ListPair, search: PartnerSearch): Indices {
+function notInPlace({ legacy, orchestrator }: ListPair, { node, equality }: Search): Indices {
+  const elements = node?.elements;
   if (legacy.length === orchestrator.length) {
     const apart: number[] = [];
     for (let at = 0; at < legacy.length; at += 1) {
-      if (!search.isSame(legacy[at], orchestrator[at])) apart.push(at);
+      if (!equality.holds(legacy[at], orchestrator[at], elements)) apart.push(at);
     }
     return { legacy: apart, orchestrator: apart };
   }
   const shorter = Math.min(legacy.length, orchestrator.length);
   let first = 0;
-  while (first < shorter && search.isSame(legacy[first], orchestrator[first])) first += 1;
+  while (first < shorter && equality.holds(legacy[first], orchestrator[first], elements)) first += 1;
   let last = 0;
-  while (first + last < shorter && search.isSame(legacy.at(-1 - last), orchestrator.at(-1 - last))) last += 1;
+  while (
+    first + last < shorter &&
+    equality.holds(legacy[legacy.length - 1 - last], orchestrator[orchestrator.length - 1 - last], elements)
+  ) {
+    last += 1;
+  }
   return { legacy: span(first, legacy.length - last), orchestrator: span(first, orchestrator.length - last) };
 }
 
 function span(from: number, to: number): number[] {
-  return Array.from({ length: to - from }, (_, index) => from + index);
+  const indices: number[] = [];
+  for (let at = from; at < to; at += 1) indices.push(at);
+  return indices;
 }
 
-function byComparison(lists: ListPair, remaining: Indices, search: PartnerSearch): IndexPair[] {
+function byComparison(lists: ListPair, remaining: Indices, { node, equality }: Search): IndexPair[] {
   const moved: IndexPair[] = [];
-  const taken = new Set<number>();
   const isInPlace = lists.legacy.length === lists.orchestrator.length;
   for (const mine of remaining.legacy) {
     for (const theirs of remaining.orchestrator) {
-      if ((isInPlace && mine === theirs) || taken.has(theirs)) continue;
-      if (!search.wouldBeSame(lists.legacy[mine], lists.orchestrator[theirs])) continue;
+      if ((isInPlace && mine === theirs) || moved.some(([, taken]) => taken === theirs)) continue;
+      if (!equality.wouldHold(lists.legacy[mine], lists.orchestrator[theirs], node?.elements)) continue;
       moved.push([mine, theirs]);
-      taken.add(theirs);
       break;
     }
   }
   return moved;
 }
 
-function byFingerprint(lists: ListPair, remaining: Indices, search: PartnerSearch): IndexPair[] {
-  const { node, fingerprints } = search;
+function byFingerprint(lists: ListPair, remaining: Indices, { node, equality }: Search): IndexPair[] {
+  const { fingerprints } = equality;
   const waiting = new Map<number, number[]>();
   for (const theirs of remaining.orchestrator.toReversed()) {
     const fingerprint = fingerprints.ofElement(lists.orchestrator[theirs], node);

@@ -1,6 +1,6 @@
 import type { RankingMeasure } from '../../domain/comparison.ts';
 import { isJsonObject } from '../../domain/json.ts';
-import type { RankingRule } from './accepted-difference.ts';
+import type { RankingRule } from './compiled-rules.ts';
 import type { ListPair } from './list-partners.ts';
 import { plainOf } from './reply-values.ts';
 import { overlapAt, rankBiasedOverlap, wordsOf } from './ranking.ts';
@@ -53,7 +53,8 @@ function byKey(items: readonly unknown[], key: string): ByKey {
 /** The key of a list's item as text; undefined where it has none. */
 function keyOfItem(item: unknown, key: string): string | undefined {
   const value = isJsonObject(item) ? plainOf(item[key]) : undefined;
-  return typeof value === 'string' || typeof value === 'number' ? `${typeof value} ${value}` : undefined;
+  if (typeof value === 'string') return `string ${value}`;
+  return typeof value === 'number' || typeof value === 'bigint' ? `number ${value}` : undefined;
 }
 
 function lexicalRecall(

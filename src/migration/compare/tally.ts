@@ -22,9 +22,15 @@ export class Tally {
   /** Legacy's time minus the orchestrator's. */
   readonly gapsSeconds: number[] = [];
   ranking: RankingMeasure | undefined;
+  /** Whether a number was compared: its spelling may matter. */
+  hasMetNumber = false;
 
   constructor(facts: JudgingFacts) {
     this.facts = facts;
+  }
+
+  noteNumber(value: unknown): void {
+    if (typeof value === 'number') this.hasMetNumber = true;
   }
 
   gap(seconds: number): void {

@@ -204,3 +204,12 @@ describe('hostile replies', () => {
     expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 });
+
+test('a comparison says the same of its differences at every look, and to another thread', () => {
+  const comparison = compare('{"a": "one", "b": 1}', '{"a": "two", "b": 1.0}');
+  const copy = structuredClone(comparison);
+  const first = comparison.differences;
+  expect(first.map(({ path }) => path)).toEqual(['a', 'b']);
+  expect(comparison.differences).toBe(first);
+  expect(copy).toEqual(comparison);
+});

@@ -163,6 +163,36 @@ describe('comparing is', () => {
   });
 });
 
+/** A number that fast-check does not draw, and how another reader of JSON may spell it. */
+const SPELLINGS = [
+  ['a float without a fraction', '7000001', '7000001.0', 'type'],
+  ['a float with an exponent', '7000000', '7e6', 'type'],
+  ['the twentieth digit', '70000000000000000001', '70000000000000000002', 'value'],
+] as const;
+
+test.each(SPELLINGS)('%s is seen at any path', (_, mine, theirs, kind) => {
+  const MARK = 'the number stands here';
+  const place = placeFor({ ...(PLANTS[1] as Plant), fits: ({ path }) => path.length > 0 });
+  fc.assert(
+    fc.property(place, fc.boolean(), ({ whole, at }, isSet) => {
+      const text = JSON.stringify(planted(whole, at.path, MARK));
+      const [legacy, orchestrator] = [mine, theirs].map((number) => text.replace(`"${MARK}"`, number));
+      const list = textOf(
+        at.path.slice(
+          0,
+          at.path.findLastIndex((step) => typeof step === 'number'),
+        ),
+      );
+      const rules = isSet && list !== '' ? [rule(list, { kind: 'set' })] : [];
+      const { differences } = compare(legacy ?? '', orchestrator ?? '', rules);
+      expect(differences.map((found) => `${found.class} ${found.path}`)).toEqual([
+        `${kind} ${textOf(at.path)}`,
+      ]);
+    }),
+    RUNS,
+  );
+});
+
 describe.each(PLANTS)('a planted difference of class $class', (plant) => {
   test('is found at any path', () => {
     fc.assert(
