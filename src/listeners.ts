@@ -51,7 +51,7 @@ export function listenersOf({ http, proxy, desk }: Config, services: readonly Se
 }
 
 /** The same for people: each setting with its address. */
-export function shownListeners(config: Config, services: readonly Service[]): Record<string, string> {
+export function addressesOf(config: Config, services: readonly Service[]): Record<string, string> {
   return Object.fromEntries(
     listenersOf(config, services).map(({ key, host, port }) => [key, `${host}:${port}`]),
   );

@@ -19,6 +19,7 @@ import { registerRepairRoutes } from './operator/repair-routes.ts';
 import { registerRunRoutes } from './operator/run-routes.ts';
 import { createStatistics, type Statistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusReader } from './operator/status.ts';
+import { addressesOf } from './listeners.ts';
 import type { Part } from './parts.ts';
 import type { Guarding } from './proxy-guard.ts';
 import { createTripBundles } from './proxy-bundles.ts';
@@ -63,8 +64,6 @@ export interface WatcherFacts {
   readonly clock: Clock;
   readonly database: Database;
   readonly guarding: Guarding;
-  /** Addresses, by the settings that say so. */
-  readonly listening: Readonly<Record<string, string>>;
   /** What becomes of writes while the journal is away, for people. */
   readonly awayPolicy: string;
 }
@@ -108,7 +107,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
     service: {
       name: 'service',
-      start: async () => log.info({ listening: facts.listening }, 'ready'),
+      start: async () => log.info({ listening: listeningOf(facts) }, 'ready'),
       stop: async () => log.info('stopping'),
     },
     telemetry: {
@@ -123,6 +122,14 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     onProblem,
     onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
   };
+}
+
+function listeningOf({ config, services }: WatcherFacts): Record<string, string> {
+  const configured = [...services.values()].flatMap(({ name, definition }) => {
+    const service = config.services[name];
+    return service === undefined ? [] : [{ name, definition, config: service }];
+  });
+  return addressesOf(config, configured);
 }
 
 function createStatus(

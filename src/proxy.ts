@@ -14,7 +14,6 @@ import { tellingFailures } from './legacy-failures.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
-import { shownListeners } from './listeners.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
 import { createCoverageStore } from './storage/coverage.ts';
 import { createReplicaStore } from './storage/replicas.ts';
@@ -63,7 +62,6 @@ export function createProxy(facts: ProxyFacts): Running {
     onProblem: (message) => onProblem('flags', 'unreadable', message),
     onRecovery: () => watchers.onFlagsRead(),
   });
-  const { flags } = flagged;
   const orchestrator = createOrchestrator(config, clock);
   const runtimes = facts.services.map((service) => createRuntime(service, { config, clock, onProblem }));
   const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
@@ -83,15 +81,14 @@ export function createProxy(facts: ProxyFacts): Running {
     settings: settingsOf(config),
     spill: store.spilling.edges,
   });
-  const listening = shownListeners(config, facts.services);
-  const watchers: Watchers = createWatchers({ ...shared, listening, migration, guarding });
+  const watchers: Watchers = createWatchers({ ...shared, migration, guarding });
   return inOrder([
     createPortCheck(config, facts.services),
     watchers.log,
     store.spilling.part,
     store.late(journalPart(store.database)),
     pruning(store, config.journal.retentionHours),
-    named('flags', flags),
+    named('flags', flagged.flags),
     ...runtimes.map(({ part }) => part),
     named('orchestrator', orchestrator),
     watchers.telemetry,

@@ -5,7 +5,7 @@ import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress }
 /** `crossfade explain`: why an owner's requests go where they go, and what became of an operation on both backends. */
 export function createExplainCommand(env: Environment): Command {
   return new Command('explain')
-    .argument('<service>')
+    .argument('<service>', 'as the status names it')
     .argument('<subject>', 'an owner, or the id of a journaled operation')
     .description('Print a decision with everything that decides it, and what is stored of it')
     .option('--json', 'as JSON')

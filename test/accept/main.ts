@@ -1,10 +1,12 @@
 import { Command, Option } from 'commander';
+import { table } from '../../src/cli/tables.ts';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { createPgliteDatabase, createPostgresDatabase } from '../../src/storage/database.ts';
-import { createProgressBar } from '../support/progress.ts';
+import { createProgressBar, whileWaiting } from '../support/progress.ts';
 import { ReplayingAgent } from './agents.ts';
 import { readDialogues, type Dialogue } from './dialogues.ts';
 import { WALK } from './flags.ts';
+import { parseCount, runToItsEnd } from './command-line.ts';
 import { judge } from './judge.ts';
 import { Ledger } from './ledger.ts';
 import { SABOTAGES, type Sabotage } from './saboteur.ts';
@@ -67,23 +69,52 @@ async function watchCoverage(world: World, ledger: Ledger): Promise<void> {
 
 /** Waits until nothing is on its way any more. A lane that waits for a person waits for ever: it does not count. */
 async function settled(world: World, limitMs: number): Promise<ProxyStatus> {
-  const startedAtMs = performance.now();
-  for (;;) {
-    const status = await world.status();
-    const { deliveries, copies, shadow_reads } = status.backlog;
-    const isQuiet =
-      deliveries + copies + shadow_reads === 0 &&
-      sum(status, ({ lanes }) => lanes.dirty + lanes.copying) === 0;
-    if (isQuiet || performance.now() - startedAtMs > limitMs) return status;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+  let waiting = '';
+  return whileWaiting(() => `waiting for what is on its way: ${waiting}`, look());
+
+  async function look(): Promise<ProxyStatus> {
+    const startedAtMs = performance.now();
+    for (;;) {
+      const status = await world.status();
+      const { deliveries, copies, shadow_reads } = status.backlog;
+      const unsettled = sum(status, ({ lanes }) => lanes.dirty + lanes.copying);
+      const isQuiet = deliveries + copies + shadow_reads + unsettled === 0;
+      if (isQuiet || performance.now() - startedAtMs > limitMs) return status;
+      waiting = `${deliveries} deliveries, ${copies} copies, ${shadow_reads} shadow reads, ${unsettled} lanes that are not settled`;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
   }
 }
 
 /** What the numbers of the last line are made of. */
 function explain({ services }: ProxyStatus): void {
-  for (const { service, fallbacks, not_comparable_by, latency_ms, added_ms } of services) {
-    console.log(JSON.stringify({ service, fallbacks, not_comparable_by, latency_ms, added_ms }));
-  }
+  const rows = services.map(({ service, fallbacks, not_comparable_by, latency_ms, added_ms }) => [
+    service,
+    shownQuantiles(latency_ms.legacy),
+    shownQuantiles(latency_ms.orchestrator),
+    shownQuantiles(added_ms),
+    shownCounts(fallbacks),
+    shownCounts(not_comparable_by),
+  ]);
+  console.log(table(EXPLAINED, rows));
+}
+
+const EXPLAINED = [
+  'p50 / p99, ms',
+  'legacy',
+  'orchestrator',
+  'added by the proxy',
+  'fallbacks',
+  'not comparable',
+] as const;
+
+function shownQuantiles({ p50, p99 }: ProxyStatus['services'][number]['added_ms']): string {
+  return [p50, p99].map((ms) => (ms === null ? '-' : ms.toFixed(1))).join(' / ');
+}
+
+function shownCounts(counts: Readonly<Record<string, number>>): string {
+  const shown = Object.entries(counts).map(([word, count]) => `${count} ${word}`);
+  return shown.length === 0 ? 'none' : shown.join(', ');
 }
 
 function sum(status: ProxyStatus, count: (service: ProxyStatus['services'][number]) => number): number {
@@ -123,7 +154,7 @@ async function run(options: Options): Promise<Record<string, unknown>> {
       world,
       options.sabotage === undefined ? SETTLE_LIMIT_MS : SABOTAGED_LIMIT_MS,
     );
-    if (isOriginal) await new Promise((resolve) => setTimeout(resolve, ORIGINAL_CLEANUP_MS));
+    if (isOriginal) await cleanedUp();
     const proxy_rss_mb = world.proxyPeakMegabytes();
     if (options.json !== true) explain(status);
     await world.stopPrograms();
@@ -145,6 +176,11 @@ async function run(options: Options): Promise<Record<string, unknown>> {
   } finally {
     await world.end();
   }
+}
+
+function cleanedUp(): Promise<void> {
+  const passed = new Promise<void>((resolve) => setTimeout(resolve, ORIGINAL_CLEANUP_MS));
+  return whileWaiting(() => `the stand-ins clean up after ${ORIGINAL_CLEANUP_MS / 1_000} s`, passed);
 }
 
 /** A set that is too small for the originals' limits is gone through again, under new ids. */
@@ -194,7 +230,7 @@ const program = new Command('accept')
     'Replays dialogues through the whole of Crossfade while the flags walk from off to read-cutover 100 %, then compares both stores.',
   )
   .option('--dialogues <file>', 'dialogues, one JSON object a line (default: a small set of our own)')
-  .option('--limit <count>', 'only so many dialogues', Number)
+  .option('--limit <count>', 'only so many dialogues', parseCount)
   .addOption(
     new Option(
       '--sabotage <kind>',
@@ -222,4 +258,4 @@ const program = new Command('accept')
     process.exitCode = broken.length === 0 && hasForgotten ? 0 : 1;
   });
 
-await program.parseAsync();
+await runToItsEnd(program);

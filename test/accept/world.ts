@@ -45,6 +45,9 @@ export interface World {
   end(): Promise<void>;
 }
 
+/** Null before there was anything to measure. */
+type Quantiles = Readonly<Record<'p50' | 'p99', number | null>>;
+
 /** What GET /v1/status says, as far as it is read here. */
 export interface ProxyStatus {
   readonly services: readonly {
@@ -67,8 +70,8 @@ export interface ProxyStatus {
     readonly reads_by: { readonly legacy: number; readonly orchestrator: number };
     readonly fallbacks: Readonly<Record<string, number>>;
     readonly not_comparable_by: Readonly<Record<string, number>>;
-    readonly latency_ms: unknown;
-    readonly added_ms: unknown;
+    readonly latency_ms: Readonly<Record<'legacy' | 'orchestrator', Quantiles>>;
+    readonly added_ms: Quantiles;
   }[];
   readonly replicas: Readonly<Record<'live' | 'silent', number>>;
   readonly backlog: {

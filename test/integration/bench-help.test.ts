@@ -14,3 +14,19 @@ test.each([
   expect(stdout).toContain(`npm run bench:${bench}`);
   for (const option of options) expect(stdout).toContain(`  ${option}`);
 });
+
+test.each([
+  { args: ['--limit', 'some'], says: /^error: .* must be a whole number above 0, got "some"$/ },
+  { args: ['--dialogues', '/nowhere/at/all'], says: /^accept: the dialogues cannot be read: ENOENT.*$/ },
+  { args: ['--dialogues', fileURLToPath(import.meta.url)], says: /^accept: .*:1 is not JSON$/ },
+])(
+  'accept $args.0 that cannot be used is told in one line, before anything is started',
+  async ({ args, says }) => {
+    const file = fileURLToPath(new URL('../accept/main.ts', import.meta.url));
+    const failed = (await promisify(execFile)(process.execPath, [file, '--json', ...args]).catch(
+      (error: unknown) => error,
+    )) as { code: number; stderr: string };
+    expect(failed.code).toBe(1);
+    expect(failed.stderr.trim()).toMatch(says);
+  },
+);

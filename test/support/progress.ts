@@ -23,3 +23,23 @@ export function createProgressBar(total: number, stream: NodeJS.WriteStream = pr
     },
   };
 }
+
+/** The same without a measure: what is being waited for, and for how long already. */
+export async function whileWaiting<Result>(
+  what: () => string,
+  work: Promise<Result>,
+  stream: NodeJS.WriteStream = process.stderr,
+): Promise<Result> {
+  if (!stream.isTTY) return work;
+  const startedAtMs = performance.now();
+  const show = (): void => {
+    const seconds = Math.round((performance.now() - startedAtMs) / 1_000);
+    stream.write(`\r\u001b[K${what()} (${seconds} s)`);
+  };
+  show();
+  const timer = setInterval(show, 250);
+  return work.finally(() => {
+    clearInterval(timer);
+    stream.write('\r\u001b[K');
+  });
+}

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { createPostgresDatabase, type Database } from '../../../src/storage/database.ts';
 import { resultOf, runCommand } from '../../support/command.ts';
 import { createProgressBar } from '../../support/progress.ts';
+import { parseCount, runToItsEnd } from '../command-line.ts';
 import { readDialogues, type Dialogue } from '../dialogues.ts';
 import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../stores.ts';
 import { startWorld, type World } from '../world.ts';
@@ -255,7 +256,7 @@ const program = new Command('accept:reconcile')
     'Fills the legacy services before there is a proxy, backfills under live traffic with two kills, breaks 60 items on either store, reconciles, repairs, reconciles again.',
   )
   .option('--dialogues <file>', 'dialogues, one JSON object a line (default: a small set of our own)')
-  .option('--limit <count>', 'only so many dialogues', Number)
+  .option('--limit <count>', 'only so many dialogues', parseCount)
   .option('--json', 'only the JSON line')
   .action(async (options: Options) => {
     const say: Say = (what) => (options.json === true ? console.error(what) : console.log(what));
@@ -268,4 +269,4 @@ const program = new Command('accept:reconcile')
     process.exitCode = problems.length === 0 ? 0 : 1;
   });
 
-await program.parseAsync();
+await runToItsEnd(program);
