@@ -165,6 +165,17 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    reports: Type.Object(
+      {
+        schedule: Type.String(),
+        timeZone: Text,
+        keepDays: Whole(1),
+        folder: Type.Optional(Text),
+        webhookUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
+        webhookKey: Type.Optional(Text),
+      },
+      closed,
+    ),
     telemetry: Type.Object(
       {
         logLevel: Type.Union(

@@ -12,6 +12,7 @@ import {
   type Tree,
 } from './config-problems.ts';
 import { ConfigSchema, type Config } from './config-schema.ts';
+import { calendarProblems } from './config-calendar.ts';
 import { messageOf } from './domain/errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,6 +27,8 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
+
+const LOCAL_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 const DEFAULTS: Tree = {
   proxy: { host: '127.0.0.1', deadlineMs: 4_500, drainMs: 3_000, takeOverMs: 0 },
@@ -60,6 +63,7 @@ const DEFAULTS: Tree = {
   operator: { tokens: {} },
   interlocks: 'warn',
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20 },
+  reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };
 
@@ -75,6 +79,7 @@ const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[
   ['CROSSFADE_ENCRYPTION_KEY', ['journal', 'encryptionKey']],
   ['CROSSFADE_SIGNAL_TOKEN', ['guard', 'signalToken']],
   ['CROSSFADE_ALERT_KEY', ['guard', 'alertKey']],
+  ['CROSSFADE_REPORT_KEY', ['reports', 'webhookKey']],
   ['UNLEASH_URL', ['rollout', 'unleash', 'url']],
   ['UNLEASH_API_TOKEN', ['rollout', 'unleash', 'apiToken']],
   ['UNLEASH_APP_NAME', ['rollout', 'unleash', 'appName']],
@@ -99,9 +104,9 @@ export function loadConfig(file: string, env: Environment): Config {
   const checker = Compile(ConfigSchema);
   if (!checker.Check(tree))
     problems.push(...schemaProblems([...checker.Errors(tree)], { tree, keysAt, variableFor, substituted }));
-  problems.push(...portProblems(tree), ...serviceProblems(tree), ...guardProblems(tree));
+  problems.push(...portProblems(tree), ...calendarProblems(tree), ...guardProblems(tree));
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
-  problems.push(...operatorProblems(tree), ...deskProblems(tree));
+  problems.push(...operatorProblems(tree), ...deskProblems(tree), ...reportProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }
@@ -205,11 +210,10 @@ function withDefaults(tree: Tree): Tree {
   const { services, rollout, desk } = result;
   if (isTree(desk)) result['desk'] = merged(DESK_DEFAULTS, desk);
   if (isTree(services)) {
-    const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     result['services'] = Object.fromEntries(
       Object.entries(services).map(([name, service]) => [
         name,
-        isTree(service) ? merged({ timeZone, ...SERVICE_DEFAULTS }, service) : service,
+        isTree(service) ? merged({ timeZone: LOCAL_ZONE, ...SERVICE_DEFAULTS }, service) : service,
       ]),
     );
   }
@@ -224,19 +228,17 @@ function unleashWithDefaults(unleash: Tree): Tree {
   return merged({ ...UNLEASH_DEFAULTS, ...(environment !== undefined && { environment }) }, unleash);
 }
 
-function serviceProblems(tree: Tree): string[] {
-  return Object.keys(servicesOf(tree)).flatMap((name) => {
-    const zone = valueAt(tree, `services.${name}.timeZone`);
-    return isTimeZone(zone)
-      ? []
-      : [`services.${name}.timeZone must be an IANA time zone, got ${JSON.stringify(zone)}`];
-  });
-}
-
 function guardProblems(tree: Tree): string[] {
   const [url, key] = ['guard.alertUrl', 'guard.alertKey'].map((path) => valueAt(tree, path));
   return url !== undefined && key === undefined
     ? ['guard.alertUrl needs guard.alertKey: alerts are signed (CROSSFADE_ALERT_KEY)']
+    : [];
+}
+
+function reportProblems(tree: Tree): string[] {
+  const [url, key] = ['reports.webhookUrl', 'reports.webhookKey'].map((path) => valueAt(tree, path));
+  return url !== undefined && key === undefined
+    ? ['reports.webhookUrl needs reports.webhookKey: what is posted is signed (CROSSFADE_REPORT_KEY)']
     : [];
 }
 
@@ -268,18 +270,6 @@ function journalProblems(tree: Tree): string[] {
 function isFile(path: string): boolean {
   try {
     return !statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
-function servicesOf(tree: Tree): Tree {
-  return isTree(tree['services']) ? tree['services'] : {};
-}
-
-function isTimeZone(zone: unknown): boolean {
-  try {
-    return typeof zone === 'string' && Boolean(Intl.DateTimeFormat('en', { timeZone: zone }));
   } catch {
     return false;
   }

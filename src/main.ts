@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   repair: async () => (await import('./cli/repair.ts')).createRepairCommand(env),
   lost: async () => (await import('./cli/lost.ts')).createLostCommand(env),
   runs: async () => (await import('./cli/runs.ts')).createRunsCommand(env),
+  report: async () => (await import('./cli/report.ts')).createReportCommand(env),
   flags: async () => (await import('./cli/flags.ts')).createFlagsCommand(env),
   'dead-letters': async () => (await import('./cli/dead-letters.ts')).createDeadLettersCommand(env),
   'unknown-outcomes': async () =>

@@ -4,6 +4,7 @@ import type { Journal } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { abStatuses } from './operator/ab-status.ts';
 import type { Arms } from './operator/arms.ts';
+import type { ReportCounts } from './operator/report/report-office.ts';
 import type { Guarding } from './proxy-guard.ts';
 import type { FlagSource } from './rollout/flag-source.ts';
 import type { RequestCounts } from './rollout/request-counts.ts';
@@ -18,12 +19,14 @@ interface GaugeFacts {
   readonly flags: Pick<FlagSource, 'describe'>;
   readonly flagRequests: RequestCounts;
   readonly arms: Arms;
+  readonly reports: () => ReportCounts;
 }
 
 /** The metrics, with what must be asked for at every scrape. */
 export function createProxyMetrics(facts: GaugeFacts): Metrics {
   return createMetrics({
     gauges: () => gaugesOf(facts),
+    reports: facts.reports,
     spill: () => facts.migration.spillStatus(),
     flags: () => ({ ...facts.flags.describe(), requests: facts.flagRequests.list() }),
     ab: () => abGaugesOf(facts),

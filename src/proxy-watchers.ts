@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config-schema.ts';
 import { serviceName, type ReplicaId, type ServiceName } from './domain/ids.ts';
-import type { SignatureStore } from './migration/compare/comparison-stores.ts';
+import type { RuleStore, SignatureStore } from './migration/compare/comparison-stores.ts';
 import type { DeadLetterStore, UnknownLedger } from './migration/decision-ports.ts';
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
@@ -17,6 +17,7 @@ import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/
 import { registerOperatorRoutes } from './operator/routes.ts';
 import { registerRepairRoutes } from './operator/repair-routes.ts';
 import { registerRunRoutes } from './operator/run-routes.ts';
+import { registerReportRoutes } from './operator/report/report-routes.ts';
 import { createStatistics, type Statistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusReader } from './operator/status.ts';
 import { addressesOf } from './listeners.ts';
@@ -28,6 +29,7 @@ import { flagRoutesOf } from './proxy-flags.ts';
 import { accessOf, decisionRoutesOf } from './proxy-decision-routes.ts';
 import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
 import { readinessOf } from './proxy-readiness.ts';
+import { createReports, type Reports } from './proxy-reports.ts';
 import { watchFlagChanges, type FlagChange } from './rollout/flag-changes.ts';
 import type { FlagFile } from './rollout/flag-file.ts';
 import type { FlagSource } from './rollout/flag-source.ts';
@@ -56,6 +58,7 @@ export interface WatcherFacts {
   readonly journal: Journal;
   readonly differences: DifferenceStore;
   readonly signatures: SignatureStore;
+  readonly rules: RuleStore;
   readonly letters: DeadLetterStore;
   readonly unknowns: UnknownLedger;
   readonly migration: Migration;
@@ -71,6 +74,8 @@ export interface WatcherFacts {
 export interface Watchers {
   /** Writes down what was known at a trip. */
   readonly bundles: Part;
+  /** Makes the daily reports, and delivers them. */
+  readonly reports: Part;
   /** Says what the operator should know at the start. */
   readonly log: Part;
   /** Started last and stopped first: says when agents are served, and until when. */
@@ -86,17 +91,23 @@ export interface Watchers {
 export function createWatchers(facts: WatcherFacts): Watchers {
   const { config, events, services } = facts;
   const log = createLog({ level: config.telemetry.logLevel, pretty: facts.isTerminal, name: 'crossfade' });
+  const onProblem = createProblemLog(log);
   const statistics = createStatistics([...services.keys()]);
   const arms = new Arms(facts.clock);
   const status = createStatus(facts, { statistics, arms });
-  const metrics = createProxyMetrics({ ...facts, arms });
+  const reports: Reports = createReports({
+    ...facts,
+    status: () => status.read(),
+    onProblem: (problem) => onProblem('reports', 'report', problem),
+  });
+  const metrics = createProxyMetrics({ ...facts, arms, reports: reports.counts });
   const traces = createTracesOf(config);
   for (const listener of [statistics.listener, arms.listener, createLogListener(log), metrics.listener])
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
   logFlagChanges(log, facts);
-  const onProblem = createProblemLog(log);
   return {
+    reports: reports.part,
     bundles: createTripBundles({
       ...facts,
       ...facts.guarding,
@@ -118,7 +129,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
         await metrics.stop();
       },
     },
-    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics }),
+    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports }),
     onProblem,
     onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
   };
@@ -150,10 +161,16 @@ function createStatus(
   });
 }
 
+interface Shown {
+  readonly status: StatusReader;
+  readonly metrics: Metrics;
+  readonly reports: Reports;
+}
+
 function registerRoutes(
   app: FastifyInstance,
   facts: WatcherFacts,
-  { status, metrics }: { readonly status: StatusReader; readonly metrics: Metrics },
+  { status, metrics, reports }: Shown,
 ): void {
   const { services } = facts;
   accessOf(facts.config).guard(app);
@@ -161,6 +178,7 @@ function registerRoutes(
   registerDecisionRoutes(app, decisionRoutesOf(facts));
   registerFlagRoutes(app, flagRoutesOf(facts));
   registerBundleRoutes(app, facts.guarding.bundles);
+  registerReportRoutes(app, reports.routes);
   registerRuns(app, facts);
   registerComparisonRoutes(app, comparisonRoutesOf(facts));
   registerOperatorRoutes(app, {

@@ -8,7 +8,7 @@ import { createHttpLegacyBackend } from './backends/http-legacy.ts';
 import { createLegacyAccess } from './backends/legacy-store.ts';
 import { createOrchestratorClient, type OrchestratorClient } from './backends/orchestrator.ts';
 import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
-import { createEvents, type Listener } from './migration/events.ts';
+import { createEvents, type Events, type Listener } from './migration/events.ts';
 import { LargeComparisons } from './large-comparisons.ts';
 import { tellingFailures } from './legacy-failures.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
@@ -53,8 +53,7 @@ const SCHEMA = new URL('storage/schema/', import.meta.url);
 /** The composition root of the proxy: every part is made here, once, and started in this order. */
 export function createProxy(facts: ProxyFacts): Running {
   const [{ config }, clock] = [facts, systemClock];
-  const events = createEvents();
-  for (const listener of facts.listeners) events.subscribe(listener);
+  const events = eventsFor(facts.listeners);
   const store = createStore(config);
   // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
   const onProblem: OnProblem = (...problem) => watchers.onProblem(...problem);
@@ -97,9 +96,16 @@ export function createProxy(facts: ProxyFacts): Running {
     store.late(guarding.parts.guard),
     migrationPart(migration, store.journal),
     store.late(guarding.parts.interlocks),
+    watchers.reports,
     ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
     watchers.service,
   ]);
+}
+
+function eventsFor(listeners: readonly Listener[]): Events {
+  const events = createEvents();
+  for (const listener of listeners) events.subscribe(listener);
+  return events;
 }
 
 function named(name: string, part: Omit<Part, 'name'>): Part {

@@ -44,6 +44,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
       'html-escaper',
       'lru-cache',
       'uplot',
+      'croner',
       '@fontsource-variable/inter',
     ],
   },

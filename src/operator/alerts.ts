@@ -1,14 +1,7 @@
-import { createHmac } from 'node:crypto';
-import { Agent, request } from 'undici';
 import type { Alert, Alerts } from '../migration/guard/guard-ports.ts';
-import type { Clock } from '../migration/ports.ts';
+import { SignedWebhook, type WebhookSettings } from './signed-webhook.ts';
 
-export interface AlertSettings {
-  /** Where alerts are posted. */
-  readonly url: string;
-  /** Signs every alert (HMAC-SHA256), so that the receiver can tell ours from others'. */
-  readonly key: string;
-  readonly clock: Clock;
+export interface AlertSettings extends WebhookSettings {
   /** Told of an alert that was given up, in words without its content. */
   readonly onProblem: (problem: string) => void;
   /** First pause before an alert is sent again; doubled each time. @defaultValue 1000 */
@@ -18,18 +11,18 @@ export interface AlertSettings {
 /** Alerts that wait; when there are more, the oldest are given up. */
 const MOST_WAITING = 100;
 const TRIES = 8;
-const TIMEOUT_MS = 5_000;
 
 /** Posts alerts one after the other, each until it is taken or eight times. */
 export class WebhookAlerts implements Alerts {
   readonly #settings: AlertSettings;
-  readonly #agent = new Agent({ connections: 1, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
+  readonly #webhook: SignedWebhook;
   readonly #waiting: Alert[] = [];
   readonly #stopped = new AbortController();
   #sending: Promise<void> | undefined;
 
   constructor(settings: AlertSettings) {
     this.#settings = settings;
+    this.#webhook = new SignedWebhook(settings);
   }
 
   send(alert: Alert): void {
@@ -42,7 +35,7 @@ export class WebhookAlerts implements Alerts {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#sending;
-    await this.#agent.close();
+    await this.#webhook.close();
   }
 
   async #sendAll(): Promise<void> {
@@ -60,35 +53,10 @@ export class WebhookAlerts implements Alerts {
     let problem: string | undefined;
     for (let tried = 0; tried < TRIES && !this.#stopped.signal.aborted; tried += 1) {
       if (tried > 0) await clock.sleep(retryFirstMs * 2 ** (tried - 1), this.#stopped.signal);
-      problem = await this.#post(body);
+      problem = await this.#webhook.post(body);
       if (problem === undefined) return undefined;
     }
     return problem;
-  }
-
-  async #post(body: string): Promise<string | undefined> {
-    const { url, key, clock } = this.#settings;
-    // Signed with its time, so that an old alert cannot be sent again by others.
-    const timestamp = String(Math.floor(clock.wallMs() / 1_000));
-    const signature = createHmac('sha256', key).update(`${timestamp}.${body}`).digest('hex');
-    try {
-      const response = await request(url, {
-        method: 'POST',
-        dispatcher: this.#agent,
-        headers: {
-          'content-type': 'application/json',
-          'x-crossfade-timestamp': timestamp,
-          'x-crossfade-signature': `sha256=${signature}`,
-        },
-        body,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      await response.body.dump();
-      return response.statusCode < 300 ? undefined : `it answered ${response.statusCode}`;
-    } catch {
-      // An address may hold a secret: what undici says of it is not repeated.
-      return 'it could not be reached';
-    }
   }
 }
 

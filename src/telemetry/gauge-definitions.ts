@@ -142,6 +142,18 @@ export const GAUGES = {
     unit: '1',
     labels: ['service', 'action', 'design', 'bound'],
   },
+  lastReport: {
+    name: 'crossfade_last_report_timestamp_seconds',
+    description: 'When the newest daily report was made, by whichever replica',
+    unit: 's',
+    labels: [],
+  },
+  failedReportDeliveries: {
+    name: 'crossfade_failed_report_deliveries',
+    description: 'Tries to take a daily report to its webhook or folder that failed',
+    unit: '{try}',
+    labels: ['target'],
+  },
   residentMemory: {
     name: 'crossfade_resident_memory_bytes',
     description: 'Resident memory of the proxy',

@@ -44,10 +44,18 @@ export interface FlagGauges {
   readonly requests: readonly { readonly api: string; readonly result: string; readonly total: number }[];
 }
 
+/** What became of the daily reports. */
+interface ReportGauges {
+  /** Undefined while there is none, or nobody knows. */
+  readonly lastMadeAtMs: number | undefined;
+  readonly failedDeliveries: ReadonlyMap<string, number>;
+}
+
 export interface MetricsOptions {
   readonly ab: () => readonly AbGauges[];
   readonly gauges: () => Promise<Gauges> | Gauges;
   readonly flags: () => FlagGauges;
+  readonly reports: () => ReportGauges;
   /** Undefined where nothing is ever spilled. */
   readonly spill: () => SpillStatus | undefined;
 }
@@ -56,7 +64,7 @@ export interface MetricsOptions {
 const COLLECT_TIMEOUT_MS = 5_000;
 
 /** OpenTelemetry metrics, recorded by hand from events. Registers nothing globally and detects no resource. */
-export function createMetrics({ gauges, flags, ab, spill }: MetricsOptions): Metrics {
+export function createMetrics({ gauges, flags, ab, spill, reports }: MetricsOptions): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   const provider = new MeterProvider({ readers: [exporter] });
@@ -68,6 +76,7 @@ export function createMetrics({ gauges, flags, ab, spill }: MetricsOptions): Met
   observeFlags(meter, flags);
   observeArms(meter, ab);
   observeSpill(meter, spill);
+  observeReports(meter, reports);
   return {
     listener: (name, event) => recorder.handlers[name]?.(event),
     async render() {
@@ -137,6 +146,17 @@ function observeFlags(meter: Meter, flags: () => FlagGauges): void {
   });
   meter.createObservableCounter(unleashRequests.name, unleashRequests).addCallback((result) => {
     for (const { api, result: word, total } of flags().requests) result.observe(total, { api, result: word });
+  });
+}
+
+function observeReports(meter: Meter, reports: () => ReportGauges): void {
+  const { lastReport, failedReportDeliveries: failed } = GAUGES;
+  meter.createObservableGauge(lastReport.name, lastReport).addCallback((result) => {
+    const { lastMadeAtMs } = reports();
+    if (lastMadeAtMs !== undefined) result.observe(lastMadeAtMs / 1_000);
+  });
+  meter.createObservableCounter(failed.name, failed).addCallback((result) => {
+    for (const [target, total] of reports().failedDeliveries) result.observe(total, { target });
   });
 }
 

@@ -3,8 +3,13 @@ import { EVIDENCE_LIMITS } from '../evidence/confidence.ts';
 import type { ActionFacts, InterlockFacts, WriteFacts } from './interlock-facts.ts';
 import type { InterlockReason, InterlockWord } from './reason.ts';
 
-/** Says what stands in the way, or nothing. */
-type Check<Facts> = (facts: Facts) => InterlockReason | undefined;
+/** What a check measured, fine or not: what stands in the way is the reason that it is not. */
+export interface Checked {
+  readonly isFine: boolean;
+  readonly reason: InterlockReason;
+}
+
+export type Check<Facts> = (facts: Facts) => Checked;
 
 const HOUR_SECONDS = 3_600;
 const RECONCILED_TO_RAISE_SECONDS = 24 * HOUR_SECONDS;
@@ -16,8 +21,8 @@ const ADDED_P95_MS = 50;
 const UNWELL_SHARE = 0.001;
 const UNWELL_LANES = 3;
 
-function unless(isFine: boolean, word: InterlockWord, numbers: Omit<InterlockReason, 'word'> = {}) {
-  return isFine ? undefined : { word, ...numbers };
+function unless(isFine: boolean, word: InterlockWord, numbers: Omit<InterlockReason, 'word'> = {}): Checked {
+  return { isFine, reason: { word, ...numbers } };
 }
 
 const legacyAnswers: Check<InterlockFacts> = ({ answers }) =>
@@ -53,7 +58,7 @@ const reconciled =
   (withinSeconds: number): Check<InterlockFacts> =>
   ({ reconciledAgoSeconds: ago }) =>
     ago === null
-      ? { word: 'never_reconciled' }
+      ? unless(false, 'never_reconciled', { need: withinSeconds })
       : unless(ago < withinSeconds, 'reconciliation_too_old', { have: ago, need: withinSeconds });
 
 const fastEnough: Check<InterlockFacts> = ({ addedP95Ms: added }) =>
@@ -62,19 +67,19 @@ const fastEnough: Check<InterlockFacts> = ({ addedP95Ms: added }) =>
 const rampFree: Check<InterlockFacts> = ({ isRampHeld }) => unless(!isRampHeld, 'ramp_held');
 
 const notLatched: Check<InterlockFacts> = ({ latch }) =>
-  latch === null ? undefined : { word: 'latched', of: latch };
+  unless(latch === null, 'latched', latch === null ? {} : { of: latch });
 
 const notKilled: Check<InterlockFacts> = ({ isKilled }) => unless(!isKilled, 'kill_switch');
 
 /** A check of what is known once writes can move; nothing is raised before. */
 const ofWrites =
-  (word: InterlockWord, check: (writes: WriteFacts, facts: InterlockFacts) => InterlockReason | undefined) =>
-  (facts: InterlockFacts): InterlockReason | undefined =>
-    facts.writes === undefined ? { word } : check(facts.writes, facts);
+  (word: InterlockWord, check: (writes: WriteFacts, facts: InterlockFacts) => Checked) =>
+  (facts: InterlockFacts): Checked =>
+    facts.writes === undefined ? unless(false, word) : check(facts.writes, facts);
 
 const readsAllMoved = ofWrites('reads_not_all_moved', ({ comparableSinceFull }, { asked }) =>
   asked['read-cutover'] < 100
-    ? { word: 'reads_not_all_moved', have: asked['read-cutover'], need: 100 }
+    ? unless(false, 'reads_not_all_moved', { have: asked['read-cutover'], need: 100 })
     : unless(comparableSinceFull >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {
         have: comparableSinceFull,
         need: EVIDENCE_LIMITS.comparable,

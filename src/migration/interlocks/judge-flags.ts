@@ -1,6 +1,6 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ActionFacts, InterlockFacts } from './interlock-facts.ts';
-import { ACTION_INTERLOCKS, INTERLOCKS } from './interlock-table.ts';
+import { ACTION_INTERLOCKS, INTERLOCKS, type Check } from './interlock-table.ts';
 import type { InterlockReason, InterlockWord } from './reason.ts';
 
 /** What a flag asks for, what of it holds, and everything between. Percent. */
@@ -78,19 +78,16 @@ function bound(
   return mode === 'enforce' ? verdict.permitted : verdict.asked;
 }
 
-function sayingOf(
-  facts: InterlockFacts,
-  checks: readonly ((facts: InterlockFacts) => InterlockReason | undefined)[],
-): InterlockReason[] {
+function sayingOf(facts: InterlockFacts, checks: readonly Check<InterlockFacts>[]): InterlockReason[] {
   const reasons = said(checks, facts);
   return facts.mode === 'off' ? reasons.filter(({ word }) => ALWAYS_BINDING.has(word)) : reasons;
 }
 
-function said<Facts>(
-  checks: readonly ((facts: Facts) => InterlockReason | undefined)[],
-  facts: Facts,
-): InterlockReason[] {
-  return checks.map((check) => check(facts)).filter((reason) => reason !== undefined);
+function said<Facts>(checks: readonly Check<Facts>[], facts: Facts): InterlockReason[] {
+  return checks
+    .map((check) => check(facts))
+    .filter(({ isFine }) => !isFine)
+    .map(({ reason }) => reason);
 }
 
 /** A condition to keep is mostly one to raise too: its first saying stands. */

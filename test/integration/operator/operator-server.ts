@@ -168,6 +168,7 @@ export class OperatorServer {
         lanes: new Map([[SERVICE, await this.#counts()]]),
       }),
       ab: () => [],
+      reports: () => ({ lastMadeAtMs: 1_767_315_600_000, failedDeliveries: new Map([['webhook', 2]]) }),
       flags: () => ({
         fresh: false,
         ageMs: 2_500,

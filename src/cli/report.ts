@@ -1,0 +1,126 @@
+import { writeFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { messageOf } from '../domain/errors.ts';
+import { REPORT_FORMATS, type ReportFormat } from '../migration/report/report-ports.ts';
+import { CRITERION_WORDS } from '../operator/report/criterion-words.ts';
+import { failedIn } from '../operator/report/criteria.ts';
+import { printedFigure } from '../operator/report/figures.ts';
+import type { Criterion, Report } from '../operator/report/report.ts';
+import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { table } from './tables.ts';
+
+interface ReportOptions extends ProxyAddress {
+  readonly date: string;
+  readonly format?: ReportFormat;
+  readonly json?: true;
+  readonly out?: string;
+  readonly check?: true;
+}
+
+const FAILED = 1;
+const NOT_CHECKED = 2;
+
+/** `crossfade report`: a day's report, and whether the criteria of the present phases pass. */
+export function createReportCommand(env: Environment): Command {
+  return new Command('report')
+    .description('The daily report: numbers, criteria of every phase, and what to do next')
+    .option('--date <day>', 'YYYY-MM-DD, today (so far), yesterday, or latest (the newest stored)', 'today')
+    .addOption(new Option('--format <format>', 'md unless --check is given').choices(REPORT_FORMATS))
+    .option('--json', 'the same as --format json')
+    .option('--out <file>', 'write it there')
+    .option('--check', 'say which criteria of the present phases fail; with a format, show the report too')
+    .addOption(urlOption(env))
+    .addOption(tokenOption(env))
+    .addHelpText(
+      'after',
+      `
+A stored report is shown as it was made. Of a day without one it is made now, from what is still known of that day, and not stored.
+Exit codes: 0 shown, and with --check every criterion of the present phase of every service passes; 1 with --check: one fails;
+without: it could not be shown; 2 with --check: it could not be told.`,
+    )
+    .action((options: ReportOptions) => (options.check === true ? check(options) : show(options)))
+    .addCommand(createListCommand(env));
+}
+
+async function show(options: ReportOptions): Promise<void> {
+  print(options, await fetched(options, formatOf(options) ?? 'md'));
+}
+
+async function check(options: ReportOptions): Promise<void> {
+  try {
+    const format = formatOf(options);
+    const text = await fetched(options, 'json');
+    const report = JSON.parse(text) as Report;
+    if (format !== undefined) print(options, format === 'json' ? text : await fetched(options, format));
+    else console.log(report.services.map(told).join('\n\n'));
+    process.exitCode = report.failed_criteria > 0 ? FAILED : 0;
+  } catch (error) {
+    console.error(`crossfade: ${messageOf(error)}`);
+    process.exitCode = NOT_CHECKED;
+  }
+}
+
+const formatOf = ({ format, json }: ReportOptions): ReportFormat | undefined =>
+  json === true ? 'json' : format;
+
+function fetched({ date, url, token }: ReportOptions, format: ReportFormat): Promise<string> {
+  const at = { url, ...(token !== undefined && { token }) };
+  return askProxy(at, `/v1/reports/${encodeURIComponent(date)}.${format}`);
+}
+
+function print({ out }: ReportOptions, text: string): void {
+  if (out === undefined) return console.log(text.trimEnd());
+  writeFileSync(out, text);
+  console.log(`the report is in ${out}`);
+}
+
+function told({ service, phase, plan, next_step: next }: Report['services'][number]): string {
+  const failed = failedIn(plan);
+  const verdict = failed.length === 0 ? 'every criterion passes' : `${failed.length} criteria fail`;
+  return [
+    `${service}  phase ${phase}: ${verdict}`,
+    ...failed.map(failedLine),
+    `  next: ${next.text}${next.command === null ? '' : `\n        ${next.command}`}`,
+  ].join('\n');
+}
+
+function failedLine({ name, action, have, limit }: Criterion): string {
+  const { title, unit, sign } = CRITERION_WORDS[name];
+  const [is, needed] = [have, limit].map((value) => printedFigure({ value: value ?? null, unit }));
+  return `  ✗ ${title}${action === null ? '' : ` of ${action}`}: ${is}, needed ${unit === 'yes_no' ? '' : `${sign} `}${needed}`;
+}
+
+interface Listed extends ProxyAddress {
+  readonly json?: true;
+}
+
+interface Head {
+  readonly date: string;
+  readonly made_at: string;
+  readonly failed_criteria: number;
+}
+
+function createListCommand(env: Environment): Command {
+  return new Command('list')
+    .description('Stored reports, the newest first')
+    .option('--json', 'as JSON')
+    .addOption(urlOption(env))
+    .addOption(tokenOption(env))
+    .action(async (_options: Listed, command: Command) => {
+      // Options that its parent knows too were taken by it.
+      const { json, url, token } = command.optsWithGlobals<Listed>();
+      const text = await askProxy({ url, ...(token !== undefined && { token }) }, '/v1/reports');
+      if (json === true) return console.log(text);
+      const { reports } = JSON.parse(text) as { reports: readonly Head[] };
+      const rows = reports.map(({ date, made_at: at, failed_criteria: failed }) => [
+        date,
+        at,
+        String(failed),
+      ]);
+      console.log(
+        rows.length === 0
+          ? 'no report is stored yet: crossfade report shows the day so far'
+          : table(['day', 'made', 'failing criteria'], rows),
+      );
+    });
+}

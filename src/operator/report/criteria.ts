@@ -1,0 +1,204 @@
+import type { ServiceFlag } from '../../domain/flags.ts';
+import { STAGES, type Stage } from '../../domain/stage.ts';
+import { exactLowerBound, type Tally } from '../../migration/evidence/rate-bounds.ts';
+import { GUARD_LIMITS } from '../../migration/guard/guard-limits.ts';
+import type { InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
+import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
+import type { InterlockWord } from '../../migration/interlocks/reason.ts';
+import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../migration/interlocks/interlock-table.ts';
+import { CRITERION_WORDS, type CriterionName } from './criterion-words.ts';
+import type { Criterion, PhasePlan } from './report.ts';
+
+/** What criteria are judged by, beside what the interlocks know. */
+export interface PlanFacts {
+  readonly phase: Stage;
+  readonly judged: Judged;
+  /** Asked this moment, end to end. */
+  readonly answers: InterlockFacts['answers'];
+  /** Percent of read-cutover in effect. */
+  readonly readsMoved: number;
+  readonly day: {
+    readonly mismatches: Tally;
+    readonly notComparable: Tally;
+    readonly proxyErrors: Tally;
+    readonly orchestratorErrors: Tally;
+  };
+  readonly deadLetterLanes: number;
+  readonly lostItems: number;
+}
+
+/** More than that cannot be compared: an alarm of its own. */
+const NOT_COMPARABLE_SHARE = 0.05;
+
+type DayCheck = (facts: PlanFacts) => Omit<Criterion, 'for' | 'action'>;
+
+/** A rate of the day fails as the guard would trip: by five and more, proven to be above its limit. */
+function rate(name: CriterionName, tally: Tally, limit: number): ReturnType<DayCheck> {
+  const isAbove = tally.hits >= GUARD_LIMITS.leastHits && exactLowerBound(tally) > limit;
+  const have = tally.tries === 0 ? null : tally.hits / tally.tries;
+  const isByChance = !isAbove && have !== null && have > limit;
+  const note = isByChance ? `${tally.hits} of ${tally.tries} may be chance` : null;
+  return { name, have, limit, verdict: isAbove ? 'fail' : 'pass', note };
+}
+
+function count(name: CriterionName, have: number, { limit, isFine }: { limit: number; isFine: boolean }) {
+  return { name, have, limit, verdict: isFine ? 'pass' : 'fail', note: null } as const;
+}
+
+const proxyErrors: DayCheck = ({ day }) =>
+  rate('proxy_errors_of_the_day', day.proxyErrors, GUARD_LIMITS.errorRate);
+const deadLetters: DayCheck = ({ deadLetterLanes: lanes }) =>
+  count('dead_letter_lanes', lanes, {
+    limit: GUARD_LIMITS.deadLetterLanes,
+    isFine: lanes < GUARD_LIMITS.deadLetterLanes,
+  });
+const lostItems: DayCheck = ({ lostItems: items }) =>
+  count('lost_items', items, { limit: 0, isFine: items === 0 });
+const mismatches: DayCheck = ({ day }) =>
+  rate('mismatches_of_the_day', day.mismatches, GUARD_LIMITS.mismatchRate);
+const notComparable: DayCheck = ({ day }) =>
+  rate('not_comparable_of_the_day', day.notComparable, NOT_COMPARABLE_SHARE);
+const orchestratorErrors: DayCheck = ({ day }) =>
+  rate('orchestrator_errors_of_the_day', day.orchestratorErrors, GUARD_LIMITS.errorRate);
+
+interface PhaseRow {
+  /** The flag whose conditions to be kept hold in this phase. */
+  readonly keeps?: ServiceFlag;
+  /** What the phase leads to. */
+  readonly raises?: ServiceFlag;
+  readonly day: readonly DayCheck[];
+}
+
+const WRITTEN = [proxyErrors, deadLetters, lostItems];
+const COMPARED = [...WRITTEN, mismatches, notComparable];
+
+/** The way of a migration: what each phase asks, and where it leads. */
+const PHASES: Readonly<Record<Stage, PhaseRow>> = {
+  off: { raises: 'dual-write', day: [proxyErrors] },
+  dual_write: { keeps: 'dual-write', raises: 'shadow-read', day: WRITTEN },
+  shadow_read: { keeps: 'shadow-read', raises: 'read-cutover', day: COMPARED },
+  read_cutover: {
+    keeps: 'read-cutover',
+    raises: 'write-cutover',
+    day: [...COMPARED, orchestratorErrors],
+  },
+  write_cutover: {
+    keeps: 'write-cutover',
+    raises: 'legacy-read-only',
+    day: [...COMPARED, orchestratorErrors],
+  },
+  legacy_read_only: { keeps: 'legacy-read-only', day: [proxyErrors] },
+  complete: { day: [] },
+};
+
+/** Flags that nothing raises while the engine cannot move writes. */
+const OF_WRITES: ReadonlySet<ServiceFlag> = new Set(['write-cutover', 'legacy-read-only']);
+
+/** Every phase with its criteria, judged by what is known now: those behind still hold or not, those ahead are what is to come. */
+export function planOf(facts: PlanFacts): PhasePlan[] {
+  return STAGES.filter((phase) => phase !== 'complete').map((phase) => ({
+    phase,
+    present: phase === facts.phase,
+    criteria: criteriaOf(phase, facts),
+  }));
+}
+
+/** Those of the present phase that fail. */
+export function failedIn(plan: readonly PhasePlan[]): Criterion[] {
+  return plan
+    .filter(({ present }) => present)
+    .flatMap(({ criteria }) => criteria.filter(({ verdict }) => verdict === 'fail'));
+}
+
+function criteriaOf(phase: Stage, facts: PlanFacts): Criterion[] {
+  const { keeps, raises, day } = PHASES[phase];
+  const stay = [
+    ...(keeps === undefined ? [] : INTERLOCKS[keeps].keep.map((check) => judged(check, keeps, facts))),
+    ...day.map((check) => check(facts)),
+  ].map((criterion) => ({ ...criterion, for: 'stay' as const, action: null }));
+  const known = new Set(stay.map(({ name, limit }) => `${name} ${limit}`));
+  const goOn = raisedBy(phase, raises, facts).filter(({ name, limit }) => !known.has(`${name} ${limit}`));
+  return [...stay, ...goOn];
+}
+
+/** Reads that have not all moved are raised by the same flag as before. */
+function raisedBy(phase: Stage, raises: ServiceFlag | undefined, facts: PlanFacts): Criterion[] {
+  if (raises === undefined) return [];
+  const isHalfway = phase === 'read_cutover' && facts.phase === 'read_cutover' && facts.readsMoved < 100;
+  const flag = isHalfway ? 'read-cutover' : raises;
+  const ofService = INTERLOCKS[flag].raise.map((check): Criterion => ({
+    ...judged(check, flag, facts),
+    for: 'go_on',
+    action: null,
+  }));
+  return flag === 'read-cutover' ? [...ofService, ...actionCriteria(facts)] : ofService;
+}
+
+type Check = (typeof INTERLOCKS)[ServiceFlag]['raise'][number];
+
+function judged(check: Check, flag: ServiceFlag, facts: PlanFacts): Omit<Criterion, 'for' | 'action'> {
+  const { facts: known } = facts.judged;
+  const checked = check({ ...known, answers: facts.answers });
+  const cannot = OF_WRITES.has(flag) && known.writes === undefined && !isKnownBefore(checked);
+  return {
+    ...numbersOf(checked),
+    verdict: cannot ? 'not_judged' : checked.isFine ? 'pass' : 'fail',
+    note: cannot ? 'writes cannot be moved yet' : (NOTES[checked.reason.word]?.(checked, known) ?? null),
+  };
+}
+
+/** Conditions that hold of reads as they do of writes. */
+const OF_READS_TOO: ReadonlySet<string> = new Set([
+  'not_covered',
+  'latched',
+  'kill_switch',
+  'ramp_held',
+  'never_reconciled',
+  'reconciliation_too_old',
+]);
+
+function isKnownBefore({ reason: { word } }: Checked): boolean {
+  return OF_READS_TOO.has(word);
+}
+
+function numbersOf({
+  isFine,
+  reason: { word, have, need },
+}: Checked): Pick<Criterion, 'name' | 'have' | 'limit'> {
+  if (word === 'never_reconciled') return { name: 'reconciliation_too_old', have: null, limit: need ?? 0 };
+  if (CRITERION_WORDS[word].unit === 'yes_no') return { name: word, have: isFine ? 1 : 0, limit: 1 };
+  return { name: word, have: have ?? null, limit: need ?? 0 };
+}
+
+/** Why a verdict is another than the numbers alone say. */
+const NOTES: Partial<Record<InterlockWord, (checked: Checked, known: InterlockFacts) => string | null>> = {
+  never_reconciled: () => 'there was none',
+  backfill_not_finished: (checked, { lanes }) =>
+    lanes.isBackfillListed ? excused(checked, 'but for lanes that are unwell') : 'not all owners were listed',
+  not_covered_everywhere: (checked) => excused(checked, 'once writes are journaled'),
+  unclassified_actions: ({ isFine, reason: { have = 0 } }) =>
+    isFine && have > 0 ? 'accepted by name' : null,
+  latched: ({ reason: { of = null } }) => of,
+};
+
+function excused({ isFine, reason: { have = 0, need = 0 } }: Checked, why: string): string | null {
+  return isFine && have < need ? why : null;
+}
+
+/** What each action must show before its reads move. */
+function actionCriteria({ judged: { facts, verdict } }: PlanFacts): Criterion[] {
+  return Object.entries(facts.actions).flatMap(([action, shown]) => {
+    const hasMoved = (verdict.actions[action]?.permitted ?? 0) > 0;
+    return ACTION_INTERLOCKS.map((check): Criterion => {
+      const checked = check(shown);
+      const excuse = shown.isAccepted ? 'accepted by name' : hasMoved ? 'has moved' : null;
+      return {
+        ...numbersOf(checked),
+        for: 'go_on',
+        action,
+        verdict: checked.isFine || excuse !== null ? 'pass' : 'fail',
+        note: checked.isFine ? null : excuse,
+      };
+    });
+  });
+}

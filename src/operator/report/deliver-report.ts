@@ -1,0 +1,66 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../migration/report/report-ports.ts';
+import type { SignedWebhook } from '../signed-webhook.ts';
+import type { Report } from './report.ts';
+
+/** A stored report, to be taken somewhere. */
+export interface StoredReport {
+  readonly date: string;
+  readonly texts: Readonly<Record<ReportFormat, string>>;
+}
+
+/** Takes a report to one place, and says what went wrong, in words without an address. */
+export type Deliver = (report: StoredReport) => Promise<string | undefined>;
+
+/** Every format as a file of the folder: `2026-11-20.html`. A file is there whole or not at all. */
+function toFolder(folder: string): Deliver {
+  return async ({ date, texts }) => {
+    try {
+      await mkdir(folder, { recursive: true });
+      for (const format of REPORT_FORMATS) {
+        const file = join(folder, `${date}.${format}`);
+        await writeFile(`${file}.new`, texts[format]);
+        await rename(`${file}.new`, file);
+      }
+      return undefined;
+    } catch (error) {
+      const { code = 'an error' } = error as NodeJS.ErrnoException;
+      return `its files could not be written (${code})`;
+    }
+  };
+}
+
+/** What is posted: enough for a message, and the whole report. A receiver that has its `delivery` already may drop it. */
+function toWebhook(webhook: SignedWebhook): Deliver {
+  return ({ date, texts }) => {
+    const report = JSON.parse(texts.json) as Report;
+    const services = report.services.map(({ service, phase, next_step: next }) => ({
+      service,
+      phase,
+      next_step: next,
+    }));
+    return webhook.post(
+      JSON.stringify({
+        kind: 'report',
+        delivery: `report ${date}`,
+        date,
+        failed_criteria: report.failed_criteria,
+        services,
+        markdown: texts.md,
+        report,
+      }),
+    );
+  };
+}
+
+/** Where reports are taken. */
+export function createDeliveries(places: {
+  readonly folder: string | undefined;
+  readonly webhook: SignedWebhook | undefined;
+}): ReadonlyMap<ReportTarget, Deliver> {
+  const deliveries = new Map<ReportTarget, Deliver>();
+  if (places.folder !== undefined) deliveries.set('folder', toFolder(places.folder));
+  if (places.webhook !== undefined) deliveries.set('webhook', toWebhook(places.webhook));
+  return deliveries;
+}

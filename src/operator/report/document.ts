@@ -1,0 +1,123 @@
+import type { Criterion } from './report.ts';
+
+/** What a number means, and so how it is printed. */
+export type Unit =
+  | 'count'
+  | 'change'
+  /** 0–1. */
+  | 'rate'
+  /** 0–100. */
+  | 'percentage'
+  | 'ms'
+  | 'change_ms'
+  | 'seconds'
+  | 'days'
+  | 'yes_no';
+
+/** A number of the report. Every format prints it in the same words. */
+export interface Figure {
+  readonly value: number | null;
+  readonly unit: Unit;
+}
+
+export type Tone = 'good' | 'bad' | 'warn' | 'plain';
+
+/** A word that says how something stands. */
+export interface Mark {
+  readonly mark: string;
+  readonly tone: Tone;
+}
+
+/** What is typed, or named as machines name it. */
+interface Code {
+  readonly code: string;
+}
+
+export type Piece = string | Figure | Mark | Code;
+
+export type Cell = readonly Piece[];
+
+interface Fact {
+  readonly label: string;
+  readonly cell: Cell;
+}
+
+export interface Column {
+  readonly head: string;
+  /** Printed at the right, digits below digits. */
+  readonly isNumber?: true;
+}
+
+export interface Table {
+  readonly kind: 'table';
+  readonly columns: readonly Column[];
+  readonly rows: readonly (readonly Cell[])[];
+  /** Said where there is no row. */
+  readonly empty: string;
+}
+
+/** Bars, one for each label. The same numbers stand in a table. */
+export interface Chart {
+  readonly title: string;
+  readonly total: Cell;
+  readonly tone: 'accent' | 'bad' | 'soft';
+  readonly unit: Unit;
+  readonly labels: readonly string[];
+  readonly values: readonly (number | null)[];
+  readonly empty: string;
+}
+
+export type Block =
+  | { readonly kind: 'facts'; readonly facts: readonly Fact[] }
+  | Table
+  | { readonly kind: 'charts'; readonly charts: readonly Chart[] }
+  | { readonly kind: 'note'; readonly tone: Tone; readonly cell: Cell }
+  /** What is not looked at every day. */
+  | { readonly kind: 'more'; readonly title: string; readonly blocks: readonly Block[] };
+
+export interface Section {
+  readonly title: string;
+  readonly blocks: readonly Block[];
+}
+
+export interface ServicePart {
+  readonly name: string;
+  readonly phases: readonly { readonly name: string; readonly state: 'behind' | 'present' | 'ahead' }[];
+  readonly verdict: Mark;
+  readonly highlights: readonly Fact[];
+  readonly next: Extract<Block, { kind: 'note' }>;
+  readonly sections: readonly Section[];
+}
+
+/** The report as it is shown: what HTML and Markdown are both made of. */
+export interface ReportDocument {
+  readonly title: string;
+  readonly subtitle: Cell;
+  readonly verdict: Mark;
+  readonly services: readonly ServicePart[];
+  readonly footnote: string;
+}
+
+export const count = (value: number | null): Figure => ({ value, unit: 'count' });
+export const change = (value: number | null): Figure => ({ value, unit: 'change' });
+export const rate = (value: number | null): Figure => ({ value, unit: 'rate' });
+export const seconds = (value: number | null): Figure => ({ value, unit: 'seconds' });
+export const ms = (value: number | null): Figure => ({ value, unit: 'ms' });
+export const code = (text: string): Code => ({ code: text });
+export const mark = (text: string, tone: Tone): Mark => ({ mark: text, tone });
+
+/** What fails to stay is wrong; what fails to go on is not there yet. */
+export function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict' | 'for'>): Mark {
+  if (verdict === 'pass') return mark('✓ pass', 'good');
+  if (verdict === 'not_judged') return mark('– not judged', 'plain');
+  return mark('✗ fail', purpose === 'stay' ? 'bad' : 'warn');
+}
+
+/** What is wrong, else what is missing, else that all is well. */
+export function failureMark(toStay: number, toGoOn: number): Mark {
+  if (toStay > 0) return mark(`✗ ${toStay} failing`, 'bad');
+  return toGoOn > 0 ? mark(`${toGoOn} missing to go on`, 'warn') : mark('✓ criteria pass', 'good');
+}
+
+/** A closed word as people read it: `read_cutover` is `read cutover`. */
+export const words = (word: string): string => word.replaceAll('_', ' ');

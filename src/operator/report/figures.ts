@@ -1,0 +1,39 @@
+import type { Figure, Unit } from './document.ts';
+
+const NOTHING = '–';
+const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+const precise = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+
+const PRINTED: Readonly<Record<Unit, (value: number) => string>> = {
+  count: (value) => grouped.format(value),
+  change: (value) => signed(value, ''),
+  rate: (value) => `${precise.format(value * 100)} %`,
+  percentage: (value) => `${grouped.format(value)} %`,
+  ms: (value) => `${grouped.format(value)} ms`,
+  change_ms: (value) => signed(value, ' ms'),
+  seconds: duration,
+  days: (value) => `${grouped.format(value)} days`,
+  yes_no: (value) => (value === 0 ? 'no' : 'yes'),
+};
+
+/** A number in the words of every format. */
+export function printedFigure({ value, unit }: Figure): string {
+  return value === null ? NOTHING : PRINTED[unit](value);
+}
+
+function signed(value: number, unit: string): string {
+  const sign = value === 0 ? '±' : value > 0 ? '+' : '−';
+  return `${sign}${grouped.format(Math.abs(value))}${unit}`;
+}
+
+/** From here on the next larger unit says more. */
+const LARGER: readonly (readonly [from: number, seconds: number, name: string])[] = [
+  [2 * 86_400, 86_400, 'days'],
+  [2 * 3_600, 3_600, 'h'],
+  [120, 60, 'min'],
+];
+
+function duration(value: number): string {
+  const [, unit, name] = LARGER.find(([from]) => value >= from) ?? [0, 1, 's'];
+  return `${grouped.format(value / unit)} ${name}`;
+}

@@ -1,0 +1,104 @@
+import type { ServiceName } from '../../domain/ids.ts';
+import type { RuleStore, SignatureStore } from '../../migration/compare/comparison-stores.ts';
+import type { RuleReport } from '../../migration/compare/rule-book.ts';
+import type { BackendProbes } from '../../migration/interlocks/backend-probes.ts';
+import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
+import type { Clock } from '../../migration/ports.ts';
+import type { MadeReport, ReportFactStore, ReportStore } from '../../migration/report/report-ports.ts';
+import type { ServiceRuntime } from '../../migration/service-runtime.ts';
+import { Refusal } from '../refusal.ts';
+import type { Status } from '../status.ts';
+import { dateAfter, spanOf } from './calendar-day.ts';
+import { failedIn } from './criteria.ts';
+import { renderHtml } from './render-html.ts';
+import { renderMarkdown } from './render-markdown.ts';
+import type { Report, ServiceReport } from './report.ts';
+import { documentOf } from './report-document.ts';
+import { serviceReport, type ServiceStatus } from './service-report.ts';
+
+/** Enough to see a change of any signature that may be among the first. */
+const SIGNATURES_READ = 500;
+
+export interface GatherParts {
+  readonly zone: string;
+  readonly version: string;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  /** @throws StorageError */
+  readonly status: () => Promise<Status>;
+  /** Undefined before the first judgement. */
+  readonly judged: (service: ServiceName) => Judged | undefined;
+  readonly probes: BackendProbes;
+  readonly facts: ReportFactStore;
+  readonly reports: Pick<ReportStore, 'totals'>;
+  readonly signatures: Pick<SignatureStore, 'list'>;
+  readonly ruleHits: RuleStore['hits'];
+  readonly rulesOf: (service: ServiceName) => readonly RuleReport[];
+  readonly clock: Clock;
+}
+
+/**
+ * A day's report, in every format.
+ * @throws StorageError; Refusal while the flags have not been judged
+ */
+export async function makeReport(date: string, parts: GatherParts): Promise<MadeReport> {
+  const totals: Record<string, number> = {};
+  const report = await gather(date, parts, totals);
+  const shown = documentOf(report);
+  return {
+    date,
+    failedCriteria: report.failed_criteria,
+    texts: { html: renderHtml(shown), md: renderMarkdown(shown), json: JSON.stringify(report) },
+    totals,
+  };
+}
+
+async function gather(date: string, parts: GatherParts, totals: Record<string, number>): Promise<Report> {
+  const { zone, clock } = parts;
+  const span = spanOf(date, zone);
+  const nowMs = clock.wallMs();
+  const [status, before] = [await parts.status(), await parts.reports.totals(dateAfter(date, -1))];
+  const reported = { span, zone, isWhole: nowMs >= span.toMs, nowMs, before, totals };
+  const services: ServiceReport[] = [];
+  for (const one of status.services)
+    services.push(serviceReport(await factsOf(one, parts, reported), reported));
+  const failed = services.flatMap(({ plan }) => failedIn(plan));
+  return {
+    format: 'crossfade-report-1',
+    date,
+    zone,
+    from: new Date(span.fromMs).toISOString(),
+    to: new Date(span.toMs).toISOString(),
+    made_at: new Date(nowMs).toISOString(),
+    whole_day: reported.isWhole,
+    crossfade_version: parts.version,
+    replicas: status.replicas.live,
+    failed_criteria: failed.length,
+    failed_to_stay: failed.filter((criterion) => criterion.for === 'stay').length,
+    services,
+  };
+}
+
+async function factsOf(
+  status: ServiceStatus,
+  parts: GatherParts,
+  { span }: { readonly span: ReturnType<typeof spanOf> },
+): Promise<Parameters<typeof serviceReport>[0]> {
+  const name = status.service;
+  const [service, judged] = [parts.services.get(name), parts.judged(name)];
+  if (service === undefined || judged === undefined)
+    throw new Refusal(
+      503,
+      'not_ready',
+      `the flags of ${name} have not been judged yet: ask again in a moment`,
+    );
+  return {
+    status,
+    judged,
+    definition: service.definition,
+    answers: await parts.probes.ask(name),
+    day: await parts.facts.of(name, span),
+    signatures: await parts.signatures.list(name, SIGNATURES_READ),
+    rules: parts.rulesOf(name),
+    hits: (await parts.ruleHits()).filter((hits) => hits.service === name),
+  };
+}

@@ -1,0 +1,186 @@
+import type { ServiceFlag } from '../../domain/flags.ts';
+import type { Stage } from '../../domain/stage.ts';
+import type { CriterionName } from './criterion-words.ts';
+import { failedIn } from './criteria.ts';
+import type { Criterion, PhasePlan } from './report.ts';
+
+/** What a person should do next about a service. */
+export interface NextStep {
+  /** `mend`: something is wrong. `prepare`: something is missing that a person does. `wait`: time does it. `raise`: go on. `stay`: nothing. */
+  readonly kind: 'mend' | 'prepare' | 'wait' | 'raise' | 'stay';
+  readonly text: string;
+  /** The command line for it, where there is one. */
+  readonly command: string | null;
+}
+
+interface StepFacts {
+  readonly service: string;
+  readonly phase: Stage;
+  readonly plan: readonly PhasePlan[];
+  /** Percent in effect. */
+  readonly shadowReads: number;
+  readonly readsMoved: number;
+  readonly isKilled: boolean;
+  readonly openLetters: number;
+  /** Longest that an action's evidence still takes at today's traffic; null where it takes none, or nobody knows. */
+  readonly daysMissing: number | null;
+}
+
+type Advice = (failed: Criterion, facts: StepFacts) => NextStep;
+
+const mend = (text: string, command?: (service: string) => string): Advice => advising('mend', text, command);
+const prepare = (text: string, command?: (service: string) => string): Advice =>
+  advising('prepare', text, command);
+
+function advising(
+  kind: NextStep['kind'],
+  text: string,
+  command: ((service: string) => string) | undefined,
+): Advice {
+  return (_failed, { service }) => ({ kind, text, command: command?.(service) ?? null });
+}
+
+const waitForComparisons: Advice = ({ action }, { daysMissing }) => {
+  const days =
+    daysMissing === null
+      ? ''
+      : `; ${daysMissing < 1 ? 'less than a day' : `about ${Math.ceil(daysMissing)} days`} at the traffic of the last 24 h`;
+  return {
+    kind: 'wait',
+    text: `Wait for more comparisons of ${action ?? 'its reads'}${days}.`,
+    command: null,
+  };
+};
+
+const guardRelease = (service: string): string =>
+  `crossfade guard release ${service} --person NAME --reason TEXT`;
+const status = (): string => 'crossfade status';
+
+/** In the order in which they are dealt with: the first that fails says what to do. */
+const ADVICE: Readonly<Record<CriterionName, Advice>> = {
+  latched: mend(
+    'Find what tripped the guard (its bundle holds what was known), then release the latch.',
+    guardRelease,
+  ),
+  kill_switch: mend('The kill switch keeps all reads on legacy: switch it off when its reason is gone.'),
+  lost_items: mend(
+    'Decide about each item that legacy lost: accept or restore it by name.',
+    () => 'crossfade lost list',
+  ),
+  dead_letter_lanes: mend(
+    'Deal with the dead letters: their lanes wait behind them.',
+    () => 'crossfade dead-letters list',
+  ),
+  mismatches_of_the_day: mend('Find the cause of the mismatches: the top signature first.'),
+  mismatch_rate_not_proven: waitForComparisons,
+  orchestrator_errors_of_the_day: mend(
+    'Find why the orchestrator fails reads: its log and its health.',
+    status,
+  ),
+  proxy_errors_of_the_day: mend(
+    'Find why requests fail by the fault of the proxy: its log, and the load on its machine.',
+    status,
+  ),
+  not_comparable_of_the_day: mend(
+    'Find why so many answers cannot be compared: reasons are in the status.',
+    status,
+  ),
+  legacy_does_not_answer: mend('Legacy does not answer a probe: look at the service.', status),
+  orchestrator_does_not_answer: mend('The orchestrator does not answer a probe: look at it.', status),
+  not_covered: mend('Writes pass unjournaled: see that dual-write is on, and what holds it.', status),
+  not_covered_everywhere: mend('Not every replica acts on the coverage: look at those that lag.', status),
+  ramp_held: mend('Something holds the ramp: see what the guard found.', status),
+  too_many_unwell_lanes: mend('Too many lanes are dirty, stopped or excepted: see why.', status),
+  deliveries_behind: mend('Deliveries are behind: see whether the orchestrator keeps up.', status),
+  too_slow: mend(
+    'The proxy adds too much latency: look at the load on its machine and its database.',
+    status,
+  ),
+  backfill_not_finished: prepare(
+    'Finish the backfill.',
+    (service) => `crossfade backfill --service ${service}`,
+  ),
+  reconciliation_too_old: prepare(
+    'Reconcile every lane.',
+    (service) => `crossfade reconcile --full --service ${service}`,
+  ),
+  unclassified_actions: prepare(
+    'Agents send actions that no definition knows: define them, or accept them by name.',
+    (service) => `crossfade guard accept ${service} unclassified --person NAME --reason TEXT`,
+  ),
+  too_few_comparisons: waitForComparisons,
+  too_few_without_error: waitForComparisons,
+  reads_not_all_moved: prepare('Raise read-cutover to 100 % first.'),
+  soaking: () => ({
+    kind: 'wait',
+    text: 'Wait until all reads have been moved for long enough.',
+    command: null,
+  }),
+  reverse_delivery_not_proven: prepare('Prove delivery the other way.'),
+  rollback_list_not_accepted: prepare('Look through what legacy could not hold, and accept it.'),
+  lanes_not_flipped: prepare('Move the writes of the lanes that are left.'),
+  reverse_backlog: () => ({ kind: 'wait', text: 'Wait until legacy has every write.', command: null }),
+  writers_bypass_the_proxy: mend('Somebody writes past the proxy: point that writer at it.'),
+};
+
+/** Of the kinds of advice, what is wrong goes first, then what a person does, then what time does. */
+const URGENCY: readonly NextStep['kind'][] = ['mend', 'prepare', 'wait'];
+
+/** Follows from the criteria of the present phase alone, and where they all pass, from how far the flags have come. */
+export function nextStepOf(facts: StepFacts): NextStep {
+  const order = Object.keys(ADVICE);
+  const advices = failedIn(facts.plan)
+    .toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+    .map((failed) => ADVICE[failed.name](failed, facts));
+  for (const kind of URGENCY) {
+    const first = advices.find((advice) => advice.kind === kind);
+    if (first !== undefined) return first;
+  }
+  if (facts.isKilled) return ADVICE.kill_switch(NOTHING, facts);
+  if (facts.openLetters > 0) return ADVICE.dead_letter_lanes(NOTHING, facts);
+  return onwards(facts);
+}
+
+const NOTHING: Criterion = {
+  name: 'kill_switch',
+  for: 'stay',
+  action: null,
+  have: null,
+  limit: 0,
+  verdict: 'fail',
+  note: null,
+};
+
+/** Shares of lanes at which reads are looked at for a while. Percent. */
+const RAMP = [1, 5, 10, 25, 50, 100] as const;
+
+function onwards({ service, phase, shadowReads, readsMoved }: StepFacts): NextStep {
+  const raise = (flag: ServiceFlag, to: string): NextStep => ({
+    kind: 'raise',
+    text: `All criteria of this phase pass: ${to} (crossfade.${service}.${flag}).`,
+    command: null,
+  });
+  switch (phase) {
+    case 'off':
+      return raise('dual-write', 'switch dual-write on');
+    case 'dual_write':
+      return raise('shadow-read', 'raise shadow-read to 100 %');
+    case 'shadow_read':
+      return shadowReads < 100
+        ? raise('shadow-read', 'raise shadow-read to 100 %')
+        : raise('read-cutover', 'raise read-cutover to 1 %');
+    case 'read_cutover': {
+      const next = RAMP.find((share) => share > readsMoved);
+      if (next !== undefined) return raise('read-cutover', `raise read-cutover to ${next} %`);
+      return {
+        kind: 'stay',
+        text: 'All reads have moved. Stay and watch: writes cannot be moved yet.',
+        command: null,
+      };
+    }
+    case 'write_cutover':
+    case 'legacy_read_only':
+    case 'complete':
+      return { kind: 'stay', text: 'Stay and watch.', command: null };
+  }
+}

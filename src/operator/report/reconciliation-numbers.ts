@@ -1,0 +1,40 @@
+import type { EndedRun, ServiceDay } from '../../migration/report/report-ports.ts';
+import type { RunNumbers, ServiceReport } from './report.ts';
+
+/** What compared the stores outside of any request, and what was repaired. */
+export function reconciliationOf(day: ServiceDay, nowMs: number): ServiceReport['reconciliation'] {
+  const { lastFull, runs, divergences, lost, repairs } = day;
+  return {
+    last_full:
+      lastFull === null
+        ? null
+        : {
+            ...runNumbers(lastFull),
+            age_seconds: Math.max(0, Math.round((nowMs - lastFull.finishedAtMs) / 1_000)),
+          },
+    runs: runs.map(runNumbers),
+    unequal_lanes: {
+      open: divergences.open,
+      found: divergences.found,
+      repaired: divergences.repaired,
+      equal_again: divergences.gone,
+    },
+    lost_items: { open: lost.open, found: lost.found, decided: lost.decided },
+    repairs: { lanes: repairs.lanes, undone: repairs.undone },
+  };
+}
+
+function runNumbers({ id, kind, scope, finishedAtMs, counts }: EndedRun): RunNumbers {
+  const count = (name: string): number => counts[name] ?? 0;
+  return {
+    run: String(id),
+    kind,
+    scope,
+    finished_at: new Date(finishedAtMs).toISOString(),
+    lanes: count('lanes'),
+    items: count('items') + count('items_changed'),
+    // Of a backfill and a repair: lanes that were left out.
+    different: count('lanes_different') + count('lanes_left'),
+    not_comparable: count('lanes_not_comparable'),
+  };
+}

@@ -1,0 +1,105 @@
+import type { Chart, Figure } from './document.ts';
+import { printedFigure } from './figures.ts';
+import { html, type Html } from './html-text.ts';
+
+/** In units of the picture; text of 12 stays readable on a phone, where the picture is as wide as 0.9 of it. */
+const WIDTH = 360;
+const HEIGHT = 132;
+const LEFT = 34;
+const RIGHT = 2;
+const TOP = 8;
+const BOTTOM = 20;
+const PLOT = { width: WIDTH - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM };
+/** Share of its place that a bar takes. */
+const BAR = 0.72;
+const LEAST_BAR = 1.5;
+/** Labels of hours: four a day. */
+const LABEL_EVERY = 6;
+const LINES = 2;
+
+/** Bars as inline SVG: no script, no style attribute, readable by what reads aloud. */
+export function renderChart({ title, total, tone, unit, labels, values, empty }: Chart): Html {
+  const most = Math.max(0, ...values.map((value) => value ?? 0));
+  const top = niceTop(most);
+  const caption = total.map((piece) =>
+    typeof piece === 'object' && 'unit' in piece ? figureHtml(piece) : html``,
+  );
+  return html`<figure class="chart ${tone}">
+    <figcaption><span>${title}</span> ${caption}</figcaption>
+    <svg
+      viewBox="0 0 ${WIDTH} ${HEIGHT}"
+      role="img"
+      aria-label="${title}: ${most === 0 ? empty : `at most ${printedFigure({ value: most, unit })}`}"
+    >
+      ${gridLines(top, unit)}
+      ${labels.map((label, index) => (index % LABEL_EVERY === 0 ? hourLabel(label, index, labels.length) : html``))}
+      ${values.map((value, index) => bar({ value, label: labels[index] ?? '', index }, { top, count: values.length, unit }))}
+      ${most === 0 ? html`<text class="none" x="${LEFT + PLOT.width / 2}" y="${TOP + PLOT.height / 2}">${empty}</text>` : html``}
+    </svg>
+  </figure>`;
+}
+
+/** A number with what it is exactly behind what is printed. */
+export function figureHtml(figure: Figure): Html {
+  const printed = printedFigure(figure);
+  return figure.value === null
+    ? html`<span class="none">${printed}</span>`
+    : html`<data value="${figure.value}">${printed}</data>`;
+}
+
+/** 1, 2 or 5 of some power of ten: what the axis ends with. */
+function niceTop(most: number): number {
+  if (most <= 2) return 2;
+  const power = 10 ** Math.floor(Math.log10(most));
+  return ([1, 2, 5, 10].find((step) => step * power >= most) ?? 10) * power;
+}
+
+function gridLines(top: number, unit: Chart['unit']): Html[] {
+  return Array.from({ length: LINES + 1 }, (_, line) => {
+    const y = round(TOP + PLOT.height * (1 - line / LINES));
+    const label = axisLabel((top * line) / LINES);
+    const what = line === LINES && unit === 'ms' ? `${label} ms` : label;
+    return html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}" /><text
+        class="axis y"
+        x="${LEFT - 5}"
+        y="${y + 4}"
+        >${what}</text
+      >`;
+  });
+}
+
+function axisLabel(value: number): string {
+  if (value >= 1_000_000) return `${round(value / 1_000_000)}M`;
+  return value >= 1_000 ? `${round(value / 1_000)}k` : String(round(value));
+}
+
+function hourLabel(label: string, index: number, count: number): Html {
+  const x = round(LEFT + (PLOT.width * (index + 0.5)) / count);
+  return html`<text class="axis x" x="${x}" y="${HEIGHT - 5}">${label}</text>`;
+}
+
+interface Bar {
+  readonly value: number | null;
+  readonly label: string;
+  readonly index: number;
+}
+
+function bar(
+  { value, label, index }: Bar,
+  { top, count, unit }: { readonly top: number; readonly count: number; readonly unit: Chart['unit'] },
+): Html {
+  if (value === null || value === 0) return html``;
+  const place = PLOT.width / count;
+  const height = Math.max(LEAST_BAR, (value / top) * PLOT.height);
+  const [x, y] = [LEFT + place * (index + (1 - BAR) / 2), TOP + PLOT.height - height];
+  return html`<rect
+    x="${round(x)}"
+    y="${round(y)}"
+    width="${round(place * BAR)}"
+    height="${round(height)}"
+    rx="1.5"
+    ><title>${label}: ${printedFigure({ value, unit })}</title></rect
+  >`;
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100;

@@ -1,0 +1,76 @@
+import {
+  words,
+  type Block,
+  type Cell,
+  type Piece,
+  type ReportDocument,
+  type ServicePart,
+  type Table,
+} from './document.ts';
+import { printedFigure } from './figures.ts';
+
+/** A report as GitHub-flavoured Markdown: the same words and numbers as the HTML, in the same order. */
+export function renderMarkdown({ title, subtitle, verdict, services, footnote }: ReportDocument): string {
+  return [
+    `# Crossfade: ${title}`,
+    cellText(subtitle),
+    `**${verdict.mark}**`,
+    ...services.map(serviceText),
+    `---\n\n${footnote}`,
+  ]
+    .join('\n\n')
+    .concat('\n');
+}
+
+function serviceText({ name, phases, verdict, highlights, next, sections }: ServicePart): string {
+  const present = phases.find(({ state }) => state === 'present')?.name ?? '';
+  return [
+    `## ${name}`,
+    `Phase **${words(present)}** · ${verdict.mark}`,
+    factsText(highlights),
+    `**Next:** ${cellText(next.cell)}`,
+    ...sections.flatMap(({ title, blocks }) => [`### ${title}`, ...blocks.map(blockText)]),
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+function blockText(block: Block): string {
+  switch (block.kind) {
+    case 'facts':
+      return factsText(block.facts);
+    case 'table':
+      return tableText(block);
+    case 'charts':
+      return block.charts
+        .filter(({ total }) => total.length > 0)
+        .map(({ title, total }) => `- ${title}: ${cellText(total)} in all`)
+        .join('\n');
+    case 'note':
+      return `**${cellText(block.cell)}**`;
+    case 'more':
+      return [`#### ${block.title}`, ...block.blocks.map(blockText)].join('\n\n');
+  }
+}
+
+function factsText(facts: readonly { readonly label: string; readonly cell: Cell }[]): string {
+  return facts.map(({ label, cell }) => `- ${label}: ${cellText(cell)}`).join('\n');
+}
+
+function tableText({ columns, rows, empty }: Table): string {
+  if (rows.length === 0) return empty;
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    line(columns.map(({ head }) => head)),
+    line(columns.map(({ isNumber }) => (isNumber === true ? '---:' : '---'))),
+    ...rows.map((row) => line(row.map((cell) => cellText(cell).replaceAll('|', '\\|')))),
+  ].join('\n');
+}
+
+const cellText = (cell: Cell): string => cell.map(pieceText).join('');
+
+function pieceText(piece: Piece): string {
+  if (typeof piece === 'string') return piece;
+  if ('code' in piece) return `\`${piece.code}\``;
+  return 'mark' in piece ? piece.mark : printedFigure(piece);
+}

@@ -1,0 +1,146 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { ReplicaId } from '../../domain/ids.ts';
+import type { Clock } from '../../migration/ports.ts';
+import type {
+  MadeReport,
+  ReportDelivery,
+  ReportFactStore,
+  ReportStore,
+  ReportTarget,
+} from '../../migration/report/report-ports.ts';
+import { dateOf } from './calendar-day.ts';
+import type { Deliver } from './deliver-report.ts';
+import type { ReportSchedule } from './schedule.ts';
+
+/** Deliveries that are due again, reports that a replica which died has left, and a database that is back are looked for so often. */
+const LOOK_EVERY_MS = 20_000;
+const FIRST_RETRY_MS = 10_000;
+const LONGEST_RETRY_MS = 3_600_000;
+/** With the pauses above: for about a day. */
+const TRIES = 32;
+
+export interface ReportOfficeParts {
+  readonly store: ReportStore;
+  readonly facts: Pick<ReportFactStore, 'installedAtMs'>;
+  readonly make: (date: string) => Promise<MadeReport>;
+  /** Undefined: none is made by itself. */
+  readonly schedule: ReportSchedule | undefined;
+  readonly zone: string;
+  readonly keepDays: number;
+  readonly deliveries: ReadonlyMap<ReportTarget, Deliver>;
+  readonly replica: { readonly id: ReplicaId };
+  readonly clock: Clock;
+  readonly onProblem: (problem: string) => void;
+}
+
+/** What is measured of reports. */
+export interface ReportCounts {
+  /** When the newest report was made, by whichever replica; undefined while there is none, or nobody knows. */
+  readonly lastMadeAtMs: number | undefined;
+  /** Tries to deliver that failed, in this process. */
+  readonly failedDeliveries: ReadonlyMap<ReportTarget, number>;
+}
+
+/**
+ * Makes the reports that are due and takes them where they belong, beside every other replica: one makes each. What was missed, because
+ * no proxy ran or the database was away, is made up for.
+ */
+export class ReportOffice {
+  readonly #parts: ReportOfficeParts;
+  readonly #stopped = new AbortController();
+  readonly #failed = new Map<ReportTarget, number>();
+  #lastMadeAtMs: number | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: ReportOfficeParts) {
+    this.#parts = parts;
+    for (const target of parts.deliveries.keys()) this.#failed.set(target, 0);
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+  }
+
+  counts(): ReportCounts {
+    return { lastMadeAtMs: this.#lastMadeAtMs, failedDeliveries: this.#failed };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, schedule } = this.#parts;
+    while (!this.#stopped.signal.aborted) {
+      try {
+        await this.#makeWhatIsDue();
+        await this.#deliverWhatIsDue();
+        const [newest] = await this.#parts.store.list(1);
+        this.#lastMadeAtMs = newest?.madeAtMs;
+      } catch (error) {
+        // The database is away, or the flags are not judged yet: it is looked again.
+        this.#parts.onProblem(`a report could not be made yet: ${messageOf(error)}`);
+      }
+      const nowMs = clock.wallMs();
+      const nextMs = schedule?.dueAt(nowMs).nextMs ?? Infinity;
+      const pauseMs = Math.max(1, Math.min(LOOK_EVERY_MS, nextMs - nowMs));
+      await clock.sleep(pauseMs, this.#stopped.signal);
+    }
+  }
+
+  async #makeWhatIsDue(): Promise<void> {
+    const { store, facts, schedule, clock, zone, keepDays } = this.#parts;
+    const due = schedule?.dueAt(clock.wallMs()).dates ?? [];
+    const made = await store.made(due);
+    const missing = due.filter((date) => !made.has(date));
+    if (missing.length === 0) return;
+    const firstDate = dateOf(await facts.installedAtMs(), zone);
+    for (const date of missing.filter((one) => one >= firstDate)) {
+      if (this.#stopped.signal.aborted) return;
+      await this.#make(date);
+    }
+    await store.prune(keepDays);
+  }
+
+  async #make(date: string): Promise<void> {
+    const { store, make, replica, deliveries } = this.#parts;
+    if (!(await store.claim(date, replica.id))) return;
+    try {
+      await store.put(await make(date), replica.id, [...deliveries.keys()]);
+    } catch (error) {
+      await store.release(date, replica.id).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #deliverWhatIsDue(): Promise<void> {
+    const { store, deliveries, replica } = this.#parts;
+    const targets = [...deliveries.keys()];
+    while (targets.length > 0 && !this.#stopped.signal.aborted) {
+      const delivery = await store.claimDelivery(replica.id, targets);
+      if (delivery === undefined) return;
+      await this.#deliver(delivery);
+    }
+  }
+
+  async #deliver(delivery: ReportDelivery): Promise<void> {
+    const { store, deliveries, onProblem } = this.#parts;
+    const { date, target, failures } = delivery;
+    const [html, md, json] = [
+      await store.read(date, 'html'),
+      await store.read(date, 'md'),
+      await store.read(date, 'json'),
+    ];
+    // It was pruned meanwhile.
+    if (html === undefined || md === undefined || json === undefined) return;
+    const problem = await deliveries.get(target)?.({ date, texts: { html, md, json } });
+    if (problem === undefined) return store.delivered(delivery);
+    this.#failed.set(target, (this.#failed.get(target) ?? 0) + 1);
+    const isGivenUp = failures + 1 >= TRIES;
+    const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
+    await store.failed(delivery, problem, isGivenUp ? null : retryMs);
+    const end = isGivenUp ? ' and is given up' : '';
+    onProblem(`the report of ${date} did not reach its ${target}${end}: ${problem}`);
+  }
+}

@@ -1,0 +1,111 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Clock } from '../../migration/ports.ts';
+import {
+  REPORT_FORMATS,
+  type MadeReport,
+  type ReportFormat,
+  type ReportStore,
+} from '../../migration/report/report-ports.ts';
+import { answered, Refusal } from '../refusal.ts';
+import { dateAfter, dateOf, isDate } from './calendar-day.ts';
+import { REPORT_POLICY } from './render-html.ts';
+
+export interface ReportRouteParts {
+  readonly store: Pick<ReportStore, 'list' | 'read'>;
+  /** Made for whoever asks, and not stored. */
+  readonly make: (date: string) => Promise<MadeReport>;
+  readonly zone: string;
+  /** Days that the statistics by minute are kept: reports can be made of them. */
+  readonly knownDays: number;
+  readonly clock: Clock;
+}
+
+const MOST_LISTED = 1_000;
+
+const TYPES: Readonly<Record<ReportFormat, string>> = {
+  html: 'text/html; charset=utf-8',
+  md: 'text/markdown; charset=utf-8',
+  json: 'application/json',
+};
+
+/** `2026-11-20.html`; without an ending it is JSON. */
+const NAMED = new RegExp(`^(?<day>[a-z]+|[\\d-]+)(?:\\.(?<format>${REPORT_FORMATS.join('|')}))?$`);
+
+interface OfDay {
+  Params: { report: string };
+}
+
+/** Daily reports: those that are stored, and one of the day so far. */
+export function registerReportRoutes(app: FastifyInstance, parts: ReportRouteParts): void {
+  const routes = new ReportRoutes(parts);
+  app.get('/v1/reports', (_request, reply) => answered(reply, () => routes.list()));
+  app.get<OfDay>('/v1/reports/:report', (request, reply) =>
+    answered(reply, () => routes.show(request.params.report, reply)),
+  );
+}
+
+class ReportRoutes {
+  readonly #parts: ReportRouteParts;
+
+  constructor(parts: ReportRouteParts) {
+    this.#parts = parts;
+  }
+
+  async list(): Promise<object> {
+    const { store, zone } = this.#parts;
+    const reports = await store.list(MOST_LISTED);
+    return {
+      zone,
+      reports: reports.map(({ date, madeAtMs, failedCriteria }) => ({
+        date,
+        made_at: new Date(madeAtMs).toISOString(),
+        failed_criteria: failedCriteria,
+      })),
+    };
+  }
+
+  async show(name: string, reply: FastifyReply): Promise<string> {
+    const { day = '', format = 'json' } = NAMED.exec(name)?.groups ?? {};
+    const shown = format as ReportFormat;
+    const text = await this.#text(await this.#dateOf(day), shown);
+    reply.type(TYPES[shown]);
+    if (shown === 'html') reply.header('content-security-policy', REPORT_POLICY);
+    return text;
+  }
+
+  /** What is stored stays as it was made; what is not is made of what is still known. */
+  async #text(date: string, format: ReportFormat): Promise<string> {
+    const { store, make, zone, clock, knownDays } = this.#parts;
+    const stored = await store.read(date, format);
+    if (stored !== undefined) return stored;
+    const today = dateOf(clock.wallMs(), zone);
+    if (date > today) throw notFound(`${date} has not begun in ${zone}`);
+    if (date < dateAfter(today, -knownDays))
+      throw notFound(
+        `no report of ${date} is stored, and its statistics are kept no longer (guard.keepDays)`,
+      );
+    return (await make(date)).texts[format];
+  }
+
+  async #dateOf(day: string): Promise<string> {
+    const { zone, clock, store } = this.#parts;
+    const today = dateOf(clock.wallMs(), zone);
+    if (day === 'today') return today;
+    if (day === 'yesterday') return dateAfter(today, -1);
+    if (day === 'latest') {
+      const [newest] = await store.list(1);
+      if (newest === undefined) throw notFound('no report is stored yet: "today" shows the day so far');
+      return newest.date;
+    }
+    if (isDate(day)) return day;
+    throw new Refusal(
+      400,
+      'invalid_request',
+      'a report is named by its day: 2026-11-20, today, yesterday or latest, and .html, .md or .json behind it',
+    );
+  }
+}
+
+function notFound(message: string): Refusal {
+  return new Refusal(404, 'report_not_found', message);
+}

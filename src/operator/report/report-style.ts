@@ -1,0 +1,87 @@
+/** The one style sheet of a report. Its digest is the page's content security policy. */
+export const REPORT_STYLE = `
+:root{color-scheme:light dark;--paper:#f7f6f3;--card:#fff;--ink:#1d1f24;--soft:#62666f;--line:#e4e1da;--faint:#efede8;
+--accent:#245f86;--good:#24704a;--good-back:#e6f2ea;--bad:#a92b21;--bad-back:#fbeae7;--warn:#7d5a06;--warn-back:#faf1da}
+@media (prefers-color-scheme:dark){:root{--paper:#121316;--card:#1a1c20;--ink:#e8e6e1;--soft:#9ba0aa;--line:#2c2f35;--faint:#23262b;
+--accent:#7fb3d8;--good:#79c79a;--good-back:#1b2d23;--bad:#f0938a;--bad-back:#351f1d;--warn:#dfb65c;--warn-back:#302816}}
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
+body{margin:0;background:var(--paper);color:var(--ink);
+font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
+main{max-width:66rem;margin:0 auto;padding:2.5rem clamp(1rem,4vw,2.5rem) 4rem}
+h1,h2,h3,p,dl,dd,figure{margin:0}
+h1{font-size:clamp(1.7rem,5vw,2.4rem);line-height:1.15;letter-spacing:-.022em;font-weight:680;margin:.3rem 0 .45rem}
+h2{font-size:1.45rem;line-height:1.2;letter-spacing:-.015em;font-weight:660}
+h3{font-size:1rem;font-weight:650;letter-spacing:-.005em;margin-bottom:.7rem}
+code{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;overflow-wrap:anywhere}
+.soft,.none{color:var(--soft)}
+.kicker{font-size:.78rem;font-weight:600;letter-spacing:.09em;text-transform:uppercase;color:var(--accent)}
+.verdict{display:inline-block;margin-top:1.1rem;padding:.45rem .85rem;border-radius:.5rem;font-weight:600}
+.verdict.good{color:var(--good);background:var(--good-back)}.verdict.bad{color:var(--bad);background:var(--bad-back)}
+.verdict.warn{color:var(--warn);background:var(--warn-back)}
+.mark{font-weight:600;white-space:nowrap}.mark.good{color:var(--good)}.mark.bad{color:var(--bad)}.mark.warn{color:var(--warn)}
+.mark.plain{color:var(--soft);font-weight:400}
+.overview{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(18.5rem,100%),1fr));gap:1rem;margin:2rem 0 3rem}
+.card{display:flex;flex-direction:column;padding:1.15rem 1.25rem 1.25rem;border:1px solid var(--line);border-radius:.8rem;
+background:var(--card);color:inherit;text-decoration:none}
+.card:hover{border-color:var(--accent)}.card:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+.card-head{display:flex;justify-content:space-between;align-items:baseline;gap:.75rem}
+.card-head{flex-wrap:wrap}.card-head strong{font-size:1.06rem;letter-spacing:-.01em;white-space:nowrap}.card-head .mark{font-size:.86rem}
+.track{display:flex;gap:3px;margin-top:.85rem}.track i{flex:1;height:5px;border-radius:3px;background:var(--line)}
+.track i.behind{background:var(--accent);opacity:.4}.track i.present{background:var(--accent)}
+.phase{margin-top:.35rem;font-size:.86rem;color:var(--soft)}
+.numbers{display:grid;grid-template-columns:1fr 1fr;gap:.9rem 1rem;margin:1rem 0 1.1rem}
+.numbers b{display:block;font-size:1.32rem;font-weight:620;letter-spacing:-.015em;line-height:1.2}
+.numbers small{display:block;font-size:.8rem;line-height:1.35;color:var(--soft)}
+.card .next{margin-top:auto;padding-top:.8rem;border-top:1px solid var(--line);font-size:.88rem;line-height:1.45}
+.card .next code{display:block;margin-top:.25rem;color:var(--soft)}
+.service{margin-top:1rem;padding-top:1.6rem;scroll-margin-top:1rem}
+.service>header{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem .8rem;margin-bottom:.9rem}
+.pill{padding:.12rem .65rem;border-radius:1rem;border:1px solid var(--line);font-size:.84rem;color:var(--soft)}
+p.next{padding:.8rem 1rem;border-radius:.6rem;background:var(--faint)}
+p.next b{margin-right:.35rem}p.next code{overflow-wrap:anywhere}
+p.next.bad{background:var(--bad-back)}p.next.warn{background:var(--warn-back)}p.next.good{background:var(--good-back)}
+.part{margin-top:1rem;padding:1.2rem 1.25rem 1.3rem;border:1px solid var(--line);border-radius:.8rem;background:var(--card)}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(19rem,100%),1fr));gap:0 2.2rem}
+dl div{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;padding:.42rem 0;border-bottom:1px solid var(--faint)}
+dt{color:var(--soft)}dd{text-align:right;font-weight:540}
+dl+table,dl+.empty,table+table,.empty+.empty,.empty+table,table+.empty,.charts+dl{margin-top:1.1rem}
+dl+details,table+details,.empty+details{margin-top:1rem}
+table{width:100%;border-collapse:collapse;font-size:.93rem}
+th{padding:.3rem .9rem .4rem 0;font-size:.8rem;font-weight:560;color:var(--soft);text-align:left;vertical-align:bottom;border-bottom:1px solid var(--line)}
+td{padding:.42rem .9rem .42rem 0;vertical-align:baseline;border-bottom:1px solid var(--faint)}
+th:last-child,td:last-child{padding-right:0}tbody tr:last-child td{border-bottom:0}
+.number{text-align:right;white-space:nowrap}td.text .mark{white-space:nowrap}td.number+td.text,th.number+th.text{padding-left:1.1rem}
+.empty{color:var(--soft)}
+.note{margin:1.1rem 0 .2rem;font-weight:620}
+details{border-top:1px solid var(--line);padding-top:.8rem}
+summary{cursor:pointer;color:var(--accent);font-weight:560}summary:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:3px}
+details[open]>summary{margin-bottom:.7rem}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(17rem,100%),1fr));gap:1.2rem 1.6rem;margin-bottom:1rem}
+figcaption{display:flex;justify-content:space-between;gap:1rem;font-size:.88rem;color:var(--soft);margin-bottom:.25rem}
+figcaption data{font-weight:600;color:var(--ink)}
+svg{display:block;width:100%;height:auto;overflow:visible}
+.grid{stroke:var(--line);stroke-width:1}.axis{font-size:11px;fill:var(--soft)}.axis.y{text-anchor:end}.axis.x{text-anchor:middle}
+svg .none{font-size:12.5px;fill:var(--soft);text-anchor:middle}
+.accent rect{fill:var(--accent)}.bad rect{fill:var(--bad)}.soft rect{fill:var(--soft)}
+footer{margin-top:2.5rem;padding-top:1.2rem;border-top:1px solid var(--line);font-size:.86rem;color:var(--soft);max-width:46rem}
+@media (max-width:40rem){
+main{padding-top:1.6rem}.part{padding:1rem}
+thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+table,tbody{display:block}
+tbody tr{display:block;padding:.55rem 0;border-bottom:1px solid var(--line)}tbody tr:last-child{border-bottom:0;padding-bottom:0}
+td{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;padding:.12rem 0;border:0;text-align:right}
+td::before{content:attr(data-head);flex:none;max-width:55%;color:var(--soft);font-size:.86rem;text-align:left}
+td:first-child{text-align:left;font-weight:600;padding-bottom:.2rem}td:first-child::before{display:none}
+dl div{gap:.8rem}
+}
+@media print{
+@page{margin:14mm}
+:root{--paper:#fff;--card:#fff;--ink:#000;--soft:#555;--line:#ccc;--faint:#e8e8e8;--accent:#245f86;--good:#1d5c3c;--bad:#9b1c12;--warn:#6b4d05;
+--good-back:#fff;--bad-back:#fff;--warn-back:#fff}
+body{font-size:9.5pt}main{max-width:none;padding:0}
+.overview{margin:1.2rem 0}.service{break-before:page;padding-top:0}.part{break-inside:avoid-page;padding:.8rem 1rem}
+.verdict,p.next{border:1px solid var(--line)}tr,figure,dl div,.card{break-inside:avoid}
+details::details-content{content-visibility:visible;block-size:auto}summary{color:inherit;list-style:none}
+}
+`;

@@ -1,0 +1,271 @@
+import type { ServiceFlag } from '../../domain/flags.ts';
+import type { Stage } from '../../domain/stage.ts';
+import type { CriterionName } from './criterion-words.ts';
+import type { NextStep } from './next-step.ts';
+
+/**
+ * The daily report: the one value that every format shows, and what its JSON is. Rates and shares are 0–1, percentages of flags 0–100,
+ * instants ISO-8601 UTC. A change is since the report of the day before, null where there is none. No owner, no content.
+ */
+export interface Report {
+  readonly format: 'crossfade-report-1';
+  /** The calendar day, `YYYY-MM-DD`, in this zone. */
+  readonly date: string;
+  readonly zone: string;
+  readonly from: string;
+  readonly to: string;
+  /** What is no sum over the day is as it was then. */
+  readonly made_at: string;
+  /** The day was over. */
+  readonly whole_day: boolean;
+  readonly crossfade_version: string;
+  readonly replicas: number;
+  /** Criteria of the services' present phases that fail. */
+  readonly failed_criteria: number;
+  /** Of these, the ones that must hold to stay: something is wrong. */
+  readonly failed_to_stay: number;
+  readonly services: readonly ServiceReport[];
+}
+
+export interface ServiceReport {
+  readonly service: string;
+  /** The stage that is in effect. */
+  readonly phase: Stage;
+  /** The stage that the flags ask for. */
+  readonly asked: Stage;
+  readonly interlocks: string;
+  readonly next_step: NextStep;
+  readonly flags: Readonly<Record<ServiceFlag, FlagNumbers>>;
+  readonly traffic: Traffic;
+  readonly consistency: Consistency;
+  readonly errors: Errors;
+  readonly added_latency: AddedLatency;
+  readonly state: State;
+  readonly signatures: Signatures;
+  readonly rules: Rules;
+  readonly reconciliation: Reconciliation;
+  readonly guard: Guard;
+  readonly coverage: Coverage;
+  readonly rollback: Rollback;
+  readonly plan: readonly PhasePlan[];
+}
+
+export interface FlagNumbers {
+  readonly asked: number;
+  readonly in_effect: number;
+  readonly reason: string;
+  /** Interlocks between the two, binding or not. */
+  readonly held_by: readonly string[];
+}
+
+interface Traffic {
+  readonly operations: number;
+  readonly operations_change: number | null;
+  readonly reads: number;
+  readonly writes: number;
+  /** Passed through, or of an action that no definition knows. */
+  readonly other: number;
+  readonly reads_from_orchestrator: number;
+  readonly actions: readonly ActionTraffic[];
+  readonly hours: readonly HourNumbers[];
+}
+
+export interface ActionTraffic {
+  readonly action: string;
+  readonly kind: 'read' | 'write' | 'other';
+  readonly operations: number;
+  readonly comparable: number;
+  readonly mismatches: number;
+  /** At most; null without a measurement, or above the last bound. */
+  readonly added_p95_ms: number | null;
+}
+
+export interface HourNumbers {
+  /** Local time of its beginning, such as `14:00`. */
+  readonly hour: string;
+  readonly operations: number;
+  readonly comparable: number;
+  readonly mismatches: number;
+  readonly added_p95_ms: number | null;
+}
+
+interface Consistency extends RateNumbers {
+  readonly mismatches_change: number | null;
+  /** Answers that could not be compared, and their share of all comparisons. */
+  readonly not_comparable: number;
+  readonly not_comparable_share: number | null;
+  /** Comparisons of two errors: they prove little. */
+  readonly both_errors: number;
+  /** Since the last change of definition or rules: what interlocks are judged by. */
+  readonly evidence: readonly ActionEvidence[];
+}
+
+/** So many of so many, with the two-sided exact 95 % interval. */
+export interface RateNumbers {
+  readonly hits: number;
+  readonly of: number;
+  readonly rate: number | null;
+  readonly interval: readonly [lower: number, upper: number] | null;
+}
+
+export interface ActionEvidence extends RateNumbers {
+  readonly action: string;
+  /** One-sided exact 95 % bound. */
+  readonly upper_bound: number;
+  readonly missing: number;
+  readonly days_missing: number | null;
+  readonly accepted: boolean;
+}
+
+interface Errors {
+  /** Requests that failed by the proxy's own fault. */
+  readonly proxy: RateNumbers;
+  /** Cut-over reads that the orchestrator failed; legacy answered them. */
+  readonly orchestrator: RateNumbers;
+}
+
+/** What the proxy added to the primary's own time: upper ends of buckets, null above the last. */
+interface AddedLatency {
+  readonly measured: number;
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+  readonly p95_change_ms: number | null;
+  readonly slower_than_100_ms: number;
+}
+
+interface State {
+  readonly lanes: Readonly<Record<'total' | 'seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted', number>>;
+  readonly dirty_change: number | null;
+  readonly unwell: readonly { readonly condition: string; readonly reason: string; readonly lanes: number }[];
+  readonly backlog: { readonly writes: number; readonly oldest_seconds: number };
+  readonly dead_letters: {
+    readonly open: number;
+    readonly lanes: number;
+    readonly new: number;
+    readonly redriven: number;
+    readonly skipped: number;
+    readonly copied: number;
+    readonly open_change: number | null;
+  };
+  readonly unknown_outcomes: { readonly open: number; readonly new: number; readonly closed: number };
+}
+
+interface Signatures {
+  readonly known: number;
+  readonly new: number;
+  readonly top: readonly SignatureNumbers[];
+}
+
+export interface SignatureNumbers {
+  readonly action: string;
+  readonly path: string;
+  readonly class: string;
+  readonly shape: string;
+  readonly hint: string | null;
+  readonly count: number;
+  readonly change: number | null;
+  readonly lanes: number;
+  readonly new: boolean;
+}
+
+interface Rules {
+  readonly in_force: number;
+  readonly hits_change: number | null;
+  /** Those that have accepted something. */
+  readonly hiding: readonly RuleNumbers[];
+}
+
+export interface RuleNumbers {
+  readonly action: string;
+  readonly rule: string;
+  readonly owner: string;
+  readonly reason: string;
+  readonly expires: string | null;
+  readonly hits: number;
+  readonly change: number | null;
+}
+
+export interface RunNumbers {
+  readonly run: string;
+  readonly kind: string;
+  readonly scope: string;
+  readonly finished_at: string;
+  readonly lanes: number;
+  readonly items: number;
+  readonly different: number;
+  readonly not_comparable: number;
+}
+
+interface Reconciliation {
+  readonly last_full: (RunNumbers & { readonly age_seconds: number }) | null;
+  readonly runs: readonly RunNumbers[];
+  readonly unequal_lanes: Readonly<Record<'open' | 'found' | 'repaired' | 'equal_again', number>>;
+  readonly lost_items: Readonly<Record<'open' | 'found' | 'decided', number>>;
+  readonly repairs: Readonly<Record<'lanes' | 'undone', number>>;
+}
+
+interface Guard {
+  readonly latched: boolean;
+  readonly held_by: string | null;
+  readonly trips: readonly {
+    readonly latch: string;
+    readonly trigger: string;
+    readonly action: string | null;
+    readonly at: string;
+    readonly released_at: string | null;
+  }[];
+  readonly changes: readonly { readonly command: string; readonly count: number }[];
+}
+
+interface Coverage {
+  /** Number of the coverage under which writes are journaled; 0 while they pass unjournaled. */
+  readonly number: number;
+  readonly since: string | null;
+  readonly ended: number;
+  readonly replicas_acting: number;
+  readonly replicas: number;
+  /** Lanes of which the orchestrator holds everything, of all. */
+  readonly seeded_share: number | null;
+  /** Reads of the day that were compared with a verdict. */
+  readonly compared_reads: RateShare;
+  readonly actions: number;
+  readonly never_compared: readonly string[];
+}
+
+interface RateShare {
+  readonly hits: number;
+  readonly of: number;
+  readonly rate: number | null;
+}
+
+/** Whether all reads, and all writes, could be on legacy this moment with nothing missing there. */
+interface Rollback {
+  readonly ready: boolean;
+  /** Lanes whose writes would have to be moved back first. */
+  readonly lanes_on_orchestrator: number;
+  /** What legacy does not have: the printed list of a rollback. */
+  readonly lost_items: number;
+  readonly unknown_outcomes: number;
+  readonly legacy_answers: boolean;
+}
+
+/** `stay`: to remain in the phase. `go_on`: to raise the next flag, or this one further. */
+export interface Criterion {
+  readonly name: CriterionName;
+  readonly for: 'stay' | 'go_on';
+  readonly action: string | null;
+  /** What there is; 0 or 1 of what is true or not. Null: never, or nothing was measured. */
+  readonly have: number | null;
+  readonly limit: number;
+  /** `not_judged`: the proxy cannot do yet what it would be judged for. */
+  readonly verdict: 'pass' | 'fail' | 'not_judged';
+  /** Why the verdict is another than the numbers alone say. */
+  readonly note: string | null;
+}
+
+export interface PhasePlan {
+  readonly phase: Stage;
+  readonly present: boolean;
+  readonly criteria: readonly Criterion[];
+}

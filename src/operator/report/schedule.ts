@@ -1,0 +1,35 @@
+import { Cron } from 'croner';
+import { dateAfter, dateOf, spanOf } from './calendar-day.ts';
+
+/** Reports missed for longer are not made any more: what is no sum over the day would be of another time altogether. */
+const OWED_DAYS = 7;
+
+export interface Due {
+  /** Days whose report should be there by now, oldest first. */
+  readonly dates: readonly string[];
+  /** When the next one falls due; null where the pattern names no time. */
+  readonly nextMs: number | null;
+}
+
+/** When reports fall due, by a cron pattern in a zone: each about the day before, at the first time of a day that the pattern names. */
+export interface ReportSchedule {
+  dueAt(nowMs: number): Due;
+}
+
+/** @throws Error where the pattern is none */
+export function createSchedule(pattern: string, zone: string): ReportSchedule {
+  const cron = new Cron(pattern, { timezone: zone, paused: true });
+  const nextAfter = (atMs: number): number | null => cron.nextRun(new Date(atMs))?.getTime() ?? null;
+  return {
+    dueAt(nowMs) {
+      const today = dateOf(nowMs, zone);
+      const days = Array.from({ length: OWED_DAYS }, (_, index) => dateAfter(today, index + 1 - OWED_DAYS));
+      const dates = days.filter((day) => {
+        const { fromMs, toMs } = spanOf(day, zone);
+        const firstMs = nextAfter(fromMs - 1);
+        return firstMs !== null && firstMs < toMs && firstMs <= nowMs;
+      });
+      return { dates: dates.map((day) => dateAfter(day, -1)), nextMs: nextAfter(nowMs) };
+    },
+  };
+}

@@ -1,0 +1,288 @@
+import { ruleNameOf } from '../../domain/comparison.ts';
+import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import type { ServiceDefinition } from '../../domain/service-definition.ts';
+import { stageOf } from '../../domain/stage.ts';
+import type { RuleHits, SignatureSightings } from '../../migration/compare/comparison-stores.ts';
+import { DistinctEstimate } from '../../migration/compare/distinct-estimate.ts';
+import type { RuleReport } from '../../migration/compare/rule-book.ts';
+import type { InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
+import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
+import type { DaySpan, ServiceDay } from '../../migration/report/report-ports.ts';
+import type { Status } from '../status.ts';
+import { Changes } from './changes.ts';
+import { planOf } from './criteria.ts';
+import { DayNumbers, rateNumbers } from './day-numbers.ts';
+import { nextStepOf } from './next-step.ts';
+import { reconciliationOf } from './reconciliation-numbers.ts';
+import type { ActionEvidence, FlagNumbers, ServiceReport } from './report.ts';
+
+export type ServiceStatus = Pick<
+  Status['services'][number],
+  'service' | 'interlocks' | 'flags' | 'lanes' | 'guard'
+>;
+
+/** Everything a service's part of the report is made of. A plain value. */
+export interface ServiceFacts {
+  readonly definition: Pick<ServiceDefinition, 'actions'>;
+  readonly status: ServiceStatus;
+  readonly judged: Judged;
+  readonly answers: InterlockFacts['answers'];
+  readonly day: ServiceDay;
+  readonly signatures: readonly SignatureSightings[];
+  readonly rules: readonly RuleReport[];
+  readonly hits: readonly RuleHits[];
+}
+
+export interface ReportedDay {
+  readonly span: DaySpan;
+  readonly zone: string;
+  readonly isWhole: boolean;
+  readonly nowMs: number;
+  /** Totals of the report of the day before. */
+  readonly before: Readonly<Record<string, number>> | undefined;
+  /** Totals of this one, noted on the way. */
+  readonly totals: Record<string, number>;
+}
+
+const SIGNATURES_SHOWN = 10;
+const RULES_SHOWN = 10;
+
+/** The numbers of a service's day, its criteria and its next step. Pure. */
+export function serviceReport(facts: ServiceFacts, reported: ReportedDay): ServiceReport {
+  const { status, judged, answers, day } = facts;
+  const changes = new Changes(status.service, reported.before, reported.totals);
+  const numbers = new DayNumbers({ ...facts, ...reported, hours: day.hours, changes });
+  const flags = flagNumbers(status);
+  const phase = stageOf(percentages(flags, 'in_effect'));
+  const readsMoved = flags['read-cutover'].in_effect;
+  const plan = planOf({
+    phase,
+    judged,
+    answers,
+    readsMoved,
+    day: numbers,
+    deadLetterLanes: day.letters.lanes,
+    lostItems: day.lost.open,
+  });
+  const evidence = evidenceOf(judged);
+  const next = nextStepOf({
+    service: status.service,
+    phase,
+    plan,
+    shadowReads: flags['shadow-read'].in_effect,
+    readsMoved,
+    isKilled: judged.facts.isKilled,
+    openLetters: day.letters.open,
+    daysMissing: longest(evidence),
+  });
+  return {
+    service: status.service,
+    phase,
+    asked: stageOf(percentages(flags, 'asked')),
+    interlocks: status.interlocks,
+    next_step: next,
+    flags,
+    traffic: numbers.traffic(),
+    consistency: consistencyOf(numbers, evidence),
+    errors: errorsOf(numbers),
+    added_latency: numbers.latency(),
+    state: stateOf(facts, changes),
+    signatures: signaturesOf(facts, { changes, ...reported }),
+    rules: rulesOf(facts, changes),
+    reconciliation: reconciliationOf(day, reported.nowMs),
+    guard: guardOf(facts),
+    coverage: coverageOf(facts, numbers),
+    rollback: rollbackOf(facts),
+    plan,
+  };
+}
+
+function flagNumbers({ flags }: ServiceStatus): Record<ServiceFlag, FlagNumbers> {
+  const entries = SERVICE_FLAGS.map((flag) => {
+    const { asked, in_effect, reason, interlocks = [] } = flags[flag];
+    return [flag, { asked, in_effect, reason, held_by: interlocks.map(({ word }) => word) }] as const;
+  });
+  return Object.fromEntries<FlagNumbers>(entries) as Record<ServiceFlag, FlagNumbers>;
+}
+
+function percentages(
+  flags: Readonly<Record<ServiceFlag, FlagNumbers>>,
+  which: 'asked' | 'in_effect',
+): Record<ServiceFlag, number> {
+  const entries = SERVICE_FLAGS.map((flag) => [flag, flags[flag][which]]);
+  return Object.fromEntries(entries) as Record<ServiceFlag, number>;
+}
+
+function evidenceOf({ facts }: Judged): ActionEvidence[] {
+  return Object.entries(facts.actions).map(([action, { confidence, isAccepted }]) => ({
+    action,
+    hits: confidence.mismatches,
+    of: confidence.comparable,
+    rate: confidence.rate,
+    interval: confidence.comparable === 0 ? null : [confidence.interval.lower, confidence.interval.upper],
+    upper_bound: confidence.upperBound,
+    missing: confidence.missing,
+    days_missing: confidence.days === null ? null : Math.round(confidence.days * 10) / 10,
+    accepted: isAccepted,
+  }));
+}
+
+function longest(evidence: readonly ActionEvidence[]): number | null {
+  const days = evidence.flatMap(({ missing, days_missing: more }) => (missing > 0 ? [more] : []));
+  return days.length === 0 || days.includes(null) ? null : Math.max(...days.map(Number));
+}
+
+function consistencyOf(
+  numbers: DayNumbers,
+  evidence: readonly ActionEvidence[],
+): ServiceReport['consistency'] {
+  const { hits, tries } = numbers.notComparable;
+  return {
+    ...rateNumbers(numbers.mismatches),
+    mismatches_change: numbers.mismatchesChange(),
+    not_comparable: hits,
+    not_comparable_share: tries === 0 ? null : hits / tries,
+    both_errors: numbers.all.bothErrors,
+    evidence,
+  };
+}
+
+function errorsOf({ proxyErrors, orchestratorErrors }: DayNumbers): ServiceReport['errors'] {
+  return { proxy: rateNumbers(proxyErrors), orchestrator: rateNumbers(orchestratorErrors) };
+}
+
+const NO_LANES = { total: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, excepted: 0 };
+
+function stateOf({ status, day }: ServiceFacts, changes: Changes): ServiceReport['state'] {
+  const { open, lanes, added, redriven, skipped, copied } = day.letters;
+  const counted = status.lanes ?? NO_LANES;
+  return {
+    lanes: counted,
+    dirty_change: changes.of('dirty', counted.dirty),
+    unwell: day.unwell,
+    backlog: {
+      writes: day.backlog.writes,
+      oldest_seconds: Math.round(day.backlog.oldestSeconds * 10) / 10,
+    },
+    dead_letters: {
+      open,
+      lanes,
+      new: added,
+      redriven,
+      skipped,
+      copied,
+      open_change: changes.of('dead letters', open),
+    },
+    unknown_outcomes: { open: day.unknown.open, new: day.unknown.found, closed: day.unknown.closed },
+  };
+}
+
+function signaturesOf(
+  { signatures }: ServiceFacts,
+  { changes, span }: { readonly changes: Changes; readonly span: DaySpan },
+): ServiceReport['signatures'] {
+  const isNew = ({ firstAtMs }: SignatureSightings): boolean =>
+    firstAtMs >= span.fromMs && firstAtMs < span.toMs;
+  const all = signatures.map((signature) => {
+    const { action, path, shape, count, hint = null, laneRegisters } = signature;
+    const name = ['signature', action, path, signature.class, shape].join(' ');
+    return {
+      action,
+      path,
+      class: signature.class,
+      shape,
+      hint,
+      count,
+      change: changes.of(name, count),
+      lanes: new DistinctEstimate(laneRegisters).count,
+      new: isNew(signature),
+    };
+  });
+  return {
+    known: all.length,
+    new: all.filter((signature) => signature.new).length,
+    top: all
+      .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0) || b.count - a.count)
+      .slice(0, SIGNATURES_SHOWN),
+  };
+}
+
+function rulesOf({ rules, hits }: ServiceFacts, changes: Changes): ServiceReport['rules'] {
+  const counted = new Map(hits.map((one) => [`${one.action} ${one.rule}`, one.hits]));
+  const inForce = rules.filter(({ isExpired }) => !isExpired);
+  const all = inForce.map(({ action, rule }) => {
+    const name = ruleNameOf(rule);
+    const total = counted.get(`${action} ${name}`) ?? 0;
+    const { owner, reason, expires = null } = rule;
+    return {
+      action,
+      rule: name,
+      owner,
+      reason,
+      expires,
+      hits: total,
+      change: changes.of(`rule ${action} ${name}`, total),
+    };
+  });
+  const total = all.reduce((sum, one) => sum + one.hits, 0);
+  return {
+    in_force: all.length,
+    hits_change: changes.of('rule hits', total),
+    hiding: all
+      .filter((one) => one.hits > 0)
+      .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0) || b.hits - a.hits)
+      .slice(0, RULES_SHOWN),
+  };
+}
+
+function guardOf({ status, day }: ServiceFacts): ServiceReport['guard'] {
+  return {
+    latched: day.trips.some(({ releasedAtMs }) => releasedAtMs === null),
+    held_by: status.guard?.held_by ?? null,
+    trips: day.trips.map(({ latch, trigger, action, trippedAtMs, releasedAtMs }) => ({
+      latch: String(latch),
+      trigger,
+      action,
+      at: new Date(trippedAtMs).toISOString(),
+      released_at: releasedAtMs === null ? null : new Date(releasedAtMs).toISOString(),
+    })),
+    changes: day.audited,
+  };
+}
+
+function coverageOf({ status, judged, day }: ServiceFacts, numbers: DayNumbers): ServiceReport['coverage'] {
+  const { number, acting, replicas } = judged.facts.coverage;
+  const { total, seeded } = status.lanes ?? NO_LANES;
+  const { beganAtMs, endedInDay } = day.coverage;
+  const { comparable } = numbers.all;
+  const actions = Object.entries(judged.facts.actions);
+  return {
+    number,
+    since: beganAtMs === null ? null : new Date(beganAtMs).toISOString(),
+    ended: endedInDay,
+    replicas_acting: acting,
+    replicas,
+    seeded_share: total === 0 ? null : seeded / total,
+    compared_reads: {
+      hits: comparable,
+      of: numbers.reads,
+      // Lanes that are compared on their store count for reads too.
+      rate: numbers.reads === 0 ? null : Math.min(1, comparable / numbers.reads),
+    },
+    actions: actions.length,
+    never_compared: actions
+      .filter(([, { confidence }]) => confidence.comparable === 0)
+      .map(([action]) => action),
+  };
+}
+
+function rollbackOf({ day, answers }: ServiceFacts): ServiceReport['rollback'] {
+  const { lanesOnOrchestrator, lost, unknown } = day;
+  return {
+    ready: lanesOnOrchestrator === 0 && lost.open === 0 && unknown.open === 0 && answers.legacy,
+    lanes_on_orchestrator: lanesOnOrchestrator,
+    lost_items: lost.open,
+    unknown_outcomes: unknown.open,
+    legacy_answers: answers.legacy,
+  };
+}

@@ -1,0 +1,251 @@
+import { SERVICE_FLAGS } from '../../domain/flags.ts';
+import { momentOf } from './calendar-day.ts';
+import {
+  change,
+  code,
+  count,
+  mark,
+  rate,
+  seconds,
+  words,
+  type Cell,
+  type Figure,
+  type Section,
+  type Table,
+} from './document.ts';
+import type { RunNumbers, ServiceReport } from './report.ts';
+
+const percentage = (value: number): Figure => ({ value, unit: 'percentage' });
+
+export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport): Section {
+  return {
+    title: 'Stage and percentages',
+    blocks: [
+      {
+        kind: 'facts',
+        facts: [
+          { label: 'stage in effect', cell: [words(phase)] },
+          { label: 'stage asked for', cell: [words(asked)] },
+          { label: 'interlocks', cell: [interlocks] },
+        ],
+      },
+      {
+        kind: 'table',
+        columns: [
+          { head: 'flag' },
+          { head: 'asked', isNumber: true },
+          { head: 'in effect', isNumber: true },
+          { head: 'between' },
+        ],
+        rows: SERVICE_FLAGS.map((flag) => {
+          const { asked: wanted, in_effect: inEffect, reason, held_by: held } = flags[flag];
+          const between = held.length === 0 ? words(reason) : held.map(words).join(', ');
+          return [[code(flag)], [percentage(wanted)], [percentage(inEffect)], [between]];
+        }),
+        empty: '',
+      },
+    ],
+  };
+}
+
+export function stateSection({ state }: ServiceReport): Section {
+  const { lanes, backlog, dead_letters: letters, unknown_outcomes: unknown } = state;
+  return {
+    title: 'Lanes, backlog and dead letters',
+    blocks: [
+      {
+        kind: 'facts',
+        facts: [
+          { label: 'lanes, of these seeded', cell: [count(lanes.total), ' · ', count(lanes.seeded)] },
+          { label: 'dirty lanes', cell: [count(lanes.dirty), ' (', change(state.dirty_change), ')'] },
+          {
+            label: 'copying, stopped, excepted',
+            cell: [count(lanes.copying), ' · ', count(lanes.stopped), ' · ', count(lanes.excepted)],
+          },
+          { label: 'writes on their way', cell: [count(backlog.writes)] },
+          { label: 'lag: the oldest of them', cell: [seconds(backlog.oldest_seconds)] },
+          {
+            label: 'dead letters open, in lanes',
+            cell: [count(letters.open), ' (', change(letters.open_change), ') · ', count(letters.lanes)],
+          },
+          {
+            label: 'new, redriven, skipped, copied',
+            cell: [
+              count(letters.new),
+              ' · ',
+              count(letters.redriven),
+              ' · ',
+              count(letters.skipped),
+              ' · ',
+              count(letters.copied),
+            ],
+          },
+          {
+            label: 'unknown outcomes open, new, closed',
+            cell: [count(unknown.open), ' · ', count(unknown.new), ' · ', count(unknown.closed)],
+          },
+        ],
+      },
+      {
+        kind: 'table',
+        columns: [{ head: 'lanes that are not clean' }, { head: 'why' }, { head: 'lanes', isNumber: true }],
+        rows: state.unwell.map((one) => [[one.condition], [words(one.reason)], [count(one.lanes)]]),
+        empty: 'Every lane is clean.',
+      },
+    ],
+  };
+}
+
+export function reconciliationSection({ reconciliation }: ServiceReport, zone: string): Section {
+  const { last_full: last, runs, unequal_lanes: unequal, lost_items: lost, repairs } = reconciliation;
+  return {
+    title: 'Reconciliation and repairs',
+    blocks: [
+      {
+        kind: 'facts',
+        facts: [
+          {
+            label: 'last full reconciliation',
+            cell: last === null ? ['never'] : [seconds(last.age_seconds), ' before this report'],
+          },
+          ...(last === null ? [] : [{ label: 'what it found', cell: foundCell(last) }]),
+          {
+            label: 'unequal lanes open, found on this day',
+            cell: [count(unequal.open), ' · ', count(unequal.found)],
+          },
+          {
+            label: 'of them repaired, equal again',
+            cell: [count(unequal.repaired), ' · ', count(unequal.equal_again)],
+          },
+          {
+            label: 'items legacy lost: open, found, decided',
+            cell: [count(lost.open), ' · ', count(lost.found), ' · ', count(lost.decided)],
+          },
+          {
+            label: 'lanes repaired, put back',
+            cell: [count(repairs.lanes), ' · ', count(repairs.undone)],
+          },
+        ],
+      },
+      runTable(runs, zone),
+    ],
+  };
+}
+
+function foundCell({ lanes, items, different, not_comparable: notComparable }: RunNumbers): Cell {
+  return [
+    count(different),
+    ' of ',
+    count(lanes),
+    ' lanes differ, ',
+    count(notComparable),
+    ' not comparable, ',
+    count(items),
+    ' items',
+  ];
+}
+
+function runTable(runs: readonly RunNumbers[], zone: string): Table {
+  return {
+    kind: 'table',
+    columns: [
+      { head: 'run that ended' },
+      { head: 'when' },
+      { head: 'lanes', isNumber: true },
+      { head: 'items', isNumber: true },
+      { head: 'differ or left', isNumber: true },
+      { head: 'not comparable', isNumber: true },
+    ],
+    rows: runs.map((one) => [
+      [`${one.run} ${one.kind}${one.kind === 'reconcile' ? `, ${one.scope}` : ''}`],
+      [momentOf(one.finished_at, zone)],
+      [count(one.lanes)],
+      [count(one.items)],
+      [count(one.different)],
+      [count(one.not_comparable)],
+    ]),
+    empty: 'No run ended on this day.',
+  };
+}
+
+export function guardSection({ guard }: ServiceReport, zone: string): Section {
+  const held = guard.held_by === null ? mark('nothing', 'good') : mark(words(guard.held_by), 'bad');
+  return {
+    title: 'Guard',
+    blocks: [
+      {
+        kind: 'facts',
+        facts: [
+          { label: 'reads are held on legacy by', cell: [held] },
+          { label: 'latch', cell: [guard.latched ? mark('set', 'bad') : mark('not set', 'good')] },
+        ],
+      },
+      {
+        kind: 'table',
+        columns: [{ head: 'trip' }, { head: 'trigger' }, { head: 'tripped' }, { head: 'released' }],
+        rows: guard.trips.map((one) => [
+          [one.latch],
+          [`${words(one.trigger)}${one.action === null ? '' : `, ${one.action}`}`],
+          [momentOf(one.at, zone)],
+          one.released_at === null ? [mark('not yet', 'bad')] : [momentOf(one.released_at, zone)],
+        ]),
+        empty: 'The guard did not trip.',
+      },
+      {
+        kind: 'table',
+        columns: [{ head: 'changed by people, and by the guard' }, { head: 'times', isNumber: true }],
+        rows: guard.changes.map((one) => [[code(one.command)], [count(one.count)]]),
+        empty: 'Nobody changed anything.',
+      },
+    ],
+  };
+}
+
+export function readinessSection({ coverage, rollback }: ServiceReport, zone: string): Section {
+  const { compared_reads: compared } = coverage;
+  return {
+    title: 'Coverage and the way back',
+    blocks: [
+      {
+        kind: 'facts',
+        facts: [
+          {
+            label: 'writes are journaled',
+            cell:
+              coverage.since === null
+                ? [mark('no', 'warn'), ' coverage ', count(coverage.number)]
+                : ['coverage ', count(coverage.number), ` since ${momentOf(coverage.since, zone)}`],
+          },
+          { label: 'coverage ended, times', cell: [count(coverage.ended)] },
+          {
+            label: 'replicas that act on it',
+            cell: [count(coverage.replicas_acting), ' of ', count(coverage.replicas)],
+          },
+          { label: 'lanes the orchestrator holds', cell: [rate(coverage.seeded_share)] },
+          {
+            label: 'comparisons for reads',
+            cell: [count(compared.hits), ' for ', count(compared.of), ', ', rate(compared.rate)],
+          },
+          {
+            label: 'actions never compared',
+            cell: [
+              coverage.never_compared.length === 0 ? 'none of ' : `${coverage.never_compared.join(', ')} of `,
+              count(coverage.actions),
+            ],
+          },
+          {
+            label: 'the way back',
+            cell: [rollback.ready ? mark('✓ ready', 'good') : mark('✗ not ready', 'bad')],
+          },
+          {
+            label: 'lanes whose writes have moved',
+            cell: [count(rollback.lanes_on_orchestrator)],
+          },
+          { label: 'items that legacy lost', cell: [count(rollback.lost_items)] },
+          { label: 'writes of unknown outcome', cell: [count(rollback.unknown_outcomes)] },
+          { label: 'legacy answers', cell: [rollback.legacy_answers ? 'yes' : mark('no', 'bad')] },
+        ],
+      },
+    ],
+  };
+}

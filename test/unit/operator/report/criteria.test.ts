@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { judgeFlags, NOTHING_GRANTED } from '../../../../src/migration/interlocks/judge-flags.ts';
+import type { InterlockFacts } from '../../../../src/migration/interlocks/interlock-facts.ts';
+import { failedIn, planOf, type PlanFacts } from '../../../../src/operator/report/criteria.ts';
+import { serviceReport } from '../../../../src/operator/report/service-report.ts';
+import { actionWith, fineFacts } from '../../migration/interlocks/facts.ts';
+import { countsWith, fineService, flagsAt, judgedBy, QUIET_DAY, reported } from './facts.ts';
+
+const NONE = { hits: 0, tries: 0 };
+
+function facts(more: Partial<PlanFacts> = {}): PlanFacts {
+  return {
+    phase: 'shadow_read',
+    judged: judgedBy(),
+    answers: { legacy: true, orchestrator: true },
+    readsMoved: 0,
+    day: { mismatches: NONE, notComparable: NONE, proxyErrors: NONE, orchestratorErrors: NONE },
+    deadLetterLanes: 0,
+    lostItems: 0,
+    ...more,
+  };
+}
+
+const failing = (more: Partial<PlanFacts> = {}): string[] =>
+  failedIn(planOf(facts(more))).map(({ name }) => name);
+
+describe('the criteria of a phase', () => {
+  test('all pass where nothing is wrong, in every phase that there is', () => {
+    for (const phase of ['off', 'dual_write', 'shadow_read', 'read_cutover'] as const)
+      expect(failing({ phase, readsMoved: 100 })).toEqual([]);
+  });
+
+  test('what writes would be judged for is not judged while they cannot move', () => {
+    const present = planOf(facts({ phase: 'read_cutover', readsMoved: 100 })).find((one) => one.present);
+    const verdicts = present?.criteria.filter(({ verdict }) => verdict === 'not_judged');
+    expect(verdicts?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['reads_not_all_moved', 'soaking', 'reverse_delivery_not_proven']),
+    );
+  });
+
+  const BREAKAGES: readonly Partial<InterlockFacts>[] = [
+    { coverage: { number: 7, replicas: 2, acting: 1 } },
+    { lanes: { total: 10, unseeded: 5, isBackfillListed: true, unwell: 0 } },
+    { lanes: { total: 10, unseeded: 0, isBackfillListed: false, unwell: 0 } },
+    { lanes: { total: 10, unseeded: 4, isBackfillListed: true, unwell: 4 } },
+    { oldestDeliverySeconds: 5 },
+    { unclassified: { requests: 1, isAccepted: false } },
+    { reconciledAgoSeconds: 86_400 },
+    { reconciledAgoSeconds: null },
+    { addedP95Ms: 50 },
+    { isRampHeld: true },
+    { latch: 'inconsistency' },
+    { isKilled: true },
+    { actions: { get_context: actionWith(2_999) } },
+    { actions: { get_context: actionWith(3_000, { errors: 2_701 }) } },
+    { actions: { get_context: actionWith(3_000, { mismatches: 1 }) } },
+  ];
+
+  test.each(BREAKAGES)('fail for exactly what an interlock says: %o', (breakage) => {
+    const broken = fineFacts(breakage);
+    const { flags, actions } = judgeFlags(broken, NOTHING_GRANTED);
+    const said = [...flags['read-cutover'].reasons, ...(actions['get_context']?.reasons ?? [])];
+    const words = said.map(({ word }) => (word === 'never_reconciled' ? 'reconciliation_too_old' : word));
+    expect(words.length).toBeGreaterThan(0);
+    expect(new Set(failing({ judged: judgedBy(breakage) }))).toEqual(new Set(words));
+  });
+
+  test('an action that a person accepted, or that has moved, needs no evidence', () => {
+    const accepted = { get_context: actionWith(1, { isAccepted: true }) };
+    expect(failing({ judged: judgedBy({ actions: accepted }) })).toEqual([]);
+    const few = fineFacts({ actions: { get_context: actionWith(1) } });
+    const moved = { ...NOTHING_GRANTED, actions: { get_context: 5 } };
+    expect(failing({ judged: { facts: few, verdict: judgeFlags(few, moved) } })).toEqual([]);
+  });
+
+  test('a rate of the day fails once it is proven, not by chance', () => {
+    const of = (hits: number, tries: number) =>
+      failing({ day: { ...facts().day, mismatches: { hits, tries } } });
+    expect(of(1, 100)).toEqual([]);
+    expect(of(4, 10)).toEqual([]);
+    expect(of(20, 1_000)).toEqual(['mismatches_of_the_day']);
+    expect(of(20, 100_000)).toEqual([]);
+  });
+
+  test('dead letters and lost items are counted where writes are journaled', () => {
+    const trouble = { deadLetterLanes: 3, lostItems: 1 };
+    expect(failing({ ...trouble, phase: 'off' })).toEqual([]);
+    expect(failing({ ...trouble, phase: 'dual_write' })).toEqual(['dead_letter_lanes', 'lost_items']);
+  });
+
+  test('a backend that does not answer stands before the first step', () => {
+    expect(failing({ phase: 'off', answers: { legacy: true, orchestrator: false } })).toEqual([
+      'orchestrator_does_not_answer',
+    ]);
+  });
+});
+
+describe('the next step', () => {
+  const next = (...args: Parameters<typeof fineService>) =>
+    serviceReport(fineService(...args), reported()).next_step;
+  const at = (percent: Parameters<typeof flagsAt>[0]) => ({
+    ...fineService().status,
+    flags: flagsAt(percent),
+  });
+
+  test.each([
+    [{}, 'dual-write on'],
+    [{ 'dual-write': 100 }, 'shadow-read to 100 %'],
+    [{ 'dual-write': 100, 'shadow-read': 10 }, 'shadow-read to 100 %'],
+    [{ 'dual-write': 100, 'shadow-read': 100 }, 'read-cutover to 1 %'],
+    [{ 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 5 }, 'read-cutover to 10 %'],
+  ])('goes on where all criteria pass: %o', (percent, text) => {
+    expect(next({ status: at(percent) })).toMatchObject({
+      kind: 'raise',
+      text: expect.stringContaining(text),
+    });
+  });
+
+  test('is to stay where all reads have moved', () => {
+    const status = at({ 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 100 });
+    expect(next({ status }).kind).toBe('stay');
+  });
+
+  test('mends before it prepares, and prepares before it waits', () => {
+    const few = { actions: { get_context: actionWith(1) } };
+    expect(next({ judged: judgedBy(few) }).kind).toBe('wait');
+    const old = { ...few, reconciledAgoSeconds: null };
+    expect(next({ judged: judgedBy(old) })).toMatchObject({
+      kind: 'prepare',
+      command: 'crossfade reconcile --full --service session-memory',
+    });
+    const lost = { ...QUIET_DAY, lost: { open: 2, found: 2, decided: 0 } };
+    expect(next({ judged: judgedBy(old), day: lost })).toMatchObject({
+      kind: 'mend',
+      command: 'crossfade lost list',
+    });
+  });
+});
+
+test('changes are since the report before, and unknown without one or before the day is over', () => {
+  const hours = (operations: number) => [
+    { action: 'get_context', hour: 3, counts: countsWith({ operations }) },
+  ];
+  const service = (operations: number) => fineService({ day: { ...QUIET_DAY, hours: hours(operations) } });
+  const first = reported();
+  expect(serviceReport(service(10), first).traffic.operations_change).toBeNull();
+  const changed = (isWhole: boolean) =>
+    serviceReport(service(7), reported({ before: first.totals, isWhole })).traffic.operations_change;
+  expect([changed(true), changed(false)]).toEqual([-3, null]);
+});

@@ -1,0 +1,177 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { printedFigure } from '../../../../src/operator/report/figures.ts';
+import { documentOf } from '../../../../src/operator/report/report-document.ts';
+import { renderHtml } from '../../../../src/operator/report/render-html.ts';
+import { renderMarkdown } from '../../../../src/operator/report/render-markdown.ts';
+import type { Report } from '../../../../src/operator/report/report.ts';
+import { actionWith } from '../../migration/interlocks/facts.ts';
+import { countsWith, fineService, judgedBy, QUIET_DAY, reported, reportOf, SPAN } from './facts.ts';
+
+let last = 100;
+/** A number that no other place has. */
+const unique = (): number => (last += 37);
+
+const HOUR_MS = 3_600_000;
+
+/** Every number is another one, so that none can stand for a second that is missing. */
+function busyReport(): Report {
+  const counts = () =>
+    countsWith({
+      comparable: unique() * 100,
+      mismatches: unique(),
+      bothErrors: unique(),
+      notComparable: unique(),
+      orchestratorReads: unique() * 1_000,
+      orchestratorFailures: unique(),
+      operations: unique() * 10_000,
+      proxyFailures: unique(),
+      added: Array.from({ length: 13 }, unique),
+    });
+  const run = (id: number) => ({
+    id,
+    kind: 'reconcile' as const,
+    scope: 'full' as const,
+    finishedAtMs: SPAN.fromMs + 5 * HOUR_MS,
+    counts: { lanes: unique(), items: unique(), lanes_different: unique(), lanes_not_comparable: unique() },
+  });
+  const rule = { kind: 'ignore', path: '<b>request_id</b>', owner: 'ann', reason: 'a | b' } as const;
+  const service = fineService({
+    status: {
+      ...fineService().status,
+      lanes: {
+        total: 90_000 + unique(),
+        seeded: 80_000 + unique(),
+        dirty: unique(),
+        copying: unique(),
+        stopped: unique(),
+        excepted: unique(),
+      },
+    },
+    definition: { actions: { get_context: { kind: 'passthrough', reason: '' } } },
+    judged: judgedBy({
+      actions: { get_context: actionWith(40_000 + unique(), { mismatches: unique() }) },
+      oldestDeliverySeconds: unique(),
+      addedP95Ms: unique(),
+    }),
+    day: {
+      ...QUIET_DAY,
+      hours: Array.from({ length: 24 }, (_, hour) => ({ action: 'get_context', hour, counts: counts() })),
+      letters: {
+        open: unique(),
+        lanes: unique(),
+        added: unique(),
+        redriven: unique(),
+        skipped: unique(),
+        copied: unique(),
+      },
+      unknown: { open: unique(), found: unique(), closed: unique() },
+      backlog: { writes: unique(), oldestSeconds: unique() },
+      unwell: [{ condition: 'dirty', reason: 'unknown_outcome', lanes: unique() }],
+      lanesOnOrchestrator: unique(),
+      coverage: { beganAtMs: SPAN.fromMs, endedInDay: unique() },
+      lastFull: run(4),
+      runs: [run(5), run(6)],
+      divergences: {
+        open: unique(),
+        found: unique(),
+        repaired: unique(),
+        gone: unique(),
+        undone: unique(),
+        foundLost: unique(),
+      },
+      lost: { open: unique(), found: unique(), decided: unique() },
+      repairs: { lanes: unique(), undone: unique() },
+      trips: [{ latch: 3, trigger: 'errors', action: null, trippedAtMs: SPAN.fromMs, releasedAtMs: null }],
+      audited: [{ command: 'guard release', count: unique() }],
+    },
+    signatures: [
+      {
+        service: fineService().status.service,
+        action: 'get_context',
+        path: 'context[].<script>',
+        class: 'value',
+        shape: 'string → number',
+        count: unique(),
+        firstAtMs: SPAN.fromMs,
+        lastAtMs: SPAN.fromMs,
+        hint: 'clock',
+        laneRegisters: [1, 2, 3],
+        examples: [],
+      },
+    ],
+    rules: [{ action: 'get_context', rule, isExpired: false, hits: 0 }],
+    hits: [
+      {
+        service: fineService().status.service,
+        action: 'get_context',
+        rule: 'ignore <b>request_id</b>',
+        hits: unique(),
+        lastHitAtMs: 0,
+      },
+    ],
+  });
+  const day = reported({ before: { 'session-memory known': 1, 'session-memory operations': unique() } });
+  return reportOf([service], day);
+}
+
+const report = busyReport();
+const html = renderHtml(documentOf(report));
+const markdown = renderMarkdown(documentOf(report));
+
+function numbersIn(value: unknown): number[] {
+  if (typeof value === 'number') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(numbersIn) : [];
+}
+
+test('every number of the JSON stands in the HTML, exactly', () => {
+  const shown = new Set([...html.matchAll(/<data value="([^"]+)">/g)].map(([, value]) => Number(value)));
+  // Of the verdict in words: how many criteria fail.
+  const { failed_criteria: failed, failed_to_stay: toStay, ...rest } = report;
+  const numbers = numbersIn(rest);
+  expect(numbers.length).toBeGreaterThan(200);
+  expect(numbers.filter((value) => !shown.has(value))).toEqual([]);
+  expect(html).toContain(`${toStay} criteria of the present phases failing, ${failed - toStay} `);
+});
+
+test('what the HTML prints, the Markdown prints too, in the same order', () => {
+  // The charts say nothing that their table does not say, and the cards nothing that the sections do not.
+  const body = html.slice(html.indexOf('</nav>')).replaceAll(/<figure[^]*?<\/figure>/g, '');
+  const printed = [...body.matchAll(/<data value="[^"]+">([^<]+)<\/data>/g)].map(([, text]) => text ?? '');
+  expect(printed.length).toBeGreaterThan(200);
+  let at = 0;
+  for (const text of printed) {
+    at = markdown.indexOf(text, at);
+    expect(at, `${text} of the HTML`).toBeGreaterThan(-1);
+    at += text.length;
+  }
+});
+
+test('nothing runs, nothing is loaded, and what is shown cannot break out', () => {
+  expect(html).not.toMatch(/<script|<b>request_id|\sstyle=|<link|<img|https?:\/\//);
+  expect(html).toContain('context[].&lt;script&gt;');
+  const sheet = /<style>([^]*)<\/style>/.exec(html)?.[1] ?? '';
+  expect(html).toContain(`style-src &#39;sha256-${createHash('sha256').update(sheet).digest('base64')}&#39;`);
+});
+
+test('a bar in a text does not end a cell of a Markdown table', () => {
+  const row = markdown.split('\n').find((line) => line.includes('a \\| b'));
+  expect(row).toBeDefined();
+  expect(row?.replaceAll('\\|', '').split('|')).toHaveLength(6);
+});
+
+test.each([
+  [{ value: 1_234_567, unit: 'count' }, '1,234,567'],
+  [{ value: 0.000_321_4, unit: 'rate' }, '0.0321 %'],
+  [{ value: 0, unit: 'change' }, '±0'],
+  [{ value: -3, unit: 'change' }, '−3'],
+  [{ value: 12, unit: 'change_ms' }, '+12 ms'],
+  [{ value: 0.04, unit: 'seconds' }, '0 s'],
+  [{ value: 119, unit: 'seconds' }, '119 s'],
+  [{ value: 7_199, unit: 'seconds' }, '120 min'],
+  [{ value: 86_400, unit: 'seconds' }, '24 h'],
+  [{ value: 172_800, unit: 'seconds' }, '2 days'],
+  [{ value: null, unit: 'ms' }, '–'],
+] as const)('%o is printed as %s', (figure, text) => {
+  expect(printedFigure(figure)).toBe(text);
+});

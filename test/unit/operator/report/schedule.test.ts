@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { createSchedule } from '../../../../src/operator/report/schedule.ts';
+
+const at = (iso: string): number => Date.parse(iso);
+
+test('a report is due at its time, about the day before', () => {
+  const schedule = createSchedule('0 6 * * *', 'Europe/Berlin');
+  expect(schedule.dueAt(at('2026-11-20T04:59:59Z')).dates.at(-1)).toBe('2026-11-18');
+  const due = schedule.dueAt(at('2026-11-20T05:00:00Z'));
+  expect(due.dates.at(-1)).toBe('2026-11-19');
+  expect(due.nextMs).toBe(at('2026-11-21T05:00:00Z'));
+});
+
+test('what was missed is due for a week, the oldest first', () => {
+  const { dates } = createSchedule('0 6 * * *', 'UTC').dueAt(at('2026-11-20T12:00:00Z'));
+  expect(dates).toEqual([
+    '2026-11-13',
+    '2026-11-14',
+    '2026-11-15',
+    '2026-11-16',
+    '2026-11-17',
+    '2026-11-18',
+    '2026-11-19',
+  ]);
+});
+
+test('a time that the clocks leave out, or show twice, gives one report of each day', () => {
+  const schedule = createSchedule('30 2 * * *', 'Europe/Berlin');
+  expect(schedule.dueAt(at('2026-03-31T12:00:00Z')).dates).toContain('2026-03-28');
+  expect(new Set(schedule.dueAt(at('2026-10-27T12:00:00Z')).dates).size).toBe(7);
+  expect(schedule.dueAt(at('2026-10-25T00:45:00Z')).dates.at(-1)).toBe('2026-10-24');
+});
+
+test('days that a pattern leaves out have no report', () => {
+  const { dates, nextMs } = createSchedule('0 6 * * 1', 'UTC').dueAt(at('2026-11-20T12:00:00Z'));
+  expect(dates).toEqual(['2026-11-15']);
+  expect(nextMs).toBe(at('2026-11-23T06:00:00Z'));
+});
+
+test('a pattern that is none, and one that names no time, are told apart', () => {
+  expect(() => createSchedule('every morning', 'UTC')).toThrow(/CronPattern/);
+  expect(createSchedule('0 0 30 2 *', 'UTC').dueAt(at('2026-11-20T12:00:00Z'))).toEqual({
+    dates: [],
+    nextMs: null,
+  });
+});
