@@ -11,7 +11,7 @@ import type { Database } from './storage/database.ts';
 export interface ReadinessParts {
   readonly database: Pick<Database, 'query'>;
   readonly flags: Pick<FlagSource, 'describe' | 'names'>;
-  readonly migration: Pick<Migration, 'backlog' | 'spillStatus'>;
+  readonly migration: Pick<Migration, 'backlog' | 'mayWrite' | 'spillStatus'>;
   readonly orchestrator: Pick<Orchestrator, 'load'>;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly journal: Pick<Journal, 'counts'>;
@@ -19,9 +19,9 @@ export interface ReadinessParts {
 
 /** Whether the proxy can serve agents, by part. What is worth a word and no reason to send agents elsewhere is ok, with the word. */
 export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
-  const { database, flags, migration, orchestrator, services } = parts;
+  const { flags, migration, orchestrator, services } = parts;
   const spill = migration.spillStatus();
-  const journal = spill?.isSpilling === true ? spilling(spill) : await journalReadiness(database);
+  const journal = spill?.isSpilling === true ? spilling(spill) : await journalReadiness(parts);
   const legacy = [...services.values()].map(
     ({ name, legacy: backend }) => [name, legacyReadiness(backend.load('live'))] as const,
   );
@@ -51,11 +51,16 @@ function legacyReadiness({ isConnected, breaker, queued }: BackendLoad): PartRea
   return { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` };
 }
 
-async function journalReadiness(database: ReadinessParts['database']): Promise<PartReadiness> {
-  return database.query('select 1').then(
-    () => ({ ok: true }),
-    () => ({ ok: false, reason: 'the database does not answer' }),
-  );
+/** A database that answers may still take no writes: a standby, a full disk. */
+async function journalReadiness({ database, migration }: ReadinessParts): Promise<PartReadiness> {
+  try {
+    await database.query('select 1');
+  } catch {
+    return { ok: false, reason: 'the database does not answer' };
+  }
+  return migration.mayWrite()
+    ? { ok: true }
+    : { ok: false, reason: 'the database takes no heartbeats: writes of this replica are refused' };
 }
 
 /** Agents are served all the same, as long as there is room. */

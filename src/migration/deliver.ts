@@ -1,6 +1,7 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
+import { DeliveryRecords } from './delivery-records.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
@@ -44,6 +45,7 @@ export class Deliverer {
   readonly #parts: DeliveryParts;
   readonly #queue: DeliveryQueue;
   readonly #packer: Packer;
+  readonly #records: DeliveryRecords;
   /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
   readonly #underWay = new Set<Lane>();
   #senders = 0;
@@ -56,6 +58,7 @@ export class Deliverer {
     this.#parts = parts;
     this.#queue = new DeliveryQueue(parts.journal);
     this.#packer = new Packer(parts);
+    this.#records = new DeliveryRecords(parts);
   }
 
   /** Writes that wait. */
@@ -151,6 +154,7 @@ export class Deliverer {
     this.#isStopped = true;
     clearTimeout(this.#timer);
     while (this.#senders > 0) await this.#parts.clock.sleep(1);
+    this.#records.stop();
   }
 
   async #run(): Promise<void> {
@@ -252,7 +256,7 @@ export class Deliverer {
   }
 
   #through({ lane, write }: Parcel, result: Delivered): void {
-    const { clock, emit, journal } = this.#parts;
+    const { clock, emit } = this.#parts;
     this.#queue.drop(lane, write.sequence);
     lane.advance(write.sequence);
     const facts = { service: lane.service, lane: lane.key, sequence: write.sequence };
@@ -264,10 +268,7 @@ export class Deliverer {
       result,
       lagMs,
     });
-    journal
-      .delivered(write)
-      .then(() => emit('delivery:recorded', facts))
-      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+    void this.#records.record(lane, write);
   }
 
   async #failed(parcels: readonly Parcel[], error: unknown): Promise<void> {

@@ -7,7 +7,7 @@ import type { KeyedWrites } from './compare/comparison-stores.ts';
 import { RemovedItems } from './compare/removed-items.ts';
 import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
 import { createEngine, type Engine } from './engine.ts';
-import { startEngine, stopEngine } from './engine-life.ts';
+import { startEngine, stopEngine, type Living } from './engine-life.ts';
 import type { Events } from './events.ts';
 import { Handler } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
@@ -96,6 +96,8 @@ export interface Migration extends StreamHandler {
   pendingOf(service: ServiceName): number;
   /** This replica and the others that share its journal. */
   replicas(): ReplicaCounts;
+  /** Whether journaled writes are sent: the journal takes this replica's heartbeats, and it has not joined others a moment ago. */
+  mayWrite(): boolean;
   /** Undefined where nothing is spilled: writes are refused while the journal is away. */
   spillStatus(): SpillStatus | undefined;
   /** Number of the service's coverage; 0 while its writes pass unjournaled; -1 where it is not known yet, and taken for granted. */
@@ -143,20 +145,25 @@ export function createMigration(parts: MigrationParts): Migration {
       await starting.stop();
       await stopEngine(living);
     },
-    backlog: () => ({
-      deliveries: engine.deliverer.pending,
-      copies: engine.copies.size,
-      listings: engine.keeper.listings,
-      shadowReads: shadows.size,
-    }),
+    backlog: () => backlogOf(living),
     pendingOf: (service) => engine.deliverer.pendingOf(service),
     replicas: () => engine.membership.counts(),
+    mayWrite: () => engine.membership.mayAct,
     spillStatus: () => engine.spilling?.spill.status(),
     coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
     runs,
     laneDesk: new LaneDesk({ ...parts, ...engine }),
     comparisonsOf: (service) => verdicts.report(service),
     rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
+  };
+}
+
+function backlogOf({ engine: { deliverer, copies, keeper }, shadows }: Living): Backlog {
+  return {
+    deliveries: deliverer.pending,
+    copies: copies.size,
+    listings: keeper.listings,
+    shadowReads: shadows.size,
   };
 }
 

@@ -27,6 +27,7 @@ function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE
     flags: { describe: () => ({ source: 'a file', fresh: true }), names: () => [] },
     migration: {
       spillStatus: () => undefined,
+      mayWrite: () => true,
       backlog: () => ({ deliveries: 0, copies: 0, listings: 0, shadowReads: 0 }),
     },
     orchestrator: { load: () => IDLE },
@@ -72,4 +73,13 @@ test('a flag that may be misspelled is worth a word', async () => {
   expect(flags?.reason).toMatch(
     /crossfade\.session-memory\.read-cutover.*flag of a configured service: crossfade\.session-memory\.read-cutovr$/,
   );
+});
+
+test('a database that answers and takes no heartbeats makes it unready', async () => {
+  const parts = partsWith(() => Promise.resolve(COUNTS));
+  const { journal } = await readinessOf({
+    ...parts,
+    migration: { ...parts.migration, mayWrite: () => false },
+  });
+  expect(journal).toMatchObject({ ok: false, reason: expect.stringMatching(/takes no heartbeats/) });
 });
