@@ -2,12 +2,21 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 
-const words = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: '\\S' });
+const NOT_BLANK = '\\S';
+const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
+const LIMIT = '^([1-9]\\d{0,2}|1000)$';
+
+/** What each pattern asks for, in words. */
+const SAYINGS: Readonly<Record<string, string>> = {
+  [NOT_BLANK]: 'must not be blank',
+  [UUID]: 'must be the id of an operation, as the lists show it',
+  [LIMIT]: 'must be a whole number from 1 to 1000',
+};
+
+const words = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: NOT_BLANK });
 
 /** Who changes something, and why. With a token the name is the token's. */
 export const ByPersonSchema = { person: words(200), reason: words(500) };
-
-const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 
 export const OfOperation = Type.Object({ operation: Type.String({ pattern: UUID }) });
 
@@ -15,7 +24,7 @@ export const LedgerQuerystring = Type.Object(
   {
     service: Type.Optional(Type.String()),
     state: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('ended'), Type.Literal('all')])),
-    limit: Type.Optional(Type.String({ pattern: '^([1-9]\\d{0,2}|1000)$' })),
+    limit: Type.Optional(Type.String({ pattern: LIMIT })),
   },
   { additionalProperties: false },
 );
@@ -23,6 +32,12 @@ export const LedgerQuerystring = Type.Object(
 interface Mistake {
   readonly instancePath: string;
   readonly message: string;
+  readonly params: object;
+}
+
+function sayingOf({ instancePath, message, params }: Mistake): string {
+  const pattern = 'pattern' in params ? String(params.pattern) : '';
+  return `${instancePath.slice(1)} ${SAYINGS[pattern] ?? message}`.trim();
 }
 
 /** Routes of this scope are checked by TypeBox schemas, and what is wrong is said in one sentence. */
@@ -32,7 +47,7 @@ export function checkBySchemas(app: FastifyInstance): void {
     return (value) => {
       if (checker.Check(value)) return { value };
       const [mistake] = [...checker.Errors(value)] as Mistake[];
-      return { error: new Error(`${mistake?.instancePath.slice(1) ?? ''} ${mistake?.message ?? ''}`.trim()) };
+      return { error: new Error(mistake === undefined ? 'is not as it should be' : sayingOf(mistake)) };
     };
   });
   app.setErrorHandler((error: Error & { readonly statusCode?: number }, _request, reply) => {

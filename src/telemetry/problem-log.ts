@@ -5,13 +5,12 @@ import { QuietLog } from './quiet-log.ts';
 /** Something went wrong at an edge. `problem` is a closed word, `detail` says more. */
 export type OnProblem = (service: string, problem: string, detail: string) => void;
 
-const MESSAGE = 'something at an edge went wrong';
-
 /** Logs what the edges report, much of it once a request: aggregated by service and problem. */
 export function createProblemLog(log: Logger): OnProblem {
   const quiet = new QuietLog();
   return (service, problem, detail) => {
     const facts = { service, problem, detail: printableReason(detail) };
-    quiet.add(`${service} ${problem}`, facts, (said) => log.warn(said, MESSAGE));
+    const message = `trouble at an edge, ${service}: ${problem.replaceAll('_', ' ')}`;
+    quiet.add(`${service} ${problem}`, facts, (said) => log.warn(said, message));
   };
 }
