@@ -81,7 +81,7 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
   const endpoint: ZmqEndpoint = definition.endpoint;
   const { drainMs, takeOverMs } = facts.config.proxy;
   const host = config.host ?? facts.config.proxy.host;
-  const at = { service: serviceName(name), host, clock: facts.clock, takeOverMs };
+  const at = { service: serviceName(name), host, clock: facts.clock, takeOverMs, farewell: { drainMs } };
   const onProblem = (problem: string, detail: string): void => facts.onProblem(name, problem, detail);
   const parts: Part[] = [];
   const { healthPort, pubPort } = portsOf(service) ?? {};
@@ -108,7 +108,6 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
     ...at,
     port: endpoint.port,
     handler: facts.handler,
-    farewell: { drainMs },
     inFlightLimit: inFlightRequests,
     admission: { budget, messageBytes, busyReply },
     onProblem,

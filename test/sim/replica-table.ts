@@ -39,15 +39,17 @@ export class ReplicaTable {
   }
 
   heartbeat(me: ReplicaId, { coverage, isSpilling }: Beat): BeatAnswer {
+    // One instant, as a statement has: of its own heartbeat a replica is told no age.
+    const now = this.#now();
     const own = this.#rows.get(me);
     const isAnySpilled = this.#spills.isAnyOpen(own?.spill);
     if (own !== undefined) {
-      Object.assign(own, { heartbeatMs: this.#now(), coverage: { ...coverage } });
+      Object.assign(own, { heartbeatMs: now, coverage: { ...coverage } });
       if (own.spill !== undefined) this.#spills[isSpilling ? 'open' : 'close'](own.spill);
     }
     const replicas = [...this.#rows].map(([replica, row]) => ({
       replica,
-      silentMs: this.#now() - row.heartbeatMs,
+      silentMs: now - row.heartbeatMs,
       coverage: row.coverage,
     }));
     return { replicas, isAnySpilled };

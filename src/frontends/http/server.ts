@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
-import { listen } from './listen.ts';
+import { takePort } from '../take-port.ts';
 import type { ReverseProxy } from './reverse-proxy.ts';
 import { registerServiceRoutes, type ServiceRouteSettings } from './service-routes.ts';
 
@@ -46,7 +46,7 @@ export function createHttpServer(settings: HttpServerSettings): HttpServer {
       const { app } = running;
       await app.register((scope) => registerServiceRoutes(scope, settings));
       for (const each of register) await app.register(async (scope) => each(scope));
-      await listen(app, settings);
+      await takePort(() => app.listen({ host: settings.host, port: settings.port }), settings);
     },
     stop: async () => {
       if (running === undefined) return;

@@ -2,51 +2,48 @@ import type { Clock } from '../../migration/ports.ts';
 
 /** How a frontend leaves agents that are connected. Milliseconds. */
 export interface FarewellSettings {
-  /** Longest time in which agents that go on asking are served on. @defaultValue 0: requests in flight are answered, and no other */
+  /** Longest time in which agents that have just asked may ask once more. @defaultValue 0: requests in flight are answered, and no other */
   readonly drainMs?: number;
   /** How long requests in flight are waited for in the end. @defaultValue 5000 */
   readonly graceMs?: number;
 }
 
-/** What a frontend knows of its agents. */
-export interface Agents {
-  readonly connected: number;
+/** What must be known of an agent to leave it. */
+export interface Leavable {
   /** Requests handed out and not answered. */
   readonly inFlight: number;
-  /** Instant of the last request. */
   readonly lastAtMs: number;
-  /** From now on finished replies are kept; the function that is returned sends them all. */
-  hold(): () => void;
+  /** Ends the connection: what was sent before still arrives. */
+  leave(): void;
+  destroy(): void;
 }
 
 const GRACE_MS = 5_000;
-/** Nobody has asked for so long: a connection may be closed without a request on its way. */
-const QUIET_MS = 250;
-/** Replies are held back no longer than this: agents wait 5 s. */
-const LONGEST_HOLD_MS = 1_000;
+/** Who has said nothing for so long is not about to ask: it finds our successor with its next request. */
+const QUIET_MS = 500;
 const LOOK_EVERY_MS = 10;
 
 /**
- * Leaves without taking a reply along. ZeroMQ tells nobody which bytes are still on their way to it, and a REQ socket whose request
- * is lost with its connection waits for ever. It sends nothing, though, while it waits for a reply. So agents are served on until
- * all have gone or are quiet. Those that never are have their replies held back, until every one of them waits for one: then all
- * replies go out at once and the connections end behind them. Lost is only the request of an agent that thinks for less than that
- * takes, a fraction of a millisecond where the processor is free.
+ * Leaves agents without taking a reply along: a REQ socket whose request is lost with its connection waits for ever, and nobody can
+ * tell it. Each one's connection is ended behind the reply to its next request, when it certainly has none on its way (that is done
+ * where replies are sent); here, of those that are quiet. Resolves when all have gone. A request is lost only where an agent was quiet
+ * and asks within the microseconds that the end of its connection takes to reach it.
  */
-export async function farewell(agents: Agents, clock: Clock, settings: FarewellSettings): Promise<void> {
-  const { drainMs = 0, graceMs = GRACE_MS } = settings;
-  const until = async (isOver: () => boolean, atMostMs: number): Promise<void> => {
-    const endAtMs = clock.now() + atMostMs;
-    while (!isOver() && clock.now() < endAtMs) await clock.sleep(LOOK_EVERY_MS);
-  };
-  await until(() => isQuiet(agents, clock), drainMs);
-  const isBusy = drainMs > 0 && !isQuiet(agents, clock);
-  const release = isBusy ? agents.hold() : undefined;
-  if (isBusy) await until(() => clock.now() - agents.lastAtMs >= QUIET_MS, LONGEST_HOLD_MS);
-  await until(() => agents.inFlight === 0, graceMs);
-  release?.();
+export async function farewell(
+  agents: ReadonlySet<Leavable>,
+  clock: Clock,
+  { drainMs = 0, graceMs = GRACE_MS }: FarewellSettings = {},
+): Promise<void> {
+  const drainedAtMs = clock.now() + drainMs;
+  const endAtMs = drainedAtMs + graceMs;
+  while (agents.size > 0 && clock.now() < endAtMs) {
+    const now = clock.now();
+    leaveQuiet(agents, now < drainedAtMs ? now - QUIET_MS : now);
+    await clock.sleep(LOOK_EVERY_MS);
+  }
+  for (const agent of agents) agent.destroy();
 }
 
-function isQuiet({ connected, inFlight, lastAtMs }: Agents, clock: Clock): boolean {
-  return inFlight === 0 && (connected === 0 || clock.now() - lastAtMs >= QUIET_MS);
+function leaveQuiet(agents: Iterable<Leavable>, sinceMs: number): void {
+  for (const agent of agents) if (agent.inFlight === 0 && agent.lastAtMs <= sinceMs) agent.leave();
 }

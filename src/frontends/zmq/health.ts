@@ -13,6 +13,7 @@ export interface HealthResponderSettings {
   readonly healthReply: NonNullable<ZmqEndpoint['healthReply']>;
   readonly clock: Clock;
   readonly takeOverMs?: ZmqFrontendSettings['takeOverMs'];
+  readonly farewell?: NonNullable<ZmqFrontendSettings['farewell']>;
   readonly onProblem?: ZmqFrontendSettings['onProblem'];
 }
 
@@ -21,7 +22,7 @@ const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 reques
 
 /** The health socket that some services have beside their own: the proxy answers it itself, any JSON with the same reply. */
 export function createHealthResponder(settings: HealthResponderSettings): ZmqFrontend {
-  const { host, port, clock, healthReply, onProblem, takeOverMs = 0 } = settings;
+  const { host, port, clock, healthReply, onProblem, farewell = {}, takeOverMs = 0 } = settings;
   const startedAtMs = clock.now();
   const answer = (body: Buffer): Buffer => {
     const refusal = refusalOf(body);
@@ -35,6 +36,7 @@ export function createHealthResponder(settings: HealthResponderSettings): ZmqFro
     port,
     clock,
     takeOverMs,
+    farewell,
     handler: { handle: async ({ body }): Promise<Reply> => ({ body: answer(body) }) },
     ...(onProblem === undefined ? {} : { onProblem }),
   });

@@ -1,7 +1,7 @@
 import { Context, Publisher, Subscriber } from 'zeromq';
 import { messageOf } from '../../domain/errors.ts';
 import type { Clock } from '../../migration/ports.ts';
-import { bindAt } from './bind.ts';
+import { takePort } from '../take-port.ts';
 
 export interface PubRelaySettings {
   /** `tcp://host:port` of the legacy service's PUB socket. */
@@ -42,7 +42,8 @@ export function createPubRelay(settings: PubRelaySettings): PubRelay {
   return {
     start: async () => {
       const made = new Publisher({ context, linger: 0, sendTimeout: 0 });
-      await bindAt(made, settings).catch((error: unknown) => {
+      const address = `tcp://${settings.host}:${settings.port}`;
+      await takePort(() => made.bind(address), settings).catch((error: unknown) => {
         made.close();
         throw error;
       });

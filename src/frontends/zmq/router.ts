@@ -1,36 +1,27 @@
-import { isAscii } from 'node:buffer';
-import { Context, Router, type MessageLike } from 'zeromq';
+import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../migration/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
-import type { ByteBudget } from '../byte-budget.ts';
-import { bindAt } from './bind.ts';
-import { farewell, type Agents, type FarewellSettings } from './farewell.ts';
-import { Intake, type Incoming } from './intake.ts';
+import { takePort } from '../take-port.ts';
+import { AgentConnection, type ConnectionSettings } from './agent-connection.ts';
+import { Doorway, type Admission, type Admitted } from './doorway.ts';
+import { farewell, type FarewellSettings } from './farewell.ts';
 
 /** What went wrong between us and an agent, in closed words. Never thrown: nobody could catch it. */
-type FrontendProblem = 'reply_undeliverable' | 'receive_failed' | 'handler_failed' | 'overloaded';
-
-/** How requests are kept out that memory would not hold. */
-export interface Admission {
-  readonly budget: ByteBudget;
-  /** Longest message that is handled; longer ones are refused. */
-  readonly messageBytes: number;
-  /** What an agent gets where there was no room for its request in time. */
-  readonly busyReply: Buffer;
-}
+type FrontendProblem =
+  'reply_undeliverable' | 'asked_too_late' | 'accept_failed' | 'handler_failed' | 'overloaded';
 
 export interface ZmqFrontendSettings {
   readonly service: ServiceName;
-  /** Address to bind: `0.0.0.0`, `127.0.0.1`, `*`. */
+  /** Address to listen on: `0.0.0.0`, `127.0.0.1`; `*` is all of IPv4. */
   readonly host: string;
   readonly port: number;
   readonly handler: RequestHandler;
   readonly clock: Clock;
   /** Requests handed out and not answered; above it nothing more is received. @defaultValue 10000 */
   readonly inFlightLimit?: number;
-  /** @defaultValue as many bytes as come */
+  /** @defaultValue as many as come, of at most 64 MiB each */
   readonly admission?: Admission;
   /** How stop() leaves the agents that are connected. */
   readonly farewell?: FarewellSettings;
@@ -46,6 +37,8 @@ export interface ZmqFrontend {
 }
 
 const IN_FLIGHT_LIMIT = 10_000;
+const MESSAGE_LIMIT_BYTES = 67_108_864;
+const BACKLOG = 1_024;
 /** What an agent gets when the handler broke its promise never to throw: its REQ socket would be dead without a reply. */
 const LAST_RESORT: Reply = {
   body: Buffer.from('{"status": "error", "error": "internal error of the proxy"}'),
@@ -62,121 +55,66 @@ export function createZmqFrontend(settings: ZmqFrontendSettings): ZmqFrontend {
 
 class RequestRouter {
   readonly #settings: ZmqFrontendSettings;
-  readonly #inFlightLimit: number;
-  // A context of its own: its limit of 1,023 sockets is not shared with other parts.
-  readonly #context = new Context();
-  #socket: Router | undefined;
-  #inFlight = 0;
-  #connected = 0;
-  #lastAtMs = 0;
-  #isStopping = false;
-  /** Replies that are kept until all are sent at once. */
-  #held: (() => void)[] | undefined;
-  #wake: (() => void) | undefined;
+  readonly #connections = new Set<AgentConnection>();
+  readonly #connecting: ConnectionSettings;
+  readonly #doorway: Doorway;
+  #server: Server | undefined;
+  #isLeaving = false;
 
   constructor(settings: ZmqFrontendSettings) {
     this.#settings = settings;
-    this.#inFlightLimit = settings.inFlightLimit ?? IN_FLIGHT_LIMIT;
+    this.#doorway = new Doorway({
+      inFlightLimit: settings.inFlightLimit ?? IN_FLIGHT_LIMIT,
+      admission: settings.admission,
+      clock: settings.clock,
+      onAdmitted: (admitted) => this.#handle(admitted),
+    });
+    this.#connecting = {
+      clock: settings.clock,
+      limitBytes: longest(settings.admission),
+      onMessage: (connection, message) => {
+        connection.inFlight += 1;
+        this.#doorway.enter(connection, message);
+      },
+      onTooLate: () => settings.onProblem?.('asked_too_late', 'the connection had just been ended'),
+    };
   }
 
   async start(): Promise<void> {
-    const socket = new Router({
-      context: this.#context,
-      mandatory: true,
-      // Without it a reply to an agent that has left waits for ever; with it send() has succeeded or failed when it returns.
-      sendTimeout: 0,
-      linger: 1_000,
-      backlog: 1_024,
-      // A send above it fails, and the reply is lost. An agent that sends many requests ahead has the replies to come in flight, and
-      // may not have read as many again: libzmq's own 1,000 would be too few for it.
-      sendHighWaterMark: 2 * this.#inFlightLimit,
-      ...(this.#settings.admission !== undefined && receiveLimits(this.#settings.admission)),
-    });
-    socket.events.on('accept', () => (this.#connected += 1));
-    socket.events.on('disconnect', () => (this.#connected -= 1));
-    await bindAt(socket, this.#settings).catch((error: unknown) => {
-      socket.close();
-      throw error;
-    });
-    this.#isStopping = false;
-    this.#socket = socket;
-    void this.#receive(socket, new Intake(socket, this.#settings));
+    this.#isLeaving = false;
+    await takePort(async () => {
+      this.#server = await listening(this.#settings, (socket) => this.#meet(socket));
+    }, this.#settings);
+    this.#server?.on('error', (error) => this.#settings.onProblem?.('accept_failed', messageOf(error)));
   }
 
   async stop(): Promise<void> {
-    const socket = this.#socket;
-    if (socket === undefined) return;
-    const { clock, farewell: settings = {} } = this.#settings;
-    this.#isStopping = settings.drainMs === undefined;
-    await farewell(this.#agents(), clock, settings);
-    this.#isStopping = true;
-    this.#socket = undefined;
-    // To unbind it before would end the connections too: libzmq's listener owns them.
-    socket.close();
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    this.#isLeaving = true;
+    // A successor has the port from here on. Who is connected stays.
+    server.close();
+    await farewell(this.#connections, this.#settings.clock, this.#settings.farewell);
   }
 
-  #agents(): Agents {
-    const count = {
-      connected: () => this.#connected,
-      inFlight: () => this.#inFlight,
-      lastAtMs: () => this.#lastAtMs,
-    };
-    return {
-      get connected() {
-        return count.connected();
-      },
-      get inFlight() {
-        return count.inFlight();
-      },
-      get lastAtMs() {
-        return count.lastAtMs();
-      },
-      hold: () => {
-        this.#held = [];
-        return () => {
-          const held = this.#held ?? [];
-          this.#held = undefined;
-          for (const send of held) send();
-        };
-      },
-    };
+  #meet(socket: Socket): void {
+    const connection = new AgentConnection(socket, this.#connecting);
+    this.#connections.add(connection);
+    socket.on('close', () => this.#connections.delete(connection));
   }
 
-  async #receive(socket: Router, intake: Intake): Promise<void> {
-    while (!this.#isStopping && !socket.closed) {
-      try {
-        if (this.#inFlight >= this.#inFlightLimit) await this.#room();
-        this.#accept(socket, await intake.next());
-      } catch (error) {
-        // Closing ends the pending receive with an error; any other one leaves the socket usable.
-        if (!socket.closed) this.#settings.onProblem?.('receive_failed', messageOf(error));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    }
-  }
-
-  #room(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = () => {
-        if (this.#inFlight >= this.#inFlightLimit) return;
-        this.#wake = undefined;
-        resolve();
-      };
-    });
-  }
-
-  #accept(socket: Router, { frames, bytes, receivedAtMs, isRefused }: Incoming): void {
+  #handle(admitted: Admitted): void {
+    const { frames, bytes, receivedAtMs } = admitted.message;
     const bodyAt = startOfBody(frames);
     const request = this.#read(frames, bodyAt, receivedAtMs);
-    frames.length = bodyAt + 1;
-    this.#inFlight += 1;
-    this.#lastAtMs = this.#settings.clock.now();
-    const handled = isRefused ? this.#refuse(bytes) : this.#settings.handler.handle(request);
+    frames.length = bodyAt;
+    const handled = admitted.isRefused ? this.#refuse(bytes) : this.#settings.handler.handle(request);
     handled.then(
-      (reply) => this.#answer(socket, { frames, bytes }, reply),
+      (reply) => this.#answer(admitted, reply),
       (error: unknown) => {
         this.#settings.onProblem?.('handler_failed', messageOf(error));
-        this.#answer(socket, { frames, bytes }, LAST_RESORT);
+        this.#answer(admitted, LAST_RESORT);
       },
     );
   }
@@ -195,52 +133,36 @@ class RequestRouter {
   }
 
   /** The reply takes the place of the request's body, behind the envelope. */
-  #answer(
-    socket: Router,
-    { frames, bytes }: { readonly frames: MessageLike[]; readonly bytes: number },
-    reply: AgentReply,
-  ): void {
-    this.#inFlight -= 1;
-    this.#settings.admission?.budget.give(bytes);
-    frames[frames.length - 1] = wireForm(reply.body);
-    if (this.#held === undefined) this.#send(socket, frames, reply);
-    else this.#held.push(() => this.#send(socket, frames, reply));
-    this.#wake?.();
-  }
-
-  #send(socket: Router, frames: MessageLike[], reply: AgentReply): void {
-    if (socket.closed) this.#undeliverable('the frontend was stopped', reply);
-    else if (reply.delivered === undefined) socket.send(frames).catch(this.#onUnsent);
-    else
-      socket.send(frames).then(
-        () => reply.delivered?.(true),
-        (error: unknown) => this.#undeliverable(messageOf(error), reply),
-      );
-  }
-
-  readonly #onUnsent = (error: unknown): void => this.#undeliverable(messageOf(error));
-
-  #undeliverable(detail: string, reply?: AgentReply): void {
-    reply?.delivered?.(false);
-    this.#settings.onProblem?.('reply_undeliverable', detail);
+  #answer(admitted: Admitted, reply: AgentReply): void {
+    const { connection, message } = admitted;
+    connection.inFlight -= 1;
+    const frames = [...message.frames, reply.body];
+    const isLast = this.#isLeaving && connection.inFlight === 0;
+    const isSent = isLast ? connection.leaveWith(frames) : connection.send(frames);
+    reply.delivered?.(isSent);
+    if (!isSent) this.#settings.onProblem?.('reply_undeliverable', 'the agent has left');
+    this.#doorway.leave(admitted);
   }
 }
 
-/**
- * ZeroMQ queues by messages, for each peer: so many that a peer's are no more bytes than the budget. A message longer than all of it
- * is not taken in at all: its connection is cut before it has filled our memory.
- */
-function receiveLimits({ budget, messageBytes }: Admission) {
-  const receiveHighWaterMark = Math.max(1, Math.floor(budget.limitBytes / messageBytes));
-  return { receiveHighWaterMark, maxMessageSize: Math.max(budget.limitBytes, 2 * messageBytes) };
+async function listening(
+  { host, port }: ZmqFrontendSettings,
+  onConnection: (socket: Socket) => void,
+): Promise<Server> {
+  const server = createServer({ noDelay: true, keepAlive: true }, onConnection);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: host === '*' ? '0.0.0.0' : host, port, backlog: BACKLOG }, resolve);
+  });
+  return server;
 }
 
-/** zeromq copies a string but registers every longer Buffer for release on its own thread, at 3 µs: ASCII, the same bytes in UTF-8, goes as a string. */
-function wireForm(body: Buffer): MessageLike {
-  return body.length <= STRING_LIMIT_BYTES && isAscii(body) ? body.toString('latin1') : body;
+/** What is longer is not taken in at all: its connection is cut before it has filled our memory. */
+function longest(admission: Admission | undefined): number {
+  if (admission === undefined) return MESSAGE_LIMIT_BYTES;
+  return Math.max(admission.budget.limitBytes, 2 * admission.messageBytes);
 }
 
-const STRING_LIMIT_BYTES = 16_384;
 const NOTHING = Buffer.alloc(0);
 const EMPTY = { kind: 'empty', detail: 'the message is empty' } as const;
 
@@ -248,10 +170,7 @@ function severalFrames(count: number): NonNullable<AgentRequest['problem']> {
   return { kind: 'several_frames', detail: `the message has ${count} frames, it must have one` };
 }
 
-/** The envelope ends with the first empty frame. A DEALER that sends none is answered as it asked: after its identity. */
-function startOfBody(frames: Buffer[]): number {
-  for (let at = 1; at < frames.length; at += 1) {
-    if (frames[at]?.length === 0) return at + 1;
-  }
-  return 1;
+/** The envelope ends with the first empty frame. A DEALER that sends none is answered as it asked: by the body alone. */
+function startOfBody(frames: readonly Buffer[]): number {
+  return frames.findIndex(({ length }) => length === 0) + 1;
 }

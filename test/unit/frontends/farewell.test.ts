@@ -1,24 +1,33 @@
 import { expect, test } from 'vitest';
-import { farewell, type Agents, type FarewellSettings } from '../../../src/frontends/zmq/farewell.ts';
+import { farewell, type FarewellSettings, type Leavable } from '../../../src/frontends/zmq/farewell.ts';
 import type { Clock } from '../../../src/migration/ports.ts';
 
-/** Agents as a script: at each instant so many requests are in flight, and the last came so long ago. */
-class ScriptedAgents implements Agents {
-  connected = 3;
+/** An agent as a script: it leaves when it is told to. */
+class ScriptedAgent implements Leavable {
   inFlight = 0;
   lastAtMs = -1_000;
-  readonly events: string[] = [];
+  end: 'left' | 'destroyed' | undefined;
+  readonly #all: Set<Leavable>;
 
-  hold(): () => void {
-    this.events.push('held');
-    return () => this.events.push('released');
+  constructor(all: Set<Leavable>) {
+    this.#all = all;
+    all.add(this);
+  }
+
+  leave(): void {
+    this.end = 'left';
+    this.#all.delete(this);
+  }
+
+  destroy(): void {
+    this.end = 'destroyed';
   }
 }
 
 async function leave(
-  agents: ScriptedAgents,
+  agents: Set<Leavable>,
   settings: FarewellSettings,
-  script: (nowMs: number) => void,
+  script: (nowMs: number) => void = () => undefined,
 ): Promise<number> {
   let nowMs = 0;
   const clock: Clock = {
@@ -33,50 +42,40 @@ async function leave(
   return nowMs;
 }
 
-test('agents that are quiet are left at once', async () => {
-  const agents = new ScriptedAgents();
-  expect(await leave(agents, { drainMs: 3_000 }, () => undefined)).toBe(0);
-  expect(agents.events).toEqual([]);
+test('where nobody is connected there is nothing to wait for', async () => {
+  expect(await leave(new Set(), { drainMs: 3_000 })).toBe(0);
 });
 
-test('agents that pause for a moment are left in it', async () => {
-  const agents = new ScriptedAgents();
-  agents.lastAtMs = 0;
+test('agents that are quiet are left at once, those that have just asked are waited for', async () => {
+  const agents = new Set<Leavable>();
+  const [quiet, lately] = [new ScriptedAgent(agents), new ScriptedAgent(agents)];
+  lately.lastAtMs = -100;
   const tookMs = await leave(agents, { drainMs: 3_000 }, (nowMs) => {
-    if (nowMs < 1_000) agents.lastAtMs = nowMs;
+    if (nowMs < 100) expect([quiet.end, lately.end]).toEqual(['left', undefined]);
   });
-  expect(tookMs).toBeGreaterThanOrEqual(1_240);
-  expect(tookMs).toBeLessThan(1_300);
-  expect(agents.events).toEqual([]);
+  expect(lately.end).toBe('left');
+  expect(tookMs).toBeGreaterThanOrEqual(400);
+  expect(tookMs).toBeLessThan(450);
 });
 
-test('agents that never pause get their replies together, when each of them waits for one', async () => {
-  const agents = new ScriptedAgents();
-  agents.lastAtMs = 0;
+test('an agent that never pauses is not left while it may have a request on its way', async () => {
+  const agents = new Set<Leavable>();
+  const busy = new ScriptedAgent(agents);
+  busy.lastAtMs = 0;
   const tookMs = await leave(agents, { drainMs: 3_000 }, (nowMs) => {
-    // Their last requests come 50 ms after replies are held, and one takes 500 ms.
-    if (nowMs < 3_050) agents.lastAtMs = nowMs;
-    agents.inFlight = nowMs < 3_500 ? 1 : 0;
+    busy.lastAtMs = nowMs;
+    // The reply to a request of its own took its connection along.
+    if (nowMs === 1_000) agents.delete(busy);
   });
-  expect(agents.events).toEqual(['held', 'released']);
-  expect(tookMs).toBeGreaterThanOrEqual(3_500);
-  expect(tookMs).toBeLessThan(3_600);
-});
-
-test('replies are not held for longer than agents bear, whoever still asks', async () => {
-  const agents = new ScriptedAgents();
-  agents.lastAtMs = 0;
-  const tookMs = await leave(agents, { drainMs: 100 }, (nowMs) => {
-    agents.lastAtMs = nowMs;
-  });
-  expect(agents.events).toEqual(['held', 'released']);
-  expect(tookMs).toBeLessThan(1_200);
+  expect(busy.end).toBeUndefined();
+  expect(tookMs).toBe(1_000);
 });
 
 test('without a time to drain only what is in flight is waited for, and that not for ever', async () => {
-  const agents = new ScriptedAgents();
-  agents.lastAtMs = 0;
-  agents.inFlight = 1;
-  expect(await leave(agents, { graceMs: 200 }, () => undefined)).toBe(200);
-  expect(agents.events).toEqual([]);
+  const agents = new Set<Leavable>();
+  const [idle, waiting] = [new ScriptedAgent(agents), new ScriptedAgent(agents)];
+  idle.lastAtMs = 0;
+  waiting.inFlight = 1;
+  expect(await leave(agents, { graceMs: 200 })).toBe(200);
+  expect([idle.end, waiting.end]).toEqual(['left', 'destroyed']);
 });

@@ -1,10 +1,5 @@
-import type { Clock } from '../../migration/ports.ts';
-import { messageOf } from '../../domain/errors.ts';
-
-/** A socket that listens. */
-interface Listening {
-  bind(address: string): Promise<void>;
-}
+import type { Clock } from '../migration/ports.ts';
+import { messageOf } from '../domain/errors.ts';
 
 export interface Place {
   readonly host: string;
@@ -18,12 +13,16 @@ export interface Place {
 const TAKEN = new Set(['EADDRINUSE', 'EAGAIN']);
 const AGAIN_AFTER_MS = 20;
 
-/** Binds as soon as the port is free. @throws Error where it stays taken, or cannot be had */
-export async function bindAt(socket: Listening, { host, port, clock, takeOverMs = 0 }: Place): Promise<void> {
+/** Listens as soon as the port is free. @throws Error where it stays taken, or cannot be had */
+export async function takePort(
+  listen: () => Promise<unknown>,
+  { host, port, clock, takeOverMs = 0 }: Place,
+): Promise<void> {
   const endAtMs = clock.now() + takeOverMs;
   for (;;) {
     try {
-      return await socket.bind(`tcp://${host}:${port}`);
+      await listen();
+      return;
     } catch (error) {
       const isTaken = TAKEN.has((error as NodeJS.ErrnoException).code ?? '');
       if (!isTaken || clock.now() >= endAtMs)

@@ -1,0 +1,103 @@
+/**
+ * What ZeroMQ's peers say to each other over TCP (ZMTP, rfc.zeromq.org/spec/37), as far as a ROUTER needs it that admits everybody
+ * (NULL): the greeting, the READY command, and frames.
+ */
+
+/** A frame as it goes over the wire: one flag byte, the length in one byte or eight, the bytes. */
+export interface Frame {
+  readonly body: Buffer;
+  /** Another frame of the same message follows. */
+  readonly hasMore: boolean;
+  /** For the connection, not for the one who reads messages. */
+  readonly isCommand: boolean;
+}
+
+export const MORE = 0x01;
+export const LONG = 0x02;
+export const COMMAND = 0x04;
+const SHORT_LIMIT = 255;
+
+/** 10 bytes, sent first by both sides; peers that are older than ZMTP 2.0 read it as an identity. */
+export const SIGNATURE = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
+/** What we speak. Its major number alone answers the signature. */
+export const MAJOR = Buffer.from([3]);
+/** The revision of ZMTP 2.0, as libzmq 3.2 sends it. */
+export const REVISION_2 = 1;
+const MECHANISM_LENGTH = 20;
+/** Minor version, mechanism, whether we are its server, and 31 bytes of nothing. */
+export const GREETING_REST = Buffer.concat([Buffer.from([1]), mechanism('NULL'), Buffer.alloc(32)]);
+
+/** Who may talk to a ROUTER, by the names of ZMTP 3 and the numbers of ZMTP 2. */
+const PEERS = ['REQ', 'DEALER', 'ROUTER'] as const;
+export type Peer = (typeof PEERS)[number];
+export const PEERS_2: ReadonlyMap<number, Peer> = new Map([
+  [3, 'REQ'],
+  [5, 'DEALER'],
+  [6, 'ROUTER'],
+]);
+const ROUTER_2 = 6;
+
+/** What a ROUTER answers to the revision of a ZMTP 2.0 peer: its kind, and an empty identity. */
+export const GREETING_2 = Buffer.from([ROUTER_2, 0, 0]);
+
+export const READY = encodeFrame(
+  Buffer.concat([Buffer.from('\x05READY'), property('Socket-Type', 'ROUTER'), property('Identity', '')]),
+  COMMAND,
+);
+const PING = Buffer.from('\x04PING');
+const PONG = Buffer.from('\x04PONG');
+/** Behind the name of a PING: how long the peer waits for us. What is behind that is sent back. */
+const PING_TTL_BYTES = 2;
+
+export function isSignature(bytes: Buffer): boolean {
+  return bytes[0] === 0xff && bytes[9] === 0x7f;
+}
+
+/** Whether the peer wants no other mechanism than we do. */
+export function isNullMechanism(rest: Buffer): boolean {
+  return rest.subarray(1, 1 + MECHANISM_LENGTH).equals(mechanism('NULL'));
+}
+
+/** The kind of socket that a READY command names. Undefined where it is none, or none that may talk to us. */
+export function peerOf({ body, isCommand }: Frame): Peer | undefined {
+  if (!isCommand || body.toString('latin1', 0, 6) !== '\x05READY') return undefined;
+  for (let at = 6; at < body.length;) {
+    const valueAt = at + 1 + (body[at] ?? 0) + 4;
+    if (valueAt > body.length) return undefined;
+    const name = body.toString('latin1', at + 1, valueAt - 4);
+    const end = valueAt + body.readUInt32BE(valueAt - 4);
+    const value = body.toString('latin1', valueAt, end);
+    if (name.toLowerCase() === 'socket-type') return PEERS.find((peer) => peer === value);
+    at = end;
+  }
+  return undefined;
+}
+
+/** The answer to a heartbeat; undefined for any other command. */
+export function answerTo({ body }: Frame): Buffer | undefined {
+  if (!body.subarray(0, PING.length).equals(PING)) return undefined;
+  return encodeFrame(Buffer.concat([PONG, body.subarray(PING.length + PING_TTL_BYTES)]), COMMAND);
+}
+
+export function encodeFrame(body: Buffer, flags: number): Buffer {
+  return Buffer.concat([frameHead(body.length, flags), body]);
+}
+
+/** What stands before a frame of so many bytes. */
+export function frameHead(length: number, flags: number): Buffer {
+  if (length <= SHORT_LIMIT) return Buffer.from([flags, length]);
+  const head = Buffer.allocUnsafe(9);
+  head[0] = flags | LONG;
+  head.writeBigUInt64BE(BigInt(length), 1);
+  return head;
+}
+
+function mechanism(name: string): Buffer {
+  return Buffer.from(name.padEnd(MECHANISM_LENGTH, '\0'));
+}
+
+function property(name: string, value: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(value.length);
+  return Buffer.concat([Buffer.from([name.length]), Buffer.from(name), length, Buffer.from(value)]);
+}

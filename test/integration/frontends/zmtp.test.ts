@@ -1,0 +1,164 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { Context, Publisher, Request } from 'zeromq';
+import { systemClock as clock } from '../../../src/clock.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import { createZmqFrontend, type ZmqFrontend } from '../../../src/frontends/zmq/router.ts';
+import { eventually } from '../../support/eventually.ts';
+import { freePort } from '../../support/ports.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+interface Served {
+  readonly frontend: ZmqFrontend;
+  readonly port: number;
+  readonly problems: string[];
+}
+
+async function serve(drainMs = 0): Promise<Served> {
+  const port = await freePort();
+  const problems: string[] = [];
+  const frontend = createZmqFrontend({
+    service: serviceName('session-memory'),
+    host: '127.0.0.1',
+    port,
+    clock,
+    handler: { handle: async ({ body }) => ({ body }) },
+    farewell: { drainMs },
+    onProblem: (problem) => problems.push(problem),
+  });
+  await frontend.start();
+  closing.push(() => frontend.stop());
+  return { frontend, port, problems };
+}
+
+/** A peer that is spelled out byte by byte. */
+class RawPeer {
+  readonly socket: Socket;
+  isClosed = false;
+  #received = Buffer.alloc(0);
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    this.socket.on('data', (chunk) => (this.#received = Buffer.concat([this.#received, chunk])));
+    this.socket.on('close', () => (this.isClosed = true));
+    this.socket.on('end', () => (this.isClosed = true));
+    this.socket.on('error', () => undefined);
+    closing.push(() => this.socket.destroy());
+  }
+
+  say(...parts: (Buffer | string | number[])[]): void {
+    this.socket.write(
+      Buffer.concat(parts.map((part) => (Array.isArray(part) ? Buffer.from(part) : Buffer.from(part)))),
+    );
+  }
+
+  /** So many of the next bytes. */
+  async hear(length: number): Promise<Buffer> {
+    await eventually(`${length} bytes`, () => this.#received.length >= length);
+    const heard = this.#received.subarray(0, length);
+    this.#received = this.#received.subarray(length);
+    return heard;
+  }
+
+  async greet(mechanism = 'NULL', kind = 'REQ'): Promise<void> {
+    this.say(SIGNATURE, [3, 0], mechanism.padEnd(20, '\0'), Buffer.alloc(32));
+    if (mechanism !== 'NULL') return;
+    const ready = Buffer.concat([
+      Buffer.from('\u0005READY\u000bSocket-Type'),
+      Buffer.from([0, 0, 0, kind.length]),
+      Buffer.from(kind),
+    ]);
+    this.say([4, ready.length], ready);
+    await this.hear(64);
+    const [flags, length = 0] = await this.hear(2);
+    expect(flags).toBe(4);
+    expect(String(await this.hear(length))).toContain('\u0005READY\u000bSocket-Type\0\0\0\u0006ROUTER');
+  }
+}
+
+const SIGNATURE = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
+const ENVELOPE = [1, 0];
+
+test('a request is answered whose bytes come one by one, and a heartbeat in its midst too', async () => {
+  const peer = new RawPeer((await serve()).port);
+  await peer.greet();
+  const ping = Buffer.from('\u0004PING\0\u0001context');
+  for (const byte of Buffer.concat([
+    Buffer.from(ENVELOPE),
+    Buffer.from([4, ping.length]),
+    ping,
+    Buffer.from([0, 2]),
+    Buffer.from('hi'),
+  ])) {
+    peer.say([byte]);
+    await sleep(1);
+  }
+  expect(String(await peer.hear(14))).toBe('\u0004\u000c\u0004PONGcontext');
+  expect([...(await peer.hear(6))]).toEqual([...ENVELOPE, 0, 2, ...Buffer.from('hi')]);
+});
+
+test('agents of libzmq 3.2, which speak ZMTP 2.0, are served', async () => {
+  const peer = new RawPeer((await serve()).port);
+  peer.say(SIGNATURE, [1, 3], [0, 0]);
+  const [revision, kind, ...identity] = (await peer.hear(14)).subarray(10);
+  expect([revision, kind, ...identity]).toEqual([3, 6, 0, 0]);
+  peer.say(ENVELOPE, [0, 2], 'hi');
+  expect([...(await peer.hear(6))]).toEqual([...ENVELOPE, 0, 2, ...Buffer.from('hi')]);
+});
+
+test.for([
+  ['no ZeroMQ at all', (peer: RawPeer) => peer.say('GET / HTTP/1.1\r\n\r\n')],
+  ['an older protocol', (peer: RawPeer) => peer.say([1, 0], 'something longer than that')],
+  ['a mechanism that is not ours', (peer: RawPeer) => peer.greet('CURVE')],
+  ['a socket that does not ask', (peer: RawPeer) => peer.greet('NULL', 'SUB')],
+  [
+    'a frame without an end',
+    async (peer: RawPeer) => {
+      await peer.greet();
+      peer.say([2], Buffer.alloc(8, 0x7f));
+    },
+  ],
+] as const)('%s ends the connection, and harms nobody', async ([, speak]) => {
+  const { port } = await serve();
+  const peer = new RawPeer(port);
+  await speak(peer);
+  await eventually('the end', () => peer.isClosed);
+  const agent = new Request({ context: new Context(), linger: 0, receiveTimeout: 5_000 });
+  closing.push(() => agent.close());
+  agent.connect(`tcp://127.0.0.1:${port}`);
+  await agent.send('still there?');
+  expect(String(await agent.receive())).toBe('still there?');
+});
+
+test('a publisher that connects by mistake is not listened to', async () => {
+  const { port } = await serve();
+  const publisher = new Publisher({ linger: 0 });
+  closing.push(() => publisher.close());
+  const failed = new Promise((resolve) => publisher.events.on('disconnect', resolve));
+  publisher.connect(`tcp://127.0.0.1:${port}`);
+  await failed;
+});
+
+test('the reply that ends a connection comes with its end, and what is asked thereafter is told of', async () => {
+  const { frontend, port, problems } = await serve(3_000);
+  const [busy, quiet] = [new RawPeer(port), new RawPeer(port)];
+  await quiet.greet();
+  await busy.greet();
+  await sleep(400);
+  busy.say(ENVELOPE, [0, 2], 'hi');
+  await busy.hear(6);
+  const stopping = frontend.stop();
+  await eventually('the end of the quiet one', () => quiet.isClosed);
+  expect(busy.isClosed).toBe(false);
+  quiet.say(ENVELOPE, [0, 4], 'late');
+  busy.say(ENVELOPE, [0, 4], 'last');
+  expect(String(await busy.hear(8)).slice(4)).toBe('last');
+  await eventually('the end of the busy one', () => busy.isClosed);
+  await stopping;
+  expect(problems).toEqual(['asked_too_late']);
+});

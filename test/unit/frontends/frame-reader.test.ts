@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { FrameReader } from '../../../src/frontends/zmq/frame-reader.ts';
+import { encodeFrame, type Frame } from '../../../src/frontends/zmq/zmtp.ts';
+
+const LIMIT_BYTES = 1_000;
+
+const frame = fc.record({
+  body: fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes)),
+  hasMore: fc.boolean(),
+  isCommand: fc.boolean(),
+});
+
+function flagsOf({ hasMore, isCommand }: Frame): number {
+  return (hasMore ? 1 : 0) | (isCommand ? 4 : 0);
+}
+
+test('frames are found however their bytes come in pieces, and wherever they are asked for', () => {
+  fc.assert(
+    fc.property(
+      fc.array(frame, { maxLength: 8 }),
+      fc.array(fc.integer({ min: 1, max: 700 })),
+      fc.boolean(),
+      (frames, cuts, isEager) => {
+        const reader = new FrameReader(LIMIT_BYTES);
+        const found: Frame[] = [];
+        const look = (): void => {
+          for (let next = reader.next(); next !== undefined; next = reader.next()) found.push(next);
+        };
+        let bytes = Buffer.concat(frames.map((each) => encodeFrame(each.body, flagsOf(each))));
+        for (const length of [...cuts, bytes.length]) {
+          reader.push(bytes.subarray(0, length));
+          bytes = bytes.subarray(length);
+          if (isEager) look();
+        }
+        look();
+        expect(found).toEqual(frames);
+      },
+    ),
+  );
+});
+
+test('a frame that says it is longer than the limit is not waited for', () => {
+  const reader = new FrameReader(LIMIT_BYTES);
+  reader.push(encodeFrame(Buffer.alloc(LIMIT_BYTES + 1), 0).subarray(0, 9));
+  expect(() => reader.next()).toThrow('a frame of 1001 bytes');
+});
+
+test('bytes before the first frame are taken by number', () => {
+  const reader = new FrameReader(LIMIT_BYTES);
+  reader.push(Buffer.from('abc'));
+  expect(reader.take(4)).toBeUndefined();
+  reader.push(Buffer.from('d\u0000\u0001x'));
+  expect(reader.take(4)?.toString()).toBe('abcd');
+  expect(reader.next()?.body.toString()).toBe('x');
+});
