@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config-schema.ts';
-import { listen } from './frontends/http/listen.ts';
+import { takePort } from './frontends/take-port.ts';
 import type { Clock } from './migration/ports.ts';
 import { createDesk } from './operator/desk/desk.ts';
 import type { Part } from './parts.ts';
@@ -22,8 +22,13 @@ export function deskParts({ config, clock, registerRoutes }: DeskFacts): readonl
       name: 'desk',
       start: async () => {
         const tokens = Object.entries(operator.tokens).map(([name, token]) => ({ name, ...token }));
-        app = await createDesk({ tokens, registerApi: registerRoutes });
-        await listen(app, { ...desk, clock, takeOverMs: proxy.takeOverMs });
+        const made = await createDesk({ tokens, registerApi: registerRoutes });
+        app = made;
+        await takePort(() => made.listen({ host: desk.host, port: desk.port }), {
+          ...desk,
+          clock,
+          takeOverMs: proxy.takeOverMs,
+        });
       },
       stop: async () => app?.close(),
     },
