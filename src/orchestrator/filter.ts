@@ -1,5 +1,6 @@
 import { ValidationError } from '../domain/errors.ts';
 import { rawMembers } from '../domain/json.ts';
+import { prepared } from '../storage/prepared.ts';
 import { markedWith } from './encryption/blind-search.ts';
 import type { Vault } from './encryption/vault.ts';
 import type { PayloadOf } from './payloads.ts';
@@ -44,6 +45,8 @@ const CONDITIONS: { readonly [K in Exclude<keyof Filter, 'metadata'>]-?: Conditi
     `m.position > ${bind(position)} and m.position < ${bind(2 ** 53)}::bigint`,
 };
 
+const FILTERS = ['metadata', ...Object.keys(CONDITIONS)] as readonly (keyof Filter)[];
+
 /** What a filter narrows to. `rawFilter` is its JSON text: metadata is compared as it was spelled, digit for digit. */
 export interface Selection {
   readonly sessionId: string;
@@ -65,6 +68,12 @@ export function conditionOf(selection: Selection, parameters: Parameters): strin
   }
   if (filter.metadata !== undefined) conditions.push(metadataCondition(vault, rawFilter, bind));
   return conditions.join(' and ');
+}
+
+/** Marks the statement of a selection that many share, one without a filter but the user, to be planned once. */
+export function planned(sql: string, { filter }: Selection): string {
+  const isCommon = !FILTERS.some((name) => name !== 'user_id' && filter[name] !== undefined);
+  return isCommon ? prepared(sql) : sql;
 }
 
 function metadataCondition(vault: Vault, rawFilter: string | undefined, bind: Bind): string {

@@ -6,9 +6,9 @@ import { createPgliteDatabase, createPostgresDatabase, type Database } from '../
 import { createDatabaseCircuit } from './database-circuit.ts';
 import type { Part } from './part.ts';
 import { createMonths, createMonthsAsOwner, partitionedSchema } from './partitions.ts';
-import { createPlannerStatistics } from './planner-statistics.ts';
 import { prepareRoles } from './roles.ts';
 import type { StorageSettings } from './storage-settings.ts';
+import { createUpkeep } from './upkeep.ts';
 import { type StatementFacts, watchedDatabase } from './watched-database.ts';
 
 /** The database with the orchestrator's schema in it. */
@@ -37,8 +37,8 @@ const DAY_MS = 86_400_000;
 export function createStorage({ settings, log, onStatement, prepare }: StorageParts): Storage {
   const database = createDatabase(settings);
   const circuit = createDatabaseCircuit(settings);
-  const statistics = createPlannerStatistics(database, (problem) =>
-    log.warn({ problem }, 'The statistics of the planner could not be renewed'),
+  const upkeep = createUpkeep(database, (problem) =>
+    log.warn({ problem }, 'The tables could not be looked after'),
   );
   let hasVector = false;
   let months: NodeJS.Timeout | undefined;
@@ -65,8 +65,11 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
       await withOwner(settings, database, prepareAll);
       // One session for everything: from here on it may not change a table.
       if (database.kind === 'pglite') {
-        await statistics.start();
-        await database.script(`set role ${settings.applicationRole}`);
+        await upkeep.start();
+        await database.script(
+          `grant maintain on all tables in schema public to ${settings.applicationRole};
+           set role ${settings.applicationRole}`,
+        );
       }
       if (!settings.partitioned) return;
       const onError = (error: unknown): void => log.error(`No new partitions: ${messageOf(error)}`);
@@ -75,7 +78,7 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
     },
     async stop() {
       clearInterval(months);
-      await statistics.stop();
+      await upkeep.stop();
       await database.close();
     },
   };

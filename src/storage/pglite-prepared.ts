@@ -1,4 +1,5 @@
 import type { PGlite } from '@electric-sql/pglite';
+import type * as Wire from '@electric-sql/pglite';
 import { nameOfPrepared } from './prepared.ts';
 
 /*
@@ -8,8 +9,13 @@ import { nameOfPrepared } from './prepared.ts';
 
 type BackendMessages = Awaited<ReturnType<PGlite['execProtocol']>>['messages'];
 
-/** Loaded with the first database that is opened: production does without it. */
-const wire = () => import('@electric-sql/pglite');
+let loaded: Promise<typeof Wire> | undefined;
+
+/** Loaded with the first database that is opened: production does without it. Once: every import() looks the module up again. */
+function wire(): Promise<typeof Wire> {
+  loaded ??= import('@electric-sql/pglite');
+  return loaded;
+}
 
 /** What the database takes as parameters, by statement name. */
 const known = new WeakMap<PGlite, Map<string, readonly number[]>>();

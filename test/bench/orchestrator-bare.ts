@@ -18,8 +18,7 @@ export interface BareSettings {
 const WITHOUT_VERSIONS = `
   drop trigger memories_inserted on memory_entries; drop trigger memories_updated on memory_entries;
   drop trigger memories_deleted on memory_entries; drop trigger memories_truncated on memory_entries;
-  drop trigger sessions_inserted on sessions; drop trigger sessions_updated on sessions;
-  analyze`;
+  drop trigger sessions_inserted on sessions; drop trigger sessions_updated on sessions`;
 
 const { endpoint, folder, url } = settingsOfChild() as BareSettings;
 const database =
@@ -27,6 +26,7 @@ const database =
     ? createPgliteDatabase({ folder, extensions: { vector } })
     : createPostgresDatabase({ url });
 await database.script(WITHOUT_VERSIONS);
+await database.script('vacuum analyze');
 const socket = new Reply({ linger: 0 });
 await socket.bind(endpoint);
 

@@ -1,13 +1,15 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Part } from '../part.ts';
 import type { Space } from '../vectors/vector-store.ts';
-import { keepOn } from './keep-on.ts';
+import { keepOn, rest } from './keep-on.ts';
 import { type EmbedderParts, forEachLine, renewIds } from './renew-lines.ts';
 import { createSweeps } from './sweeps.ts';
 import { createWaitingIds } from './waiting-ids.ts';
 
 // 64 characters an id: at most some megabytes. What does not fit is found in the tables.
 const WAITING_ROOM = 20_000;
+// What is written meanwhile is looked up by one statement, and embedded together.
+const GATHER_MS = 20;
 
 /** Makes vectors in the background. */
 export interface Embedder extends Part {
@@ -34,6 +36,7 @@ export function createEmbedder(parts: EmbedderParts): Embedder {
 
   async function embedWaiting(): Promise<void> {
     if (waiting.length === 0) return new Promise<void>((resolve) => (wake = resolve));
+    await rest(GATHER_MS, ending.signal);
     const ids = waiting.take(settings.batchSize * settings.concurrency);
     inWork = ids.length;
     try {

@@ -23,6 +23,8 @@ export interface Lines {
   readonly wanted: Space | undefined;
   serving(): Line | undefined;
   filling(): Line | undefined;
+  /** The wanted model serves and no other is at work: a memory whose vector in it is kept needs none besides. */
+  isSettled(): boolean;
   /** Models whose vectors can go. */
   retired(): readonly KeptModel[];
   /** Tells the database what is wanted. Once, before the first refresh. */
@@ -67,6 +69,10 @@ export function createLines(models: KeptModels, settings: EmbeddingSettings): Li
     refresh,
     serving: () => lineIn('serving'),
     filling: () => lineIn('filling'),
+    isSettled() {
+      const [one, another] = kept.filter(({ state }) => state !== 'retired');
+      return one !== undefined && another === undefined && wanted !== undefined && isSameSpace(one, wanted);
+    },
     retired: () => kept.filter(({ state }) => state === 'retired'),
     async announce() {
       if (wanted !== undefined) await models.want(wanted, settings.provider);

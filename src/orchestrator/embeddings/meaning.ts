@@ -82,7 +82,8 @@ export function createMeaning(parts: MeaningParts): Meaning {
       if (lines.wanted === undefined || !isAboutMemories(request)) return;
       const { memoryIds, supplied } = writtenBy(request, data);
       if (supplied.size > 0) await keepSupplied(works, lines.wanted, supplied);
-      if (canCompare()) embedder.note(memoryIds);
+      if (!canCompare()) return;
+      embedder.note(lines.isSettled() ? memoryIds.filter((id) => !supplied.has(id)) : memoryIds);
     },
     problem() {
       if (!canCompare()) return 'pgvector is not installed: no semantic search';

@@ -1,4 +1,5 @@
 import { textColumns, textIn, type TextRow } from '../encryption/text-column.ts';
+import { prepared } from '../../storage/prepared.ts';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
 import { VISIBLE } from '../filter.ts';
 import { restoredText } from '../unstorable-text.ts';
@@ -64,7 +65,7 @@ export function createStaleMemories(database: VaultDatabase, maxCharacters: numb
   const select = staleSelect(maxCharacters);
 
   async function read(sql: string, params: readonly unknown[]): Promise<StaleMemory[]> {
-    const rows = await database.query<StaleRow>(`${select} ${sql}`, params);
+    const rows = await database.query<StaleRow>(prepared(`${select} ${sql}`), params);
     return rows.map((row) => {
       const { memory_id: memoryId, version } = row;
       const text = clipped(restoredText(textIn(row, maxCharacters), row.escaped), maxCharacters);

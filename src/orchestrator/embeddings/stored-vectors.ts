@@ -1,5 +1,6 @@
 import { encodeJson } from '../../domain/json.ts';
 import type { Session } from '../../storage/database.ts';
+import { prepared } from '../../storage/prepared.ts';
 import type { Space, Vector } from '../vectors/vector-store.ts';
 import type { StaleMemory } from './stale-memories.ts';
 
@@ -18,7 +19,7 @@ export interface StoredVectors {
   removeSome(space: Space, limit: number): Promise<boolean>;
 }
 
-const KEEP = `
+const KEEP = prepared(`
 insert into vector_embeddings as e (memory_id, embedding_model, dimension, embedding, memory_version, text_hash, is_copied)
 select m.memory_id, $2, $3, v.vector::real[], v.version, decode(v."textHash", 'hex'), $4
 from jsonb_to_recordset($1::jsonb) as v ("memoryId" text, version int, "textHash" text, vector text)
@@ -27,7 +28,7 @@ order by m.memory_id
 on conflict (memory_id, embedding_model, dimension) do update set
   embedding = excluded.embedding, memory_version = excluded.memory_version, text_hash = excluded.text_hash,
   is_copied = excluded.is_copied, created_at = now()
-  where excluded.memory_version >= e.memory_version`;
+  where excluded.memory_version >= e.memory_version`);
 
 /** @param isCopiedLater an index outside the database gets copies */
 export function createStoredVectors(database: Session, isCopiedLater: boolean): StoredVectors {

@@ -1,6 +1,6 @@
 import { matching } from '../encryption/blind-search.ts';
 import type { VaultSession } from '../encryption/vault-session.ts';
-import { conditionOf, Parameters, type Selection, VISIBLE } from '../filter.ts';
+import { conditionOf, Parameters, planned, type Selection, VISIBLE } from '../filter.ts';
 import { MEMORY_COLUMNS, type MemoryRow, renderMemory } from '../read-memories.ts';
 import { anyWord } from './any-word.ts';
 
@@ -24,13 +24,20 @@ export async function searchByKeyword(
 ): Promise<{ results: object[]; total: number }> {
   const parameters = new Parameters();
   const { condition, rank } = found(session, { query, selection }, parameters);
+  // Only the page's contents are fetched. The limit keeps the planner from reading all memories to find them.
   const rows = await session.query<FoundRow>(
-    `with page as (
-       select ${MEMORY_COLUMNS}, ${rank} as similarity_score from memory_entries m where ${condition}
-       order by similarity_score desc, m.position, m.memory_id
-       limit ${parameters.bind(limit)} offset ${parameters.bind(offset)})
-     select (select count(*) from memory_entries m where ${condition}) as total, page.* from (values (1)) one
-     left join page on true order by page.similarity_score desc, page.position, page.memory_id`,
+    planned(
+      `with matches as materialized (
+         select m.memory_id, m.position, ${rank} as similarity_score from memory_entries m where ${condition}
+       ), page as (
+         select * from matches order by similarity_score desc, position, memory_id
+         limit ${parameters.bind(limit)} offset ${parameters.bind(offset)})
+       select (select count(*) from matches) as total, found.*, page.similarity_score from (values (1)) one
+       left join page on true
+       left join lateral (select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = page.memory_id limit 1) found on true
+       order by page.similarity_score desc, page.position, page.memory_id`,
+      selection,
+    ),
     parameters.values,
   );
   const results = rows
@@ -47,8 +54,11 @@ export async function rankByKeyword(
   const parameters = new Parameters();
   const { condition, rank } = found(session, { query: anyWord(query), selection }, parameters);
   const rows = await session.query<{ memory_id: string }>(
-    `select m.memory_id from memory_entries m where ${condition}
-     order by ${rank} desc, m.position, m.memory_id limit ${parameters.bind(depth)}`,
+    planned(
+      `select m.memory_id from memory_entries m where ${condition}
+       order by ${rank} desc, m.position, m.memory_id limit ${parameters.bind(depth)}`,
+      selection,
+    ),
     parameters.values,
   );
   return rows.map(({ memory_id }) => memory_id);

@@ -1,4 +1,5 @@
 import { ValidationError } from '../../domain/errors.ts';
+import { prepared } from '../../storage/prepared.ts';
 import type { Call } from '../call.ts';
 import { checkedVector } from '../embeddings/supplied-vectors.ts';
 import type { Searchable } from '../embeddings/meaning.ts';
@@ -175,13 +176,14 @@ async function withKeywords(session: VaultSession, plan: Plan, { found, nearest 
   };
 }
 
+const READ_HITS = prepared(
+  `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = any($1::text[]) and ${VISIBLE}`,
+);
+
 /** A memory that vanished since it was found is left out. */
 async function readHits(session: VaultSession, hits: readonly Hit[]): Promise<object[]> {
   if (hits.length === 0) return [];
-  const rows = await session.query<MemoryRow>(
-    `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = any($1::text[]) and ${VISIBLE}`,
-    [hits.map(({ memoryId }) => memoryId)],
-  );
+  const rows = await session.query<MemoryRow>(READ_HITS, [hits.map(({ memoryId }) => memoryId)]);
   const memories = new Map(rows.map((row) => [row['memory_id'], row]));
   return hits.flatMap(({ memoryId, scores }) => {
     const row = memories.get(memoryId);

@@ -2,42 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Action, PAYLOADS } from '../../../src/orchestrator/payloads.ts';
 import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { badValues, fieldsOf, requiredOf, type Schema } from './bad-values.ts';
+import { createKept, GOOD, keptIn, MEMORY, SESSION } from './good-payloads.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());
 
-const SESSION = 'kept-session';
-const [MEMORY, OTHER] = ['kept-memory', 'kept-other'];
-const relation = { source_memory_id: MEMORY, target_memory_id: OTHER, relationship_type: 'r' };
-
-/** A payload of each action that would be taken. Bad values are put into it one at a time. */
-const GOOD: Readonly<Record<Action, object>> = {
-  create: { memory_type: 'fact', content: { text: 'new' } },
-  update: { memory_id: MEMORY, content: { text: 'other' } },
-  delete: { memory_id: MEMORY },
-  bulk_delete: {},
-  create_session: { user_id: 'user' },
-  upsert_session: { user_id: 'other' },
-  end_session: {},
-  batch_write: { operations: [{ action: 'delete', payload: { memory_id: MEMORY } }] },
-  read: { memory_id: MEMORY },
-  batch_read: {},
-  scan: {},
-  search: { query: 'x' },
-  summarize: {},
-  list_sessions: {},
-  digest: { fields: ['text'] },
-  put_profile: { user_id: 'user', profile_data: { other: true } },
-  get_profile: { user_id: 'user' },
-  delete_profile: { user_id: 'user' },
-  put_agent_state: { agent_id: 'agent', state_data: { other: true } },
-  get_agent_state: { agent_id: 'agent' },
-  add_relationship: { ...relation, relationship_type: 'other' },
-  get_related: { source_memory_id: MEMORY },
-  health: {},
-  ping: {},
-  health_check: {},
-};
 const ACTIONS = Object.keys(PAYLOADS) as Action[];
 // Their payload means nothing.
 const ASKS = ACTIONS.filter((action) => !['health', 'ping', 'health_check'].includes(action));
@@ -73,31 +42,11 @@ describe.each(DATABASES)('bad input on %s', (kind) => {
   let orchestrator: TestOrchestrator;
   let before: unknown;
 
-  async function everything(): Promise<unknown> {
-    const envelope = { session_id: SESSION };
-    const asked = [
-      await orchestrator.ask('scan', { include_deleted: true, limit: 1_000 }, envelope),
-      await orchestrator.ask('list_sessions', { limit: 1_000 }),
-      await orchestrator.ask('get_profile', { user_id: 'user' }),
-      await orchestrator.ask('get_agent_state', { agent_id: 'agent' }),
-      await orchestrator.ask('get_related', { source_memory_id: MEMORY }, envelope),
-    ];
-    return asked.map(({ data }) => data);
-  }
+  const everything = (): Promise<unknown> => keptIn(orchestrator);
 
   beforeAll(async () => {
     orchestrator = await stage.start(kind);
-    const envelope = { session_id: SESSION };
-    await orchestrator.ask('create_session', { user_id: 'user', session_metadata: { a: 1 } }, envelope);
-    for (const memory_id of [MEMORY, OTHER])
-      await orchestrator.ask(
-        'create',
-        { memory_id, memory_type: 'fact', content: { text: 'kept' } },
-        envelope,
-      );
-    await orchestrator.ask('put_profile', { user_id: 'user', profile_data: { kept: true } });
-    await orchestrator.ask('put_agent_state', { agent_id: 'agent', state_data: { kept: true } });
-    await orchestrator.ask('add_relationship', relation, envelope);
+    await createKept(orchestrator);
     before = await everything();
   });
 

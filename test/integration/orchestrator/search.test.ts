@@ -214,6 +214,13 @@ describe('through the index', () => {
     expect(exact.metadata).toMatchObject({ exact: true, total_is_lower_bound: false });
     expect(exact.total).toBe(300);
     expect(near.ids.filter((id) => exact.ids.includes(id)).length).toBeGreaterThanOrEqual(9);
+    for (const offset of [0, 40]) {
+      const page = hybrid('a symphony 7', { filters: { limit: 40, offset } });
+      const [byIndex, byAll] = [await session.search(page), await session.search({ ...page, exact: true })];
+      expect(byIndex.metadata).toMatchObject({ exact: false, search_type: 'hybrid' });
+      expect(byIndex.ids).toEqual(byAll.ids);
+      expect(byIndex.results).toEqual(byAll.results);
+    }
     // Six of 300 pass: the index alone would run dry among the others.
     const rare = await session.search(question({ tags: ['rare'] }));
     expect(rare.texts).toHaveLength(6);

@@ -168,6 +168,10 @@ describe('the schema', () => {
     const of = (name: string) => parts.filter(({ parent }) => parent === name).map(({ part }) => part);
     expect(of('memory_entries')).toHaveLength(4);
     expect(of('vector_embeddings')).toHaveLength(4);
+    const inline = await database.query(
+      `select 1 from pg_class where relname like 'vector\\_embeddings\\__' and 'toast_tuple_target=8160' = any (reloptions)`,
+    );
+    expect(inline).toHaveLength(4);
     const month = new Date().toISOString().slice(0, 7).replace('-', '_');
     expect(of('memory_access_logs')).toContain(`memory_access_logs_${month}`);
     expect(of('memory_access_logs')).toHaveLength(5);
