@@ -4,13 +4,11 @@ import { systemClock } from './clock.ts';
 import type { Config } from './config-schema.ts';
 import type { DefinedService } from './definitions.ts';
 import { replicaId, serviceName, type ServiceName } from './domain/ids.ts';
-import { createHttpLegacyBackend } from './backends/http-legacy.ts';
-import { createLegacyAccess } from './backends/legacy-store.ts';
 import { createOrchestratorClient, type OrchestratorClient } from './backends/orchestrator.ts';
-import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
 import { createEvents, type Events, type Listener } from './migration/events.ts';
 import { LargeComparisons } from './large-comparisons.ts';
 import { tellingFailures } from './legacy-failures.ts';
+import { createLegacyParts } from './legacy-parts.ts';
 import { createMigration, type Migration } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
@@ -62,8 +60,7 @@ export function createProxy(facts: ProxyFacts): Running {
     onRecovery: () => watchers.onFlagsRead(),
   });
   const orchestrator = createOrchestrator(config, clock);
-  const runtimes = facts.services.map((service) => createRuntime(service, { config, clock, onProblem }));
-  const services = new Map(runtimes.map(({ runtime }) => [runtime.name, runtime]));
+  const { services, parts } = createServices(facts, { config, clock, onProblem });
   const largeComparisons = new LargeComparisons();
   const shared = { ...facts, ...store, ...flagged, services, orchestrator, events, clock };
   const guarding = createGuarding({
@@ -88,7 +85,7 @@ export function createProxy(facts: ProxyFacts): Running {
     store.late(journalPart(store.database)),
     pruning(store, config.journal.retentionHours),
     named('flags', flagged.flags),
-    ...runtimes.map(({ part }) => part),
+    ...parts,
     named('orchestrator', orchestrator),
     watchers.telemetry,
     { name: 'comparing', start: async () => undefined, stop: () => largeComparisons.stop() },
@@ -186,21 +183,23 @@ interface RuntimeFacts {
   readonly onProblem: OnProblem;
 }
 
+function createServices(
+  { services }: Pick<ProxyFacts, 'services'>,
+  facts: RuntimeFacts,
+): { services: ReadonlyMap<ServiceName, ServiceRuntime>; parts: readonly Part[] } {
+  const made = services.map((service) => createRuntime(service, facts));
+  return {
+    services: new Map(made.map(({ runtime }) => [runtime.name, runtime])),
+    parts: made.map(({ part }) => part),
+  };
+}
+
 function createRuntime(
-  { name, config: service, definition }: DefinedService,
+  defined: DefinedService,
   { config, clock, onProblem }: RuntimeFacts,
 ): { runtime: ServiceRuntime; part: Part } {
-  const { endpoint, inFlight, queueSize, connections, sqliteFile, jsonFile } = service.legacy;
-  const shared = { service: serviceName(name), endpoint, queueLimit: queueSize, clock };
-  const legacy = endpoint.startsWith('http')
-    ? createHttpLegacyBackend({ ...shared, connections })
-    : createZmqLegacyBackend({ ...shared, inFlightLimit: inFlight });
-  const access = createLegacyAccess({
-    backend: legacy,
-    clock,
-    ...(sqliteFile !== undefined && { sqlitePath: sqliteFile }),
-    ...(jsonFile !== undefined && { jsonPath: jsonFile }),
-  });
+  const { name, config: service, definition } = defined;
+  const { legacy, access, ...parts } = createLegacyParts(defined, clock);
   const runtime: ServiceRuntime = {
     name: serviceName(name) satisfies ServiceName,
     definition,
@@ -209,9 +208,6 @@ function createRuntime(
     access,
     deadlineMs: service.deadlineMs ?? config.proxy.deadlineMs,
   };
-  const stop = async (): Promise<void> => {
-    await access.stop();
-    await legacy.stop();
-  };
-  return { runtime, part: { name: `legacy ${name}`, start: () => legacy.start(), stop } };
+  const part: Part = { name: `legacy ${name}`, start: () => legacy.start(), stop: () => parts.stop() };
+  return { runtime, part };
 }

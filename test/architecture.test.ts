@@ -33,6 +33,7 @@ const TABLE: Readonly<Record<string, Allowed>> = {
   frontends: { inside: EDGE, npm: ['zeromq', 'fastify'] },
   backends: { inside: EDGE, npm: ['zeromq', 'undici', 'cockatiel'] },
   storage: { inside: EDGE, npm: ['pg', '@electric-sql/'] },
+  backup: { inside: EDGE, npm: ['typebox'] },
   rollout: { inside: EDGE, npm: ['unleash-client'] },
   operator: {
     inside: EDGE,

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import type { Owner } from '../domain/ids.ts';
+import { isJsonObject } from '../domain/json.ts';
+import type { LegacyItem, LegacyLane } from '../domain/service-definition.ts';
+
+/** A lane of a backup: one line of JSON. */
+export interface LaneLine {
+  readonly owner: Owner;
+  readonly items: readonly LegacyItem[];
+}
+
+export function encodeLane(owner: Owner, { items, session, derived }: LegacyLane): string {
+  return `${JSON.stringify({ owner, items, session, derived })}\n`;
+}
+
+/** @throws Error where the line is no lane */
+export function decodeLane(line: string): LaneLine {
+  const value: unknown = JSON.parse(line);
+  if (!isJsonObject(value) || typeof value['owner'] !== 'string' || !Array.isArray(value['items']))
+    throw new Error('it is no lane');
+  return value as unknown as LaneLine;
+}
+
+/** What a lane holds, whenever it was written: equal where two readings hold the same items in the same order. */
+export function digestOf({ items }: LaneLine): string {
+  const contents = JSON.stringify(items.map(({ fields }) => Object.entries(fields).toSorted(byName)));
+  return createHash('sha256').update(contents).digest('base64');
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
+}

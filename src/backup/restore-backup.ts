@@ -1,0 +1,119 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Owner } from '../domain/ids.ts';
+import { isReadable, type LegacyLane } from '../domain/service-definition.ts';
+import { readLegacyLanes } from '../migration/runs/legacy-lanes.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { digestOf, type LaneLine } from './lane-lines.ts';
+import type { LanesFile, Manifest } from './manifest.ts';
+import { asked, doorToService } from './service-door.ts';
+import { opened, type OpenStore } from './store-copy.ts';
+import { extractStore, readLanes, verifyBackup } from './verify-backup.ts';
+
+export interface Restored {
+  readonly service: string;
+  readonly lanes: number;
+  readonly items: number;
+  /** Lanes that the restored instance does not show as the backup has them. */
+  readonly different: readonly Owner[];
+}
+
+export interface RestoreTarget {
+  readonly service: ServiceRuntime;
+  readonly open: OpenStore;
+}
+
+/**
+ * Puts the service's file into an empty folder, for a scratch instance to be started on, and reads every lane back from it.
+ * @throws Error where the backup is not whole, holds no file, or the folder is not empty
+ */
+export async function restoreIntoFolder(
+  from: string,
+  into: string,
+  target: RestoreTarget,
+): Promise<Restored> {
+  const manifest = await soundManifest(from, target.service);
+  const { store } = manifest;
+  if (store === undefined)
+    throw new Error(
+      `${from} holds no file of ${manifest.service}: restore it into a running instance, --into tcp://host:port`,
+    );
+  await mkdir(into, { recursive: true, mode: 0o700 });
+  if ((await readdir(into)).length > 0)
+    throw new Error(`${into} is not empty: nothing is restored over what is there`);
+  const path = join(into, store.original_name);
+  const problem = await extractStore(from, store, path);
+  if (problem !== undefined) {
+    await rm(path, { force: true });
+    throw new Error(problem);
+  }
+  const access = opened(target.open, { kind: store.kind, path });
+  try {
+    return await compared(from, manifest, { ...target.service, access });
+  } finally {
+    await access.stop();
+  }
+}
+
+/**
+ * Stores every item anew through the service's own protocol, and reads every lane back. Times become those of the restoration.
+ * @throws Error where the backup is not whole, the service cannot do it, or the instance is not empty
+ */
+export async function restoreIntoInstance(
+  from: string,
+  { service }: Pick<RestoreTarget, 'service'>,
+): Promise<Restored> {
+  const manifest = await soundManifest(from, service);
+  const { access, definition } = service;
+  const api = doorToService(access);
+  if (definition.lanes.restoreRequest === undefined || !isReadable({ definition, access: api }))
+    throw new Error(
+      `${manifest.service} cannot be read through its protocol: restore its file, --into FOLDER`,
+    );
+  const through: ServiceRuntime = { ...service, access: api };
+  const problem = await readLanes(from, lanesOf(manifest), async ({ owner, items }) => {
+    const reading = (await readLegacyLanes(through, [owner])).get(owner);
+    if (reading === undefined || 'problem' in reading)
+      throw new Error(`the instance does not show the lane of ${owner}`);
+    if (reading.lane.items.length > 0)
+      throw new Error(`the instance holds items of ${owner} already: only an empty one is restored into`);
+    for (const { fields } of items)
+      await asked(access, String(definition.lanes.restoreRequest?.(fields, owner)));
+  });
+  if (problem !== undefined) throw new Error(problem);
+  return compared(from, manifest, through);
+}
+
+/** @throws Error naming everything that is wrong */
+async function soundManifest(folder: string, { name }: ServiceRuntime): Promise<Manifest> {
+  const { manifest, problems } = await verifyBackup(folder);
+  if (problems.length > 0) throw new Error(`${folder} is damaged: ${problems.join('; ')}`);
+  if (manifest.service !== name)
+    throw new Error(`${folder} is a backup of ${manifest.service}, not of ${name}`);
+  return manifest;
+}
+
+/** The lanes as the file holds them, where there are both. */
+function lanesOf({ lanes }: Manifest): LanesFile {
+  const chosen = lanes.find(({ source }) => source === 'file') ?? lanes[0];
+  if (chosen === undefined) throw new Error('the backup holds no lanes');
+  return chosen;
+}
+
+async function compared(from: string, manifest: Manifest, service: ServiceRuntime): Promise<Restored> {
+  const different: Owner[] = [];
+  let [lanes, items] = [0, 0];
+  const problem = await readLanes(from, lanesOf(manifest), async (lane) => {
+    lanes += 1;
+    items += lane.items.length;
+    const reading = (await readLegacyLanes(service, [lane.owner])).get(lane.owner);
+    const isSame = reading !== undefined && 'lane' in reading && isEqual(reading.lane, lane);
+    if (!isSame) different.push(lane.owner);
+  });
+  if (problem !== undefined) throw new Error(problem);
+  return { service: manifest.service, lanes, items, different };
+}
+
+function isEqual({ items }: LegacyLane, lane: LaneLine): boolean {
+  return digestOf({ owner: lane.owner, items }) === digestOf(lane);
+}

@@ -1,0 +1,85 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { backup, DatabaseSync } from 'node:sqlite';
+import type { LegacyAccess } from '../domain/service-definition.ts';
+
+/** Where the service keeps its data, as far as it is configured. */
+export interface StorePaths {
+  readonly sqliteFile?: string | undefined;
+  readonly jsonFile?: string | undefined;
+}
+
+/** The store as it was at one moment, in a folder of its own until it is removed. */
+export interface StoreCopy {
+  readonly kind: 'sqlite' | 'json';
+  readonly originalName: string;
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/** Opens a store's file as the proxy does. */
+export type OpenStore = (paths: {
+  readonly sqlitePath?: string;
+  readonly jsonPath?: string;
+}) => LegacyAccess & { stop(): Promise<void> };
+
+export function opened(
+  open: OpenStore,
+  { kind, path }: Pick<StoreCopy, 'kind' | 'path'>,
+): ReturnType<OpenStore> {
+  return open(kind === 'sqlite' ? { sqlitePath: path } : { jsonPath: path });
+}
+
+/** Pages of 4 KiB copied before the service may write again. What it writes meanwhile makes SQLite begin anew: most stores fit in one. */
+const PAGES = 25_000;
+const LOCK_TIMEOUT_MS = 5_000;
+
+/** Copies a store that its service may be writing. Undefined where none is configured. @throws Error where it cannot be read */
+export async function copyStore(
+  paths: StorePaths,
+  access: LegacyAccess,
+  near: string,
+): Promise<StoreCopy | undefined> {
+  const { sqliteFile, jsonFile } = paths;
+  const original = sqliteFile ?? jsonFile;
+  if (original === undefined) return undefined;
+  const folder = await mkdtemp(join(near, '.store-'));
+  const copy: StoreCopy = {
+    kind: sqliteFile === undefined ? 'json' : 'sqlite',
+    originalName: basename(original),
+    path: join(folder, basename(original)),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+  try {
+    if (sqliteFile !== undefined) await copySqlite(sqliteFile, copy.path);
+    else await writeFile(copy.path, (await access.jsonFile?.()) ?? '{}', { mode: 0o600 });
+    return copy;
+  } catch (error) {
+    await copy.remove();
+    throw error;
+  }
+}
+
+async function copySqlite(from: string, to: string): Promise<void> {
+  const database = new DatabaseSync(from, { readOnly: true, timeout: LOCK_TIMEOUT_MS });
+  try {
+    await backup(database, to, { rate: PAGES });
+  } finally {
+    database.close();
+  }
+}
+
+/** What is wrong inside a store file; undefined where nothing is. */
+export function problemOfSqlite(path: string): string | undefined {
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    const [row] = database.prepare('pragma integrity_check(1)').all();
+    const verdict = String(row?.['integrity_check']);
+    return verdict === 'ok' ? undefined : verdict;
+  } finally {
+    database.close();
+  }
+}
+
+export const streamOf = (path: string) => createReadStream(path);

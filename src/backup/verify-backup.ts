@@ -1,0 +1,83 @@
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
+import { messageOf } from '../domain/errors.ts';
+import { parseTolerantly } from '../domain/json.ts';
+import { decodeLane, type LaneLine } from './lane-lines.ts';
+import { readManifest, type LanesFile, type Manifest, type StoreFile } from './manifest.ts';
+import { unpack } from './packed-file.ts';
+import { problemOfSqlite } from './store-copy.ts';
+
+export interface Verification {
+  readonly manifest: Manifest;
+  /** Each names its file. None: the backup is what was written, and can be restored. */
+  readonly problems: readonly string[];
+}
+
+/** Reads a backup to its last byte: sizes, digests, every lane, and the store file as its service would open it. @throws Error without a manifest */
+export async function verifyBackup(folder: string): Promise<Verification> {
+  const manifest = await readManifest(folder);
+  const problems: (string | undefined)[] = [];
+  for (const lanes of manifest.lanes) problems.push(await problemOfLanes(folder, lanes));
+  if (manifest.store !== undefined) problems.push(await problemOfStore(folder, manifest.store));
+  return { manifest, problems: problems.filter((problem) => problem !== undefined) };
+}
+
+/** Hands every lane of a file over, one after the other. Returns what is wrong with the file. */
+export async function readLanes(
+  folder: string,
+  facts: LanesFile,
+  onLane: (lane: LaneLine) => void | Promise<void>,
+): Promise<string | undefined> {
+  let [lanes, items] = [0, 0];
+  const problem = await unpack(folder, facts, async (content) => {
+    for await (const line of createInterface({ input: content, crlfDelay: Number.POSITIVE_INFINITY })) {
+      const lane = decodeLane(line);
+      lanes += 1;
+      items += lane.items.length;
+      await onLane(lane);
+    }
+  });
+  if (problem !== undefined) return problem;
+  if (lanes === facts.lanes && items === facts.items) return undefined;
+  return `${facts.name} holds ${lanes} lanes with ${items} items instead of ${facts.lanes} with ${facts.items}`;
+}
+
+/** Writes the service's file as it was. Returns what is wrong with it; then the file cannot be used. */
+export async function extractStore(
+  folder: string,
+  facts: StoreFile,
+  path: string,
+): Promise<string | undefined> {
+  const problem = await unpack(folder, facts, (content) =>
+    pipeline(content, createWriteStream(path, { mode: 0o600, flags: 'wx', flush: true })),
+  );
+  return problem ?? (await problemInside(facts, path));
+}
+
+async function problemInside({ kind, name }: StoreFile, path: string): Promise<string | undefined> {
+  try {
+    if (kind === 'json') parseTolerantly(await readFile(path, 'utf8'));
+    const problem = kind === 'sqlite' ? problemOfSqlite(path) : undefined;
+    return problem === undefined ? undefined : `${name} is damaged: ${problem}`;
+  } catch (error) {
+    // A parser's message quotes the text.
+    return `${name} cannot be opened: ${error instanceof SyntaxError ? 'it is not whole JSON' : messageOf(error)}`;
+  }
+}
+
+function problemOfLanes(folder: string, lanes: LanesFile): Promise<string | undefined> {
+  return readLanes(folder, lanes, () => undefined);
+}
+
+async function problemOfStore(folder: string, store: StoreFile): Promise<string | undefined> {
+  const scratch = await mkdtemp(join(tmpdir(), 'crossfade-verify-'));
+  try {
+    return await extractStore(folder, store, join(scratch, store.original_name));
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
