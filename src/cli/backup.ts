@@ -48,6 +48,8 @@ does not show what the backup holds.`;
 export function createBackupCommand(env: Environment): Command {
   const backup = new Command('backup')
     .description('Back up what a legacy service holds; verify and restore backups')
+    // Options behind the name of a subcommand are that one's.
+    .enablePositionalOptions()
     .option('--service <name>', 'the service to back up')
     .option('--out <folder>', 'where to: a folder that is empty, or not there yet')
     .option('--owners <file>', 'owners, one in each line, for a service that cannot list them')

@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { Manifest } from '../../src/backup/manifest.ts';
+import { createAgent } from '../../src/sandbox/agent.ts';
+import { createStandIns, type StandIns, type StandInService } from '../../src/sandbox/stand-ins.ts';
+import { resultOf, runCommand } from '../support/command.ts';
+import { freePorts } from '../support/ports.ts';
+
+const LANES = 5;
+const ITEMS = 3;
+const SERVICES: readonly StandInService[] = ['session-memory', 'contextual-memory', 'jarvis-memory'];
+const FILES: Readonly<Record<StandInService, string>> = {
+  'session-memory': 'session_memory.db',
+  'contextual-memory': 'contextual_memory_store.json',
+  'jarvis-memory': 'jarvis_memory_store.json',
+};
+
+interface Place {
+  readonly folder: string;
+  readonly config: string;
+  readonly endpoints: Readonly<Record<StandInService, string>>;
+  readonly standIns: StandIns;
+}
+
+const root = mkdtempSync(join(tmpdir(), 'crossfade-backup-'));
+const places: Place[] = [];
+let place: Place;
+
+/** Three services on a folder, and a configuration that knows them. */
+async function startPlace(name: string): Promise<Place> {
+  const folder = join(root, name);
+  mkdirSync(folder, { recursive: true });
+  const [session = 0, health = 0, contextual = 0, jarvis = 0] = await freePorts(4);
+  const shared = { dataFolder: folder, timeZone: 'UTC' };
+  const standIns = createStandIns({
+    'session-memory': { ...shared, port: session, healthPort: health, fsync: false },
+    'contextual-memory': { ...shared, port: contextual },
+    'jarvis-memory': { ...shared, port: jarvis },
+  });
+  await standIns.start();
+  const endpoints = {
+    'session-memory': `tcp://127.0.0.1:${session}`,
+    'contextual-memory': `tcp://127.0.0.1:${contextual}`,
+    'jarvis-memory': `tcp://127.0.0.1:${jarvis}`,
+  };
+  const services = Object.fromEntries(
+    SERVICES.map((service) => {
+      const kind = service === 'session-memory' ? 'sqliteFile' : 'jsonFile';
+      const legacy = { endpoint: endpoints[service], [kind]: join(folder, FILES[service]) };
+      return [service, { timeZone: 'UTC', legacy }];
+    }),
+  );
+  const config = join(root, `${name}.yaml`);
+  writeFileSync(config, stringify({ services }));
+  const made = { folder, config, endpoints, standIns };
+  places.push(made);
+  return made;
+}
+
+async function fill({ endpoints }: Place): Promise<void> {
+  const agents = new Map(SERVICES.map((service) => [service, createAgent({ endpoint: endpoints[service] })]));
+  const ask = (service: StandInService, request: object) =>
+    agents.get(service)?.call(JSON.stringify(request));
+  for (let lane = 0; lane < LANES; lane += 1) {
+    const id = { session_id: `s-${lane}` };
+    await ask('session-memory', { action: 'create_session', ...id });
+    for (let item = 0; item < ITEMS; item += 1) {
+      const content = `turn ${item} of ${lane}, ñ`;
+      await ask('session-memory', { action: 'add_interaction', ...id, role: 'user', content });
+      await ask('contextual-memory', { action: 'add_interaction', ...id, type: 'user_query', content });
+      await ask('jarvis-memory', { action: 'add_memory', user_id: `u-${lane}`, memory: { content } });
+    }
+  }
+  for (const agent of agents.values()) agent.close();
+}
+
+function backup(service: string, out: string, from = place) {
+  return runCommand(['backup', '--service', service, '--out', out, '--config', from.config, '--json']);
+}
+
+beforeAll(async () => {
+  place = await startPlace('legacy');
+  await fill(place);
+});
+
+afterAll(async () => {
+  for (const { standIns } of places) await standIns.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+describe.each(SERVICES)('a backup of %s', (service) => {
+  const out = join(root, `backup-${service}`);
+
+  test('holds every lane and item, and the file of the service', async () => {
+    const result = await backup(service, out);
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    const manifest = resultOf<Manifest>(result);
+    expect(manifest).toMatchObject({ service, lanes_different: 0, store: { original_name: FILES[service] } });
+    const sources = manifest.lanes.map(({ source }) => source);
+    // The other two are changed by being asked.
+    expect(sources).toEqual(service === 'jarvis-memory' ? ['file', 'api'] : ['file']);
+    for (const lanes of manifest.lanes) expect(lanes).toMatchObject({ lanes: LANES, items: LANES * ITEMS });
+    expect(statSync(join(out, 'manifest.json')).mode & 0o077).toBe(0);
+    for (const { name } of manifest.lanes) expect(statSync(join(out, name)).mode & 0o077).toBe(0);
+  });
+
+  test('is found to be whole', async () => {
+    const result = await runCommand(['backup', 'verify', out]);
+    expect(result).toMatchObject({ code: 0 });
+    expect(result.stdout).toContain(`${LANES} lanes, ${LANES * ITEMS} items (file)`);
+  });
+
+  test('with one changed, cut or missing byte is found to be damaged, and not restored', async () => {
+    for (const damage of [
+      (bytes: Buffer) => bytes.fill((bytes[40] ?? 0) ^ 1, 40, 41),
+      (bytes: Buffer) => bytes.subarray(0, -1),
+    ]) {
+      const damaged = mkdtempSync(join(root, 'damaged-'));
+      cpSync(out, damaged, { recursive: true });
+      const file = join(damaged, 'lanes-file.jsonl.zst');
+      writeFileSync(file, damage(readFileSync(file)));
+      const verified = await runCommand(['backup', 'verify', damaged, '--json']);
+      expect(verified.code).toBe(1);
+      expect(resultOf<{ problems: string[] }>(verified).problems.join()).toContain('lanes-file.jsonl.zst');
+      const into = join(root, 'never');
+      const restored = await runCommand([
+        'backup',
+        'restore',
+        damaged,
+        '--into',
+        into,
+        '--config',
+        place.config,
+      ]);
+      expect(restored.code).toBe(1);
+      expect(restored.stderr).toContain('is damaged');
+      expect(() => statSync(into)).toThrow('ENOENT');
+    }
+  });
+
+  test('is restored into a folder, from which a scratch instance answers as the service does', async () => {
+    const into = join(root, `restored-${service}`);
+    const result = await runCommand([
+      'backup',
+      'restore',
+      out,
+      '--into',
+      into,
+      '--config',
+      place.config,
+      '--json',
+    ]);
+    expect(result).toMatchObject({ code: 0 });
+    expect(resultOf(result)).toMatchObject({ lanes: LANES, items: LANES * ITEMS, different: [] });
+    const name = `scratch-${service}`;
+    cpSync(into, join(root, name), { recursive: true });
+    const again = join(root, `again-${service}`);
+    expect(await backup(service, again, await startPlace(name))).toMatchObject({ code: 0 });
+    const digests = [out, again].map((folder) => {
+      const { lanes } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+      return lanes.map(({ source, content_sha256: digest }) => `${source} ${digest}`);
+    });
+    expect(digests[1]).toEqual(digests[0]);
+  });
+
+  test('is never written over, nor restored over what is there', async () => {
+    expect((await backup(service, out)).stderr).toContain('is not empty');
+    const restored = await runCommand([
+      'backup',
+      'restore',
+      out,
+      '--into',
+      place.folder,
+      '--config',
+      place.config,
+    ]);
+    expect(restored).toMatchObject({ code: 1 });
+    expect(restored.stderr).toContain('is not empty');
+  });
+});
+
+test('jarvis-memory is restored into a running instance through its own protocol, once', async () => {
+  const from = join(root, 'backup-jarvis-memory');
+  const scratch = await startPlace('instance');
+  const into = scratch.endpoints['jarvis-memory'];
+  const restore = () =>
+    runCommand(['backup', 'restore', from, '--into', into, '--config', place.config, '--json']);
+  const result = await restore();
+  expect(result).toMatchObject({ code: 0 });
+  expect(resultOf(result)).toMatchObject({ lanes: LANES, items: LANES * ITEMS, different: [] });
+  const second = await restore();
+  expect(second).toMatchObject({ code: 1 });
+  expect(second.stderr).toContain('holds items of u-0 already');
+  const own = place.endpoints['jarvis-memory'];
+  const refused = await runCommand(['backup', 'restore', from, '--into', own, '--config', place.config]);
+  expect(refused.stderr).toContain('is the service itself');
+});
+
+test('lanes that the file and the service show differently are counted, and the exit code says so', async () => {
+  const scratch = await startPlace('written');
+  await fill(scratch);
+  const file = join(scratch.folder, FILES['jarvis-memory']);
+  writeFileSync(file, readFileSync(file, 'utf8').replace('turn 1 of 2', 'turn X of 2'));
+  const result = await backup('jarvis-memory', join(root, 'differing'), scratch);
+  expect(result.code).toBe(2);
+  expect(resultOf(result)).toMatchObject({ lanes_different: 1 });
+});
+
+test('what cannot be backed up says why, and leaves nothing behind', async () => {
+  const out = join(root, 'nothing');
+  const unknown = await backup('dream-world', out);
+  expect(unknown.stderr).toContain('has no service "dream-world"; it has session-memory');
+  const broken = await startPlace('broken');
+  rmSync(join(broken.folder, FILES['session-memory']));
+  const missing = await backup('session-memory', out, broken);
+  expect(missing).toMatchObject({ code: 1 });
+  expect(readdirSync(out)).toEqual([]);
+  const none = await runCommand(['backup', 'verify', out]);
+  expect(none.stderr).toContain('holds no whole backup');
+});
