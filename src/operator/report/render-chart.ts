@@ -1,6 +1,6 @@
 import type { Chart, Figure } from './document.ts';
 import { printedFigure } from './figures.ts';
-import { html, type Html } from './html-text.ts';
+import { html, type Html } from '../desk/html.ts';
 
 /** In units of the picture; text of 12 stays readable on a phone, where the picture is as wide as 0.9 of it. */
 const WIDTH = 360;
@@ -22,7 +22,7 @@ export function renderChart({ title, total, tone, unit, labels, values, empty }:
   const most = Math.max(0, ...values.map((value) => value ?? 0));
   const top = niceTop(most);
   const caption = total.map((piece) =>
-    typeof piece === 'object' && 'unit' in piece ? figureHtml(piece) : html``,
+    typeof piece === 'object' && 'unit' in piece ? figureHtml(piece) : null,
   );
   return html`<figure class="chart ${tone}">
     <figcaption><span>${title}</span> ${caption}</figcaption>
@@ -32,9 +32,9 @@ export function renderChart({ title, total, tone, unit, labels, values, empty }:
       aria-label="${title}: ${most === 0 ? empty : `at most ${printedFigure({ value: most, unit })}`}"
     >
       ${gridLines(top, unit)}
-      ${labels.map((label, index) => (index % LABEL_EVERY === 0 ? hourLabel(label, index, labels.length) : html``))}
+      ${labels.map((label, index) => (index % LABEL_EVERY === 0 ? hourLabel(label, index, labels.length) : null))}
       ${values.map((value, index) => bar({ value, label: labels[index] ?? '', index }, { top, count: values.length, unit }))}
-      ${most === 0 ? html`<text class="none" x="${LEFT + PLOT.width / 2}" y="${TOP + PLOT.height / 2}">${empty}</text>` : html``}
+      ${most === 0 ? html`<text class="none" x="${LEFT + PLOT.width / 2}" y="${TOP + PLOT.height / 2}">${empty}</text>` : null}
     </svg>
   </figure>`;
 }
@@ -87,8 +87,8 @@ interface Bar {
 function bar(
   { value, label, index }: Bar,
   { top, count, unit }: { readonly top: number; readonly count: number; readonly unit: Chart['unit'] },
-): Html {
-  if (value === null || value === 0) return html``;
+): Html | null {
+  if (value === null || value === 0) return null;
   const place = PLOT.width / count;
   const height = Math.max(LEAST_BAR, (value / top) * PLOT.height);
   const [x, y] = [LEFT + place * (index + (1 - BAR) / 2), TOP + PLOT.height - height];

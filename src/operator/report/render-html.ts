@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Block, Cell, Piece, ReportDocument, ServicePart, Table } from './document.ts';
-import { html, type Html } from './html-text.ts';
+import { html, Html } from '../desk/html.ts';
 import { figureHtml, renderChart } from './render-chart.ts';
 import { REPORT_STYLE } from './report-style.ts';
 
@@ -8,7 +8,7 @@ import { REPORT_STYLE } from './report-style.ts';
 export const REPORT_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`;
 
 /** Written as one text: its digest is of every character between the tags. */
-const STYLE: Html = { html: `<style>${REPORT_STYLE}</style>` };
+const STYLE = new Html(`<style>${REPORT_STYLE}</style>`);
 
 /** A report as one HTML file that needs no other: readable on a phone, in the dark, and printed. */
 export function renderHtml(report: ReportDocument): string {
@@ -36,7 +36,7 @@ export function renderHtml(report: ReportDocument): string {
           <footer><p>${footnote}</p></footer>
         </main>
       </body>
-    </html> `.html;
+    </html> `.toString();
 }
 
 /** A service at a glance. */

@@ -1,0 +1,300 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { replicaId, serviceName, type ReplicaId } from '../../../src/domain/ids.ts';
+import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
+import type { MadeReport, ReportTarget } from '../../../src/migration/report/report-ports.ts';
+import { createDeliveries, type Deliver } from '../../../src/operator/report/deliver-report.ts';
+import { spanOf } from '../../../src/operator/report/calendar-day.ts';
+import { ReportOffice } from '../../../src/operator/report/report-office.ts';
+import { createSchedule } from '../../../src/operator/report/schedule.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { createMinuteStore } from '../../../src/storage/evidence.ts';
+import { createReportFactStore } from '../../../src/storage/report-facts.ts';
+import { createReportStore } from '../../../src/storage/reports.ts';
+import { eventually } from '../../support/eventually.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { createJournalDatabase, DATABASES } from '../storage/journal-under-test.ts';
+
+const NOW_MS = Date.UTC(2026, 10, 21, 6, 0, 30);
+const INSTALLED = '2026-11-18T12:00:00Z';
+/** Of these days reports are owed: the first one is of the day of the installation. */
+const OWED = ['2026-11-18', '2026-11-19', '2026-11-20'];
+
+let postgres: TestPostgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+
+afterAll(() => postgres.stop());
+
+const reportOf = (date: string, by: string): MadeReport => ({
+  date,
+  failedCriteria: 2,
+  texts: { html: `<p>${by}</p>`, md: by, json: `{"by":"${by}"}` },
+  totals: { 'a b': 7 },
+});
+
+describe.each(DATABASES)('on %s', (kind) => {
+  let database: Database;
+  let running: ReportOffice[];
+  let made: { readonly date: string; readonly by: ReplicaId }[];
+  let taken: { readonly date: string; readonly target: ReportTarget }[];
+  let problems: string[];
+
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+    await database.query('update schema_steps set applied_at = $1', [INSTALLED]);
+  });
+
+  afterAll(() => database.close());
+
+  beforeEach(async () => {
+    await database.script('delete from reports; delete from replicas');
+    [running, made, taken, problems] = [[], [], [], []];
+  });
+
+  afterEach(async () => {
+    await Promise.all(running.map((office) => office.stop()));
+  });
+
+  async function newReplica(isAlive = true): Promise<ReplicaId> {
+    const id = replicaId(randomUUID());
+    const seconds = isAlive ? -3_600 : 60;
+    await database.query(
+      'insert into replicas (id, heartbeat_at) values ($1, now() - make_interval(secs => $2))',
+      [id, seconds],
+    );
+    return id;
+  }
+
+  interface Differing {
+    readonly make?: (date: string) => Promise<MadeReport>;
+    readonly deliver?: Deliver;
+  }
+
+  async function office({ make, deliver }: Differing = {}): Promise<ReportOffice> {
+    const by = await newReplica();
+    const deliverTo =
+      (target: ReportTarget): Deliver =>
+      async (report) => {
+        const problem = await deliver?.(report);
+        if (problem === undefined) taken.push({ date: report.date, target });
+        return problem;
+      };
+    const one = new ReportOffice({
+      store: createReportStore(database),
+      facts: createReportFactStore(database),
+      make:
+        make ??
+        (async (date) => {
+          made.push({ date, by });
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          return reportOf(date, by);
+        }),
+      schedule: createSchedule('0 6 * * *', 'UTC'),
+      zone: 'UTC',
+      keepDays: 30,
+      deliveries: new Map([
+        ['webhook', deliverTo('webhook')],
+        ['folder', deliverTo('folder')],
+      ]),
+      replica: { id: by },
+      // Looks again soon.
+      clock: {
+        now: () => performance.now(),
+        wallMs: () => NOW_MS,
+        sleep: (_, signal) =>
+          new Promise((resolve) => {
+            const timer = setTimeout(resolve, 20);
+            signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+          }),
+      },
+      onProblem: (problem) => problems.push(problem),
+    });
+    running.push(one);
+    await one.start();
+    return one;
+  }
+
+  const dates = async (): Promise<string[]> =>
+    (await createReportStore(database).list(100)).map(({ date }) => date).toReversed();
+
+  test('replicas that race make each report once and take it everywhere once', async () => {
+    const offices = await Promise.all([office(), office(), office()]);
+    await eventually('all is delivered', () => taken.length >= 2 * OWED.length);
+    // Time enough for a second one.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(made.map(({ date }) => date)).toEqual(OWED);
+    expect(await dates()).toEqual(OWED);
+    const names = taken.map(({ date, target }) => `${date} ${target}`);
+    expect(names).toHaveLength(2 * OWED.length);
+    expect(new Set(names).size).toBe(names.length);
+    await eventually('all know of it', () => offices.every((one) => one.counts().lastMadeAtMs !== undefined));
+    expect(problems).toEqual([]);
+  });
+
+  test('what a replica died over is taken over, and what a living one makes is left to it', async () => {
+    const store = createReportStore(database);
+    const [living, dead] = [await newReplica(), await newReplica(false)];
+    expect(await store.claim('2026-11-19', living)).toBe(true);
+    expect(await store.claim('2026-11-20', dead)).toBe(true);
+    await office();
+    await eventually('the others are delivered', () => taken.length >= 4);
+    expect(await dates()).toEqual(['2026-11-18', '2026-11-20']);
+    // The dead one comes back: its report is of no use any more.
+    expect(await store.put(reportOf('2026-11-20', 'late'), dead, ['webhook'])).toBe(false);
+    await database.query("update replicas set heartbeat_at = now() - interval '1 minute' where id = $1", [
+      living,
+    ]);
+    await eventually('the third is there', async () => (await dates()).length === 3);
+  });
+
+  test('a delivery that fails is tried again, by whichever replica, until it is taken', async () => {
+    let tries = 0;
+    const failing = await office({ deliver: async () => (++tries > 3 ? undefined : 'it answered 503') });
+    await eventually('it failed', () => tries >= 3);
+    await database.query('update report_deliveries set not_before = now()');
+    await eventually('all is delivered', () => taken.length === 2 * OWED.length);
+    expect([...failing.counts().failedDeliveries.values()].reduce((sum, count) => sum + count, 0)).toBe(3);
+    expect(problems[0]).toBe('the report of 2026-11-18 did not reach its folder: it answered 503');
+    const rows = await database.query<{ failures: number }>(
+      'select failures from report_deliveries where failures > 0',
+    );
+    expect(rows.reduce((sum, { failures }) => sum + failures, 0)).toBe(3);
+  });
+
+  test('a report that could not be made is made at another time', async () => {
+    let tries = 0;
+    await office({
+      make: async (date) => {
+        tries += 1;
+        if (tries < 3) throw new Error('the database was away');
+        return reportOf(date, 'at last');
+      },
+    });
+    await eventually('all are there', async () => (await dates()).length === 3);
+    expect(problems).toHaveLength(2);
+  });
+
+  test('reports are read in every format, with their totals, and leave when they are old', async () => {
+    const store = createReportStore(database);
+    const replica = await newReplica();
+    await store.claim('2026-11-20', replica);
+    expect(await store.read('2026-11-20', 'md')).toBeUndefined();
+    expect(await store.list(10)).toEqual([]);
+    await store.put(reportOf('2026-11-20', 'ann'), replica, []);
+    expect(await store.read('2026-11-20', 'html')).toBe('<p>ann</p>');
+    expect(await store.totals('2026-11-20')).toEqual({ 'a b': 7 });
+    expect(await store.totals('2026-11-19')).toBeUndefined();
+    await database.query("update reports set made_at = now() - interval '31 days'");
+    await store.prune(31);
+    expect(await store.list(10)).toEqual([]);
+  });
+
+  test('the facts of a day are those between its two midnights', async () => {
+    const service = serviceName('session-memory');
+    const span = spanOf('2026-11-20', 'Europe/Berlin');
+    const minutes = createMinuteStore(database);
+    const counts = (operations: number) => ({
+      ...noCounts(),
+      operations,
+      added: [operations, ...Array(12).fill(0)],
+    });
+    const row = (minuteMs: number, operations: number) => ({
+      service,
+      action: 'get_context',
+      minuteMs,
+      counts: counts(operations),
+    });
+    const HOUR_MS = 3_600_000;
+    for (const replica of [await newReplica(), await newReplica()])
+      await minutes.write(replica, [
+        row(span.fromMs - 60_000, 1_000),
+        row(span.fromMs, 1),
+        row(span.fromMs + HOUR_MS - 60_000, 2),
+        row(span.fromMs + HOUR_MS, 4),
+        row(span.toMs - 60_000, 8),
+        row(span.toMs, 1_000),
+      ]);
+    const day = await createReportFactStore(database).of(service, span);
+    expect(day.hours.map(({ hour, counts: { operations, added } }) => [hour, operations, added[0]])).toEqual([
+      [0, 6, 6],
+      [1, 8, 8],
+      [23, 16, 16],
+    ]);
+    expect(day).toMatchObject({
+      letters: { open: 0, lanes: 0, added: 0 },
+      backlog: { writes: 0, oldestSeconds: 0 },
+      coverage: { beganAtMs: null, endedInDay: 0 },
+      lastFull: null,
+      trips: [],
+    });
+    expect(await createReportFactStore(database).installedAtMs()).toBe(Date.parse(INSTALLED));
+  });
+
+  test('runs, trips, letters and what people did are told of their own service and day alone', async () => {
+    const [service, other] = [serviceName('session-memory'), serviceName('jarvis-memory')];
+    const span = spanOf('2026-11-20', 'UTC');
+    const inside = '2026-11-20T12:00:00Z';
+    for (const [id, at] of [
+      [service, inside],
+      [other, inside],
+      [service, '2026-11-21T00:00:00Z'],
+    ] as const) {
+      const run = JSON.stringify({ services: { [id]: { lanes: 9, lanes_different: 2, skipped: [] } } });
+      await database.query(
+        `insert into runs (kind, request, state, finished_at, survey, report)
+         values ('reconcile', jsonb_build_object('services', jsonb_build_array($1::text)), 'finished', $2, '{}', $3::jsonb)`,
+        [id, at, run],
+      );
+      await database.query(
+        `insert into latches (service, finding, replica, tripped_at, cool_down_until, released_at)
+         values ($1, '{"trigger": "errors"}', $2, $3, $3, $3)`,
+        [id, randomUUID(), at],
+      );
+      await database.query(
+        "insert into audit (service, at, person, command, reason) values ($1, $2, 'ann', 'guard release', 'x')",
+        [id, at],
+      );
+    }
+    const day = await createReportFactStore(database).of(service, span);
+    expect(day.runs).toMatchObject([
+      { kind: 'reconcile', scope: 'full', counts: { lanes: 9, lanes_different: 2 } },
+    ]);
+    expect(day.runs[0]?.counts).not.toHaveProperty('skipped');
+    expect(day.lastFull?.finishedAtMs).toBe(Date.parse('2026-11-21T00:00:00Z'));
+    expect(day.trips).toMatchObject([{ trigger: 'errors', action: null, trippedAtMs: Date.parse(inside) }]);
+    expect(day.audited).toEqual([{ command: 'guard release', count: 1 }]);
+  });
+});
+
+describe('the folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'crossfade-reports-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const texts = reportOf('2026-11-20', 'ann').texts;
+
+  test('holds every format, whole, and made where it is missing', async () => {
+    const deep = join(folder, 'a', 'b');
+    const deliver = createDeliveries({ folder: deep, webhook: undefined }).get('folder');
+    for (let times = 0; times < 2; times += 1)
+      expect(await deliver?.({ date: '2026-11-20', texts })).toBeUndefined();
+    expect(readdirSync(deep).toSorted((a, b) => a.localeCompare(b))).toEqual([
+      '2026-11-20.html',
+      '2026-11-20.json',
+      '2026-11-20.md',
+    ]);
+    expect(readFileSync(join(deep, '2026-11-20.md'), 'utf8')).toBe('ann');
+  });
+
+  test('that cannot be written to is said without its path', async () => {
+    const file = join(folder, 'a', 'b', '2026-11-20.md');
+    const deliver = createDeliveries({ folder: file, webhook: undefined }).get('folder');
+    expect(await deliver?.({ date: '2026-11-20', texts })).toMatch(
+      /^its files could not be written \(E[A-Z]+\)$/,
+    );
+  });
+});
