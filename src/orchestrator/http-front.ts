@@ -1,8 +1,10 @@
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { ValidationError } from '../domain/errors.ts';
 import { encodeJson } from '../domain/json.ts';
 import type { Health } from './health.ts';
 import { LIMITS } from './limits.ts';
 import { openApiOf } from './openapi.ts';
+import { renderError } from './reply.ts';
 import type { Service } from './service.ts';
 import type { Front } from './zmq-front.ts';
 
@@ -16,6 +18,10 @@ export interface HttpFrontSettings {
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
+/** A request that takes longer to arrive is given up: nobody may hold a connection, and what it has sent, for ever. */
+const ARRIVAL_MS = 30_000;
+/** What a connection gets to take its last reply, when the front stops. */
+const LAST_REPLY_MS = 1_000;
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The same actions over HTTP: POST /v1/<action> with the same message, and the health of the process. */
@@ -23,10 +29,14 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
   const server: FastifyInstance = fastify({
     // One more than a message may have, so that ours and not fastify's error answers the message that is too long.
     bodyLimit: 2 * LIMITS.messageBytes,
+    requestTimeout: ARRIVAL_MS,
     forceCloseConnections: 'idle',
+    frameworkErrors: refuseBy,
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  refuseInOurWords(server);
 
   server.post<{ Params: { action: string } }>('/v1/:action', async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.from('{}');
@@ -52,8 +62,37 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
     async start() {
       await server.listen({ host: settings.host, port: settings.port });
     },
-    stop: () => server.close(),
+    async stop() {
+      const closed = server.close();
+      await service.drained();
+      // Whoever is still sending has asked nothing yet, and could go on for long.
+      const patience = setTimeout(() => server.server.closeAllConnections(), LAST_REPLY_MS);
+      await closed;
+      clearTimeout(patience);
+    },
   };
+}
+
+/** What the server refuses before it is a message of ours. */
+function refuseInOurWords(server: FastifyInstance): void {
+  server.setNotFoundHandler((request, reply) =>
+    refuse(reply, 404, refusal(`There is no ${request.method} here: actions are asked by POST /v1/<action>`)),
+  );
+  server.setErrorHandler<FastifyError>(refuseBy);
+}
+
+function refuseBy(error: FastifyError, _request: unknown, reply: FastifyReply): void {
+  const { statusCode = 500 } = error;
+  const details = statusCode === 413 ? { field: 'message', limit: LIMITS.messageBytes } : {};
+  refuse(reply, statusCode, statusCode >= 500 ? error : refusal(error.message, details));
+}
+
+function refuse(reply: FastifyReply, httpStatus: number, error: unknown): void {
+  void reply.code(httpStatus).type(JSON_TYPE).send(renderError({}, error).text);
+}
+
+function refusal(message: string, details: Readonly<Record<string, unknown>> = {}): ValidationError {
+  return new ValidationError(message, { code: 'invalid_request', details });
 }
 
 function bearerIn(authorization: string | undefined): string | undefined {

@@ -1,5 +1,6 @@
 import { Router } from 'zeromq';
 import type { Curve } from './access/curve.ts';
+import { LIMITS } from './limits.ts';
 import type { Service } from './service.ts';
 
 export interface ZmqFrontSettings {
@@ -21,6 +22,8 @@ export interface Front {
 // What one peer may have waiting for it before replies to it are lost.
 const HIGH_WATER_MARK = 10_000;
 const LINGER_MS = 1_000;
+// A message over the limit is answered. One that could fill the memory is not even received: it ends its connection.
+const MOST_RECEIVED_BYTES = 16 * LIMITS.messageBytes;
 
 export function createZmqFront(service: Service, settings: ZmqFrontSettings): Front {
   const { curve } = settings;
@@ -70,6 +73,7 @@ export function createZmqFront(service: Service, settings: ZmqFrontSettings): Fr
 function createSocket(curve: Curve | undefined): Router {
   return new Router({
     ...(curve !== undefined && { context: curve.context }),
+    maxMessageSize: MOST_RECEIVED_BYTES,
     mandatory: true,
     // Without sendTimeout a reply to an agent that has left waits for ever (zeromq 6.8); with it, send() rejects at once and we count a lost reply.
     sendTimeout: 0,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { anyWord } from '../../src/orchestrator/search/any-word.ts';
 import { fuse } from '../../src/orchestrator/search/fuse.ts';
+import { FUSED_DEPTHS } from '../../src/orchestrator/search/search.ts';
 import type { Database, Session } from '../../src/storage/database.ts';
 import { DIMENSION, MODEL } from './orchestrator-items.ts';
 
@@ -43,8 +44,8 @@ const DISTANCE = `e.embedding::vector(${DIMENSION}) <=> $1::vector(${DIMENSION})
 const VECTORS = `vector_embeddings e join memory_entries m on m.memory_id = e.memory_id`;
 const RANK = `ts_rank(m.search, websearch_to_tsquery('simple', $1), 32)`;
 const WORDS = `m.search @@ websearch_to_tsquery('simple', $1)`;
-// As deep as the orchestrator's, so that both fuse the same.
-const FUSED_DEPTH = 1_000;
+// As deep as the orchestrator's for a first page, so that both fuse the same.
+const [FUSED_DEPTH] = FUSED_DEPTHS;
 
 const CREATE = `with opened as (
     insert into sessions (session_id, user_id) values ($2, $3) on conflict do nothing

@@ -38,8 +38,11 @@ interface Found {
   readonly facts: Omit<SearchFacts, 'requested'>;
 }
 
-// Pages of one fused ranking must be cut from the same two lists. Nearly all end within the first depth; the last one is pgvector's most.
-const FUSED_DEPTHS = [200, 1_000] as const;
+/**
+ * Pages of one fused ranking must be cut from the same two lists. Nearly all end within the first depth; the last one is pgvector's most.
+ * Of the first ten of two lists of 1,000, lists of 200 give 88 % and lists of 100 give 81 % (5,000 memories).
+ */
+export const FUSED_DEPTHS = [200, 1_000] as const;
 
 /**
  * By meaning, by words, or by both. Where meaning cannot be asked for now, the answer is by words and `search_metadata` says why;
