@@ -291,13 +291,6 @@ test('planted circles, readers of the environment, long and nameless files are f
     expect(readersOfTheEnvironment(new Map([['config.ts', text]]))).toEqual(['config.ts']);
   expect(longFiles(new Map([['domain/long.ts', 'x\n'.repeat(301)]]))).toHaveLength(1);
   expect(longFiles(new Map([['domain/long.ts', 'x\n'.repeat(300)]]))).toEqual([]);
-  expect(
-    namelessFiles(
-      new Map([
-        ['domain/utils.ts', ''],
-        ['storage/index.ts', ''],
-        ['a/id.ts', ''],
-      ]),
-    ),
-  ).toEqual(['domain/utils.ts', 'storage/index.ts']);
+  const named = new Map(['domain/utils.ts', 'storage/index.ts', 'a/id.ts'].map((path) => [path, '']));
+  expect(namelessFiles(named)).toEqual(['domain/utils.ts', 'storage/index.ts']);
 });

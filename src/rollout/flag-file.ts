@@ -67,22 +67,23 @@ interface FeatureChange {
 const IS_SHARE = /\.(?:shadow-read|read-cutover|write-cutover)$/;
 
 /** What must be written so that the flag asks for the share, or why it cannot be. */
-function changeOf({ name, enabled, strategies = [] }: Feature, share: number): FeatureChange | string {
-  const [strategy, ...others] = strategies;
-  if (others.length > 0) return `${name} has ${strategies.length} strategies`;
-  const has = strategy === undefined ? 'everything' : SHARE_OF_STRATEGY[strategy.name];
+function changeOf(feature: Feature, share: number): FeatureChange | string {
+  const { name, strategies: [strategy, ...others] = [] } = feature;
+  if (others.length > 0) return `${name} has ${others.length + 1} strategies`;
+  if (strategy === undefined) return switchTo(name, share);
+  const has = SHARE_OF_STRATEGY[strategy.name];
   if (has === undefined || has === 'some')
-    return `${name} is decided by the strategy ${strategy?.name ?? ''}, which has no share`;
-  if (has === 'everything')
-    return share === 0 || share === 100
-      ? { enabled: share === 100 }
-      : `${name} is only on or off: its strategy has no share`;
+    return `${name} is decided by the strategy ${strategy.name}, which has no share`;
+  if (has === 'everything') return switchTo(name, share);
   // A switch is turned off and keeps its share; a share is moved to 0, so that turning the flag on again moves nothing.
   if (share === 0 && !IS_SHARE.test(name)) return { enabled: false };
-  return {
-    enabled: share > 0 || enabled,
-    parameters: { ...strategy?.parameters, [has.parameter]: String(share) },
-  };
+  const parameters = { ...strategy.parameters, [has.parameter]: String(share) };
+  return { enabled: share > 0 || feature.enabled, parameters };
+}
+
+function switchTo(name: string, share: number): FeatureChange | string {
+  if (share === 0 || share === 100) return { enabled: share === 100 };
+  return `${name} is only on or off: its strategy has no share`;
 }
 
 function withChange(text: string, name: string, { enabled, parameters }: FeatureChange): string {

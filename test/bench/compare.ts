@@ -282,17 +282,9 @@ async function run(): Promise<void> {
     comparison_ms: rounded(durationMs, 1),
     verdict,
   }));
-  console.log(
-    JSON.stringify({
-      goals,
-      reply_bytes: 2_048,
-      rounds,
-      machine,
-      idle_turn_ms: rounded(idleMs, 1),
-      results,
-      large,
-    }),
-  );
+  const idle = rounded(idleMs, 1);
+  const report = { goals, reply_bytes: 2_048, rounds, machine, idle_turn_ms: idle, results, large };
+  console.log(JSON.stringify(report));
 }
 
 try {
