@@ -223,6 +223,8 @@ export interface LaneDefinition {
   restoreRequest?(fields: Readonly<Record<string, string>>, owner: Owner): string;
   /** Where each member of the service's items goes, for people. */
   readonly mapping?: readonly { readonly from: string; readonly to: string }[];
+  /** Tags of which an item carries the one that says what it is, and no other. */
+  readonly kindTags?: readonly string[];
   /** The `create` payload of an item that a copy writes, without ids, position and times. */
   createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
   /** The fields of an orchestrator item as {@link LegacyItem.fields}; undefined for an item that is no part of the lane's list. */

@@ -182,10 +182,10 @@ export class LaneCopier {
     return readJournaled({ service, owner: lane.owner, writes, sequence });
   }
 
-  #contentsOf({ service, sessionId }: Copy): Promise<LaneContents> {
+  #contentsOf({ service, sessionId, lane: { owner } }: Copy): Promise<LaneContents> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
     const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
-    return readContents({ orchestrator, sessionId, lanes: service.definition.lanes, options });
+    return readContents({ orchestrator, sessionId, lanes: service.definition.lanes, owner, options });
   }
 
   #plan(

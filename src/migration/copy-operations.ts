@@ -39,8 +39,11 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
   const moves = facts.plan.moves.map(({ memoryId, position }) =>
     write('update', { memory_id: memoryId, position }),
   );
+  const retags = facts.plan.retags.map(({ memoryId, tags }) =>
+    write('update', { memory_id: memoryId, tags }),
+  );
   const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
-  const operations = [...session, ...deletes, ...hides, ...moves, ...creates];
+  const operations = [...session, ...deletes, ...hides, ...moves, ...retags, ...creates];
   // Nothing differs, and still the fence must say which sequence the lane stands at: a delivery that timed out may arrive yet.
   return operations.length > 0 ? operations : [raiseFence(facts)];
 }

@@ -11,6 +11,8 @@ export const FORGOTTEN_TAG = 'forgotten';
 export interface ListedMemory {
   readonly memory: StoredMemory;
   readonly fields: Readonly<Record<string, string>>;
+  /** What its tags have to be, where one that the service's items carry is missing: reads by tag do not show it. */
+  readonly dueTags?: readonly string[];
 }
 
 export interface CopyFacts {
@@ -41,6 +43,7 @@ export interface PlannedCreate {
 export interface CopyPlan {
   readonly creates: readonly PlannedCreate[];
   readonly moves: readonly { readonly memoryId: string; readonly position: number }[];
+  readonly retags: readonly { readonly memoryId: string; readonly tags: readonly string[] }[];
   /** Deleted by an acknowledged write. */
   readonly deletes: readonly StoredMemory[];
   /** The primary does not show them, and no journaled write deleted them: forgotten or lost. */
@@ -67,9 +70,10 @@ interface Match {
 export function planCopy(facts: CopyFacts): CopyPlan {
   const matches = matchItems(facts);
   const kept = new Set(matches.map(({ memory }) => memory));
+  const isKept = ({ memory }: ListedMemory): boolean => kept.has(memory);
   const { deleted, vanished } = explainGone(
     facts,
-    facts.existing.filter(({ memory }) => !kept.has(memory)),
+    facts.existing.filter((listed) => !isKept(listed)),
   );
   const positions = positionsFor(matches, facts.sequence);
   const derived = planDerived(facts, Math.max(positionOf(facts.sequence), positions.at(-1) ?? 0));
@@ -81,9 +85,14 @@ export function planCopy(facts: CopyFacts): CopyPlan {
         ? []
         : [{ memoryId: memory.memory_id, position }];
     }),
+    retags: facts.existing.filter(isKept).flatMap(retagOf),
     deletes: [...deleted, ...derived.deletes],
     vanished,
   };
+}
+
+function retagOf({ memory, dueTags }: ListedMemory): CopyPlan['retags'][number][] {
+  return dueTags === undefined ? [] : [{ memoryId: memory.memory_id, tags: dueTags }];
 }
 
 /** What the journal's deletes explain, and what they do not. */
@@ -131,7 +140,9 @@ function planDerived(
   last: number,
 ): { creates: readonly PlannedCreate[]; deletes: readonly StoredMemory[] } {
   const wanted = derived.source.map(({ fields }) => digestOfFields(fields)).join();
-  const standing = derived.existing.filter(({ memory }) => memory.position > last);
+  const standing = derived.existing.filter(
+    ({ memory, dueTags }) => memory.position > last && dueTags === undefined,
+  );
   const isStanding = standing.length === derived.existing.length;
   if (isStanding && standing.map(({ fields }) => digestOfFields(fields)).join() === wanted)
     return { creates: [], deletes: [] };

@@ -181,8 +181,13 @@ function restoreRequest(fields: Fields, owner: Owner): string {
 function kindOf(memory: StoredMemory): { readonly kind: Kind; readonly content: Message } | undefined {
   const content = contentOf(memory);
   if (memory.memory_type !== 'context' || content.fields['source_agent'] !== SOURCE) return undefined;
-  const kind = KINDS.find((candidate) => memory.tags.includes(candidate));
-  return kind && { kind, content };
+  return { kind: kindOfContent(content), content };
+}
+
+/** Its members, and not its tag, which may have been lost: an entry has a type, if only null; a summary its own member. */
+function kindOfContent({ raw }: Message): Kind {
+  if (raw['summary'] !== undefined) return 'summary';
+  return raw['type'] === undefined ? 'decision' : 'entry';
 }
 
 function fieldsOf(memory: StoredMemory): Fields | undefined {
@@ -233,6 +238,7 @@ export const contextualLanes: LaneDefinition = {
     { from: 'summary', to: 'content.summary of an item with the tag summary, behind all others' },
     { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
   ],
+  kindTags: KINDS,
   createPayload,
   fieldsOf,
   derivedFieldsOf,

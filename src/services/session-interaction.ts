@@ -17,7 +17,8 @@ export interface Interaction {
 
 /** The `create` payload of an interaction, without id, position and time. */
 export function interactionPayload(interaction: Interaction): Readonly<Record<string, unknown>> {
-  const role = parseTolerantly(interaction.role);
+  // As the store shows it: a copy, which knows nothing else, gives the same tag.
+  const role = boundText(interaction.role);
   return {
     memory_type: 'conversation',
     content: {

@@ -66,7 +66,17 @@ export function attribute(sides: Sides): Attribution {
   for (const entry of matched.onlyLegacy) books.addLegacy(entry);
   for (const entry of matched.onlyOrchestrator) books.addOrchestrator(entry);
   const side = reorderedSide(matched.partners, digests.legacy, sides.base);
-  return books.close(side === undefined ? [] : [{ side, kind: 'reordered' }]);
+  const reordered: ItemFinding[] = side === undefined ? [] : [{ side, kind: 'reordered' }];
+  return books.close([...reordered, ...untagged(sides, matched)]);
+}
+
+/** Legacy has no tags: where one is missing, nobody but the orchestrator can have lost it. */
+function untagged({ orchestrator }: Sides, { partners }: Matched): ItemFinding[] {
+  return [...partners.values()].flatMap((index) => {
+    const { dueTags, memory } = orchestrator[index] ?? {};
+    if (dueTags === undefined || memory === undefined) return [];
+    return [{ side: 'orchestrator', kind: 'altered', memoryId: memory.memory_id }];
+  });
 }
 
 /** As multisets; of equal items the newest are each other's partners. */

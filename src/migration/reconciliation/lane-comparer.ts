@@ -123,7 +123,7 @@ export class LaneComparer {
     const { orchestrator, clock, timeoutMs } = this.#parts;
     const sessionId = sessionIdOf(lanes.sessionPrefix, owner);
     const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
-    return (await readContents({ orchestrator, sessionId, lanes, options })).listed;
+    return (await readContents({ orchestrator, sessionId, lanes, owner, options })).listed;
   }
 
   async #judge(service: ServiceRuntime, facts: LaneFacts): Promise<ComparedLane> {

@@ -133,7 +133,13 @@ describe('whatever the secondary holds, a copy', () => {
   test('changes nothing when it is made a second time', () => {
     holds((facts, plan) => {
       const existing = applyPlan(facts.existing, plan);
-      expect(planCopy({ ...facts, existing })).toEqual({ creates: [], moves: [], deletes: [], vanished: [] });
+      expect(planCopy({ ...facts, existing })).toEqual({
+        creates: [],
+        moves: [],
+        retags: [],
+        deletes: [],
+        vanished: [],
+      });
     });
   });
 
@@ -221,6 +227,17 @@ describe('a copy', () => {
     expect(plan.vanished.map(({ memory_id }) => memory_id)).toEqual(['m-2']);
   });
 
+  test('gives an item that lost its tag the tags it has to carry, and keeps its id', () => {
+    const existing = [
+      listedAs('a', 'm-1', positionOf(1)),
+      { ...listedAs('b', 'm-2', positionOf(2)), dueTags: ['entry', 'theirs'] },
+      { ...listedAs('gone', 'm-3', positionOf(3)), dueTags: ['entry'] },
+    ];
+    const plan = planCopy(factsOf({ source: ['a', 'b'].map(itemOf), existing, sequence: 3 }));
+    expect(plan).toMatchObject({ creates: [], moves: [], deletes: [] });
+    expect(plan.retags).toEqual([{ memoryId: 'm-2', tags: ['entry', 'theirs'] }]);
+  });
+
   test('numbers a lane of many items', () => {
     const source = Array.from({ length: 300_000 }, () => itemOf('same'));
     const plan = planCopy(factsOf({ source }));
@@ -253,14 +270,15 @@ describe('what the service derives from its items', () => {
       sequence: 2,
       derived: { source: [summary], existing: standing },
     });
-    expect(planCopy(facts)).toEqual({ creates: [], moves: [], deletes: [], vanished: [] });
+    expect(planCopy(facts)).toEqual({ creates: [], moves: [], retags: [], deletes: [], vanished: [] });
   });
 
   test.each([
     { name: 'it has changed', text: 'older summary', position: positionOf(2) + 1 },
     { name: 'items were written behind it', text: 'summary', position: positionOf(1) + 1 },
-  ])('is replaced where $name', ({ text, position }) => {
-    const stale = listedAs(text, 's-1', position);
+    { name: 'its tag is missing', text: 'summary', position: positionOf(2) + 1, dueTags: ['summary'] },
+  ])('is replaced where $name', ({ text, position, dueTags }) => {
+    const stale = { ...listedAs(text, 's-1', position), ...(dueTags && { dueTags }) };
     const plan = planCopy(
       factsOf({ source, existing, sequence: 2, derived: { source: [summary], existing: [stale] } }),
     );

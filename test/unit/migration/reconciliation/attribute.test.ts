@@ -114,6 +114,20 @@ test('only what was replaced, or never written through the proxy, may be removed
   expect(removable.map(({ memory_id: id }) => id)).toEqual(['m1', 'm4']);
 });
 
+test('an item that lost its tag was altered on the orchestrator, and nothing is taken off', () => {
+  const [first, second] = orchestrator('ab');
+  if (first === undefined || second === undefined) throw new Error('two items were made');
+  const { findings, removable, vanished } = attribute({
+    legacy: legacy('ab'),
+    orchestrator: [first, { ...second, dueTags: ['entry'] }],
+    base: undefined,
+    laneKey: LANE,
+    writerOf: () => undefined,
+  });
+  expect(findings).toEqual([{ side: 'orchestrator', kind: 'altered', memoryId: 'm1' }]);
+  expect([...removable, ...vanished]).toEqual([]);
+});
+
 test('a writer that bypasses the proxy is named where the service says who', () => {
   const { findings } = attribute({
     legacy: legacy('abx'),
