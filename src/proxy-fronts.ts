@@ -3,7 +3,7 @@ import { createHttpRelay, type HttpRelayClient } from './backends/http-relay.ts'
 import type { Config } from './config-schema.ts';
 import type { DefinedService } from './definitions.ts';
 import { serviceName } from './domain/ids.ts';
-import type { HttpEndpoint, ZmqEndpoint } from './domain/service-definition.ts';
+import type { HttpEndpoint, ZmqEndpoint } from './domain/service-endpoint.ts';
 import { ByteBudget } from './frontends/byte-budget.ts';
 import { createReverseProxy, type ProxiedService } from './frontends/http/reverse-proxy.ts';
 import { createHttpServer } from './frontends/http/server.ts';

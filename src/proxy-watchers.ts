@@ -6,7 +6,6 @@ import type { DeadLetterStore, UnknownLedger } from './migration/decision-ports.
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
 import type { Clock, Journal, Orchestrator } from './migration/ports.ts';
-import type { DifferenceStore } from './migration/difference-store.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { Arms } from './operator/arms.ts';
 import { registerBundleRoutes } from './operator/bundle-routes.ts';
@@ -16,6 +15,7 @@ import { registerGuardRoutes } from './operator/guard-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
 import { registerOperatorRoutes } from './operator/routes.ts';
 import { registerRepairRoutes } from './operator/repair-routes.ts';
+import { registerRuleRoutes } from './operator/rule-routes.ts';
 import { registerRunRoutes } from './operator/run-routes.ts';
 import { registerReportRoutes } from './operator/report/report-routes.ts';
 import { createStatistics, type Statistics } from './operator/statistics.ts';
@@ -36,6 +36,7 @@ import type { FlagSource } from './rollout/flag-source.ts';
 import { misspelling, missingFlags } from './rollout/missing-flags.ts';
 import type { RequestCounts } from './rollout/request-counts.ts';
 import type { Database } from './storage/database.ts';
+import type { DifferenceArchive } from './storage/differences.ts';
 import { createLogListener } from './telemetry/log-events.ts';
 import { createLog } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
@@ -56,7 +57,7 @@ export interface WatcherFacts {
   readonly flagFile: FlagFile | undefined;
   readonly orchestrator: Orchestrator;
   readonly journal: Journal;
-  readonly differences: DifferenceStore;
+  readonly differences: DifferenceArchive;
   readonly signatures: SignatureStore;
   readonly rules: RuleStore;
   readonly letters: DeadLetterStore;
@@ -180,6 +181,7 @@ function registerRoutes(
   registerBundleRoutes(app, facts.guarding.bundles);
   registerReportRoutes(app, reports.routes);
   registerRuns(app, facts);
+  registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
   registerComparisonRoutes(app, comparisonRoutesOf(facts));
   registerOperatorRoutes(app, {
     status: () => status.read(),

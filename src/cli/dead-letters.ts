@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { ledgerOptions, personOptions, type LedgerOptions, type PersonOptions } from './ledger-options.ts';
-import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
+import { askProxy, type Environment } from './operator-client.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
 interface LetterView {
@@ -41,17 +42,16 @@ export function createDeadLettersCommand(env: Environment): Command {
     .description('Writes that the orchestrator refused for good: their lanes wait behind them')
     .addHelpText('after', '\nExit codes: 0 done; 1 not done, and why is said.');
   ledgerOptions(letters.command('list').description('The newest first'), env).action(list);
-  letters
-    .command('show')
-    .argument('<operation>')
-    .description('One letter, its request with shapes and digests instead of content')
-    .option('--json', 'as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async (operation: string, { json, ...at }: ProxyAddress & { readonly json?: true }) => {
-      const text = await askProxy(at, pathOf(operation));
-      console.log(json === true ? text : stringify(JSON.parse(text)));
-    });
+  proxyOptions(
+    letters
+      .command('show')
+      .argument('<operation>')
+      .description('One letter, its request with shapes and digests instead of content'),
+    env,
+  ).action(async (operation: string, { json, ...at }: ProxyOptions) => {
+    const text = await askProxy(at, pathOf(operation));
+    console.log(json === true ? text : stringify(JSON.parse(text)));
+  });
   for (const [name, [description, said]] of Object.entries(CHANGES)) {
     personOptions(letters.command(name).argument('<operation...>').description(description), env).action(
       (operations: string[], options: PersonOptions) => change(name, operations, { said, options }),

@@ -1,11 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { stringify } from 'yaml';
-import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
-
-interface Listed extends ProxyAddress {
-  readonly json?: true;
-}
+import { askProxy, type Environment } from './operator-client.ts';
+import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 interface Head {
   readonly bundle: number;
@@ -17,38 +14,37 @@ interface Head {
 
 /** `crossfade guard bundles`: which trips left a bundle. */
 export function createBundlesCommand(env: Environment): Command {
-  return new Command('bundles')
-    .description('Trips, and the bundle that each left: what was known at that moment')
-    .option('--json', 'as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async ({ json, ...at }: Listed) => {
-      const text = await askProxy(at, '/v1/guard/bundles');
-      if (json === true) return console.log(text);
-      const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
-      const lines = bundles.map(
-        ({ bundle, at, service, trigger, bytes }) =>
-          `${String(bundle).padStart(5)}  ${at}  ${service.padEnd(20)}  ${trigger.padEnd(18)}  ${Math.ceil(bytes / 1_024)} KiB`,
-      );
-      console.log(lines.length === 0 ? 'no trip has left a bundle' : lines.join('\n'));
-    });
+  const command = new Command('bundles').description(
+    'Trips, and the bundle that each left: what was known at that moment',
+  );
+  return proxyOptions(command, env).action(list);
+}
+
+async function list({ json, ...at }: ProxyOptions): Promise<void> {
+  const text = await askProxy(at, '/v1/guard/bundles');
+  if (json === true) return console.log(text);
+  const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
+  const lines = bundles.map(
+    ({ bundle, at, service, trigger, bytes }) =>
+      `${String(bundle).padStart(5)}  ${at}  ${service.padEnd(20)}  ${trigger.padEnd(18)}  ${Math.ceil(bytes / 1_024)} KiB`,
+  );
+  console.log(lines.length === 0 ? 'no trip has left a bundle' : lines.join('\n'));
 }
 
 /** `crossfade guard bundle`: fetches one. */
 export function createBundleCommand(env: Environment): Command {
-  return new Command('bundle')
+  const command = new Command('bundle')
     .argument('<number>', 'as `guard bundles` shows it')
     .description('Signatures, minutes, flags, settings without secrets and versions at a trip')
-    .option('--out <file>', 'write it there, as JSON')
-    .option('--json', 'as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async (bundle: string, { json, out, ...at }: Listed & { readonly out?: string }) => {
+    .option('--out <file>', 'write it there, as JSON');
+  return proxyOptions(command, env).action(
+    async (bundle: string, { json, out, ...at }: ProxyOptions & { readonly out?: string }) => {
       const text = await askProxy(at, `/v1/guard/bundles/${encodeURIComponent(bundle)}`);
       if (out !== undefined) {
         writeFileSync(out, text);
         return console.log(`bundle ${bundle} is in ${out}`);
       }
       console.log(json === true ? text : stringify(JSON.parse(text)));
-    });
+    },
+  );
 }

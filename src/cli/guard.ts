@@ -6,14 +6,8 @@ import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
 import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
-import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
-
-type Remote = ProxyAddress;
-
-interface Wish extends Remote {
-  readonly person: string;
-  readonly reason: string;
-}
+import { askProxy, type Environment } from './operator-client.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 
 interface BacktestOptions extends Pick<
   GuardLimits,
@@ -26,46 +20,50 @@ interface BacktestOptions extends Pick<
 /** `crossfade guard`: what the guard holds and why, its release, and what other limits would have done. */
 export function createGuardCommand(env: Environment): Command {
   const guard = new Command('guard').description('Latches of the guard: look, release, replay');
-  guard
-    .command('status')
-    .description('What keeps reads on legacy, and what the guard sees')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async (at: Remote) => {
-      console.log(stringify(JSON.parse(await askProxy(at, '/v1/guard'))));
-    });
-  guard
-    .command('release')
-    .argument('<service>')
-    .description('Let reads go after a trip; refused before the cool-down has passed')
-    .requiredOption('--reason <text>', 'why it is safe again')
-    .requiredOption('--person <name>', 'who answers for it')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async (service: string, { person, reason, ...at }: Wish) => {
-      const answer = await askProxy(at, '/v1/guard/release', { service, person, reason });
-      const { flags_off: flags = [] } = JSON.parse(answer) as { flags_off?: readonly string[] };
-      console.log(`${service} is released`);
-      if (flags.length > 0)
-        console.log(`The trip had switched off ${flags.join(' and ')}: switch on what shall move.`);
-    });
-  guard
-    .command('accept')
-    .argument('<service>')
-    .argument('<subject>', 'action:<name>, or unclassified')
-    .description('Answer by name for an action without evidence, or for actions that nobody knows')
-    .requiredOption('--reason <text>', 'why')
-    .requiredOption('--person <name>', 'who answers for it')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async (service: string, subject: string, { person, reason, ...at }: Wish) => {
-      await askProxy(at, '/v1/guard/accept', { service, subject, person, reason });
-      console.log(`${subject} of ${service} is accepted`);
-    });
+  proxyOptions(
+    guard.command('status').description('What keeps reads on legacy, and what the guard sees'),
+    env,
+  ).action(async ({ json, ...at }: ProxyOptions) => {
+    const text = await askProxy(at, '/v1/guard');
+    console.log(json === true ? text : stringify(JSON.parse(text)));
+  });
+  personOptions(
+    guard
+      .command('release')
+      .argument('<service>')
+      .description('Let reads go after a trip; refused before the cool-down has passed'),
+    env,
+  ).action(release);
+  personOptions(
+    guard
+      .command('accept')
+      .argument('<service>')
+      .argument('<subject>', 'action:<name>, or unclassified')
+      .description('Answer by name for an action without evidence, or for actions that nobody knows'),
+    env,
+  ).action(accept);
   return guard
     .addCommand(createBundlesCommand(env))
     .addCommand(createBundleCommand(env))
     .addCommand(createBacktestCommand());
+}
+
+async function release(service: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
+  const text = await askProxy(at, '/v1/guard/release', { service, person, reason });
+  if (json === true) return console.log(text);
+  const { flags_off: flags = [] } = JSON.parse(text) as { flags_off?: readonly string[] };
+  console.log(`${service} is released`);
+  if (flags.length > 0)
+    console.log(`The trip had switched off ${flags.join(' and ')}: switch on what shall move.`);
+}
+
+async function accept(
+  service: string,
+  subject: string,
+  { person, reason, json, ...at }: PersonOptions,
+): Promise<void> {
+  const text = await askProxy(at, '/v1/guard/accept', { service, subject, person, reason });
+  console.log(json === true ? text : `${subject} of ${service} is accepted`);
 }
 
 function createBacktestCommand(): Command {

@@ -1,21 +1,6 @@
 import { Command } from 'commander';
-import {
-  askPatiently,
-  askProxy,
-  tokenOption,
-  urlOption,
-  type Environment,
-  type ProxyAddress,
-} from './operator-client.ts';
-
-interface Remote extends ProxyAddress {
-  readonly json?: true;
-}
-
-interface Wish extends Remote {
-  readonly person: string;
-  readonly reason: string;
-}
+import { askPatiently, askProxy, type Environment } from './operator-client.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 
 interface LostView {
   readonly service: string;
@@ -34,40 +19,36 @@ export function createLostCommand(env: Environment): Command {
   const lost = new Command('lost').description(
     'Items that legacy lost: list them, and decide about each by name',
   );
-  lost
-    .command('list')
-    .description('Those that wait for a decision, the oldest first')
-    .option('--json', 'as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async ({ json, ...at }: Remote) => {
-      const text = await askProxy(at, '/v1/lost');
-      if (json === true) return console.log(text);
-      const { items } = JSON.parse(text) as { items: readonly LostView[] };
-      const lines = items.map(
-        ({ service, owner, memory_id: id, found_at: at }) => `${service}/${owner}  ${id}  found ${at}`,
-      );
-      console.log(lines.length === 0 ? 'nothing is lost' : lines.join('\n'));
-    });
+  proxyOptions(
+    lost.command('list').description('Those that wait for a decision, the oldest first'),
+    env,
+  ).action(list);
   for (const [decision, description] of Object.entries(DECISIONS)) {
-    lost
+    const command = lost
       .command(decision)
       .argument('<lane>', 'as the list shows it: <service>/<owner>')
       .argument('<memory id>')
-      .description(description)
-      .requiredOption('--person <name>', 'who answers for it')
-      .requiredOption('--reason <text>', 'why')
-      .option('--json', 'as JSON')
-      .addOption(urlOption(env))
-      .addOption(tokenOption(env))
-      .action((lane: string, id: string, wish: Wish) => decide({ decision, lane, id }, wish));
+      .description(description);
+    personOptions(command, env).action((lane: string, id: string, wish: PersonOptions) =>
+      decide({ decision, lane, id }, wish),
+    );
   }
   return lost;
 }
 
+async function list({ json, ...at }: ProxyOptions): Promise<void> {
+  const text = await askProxy(at, '/v1/lost');
+  if (json === true) return console.log(text);
+  const { items } = JSON.parse(text) as { items: readonly LostView[] };
+  const lines = items.map(
+    ({ service, owner, memory_id: id, found_at: at }) => `${service}/${owner}  ${id}  found ${at}`,
+  );
+  console.log(lines.length === 0 ? 'nothing is lost' : lines.join('\n'));
+}
+
 async function decide(
   { decision, lane, id }: Readonly<Record<'decision' | 'lane' | 'id', string>>,
-  { person, reason, json, ...at }: Wish,
+  { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
   const slash = lane.indexOf('/');
   if (slash < 1)

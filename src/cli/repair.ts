@@ -1,22 +1,10 @@
 import { Command } from 'commander';
-import {
-  askPatiently,
-  askProxy,
-  tokenOption,
-  urlOption,
-  type Environment,
-  type ProxyAddress,
-} from './operator-client.ts';
+import { askPatiently, askProxy, type Environment } from './operator-client.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
 import { watchRun, type RunView } from './run-watch.ts';
 
-interface Remote extends ProxyAddress {
-  readonly json?: true;
-}
-
-interface Wish extends Remote {
-  readonly person: string;
-  readonly reason: string;
+interface ApplyOptions extends PersonOptions {
   readonly limitItems?: string;
   readonly limitShare?: string;
 }
@@ -29,47 +17,34 @@ export function createRepairCommand(env: Environment): Command {
   const repair = new Command('repair').description(
     'Settle what a reconciliation found, or put back what a repair changed',
   );
-  repair
+  const planning = repair
     .command('plan')
     .argument('<run>', 'number of the reconciliation')
-    .description('What a repair would do, lane by lane; nothing is changed')
-    .option('--json', 'as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async (run: string, { json, ...at }: Remote) => {
-      const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
-      console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
-    });
-  repair
+    .description('What a repair would do, lane by lane; nothing is changed');
+  proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
+    const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
+    console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
+  });
+  const applying = repair
     .command('apply')
     .argument('<run>', 'number of the reconciliation')
     .description(
       'Read each lane again under its lock, make the orchestrator equal, compare it, stop at the first surprise',
     )
-    .requiredOption('--person <name>', 'who answers for it')
-    .requiredOption('--reason <text>', 'why')
     .option('--limit-items <n>', 'most findings that may be repaired (default: 1000)')
-    .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)')
-    .option('--json', 'JSON lines while it runs, and the result as one JSON object')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(apply);
-  repair
+    .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)');
+  personOptions(applying, env, 'JSON lines while it runs, and the result as one JSON object').action(apply);
+  const undoing = repair
     .command('undo')
     .argument('<run>', 'number of the repair, as "crossfade runs list" shows it')
     .description(
       'Put back what the repair changed. The lanes differ from legacy again: they stop, and read from legacy',
-    )
-    .requiredOption('--person <name>', 'who answers for it')
-    .requiredOption('--reason <text>', 'why')
-    .option('--json', 'as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(undo);
+    );
+  personOptions(undoing, env).action(undo);
   return repair;
 }
 
-async function apply(of: string, options: Wish): Promise<void> {
+async function apply(of: string, options: ApplyOptions): Promise<void> {
   const { person, reason, limitItems, limitShare, json, ...at } = options;
   const wish = {
     person,
@@ -88,7 +63,7 @@ async function apply(of: string, options: Wish): Promise<void> {
   if (state === 'stopped' || left) process.exitCode = LEFT;
 }
 
-async function undo(run: string, { person, reason, json, ...at }: Wish): Promise<void> {
+async function undo(run: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
   const text = await askPatiently(at, `/v1/runs/${encodeURIComponent(run)}/undo`, { person, reason });
   const { undone, left } = JSON.parse(text) as { undone: number; left: readonly string[] };
   if (json === true) console.log(text);

@@ -1,212 +1,134 @@
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
-import { parseRules, type ProposedRule } from '../comparison-rules.ts';
-import { loadConfig, type Environment } from '../config.ts';
-import type { Config } from '../config-schema.ts';
-import { loadDefinitions } from '../definitions.ts';
-import { ruleNameOf, type ComparisonRule } from '../domain/comparison.ts';
-import { serviceName, type ServiceName } from '../domain/ids.ts';
-import type { RuleStore } from '../migration/compare/comparison-stores.ts';
-import { isExpired } from '../migration/compare/compiled-rules.ts';
-import { tryRules, type TriedRules } from '../migration/compare/try-rules.ts';
-import { applySchema } from '../storage/apply-schema.ts';
-import { createPgliteDatabase, createPostgresDatabase, type Database } from '../storage/database.ts';
-import { createDifferenceStore } from '../storage/differences.ts';
-import { createRuleStore } from '../storage/rules.ts';
-import { createSeal, PLAIN } from '../storage/seal.ts';
+import { ruleNameOf } from '../domain/comparison.ts';
+import type { ListedRule, TriedAction } from '../operator/rule-routes.ts';
+import { askPatiently, askProxy, type Environment } from './operator-client.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import { table } from './tables.ts';
 
-interface Options {
-  readonly config: string;
+interface LookOptions extends ProxyOptions {
   readonly service: string;
-  readonly limit?: string;
-  readonly json?: boolean;
-  readonly by?: string;
 }
 
-/** What a subcommand works with. The embedded database is open in one process only: the proxy must be stopped. */
-interface Workplace {
-  readonly config: Config;
-  readonly database: Database;
-  readonly rules: RuleStore;
+interface TryOptions extends LookOptions {
+  readonly limit: number;
 }
 
-const SCHEMA = new URL('../storage/schema/', import.meta.url);
-const DEFAULT_CONFIG = './config/crossfade.yaml';
-const MOST_COMPARISONS = 10_000;
+interface AddOptions extends PersonOptions {
+  readonly service: string;
+}
+
+const MOST_TRIED = 1_000;
+
+const FILE = `
+A file of rules is a YAML or JSON list. Each names its action, path (members joined by dots, [] for any element), owner and reason,
+may expire, and is one of: ignore, set, prefix, equal_if_missing, default (value), tolerance (within), tolerance_seconds (seconds),
+keyed (key), ranking (key, text, query, floors):
+
+  - action: get_memories
+    kind: ignore
+    path: memories[].memory.note
+    owner: ann
+    reason: notes are made anew by every reader
+    expires: 2027-01-31
+
+Exit codes: 0 done; 1 not done, and why is said.`;
 
 /** `crossfade rules`: what comparisons let differ. */
 export function createRulesCommand(env: Environment): Command {
-  const command = new Command('rules').description('Comparison rules: list, try, add and remove');
-  withOptions(command.command('list'), 'List the rules of a service with their hits').action(
-    (options: Options) => at(env, options, (place) => list(place, options)),
-  );
-  withOptions(command.command('try <file>'), 'Judge stored differences again under proposed rules')
-    .option('--limit <number>', 'newest comparisons to judge', '1000')
-    .action((file: string, options: Options) => at(env, options, (place) => tryFile(place, options, file)));
-  withOptions(command.command('add <file>'), 'Put rules in force, on every replica within 5 s').action(
-    (file: string, options: Options) => at(env, options, (place) => add(place, options, file)),
-  );
-  withOptions(command.command('remove <id>'), 'Take a rule that was added out of force')
-    .requiredOption('--by <person>', 'who removes it')
-    .action((id: string, options: Options) => at(env, options, (place) => remove(place, options, id)));
+  const command = new Command('rules')
+    .description('Comparison rules: list, try, add and remove')
+    .addHelpText('after', FILE);
+  const looking = (name: string, description: string): Command =>
+    proxyOptions(
+      command
+        .command(name)
+        .description(description)
+        .requiredOption('--service <name>', 'service of the rules'),
+      env,
+    );
+  looking('list', 'The rules of a service, with what they accepted').action(list);
+  looking('try <file>', 'Judge stored differences again under the rules of a file; changes nothing')
+    .option('--limit <n>', `newest differences to judge, up to ${MOST_TRIED}`, parseLimit, 500)
+    .action(tryFile);
+  personOptions(
+    command
+      .command('add <file>')
+      .description(
+        'Put the rules of a file in force, on every replica within 5 s; evidence of their actions begins anew',
+      ),
+    env,
+  )
+    .requiredOption('--service <name>', 'service of the rules')
+    .action(add);
+  personOptions(
+    command.command('remove <id>').description('Take a rule that was added out of force'),
+    env,
+  ).action(remove);
   return command;
 }
 
-function withOptions(command: Command, description: string): Command {
-  return command
-    .description(description)
-    .requiredOption('--service <name>', 'service of the rules')
-    .option('--config <file>', "the proxy's settings", DEFAULT_CONFIG)
-    .option('--json', 'print JSON');
-}
-
-async function at(
-  env: Environment,
-  options: Options,
-  work: (place: Workplace) => Promise<void>,
-): Promise<void> {
-  const config = loadConfig(options.config, env);
-  if (!Object.hasOwn(config.services, options.service)) {
-    throw new Error(`No service is called "${options.service}": ${Object.keys(config.services).join(', ')}`);
-  }
-  const { databaseUrl, folder } = config.journal;
-  const database =
-    databaseUrl === undefined
-      ? createPgliteDatabase({ folder })
-      : createPostgresDatabase({ url: databaseUrl });
-  try {
-    await applySchema(database, SCHEMA);
-    await work({ config, database, rules: createRuleStore(database) });
-  } finally {
-    await database.close();
-  }
-}
-
-/** The rules in force of every action that is compared. */
-async function definedRules(
-  config: Config,
-  service: string,
-): Promise<ReadonlyMap<string, readonly ComparisonRule[]>> {
-  const found = (await loadDefinitions(config)).find(({ name }) => name === service);
-  const actions = Object.entries(found?.definition.actions ?? {});
-  return new Map(
-    actions.flatMap(([name, action]): [string, readonly ComparisonRule[]][] =>
-      action.kind === 'read' && action.legacyOnly === undefined ? [[name, action.rules]] : [],
-    ),
-  );
-}
-
-interface Listed {
-  readonly id: number | null;
-  readonly action: string;
-  readonly rule: ComparisonRule;
-  readonly expired: boolean;
-  readonly hits: number;
-}
-
-async function list({ config, rules }: Workplace, { service, json }: Options): Promise<void> {
-  const hits = new Map(
-    (await rules.hits()).map((each) => [`${each.service} ${each.action} ${each.rule}`, each.hits]),
-  );
-  const nowIso = new Date().toISOString();
-  const listed = (action: string, rule: ComparisonRule, id: number | null): Listed => ({
-    id,
+async function list({ service, json, ...at }: LookOptions): Promise<void> {
+  const text = await askProxy(at, `/v1/rules?service=${encodeURIComponent(service)}`);
+  if (json === true) return console.log(text);
+  const { rules } = JSON.parse(text) as { rules: readonly ListedRule[] };
+  if (rules.length === 0) return console.log(`no rules: whatever differs in ${service} counts`);
+  const rows = rules.map(({ id, action, rule, expired, hits }) => [
+    id === null ? 'definition' : String(id),
     action,
-    rule,
-    expired: isExpired(rule, nowIso),
-    hits: hits.get(`${service} ${action} ${ruleNameOf(rule)}`) ?? 0,
+    ruleNameOf(rule),
+    String(hits),
+    expired ? `EXPIRED ${rule.expires ?? ''}: off` : (rule.expires ?? 'for ever'),
+    rule.owner,
+    rule.reason,
+  ]);
+  console.log(table(['id', 'action', 'rule', 'accepted', 'until', 'owner', 'reason'], rows));
+}
+
+async function tryFile(file: string, { service, limit, json, ...at }: TryOptions): Promise<void> {
+  const text = await askPatiently(at, '/v1/rules/try', { service, limit, rules: rulesIn(file) });
+  if (json === true) return console.log(text);
+  const { actions } = JSON.parse(text) as { actions: readonly TriedAction[] };
+  for (const tried of actions) console.log(told(tried));
+}
+
+function told({ action, signatures, ...tried }: TriedAction): string {
+  const { comparisons, fromSamples, wouldMatch, stillMismatch, undecided } = tried;
+  if (comparisons === 0) return `${action}: no difference is stored`;
+  const lines = signatures.map(({ class: kind, path, shape, hint, accepted, counts, unknown }) => {
+    const cause = hint === undefined ? '' : `, ${hint}`;
+    return `  ${kind} ${path} (${shape}${cause}): ${accepted} accepted, ${counts} count, ${unknown} unknown`;
   });
-  const defined = [...(await definedRules(config, service))].flatMap(([action, each]) =>
-    each.map((rule) => listed(action, rule, null)),
-  );
-  const added = (await rules.rules()).filter((each) => each.service === service);
-  const all = [...defined, ...added.map(({ action, rule, id }) => listed(action, rule, id))];
-  if (json === true) return print(all);
-  for (const each of all) {
-    const { owner, reason, expires } = each.rule;
-    const end = each.expired ? `EXPIRED ${expires ?? ''}: off` : (expires ?? 'for ever');
-    const id = each.id === null ? 'definition' : String(each.id);
-    process.stdout.write(
-      `${id}  ${each.action}  ${ruleNameOf(each.rule)}  hits ${each.hits}  ${end}  ${owner}: ${reason}\n`,
-    );
-  }
-}
-
-async function tryFile(
-  { config, database, rules }: Workplace,
-  options: Options,
-  file: string,
-): Promise<void> {
-  const service = serviceName(options.service);
-  const limit = Number(options.limit);
-  if (!Number.isInteger(limit) || limit < 1 || limit > MOST_COMPARISONS)
-    throw new Error(
-      `--limit must be a whole number from 1 to ${MOST_COMPARISONS}, got "${options.limit ?? ''}"`,
-    );
-  const { encryptionKey } = config.journal;
-  const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
-  const stored = await createDifferenceStore({ database, seal }).withSamples(service, limit);
-  const proposed = await readRules(file, config, service);
-  const defined = await definedRules(config, service);
-  const added = await rules.rules();
-  for (const action of new Set(proposed.map((each) => each.action))) {
-    const inForce = [
-      ...(defined.get(action) ?? []),
-      ...added.filter((each) => each.service === service && each.action === action).map(({ rule }) => rule),
-    ];
-    const tried = tryRules(
-      stored.filter((difference) => difference.action === action),
-      { inForce, proposed: proposed.filter((each) => each.action === action).map(({ rule }) => rule) },
-    );
-    if (options.json === true) print({ action, ...tried });
-    else printTried(action, tried);
-  }
-}
-
-function printTried(action: string, tried: TriedRules): void {
-  const { comparisons, fromSamples, wouldMatch, stillMismatch, undecided, signatures } = tried;
-  process.stdout.write(
+  return [
     `${action}: of ${comparisons} stored mismatches ${wouldMatch} would match, ${stillMismatch} would not, ` +
-      `${undecided} cannot be told from what is stored (${fromSamples} judged from their texts)\n`,
-  );
-  for (const { class: kind, path, shape, hint, accepted, counts, unknown } of signatures) {
-    process.stdout.write(
-      `  ${kind} ${path} (${shape}${hint === undefined ? '' : `, ${hint}`}): ` +
-        `${accepted} accepted, ${counts} count, ${unknown} unknown\n`,
-    );
-  }
+      `${undecided} cannot be told from what is stored (${fromSamples} judged from their texts)`,
+    ...lines,
+  ].join('\n');
 }
 
-async function add({ config, rules }: Workplace, options: Options, file: string): Promise<void> {
-  const service = serviceName(options.service);
-  const ids: number[] = [];
-  for (const { action, rule } of await readRules(file, config, service))
-    ids.push(await rules.add({ service, action, rule }));
-  if (options.json === true) print({ added: ids });
-  else process.stdout.write(`In force within 5 s: ${ids.join(', ')}\n`);
+async function add(file: string, options: AddOptions): Promise<void> {
+  const { service, person, reason, json, ...at } = options;
+  const text = await askProxy(at, '/v1/rules', { service, person, reason, rules: rulesIn(file) });
+  const { added } = JSON.parse(text) as { added: readonly number[] };
+  console.log(json === true ? text : `in force within 5 s, as number ${added.join(', ')}`);
 }
 
-async function remove({ rules }: Workplace, { by = '', json }: Options, id: string): Promise<void> {
-  const isRemoved = await rules.remove(Number(id), by);
-  if (!isRemoved) throw new Error(`No rule that was added has the number ${id}`);
-  if (json === true) print({ removed: Number(id) });
-  else process.stdout.write(`Rule ${id} is out of force within 5 s\n`);
+async function remove(id: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
+  const text = await askProxy(at, `/v1/rules/${encodeURIComponent(id)}/remove`, { person, reason });
+  console.log(json === true ? text : `rule ${id} is out of force within 5 s`);
 }
 
-/** @throws Error where the file holds no rules, or an action that is not compared */
-async function readRules(
-  file: string,
-  config: Config,
-  service: ServiceName,
-): Promise<readonly ProposedRule[]> {
-  const proposed = parseRules(parse(readFileSync(file, 'utf8')));
-  const known = await definedRules(config, service);
-  const stranger = proposed.find(({ action }) => !known.has(action));
-  if (stranger === undefined) return proposed;
-  throw new Error(`${service} compares no action "${stranger.action}": ${[...known.keys()].join(', ')}`);
+/** What is wrong with a rule the proxy says. @throws Error where the file cannot be read, or holds no list */
+function rulesIn(file: string): readonly unknown[] {
+  const rules: unknown = parse(readFileSync(file, 'utf8'));
+  if (!Array.isArray(rules)) throw new Error(`${file} holds no list of rules: see rules --help`);
+  return rules;
 }
 
-function print(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_TRIED)
+    throw new InvalidArgumentError(`must be a whole number from 1 to ${MOST_TRIED}, got "${text}"`);
+  return limit;
 }

@@ -1,21 +1,20 @@
 import { Command } from 'commander';
 import type { Status } from '../operator/status.ts';
 import { abLines } from './ab-lines.ts';
-import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { askProxy, type Environment } from './operator-client.ts';
+import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 type ServiceStatus = Status['services'][number];
 
 /** `crossfade status`: what each flag asks for, what of it is in effect, and every reason between. */
 export function createStatusCommand(env: Environment): Command {
-  return new Command('status')
-    .description('What is asked, what is in effect, and every reason between')
-    .option('--json', 'everything, as JSON')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .action(async ({ json, ...at }: ProxyAddress & { json?: true }) => {
-      const text = await askProxy(at, '/v1/status');
-      console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
-    });
+  const command = new Command('status').description(
+    'What is asked, what is in effect, and every reason between',
+  );
+  return proxyOptions(command, env, 'everything, as JSON').action(async ({ json, ...at }: ProxyOptions) => {
+    const text = await askProxy(at, '/v1/status');
+    console.log(json === true ? text : toldAll(JSON.parse(text) as Status));
+  });
 }
 
 function toldAll({ proxy: { flags }, readiness, services, spill }: Status): string {

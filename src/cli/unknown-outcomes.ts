@@ -1,6 +1,7 @@
 import { Command } from 'commander';
-import { ledgerOptions, personOptions, type LedgerOptions, type PersonOptions } from './ledger-options.ts';
+import { ledgerOptions, type LedgerOptions } from './ledger-options.ts';
 import { askProxy, type Environment } from './operator-client.ts';
+import { personOptions, type PersonOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
 interface UnknownView {

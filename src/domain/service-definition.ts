@@ -1,7 +1,8 @@
 import type { MemoryId, Owner, SessionId } from './ids.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from './orchestrator-call.ts';
 import type { ReplyOutcome } from './outcome.ts';
-import type { HttpTarget, Message } from './request.ts';
+import type { Message } from './request.ts';
+import type { HttpEndpoint, ZmqEndpoint } from './service-endpoint.ts';
 import type { ComparisonRule } from './comparison.ts';
 
 /** What a definition may know of the installation. */
@@ -231,29 +232,6 @@ export interface LaneDefinition {
   fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined;
   /** The fields of an item that a copy wrote for {@link LegacyLane.derived}; undefined for any other. */
   derivedFieldsOf?(memory: StoredMemory): Readonly<Record<string, string>> | undefined;
-}
-
-export interface ZmqEndpoint {
-  readonly kind: 'zmq';
-  /** The port agents know. */
-  readonly port: number;
-  readonly healthPort?: number;
-  readonly pubPort?: number;
-  /** The reply of the health socket, which the proxy gives itself. Any body gets it. */
-  healthReply?(facts: { readonly uptimeSeconds: number; readonly nowLocalIso: string }): string;
-}
-
-export interface HttpEndpoint {
-  readonly kind: 'http';
-  /** Path under which the proxy serves the service; the rest of the path goes on to the service. */
-  readonly prefix: string;
-  /** Which action a request is; undefined passes it through, streaming. */
-  actionOf(target: HttpTarget): string | undefined;
-  /**
-   * The JSON object that stands for a request whose meaning is not all in its body, such as a GET: what `owner`, `outcome` and the
-   * mappings see as its message. The service still gets the request as it came. @defaultValue the body
-   */
-  messageOf?(target: HttpTarget, body: Buffer): string | undefined;
 }
 
 export interface ServiceDefinition {

@@ -166,7 +166,7 @@ async function itemOf(
       {
         action: 'read',
         sessionId: sessionIdOf(definition.lanes.sessionPrefix, owner),
-        payload: { memory_id: id },
+        payload: { memory_id: id, no_touch: true },
       },
       { purpose: 'probe', deadlineAtMs: clock.now() + ASK_TIMEOUT_MS },
     );

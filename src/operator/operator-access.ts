@@ -25,6 +25,8 @@ const ASKED: Readonly<Record<string, Asked>> = {
   'POST /v1/guard/accept': 'approver',
   'POST /v1/dead-letters/:operation/skip': 'approver',
   'POST /v1/lost': 'approver',
+  'POST /v1/rules': 'approver',
+  'POST /v1/rules/try': 'viewer',
   'POST /v1/runs/:run/repair': 'approver',
   'POST /v1/runs/:run/undo': 'approver',
   'POST /v1/unknown-outcomes/:operation/assume': 'approver',

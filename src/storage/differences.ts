@@ -18,7 +18,7 @@ export interface DifferenceSettings {
 
 /** Differences as they are judged again under other rules. */
 export interface DifferenceArchive extends DifferenceStore {
-  /** Newest first, each with its sample where one is kept. @throws StorageError */
+  /** Newest first, each with its sample where one is kept, of samples no more than 16 MiB. @throws StorageError */
   withSamples(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
 }
 
@@ -41,6 +41,14 @@ const ADD_WITH_SAMPLE = `
   with added as (${ADD} returning id)
   insert into difference_samples (difference_id, expires_at, body)
   select id, now() + make_interval(hours => $8::int), $9 from added`;
+
+/** The proxy that asks serves agents meanwhile. */
+const MOST_SAMPLE_BYTES = 16 * 1024 * 1024;
+const WITH_SAMPLES = `
+  select d.*, case when sum(octet_length(s.body)) over (order by d.id desc) <= $3 then s.body end as body
+  from (select * from differences where service = $1 order by id desc limit $2) d
+  left join difference_samples s on s.difference_id = d.id and s.expires_at > now()
+  order by d.id desc`;
 
 /** Differences in PostgreSQL, redacted before they come here; beside them the compared texts, where the operator wants them kept. */
 export function createDifferenceStore({
@@ -68,12 +76,7 @@ export function createDifferenceStore({
       return rows.map(differenceOf);
     },
     async withSamples(service, limit) {
-      const rows = await database.query<Row>(
-        `select d.*, s.body from differences d
-         left join difference_samples s on s.difference_id = d.id and s.expires_at > now()
-         where d.service = $1 order by d.id desc limit $2`,
-        [service, limit],
-      );
+      const rows = await database.query<Row>(WITH_SAMPLES, [service, limit, MOST_SAMPLE_BYTES]);
       return rows.map((row) => {
         const body = row.body ?? undefined;
         const difference = differenceOf(row);

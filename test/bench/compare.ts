@@ -19,6 +19,7 @@ import {
 } from './compare-replies.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { roundOptions } from './options.ts';
+import { idleTurnMs, longestTurn } from './event-loop-turns.ts';
 import { median, rounded } from './samples.ts';
 
 // npm run bench:compare -- [--rounds N] [--json] [--help]: what a comparison costs, from two replies' texts to the
@@ -157,28 +158,6 @@ interface Blocked {
   readonly durationMs: number;
 }
 
-/** Looks once in a millisecond how long the event loop was kept from turning, while something goes on. */
-async function longestTurn<Result>(work: Promise<Result>) {
-  let [wallMs, cpuMs] = [0, 0];
-  let [wall, cpu] = [performance.now(), cpuOfThread()];
-  const look = (): void => {
-    const [wallNow, cpuNow] = [performance.now(), cpuOfThread()];
-    wallMs = Math.max(wallMs, wallNow - wall);
-    cpuMs = Math.max(cpuMs, cpuNow - cpu);
-    [wall, cpu] = [wallNow, cpuNow];
-  };
-  const timer = setInterval(look, 1);
-  const result = await work;
-  look();
-  clearInterval(timer);
-  return { result, wallMs, cpuMs };
-}
-
-function cpuOfThread(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1_000;
-}
-
 async function measureBlocking(rounds: number): Promise<Blocked[]> {
   const large = new LargeComparisons();
   const found = new Map<string, Blocked[]>();
@@ -215,12 +194,6 @@ async function measureBlocking(rounds: number): Promise<Blocked[]> {
       },
     ];
   });
-}
-
-/** How long the machine itself, with what else runs on it, keeps a thread that does nothing from its turn. */
-async function idleTurnMs(): Promise<number> {
-  const { wallMs } = await longestTurn(new Promise((resolve) => setTimeout(resolve, 2_000)));
-  return wallMs;
 }
 
 function goalsOf(timed: readonly Timed[], blocked: readonly Blocked[]): Goal[] {

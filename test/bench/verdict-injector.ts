@@ -17,7 +17,7 @@ export interface Injector {
   inject(injection: Injection | undefined): void;
   /** Whether the last answer about this session was another than it should have been. */
   isBroken(sessionId: string): boolean;
-  /** A copy wrote what was missing. What is there without its tag it takes for whole, and leaves. */
+  /** A copy has made the store whole again. */
   healed(sessionId: string): void;
   stop(): void;
 }
@@ -82,7 +82,7 @@ export async function startInjector(front: string, back: string): Promise<Inject
 class Spoiler {
   #injection: Injection | undefined;
   /** Sessions whose store is broken. */
-  readonly #stores = new Map<string, 'lost' | 'altered'>();
+  readonly #stores = new Set<string>();
   /** Sessions whose last answer was broken. */
   readonly #answers = new Set<string>();
   /** Request id → session of a read whose answer is to be broken. */
@@ -99,7 +99,7 @@ class Spoiler {
   }
 
   healed(sessionId: string): void {
-    if (this.#stores.get(sessionId) === 'lost') this.#stores.delete(sessionId);
+    this.#stores.delete(sessionId);
   }
 
   request(body: Buffer): Buffer {
@@ -143,7 +143,7 @@ class Spoiler {
     if (fault?.way !== 'store' || !isLaterDelivery(operation) || !this.#isChosen(session)) return false;
     const spoilt = fault.spoil(payload);
     if (spoilt === undefined) return false;
-    this.#stores.set(session, spoilt === 'lost' ? 'lost' : 'altered');
+    this.#stores.add(session);
     Object.assign(operation, spoilt === 'lost' ? NOTHING_WRITTEN : { payload: spoilt });
     return true;
   }

@@ -4,31 +4,50 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { fastify } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { operationId, serviceName, type LaneKey } from '../../src/domain/ids.ts';
 import { compareReplies } from '../../src/migration/compare/compare-replies.ts';
+import { registerRuleRoutes } from '../../src/operator/rule-routes.ts';
+import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
 import { applySchema } from '../../src/storage/apply-schema.ts';
-import { createPostgresDatabase } from '../../src/storage/database.ts';
+import { createAuditStore } from '../../src/storage/audit.ts';
+import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
 import { createDifferenceStore } from '../../src/storage/differences.ts';
+import { createRuleStore } from '../../src/storage/rules.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
+import { freePort } from '../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const SCHEMA = new URL('../../src/storage/schema/', import.meta.url);
+const SERVICE = serviceName('jarvis-memory');
+const app = fastify();
 
 let postgres: TestPostgres;
+let database: Database;
 let folder: string;
 let url: string;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  url = await postgres.createDatabase();
+  database = createPostgresDatabase({ url: await postgres.createDatabase() });
+  await applySchema(database, SCHEMA);
   folder = await mkdtemp(join(tmpdir(), 'crossfade-rules-'));
   await writeFile(join(folder, 'rules.yaml'), RULES);
-  await writeFile(join(folder, 'config.yaml'), CONFIG);
+  registerRuleRoutes(app, {
+    services: new Map([[SERVICE, { definition: jarvisMemory }]]),
+    rules: createRuleStore(database),
+    differences: createDifferenceStore({ database, seal: PLAIN }),
+    audit: createAuditStore(database),
+    nowMs: () => Date.now(),
+  });
+  url = await app.listen({ host: '127.0.0.1', port: await freePort() });
 }, 60_000);
 afterAll(async () => {
+  await app.close();
+  await database.close();
   await postgres.stop();
   await rm(folder, { recursive: true });
 });
@@ -40,27 +59,20 @@ const RULES = `
   owner: ann
   reason: notes are made anew by every reader
 `;
-const CONFIG = `
-services:
-  jarvis-memory:
-    timeZone: UTC
-    legacy: { endpoint: tcp://127.0.0.1:25598 }
-orchestrator:
-  endpoint: tcp://127.0.0.1:25570
-`;
+const OF_SERVICE = ['--service', SERVICE];
+const BY_ANN = ['--person', 'ann', '--reason', 'notes differ'];
+
+async function rules(...words: string[]): Promise<string> {
+  const { stdout } = await run(process.execPath, [MAIN, 'rules', ...words, '--url', url]);
+  return stdout;
+}
 
 /** What `crossfade rules` prints, as JSON. */
-async function rules(...words: string[]): Promise<unknown> {
-  const options = ['--service', 'jarvis-memory', '--config', join(folder, 'config.yaml'), '--json'];
-  const { stdout } = await run(process.execPath, [MAIN, 'rules', ...words, ...options], {
-    env: { ...process.env, DATABASE_URL: url },
-  });
-  return JSON.parse(stdout) as unknown;
+async function rulesJson(...words: string[]): Promise<unknown> {
+  return JSON.parse(await rules(...words, '--json')) as unknown;
 }
 
 async function storeDifferences(): Promise<void> {
-  const database = createPostgresDatabase({ url });
-  await applySchema(database, SCHEMA);
   const store = createDifferenceStore({ database, seal: PLAIN });
   const replies = [
     ['{"memories":[{"memory":{"note":"a"}}]}', '{"memories":[{"memory":{"note":"b"}}]}'],
@@ -69,7 +81,7 @@ async function storeDifferences(): Promise<void> {
   for (const [legacy, orchestrator] of replies) {
     await store.add({
       operationId: operationId('6f8a4a9e-9a3b-4a4e-8c1e-0d6a3f2b1c0d'),
-      service: serviceName('jarvis-memory'),
+      service: SERVICE,
       action: 'get_memories',
       lane: 'jarvis-memory/ann' as LaneKey,
       primary: 'legacy',
@@ -77,32 +89,46 @@ async function storeDifferences(): Promise<void> {
       atMs: Date.now(),
     });
   }
-  await database.close();
 }
 
-test('rules are tried on what is stored, added, listed with their hits, and removed', async () => {
+test('rules are tried on what is stored, added, listed with their hits, removed, and audited', async () => {
   await storeDifferences();
   const file = join(folder, 'rules.yaml');
-  expect(await rules('try', file)).toMatchObject({
-    action: 'get_memories',
-    comparisons: 2,
-    wouldMatch: 1,
-    stillMismatch: 1,
-    undecided: 0,
+  expect(await rulesJson('try', file, ...OF_SERVICE)).toMatchObject({
+    actions: [{ action: 'get_memories', comparisons: 2, wouldMatch: 1, stillMismatch: 1, undecided: 0 }],
   });
-  expect(await rules('add', file)).toEqual({ added: [1] });
-  expect(await rules('list')).toMatchObject([
-    { id: null, rule: { kind: 'tolerance_seconds' }, expired: false, hits: 0 },
-    { id: 1, action: 'get_memories', rule: { kind: 'ignore', owner: 'ann' }, expired: false },
+  expect(await rules('try', file, ...OF_SERVICE)).toContain(
+    'get_memories: of 2 stored mismatches 1 would match, 1 would not',
+  );
+  expect(await rulesJson('add', file, ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, added: [1] });
+  expect(await rulesJson('list', ...OF_SERVICE)).toMatchObject({
+    rules: [
+      { id: null, rule: { kind: 'tolerance_seconds' }, expired: false, hits: 0 },
+      { id: 1, action: 'get_memories', rule: { kind: 'ignore', owner: 'ann' }, expired: false },
+    ],
+  });
+  expect(await rules('list', ...OF_SERVICE)).toMatch(
+    /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +for ever +ann +notes are made anew/m,
+  );
+  expect(await rulesJson('remove', '1', ...BY_ANN)).toEqual({ service: SERVICE, removed: 1 });
+  await expect(rules('remove', '1', ...BY_ANN)).rejects.toThrow(/no rule that was added has the number 1/);
+  const rule = 'get_memories: ignore memories[].memory.note';
+  expect(await createAuditStore(database).recent(10)).toMatchObject([
+    { command: 'rules remove', person: 'ann', service: SERVICE, details: { removed: 1, rule } },
+    { command: 'rules add', person: 'ann', reason: 'notes differ', details: { added: [1], rules: [rule] } },
   ]);
-  expect(await rules('remove', '1', '--by', 'ann')).toEqual({ removed: 1 });
-  await expect(rules('remove', '1', '--by', 'ann')).rejects.toThrow(/No rule that was added/);
 }, 60_000);
 
-test('a file that is no list of rules is refused', async () => {
+test('what is no usable list of rules is refused, in words that say why', async () => {
   const file = join(folder, 'wrong.yaml');
-  await writeFile(file, RULES.replace('get_memories', 'get_memory'));
-  await expect(rules('add', file)).rejects.toThrow(/compares no action "get_memory"/);
-  await writeFile(file, RULES.replace('kind: ignore', 'kind: ignored'));
-  await expect(rules('try', file)).rejects.toThrow(/kind must be one of/);
+  const adding = async (text: string): Promise<string> => {
+    await writeFile(file, text);
+    return rules('add', file, ...OF_SERVICE, ...BY_ANN);
+  };
+  await expect(adding(RULES.replace('get_memories', 'get_memory'))).rejects.toThrow(
+    /compares no action "get_memory": get_memories/,
+  );
+  await expect(adding(RULES.replace('kind: ignore', 'kind: ignored'))).rejects.toThrow(/kind must be one of/);
+  await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
+  await expect(rules('list', '--service', 'nobody')).rejects.toThrow(/no service is called "nobody": jarvis/);
 }, 60_000);

@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
-import type { Dialect, HttpEndpoint } from '../../domain/service-definition.ts';
+import type { Dialect } from '../../domain/service-definition.ts';
+import type { HttpEndpoint } from '../../domain/service-endpoint.ts';
 import type { Passage, StreamHandler } from '../../migration/request-handler.ts';
 import { dismissBody } from './body.ts';
 import { receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';

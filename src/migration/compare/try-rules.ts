@@ -30,29 +30,43 @@ export interface TriedRules {
   readonly signatures: readonly TriedSignature[];
 }
 
+interface TriedAgainst {
+  readonly inForce: readonly ComparisonRule[];
+  readonly proposed: readonly ComparisonRule[];
+}
+
 /**
  * Judges stored mismatches of one action again under proposed rules, beside those in force. Mismatches only: what the rules in
  * force already accept is not stored.
  */
-export function tryRules(
-  stored: readonly StoredDifference[],
-  rules: { readonly inForce: readonly ComparisonRule[]; readonly proposed: readonly ComparisonRule[] },
-): TriedRules {
-  const all = [...rules.inForce, ...rules.proposed];
-  const signatures = new Map<string, Mutable<TriedSignature>>();
-  const counts = { wouldMatch: 0, stillMismatch: 0, undecided: 0, fromSamples: 0 };
-  for (const difference of stored) {
-    const answers = answersFor(difference, all, rules.proposed);
-    if (difference.sample !== undefined) counts.fromSamples += 1;
+export class RuleTrial {
+  readonly #proposed: readonly ComparisonRule[];
+  readonly #all: readonly ComparisonRule[];
+  readonly #signatures = new Map<string, Mutable<TriedSignature>>();
+  readonly #counts = { comparisons: 0, wouldMatch: 0, stillMismatch: 0, undecided: 0, fromSamples: 0 };
+
+  constructor({ inForce, proposed }: TriedAgainst) {
+    this.#proposed = proposed;
+    this.#all = [...inForce, ...proposed];
+  }
+
+  judge(difference: StoredDifference): void {
+    const answers = answersFor(difference, this.#all, this.#proposed);
     for (const [found, answer] of answers)
-      note(signatures, signatureFor(difference, found), { found, answer });
+      note(this.#signatures, signatureFor(difference, found), { found, answer });
+    const counts = this.#counts;
+    counts.comparisons += 1;
+    if (difference.sample !== undefined) counts.fromSamples += 1;
     const said = answers.map(([, answer]) => answer);
     if (said.includes('counts')) counts.stillMismatch += 1;
     else if (said.includes('unknown')) counts.undecided += 1;
     else counts.wouldMatch += 1;
   }
-  const byCount = [...signatures.values()].toSorted((a, b) => total(b) - total(a));
-  return { comparisons: stored.length, ...counts, signatures: byCount };
+
+  get result(): TriedRules {
+    const signatures = [...this.#signatures.values()].toSorted((a, b) => total(b) - total(a));
+    return { ...this.#counts, signatures };
+  }
 }
 
 type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };

@@ -113,6 +113,15 @@ describe.each(DATABASES)('on %s', (kind) => {
     );
   });
 
+  test('no more than 16 MiB of samples are read at once, the newest', async () => {
+    const store = createDifferenceStore({ database, seal: PLAIN, sampleHours: 1 });
+    const service = serviceName('of-large-replies');
+    const sample = { request: '{}', legacy: 'x'.repeat(9 * 1024 * 1024), orchestrator: '{}' };
+    for (const owner of ['oldest', 'older', 'newest']) await store.add(stored(owner, { service, sample }));
+    const read = await store.withSamples(service, 10);
+    expect(read.map((each) => each.sample !== undefined)).toEqual([true, false, false]);
+  });
+
   test('an expired sample is not shown', async () => {
     await database.query("update difference_samples set expires_at = now() - interval '1 second'");
     const store = createDifferenceStore({ database, seal: createSeal(Buffer.alloc(32, 7)) });

@@ -1,10 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import type { ComparisonRule } from '../../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
-import { parseRules } from '../../../../src/comparison-rules.ts';
-import { tryRules } from '../../../../src/migration/compare/try-rules.ts';
+import { parseRules } from '../../../../src/migration/compare/proposed-rules.ts';
+import { RuleTrial, type TriedRules } from '../../../../src/migration/compare/try-rules.ts';
 import type { StoredDifference } from '../../../../src/migration/difference-store.ts';
 import { compare, rule } from './compared.ts';
+
+function tryRules(
+  differences: readonly StoredDifference[],
+  rules: ConstructorParameters<typeof RuleTrial>[0],
+): TriedRules {
+  const trial = new RuleTrial(rules);
+  for (const difference of differences) trial.judge(difference);
+  return trial.result;
+}
 
 const stored = (legacy: string, orchestrator: string, isSampled: boolean): StoredDifference => ({
   operationId: operationId('operation'),

@@ -1,4 +1,4 @@
-import type { ComparisonRule, RuleKind } from './domain/comparison.ts';
+import type { ComparisonRule, RuleKind } from '../../domain/comparison.ts';
 
 /** A rule of an action, as a file proposes it. */
 export interface ProposedRule {
