@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'dead-letters': async () => (await import('./cli/dead-letters.ts')).createDeadLettersCommand(env),
   'unknown-outcomes': async () =>
     (await import('./cli/unknown-outcomes.ts')).createUnknownOutcomesCommand(env),
+  audit: async () => (await import('./cli/audit.ts')).createAuditCommand(env),
   backup: async () => (await import('./cli/backup.ts')).createBackupCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
 };
@@ -48,7 +49,10 @@ async function main(): Promise<void> {
     .version(version)
     // Options behind the name of a command are that command's.
     .enablePositionalOptions();
-  for (const command of await asked()) program.addCommand(command);
+  const commands = await asked();
+  for (const command of commands) program.addCommand(command);
+  // Where one command is asked for, the others are not there to be completed.
+  if (commands.length > 1) (await import('./cli/completion.ts')).addCompletion(program);
   await program.parseAsync();
 }
 

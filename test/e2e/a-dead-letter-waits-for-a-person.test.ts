@@ -182,6 +182,8 @@ test('the command line lists, shows and decides', { timeout: 60_000 }, async () 
   await expect(run('dead-letters', 'skip', id, '--person', 'ann')).rejects.toThrow('--reason');
   const said = await run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   expect(said).toBe(`${id} is left out\n`);
+  expect(await run('audit', '--service', SERVICE)).toMatch(/ann +dead-letters skip +\S+ +not needed/);
+  expect(await run('audit', '--service', 'another')).toBe('nothing was changed by hand\n');
   await storedWithin(['first', 'third']);
   const again = run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   await expect(again).rejects.toMatchObject({
