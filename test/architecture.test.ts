@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { TABLE } from './import-table.ts';
 
 /** Path below src → text. */
 type Tree = ReadonlyMap<string, string>;
@@ -10,68 +11,6 @@ interface Import {
   readonly specifier: string;
   readonly isTypeOnly: boolean;
 }
-
-/** What a top folder may import besides itself. Paths are below src: a folder, or one file. */
-interface Allowed {
-  readonly inside: readonly string[];
-  /** Of these only types: nothing of them runs. */
-  readonly typesOf?: readonly string[];
-  /** Packages; `@scope/` stands for all of a scope. */
-  readonly npm: readonly string[];
-  /** Builtin modules; absent: all. */
-  readonly node?: readonly string[];
-}
-
-const EDGE = ['domain', 'migration'] as const;
-const PURE = ['node:crypto', 'node:buffer'] as const;
-
-/** DESIGN.md section 4. Files directly in src, `cli` and `sandbox` join the others and may import everything. */
-const TABLE: Readonly<Record<string, Allowed>> = {
-  domain: { inside: [], npm: [], node: PURE },
-  migration: { inside: ['domain'], npm: [], node: ['node:crypto'] },
-  services: { inside: ['domain'], typesOf: ['migration'], npm: [] },
-  frontends: { inside: EDGE, npm: ['zeromq', 'fastify'] },
-  backends: { inside: EDGE, npm: ['zeromq', 'undici', 'cockatiel'] },
-  storage: { inside: EDGE, npm: ['pg', '@electric-sql/'] },
-  backup: { inside: EDGE, npm: ['typebox'] },
-  rollout: { inside: EDGE, npm: ['unleash-client'] },
-  operator: {
-    inside: EDGE,
-    npm: [
-      'fastify',
-      'typebox',
-      'undici',
-      '@fastify/',
-      'html-escaper',
-      'lru-cache',
-      'uplot',
-      'croner',
-      '@fontsource-variable/inter',
-    ],
-  },
-  telemetry: { inside: EDGE, npm: ['pino', 'pino-pretty', '@opentelemetry/'] },
-  orchestrator: {
-    inside: ['domain', 'storage/database.ts', 'storage/apply-schema.ts', 'storage/prepared.ts', 'telemetry'],
-    npm: [
-      'zeromq',
-      'fastify',
-      'typebox',
-      'pino',
-      'pg',
-      '@electric-sql/pglite-pgvector',
-      '@opentelemetry/',
-      'cockatiel',
-      'lru-cache',
-      'rate-limiter-flexible',
-      'redis',
-      'undici',
-      'graphology',
-      'graphology-metrics',
-      '@energetic-ai/',
-      'piscina',
-    ],
-  },
-};
 
 const JOINING: readonly string[] = ['', 'cli', 'sandbox'];
 const NAMELESS = /^(utils?|helpers?|common|lib|manager|misc|index)\.ts$/;

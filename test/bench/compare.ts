@@ -1,22 +1,10 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import deepEqual from 'fast-deep-equal';
-import jsonPatch from 'fast-json-patch';
-import microdiff from 'microdiff';
-import type { ComparisonRule } from '../../src/domain/comparison.ts';
 import { LargeComparisons } from '../../src/large-comparisons.ts';
-import { compareReplies, type Judgement } from '../../src/migration/compare/compare-replies.ts';
+import type { Judgement } from '../../src/migration/compare/compare-replies.ts';
 import { createProgressBar } from '../support/progress.ts';
-import {
-  alteredPairs,
-  defectivePairs,
-  identicalPairs,
-  largePairs,
-  timestampPairs,
-  TIMESTAMP_RULES,
-  TWENTY_RULES,
-  type BenchPair,
-} from './compare-replies.ts';
+import { cases, type Case, type Contender } from './compare-cases.ts';
+import { largePairs, TIMESTAMP_RULES } from './compare-replies.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { roundOptions } from './options.ts';
 import { idleTurnMs, longestTurn } from './event-loop-turns.ts';
@@ -25,17 +13,6 @@ import { median, rounded } from './samples.ts';
 // npm run bench:compare -- [--rounds N] [--json] [--help]: what a comparison costs, from two replies' texts to the
 // verdict and the places that differ.
 
-interface Contender {
-  readonly name: string;
-  readonly pairs: readonly BenchPair[];
-  readonly run: (pair: BenchPair) => unknown;
-}
-
-interface Case {
-  readonly name: string;
-  readonly contenders: readonly Contender[];
-}
-
 interface Timed {
   readonly case: string;
   readonly contender: string;
@@ -43,71 +20,6 @@ interface Timed {
 }
 
 const ITERATIONS = 400;
-
-const parsed = (text: string): unknown => JSON.parse(text);
-const crossfade =
-  (rules: readonly ComparisonRule[]) =>
-  ({ legacy, orchestrator }: BenchPair): Judgement =>
-    compareReplies({ legacy, orchestrator, rules });
-/** With the shapes, digests and likely causes of what differs: made when somebody looks, for the few differences that are kept. */
-const described = (rules: readonly ComparisonRule[]) => {
-  const judge = crossfade(rules);
-  return (pair: BenchPair): unknown => judge(pair).comparison.differences;
-};
-
-/** Every contender gets texts and parses them itself: a proxy has nothing else in its hands. */
-function others(pairs: readonly BenchPair[]): Contender[] {
-  return [
-    {
-      name: 'fast-json-patch',
-      pairs,
-      run: ({ legacy, orchestrator }) =>
-        jsonPatch.compare(parsed(legacy) as object, parsed(orchestrator) as object),
-    },
-    {
-      name: 'microdiff',
-      pairs,
-      run: ({ legacy, orchestrator }) => microdiff(parsed(legacy) as object, parsed(orchestrator) as object),
-    },
-  ];
-}
-
-async function cases(): Promise<Case[]> {
-  const [same, timestamps, altered, defective] = await Promise.all([
-    identicalPairs(),
-    timestampPairs(),
-    alteredPairs(),
-    defectivePairs(),
-  ]);
-  // It would end at the first timestamp: it gets replies without a difference, and looks at all of them.
-  const equal: Contender = {
-    name: 'fast-deep-equal',
-    pairs: same,
-    run: ({ legacy, orchestrator }) => deepEqual(parsed(legacy), parsed(orchestrator)),
-  };
-  const ours = (pairs: readonly BenchPair[]): Contender[] => [
-    { name: 'crossfade', pairs, run: crossfade(TWENTY_RULES) },
-    { name: 'crossfade, described', pairs, run: described(TWENTY_RULES) },
-  ];
-  return [
-    {
-      name: 'ignored timestamps',
-      contenders: [
-        { name: 'crossfade', pairs: timestamps, run: crossfade(TIMESTAMP_RULES) },
-        equal,
-        ...others(timestamps),
-      ],
-    },
-    {
-      name: 'three altered texts',
-      contenders: [...ours(altered), ...others(altered)],
-    },
-    {
-      name: 'three defects, own clocks',
-      contenders: [...ours(defective), ...others(defective)],
-    },
-  ];
-}
 
 function timeOf({ pairs, run }: Contender): number {
   const startedAtMs = performance.now();
