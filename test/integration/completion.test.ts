@@ -9,7 +9,9 @@ const suggestions = async (...words: string[]): Promise<string[]> => {
 
 test('every command that the help lists is completed, and so are its subcommands and options', async () => {
   const { stdout: help } = await runCommand(['--help']);
-  const listed = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) => name);
+  const listed = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) =>
+    String(name),
+  );
   expect(listed).toContain('status');
   expect((await suggestions('')).toSorted()).toEqual(listed.toSorted());
   expect(await suggestions('dead-letters', 're')).toEqual(['redrive']);
