@@ -1,7 +1,7 @@
 import type { AgentReply } from '../../src/migration/request-handler.ts';
 import { readReply } from '../../src/domain/request.ts';
 import type { ServiceDefinition } from '../../src/domain/service-definition.ts';
-import type { Call } from './history.ts';
+import type { Attempt, Call } from './history.ts';
 import type { Incarnation, Replica } from './replica.ts';
 import { drawCall } from './requests.ts';
 import type { World } from './world.ts';
@@ -97,14 +97,15 @@ export class Agents {
     const run = (): void => {
       call.isCovered = migration.coverageOf(call.service) > 0;
       // Unjournaled writes pass as they come; and a repeat that overtakes what it repeats is to the proxy the first of the two.
-      if (!call.isCovered || attempts < call.arrived) call.suspected += 1;
+      if (!call.isCovered || attempts < call.arrived || call.isDoubted) call.suspected.add(attempts);
+      call.isDoubted = false;
       call.arrived = Math.max(call.arrived, attempts);
       const { service, body } = call;
       const replied = migration.handle({ service, body, receivedAtMs: scheduler.nowMs });
-      monitor?.begun(call);
+      const attempt = { call, number: attempts, owner };
+      monitor?.begun(attempt);
       replied.then(
-        (reply) =>
-          scheduler.afterFor(owner, 0, { what: 'reply', run: () => this.#answer(call, attempts, reply) }),
+        (reply) => scheduler.afterFor(owner, 0, { what: 'reply', run: () => this.#answer(attempt, reply) }),
         (error: unknown) => monitor?.threw(error),
       );
     };
@@ -113,13 +114,16 @@ export class Agents {
   }
 
   /** A reply can be delivered while its agent waits for it; one to a socket that is gone cannot. */
-  #answer(call: Call, attempt: number, reply: AgentReply): void {
+  #answer(attempt: Attempt, reply: AgentReply): void {
+    const { call, number } = attempt;
     const { services } = this.#world;
     const definition = services.find(({ name }) => name === call.service)?.model.definition;
-    const isAwaited = call.status === 'open' && call.attempts === attempt && definition !== undefined;
+    const isAwaited = call.status === 'open' && call.attempts === number && definition !== undefined;
     reply.delivered?.(isAwaited);
     if (!isAwaited) return;
     conclude(call, reply.body, definition);
+    call.answered = attempt;
+    call.isDoubted = false;
     this.#world.monitor?.answered(call);
     this.#finish(call, call.status);
   }
@@ -140,9 +144,12 @@ export class Agents {
     if (kind === 'read' || attempts >= MOST_ATTEMPTS) return false;
     const isUnanswered = status === 'failed' || status === 'silent';
     if (!random.chance(isUnanswered ? 0.5 : SAID_TWICE)) return false;
-    if (status === 'acknowledged') call.meant += 1;
+    if (status === 'acknowledged') {
+      call.meant += 1;
+      call.meantFrom = attempts + 1;
+    }
     // It has a reply, and nobody knows whether that means an effect: whoever asks again writes again.
-    else if (call.backend !== undefined) call.suspected += 1;
+    else if (status !== 'silent' && call.backend !== undefined) call.isDoubted = true;
     const soon = random.chance(0.5) ? random.whole(0, 20) : random.whole(20, 3_000);
     scheduler.after(soon, `agent repeats ${call.number}`, () => this.#attempt(call));
     return true;

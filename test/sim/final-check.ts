@@ -59,7 +59,7 @@ function checkAcknowledged({ history, services }: World, violations: Violations)
         'I1',
         `write ${call.number} of ${call.lane} was acknowledged ${acknowledged} times and executed ${count} times`,
       );
-    if (count > call.meant + call.suspected)
+    if (count > call.meant + call.suspected.size)
       violations.add('I4', `write ${call.number} of ${call.lane} was executed ${count} times by legacy`);
   }
 }

@@ -1,5 +1,6 @@
 import type { LaneKey, OperationId, ServiceName } from '../../src/domain/ids.ts';
 import type { Backend } from '../../src/domain/backend.ts';
+import type { Owner } from './scheduler.ts';
 
 /** One request of an agent, and what became of it. */
 export interface Call {
@@ -25,31 +26,47 @@ export interface Call {
   attempts: number;
   /** The last of these that a proxy took up. */
   arrived: number;
+  /** Its reply is gone without its agent knowing whether it took effect. */
+  isDoubted: boolean;
+  /** The last of these whose reply its agent has. */
+  answered: Attempt | undefined;
   /** Times that its agent meant it: an agent may say the same twice. */
   meant: number;
-  /** Times that it was sent on although an equal one may have taken effect. */
-  suspected: number;
+  /** The first attempt of the last of these times. */
+  meantFrom: number;
+  /** Attempts that may take effect although an equal one has. */
+  readonly suspected: Set<number>;
+  /** Attempts that were spilled. */
+  readonly spilled: Set<number>;
   operation?: OperationId;
   backend?: Backend;
   /** Whether dual writes were in effect where it arrived. */
   isCovered: boolean;
 }
 
+/** One of the times that a request was sent. */
+export interface Attempt {
+  readonly call: Call;
+  readonly number: number;
+  /** The process that took it up. */
+  readonly owner: Owner;
+}
+
 /** Everything that agents asked for, in order. */
 export class History {
   readonly calls: Call[] = [];
-  readonly #byOperation = new Map<OperationId, Call>();
+  readonly #byOperation = new Map<OperationId, Attempt>();
 
   add(call: Call): void {
     this.calls.push(call);
   }
 
-  name(call: Call, operation: OperationId): void {
-    call.operation = operation;
-    this.#byOperation.set(operation, call);
+  name(attempt: Attempt, operation: OperationId): void {
+    attempt.call.operation = operation;
+    this.#byOperation.set(operation, attempt);
   }
 
-  byOperation(operation: OperationId): Call | undefined {
+  byOperation(operation: OperationId): Attempt | undefined {
     return this.#byOperation.get(operation);
   }
 

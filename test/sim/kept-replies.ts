@@ -6,14 +6,26 @@ import { outcomeOf, type LaneRow, type StoredWrite } from './lane-row.ts';
 
 const REPEATS_MS = 60_000;
 
+/** Told of a write whose reply was kept, or given to a repeat: should that not reach its agent, nobody has it any more. */
+export type OnReply = (write: StoredWrite, what: 'kept' | 'taken') => void;
+
 /** The port of `storage/kept-replies.ts` over tables in memory. */
-export function createKeptReplies(database: Database, statement: Statement): KeptReplies {
+export function createKeptReplies(
+  database: Database,
+  statement: Statement,
+  onReply: OnReply = () => undefined,
+): KeptReplies {
+  const tell = (lane: LaneRow, sequence: number, what: 'kept' | 'taken'): void => {
+    const write = lane.writes.get(sequence);
+    if (write !== undefined) onReply(write, what);
+  };
   const keep = ({ laneId, sequence }: WriteRef, reply: Reply): void => {
     database.synced();
     const lane = database.laneById(laneId);
     if (lane === undefined) return;
     if (!lane.kept.has(sequence)) lane.kept.set(sequence, { reply, atMs: database.clock.now() });
     lane.mayRepeat = true;
+    tell(lane, sequence, 'kept');
   };
   const unanswered = ({ laneId, sequence }: WriteRef, action: string): UnansweredWrite[] => {
     const lane = database.laneById(laneId);
@@ -25,10 +37,12 @@ export function createKeptReplies(database: Database, statement: Statement): Kep
   };
   const take = (laneId: number, sequences: readonly number[]): Reply | undefined => {
     database.synced();
-    const kept = database.laneById(laneId)?.kept;
-    if (kept === undefined) return undefined;
+    const lane = database.laneById(laneId);
+    if (lane === undefined) return undefined;
+    const { kept } = lane;
     let newest: Reply | undefined;
     for (const sequence of sequences) {
+      if (kept.get(sequence)?.reply !== undefined) tell(lane, sequence, 'taken');
       newest = kept.get(sequence)?.reply ?? newest;
       kept.set(sequence, { reply: undefined, atMs: kept.get(sequence)?.atMs ?? database.clock.now() });
     }

@@ -1,20 +1,19 @@
 import { messageOf } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
-import type { Call } from './history.ts';
+import type { Attempt, Call } from './history.ts';
 import { marksIn } from './legacy/effects.ts';
 import type { WireOperation } from './orchestrator-rows.ts';
 import type { Committed } from './orchestrator-store.ts';
 import type { Owner } from './scheduler.ts';
 import { checkRead } from './read-check.ts';
+import { noteRepeats } from './repeat-check.ts';
 import { checkCommit, createCommitLog } from './commit-check.ts';
 import type { Violations } from './violations.ts';
 import type { World } from './world.ts';
 
 /** An answer may come so long after the last trouble and still be excused by it. */
 const AFTERMATH_MS = 10_000;
-/** Repeats of what was spilled are looked for so long. */
-const REPEATS_MS = 60_000;
 /** Most that a call may take where nothing was in trouble but the secondary: its read timeout, and legacy's own queue. */
 const CALM_LIMIT_MS = 700;
 /** A deadline, and the tolerance of the agents' own. */
@@ -62,24 +61,11 @@ export class Monitor {
     if (name === 'operation:received') this.#received = event as MigrationEvents['operation:received'];
     if (name === 'operation:replied') {
       const { operationId, backend } = event as MigrationEvents['operation:replied'];
-      const call = history.byOperation(operationId);
-      if (call !== undefined && backend !== undefined) call.backend = backend;
+      const attempt = history.byOperation(operationId);
+      if (attempt !== undefined && backend !== undefined) attempt.call.backend = backend;
     }
-    if (name === 'write:repeated') this.#repeated(event as MigrationEvents['write:repeated']);
-    if (name === 'write:spilled') this.#spilled(event as MigrationEvents['write:spilled']);
-    if (name === 'spill:replayed') this.#world.faults.trouble('journal', REPEATS_MS);
+    noteRepeats(history, name, event);
     if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
-  }
-
-  #repeated({ operationId, result }: MigrationEvents['write:repeated']): void {
-    const call = this.#world.history.byOperation(operationId);
-    if (call !== undefined && result === 'suspected_duplicate') call.suspected += 1;
-  }
-
-  /** Whether it repeats another only the journal could tell: its agent's repeat is a new write. */
-  #spilled({ operationId }: MigrationEvents['write:spilled']): void {
-    const call = this.#world.history.byOperation(operationId);
-    if (call !== undefined) call.suspected += 1;
   }
 
   #record({ operations, verdicts }: Committed): void {
@@ -121,8 +107,8 @@ export class Monitor {
   }
 
   /** The engine has just classified this call: its event came from within. */
-  begun(call: Call): void {
-    if (this.#received !== undefined) this.#world.history.name(call, this.#received.operationId);
+  begun(attempt: Attempt): void {
+    if (this.#received !== undefined) this.#world.history.name(attempt, this.#received.operationId);
     this.#received = undefined;
   }
 

@@ -6,7 +6,9 @@ import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
 import { createSimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';
+import { numberOf } from './lane-row.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
+import { noteReply } from './repeat-check.ts';
 import { ownerNamed, type Owner } from './scheduler.ts';
 import { SimSpill } from './spill-disk.ts';
 import { createSimSpillJournal } from './spill-journal.ts';
@@ -113,7 +115,7 @@ function createIncarnation(
   owner: Owner,
   name: string,
 ): Pick<Incarnation, 'identity' | 'migration'> {
-  const { database, flags, random, services } = world;
+  const { database, flags, history, random, services } = world;
   const clock = createSimClock(world, owner);
   const statement = createStatements(world, owner);
   const process = { world, owner, clock };
@@ -127,7 +129,9 @@ function createIncarnation(
     orchestrator: createOrchestrator(process),
     flags,
     journal: createSimJournal({ database, identity, statement }),
-    keptReplies: createKeptReplies(database, statement),
+    keptReplies: createKeptReplies(database, statement, ({ request }, what) =>
+      noteReply(history, numberOf(request), what),
+    ),
     coverageStore: coverageStoreOf(database, statement),
     replicas: replicaStoreOf(database, statement, world.isEmbedded),
     spill: createSpillEdges(world, owner, { name, identity, statement }),

@@ -115,8 +115,12 @@ export function drawCall(number: number, service: SimService, random: Random): C
     reply: '',
     attempts: 0,
     arrived: 0,
+    isDoubted: false,
+    answered: undefined,
     meant: 1,
-    suspected: 0,
+    meantFrom: 1,
+    suspected: new Set(),
+    spilled: new Set(),
     isCovered: false,
   };
 }

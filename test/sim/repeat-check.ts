@@ -1,0 +1,48 @@
+import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
+import type { Attempt, History } from './history.ts';
+
+/**
+ * Notes of each attempt whether it may take effect although an equal one has: SEMANTICS lets a repeat be known by its twin's reply, or by
+ * the lack of it, as the journal has them. All others take effect once.
+ */
+export function noteRepeats<Name extends EventName>(
+  history: History,
+  name: Name,
+  event: MigrationEvents[Name],
+): void {
+  if (name !== 'write:repeated' && name !== 'write:journaled' && name !== 'write:spilled') return;
+  const { operationId } = event as MigrationEvents['write:repeated' | 'write:journaled' | 'write:spilled'];
+  const attempt = history.byOperation(operationId);
+  if (attempt === undefined) return;
+  if (name === 'write:spilled') attempt.call.spilled.add(attempt.number);
+  const isSuspected =
+    name === 'write:repeated'
+      ? (event as MigrationEvents['write:repeated']).result === 'suspected_duplicate'
+      : isOvertaken(attempt) || isBesideSpilled(attempt);
+  if (!isSuspected) return;
+  attempt.call.suspected.add(attempt.number);
+  attempt.call.isDoubted = false;
+}
+
+/** A reply that was taken for a repeat may be lost with the process that took it, or on its way there: whoever asks again writes again. */
+export function noteReply(history: History, number: number, what: 'kept' | 'taken'): void {
+  const call = history.byNumber(number);
+  if (call !== undefined) call.isDoubted = what === 'taken';
+}
+
+/**
+ * Its agent gave it up, asked again, and has the reply to that: what another replica writes only now is to everybody one that says the
+ * same again. Legacy alone, which executes what an agent has given up, would have taken both as well.
+ */
+function isOvertaken({ call, number, owner }: Attempt): boolean {
+  const { answered } = call;
+  return answered !== undefined && answered.number > number && answered.owner !== owner;
+}
+
+/** Of spilled writes the journal holds no replies; and while it is away nobody can ask it for those of others. */
+function isBesideSpilled({ call, number }: Attempt): boolean {
+  return (
+    number > call.meantFrom &&
+    [...call.spilled].some((spilled) => spilled >= call.meantFrom && spilled <= number)
+  );
+}
