@@ -38,6 +38,8 @@ export interface CopyParts {
   quiet(lane: Lane): Promise<void>;
   /** Where it is written down what both sides hold after a copy. Absent: nowhere. */
   readonly baselines?: Pick<BaselineStore, 'save'>;
+  /** Another replica is the lane's home: what waits for delivery here is its affair. */
+  letGo(lane: Lane): void;
   /** Everything up to `sequence` is on the secondary. */
   covered(lane: Lane, sequence: number): void;
 }
@@ -150,6 +152,9 @@ export class LaneCopier {
     if (state === undefined) {
       lane.condition = before;
       lane.closesAtMs = 0;
+      // What memory knows of it ends here.
+      Object.assign(lane, { isHome: false, isLoaded: false });
+      this.#parts.letGo(lane);
       return undefined;
     }
     lane.adopt(state);

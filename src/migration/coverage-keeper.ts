@@ -1,5 +1,5 @@
 import { messageOf } from '../domain/errors.ts';
-import type { Owner, ServiceName } from '../domain/ids.ts';
+import { laneKeyOf, type Owner, type ServiceName } from '../domain/ids.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
@@ -210,10 +210,8 @@ export class CoverageKeeper {
     // What legacy does not list any more may have been deleted while nothing was journaled.
     const owners = new Set([...listed, ...(await journal.outdated(service, number))]);
     const unseeded = new Set<Lane>();
-    for (const owner of owners) {
-      const lane = await lanes.load(service, owner);
-      if (lane.seededCoverage !== number) unseeded.add(lane);
-    }
+    for await (const page of lanes.loadAll([...owners].map((owner) => laneKeyOf(service, owner))))
+      for (const lane of page) if (lane.seededCoverage !== number) unseeded.add(lane);
     return unseeded;
   }
 }

@@ -7,7 +7,7 @@ import type { Lane } from './lanes.ts';
 import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
 import { Packer } from './pack.ts';
 import { culpritOf, isDelete, type Delivered, type Parcel } from './parcel.ts';
-import { isReadBackDue, isStoredAsSent } from './read-back.ts';
+import { isAltered, isReadBackDue } from './read-back.ts';
 import { refusalReasonOf } from './refusal-reason.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
@@ -122,9 +122,10 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Nothing of what waited is this replica's any more. */
-  forget(): void {
-    this.#queue.forget();
+  /** Nothing of what waited is this replica's any more; of one lane, or of all. */
+  forget(lane?: Lane): void {
+    if (lane === undefined) this.#queue.forget();
+    else this.#queue.letGo(lane);
   }
 
   /** Resolves when no batch that was sent before holds a write of the lane any more. */
@@ -247,10 +248,9 @@ export class Deliverer {
     }
   }
 
-  async #readBack({ lane, write, operations }: Parcel): Promise<void> {
-    const isSame = await isStoredAsSent(operations, this.#parts).catch(() => true);
-    // A write that came behind it may have deleted it.
-    if (isSame || lane.sequence !== write.sequence || lane.condition !== 'clean') return;
+  async #readBack(parcel: Parcel): Promise<void> {
+    if (!(await isAltered(parcel, this.#parts))) return;
+    const { lane, write } = parcel;
     this.#parts.emit('delivery:altered', { service: lane.service, lane: lane.key, sequence: write.sequence });
     this.#parts.onAltered(lane);
   }

@@ -91,6 +91,13 @@ export class DeliveryQueue {
     if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
   }
 
+  /** Forgets what waits of a lane. */
+  letGo(lane: Lane): void {
+    for (const write of this.#lanes.get(lane.key)?.writes ?? []) this.#bytes -= bytesOf(write);
+    this.#lanes.delete(lane.key);
+    this.#blocked.delete(lane.key);
+  }
+
   forget(): void {
     this.#lanes.clear();
     this.#blocked.clear();

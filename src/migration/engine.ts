@@ -49,7 +49,7 @@ export function createEngine(parts: MigrationParts): Engine {
     takeOver: () => takeOver,
   });
   const isAlone = (): boolean => membership.isAlone;
-  const hold = createHoldLane({ journal, clock, isAlone });
+  const hold = createHoldLane({ journal, clock, isAlone, busy: (lane) => takeOver.busy(lane) });
   const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling });
   const moving = createMoving(parts, {
     settlements,
@@ -70,11 +70,11 @@ export function createEngine(parts: MigrationParts): Engine {
 }
 
 function createTakeOver(
-  { journal, services, events }: MigrationParts,
+  { replica: identity, journal, services, events }: MigrationParts,
   around: Pick<Engine, 'lanes' | 'coverage' | 'settlements' | 'deliverer' | 'copies' | 'settler' | 'keeper'>,
 ): TakeOver {
   const backfillAnew = (): void => around.keeper.backfillAnew();
-  return new TakeOver({ ...around, journal, services, emit: events.emit, backfillAnew });
+  return new TakeOver({ ...around, identity, journal, services, emit: events.emit, backfillAnew });
 }
 
 /** This replica to the others, and what it does while it cannot reach them. */
@@ -176,6 +176,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     isSpilling,
     quiet: (lane) => deliverer.quiet(lane),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),
+    letGo: (lane) => deliverer.forget(lane),
   });
   const copies: CopyQueue = new CopyQueue({
     clock,

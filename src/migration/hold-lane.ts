@@ -1,16 +1,21 @@
 import { ConnectionError } from '../domain/errors.ts';
+import type { LaneKey } from '../domain/ids.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal } from './ports.ts';
 
 /** The lane is let go by itself after this long, should this replica die while it holds it. */
 const HOLD_SECONDS = 30;
 const RETRY_MS = 20;
+/** So long a write of another replica may take a lane; then it is asked whether that one is dead. */
+const PATIENCE_MS = 1_000;
 
 export interface HoldParts {
   readonly journal: Journal;
   readonly clock: Clock;
   /** Whether no other replica writes: then the turns in memory are enough. */
   readonly isAlone: () => boolean;
+  /** Another replica is busy with the lane for longer than a write takes. */
+  readonly busy: (lane: LaneKey) => void;
 }
 
 /** A lane that nobody writes to. */
@@ -41,10 +46,19 @@ export function createHoldLane(parts: HoldParts): HoldLane {
   };
 }
 
-async function holdElsewhere(lane: Lane, deadlineAtMs: number, { journal, clock }: HoldParts): Promise<void> {
+async function holdElsewhere(
+  lane: Lane,
+  deadlineAtMs: number,
+  { journal, clock, busy }: HoldParts,
+): Promise<void> {
+  let askAtMs = clock.now() + PATIENCE_MS;
   while (clock.now() < deadlineAtMs) {
     const state = await journal.hold(lane.key, HOLD_SECONDS);
     if (state !== undefined) return lane.adopt(state);
+    if (clock.now() >= askAtMs) {
+      askAtMs += PATIENCE_MS;
+      busy(lane.key);
+    }
     await clock.sleep(RETRY_MS);
   }
   throw new ConnectionError('another replica was busy with the lane until the deadline', {

@@ -1,5 +1,5 @@
 import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
-import { laneKeyOf } from '../domain/ids.ts';
+import { laneKeyOf, parseLaneKey } from '../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../domain/lane.ts';
 import type { Clock, Journal } from './ports.ts';
 import { Turn } from './turn.ts';
@@ -22,6 +22,9 @@ export interface ReplyUnderWay {
   lacksReply: boolean;
   readonly sinceMs: number;
 }
+
+/** Lanes that the journal is asked for at once. */
+const LOADED_AT_ONCE = 1_000;
 
 /** What this replica knows of a lane. The journal's row is the truth; this follows it write by write. */
 export class Lane {
@@ -151,6 +154,8 @@ export interface Lanes {
   of(service: ServiceName, owner: Owner): Lane;
   /** The lane, after the journal was asked once whether it knows it. */
   load(service: ServiceName, owner: Owner): Promise<Lane>;
+  /** The same of many lanes, which are asked for together: page by page, since those that are idle are not kept for long. */
+  loadAll(keys: readonly LaneKey[]): AsyncGenerator<readonly Lane[]>;
   /** Knows nothing any more: what this replica remembers may have been taken over by others. */
   forget(): void;
   readonly size: number;
@@ -158,17 +163,20 @@ export interface Lanes {
 
 export function createLanes(journal: Journal, clock: Clock): Lanes {
   const lanes = new Map<LaneKey, Lane>();
+  let evictFrom = LANE_LIMIT;
   const evict = (): void => {
     for (const [key, lane] of lanes) {
-      if (lanes.size < LANE_LIMIT) return;
+      if (lanes.size < LANE_LIMIT) break;
       if (lane.isIdle) lanes.delete(key);
     }
+    // Where too few are idle they are not all looked at again for every lane that comes.
+    evictFrom = lanes.size < LANE_LIMIT ? LANE_LIMIT : Math.floor(lanes.size * 1.1);
   };
   const of = (service: ServiceName, owner: Owner): Lane => {
     const key = laneKeyOf(service, owner);
     const known = lanes.get(key);
     if (known !== undefined) return known;
-    if (lanes.size >= LANE_LIMIT) evict();
+    if (lanes.size >= evictFrom) evict();
     const lane = new Lane(service, owner, clock);
     lanes.set(key, lane);
     return lane;
@@ -183,9 +191,33 @@ export function createLanes(journal: Journal, clock: Clock): Lanes {
       lane.isLoaded = true;
       return lane;
     },
+    loadAll: (keys) => loadPages(keys, { of, journal }),
     forget: () => lanes.clear(),
     get size() {
       return lanes.size;
     },
   };
+}
+
+async function* loadPages(
+  keys: readonly LaneKey[],
+  { of, journal }: Pick<Lanes, 'of'> & { readonly journal: Journal },
+): AsyncGenerator<readonly Lane[]> {
+  const laneOf = (key: LaneKey): Lane => {
+    const { service, owner } = parseLaneKey(key);
+    return of(service, owner);
+  };
+  for (let from = 0; from < keys.length; from += LOADED_AT_ONCE) {
+    const page = keys.slice(from, from + LOADED_AT_ONCE);
+    const unknown = page.filter((key) => !laneOf(key).isLoaded);
+    const states = unknown.length === 0 ? undefined : await journal.lanes(unknown);
+    yield page.map((key) => {
+      const lane = laneOf(key);
+      const state = states?.get(key);
+      // Somebody else may have loaded it meanwhile, and gone on with it.
+      if (!lane.isLoaded && state !== undefined) lane.adopt(state);
+      lane.isLoaded = true;
+      return lane;
+    });
+  }
 }

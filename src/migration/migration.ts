@@ -260,15 +260,7 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     repeats,
     isAlone: () => membership.isAlone,
     spill: engine.spilling?.path,
-    sequencer: new Sequencer({
-      journal,
-      settlements,
-      clock,
-      emit,
-      coverage,
-      resolveItems: createResolveItems({ journal, clock, emit }),
-      settleLeftOver: (lane, { service }) => settler.settle(lane, service),
-    }),
+    sequencer: createSequencer(parts, engine),
     settlements,
     lanes,
     callLegacy,
@@ -285,6 +277,21 @@ function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLeg
     settle: (lane, { service }, sentAtMs) => settler.settle(lane, service, sentAtMs),
     gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
     isShut: ({ service }) => settler.isShut(service.name),
+  });
+}
+
+function createSequencer({ journal, clock, events }: MigrationParts, engine: Engine): Sequencer {
+  const { emit } = events;
+  const { settlements, settler, coverage, takeOver } = engine;
+  return new Sequencer({
+    journal,
+    settlements,
+    clock,
+    emit,
+    coverage,
+    busy: (lane) => takeOver.busy(lane),
+    resolveItems: createResolveItems({ journal, clock, emit }),
+    settleLeftOver: (lane, { service }) => settler.settle(lane, service),
   });
 }
 

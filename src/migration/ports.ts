@@ -236,8 +236,9 @@ export interface Journal {
   /**
    * Takes over what replicas that are dead have left: their open writes are unknown from now on, and lanes with work left get
    * this replica as their home.
+   * @param only this lane. @defaultValue all
    */
-  recover(): Promise<Recovery>;
+  recover(only?: LaneKey): Promise<Recovery>;
   counts(service: ServiceName): Promise<LaneCounts>;
 }
 

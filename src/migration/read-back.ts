@@ -54,6 +54,13 @@ export async function isStoredAsSent(
   return [...sent].every(([id, content]) => stored.get(id) === content);
 }
 
+/** Whether a delivery stands on the secondary as something else than was sent. Never rejects. */
+export async function isAltered({ lane, write, operations }: Parcel, parts: ReadBackParts): Promise<boolean> {
+  const isSame = await isStoredAsSent(operations, parts).catch(() => true);
+  // A write that came behind it may have deleted it.
+  return !isSame && lane.sequence === write.sequence && lane.condition === 'clean';
+}
+
 function comparable(content: string, tags: string): string {
   return canonicalJson(`[${content},${tags}]`);
 }

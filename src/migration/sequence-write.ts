@@ -1,4 +1,5 @@
 import { ConnectionError, StorageError } from '../domain/errors.ts';
+import type { LaneKey } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
@@ -24,6 +25,8 @@ export interface SequencerParts {
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly resolveItems: ResolveItems;
+  /** Another replica is busy with the lane for longer than a write takes. */
+  busy(lane: LaneKey): void;
   /** This replica has become the home of a lane that another has left in the middle of a copy. */
   settleLeftOver(lane: Lane, operation: OwnedOperation): void;
 }
@@ -106,6 +109,7 @@ export class Sequencer {
   /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
   async #append(intent: Intent, untilMs: number): Promise<LaneState> {
     const { clock } = this.#parts;
+    let isSaid = false;
     for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
       const state = await this.#tryAppend(intent);
       if (state !== undefined) return state;
@@ -114,6 +118,10 @@ export class Sequencer {
           effect: 'not_applied',
           reason: 'lane_busy',
         });
+      if (retryInMs === LONGEST_RETRY_MS && !isSaid) {
+        isSaid = true;
+        this.#parts.busy(intent.lane);
+      }
       await clock.sleep(retryInMs);
     }
   }

@@ -1,16 +1,19 @@
-import { parseLaneKey, type LaneKey, type ServiceName } from '../domain/ids.ts';
+import { messageOf } from '../domain/errors.ts';
+import { parseLaneKey, type LaneKey, type ReplicaId, type ServiceName } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type { CopyQueue } from './copy-queue.ts';
 import type { Deliverer } from './deliver.ts';
 import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
 import type { Journal } from './ports.ts';
+import type { ReplicaIdentity } from './replica-identity.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
 import type { Settler } from './settle.ts';
 import type { ReplayedLane } from './spill/spill-ports.ts';
 
 export interface TakeOverParts {
+  readonly identity: ReplicaIdentity;
   readonly journal: Journal;
   readonly lanes: Lanes;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -32,17 +35,49 @@ export class TakeOver {
     this.#parts = parts;
   }
 
-  /** SEMANTICS "Crash points": what the dead left behind. @throws StorageError */
-  async recover(): Promise<void> {
-    const { journal, deliverer } = this.#parts;
-    const found = await journal.recover();
-    for (const key of found.dirty) this.#settle(await this.#lane(key, 'dirty'));
-    for (const key of found.unclosed) this.#parts.settler.closeLater(await this.#lane(key));
-    for (const { lane: key, newest } of found.pending) {
-      const lane = await this.#lane(key);
-      deliverer.resume(lane, newest);
+  /**
+   * SEMANTICS "Crash points": what the dead left behind.
+   * @param only in this lane. @defaultValue in all of them
+   * @throws StorageError
+   */
+  async recover(only?: LaneKey): Promise<void> {
+    const { journal, deliverer, identity, settler } = this.#parts;
+    const me = identity.id;
+    const found = await journal.recover(only);
+    const each = (keys: readonly LaneKey[], work: (lane: Lane) => void): Promise<void> =>
+      this.#each(keys, { me, work });
+    await each(found.dirty, (lane) => {
+      if (lane.condition !== 'stopped') lane.condition = 'dirty';
+      this.#settle(lane);
+    });
+    await each(found.unclosed, (lane) => settler.closeLater(lane));
+    const newest = new Map(found.pending.map((pending) => [pending.lane, pending.newest]));
+    await each([...newest.keys()], (lane) => {
+      deliverer.resume(lane, newest.get(lane.key) ?? 0);
       this.#seed(lane);
+    });
+  }
+
+  /** Loads lanes, and goes on with each. Where the others have given this replica up meanwhile, what was found is theirs. */
+  async #each(
+    keys: readonly LaneKey[],
+    { me, work }: { readonly me: ReplicaId; readonly work: (lane: Lane) => void },
+  ): Promise<void> {
+    const { lanes, identity } = this.#parts;
+    for await (const page of lanes.loadAll(keys)) {
+      if (identity.id !== me) return;
+      for (const lane of page) work(lane);
     }
+  }
+
+  /**
+   * Another replica is busy with the lane for longer than a write takes. It may be dead, and its intent have become durable after all
+   * that it left was taken over: a statement outlives the process that sent it.
+   */
+  busy(lane: LaneKey): void {
+    this.recover(lane).catch((error: unknown) => {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+    });
   }
 
   /** A replica has gone, or the others had given this one up. Tried again until it is done. */
@@ -105,12 +140,5 @@ export class TakeOver {
   #settle(lane: Lane): void {
     const service = this.#parts.services.get(lane.service);
     if (service !== undefined) this.#parts.settler.resume(lane, service);
-  }
-
-  async #lane(key: LaneKey, condition?: 'dirty'): Promise<Lane> {
-    const { service, owner } = parseLaneKey(key);
-    const lane = await this.#parts.lanes.load(service, owner);
-    if (condition !== undefined && lane.condition !== 'stopped') lane.condition = condition;
-    return lane;
   }
 }

@@ -43,6 +43,12 @@ export interface JournalSettings {
   readonly seal: Seal;
 }
 
+/** A row of `LANES_WITH_PENDING`. */
+interface PendingLane {
+  readonly key: LaneKey;
+  readonly newest: number;
+}
+
 type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
 
 /** The journal in PostgreSQL. Nothing is read or written before the first call. */
@@ -218,20 +224,19 @@ export class PostgresJournal implements Journal {
     return laneStateOf(row, this.#settings.replica);
   }
 
-  async recover(): Promise<Recovery> {
+  async recover(only?: LaneKey): Promise<Recovery> {
     const { database, replica } = this.#settings;
     const { id } = replica;
+    const lane = only ?? null;
     return database.transaction(async (session) => {
       await session.query(recovery.REMOVE_DEAD, [id]);
-      await session.query(recovery.LOCK_ABANDONED);
-      await session.query(recovery.MARK_UNSETTLED, [id]);
-      await session.query(recovery.SETTLE_ABANDONED);
-      await session.query(recovery.ADOPT_ORPHANS, [id]);
-      const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id]);
-      const pending = await session.query<{ key: LaneKey; newest: number }>(recovery.LANES_WITH_PENDING, [
-        id,
-      ]);
-      const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id]);
+      await session.query(recovery.LOCK_ABANDONED, [lane]);
+      await session.query(recovery.MARK_UNSETTLED, [id, lane]);
+      await session.query(recovery.SETTLE_ABANDONED, [lane]);
+      await session.query(recovery.ADOPT_ORPHANS, [id, lane]);
+      const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id, lane]);
+      const pending = await session.query<PendingLane>(recovery.LANES_WITH_PENDING, [id, lane]);
+      const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id, lane]);
       return {
         unclosed: unclosed.map(({ key }) => key),
         dirty: dirty.map(({ key }) => key),

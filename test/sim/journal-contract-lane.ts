@@ -12,6 +12,7 @@ import type { Outcome } from '../../src/domain/outcome.ts';
 import type { KeptReplies } from '../../src/migration/kept-replies.ts';
 import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/migration/ports.ts';
 import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
+import type { SpillJournal } from '../../src/migration/spill/spill-ports.ts';
 import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 
 /** What a newly started process has of the database. */
@@ -21,6 +22,7 @@ export interface Opened {
   readonly kept: KeptReplies;
   readonly coverage: CoverageStore;
   readonly replicas: ReplicaStore;
+  readonly spills: SpillJournal;
 }
 
 /** A database with the journal's tables; opened again it shows what is durable. */

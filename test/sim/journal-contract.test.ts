@@ -8,11 +8,13 @@ import { PostgresJournal } from '../../src/storage/journal.ts';
 import { PostgresKeptReplies } from '../../src/storage/kept-replies.ts';
 import { createReplicaStore } from '../../src/storage/replicas.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
+import { createSpillJournal } from '../../src/storage/spill/spill-journal.ts';
 import { createJournalDatabase } from '../integration/storage/journal-under-test.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { coverageStoreOf, Database as SimDatabase, replicaStoreOf } from './database.ts';
 import { describeJournal } from './journal-contract.ts';
 import { createKeptReplies } from './kept-replies.ts';
+import { createSimSpillJournal } from './spill-journal.ts';
 import { createSimJournal, type Statement } from './journal.ts';
 
 let postgres: TestPostgres;
@@ -38,6 +40,7 @@ describeJournal('the journal in PostgreSQL', async () => ({
       kept: new PostgresKeptReplies({ database, seal: PLAIN }),
       coverage: createCoverageStore(database),
       replicas: createReplicaStore(database),
+      spills: createSpillJournal({ database, replica: identity }),
     };
   },
   async silence(replica, ms) {
@@ -59,6 +62,7 @@ describeJournal('the journal of the simulation', async () => {
         kept: createKeptReplies(simulated, statement),
         coverage: coverageStoreOf(simulated, statement),
         replicas: replicaStoreOf(simulated, statement),
+        spills: createSimSpillJournal(simulated, identity, statement),
       };
     },
     silence: async (replica, ms) => simulated.replicas.silence(replica, ms),

@@ -38,11 +38,6 @@ export interface ViewRead {
   readonly isReplicaSilent: boolean;
 }
 
-export interface ForeignRead {
-  readonly row: LaneRead;
-  readonly count: number;
-}
-
 /** The statements of `storage/journal-sql.ts` and `storage/lane-progress.ts`, each whole, as the replica `me` sends them. */
 export class JournalTables {
   readonly #database: Database;
@@ -69,7 +64,15 @@ export class JournalTables {
     this.#claim(lane, me);
     const place = { laneId: lane.id, lane: key, sequence: lane.sequence };
     const atMs = this.#database.clock.instantOf(acceptedAtMs);
-    lane.writes.set(lane.sequence, { ...place, operationId, action, request, acceptedAtMs, atMs });
+    lane.writes.set(lane.sequence, {
+      ...place,
+      operationId,
+      action,
+      request,
+      acceptedAtMs,
+      atMs,
+      replica: me,
+    });
     return readOf(lane);
   }
 
@@ -221,29 +224,6 @@ export class JournalTables {
       .map(({ owner }) => owner);
   }
 
-  takeAbandoned(me: ReplicaId): void {
-    for (const lane of this.#database.lanes()) {
-      if (lane.condition !== 'copying' || !this.#isGone(lane.claim)) continue;
-      this.#database.synced();
-      Object.assign(lane, { condition: 'dirty', reason: 'copy_interrupted', claim: me });
-      lane.foreignCount += 1;
-    }
-  }
-
-  takeForeign(me: ReplicaId, seen: ReadonlyMap<number, number>): Map<LaneKey, ForeignRead> {
-    if (seen.size > 0) this.#database.synced();
-    for (const [id, count] of seen) {
-      const lane = this.#database.laneById(id);
-      if (lane !== undefined) lane.foreignSeen = Math.max(lane.foreignSeen, count);
-    }
-    return new Map(
-      this.#database
-        .lanes()
-        .filter(({ claim, foreignCount, foreignSeen }) => claim === me && foreignCount > foreignSeen)
-        .map((lane) => [lane.key, { row: readOf(lane), count: lane.foreignCount }]),
-    );
-  }
-
   fences(keys: readonly LaneKey[]): Map<LaneKey, ViewRead> {
     return new Map(
       keys.flatMap((key) =>
@@ -281,9 +261,14 @@ export class JournalTables {
     return claim !== undefined && claim !== me && this.#database.replicas.isAlive(claim);
   }
 
+  /** By a replica that was not given up. */
+  isHeld({ heldUntilMs, holder }: LaneRow): boolean {
+    return heldUntilMs > this.#database.clock.now() && !this.#isGone(holder);
+  }
+
   isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId): boolean {
     if (lane === undefined) return false;
-    if (lane.heldUntilMs > this.#database.clock.now() && lane.holder !== me) return true;
+    if (lane.holder !== me && this.isHeld(lane)) return true;
     const { writer, outcomes, sequence, settledSequence } = lane;
     const isOpen = !outcomes.has(sequence) && settledSequence < sequence;
     return writer !== undefined && writer !== me && isOpen;
@@ -295,6 +280,9 @@ export class JournalTables {
   }
 }
 
-function pendingOf({ atMs: _at, ...write }: StoredWrite, isUncertain = false): PendingWrite {
+function pendingOf(
+  { atMs: _at, replica: _replica, ...write }: StoredWrite,
+  isUncertain = false,
+): PendingWrite {
   return isUncertain ? { ...write, isUncertain } : write;
 }

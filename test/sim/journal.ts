@@ -4,6 +4,7 @@ import type { LaneState } from '../../src/domain/lane.ts';
 import type { Intent, Journal, LaneView, Settlement } from '../../src/migration/ports.ts';
 import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import type { Database } from './database.ts';
+import { takeAbandoned, takeForeign } from './foreign-rows.ts';
 import { JournalTables, type Step } from './journal-tables.ts';
 import type { LaneRead } from './lane-row.ts';
 import { recoverLanes } from './recover-lanes.ts';
@@ -18,6 +19,7 @@ const PROGRESS_LINGER_MS = 10;
 
 /** What a journal of one process works with. */
 interface Parts {
+  readonly database: Database;
   readonly tables: JournalTables;
   readonly statement: Statement;
   readonly identity: ReplicaIdentity;
@@ -32,7 +34,7 @@ export interface SimJournalParts {
 /** The journal port over tables in memory: the same group commits as `storage/journal.ts`, without the SQL. */
 export function createSimJournal({ database, identity, statement }: SimJournalParts): Journal {
   const tables = new JournalTables(database);
-  const parts = { tables, identity, statement };
+  const parts = { database, tables, identity, statement };
   const commits = createCommits(parts);
   const progress = createProgress(parts);
   const fences = createFences(parts);
@@ -55,9 +57,9 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
     ...readsOf(parts),
     ...changesOf(parts),
     takeForeign: foreignOf(parts),
-    recover: () => {
+    recover: (only) => {
       const me = identity.id;
-      return statement('recover', () => recoverLanes(database, me));
+      return statement(`recover ${only ?? ''}`, () => recoverLanes(database, me, only));
     },
   };
 }
@@ -146,13 +148,13 @@ function changesOf(parts: Parts): Changes {
 
 /** Told once more, until the next question says that the answer arrived. */
 function foreignOf(parts: Parts): Journal['takeForeign'] {
-  const { tables, statement, identity } = parts;
+  const { database, statement, identity } = parts;
   let seen: ReadonlyMap<number, number> = new Map();
   return async () => {
     const asked = identity.id;
-    await statement('take abandoned', () => tables.takeAbandoned(asked));
+    await statement('take abandoned', () => takeAbandoned(database, asked));
     const [me, told] = [identity.id, seen];
-    const lanes = await statement('take foreign', () => tables.takeForeign(me, told));
+    const lanes = await statement('take foreign', () => takeForeign(database, me, told));
     seen = new Map([...lanes.values()].map(({ row, count }) => [row.id, count]));
     return new Map([...lanes].map(([key, { row }]) => [key, stateOf(row, parts)]));
   };

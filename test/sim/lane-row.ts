@@ -38,6 +38,7 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
 export interface StoredWrite extends PendingWrite {
   /** `accepted_at`, as an instant of the database's clock. */
   readonly atMs: number;
+  readonly replica: ReplicaId;
 }
 
 export function newLane(key: LaneKey, id: number): LaneRow {

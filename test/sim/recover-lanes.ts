@@ -1,4 +1,4 @@
-import type { ReplicaId } from '../../src/domain/ids.ts';
+import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { Recovery } from '../../src/migration/journal-facts.ts';
 import type { Database } from './database.ts';
 import { isOpenEnded, outcomeOf, settleOutcome, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
@@ -14,9 +14,9 @@ interface Facts {
 }
 
 /** The transaction of `PostgresJournal.recover`, statement by statement. */
-export function recoverLanes(database: Database, me: ReplicaId): Recovery {
+export function recoverLanes(database: Database, me: ReplicaId, only?: LaneKey): Recovery {
   const { replicas } = database;
-  const lanes = database.lanes();
+  const lanes = database.lanes().filter(({ key }) => only === undefined || key === only);
   const nowMs = database.clock.now();
   const facts: Facts = { nowMs, me, isGone: (id) => id === undefined || !replicas.isListed(id) };
   database.synced();

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
 import type { Beat } from '../../src/migration/replica-ports.ts';
 import { pairsOf, takenBy, type MakePair } from './replica-pair.ts';
+import { testReplay } from './spill-contract.ts';
 import { testOpenWritesLeft, testTakeOver } from './take-over-contract.ts';
 
 /** What replicas that share a journal rely on. */
@@ -18,6 +19,7 @@ export function describeReplicas(subject: () => JournalUnderTest, begin: Begin):
     testTakeOver(makePair);
     testOpenWritesLeft(makePair, subject);
     testOutdated(begin);
+    testReplay(begin, makePair);
   });
 }
 

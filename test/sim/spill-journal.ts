@@ -11,7 +11,7 @@ import type {
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';
-import { readOf, type LaneRead, type LaneRow } from './lane-row.ts';
+import { readOf, type LaneRead, type LaneRow, type StoredWrite } from './lane-row.ts';
 
 interface Replayed {
   readonly row: LaneRead;
@@ -82,15 +82,22 @@ function isOvertaken(
   { lane, intent }: { readonly lane: LaneRow; readonly intent: SpilledIntent },
   { me }: Replaying,
 ): boolean {
-  const isOwn = lane.writer === undefined || lane.writer === me || lane.writer === intent.replica;
-  return page.isOutOfOrder(lane.key) || !isOwn;
+  const own = new Set<ReplicaId | undefined>([undefined, me, intent.replica]);
+  return page.isOutOfOrder(lane.key) || !own.has(lastWriter(lane, own));
+}
+
+/** `LAST_WRITERS`. */
+function lastWriter(lane: LaneRow, own: ReadonlySet<ReplicaId | undefined>): ReplicaId | undefined {
+  const isTelling = ({ sequence, replica }: StoredWrite): boolean =>
+    !own.has(replica) || ['applied', 'refused'].includes(lane.outcomes.get(sequence) ?? '');
+  return [...lane.writes.values()].toReversed().find(isTelling)?.replica;
 }
 
 /** Another replica that lives has an open write of the lane, or one holds it. */
 function isBusy(key: LaneKey, { database, tables, me }: Replaying): boolean {
   const lane = database.lane(key);
   if (lane === undefined || !tables.isBusyElsewhere(lane, me)) return false;
-  return lane.heldUntilMs > database.clock.now() || !isWriterGone(lane, database);
+  return tables.isHeld(lane) || !isWriterGone(lane, database);
 }
 
 function isWriterGone({ writer }: LaneRow, { replicas }: Database): boolean {

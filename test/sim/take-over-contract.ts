@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { JournalUnderTest } from './journal-contract-lane.ts';
+import { Lane, type JournalUnderTest } from './journal-contract-lane.ts';
 import { takenBy, type MakePair } from './replica-pair.ts';
 
 /** What a replica finds that takes over what a dead one has left. */
@@ -78,5 +78,27 @@ export function testOpenWritesLeft(makePair: MakePair, subject: () => JournalUnd
     await dies();
     expect((await third.journal.recover()).dirty).not.toContain(there.lane.key);
     expect(await takenBy(there, there.lane.key)).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
+  });
+
+  test('an intent that a dead replica’s last statement made durable too late is found where its lane is busy', async () => {
+    const { here, there, dies } = await makePair();
+    const other = new Lane(here.journal);
+    await dies();
+    expect((await there.journal.recover()).dirty).not.toContain(there.lane.key);
+    for (const lane of [here.lane, other]) await lane.write();
+    expect(await there.journal.append(there.lane.intent())).toBeUndefined();
+    expect(await there.journal.recover(there.lane.key)).toMatchObject({ dirty: [there.lane.key] });
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2, isHome: true });
+    expect(await there.journal.append(other.intent())).toBeUndefined();
+  });
+
+  test('a lane that a dead replica holds is let go with it', async () => {
+    const { here, there, dies } = await makePair();
+    await here.lane.write('applied');
+    await here.journal.hold(here.lane.key, 30);
+    expect(await there.journal.append(there.lane.intent())).toBeUndefined();
+    await dies();
+    await there.journal.recover();
+    expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
   });
 }

@@ -14,8 +14,21 @@ export const LOCK_LANES = `
 insert into lanes (key, service, owner)
 select key, service, owner from unnest($1::text[], $2::text[], $3::text[]) as t(key, service, owner) order by key
 on conflict (key) do update set sequence = lanes.sequence
-returning key, writer_replica, coalesce(${busyElsewhere('lanes', '$4')}, false)
-  and (hold_until > now() or not ${gone('writer_replica')}) as is_busy`;
+returning key, coalesce(${busyElsewhere('lanes', '$4')}, false)
+  and ((hold_until > now() and not ${gone('hold_replica')}) or not ${gone('writer_replica')}) as is_busy`;
+
+/**
+ * Whose the newest write of each lane is whose place tells something. An intent of the replica that spilled, or of this one, without a
+ * certain outcome may have become durable behind its time, and hides whoever wrote before it.
+ */
+export const LAST_WRITERS = `
+select t.key, (
+  select w.replica from writes w
+  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  where w.lane_id = l.id
+    and (o.outcome in ('applied', 'refused') or w.replica not in (t.replica, $3))
+  order by w.sequence desc limit 1) as replica
+from unnest($1::text[], $2::uuid[]) as t(key, replica) join lanes l on l.key = t.key`;
 
 /** What a replica that is gone has left open: nobody else tells what became of it. */
 export const SETTLE_GONE = `

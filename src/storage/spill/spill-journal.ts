@@ -24,6 +24,12 @@ interface LaneShare {
   readonly isInOrder: boolean;
 }
 
+/** A row of `LAST_WRITERS`. */
+interface LastWriter {
+  readonly key: LaneKey;
+  readonly replica: string | null;
+}
+
 interface Placed {
   readonly intent: SpilledIntent;
   readonly laneId: number;
@@ -95,16 +101,20 @@ async function sharesOf(
   }
   const keys = [...byLane.keys()];
   const parsed = keys.map(parseLaneKey);
-  const rows = await session.query<{ key: LaneKey; writer_replica: string | null; is_busy: boolean }>(
-    sql.LOCK_LANES,
-    [keys, parsed.map(({ service }) => service), parsed.map(({ owner }) => owner), me],
-  );
+  const rows = await session.query<{ is_busy: boolean }>(sql.LOCK_LANES, [
+    keys,
+    parsed.map(({ service }) => service),
+    parsed.map(({ owner }) => owner),
+    me,
+  ]);
   if (rows.some(({ is_busy }) => is_busy)) throw new LaneBusy();
+  const spilledBy = keys.map((key) => byLane.get(key)?.[0]?.replica);
+  const last = await session.query<LastWriter>(sql.LAST_WRITERS, [keys, spilledBy, me]);
   return new Map(
-    rows.map(({ key, writer_replica }) => {
+    last.map(({ key, replica }) => {
       const own = byLane.get(key) ?? [];
       // Where nobody else has written since, what was spilled stands behind what was journaled.
-      const isKnown = writer_replica === null || writer_replica === me || writer_replica === own[0]?.replica;
+      const isKnown = replica === null || replica === me || replica === own[0]?.replica;
       return [key, { intents: own, isInOrder: isKnown && !isOutOfOrder(key) }];
     }),
   );

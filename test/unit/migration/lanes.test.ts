@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { laneKeyOf, type LaneKey } from '../../../src/domain/ids.ts';
 import { createLanes } from '../../../src/migration/lanes.ts';
 import { fakeClock, laneNamed, ownerNamed, readableJournal, SERVICE, stateOf } from './engine-parts.ts';
 
@@ -70,6 +71,25 @@ describe('what the journal says of a lane', () => {
     expect(await lanes.load(SERVICE, ownerNamed('ann'))).toBe(ann);
     expect(await lanes.load(SERVICE, ownerNamed('bob'))).toMatchObject({ sequence: 0, condition: 'clean' });
     expect(asked).toEqual(['jarvis-memory/ann', 'jarvis-memory/bob']);
+  });
+
+  test('is asked for many lanes at once, page by page, and for none of them again', async () => {
+    const questions: (readonly LaneKey[])[] = [];
+    const journal = readableJournal({ lanes: [{ owner: 'owner-1', state: { sequence: 4 } }] });
+    const counting = {
+      ...journal,
+      lanes: (keys: readonly LaneKey[]) => (questions.push(keys), journal.lanes(keys)),
+    };
+    const lanes = createLanes(counting, fakeClock());
+    await lanes.load(SERVICE, ownerNamed('owner-0'));
+    const keys = Array.from({ length: 1_500 }, (_, index) =>
+      laneKeyOf(SERVICE, ownerNamed(`owner-${index}`)),
+    );
+    const pages: number[][] = [];
+    for await (const page of lanes.loadAll(keys)) pages.push(page.map(({ sequence }) => sequence));
+    expect(pages.map(({ length }) => length)).toEqual([1_000, 500]);
+    expect(pages[0]?.slice(0, 3)).toEqual([0, 4, 0]);
+    expect(questions.map(({ length }) => length)).toEqual([1, 999, 500]);
   });
 });
 

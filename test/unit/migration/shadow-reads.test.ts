@@ -63,7 +63,7 @@ function begin(
       isAlone,
       isSpilling: () => false,
     }),
-    hold: createHoldLane({ journal, clock, isAlone }),
+    hold: createHoldLane({ journal, clock, isAlone, busy: () => undefined }),
     isAlone: () => facts.isAlone ?? true,
     callLegacy: async () => ({ reply: { body: Buffer.from(await ask('legacy')) }, durationMs: 1 }),
     askOrchestrator: () => ask('orchestrator'),
