@@ -38,8 +38,8 @@ export interface CopyParts {
   quiet(lane: Lane): Promise<void>;
   /** Where it is written down what both sides hold after a copy. Absent: nowhere. */
   readonly baselines?: Pick<BaselineStore, 'save'>;
-  /** Another replica is the lane's home: what waits for delivery here is its affair. */
-  letGo(lane: Lane): void;
+  /** Another replica is the lane's home: what was to be done here is its affair. @throws StorageError */
+  letGo(lane: Lane): Promise<void>;
   /** Everything up to `sequence` is on the secondary. */
   covered(lane: Lane, sequence: number): void;
 }
@@ -151,10 +151,7 @@ export class LaneCopier {
     const state = await this.#parts.journal.beginCopy(lane.key);
     if (state === undefined) {
       lane.condition = before;
-      lane.closesAtMs = 0;
-      // What memory knows of it ends here.
-      Object.assign(lane, { isHome: false, isLoaded: false });
-      this.#parts.letGo(lane);
+      await this.#parts.letGo(lane);
       return undefined;
     }
     lane.adopt(state);

@@ -6,7 +6,7 @@ import { Deliverer } from './deliver.ts';
 import { Fences } from './fences.ts';
 import { ForeignLanes, type ForeignLaneParts } from './foreign-lanes.ts';
 import { createHoldLane, type HoldLane } from './hold-lane.ts';
-import { createLanes, type Lanes } from './lanes.ts';
+import { createLanes, type Lane, type Lanes } from './lanes.ts';
 import { Membership } from './membership.ts';
 import type { MigrationParts } from './migration.ts';
 import { Coverage } from './service-runtime.ts';
@@ -59,6 +59,7 @@ export function createEngine(parts: MigrationParts): Engine {
     // What was spilled, here or elsewhere, would look to a copy as if it had happened by itself.
     mayCopy: (service) => keeper.mayCopy(service) && !isSpilling() && !membership.isAnySpilled,
     isSpilling,
+    letGo: (lane) => takeOver.letGo(lane),
   });
   const { settler } = moving;
   const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
@@ -70,11 +71,11 @@ export function createEngine(parts: MigrationParts): Engine {
 }
 
 function createTakeOver(
-  { replica: identity, journal, services, events }: MigrationParts,
+  { replica: identity, journal, services, clock, events }: MigrationParts,
   around: Pick<Engine, 'lanes' | 'coverage' | 'settlements' | 'deliverer' | 'copies' | 'settler' | 'keeper'>,
 ): TakeOver {
   const backfillAnew = (): void => around.keeper.backfillAnew();
-  return new TakeOver({ ...around, identity, journal, services, emit: events.emit, backfillAnew });
+  return new TakeOver({ ...around, identity, journal, services, clock, emit: events.emit, backfillAnew });
 }
 
 /** This replica to the others, and what it does while it cannot reach them. */
@@ -153,12 +154,13 @@ interface Around {
   readonly isAlone: () => boolean;
   readonly mayCopy: (service: ServiceName) => boolean;
   readonly isSpilling: () => boolean;
+  readonly letGo: (lane: Lane) => Promise<void>;
 }
 
 function createMoving(parts: MigrationParts, around: Around): Moving {
   const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling } = around;
+  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo } = around;
   const shared = { journal, orchestrator, services, coverage, clock, emit };
   const deliverer: Deliverer = new Deliverer({
     ...shared,
@@ -176,7 +178,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     isSpilling,
     quiet: (lane) => deliverer.quiet(lane),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),
-    letGo: (lane) => deliverer.forget(lane),
+    letGo,
   });
   const copies: CopyQueue = new CopyQueue({
     clock,

@@ -143,6 +143,18 @@ export class Lane {
     });
   }
 
+  /** Something of it is under way in this replica. */
+  get isBusy(): boolean {
+    return this.turn.isTaken || this.inFlight > 0 || this.replying.length > 0;
+  }
+
+  /** What memory holds is to be asked of the journal again; what is under way goes on. */
+  forget(): void {
+    this.isLoaded = false;
+    this.isHome = false;
+    this.hasUnseen = true;
+  }
+
   get isIdle(): boolean {
     const isQuiet = !this.turn.isTaken && this.inFlight === 0 && this.closesAtMs === 0;
     return isQuiet && !this.isBehind && this.condition === 'clean';
@@ -156,7 +168,9 @@ export interface Lanes {
   load(service: ServiceName, owner: Owner): Promise<Lane>;
   /** The same of many lanes, which are asked for together: page by page, since those that are idle are not kept for long. */
   loadAll(keys: readonly LaneKey[]): AsyncGenerator<readonly Lane[]>;
-  /** Knows nothing any more: what this replica remembers may have been taken over by others. */
+  /**
+   * Knows nothing any more: what this replica remembers may have been taken over by others. A lane with a write under way stays the
+   * same, so that the next one waits for its turn. */
   forget(): void;
   readonly size: number;
 }
@@ -192,7 +206,12 @@ export function createLanes(journal: Journal, clock: Clock): Lanes {
       return lane;
     },
     loadAll: (keys) => loadPages(keys, { of, journal }),
-    forget: () => lanes.clear(),
+    forget() {
+      for (const [key, lane] of lanes) {
+        if (lane.isBusy) lane.forget();
+        else lanes.delete(key);
+      }
+    },
     get size() {
       return lanes.size;
     },

@@ -1,11 +1,12 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './ask-orchestrator.ts';
-import { BacklogLimit, type BacklogLimits } from './backlog-limit.ts';
+import type { BacklogLimits } from './backlog-limit.ts';
 import { createCallLegacy, type CallLegacy } from './call-legacy.ts';
 import type { KeyedWrites } from './compare/comparison-stores.ts';
 import { RemovedItems } from './compare/removed-items.ts';
 import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
+import { createWrites } from './create-writes.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { startEngine, stopEngine, type Living } from './engine-life.ts';
 import type { Events } from './events.ts';
@@ -13,8 +14,6 @@ import { Handler } from './handle.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
 import type { KeptReplies } from './kept-replies.ts';
 import { LaneDesk } from './lane-desk.ts';
-import type { Lane } from './lanes.ts';
-import { LateReplies } from './late-reply.ts';
 import type { Clock, CoverageStore, Flags, Journal, Orchestrator } from './ports.ts';
 import type { DifferenceStore } from './difference-store.ts';
 import type { StreamHandler } from './request-handler.ts';
@@ -26,16 +25,9 @@ import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import { createRuns, type RunEdges, type Runs } from './runs/create-runs.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
-import { Repeats } from './repeats.ts';
-import { createResolveItems } from './resolve-items.ts';
-import { Sequencer } from './sequence-write.ts';
 import { ShadowReads } from './shadow-reads.ts';
 import type { SpillEdges, SpillStatus } from './spill/spill.ts';
 import { Starting } from './starting.ts';
-import type { CopyCause, WriteParts } from './write-parts.ts';
-import { WritePath } from './write.ts';
-
-const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 
 export interface MigrationSettings {
   readonly limits: MessageLimits;
@@ -235,67 +227,4 @@ function createHandler(
       passThrough: (operation) => passThrough(operation, callLegacy, engine),
     },
   });
-}
-
-function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
-  const { clock, journal } = parts;
-  const { emit } = parts.events;
-  const { lanes, coverage, membership, unjournaled } = engine;
-  const { settlements, settler } = engine;
-  const { services, settings } = parts;
-  const waiting = (): Iterable<Lane> => engine.deliverer.allWaiting();
-  const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
-  const deliver: WriteParts['deliver'] = (lane, write) => {
-    engine.deliverer.deliver(lane, write);
-    if (backlog.isOver(lane)) settler.copyAnew(lane, 'backlog');
-  };
-  const tellHome: WriteParts['tellHome'] = (lane) => void engine.takeOver.tellHome(lane);
-  const repeats = new Repeats({
-    kept: parts.keptReplies,
-    clock,
-    emit,
-    untilDone: (work) => settlements.untilDone(work),
-  });
-  return new WritePath({
-    repeats,
-    isAlone: () => membership.isAlone,
-    spill: engine.spilling?.path,
-    sequencer: createSequencer(parts, engine),
-    settlements,
-    lanes,
-    callLegacy,
-    clock,
-    emit,
-    coverage,
-    unjournaled,
-    deliver,
-    tellHome,
-    lateReplies: new LateReplies({ journal, settlements, emit, deliver, tellHome }),
-    mayAct: () => membership.mayAct,
-    mayPass: () => membership.mayPass,
-    copySoon: (lane, reason) => copySoon(engine, lane, reason),
-    settle: (lane, { service }, sentAtMs) => settler.settle(lane, service, sentAtMs),
-    gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
-    isShut: ({ service }) => settler.isShut(service.name),
-  });
-}
-
-function createSequencer({ journal, clock, events }: MigrationParts, engine: Engine): Sequencer {
-  const { emit } = events;
-  const { settlements, settler, coverage, takeOver } = engine;
-  return new Sequencer({
-    journal,
-    settlements,
-    clock,
-    emit,
-    coverage,
-    busy: (lane) => takeOver.busy(lane),
-    resolveItems: createResolveItems({ journal, clock, emit }),
-    settleLeftOver: (lane, { service }) => settler.settle(lane, service),
-  });
-}
-
-function copySoon({ copies, settler }: Engine, lane: Lane, cause: CopyCause): void {
-  if (cause === 'unseeded') copies.add(lane, cause);
-  else settler.copyAnew(lane, cause);
 }

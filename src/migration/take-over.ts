@@ -5,7 +5,7 @@ import type { CopyQueue } from './copy-queue.ts';
 import type { Deliverer } from './deliver.ts';
 import type { Emit } from './events.ts';
 import type { Lane, Lanes } from './lanes.ts';
-import type { Journal } from './ports.ts';
+import type { Clock, Journal } from './ports.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 import type { Settlements } from './settlements.ts';
@@ -22,6 +22,7 @@ export interface TakeOverParts {
   readonly copies: CopyQueue;
   readonly settler: Settler;
   readonly settlements: Settlements;
+  readonly clock: Clock;
   readonly emit: Emit;
   /** Asks for the copies of all lanes again that are not seeded. */
   readonly backfillAnew: () => void;
@@ -121,6 +122,20 @@ export class TakeOver {
     if (!state.isHome) return;
     if (isUncertain) this.#settle(lane);
     else this.#parts.copies.add(lane, 'dirty');
+  }
+
+  /**
+   * Another replica is the lane's home. Where a write of this one was of unknown outcome, and the time has come to look once more, that
+   * one does: its copy may have read before the write took effect. @throws StorageError
+   */
+  async letGo(lane: Lane): Promise<void> {
+    const { journal, deliverer, clock } = this.#parts;
+    if (lane.closesAtMs > 0 && clock.now() >= lane.closesAtMs) {
+      await journal.markDirty(lane.key, 'unclosed');
+      lane.closesAtMs = 0;
+    }
+    lane.forget();
+    deliverer.forget(lane);
   }
 
   /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */

@@ -152,16 +152,20 @@ export class WritePath {
     }
   }
 
-  /** A copy that has begun already may have read before the write took effect: then the lane is settled again. */
+  /** A copy that has begun already, here or by a home elsewhere, may have read before the write took effect: then the lane is settled again. */
   async #cameLate(sequenced: Sequenced, sent: Sent, reply: Reply): Promise<void> {
     const { lane, operation } = sequenced;
     const { settling, recorded, generation } = sent;
     // First: once the outcome is known nobody would look for a twin without a reply.
     await this.#parts.repeats.keep(sequenced.write, reply);
     const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
-    if (settling !== undefined && recorded !== undefined && outcome !== 'unknown')
-      await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome);
-    if (lane.generation !== generation) this.#parts.settle(lane, operation, sent.atMs);
+    const isResolved =
+      settling !== undefined &&
+      recorded !== undefined &&
+      outcome !== 'unknown' &&
+      (await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome));
+    if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))
+      this.#parts.settle(lane, operation, sent.atMs);
   }
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */

@@ -95,7 +95,7 @@ export class Agents {
     const { scheduler, monitor } = this.#world;
     const { attempts } = call;
     const run = (): void => {
-      call.isCovered = migration.coverageOf(call.service) > 0;
+      call.isCovered = migration.coverageOf(call.service) !== 0;
       // Unjournaled writes pass as they come; and a repeat that overtakes what it repeats is to the proxy the first of the two.
       if (!call.isCovered || attempts < call.arrived || call.isDoubted) call.suspected.add(attempts);
       call.isDoubted = false;
@@ -124,6 +124,7 @@ export class Agents {
     conclude(call, reply.body, definition);
     call.answered = attempt;
     call.isDoubted = false;
+    call.isTaken = false;
     this.#world.monitor?.answered(call);
     this.#finish(call, call.status);
   }

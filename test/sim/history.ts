@@ -26,8 +26,10 @@ export interface Call {
   attempts: number;
   /** The last of these that a proxy took up. */
   arrived: number;
-  /** Its reply is gone without its agent knowing whether it took effect. */
+  /** Its agent has a reply that does not say whether it took effect, and asks again. */
   isDoubted: boolean;
+  /** Its reply was taken for a repeat, and has not reached the agent. */
+  isTaken: boolean;
   /** The last of these whose reply its agent has. */
   answered: Attempt | undefined;
   /** Times that its agent meant it: an agent may say the same twice. */

@@ -14,20 +14,23 @@ export function noteRepeats<Name extends EventName>(
   const { operationId } = event as MigrationEvents['write:repeated' | 'write:journaled' | 'write:spilled'];
   const attempt = history.byOperation(operationId);
   if (attempt === undefined) return;
-  if (name === 'write:spilled') attempt.call.spilled.add(attempt.number);
+  const { call, number } = attempt;
+  if (name === 'write:spilled') call.spilled.add(number);
   const isSuspected =
     name === 'write:repeated'
       ? (event as MigrationEvents['write:repeated']).result === 'suspected_duplicate'
-      : isOvertaken(attempt) || isBesideSpilled(attempt);
+      : isOvertaken(attempt) || isBesideSpilled(attempt) || call.isTaken;
   if (!isSuspected) return;
-  attempt.call.suspected.add(attempt.number);
-  attempt.call.isDoubted = false;
+  // It was one that its agent sent in doubt: then the one that overtook it has taken its place in that.
+  if (call.suspected.has(number) && isOvertaken(attempt)) call.suspected.add(call.answered?.number ?? number);
+  call.suspected.add(number);
+  call.isTaken = false;
 }
 
 /** A reply that was taken for a repeat may be lost with the process that took it, or on its way there: whoever asks again writes again. */
 export function noteReply(history: History, number: number, what: 'kept' | 'taken'): void {
   const call = history.byNumber(number);
-  if (call !== undefined) call.isDoubted = what === 'taken';
+  if (call !== undefined) call.isTaken = what === 'taken';
 }
 
 /**

@@ -116,6 +116,7 @@ export function drawCall(number: number, service: SimService, random: Random): C
     attempts: 0,
     arrived: 0,
     isDoubted: false,
+    isTaken: false,
     answered: undefined,
     meant: 1,
     meantFrom: 1,
