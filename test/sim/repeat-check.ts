@@ -14,13 +14,20 @@ export function noteRepeats<Name extends EventName>(
   const { operationId } = event as MigrationEvents['write:repeated' | 'write:journaled' | 'write:spilled'];
   const attempt = history.byOperation(operationId);
   if (attempt === undefined) return;
-  const { call, number } = attempt;
-  if (name === 'write:spilled') call.spilled.add(number);
+  if (name === 'write:spilled') attempt.call.spilled.add(attempt.number);
   const isSuspected =
     name === 'write:repeated'
       ? (event as MigrationEvents['write:repeated']).result === 'suspected_duplicate'
-      : isOvertaken(attempt) || isBesideSpilled(attempt) || call.isTaken;
-  if (!isSuspected) return;
+      : mayRepeat(attempt);
+  if (isSuspected) suspect(attempt);
+}
+
+function mayRepeat(attempt: Attempt): boolean {
+  return isOvertaken(attempt) || isBesideSpilled(attempt) || attempt.call.isTaken;
+}
+
+function suspect(attempt: Attempt): void {
+  const { call, number } = attempt;
   // It was one that its agent sent in doubt: then the one that overtook it has taken its place in that.
   if (call.suspected.has(number) && isOvertaken(attempt)) call.suspected.add(call.answered?.number ?? number);
   call.suspected.add(number);
