@@ -170,3 +170,23 @@ test('only lanes of which nothing is open leave the memory', async () => {
   expect(lanes.size).toBe(50_000);
   expect(busy.map((lane, index) => named(index) === lane)).toEqual([true, true, true, true]);
 });
+
+test('who must forget all lanes keeps the turn of those with a write under way, and asks for what they are', async () => {
+  const asked: (readonly LaneKey[])[] = [];
+  const journal = readableJournal({
+    lanes: [{ owner: 'ann', state: { condition: 'dirty', isHome: false } }],
+  });
+  const counting = {
+    ...journal,
+    lanes: (keys: readonly LaneKey[]) => (asked.push(keys), journal.lanes(keys)),
+  };
+  const lanes = createLanes(counting, fakeClock());
+  const [busy, idle] = [lanes.of(SERVICE, ownerNamed('ann')), lanes.of(SERVICE, ownerNamed('bob'))];
+  for (const lane of [busy, idle]) lane.adopt(stateOf(lane, { condition: 'clean' }));
+  await busy.turn.take(1_000);
+  lanes.forget();
+  expect(lanes.of(SERVICE, ownerNamed('ann'))).toBe(busy);
+  expect(lanes.of(SERVICE, ownerNamed('bob'))).not.toBe(idle);
+  expect(await lanes.load(SERVICE, ownerNamed('ann'))).toMatchObject({ condition: 'dirty', isHome: false });
+  expect(asked).toHaveLength(1);
+});
