@@ -168,6 +168,7 @@ export class LaneCopier {
     const closes = lane.closesAtMs > 0 && heldAtMs >= lane.closesAtMs;
     try {
       const source = await service.definition.lanes.readLegacy(lane.owner, service.access, service.context);
+      if (!held.isSure()) throw new StorageError('the lane was let go', { effect: 'not_applied' });
       return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs, readAtMs: heldAtMs, closes };
     } finally {
       held.release();

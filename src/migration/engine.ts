@@ -49,7 +49,14 @@ export function createEngine(parts: MigrationParts): Engine {
     takeOver: () => takeOver,
   });
   const isAlone = (): boolean => membership.isAlone;
-  const hold = createHoldLane({ journal, clock, isAlone, busy: (lane) => takeOver.busy(lane) });
+  const hold = createHoldLane({
+    journal,
+    clock,
+    isAlone,
+    identity: parts.replica,
+    mayAct: () => membership.mayAct,
+    busy: (lane) => takeOver.busy(lane),
+  });
   const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling });
   const moving = createMoving(parts, {
     settlements,

@@ -2,6 +2,7 @@ import { ConnectionError } from '../domain/errors.ts';
 import type { LaneKey } from '../domain/ids.ts';
 import type { Lane } from './lanes.ts';
 import type { Clock, Journal } from './ports.ts';
+import type { ReplicaIdentity } from './replica-identity.ts';
 
 /** The lane is let go by itself after this long, should this replica die while it holds it. */
 const HOLD_SECONDS = 30;
@@ -14,12 +15,17 @@ export interface HoldParts {
   readonly clock: Clock;
   /** Whether no other replica writes: then the turns in memory are enough. */
   readonly isAlone: () => boolean;
+  readonly identity: ReplicaIdentity;
+  /** Whether nobody has given this replica up yet. */
+  readonly mayAct: () => boolean;
   /** Another replica is busy with the lane for longer than a write takes. */
   readonly busy: (lane: LaneKey) => void;
 }
 
 /** A lane that nobody writes to. */
 export interface HeldLane {
+  /** Whether nobody can have written to it so far: what a replica holds that is given up, is let go. */
+  isSure(): boolean;
   release(): void;
 }
 
@@ -29,7 +35,8 @@ export type HoldLane = (lane: Lane, deadlineAtMs: number) => Promise<HeldLane>;
 export function createHoldLane(parts: HoldParts): HoldLane {
   return async (lane, deadlineAtMs) => {
     const giveBack = await lane.turn.take(deadlineAtMs);
-    if (parts.isAlone()) return { release: giveBack };
+    if (parts.isAlone()) return { release: giveBack, isSure: () => true };
+    const { id } = parts.identity;
     try {
       await holdElsewhere(lane, deadlineAtMs, parts);
     } catch (error) {
@@ -37,6 +44,7 @@ export function createHoldLane(parts: HoldParts): HoldLane {
       throw error;
     }
     return {
+      isSure: () => parts.identity.id === id && parts.mayAct(),
       release: () => {
         giveBack();
         // Should this fail, the hold ends by its time.

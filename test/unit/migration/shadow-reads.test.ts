@@ -1,3 +1,5 @@
+import { replicaId } from '../../../src/domain/ids.ts';
+import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../src/domain/service-definition.ts';
@@ -63,7 +65,14 @@ function begin(
       isAlone,
       isSpilling: () => false,
     }),
-    hold: createHoldLane({ journal, clock, isAlone, busy: () => undefined }),
+    hold: createHoldLane({
+      journal,
+      clock,
+      isAlone,
+      identity: new ReplicaIdentity(() => replicaId('here')),
+      mayAct: () => true,
+      busy: () => undefined,
+    }),
     isAlone: () => facts.isAlone ?? true,
     callLegacy: async () => ({ reply: { body: Buffer.from(await ask('legacy')) }, durationMs: 1 }),
     askOrchestrator: () => ask('orchestrator'),
