@@ -7,12 +7,16 @@ on conflict (lane_id, sequence) do update set
   resolved_at = null, resolution = null, resolved_by = null, resolved_reason = null
 where dead_letters.resolution = 'redriven'`;
 
-/** Puts a write on the ledger of unknown outcomes. */
-export const RECORD_UNKNOWN = `
+/** Puts writes on the ledger of unknown outcomes: those of a query that gives their `lane_id` and `sequence`. */
+export function recordUnknown(found: string): string {
+  return `
 insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at)
 select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at
-from writes w join lanes l on l.id = w.lane_id where w.lane_id = $1 and w.sequence = $2
+from (${found}) as found join writes w using (lane_id, sequence) join lanes l on l.id = w.lane_id
 on conflict do nothing`;
+}
+
+export const RECORD_UNKNOWN = recordUnknown('select $1::bigint as lane_id, $2::bigint as sequence');
 
 /** What makes a lane dirty for want of an outcome, and for nothing else. */
 const FOR_WANT_OF_AN_OUTCOME = "('unknown_outcome', 'unsettled')";

@@ -1,3 +1,4 @@
+import { recordUnknown } from './decisions-sql.ts';
 import { ACCEPTED_LATELY, LEASE, OPEN_END, REPEATS } from './journal-sql.ts';
 
 /** Whether nobody is left whose it is. */
@@ -49,11 +50,7 @@ with abandoned as (
 ), repeatable as (
   -- Its agent has no reply, and may ask again.
   update lanes set repeats_until = now() + ${REPEATS} where id in (select lane_id from abandoned)
-)
-insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at)
-select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at
-from abandoned join writes w using (lane_id, sequence) join lanes l on l.id = w.lane_id
-on conflict do nothing`;
+)${recordUnknown('select lane_id, sequence from abandoned')}`;
 
 /** Lanes with work left and no home: this replica is it from now on. */
 export const ADOPT_ORPHANS = `

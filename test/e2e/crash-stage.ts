@@ -18,6 +18,7 @@ export interface WatchedProxy {
   /** SIGTERM, and waits for the end. */
   stop(): Promise<void>;
   kill(): Promise<void>;
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   output(): string;
 }
 
@@ -49,8 +50,10 @@ export interface CaseSettings {
   readonly deadlineMs?: number;
   /** How long a proxy waits for its ports. @defaultValue 0 */
   readonly takeOverMs?: number;
-  /** Where the proxy finds its journal, given the database's own url. */
-  readonly journalVia?: (url: string) => string;
+  /** Where a proxy finds its journal, given the database's own url. */
+  readonly journalVia?: (url: string, of: 'first' | 'second') => string;
+  /** Writes of one lane that may wait. @defaultValue the proxy's own */
+  readonly laneBacklog?: number;
   /** Writes are spilled while the journal is away. @defaultValue false */
   readonly spills?: boolean;
 }
@@ -127,7 +130,7 @@ async function createCase(facts: {
   ask(settings.dualWrite ?? true);
   writeStores(folders.legacy, prefix, settings.memories);
   const databaseUrl = await facts.postgres.createDatabase(`journal_${prefix.replace('-', '_')}`);
-  const journalUrl = settings.journalVia?.(databaseUrl) ?? databaseUrl;
+  const urlOf = (of: 'first' | 'second') => settings.journalVia?.(databaseUrl, of) ?? databaseUrl;
   const [front, back, http] = [await portsOf(), await portsOf(), await freePort()];
   const second = { front: await portsOf(), http: await freePort() };
   const standIns = await startProgram(standInArguments(back, folders.legacy));
@@ -144,11 +147,11 @@ async function createCase(facts: {
     journalUrl: databaseUrl,
     ask,
     async startProxy(haltOn) {
-      proxy = await startWatched(config, journalUrl, haltOn);
+      proxy = await startWatched(config, urlOf('first'), haltOn);
       return proxy;
     },
     async startSecond() {
-      another = await startWatched(secondConfig, journalUrl);
+      another = await startWatched(secondConfig, urlOf('second'));
       return another;
     },
     settled: (of = 'first') =>
@@ -179,6 +182,7 @@ async function startWatched(config: string, url: string, haltOn?: string): Promi
     events: watchEvents(program.child),
     stop: () => program.stop(),
     kill: () => program.kill(),
+    signal: (name) => void program.child.kill(name),
     output: () => program.output(),
   };
 }
@@ -263,6 +267,7 @@ function proxyConfig(facts: {
     proxy: { deadlineMs: facts.settings.deadlineMs ?? 800, takeOverMs: facts.settings.takeOverMs ?? 0 },
     journal: {
       folder: join(facts.folder, 'journal'),
+      ...(facts.settings.laneBacklog !== undefined && { laneBacklog: facts.settings.laneBacklog }),
       ...(facts.settings.spills === true && { spillFolder: join(facts.folder, 'spill') }),
     },
     orchestrator: { endpoint: facts.endpoint },

@@ -1,3 +1,4 @@
+import { recordUnknown } from '../decisions-sql.ts';
 import { busyElsewhere, claimedByOther, LANE_COLUMNS, REPEATS } from '../journal-sql.ts';
 import { gone } from '../recovery-sql.ts';
 
@@ -31,11 +32,10 @@ select t.key, (
 from unnest($1::text[], $2::uuid[]) as t(key, replica) join lanes l on l.key = t.key`;
 
 /** What a replica that is gone has left open: nobody else tells what became of it. */
-export const SETTLE_GONE = `
+export const SETTLE_GONE = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)
 select id, sequence, 'unknown' from lanes
-where key = any($1::text[]) and sequence > settled_sequence and writer_replica <> $2 and ${gone('writer_replica')}
-on conflict do nothing`;
+where key = any($1::text[]) and sequence > settled_sequence and writer_replica <> $2 and ${gone('writer_replica')}`);
 
 /** Gives each lane as many places as it gets writes, and marks it dirty; its home is told, which is this replica where there is none. */
 export const TAKE_PLACES = `
@@ -59,16 +59,22 @@ select lane_id, sequence, operation_id, action, request, accepted_at, $7::uuid
 from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
   as t(lane_id, sequence, operation_id, action, request, accepted_at)`;
 
-export const INSERT_OUTCOMES = `
+export const INSERT_OUTCOMES = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)
-select * from unnest($1::bigint[], $2::bigint[], $3::text[])
-on conflict do nothing`;
+select * from unnest($1::bigint[], $2::bigint[], $3::text[])`);
 
 /** A lane has at most one open write of a spill: the newest of those that have no outcome. */
-export const SETTLE_EARLIER = `
+export const SETTLE_EARLIER = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)
 select w.lane_id, w.sequence, t.outcome
 from unnest($1::text[], $2::uuid[], $3::text[]) as t(key, operation_id, outcome)
 join lanes l on l.key = t.key
-join writes w on w.lane_id = l.id and w.operation_id = t.operation_id
-on conflict do nothing`;
+join writes w on w.lane_id = l.id and w.operation_id = t.operation_id`);
+
+/** Outcomes as they are inserted; those that nobody knows go on the ledger with them. */
+function withLedger(insert: string): string {
+  return `
+with settled as (${insert}
+  on conflict do nothing returning lane_id, sequence, outcome
+)${recordUnknown("select lane_id, sequence from settled where outcome = 'unknown'")}`;
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { replicaId, type OperationId } from '../../../src/domain/ids.ts';
+import type { Outcome } from '../../../src/domain/outcome.ts';
+import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
+import type { Intent } from '../../../src/migration/ports.ts';
+import type { ReplayPage, SettledSpill } from '../../../src/migration/spill/spill-ports.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { createReplicaStore } from '../../../src/storage/replicas.ts';
+import { createSpillJournal } from '../../../src/storage/spill/spill-journal.ts';
+import { createUnknownLedger } from '../../../src/storage/unknown-ledger.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(() => database.close());
+
+  /** A spill of one replica, whose pages are replayed in turn. */
+  async function begin() {
+    const { service, intent, write } = beginJournal(database);
+    const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
+    await createReplicaStore(database).register(replica.id);
+    const journal = createSpillJournal({ database, replica });
+    const spill = randomUUID();
+    let through = 0;
+    const replay = (
+      writes: readonly (readonly [Intent, Outcome?])[],
+      more: { readonly earlier?: readonly SettledSpill[]; readonly isOutOfOrder?: boolean } = {},
+    ) => {
+      const after = through;
+      through += 10;
+      const page: ReplayPage = {
+        spill,
+        after,
+        through,
+        intents: writes.map(([each], index) => ({
+          ...each,
+          kind: 'intent' as const,
+          number: after + index + 1,
+          replica: replica.id,
+        })),
+        outcomes: new Map(
+          writes.flatMap(([{ operationId }, outcome]) =>
+            outcome === undefined ? [] : [[operationId, outcome]],
+          ),
+        ),
+        earlier: more.earlier ?? [],
+        isOutOfOrder: () => more.isOutOfOrder === true,
+      };
+      return journal.replay(page);
+    };
+    const ledger = async (): Promise<OperationId[]> => {
+      const found = await createUnknownLedger(database).list({ service, standing: 'open', limit: 100 });
+      return found.map(({ operationId }) => operationId).toSorted();
+    };
+    return { journal, intent, write, replay, ledger };
+  }
+
+  test('are on the ledger of unknown outcomes where their outcome was unknown, and only then', async () => {
+    const { intent, replay, ledger } = await begin();
+    const [unknown, applied, refused] = [intent('ann'), intent('ann'), intent('ann')];
+    await replay([
+      [unknown, 'unknown'],
+      [applied, 'applied'],
+      [refused, 'refused'],
+    ]);
+    expect(await ledger()).toEqual([unknown.operationId]);
+  });
+
+  test('come on it when their outcome comes on a later page, or never', async () => {
+    const { journal, intent, replay, ledger } = await begin();
+    const [late, applied, left] = [intent('ann'), intent('bob'), intent('cid')];
+    await replay([[late], [applied], [left]]);
+    expect(await ledger()).toEqual([]);
+    const settled = ({ operationId, lane }: Intent, outcome: Outcome) => ({ operationId, lane, outcome });
+    await replay([], { earlier: [settled(late, 'unknown'), settled(applied, 'applied')] });
+    expect(await ledger()).toEqual([late.operationId]);
+    await journal.settle([settled(left, 'unknown')]);
+    expect(await ledger()).toEqual([late.operationId, left.operationId].toSorted());
+  });
+
+  test('are on it where their place among the writes of others is not known', async () => {
+    const { intent, replay, ledger } = await begin();
+    const applied = intent('ann');
+    await replay([[applied, 'applied']], { isOutOfOrder: true });
+    expect(await ledger()).toEqual([applied.operationId]);
+  });
+
+  test('bring what a dead replica has left open on it', async () => {
+    const { intent, write, replay, ledger } = await begin();
+    await write('ann');
+    const applied = intent('ann');
+    await replay([[applied, 'applied']]);
+    // What stood before it, and, since another has written between, the place of the spilled one.
+    expect(await ledger()).toHaveLength(2);
+  });
+});
