@@ -28,7 +28,7 @@ const HANDSHAKE_MS = 30_000;
 const CLOSED_WITHIN_MS = 250;
 /** What an empty frame costs to keep. */
 const FRAME_BYTES = 64;
-/** Replies of so many bytes unread by the agent: nothing more is read from it until it has read them. */
+/** Replies and answers to heartbeats of so many bytes unread by the agent: nothing more is read from it until it has read them. */
 const UNREAD_BYTES = 16_777_216;
 /** Copied into one piece below, written frame by frame above. */
 const ONE_PIECE_BYTES = 16_384;
@@ -87,10 +87,7 @@ export class AgentConnection {
     if (!this.#socket.writable) return false;
     this.lastAtMs = this.#settings.clock.now();
     this.#write(frames);
-    if (this.#socket.writableLength > UNREAD_BYTES) {
-      this.hold();
-      this.#socket.once('drain', () => this.letGo());
-    }
+    this.#awaitReading();
     return true;
   }
 
@@ -215,7 +212,16 @@ export class AgentConnection {
 
   #answer(command: zmtp.Frame): void {
     const answer = zmtp.answerTo(command);
-    if (answer !== undefined && this.#socket.writable) this.#socket.write(answer);
+    if (answer === undefined || !this.#socket.writable) return;
+    this.#socket.write(answer);
+    this.#awaitReading();
+  }
+
+  /** Of an agent that does not read what it asked for, heartbeats included, no more is read. */
+  #awaitReading(): void {
+    if (this.#socket.writableLength <= UNREAD_BYTES) return;
+    this.hold();
+    this.#socket.once('drain', () => this.letGo());
   }
 
   #collect({ body, hasMore }: zmtp.Frame): void {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, Dealer, Publisher, Request, Subscriber } from 'zeromq';
@@ -160,6 +161,31 @@ describe('agents over ZMQ', () => {
     const staying = requester(port);
     expect(await exchange(staying, ['hello'])).toEqual(['hello']);
     expect(problems).toEqual(['reply_undeliverable']);
+  });
+
+  test('of an agent that sends heartbeats and reads no answer, no more is read than is bounded', async () => {
+    const agent = connect(await serve(echo), host);
+    closing.push(() => agent.destroy());
+    agent.on('error', () => undefined);
+    const READY = Buffer.from('\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x03REQ', 'latin1');
+    const greeting = Buffer.concat([
+      Buffer.from('ff00000000000000017f0300', 'hex'),
+      Buffer.from('NULL'.padEnd(52, '\0')),
+    ]);
+    agent.write(greeting);
+    agent.write(READY);
+    const context = Buffer.alloc(1_000_000);
+    const head = Buffer.alloc(9, 0x06, 'latin1').fill(0, 1);
+    head.writeUInt32BE(7 + context.length, 5);
+    const ping = Buffer.concat([head, Buffer.from('\x04PING\0\0', 'latin1'), context]);
+    agent.pause();
+    for (let sent = 0; sent < 100; sent += 1) agent.write(ping);
+    await sleep(1_000);
+    // Both systems' buffers and our own bound hold less than half of it.
+    expect(agent.writableLength).toBeGreaterThan(50_000_000);
+    let read = 0;
+    agent.on('data', (chunk: Buffer) => (read += chunk.length)).resume();
+    await eventually('all answers', () => read > 100_000_000);
   });
 
   test('a handler that breaks its promise still leaves the agent with an answer', async () => {
