@@ -37,7 +37,7 @@ export type Piece = string | Figure | Mark | Code;
 
 export type Cell = readonly Piece[];
 
-interface Fact {
+export interface Fact {
   readonly label: string;
   readonly cell: Cell;
 }

@@ -5,7 +5,7 @@ import { html, type Html } from '../desk/html.ts';
 /** In units of the picture; text of 12 stays readable on a phone, where the picture is as wide as 0.9 of it. */
 const WIDTH = 360;
 const HEIGHT = 132;
-const LEFT = 34;
+const LEFT = 40;
 const RIGHT = 2;
 const TOP = 8;
 const BOTTOM = 20;
@@ -47,11 +47,13 @@ export function figureHtml(figure: Figure): Html {
     : html`<data value="${figure.value}">${printed}</data>`;
 }
 
-/** 1, 2 or 5 of some power of ten: what the axis ends with. */
+/** What an axis ends with: not much above the highest bar, and its half is a number that is read at once. */
+const TOPS = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10] as const;
+
 function niceTop(most: number): number {
   if (most <= 2) return 2;
   const power = 10 ** Math.floor(Math.log10(most));
-  return ([1, 2, 5, 10].find((step) => step * power >= most) ?? 10) * power;
+  return (TOPS.find((step) => step * power >= most) ?? 10) * power;
 }
 
 function gridLines(top: number, unit: Chart['unit']): Html[] {

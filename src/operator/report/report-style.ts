@@ -26,7 +26,7 @@ code{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono"
 background:var(--card);color:inherit;text-decoration:none}
 .card:hover{border-color:var(--accent)}.card:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 .card-head{display:flex;justify-content:space-between;align-items:baseline;gap:.75rem}
-.card-head{flex-wrap:wrap}.card-head strong{font-size:1.06rem;letter-spacing:-.01em;white-space:nowrap}.card-head .mark{font-size:.86rem}
+.card-head{flex-wrap:wrap;row-gap:.1rem}.card-head strong{font-size:1.06rem;letter-spacing:-.01em;white-space:nowrap}.card-head .mark{font-size:.86rem}
 .track{display:flex;gap:3px;margin-top:.85rem}.track i{flex:1;height:5px;border-radius:3px;background:var(--line)}
 .track i.behind{background:var(--accent);opacity:.4}.track i.present{background:var(--accent)}
 .phase{margin-top:.35rem;font-size:.86rem;color:var(--soft)}
@@ -61,18 +61,19 @@ details[open]>summary{margin-bottom:.7rem}
 figcaption{display:flex;justify-content:space-between;gap:1rem;font-size:.88rem;color:var(--soft);margin-bottom:.25rem}
 figcaption data{font-weight:600;color:var(--ink)}
 svg{display:block;width:100%;height:auto;overflow:visible}
-.grid{stroke:var(--line);stroke-width:1}.axis{font-size:11px;fill:var(--soft)}.axis.y{text-anchor:end}.axis.x{text-anchor:middle}
-svg .none{font-size:12.5px;fill:var(--soft);text-anchor:middle}
+.grid{stroke:var(--line);stroke-width:1}.axis{font-size:12.5px;fill:var(--soft)}.axis.y{text-anchor:end}.axis.x{text-anchor:middle}
+svg .none{font-size:14px;fill:var(--soft);text-anchor:middle}
 .accent rect{fill:var(--accent)}.bad rect{fill:var(--bad)}.soft rect{fill:var(--soft)}
 footer{margin-top:2.5rem;padding-top:1.2rem;border-top:1px solid var(--line);font-size:.86rem;color:var(--soft);max-width:46rem}
 @media (max-width:40rem){
 main{padding-top:1.6rem}.part{padding:1rem}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody{display:block}
-tbody tr{display:block;padding:.55rem 0;border-bottom:1px solid var(--line)}tbody tr:last-child{border-bottom:0;padding-bottom:0}
-td{display:flex;justify-content:space-between;align-items:baseline;gap:1rem;padding:.12rem 0;border:0;text-align:right}
-td::before{content:attr(data-head);flex:none;max-width:55%;color:var(--soft);font-size:.86rem;text-align:left}
-td:first-child{text-align:left;font-weight:600;padding-bottom:.2rem}td:first-child::before{display:none}
+tbody tr{display:grid;grid-template-columns:1fr 1fr;gap:.1rem 1.4rem;padding:.6rem 0;border-bottom:1px solid var(--line)}
+tbody tr:last-child{border-bottom:0;padding-bottom:0}
+td,td.number+td.text{display:flex;justify-content:space-between;align-items:baseline;gap:.6rem;padding:.05rem 0;border:0;text-align:right}
+td::before{content:attr(data-head);color:var(--soft);font-size:.86rem;text-align:left}
+td:first-child{grid-column:1/-1;text-align:left;font-weight:600}td:first-child::before{display:none}
 dl div{gap:.8rem}
 }
 @media print{
@@ -80,8 +81,8 @@ dl div{gap:.8rem}
 :root{--paper:#fff;--card:#fff;--ink:#000;--soft:#555;--line:#ccc;--faint:#e8e8e8;--accent:#245f86;--good:#1d5c3c;--bad:#9b1c12;--warn:#6b4d05;
 --good-back:#fff;--bad-back:#fff;--warn-back:#fff}
 body{font-size:9.5pt}main{max-width:none;padding:0}
-.overview{margin:1.2rem 0}.service{break-before:page;padding-top:0}.part{break-inside:avoid-page;padding:.8rem 1rem}
+.overview{margin:1.2rem 0}.service{break-before:page;padding-top:0}.part{break-inside:avoid-page;padding:.7rem .9rem;margin-top:.6rem}td,dl div{padding-top:.2rem;padding-bottom:.2rem}
 .verdict,p.next{border:1px solid var(--line)}tr,figure,dl div,.card{break-inside:avoid}
-details::details-content{content-visibility:visible;block-size:auto}summary{color:inherit;list-style:none}
+details:not([open]){display:none}summary{color:inherit;list-style:none}
 }
 `;

@@ -7,6 +7,7 @@ import {
   rate,
   type Cell,
   type Chart,
+  type Fact,
   type Section,
   type Table,
 } from './document.ts';
@@ -37,8 +38,8 @@ export function trafficSection({ traffic, errors, added_latency: added }: Servic
             label: 'slower by more than 100 ms',
             cell: [count(added.slower_than_100_ms), ' of ', count(added.measured)],
           },
-          { label: 'failed by the proxy', cell: rateCell(errors.proxy) },
-          { label: 'reads the orchestrator failed', cell: rateCell(errors.orchestrator) },
+          ...rateFacts('failed by the proxy', errors.proxy),
+          ...rateFacts('reads the orchestrator failed', errors.orchestrator),
         ],
       },
       actionTable(traffic.actions),
@@ -132,7 +133,7 @@ export function consistencySection({ consistency }: ServiceReport): Section {
       {
         kind: 'facts',
         facts: [
-          { label: 'mismatches of the day', cell: rateCell(consistency) },
+          ...rateFacts('mismatches of the day', consistency),
           { label: 'since the day before', cell: [change(consistency.mismatches_change)] },
           {
             label: 'not comparable',
@@ -169,10 +170,15 @@ function evidenceTable(evidence: readonly ActionEvidence[]): Table {
   };
 }
 
-/** `3 of 1,200, 0.25 % (0.05 % – 0.73 %)`. */
-function rateCell(numbers: RateNumbers): Cell {
-  const of: Cell = [count(numbers.hits), ' of ', count(numbers.of)];
-  return numbers.rate === null ? of : [...of, ', ', ...intervalCell(numbers)];
+/** How often of how many, and on a line of its own how sure that is. */
+function rateFacts(label: string, numbers: RateNumbers): Fact[] {
+  const { hits, of, rate: value, interval } = numbers;
+  const counted: Cell = [count(hits), ' of ', count(of)];
+  if (value === null || interval === null) return [{ label, cell: counted }];
+  return [
+    { label, cell: [...counted, ', ', rate(value)] },
+    { label: 'its 95 % interval', cell: [rate(interval[0]), ' – ', rate(interval[1])] },
+  ];
 }
 
 function intervalCell({ rate: value, interval }: RateNumbers): Cell {
