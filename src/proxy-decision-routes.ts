@@ -5,8 +5,11 @@ import type { Migration } from './migration/migration.ts';
 import type { Clock } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import type { DecisionRouteParts } from './operator/decision-routes.ts';
+import type { LaneRouteParts } from './operator/lane-routes.ts';
 import { OperatorAccess } from './operator/operator-access.ts';
 import type { Guarding } from './proxy-guard.ts';
+import type { Database } from './storage/database.ts';
+import { createLaneList } from './storage/lane-list.ts';
 
 export interface DecisionFacts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -36,5 +39,18 @@ export function decisionRoutesOf(facts: DecisionFacts): DecisionRouteParts {
       return action?.kind === 'write' && action.provesEmpty === true;
     },
     nowMs: () => clock.wallMs(),
+  };
+}
+
+/** What people can look for and do about lanes. */
+export function laneRoutesOf(
+  facts: Pick<DecisionFacts, 'services' | 'migration' | 'guarding'> & { readonly database: Database },
+): LaneRouteParts {
+  const { services, migration, guarding, database } = facts;
+  return {
+    services: [...services.keys()],
+    list: createLaneList(database),
+    desk: migration.laneDesk,
+    audit: guarding.audit,
   };
 }

@@ -15,6 +15,7 @@ import type { Clock } from './migration/ports.ts';
 import type { StreamHandler } from './migration/request-handler.ts';
 import { stoppingTogether, type Part } from './parts.ts';
 import { deskParts } from './proxy-desk.ts';
+import type { Live } from './proxy-live.ts';
 
 export interface FrontFacts {
   readonly config: Config;
@@ -23,6 +24,7 @@ export interface FrontFacts {
   readonly clock: Clock;
   /** Routes for people and programs that watch. */
   readonly registerRoutes: (app: FastifyInstance) => void;
+  readonly live: Live | undefined;
   readonly onProblem: (service: string, problem: string, detail: string) => void;
 }
 

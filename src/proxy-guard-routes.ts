@@ -47,6 +47,7 @@ export function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
   return {
     services: [...services.keys()],
     guarding: source,
+    levelsOf: (service) => watch.levelsOf(service),
     release: ({ service, ...by }) => watch.release(service, by),
     async accept(acceptance) {
       await interlockStore.accept(acceptance);

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config-schema.ts';
-import { serviceName, type ReplicaId, type ServiceName } from './domain/ids.ts';
+import type { ReplicaId, ServiceName } from './domain/ids.ts';
 import type { RuleStore, SignatureStore } from './migration/compare/comparison-stores.ts';
 import type { DeadLetterStore, UnknownLedger } from './migration/decision-ports.ts';
 import type { Events } from './migration/events.ts';
@@ -8,28 +8,18 @@ import type { Migration } from './migration/migration.ts';
 import type { Clock, Journal, Orchestrator } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { Arms } from './operator/arms.ts';
-import { registerBundleRoutes } from './operator/bundle-routes.ts';
-import { registerDecisionRoutes } from './operator/decision-routes.ts';
-import { registerFlagRoutes } from './operator/flag-routes.ts';
-import { registerGuardRoutes } from './operator/guard-routes.ts';
-import { registerComparisonRoutes, type ComparisonRouteParts } from './operator/comparison-routes.ts';
-import { registerOperatorRoutes } from './operator/routes.ts';
-import { registerRepairRoutes } from './operator/repair-routes.ts';
-import { registerRuleRoutes } from './operator/rule-routes.ts';
-import { registerRunRoutes } from './operator/run-routes.ts';
-import { registerReportRoutes } from './operator/report/report-routes.ts';
 import { createStatistics, type Statistics } from './operator/statistics.ts';
 import { createStatusReader, type StatusReader } from './operator/status.ts';
 import { addressesOf } from './listeners.ts';
 import type { Part } from './parts.ts';
 import type { Guarding } from './proxy-guard.ts';
 import { createTripBundles } from './proxy-bundles.ts';
+import { createLive, type Live } from './proxy-live.ts';
 import { createProxyMetrics } from './proxy-gauges.ts';
-import { flagRoutesOf } from './proxy-flags.ts';
-import { accessOf, decisionRoutesOf } from './proxy-decision-routes.ts';
-import { guardRoutesOf, guardSourceOf } from './proxy-guard-routes.ts';
+import { guardSourceOf } from './proxy-guard-routes.ts';
 import { readinessOf } from './proxy-readiness.ts';
 import { createReports, type Reports } from './proxy-reports.ts';
+import { registerRoutes } from './proxy-routes.ts';
 import { watchFlagChanges, type FlagChange } from './rollout/flag-changes.ts';
 import type { FlagFile } from './rollout/flag-file.ts';
 import type { FlagSource } from './rollout/flag-source.ts';
@@ -39,13 +29,10 @@ import type { Database } from './storage/database.ts';
 import type { DifferenceArchive } from './storage/differences.ts';
 import { createLogListener } from './telemetry/log-events.ts';
 import { createLog } from './telemetry/log.ts';
-import type { Metrics } from './telemetry/metrics.ts';
 import { createProblemLog, type OnProblem } from './telemetry/problem-log.ts';
 import { createTraces } from './telemetry/traces.ts';
 
 type Logger = ReturnType<typeof createLog>;
-
-const SIGNATURES_SHOWN = 200;
 
 export interface WatcherFacts {
   readonly config: Config;
@@ -83,6 +70,8 @@ export interface Watchers {
   readonly service: Part;
   readonly telemetry: Part;
   readonly registerRoutes: (app: FastifyInstance) => void;
+  /** Absent where nobody has a desk to watch it on. */
+  readonly live: Live | undefined;
   readonly onProblem: OnProblem;
   /** The flags can be read again. */
   readonly onFlagsRead: () => void;
@@ -106,6 +95,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   for (const listener of [statistics.listener, arms.listener, createLogListener(log), metrics.listener])
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
+  const live = config.desk && createLive(facts);
   logFlagChanges(log, facts);
   return {
     reports: reports.part,
@@ -130,7 +120,8 @@ export function createWatchers(facts: WatcherFacts): Watchers {
         await metrics.stop();
       },
     },
-    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports }),
+    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports, live }),
+    live,
     onProblem,
     onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
   };
@@ -162,42 +153,6 @@ function createStatus(
   });
 }
 
-interface Shown {
-  readonly status: StatusReader;
-  readonly metrics: Metrics;
-  readonly reports: Reports;
-}
-
-function registerRoutes(
-  app: FastifyInstance,
-  facts: WatcherFacts,
-  { status, metrics, reports }: Shown,
-): void {
-  const { services } = facts;
-  accessOf(facts.config).guard(app);
-  registerGuardRoutes(app, guardRoutesOf(facts));
-  registerDecisionRoutes(app, decisionRoutesOf(facts));
-  registerFlagRoutes(app, flagRoutesOf(facts));
-  registerBundleRoutes(app, facts.guarding.bundles);
-  registerReportRoutes(app, reports.routes);
-  registerRuns(app, facts);
-  registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
-  registerComparisonRoutes(app, comparisonRoutesOf(facts));
-  registerOperatorRoutes(app, {
-    status: () => status.read(),
-    metrics: () => metrics.render(),
-    readiness: () => readinessOf(facts),
-    differences: async (service, limit) =>
-      services.has(serviceName(service)) ? facts.differences.recent(serviceName(service), limit) : undefined,
-  });
-}
-
-function registerRuns(app: FastifyInstance, { migration: { runs }, services }: WatcherFacts): void {
-  if (runs === undefined) return;
-  registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk });
-  registerRepairRoutes(app, runs.repairDesk);
-}
-
 function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {
   const names = [...services.keys()];
   let told: string | undefined;
@@ -218,21 +173,6 @@ function logChanges(log: Logger, changes: readonly FlagChange[], isFirst: boolea
   for (const { flag, from, to } of changes)
     log.info({ flag, from, to }, 'a flag asks for another percentage');
   if (changes.length === 0) log.info('flag definitions changed, and no percentage did');
-}
-
-function comparisonRoutesOf({ services, migration, signatures }: WatcherFacts): ComparisonRouteParts {
-  const known = (service: string): ServiceName | undefined =>
-    services.has(serviceName(service)) ? serviceName(service) : undefined;
-  return {
-    report: (service) => {
-      const name = known(service);
-      return name === undefined ? undefined : migration.comparisonsOf(name);
-    },
-    signatures: async (service) => {
-      const name = known(service);
-      return name === undefined ? undefined : signatures.list(name, SIGNATURES_SHOWN);
-    },
-  };
 }
 
 function createTracesOf({ telemetry: { otlpEndpoint, traceSampleRatio } }: Config) {

@@ -30,6 +30,7 @@ export const TABLE: Readonly<Record<string, Allowed>> = {
       'undici',
       '@fastify/',
       'html-escaper',
+      'yaml',
       'lru-cache',
       'uplot',
       'croner',

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../domain/ids.ts';
 import type { AuditEntry, Release, StoredMinute } from '../migration/guard/guard-ports.ts';
+import type { TriggerLevel } from '../migration/guard/trigger-levels.ts';
 import { guardStatus, type GuardSource } from './guard-status.ts';
 import { answered, Refusal } from './refusal.ts';
 
@@ -15,6 +16,7 @@ export interface Wish {
 export interface GuardRouteParts {
   readonly services: readonly ServiceName[];
   readonly guarding: GuardSource;
+  levelsOf(service: ServiceName): readonly TriggerLevel[];
   /** @throws StorageError */
   release(wish: Wish): Promise<Release>;
   /** A person answers for a subject by name: `action:<name>`, or `unclassified`. @throws StorageError */
@@ -65,9 +67,11 @@ class GuardRoutes {
 
   show(): object {
     const { services, guarding } = this.#parts;
-    return {
-      services: Object.fromEntries(services.map((service) => [service, guardStatus(guarding, service)])),
-    };
+    const shown = (service: ServiceName): object => ({
+      ...guardStatus(guarding, service),
+      triggers: this.#parts.levelsOf(service),
+    });
+    return { services: Object.fromEntries(services.map((service) => [service, shown(service)])) };
   }
 
   async release(request: FastifyRequest): Promise<object> {

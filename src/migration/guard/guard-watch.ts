@@ -21,6 +21,7 @@ import type { GuardRecorder } from './guard-recorder.ts';
 import type { Latch } from './latch.ts';
 import type { LatchBoard } from './latch-board.ts';
 import { MinuteBook } from './minute-book.ts';
+import type { TriggerLevel } from './trigger-levels.ts';
 import { NO_TROUBLE } from './triggers.ts';
 
 const EVERY_MS = 1_000;
@@ -92,6 +93,11 @@ export class GuardWatch {
 
   findingsOf(service: ServiceName): readonly Finding[] {
     return this.#found.get(service) ?? [];
+  }
+
+  /** How near each trigger is to its trip. */
+  levelsOf(service: ServiceName): readonly TriggerLevel[] {
+    return this.#guards.get(service)?.levels(this.#parts.clock.wallMs()) ?? [];
   }
 
   /** p95 of what the proxy added in the last minutes, milliseconds. */

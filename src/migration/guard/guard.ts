@@ -4,6 +4,7 @@ import type { Finding } from './finding.ts';
 import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
 import type { GuardLimits } from './guard-limits.ts';
 import { SlidingTally, WINDOWS } from './sliding-tally.ts';
+import { countLevel, nearest, rateLevel, type TriggerLevel } from './trigger-levels.ts';
 import {
   judgeDeadLetters,
   judgeLatency,
@@ -104,6 +105,20 @@ export class ServiceGuard {
     return [...this.#rateFindings(nowMs), ...this.#otherFindings(nowMs)];
   }
 
+  /** How near each trigger is to its trip, in the place where it is nearest. */
+  levels(nowMs: number): TriggerLevel[] {
+    const { slowMinutes, deadLetterLanes, deadLetterMs } = this.#limits;
+    const old = this.#troubled.deadLetterAgesMs.filter((ageMs) => ageMs >= deadLetterMs).length;
+    return [
+      ...this.#rateLevels(nowMs),
+      countLevel('latency', this.#judgedLatency(nowMs)?.numbers['slow_minutes'] ?? 0, slowMinutes),
+      countLevel('deleted_item_seen', this.#seenAgain, 1),
+      countLevel('dead_letters', old, deadLetterLanes),
+      countLevel('lost', this.#troubled.lost, 1),
+      countLevel('external', this.#signal === undefined ? 0 : 1, 1),
+    ];
+  }
+
   /** What the proxy added in the last minutes, this one included: the quantile in milliseconds; null without operations. */
   addedQuantile(quantile: number): number | null {
     const sum = noCounts();
@@ -129,6 +144,29 @@ export class ServiceGuard {
   }
 
   *#rateFindings(nowMs: number): Generator<Finding> {
+    for (const { trigger, rule, action, detail, tally } of this.#rates(this.#limits.leastHits, nowMs)) {
+      const judged = judgeRate(tally, rule, this.#limits);
+      if (judged !== undefined) yield this.#finding(trigger, judged, { action, detail });
+    }
+  }
+
+  #rateLevels(nowMs: number): TriggerLevel[] {
+    const all = [...this.#rates(1, nowMs)];
+    return (['inconsistency', 'errors'] as const).map((trigger) => {
+      const levels = all
+        .filter((rate) => rate.trigger === trigger)
+        .map(({ action, detail, tally, rule }) => ({
+          trigger,
+          detail,
+          ...(action !== WHOLE && { action }),
+          ...rateLevel(tally, rule.limit, this.#limits),
+        }));
+      return nearest(levels) ?? { trigger, numbers: {}, reached: 0 };
+    });
+  }
+
+  /** Every rate that is watched, by window, where there were so many hits. */
+  *#rates(leastHits: number, nowMs: number) {
     const { mismatchRate, errorRate } = this.#limits;
     const inconsistency = { limit: mismatchRate, early: ['hold_ramp'] } as const;
     const errors = { limit: errorRate, early: ['drop_shadow_load', 'hold_ramp'] } as const;
@@ -138,12 +176,9 @@ export class ServiceGuard {
         { trigger: 'errors', rate: watched.orchestrator, rule: errors, who: 'orchestrator, ' },
         { trigger: 'errors', rate: watched.proxy, rule: errors, who: 'proxy, ' },
       ] as const;
-      for (const { trigger, rate, rule, who } of streams) {
-        for (const { name, tally } of rate.windowsWith(this.#limits.leastHits, nowMs)) {
-          const judged = judgeRate(tally, rule, this.#limits);
-          if (judged !== undefined) yield this.#finding(trigger, judged, { action, detail: who + name });
-        }
-      }
+      for (const { trigger, rate, rule, who } of streams)
+        for (const { name, tally } of rate.windowsWith(leastHits, nowMs))
+          yield { trigger, rule, action, detail: who + name, tally };
     }
   }
 

@@ -14,7 +14,8 @@ interface ChangeRoute {
   readonly path: string;
   /** Of the API. */
   readonly to: (params: Params) => string;
-  readonly body: (form: Form, params: Params) => object;
+  /** Beside who and why. @defaultValue nothing */
+  readonly body?: (form: Form, params: Params) => object;
   /** What is said when it was done. */
   readonly done: (form: Form, params: Params, answer: Answer) => string;
 }
@@ -30,6 +31,46 @@ const CHANGES: readonly ChangeRoute[] = [
     body: ({ share, was }) => ({ share: Number(share), was: Number(was) }),
     done: ({ share }, { flag = '' }, { seen }) =>
       `${flag} asks for ${share ?? ''} %${seen === true ? '.' : '; the proxy has not read it yet.'}`,
+  },
+  {
+    path: '/dead-letters/:operation/redrive',
+    to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/redrive`,
+    done: () => 'The write is sent again.',
+  },
+  {
+    path: '/dead-letters/:operation/copy',
+    to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/copy`,
+    done: () => 'Its lane is being copied.',
+  },
+  {
+    path: '/dead-letters/:operation/skip',
+    to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/skip`,
+    done: () => 'The write is left out for good.',
+  },
+  {
+    path: '/unknown-outcomes/:operation/:outcome',
+    to: ({ operation = '' }) => `/v1/unknown-outcomes/${part(operation)}/assume`,
+    body: (_form, { outcome }) => ({ outcome }),
+    done: (_form, { outcome = '' }) => `The write is taken as ${outcome}.`,
+  },
+  {
+    path: '/guard/:service/release',
+    to: () => '/v1/guard/release',
+    body: (_form, { service }) => ({ service }),
+    done: (_form, { service = '' }) =>
+      `The latch of ${service} is released: its reads go where the flags send them.`,
+  },
+  {
+    path: '/lanes/:service/copy',
+    to: ({ service = '' }) => `/v1/services/${part(service)}/lanes/copy`,
+    body: ({ owner }) => ({ owner }),
+    done: () => 'The lane is being copied.',
+  },
+  {
+    path: '/lanes/:service/compare',
+    to: () => '/v1/runs',
+    body: ({ owner }, { service }) => ({ kind: 'reconcile', service, owner }),
+    done: (_form, _params, { run }) => `Run ${String(run)} compares it: crossfade runs show ${String(run)}.`,
   },
 ];
 
@@ -59,7 +100,7 @@ async function made(
   const { reason = '', person = known.visitor.name ?? '' } = form;
   if (known.visitor.name === undefined) request.session.person = person;
   try {
-    const wish = { ...change.body(form, params), person, reason };
+    const wish = { ...change.body?.(form, params), person, reason };
     const answer = await known.api.post<Answer>(change.to(params), wish);
     tell(request, { tone: 'good', text: change.done(form, params, answer) });
   } catch (error) {

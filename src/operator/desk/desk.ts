@@ -1,8 +1,11 @@
 import { fastify, type FastifyInstance } from 'fastify';
-import { OperatorApiHost } from './operator-api.ts';
+import { LONGEST_PARAMETER, OperatorApiHost } from './operator-api.ts';
 import { TokenBook, type OperatorToken } from '../operator-access.ts';
 import { registerAssets } from './assets.ts';
 import { registerChanges } from './changes.ts';
+import type { LiveBook } from '../live-book.ts';
+import { registerDocuments } from './documents.ts';
+import { registerLiveStream } from './live-stream.ts';
 import { registerPages } from './page-routes.ts';
 import { registerProblems } from './problems.ts';
 import { BODY_LIMIT_BYTES, registerSecurity } from './security.ts';
@@ -15,11 +18,17 @@ export interface DeskParts {
   readonly tokens: readonly OperatorToken[];
   /** The routes of the operator's API: what the desk shows and changes goes through them. */
   readonly registerApi: (app: FastifyInstance) => void;
+  readonly live: LiveBook;
 }
 
 /** The operator's desk: pages in front of the operator's API, not listening yet. */
-export async function createDesk({ tokens, registerApi }: DeskParts): Promise<FastifyInstance> {
-  const app = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: true });
+export async function createDesk({ tokens, registerApi, live }: DeskParts): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+  });
   const book = new TokenBook(tokens);
   await registerAssets(app);
   await registerSecurity(app, { isOpen: book.isEmpty });
@@ -29,5 +38,7 @@ export async function createDesk({ tokens, registerApi }: DeskParts): Promise<Fa
   registerSignIn(app, book);
   registerPages(app, reception);
   registerChanges(app, reception);
+  registerDocuments(app, reception);
+  registerLiveStream(app, { reception, live });
   return app;
 }

@@ -12,10 +12,22 @@ export class ApiRefusal extends Error {
   }
 }
 
+/** An owner has up to 512 characters, in a path each up to nine. */
+export const LONGEST_PARAMETER = 512 * 9;
+
 /** The operator's API, asked as one caller. @throws ApiRefusal */
 export interface OperatorApi {
   get<Answer>(path: string): Promise<Answer>;
   post<Answer>(path: string, body: object): Promise<Answer>;
+  /** What is no answer but a document, as it is. */
+  document(path: string): Promise<ApiDocument>;
+}
+
+export interface ApiDocument {
+  readonly text: string;
+  readonly type: string;
+  /** A content security policy of its own. */
+  readonly policy?: string;
 }
 
 /**
@@ -26,7 +38,7 @@ export class OperatorApiHost {
   readonly #app: FastifyInstance;
 
   constructor(register: (app: FastifyInstance) => void) {
-    this.#app = fastify({ logger: false });
+    this.#app = fastify({ logger: false, routerOptions: { maxParamLength: LONGEST_PARAMETER } });
     register(this.#app);
   }
 
@@ -35,15 +47,30 @@ export class OperatorApiHost {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     return {
       get: (path) => this.#ask({ method: 'GET', url: path, headers }),
+      document: (path) => this.#fetch({ method: 'GET', url: path, headers }),
       post: (path, body) => this.#ask({ method: 'POST', url: path, headers, payload: body }),
     };
   }
 
   async #ask<Answer>(question: InjectOptions): Promise<Answer> {
     const { statusCode, payload } = await this.#app.inject(question);
-    const answer: unknown = payload === '' ? {} : JSON.parse(payload);
-    if (statusCode < 300) return answer as Answer;
-    const { error, message } = answer as { readonly error?: string; readonly message?: string };
-    throw new ApiRefusal(statusCode, error ?? 'failed', message ?? 'the operator’s API failed');
+    if (statusCode >= 300) throw refusalIn(statusCode, payload);
+    return (payload === '' ? {} : JSON.parse(payload)) as Answer;
   }
+
+  async #fetch(question: InjectOptions): Promise<ApiDocument> {
+    const { statusCode, payload, headers } = await this.#app.inject(question);
+    if (statusCode >= 300) throw refusalIn(statusCode, payload);
+    const policy = headers['content-security-policy'];
+    return {
+      text: payload,
+      type: String(headers['content-type'] ?? 'text/plain'),
+      ...(policy !== undefined && { policy: String(policy) }),
+    };
+  }
+}
+
+function refusalIn(status: number, payload: string): ApiRefusal {
+  const { error, message } = JSON.parse(payload) as { readonly error?: string; readonly message?: string };
+  return new ApiRefusal(status, error ?? 'failed', message ?? 'the operator’s API failed');
 }

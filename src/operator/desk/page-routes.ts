@@ -1,8 +1,16 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { auditPage } from './pages/audit.ts';
+import { differencesPage, triedPage } from './pages/differences.ts';
 import { flagPage, flagsPage } from './pages/flags.ts';
+import { guardPage } from './pages/guard.ts';
+import { lanePage } from './pages/lane.ts';
+import { lanesPage } from './pages/lanes.ts';
+import { deadLettersPage, unknownOutcomesPage } from './pages/ledgers.ts';
+import { reportsPage } from './pages/reports.ts';
+import { fromOurForm } from './sessions.ts';
 import { shell, type Page } from './pages/layout.ts';
 import { overviewPage } from './pages/overview.ts';
+import { servicePage } from './pages/service.ts';
 import type { Reception } from './reception.ts';
 import { goTo, type Asked, type Visit } from './visit.ts';
 
@@ -13,12 +21,29 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/': overviewPage,
   '/flags': flagsPage,
   '/flags/:flag': flagPage,
+  '/services/:service': servicePage,
+  '/services/:service/differences': differencesPage,
+  '/lanes': lanesPage,
+  '/lanes/:service/:owner': lanePage,
+  '/dead-letters': deadLettersPage,
+  '/unknown-outcomes': unknownOutcomesPage,
+  '/guard': guardPage,
+  '/reports': reportsPage,
   '/audit': auditPage,
 };
 
 export function registerPages(app: FastifyInstance, reception: Reception): void {
   for (const [path, make] of Object.entries(PAGES))
     app.get(path, (request, reply) => shown(reception, make, { request, reply }));
+  // It changes nothing: the answer is the page itself.
+  app.post<{ Body: { rules?: string } }>(
+    '/services/:service/differences',
+    { preHandler: fromOurForm(app) },
+    (request, reply) => {
+      const make: PageMaker = (visit, asked) => triedPage(visit, asked, request.body.rules ?? '');
+      return shown(reception, make, { request, reply });
+    },
+  );
 }
 
 interface Exchange {

@@ -42,11 +42,16 @@ export class Reception {
       ...known,
       person,
       csrf: reply.generateCsrf(),
-      path: request.method === 'GET' ? url : '/',
+      // A form's answer that is a page has the page's address; others have none to come back to.
+      path: isPage(request) ? url : '/',
       ...(notice !== undefined && { notice }),
       status: await statusOf(known.api),
     };
   }
+}
+
+function isPage({ server, routeOptions }: FastifyRequest): boolean {
+  return server.hasRoute({ method: 'GET', url: routeOptions.url ?? '' });
 }
 
 /** Undefined while the journal is away: then a page says so where it needs it. */

@@ -27,7 +27,7 @@ export async function auditPage(visit: Visit): Promise<Page> {
             'Whatever is changed here, by command line or by the guard is written down with its reason.',
           )
         : html`<section class="panel">
-            <div class="table-frame" tabindex="0" role="region" aria-label="Audit">
+            <div class="table-frame" tabindex="0" role="group" aria-label="Audit">
               <table>
                 <thead>
                   <tr>

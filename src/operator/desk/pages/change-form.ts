@@ -54,3 +54,10 @@ function personField({ person }: Visit, id: string): Html {
     <input id="${id}-person" name="person" required maxlength="200" value="${person}" autocomplete="name" />
   </div>`;
 }
+/** The same, folded away behind its label: in a list of many. */
+export function foldedChange(visit: Visit, change: Change): Html {
+  return html`<details class="fold">
+    <summary>${change.label}</summary>
+    ${changeForm(visit, change)}
+  </details>`;
+}

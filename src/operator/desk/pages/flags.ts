@@ -61,7 +61,7 @@ function serviceTable(service: ServiceStatus, editable: boolean): Html {
       <a href="/services/${service.service}">${service.service}</a>
       <span class="of">${spoken(service.stage)}</span>
     </h2>
-    <div class="table-frame" tabindex="0" role="region" aria-labelledby="flags-${service.service}">
+    <div class="table-frame" tabindex="0" role="group" aria-labelledby="flags-${service.service}">
       <table>
         <thead>
           <tr>

@@ -11,9 +11,31 @@ interface Place {
 
 const PLACES: readonly Place[] = [
   { path: '/', name: 'Desk' },
+  { path: '/lanes', name: 'Lanes' },
+  {
+    path: '/dead-letters',
+    name: 'Dead letters',
+    waiting: ({ status }) => sumOf(status?.services.map((service) => service.dead_letters)),
+  },
+  {
+    path: '/unknown-outcomes',
+    name: 'Unknown outcomes',
+    waiting: ({ status }) => sumOf(status?.services.map((service) => service.unknown_outcomes.open)),
+  },
+  {
+    path: '/guard',
+    name: 'Guard',
+    waiting: ({ status }) =>
+      status?.services.filter(({ guard }) => (guard?.held_by ?? null) !== null).length ?? 0,
+  },
   { path: '/flags', name: 'Flags' },
+  { path: '/reports', name: 'Reports' },
   { path: '/audit', name: 'Audit' },
 ];
+
+function sumOf(counts: readonly (number | null)[] = []): number {
+  return counts.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+}
 
 export interface Page {
   readonly title: string;

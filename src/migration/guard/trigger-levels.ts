@@ -1,0 +1,41 @@
+import type { Tally } from '../evidence/rate-bounds.ts';
+import { wilsonLowerBound } from '../evidence/rate-bounds.ts';
+import type { Trigger } from './finding.ts';
+import type { GuardLimits } from './guard-limits.ts';
+
+/** How near a trigger is to its trip, for people who watch. */
+export interface TriggerLevel {
+  readonly trigger: Trigger;
+  /** Where it is nearest: the action, and what was counted how long. */
+  readonly action?: string;
+  readonly detail?: string;
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Of the way to the trip, 0–1. At 1 it trips; `lost` only holds the ramp. */
+  readonly reached: number;
+}
+
+const within = (share: number): number => Math.min(Math.max(share, 0), 1);
+
+/** A rate trips when there are enough hits, and even the lower bound of their share is above the limit: the lesser of both. */
+export function rateLevel(
+  tally: Tally,
+  limit: number,
+  { leastHits, z }: GuardLimits,
+): Pick<TriggerLevel, 'numbers' | 'reached'> {
+  const { hits, tries } = tally;
+  const lowerBound = hits === 0 ? 0 : wilsonLowerBound(tally, z);
+  return {
+    numbers: { hits, of: tries, lower_bound: lowerBound, limit, least_hits: leastHits },
+    reached: within(Math.min(hits / leastHits, lowerBound / limit)),
+  };
+}
+
+/** So many of what trips at `limit`. */
+export function countLevel(trigger: Trigger, found: number, limit: number): TriggerLevel {
+  return { trigger, numbers: { found, limit }, reached: within(found / limit) };
+}
+
+/** The nearest of several; of the same the first. */
+export function nearest(levels: readonly TriggerLevel[]): TriggerLevel | undefined {
+  return levels.toSorted((a, b) => b.reached - a.reached)[0];
+}

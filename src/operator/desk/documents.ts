@@ -1,0 +1,21 @@
+import type { FastifyInstance } from 'fastify';
+import type { Reception } from './reception.ts';
+import { goTo } from './visit.ts';
+
+/** Documents of the API that are shown or saved as they are: daily reports, and what was known at a trip. */
+export function registerDocuments(app: FastifyInstance, reception: Reception): void {
+  const serve = (path: string, source: string): void => {
+    app.get<{ Params: { name: string } }>(path, async (request, reply) => {
+      const known = reception.known(request);
+      if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
+      const { text, type, policy } = await known.api.document(
+        `${source}/${encodeURIComponent(request.params.name)}`,
+      );
+      // A report is one file with its styles in it: it names them by their digests itself.
+      if (policy !== undefined) reply.header('content-security-policy', policy);
+      return reply.type(type).header('cache-control', 'no-store').send(text);
+    });
+  };
+  serve('/reports/:name', '/v1/reports');
+  serve('/guard/bundles/:name', '/v1/guard/bundles');
+}

@@ -1,0 +1,62 @@
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { LiveBook } from '../live-book.ts';
+import type { Reception } from './reception.ts';
+
+/** Servers in between give up a connection that says nothing for a minute. */
+const STILL_HERE_MS = 20_000;
+/** Of all who watch at the same time; a browser asks again. */
+const MOST_STREAMS = 100;
+
+interface StreamRoute {
+  Params: { service: string };
+}
+
+/** Samples of a service as they come: server-sent events, the kept ones first. */
+export function registerLiveStream(
+  app: FastifyInstance,
+  { reception, live }: { readonly reception: Reception; readonly live: LiveBook },
+): void {
+  let open = 0;
+  app.get<StreamRoute>('/live/:service', (request, reply) => {
+    const service = request.params.service as ServiceName;
+    if (reception.known(request) === undefined) return reply.code(401).send();
+    if (live.samplesOf(service) === undefined) return reply.code(404).send();
+    if (open >= MOST_STREAMS) return reply.code(503).header('retry-after', '30').send();
+    open += 1;
+    const ended = new AbortController();
+    const stream = Readable.from(eventsOf(live, service, ended.signal));
+    reply.raw.once('close', () => {
+      open -= 1;
+      ended.abort();
+      stream.destroy();
+    });
+    return reply.type('text/event-stream').header('cache-control', 'no-store').send(stream);
+  });
+}
+
+async function* eventsOf(live: LiveBook, service: ServiceName, signal: AbortSignal): AsyncGenerator<string> {
+  yield `event: kept\ndata: ${JSON.stringify(live.samplesOf(service))}\n\n`;
+  while (!signal.aborted) {
+    const isNews = await newsOf(live, signal);
+    const sample = live.samplesOf(service)?.at(-1);
+    yield isNews && sample !== undefined ? `event: sample\ndata: ${JSON.stringify(sample)}\n\n` : ':\n\n';
+  }
+}
+
+/** False where nothing came for a while. */
+async function newsOf(live: LiveBook, signal: AbortSignal): Promise<boolean> {
+  const waiting = new AbortController();
+  const stop = AbortSignal.any([signal, waiting.signal]);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const unwatch = live.watch(() => resolve(true));
+  try {
+    const quiet = sleep(STILL_HERE_MS, false, { signal: stop, ref: false }).catch(() => false);
+    return await Promise.race([promise, quiet]);
+  } finally {
+    unwatch();
+    waiting.abort();
+  }
+}

@@ -1,0 +1,140 @@
+import type { TriggerLevel } from '../../../migration/guard/trigger-levels.ts';
+import type { GuardStatus } from '../../guard-status.ts';
+import { count, percent, spoken, when } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import type { Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+import { emptyState, type Page } from './layout.ts';
+
+type Watched = GuardStatus & { readonly triggers: readonly TriggerLevel[] };
+
+interface Bundle {
+  readonly bundle: number;
+  readonly service: string;
+  readonly at: string;
+  readonly trigger: string;
+  readonly bytes: number;
+}
+
+/** What each trigger watches, and what trips it. */
+const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
+  inconsistency: 'answers that differ',
+  errors: 'failures of the orchestrator, or of the proxy',
+  latency: 'slow minutes among the last five',
+  deleted_item_seen: 'deleted items that were shown again',
+  dead_letters: 'lanes with a dead letter for five minutes',
+  lost: 'lanes of which legacy lost something: it holds the ramp',
+  external: 'signals from outside',
+};
+
+/** What the guard watches, how near it is to a trip, and the way out of one. */
+export async function guardPage(visit: Visit): Promise<Page> {
+  const [{ services }, { bundles }] = await Promise.all([
+    visit.api.get<{ services: Readonly<Record<string, Watched>> }>('/v1/guard'),
+    visit.api.get<{ bundles: readonly Bundle[] }>('/v1/guard/bundles'),
+  ]);
+  return {
+    title: 'Guard',
+    lead: 'It takes reads back to legacy by itself when the two sides differ too much, answers fail or come late. A person releases it.',
+    body: html`<div class="columns guards">
+        ${Object.entries(services).map(([service, watched]) => watchedPanel(visit, service, watched))}
+      </div>
+      ${bundlesPanel(bundles)}`,
+  };
+}
+
+function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
+  return html`<section class="panel" aria-labelledby="g-${service}">
+    <h2 id="g-${service}"><a href="/services/${service}">${service}</a></h2>
+    ${held(visit, service, watched)}
+    <div data-live="triggers-${service}">
+      <ul class="triggers">
+        ${watched.triggers.map(level)}
+      </ul>
+      ${watched.findings.map(
+        ({ trigger, action, detail, steps }) =>
+          html`<p class="notice warn">
+            <strong>◆ ${spoken(trigger)}</strong> ${action}${detail !== undefined && ` (${detail})`}:
+            ${steps.map(spoken).join(', ')}
+          </p>`,
+      )}
+    </div>
+  </section>`;
+}
+
+function held(visit: Visit, service: string, { held_by: heldBy, latch, flags_off: off }: Watched): Html {
+  if (heldBy === null) return html`<p class="lamp good"><span aria-hidden="true">●</span> free</p>`;
+  if (latch === undefined)
+    return html`<p class="lamp bad"><span aria-hidden="true">▲</span> held: ${spoken(heldBy)}</p>
+      <p class="help">There is no latch to release: it ends when its cause does.</p>`;
+  return html`<p class="lamp bad"><span aria-hidden="true">▲</span> latched: ${spoken(heldBy)}</p>
+    <p class="note">
+      ${when(latch.tripped_at)}, ${latch.finding.action ?? 'the service as a whole'} ${latch.finding.detail}.
+      Cools down until ${when(latch.cool_down_until)}.
+    </p>
+    ${off !== undefined && html`<p class="note">Flags in Unleash: ${spoken(off.state)} ${off.flags?.join(', ')} ${off.last_error}</p>`}
+    ${foldedChange(visit, { action: `/guard/${service}/release`, label: 'Release the latch', role: 'approver', isGrave: true })}`;
+}
+
+function level({ trigger, reached, numbers, action, detail }: TriggerLevel): Html {
+  const share = Math.round(100 * reached);
+  const state = share >= 100 ? 'bad' : share >= 50 ? 'warn' : '';
+  return html`<li>
+    <div class="trigger-head">
+      <strong>${spoken(trigger)}</strong
+      ><span class="state ${state}"
+        >${share >= 100 ? '▲ ' : share >= 50 ? '◆ ' : ''}${percent(share)}
+        <span class="unseen">of the way to the trip</span></span
+      >
+    </div>
+    <svg class="gauge ${state}" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+      <rect class="rest" width="100" height="4" />
+      <rect class="reached" width="${share}" height="4" />
+    </svg>
+    <p class="note">
+      ${MEANINGS[trigger]}${said(numbers)}${action !== undefined && ` · ${action}`}${detail !== undefined && ` · ${detail}`}
+    </p>
+  </li>`;
+}
+
+function said({ hits, of, found, limit, lower_bound: bound }: TriggerLevel['numbers']): string {
+  if (found !== undefined) return `: ${count(found)} of ${count(limit)}`;
+  if (hits === undefined) return ': none';
+  return `: ${count(hits)} of ${count(of)}, at least ${percent(100 * (bound ?? 0))} for sure, limit ${percent(100 * (limit ?? 0))}`;
+}
+
+function bundlesPanel(bundles: readonly Bundle[]): Html {
+  if (bundles.length === 0)
+    return emptyState(
+      'It has never tripped',
+      'A trip leaves a bundle here of what led to it: signatures, minutes, flags, settings without secrets, versions.',
+    );
+  return html`<section class="panel" aria-labelledby="bundles">
+    <h2 id="bundles">What was known at each trip</h2>
+    <div class="table-frame" tabindex="0" role="group" aria-labelledby="bundles">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Trip</th>
+            <th scope="col">Service</th>
+            <th scope="col">Trigger</th>
+            <th scope="col">When</th>
+            <th scope="col" class="number">Size</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${bundles.map(
+            ({ bundle, service, trigger, at, bytes }) =>
+              html`<tr>
+                <th scope="row"><a href="/guard/bundles/${bundle}" download>Bundle ${bundle}</a></th>
+                <td>${service}</td>
+                <td>${spoken(trigger)}</td>
+                <td class="nowrap">${when(at)}</td>
+                <td class="number">${count(Math.ceil(bytes / 1_024))} KiB</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}

@@ -1,0 +1,194 @@
+import { count, spoken, when } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import type { Asked, Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+import { conditionOf, type Lane } from './lanes.ts';
+import { emptyState, type Page } from './layout.ts';
+import { serviceOf } from './service.ts';
+
+interface Write {
+  readonly operation_id: string;
+  readonly sequence: number;
+  readonly action: string;
+  readonly accepted_at: string;
+  readonly outcome: string | null;
+  readonly is_through: boolean;
+  readonly dead_letter: string | null;
+}
+
+interface Explained {
+  readonly owner: string;
+  readonly decisions: Readonly<
+    Record<
+      string,
+      {
+        readonly primary: string;
+        readonly dualWrite: boolean;
+        readonly shadowRead: boolean;
+        readonly reason: string;
+      }
+    >
+  >;
+  readonly inputs: {
+    readonly lane: Partial<Lane> | string;
+    readonly fence: string;
+  };
+  readonly writes: readonly Write[];
+  readonly differences: readonly {
+    readonly at: string;
+    readonly action: string;
+    readonly operation_id: string;
+  }[];
+}
+
+/** One lane: where its requests go and why, its last writes, and what a person can do about it. */
+export async function lanePage(
+  visit: Visit,
+  { params }: Asked<{ service: string; owner: string }>,
+): Promise<Page> {
+  const { service } = await serviceOf(visit, params.service);
+  const explained = await visit.api.get<Explained>(
+    `/v1/explain/${service}/${encodeURIComponent(params.owner)}`,
+  );
+  return {
+    title: explained.owner,
+    lead: html`A lane of <a href="/services/${service}">${service}</a>.
+      <a href="/lanes?service=${service}">All lanes</a>`,
+    body: html`<div class="columns">${standing(explained)}${deeds(visit, service, explained.owner)}</div>
+      ${timeline(explained.writes)}${decisions(explained)}${differing(service, explained)}`,
+  };
+}
+
+/** Why reads of the lane may not come from the orchestrator. */
+const FENCES: Readonly<Record<string, string>> = {
+  open: 'The orchestrator may answer its reads, as far as the flags permit.',
+  not_seeded: 'Nothing of it was copied yet: legacy answers.',
+  excepted: 'The last copy left something out: legacy answers until a person accepts it.',
+  dirty: 'Its history is uncertain: a copy must settle it.',
+  copying: 'It is being copied.',
+  stopped: 'Somebody must decide about what legacy lost.',
+};
+
+function standing({ inputs: { lane, fence } }: Explained): Html {
+  const known = typeof lane === 'string' ? {} : lane;
+  return html`<section class="panel" aria-labelledby="now">
+    <h2 id="now">Now</h2>
+    <p>
+      ${conditionOf(known.condition ?? 'never written')}
+      <span class="note-inline">${FENCES[fence] ?? spoken(fence)}</span>
+    </p>
+    <dl class="figures">
+      <div>
+        <dt>writes</dt>
+        <dd>${count(known.sequence)}</dd>
+      </div>
+      <div>
+        <dt>delivered</dt>
+        <dd>${count(known.delivered_sequence)}</dd>
+      </div>
+      <div>
+        <dt>generation</dt>
+        <dd>${count(known.generation)}</dd>
+      </div>
+      <div>
+        <dt>exceptions</dt>
+        <dd>${count(known.exceptions)}</dd>
+      </div>
+    </dl>
+  </section>`;
+}
+
+function deeds(visit: Visit, service: string, owner: string): Html {
+  const fields = { owner };
+  return html`<section class="panel" aria-labelledby="deeds">
+    <h2 id="deeds">What can be done</h2>
+    <p class="help">
+      A copy makes the orchestrator hold what legacy shows. A comparison is a reconciliation of this owner
+      alone; it only looks.
+    </p>
+    ${foldedChange(visit, { action: `/lanes/${service}/copy`, label: 'Copy the lane', role: 'operator', fields })}
+    ${foldedChange(visit, { action: `/lanes/${service}/compare`, label: 'Compare both sides', role: 'operator', fields })}
+  </section>`;
+}
+
+function timeline(writes: readonly Write[]): Html {
+  if (writes.length === 0)
+    return emptyState('No writes are kept', 'Writes that are through leave the journal after its retention.');
+  return html`<section class="panel" aria-labelledby="timeline">
+    <h2 id="timeline">Last writes <span class="of">the newest first</span></h2>
+    <ol class="timeline">
+      ${writes.map(
+        ({
+          sequence,
+          action,
+          accepted_at: at,
+          outcome,
+          is_through: isThrough,
+          dead_letter: letter,
+          operation_id: operation,
+        }) =>
+          html`<li>
+            <span class="sequence">${sequence}</span>
+            <div>
+              <code>${action}</code> <span class="note-inline">${when(at)}</span>
+              <p class="steps">
+                <span>journaled</span><span>legacy: ${outcome ?? 'not known yet'}</span
+                ><span class="${letter !== null && 'state bad'}"
+                  >orchestrator:
+                  ${letter !== null ? `▲ refused (${letter})` : isThrough ? 'delivered' : 'waits'}</span
+                >
+              </p>
+              <p class="note"><code>${operation}</code></p>
+            </div>
+          </li>`,
+      )}
+    </ol>
+  </section>`;
+}
+
+function decisions({ decisions: decided }: Explained): Html {
+  return html`<section class="panel" aria-labelledby="decided">
+    <h2 id="decided">What would be decided now</h2>
+    <div class="table-frame" tabindex="0" role="group" aria-labelledby="decided">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Action</th>
+            <th scope="col">Answered by</th>
+            <th scope="col">Also</th>
+            <th scope="col">Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${Object.entries(decided).map(
+            ([action, { primary, dualWrite, shadowRead, reason }]) =>
+              html`<tr>
+                <th scope="row"><code>${action}</code></th>
+                <td>${primary}</td>
+                <td>
+                  ${[dualWrite && 'dual write', shadowRead && 'shadow read'].filter(Boolean).join(', ')}
+                </td>
+                <td>${spoken(reason)}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}
+
+function differing(service: string, { differences }: Explained): Html | false {
+  if (differences.length === 0) return false;
+  return html`<section class="panel" aria-labelledby="differing">
+    <h2 id="differing">Differences found here</h2>
+    <ul class="plain">
+      ${differences.map(
+        ({ at, action, operation_id: operation }) =>
+          html`<li>
+            <code>${action}</code> ${when(at)} <span class="note-inline"><code>${operation}</code></span>
+          </li>`,
+      )}
+    </ul>
+    <p><a href="/services/${service}/differences">All differences of ${service}</a></p>
+  </section>`;
+}

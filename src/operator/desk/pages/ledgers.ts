@@ -1,0 +1,164 @@
+import { count, counted, spoken, when } from '../figures.ts';
+import { html, type Html, type Shown } from '../html.ts';
+import type { Asked, Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+import { emptyState, type Page } from './layout.ts';
+
+interface Letter {
+  readonly operation_id: string;
+  readonly service: string;
+  readonly lane: string;
+  readonly sequence: number;
+  readonly action: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly refused_at: string;
+  readonly attempts: number;
+  readonly state: string;
+  readonly resolved_by: string | null;
+  readonly resolved_reason: string | null;
+  readonly waiting_behind: number;
+}
+
+interface Unknown {
+  readonly operation_id: string;
+  readonly lane: string;
+  readonly sequence: number;
+  readonly action: string;
+  readonly found_at: string;
+  readonly end: string | null;
+  readonly ended_at: string | null;
+  readonly decided_by: string | null;
+  readonly decided_reason: string | null;
+  readonly waits_for: string | null;
+  readonly choices: readonly string[];
+}
+
+const SHOWN = 200;
+
+/** Which part of a ledger is looked at: by service, open or not. */
+function filterOf(
+  visit: Visit,
+  { query }: Asked,
+): { readonly service: string; readonly state: string; readonly search: string } {
+  const known = visit.status?.services.some(({ service }) => service === query['service']);
+  const service = known === true ? (query['service'] ?? '') : '';
+  const state = ['open', 'ended', 'all'].find((one) => one === query['state']) ?? 'open';
+  const search = new URLSearchParams({ state, limit: String(SHOWN), ...(service !== '' && { service }) });
+  return { service, state, search: search.toString() };
+}
+
+function filterBar(
+  path: string,
+  { service, state }: { readonly service: string; readonly state: string },
+): Html {
+  const at = (one: string): string => `${path}?state=${one}${service === '' ? '' : `&service=${service}`}`;
+  return html`<nav class="tabs" aria-label="Which">
+    ${['open', 'ended', 'all'].map(
+      (one) => html`<a href="${at(one)}" ${one === state && html`aria-current="page"`}>${one}</a>`,
+    )}${service !== '' && html`<a class="off" href="${path}?state=${state}">${service} only ×<span class="unseen"> remove</span></a>`}
+  </nav>`;
+}
+
+/** A lane as a link, by its key. */
+export function laneLink(lane: string): Html {
+  const slash = lane.indexOf('/');
+  return html`<a href="/lanes/${lane.slice(0, slash)}/${encodeURIComponent(lane.slice(slash + 1))}"
+    >${lane}</a
+  >`;
+}
+
+/** Writes that the orchestrator refused for good. */
+export async function deadLettersPage(visit: Visit, asked: Asked): Promise<Page> {
+  const filter = filterOf(visit, asked);
+  const { dead_letters: letters } = await visit.api.get<{ dead_letters: readonly Letter[] }>(
+    `/v1/dead-letters?${filter.search}`,
+  );
+  return {
+    title: 'Dead letters',
+    lead: 'Writes that the orchestrator refused for good. What stands behind one in its lane waits; legacy has them all.',
+    body: html`${filterBar('/dead-letters', filter)}${
+      letters.length === 0
+        ? emptyState(
+            filter.state === 'open' ? 'No dead letter is open' : 'No dead letters',
+            'Every acknowledged write was taken by the orchestrator, or is on its way.',
+          )
+        : html`<div class="cards">${letters.map((letter) => letterCard(visit, letter))}</div>`
+    }`,
+  };
+}
+
+function letterCard(visit: Visit, letter: Letter): Html {
+  const { operation_id: operation, state } = letter;
+  return html`<article class="panel card" aria-labelledby="l-${operation}">
+    <h2 id="l-${operation}"><code>${letter.action}</code> of ${laneLink(letter.lane)}</h2>
+    <p class="state ${state === 'open' ? 'bad' : ''}">
+      ${state === 'open' ? '▲ ' : ''}${spoken(state)}
+      <span class="note-inline"
+        >write ${letter.sequence}, refused ${when(letter.refused_at)},
+        ${counted(letter.attempts, 'time')}</span
+      >
+    </p>
+    <p class="words">${spoken(letter.code)}: ${letter.reason}</p>
+    <p class="note">${counted(letter.waiting_behind, 'write')} wait behind it · <code>${operation}</code></p>
+    ${letter.resolved_by !== null && html`<p class="note">${letter.resolved_by}: ${letter.resolved_reason}</p>`}
+    ${state === 'open' && letterDeeds(visit, operation)}
+  </article>`;
+}
+
+function letterDeeds(visit: Visit, operation: string): Shown {
+  const at = `/dead-letters/${operation}`;
+  return html`<div class="deeds">
+    ${foldedChange(visit, { action: `${at}/redrive`, label: 'Send it again', role: 'operator' })}
+    ${foldedChange(visit, { action: `${at}/copy`, label: 'Copy the whole lane', role: 'operator' })}
+    ${foldedChange(visit, { action: `${at}/skip`, label: 'Leave it out for good', role: 'approver', isGrave: true })}
+  </div>`;
+}
+
+/** Writes of which it was not known whether they took effect. */
+export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<Page> {
+  const filter = filterOf(visit, asked);
+  const { unknown_outcomes: found } = await visit.api.get<{ unknown_outcomes: readonly Unknown[] }>(
+    `/v1/unknown-outcomes?${filter.search}`,
+  );
+  return {
+    title: 'Unknown outcomes',
+    lead: 'Writes whose agents got no clear answer. A late reply or a copy of the lane settles most; the rest a person decides.',
+    body: html`${filterBar('/unknown-outcomes', filter)}${
+      found.length === 0
+        ? emptyState(
+            'Every outcome is known',
+            `Nothing waits here${filter.state === 'open' ? '; “all” shows what was settled in the last 90 days.' : '.'}`,
+          )
+        : html`<div class="cards">${found.map((each) => unknownCard(visit, each))}</div>`
+    }`,
+  };
+}
+
+const WAITS: Readonly<Record<string, string>> = {
+  copy: 'a copy of its lane settles it',
+  late_reply: 'a late reply may still come, for a minute',
+  person: 'a person must decide',
+};
+
+function unknownCard(visit: Visit, each: Unknown): Html {
+  const { operation_id: operation, end, waits_for: waits } = each;
+  return html`<article class="panel card" aria-labelledby="u-${operation}">
+    <h2 id="u-${operation}"><code>${each.action}</code> of ${laneLink(each.lane)}</h2>
+    <p class="state ${end === null ? 'warn' : 'good'}">
+      ${end === null ? `◆ ${WAITS[waits ?? ''] ?? ''}` : `● ${spoken(end)}`}
+      <span class="note-inline">write ${count(each.sequence)}, found ${when(each.found_at)}</span>
+    </p>
+    <p class="note">
+      <code>${operation}</code
+      >${each.decided_by !== null && ` · ${each.decided_by}: ${each.decided_reason ?? ''}`}
+    </p>
+    ${
+      each.choices.length > 0 &&
+      html`<div class="deeds">
+        ${foldedChange(visit, { action: `/unknown-outcomes/${operation}/applied`, label: 'It took effect', role: 'approver', isGrave: true })}
+        ${foldedChange(visit, { action: `/unknown-outcomes/${operation}/lost`, label: 'It did not', role: 'approver', isGrave: true })}
+      </div>`
+    }
+  </article>`;
+}

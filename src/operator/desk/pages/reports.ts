@@ -1,0 +1,61 @@
+import { counted, when } from '../figures.ts';
+import { html } from '../html.ts';
+import type { Visit } from '../visit.ts';
+import { emptyState, type Page } from './layout.ts';
+
+interface Reports {
+  readonly zone: string;
+  readonly reports: readonly {
+    readonly date: string;
+    readonly made_at: string;
+    readonly failed_criteria: number | readonly string[];
+  }[];
+}
+
+/** The daily reports that are stored, and the day so far. */
+export async function reportsPage(visit: Visit): Promise<Page> {
+  const { zone, reports } = await visit.api.get<Reports>('/v1/reports');
+  return {
+    title: 'Reports',
+    lead: html`One a day, in ${zone}. <a href="/reports/today.html">The day so far</a>`,
+    body:
+      reports.length === 0
+        ? emptyState(
+            'No report is stored yet',
+            html`The first comes with the next morning.
+              <a href="/reports/today.html">Look at the day so far</a>.`,
+          )
+        : html`<section class="panel" aria-labelledby="reports">
+            <h2 id="reports">Stored</h2>
+            <div class="table-frame" tabindex="0" role="group" aria-labelledby="reports">
+              <table>
+                <thead>
+                  <tr>
+                    <th scope="col">Day</th>
+                    <th scope="col">Criteria of the phase</th>
+                    <th scope="col">Made</th>
+                    <th scope="col">Also as</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  ${reports.map(({ date, made_at: madeAt, failed_criteria: failed }) => {
+                    const failures = typeof failed === 'number' ? failed : failed.length;
+                    return html`<tr>
+                      <th scope="row"><a href="/reports/${date}.html">${date}</a></th>
+                      <td>
+                        <span class="state ${failures === 0 ? 'good' : 'bad'}"
+                          >${failures === 0 ? '● all hold' : `▲ ${counted(failures, 'criterion', 'criteria')} failed`}</span
+                        >
+                      </td>
+                      <td class="nowrap">${when(madeAt)}</td>
+                      <td>
+                        <a href="/reports/${date}.md">Markdown</a>, <a href="/reports/${date}.json">JSON</a>
+                      </td>
+                    </tr>`;
+                  })}
+                </tbody>
+              </table>
+            </div>
+          </section>`,
+  };
+}

@@ -1,0 +1,250 @@
+import type { LiveSample } from '../../live-book.ts';
+import type { Status } from '../../status.ts';
+import { consistency, count, milliseconds, percent, spoken } from '../figures.ts';
+import { html, type Html, type Shown } from '../html.ts';
+import { ApiRefusal } from '../operator-api.ts';
+import type { Asked, Visit } from '../visit.ts';
+import { reasonOf } from './fader.ts';
+import type { Page } from './layout.ts';
+import { ladder } from './stage.ts';
+
+type ServiceStatus = Status['services'][number];
+
+/** The service of a page. @throws ApiRefusal where nobody knows it */
+export async function serviceOf(visit: Visit, name: string): Promise<ServiceStatus> {
+  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
+  const service = status.services.find((one) => one.service === name);
+  if (service === undefined)
+    throw new ApiRefusal(404, 'service_not_found', `No service is called “${name}”.`);
+  return service;
+}
+
+/** One service: what happens now, and why it goes where it goes. */
+export async function servicePage(visit: Visit, { params }: Asked<{ service: string }>): Promise<Page> {
+  const service = await serviceOf(visit, params.service);
+  const { samples } = await visit.api.get<{ samples: readonly LiveSample[] }>(
+    `/v1/services/${service.service}/live`,
+  );
+  return {
+    title: service.service,
+    lead: html`<a href="/services/${service.service}/differences">Differences</a> ·
+      <a href="/lanes?service=${service.service}">Lanes</a> · <a href="/flags">Flags</a>`,
+    body: html`<div class="panel" data-live="ladder">${ladder(service.stage)}</div>
+      ${charts(service)}
+      <div class="columns">${decisions(samples)}${latencies(service)}</div>
+      <div class="columns">${answers(service)}${contents(service)}</div>
+      ${actions(service)}${left(service)}`,
+    styles: ['/assets/uplot/uPlot.min.css'],
+    scripts: ['/assets/uplot/uPlot.iife.min.js', '/assets/charts.js'],
+  };
+}
+
+const CHARTS = [
+  ['reads', 'Reads and writes', 'a second, by who answered'],
+  ['latency', 'Latency', 'p95 of each backend’s own answers'],
+  ['added', 'Added by the proxy', 'p95, and the longest delivery lag'],
+  ['differing', 'Comparisons', 'with a verdict, in two seconds'],
+] as const;
+
+function charts({ service }: ServiceStatus): Html {
+  return html`<section class="panel charts" aria-labelledby="now" data-service="${service}">
+    <h2 id="now">
+      Now <span class="of" role="status" data-stream>the last 15 minutes of this process</span>
+    </h2>
+    <div class="chart-grid">
+      ${CHARTS.map(
+        ([name, title, what]) =>
+          html`<figure data-chart="${name}">
+            <figcaption><strong>${title}</strong> <span class="note">${what}</span></figcaption>
+            <div class="plot"></div>
+          </figure>`,
+      )}
+    </div>
+    <noscript><p class="help">The charts need JavaScript; the figures below do not.</p></noscript>
+  </section>`;
+}
+
+interface Table {
+  readonly id: string;
+  readonly title: string;
+  readonly note?: string;
+  readonly heads: readonly string[];
+  readonly rows: readonly (readonly Shown[])[];
+}
+
+/** A panel with a small table; its first column names, the others are numbers. */
+function tablePanel({ id, title, note, heads, rows }: Table): Html {
+  return html`<section class="panel" aria-labelledby="${id}">
+    <h2 id="${id}">${title}</h2>
+    <div data-live="${id}">
+      ${note !== undefined && html`<p class="help">${note}</p>`}
+      <div class="table-frame" tabindex="0" role="group" aria-labelledby="${id}">
+        <table>
+          <thead>
+            <tr>
+              ${heads.map((head, index) => html`<th scope="col" ${index > 0 && html`class="number"`}>${head}</th>`)}
+            </tr>
+          </thead>
+          <tbody>
+            ${rows.map(
+              ([name, ...cells]) =>
+                html`<tr>
+                  <th scope="row">${name}</th>
+                  ${cells.map((cell) => html`<td class="number">${cell}</td>`)}
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>
+    </div>
+  </section>`;
+}
+
+/** What a decision's reason means, in words for people. */
+const REASONS: Readonly<Record<string, string>> = {
+  passthrough: 'no definition knows the request: relayed as it is',
+  not_covered: 'dual writes are not in effect',
+  covered: 'a write: journaled, legacy first',
+  legacy_only: 'only legacy can answer it',
+  flag_off: 'its lane is not among the share',
+  flag_on: 'the orchestrator, by the share of lanes',
+  kill_switch: 'the kill switch is on',
+  interlock: 'an interlock lowers the share',
+  latched: 'the guard holds the reads',
+};
+
+function decisions(samples: readonly LiveSample[]): Html {
+  const sums = new Map<string, number>();
+  for (const { reasons } of samples)
+    for (const [reason, times] of Object.entries(reasons)) sums.set(reason, (sums.get(reason) ?? 0) + times);
+  const all = [...sums.values()].reduce((sum, times) => sum + times, 0);
+  const rows = [...sums]
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([reason, times]) => [
+      html`${spoken(reason)}<span class="note">${REASONS[reason] ?? ''}</span>`,
+      count(times),
+      percent((100 * times) / all),
+    ]);
+  return tablePanel({
+    id: 'decisions',
+    title: 'Decisions by reason',
+    note: rows.length === 0 ? 'Nobody asked in the last 15 minutes.' : 'The last 15 minutes.',
+    heads: ['Reason', 'Operations', 'Share'],
+    rows,
+  });
+}
+
+function latencies({ latency_ms: latency, added_ms: added }: ServiceStatus): Html {
+  const row = (name: string, { p50, p95, p99, count: calls }: typeof added): readonly Shown[] => [
+    name,
+    milliseconds(p50),
+    milliseconds(p95),
+    milliseconds(p99),
+    count(calls),
+  ];
+  return tablePanel({
+    id: 'latencies',
+    title: 'Latency',
+    note: 'Since the start of this process: each backend’s own answers, and what the proxy added.',
+    heads: ['Of', 'p50', 'p95', 'p99', 'Calls'],
+    rows: [row('legacy', latency.legacy), row('orchestrator', latency.orchestrator), row('added', added)],
+  });
+}
+
+function answers({ reads_by: reads, fallbacks, writes, repeats, named_writes: named }: ServiceStatus): Html {
+  const words = (what: string, counts: Readonly<Record<string, number>>): readonly Shown[][] =>
+    Object.entries(counts).map(([word, times]) => [
+      html`${what} <span class="note-inline">${spoken(word)}</span>`,
+      count(times),
+    ]);
+  return tablePanel({
+    id: 'answers',
+    title: 'Answers',
+    note: 'Since the start of this process.',
+    heads: ['What', 'Times'],
+    rows: [
+      ...words('reads answered by', reads),
+      ...words('fell back to legacy:', fallbacks),
+      ...words('writes', writes),
+      ...words('repeated writes', repeats),
+      ...words('writes that name items:', named),
+    ],
+  });
+}
+
+function contents(service: ServiceStatus): Html {
+  const {
+    lanes,
+    comparisons,
+    not_comparable_by: apart,
+    flags,
+    pending,
+    forgotten,
+    lost,
+    copied_lanes: copied,
+  } = service;
+  const judged = comparisons.match + comparisons.mismatch;
+  return tablePanel({
+    id: 'contents',
+    title: 'Both sides',
+    note: 'Lanes are those of the journal, everything else is counted by this process.',
+    heads: ['What', 'Now'],
+    rows: [
+      ['consistency of shadow reads', consistency(comparisons.mismatch, judged)],
+      ['compared with a verdict', count(judged)],
+      ...Object.entries(apart).map(([why, times]) => [
+        html`not comparable <span class="note-inline">${spoken(why)}</span>`,
+        count(times),
+      ]),
+      ...Object.entries(lanes ?? {}).map(([what, there]) => [`lanes ${what}`, count(there)]),
+      ['deliveries waiting', count(pending)],
+      ['lanes copied', count(copied)],
+      ['items forgotten by legacy', count(forgotten)],
+      ['items lost by legacy', count(lost)],
+      ...Object.entries(flags).map(([flag, status]) => [
+        html`${spoken(flag)} <span class="note-inline">${reasonOf(status)}</span>`,
+        `${percent(status.asked)} → ${percent(status.in_effect)}`,
+      ]),
+    ],
+  });
+}
+
+/** The evidence for each action's part of read-cutover. */
+function actions({ actions: judged = {} }: ServiceStatus): Html | false {
+  const rows = Object.entries(judged).map(([action, each]) => [
+    html`<code>${action}</code
+      ><span class="note">${[...new Set(each.interlocks.map(({ word }) => spoken(word)))].join(', ')}</span>`,
+    percent(each.asked),
+    percent(each.in_effect),
+    count(each.comparable),
+    count(each.mismatches),
+    `≤ ${percent(100 * each.mismatch_upper_bound)}`,
+    each.comparisons_missing === 0 ? 'enough' : count(each.comparisons_missing),
+  ]);
+  if (rows.length === 0) return false;
+  return tablePanel({
+    id: 'actions',
+    title: 'Evidence by action',
+    note: 'Comparisons since the last change of definition or rules, of all replicas. The bound of the mismatch rate holds with 95 %, and must be below 0.1 %.',
+    heads: ['Action', 'Asked', 'In effect', 'Compared', 'Differ', 'Rate', 'Missing'],
+    rows,
+  });
+}
+
+function left({ legacy_only: legacyOnly, passthrough, unmapped }: ServiceStatus): Html {
+  const list = (
+    what: string,
+    entries: readonly { readonly action: string; readonly reason: string }[],
+  ): Html[] =>
+    entries.map(
+      ({ action, reason }) =>
+        html`<li><code>${action}</code> ${what}: <span class="note-inline">${reason}</span></li>`,
+    );
+  return html`<section class="panel" aria-labelledby="left">
+    <h2 id="left">What stays on legacy</h2>
+    <ul class="plain">
+      ${list('is answered by legacy only', legacyOnly)}${list('passes through', passthrough)}
+      ${unmapped.map(({ what, reason }) => html`<li>${what} is not mapped: <span class="note-inline">${reason}</span></li>`)}
+    </ul>
+  </section>`;
+}

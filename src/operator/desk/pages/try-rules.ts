@@ -1,0 +1,76 @@
+import type { TriedAction } from '../../rule-routes.ts';
+import { count, counted, spoken } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import type { Visit } from '../visit.ts';
+import { noticeBar } from './layout.ts';
+
+/** Rules that were tried, and what became of them. */
+export interface Trial {
+  readonly rules: string;
+  readonly actions?: readonly TriedAction[];
+  readonly problem?: string;
+}
+
+interface TryForm {
+  readonly service: string;
+  readonly text: string;
+  readonly trial: Trial | undefined;
+}
+
+/** Where rules are tried: with what came of them, where they were. */
+export function tryPanel({ csrf }: Visit, { service, text, trial }: TryForm): Html {
+  return html`<section class="panel" aria-labelledby="try">
+    <h2 id="try">Try rules</h2>
+    <p class="help">
+      Judges the last 500 stored differences again; nothing is put in force.
+      <code>crossfade rules add</code> takes the same text as a file.
+    </p>
+    ${trial?.problem !== undefined && noticeBar({ tone: 'bad', text: trial.problem })}
+    <div class="columns">
+      <form class="stack" method="post" action="/services/${service}/differences#try">
+        <input type="hidden" name="_csrf" value="${csrf}" />
+        <div class="field">
+          <label for="rules">Rules</label
+          ><textarea id="rules" name="rules" rows="8" required maxlength="20000" spellcheck="false">
+${text}</textarea>
+        </div>
+        <div><button class="primary">Try</button></div>
+      </form>
+      <div>${(trial?.actions ?? []).map(triedResult)}</div>
+    </div>
+  </section>`;
+}
+
+function triedResult({ action, ...tried }: TriedAction): Html {
+  return html`<h3><code>${action}</code></h3>
+    <dl class="figures">
+      <div>
+        <dt>would match</dt>
+        <dd>${count(tried.wouldMatch)}</dd>
+      </div>
+      <div>
+        <dt>would still differ</dt>
+        <dd>${count(tried.stillMismatch)}</dd>
+      </div>
+      <div>
+        <dt>cannot be told</dt>
+        <dd>${count(tried.undecided)}</dd>
+      </div>
+    </dl>
+    <p class="help">
+      Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.fromSamples)} judged from their
+      texts.
+    </p>
+    <ul class="plain">
+      ${tried.signatures.map(
+        (each) =>
+          html`<li>
+            <code>${each.path}</code>
+            <span class="note-inline"
+              >${spoken(each.class)}: ${count(each.accepted)} accepted, ${count(each.counts)} count,
+              ${count(each.unknown)} unknown</span
+            >
+          </li>`,
+      )}
+    </ul>`;
+}
