@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'dead-letters': async () => (await import('./cli/dead-letters.ts')).createDeadLettersCommand(env),
   'unknown-outcomes': async () =>
     (await import('./cli/unknown-outcomes.ts')).createUnknownOutcomesCommand(env),
+  lanes: async () => (await import('./cli/lanes.ts')).createLanesCommand(env),
   audit: async () => (await import('./cli/audit.ts')).createAuditCommand(env),
   backup: async () => (await import('./cli/backup.ts')).createBackupCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),

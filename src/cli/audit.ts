@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { askProxy, type Environment } from './operator-client.ts';
+import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
 
-interface AuditOptions extends ProxyAddress {
+interface AuditOptions extends ProxyOptions {
   readonly service?: string;
-  readonly json?: true;
 }
 
 interface EntryView {
@@ -19,14 +19,11 @@ const HEADS = ['at', 'who', 'what', 'service', 'why'];
 
 /** `crossfade audit`: who changed what by hand, and why. */
 export function createAuditCommand(env: Environment): Command {
-  return new Command('audit')
+  const audit = new Command('audit')
     .description('Who changed what by hand, and why: the newest first')
     .option('--service <name>', 'only changes to this service')
-    .option('--json', 'as JSON, with the details of each')
-    .addOption(urlOption(env))
-    .addOption(tokenOption(env))
-    .addHelpText('after', '\nExit codes: 0 shown; 1 the proxy could not be asked.')
-    .action(list);
+    .addHelpText('after', '\nExit codes: 0 shown; 1 the proxy could not be asked.');
+  return proxyOptions(audit, env, 'as JSON, with the details of each').action(list);
 }
 
 async function list({ service, json, ...at }: AuditOptions): Promise<void> {

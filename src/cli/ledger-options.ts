@@ -21,7 +21,7 @@ export function ledgerOptions(command: Command, env: Environment): Command {
   return proxyOptions(listing, env);
 }
 
-function parseLimit(text: string): string {
+export function parseLimit(text: string): string {
   const limit = Number(text);
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST)
     throw new InvalidArgumentError(`must be a whole number from 1 to ${MOST}, got "${text}"`);

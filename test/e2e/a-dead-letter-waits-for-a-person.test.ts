@@ -184,6 +184,12 @@ test('the command line lists, shows and decides', { timeout: 60_000 }, async () 
   expect(said).toBe(`${id} is left out\n`);
   expect(await run('audit', '--service', SERVICE)).toMatch(/ann +dead-letters skip +\S+ +not needed/);
   expect(await run('audit', '--service', 'another')).toBe('nothing was changed by hand\n');
+  const lanes = await run('lanes', 'list', SERVICE);
+  expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions\n\S+ +clean/);
+  const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
+  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
+  const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
+  expect(copied).toBe(`${SERVICE}/${owner} is being copied\n`);
   await storedWithin(['first', 'third']);
   const again = run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   await expect(again).rejects.toMatchObject({

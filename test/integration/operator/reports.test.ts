@@ -190,7 +190,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.read('2026-11-20', 'html')).toBe('<p>ann</p>');
     expect(await store.totals('2026-11-20')).toEqual({ 'a b': 7 });
     expect(await store.totals('2026-11-19')).toBeUndefined();
-    await database.query("update reports set made_at = now() - interval '31 days'");
+    await database.query("update reports set made_at = now() - interval '31 days 1 second'");
     await store.prune(31);
     expect(await store.list(10)).toEqual([]);
   });

@@ -1,0 +1,81 @@
+import { Command } from 'commander';
+import { askProxy, type Environment } from './operator-client.ts';
+import { parseLimit } from './ledger-options.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import { table } from './tables.ts';
+
+interface ListOptions extends ProxyOptions {
+  readonly owner?: string;
+  readonly unwell?: true;
+  readonly limit: string;
+}
+
+interface LaneView {
+  readonly owner: string;
+  readonly condition: string;
+  readonly reason: string;
+  readonly sequence: number;
+  readonly delivered_sequence: number;
+  readonly exceptions: number;
+}
+
+const HEADS = ['owner', 'condition', 'why', 'writes', 'delivered', 'exceptions'];
+
+/** `crossfade lanes`: finds lanes, and has one copied anew. */
+export function createLanesCommand(env: Environment): Command {
+  const lanes = new Command('lanes')
+    .description('The lanes of a service: find them, and have one copied anew')
+    .addHelpText(
+      'after',
+      `
+One lane in full, with its writes: crossfade explain <service> <owner>. Compared on both backends: crossfade reconcile --service
+<service> --owner <owner>.
+Exit codes: 0 done; 1 not done, and why is said.`,
+    );
+  const list = lanes
+    .command('list')
+    .argument('<service>')
+    .description('The newest first')
+    .option('--owner <text>', 'only those whose owner begins so')
+    .option('--unwell', 'only those that are not clean, or hold items that were left out')
+    .option('--limit <n>', 'at most so many, up to 1000', parseLimit, '50');
+  proxyOptions(list, env).action(show);
+  const copy = lanes
+    .command('copy')
+    .argument('<service>')
+    .argument('<owner>')
+    .description('Make the orchestrator hold what legacy shows of the lane');
+  personOptions(copy, env).action(copyLane);
+  return lanes;
+}
+
+async function show(service: string, { owner, unwell, limit, json, ...at }: ListOptions): Promise<void> {
+  const query = new URLSearchParams({
+    limit,
+    ...(owner !== undefined && { owner }),
+    ...(unwell === true && { unwell: 'true' }),
+  });
+  const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/lanes?${query.toString()}`);
+  if (json === true) return console.log(text);
+  const { lanes } = JSON.parse(text) as { lanes: readonly LaneView[] };
+  if (lanes.length === 0) return console.log('no such lanes');
+  const rows = lanes.map((lane) => [
+    lane.owner,
+    lane.condition,
+    lane.reason === '' ? '-' : lane.reason,
+    String(lane.sequence),
+    String(lane.delivered_sequence),
+    String(lane.exceptions),
+  ]);
+  console.log(table(HEADS, rows));
+}
+
+async function copyLane(
+  service: string,
+  owner: string,
+  { person, reason, json, ...at }: PersonOptions,
+): Promise<void> {
+  const path = `/v1/services/${encodeURIComponent(service)}/lanes/copy`;
+  const text = await askProxy(at, path, { owner, person, reason });
+  console.log(json === true ? text : `${service}/${owner} is being copied`);
+}
