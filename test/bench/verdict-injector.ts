@@ -17,15 +17,13 @@ export interface Injector {
   inject(injection: Injection | undefined): void;
   /** Whether the last answer about this session was another than it should have been. */
   isBroken(sessionId: string): boolean;
-  /** A copy has made the store whole again. */
-  healed(sessionId: string): void;
   stop(): void;
 }
 
 interface Operation {
   action: string;
   session_id?: string;
-  lane?: { sequence?: number };
+  lane?: { key: string; generation: number; sequence?: number };
   payload: Record<string, unknown>;
 }
 
@@ -34,6 +32,18 @@ interface Envelope {
   session_id?: string;
   request_id: string;
   payload: { operations?: Operation[] };
+}
+
+interface Reply {
+  request_id: string;
+  data?: { memories?: Item[]; results?: { superseded?: true; already_applied?: true }[] };
+}
+
+/** What a batch is to do to the stores of the sessions it writes to, in its order. */
+type Effect = 'breaks' | 'heals' | 'none';
+interface BatchOperation {
+  readonly session: string;
+  readonly effect: Effect;
 }
 
 const FAILURE = {
@@ -71,7 +81,6 @@ export async function startInjector(front: string, back: string): Promise<Inject
   return {
     inject: (injection) => spoiler.inject(injection),
     isBroken: (sessionId) => spoiler.isBroken(sessionId),
-    healed: (sessionId) => spoiler.healed(sessionId),
     stop() {
       router.close();
       dealer.close();
@@ -83,10 +92,13 @@ class Spoiler {
   #injection: Injection | undefined;
   /** Sessions whose store is broken. */
   readonly #stores = new Set<string>();
-  /** Sessions whose last answer was broken. */
+  /** Sessions whose last answer was another than it should have been. */
   readonly #answers = new Set<string>();
   /** Request id → session of a read whose answer is to be broken. */
   readonly #asked = new Map<string, string>();
+  /** Request id → what a batch under way does. */
+  readonly #batches = new Map<string, readonly BatchOperation[]>();
+  readonly #generations = new Map<string, number>();
 
   inject(injection: Injection | undefined): void {
     this.#injection = injection;
@@ -95,11 +107,7 @@ class Spoiler {
   }
 
   isBroken(sessionId: string): boolean {
-    return this.#answers.has(sessionId) || this.#stores.has(sessionId);
-  }
-
-  healed(sessionId: string): void {
-    this.#stores.delete(sessionId);
+    return this.#answers.has(sessionId);
   }
 
   request(body: Buffer): Buffer {
@@ -107,43 +115,69 @@ class Spoiler {
     const envelope = JSON.parse(body.toString()) as Envelope;
     if (envelope.action === 'batch_read') this.#asks(envelope);
     if (envelope.action !== 'batch_write' || this.#injection.fault.way !== 'store') return body;
+    const operations = envelope.payload.operations ?? [];
+    // All of a batch are one copy's, or none: which it is, is known before its generation is.
+    const isCopy = operations.map((operation) => this.#isCopy(operation));
+    const batch = operations.map((operation, index) => this.#take(operation, isCopy[index] === true));
+    this.#batches.set(envelope.request_id, batch);
     // Parsing and printing would change numbers: what is not broken passes as it came.
-    const broken = (envelope.payload.operations ?? []).filter((operation) => this.#breaks(operation));
-    return broken.length === 0 ? body : Buffer.from(JSON.stringify(envelope));
+    return batch.some(({ effect }) => effect === 'breaks') ? Buffer.from(JSON.stringify(envelope)) : body;
   }
 
   reply(body: Buffer): { body: Buffer; delayMs: number } {
     const asIs = { body, delayMs: 0 };
     if (this.#injection === undefined) return asIs;
-    const reply = JSON.parse(body.toString()) as { request_id: string; data?: { memories?: Item[] } };
+    const reply = JSON.parse(body.toString()) as Reply;
+    this.#written(reply);
     const session = this.#asked.get(reply.request_id);
     if (session === undefined) return asIs;
     this.#asked.delete(reply.request_id);
     const { fault } = this.#injection;
-    this.#answers.delete(session);
-    if (fault.way === 'store') return asIs;
-    if (fault.way === 'answer') {
-      const memories = fault.spoil(reply.data?.memories ?? []);
-      if (memories === undefined) return asIs;
-      this.#answers.add(session);
-      return { ...asIs, body: Buffer.from(JSON.stringify({ ...reply, data: { ...reply.data, memories } })) };
+    const spoilt = spoiltAnswer(fault, reply);
+    const delayMs = fault.way === 'delay' ? fault.ms : 0;
+    if (spoilt !== undefined || delayMs > 0 || this.#stores.has(session)) this.#answers.add(session);
+    else this.#answers.delete(session);
+    return { body: spoilt === undefined ? body : Buffer.from(JSON.stringify(spoilt)), delayMs };
+  }
+
+  /** What a batch did to its stores is known when it is answered: what the fence kept away changed nothing. */
+  #written({ request_id: id, data }: Reply): void {
+    const batch = this.#batches.get(id) ?? [];
+    this.#batches.delete(id);
+    for (const [index, { session, effect }] of batch.entries()) {
+      const result = data?.results?.[index];
+      if (result === undefined || result.superseded === true || result.already_applied === true) continue;
+      if (effect === 'breaks') this.#stores.add(session);
+      if (effect === 'heals') this.#stores.delete(session);
     }
-    this.#answers.add(session);
-    if (fault.way === 'delay') return { body, delayMs: fault.ms };
-    return { ...asIs, body: Buffer.from(JSON.stringify({ request_id: reply.request_id, ...FAILURE })) };
   }
 
   #asks({ session_id: session, request_id }: Envelope): void {
     if (session !== undefined && this.#isChosen(session)) this.#asked.set(request_id, session);
   }
 
+  /** A copy raises the generation of its lane; those of the bench's lanes are one batch. */
+  #isCopy({ lane }: Operation): boolean {
+    return lane !== undefined && lane.generation > this.#known(lane.key);
+  }
+
+  #known(lane: string): number {
+    return this.#generations.get(lane) ?? 0;
+  }
+
+  #take(operation: Operation, isCopy: boolean): BatchOperation {
+    const { session_id: session = '', lane } = operation;
+    if (lane !== undefined) this.#generations.set(lane.key, Math.max(lane.generation, this.#known(lane.key)));
+    if (isCopy) return { session, effect: 'heals' };
+    return { session, effect: this.#breaks(operation) ? 'breaks' : 'none' };
+  }
+
   #breaks(operation: Operation): boolean {
-    const { session_id: session = '', payload } = operation;
+    const { action, session_id: session = '', payload } = operation;
     const { fault } = this.#injection ?? {};
-    if (fault?.way !== 'store' || !isLaterDelivery(operation) || !this.#isChosen(session)) return false;
+    if (fault?.way !== 'store' || action !== 'create' || !this.#isChosen(session)) return false;
     const spoilt = fault.spoil(payload);
     if (spoilt === undefined) return false;
-    this.#stores.add(session);
     Object.assign(operation, spoilt === 'lost' ? NOTHING_WRITTEN : { payload: spoilt });
     return true;
   }
@@ -156,7 +190,10 @@ class Spoiler {
   }
 }
 
-/** Copies carry no sequence; and a lane's first write may be seeded by a copy, which makes it whole. */
-function isLaterDelivery({ action, lane }: Operation): boolean {
-  return action === 'create' && (lane?.sequence ?? 0) > 1;
+/** What is said instead of an answer; undefined where it passes as it is. */
+function spoiltAnswer(fault: Fault, reply: Reply): object | undefined {
+  if (fault.way === 'error') return { request_id: reply.request_id, ...FAILURE };
+  if (fault.way !== 'answer') return undefined;
+  const memories = fault.spoil(reply.data?.memories ?? []);
+  return memories && { ...reply, data: { ...reply.data, memories } };
 }

@@ -26,19 +26,14 @@ type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) 
 export class VerdictWatch {
   readonly totals: Totals = { match: 0, mismatch: 0, not_comparable: 0 };
   readonly tripped = new Map<string, string>();
-  /** Whether what the orchestrator last said about a lane was broken. Asked at the conclusion: a copy may heal it right after. */
+  /** Whether what the orchestrator last said about a lane was broken. */
   isBroken: (lane: LaneKey) => boolean = () => false;
-  /** Says in which lane a copy wrote what was missing. */
-  onCopied: (lane: LaneKey) => void = () => undefined;
   readonly #waiting = new Map<LaneKey, (concluded: Concluded) => void>();
   readonly #pairs = new Map<LaneKey, NonNullable<Concluded['pair']>>();
   readonly #handlers: Handlers = {
     'shadow:paired': ({ lane, orchestrator }) => this.#pairs.set(lane, orchestrator),
     'shadow:compared': ({ lane, comparison }) => this.#concluded(lane, comparison.verdict),
     'guard:tripped': ({ service, finding }) => this.tripped.set(service, finding.trigger),
-    'lane:copied': ({ lane, written }) => {
-      if (written > 0) this.onCopied(lane);
-    },
   };
   readonly listener: Listener = (name, event) => this.#handlers[name]?.(event);
 

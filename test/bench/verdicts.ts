@@ -134,7 +134,6 @@ function longGoals(seed: number): Goal[] {
 async function runWorld(options: Options): Promise<{ results: ClassResult[]; goals: Goal[] }> {
   const watch = new VerdictWatch();
   const world = await startVerdictWorld(watch.listener);
-  watch.onCopied = (lane) => world.injector.healed(sessionOfLane(lane));
   watch.isBroken = (lane) => world.injector.isBroken(sessionOfLane(lane));
   const stage = { ...options, world, watch, dialogues: await readDialogues() };
   const [results, goals]: [ClassResult[], Goal[]] = [[], []];
