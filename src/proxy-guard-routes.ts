@@ -62,7 +62,8 @@ export function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
     minutes: (fromMs) => minutes.since(fromMs),
     async explain(name, subject) {
       const service = services.get(name);
-      return service === undefined ? undefined : explain(explained, service, subject);
+      if (service === undefined) throw new Error(`No service is called "${name}"`);
+      return explain(explained, service, subject);
     },
     nowMs: () => clock.wallMs(),
   };

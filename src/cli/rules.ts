@@ -94,15 +94,15 @@ async function tryFile(file: string, { service, limit, json, ...at }: TryOptions
 }
 
 function told({ action, signatures, ...tried }: TriedAction): string {
-  const { comparisons, fromSamples, wouldMatch, stillMismatch, undecided } = tried;
+  const { comparisons, undecided } = tried;
   if (comparisons === 0) return `${action}: no difference is stored`;
   const lines = signatures.map(({ class: kind, path, shape, hint, accepted, counts, unknown }) => {
     const cause = hint === undefined ? '' : `, ${hint}`;
     return `  ${kind} ${path} (${shape}${cause}): ${accepted} accepted, ${counts} count, ${unknown} unknown`;
   });
   return [
-    `${action}: of ${comparisons} stored mismatches ${wouldMatch} would match, ${stillMismatch} would not, ` +
-      `${undecided} cannot be told from what is stored (${fromSamples} judged from their texts)`,
+    `${action}: of ${comparisons} stored mismatches ${tried.would_match} would match, ${tried.still_mismatch} would not, ` +
+      `${undecided} cannot be told from what is stored (${tried.from_samples} judged from their texts)`,
     ...lines,
   ].join('\n');
 }

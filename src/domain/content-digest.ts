@@ -19,6 +19,11 @@ export function digestedText(content: string, { fields, without = [] }: Digested
   return canonicalJson(encodeJson(Object.fromEntries(chosen)));
 }
 
+/** The text of an item whose tags belong to it too, in whatever order they stand. */
+export function taggedText(text: string, tags: readonly string[]): string {
+  return `${text} ${JSON.stringify([...new Set(tags)].sort())}`;
+}
+
 function pruned(field: string, text: string, without: readonly string[]): string {
   const gone = without
     .filter((path) => path.startsWith(`${field}.`))

@@ -28,6 +28,9 @@ const OWNER_LIMIT = 512;
 /** Longest lane key: the name of a service (63), a slash, an owner. */
 export const LANE_KEY_LIMIT = 63 + 1 + OWNER_LIMIT;
 
+/** The same as part of a URL, where one character takes up to nine. */
+export const OWNER_IN_URL_LIMIT = OWNER_LIMIT * 9;
+
 /** PostgreSQL stores no NUL, and a lane key is printed in logs and URLs: no control characters. */
 const UNPRINTABLE = /\p{Cc}/u;
 

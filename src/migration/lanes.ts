@@ -135,10 +135,13 @@ export class Lane {
         clearTimeout(timer);
         resolve(true);
       };
-      const timer = setTimeout(() => {
-        this.#waiting.splice(this.#waiting.indexOf(admit), 1);
-        resolve(false);
-      }, ms);
+      const timer = setTimeout(
+        () => {
+          this.#waiting.splice(this.#waiting.indexOf(admit), 1);
+          resolve(false);
+        },
+        Math.max(0, ms),
+      );
       this.#waiting.push(admit);
     });
   }

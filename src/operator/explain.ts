@@ -11,41 +11,20 @@ import {
   type Owner,
   type ServiceName,
 } from '../domain/ids.ts';
+import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../migration/explain-ports.ts';
 import { decide } from '../migration/decide.ts';
-import type { ReadLimits } from '../migration/interlocks/read-limits.ts';
+import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limits.ts';
 import type { Clock, Flags, Orchestrator } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { guardStatus, type GuardSource } from './guard-status.ts';
-
-/** A stored write, as the journal shows it; never what it says. */
-interface StoredWrite {
-  readonly operation_id: string;
-  readonly lane: string;
-  readonly sequence: number;
-  readonly action: string;
-  readonly accepted_at: Date;
-  readonly outcome: string | null;
-  readonly outcome_at: Date | null;
-  readonly is_through: boolean;
-  readonly dead_letter: string | null;
-  readonly dead_letter_at: Date | null;
-  readonly replica: string;
-}
-
-interface StoredLane {
-  readonly condition: string;
-  readonly seeded_coverage: number;
-  readonly exceptions: number;
-}
+import { standingOf, timelineOf } from './operation-timeline.ts';
+import { printedComparison } from './printed-comparison.ts';
+import { printedInterlocks } from './printed-interlocks.ts';
+import { Refusal } from './refusal.ts';
 
 export interface ExplainParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
-  readonly store: {
-    lane(lane: LaneKey): Promise<StoredLane | undefined>;
-    writes(lane: LaneKey, limit: number): Promise<readonly StoredWrite[]>;
-    write(operation: OperationId): Promise<StoredWrite | undefined>;
-    differences(of: LaneKey | OperationId, limit: number): Promise<readonly object[]>;
-  };
+  readonly store: ExplainStore;
   readonly flags: Flags;
   readonly limits: ReadLimits;
   readonly guarding: GuardSource;
@@ -59,30 +38,67 @@ const DIFFERENCES = 5;
 const ASK_TIMEOUT_MS = 1_000;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** What a question is about. */
+interface Subject {
+  readonly owner: Owner;
+  /** Present where the question names a journaled write. */
+  readonly write?: ExplainedOperation;
+  /** Present where it names an operation of any kind. */
+  readonly operation?: OperationId;
+}
+
 /**
  * Why an owner's requests go where they go, with everything that decides it, and what is known of an operation on both backends.
- * @param subject an owner, or the id of a journaled operation
- * @returns undefined for a subject that no lane can carry @throws StorageError
+ * @param subject an owner, or the id of a journaled write, or of a read that found a difference
+ * @throws Refusal where no lane can carry an owner of this name, or the operation is another service's; StorageError
  */
 export async function explain(
   parts: ExplainParts,
   service: ServiceRuntime,
   subject: string,
-): Promise<object | undefined> {
-  const write = UUID.test(subject) ? await parts.store.write(operationId(subject)) : undefined;
-  const owner = write === undefined ? parseOwner(subject) : parseLaneKey(write.lane as LaneKey).owner;
-  if (owner === undefined) return undefined;
+): Promise<object> {
+  const { owner, write, operation } = await subjectOf(parts, service, subject);
   const key = laneKeyOf(service.name, owner);
   const { store } = parts;
+  const writes = await store.writes(key, WRITES);
+  const differences = await store.differences(operation ?? key, DIFFERENCES);
   return {
     service: service.name,
     owner,
-    ...(write !== undefined && { operation: await timelineOf(parts, service, { write, owner }) }),
+    asked_about: operation === undefined ? 'owner' : 'operation',
+    ...(write !== undefined && { operation: await operationOf(parts, service, { write, owner }) }),
     decisions: decisionsOf(parts, service, owner),
     inputs: await inputsOf(parts, service, key),
-    writes: await store.writes(key, WRITES),
-    differences: await store.differences(write === undefined ? key : operationId(subject), DIFFERENCES),
+    writes: writes.map((one) => ({ ...one, standing: standingOf(one) })),
+    differences: differences.map(({ comparison, ...one }) => ({ ...one, ...printedComparison(comparison) })),
   };
+}
+
+async function subjectOf(
+  { store }: ExplainParts,
+  { name }: ServiceRuntime,
+  subject: string,
+): Promise<Subject> {
+  const operation = UUID.test(subject) ? operationId(subject.toLowerCase()) : undefined;
+  const write = operation && (await store.write(operation));
+  const lane = write?.lane ?? (operation && (await store.laneOfRead(operation)));
+  if (operation === undefined || lane === undefined) return { owner: ownerOf(subject) };
+  const { service, owner } = parseLaneKey(lane as LaneKey);
+  if (service !== name)
+    throw new Refusal(
+      404,
+      'operation_not_found',
+      `${operation} is an operation of ${service}, not of ${name}`,
+    );
+  return { owner, operation, ...(write !== undefined && { write }) };
+}
+
+/** What is no operation that anybody remembers may be an owner. */
+function ownerOf(subject: string): Owner {
+  const owner = parseOwner(subject);
+  if (owner === undefined)
+    throw new Refusal(404, 'lane_not_found', 'no lane can carry an owner of this name');
+  return owner;
 }
 
 /** What would be decided now, for each action that has an owner. */
@@ -94,10 +110,19 @@ function decisionsOf(parts: ExplainParts, { name, definition }: ServiceRuntime, 
   return Object.fromEntries(
     owned.map(([action, is]) => {
       const context = { service: name, owner, lane, action };
-      const decision = decide(is, isCovered, { flags, context, limits });
-      return [action, is.kind === 'read' ? { ...decision, limit: limits.cutover(name, action) } : decision];
+      const { primary, dualWrite, shadowRead, reason } = decide(is, isCovered, { flags, context, limits });
+      const decision = { primary, dual_write: dualWrite, shadow_read: shadowRead, reason };
+      return [
+        action,
+        is.kind === 'read' ? { ...decision, ...limitOf(limits.cutover(name, action)) } : decision,
+      ];
     }),
   );
+}
+
+/** What latches and interlocks leave of read-cutover. */
+function limitOf({ atMost, loweredBy }: CutoverLimit): object {
+  return { limit: { at_most: atMost, lowered_by: loweredBy ?? null } };
 }
 
 async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: LaneKey): Promise<object> {
@@ -118,37 +143,31 @@ async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: Lane
     lane: lane ?? 'never written, never copied',
     fence: fenceOf(lane, coverage),
     guard: guardStatus(guarding, name),
-    ...(judged !== undefined && { interlocks: judged.verdict.flags, judged_by: judged.facts }),
+    ...(judged !== undefined && { interlocks: printedInterlocks(judged) }),
   };
 }
 
 /** What keeps the lane's reads on legacy as the journal has it; whether its deliveries are through is asked at the read. */
-function fenceOf(lane: StoredLane | undefined, coverage: number): string {
+function fenceOf(lane: ExplainedLane | undefined, coverage: number): string {
   if (lane === undefined || coverage === 0 || lane.seeded_coverage !== coverage) return 'not_seeded';
   if (lane.condition !== 'clean') return lane.condition;
   return lane.exceptions > 0 ? 'excepted' : 'open';
 }
 
-async function timelineOf(
+async function operationOf(
   parts: ExplainParts,
   service: ServiceRuntime,
-  { write, owner }: { write: StoredWrite; owner: Owner },
+  { write, owner }: { write: ExplainedOperation; owner: Owner },
 ): Promise<object> {
-  const steps = [
-    { at: write.accepted_at, what: 'accepted, journaled', sequence: write.sequence, replica: write.replica },
-    { at: write.outcome_at, what: `legacy: ${write.outcome ?? 'outcome not known yet'}` },
-    ...(write.dead_letter === null
-      ? []
-      : [{ at: write.dead_letter_at, what: `orchestrator: refused for good (${write.dead_letter})` }]),
-  ];
   return {
     id: write.operation_id,
     lane: write.lane,
+    sequence: write.sequence,
     action: write.action,
-    timeline: steps,
-    legacy: write.outcome,
+    timeline: timelineOf(write),
+    legacy: write.outcome ?? 'not known yet',
     orchestrator: {
-      delivered: write.is_through,
+      standing: standingOf(write),
       item: await itemOf(parts, service, { write, owner }),
     },
   };
@@ -158,7 +177,7 @@ async function timelineOf(
 async function itemOf(
   { orchestrator, clock }: ExplainParts,
   { definition }: ServiceRuntime,
-  { write, owner }: { write: StoredWrite; owner: Owner },
+  { write, owner }: { write: ExplainedOperation; owner: Owner },
 ): Promise<object | string> {
   const id = memoryIdOf(operationId(write.operation_id));
   try {

@@ -27,8 +27,8 @@ export interface GuardRouteParts {
   readonly signalToken?: string;
   audit(limit: number): Promise<readonly AuditEntry[]>;
   minutes(fromMs: number): Promise<readonly StoredMinute[]>;
-  /** Undefined for a subject that no lane can carry. @throws StorageError */
-  explain(service: ServiceName, subject: string): Promise<object | undefined>;
+  /** @throws Refusal where nothing can be said of the subject; StorageError */
+  explain(service: ServiceName, subject: string): Promise<object>;
   readonly nowMs: () => number;
 }
 
@@ -112,11 +112,7 @@ class GuardRoutes {
   }
 
   async explain({ service, subject }: ExplainRoute['Params']): Promise<object> {
-    const known = this.#known(service);
-    const explained = await this.#parts.explain(known, subject);
-    if (explained === undefined)
-      throw new Refusal(404, 'lane_not_found', 'no lane can carry an owner of this name');
-    return explained;
+    return this.#parts.explain(this.#known(service), subject);
   }
 
   async audit(): Promise<object> {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { CrossfadeError } from '../domain/errors.ts';
 import type { StoredDifference } from '../migration/difference-store.ts';
+import { printedComparison } from './printed-comparison.ts';
 import type { Readiness } from './readiness.ts';
 import type { Status } from './status.ts';
 
@@ -102,9 +103,6 @@ function printed({ operationId, comparison, atMs, ...rest }: StoredDifference): 
     action: rest.action,
     lane: rest.lane,
     primary: rest.primary,
-    verdict: comparison.verdict,
-    ...(comparison.reason !== undefined && { reason: comparison.reason }),
-    differences: comparison.differences,
-    suppressed: comparison.suppressed,
+    ...printedComparison(comparison),
   };
 }

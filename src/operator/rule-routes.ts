@@ -35,8 +35,18 @@ export interface ListedRule {
   readonly hits: number;
 }
 
-/** What would have become of an action's stored differences. */
-export type TriedAction = TriedRules & { readonly action: string };
+/** What would have become of an action's stored differences, as `POST /v1/rules/try` shows it. */
+export interface TriedAction {
+  readonly action: string;
+  /** Stored mismatches that were judged again. */
+  readonly comparisons: number;
+  /** Of these, judged from their texts; the others from shapes, digests and distances. */
+  readonly from_samples: number;
+  readonly would_match: number;
+  readonly still_mismatch: number;
+  readonly undecided: number;
+  readonly signatures: TriedRules['signatures'];
+}
 
 const DEFAULT_TRIED = 500;
 const MOST_TRIED = 1_000;
@@ -130,7 +140,7 @@ class RuleRoutes {
         stored.filter((difference) => difference.action === action),
         trial,
       );
-      actions.push({ action, ...trial.result });
+      actions.push(triedAction(action, trial.result));
     }
     return { service, actions };
   }
@@ -196,6 +206,17 @@ class RuleRoutes {
       ),
     );
   }
+}
+
+function triedAction(action: string, tried: TriedRules): TriedAction {
+  const { comparisons, fromSamples, wouldMatch, stillMismatch, undecided, signatures } = tried;
+  const counts = {
+    from_samples: fromSamples,
+    would_match: wouldMatch,
+    still_mismatch: stillMismatch,
+    undecided,
+  };
+  return { action, comparisons, ...counts, signatures };
 }
 
 function parsed(rules: readonly unknown[]): readonly ProposedRule[] {

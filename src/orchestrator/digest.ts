@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { digestedText, orderedDigest } from '../domain/content-digest.ts';
+import { digestedText, orderedDigest, taggedText } from '../domain/content-digest.ts';
 import type { Database, Session } from '../storage/database.ts';
 import { CONTENT } from './encryption/sealed-content.ts';
 import { Parameters, VISIBLE } from './filter.ts';
@@ -29,8 +29,9 @@ interface Accumulator {
 /**
  * Count and digest of the memories of a session, or of each of `session_ids`: of every memory the canonical JSON of the named members
  * of its content, those that it lacks left out, without members of these that `without` names. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
- * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. Computed from the rows of one
- * snapshot, some megabytes at a time. An unknown session has no memories.
+ * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. With `with_tags` a blank and the
+ * JSON list of the memory's tags, in the order of their code units, follow its text. Computed from the rows of one snapshot, some
+ * megabytes at a time. An unknown session has no memories.
  */
 export async function digest(database: Database, request: Request<'digest'>): Promise<object> {
   const { payload, sessionId } = request;
@@ -49,6 +50,7 @@ interface DigestRow {
   readonly position: number;
   readonly content: string;
   readonly escaped: boolean;
+  readonly tags: readonly string[];
 }
 
 async function digestOf(
@@ -63,13 +65,17 @@ async function digestOf(
   do {
     const last = rows.at(-1);
     rows = await pageOf(session, { sessionId, payload, last, rows: wanted });
-    for (const { content, escaped } of rows)
-      accumulator.add(digestedText(restoredJson(content, escaped).text, payload));
+    for (const row of rows) accumulator.add(textOf(row, payload));
     count += rows.length;
     if (rows.length < wanted) break;
     wanted = nextRows(rows);
   } while (rows.length > 0);
   return { count, digest: accumulator.digest() };
+}
+
+function textOf({ content, escaped, tags }: DigestRow, payload: Request<'digest'>['payload']): string {
+  const text = digestedText(restoredJson(content, escaped).text, payload);
+  return payload.with_tags === true ? taggedText(text, tags) : text;
 }
 
 interface Page {
@@ -90,7 +96,7 @@ function pageOf(session: Session, { sessionId, payload, last, rows }: Page): Pro
       `(m.position, m.memory_id) > (${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
     );
   return session.query<DigestRow>(
-    `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped from memory_entries m
+    `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped, m.tags from memory_entries m
      where ${conditions.join(' and ')} order by m.position, m.memory_id limit ${parameters.bind(rows)}`,
     parameters.values,
   );

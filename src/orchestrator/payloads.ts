@@ -123,6 +123,7 @@ const digest = Type.Intersect([
     exclude_tags: Type.Array(id, { minItems: 1, maxItems: 64 }),
     without: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }),
     ordered: flag,
+    with_tags: flag,
     no_touch: flag,
   }),
 ]);

@@ -1,63 +1,51 @@
 import type { LaneKey, OperationId } from '../domain/ids.ts';
+import type {
+  ExplainedDifference,
+  ExplainedLane,
+  ExplainedOperation,
+  ExplainedWrite,
+  ExplainStore,
+} from '../migration/explain-ports.ts';
 import type { Database } from './database.ts';
 
-/** A journaled write, without what it says. */
-export interface ExplainedWrite {
-  readonly operation_id: string;
-  readonly lane: string;
-  readonly sequence: number;
-  readonly action: string;
-  readonly accepted_at: Date;
-  /** Null while it is not known. */
-  readonly outcome: string | null;
-  readonly outcome_at: Date | null;
-  /** Recorded as delivered to the secondary, or covered by a copy. */
-  readonly is_through: boolean;
-  readonly dead_letter: string | null;
-  readonly dead_letter_at: Date | null;
-  readonly replica: string;
-}
-
-/** A lane's row, as far as it decides where reads go. */
-export interface ExplainedLane {
-  readonly sequence: number;
-  readonly generation: number;
-  readonly epoch: number;
-  readonly primary_backend: string;
-  readonly condition: string;
-  readonly reason: string;
-  readonly seeded_coverage: number;
-  readonly delivered_sequence: number;
-  readonly settled_sequence: number;
-  readonly exceptions: number;
-}
-
-interface ExplainedDifference {
-  readonly at: Date;
-  readonly operation_id: string;
-  readonly action: string;
-  readonly primary_backend: string;
-  readonly comparison: object;
-}
-
-/** What the journal holds of a lane and of an operation. @throws StorageError */
-export interface ExplainStore {
-  lane(lane: LaneKey): Promise<ExplainedLane | undefined>;
-  /** The newest first. */
-  writes(lane: LaneKey, limit: number): Promise<readonly ExplainedWrite[]>;
-  write(operation: OperationId): Promise<ExplainedWrite | undefined>;
-  /** Found in a lane, or by one operation; the newest first. */
-  differences(of: LaneKey | OperationId, limit: number): Promise<readonly ExplainedDifference[]>;
-}
+/** The first advance of its lane that is not below a write took it to the secondary. */
+const ADVANCED = `
+left join lateral (
+  select a.at, a.via from lane_advances a where a.lane_id = l.id and a.sequence >= w.sequence and w.sequence <= l.delivered_sequence
+  order by a.sequence limit 1) a on true`;
 
 const WRITES = `
 select w.operation_id::text, l.key as lane, w.sequence, w.action, w.accepted_at, w.replica::text,
-  o.outcome, o.at as outcome_at, w.sequence <= l.delivered_sequence as is_through,
-  d.code as dead_letter, d.at as dead_letter_at
+  o.outcome, o.at as outcome_at, w.sequence <= l.delivered_sequence as is_through, a.at as through_at, a.via,
+  case when d.resolved_at is null then d.code end as dead_letter, case when d.resolved_at is null then d.at end as dead_letter_at,
+  d.resolution as letter_resolution
 from writes w join lanes l on l.id = w.lane_id
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence and d.resolved_at is null`;
+left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence${ADVANCED}
+where l.key = $1 order by w.sequence desc limit $2`;
 
+/** The ledgers remember for months what the journal forgets a day after it is through. A person's question may walk them. */
+const OPERATION = `
+with found as (
+  select lane_id, sequence from writes where operation_id = $1
+  union select lane_id, sequence from dead_letters where operation_id = $1
+  union select lane_id, sequence from unknown_outcomes where operation_id = $1
+)
+select $1 as operation_id, l.key as lane, w.sequence, coalesce(j.action, u.action, d.action) as action,
+  coalesce(j.accepted_at, u.accepted_at) as accepted_at, j.replica::text,
+  o.outcome, o.at as outcome_at, w.sequence <= l.delivered_sequence as is_through, a.at as through_at, a.via,
+  case when d.resolved_at is null then d.code end as dead_letter, case when d.resolved_at is null then d.at end as dead_letter_at,
+  d.code as letter_code, d.at as letter_at, d.attempts as letter_attempts, d.resolved_at as letter_resolved_at,
+  d.resolution as letter_resolution, d.resolved_by as letter_resolved_by, d.resolved_reason as letter_resolved_reason,
+  u.found_at as unknown_found_at, u.ended_at as unknown_ended_at, u.ending as unknown_ending, u.closed_at as unknown_closed_at,
+  u.decided_by as unknown_decided_by, u.decided_reason as unknown_decided_reason
+from found w join lanes l on l.id = w.lane_id
+left join writes j on j.lane_id = w.lane_id and j.sequence = w.sequence
+left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
+left join unknown_outcomes u on u.lane_id = w.lane_id and u.sequence = w.sequence${ADVANCED}`;
+
+/** What the journal and the ledgers say of lanes and operations. */
 export function createExplainStore(database: Database): ExplainStore {
   return {
     async lane(lane) {
@@ -69,17 +57,19 @@ export function createExplainStore(database: Database): ExplainStore {
       );
       return rows[0];
     },
-    writes: (lane, limit) =>
-      database.query<ExplainedWrite>(`${WRITES} where l.key = $1 order by w.sequence desc limit $2`, [
-        lane,
-        limit,
-      ]),
+    writes: (lane, limit) => database.query<ExplainedWrite>(WRITES, [lane, limit]),
     async write(operation) {
-      // Writes are kept for a day; a person's question may walk them.
-      const rows = await database.query<ExplainedWrite>(`${WRITES} where w.operation_id = $1`, [operation]);
+      const rows = await database.query<ExplainedOperation>(OPERATION, [operation]);
       return rows[0];
     },
-    differences: (of, limit) =>
+    async laneOfRead(operation) {
+      const rows = await database.query<{ lane: LaneKey }>(
+        'select lane from differences where operation_id = $1 limit 1',
+        [operation],
+      );
+      return rows[0]?.lane;
+    },
+    differences: (of: LaneKey | OperationId, limit) =>
       database.query<ExplainedDifference>(
         `select at, operation_id::text, action, primary_backend, comparison from differences
          where lane = $1 or operation_id::text = $1 order by id desc limit $2`,

@@ -135,7 +135,11 @@ returning ${LANE_COLUMNS}`;
  */
 export const FINISH_COPY = `
 with lane as (
-  select id from lanes where key = $1 and generation = $2 for update
+  select id, delivered_sequence as stood_at from lanes where key = $1 and generation = $2 for update
+), noted as (
+  insert into lane_advances (lane_id, sequence, via)
+  select id, $3, 'copy' from lane where stood_at < $3
+  on conflict do nothing
 ), gone as (
   delete from lane_exceptions e using lane where e.lane_id = lane.id and not e.item = any($5::text[])
 ), kept as (
@@ -245,5 +249,7 @@ with old as (
   order by w.accepted_at limit ${PRUNED_AT_ONCE}
 ), outcomes_gone as (
   delete from outcomes o using old where o.lane_id = old.lane_id and o.sequence = old.sequence
+), advances_gone as (
+  delete from lane_advances a using old where a.lane_id = old.lane_id and a.sequence = old.sequence
 )
 delete from writes w using old where w.lane_id = old.lane_id and w.sequence = old.sequence returning w.sequence`;

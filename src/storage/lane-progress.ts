@@ -21,7 +21,12 @@ with moved as (
   from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as t(lane_id, delivered, seeded)
   group by lane_id
 ), locked as (
-  select id from lanes where id = any($1::bigint[]) order by key for update
+  select id, delivered_sequence as stood_at from lanes where id = any($1::bigint[]) order by key for update
+), noted as (
+  insert into lane_advances (lane_id, sequence, via)
+  select locked.id, moved.delivered, 'delivery' from moved join locked on locked.id = moved.lane_id
+  where moved.delivered > locked.stood_at
+  on conflict do nothing
 ), quiet as (
   -- What is forgotten in a crash is delivered again and fenced; and the agents' commits wait for these rows.
   select set_config('synchronous_commit', 'off', true) as setting

@@ -16,6 +16,8 @@ export interface ClassRun {
   readonly truth: 'fault' | 'harmless' | 'none';
   readonly cases: readonly Case[];
   readonly tripped: boolean;
+  /** Calls that agents got an error to; counted in the clean run only. */
+  readonly failedCalls?: number;
 }
 
 export interface ClassResult {
@@ -32,10 +34,11 @@ export interface ClassResult {
   /** From the first read that was answered wrongly to the first conclusion that says so; null where none was. */
   readonly seconds_to_detect: number | null;
   readonly tripped: boolean;
+  readonly failed_calls?: number;
 }
 
 /** What a class came to. What is harmless counts as an alarm, and never as missed. */
-export function judgeClass({ name, truth, cases, tripped }: ClassRun): ClassResult {
+export function judgeClass({ name, truth, cases, tripped, failedCalls }: ClassRun): ClassResult {
   const compared = cases.filter(({ isDetected }) => isDetected !== undefined);
   const isFault = ({ isInjected }: Case): boolean => isInjected && truth === 'fault';
   const broken = compared.filter(isFault);
@@ -52,6 +55,7 @@ export function judgeClass({ name, truth, cases, tripped }: ClassRun): ClassResu
     clean: clean.length,
     seconds_to_detect: detected.length === 0 ? null : secondsBetween(injected, detected),
     tripped,
+    ...(failedCalls !== undefined && { failed_calls: failedCalls }),
   };
 }
 

@@ -105,8 +105,8 @@ async function runClean({ world, watch, seed, operations, dialogues }: Stage): P
   await Promise.all(Array.from({ length: CLEAN_AGENTS }, work));
   await sleep(GUARD_LOOKS_MS);
   bar.end();
-  if (ledger.agentErrors.length > 0)
-    throw new Error(`agents failed: ${ledger.agentErrors.slice(0, 3).join('; ')}`);
+  // On a machine that is busy with other things calls come late, and the proxy refuses what it cannot send in time.
+  for (const error of ledger.agentErrors.slice(0, 3)) console.error(error);
   const alarms = watch.totals.mismatch - before.mismatch;
   const cases = Array.from({ length: compared() }, (_, index) => ({
     isInjected: false,
@@ -114,7 +114,8 @@ async function runClean({ world, watch, seed, operations, dialogues }: Stage): P
     askedAtSeconds: 0,
     concludedAtSeconds: 0,
   }));
-  return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0 };
+  const failedCalls = ledger.agentErrors.length;
+  return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0, failedCalls };
 }
 
 /** The guard's own code over seconds of a virtual clock. */

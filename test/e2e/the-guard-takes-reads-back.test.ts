@@ -193,7 +193,7 @@ test('every decision can be explained', async () => {
   expect(explained.decisions['get_context']).toMatchObject({
     primary: 'legacy',
     reason: 'latched',
-    limit: { atMost: 0, loweredBy: 'latched' },
+    limit: { at_most: 0, lowered_by: 'latched' },
   });
   expect(explained.inputs).toMatchObject({ fence: 'open', guard: { held_by: 'inconsistency' } });
   expect(explained.writes).toHaveLength(9);
@@ -204,7 +204,7 @@ test('every decision can be explained', async () => {
     operation: {
       id: operation,
       legacy: 'applied',
-      orchestrator: { delivered: true, item: { memory_id: `mem-${operation}` } },
+      orchestrator: { standing: 'delivered', item: { memory_id: `mem-${operation}` } },
     },
   });
 });

@@ -95,7 +95,7 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
   await storeDifferences();
   const file = join(folder, 'rules.yaml');
   expect(await rulesJson('try', file, ...OF_SERVICE)).toMatchObject({
-    actions: [{ action: 'get_memories', comparisons: 2, wouldMatch: 1, stillMismatch: 1, undecided: 0 }],
+    actions: [{ action: 'get_memories', comparisons: 2, would_match: 1, still_mismatch: 1, undecided: 0 }],
   });
   expect(await rules('try', file, ...OF_SERVICE)).toContain(
     'get_memories: of 2 stored mismatches 1 would match, 1 would not',

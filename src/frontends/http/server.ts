@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { fastify, type FastifyInstance } from 'fastify';
+import { OWNER_IN_URL_LIMIT } from '../../domain/ids.ts';
 import { takePort } from '../take-port.ts';
 import type { ReverseProxy } from './reverse-proxy.ts';
 import { registerServiceRoutes, type ServiceRouteSettings } from './service-routes.ts';
@@ -84,6 +85,7 @@ function build({ limits, deadlineMs }: HttpServerSettings, reverseProxy: Reverse
     logger: false,
     bodyLimit: limits.messageBytes,
     forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: OWNER_IN_URL_LIMIT },
     serverFactory: (serve) => {
       server = createServer(timeouts, (request, response) => {
         if (reverseProxy?.(request, response) !== true) serve(request, response);

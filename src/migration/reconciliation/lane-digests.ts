@@ -1,4 +1,4 @@
-import { digestedText, orderedDigest } from '../../domain/content-digest.ts';
+import { digestedText, orderedDigest, taggedText } from '../../domain/content-digest.ts';
 import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
 import { encodeJson, isJsonObject } from '../../domain/json.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
@@ -6,7 +6,10 @@ import { FORGOTTEN_TAG } from '../copy-plan.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 
-/** Count and digest of a list: equal on both sides where the lists are, item for item and in their order. */
+/**
+ * Count and digest of a list: equal on both sides where the lists are, item for item and in their order, with the tags by which reads
+ * find them. What others tagged besides makes it differ too: then the lane is read to be compared.
+ */
 export type ListDigest = string;
 
 /** What the orchestrator's digest of the lane's session must be, where it holds exactly this. Undefined: it has to be read. */
@@ -17,8 +20,11 @@ export function digestOfLegacy(
 ): ListDigest | undefined {
   if (lanes.digest === undefined) return undefined;
   const digest = orderedDigest();
-  for (const item of items)
-    digest.add(digestedText(encodeJson(lanes.createPayload(item, owner)['content']), lanes.digest));
+  for (const item of items) {
+    const { content, tags } = lanes.createPayload(item, owner);
+    const text = digestedText(encodeJson(content), lanes.digest);
+    digest.add(taggedText(text, Array.isArray(tags) ? (tags as string[]) : []));
+  }
   return `${items.length}:${digest.digest()}`;
 }
 
@@ -51,6 +57,7 @@ export async function digestsOfOrchestrator(
       without,
       exclude_tags: [FORGOTTEN_TAG, ...excludeTags],
       ordered: true,
+      with_tags: true,
       no_touch: true,
     };
     const answer = await orchestrator.read(

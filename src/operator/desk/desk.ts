@@ -1,5 +1,6 @@
 import { fastify, type FastifyInstance } from 'fastify';
-import { LONGEST_PARAMETER, OperatorApiHost } from './operator-api.ts';
+import { OperatorApiHost } from './operator-api.ts';
+import { OWNER_IN_URL_LIMIT } from '../../domain/ids.ts';
 import { TokenBook, type OperatorToken } from '../operator-access.ts';
 import { registerAssets } from './assets.ts';
 import { registerChanges } from './changes.ts';
@@ -27,7 +28,7 @@ export async function createDesk({ tokens, registerApi, live }: DeskParts): Prom
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    routerOptions: { maxParamLength: OWNER_IN_URL_LIMIT },
   });
   const book = new TokenBook(tokens);
   await registerAssets(app);

@@ -1,3 +1,4 @@
+import { OWNER_IN_URL_LIMIT } from '../../domain/ids.ts';
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify';
 
 /** The operator's API said no, in words for people. */
@@ -11,9 +12,6 @@ export class ApiRefusal extends Error {
     this.code = code;
   }
 }
-
-/** An owner has up to 512 characters, in a path each up to nine. */
-export const LONGEST_PARAMETER = 512 * 9;
 
 /** The operator's API, asked as one caller. @throws ApiRefusal */
 export interface OperatorApi {
@@ -38,7 +36,7 @@ export class OperatorApiHost {
   readonly #app: FastifyInstance;
 
   constructor(register: (app: FastifyInstance) => void) {
-    this.#app = fastify({ logger: false, routerOptions: { maxParamLength: LONGEST_PARAMETER } });
+    this.#app = fastify({ logger: false, routerOptions: { maxParamLength: OWNER_IN_URL_LIMIT } });
     register(this.#app);
   }
 

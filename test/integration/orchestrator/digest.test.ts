@@ -86,6 +86,22 @@ describe.each(DATABASES)('the digest on %s', (kind) => {
     expect(await digest(ba, { ordered: true })).not.toEqual(await digest(ab, { ordered: true }));
   });
 
+  test('with tags depends on each of them, and not on their order; without them on none', async () => {
+    const tagged = async (...tags: string[]): Promise<string> => {
+      const session_id = `digest-${kind}-${++sessions}`;
+      const create = { memory_type: 'fact', create_session: true, position: 1, tags, content: { text: 'a' } };
+      const payload = { operations: [{ action: 'create', payload: create }] };
+      expect((await orchestrator.ask('batch_write', payload, { session_id })).error).toBeUndefined();
+      return session_id;
+    };
+    const [ab, ba, a] = [await tagged('a', 'b'), await tagged('b', 'a'), await tagged('a')];
+    const withTags = (session: string) => digest(session, { with_tags: true });
+    expect(await withTags(ab)).toEqual({ count: 1, digest: sum(['{"text":"a"} ["a","b"]']) });
+    expect(await withTags(ba)).toEqual(await withTags(ab));
+    expect(await withTags(a)).not.toEqual(await withTags(ab));
+    expect(await digest(a)).toEqual(await digest(ab));
+  });
+
   test('answers for many sessions in one call, and leaves out other types', async () => {
     const [facts, talk] = [await holding(['{"text":"x"}']), await holding(['{"text":"y"}'], 'conversation')];
     const { data } = await orchestrator.ask('digest', {

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { serviceName } from '../../../src/domain/ids.ts';
+import { serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import type { ExplainedOperation } from '../../../src/migration/explain-ports.ts';
 import { explain, type ExplainParts } from '../../../src/operator/explain.ts';
+import { timelineOf } from '../../../src/operator/operation-timeline.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 
 const SERVICE = serviceName('jarvis-memory');
@@ -18,20 +20,38 @@ const WRITE = {
   outcome: 'applied',
   outcome_at: AT,
   is_through: true,
+  through_at: new Date(40),
+  via: 'delivery' as const,
   dead_letter: null,
   dead_letter_at: null,
   replica: 'r',
+  letter_code: null,
+  letter_at: null,
+  letter_attempts: null,
+  letter_resolved_at: null,
+  letter_resolution: null,
+  letter_resolved_by: null,
+  letter_resolved_reason: null,
+  unknown_found_at: null,
+  unknown_ended_at: null,
+  unknown_ending: null,
+  unknown_closed_at: null,
+  unknown_decided_by: null,
+  unknown_decided_reason: null,
 };
+const SERVICE_RUNTIME = { name: SERVICE, definition: jarvisMemory } as unknown as ServiceRuntime;
 
-test('an explanation looks at the item without touching it: nothing counts as its use', async () => {
+function explaining(store: Partial<ExplainParts['store']>) {
   const asked: OrchestratorRead[] = [];
-  const parts: Omit<ExplainParts, 'orchestrator'> = {
+  const parts: ExplainParts = {
     services: new Map(),
     store: {
       lane: async () => undefined,
       writes: async () => [],
-      write: async () => WRITE,
+      write: async () => undefined,
+      laneOfRead: async () => undefined,
       differences: async () => [],
+      ...store,
     },
     flags: { isEnabled: () => false, killSwitch: () => false } as unknown as ExplainParts['flags'],
     limits: { cutover: () => ({ atMost: 100 }) } as unknown as ExplainParts['limits'],
@@ -43,17 +63,82 @@ test('an explanation looks at the item without touching it: nothing counts as it
     },
     coverageOf: () => 0,
     clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
+    orchestrator: {
+      read: async (read: OrchestratorRead) => {
+        asked.push(read);
+        return { text: '{}', data: { position: 1 } };
+      },
+    } as unknown as ExplainParts['orchestrator'],
   };
-  const orchestrator = {
-    read: async (read: OrchestratorRead) => {
-      asked.push(read);
-      return { text: '{}', data: { position: 1 } };
-    },
-  } as unknown as ExplainParts['orchestrator'];
-  const service = { name: SERVICE, definition: jarvisMemory } as unknown as ServiceRuntime;
-  expect(await explain({ ...parts, orchestrator }, service, OPERATION)).toMatchObject({
+  return { asked, explain: (subject: string) => explain(parts, SERVICE_RUNTIME, subject) };
+}
+
+test('an explanation looks at the item without touching it: nothing counts as its use', async () => {
+  const { asked, explain: ask } = explaining({ write: async () => WRITE });
+  expect(await ask(OPERATION)).toMatchObject({
     owner: 'ada',
-    operation: { orchestrator: { delivered: true, item: { memory_id: `mem-${OPERATION}` } } },
+    asked_about: 'operation',
+    operation: { orchestrator: { standing: 'delivered', item: { memory_id: `mem-${OPERATION}` } } },
   });
   expect(asked.map(({ payload }) => payload['no_touch'])).toEqual([true]);
+});
+
+test('an operation of another service is named as that, and never taken for an owner', async () => {
+  const write = async () => ({ ...WRITE, lane: 'session-memory/ada' });
+  await expect(explaining({ write }).explain(OPERATION)).rejects.toThrow('is an operation of session-memory');
+});
+
+test('a read that found a difference is explained by its lane; an id that nobody knows may be an owner', async () => {
+  const laneOfRead = async () => 'jarvis-memory/ada' as LaneKey;
+  expect(await explaining({ laneOfRead }).explain(OPERATION)).toMatchObject({
+    owner: 'ada',
+    asked_about: 'operation',
+  });
+  expect(await explaining({}).explain(OPERATION)).toMatchObject({ owner: OPERATION, asked_about: 'owner' });
+});
+
+test('every name in an explanation is spelled as in other answers', async () => {
+  const explained = await explaining({ write: async () => WRITE, writes: async () => [WRITE] }).explain(
+    OPERATION,
+  );
+  const names = [...JSON.stringify(explained).matchAll(/"([^"]+)":/g)].map(([, name]) => name ?? '');
+  expect(names.length).toBeGreaterThan(30);
+  expect(names.filter((name) => /[A-Z]/.test(name))).toEqual([]);
+});
+
+test('a timeline has every step, in its order: the outcome that came late, the refusal, and who dealt with it', () => {
+  const steps = timelineOf({
+    ...WRITE,
+    outcome_at: new Date(20),
+    unknown_found_at: new Date(10),
+    unknown_ended_at: new Date(20),
+    unknown_ending: 'late_reply',
+    unknown_closed_at: new Date(20),
+    letter_code: 'validation_error',
+    letter_at: new Date(30),
+    letter_attempts: 2,
+    letter_resolved_at: new Date(35),
+    letter_resolution: 'redriven',
+    letter_resolved_by: 'ann',
+    letter_resolved_reason: 'the limit is higher now',
+  });
+  expect(steps.map(({ where, what }) => `${where}: ${what}`)).toEqual([
+    'journal: accepted',
+    'legacy: outcome_unknown',
+    'legacy: applied',
+    'journal: settled: late_reply',
+    'journal: nothing can come late any more',
+    'orchestrator: refused for good',
+    'person: dead letter redriven',
+    'orchestrator: delivered',
+  ]);
+  expect(steps[6]).toMatchObject({ person: 'ann', reason: 'the limit is higher now' });
+});
+
+test('what legacy refused is not due; what was skipped is left out, though its lane went on', () => {
+  const last = (more: Partial<ExplainedOperation>) => timelineOf({ ...WRITE, ...more }).at(-1)?.what;
+  expect(last({ outcome: 'refused' })).toBe('refused');
+  expect(last({ letter_resolution: 'skipped' })).toBe('left_out');
+  expect(last({ via: 'copy' })).toBe('copied');
+  expect(last({ is_through: false, through_at: null })).toBe('applied');
 });

@@ -12,7 +12,8 @@ interface Write {
   readonly action: string;
   readonly accepted_at: string;
   readonly outcome: string | null;
-  readonly is_through: boolean;
+  /** What became of it on the orchestrator. */
+  readonly standing: string;
   readonly dead_letter: string | null;
 }
 
@@ -23,8 +24,8 @@ interface Explained {
       string,
       {
         readonly primary: string;
-        readonly dualWrite: boolean;
-        readonly shadowRead: boolean;
+        readonly dual_write: boolean;
+        readonly shadow_read: boolean;
         readonly reason: string;
       }
     >
@@ -123,7 +124,7 @@ function timeline(writes: readonly Write[]): Html {
           action,
           accepted_at: at,
           outcome,
-          is_through: isThrough,
+          standing,
           dead_letter: letter,
           operation_id: operation,
         }) =>
@@ -134,8 +135,7 @@ function timeline(writes: readonly Write[]): Html {
               <p class="steps">
                 <span>journaled</span><span>legacy: ${outcome ?? 'not known yet'}</span
                 ><span class="${letter !== null && 'state bad'}"
-                  >orchestrator:
-                  ${letter !== null ? `▲ refused (${letter})` : isThrough ? 'delivered' : 'waits'}</span
+                  >orchestrator: ${letter !== null ? `▲ refused (${letter})` : spoken(standing)}</span
                 >
               </p>
               <p class="note"><code>${operation}</code></p>
@@ -161,7 +161,7 @@ function decisions({ decisions: decided }: Explained): Html {
         </thead>
         <tbody>
           ${Object.entries(decided).map(
-            ([action, { primary, dualWrite, shadowRead, reason }]) =>
+            ([action, { primary, dual_write: dualWrite, shadow_read: shadowRead, reason }]) =>
               html`<tr>
                 <th scope="row"><code>${action}</code></th>
                 <td>${primary}</td>

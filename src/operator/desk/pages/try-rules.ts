@@ -46,11 +46,11 @@ function triedResult({ action, ...tried }: TriedAction): Html {
     <dl class="figures">
       <div>
         <dt>would match</dt>
-        <dd>${count(tried.wouldMatch)}</dd>
+        <dd>${count(tried.would_match)}</dd>
       </div>
       <div>
         <dt>would still differ</dt>
-        <dd>${count(tried.stillMismatch)}</dd>
+        <dd>${count(tried.still_mismatch)}</dd>
       </div>
       <div>
         <dt>cannot be told</dt>
@@ -58,7 +58,7 @@ function triedResult({ action, ...tried }: TriedAction): Html {
       </div>
     </dl>
     <p class="help">
-      Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.fromSamples)} judged from their
+      Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.from_samples)} judged from their
       texts.
     </p>
     <ul class="plain">

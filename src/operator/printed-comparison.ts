@@ -1,0 +1,25 @@
+import type { Comparison, RankingMeasure } from '../domain/comparison.ts';
+
+/** What a comparison found, as every answer shows it. */
+export function printedComparison(comparison: Comparison): object {
+  const { verdict, reason, differences, suppressed, explained, isErrorPair, ranking, deletedReturned } =
+    comparison;
+  return {
+    verdict,
+    ...(reason !== undefined && { reason }),
+    differences,
+    suppressed,
+    ...(explained !== undefined && { explained }),
+    ...(isErrorPair === true && { error_pair: true }),
+    ...(ranking !== undefined && { ranking: printedRanking(ranking) }),
+    ...(deletedReturned !== undefined && { deleted_returned: deletedReturned }),
+  };
+}
+
+function printedRanking({ overlap, rankBiasedOverlap, lexical }: RankingMeasure): object {
+  return {
+    overlap,
+    rank_biased_overlap: rankBiasedOverlap,
+    ...(lexical !== undefined && { lexical }),
+  };
+}

@@ -1,0 +1,55 @@
+import type { InterlockFacts, WriteFacts } from '../migration/interlocks/interlock-facts.ts';
+import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
+import type { FlagVerdict } from '../migration/interlocks/judge-flags.ts';
+import { actionStatuses } from './guard-status.ts';
+
+/** What the interlocks make of each flag, with every fact they were judged by. */
+export function printedInterlocks(judged: Judged): object {
+  const { facts, verdict } = judged;
+  const flags = Object.entries(verdict.flags).map(([flag, one]) => [flag, printedVerdict(one)] as const);
+  return {
+    mode: facts.mode,
+    flags: Object.fromEntries(flags),
+    actions: actionStatuses(judged),
+    judged_by: printedFacts(facts),
+  };
+}
+
+function printedVerdict({ asked, inEffect, permitted, reasons }: FlagVerdict): object {
+  return { asked, in_effect: inEffect, permitted, interlocks: reasons };
+}
+
+function printedFacts(facts: InterlockFacts): object {
+  const { answers, coverage, lanes, unclassified, writes } = facts;
+  return {
+    answers,
+    coverage,
+    lanes: {
+      total: lanes.total,
+      unseeded: lanes.unseeded,
+      unwell: lanes.unwell,
+      backfill_listed: lanes.isBackfillListed,
+    },
+    oldest_delivery_seconds: facts.oldestDeliverySeconds,
+    unclassified: { requests: unclassified.requests, accepted: unclassified.isAccepted },
+    reconciled_ago_seconds: facts.reconciledAgoSeconds,
+    added_p95_ms: facts.addedP95Ms,
+    ramp_held: facts.isRampHeld,
+    latch: facts.latch,
+    kill_switch: facts.isKilled,
+    ...(writes !== undefined && { writes: printedWrites(writes) }),
+  };
+}
+
+function printedWrites(writes: WriteFacts): object {
+  return {
+    comparable_since_full: writes.comparableSinceFull,
+    full_for_seconds: writes.fullForSeconds,
+    soak_seconds: writes.soakSeconds,
+    reverse_proven: writes.isReverseProven,
+    open_rollbacks: writes.openRollbacks,
+    lanes_not_flipped: writes.lanesNotFlipped,
+    reverse_backlog: writes.reverseBacklog,
+    bypassed_ago_seconds: writes.bypassedAgoSeconds,
+  };
+}
