@@ -8,6 +8,7 @@ const SHOWN = 10;
 
 async function main(): Promise<void> {
   const options = parse();
+  if (options === undefined) return console.log(USAGE);
   const startedMs = performance.now();
   const results = await runAll(options);
   const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
@@ -16,7 +17,7 @@ async function main(): Promise<void> {
   process.exitCode = failed.length > 0 ? 1 : 0;
 }
 
-function parse(): Options {
+function parse(): Options | undefined {
   try {
     return readOptions(process.argv.slice(2));
   } catch (error) {

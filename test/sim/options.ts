@@ -17,7 +17,31 @@ export interface Options {
   readonly hasShadowReads: boolean;
 }
 
-export const USAGE = `npm run sim -- [--runs N] [--seed S] [--json] [--trace] [--replicas N] [--workers N] [--break ${BREAKS.join('|')}] [--jump-clocks] [--without-shadow-reads] [--without ${FAULTS.join(',')}]`;
+export const USAGE = `npm run sim -- [options]
+The engine in random lives under a virtual clock, with crashes at any await and lost, late and doubled messages; when everything has
+become quiet the invariants are checked. Exit code 1 if one of them is broken: the seeds are printed, and each replays exactly.
+
+  --runs N                lives, each of its own seed (1000; 1 where a seed is given)
+  --seed S                the first of the seeds (1)
+  --replicas N            proxies of one life (1)
+  --workers N             lives at the same time, each in a thread of its own (2)
+  --break FAULT           plant ${BREAKS.join(', ')} in the engine and stop when it is caught:
+                          the exit code must be 1
+  --jump-clocks           the proxies' wall clocks jump an hour forth and back all the time
+  --without NAME,NAME     leave out what may go wrong:
+                          ${listed(FAULTS, 4)}
+  --without-shadow-reads  nothing is read twice
+  --trace                 print every step
+  --json                  only the JSON line, behind the seeds that fail
+  --help                  this`;
+
+/** So many names a line, as the help shows them. */
+function listed(names: readonly string[], perLine: number): string {
+  const rows = Array.from({ length: Math.ceil(names.length / perLine) }, (_, row) =>
+    names.slice(row * perLine, (row + 1) * perLine).join(', '),
+  );
+  return rows.join(`,\n${' '.repeat(26)}`);
+}
 
 const OPTIONS = {
   runs: { type: 'string' },
@@ -30,11 +54,13 @@ const OPTIONS = {
   without: { type: 'string', default: '' },
   'jump-clocks': { type: 'boolean', default: false },
   'without-shadow-reads': { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** @throws Error for what is no option or no number */
-export function readOptions(args: readonly string[]): Options {
+/** Undefined where only the help was asked for. @throws Error for what is no option or no number */
+export function readOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  if (values.help) return undefined;
   return {
     // A seed without a number of runs is one to be looked at.
     runs: wholeNumber('runs', values.runs ?? (values.seed === undefined ? '1000' : '1')),

@@ -85,6 +85,13 @@ test.for([1, 2])(
   },
 );
 
+test('asked for help, it says how it is used and runs nothing', async () => {
+  const { exitCode, lines } = await simulate('--help', '--runs', '1000000');
+  expect(lines[0]).toContain('npm run sim');
+  for (const broken of BREAKS) expect(lines.join('\n')).toContain(broken);
+  expect(exitCode).toBe(0);
+});
+
 test.for(BREAKS)('a planted %s is caught', { timeout: 120_000 }, async (broken) => {
   const { exitCode, lines } = await simulate('--runs', '1000', '--break', broken, '--json');
   expect(exitCode).toBe(1);
