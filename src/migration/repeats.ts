@@ -72,14 +72,16 @@ export class Repeats {
     const mayAnswer = isAnswerable(operation, twins);
     if (!mayAnswer && twins.some(({ isUnsettled }) => isUnsettled)) return 'wait';
     const sequences = twins.map(({ sequence }) => sequence);
+    // First: where the answer is lost that the twins are closed, nobody finds them a second time.
+    if (!mayAnswer) this.#said(operation, 'suspected_duplicate');
     const reply = await within(this.#parts.kept.take(write.laneId, sequences), this.#leftMs(operation), {
       what: 'the journal',
       // Taken, and given to nobody.
       onLate: (late) => void (late && this.keep(write, late)),
     });
-    const isAnswered = mayAnswer && reply !== undefined;
-    this.#said(operation, isAnswered ? 'answered' : 'suspected_duplicate');
-    return isAnswered ? { reply } : 'new';
+    if (!mayAnswer) return 'new';
+    this.#said(operation, reply === undefined ? 'suspected_duplicate' : 'answered');
+    return reply === undefined ? 'new' : { reply };
   }
 
   /**
