@@ -207,7 +207,7 @@ export class LaneCopier {
   }
 
   #explain(
-    { service }: Copy,
+    { service, lane }: Copy,
     facts: {
       reading: Reading;
       contents: LaneContents;
@@ -221,7 +221,7 @@ export class LaneCopier {
       source: facts.reading.source,
       vanished: facts.vanished,
       existing: facts.contents.listed,
-      nowMs: this.#parts.clock.wallMs(),
+      lastApplied: () => this.#parts.journal.lastApplied(lane.key),
       emptyBelow: facts.journaled.emptyBelow,
       ownerCount: async () => (await lanes.owners(service.access))?.length ?? 0,
     });

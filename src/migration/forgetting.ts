@@ -1,5 +1,7 @@
 import type { LegacyLane, Retention, StoredMemory } from '../domain/service-definition.ts';
+import { POSITIONS_PER_SEQUENCE } from '../domain/lane.ts';
 import type { ListedMemory } from './copy-plan.ts';
+import type { LastApplied } from './journal-facts.ts';
 
 /** A service that keeps only so many owners has forgotten some once it holds nearly that many. */
 const NEARLY_FULL = 0.9;
@@ -11,7 +13,8 @@ export interface VanishedFacts {
   /** What the primary does not show any more, and no journaled write deleted. */
   readonly vanished: readonly StoredMemory[];
   readonly existing: readonly ListedMemory[];
-  readonly nowMs: number;
+  /** Asked where the whole owner is gone. */
+  readonly lastApplied: () => Promise<LastApplied>;
   /** A write proved that the service held nothing of the owner: what lies below this position it had forgotten by then. */
   readonly emptyBelow: number;
   /** How many owners the service holds. */
@@ -34,12 +37,21 @@ export async function explainVanished(
 type Explained = (memory: StoredMemory) => boolean;
 
 /** The whole owner is gone: idle for too long, or one too many. */
-async function byOwner({ retention, existing, nowMs, ownerCount }: VanishedFacts): Promise<Explained> {
-  const times = existing.map(({ memory }) => Date.parse(memory.created_at));
-  const newest = times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
-  const isIdle = retention.idleSeconds !== undefined && nowMs - newest >= retention.idleSeconds * 1_000;
+async function byOwner(facts: VanishedFacts): Promise<Explained> {
+  const { retention, ownerCount } = facts;
+  const isIdle =
+    retention.idleSeconds !== undefined && (await idleMs(facts)) >= retention.idleSeconds * 1_000;
   const isCrowded = retention.owners !== undefined && (await ownerCount()) >= retention.owners * NEARLY_FULL;
   return () => isIdle || isCrowded;
+}
+
+/** A delivered item bears the time of a proxy's clock, which may be an hour off: it is no newer than what the journal says. */
+async function idleMs({ existing, lastApplied }: VanishedFacts): Promise<number> {
+  const { nowMs, atMs = Infinity } = await lastApplied();
+  const times = existing.map(({ memory: { created_at: time, position } }) =>
+    position % POSITIONS_PER_SEQUENCE === 0 ? Math.min(Date.parse(time), atMs) : Date.parse(time),
+  );
+  return nowMs - times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
 }
 
 /** The service shows as many newest items as it keeps, and what vanished is older than all of them. */

@@ -27,6 +27,13 @@ export interface CopyException {
   readonly reason: string;
 }
 
+/** When the journal last heard of a lane, in milliseconds of its own clock: those of the replicas may be wrong, each in its own way. */
+export interface LastApplied {
+  readonly nowMs: number;
+  /** When its newest applied write was known to be applied; absent where it holds none. */
+  readonly atMs?: number;
+}
+
 export interface LaneCounts {
   readonly lanes: number;
   readonly seeded: number;

@@ -6,7 +6,7 @@ import type { NamedItem } from '../domain/named-item.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { HttpTarget } from '../domain/request.ts';
-import type { FinishedCopy, LaneCounts, Recovery } from './journal-facts.ts';
+import type { FinishedCopy, LaneCounts, LastApplied, Recovery } from './journal-facts.ts';
 
 /** A backend's reply, byte for byte. */
 export interface Reply {
@@ -206,6 +206,7 @@ export interface Journal {
   pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]>;
   /** Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled. */
   undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
+  lastApplied(lane: LaneKey): Promise<LastApplied>;
   /**
    * Makes the lane if it is new, raises its generation and marks it `copying`.
    * @returns undefined where another replica that lives is the lane's home: copying it is that one's affair

@@ -51,6 +51,12 @@ export function viewOf({ behind, coverage, silent }: FenceRow, state: LaneState)
   return { state, isBehind: behind, coverage, isReplicaSilent: silent };
 }
 
+/** The row of `LAST_APPLIED`. */
+export interface LastAppliedRow {
+  readonly now_ms: number;
+  readonly at_ms: number | null;
+}
+
 /** A row of `writes`, as the statements return it. */
 export interface WriteRow {
   readonly lane_id: number;

@@ -120,6 +120,10 @@ where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
     or (coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}))
 order by w.sequence`;
 
+export const LAST_APPLIED = `
+select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms
+from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied'`;
+
 export const BEGIN_COPY = `
 insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
 values ($1, $2, $3, 1, 'copying', $4, 1)

@@ -1,7 +1,13 @@
 import type { LaneKey, OperationId, Owner, ServiceName } from '../domain/ids.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import type { LaneState } from '../domain/lane.ts';
-import { NO_LANES, type FinishedCopy, type LaneCounts, type Recovery } from '../migration/journal-facts.ts';
+import {
+  NO_LANES,
+  type FinishedCopy,
+  type LaneCounts,
+  type LastApplied,
+  type Recovery,
+} from '../migration/journal-facts.ts';
 import type {
   DeadLetter,
   LaneView,
@@ -21,6 +27,7 @@ import {
   viewOf,
   type FenceRow,
   type LaneRow,
+  type LastAppliedRow,
   type WriteRow,
 } from './journal-rows.ts';
 import { DEAD_LETTER, PRUNE_LEDGERS, RECORD_UNKNOWN, resolveLate } from './decisions-sql.ts';
@@ -153,6 +160,12 @@ export class PostgresJournal implements Journal {
 
   async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {
     return this.#writes(lane, sql.UNDELIVERED, [lane, through]);
+  }
+
+  async lastApplied(lane: LaneKey): Promise<LastApplied> {
+    const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [lane]);
+    const [{ now_ms: nowMs, at_ms: atMs }] = rows as [LastAppliedRow];
+    return { nowMs, ...(atMs !== null && { atMs }) };
   }
 
   async #writes(lane: LaneKey, statement: string, parameters: readonly unknown[]): Promise<PendingWrite[]> {

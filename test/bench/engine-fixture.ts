@@ -128,6 +128,7 @@ export function noopJournal(): Journal {
     lanes: async () => new Map(),
     pending: async () => [],
     undelivered: async () => [],
+    lastApplied: async () => ({ nowMs: Date.now() }),
     beginCopy: done,
     hold: done,
     releaseHold: done,

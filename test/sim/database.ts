@@ -13,6 +13,8 @@ export interface DatabaseClock {
   now(): number;
   /** The same for what some clock on a wall said. */
   instantOf(wallMs: number): number;
+  /** What a clock on a wall that is right showed at such an instant. */
+  wallOf(instantMs: number): number;
 }
 
 /**

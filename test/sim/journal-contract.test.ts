@@ -52,7 +52,11 @@ describeJournal('the journal in PostgreSQL', async () => ({
 }));
 
 describeJournal('the journal of the simulation', async () => {
-  const simulated = new SimDatabase({ now: () => Date.now(), instantOf: (wallMs) => wallMs });
+  const simulated = new SimDatabase({
+    now: () => Date.now(),
+    instantOf: (wallMs) => wallMs,
+    wallOf: (ms) => ms,
+  });
   const statement: Statement = async (_what, apply) => apply();
   return {
     open(identity = newIdentity()) {

@@ -1,11 +1,12 @@
 import type { LaneKey, OperationId, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { NamedItem } from '../../src/domain/named-item.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type { FinishedCopy, LaneCounts } from '../../src/migration/journal-facts.ts';
+import type { FinishedCopy, LaneCounts, LastApplied } from '../../src/migration/journal-facts.ts';
 import type { DeadLetter, LateReply, Intent, PendingWrite, WriteRef } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
 import { countLanes, isResolvedBy } from './lane-decisions.ts';
 import {
+  appliedAtMs,
   isBehind,
   isOpenEnded,
   mayBeThere,
@@ -167,6 +168,13 @@ export class JournalTables {
         .filter((write) => write.sequence > lane.deliveredSequence || isOpenEnded(lane, write, nowMs))
         .map((write) => pendingOf(write, outcomeOf(lane, write.sequence) === 'unknown')),
     );
+  }
+
+  lastApplied(key: LaneKey): LastApplied {
+    const { clock } = this.#database;
+    const applied = this.#known(key).flatMap(appliedAtMs);
+    const nowMs = clock.wallOf(clock.now());
+    return { nowMs, ...(applied.length > 0 && { atMs: clock.wallOf(Math.max(...applied)) }) };
   }
 
   beginCopy(me: ReplicaId, key: LaneKey): LaneRead | undefined {

@@ -73,7 +73,7 @@ function statesOf(rows: ReadonlyMap<LaneKey, LaneRead>, parts: Parts): ReadonlyM
   return new Map([...rows].map(([key, row]) => [key, stateOf(row, parts)]));
 }
 
-type Reads = Pick<Journal, 'lanes' | 'pending' | 'undelivered' | 'outdated' | 'counts'>;
+type Reads = Pick<Journal, 'lanes' | 'pending' | 'undelivered' | 'lastApplied' | 'outdated' | 'counts'>;
 
 function readsOf(parts: Parts): Reads {
   const { tables, statement } = parts;
@@ -81,6 +81,7 @@ function readsOf(parts: Parts): Reads {
     lanes: async (keys) => statesOf(await statement('lanes', () => tables.lanes(keys)), parts),
     pending: (lane, after, limit) => statement('pending', () => tables.pending(lane, after, limit)),
     undelivered: (lane, through) => statement('undelivered', () => tables.undelivered(lane, through)),
+    lastApplied: (lane) => statement(`last applied ${lane}`, () => tables.lastApplied(lane)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),
     counts: (service) => statement('counts', () => tables.counts(service)),
   };

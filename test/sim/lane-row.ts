@@ -137,6 +137,13 @@ export function unsettledOf(lane: LaneRow): StoredWrite[] {
   );
 }
 
+/** `at` of each write that was applied. */
+export function appliedAtMs({ outcomes, outcomesAtMs }: LaneRow): number[] {
+  return [...outcomesAtMs].flatMap(([sequence, atMs]) =>
+    outcomes.get(sequence) === 'applied' ? [atMs] : [],
+  );
+}
+
 export function isBehind(lane: LaneRow): boolean {
   return writesAbove(lane, lane.deliveredSequence).some(({ sequence }) => mayBeThere(lane, sequence));
 }

@@ -40,6 +40,10 @@ const LIVES = [
   { replicas: 2, seed: 3_142, runs: 1 },
   // Given up by the others, a replica let a lane's next write pass the one that was under way.
   { replicas: 2, seed: 4_211, runs: 1 },
+  // That a repeat's twins were closed was not answered, and the repeat, asked again, was counted as a new write.
+  { replicas: 1, seed: 6_104, runs: 1 },
+  // A proxy whose clock was an hour slow took what its service had forgotten for lost.
+  { replicas: 1, seed: 7_633, runs: 1 },
   // Agents that give up early and are answered by another replica have said the same twice.
   { replicas: 2, seed: 50, runs: 1 },
 ];

@@ -24,6 +24,14 @@ export function virtualInstantOf(wallMs: number, { idles }: Scheduler): number {
   );
 }
 
+/** What a wall clock showed at a virtual instant. */
+export function virtualWallOf(instantMs: number, { idles }: Scheduler): number {
+  return idles.reduce(
+    (wallMs, { atMs, ms }) => (atMs <= instantMs ? wallMs + ms : wallMs),
+    EPOCH_MS + instantMs,
+  );
+}
+
 function present(): { readonly scheduler: Scheduler; readonly random: Random } {
   if (active === undefined) throw new Error('No run is active');
   return active;

@@ -17,7 +17,7 @@ import { Scheduler } from './scheduler.ts';
 import { Server } from './server.ts';
 import { SpillDisk } from './spill-disk.ts';
 import { Trace } from './trace.ts';
-import { useFor, virtualInstantOf, virtualWallMs } from './virtual-globals.ts';
+import { useFor, virtualInstantOf, virtualWallMs, virtualWallOf } from './virtual-globals.ts';
 
 export interface RunSettings {
   readonly seed: number;
@@ -94,6 +94,7 @@ export function createWorld(settings: RunSettings): World {
     database: new Database({
       now: () => scheduler.nowMs,
       instantOf: (wallMs) => virtualInstantOf(wallMs, scheduler),
+      wallOf: (instantMs) => virtualWallOf(instantMs, scheduler),
     }),
     isEmbedded: settings.replicas === 1 && random.chance(0.5),
     store,

@@ -174,7 +174,7 @@ export class LaneComparer {
 
   async #explain(
     { definition: { lanes }, access }: ServiceRuntime,
-    { source, listed }: LaneFacts,
+    { key, source, listed }: LaneFacts,
     { vanished }: Attribution,
   ): Promise<{ forgotten: number; lost: readonly ListedMemory[] }> {
     const explained = await explainVanished({
@@ -182,7 +182,7 @@ export class LaneComparer {
       source,
       vanished: vanished.map(({ memory }) => memory),
       existing: listed,
-      nowMs: this.#parts.clock.wallMs(),
+      lastApplied: () => this.#parts.journal.lastApplied(key),
       emptyBelow: 0,
       ownerCount: async () => (await lanes.owners(access))?.length ?? 0,
     });

@@ -1,19 +1,21 @@
 import { describe, expect, test } from 'vitest';
+import { positionOf } from '../../../src/domain/lane.ts';
 import type { LegacyItem, Retention, StoredMemory } from '../../../src/domain/service-definition.ts';
 import type { ListedMemory } from '../../../src/migration/copy-plan.ts';
 import { explainVanished } from '../../../src/migration/forgetting.ts';
+import type { LastApplied } from '../../../src/migration/journal-facts.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW_MS = Date.parse('2026-01-01T12:00:00.000Z');
 const agoMs = (ms: number): string => new Date(NOW_MS - ms).toISOString();
 
-function memory(id: string, createdAt: string): StoredMemory {
+function memory(id: string, createdAt: string, position = 1): StoredMemory {
   return {
     memory_id: id,
     memory_type: 'context',
     content: '{}',
     tags: [],
-    position: 1,
+    position,
     created_at: createdAt,
     source_agent: null,
   };
@@ -35,13 +37,14 @@ async function explain(facts: {
   exists: boolean;
   owners?: number;
   emptyBelow?: number;
+  lastApplied?: LastApplied;
 }) {
   const { forgotten, lost } = await explainVanished({
     retention: facts.retention,
     source: { exists: facts.exists, items: facts.items ?? [] },
     vanished: facts.vanished.map((one) => one.memory),
     existing: facts.existing,
-    nowMs: NOW_MS,
+    lastApplied: async () => facts.lastApplied ?? { nowMs: NOW_MS },
     emptyBelow: facts.emptyBelow ?? 0,
     ownerCount: async () => facts.owners ?? 1,
   });
@@ -77,6 +80,32 @@ describe('an owner that the primary no longer knows', () => {
       forgotten,
       lost,
     });
+  });
+});
+
+describe('how long an owner was idle is told by the journal’s clock', () => {
+  const retention = { idleSeconds: 3_600 };
+  const delivered = (createdAt: string): ListedMemory => ({
+    ...listed('d', createdAt),
+    memory: memory('d', createdAt, positionOf(3)),
+  });
+  const explained = (one: ListedMemory, lastAppliedAgoMs: number) =>
+    explain({
+      retention,
+      existing: [one],
+      vanished: [one],
+      exists: false,
+      lastApplied: { nowMs: NOW_MS, atMs: NOW_MS - lastAppliedAgoMs },
+    });
+
+  test('where the proxy’s was an hour fast when it took the write', async () => {
+    expect(await explained(delivered(agoMs(0)), HOUR_MS)).toEqual({ forgotten: ['d'], lost: [] });
+    expect(await explained(delivered(agoMs(-HOUR_MS)), HOUR_MS - 1)).toEqual({ forgotten: [], lost: ['d'] });
+  });
+
+  test('and by the service’s own for what was copied from it', async () => {
+    const copied = listed('c', agoMs(0));
+    expect(await explained(copied, HOUR_MS)).toEqual({ forgotten: [], lost: ['c'] });
   });
 });
 
@@ -149,7 +178,7 @@ test('owners are not counted where nothing vanished', async () => {
     source: { exists: false, items: [] },
     vanished: [],
     existing: [],
-    nowMs: NOW_MS,
+    lastApplied: () => Promise.reject(new Error('the journal was asked')),
     emptyBelow: 0,
     ownerCount: () => Promise.reject(new Error('the service was asked')),
   });
