@@ -243,8 +243,10 @@ export class PostgresJournal implements Journal {
     const lane = only ?? null;
     return database.transaction(async (session) => {
       await session.query(recovery.REMOVE_DEAD, [id]);
-      await session.query(recovery.LOCK_ABANDONED, [lane]);
-      await session.query(recovery.MARK_UNSETTLED, [id, lane]);
+      const unsettled = await session.query<{ id: number }>(recovery.FIND_UNSETTLED, [lane]);
+      const ids = unsettled.map((row) => row.id);
+      await session.query(recovery.LOCK_ABANDONED, [lane, ids]);
+      await session.query(recovery.MARK_UNSETTLED, [id, lane, ids]);
       await session.query(recovery.SETTLE_ABANDONED, [lane]);
       await session.query(recovery.ADOPT_ORPHANS, [id, lane]);
       const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id, lane]);
