@@ -79,7 +79,7 @@ const WRITERS = 16;
 const PAUSE_MS = 25;
 const POISONED = 'poisoned';
 
-/** Refuses every write of the poisoned lanes: for good, and in between as if the connection had failed. */
+/** Refuses every write of the poisoned lanes for good, and with it the batch that holds one. */
 function poisonedOrchestrator(): Orchestrator {
   const noop = noopOrchestrator();
   return {

@@ -86,14 +86,23 @@ async function measurePoison(stores: Stores, { rounds, secondsPerCell }: Journal
   return samples;
 }
 
-function poisonGoals({ without, beside }: Poisoned): Goal[] {
+/** Medians over the rounds. */
+function poisonTable({ without, beside }: Poisoned) {
   const p99 = (samples: readonly PoisonSample[], of: keyof PoisonSample): number =>
     median(samples.map((sample) => sample[of].p99Ms));
-  return (['written', 'delivered'] as const).map((of) =>
+  return (['written', 'delivered'] as const).map((of) => ({
+    of,
+    without_p99_ms: rounded(p99(without, of)),
+    beside_p99_ms: rounded(p99(beside, of)),
+  }));
+}
+
+function poisonGoals(table: ReturnType<typeof poisonTable>): Goal[] {
+  return table.map(({ of, without_p99_ms, beside_p99_ms }) =>
     atMost(
       `p99 of healthy lanes beside a poisoned one, ${of}: times that without`,
       1.25,
-      p99(beside, of) / p99(without, of),
+      beside_p99_ms / without_p99_ms,
     ),
   );
 }
@@ -159,14 +168,21 @@ function report({ rounds, isJson }: JournalOptions, { measured, perSecond, poiso
     ['path', 'writers', 'intents/s', 'p50 ms', 'p99 ms'],
     cells.map(({ path, writers, per_second, p50_ms, p99_ms }) => [path, writers, per_second, p50_ms, p99_ms]),
   );
+  const healthy = poisonTable(poisoned);
+  printTable(
+    ['healthy lanes', 'p99 ms without a poisoned one', 'p99 ms beside one'],
+    healthy.map(({ of, without_p99_ms, beside_p99_ms }) => [of, without_p99_ms, beside_p99_ms]),
+  );
   const goals = [
     ...writerGoals(measured),
     atLeast('deliveries a second into an orchestrator that does nothing', 5_000, perSecond),
-    ...poisonGoals(poisoned),
+    ...poisonGoals(healthy),
   ];
   printGoals(goals);
   if (isJson)
-    console.log(JSON.stringify({ rounds, cells, deliveries_per_second: rounded(perSecond, 0), goals }));
+    console.log(
+      JSON.stringify({ rounds, cells, deliveries_per_second: rounded(perSecond, 0), healthy, goals }),
+    );
 }
 
 await run(journalOptions());
