@@ -7,7 +7,8 @@ export default defineConfig({
     exclude: ['test/adapters/**', 'test/unleash/**'],
     // Real servers are started per file; the machines that run this have two cores.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A hang is found soon enough; a machine that is four times slower than ours must not be taken for one.
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
   },
 });

@@ -108,7 +108,7 @@ describe('Vertex AI', () => {
       server.mood = mood;
       const startedMs = performance.now();
       expect(await nearest()).toEqual({ store: 'pgvector', ids: ['a', 'b'] });
-      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
       expect(failures.length).toBeGreaterThan(0);
     },
   );

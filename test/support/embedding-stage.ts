@@ -34,7 +34,7 @@ export async function createEmbeddingStage(): Promise<EmbeddingStage> {
     const defaults = settingsWith().embeddings.openai;
     const ours = { url: endpoint.url, model, dimension: DIMENSIONS[model], requestsPerMinute: 60_000 };
     const merged = { ...defaults, ...ours, ...openai };
-    return { provider: 'openai', batchSize: 4, queryTimeoutMs: 300, openai: merged, ...more };
+    return { provider: 'openai', batchSize: 4, queryTimeoutMs: 5_000, openai: merged, ...more };
   }
 
   async function begin(started: Parameters<typeof startOrchestrator>[0]): Promise<TestOrchestrator> {

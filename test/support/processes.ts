@@ -15,7 +15,7 @@ export interface Program {
   output(): string;
   /** Highest resident size so far, MiB; 0 where the system does not tell. */
   peakMegabytes(): number;
-  /** SIGTERM, and waits for the end; SIGKILL after ten seconds. */
+  /** SIGTERM, and waits for the end; SIGKILL after twenty seconds. */
   stop(): Promise<void>;
   /** SIGKILL, and waits for the end. */
   kill(): Promise<void>;
@@ -75,7 +75,7 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
     isAsked = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
     await exited;
     clearTimeout(timer);
   };

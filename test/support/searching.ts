@@ -50,10 +50,12 @@ export function searchedSession(client: OrchestratorClient, session_id: string):
       return (data['results'] as { memory_id: string }[]).map(({ memory_id }) => memory_id);
     },
     async embedded() {
-      await eventually('every memory has its vector', async () => {
+      const isEmbedded = async (): Promise<boolean> => {
         const { metadata } = await search({ query: 'anything', search_type: 'semantic' });
         return metadata['waiting_for_embedding'] === 0;
-      });
+      };
+      // Long enough for a model to be loaded.
+      await eventually('every memory has its vector', isEmbedded, 90_000);
     },
   };
 }

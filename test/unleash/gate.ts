@@ -1,4 +1,4 @@
-import { createServer, request, type Server } from 'node:http';
+import { Agent, createServer, request, type Server } from 'node:http';
 import { freePort } from '../support/ports.ts';
 
 /** What a gate answers instead of the server behind it. */
@@ -24,6 +24,8 @@ export interface Gate {
 export async function startGate(targetPort: number): Promise<Gate> {
   let mode: Refusal | 'pass' | 'hang' | 'stall' = 'pass';
   const seen: string[] = [];
+  // A connection that is used again may be one that the server is closing just then.
+  const agent = new Agent({ keepAlive: false });
   const server: Server = createServer((incoming, outgoing) => {
     seen.push(`${incoming.method ?? ''} ${incoming.url ?? ''}`);
     if (mode === 'hang') return;
@@ -36,10 +38,13 @@ export async function startGate(targetPort: number): Promise<Gate> {
       return;
     }
     const { method, url: path, headers } = incoming;
-    const onward = request({ host: '127.0.0.1', port: targetPort, method, path, headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(outgoing);
-    });
+    const onward = request(
+      { host: '127.0.0.1', port: targetPort, agent, method, path, headers },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      },
+    );
     onward.on('error', () => outgoing.destroy());
     incoming.pipe(onward);
   });

@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['*.test.ts'],
     // Each file starts a server and a database of its own.
     maxWorkers: 1,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
   },
 });

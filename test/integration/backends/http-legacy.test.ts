@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpLegacyBackend, type HttpLegacySettings } from '../../../src/backends/http-legacy.ts';
 import type { LegacyClient } from '../../../src/backends/legacy-client.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { LegacyCall, Reply } from '../../../src/migration/ports.ts';
+import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 
 const closing: (() => unknown)[] = [];
@@ -69,7 +69,7 @@ describe('a legacy HTTP server', () => {
       })}/base/`,
     );
     let sent = 0;
-    const reply = await ask(legacy, 2_000, { onSent: () => (sent += 1) });
+    const reply = await ask(legacy, 15_000, { onSent: () => (sent += 1) });
     expect(reply.body.toString()).toBe('POST /base/x text/plain body');
     expect(reply.http).toMatchObject({ status: 418, headers: { 'x-a': 'b' } });
     expect(sent).toBe(1);
@@ -78,13 +78,13 @@ describe('a legacy HTTP server', () => {
   test('that is late: unknown at the deadline, and the reply is matched once', async () => {
     const late: string[] = [];
     const legacy = await connect(
-      await serve((_, response) => void setTimeout(() => response.end('late'), 250)),
+      await serve((_, response) => void setTimeout(() => response.end('late'), 2_000)),
     );
     const startedAtMs = clock.now();
-    const call = ask(legacy, 100, { onLate: ({ body }) => late.push(body.toString()) });
+    const call = ask(legacy, 500, { onLate: ({ body }) => late.push(body.toString()) });
     expect(await failureOf(call)).toMatchObject({ effect: 'unknown', reason: 'timeout' });
-    expect(clock.now() - startedAtMs).toBeLessThan(150);
-    await sleep(250);
+    expect(clock.now() - startedAtMs).toBeLessThan(1_500);
+    await eventually('the late reply', () => late.length > 0);
     expect(late).toEqual(['late']);
     expect(legacy.load('live')).toMatchObject({ inFlight: 0 });
   });
@@ -92,7 +92,8 @@ describe('a legacy HTTP server', () => {
   test('that has no free connection: a waiting call is withdrawn unsent', async () => {
     const waiting: ServerResponse<IncomingMessage>[] = [];
     const legacy = await connect(await serve((_, response) => waiting.push(response)), { connections: 1 });
-    const first = ask(legacy, 1_000);
+    const first = ask(legacy, 15_000);
+    await eventually('the first at the server', () => waiting.length === 1);
     expect(await failureOf(ask(legacy, 60))).toMatchObject({ effect: 'not_applied', reason: 'deadline' });
     expect(waiting).toHaveLength(1);
     waiting[0]?.end('done');
@@ -101,9 +102,9 @@ describe('a legacy HTTP server', () => {
 
   test('that breaks off: unknown; that is not there: without effect', async () => {
     const breaking = await connect(await serve((_, response) => response.destroy()));
-    expect(await failureOf(ask(breaking, 2_000))).toMatchObject({ effect: 'unknown', reason: 'reset' });
+    expect(await failureOf(ask(breaking, 15_000))).toMatchObject({ effect: 'unknown', reason: 'reset' });
     const absent = await connect(`http://127.0.0.1:${await freePort()}`);
-    expect(await failureOf(ask(absent, 2_000))).toMatchObject({
+    expect(await failureOf(ask(absent, 15_000))).toMatchObject({
       effect: 'not_applied',
       reason: 'unreachable',
     });

@@ -9,8 +9,10 @@ import type { Purpose } from '../../../src/domain/backend.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Reply } from '../../../src/migration/ports.ts';
+import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
-import { killRepServers, startRepServer } from './rep-server.ts';
+import { reached } from '../../support/reached.ts';
+import { killRepServers, type RepServer, startRepServer } from './rep-server.ts';
 
 const started: LegacyClient[] = [];
 
@@ -21,6 +23,14 @@ async function connect(endpoint: string, more: Partial<ZmqLegacySettings> = {}):
   return legacy;
 }
 
+/** With a connection of each purpose that stands: while none does, calls are refused after 200 ms. */
+async function connectTo({ endpoint }: RepServer, more?: Partial<ZmqLegacySettings>): Promise<LegacyClient> {
+  const legacy = await connect(endpoint, more);
+  for (const purpose of ['live', 'shadow', 'probe'] as const)
+    await reached(() => ask(legacy, 'warm', { purpose }));
+  return legacy;
+}
+
 interface Ask {
   readonly purpose?: Purpose;
   readonly ms?: number;
@@ -28,7 +38,7 @@ interface Ask {
   readonly onLate?: (reply: Reply) => void;
 }
 
-function ask(legacy: LegacyClient, request: unknown, { purpose = 'live', ms = 1_000, ...hooks }: Ask = {}) {
+function ask(legacy: LegacyClient, request: unknown, { purpose = 'live', ms = 15_000, ...hooks }: Ask = {}) {
   return legacy.send({
     body: Buffer.from(typeof request === 'string' ? request : JSON.stringify(request)),
     purpose,
@@ -38,7 +48,7 @@ function ask(legacy: LegacyClient, request: unknown, { purpose = 'live', ms = 1_
 }
 
 async function executed(legacy: LegacyClient): Promise<string[]> {
-  const reply = await ask(legacy, { do: 'executed' }, { purpose: 'probe', ms: 3_000 });
+  const reply = await ask(legacy, { do: 'executed' }, { purpose: 'probe' });
   return JSON.parse(reply.body.toString()) as string[];
 }
 
@@ -59,8 +69,7 @@ afterAll(killRepServers);
 
 describe('a legacy ZMQ server', () => {
   test('gets the bytes as they are and its reply comes back byte for byte', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
+    const legacy = await connectTo(await startRepServer(await freePort()));
     const bodies = [
       '{"a": 1000.0, "b": NaN, "c": 123456789012345678901234567890}',
       '{"text": "ñ 😀 \u0000"}',
@@ -75,8 +84,7 @@ describe('a legacy ZMQ server', () => {
   });
 
   test('answers many callers in order, one at a time', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
+    const legacy = await connectTo(await startRepServer(await freePort()));
     let most = 0;
     const tags = Array.from({ length: 200 }, (_, index) => `t${index}`);
     await Promise.all(
@@ -84,7 +92,7 @@ describe('a legacy ZMQ server', () => {
         const onSent = () => {
           most = Math.max(most, legacy.load('live').inFlight);
         };
-        const answer = await ask(legacy, { tag }, { ms: 5_000, onSent });
+        const answer = await ask(legacy, { tag }, { onSent });
         expect(JSON.parse(answer.body.toString())).toEqual({ tag });
       }),
     );
@@ -93,113 +101,109 @@ describe('a legacy ZMQ server', () => {
   });
 
   test('is told of a call the moment its bytes are handed over, and only then', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
+    const server = await startRepServer(await freePort());
+    const legacy = await connectTo(server);
+    server.child.kill('SIGSTOP');
     const sent: string[] = [];
-    const first = ask(legacy, { do: 'sleep', ms: 150 }, { onSent: () => sent.push('first') });
+    const first = ask(legacy, { tag: 'a' }, { onSent: () => sent.push('first') });
     const second = ask(legacy, { tag: 'b' }, { onSent: () => sent.push('second') });
+    await eventually('the first is handed over', () => sent.length > 0);
     await sleep(80);
     expect(sent).toEqual(['first']);
+    server.child.kill('SIGCONT');
     await Promise.all([first, second]);
     expect(sent).toEqual(['first', 'second']);
   });
 
   test('that hangs: the call in flight ends unknown at its deadline, queued ones are withdrawn unsent', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
-    await ask(legacy, 'warm');
+    const legacy = await connectTo(await startRepServer(await freePort()));
     const startedAtMs = clock.now();
-    const hanging = failureOf(ask(legacy, { do: 'sleep', ms: 900 }, { ms: 200 }));
+    const hanging = failureOf(ask(legacy, { do: 'sleep', ms: 3_000 }, { ms: 200 }));
     const queued = failureOf(ask(legacy, { tag: 'withdrawn' }, { ms: 300 }));
-    const patient = ask(legacy, { tag: 'patient' }, { ms: 3_000 });
+    const patient = ask(legacy, { tag: 'patient' });
     expect(await hanging).toMatchObject({ effect: 'unknown', reason: 'timeout' });
-    expect(clock.now() - startedAtMs).toBeLessThan(260);
     expect(await queued).toMatchObject({ effect: 'not_applied', reason: 'deadline' });
-    expect(clock.now() - startedAtMs).toBeLessThan(400);
+    // Both long before the server is through with what hangs.
+    expect(clock.now() - startedAtMs).toBeLessThan(1_500);
     await patient;
-    expect(clock.now() - startedAtMs).toBeGreaterThan(850);
+    expect(clock.now() - startedAtMs).toBeGreaterThan(2_900);
     expect(await executed(legacy)).toEqual(['patient']);
   });
 
   test('that answers late: the reply is matched once, to its own call', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
-    await ask(legacy, 'warm');
+    const legacy = await connectTo(await startRepServer(await freePort()));
     const late: string[] = [];
     const call = ask(
       legacy,
-      { do: 'sleep', ms: 300, tag: 'slow' },
+      { do: 'sleep', ms: 800, tag: 'slow' },
       { ms: 100, onLate: (reply) => late.push(reply.body.toString()) },
     );
     expect(await failureOf(call)).toMatchObject({ effect: 'unknown' });
     await ask(legacy, { tag: 'next' });
-    await sleep(50);
-    expect(late).toEqual(['{"do":"sleep","ms":300,"tag":"slow"}']);
+    await eventually('the late reply', () => late.length > 0);
+    await ask(legacy, { tag: 'once more' });
+    expect(late).toEqual(['{"do":"sleep","ms":800,"tag":"slow"}']);
   });
 
   test('killed with a call in flight: that call ends unknown at once; what is sent while it is down is refused and never executed', async () => {
     const port = await freePort();
     const server = await startRepServer(port);
-    const legacy = await connect(server.endpoint);
-    await ask(legacy, 'warm');
-    const startedAtMs = clock.now();
-    const lost = failureOf(ask(legacy, { do: 'hang', tag: 'lost' }, { ms: 4_000 }));
-    await sleep(50);
+    const legacy = await connectTo(server);
+    let isSent = false;
+    const lost = failureOf(ask(legacy, { do: 'hang', tag: 'lost' }, { onSent: () => (isSent = true) }));
+    await eventually('the call is in flight', () => isSent);
+    const killedAtMs = clock.now();
     await server.kill();
     expect(await lost).toMatchObject({ effect: 'unknown', reason: 'reset' });
-    expect(clock.now() - startedAtMs).toBeLessThan(500);
-    expect(await failureOf(ask(legacy, { tag: 'while-down' }, { ms: 2_000 }))).toMatchObject({
+    // Its deadline is 15 s away.
+    expect(clock.now() - killedAtMs).toBeLessThan(5_000);
+    expect(await failureOf(ask(legacy, { tag: 'while-down' }))).toMatchObject({
       effect: 'not_applied',
       reason: 'unreachable',
     });
     await startRepServer(port);
-    await sleep(1_300);
-    await ask(legacy, { tag: 'after' }, { ms: 3_000 });
+    await eventually('it is connected again', () => legacy.load('live').isConnected);
+    await ask(legacy, { tag: 'after' });
     expect(await executed(legacy)).toEqual(['after']);
   });
 
   test('that was never there: a call is refused unsent after the short grace', async () => {
     const legacy = await connect(`tcp://127.0.0.1:${await freePort()}`);
     const startedAtMs = clock.now();
-    const error = await failureOf(ask(legacy, 'x', { ms: 4_000 }));
+    const error = await failureOf(ask(legacy, 'x'));
     expect(error).toMatchObject({ effect: 'not_applied', reason: 'unreachable' });
-    expect(clock.now() - startedAtMs).toBeLessThan(400);
+    // The grace is 200 ms, the deadline 15 s away.
+    expect(clock.now() - startedAtMs).toBeLessThan(3_000);
   });
 
   test('stopped in its tracks (SIGSTOP): calls end at their deadline', async () => {
     const server = await startRepServer(await freePort());
-    const legacy = await connect(server.endpoint);
-    await ask(legacy, 'warm');
+    const legacy = await connectTo(server);
     server.child.kill('SIGSTOP');
     const startedAtMs = clock.now();
     expect(await failureOf(ask(legacy, 'x', { ms: 300 }))).toMatchObject({ effect: 'unknown' });
-    expect(clock.now() - startedAtMs).toBeLessThan(360);
+    expect(clock.now() - startedAtMs).toBeLessThan(2_000);
     server.child.kill('SIGCONT');
-    await ask(legacy, 'y', { ms: 1_000 });
+    await ask(legacy, 'y');
   });
 
   test('a shadow call that hangs keeps no live call from being sent', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
-    await ask(legacy, 'warm');
-    const shadow = ask(legacy, { do: 'sleep', ms: 200 }, { purpose: 'shadow' });
-    const startedAtMs = clock.now();
-    let sentAfterMs = Infinity;
-    const onSent = () => {
-      sentAfterMs = clock.now() - startedAtMs;
-    };
-    const live = ask(legacy, 'x', { onSent });
-    await sleep(20);
-    expect(sentAfterMs).toBeLessThan(20);
+    const server = await startRepServer(await freePort());
+    const legacy = await connectTo(server);
+    server.child.kill('SIGSTOP');
+    const sent: string[] = [];
+    const shadow = ask(legacy, 'x', { purpose: 'shadow', onSent: () => sent.push('shadow') });
+    await eventually('the shadow call is sent', () => sent.length === 1);
+    const live = ask(legacy, 'x', { onSent: () => sent.push('live') });
+    await eventually('the live call is sent', () => sent.length === 2);
     expect(legacy.load('shadow')).toMatchObject({ inFlight: 1, queued: 0 });
+    server.child.kill('SIGCONT');
     await Promise.all([shadow, live]);
   });
 
   test('two probes answered one after the other free the slot of a reply that never came', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint);
-    await ask(legacy, 'warm');
-    await failureOf(ask(legacy, { do: 'sleep', ms: 250 }, { ms: 50 }));
+    const legacy = await connectTo(await startRepServer(await freePort()));
+    await failureOf(ask(legacy, { do: 'sleep', ms: 600 }, { ms: 50 }));
     expect(legacy.load('live').inFlight).toBe(1);
     await ask(legacy, 'probe 1', { purpose: 'probe' });
     await ask(legacy, 'probe 2', { purpose: 'probe' });
@@ -208,9 +212,7 @@ describe('a legacy ZMQ server', () => {
   });
 
   test('a full queue refuses at once', async () => {
-    const { endpoint } = await startRepServer(await freePort());
-    const legacy = await connect(endpoint, { queueLimit: 2 });
-    await ask(legacy, 'warm');
+    const legacy = await connectTo(await startRepServer(await freePort()), { queueLimit: 2 });
     const calls = Array.from({ length: 3 }, () => ask(legacy, { do: 'sleep', ms: 30 }));
     expect(await failureOf(ask(legacy, 'x'))).toMatchObject({ effect: 'not_applied', reason: 'queue_full' });
     await Promise.all(calls);
@@ -219,46 +221,48 @@ describe('a legacy ZMQ server', () => {
   test.runIf(existsSync('/proc/self/fd'))('that comes and goes costs no file descriptor', async () => {
     const endpoint = `tcp://127.0.0.1:${await freePort()}`;
     const legacy = await connect(endpoint);
+    const openFiles = () => readdirSync('/proc/self/fd').length;
     const counts: number[] = [];
     for (let round = 0; round < 12; round += 1) {
       const server = new ReplySocket({ linger: 0 });
-      await expect.poll(() => server.bind(endpoint).then(() => true), { timeout: 2_000 }).toBe(true);
+      await expect.poll(() => server.bind(endpoint).then(() => true), { timeout: 20_000 }).toBe(true);
       const answering = server.receive().then(() => server.send('pong'));
       const answered = () =>
         ask(legacy, 'ping').then(
           () => true,
           () => false,
         );
-      await expect.poll(answered, { timeout: 3_000 }).toBe(true);
+      await expect.poll(answered, { timeout: 20_000 }).toBe(true);
       await answering;
       server.close();
-      await sleep(60);
-      counts.push(readdirSync('/proc/self/fd').length);
+      counts.push(openFiles());
     }
-    expect(Math.max(...counts.slice(2))).toBeLessThan((counts[0] ?? 0) + 15);
+    // ZeroMQ closes what it is done with in a thread of its own.
+    await eventually('what it opened is closed', () => openFiles() < (counts[0] ?? 0) + 15);
   });
 
   test('whether there is a connection is known without a call', async () => {
     const port = await freePort();
     const legacy = await connect(`tcp://127.0.0.1:${port}`);
     const isConnected = () => legacy.load('live').isConnected;
-    await expect.poll(isConnected, { timeout: 2_000 }).toBe(false);
+    await expect.poll(isConnected, { timeout: 20_000 }).toBe(false);
     const server = await startRepServer(port);
-    await expect.poll(isConnected, { timeout: 3_000 }).toBe(true);
+    await expect.poll(isConnected, { timeout: 20_000 }).toBe(true);
     await server.kill();
-    await expect.poll(isConnected, { timeout: 2_000 }).toBe(false);
+    await expect.poll(isConnected, { timeout: 20_000 }).toBe(false);
   });
 
   test('misses in a row open the circuit of that purpose alone; a new connection closes it', async () => {
     const port = await freePort();
     const server = await startRepServer(port);
-    const legacy = await connect(server.endpoint, { breaker: { shadow: { failures: 2 } }, inFlightLimit: 0 });
-    await ask(legacy, 'warm', { purpose: 'shadow' });
+    const legacy = await connectTo(server, {
+      breaker: { shadow: { failures: 2, halfOpenAfterMs: 60_000 } },
+      inFlightLimit: 0,
+    });
     server.child.kill('SIGSTOP');
     await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
     await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
-    await sleep(5);
-    expect(legacy.load('shadow').breaker).toBe('open');
+    await eventually('the circuit opens', () => legacy.load('shadow').breaker === 'open');
     expect(legacy.load('live').breaker).toBe('closed');
     expect(await failureOf(ask(legacy, 'x', { purpose: 'shadow' }))).toMatchObject({
       effect: 'not_applied',
@@ -266,21 +270,19 @@ describe('a legacy ZMQ server', () => {
     });
     await server.kill();
     await startRepServer(port);
-    await expect.poll(() => legacy.load('shadow').breaker, { timeout: 3_000 }).toBe('closed');
+    await expect.poll(() => legacy.load('shadow').breaker, { timeout: 20_000 }).toBe('closed');
     await ask(legacy, 'y', { purpose: 'shadow' });
   });
 
   test('after its rest one trial call closes the circuit again', async () => {
     const server = await startRepServer(await freePort());
     const breaker = { shadow: { failures: 1, halfOpenAfterMs: 200 } };
-    const legacy = await connect(server.endpoint, { breaker, inFlightLimit: 0 });
-    await ask(legacy, 'warm', { purpose: 'shadow' });
+    const legacy = await connectTo(server, { breaker, inFlightLimit: 0 });
     server.child.kill('SIGSTOP');
     await failureOf(ask(legacy, 'x', { purpose: 'shadow', ms: 30 }));
-    await sleep(5);
-    expect(legacy.load('shadow').breaker).toBe('open');
+    await eventually('the circuit opens', () => legacy.load('shadow').breaker === 'open');
     server.child.kill('SIGCONT');
-    await sleep(220);
+    await sleep(250);
     const trials = await Promise.allSettled(
       ['a', 'b', 'c'].map((each) => ask(legacy, each, { purpose: 'shadow' })),
     );

@@ -34,7 +34,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
         now -= body.length;
         return { body };
       },
-      { budget: budgetOf(5_000) },
+      { budget: budgetOf(20_000) },
     );
     const chunked = { ...post, headers: { 'transfer-encoding': 'chunked' } };
     const replies = await Promise.all(
@@ -87,7 +87,7 @@ describe.each(ROUTES)('over $over', ({ path }) => {
       expect(incoming.headers.connection).toBe('close');
       expect(JSON.parse((await readAll(incoming)).toString())).toMatchObject({ oops: 'timeout' });
     }
-    expect(clock.now() - startedAtMs).toBeLessThan(3_000);
+    expect(clock.now() - startedAtMs).toBeLessThan(10_000);
     expect((await send(port, post, BODY)).status).toBe(200);
   });
 
@@ -136,6 +136,6 @@ test('headers that do not end are answered soon after the deadline', async () =>
   const startedAtMs = clock.now();
   const [answer] = (await once(socket, 'data')) as [Buffer];
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 408 /);
-  expect(clock.now() - startedAtMs).toBeLessThan(4_000);
+  expect(clock.now() - startedAtMs).toBeLessThan(10_000);
   socket.destroy();
 });

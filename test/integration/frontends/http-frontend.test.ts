@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { createHttpLegacyBackend } from '../../../src/backends/http-legacy.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -24,8 +24,12 @@ afterEach(closeAll);
 test('it is told of each reply whether its agent was still there', async () => {
   const target = await upstream(() => undefined);
   const told: boolean[] = [];
+  let asked = 0;
+  let goOn = (): void => undefined;
+  const leaving = new Promise<void>((resolve) => (goOn = resolve));
   const port = await proxy(target, async () => {
-    await sleep(100);
+    asked += 1;
+    if (asked === 2) await leaving;
     return { body: Buffer.from('{}'), delivered: (isDelivered) => void told.push(isDelivered) };
   });
   expect((await send(port, { method: 'POST', path: '/twin/twins' }, '{}')).status).toBe(200);
@@ -33,8 +37,11 @@ test('it is told of each reply whether its agent was still there', async () => {
   response.catch(() => undefined);
   request.on('error', () => undefined);
   request.end('{}');
-  await sleep(30);
+  await eventually('the second request', () => asked === 2);
   request.destroy();
+  // Its end arrives here within a few turns: both ends are of this process.
+  for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+  goOn();
   await eventually('the second reply', () => told.length === 2);
   expect(told).toEqual([true, false]);
 });
@@ -141,7 +148,7 @@ describe('what is no known action is streamed', () => {
     request.end();
     await once(await response, 'data');
     request.destroy();
-    expect(await Promise.race([closed?.then(() => 'closed'), sleep(2_000, 'still open')])).toBe('closed');
+    expect(await Promise.race([closed?.then(() => 'closed'), sleep(20_000, 'still open')])).toBe('closed');
   });
 
   test('a service that is not there, hangs or breaks off', async () => {
@@ -176,7 +183,7 @@ describe('a known action goes through the handler', () => {
     await legacy.start();
     closing.push(() => legacy.stop());
     const port = await proxy(target, ({ body, receivedAtMs, http }) =>
-      legacy.send({ body, purpose: 'live', deadlineAtMs: receivedAtMs + 2_000, ...(http && { http }) }),
+      legacy.send({ body, purpose: 'live', deadlineAtMs: receivedAtMs + 15_000, ...(http && { http }) }),
     );
     const reply = await send(port, { method: 'POST', path: '/twin/twins?user=1' }, '{"x": NaN}');
     expect(reply).toMatchObject({ status: 201, body: '{"got": {"x": NaN}, "n": 1000.0}' });

@@ -1,74 +1,42 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Context, Dealer, Publisher, Request, Subscriber } from 'zeromq';
 import { createZmqLegacyBackend } from '../../../src/backends/zmq-legacy.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import { createHealthResponder } from '../../../src/frontends/zmq/health.ts';
-import { createPubRelay } from '../../../src/frontends/zmq/pub-relay.ts';
-import { createZmqFrontend, type ZmqFrontendSettings } from '../../../src/frontends/zmq/router.ts';
-import type { AgentReply, AgentRequest } from '../../../src/migration/request-handler.ts';
+import { createZmqFrontend } from '../../../src/frontends/zmq/router.ts';
 import { killRepServers, startRepServer } from '../backends/rep-server.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
-
-const closing: (() => unknown)[] = [];
-const context = new Context({ maxSockets: 2_000 });
-const host = '127.0.0.1';
+import { reached } from '../../support/reached.ts';
+import {
+  closeAll,
+  closing,
+  dealer,
+  echo,
+  exchange,
+  type Handle,
+  host,
+  Leaving,
+  requester,
+  serve,
+} from './zmq-frontend-under-test.ts';
 
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
+  await closeAll();
   killRepServers();
-});
-
-type Handle = (request: AgentRequest) => Promise<AgentReply>;
-
-async function serve(handle: Handle, more: Partial<ZmqFrontendSettings> = {}): Promise<number> {
-  const port = await freePort();
-  const service = serviceName('session-memory');
-  const frontend = createZmqFrontend({ service, host, port, clock, handler: { handle }, ...more });
-  await frontend.start();
-  closing.push(() => frontend.stop());
-  return port;
-}
-
-function requester(port: number): Request {
-  const socket = new Request({ context, linger: 0, receiveTimeout: 10_000 });
-  socket.connect(`tcp://${host}:${port}`);
-  closing.push(() => socket.close());
-  return socket;
-}
-
-function dealer(port: number): Dealer {
-  const socket = new Dealer({ context, linger: 0, receiveTimeout: 5_000 });
-  socket.connect(`tcp://${host}:${port}`);
-  closing.push(() => socket.close());
-  return socket;
-}
-
-async function exchange(socket: Request | Dealer, frames: (string | Buffer)[]): Promise<string[]> {
-  await socket.send(frames);
-  return (await socket.receive()).map((frame) => frame.toString());
-}
-
-const echo: Handle = async ({ body, problem }) => ({
-  body: problem === undefined ? body : Buffer.from(`refused: ${problem.kind}`),
 });
 
 describe('agents over ZMQ', () => {
   test('it is told of each reply whether its agent was still there', async () => {
     const told: boolean[] = [];
+    const leaving = new Leaving();
     const port = await serve(async ({ body }) => {
-      await sleep(Number(body));
+      if (body.toString() === 'leaves') await leaving.asked();
       return { body, delivered: (isDelivered) => void told.push(isDelivered) };
     });
-    expect(await exchange(requester(port), ['0'])).toEqual(['0']);
-    const impatient = new Request({ context, linger: 0 });
-    impatient.connect(`tcp://${host}:${port}`);
-    await impatient.send('150');
-    await sleep(50);
-    impatient.close();
+    expect(await exchange(requester(port), ['stays'])).toEqual(['stays']);
+    await leaving.askAndLeave(port, 'leaves');
     await eventually('the second reply', () => told.length === 2);
     expect(told).toEqual([true, false]);
   });
@@ -82,9 +50,12 @@ describe('agents over ZMQ', () => {
     });
     await legacy.start();
     closing.push(() => legacy.stop());
-    const port = await serve(({ body, receivedAtMs }) =>
-      legacy.send({ body, purpose: 'live', deadlineAtMs: receivedAtMs + 10_000 }),
+    const pass: Handle = ({ body, receivedAtMs }) =>
+      legacy.send({ body, purpose: 'live', deadlineAtMs: receivedAtMs + 25_000 });
+    await reached(() =>
+      pass({ service: serviceName('session-memory'), body: Buffer.from('x'), receivedAtMs: clock.now() }),
     );
+    const port = await serve(pass);
     const agents = Array.from({ length: 200 }, () => requester(port));
     await Promise.all(
       agents.map(async (agent, index) => {
@@ -104,15 +75,18 @@ describe('agents over ZMQ', () => {
   });
 
   test('slow requests do not hold up fast ones, and each is answered exactly once', async () => {
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
     const port = await serve(async ({ body }) => {
-      await sleep(body.toString() === 'slow' ? 150 : 0);
+      if (body.toString() === 'slow') await finished;
       return { body };
     });
     const agent = dealer(port);
     await agent.send(['', 'slow']);
     await agent.send(['', 'fast']);
-    const replies = [await agent.receive(), await agent.receive()].map(([, body]) => body?.toString());
-    expect(replies).toEqual(['fast', 'slow']);
+    expect(String((await agent.receive())[1])).toBe('fast');
+    finish();
+    expect(String((await agent.receive())[1])).toBe('slow');
     agent.receiveTimeout = 100;
     await expect(agent.receive()).rejects.toThrow();
   });
@@ -147,19 +121,18 @@ describe('agents over ZMQ', () => {
 
   test('an agent that left is counted and harms nobody', async () => {
     const problems: string[] = [];
+    const leaving = new Leaving();
     const port = await serve(
       async ({ body }) => {
-        await sleep(100);
+        if (body.toString() === 'bye') await leaving.asked();
         return { body };
       },
       { onProblem: (problem) => problems.push(problem) },
     );
-    const leaving = requester(port);
-    await leaving.send('bye');
-    await sleep(30);
-    leaving.close();
+    await leaving.askAndLeave(port, 'bye');
     const staying = requester(port);
     expect(await exchange(staying, ['hello'])).toEqual(['hello']);
+    await eventually('it is counted', () => problems.length > 0);
     expect(problems).toEqual(['reply_undeliverable']);
   });
 
@@ -185,7 +158,7 @@ describe('agents over ZMQ', () => {
     expect(agent.writableLength).toBeGreaterThan(50_000_000);
     let read = 0;
     agent.on('data', (chunk: Buffer) => (read += chunk.length)).resume();
-    await eventually('all answers', () => read > 100_000_000);
+    await eventually('all answers', () => read > 100_000_000, 50_000);
   });
 
   test('a handler that breaks its promise still leaves the agent with an answer', async () => {
@@ -197,25 +170,34 @@ describe('agents over ZMQ', () => {
   test('above its limit nothing more is taken in until an answer leaves', async () => {
     let most = 0;
     let now = 0;
+    let goOn = (): void => undefined;
+    const goesOn = new Promise<void>((resolve) => (goOn = resolve));
     const port = await serve(
       async ({ body }) => {
         now += 1;
         most = Math.max(most, now);
-        await sleep(20);
+        await goesOn;
+        await sleep(5);
         now -= 1;
         return { body };
       },
       { inFlightLimit: 3 },
     );
     const agents = Array.from({ length: 12 }, () => requester(port));
-    await Promise.all(agents.map((agent, index) => exchange(agent, [`${index}`])));
+    const exchanges = agents.map((agent, index) => exchange(agent, [`${index}`]));
+    await eventually('as many as may be', () => now === 3);
+    await sleep(100);
+    goOn();
+    await Promise.all(exchanges);
     expect(most).toBe(3);
   });
 
   test('stop() waits for requests that were handed out', async () => {
     const port = await freePort();
     const service = serviceName('session-memory');
+    let isHandedOut = false;
     const handle: Handle = async ({ body }) => {
+      isHandedOut = true;
       await sleep(150);
       return { body };
     };
@@ -223,7 +205,7 @@ describe('agents over ZMQ', () => {
     await frontend.start();
     const agent = requester(port);
     await agent.send('last');
-    await sleep(50);
+    await eventually('it is handed out', () => isHandedOut);
     await frontend.stop();
     expect((await agent.receive()).toString()).toBe('last');
   });
@@ -233,59 +215,5 @@ describe('agents over ZMQ', () => {
     const service = serviceName('session-memory');
     const second = createZmqFrontend({ service, host, port, clock, handler: { handle: echo } });
     await expect(second.start()).rejects.toThrow(`${host}:${port}`);
-  });
-});
-
-describe('what stands beside a service', () => {
-  test('the health socket answers any JSON alike, and says what is not JSON', async () => {
-    const port = await freePort();
-    const health = createHealthResponder({
-      service: 'session-memory',
-      host,
-      port,
-      clock,
-      healthReply: ({ uptimeSeconds, nowLocalIso }) =>
-        JSON.stringify({ status: 'ok', uptime: uptimeSeconds, timestamp: nowLocalIso }),
-    });
-    await health.start();
-    closing.push(() => health.stop());
-    const agent = requester(port);
-    for (const body of ['{"action": "health"}', '[]', 'null', '{"x": NaN}']) {
-      const [reply] = await exchange(agent, [body]);
-      expect(JSON.parse(reply ?? '')).toMatchObject({
-        status: 'ok',
-        uptime: expect.any(Number) as number,
-        timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}$/) as string,
-      });
-    }
-    expect(await exchange(agent, ['{no'])).toEqual(['{"status": "error", "error": "Invalid JSON request"}']);
-    expect(await exchange(agent, [Buffer.from([0xff])])).toEqual([
-      '{"status": "error", "error": "Invalid UTF-8 request"}',
-    ]);
-  });
-
-  test('broadcasts are passed on frame for frame, also after the service came back', async () => {
-    const [source, port] = [await freePort(), await freePort()];
-    const relay = createPubRelay({ source: `tcp://${host}:${source}`, host, port, clock });
-    await relay.start();
-    closing.push(() => relay.stop());
-    const agent = new Subscriber({ context, linger: 0, receiveTimeout: 5_000 });
-    agent.connect(`tcp://${host}:${port}`);
-    agent.subscribe('reminder');
-    closing.push(() => agent.close());
-    for (const round of ['first', 'second']) {
-      const service = new Publisher({ context, linger: 0 });
-      await service.bind(`tcp://${host}:${source}`);
-      const received = agent.receive();
-      const ticker = setInterval(() => void service.send(['reminder', Buffer.from([0, 255]), round]), 50);
-      const frames = await received;
-      clearInterval(ticker);
-      expect(frames.map((frame) => frame.toString('latin1'))).toEqual(['reminder', '\u0000ÿ', round]);
-      service.close();
-      await sleep(100);
-      agent.receiveTimeout = 0;
-      while (agent.readable) await agent.receive();
-      agent.receiveTimeout = 5_000;
-    }
   });
 });

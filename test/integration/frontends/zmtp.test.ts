@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { Context, Publisher, Request } from 'zeromq';
-import { systemClock as clock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createZmqFrontend, type ZmqFrontend } from '../../../src/frontends/zmq/router.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -19,7 +19,7 @@ interface Served {
   readonly problems: string[];
 }
 
-async function serve(drainMs = 0): Promise<Served> {
+async function serve(drainMs = 0, clock = systemClock): Promise<Served> {
   const port = await freePort();
   const problems: string[] = [];
   const frontend = createZmqFrontend({
@@ -145,17 +145,20 @@ test('a publisher that connects by mistake is not listened to', async () => {
 });
 
 test('the reply that ends a connection comes with its end, and what is asked thereafter is told of', async () => {
-  const { frontend, port, problems } = await serve(3_000);
+  let nowMs = 0;
+  const { frontend, port, problems } = await serve(3_000, { ...systemClock, now: () => nowMs });
   const [busy, quiet] = [new RawPeer(port), new RawPeer(port)];
   await quiet.greet();
   await busy.greet();
-  await sleep(400);
+  nowMs = 400;
   busy.say(ENVELOPE, [0, 2], 'hi');
   await busy.hear(6);
+  quiet.socket.once('end', () => quiet.say(ENVELOPE, [0, 4], 'late'));
   const stopping = frontend.stop();
+  // Half a second after its last word an agent is quiet.
+  nowMs = 600;
   await eventually('the end of the quiet one', () => quiet.isClosed);
   expect(busy.isClosed).toBe(false);
-  quiet.say(ENVELOPE, [0, 4], 'late');
   busy.say(ENVELOPE, [0, 4], 'last');
   expect(String(await busy.hear(8)).slice(4)).toBe('last');
   await eventually('the end of the busy one', () => busy.isClosed);

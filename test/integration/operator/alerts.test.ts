@@ -109,5 +109,5 @@ test('a receiver that is away does not keep the proxy from ending', async () => 
   slow.send(ALERT);
   const startedAtMs = performance.now();
   await slow.stop();
-  expect(performance.now() - startedAtMs).toBeLessThan(1_000);
+  expect(performance.now() - startedAtMs).toBeLessThan(5_000);
 });

@@ -81,8 +81,11 @@ describe('a key that opens nothing', () => {
     expect((await ask('list_sessions')).status).toBe('success');
     await orchestrator.revoke(keyId);
     const revokedAt = performance.now();
-    while ((await ask('list_sessions')).status === 'success') {
-      expect(performance.now() - revokedAt).toBeLessThan(2_000);
+    for (;;) {
+      const askedAt = performance.now();
+      if ((await ask('list_sessions')).status !== 'success') break;
+      // The answer may be late; what was asked later than that may not be allowed.
+      expect(askedAt - revokedAt).toBeLessThan(2_000);
       await sleep(20);
     }
   });
@@ -92,21 +95,27 @@ describe('the rate of a key', () => {
   test('above it, requests are refused with the time to wait; other keys are not touched', async () => {
     await orchestrator.restart({ access: { keys: 'required', burst: 5, logFlushMs: 20 } });
     const { text } = await orchestrator.grant({ agent: 'hasty', requestsPerSecond: 10 });
-    const answers = await Promise.all(Array.from({ length: 60 }, () => orchestrator.as(text)('ping')));
+    const startedAt = performance.now();
+    const answers = await Promise.all(Array.from({ length: 200 }, () => orchestrator.as(text)('ping')));
+    const seconds = Math.floor((performance.now() - startedAt) / 1_000);
     const refused = answers.filter(({ status }) => status === 'error');
-    // Two windows of ten at most, and the burst.
-    expect(refused.length).toBeGreaterThanOrEqual(60 - 2 * 10 - 5);
+    // Ten in each second that it took, of which the first and the last are not whole, and the burst.
+    expect(refused.length).toBeGreaterThanOrEqual(200 - (seconds + 2) * 10 - 5);
     for (const { error } of refused) {
       expect(error).toMatchObject({ code: 'rate_limit_exceeded', details: { effect: 'not_applied' } });
       expect(error.details['retry_after_ms']).toBeGreaterThan(0);
       expect(error.details['retry_after_ms']).toBeLessThanOrEqual(10_000);
     }
-    const response = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/v1/ping`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${text}` },
-    });
-    expect(response.status).toBe(429);
-    expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    const responses = await Promise.all(
+      Array.from({ length: 60 }, () =>
+        fetch(`http://127.0.0.1:${orchestrator.httpPort}/v1/ping`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${text}` },
+        }),
+      ),
+    );
+    const response = responses.find(({ status }) => status === 429);
+    expect(Number(response?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     expect((await orchestrator.as(keys.admin)('ping')).status).toBe('success');
   });
 });
@@ -116,7 +125,7 @@ describe('the access log', () => {
     const secret = 'the-hydrangea-by-the-gate';
     const { session, memory } = await createPlace('ada');
     // Entries have whole milliseconds: what was done before must not share one with the mark.
-    await sleep(2);
+    await sleep(10);
     const [mark] = await orchestrator.database.query<{ now: Date }>('select clock_timestamp() as now');
     const ask = orchestrator.as(keys.agent);
     const at = { session_id: session };
@@ -168,10 +177,12 @@ describe('the access log', () => {
     expect(rows[2]?.['request_data']).toEqual({ operations: 1 });
     for (const row of rows.filter(({ memory_id: id }) => id !== secret))
       expect(JSON.stringify(row)).not.toContain(secret);
-    const [key] = await orchestrator.database.query<{ last_used_at: Date | null }>(
-      `select last_used_at from access_keys where agent = 'ada' and role = 'agent'`,
-    );
-    expect(key?.last_used_at?.getTime()).toBeGreaterThanOrEqual(mark?.now.getTime() ?? Infinity);
+    await eventually('the use of the key is written down', async () => {
+      const [key] = await orchestrator.database.query<{ last_used_at: Date | null }>(
+        `select last_used_at from access_keys where agent = 'ada' and role = 'agent'`,
+      );
+      return (key?.last_used_at?.getTime() ?? 0) >= (mark?.now.getTime() ?? Infinity);
+    });
   });
 
   test('no key is anywhere in the database', async () => {

@@ -43,7 +43,7 @@ const PLACES: Record<string, () => Promise<TestOrchestrator>> = {
   'in redis, on postgres': async () =>
     startOrchestrator({
       database: { kind: 'postgres', url: await postgres.createDatabase() },
-      settings: { ...QUIET, cache: { redisUrl: redis.url, redisTimeoutMs: 1_000 } },
+      settings: { ...QUIET, cache: { redisUrl: redis.url, redisTimeoutMs: 5_000 } },
     }),
 };
 
@@ -134,7 +134,7 @@ describe.each(Object.entries(PLACES))('answers kept %s', (place, start) => {
     await ask('create', memory('stays', 'stays', { position: 1 }), at('expiring'));
     await ask(
       'create',
-      memory('goes', 'goes', { position: 2, expires_at: new Date(Date.now() + 700).toISOString() }),
+      memory('goes', 'goes', { position: 2, expires_at: new Date(Date.now() + 3_000).toISOString() }),
       at('expiring'),
     );
     const payload = { filter: { limit: 1 }, sort: { field: 'position', order: 'asc' } };
@@ -143,7 +143,7 @@ describe.each(Object.entries(PLACES))('answers kept %s', (place, start) => {
     const before = await lookups(orchestrator);
     expect(await counted()).toBe(2);
     expect(change(before, await lookups(orchestrator))).toEqual({ hit: 1 });
-    await eventually('it expires', async () => (await counted()) === 1, 3_000);
+    await eventually('it expires', async () => (await counted()) === 1);
     expect((await ask('read', { memory_id: 'goes' }, at('expiring'))).error.code).toBe('memory_not_found');
   });
 
@@ -207,7 +207,7 @@ test('the purge of what nobody sees leaves kept answers alone', async () => {
 test('Redis that goes away costs little, and what it kept meanwhile is not believed when it is back', async () => {
   const orchestrator = await startOrchestrator({
     database: { kind: 'postgres', url: await postgres.createDatabase() },
-    settings: { ...QUIET, cache: { redisUrl: redis.url, redisTimeoutMs: 50, redisRestMs: 200 } },
+    settings: { ...QUIET, cache: { redisUrl: redis.url, redisTimeoutMs: 250, redisRestMs: 2_000 } },
   });
   const { ask } = orchestrator;
   const session = { session_id: 'frozen' };
@@ -222,8 +222,8 @@ test('Redis that goes away costs little, and what it kept meanwhile is not belie
     const { data } = await ask('batch_read', {}, session);
     expect(data.memories[0]?.content).toEqual({ text: 'new' });
   }
-  // Three timeouts open the breaker; a trial every 200 ms costs one more. Without the breaker it would be 1 s for the gets alone.
-  expect(performance.now() - started).toBeLessThan(900);
+  // Three timeouts open the breaker; a trial every 2 s costs one more. Without the breaker it would be 5 s for the gets alone.
+  expect(performance.now() - started).toBeLessThan(4_000);
   expect((await ask('health')).data).toMatchObject({ status: 'degraded', cache: false, postgres: true });
   expect((await lookups(orchestrator))['off']).toBeGreaterThan(10);
   redis.thaw();
@@ -255,13 +255,16 @@ test('keys carry the prefix, and end by themselves', async () => {
     settings: { ...QUIET, cache: { redisUrl: redis.url, redisPrefix: 'mine:', historyTtlSeconds: 60 } },
   });
   await eventually('the cache is up', async () => (await orchestrator.ask('health')).data['cache'] === true);
-  await orchestrator.ask('create', memory('m', 'x', { ttl: 5 }), { session_id: 's' });
+  await orchestrator.ask('create', memory('m', 'x', { ttl: 20 }), { session_id: 's' });
   await orchestrator.ask('batch_read', {}, { session_id: 's' });
-  const keys = (await redis.command('KEYS', '*')).match(/mine:[\w-]+/g) ?? [];
+  const keys = await eventually(
+    'the answer is kept',
+    async () => (await redis.command('KEYS', '*')).match(/mine:[\w-]+/g) ?? undefined,
+  );
   expect(keys).toHaveLength(1);
   const [left = 0] = (await redis.command('PTTL', keys[0] ?? '')).match(/\d+/)?.map(Number) ?? [];
   expect(left).toBeGreaterThan(0);
-  expect(left).toBeLessThanOrEqual(5_000);
+  expect(left).toBeLessThanOrEqual(20_000);
   await orchestrator.stop();
 });
 

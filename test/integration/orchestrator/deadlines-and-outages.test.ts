@@ -7,6 +7,7 @@ import type { StorageSettings } from '../../../src/orchestrator/storage-settings
 import { eventually } from '../../support/eventually.ts';
 import { DATABASES, settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { lockTable } from '../../support/table-lock.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
 
 let postgres: TestPostgres;
@@ -56,8 +57,8 @@ describe("the caller's deadline", () => {
       settings: { embeddings: { provider: 'off' } },
     });
     await orchestrator.ask('create', memory('before', 'x'), { session_id: 's' });
-    const held = postgres.execute('begin; lock table memory_entries; select pg_sleep(1.5); commit', name);
-    await sleep(200);
+    // It is not released before both have been answered.
+    const lock = await lockTable(url, 'memory_entries');
     const started = performance.now();
     const send = (id: string) =>
       orchestrator.send(
@@ -71,8 +72,7 @@ describe("the caller's deadline", () => {
         details: { reason: 'timeout', effect: 'not_applied' },
       });
     expect(tookMs).toBeGreaterThan(200);
-    expect(tookMs).toBeLessThan(1_000);
-    await held;
+    await lock.release();
     const { data } = await orchestrator.ask('batch_read', {}, { session_id: 's' });
     expect(data.memories.map(({ memory_id: id }) => id)).toEqual(['before']);
     await orchestrator.stop();
@@ -84,14 +84,18 @@ describe("the caller's deadline", () => {
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     // All there is: two connections, or the one session.
-    const holders = [1, 2].map(() => database.transaction(() => held));
-    await sleep(100);
-    const started = performance.now();
+    let holding = 0;
+    const hold = (): Promise<void> => {
+      holding += 1;
+      return held;
+    };
+    const holders = [1, 2].map(() => database.transaction(hold));
+    await eventually('all are held', () => holding === (kind === 'postgres' ? 2 : 1));
+    // They are not released before it has failed.
     const failure = await failureOf(
       database.until(performance.now() + 150).query(`insert into sessions (session_id) values ('late')`),
     );
     expect([failure.effect, failure.reason]).toEqual(['not_applied', 'timeout']);
-    expect(performance.now() - started).toBeLessThan(1_000);
     release();
     await Promise.all(holders);
     expect(await database.query('select session_id from sessions')).toEqual([]);
@@ -114,9 +118,11 @@ describe("the caller's deadline", () => {
   test('of one caller is not the next one’s', async () => {
     const storage = await open({ ...(await placeOf('postgres')), poolSize: 2 });
     const { database } = storage;
-    await Promise.all([1, 2].map(() => database.until(performance.now() + 100).query('select 1')));
-    await Promise.all([1, 2].map(() => database.query('select pg_sleep(0.3)')));
-    const late = await failureOf(database.until(performance.now() + 100).query('select pg_sleep(5)'));
+    // Both connections stand before anything is to be done within a second.
+    await Promise.all([1, 2].map(() => database.query('select pg_sleep(0.1)')));
+    await Promise.all([1, 2].map(() => database.until(performance.now() + 1_000).query('select 1')));
+    await Promise.all([1, 2].map(() => database.query('select pg_sleep(1.2)')));
+    const late = await failureOf(database.until(performance.now() + 500).query('select pg_sleep(5)'));
     expect(late.details['sqlstate']).toBe('57014');
     await storage.stop();
   });
@@ -133,7 +139,7 @@ describe('an outage of the database', () => {
 
   test('opens the circuit: callers are refused at once, and served again when it is over', async () => {
     const { proxy, url } = await behindProxy();
-    const storage = await open({ databaseUrl: url, breakerFailures: 3, breakerRestMs: 200 });
+    const storage = await open({ databaseUrl: url, breakerFailures: 3, breakerRestMs: 2_000 });
     const { database } = storage;
     await proxy.refuse();
     const reasons: (string | undefined)[] = [];
@@ -177,7 +183,8 @@ describe('an outage of the database', () => {
       JSON.stringify({ action: 'create', session_id: 's', deadline_ms: 400, payload: memory('n', 'x') }),
     );
     expect(error.code).toBe('storage_error');
-    expect(performance.now() - started).toBeLessThan(2_000);
+    // A statement may take 10 s, where nobody says less.
+    expect(performance.now() - started).toBeLessThan(6_000);
     await proxy.pass();
     await eventually('it writes again', async () => {
       const answer = await orchestrator.ask('create', memory('o', 'x'), { session_id: 's' });

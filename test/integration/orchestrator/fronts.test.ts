@@ -24,7 +24,7 @@ const INVALID: [what: string, body: string | Buffer, echo: object][] = [
 
 describe('the ZeroMQ front', () => {
   test('serves a strict REQ client one request after the other', async () => {
-    const socket = new Request({ linger: 0, receiveTimeout: 5_000 });
+    const socket = new Request({ linger: 0, receiveTimeout: 25_000 });
     socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
     for (const id of ['a', 'b', 'c']) {
       await socket.send(JSON.stringify({ action: 'ping', request_id: id }));
@@ -36,7 +36,7 @@ describe('the ZeroMQ front', () => {
   });
 
   test('gives back every frame that a client put in front of the empty one', async () => {
-    const socket = new Dealer({ linger: 0, receiveTimeout: 5_000 });
+    const socket = new Dealer({ linger: 0, receiveTimeout: 25_000 });
     socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
     await socket.send(['one', 'two', '', PING]);
     const [one, two, empty, body] = await socket.receive();
@@ -50,7 +50,7 @@ describe('the ZeroMQ front', () => {
     ['with two bodies', ['', PING, PING]],
     ['without a body', ['']],
   ])('answers a message %s with invalid_request', async (_what, frames) => {
-    const socket = new Dealer({ linger: 0, receiveTimeout: 5_000 });
+    const socket = new Dealer({ linger: 0, receiveTimeout: 25_000 });
     socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
     await socket.send(frames);
     const reply = await socket.receive();
@@ -61,7 +61,7 @@ describe('the ZeroMQ front', () => {
   test.each(INVALID)(
     'answers %s with invalid_request, echoing what it could read',
     async (_what, body, echo) => {
-      const socket = new Request({ linger: 0, receiveTimeout: 5_000 });
+      const socket = new Request({ linger: 0, receiveTimeout: 25_000 });
       socket.connect(`tcp://127.0.0.1:${orchestrator.port}`);
       await socket.send(body);
       const [reply] = await socket.receive();

@@ -25,7 +25,7 @@ class GenerationOneClient {
   readonly #socket: Request;
 
   constructor(port: number) {
-    this.#socket = new Request({ linger: 0, receiveTimeout: 5_000 });
+    this.#socket = new Request({ linger: 0, receiveTimeout: 25_000 });
     this.#socket.connect(`tcp://127.0.0.1:${port}`);
   }
 

@@ -8,6 +8,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connectOrchestrator } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { eventually } from '../../support/eventually.ts';
+import { lockTable } from '../../support/table-lock.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/orchestrator-process.ts', import.meta.url));
 
@@ -30,6 +32,7 @@ afterAll(async () => {
 interface Running {
   readonly child: ChildProcess;
   readonly port: number;
+  readonly httpPort: number;
   readonly exited: Promise<number | null>;
   output(): string;
 }
@@ -51,7 +54,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
     await printed;
     return code as number | null;
   });
-  return { child, port, exited, output: () => output };
+  return { child, port, httpPort, exited, output: () => output };
 }
 
 async function ready(running: Running): Promise<Running> {
@@ -69,16 +72,18 @@ test('SIGTERM answers what was accepted, exits 0, and what was acknowledged is t
   const client = connectOrchestrator(first.port);
   await client.ask('ping');
   // Holds every write up inside the orchestrator while it is told to stop.
-  const name = new URL(database.ORCHESTRATOR_DATABASE_URL).pathname.slice(1);
-  const held = postgres.execute('begin; lock table memory_entries; select pg_sleep(0.7); commit', name);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  const lock = await lockTable(database.ORCHESTRATOR_DATABASE_URL, 'memory_entries');
   const asked = Array.from({ length: 5 }, () => client.ask('create', MEMORY, { session_id: 's' }));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await eventually('all are accepted', async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${first.httpPort}/metrics`)).text();
+    return metrics.includes(`crossfade_orchestrator_open_requests ${asked.length}`);
+  });
   first.child.kill('SIGTERM');
+  await eventually('it is stopping', () => first.output().includes('stopping'));
+  await lock.release();
   const answers = await Promise.all(asked);
   expect(answers.map(({ status }) => status)).toEqual(asked.map(() => 'success'));
   expect(await first.exited).toBe(0);
-  await held;
   client.close();
 
   const second = await ready(await run([], database));
@@ -151,11 +156,16 @@ test('an outage of the database is an error that says what is known, and ends wi
   const client = connectOrchestrator(running.port);
   await client.ask('create', MEMORY, { session_id: 's' });
   await postgres.execute(`alter database ${name} allow_connections false`);
-  await postgres.execute(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+  await postgres.execute(
+    `select pg_terminate_backend(pid, 20000) from pg_stat_activity where datname = '${name}'`,
+  );
   const refused = await client.ask('create', MEMORY, { session_id: 's' });
   expect(refused.error).toMatchObject({ code: 'storage_error', details: { effect: 'not_applied' } });
   expect((await client.ask('health')).data).toMatchObject({ status: 'unhealthy', postgres: false });
   await postgres.execute(`alter database ${name} allow_connections true`);
-  expect((await client.ask('create', MEMORY, { session_id: 's' })).status).toBe('success');
+  await eventually('it is served again', async () => {
+    const { status } = await client.ask('create', MEMORY, { session_id: 's' });
+    return status === 'success';
+  });
   client.close();
 });

@@ -138,7 +138,7 @@ describe('a model that writes summaries', () => {
     await new Promise<void>((resolve) => endpoint.listen(port, '127.0.0.1', resolve));
     const { summaries } = settingsWith();
     const url = `http://127.0.0.1:${port}/v1/`;
-    const chat = { ...summaries.chat, url, apiKey: 'secret', model: 'm-1', timeoutMs: 1_500 };
+    const chat = { ...summaries.chat, url, apiKey: 'secret', model: 'm-1', timeoutMs: 3_000 };
     orchestrator = await stage.start('pglite', { summaries: { chat } });
   });
   afterAll(leave);

@@ -36,11 +36,13 @@ export function contextOf(owner: string, more: Partial<FlagContext> = {}): FlagC
   return { service: SERVICE, owner: owner as Owner, lane: laneKeyOf(SERVICE, owner as Owner), ...more };
 }
 
-/** Waits until something holds and says how long that took. @throws Error after `withinMs` */
-export async function until(holds: () => boolean, withinMs: number): Promise<number> {
+const PATIENCE_MS = 20_000;
+
+/** Waits until something holds and says how long that took. @throws Error when it does not */
+export async function until(holds: () => boolean): Promise<number> {
   const startedAt = performance.now();
   while (!holds()) {
-    if (performance.now() - startedAt > withinMs) throw new Error(`not within ${withinMs} ms`);
+    if (performance.now() - startedAt > PATIENCE_MS) throw new Error(`not within ${PATIENCE_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return performance.now() - startedAt;

@@ -34,9 +34,9 @@ test('a folder in which something is written all the time is read all the same',
   try {
     for (let times = 0; times < 3; times += 1) {
       writeFileSync(file, OFF);
-      await until(() => !isOn(), 1_000);
+      await until(() => !isOn());
       writeFileSync(file, ON);
-      await until(isOn, 1_000);
+      await until(isOn);
     }
   } finally {
     clearInterval(writing);
@@ -51,12 +51,12 @@ test('a file that is written a hundred times a second is never seen in parts', a
     writeFileSync(file, padded((looks += 1)));
     isSeenOff ||= !isOn();
   }, 10);
-  await until(() => looks >= 100, 10_000);
+  await until(() => looks >= 100);
   clearInterval(writing);
   expect(isSeenOff).toBe(false);
   expect(flags.describe().fresh).toBe(true);
   writeFileSync(file, OFF);
-  await until(() => !isOn(), 1_000);
+  await until(() => !isOn());
 });
 
 test.each([
@@ -65,12 +65,12 @@ test.each([
   ['a folder in its place', () => (rmSync(file), mkdirSync(file)), /it is no file/],
 ])('%s keeps the values and is reported, and the next file is read', async (_, spoil, message) => {
   spoil();
-  await until(() => !flags.describe().fresh, 1_500);
+  await until(() => !flags.describe().fresh);
   expect(flags.describe().lastError).toMatch(message);
   expect(isOn()).toBe(true);
 
   rmSync(file, { recursive: true });
   writeFileSync(file, OFF);
-  await until(() => flags.describe().fresh, 1_000);
+  await until(() => flags.describe().fresh);
   expect(isOn()).toBe(false);
 });

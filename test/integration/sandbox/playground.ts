@@ -25,7 +25,7 @@ export function createPlayground(): Playground {
       standIns.push(standIn);
       return standIn;
     },
-    connect: (standIn, receiveTimeoutMs = 5000) => {
+    connect: (standIn, receiveTimeoutMs = 25_000) => {
       const agent = createAgent({ endpoint: standIn.endpoint, receiveTimeoutMs });
       agents.push(agent);
       return agent;

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Subscriber } from 'zeromq';
 import { createSessionMemory } from '../../../src/sandbox/session-memory.ts';
+import { eventually } from '../../support/eventually.ts';
 import { freePorts } from '../../support/ports.ts';
 import { createPlayground } from './playground.ts';
 
@@ -61,7 +62,8 @@ test('the periodic clean-up deletes a session that was idle for an hour, and onl
   database.exec(
     "UPDATE sessions SET last_active = strftime('%Y-%m-%dT%H:%M:%f', 'now', '-61 minutes') WHERE session_id = 'idle'",
   );
-  await sleep(400);
+  await eventually('the idle one is gone', () => !storedIds(database).includes('idle'));
+  await sleep(250);
   expect(storedIds(database)).toEqual(['young']);
   database.close();
 });
@@ -72,7 +74,7 @@ test('a reader that keeps its transaction open fails a write after 5 s; the next
   const standIn = await play.start(
     createSessionMemory({ port, healthPort, dataFolder: play.dataFolder, timeZone: 'UTC' }),
   );
-  const agent = play.connect(standIn, LOCK_TIMEOUT_MS * 2);
+  const agent = play.connect(standIn, LOCK_TIMEOUT_MS * 5);
   await play.ask(agent, { action: 'create_session', session_id: 's' });
   const add = (content: string): Promise<string> =>
     play.ask(agent, { action: 'add_interaction', session_id: 's', role: 'user', content });
@@ -149,7 +151,7 @@ test('its state is published as one frame without a topic', async () => {
   const [port = 0, healthPort = 0, pubPort = 0] = await freePorts(3);
   const settings = { port, healthPort, pubPort, dataFolder: play.dataFolder, publishEverySeconds: 0.1 };
   await play.start(createSessionMemory(settings));
-  const subscriber = new Subscriber({ receiveTimeout: 3000 });
+  const subscriber = new Subscriber({ receiveTimeout: 20_000 });
   subscriber.connect(`tcp://127.0.0.1:${pubPort}`);
   subscriber.subscribe();
   const frames = await subscriber.receive();

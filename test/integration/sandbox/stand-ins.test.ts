@@ -28,7 +28,7 @@ test('all three answer from one process, and stop together', async () => {
     expect(JSON.parse(await play.ask(agent, { action: 'health_check' }))).toMatchObject({ status: 'ok' });
     agent.close();
   }
-  const agent = createAgent({ endpoint: `tcp://127.0.0.1:${jarvis}`, receiveTimeoutMs: 200 });
+  const agent = createAgent({ endpoint: `tcp://127.0.0.1:${jarvis}`, receiveTimeoutMs: 2_000 });
   expect(await play.ask(agent, READ)).toBe(EMPTY);
   await standIns.stop();
   await expect(play.ask(agent, READ)).rejects.toThrow('No reply');
@@ -52,7 +52,7 @@ test('an agent that missed a reply is dead, while the service and other agents g
   await using play = createPlayground();
   const [port = 0] = await freePorts(1);
   const standIn = await play.start(createJarvisMemory({ port, dataFolder: play.dataFolder }));
-  const agent = play.connect(standIn, 200);
+  const agent = play.connect(standIn, 2_000);
   expect(await play.ask(agent, READ)).toBe(EMPTY);
   standIn.setFaults({ hang: 'after_effect' });
   await expect(play.ask(agent, ADD)).rejects.toThrow('No reply');
@@ -101,8 +101,10 @@ test('the command says when it is ready and ends with its parent or on SIGTERM',
     const agent = createAgent({ endpoint: `tcp://127.0.0.1:${port}` });
     expect(await play.ask(agent, READ)).toBe(EMPTY);
     agent.close();
+    const [exited, printed] = [once(child, 'exit'), child.stdout && once(child.stdout, 'end')];
     stop(child);
-    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(await exited).toEqual([0, null]);
+    await printed;
     expect(JSON.parse(output)).toEqual({ ready: true, pid: child.pid, ports: { 'jarvis-memory': port } });
   }
 });

@@ -12,6 +12,7 @@ import {
   type Database,
 } from '../../../src/storage/database.ts';
 import { prepared } from '../../../src/storage/prepared.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 let postgres: TestPostgres;
@@ -203,10 +204,12 @@ describe('PostgreSQL that goes away', () => {
     await database.query('select 1');
     const statement = failureOf(database.query('select pg_sleep(20)'));
     const transaction = failureOf(database.transaction((session) => session.query('select pg_sleep(20)')));
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    await postgres.execute(
-      `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and query like '%pg_sleep%'`,
-    );
+    const asleep = `from pg_stat_activity where datname = '${name}' and query like '%pg_sleep%'`;
+    await eventually('both are under way', async () => {
+      const [row] = await postgres.execute(`select count(*)::int as count ${asleep} and state = 'active'`);
+      return (row as { count: number }).count === 2;
+    });
+    await postgres.execute(`select pg_terminate_backend(pid) ${asleep}`);
     expect((await statement).effect).toBe('unknown');
     expect((await transaction).effect).toBe('not_applied');
     expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
@@ -214,7 +217,7 @@ describe('PostgreSQL that goes away', () => {
   });
 
   test('gives up on a slow statement', async () => {
-    const database = createPostgresDatabase({ url: postgres.url('postgres'), statementTimeoutMs: 100 });
+    const database = createPostgresDatabase({ url: postgres.url('postgres'), statementTimeoutMs: 500 });
     const failure = await failureOf(database.query('select pg_sleep(20)'));
     expect([failure.effect, failure.details['sqlstate']]).toEqual(['not_applied', '57014']);
     await database.close();

@@ -72,7 +72,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.release(service, ANN)).toEqual({ result: 'not_latched' });
     const { open, releasedAtMs } = await store.state();
     expect(open.filter((one) => one.service === service)).toEqual([]);
-    expect(releasedAtMs.get(service)).toBeGreaterThan(latch.trippedAtMs);
+    expect(releasedAtMs.get(service)).toBeGreaterThanOrEqual(latch.trippedAtMs);
     const [entry] = await createAuditStore(database).recent(1);
     expect(entry).toMatchObject({ ...ANN, service, command: 'guard release', details: { latch: latch.id } });
   });

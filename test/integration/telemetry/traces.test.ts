@@ -145,7 +145,7 @@ test("spans carry the engine's own times", async () => {
   expect(durationMs(spanOf('delivery'))).toBeCloseTo(40, 1);
   const offsetMs = Number(BigInt(call.startTimeUnixNano) - BigInt(root.startTimeUnixNano)) / 1e6;
   expect(offsetMs).toBeCloseTo(2, 1);
-  expect(Math.abs(Number(root.startTimeUnixNano) / 1e6 - Date.now())).toBeLessThan(5_000);
+  expect(Math.abs(Number(root.startTimeUnixNano) / 1e6 - Date.now())).toBeLessThan(60_000);
 });
 
 test('a read that is compared later is in the trace of its operation', async () => {

@@ -1,0 +1,67 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { Publisher, Subscriber } from 'zeromq';
+import { systemClock as clock } from '../../../src/clock.ts';
+import { createHealthResponder } from '../../../src/frontends/zmq/health.ts';
+import { createPubRelay } from '../../../src/frontends/zmq/pub-relay.ts';
+import { freePort } from '../../support/ports.ts';
+import { closeAll, closing, context, exchange, host, requester } from './zmq-frontend-under-test.ts';
+
+afterEach(closeAll);
+
+describe('what stands beside a service', () => {
+  test('the health socket answers any JSON alike, and says what is not JSON', async () => {
+    const port = await freePort();
+    const health = createHealthResponder({
+      service: 'session-memory',
+      host,
+      port,
+      clock,
+      healthReply: ({ uptimeSeconds, nowLocalIso }) =>
+        JSON.stringify({ status: 'ok', uptime: uptimeSeconds, timestamp: nowLocalIso }),
+    });
+    await health.start();
+    closing.push(() => health.stop());
+    const agent = requester(port);
+    for (const body of ['{"action": "health"}', '[]', 'null', '{"x": NaN}']) {
+      const [reply] = await exchange(agent, [body]);
+      expect(JSON.parse(reply ?? '')).toMatchObject({
+        status: 'ok',
+        uptime: expect.any(Number) as number,
+        timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{6}$/) as string,
+      });
+    }
+    expect(await exchange(agent, ['{no'])).toEqual(['{"status": "error", "error": "Invalid JSON request"}']);
+    expect(await exchange(agent, [Buffer.from([0xff])])).toEqual([
+      '{"status": "error", "error": "Invalid UTF-8 request"}',
+    ]);
+  });
+
+  test('broadcasts are passed on frame for frame, also after the service came back', async () => {
+    const [source, port] = [await freePort(), await freePort()];
+    const relay = createPubRelay({ source: `tcp://${host}:${source}`, host, port, clock });
+    await relay.start();
+    closing.push(() => relay.stop());
+    const agent = new Subscriber({ context, linger: 0, receiveTimeout: 20_000 });
+    agent.connect(`tcp://${host}:${port}`);
+    agent.subscribe('reminder');
+    closing.push(() => agent.close());
+    for (const round of ['first', 'second']) {
+      const service = new Publisher({ context, linger: 0 });
+      await service.bind(`tcp://${host}:${source}`);
+      const received = broadcastOf(agent, round);
+      const ticker = setInterval(() => void service.send(['reminder', Buffer.from([0, 255]), round]), 50);
+      const frames = await received;
+      clearInterval(ticker);
+      expect(frames.map((frame) => frame.toString('latin1'))).toEqual(['reminder', '\u0000ÿ', round]);
+      service.close();
+    }
+  });
+});
+
+/** The first of that round: some of the round before may still be on their way. */
+async function broadcastOf(agent: Subscriber, round: string): Promise<Buffer[]> {
+  for (;;) {
+    const frames = await agent.receive();
+    if (frames.at(-1)?.toString() === round) return frames;
+  }
+}
