@@ -13,6 +13,8 @@ export interface CrossfadeSettings {
   readonly config: Readonly<Record<string, object>>;
   /** Of its service: dual-write, shadow-read and so on. Everything else is off. */
   readonly flagsOn: readonly string[];
+  /** Further environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What GET /v1/status says, as far as it is read here. */
@@ -54,7 +56,9 @@ export async function startCrossfade(settings: CrossfadeSettings, cleanup: Clean
   };
   writeFileSync(config, stringify(file));
   const program = cleanup.keep(
-    await startProgram(['start', '--config', config], { env: { DATABASE_URL: settings.journalUrl } }),
+    await startProgram(['start', '--config', config], {
+      env: { ...settings.env, DATABASE_URL: settings.journalUrl },
+    }),
   );
   const status = async (): Promise<BenchStatus> =>
     (await (await fetch(`http://127.0.0.1:${httpPort}/v1/status`)).json()) as BenchStatus;

@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util';
+
+export interface ReconcileOptions {
+  readonly lanes: number;
+  /** Lanes copied, or compared item by item, together. */
+  readonly concurrency: number;
+  readonly isJson: boolean;
+}
+
+const USAGE = `npm run bench:reconcile -- [options]
+A backfill of lanes of ten items from a legacy store in memory into an orchestrator on PostgreSQL, without embeddings; then two
+reconciliations of what did not change, and one with 0.1 % of the lanes altered; beside reading and hashing both sides once.
+
+  --lanes N            lanes of ten items (100000)
+  --concurrency N      lanes that are copied together (8)
+  --json               print the results as JSON too
+  --help               this`;
+
+/** @throws Error for what is no option or no number */
+export function reconcileOptions(): ReconcileOptions {
+  const { values } = parseArgs({
+    options: {
+      lanes: { type: 'string', default: '100000' },
+      concurrency: { type: 'string', default: '8' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
+  const countOf = (name: 'lanes' | 'concurrency'): number => {
+    const number = Number(values[name]);
+    if (Number.isInteger(number) && number >= 1) return number;
+    throw new Error(`--${name} must be a whole number of at least 1, got "${values[name]}"`);
+  };
+  return { lanes: countOf('lanes'), concurrency: countOf('concurrency'), isJson: values.json };
+}

@@ -1,0 +1,163 @@
+import { createProgressBar } from '../support/progress.ts';
+import { createCleanup, type Cleanup } from './cleanup.ts';
+import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
+import type { BareJob, BareResult } from './reconcile-bare.ts';
+import { ITEMS_PER_LANE } from './reconcile-legacy.ts';
+import { reconcileOptions, type ReconcileOptions } from './reconcile-options.ts';
+import { SERVICE, startReconcileWorld, type ReconcileWorld } from './reconcile-world.ts';
+import { rounded } from './samples.ts';
+
+// npm run bench:reconcile -- [--lanes N] [--json]
+
+const LOOK_EVERY_MS = 100;
+/** One of so many lanes is altered. */
+const ALTERED_SHARE = 1_000;
+
+interface RunShown {
+  readonly run: number;
+  readonly state: string;
+  readonly began_at: string;
+  readonly finished_at: string | null;
+  readonly lanes: number;
+  readonly lanes_done: number;
+  readonly services: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+interface Measured {
+  readonly backfillSeconds: number;
+  readonly backfilledItems: number;
+  /** Of two rounds each, in turns: the better one. */
+  readonly bareSeconds: number;
+  readonly unchangedSeconds: number;
+  readonly alteredSeconds: number;
+  readonly altered: number;
+  readonly found: number;
+  readonly bareFound: number;
+  readonly falseFindings: number;
+  readonly proxyPeakMegabytes: number;
+  readonly orchestratorPeakMegabytes: number;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function ask(world: ReconcileWorld, path: string, body?: object): Promise<RunShown> {
+  const headers = { 'content-type': 'application/json' };
+  const post = { method: 'POST', headers, body: JSON.stringify(body) };
+  const response = await fetch(`${world.proxyUrl}${path}`, body === undefined ? {} : post);
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${answer}`);
+  return JSON.parse(answer) as RunShown;
+}
+
+/** A run from the moment it is asked for to its document. @throws Error where it does not finish */
+async function toItsEnd(world: ReconcileWorld, kind: string): Promise<RunShown & { seconds: number }> {
+  const startedAtMs = performance.now();
+  const { run } = await ask(world, '/v1/runs', { kind });
+  const bar = createProgressBar(1);
+  for (;;) {
+    const shown = await ask(world, `/v1/runs/${run}`);
+    bar.show(shown.lanes === 0 ? 0 : shown.lanes_done / shown.lanes, `of the ${kind}`);
+    if (shown.state === 'finished') {
+      bar.end();
+      return { ...shown, seconds: (performance.now() - startedAtMs) / 1_000 };
+    }
+    if (shown.state !== 'running' && shown.state !== 'listing')
+      throw new Error(`the ${kind} is ${shown.state}`);
+    await pause(LOOK_EVERY_MS);
+  }
+}
+
+function countOf(run: RunShown, name: string): number {
+  return run.services[SERVICE]?.[name] ?? 0;
+}
+
+/** The last item of one lane in a thousand, in the orchestrator's database: nobody else was told. */
+async function alter(world: ReconcileWorld): Promise<number> {
+  const rows = await world.store(`
+    update memory_entries m set content = jsonb_set(content, '{text}', to_jsonb((content ->> 'text') || '!'))
+    from (
+      select distinct on (session_id) memory_id from memory_entries
+      where substr(session_id, 6)::int % ${ALTERED_SHARE} = 0 order by session_id, position desc) last
+    where last.memory_id = m.memory_id returning 1`);
+  return rows.length;
+}
+
+async function measure(cleanup: Cleanup, options: ReconcileOptions): Promise<Measured> {
+  const world = await startReconcileWorld(cleanup, options);
+  const backfill = await toItsEnd(world, 'backfill');
+  for (const database of [world.store, world.journal]) await database('vacuum analyze');
+  const job: BareJob = { lanes: options.lanes };
+  const bare: BareResult[] = [];
+  const unchanged: (RunShown & { seconds: number })[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    bare.push(await world.bare.ask<BareResult>(job));
+    unchanged.push(await toItsEnd(world, 'reconcile'));
+  }
+  const altered = await alter(world);
+  const found = await toItsEnd(world, 'reconcile');
+  const { different } = await world.bare.ask<BareResult>(job);
+  return {
+    backfillSeconds: backfill.seconds,
+    backfilledItems: countOf(backfill, 'items_copied'),
+    bareSeconds: Math.min(...bare.map(({ seconds }) => seconds)),
+    unchangedSeconds: Math.min(...unchanged.map(({ seconds }) => seconds)),
+    alteredSeconds: found.seconds,
+    altered,
+    found: countOf(found, 'altered_on_orchestrator'),
+    bareFound: different,
+    falseFindings:
+      countOf(found, 'findings') -
+      countOf(found, 'altered_on_orchestrator') +
+      unchanged.reduce((sum, run) => sum + options.lanes - countOf(run, 'lanes_equal'), 0),
+    proxyPeakMegabytes: world.proxy.peakMegabytes(),
+    orchestratorPeakMegabytes: world.orchestrator.peakMegabytes(),
+  };
+}
+
+function goalsOf({ lanes }: ReconcileOptions, measured: Measured): Goal[] {
+  const { backfilledItems, backfillSeconds, unchangedSeconds, bareSeconds } = measured;
+  return [
+    atLeast('items backfilled', lanes * ITEMS_PER_LANE, backfilledItems),
+    atLeast('items backfilled a second', 5_000, backfilledItems / backfillSeconds),
+    atMost('an unchanged set, times reading and hashing both sides', 1.2, unchangedSeconds / bareSeconds),
+    atMost('proxy, highest resident size, MiB', 299, measured.proxyPeakMegabytes),
+    atLeast('altered lanes found', measured.altered, measured.found),
+    atMost('findings of what nobody altered', 0, measured.falseFindings),
+  ];
+}
+
+async function run(options: ReconcileOptions): Promise<void> {
+  const cleanup = createCleanup();
+  try {
+    const measured = await measure(cleanup, options);
+    const goals = goalsOf(options, measured);
+    const perSecond = (seconds: number): number => rounded(options.lanes / seconds);
+    printTable(
+      ['what', 'seconds', 'lanes/s', 'items/s'],
+      (
+        [
+          ['backfill', measured.backfillSeconds],
+          ['both sides read and hashed, and nothing else', measured.bareSeconds],
+          ['reconciliation, nothing changed', measured.unchangedSeconds],
+          ['reconciliation, 0.1 % altered', measured.alteredSeconds],
+        ] as const
+      ).map(([what, seconds]) => [what, seconds, perSecond(seconds), perSecond(seconds) * ITEMS_PER_LANE]),
+    );
+    printTable(
+      ['highest resident size', 'MiB'],
+      [
+        ['proxy', measured.proxyPeakMegabytes],
+        ['orchestrator', measured.orchestratorPeakMegabytes],
+      ],
+    );
+    printGoals(goals);
+    if (options.isJson) console.log(JSON.stringify({ ...options, ...measured, goals }));
+    process.exitCode = goals.every(({ met }) => met) ? 0 : 1;
+  } catch (error) {
+    if (!cleanup.isInterrupted) throw error;
+  } finally {
+    await cleanup.end();
+  }
+}
+
+await run(reconcileOptions());
