@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.ts';
-import { encodeJson, Json, rawMembers } from './json.ts';
+import { encodeJson, isJsonObject, Json, rawMembers, type JsonObject } from './json.ts';
 
 /** Which members of an item's content make it what it is. */
 export interface DigestedMembers {
@@ -10,7 +10,57 @@ export interface DigestedMembers {
 }
 
 /** The canonical text of the named members of an item's content (JSON text); those that it lacks are left out. */
-export function digestedText(content: string, { fields, without = [] }: DigestedMembers): string {
+export function digestedText(content: string, members: DigestedMembers): string {
+  return textOfValues(content, members) ?? textOfTokens(content, members);
+}
+
+/** Nearly all contents: a tenth of the cost. Undefined where a number's digits, or what only Python reads, are in them. */
+function textOfValues(content: string, { fields, without = [] }: DigestedMembers): string | undefined {
+  const value = parsed(content);
+  if (!isJsonObject(value)) return undefined;
+  const chosen = [...new Set(fields)].flatMap((field) => {
+    if (!Object.hasOwn(value, field)) return [];
+    const gone = goneOf(field, without);
+    const member = value[field];
+    return [
+      [field, gone.length > 0 && isJsonObject(member) ? withoutMembers(member, gone) : member] as const,
+    ];
+  });
+  // Not by assignment: a member may be called __proto__.
+  return canonicalValue(Object.fromEntries(chosen));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function withoutMembers(value: JsonObject, gone: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !gone.includes(name)));
+}
+
+/** What {@link canonicalJson} says of a value's text. Undefined where it holds a number: of some only the text says them whole. */
+function canonicalValue(value: unknown): string | undefined {
+  if (typeof value === 'number') return undefined;
+  if (Array.isArray(value)) return enclosed('[', value.map(canonicalValue), ']');
+  if (!isJsonObject(value)) return JSON.stringify(value);
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => {
+      const text = canonicalValue(value[key]);
+      return text === undefined ? undefined : `${JSON.stringify(key)}:${text}`;
+    });
+  return enclosed('{', members, '}');
+}
+
+function enclosed(open: string, texts: readonly (string | undefined)[], close: string): string | undefined {
+  return texts.includes(undefined) ? undefined : `${open}${texts.join(',')}${close}`;
+}
+
+function textOfTokens(content: string, { fields, without = [] }: DigestedMembers): string {
   const members = rawMembers(content);
   const chosen = [...new Set(fields)].flatMap((field) => {
     const text = members[field];
@@ -25,12 +75,14 @@ export function taggedText(text: string, tags: readonly string[]): string {
 }
 
 function pruned(field: string, text: string, without: readonly string[]): string {
-  const gone = without
-    .filter((path) => path.startsWith(`${field}.`))
-    .map((path) => path.slice(field.length + 1));
+  const gone = goneOf(field, without);
   if (gone.length === 0 || !text.startsWith('{')) return text;
   const kept = Object.entries(rawMembers(text)).filter(([name]) => !gone.includes(name));
   return encodeJson(Object.fromEntries(kept.map(([name, raw]) => [name, new Json(raw)])));
+}
+
+function goneOf(field: string, without: readonly string[]): string[] {
+  return without.filter((path) => path.startsWith(`${field}.`)).map((path) => path.slice(field.length + 1));
 }
 
 /** The first half of the SHA-256 over texts, each on a line: 32 hexadecimal digits. */

@@ -54,6 +54,8 @@ interface Copy {
   /** Agents may have written to the lane while nothing was journaled. */
   readonly wasUncovered: boolean;
   readonly startedAtMs: number;
+  /** This copy made the lane's row: nothing of it was ever sent to the secondary. */
+  readonly isFirst: boolean;
 }
 
 /** What the primary showed while the lane was held. */
@@ -157,7 +159,9 @@ export class LaneCopier {
     lane.adopt(state);
     this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
     const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
-    return { lane, service, sessionId, generation: state.generation, coverage, wasUncovered, startedAtMs };
+    const { generation } = state;
+    const isFirst = generation === 1 && state.sequence === 0;
+    return { lane, service, sessionId, generation, coverage, wasUncovered, startedAtMs, isFirst };
   }
 
   /** Holds the lane for the read only: no write of it is in flight meanwhile, in any replica. */
@@ -176,12 +180,13 @@ export class LaneCopier {
   }
 
   /** Before the secondary is looked at: what was sent under an older generation and comes late changes nothing behind its back. */
-  async #raiseFence({ lane, generation, sessionId }: Copy): Promise<void> {
+  async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
+    if (isFirst) return;
     await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#parts);
   }
 
   async #journaled({ lane, service }: Copy, { sequence }: Reading): Promise<JournaledWrites> {
-    const writes = await this.#parts.journal.undelivered(lane.key, sequence);
+    const writes = sequence === 0 ? [] : await this.#parts.journal.undelivered(lane.key, sequence);
     return readJournaled({ service, owner: lane.owner, writes, sequence });
   }
 

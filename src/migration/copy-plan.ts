@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../domain/canonical-json.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import { POSITIONS_PER_SEQUENCE, positionOf } from '../domain/lane.ts';
@@ -54,7 +54,7 @@ export interface CopyPlan {
 export function digestOfFields(fields: Readonly<Record<string, string>>): string {
   const keys = Object.keys(fields).sort();
   const text = keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(fields[key] ?? 'null')}`).join(',');
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+  return hash('sha256', text, 'hex').slice(0, 32);
 }
 
 interface Match {

@@ -35,69 +35,90 @@ interface Accumulator {
  */
 export async function digest(database: Database, request: Request<'digest'>): Promise<object> {
   const { payload, sessionId } = request;
-  return database.transaction(async (session) => {
+  const asked = new Set(payload.session_ids ?? [sessionId]);
+  const digests = await database.transaction(async (session) => {
     await session.script('set transaction isolation level repeatable read, read only');
-    if (payload.session_ids === undefined) return digestOf(session, request, sessionId);
-    const sessions: object[] = [];
-    for (const id of new Set(payload.session_ids))
-      sessions.push({ session_id: id, ...(await digestOf(session, request, id)) });
-    return { sessions };
+    return digestsOf(session, payload, [...asked]);
   });
+  if (payload.session_ids === undefined) return digests.get(sessionId)?.result() ?? {};
+  return { sessions: [...digests].map(([id, one]) => ({ session_id: id, ...one.result() })) };
+}
+
+/** Of one session. */
+class SessionDigest {
+  readonly #accumulator: Accumulator;
+  #count = 0;
+
+  constructor(isOrdered: boolean) {
+    this.#accumulator = isOrdered ? orderedDigest() : sumOfHashes();
+  }
+
+  add(text: string): void {
+    this.#accumulator.add(text);
+    this.#count += 1;
+  }
+
+  result(): Digest {
+    return { count: this.#count, digest: this.#accumulator.digest() };
+  }
 }
 
 interface DigestRow {
   readonly memory_id: string;
+  readonly session_id: string;
   readonly position: number;
   readonly content: string;
   readonly escaped: boolean;
   readonly tags: readonly string[];
 }
 
-async function digestOf(
+type Payload = Request<'digest'>['payload'];
+
+/** The sessions' rows in one sweep: a statement for each of them costs more than reading and hashing what it holds. */
+async function digestsOf(
   session: Session,
-  { payload }: Request<'digest'>,
-  sessionId: string,
-): Promise<Digest> {
-  const accumulator = payload.ordered === true ? orderedDigest() : sumOfHashes();
-  let count = 0;
+  payload: Payload,
+  sessions: readonly string[],
+): Promise<Map<string, SessionDigest>> {
+  const digests = new Map(sessions.map((id) => [id, new SessionDigest(payload.ordered === true)]));
   let rows: DigestRow[] = [];
   let wanted = FIRST_ROWS;
   do {
     const last = rows.at(-1);
-    rows = await pageOf(session, { sessionId, payload, last, rows: wanted });
-    for (const row of rows) accumulator.add(textOf(row, payload));
-    count += rows.length;
+    rows = await pageOf(session, { sessions, payload, last, rows: wanted });
+    for (const row of rows) digests.get(row.session_id)?.add(textOf(row, payload));
     if (rows.length < wanted) break;
     wanted = nextRows(rows);
   } while (rows.length > 0);
-  return { count, digest: accumulator.digest() };
+  return digests;
 }
 
-function textOf({ content, escaped, tags }: DigestRow, payload: Request<'digest'>['payload']): string {
+function textOf({ content, escaped, tags }: DigestRow, payload: Payload): string {
   const text = digestedText(restoredJson(content, escaped).text, payload);
   return payload.with_tags === true ? taggedText(text, tags) : text;
 }
 
 interface Page {
-  readonly sessionId: string;
-  readonly payload: Pick<Request<'digest'>['payload'], 'memory_types' | 'exclude_tags'>;
+  readonly sessions: readonly string[];
+  readonly payload: Pick<Payload, 'memory_types' | 'exclude_tags'>;
   readonly last: DigestRow | undefined;
   readonly rows: number;
 }
 
-function pageOf(session: Session, { sessionId, payload, last, rows }: Page): Promise<DigestRow[]> {
+function pageOf(session: Session, { sessions, payload, last, rows }: Page): Promise<DigestRow[]> {
   const { memory_types: types, exclude_tags: tags } = payload;
   const parameters = new Parameters();
-  const conditions = [`m.session_id = ${parameters.bind(sessionId)}`, VISIBLE];
+  const conditions = [`m.session_id = any(${parameters.bind(sessions)}::text[])`, VISIBLE];
   if (types !== undefined) conditions.push(`m.memory_type = any(${parameters.bind(types)}::text[])`);
   if (tags !== undefined) conditions.push(`not m.tags && ${parameters.bind(tags)}::text[]`);
   if (last !== undefined)
     conditions.push(
-      `(m.position, m.memory_id) > (${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
+      `(m.session_id, m.position, m.memory_id) >
+        (${parameters.bind(last.session_id)}::text, ${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
     );
   return session.query<DigestRow>(
     `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped, m.tags from memory_entries m
-     where ${conditions.join(' and ')} order by m.position, m.memory_id limit ${parameters.bind(rows)}`,
+     where ${conditions.join(' and ')} order by m.session_id, m.position, m.memory_id limit ${parameters.bind(rows)}`,
     parameters.values,
   );
 }

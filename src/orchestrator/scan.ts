@@ -1,4 +1,5 @@
 import type { Session } from '../storage/database.ts';
+import { prepared } from '../storage/prepared.ts';
 import { decodeCursor, encodeCursor, notOurs } from './cursor.ts';
 import { VISIBLE } from './filter.ts';
 import { LIMITS } from './limits.ts';
@@ -34,7 +35,8 @@ const WRITTEN_SINCE = `(
   from (select oldest + mod(m.xmin::text::numeric - mod(oldest, 4294967296) + 4294967296, 4294967296) as id
     from (select pg_snapshot_xmin($1::pg_snapshot)::text::numeric as oldest) snapshot) lifted)`;
 
-const PAGE = `
+// Every copy of a lane reads it so: planning this takes longer than running it.
+const PAGE = prepared(`
 with page as (
   select ${MEMORY_COLUMNS}, m.position as stored_position, m.lane_key, ${VISIBLE} as is_active, m.deleted_at,
     m.deleted_generation, m.deleted_sequence, $1::text is not null and ${WRITTEN_SINCE} as changed_since_snapshot
@@ -47,7 +49,9 @@ select coalesce($1, pg_current_snapshot()::text) as snapshot,
   coalesce(pg_snapshot_xmax($1::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()), false) as is_foreign,
   $1::text is null or (select count(*) from page) = $6
     or not exists (select from memory_entries m where m.session_id = $2 and ${WRITTEN_SINCE}) as consistent,
-  page.* from (values (1)) one left join page on true order by stored_position, memory_id`;
+  page.* from (values (1)) one left join page on true order by stored_position, memory_id`);
+
+const SESSION = prepared(`select ${SESSION_COLUMNS} from sessions s where s.session_id = $1`);
 
 interface ScanRow extends MemoryRow {
   readonly snapshot: string;
@@ -66,9 +70,7 @@ export async function scan(session: Session, request: Request<'scan'>): Promise<
   const limit = payload.limit ?? LIMITS.pageDefault;
   const [rows, [found]] = await Promise.all([
     pageOf(session, request, limit + 1),
-    session.query<SessionRow>(`select ${SESSION_COLUMNS} from sessions s where s.session_id = $1`, [
-      sessionId,
-    ]),
+    session.query<SessionRow>(SESSION, [sessionId]),
   ]);
   const items = rows.filter(({ memory_id }) => memory_id !== null);
   const page = items.slice(0, limit);

@@ -12,9 +12,6 @@ import { GroupCommit } from './group-commit.ts';
 
 const DIGEST_BYTES = 16;
 const ENTRY_BYTES = DIGEST_BYTES + 8;
-/** A crash before it is written costs the name of a finding, no more. */
-const LINGER_MS = 10;
-
 const SAVE = `
 insert into lane_baselines as b (lane_id, sequence, items, digest, entries)
 select l.id, t.sequence, t.items, t.digest, decode(t.entries, 'base64')
@@ -42,8 +39,8 @@ export class PostgresBaselines implements BaselineStore {
     this.#saves = new GroupCommit<BaselineEntry, void>({
       flush: (batch) => this.#save(batch),
       keyOf: ({ lane }) => lane,
-      isUrgent: () => false,
-      lingerMs: LINGER_MS,
+      isUrgent: () => true,
+      lingerMs: 0,
     });
   }
 

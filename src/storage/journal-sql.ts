@@ -124,51 +124,6 @@ export const LAST_APPLIED = `
 select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms
 from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied'`;
 
-export const BEGIN_COPY = `
-insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
-values ($1, $2, $3, 1, 'copying', $4, 1)
-on conflict (key) do update set
-  generation = lanes.generation + 1, condition = 'copying', reason = '', claim_replica = $4,
-  claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
-where not ${claimedByOther('lanes', '$4')}
-returning ${LANE_COLUMNS}`;
-
-/**
- * What became dirty while the copy ran stays dirty, and a copy of an older generation finishes nothing.
- * The exceptions replace those of the copy before; an item that was accepted before stays so.
- */
-export const FINISH_COPY = `
-with lane as (
-  select id, delivered_sequence as stood_at from lanes where key = $1 and generation = $2 for update
-), noted as (
-  insert into lane_advances (lane_id, sequence, via)
-  select id, $3, 'copy' from lane where stood_at < $3
-  on conflict do nothing
-), gone as (
-  delete from lane_exceptions e using lane where e.lane_id = lane.id and not e.item = any($5::text[])
-), kept as (
-  insert into lane_exceptions (lane_id, item, action, code, reason)
-  select distinct on (item) lane.id, item, action, code, reason
-  from lane cross join unnest($5::text[], $6::text[], $7::text[], $8::text[]) as t(item, action, code, reason)
-  on conflict (lane_id, item) do update set code = excluded.code, reason = excluded.reason, at = now()
-  returning accepted_at
-), letters as (
-  update dead_letters d set resolved_at = now(), resolution = 'copied'
-  from lane where d.lane_id = lane.id and d.sequence <= $3 and d.resolved_at is null
-), ended as (
-  update unknown_outcomes u set
-    ended_at = coalesce(ended_at, now()), ending = coalesce(ending, 'copied'), closed_at = case when $9 then now() end
-  from lane where u.lane_id = lane.id and u.sequence <= $3 and u.closed_at is null
-)
-update lanes set
-  condition = case condition when 'copying' then 'clean' else condition end,
-  seeded_coverage = greatest(seeded_coverage, $4),
-  delivered_sequence = greatest(delivered_sequence, $3),
-  settled_sequence = greatest(settled_sequence, $3),
-  exceptions = (select count(*) from kept where accepted_at is null)
-from lane where lanes.id = lane.id
-returning ${LANE_COLUMNS.replace(/^id/, 'lanes.id')}`;
-
 /** Where no other replica that lives is the lane's home, this one is. */
 export const TELL_HOME = `
 update lanes set

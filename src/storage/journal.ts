@@ -19,6 +19,7 @@ import type {
   WriteRef,
 } from '../migration/ports.ts';
 import type { ReplicaIdentity } from '../migration/replica-identity.ts';
+import { CopyCommits } from './copy-commits.ts';
 import type { Database } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
 import {
@@ -63,6 +64,7 @@ export class PostgresJournal implements Journal {
   readonly #settings: JournalSettings;
   readonly #commits: GroupCommit<Entry, LaneState | undefined>;
   readonly #progress: LaneProgress;
+  readonly #copies: CopyCommits;
   /** Lanes of which the last answer told, with their counts: told once more, until the next question says that it arrived. */
   #foreignSeen: ReadonlyMap<number, number> = new Map();
   /** Fences asked for in one tick are read together. */
@@ -71,6 +73,7 @@ export class PostgresJournal implements Journal {
   constructor(settings: JournalSettings) {
     this.#settings = settings;
     this.#progress = new LaneProgress(settings.database, () => settings.replica.id);
+    this.#copies = new CopyCommits(settings.database, () => settings.replica.id);
     this.#fences = new GroupCommit<LaneKey, LaneView | undefined>({
       flush: (lanes) => this.#readFences(lanes),
       keyOf: () => undefined,
@@ -175,20 +178,12 @@ export class PostgresJournal implements Journal {
   }
 
   async beginCopy(lane: LaneKey): Promise<LaneState | undefined> {
-    const slash = lane.indexOf('/');
-    const { replica } = this.#settings;
-    const parameters = [lane, lane.slice(0, slash), lane.slice(slash + 1), replica.id];
-    const [row] = await this.#settings.database.query<LaneRow>(sql.BEGIN_COPY, parameters);
+    const row = await this.#copies.begin(lane);
     return row === undefined ? undefined : this.#stateOf(row);
   }
 
   async finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined> {
-    const { generation, sequence, coverage, exceptions, closes = false } = facts;
-    const columns = (['item', 'action', 'code', 'reason'] as const).map((name) =>
-      exceptions.map((exception) => exception[name]),
-    );
-    const parameters = [lane, generation, sequence, coverage, ...columns, closes];
-    const [row] = await this.#settings.database.query<LaneRow>(sql.FINISH_COPY, parameters);
+    const row = await this.#copies.finish(lane, facts);
     return row === undefined ? undefined : this.#stateOf(row);
   }
 

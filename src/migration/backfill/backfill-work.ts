@@ -68,6 +68,8 @@ export class BackfillWork implements RunWork {
     const states = await journal.lanes([...keys.values()]);
     const summaries = await baselines.summaries([...keys.values()]);
     const copied: Copied[] = [];
+    // Asked for together: one by one the journal is asked as often as there are lanes.
+    for await (const _loaded of lanes.loadAll([...keys.values()]));
     const isWhole = await inParallel([...keys], control, async ([owner, key]) => {
       // A process that died behind a copy has not said what it held: it is made once more.
       const wasThere = this.#isSeeded(page.service, states.get(key)) && summaries.has(key);

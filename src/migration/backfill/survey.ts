@@ -3,6 +3,7 @@ import { encodeJson } from '../../domain/json.ts';
 import { sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-definition.ts';
 import { digestOfFields } from '../copy-plan.ts';
+import { ItemTurns } from '../runs/item-turns.ts';
 import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 
@@ -65,10 +66,8 @@ export async function surveyService(
   const known = [...new Set([...(listed ?? []), ...(await parts.journaled())])];
   const owners = only === undefined ? known : known.filter((owner) => owner === only);
   const surveyor = new Surveyor(service, parts.nowMs);
-  for (let at = 0; at < owners.length && !parts.isStopped(); at += LANES_PER_READING) {
-    const readings = await readLegacyLanes(service, owners.slice(at, at + LANES_PER_READING));
-    for (const [owner, reading] of readings) surveyor.add(owner, reading);
-  }
+  for (let at = 0; at < owners.length && !parts.isStopped(); at += LANES_PER_READING)
+    await surveyor.addAll(await readLegacyLanes(service, owners.slice(at, at + LANES_PER_READING)));
   const strays = only === undefined ? ((await lanes.strays?.(service.access)) ?? {}) : {};
   return {
     owners: surveyor.byActivity(),
@@ -97,7 +96,15 @@ class Surveyor {
     this.#nowMs = nowMs;
   }
 
-  add(owner: Owner, reading: LegacyReading): void {
+  async addAll(readings: ReadonlyMap<Owner, LegacyReading>): Promise<void> {
+    const turns = new ItemTurns();
+    for (const [owner, reading] of readings) {
+      this.#add(owner, reading);
+      if ('lane' in reading) await turns.after(reading.lane.items.length);
+    }
+  }
+
+  #add(owner: Owner, reading: LegacyReading): void {
     if ('problem' in reading) {
       this.#newest.set(owner, Number.NEGATIVE_INFINITY);
       this.#concern('unreadable', owner);

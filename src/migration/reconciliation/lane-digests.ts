@@ -1,9 +1,11 @@
 import { digestedText, orderedDigest, taggedText } from '../../domain/content-digest.ts';
 import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
 import { encodeJson, isJsonObject } from '../../domain/json.ts';
-import type { LegacyLane } from '../../domain/service-definition.ts';
+import type { LaneDigest, LegacyLane } from '../../domain/service-definition.ts';
 import { FORGOTTEN_TAG } from '../copy-plan.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
+import { ItemTurns } from '../runs/item-turns.ts';
+import type { LegacyReading } from '../runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 
 /**
@@ -12,20 +14,43 @@ import type { ServiceRuntime } from '../service-runtime.ts';
  */
 export type ListDigest = string;
 
-/** What the orchestrator's digest of the lane's session must be, where it holds exactly this. Undefined: it has to be read. */
-export function digestOfLegacy(
-  { definition: { lanes } }: ServiceRuntime,
-  owner: Owner,
-  { items }: LegacyLane,
-): ListDigest | undefined {
-  if (lanes.digest === undefined) return undefined;
-  const digest = orderedDigest();
-  for (const item of items) {
-    const { content, tags } = lanes.createPayload(item, owner);
-    const text = digestedText(encodeJson(content), lanes.digest);
-    digest.add(taggedText(text, Array.isArray(tags) ? (tags as string[]) : []));
+/**
+ * What the orchestrator's digests of the lanes' sessions must be, where it holds exactly what legacy shows. Without those that cannot be
+ * read, or told apart so.
+ */
+export async function digestsOfLegacy(
+  service: ServiceRuntime,
+  readings: ReadonlyMap<Owner, LegacyReading>,
+): Promise<ReadonlyMap<Owner, ListDigest>> {
+  const digests = new Map<Owner, ListDigest>();
+  const { digest } = service.definition.lanes;
+  if (digest === undefined) return digests;
+  const turns = new ItemTurns();
+  for (const [owner, reading] of readings) {
+    if ('problem' in reading) continue;
+    digests.set(owner, digestOf(service, { owner, lane: reading.lane, digest }));
+    await turns.after(reading.lane.items.length);
   }
-  return `${items.length}:${digest.digest()}`;
+  return digests;
+}
+
+interface LegacyList {
+  readonly owner: Owner;
+  readonly lane: LegacyLane;
+  readonly digest: LaneDigest;
+}
+
+function digestOf(
+  { definition: { lanes } }: ServiceRuntime,
+  { owner, lane, digest }: LegacyList,
+): ListDigest {
+  const ordered = orderedDigest();
+  for (const item of lane.items) {
+    const { content, tags } = lanes.createPayload(item, owner);
+    const text = digestedText(encodeJson(content), digest);
+    ordered.add(taggedText(text, Array.isArray(tags) ? (tags as string[]) : []));
+  }
+  return `${lane.items.length}:${ordered.digest()}`;
 }
 
 const SESSIONS_PER_CALL = 500;

@@ -15,7 +15,7 @@ import {
 } from '../runs/run-work.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
-import { digestOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
+import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
 import { isSame, obstacleOf, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
 import { digestOfFields } from '../copy-plan.ts';
 
@@ -118,19 +118,26 @@ export class ReconcileWork implements RunWork {
     const { coverage } = this.#parts;
     const number = coverage.get(service.name)?.number ?? 0;
     const before = await this.#views(service.name, owners);
-    const readings = await readLegacyLanes(service, owners);
-    const digests = await digestsOfOrchestrator(service, owners, this.#parts);
+    // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
+    const [digests, { readings, expected }] = await Promise.all([
+      digestsOfOrchestrator(service, owners, this.#parts),
+      this.#legacySide(service, owners),
+    ]);
     const after = await this.#views(service.name, owners);
     const equal = owners.flatMap((owner): EqualLane[] => {
       const [view, reading] = [before.get(owner), readings.get(owner)];
       const isStill = obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
       if (!isStill || view === undefined || reading === undefined || 'problem' in reading) return [];
-      const expected = digestOfLegacy(service, owner, reading.lane);
-      if (expected === undefined || expected !== digests.get(owner)) return [];
+      if (!expected.has(owner) || expected.get(owner) !== digests.get(owner)) return [];
       return [{ owner, key: laneKeyOf(service.name, owner), reading, sequence: view.state.sequence }];
     });
     const sifted = new Set(equal.map(({ owner }) => owner));
     return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)) };
+  }
+
+  async #legacySide(service: ServiceRuntime, owners: readonly Owner[]) {
+    const readings = await readLegacyLanes(service, owners);
+    return { readings, expected: await digestsOfLegacy(service, readings) };
   }
 
   async #views(

@@ -1,0 +1,51 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { canonicalJson } from '../../../src/domain/canonical-json.ts';
+import { digestedText } from '../../../src/domain/content-digest.ts';
+
+const chosen = { fields: ['text', 'metadata', '__proto__'], without: ['metadata.at', 'metadata', 'text.x'] };
+
+/** What is chosen of a content, told by the values alone. */
+function expected(content: object): string {
+  const members = Object.entries(content).filter(([name]) => chosen.fields.includes(name));
+  const pruned = members.map(([name, value]: [string, unknown]) => {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    const gone = name === 'metadata' ? 'at' : 'x';
+    const kept = isObject ? Object.entries(value).filter(([member]) => member !== gone) : [];
+    return [name, isObject ? Object.fromEntries(kept) : value];
+  });
+  return canonicalJson(JSON.stringify(Object.fromEntries(pruned)));
+}
+
+const value = fc.jsonValue({ maxDepth: 3 });
+const object = fc.dictionary(fc.constantFrom('at', 'x', 'b', 'a', '10', '9', '__proto__'), value);
+const contents = fc.dictionary(
+  fc.constantFrom('text', 'metadata', 'other', '__proto__'),
+  fc.oneof(value, object),
+);
+
+test('a content is digested by its values, with numbers in it and without', () => {
+  fc.assert(
+    fc.property(contents, (content) => {
+      expect(digestedText(JSON.stringify(content), chosen)).toBe(expected(content));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test.each([
+  ['{"text":1000.00000000000000000001}', '{"text":1.00000000000000000000001e3}'],
+  ['{"text":12345678901234567891}', '{"text":12345678901234567892}'],
+  ['{"text":[0.1]}', '{"text":[0.10000000000000001]}'],
+  ['{"text":NaN}', '{"text":null}'],
+])('%s and %s are told apart where their digits differ', (one, other) => {
+  const isEqual = canonicalJson(one) === canonicalJson(other);
+  expect(digestedText(one, chosen) === digestedText(other, chosen)).toBe(isEqual);
+});
+
+test('spelling makes no difference', () => {
+  const spelled = '{ "metadata" : {"b":1e3, "a":"\\u0061"} , "text":"x" }';
+  expect(digestedText(spelled, chosen)).toBe('{"metadata":{"a":"a","b":1e3},"text":"x"}');
+  expect(digestedText('{"text":"x","metadata":{"a":"a"}}', chosen)).toBe('{"metadata":{"a":"a"},"text":"x"}');
+  expect(digestedText('{"text":"\\ud800","text":"last"}', chosen)).toBe('{"text":"last"}');
+});
