@@ -77,12 +77,20 @@ td:first-child{grid-column:1/-1;text-align:left;font-weight:600}td:first-child::
 dl div{gap:.8rem}
 }
 @media print{
-@page{margin:14mm}
+@page{size:A4;margin:12mm 11mm}
 :root{--paper:#fff;--card:#fff;--ink:#000;--soft:#555;--line:#ccc;--faint:#e8e8e8;--accent:#245f86;--good:#1d5c3c;--bad:#9b1c12;--warn:#6b4d05;
 --good-back:#fff;--bad-back:#fff;--warn-back:#fff}
-body{font-size:9.5pt}main{max-width:none;padding:0}
-.overview{margin:1.2rem 0}.service{break-before:page;padding-top:0}.part{break-inside:avoid-page;padding:.7rem .9rem;margin-top:.6rem}td,dl div{padding-top:.2rem;padding-bottom:.2rem}
-.verdict,p.next{border:1px solid var(--line)}tr,figure,dl div,.card{break-inside:avoid}
+body{font-size:8pt;line-height:1.35}main{max-width:none;padding:0}
+h2{font-size:13pt}h3{font-size:9pt;margin-bottom:.25rem;break-after:avoid}
+.overview{margin:1rem 0}.verdict,p.next{border:1px solid var(--line)}p.next{padding:.35rem .5rem}
+.service{break-before:page;padding-top:0;margin-top:0;columns:2;column-gap:7mm}
+.service>header,.service>p.next,.part:has(th:nth-child(5)),.part:has(.charts){column-span:all}
+.part{padding:.4rem 0 .5rem;margin-top:.35rem;border:0;border-top:1px solid var(--line);border-radius:0}
+dl{grid-template-columns:1fr}.part:has(th:nth-child(5)) dl,.part:has(.charts) dl{grid-template-columns:repeat(3,1fr);gap:0 1.4rem}
+.charts{grid-template-columns:repeat(4,1fr);gap:.4rem 1rem}
+table{font-size:7.5pt}th{font-size:7pt}td,th,dl div{padding-top:.1rem;padding-bottom:.1rem}
+dl+table,dl+.empty,table+table,.empty+.empty,.empty+table,table+.empty,.charts+dl,dl+details,table+details{margin-top:.4rem}
+tr,figure,dl div,.card{break-inside:avoid}
 details:not([open]){display:none}summary{color:inherit;list-style:none}
 }
 `;
