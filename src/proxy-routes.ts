@@ -76,9 +76,12 @@ export function registerRoutes(
   });
 }
 
-function registerRuns(app: FastifyInstance, { migration: { runs }, services }: RouteFacts): void {
+function registerRuns(
+  app: FastifyInstance,
+  { migration: { runs }, services, guarding: { audit } }: RouteFacts,
+): void {
   if (runs === undefined) return;
-  registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk });
+  registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk, audit });
   registerRepairRoutes(app, runs.repairDesk);
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../domain/ids.ts';
+import type { AuditStore } from '../migration/guard/guard-ports.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../migration/runs/run.ts';
 import type { RunDesk, RunStatus } from '../migration/runs/run-desk.ts';
 import { answered, Refusal } from './refusal.ts';
@@ -8,9 +9,11 @@ import { memberOf, numberOf, ownerOf, said, textOf } from './run-wishes.ts';
 export interface RunRouteParts {
   readonly services: readonly ServiceName[];
   readonly desk: RunDesk;
+  readonly audit: Pick<AuditStore, 'add'>;
 }
 
 const RUNS_SHOWN = 50;
+const SOMEBODY = 'somebody';
 
 interface OfRun {
   Params: { run: string };
@@ -49,7 +52,7 @@ class RunRoutes {
   }
 
   begin({ body }: FastifyRequest): Promise<object> {
-    return said(async () => printedRun(await this.#parts.desk.begin(kindOf(body), this.#requestOf(body))));
+    return this.#changed(body, 'begin', () => this.#parts.desk.begin(kindOf(body), this.#requestOf(body)));
   }
 
   rehearse({ body }: FastifyRequest): Promise<object> {
@@ -59,14 +62,24 @@ class RunRoutes {
   }
 
   resume({ body }: FastifyRequest): Promise<object> {
-    return said(async () => printedRun(await this.#parts.desk.resume(kindOf(body))));
+    return this.#changed(body, 'resume', () => this.#parts.desk.resume(kindOf(body)));
   }
 
   stop({ run }: OfRun['Params'], body: unknown): Promise<object> {
-    const person = textOf(body, 'person') ?? 'somebody';
-    return said(async () =>
-      printedRun(await this.#parts.desk.stop(numberOf(run, 'run'), `stopped by ${person}`)),
-    );
+    const stopped = `stopped by ${textOf(body, 'person') ?? SOMEBODY}`;
+    return this.#changed(body, 'stop', () => this.#parts.desk.stop(numberOf(run, 'run'), stopped));
+  }
+
+  /** Audited under whoever the request names; the command line asks for no reason. */
+  #changed(body: unknown, command: string, change: () => Promise<Run>): Promise<object> {
+    return said(async () => {
+      const [person = SOMEBODY, reason = ''] = [textOf(body, 'person'), textOf(body, 'reason')];
+      const run = await change();
+      const by = { person, reason, command: `runs ${command}` };
+      for (const service of run.request.services)
+        await this.#parts.audit.add({ ...by, service, details: { run: run.id, kind: run.kind } });
+      return printedRun(run);
+    });
   }
 
   #requestOf(body: unknown): RunRequest {

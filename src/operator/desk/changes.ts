@@ -1,26 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiRefusal } from './operator-api.ts';
+import type { Answer, ChangeRoute, Form, Params } from './change-route.ts';
+import { rulesIn } from './pages/differences.ts';
+import { RUN_CHANGES } from './run-changes.ts';
 import type { Reception } from './reception.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, placeOf, tell } from './visit.ts';
-
-/** What a form sent. */
-type Form = Readonly<Record<string, string | undefined>>;
-
-type Params = Readonly<Record<string, string>>;
-
-/** A form of the desk, and the request of the API that it stands for. */
-interface ChangeRoute {
-  readonly path: string;
-  /** Of the API. */
-  readonly to: (params: Params) => string;
-  /** Beside who and why. @defaultValue nothing */
-  readonly body?: (form: Form, params: Params) => object;
-  /** What is said when it was done. */
-  readonly done: (form: Form, params: Params, answer: Answer) => string;
-}
-
-type Answer = Readonly<Record<string, unknown>>;
 
 const part = encodeURIComponent;
 
@@ -70,7 +55,20 @@ const CHANGES: readonly ChangeRoute[] = [
     path: '/lanes/:service/compare',
     to: () => '/v1/runs',
     body: ({ owner }, { service }) => ({ kind: 'reconcile', service, owner }),
-    done: (_form, _params, { run }) => `Run ${String(run)} compares it: crossfade runs show ${String(run)}.`,
+    done: (_form, _params, { run }) => `Run ${String(run)} compares it: it is among the runs.`,
+  },
+  ...RUN_CHANGES,
+  {
+    path: '/services/:service/rules',
+    to: () => '/v1/rules',
+    body: ({ rules = '' }, { service }) => ({ service, rules: rulesIn(rules) }),
+    done: (_form, _params, { added }) =>
+      `In force on every replica within 5 s: ${Array.isArray(added) ? `rule ${added.join(', ')}` : 'the rules'}. The evidence of their actions begins anew.`,
+  },
+  {
+    path: '/rules/:rule/remove',
+    to: ({ rule = '' }) => `/v1/rules/${part(rule)}/remove`,
+    done: (_form, { rule = '' }) => `Rule ${rule} is in force no more.`,
   },
 ];
 

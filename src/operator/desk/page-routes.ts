@@ -6,10 +6,13 @@ import { guardPage } from './pages/guard.ts';
 import { lanePage } from './pages/lane.ts';
 import { lanesPage } from './pages/lanes.ts';
 import { deadLettersPage, unknownOutcomesPage } from './pages/ledgers.ts';
+import { lostPage } from './pages/lost.ts';
 import { reportsPage } from './pages/reports.ts';
 import { fromOurForm } from './sessions.ts';
 import { shell, type Page } from './pages/layout.ts';
 import { overviewPage } from './pages/overview.ts';
+import { runPage } from './pages/run.ts';
+import { runsPage } from './pages/runs.ts';
 import { servicePage } from './pages/service.ts';
 import type { Reception } from './reception.ts';
 import { goTo, type Asked, type Visit } from './visit.ts';
@@ -28,6 +31,9 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/dead-letters': deadLettersPage,
   '/unknown-outcomes': unknownOutcomesPage,
   '/guard': guardPage,
+  '/runs': runsPage,
+  '/runs/:run': runPage,
+  '/lost': lostPage,
   '/reports': reportsPage,
   '/audit': auditPage,
 };

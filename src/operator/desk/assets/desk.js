@@ -28,7 +28,8 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
   for (const old of document.querySelectorAll('[data-live]')) {
     const now = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
-    if (now === null || now.innerHTML === old.innerHTML || old.contains(document.activeElement)) continue;
+    const isAtIt = old.contains(document.activeElement) || old.querySelector('details[open]') !== null;
+    if (now === null || now.innerHTML === old.innerHTML || isAtIt) continue;
     old.replaceChildren(...now.childNodes);
   }
 }

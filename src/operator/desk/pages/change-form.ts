@@ -17,6 +17,8 @@ export interface Change {
   readonly back?: string;
   /** It cannot be taken back. */
   readonly isGrave?: boolean;
+  /** Tells it from others of the same action on one page. @defaultValue the action */
+  readonly id?: string;
 }
 
 /** Every change asks for a reason, and is audited under a name. Whoever may not change it is told what it takes. */
@@ -26,7 +28,7 @@ export function changeForm(visit: Visit, change: Change): Html {
     const lacks = html`“${label}” needs the role <strong>${role}</strong>; you are ${visit.visitor.role}.`;
     return html`<p class="needs">${lacks}</p>`;
   }
-  const id = `change${action.replaceAll(/[^\w-]+/g, '-')}`;
+  const id = `change${(change.id ?? action).replaceAll(/[^\w-]+/g, '-')}`;
   return html`<form method="post" action="${action}" class="change stack">
     <input type="hidden" name="_csrf" value="${visit.csrf}" />
     <input type="hidden" name="back" value="${back}" />

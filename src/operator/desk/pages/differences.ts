@@ -5,6 +5,7 @@ import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';
 import { serviceOf } from './service.ts';
 import { tryPanel, type Trial } from './try-rules.ts';
@@ -71,7 +72,7 @@ export async function triedPage(visit: Visit, asked: OfService, rules: string): 
 }
 
 /** What a rules file holds; what is no list is one rule, and judged as such. @throws ApiRefusal where it is not YAML */
-function rulesIn(text: string): readonly unknown[] {
+export function rulesIn(text: string): readonly unknown[] {
   try {
     const rules: unknown = parse(text);
     return Array.isArray(rules) ? rules : [rules];
@@ -95,7 +96,7 @@ async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial |
     title: `Differences of ${service}`,
     lead: html`What shadow reads found, redacted: of a value its kind, its size and a digest.
       <a href="/services/${service}">${service}</a>`,
-    body: html`${signaturesPanel(service, signatures)}${tryPanel(visit, { service, text, trial })}${differencesPanel(differences)}${rulesPanel(rules)}`,
+    body: html`${signaturesPanel(service, signatures)}${tryPanel(visit, { service, text, trial })}${differencesPanel(differences)}${rulesPanel(visit, rules)}`,
   };
 }
 
@@ -213,7 +214,7 @@ function oneFound({
   </article>`;
 }
 
-function rulesPanel(rules: readonly Rule[]): Html | false {
+function rulesPanel(visit: Visit, rules: readonly Rule[]): Html | false {
   if (rules.length === 0) return false;
   return html`<section class="panel" aria-labelledby="rules-in-force">
     <h2 id="rules-in-force">Rules in force</h2>
@@ -234,7 +235,14 @@ function rulesPanel(rules: readonly Rule[]): Html | false {
               html`<tr>
                 <th scope="row">
                   ${spoken(kind)} <code>${path}</code
-                  ><span class="note">${id === null ? 'of the definition' : `added, number ${id}`}</span>
+                  ><span class="note">${id === null ? 'of the definition' : `added, number ${id}`}</span>${
+                    id !== null &&
+                    foldedChange(visit, {
+                      action: `/rules/${id}/remove`,
+                      label: 'Remove it',
+                      role: 'operator',
+                    })
+                  }
                 </th>
                 <td><code>${action}</code></td>
                 <td class="number">${count(hits)}</td>

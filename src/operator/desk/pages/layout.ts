@@ -28,6 +28,8 @@ const PLACES: readonly Place[] = [
     waiting: ({ status }) =>
       status?.services.filter(({ guard }) => (guard?.held_by ?? null) !== null).length ?? 0,
   },
+  { path: '/runs', name: 'Runs' },
+  { path: '/lost', name: 'Lost items' },
   { path: '/flags', name: 'Flags' },
   { path: '/reports', name: 'Reports' },
   { path: '/audit', name: 'Audit' },

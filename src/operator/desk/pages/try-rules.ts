@@ -2,6 +2,7 @@ import type { TriedAction } from '../../rule-routes.ts';
 import { count, counted, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
 import { noticeBar } from './layout.ts';
 
 /** Rules that were tried, and what became of them. */
@@ -18,17 +19,17 @@ interface TryForm {
 }
 
 /** Where rules are tried: with what came of them, where they were. */
-export function tryPanel({ csrf }: Visit, { service, text, trial }: TryForm): Html {
+export function tryPanel(visit: Visit, { service, text, trial }: TryForm): Html {
   return html`<section class="panel" aria-labelledby="try">
     <h2 id="try">Try rules</h2>
     <p class="help">
-      Judges the last 500 stored differences again; nothing is put in force.
-      <code>crossfade rules add</code> takes the same text as a file.
+      Judges the last 500 stored differences again and changes nothing; what was tried can then be put in
+      force.
     </p>
     ${trial?.problem !== undefined && noticeBar({ tone: 'bad', text: trial.problem })}
     <div class="columns">
       <form class="stack" method="post" action="/services/${service}/differences#try">
-        <input type="hidden" name="_csrf" value="${csrf}" />
+        <input type="hidden" name="_csrf" value="${visit.csrf}" />
         <div class="field">
           <label for="rules">Rules</label
           ><textarea id="rules" name="rules" rows="8" required maxlength="20000" spellcheck="false">
@@ -36,7 +37,18 @@ ${text}</textarea>
         </div>
         <div><button class="primary">Try</button></div>
       </form>
-      <div>${(trial?.actions ?? []).map(triedResult)}</div>
+      <div>
+        ${(trial?.actions ?? []).map(triedResult)}
+        ${
+          trial?.actions !== undefined &&
+          foldedChange(visit, {
+            action: `/services/${service}/rules`,
+            label: 'Put them in force',
+            role: 'approver',
+            fields: { rules: trial.rules },
+          })
+        }
+      </div>
     </div>
   </section>`;
 }

@@ -1,0 +1,62 @@
+import { count, when } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import type { Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+import { emptyState, type Page } from './layout.ts';
+import { laneLink } from './ledgers.ts';
+
+interface Lost {
+  readonly service: string;
+  readonly owner: string;
+  readonly memory_id: string;
+  readonly digest: string;
+  readonly found_at: string;
+}
+
+const SHOWN = 100;
+
+/** What legacy has lost, one by one: nobody but a person decides about it. */
+export async function lostPage(visit: Visit): Promise<Page> {
+  const { items } = await visit.api.get<{ items: readonly Lost[] }>('/v1/lost');
+  return {
+    title: 'Lost items',
+    lead: 'Legacy does not show them any more, and no write deleted them. The orchestrator keeps them, and no repair touches them, until a person decides.',
+    body:
+      items.length === 0
+        ? emptyState(
+            'Nothing is lost',
+            'A reconciliation lists here what legacy lost without an explanation.',
+          )
+        : html`${items.length > SHOWN && html`<p class="note">The first ${SHOWN} of ${count(items.length)}.</p>`}
+            <div class="cards">${items.slice(0, SHOWN).map((item) => lostCard(visit, item))}</div>`,
+  };
+}
+
+function lostCard(
+  visit: Visit,
+  { service, owner, memory_id: memory, digest, found_at: foundAt }: Lost,
+): Html {
+  const fields = { owner, memory_id: memory };
+  return html`<article class="panel card" aria-labelledby="m-${memory}">
+    <h2 id="m-${memory}">${laneLink(`${service}/${owner}`)}</h2>
+    <p class="state warn">◆ lost <span class="note-inline">found ${when(foundAt)}</span></p>
+    <p class="note"><code>${memory}</code> · digest <code>${digest.slice(0, 12)}</code></p>
+    <div class="deeds">
+      ${foldedChange(visit, {
+        action: `/lost/${service}/restore`,
+        label: 'Store it on legacy again',
+        role: 'approver',
+        fields,
+        id: `restore-${memory}`,
+      })}
+      ${foldedChange(visit, {
+        action: `/lost/${service}/accept`,
+        label: 'Give it up',
+        role: 'approver',
+        fields,
+        isGrave: true,
+        id: `accept-${memory}`,
+      })}
+    </div>
+  </article>`;
+}

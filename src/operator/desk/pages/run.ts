@@ -1,0 +1,159 @@
+import { count, counted, percent, spoken, when } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import type { Asked, Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+import { laneLink } from './ledgers.ts';
+import type { Page } from './layout.ts';
+import { askedOf, isOpen, runProgress, runState, type RunShown } from './runs.ts';
+
+interface Side {
+  readonly items: number;
+  readonly digest: string;
+}
+
+interface Divergent {
+  readonly service: string;
+  readonly owner: string;
+  readonly state: string;
+  readonly findings: readonly { readonly side: string; readonly kind: string; readonly by?: string }[];
+  readonly before: Side;
+  readonly after: Side;
+}
+
+interface Plan {
+  readonly findings: number;
+  readonly share: number;
+  readonly refusal: string | null;
+  readonly lanes: readonly Divergent[];
+}
+
+const LANES_SHOWN = 100;
+
+/** One run: how far it has come, what it found, and what a person may do about it. */
+export async function runPage(visit: Visit, { params }: Asked<{ run: string }>): Promise<Page> {
+  const at = `/v1/runs/${encodeURIComponent(params.run)}`;
+  const run = await visit.api.get<RunShown>(at);
+  const isReconciliation = run.kind === 'reconcile';
+  const { divergences } = isReconciliation
+    ? await visit.api.get<{ divergences: readonly Divergent[] }>(`${at}/divergences`)
+    : { divergences: [] };
+  const plan = isReconciliation && !isOpen(run) ? await visit.api.get<Plan>(`${at}/repair-plan`) : undefined;
+  return {
+    title: `${spoken(run.kind)} ${run.run}`,
+    lead: html`Of ${askedOf(run)}; began ${when(run.began_at)}. <a href="/runs">All runs</a>`,
+    body: html`<section class="panel" aria-labelledby="stands">
+        <h2 id="stands">How it stands</h2>
+        <div data-live="stands">
+          <p>${runState(run)}</p>
+          ${isOpen(run) ? runProgress(run) : html`<p class="note">Ended ${when(run.finished_at)}</p>`}
+          ${Object.entries(run.services).map(([service, counts]) => tally(service, counts))}
+        </div>
+        <div class="deeds" data-live="deeds">${deedsOf(visit, run, plan)}</div>
+      </section>
+      <div data-live="found">${divergences.length > 0 && foundPanel(divergences)}</div>`,
+  };
+}
+
+function tally(service: string, counts: RunShown['services'][string]): Html {
+  const figures = Object.entries(counts).filter(([name]) => name !== 'digest');
+  return html`<h3>${service}</h3>
+    <dl class="figures">
+      ${figures.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${spoken(name)}</dt>
+            <dd>${count(Number(value))}</dd>
+          </div>`,
+      )}
+    </dl>`;
+}
+
+function deedsOf(visit: Visit, run: RunShown, plan: Plan | undefined): Html | false {
+  const at = `/runs/${run.run}`;
+  if (isOpen(run)) return foldedChange(visit, { action: `${at}/stop`, label: 'Stop it', role: 'operator' });
+  if (run.state === 'stopped' && run.kind !== 'repair')
+    return foldedChange(visit, {
+      action: `/runs/${run.kind}/resume`,
+      label: `Take up the last ${spoken(run.kind)} that was stopped`,
+      role: 'operator',
+    });
+  if (plan !== undefined && plan.lanes.length > 0) return repairDeed(visit, at, plan);
+  if (run.kind !== 'repair') return false;
+  const changed = Object.values(run.services).some(({ items_changed: items }) => Number(items ?? 0) > 0);
+  return (
+    changed &&
+    foldedChange(visit, {
+      action: `${at}/undo`,
+      label: 'Put back what it changed',
+      role: 'approver',
+      isGrave: true,
+    })
+  );
+}
+
+function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: Plan): Html {
+  return html`<p class="help">
+      A repair would settle ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
+      ${percent(100 * share)} of the items compared. Each lane is read again first; the first surprise ends
+      it, and it can be put back.
+    </p>
+    ${refusal !== null && html`<p class="notice warn">◆ ${refusal}</p>`}
+    ${foldedChange(visit, {
+      action: `${at}/repair`,
+      label: 'Repair them',
+      role: 'approver',
+      controls: html`<div class="field">
+        <label for="share">Most of all compared items that may be repaired, percent</label
+        ><input id="share" name="share" type="number" min="0.001" max="100" step="any" value="0.5" required />
+      </div>`,
+    })}`;
+}
+
+function foundPanel(divergences: readonly Divergent[]): Html {
+  return html`<section class="panel" aria-labelledby="found">
+    <h2 id="found">
+      Lanes that differ
+      <span class="of"
+        >${
+          divergences.length > LANES_SHOWN
+            ? `the first ${LANES_SHOWN} of ${count(divergences.length)}`
+            : count(divergences.length)
+        }</span
+      >
+    </h2>
+    <div class="table-frame" tabindex="0" role="group" aria-labelledby="found">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Lane</th>
+            <th scope="col">What</th>
+            <th scope="col">State</th>
+            <th scope="col" class="number">Orchestrator</th>
+            <th scope="col" class="number">Should be</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${divergences.slice(0, LANES_SHOWN).map(
+            ({ service, owner, state, findings, before, after }) =>
+              html`<tr>
+                <th scope="row" class="words">${laneLink(`${service}/${owner}`)}</th>
+                <td class="words">
+                  ${findings
+                    .slice(0, 10)
+                    .map(
+                      ({ side, kind, by }) =>
+                        html`<span class="note-inline"
+                            >${spoken(kind)} on ${side}${by !== undefined && ` by ${by}`}</span
+                          ><br />`,
+                    )}${findings.length > 10 && `and ${count(findings.length - 10)} more`}
+                </td>
+                <td>${state === 'lost' ? html`<a href="/lost">lost</a>` : spoken(state)}</td>
+                <td class="number">${counted(before.items, 'item')}</td>
+                <td class="number">${counted(after.items, 'item')}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}

@@ -1,0 +1,166 @@
+import { count, percent, spoken, when } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import type { Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+import { emptyState, type Page } from './layout.ts';
+
+/** A run as `GET /v1/runs` shows it. */
+export interface RunListed {
+  readonly run: number;
+  readonly kind: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly request: {
+    readonly services: readonly string[];
+    readonly owner?: string;
+    readonly scope?: string;
+    readonly of?: number;
+    readonly scheduled?: string;
+    readonly person?: string;
+    readonly reason?: string;
+  };
+  readonly began_at: string;
+  readonly finished_at: string | null;
+}
+
+/** The same with how far it has come. */
+export interface RunShown extends RunListed {
+  readonly lanes: number;
+  readonly lanes_done: number;
+  readonly brake: string | null;
+  readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
+}
+
+const SIGNS: Readonly<Record<string, string>> = { finished: 'good', failed: 'bad' };
+const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
+
+export function isOpen({ state }: RunListed): boolean {
+  return state === 'listing' || state === 'running';
+}
+
+export function runState({ state, reason }: RunListed): Html {
+  const sign = SIGNS[state] ?? 'warn';
+  return html`<span class="state ${sign}"
+      ><span aria-hidden="true">${MARKS[sign]}</span> ${spoken(state)}</span
+    >${reason !== '' && html`<span class="note">${reason}</span>`}`;
+}
+
+/** How far a run under way has come. */
+export function runProgress({ lanes, lanes_done: done, brake, state }: RunShown): Html {
+  const share = lanes === 0 ? 0 : Math.floor((100 * done) / lanes);
+  return html`<svg class="gauge" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+      <rect class="rest" width="100" height="4" />
+      <rect class="reached" width="${share}" height="4" />
+    </svg>
+    <p class="note">
+      ${state === 'listing' ? 'listing its lanes' : html`${count(done)} of ${count(lanes)} lanes, ${percent(share)}`}${
+        brake !== null && html` · slowed: ${spoken(brake)}`
+      }
+    </p>`;
+}
+
+/** What was asked for, in a line. */
+export function askedOf({ request }: RunListed): Html {
+  const { services, owner, scope, of, scheduled } = request;
+  return html`${services.join(', ')}${owner !== undefined && html`, <code>${owner}</code>`}${
+    scope === 'changed' && ', what was written to since'
+  }${of !== undefined && html`, of <a href="/runs/${of}">run ${of}</a>`}${scheduled !== undefined && ', by schedule'}`;
+}
+
+/** Backfills, reconciliations and repairs: what is under way, what was, and a new one. */
+export async function runsPage(visit: Visit): Promise<Page> {
+  const { runs } = await visit.api.get<{ runs: readonly RunListed[] }>('/v1/runs');
+  const open = await Promise.all(
+    runs.filter(isOpen).map(({ run }) => visit.api.get<RunShown>(`/v1/runs/${run}`)),
+  );
+  return {
+    title: 'Runs',
+    lead: html`Work over many lanes, shared by the replicas and taken up again after a crash.
+      <a href="/lost">What legacy has lost</a> waits for a person.`,
+    body: html`<div data-live="open-runs">${open.map(openRun)}</div>
+      <section class="panel" aria-labelledby="begin">
+        <h2 id="begin">Begin</h2>
+        <div class="deeds">${beginForms(visit)}</div>
+      </section>
+      ${
+        runs.length === 0
+          ? emptyState('No run yet', 'A backfill copies what legacy holds, a reconciliation compares both.')
+          : runsTable(runs)
+      }`,
+  };
+}
+
+function openRun(run: RunShown): Html {
+  return html`<section class="panel" aria-labelledby="open-${run.run}">
+    <h2 id="open-${run.run}"><a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a></h2>
+    ${runProgress(run)}
+  </section>`;
+}
+
+function beginForms(visit: Visit): Html {
+  const services = visit.status?.services.map(({ service }) => service as string) ?? [];
+  const choice = (id: string): Html =>
+    html`<div class="field">
+      <label for="${id}-service">Service</label
+      ><select id="${id}-service" name="service">
+        <option value="">all</option>
+        ${services.map((one) => html`<option>${one}</option>`)}
+      </select>
+    </div>`;
+  const rate = html`<div class="field">
+    <label for="rate">Items a second at most; empty: as fast as agents are not slowed</label
+    ><input id="rate" name="rate" type="number" min="1" max="1000000" />
+  </div>`;
+  const scope = html`<div class="field">
+    <label for="scope">Lanes</label
+    ><select id="scope" name="scope">
+      <option value="full">every lane</option>
+      <option value="changed">those written to since they were last found equal</option>
+    </select>
+  </div>`;
+  return html`${foldedChange(visit, {
+    action: '/runs/backfill',
+    label: 'Begin a backfill',
+    role: 'operator',
+    controls: html`${choice('backfill')}${rate}`,
+  })}
+  ${foldedChange(visit, {
+    action: '/runs/reconcile',
+    label: 'Begin a reconciliation',
+    role: 'operator',
+    controls: html`${choice('reconcile')}${scope}`,
+  })}`;
+}
+
+function runsTable(runs: readonly RunListed[]): Html {
+  return html`<section class="panel" aria-labelledby="runs">
+    <h2 id="runs">The last ${count(runs.length)}</h2>
+    <div class="table-frame" tabindex="0" role="group" aria-labelledby="runs">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">State</th>
+            <th scope="col">Of</th>
+            <th scope="col">Began</th>
+            <th scope="col">By</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${runs.map(
+            (run) =>
+              html`<tr>
+                <th scope="row"><a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a></th>
+                <td>${runState(run)}</td>
+                <td class="words">${askedOf(run)}</td>
+                <td class="nowrap">${when(run.began_at)}</td>
+                <td class="words">
+                  ${run.request.person ?? 'the command line'}<span class="note">${run.request.reason}</span>
+                </td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}

@@ -1,0 +1,65 @@
+import type { ChangeRoute, Form } from './change-route.ts';
+
+const part = encodeURIComponent;
+
+/** Of a form whose empty fields say nothing. */
+function given(name: string, value: string | undefined): Readonly<Record<string, string>> {
+  return value === undefined || value === '' ? {} : { [name]: value };
+}
+
+const serviceOf = ({ service }: Form): object => given('service', service);
+
+/** What the desk asks of runs, and of what legacy has lost. */
+export const RUN_CHANGES: readonly ChangeRoute[] = [
+  {
+    path: '/runs/backfill',
+    to: () => '/v1/runs',
+    body: (form) => ({ kind: 'backfill', ...serviceOf(form), ...given('rate', form['rate']) }),
+    done: (_form, _params, { run }) => `Backfill ${String(run)} has begun.`,
+  },
+  {
+    path: '/runs/reconcile',
+    to: () => '/v1/runs',
+    body: (form) => ({ kind: 'reconcile', ...serviceOf(form), ...given('scope', form['scope']) }),
+    done: (_form, _params, { run }) => `Reconciliation ${String(run)} has begun.`,
+  },
+  {
+    path: '/runs/:run/stop',
+    to: ({ run = '' }) => `/v1/runs/${part(run)}/stop`,
+    done: (_form, { run = '' }) => `Run ${run} is stopped; what was under way ends.`,
+  },
+  {
+    path: '/runs/:kind/resume',
+    to: () => '/v1/runs/resume',
+    body: (_form, { kind }) => ({ kind }),
+    done: (_form, _params, { run }) => `Run ${String(run)} goes on.`,
+  },
+  {
+    path: '/runs/:run/repair',
+    to: ({ run = '' }) => `/v1/runs/${part(run)}/repair`,
+    body: ({ share }) => ({ limit_share: Number(share) / 100 }),
+    done: (_form, _params, { run }) => `Repair ${String(run)} has begun: it is among the runs.`,
+  },
+  {
+    path: '/runs/:run/undo',
+    to: ({ run = '' }) => `/v1/runs/${part(run)}/undo`,
+    done: (_form, _params, { undone, left }) =>
+      `${String(undone)} lanes are as they were before${Array.isArray(left) && left.length > 0 ? `; not so: ${left.join(', ')}` : ''}.`,
+  },
+  {
+    path: '/lost/:service/restore',
+    to: () => '/v1/lost',
+    body: ({ owner, memory_id }, { service }) => ({ decision: 'restore', service, owner, memory_id }),
+    done: (_form, _params, { waiting }) => `It is stored on legacy again. ${waits(waiting)}`,
+  },
+  {
+    path: '/lost/:service/accept',
+    to: () => '/v1/lost',
+    body: ({ owner, memory_id }, { service }) => ({ decision: 'accept', service, owner, memory_id }),
+    done: (_form, _params, { waiting }) => `It is given up. ${waits(waiting)}`,
+  },
+];
+
+function waits(waiting: unknown): string {
+  return waiting === 0 ? 'Its lane was made equal.' : `${String(waiting)} of its lane wait for a decision.`;
+}

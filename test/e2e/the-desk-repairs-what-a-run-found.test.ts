@@ -1,0 +1,144 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openWatched, photograph, startBrowser, type Watched } from '../support/desk/browser.ts';
+import { startDesk, type DeskDeployment } from '../support/desk/desk-deployment.ts';
+import { eventually } from '../support/eventually.ts';
+import { addInteraction, createSession, createSessionAgent } from '../support/session-agent.ts';
+
+const SERVICE = 'session-memory';
+const SESSIONS = ['r-altered', 'r-lost', 'r-equal'];
+const PATIENCE_MS = 60_000;
+const BY_HAND = { copies: { concurrency: 2, automatic: false } };
+
+let desk: DeskDeployment;
+let browser: Browser;
+let watched: Watched;
+let page: Page;
+
+beforeAll(async () => {
+  [desk, browser] = await Promise.all([startDesk(BY_HAND), startBrowser()]);
+  const agent = createSessionAgent(desk.deployment.direct[SERVICE]);
+  for (const session of SESSIONS) {
+    await agent.ask(createSession(session));
+    for (const text of ['first', 'second', 'third']) await agent.ask(addInteraction(session, text));
+  }
+  agent.close();
+  await desk.deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 0 });
+  watched = await openWatched(browser, desk.origin);
+  page = watched.page;
+  page.setDefaultTimeout(PATIENCE_MS);
+}, 180_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await desk?.deployment.end();
+});
+
+const open = async (path: string, heading: string | RegExp): Promise<void> => {
+  await page.goto(`${desk.origin}${path}`);
+  await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
+};
+
+/** Opens a folded form, says who and why, and sends it. */
+async function change(label: string, reason: string): Promise<void> {
+  const form = page.locator('details.fold', { has: page.locator('summary', { hasText: label }) }).first();
+  await form.locator('summary').click();
+  await form.getByLabel('Your name').fill('ann');
+  await form.getByLabel('Reason').fill(reason);
+  await form.getByRole('button', { name: label }).click();
+}
+
+/** Opens the page of the run that was begun last, and waits for its end. */
+async function ended(kind: string): Promise<void> {
+  await open('/runs', 'Runs');
+  await page
+    .getByRole('rowheader')
+    .getByRole('link', { name: new RegExp(`^${kind} \\d+$`) })
+    .first()
+    .click();
+  await page.getByRole('heading', { name: new RegExp(`^${kind} \\d+$`), level: 1 }).waitFor();
+  await page.getByText('Ended', { exact: false }).first().waitFor();
+  // What is shown of a run that has ended is one answer: its deeds and what it found come with it.
+  await page.reload();
+}
+
+test('a backfill is begun, followed to its end, and audited', async () => {
+  await open('/runs', 'Runs');
+  await page.getByText('No run yet').waitFor();
+  await change('Begin a backfill', 'the first one');
+  await page.getByText(/Backfill \d+ has begun/).waitFor();
+  await ended('backfill');
+  expect(await page.getByText('Put back', { exact: false }).count()).toBe(0);
+  expect(await photograph(page, 'run')).toEqual([]);
+  await open('/audit', 'Audit');
+  const entries = await page.getByRole('table').textContent();
+  expect(entries).toMatch(/runs begin/);
+  expect(entries).toMatch(/the first one/);
+}, 180_000);
+
+test('what a reconciliation finds is shown with the side that moved, repaired, and put back', async () => {
+  const { deployment } = desk;
+  await deployment.store(`
+    update memory_entries set content = jsonb_set(content, '{text}', '"forged"')
+    where session_id = 'r-altered' and content ->> 'text' = 'second'`);
+  await open('/runs', 'Runs');
+  await change('Begin a reconciliation', 'to see it');
+  await page.getByText(/Reconciliation \d+ has begun/).waitFor();
+  await ended('reconcile');
+  await page.getByRole('row', { name: /r-altered/ }).waitFor();
+  expect(await page.getByRole('row', { name: /r-altered/ }).textContent()).toMatch(
+    /altered on orchestrator[^]*open/,
+  );
+  expect(await page.content()).not.toContain('forged');
+  expect(await photograph(page, 'run-found')).toEqual([]);
+  await page.locator('summary', { hasText: 'Repair them' }).click();
+  await page.getByLabel('Most of all compared items').fill('100');
+  await page.getByLabel('Your name').fill('ann');
+  await page.getByLabel('Reason').fill('legacy is right');
+  await page.getByRole('button', { name: 'Repair them' }).click();
+  await page.getByText(/Repair \d+ has begun/).waitFor();
+  await ended('repair');
+  expect(await texts('r-altered')).toEqual(['first', 'second', 'third']);
+  await change('Put back what it changed', 'it was right before');
+  await page.getByText('1 lanes are as they were before').waitFor();
+  expect(await texts('r-altered')).toEqual(['first', 'forged', 'third']);
+}, 180_000);
+
+async function texts(session: string): Promise<readonly string[]> {
+  const rows = await desk.deployment.store<{ text: string }>(`
+    select content ->> 'text' as text from memory_entries
+    where session_id = '${session}' and is_active order by position`);
+  return rows.map(({ text }) => text);
+}
+
+test('what legacy lost is listed, and given up by a person who says why', async () => {
+  await open('/lost', 'Lost items');
+  await page.getByText('Nothing is lost').waitFor();
+  await loseOnLegacy('r-lost', 'second');
+  await open('/runs', 'Runs');
+  await change('Begin a reconciliation', 'something went');
+  await page.getByText(/Reconciliation \d+ has begun/).waitFor();
+  await ended('reconcile');
+  await open('/lost', 'Lost items');
+  const card = page.locator('.card', { hasText: 'r-lost' });
+  await card.waitFor();
+  expect(await photograph(page, 'lost')).toEqual([]);
+  await change('Give it up', 'nobody needs it');
+  await page.getByText('It is given up. Its lane was made equal.').waitFor();
+  await page.getByText('Nothing is lost').waitFor();
+  await eventually('it is gone', async () => !(await texts('r-lost')).includes('second'), PATIENCE_MS);
+  await open('/audit', 'Audit');
+  expect(await page.getByRole('table').textContent()).toMatch(/lost accepted[^]*nobody needs it/);
+}, 180_000);
+
+/** As if its file had been damaged: past the service and the proxy. */
+async function loseOnLegacy(session: string, text: string): Promise<void> {
+  const { DatabaseSync } = await import('node:sqlite');
+  const file = new DatabaseSync(`${desk.deployment.legacyFolder}/session_memory.db`);
+  file.prepare('delete from interactions where session_id = ? and content = ?').run(session, text);
+  file.close();
+}
+
+test('nothing violated the policy, failed, or left the desk', () => {
+  expect(watched.complaints).toEqual([]);
+});
