@@ -165,6 +165,7 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
+    reconciliation: Type.Object({ changed: Type.String(), full: Type.String(), timeZone: Text }, closed),
     reports: Type.Object(
       {
         schedule: Type.String(),

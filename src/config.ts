@@ -63,6 +63,7 @@ const DEFAULTS: Tree = {
   operator: { tokens: {} },
   interlocks: 'warn',
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20 },
+  reconciliation: { changed: '30 2 * * *', full: '30 3 * * 0', timeZone: LOCAL_ZONE },
   reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };

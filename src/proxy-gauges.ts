@@ -1,5 +1,6 @@
 import type { ServiceName } from './domain/ids.ts';
 import type { Migration } from './migration/migration.ts';
+import type { RunFigures, RunStore } from './migration/runs/run-ports.ts';
 import type { Journal } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { abStatuses } from './operator/ab-status.ts';
@@ -16,6 +17,7 @@ interface GaugeFacts {
   readonly journal: Journal;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly guarding: Guarding;
+  readonly runs: { readonly store: RunStore };
   readonly flags: Pick<FlagSource, 'describe'>;
   readonly flagRequests: RequestCounts;
   readonly arms: Arms;
@@ -33,12 +35,24 @@ export function createProxyMetrics(facts: GaugeFacts): Metrics {
   });
 }
 
-async function gaugesOf({ migration, journal, services, guarding }: GaugeFacts) {
+/** Of every service, found or not. */
+async function runFiguresOf(store: RunStore, services: GaugeFacts['services']): Promise<RunFigures> {
+  const figures = await store.figures();
+  const found = new Map(figures.services.map((one) => [one.service, one]));
+  const none = { divergentLanes: 0, lostItems: 0 };
+  return {
+    ...figures,
+    services: [...services.keys()].map((service) => found.get(service) ?? { service, ...none }),
+  };
+}
+
+async function gaugesOf({ migration, journal, services, guarding, runs }: GaugeFacts) {
   const { deliveries, copies, shadowReads } = migration.backlog();
   const lanes = await Promise.all(
     [...services.keys()].map(async (service) => [service, await journal.counts(service)] as const),
   );
   return {
+    runs: await runFiguresOf(runs.store, services),
     pendingDeliveries: deliveries,
     copiesWaiting: copies,
     shadowReadsWaiting: shadowReads,

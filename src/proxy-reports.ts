@@ -1,4 +1,3 @@
-import { NO_SCHEDULE } from './config-calendar.ts';
 import type { Config } from './config-schema.ts';
 import type { ReplicaId, ServiceName } from './domain/ids.ts';
 import type { RuleStore, SignatureStore } from './migration/compare/comparison-stores.ts';
@@ -11,6 +10,7 @@ import { makeReport, type GatherParts } from './operator/report/gather-report.ts
 import { ReportOffice, type ReportCounts } from './operator/report/report-office.ts';
 import type { ReportRouteParts } from './operator/report/report-routes.ts';
 import { createSchedule } from './operator/report/schedule.ts';
+import { NO_SCHEDULE } from './operator/run-schedule.ts';
 import { SignedWebhook } from './operator/signed-webhook.ts';
 import type { Status } from './operator/status.ts';
 import type { Part } from './parts.ts';

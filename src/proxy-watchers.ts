@@ -5,6 +5,7 @@ import type { RuleStore, SignatureStore } from './migration/compare/comparison-s
 import type { DeadLetterStore, UnknownLedger } from './migration/decision-ports.ts';
 import type { Events } from './migration/events.ts';
 import type { Migration } from './migration/migration.ts';
+import type { RunStore } from './migration/runs/run-ports.ts';
 import type { Clock, Journal, Orchestrator } from './migration/ports.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { Arms } from './operator/arms.ts';
@@ -55,6 +56,7 @@ export interface WatcherFacts {
   readonly clock: Clock;
   readonly database: Database;
   readonly guarding: Guarding;
+  readonly runs: { readonly store: RunStore };
   /** What becomes of writes while the journal is away, for people. */
   readonly awayPolicy: string;
 }

@@ -32,6 +32,7 @@ import { createFronts } from './proxy-fronts.ts';
 import { createGuarding } from './proxy-guard.ts';
 import { createPortCheck } from './proxy-ports.ts';
 import { pruning } from './proxy-retention.ts';
+import { createScheduledReconciliations } from './proxy-reconciliations.ts';
 import { createSpill, startingLate } from './proxy-spill.ts';
 import { createWatchers, type Watchers } from './proxy-watchers.ts';
 import type { OnProblem } from './telemetry/problem-log.ts';
@@ -94,6 +95,7 @@ export function createProxy(facts: ProxyFacts): Running {
     migrationPart(migration, store.journal),
     store.late(guarding.parts.interlocks),
     watchers.reports,
+    createScheduledReconciliations({ ...shared, migration, onProblem }),
     ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
     watchers.service,
   ]);

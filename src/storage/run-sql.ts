@@ -7,7 +7,8 @@ function lives(claim: string): string {
   return `exists (select from replicas r where r.id = ${claim} and r.heartbeat_at > now() - ${LEASE})`;
 }
 
-export const CREATE = `insert into runs (kind, request) values ($1, $2::jsonb) returning ${COLUMNS}`;
+export const CREATE = `
+insert into runs (kind, request) values ($1, $2::jsonb) on conflict do nothing returning ${COLUMNS}`;
 
 export const GET = `select ${COLUMNS} from runs where id = $1`;
 
@@ -55,14 +56,17 @@ update runs set state = $3, reason = $4,
   finished_at = case when $3 in ('finished', 'failed') then now() else null end
 where id = $1 and state = any($2::text[]) returning id`;
 
-/** Locked in the order of pages; one that another replica looks at in this moment is left to it. */
+/**
+ * Locked in the order of pages; one that another replica looks at in this moment is left to it. What this replica claimed before it
+ * gave up, because the database was away when it wanted to give it back: it does one page at a time.
+ */
 export const CLAIM_PAGE = `
 update run_pages set claim_replica = $2, attempts = attempts + 1
 where run_id = $1 and page = (
   select page from run_pages p
   where p.run_id = $1 and p.done_at is null and p.not_before <= now()
     and (p.home is null or p.home = $2 or not ${lives('p.home')})
-    and (p.claim_replica is null or not ${lives('p.claim_replica')})
+    and (p.claim_replica is null or p.claim_replica = $2 or not ${lives('p.claim_replica')})
   order by page limit 1 for update skip locked)
 returning page, service, owners, attempts`;
 
@@ -75,5 +79,21 @@ update run_pages set claim_replica = null, not_before = now() + make_interval(se
 where run_id = $1 and page = $2`;
 
 export const PAGES_LEFT = 'select count(*) as pages from run_pages where run_id = $1 and done_at is null';
+
+export const FIGURES = `
+select k.kind, count(distinct r.id) as open,
+  coalesce(sum(cardinality(p.owners)), 0) as lanes,
+  coalesce(sum(cardinality(p.owners)) filter (where p.done_at is not null), 0) as "lanesDone",
+  (select max(f.finished_at) from runs f where f.kind = k.kind and f.state = 'finished') as finished_at
+from unnest($1::text[]) as k(kind)
+left join runs r on r.kind = k.kind and r.state in ('listing', 'running')
+left join run_pages p on p.run_id = r.id
+group by k.kind`;
+
+export const FOUND_BY_SERVICE = `
+select service, sum(divergent) as "divergentLanes", sum(lost) as "lostItems" from (
+  select service, 1 as divergent, 0 as lost from divergences where state in ('open', 'lost')
+  union all select service, 0, 1 from lost_items where decision is null) as found
+group by service`;
 
 export const REPORT = 'update runs set report = $2::jsonb where id = $1';

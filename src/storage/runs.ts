@@ -2,6 +2,7 @@ import type { Owner, ReplicaId, ServiceName } from '../domain/ids.ts';
 import {
   addTallies,
   EMPTY_TALLY,
+  RUN_KINDS,
   type Page,
   type Run,
   type RunKind,
@@ -10,7 +11,7 @@ import {
   type RunState,
   type Tally,
 } from '../migration/runs/run.ts';
-import type { RunStore, StateChange } from '../migration/runs/run-ports.ts';
+import type { RunFigures, RunStore, StateChange } from '../migration/runs/run-ports.ts';
 import type { Database, Session } from './database.ts';
 import * as sql from './run-sql.ts';
 
@@ -25,6 +26,8 @@ interface RunRow {
   readonly survey: Readonly<Record<string, object>>;
   readonly report: object | null;
 }
+
+type FigureRow = Omit<RunFigures['kinds'][number], 'finishedAtMs'> & { readonly finished_at: Date | null };
 
 interface ResultRow {
   readonly page: number;
@@ -44,10 +47,9 @@ export class PostgresRunStore implements RunStore {
     this.#database = database;
   }
 
-  async create(kind: RunKind, request: RunRequest): Promise<Run> {
+  async create(kind: RunKind, request: RunRequest): Promise<Run | undefined> {
     const [row] = await this.#database.query<RunRow>(sql.CREATE, [kind, JSON.stringify(request)]);
-    if (row === undefined) throw new Error('the run was not stored');
-    return runOf(row);
+    return row && runOf(row);
   }
 
   async get(id: number): Promise<Run | undefined> {
@@ -126,6 +128,18 @@ export class PostgresRunStore implements RunStore {
   async pagesLeft(id: number): Promise<number> {
     const [row] = await this.#database.query<{ pages: number }>(sql.PAGES_LEFT, [id]);
     return row?.pages ?? 0;
+  }
+
+  async figures(): Promise<RunFigures> {
+    const kinds = await this.#database.query<FigureRow>(sql.FIGURES, [RUN_KINDS]);
+    const services = await this.#database.query<RunFigures['services'][number]>(sql.FOUND_BY_SERVICE);
+    return {
+      kinds: kinds.map(({ finished_at, ...row }) => ({
+        ...row,
+        finishedAtMs: finished_at?.getTime() ?? null,
+      })),
+      services,
+    };
   }
 
   async report(id: number, report: object): Promise<void> {

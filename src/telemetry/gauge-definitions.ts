@@ -142,6 +142,36 @@ export const GAUGES = {
     unit: '1',
     labels: ['service', 'action', 'design', 'bound'],
   },
+  openRuns: {
+    name: 'crossfade_open_runs',
+    description: 'Backfills, reconciliations and repairs that are under way',
+    unit: '{run}',
+    labels: ['kind'],
+  },
+  runLanes: {
+    name: 'crossfade_run_lanes',
+    description: 'Lanes of the runs that are under way: done, and waiting',
+    unit: '{lane}',
+    labels: ['kind', 'state'],
+  },
+  lastRun: {
+    name: 'crossfade_last_run_timestamp_seconds',
+    description: 'When the newest run of a kind finished',
+    unit: 's',
+    labels: ['kind'],
+  },
+  divergentLanes: {
+    name: 'crossfade_divergent_lanes',
+    description: 'Lanes that a reconciliation found unequal and that nobody has settled',
+    unit: '{lane}',
+    labels: ['service'],
+  },
+  openLostItems: {
+    name: 'crossfade_open_lost_items',
+    description: 'Items that legacy lost and that wait for a person',
+    unit: '{item}',
+    labels: ['service'],
+  },
   lastReport: {
     name: 'crossfade_last_report_timestamp_seconds',
     description: 'When the newest daily report was made, by whichever replica',

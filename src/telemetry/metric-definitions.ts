@@ -144,6 +144,25 @@ export const COUNTERS = {
     unit: '{item}',
     labels: ['service'],
   },
+  lanesDiverged: {
+    name: 'crossfade_lanes_diverged',
+    description:
+      'Lanes that a reconciliation of this replica found unequal, by whether somebody wrote to legacy past the proxy',
+    unit: '{lane}',
+    labels: ['service', 'bypassed'],
+  },
+  runsFinished: {
+    name: 'crossfade_runs_finished',
+    description: 'Backfills, reconciliations and repairs whose last page this replica did',
+    unit: '{run}',
+    labels: ['kind'],
+  },
+  runFailures: {
+    name: 'crossfade_run_failures',
+    description: 'Pages and listings of runs that failed and are tried again',
+    unit: '{failure}',
+    labels: [],
+  },
   comparisons: {
     name: 'crossfade_comparisons',
     description: 'Shadow reads that were compared, by verdict',

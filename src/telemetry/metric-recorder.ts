@@ -59,6 +59,15 @@ export class MetricRecorder {
     'lane:stopped': ({ service, lost }) => {
       this.counters.itemsLost.at(service).total += lost;
     },
+    'lane:diverged': ({ service, bypassed }) => {
+      this.counters.lanesDiverged.at(service).at(String(bypassed)).total += 1;
+    },
+    'run:finished': ({ kind }) => {
+      this.counters.runsFinished.at(kind).total += 1;
+    },
+    'run:failed': () => {
+      this.counters.runFailures.total += 1;
+    },
     'coverage:began': ({ service, number }) => {
       this.coverage.at(service).total = number;
     },

@@ -5,11 +5,13 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
 import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
 import type { SpillStatus } from '../migration/spill/spill.ts';
+import type { RunFigures } from '../migration/runs/run-ports.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
 import { observeArms, type AbGauges } from './arm-gauges.ts';
 import type { LabelSeries } from './label-series.ts';
 import { GAUGES } from './gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS } from './metric-definitions.ts';
+import { observeRuns, RUN_GAUGES } from './run-gauges.ts';
 import { MetricRecorder, type Histograms } from './metric-recorder.ts';
 
 /** What is not told by events and is asked for when somebody scrapes. */
@@ -19,6 +21,7 @@ interface Gauges {
   readonly shadowReadsWaiting: number;
   readonly lanes: ReadonlyMap<ServiceName, LaneCounts>;
   readonly guarded?: ReadonlyMap<ServiceName, GuardedGauges>;
+  readonly runs?: RunFigures;
 }
 
 /** What is left of a service's flags. */
@@ -173,6 +176,7 @@ const ASKED = [
   'flagsOffWaiting',
   'flagPercentage',
   'interlockReasons',
+  ...RUN_GAUGES,
 ] as const;
 
 /** The gauges that somebody must be asked for at every scrape. */
@@ -215,6 +219,7 @@ class AskedGauges {
     result.observe(this.#observables.shadowReadsWaiting, now.shadowReadsWaiting);
     for (const [service, counts] of now.lanes) this.#observeLanes(result, service, counts);
     for (const [service, guarded] of now.guarded ?? []) this.#observeGuarded(result, service, guarded);
+    if (now.runs !== undefined) observeRuns(result, this.#observables, now.runs);
     this.isKnown = true;
   }
 

@@ -5,11 +5,14 @@ import type { RunStore } from './run-ports.ts';
 import type { RunWork } from './run-work.ts';
 import type { RunWorker } from './run-worker.ts';
 
+/** `known`: another replica, or another look at the schedule, has begun it. */
+type RefusalCode = 'not_found' | 'conflict' | 'known';
+
 /** Why a run cannot be begun, stopped or taken up, in words for a person. */
 export class RunRefused extends Error {
-  readonly code: 'not_found' | 'conflict';
+  readonly code: RefusalCode;
 
-  constructor(code: 'not_found' | 'conflict', message: string) {
+  constructor(code: RefusalCode, message: string) {
     super(message);
     this.code = code;
   }
@@ -53,6 +56,8 @@ export class RunDesk {
         `run ${open.id} is under way: --resume watches it, crossfade runs stop ${open.id} stops it`,
       );
     const run = await store.create(kind, request);
+    if (run === undefined)
+      throw new RunRefused('known', `the ${kind} of ${request.scheduled ?? 'that time'} was begun before`);
     worker.wake();
     return run;
   }

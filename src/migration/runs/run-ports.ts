@@ -9,9 +9,28 @@ export interface StateChange {
   readonly reason?: string;
 }
 
+/** How runs stand, and what they have found that nobody has settled. */
+export interface RunFigures {
+  readonly kinds: readonly {
+    readonly kind: RunKind;
+    /** Under way, and how far they have come. */
+    readonly open: number;
+    readonly lanes: number;
+    readonly lanesDone: number;
+    /** When the newest one finished; null before the first. */
+    readonly finishedAtMs: number | null;
+  }[];
+  readonly services: readonly {
+    readonly service: string;
+    readonly divergentLanes: number;
+    readonly lostItems: number;
+  }[];
+}
+
 /** Runs, in the journal's database. Claims last as long as the replica that made them lives. @throws StorageError */
 export interface RunStore {
-  create(kind: RunKind, request: RunRequest): Promise<Run>;
+  /** Undefined where one was begun for the same time of a schedule. */
+  create(kind: RunKind, request: RunRequest): Promise<Run | undefined>;
   get(id: number): Promise<Run | undefined>;
   /** Newest first. */
   recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]>;
@@ -32,6 +51,7 @@ export interface RunStore {
   /** Pages that are not done. */
   pagesLeft(id: number): Promise<number>;
   report(id: number, report: object): Promise<void>;
+  figures(): Promise<RunFigures>;
 }
 
 /** An item as it was last seen on both sides. */

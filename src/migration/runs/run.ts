@@ -27,6 +27,8 @@ export interface RunRequest {
   /** Of a repair: the reconciliation whose findings it settles. */
   readonly of?: number;
   readonly limits?: RepairLimits;
+  /** The time that a schedule began it for, ISO-8601: nothing else is begun for that. */
+  readonly scheduled?: string;
   /** Who answers for it, and why. */
   readonly person?: string;
   readonly reason?: string;

@@ -1,0 +1,84 @@
+import { messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { Clock } from '../migration/ports.ts';
+import type { Run, RunRequest } from '../migration/runs/run.ts';
+import { RunRefused } from '../migration/runs/run-desk.ts';
+import type { RunSchedule } from './run-schedule.ts';
+
+const LOOK_EVERY_MS = 20_000;
+/** What was missed for longer, because no proxy ran or another run was under way, waits for its next time. */
+const OWED_MS = 12 * 3_600_000;
+
+export type Scope = NonNullable<RunRequest['scope']>;
+
+export interface ScheduledReconciliationParts {
+  /** Full ones first: after them little has changed. */
+  readonly schedules: ReadonlyMap<Scope, RunSchedule>;
+  /** Services whose lanes are on both sides: of others there is nothing to compare yet. */
+  readonly comparable: () => Promise<readonly ServiceName[]>;
+  /** @throws RunRefused */
+  readonly begin: (request: RunRequest) => Promise<Run>;
+  /** Whether a backfill or a repair is under way: what is half done differs. */
+  readonly isBusy: () => Promise<boolean>;
+  /** What was due before that concerns nobody. */
+  readonly installedAtMs: () => Promise<number>;
+  readonly clock: Clock;
+  readonly onProblem: (problem: string) => void;
+}
+
+/** Begins reconciliations when they are due, beside every other replica: one begins each, all work on it. */
+export class ScheduledReconciliations {
+  readonly #parts: ScheduledReconciliationParts;
+  readonly #stopped = new AbortController();
+  readonly #begunMs = new Map<Scope, number>();
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: ScheduledReconciliationParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, schedules, onProblem } = this.#parts;
+    while (!this.#stopped.signal.aborted) {
+      try {
+        for (const [scope, schedule] of schedules) await this.#begin(scope, schedule);
+      } catch (error) {
+        // The database is away: it is looked again.
+        onProblem(`a scheduled reconciliation could not be begun yet: ${messageOf(error)}`);
+      }
+      await clock.sleep(LOOK_EVERY_MS, this.#stopped.signal);
+    }
+  }
+
+  async #begin(scope: Scope, schedule: RunSchedule): Promise<void> {
+    const { clock, installedAtMs, isBusy, comparable } = this.#parts;
+    const nowMs = clock.wallMs();
+    const dueMs = schedule.lastAt(nowMs);
+    if (dueMs === undefined || nowMs - dueMs > OWED_MS || dueMs <= (this.#begunMs.get(scope) ?? 0)) return;
+    if (dueMs < (await installedAtMs()) || (await isBusy())) return;
+    const services = await comparable();
+    if (services.length === 0) return;
+    if (await this.#isBegun({ services, scope, scheduled: new Date(dueMs).toISOString() }))
+      this.#begunMs.set(scope, dueMs);
+  }
+
+  /** False while another one is under way. */
+  async #isBegun(request: RunRequest): Promise<boolean> {
+    try {
+      await this.#parts.begin({ ...request, person: 'schedule', reason: 'as configured' });
+      return true;
+    } catch (error) {
+      if (!(error instanceof RunRefused)) throw error;
+      return error.code === 'known';
+    }
+  }
+}

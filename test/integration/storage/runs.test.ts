@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { replicaId, serviceName, type Owner, type ReplicaId } from '../../../src/domain/ids.ts';
+import { EMPTY_TALLY, type RunRequest } from '../../../src/migration/runs/run.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { createDivergenceStore, createLostItemStore } from '../../../src/storage/divergences.ts';
+import { PostgresRunStore } from '../../../src/storage/runs.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres?.stop());
+
+const SERVICE = serviceName('session-memory');
+const REQUEST: RunRequest = { services: [SERVICE], scope: 'full' };
+const owners = (...names: readonly string[]): Owner[] => names as readonly string[] as Owner[];
+
+describe.each(DATABASES)('runs on %s', (kind) => {
+  let database: Database;
+  let store: PostgresRunStore;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+    store = new PostgresRunStore(database);
+  });
+  afterAll(() => database?.close());
+
+  /** A replica that lives, as long as nobody waits for its lease to end. */
+  async function replica(): Promise<ReplicaId> {
+    const id = replicaId(randomUUID());
+    await database.query(
+      'insert into replicas (id, heartbeat_at) values ($1, now() + make_interval(days => 1))',
+      [id],
+    );
+    return id;
+  }
+
+  async function running(...pages: readonly (readonly Owner[])[]): Promise<number> {
+    const run = await store.create('reconcile', REQUEST);
+    await store.addPages(run?.id ?? 0, SERVICE, pages);
+    await store.change(run?.id ?? 0, { from: ['listing'], to: 'running' });
+    return run?.id ?? 0;
+  }
+
+  test('one run is begun for a time of a schedule, however many replicas begin it', async () => {
+    const scheduled = '2026-11-21T02:30:00.000Z';
+    const begun = await Promise.all(
+      Array.from({ length: 5 }, () => store.create('reconcile', { ...REQUEST, scheduled })),
+    );
+    expect(begun.filter((run) => run !== undefined)).toHaveLength(1);
+    // Another scope, another time, and people's own are runs of their own.
+    expect(await store.create('reconcile', { ...REQUEST, scope: 'changed', scheduled })).toBeDefined();
+    const next = '2026-11-22T02:30:00.000Z';
+    expect(await store.create('reconcile', { ...REQUEST, scheduled: next })).toBeDefined();
+    expect(await store.create('reconcile', REQUEST)).toBeDefined();
+    expect(await store.create('reconcile', REQUEST)).toBeDefined();
+  });
+
+  test('a page is one replica’s while that lives, and its own again where it could not give it back', async () => {
+    const [first, second] = [await replica(), await replica()];
+    const run = await running(owners('a', 'b'));
+    expect(await store.claimPage(run, first)).toMatchObject({ page: 1, attempts: 1 });
+    expect(await store.claimPage(run, second)).toBeUndefined();
+    // Its database was away when it wanted to give the page back.
+    expect(await store.claimPage(run, first)).toMatchObject({ page: 1, attempts: 2 });
+    await database.query("update replicas set heartbeat_at = now() - interval '1 hour' where id = $1", [
+      first,
+    ]);
+    expect(await store.claimPage(run, second)).toMatchObject({ page: 1, attempts: 3 });
+  });
+
+  test('the figures tell what is under way, when the last one ended, and what nobody has settled', async () => {
+    for (const { id } of await store.open())
+      await store.change(id, { from: ['listing', 'running'], to: 'failed' });
+    const before = await store.figures();
+    expect(before.kinds.find((one) => one.kind === 'reconcile')).toEqual({
+      kind: 'reconcile',
+      open: 0,
+      lanes: 0,
+      lanesDone: 0,
+      finishedAtMs: null,
+    });
+    const run = await running(owners('a', 'b'), owners('c'));
+    const me = await replica();
+    const page = await store.claimPage(run, me);
+    if (page !== undefined) await store.finishPage(page, EMPTY_TALLY, new Map());
+    await store.create('backfill', { services: [SERVICE] });
+    const side = { items: 1, digest: '0'.repeat(32) };
+    await createDivergenceStore(database).add(run, {
+      service: SERVICE,
+      owner: 'a' as Owner,
+      findings: [{ side: 'legacy', kind: 'lost' }],
+      before: side,
+      after: side,
+      state: 'lost',
+    });
+    const lost = [
+      { memoryId: 'm1', digest: side.digest },
+      { memoryId: 'm2', digest: side.digest },
+    ];
+    await createLostItemStore(database).found(SERVICE, 'a' as Owner, lost);
+    const { kinds, services } = await store.figures();
+    expect(kinds.find(({ kind: of }) => of === 'reconcile')).toMatchObject({
+      open: 1,
+      lanes: 3,
+      lanesDone: 2,
+    });
+    expect(kinds.find(({ kind: of }) => of === 'backfill')).toMatchObject({
+      open: 1,
+      lanes: 0,
+      lanesDone: 0,
+    });
+    expect(services).toEqual([{ service: SERVICE, divergentLanes: 1, lostItems: 2 }]);
+    await store.change(run, { from: ['running'], to: 'finished' });
+    const after = await store.figures();
+    expect(after.kinds.find(({ kind: of }) => of === 'reconcile')).toMatchObject({
+      open: 0,
+      finishedAtMs: expect.any(Number) as number,
+    });
+  });
+});
