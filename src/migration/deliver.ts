@@ -8,7 +8,7 @@ import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './
 import { Packer } from './pack.ts';
 import { culpritOf, isDelete, type Delivered, type Parcel } from './parcel.ts';
 import { isAltered, isReadBackDue } from './read-back.ts';
-import { refusalReasonOf } from './refusal-reason.ts';
+import { Refusals } from './refusals.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 const FIRST_RETRY_MS = 50;
@@ -46,6 +46,7 @@ export class Deliverer {
   readonly #queue: DeliveryQueue;
   readonly #packer: Packer;
   readonly #records: DeliveryRecords;
+  readonly #refusals: Refusals;
   /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
   readonly #underWay = new Set<Lane>();
   #senders = 0;
@@ -59,6 +60,7 @@ export class Deliverer {
     this.#queue = new DeliveryQueue(parts.journal);
     this.#packer = new Packer(parts);
     this.#records = new DeliveryRecords(parts);
+    this.#refusals = new Refusals({ ...parts, queue: this.#queue });
   }
 
   /** Writes that wait. */
@@ -154,7 +156,7 @@ export class Deliverer {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    while (this.#senders > 0) await this.#parts.clock.sleep(1);
+    while (this.#senders + this.#refusals.open > 0) await this.#parts.clock.sleep(1);
     this.#records.stop();
   }
 
@@ -182,7 +184,7 @@ export class Deliverer {
       else if (taken.size > 0) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
       return parcels.length >= this.#parts.batchSize;
     } finally {
-      for (const lane of taken) this.#underWay.delete(lane);
+      for (const lane of taken) if (!this.#refusals.isOpen(lane)) this.#underWay.delete(lane);
     }
   }
 
@@ -284,16 +286,13 @@ export class Deliverer {
   }
 
   /** Deleting what is not there is a delete; anything else that the secondary refuses for good is a dead letter (W3). */
-  async #refused(parcel: Parcel, error: CrossfadeError): Promise<void> {
+  #refused(parcel: Parcel, error: CrossfadeError): void {
     if (error instanceof NotFoundError && isDelete(parcel)) return this.#through(parcel, 'applied');
-    const { lane, write } = parcel;
-    const { operationId, action, sequence } = write;
-    const refusal = { code: error.code, reason: refusalReasonOf(error) };
-    await this.#parts.journal.deadLetter({ ref: write, ...refusal });
-    this.#queue.block(lane, sequence);
-    // The others of its batch have waited for nothing.
+    // The others of its batch have waited for nothing, and need not wait until the letter is durable.
     this.#isHurried = true;
-    const facts = { service: lane.service, lane: lane.key, operationId, action, sequence };
-    this.#parts.emit('delivery:dead_letter', { ...facts, ...refusal });
+    void this.#refusals.record(parcel, error).then(() => {
+      this.#underWay.delete(parcel.lane);
+      this.wake();
+    });
   }
 }

@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test, vi } from 'vitest';
+import { StorageError, ValidationError } from '../../../src/domain/errors.ts';
+import { Deliverer, type DeliveryParts } from '../../../src/migration/deliver.ts';
+import type { Lane } from '../../../src/migration/lanes.ts';
+import { Coverage } from '../../../src/migration/service-runtime.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { laneNamed, recorder, SERVICE, writeOf } from './engine-parts.ts';
+
+const POISON = 'poisoned';
+const REQUEST = '{"action": "add_memory", "user_id": "ann", "memory": "tea"}';
+
+/** A deliverer before an orchestrator that refuses one lane's writes, and a journal whose dead letters go as `deadLetter` says. */
+function createDeliverer(deadLetter: () => Promise<void>) {
+  const { emit, events, names } = recorder();
+  const covered = Object.assign(new Coverage(), { number: 1, latest: 1 });
+  const parts = {
+    journal: { deadLetter, delivered: async () => undefined, pending: async () => [] },
+    orchestrator: {
+      async batchWrite(operations: readonly { readonly lane?: { readonly key: string } }[]) {
+        const operation = operations.findIndex(({ lane }) => lane?.key.includes(POISON));
+        if (operation >= 0) throw new ValidationError('poison', { details: { operation } });
+        return operations.map(() => ({ result: 'applied' }));
+      },
+    },
+    services: new Map([[SERVICE, { name: SERVICE, definition: jarvisMemory, context: { timeZone: 'UTC' } }]]),
+    coverage: new Map([[SERVICE, covered]]),
+    clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: (ms: number) => sleep(ms) },
+    emit,
+    batchSize: 200,
+    timeoutMs: 1_000,
+    random: () => 0.5,
+    isAlone: () => true,
+    onAltered: () => undefined,
+    onUnnamed: () => undefined,
+  };
+  const deliverer = new Deliverer(parts as unknown as DeliveryParts);
+  running.push(deliverer);
+  const write = (lane: Lane, sequence: number): void => {
+    lane.applied = sequence;
+    deliverer.deliver(lane, writeOf(lane, sequence, REQUEST));
+  };
+  const applied = (): string[] =>
+    events.flatMap(({ name, event }) => {
+      const { lane, sequence } = event as { lane: string; sequence: number };
+      return name === 'delivery:applied' ? [`${lane} ${sequence}`] : [];
+    });
+  return { deliverer, write, applied, names };
+}
+
+const running: Deliverer[] = [];
+afterEach(async () => {
+  for (const deliverer of running.splice(0)) await deliverer.stop();
+});
+
+function seededLane(name: string): Lane {
+  return Object.assign(laneNamed(name), { seededCoverage: 1, isLoaded: true, isHome: true });
+}
+
+test('what shares a batch with a refused write does not wait until the dead letter is durable', async () => {
+  let store = (): void => undefined;
+  const stored = new Promise<void>((resolve) => {
+    store = resolve;
+  });
+  const { write, applied, names } = createDeliverer(() => stored);
+  const [poisoned, healthy] = [seededLane(POISON), seededLane('bob')];
+  write(poisoned, 1);
+  write(poisoned, 2);
+  write(healthy, 1);
+  await vi.waitFor(() => expect(applied()).toEqual([`${healthy.key} 1`]), { timeout: 10_000 });
+  expect(names()).not.toContain('delivery:dead_letter');
+  write(healthy, 2);
+  await vi.waitFor(() => expect(applied()).toHaveLength(2), { timeout: 10_000 });
+  store();
+  await vi.waitFor(() => expect(names()).toContain('delivery:dead_letter'), { timeout: 10_000 });
+  expect(applied()).toEqual([`${healthy.key} 1`, `${healthy.key} 2`]);
+});
+
+test('a refused write whose letter the journal did not take is sent again, and what follows it still waits', async () => {
+  let tries = 0;
+  const { write, applied, names } = createDeliverer(async () => {
+    tries += 1;
+    if (tries === 1) throw new StorageError('away', { effect: 'unknown' });
+  });
+  const poisoned = seededLane(POISON);
+  write(poisoned, 1);
+  write(poisoned, 2);
+  await vi.waitFor(() => expect(names()).toContain('delivery:dead_letter'), { timeout: 10_000 });
+  expect(names().filter((name) => name === 'journal:failed')).toHaveLength(1);
+  expect(tries).toBe(2);
+  expect(applied()).toEqual([]);
+});
+
+test('it ends only when the letters that are under way are written down', async () => {
+  let store = (): void => undefined;
+  const stored = new Promise<void>((resolve) => {
+    store = resolve;
+  });
+  const { deliverer, write, names } = createDeliverer(() => stored);
+  const asked = vi.fn();
+  write(seededLane(POISON), 1);
+  write(seededLane('bob'), 1);
+  await vi.waitFor(() => expect(names()).toContain('delivery:applied'), { timeout: 10_000 });
+  const stopped = deliverer.stop().then(asked);
+  await sleep(20);
+  expect(asked).not.toHaveBeenCalled();
+  store();
+  await stopped;
+  expect(names()).toContain('delivery:dead_letter');
+});
