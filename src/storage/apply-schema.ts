@@ -17,6 +17,7 @@ export interface SchemaOptions {
 /**
  * Applies the `*.sql` steps of a folder in name order, each once: in one transaction, under an advisory lock, recorded in `schema_steps`.
  * Safe when repeated and when two processes start at once. Steps are known by the part that owns the folder (`src/<part>/schema`).
+ * @throws Error where a newer version has applied steps that this one does not know: what it would do to their tables nobody has tried
  */
 export async function applySchema(
   database: Database,
@@ -40,6 +41,10 @@ export async function applySchema(
       part,
     ]);
     const done = new Set(known.map(({ name }) => name));
+    refuseUnknown(
+      part,
+      [...done].filter((name) => !names.includes(name)),
+    );
     const missing = steps.filter(({ name }) => !done.has(name));
     for (const { name, sql } of missing) {
       await session.script(render(sql));
@@ -50,4 +55,11 @@ export async function applySchema(
       missing.map(({ name }) => name),
     );
   });
+}
+
+function refuseUnknown(part: string, unknown: readonly string[]): void {
+  if (unknown.length === 0) return;
+  throw new Error(
+    `The database was used by a newer version: its tables (${part}) are at ${unknown.toSorted().join(', ')}, which this version does not know. Start the newer version, or restore a backup from before it`,
+  );
 }

@@ -188,6 +188,19 @@ describe.each(Object.entries(ADAPTERS))('the database port on %s', (_kind, creat
       { part: 'part', name: '002-second.sql' },
     ]);
   });
+
+  test('is not touched by a version that does not know all of its schema', async () => {
+    const steps = join(folder, database.kind, 'newer', 'schema');
+    await mkdir(steps, { recursive: true });
+    const url = pathToFileURL(`${steps}/`);
+    await writeFile(join(steps, '001-first.sql'), 'create table newer_ones (id int);');
+    await writeFile(join(steps, '002-newer.sql'), 'alter table newer_ones add column more int;');
+    await applySchema(database, url);
+    await rm(join(steps, '002-newer.sql'));
+    await writeFile(join(steps, '003-ours.sql'), 'drop table newer_ones;');
+    await expect(applySchema(database, url)).rejects.toThrow(/newer version.*newer.*002-newer\.sql/);
+    expect(await database.query('select more from newer_ones')).toEqual([]);
+  });
 });
 
 describe('PostgreSQL that goes away', () => {
