@@ -1,5 +1,8 @@
 import { ValidationError } from '../domain/errors.ts';
 
+// What has no position is stored behind all that have one: one more than a safe integer.
+const GREATEST_NUMBER = 2 ** 53;
+
 type Key = readonly (string | number)[];
 /** What a key is made of, part by part. */
 type Parts<K extends Key> = { readonly [I in keyof K]: K[I] extends string ? 'string' : 'number' };
@@ -32,6 +35,6 @@ function parsed(cursor: string): unknown {
 }
 
 function isPart(part: unknown, type: 'string' | 'number' | undefined): boolean {
-  if (type === 'number') return Number.isSafeInteger(part);
+  if (type === 'number') return Number.isInteger(part) && Math.abs(Number(part)) <= GREATEST_NUMBER;
   return typeof part === 'string' && !part.includes('\0') && part.isWellFormed();
 }

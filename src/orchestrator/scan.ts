@@ -1,4 +1,4 @@
-import type { Session } from '../storage/database.ts';
+import { type Session, sqlstateOf } from '../storage/database.ts';
 import { prepared } from '../storage/prepared.ts';
 import { decodeCursor, encodeCursor, notOurs } from './cursor.ts';
 import { VISIBLE } from './filter.ts';
@@ -25,6 +25,8 @@ interface Place {
 }
 
 const BEGINNING: Place = { snapshot: null, position: -1, id: '' };
+// Text that is no value of its type: that of the snapshot, the one text here that a type has to read.
+const NO_SNAPSHOT = '22P02';
 const SNAPSHOT = /^\d{1,19}:\d{1,19}:(?:\d{1,19}(?:,\d{1,19})*)?$/;
 
 // xmin is the lower half of a transaction's number. Counted on from the oldest transaction of the snapshot it is whole again; a row
@@ -90,14 +92,11 @@ async function pageOf(
   rowsWanted: number,
 ): Promise<ScanRow[]> {
   const place = payload.cursor === undefined ? BEGINNING : placeOf(payload.cursor);
-  const rows = await session.query<ScanRow>(PAGE, [
-    place.snapshot,
-    sessionId,
-    place.position,
-    place.id,
-    payload.include_deleted === true,
-    rowsWanted,
-  ]);
+  const { snapshot, position, id } = place;
+  const values = [snapshot, sessionId, position, id, payload.include_deleted === true, rowsWanted];
+  const rows = await session.query<ScanRow>(PAGE, values).catch((error: unknown) => {
+    throw sqlstateOf(error) === NO_SNAPSHOT ? notOurs() : error;
+  });
   if (rows[0]?.is_foreign === true) throw notOurs();
   return rows;
 }

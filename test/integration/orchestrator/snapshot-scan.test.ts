@@ -22,7 +22,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
   async function holding(count: number) {
     const session_id = `scan-${kind}-${++sessions}`;
     const id = (n: number) => `${session_id}-${String(n).padStart(4, '0')}`;
-    const create = (n: number, position: number) => ({
+    const create = (n: number, position?: number) => ({
       action: 'create',
       payload: { memory_id: id(n), memory_type: 'fact', content: { n }, create_session: true, position },
     });
@@ -31,7 +31,7 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
     const numbers = (items: readonly { content: Record<string, unknown> }[]) =>
       items.map(({ content }) => content['n']);
     return {
-      create: (n: number, position: number) =>
+      create: (n: number, position?: number) =>
         orchestrator.ask('create', create(n, position).payload, { session_id }),
       update: (n: number, more: object) =>
         orchestrator.ask('update', { memory_id: id(n), ...more }, { session_id }),
@@ -50,6 +50,41 @@ describe.each(DATABASES)('the pages of a scan on %s', (kind) => {
       },
     };
   }
+
+  test('hold memories without a position, behind those that have one', async () => {
+    const { page, create } = await holding(2);
+    for (const n of [3, 4, 5, 6, 7]) await create(n);
+    const first = await page();
+    expect(first.numbers).toEqual([1, 2, 3]);
+    const second = await page(first.cursor);
+    expect(second.numbers).toEqual([4, 5, 6]);
+    expect(await page(second.cursor)).toMatchObject({ numbers: [7], consistent: true });
+  });
+
+  test('begin only where one of them ended', async () => {
+    const ask = (key: unknown) =>
+      orchestrator.ask(
+        'scan',
+        { cursor: Buffer.from(JSON.stringify(key)).toString('base64url') },
+        { session_id: 'any' },
+      );
+    const forged = [
+      ['5:3:', 0, ''],
+      ['0:0:', 0, ''],
+      ['1:9:3,2', 0, ''],
+      ['1:2:5', 0, ''],
+      ['9999999999999999999:9999999999999999999:', 0, ''],
+      ['1:1:', 2 ** 54, ''],
+      ['1:1:', 0.5, ''],
+      ['1:1:', 0, 7],
+      ['1:1:', 0],
+      [null, 0, ''],
+    ];
+    for (const key of forged)
+      expect({ key, error: (await ask(key)).error }).toMatchObject({
+        error: { code: 'validation_error', details: { field: 'cursor' } },
+      });
+  });
 
   test('are consistent when nobody wrote meanwhile, and only the last page says so', async () => {
     const { page } = await holding(5);
