@@ -22,12 +22,36 @@ from input i
   left join memory_entries m on m.memory_id = i.memory_id and m.session_id = i.session_id and ${VISIBLE}
 order by i.index`;
 
-const UPDATE = prepared(`
+interface Locking {
+  readonly held: string;
+  readonly among: string;
+}
+
+interface Statements {
+  readonly one: string;
+  readonly many: string;
+}
+
+const NO_LOCKING: Locking = { held: '', among: '' };
+// In one order for all, whatever the plan: batches that change the same memories wait for each other and do not deadlock.
+const LOCKING: Locking = {
+  held: `held as (
+  select m.memory_id from memory_entries m join input i on m.memory_id = i.memory_id order by m.memory_id for update of m
+), `,
+  among: 'join held on held.memory_id = i.memory_id',
+};
+
+function inBothWays(sqlOf: (locking: Locking) => string): Statements {
+  return { one: prepared(sqlOf(NO_LOCKING)), many: prepared(sqlOf(LOCKING)) };
+}
+
+const UPDATE = inBothWays(
+  ({ held, among }) => `
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
     index int, memory_id text, session_id text, content jsonb, content_text text, content_key text, escaped boolean, tags text[], priority int, position bigint,
     created_at timestamptz, updated_at timestamptz, changes_expiry boolean, expires_at timestamptz, ttl float8, if_version bigint)
-), changed as (
+), ${held}changed as (
   update memory_entries m set
     content = coalesce(i.content, m.content), content_text = case when i.content is null then m.content_text else i.content_text end,
     content_key = case when i.content is null then m.content_key else i.content_key end,
@@ -35,22 +59,25 @@ with input as (
     priority = coalesce(i.priority, m.priority), position = coalesce(i.position, m.position),
     created_at = coalesce(i.created_at, m.created_at), updated_at = coalesce(i.updated_at, now()), version = m.version + 1,
     expires_at = case when i.changes_expiry then coalesce(i.expires_at, now() + i.ttl * interval '1 second') else m.expires_at end
-  from input i where ${FOUND}
+  from input i ${among} where ${FOUND}
   returning m.memory_id, m.updated_at, m.expires_at, m.version
-) ${OUTCOME}`);
+) ${OUTCOME}`,
+);
 
 // The row stays as the memory's tombstone, with the place of its delete in the lane, until it is purged.
-const DELETE = prepared(`
+const DELETE = inBothWays(
+  ({ held, among }) => `
 with input as (
   select * from jsonb_to_recordset($1::jsonb) as input (
     index int, memory_id text, session_id text, deleted_at timestamptz, generation bigint, sequence bigint, if_version bigint)
-), changed as (
+), ${held}changed as (
   update memory_entries m set
     is_active = false, deleted_at = coalesce(i.deleted_at, now()), updated_at = coalesce(i.deleted_at, now()),
     deleted_generation = i.generation, deleted_sequence = i.sequence, version = m.version + 1
-  from input i where ${FOUND}
+  from input i ${among} where ${FOUND}
   returning m.memory_id, m.updated_at, m.expires_at, m.version
-) ${OUTCOME}`);
+) ${OUTCOME}`,
+);
 
 interface ChangedRow {
   readonly index: number;
@@ -90,7 +117,7 @@ export async function deleteMemories(
 type Changing = Request<'update'> | Request<'delete'>;
 
 interface Change<R extends Changing> {
-  readonly sql: string;
+  readonly sql: Statements;
   readonly requests: readonly R[];
   readonly inputOf: (request: R, vault: Vault) => object;
 }
@@ -108,7 +135,8 @@ async function change<R extends Changing>(
       throw refusedAt(index, error);
     }
   });
-  const rows = await session.query<ChangedRow>(sql, [encodeJson(inputs)]);
+  const statement = inputs.length === 1 ? sql.one : sql.many;
+  const rows = await session.query<ChangedRow>(statement, [encodeJson(inputs)]);
   for (const [index, row] of rows.entries()) {
     const request = requests[index];
     if (!row.changed && request !== undefined)

@@ -39,6 +39,20 @@ describe.each(DATABASES)('many changes in one batch on %s', (kind) => {
     payload: { memory_id, ...more },
   });
 
+  test('batches that change the same memories in opposite orders do not stop each other', async () => {
+    const { id, send, numbers, scan } = await holding(30);
+    const answers = await Promise.all(
+      Array.from({ length: 16 }, (_, n) => {
+        const order = n % 2 === 0 ? numbers : numbers.toReversed();
+        return send(order.map((at) => update(id(at), { content: { n } })));
+      }),
+    );
+    expect(answers.map(({ error }) => error)).toEqual(answers.map(() => undefined));
+    const items = await scan();
+    expect(new Set(items.map(({ content }) => JSON.stringify(content))).size).toBe(1);
+    expect(items.map(({ version }) => version)).toEqual(numbers.map(() => 17));
+  });
+
   test('each update changes its own memory, and each is answered with its own version', async () => {
     const { id, send, numbers, scan } = await holding(300);
     const { data } = await send(
