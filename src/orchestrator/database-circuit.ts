@@ -11,8 +11,17 @@ export interface DatabaseCircuit {
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Leaves a database alone that does not answer: callers are refused at once, and one at a time tries again. */
-export function createDatabaseCircuit(settings: CircuitSettings): DatabaseCircuit {
+/** Why a caller was refused without the database being asked. */
+export const BREAKER_OPEN = 'breaker_open';
+
+/**
+ * Leaves a database alone that does not answer: callers are refused at once, and one at a time tries again. `onChange` is told once
+ * that it is left alone, and once that it answers again.
+ */
+export function createDatabaseCircuit(
+  settings: CircuitSettings,
+  onChange: (isOpen: boolean) => void = () => undefined,
+): DatabaseCircuit {
   const policy = circuitBreaker(
     handleWhen((error) => treatmentOf(error).isOutage),
     {
@@ -21,7 +30,13 @@ export function createDatabaseCircuit(settings: CircuitSettings): DatabaseCircui
     },
   );
   let restsUntilMs = 0;
-  policy.onBreak(() => (restsUntilMs = performance.now() + settings.breakerRestMs));
+  let isOut = false;
+  // Every trial that fails breaks it anew.
+  policy.onBreak(() => {
+    restsUntilMs = performance.now() + settings.breakerRestMs;
+    if (!isOut) onChange((isOut = true));
+  });
+  policy.onReset(() => onChange((isOut = false)));
   // The policy would let everybody wait for the end of a trial.
   const isResting = (): boolean =>
     policy.state === CircuitState.HalfOpen ||
@@ -34,7 +49,7 @@ export function createDatabaseCircuit(settings: CircuitSettings): DatabaseCircui
       if (isResting())
         throw new StorageError('The database is not asked: its circuit breaker is open', {
           effect: 'not_applied',
-          reason: 'breaker_open',
+          reason: BREAKER_OPEN,
         });
       return policy.execute(work);
     },

@@ -3,6 +3,7 @@ import { isJsonObject, Json } from '../domain/json.ts';
 import { sqlstateOf } from '../storage/database.ts';
 import type { Operation, Sender } from './access/access-entry.ts';
 import type { ServiceParts } from './call.ts';
+import { BREAKER_OPEN } from './database-circuit.ts';
 import { perform } from './handlers.ts';
 import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './reply.ts';
 import { type Message, parseRequest, readMessage } from './request.ts';
@@ -102,8 +103,10 @@ function echoOf({ members, raw }: Message): Echo {
 /** A refusal is the caller's affair; anything else is ours, and is logged without any content. */
 function report({ health, log }: ServiceParts, { action }: Echo, thrown: unknown): void {
   const error = wireErrorOf(thrown);
-  if (error.effect === 'rejected') return;
+  if (error.effect === 'rejected' || error.code === 'rate_limit_exceeded') return;
   health.failed(error.code, error.message);
+  // That the breaker opened is in the log; how many were refused is in the metrics.
+  if (error.reason === BREAKER_OPEN) return;
   const stack = thrown instanceof CrossfadeError || !isJsonObject(thrown) ? undefined : thrown['stack'];
   log.error(
     { action, code: error.code, effect: error.effect, sqlstate: sqlstateOf(error), stack },

@@ -27,10 +27,15 @@ const TREATMENTS: readonly (readonly [sqlstate: RegExp, treatment: Treatment])[]
 
 const FINAL: Treatment = { isRetried: false, isOutage: false };
 const OUT_OF_REACH: Treatment = { isRetried: true, isOutage: true };
+// Failures without a SQLSTATE, by their reason. That all connections are busy is nothing that a rest would cure.
+const BY_REASON: Readonly<Record<string, Treatment>> = {
+  unreachable: OUT_OF_REACH,
+  busy: { isRetried: true, isOutage: false },
+};
 
 export function treatmentOf(error: unknown): Treatment {
   if (!(error instanceof CrossfadeError)) return FINAL;
   const sqlstate = sqlstateOf(error);
-  if (sqlstate === undefined) return error.reason === 'unreachable' ? OUT_OF_REACH : FINAL;
+  if (sqlstate === undefined) return BY_REASON[error.reason ?? ''] ?? FINAL;
   return TREATMENTS.find(([pattern]) => pattern.test(sqlstate))?.[1] ?? FINAL;
 }

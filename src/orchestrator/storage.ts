@@ -36,7 +36,7 @@ const DAY_MS = 86_400_000;
 /** In PostgreSQL when it has an address, otherwise embedded, in its folder. */
 export function createStorage({ settings, log, onStatement, prepare }: StorageParts): Storage {
   const database = createDatabase(settings);
-  const circuit = createDatabaseCircuit(settings);
+  const circuit = createDatabaseCircuit(settings, (isOpen) => report(log, isOpen));
   const upkeep = createUpkeep(database, (problem) =>
     log.warn({ problem }, 'The tables could not be looked after'),
   );
@@ -82,6 +82,11 @@ export function createStorage({ settings, log, onStatement, prepare }: StoragePa
       await database.close();
     },
   };
+}
+
+function report(log: Logger, isResting: boolean): void {
+  if (isResting) log.error('The database does not answer: callers are refused until it does');
+  else log.info('The database answers again');
 }
 
 function createDatabase(settings: StorageSettings): Database {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Extensions, PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
+import { StorageError } from '../domain/errors.ts';
 import { sqlstateOf, storageError } from './database-errors.ts';
 import { arrivedInTime, type DeadlineMs } from './deadline.ts';
 import { lockFolder } from './folder-lock.ts';
@@ -142,7 +143,7 @@ async function withClient<T>(
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const connected = pool.connect().catch((error: unknown) => {
-    throw storageError(error, 'connect');
+    throw isCrowded(pool, error) ? crowded() : storageError(error, 'connect');
   });
   const client = await arrivedInTime(connected, atMs, (late) => late.release());
   let lost = false;
@@ -154,6 +155,21 @@ async function withClient<T>(
   } finally {
     client.release(lost);
   }
+}
+
+// What the pool says when nobody gave a connection back in time. One that cannot be opened fails with other words.
+const WAITED_IN_VAIN = 'timeout exceeded when trying to connect';
+
+function isCrowded({ totalCount, options }: pg.Pool, error: unknown): boolean {
+  return error instanceof Error && error.message === WAITED_IN_VAIN && totalCount >= options.max;
+}
+
+/** Says nothing against the database: there is more to do than it has connections for. */
+function crowded(): StorageError {
+  return new StorageError('All connections to the database are busy', {
+    effect: 'not_applied',
+    reason: 'busy',
+  });
 }
 
 const PGLITE_PARSERS = {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StorageError } from '../../../src/domain/errors.ts';
 import { createStorage, type Storage } from '../../../src/orchestrator/storage.ts';
@@ -25,10 +25,13 @@ async function placeOf(kind: Kind): Promise<Partial<StorageSettings>> {
 }
 
 /** The storage alone, started. */
-async function open(settings: Partial<StorageSettings>): Promise<Storage> {
+async function open(
+  settings: Partial<StorageSettings>,
+  log: Logger = pino({ level: 'silent' }),
+): Promise<Storage> {
   const storage = createStorage({
     settings: settingsWith({ storage: { folder: ':memory:', ...settings } }).storage,
-    log: pino({ level: 'silent' }),
+    log,
     onStatement: () => undefined,
   });
   await storage.start();
@@ -102,6 +105,34 @@ describe("the caller's deadline", () => {
     await storage.stop();
   });
 
+  test('a crowd that waits for connections in vain is no outage', async () => {
+    const storage = await open({
+      ...(await placeOf('postgres')),
+      poolSize: 2,
+      connectTimeoutMs: 100,
+      breakerFailures: 2,
+      breakerRestMs: 60_000,
+    });
+    const { database } = storage;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let begun = 0;
+    const holders = [1, 2].map(() =>
+      database.transaction(async (session) => {
+        await session.query('select 1');
+        begun += 1;
+        await held;
+      }),
+    );
+    await eventually('both connections are taken', () => begun === 2);
+    const failures = await Promise.all([1, 2, 3, 4].map(() => failureOf(database.query('select 1'))));
+    for (const failure of failures) expect([failure.effect, failure.reason]).toEqual(['not_applied', 'busy']);
+    release();
+    await Promise.all(holders);
+    expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
+    await storage.stop();
+  });
+
   test.each(DATABASES)('on %s, a transaction that runs over it is rolled back', async (kind) => {
     const storage = await open(await placeOf(kind));
     const { database } = storage;
@@ -139,8 +170,11 @@ describe('an outage of the database', () => {
 
   test('opens the circuit: callers are refused at once, and served again when it is over', async () => {
     const { proxy, url } = await behindProxy();
-    const storage = await open({ databaseUrl: url, breakerFailures: 3, breakerRestMs: 2_000 });
+    const told: unknown[] = [];
+    const log = pino({}, { write: (line: string) => told.push((JSON.parse(line) as { msg: string }).msg) });
+    const storage = await open({ databaseUrl: url, breakerFailures: 3, breakerRestMs: 2_000 }, log);
     const { database } = storage;
+    told.length = 0;
     await proxy.refuse();
     const reasons: (string | undefined)[] = [];
     for (let times = 0; times < 4; times += 1)
@@ -151,6 +185,11 @@ describe('an outage of the database', () => {
     const answers = () => database.query('select 1').then(Boolean, () => false);
     await eventually('it is asked again', answers);
     expect(storage.isResting()).toBe(false);
+    // Once each, however often it was tried meanwhile.
+    expect(told).toEqual([
+      'The database does not answer: callers are refused until it does',
+      'The database answers again',
+    ]);
     await storage.stop();
     await proxy.stop();
   });
