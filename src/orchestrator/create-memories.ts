@@ -47,8 +47,8 @@ select i.index, i.memory_id, coalesce(c.created_at, e.created_at) as created_at,
       and (e.content = i.content or e.content_key is not null and e.content ->> '$hash' = any (i.content_hashes))
       and e.tags = coalesce(i.tags, '{}') then 'same'
     when e.memory_id is not null then 'duplicate'
-    when s.session_id is null then 'session_unknown'
-    when s.ended_at is not null then 'session_ended'
+    when s.session_id is null and not i.create_session then 'session_unknown'
+    when s.ended_at is not null and not i.create_session then 'session_ended'
     else 'raced'
   end as verdict
 from input i

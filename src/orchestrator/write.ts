@@ -74,10 +74,11 @@ async function unwrapped(work: () => Promise<object>): Promise<object> {
 async function writeOne(database: Database, request: Request<WriteAction>): Promise<object> {
   const [created] = (await createPlainly(database, [request])) ?? [];
   if (created !== undefined) return created;
-  const [result] =
-    request.lane === undefined
-      ? await thoroughWriterOf(request.action)(database, [request])
-      : await database.transaction((session) => writeFenced(session, [request]));
+  // A create that is refused must not leave the session that it opened.
+  const isOneStatement = request.lane === undefined && !isCreate(request);
+  const [result] = isOneStatement
+    ? await thoroughWriterOf(request.action)(database, [request])
+    : await database.transaction((session) => writeFenced(session, [request]));
   return result ?? {};
 }
 
@@ -85,7 +86,7 @@ async function writeKept(database: Database, request: Request<WriteAction>, key:
   // What agents do most: its statement keeps the answer itself, so that it stays one.
   if (isCreate(request)) {
     const [created] = (await createPlainly(database, [request], key)) ?? [];
-    return created ?? createMemory(database, request, key);
+    return created ?? database.transaction((session) => createMemory(session, request, key));
   }
   return database.transaction(async (session) => {
     const [result = {}] = await thoroughWriterOf(request.action)(session, [request]);
