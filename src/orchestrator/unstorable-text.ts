@@ -1,5 +1,6 @@
 import { ValidationError } from '../domain/errors.ts';
 import { hasLoneSurrogate, Json, withoutNonFinite } from '../domain/json.ts';
+import { mayGrow, refuseGrowth } from './written-out.ts';
 
 /*
  * PostgreSQL stores neither NUL nor half of a surrogate pair, and JSON knows no NaN or Infinity. The reversible escape writes
@@ -17,7 +18,7 @@ const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
 
 /** A quick look at a whole message: false means that nothing in it needs {@link isStorable}. */
 export function maybeUnstorable(text: string, parsedStrictly: boolean): boolean {
-  return !parsedStrictly || NUL_OR_SURROGATE.test(text);
+  return !parsedStrictly || NUL_OR_SURROGATE.test(text) || mayGrow(text);
 }
 
 /** Whether this JSON text can be stored as it is. */
@@ -36,8 +37,9 @@ export interface ReceivedJson {
   readonly suspicious: boolean;
 }
 
-/** JSON text made ready for a jsonb column. @throws ValidationError, reason `unstorable_text`, unless the caller asked for the escape */
+/** JSON text made ready for a jsonb column. @throws ValidationError: numbers that grow, or, reason `unstorable_text`, unless the caller asked for the escape */
 export function storableJson({ text, suspicious }: ReceivedJson, field: string, escape: boolean): StoredJson {
+  if (suspicious) refuseGrowth(text, field);
   if (!suspicious || isStorable(text)) return { json: new Json(text), escaped: false };
   if (!escape) throw unstorable(field);
   return { json: new Json(escapeJson(text)), escaped: true };

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { LIMITS } from '../../../src/orchestrator/limits.ts';
+import { storableJson } from '../../../src/orchestrator/unstorable-text.ts';
+import { mayGrow } from '../../../src/orchestrator/written-out.ts';
+
+const stored = (text: string) => storableJson({ text, suspicious: mayGrow(text) }, 'content', true);
+const FAR = '1e100000';
+
+test.each([
+  ['1e400', '{"n":1e400}'],
+  ['as many as a content may have digits', `{"n":[${Array(10).fill(FAR).join()}]}`],
+  ['any number of them in strings', JSON.stringify({ text: `"${`${FAR}\\" `.repeat(1_000)}` })],
+  ['many near exponents', `{"n":[${Array(10_000).fill('1e99').join()}]}`],
+])('%s is stored as it is', (_what, text) => {
+  expect(stored(text).json.text).toBe(text);
+});
+
+test.each([
+  ['far', `{"n":[${Array(11).fill(FAR).join()}]}`],
+  ['far below one', `{"n":[${Array(11).fill('-1.5E-100000').join()}]}`],
+  ['behind a string', `{"t":"\\"","n":[${Array(11).fill('1e+100000').join()}]}`],
+  ['endlessly far', `{"n":1e${'9'.repeat(400)}}`],
+  ['many, not so far', `{"n":[${Array(2_000).fill('1e999').join()}]}`],
+])('exponents that stand for more digits than a content may have are refused: %s', (_what, text) => {
+  expect(() => stored(text)).toThrow(
+    `content must not hold numbers whose exponents stand for more than ${LIMITS.contentBytes}`,
+  );
+});
