@@ -4,7 +4,7 @@ import type { Vault } from './encryption/vault.ts';
 import { LIMITS } from './limits.ts';
 import { refusedAt } from './refused-operation.ts';
 import type { Request } from './request.ts';
-import { parseOptionalTime } from './times.ts';
+import { parseOptionalTime, refuseTtlBeyondYears } from './times.ts';
 import { storableJson, type StoredJson } from './unstorable-text.ts';
 
 /** The memories to create, as the rows that a statement reads from its first parameter. */
@@ -29,6 +29,8 @@ export function inputsOf(requests: readonly Request<'create'>[], vault: Vault): 
 function inputOf(request: Request<'create'>, index: number, vault: Vault) {
   const { payload, lane, sessionId } = request;
   const { json, escaped } = contentOf(request);
+  const createdAt = parseOptionalTime(payload.created_at, 'created_at');
+  refuseTtlBeyondYears(createdAt, payload.ttl);
   const place = { memory_id: payload.memory_id ?? `mem-${randomUUID()}`, session_id: sessionId };
   return {
     index,
@@ -41,7 +43,7 @@ function inputOf(request: Request<'create'>, index: number, vault: Vault) {
     priority: payload.priority,
     position: payload.position,
     lane_key: lane?.key,
-    created_at: parseOptionalTime(payload.created_at, 'created_at'),
+    created_at: createdAt,
     updated_at: parseOptionalTime(payload.updated_at, 'updated_at'),
     expires_at: parseOptionalTime(payload.expires_at, 'expires_at'),
     ttl: payload.ttl,
