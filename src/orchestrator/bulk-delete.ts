@@ -1,9 +1,12 @@
-import { NotFoundError } from '../domain/errors.ts';
+import { NotFoundError, ValidationError } from '../domain/errors.ts';
 import { Json } from '../domain/json.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
-import { conditionOf, Parameters, VISIBLE } from './filter.ts';
+import { conditionOf, FILTERS, Parameters, VISIBLE } from './filter.ts';
 import type { Request } from './request.ts';
 import { parseOptionalTime } from './times.ts';
+
+// The original client puts `metadata` of its own beside the filter.
+const MISPLACED = ['filters', ...FILTERS.filter((name) => name !== 'metadata')];
 
 /**
  * Deletes what the filter selects in one session, without a filter everything; with `filter.user_id` and no session, in all
@@ -12,6 +15,7 @@ import { parseOptionalTime } from './times.ts';
  */
 export async function bulkDelete(session: Session, request: Request<'bulk_delete'>): Promise<object> {
   const { payload, raw, sessionId, lane } = request;
+  refuseMisplaced(payload);
   const parameters = new Parameters();
   const known = parameters.bind(sessionId);
   const at = parameters.bind(parseOptionalTime(payload.updated_at, 'updated_at'));
@@ -37,4 +41,10 @@ export async function bulkDelete(session: Session, request: Request<'bulk_delete
       details: { session_id: sessionId },
     });
   return { deleted_count: row?.deleted ?? 0, filter_applied: new Json(raw['filter'] ?? '{}') };
+}
+
+/** A condition beside the filter instead of in it would narrow nothing, and the whole session would go. */
+function refuseMisplaced(payload: object): void {
+  const field = MISPLACED.find((name) => Object.hasOwn(payload, name));
+  if (field !== undefined) throw new ValidationError(`${field} belongs into filter`, { details: { field } });
 }

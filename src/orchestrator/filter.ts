@@ -45,7 +45,8 @@ const CONDITIONS: { readonly [K in Exclude<keyof Filter, 'metadata'>]-?: Conditi
     `m.position > ${bind(position)} and m.position < ${bind(2 ** 53)}::bigint`,
 };
 
-const FILTERS = ['metadata', ...Object.keys(CONDITIONS)] as readonly (keyof Filter)[];
+/** Every field that a filter may have. */
+export const FILTERS = ['metadata', ...Object.keys(CONDITIONS)] as readonly (keyof Filter)[];
 
 /** What a filter narrows to. `rawFilter` is its JSON text: metadata is compared as it was spelled, digit for digit. */
 export interface Selection {

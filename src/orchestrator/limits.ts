@@ -18,5 +18,7 @@ export const LIMITS = {
   deadlineMs: 10_000,
   deadlineMaxMs: 60_000,
   ttlSeconds: 100 * 365 * 86_400,
+  /** Of `older_than`: more than there have been years to be counted. */
+  ageSeconds: 100_000_000_000,
   position: Number.MAX_SAFE_INTEGER,
 } as const;

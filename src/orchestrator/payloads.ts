@@ -56,13 +56,15 @@ const filterFields = {
   memory_types: Type.Array(word, { maxItems: 64 }),
   memory_ids: ids,
   time_range: timeRange,
-  older_than: Type.Union([time, Type.Number({ minimum: 0 })]),
+  older_than: Type.Union([time, Type.Number({ minimum: 0, maximum: LIMITS.ageSeconds })]),
   tags: Type.Array(id, { maxItems: 64 }),
   metadata: object,
   user_id: id,
   position_below: whole,
   position_above: whole,
 };
+// A condition that is not known must not become none: that would delete the whole session.
+const deleteFilter = Type.Partial(Type.Object(filterFields), { additionalProperties: false });
 const pageFields = { limit, offset: whole };
 
 const SORT_FIELDS = ['created_at', 'updated_at', 'priority', 'position'] as const;
@@ -159,7 +161,7 @@ export const PAYLOADS = {
   create,
   update,
   delete: remove,
-  bulk_delete: partial({ filter: partial(filterFields), ...writeOptions }),
+  bulk_delete: partial({ filter: deleteFilter, ...writeOptions }),
   create_session: createSession,
   upsert_session: upsertSession,
   end_session: endSession,

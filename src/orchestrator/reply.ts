@@ -1,6 +1,7 @@
 import { CrossfadeError, type ErrorCode } from '../domain/errors.ts';
 import { encodeJson, type Json } from '../domain/json.ts';
 import { isKeyProblem } from './access/refusals.ts';
+import { TOO_LARGE } from './message-too-large.ts';
 import { refusedValue } from './refused-operation.ts';
 
 /** What a reply repeats of its request, as far as that could be read. */
@@ -28,6 +29,9 @@ const HTTP_STATUS: Record<ErrorCode, number> = {
   rate_limit_exceeded: 429,
   internal_error: 500,
 };
+// What says more than its code.
+const STATUS_OF_REASON: Readonly<Record<string, number>> = { duplicate: 409, [TOO_LARGE]: 413 };
+
 export function renderSuccess(echo: Echo, data: unknown): Reply {
   return { text: render('success', echo, { data }), httpStatus: 200, httpHeaders: {} };
 }
@@ -50,7 +54,7 @@ function httpFactsOf({ code, reason, details }: CrossfadeError): Omit<Reply, 'te
       httpHeaders: { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) },
     };
   if (isKeyProblem(reason)) return { httpStatus: 401, httpHeaders: { 'www-authenticate': 'Bearer' } };
-  return { httpStatus: reason === 'duplicate' ? 409 : HTTP_STATUS[code], httpHeaders: {} };
+  return { httpStatus: STATUS_OF_REASON[reason ?? ''] ?? HTTP_STATUS[code], httpHeaders: {} };
 }
 
 /** Any failure as one of the family. What nobody expected tells the caller nothing but that it happened. */

@@ -3,6 +3,7 @@ import { Compile, type Validator } from 'typebox/compile';
 import { ValidationError } from '../domain/errors.ts';
 import { isDeeperThan, isJsonObject, type JsonObject, parseTolerantly, rawMembers } from '../domain/json.ts';
 import { LIMITS } from './limits.ts';
+import { messageTooLarge } from './message-too-large.ts';
 import { type Action, isAction, type Lane, LANE, type PayloadOf, PAYLOADS } from './payloads.ts';
 import { isStorable, maybeUnstorable, unstorable } from './unstorable-text.ts';
 
@@ -76,11 +77,7 @@ const validators = new Map<TSchema, Validator>();
 
 /** Reads the bytes of one message. @throws ValidationError, code `invalid_request` */
 export function readMessage(bytes: Uint8Array): Message {
-  if (bytes.byteLength > LIMITS.messageBytes)
-    throw new ValidationError(`A message holds at most ${LIMITS.messageBytes} bytes`, {
-      code: 'invalid_request',
-      details: { field: 'message', limit: LIMITS.messageBytes },
-    });
+  if (bytes.byteLength > LIMITS.messageBytes) throw messageTooLarge();
   let text: string;
   try {
     text = utf8.decode(bytes);
@@ -229,7 +226,9 @@ function refusal(validator: Validator, value: unknown, parent: string): Validati
   const path = first.instancePath.slice(1).replaceAll('/', '.');
   const field = [parent, path, missing].filter((part) => part !== undefined && part !== '').join('.');
   const limit = params.limit === undefined ? {} : { limit: Number(params.limit) };
-  const complaint = missing === undefined ? first.message : 'is required';
+  // What is said of a name that a closed object does not know.
+  const isUnknown = first.keyword === 'boolean';
+  const complaint = missing !== undefined ? 'is required' : isUnknown ? 'is not known' : first.message;
   return new ValidationError(`${field} ${complaint}`, { details: { field, ...limit } });
 }
 

@@ -121,6 +121,20 @@ describe.each(DATABASES)('bad input on %s', (kind) => {
     ['an unknown agent', 'get_agent_state', { agent_id: 'none' }, {}, { code: 'memory_not_found' }],
     ['neither end', 'get_related', {}, {}, { code: 'validation_error' }],
     ['an id in use', 'create', { ...GOOD.create, memory_id: MEMORY }, {}, duplicate()],
+    [
+      'an id in use in a session that it would make',
+      'create',
+      { ...GOOD.create, memory_id: MEMORY, create_session: true },
+      { session_id: 'never made' },
+      duplicate(),
+    ],
+    [
+      'an id in use, told twice, in a session that it would make',
+      'create',
+      { ...GOOD.create, memory_id: MEMORY, create_session: true },
+      { session_id: 'never made', request_id: 'told twice' },
+      duplicate(),
+    ],
     ["somebody else's id", 'create_session', { user_id: 'thief' }, {}, duplicate()],
     ['another version', 'update', { ...GOOD.update, if_version: 7 }, {}, conflict()],
     ['another version', 'delete', { ...GOOD.delete, if_version: 7 }, {}, conflict()],
@@ -175,11 +189,34 @@ describe.each(DATABASES)('bad input on %s', (kind) => {
       fenced({ key: 'k', generation: 1, sequence: 2 ** 53 }),
       { code: 'validation_error' },
     ],
+    [
+      'an expiry beyond all years',
+      'create',
+      { ...GOOD.create, created_at: '9999-12-31', ttl: 90_000 },
+      {},
+      { code: 'validation_error' },
+    ],
     ['a deadline of 0', 'ping', {}, { deadline_ms: 0 }, { code: 'validation_error' }],
     ['a deadline that is no number', 'ping', {}, { deadline_ms: 'soon' }, { code: 'validation_error' }],
   ])('%s is refused to %s by its documented code', async (_what, action, payload, envelope, expected) => {
     const { error } = await orchestrator.ask(action, payload, { session_id: SESSION, ...envelope });
     expect(error).toMatchObject({ ...expected, details: { effect: 'rejected' } });
+    expect(await everything()).toEqual(before);
+  });
+
+  // Ignored as what is not known is elsewhere, each of these would delete the whole session.
+  test.each([
+    ['filter.memory_typ', { filter: { memory_typ: 'fact' } }],
+    ['filter.limit', { filter: { tags: ['a'], limit: 1 } }],
+    ['filters', { filters: { memory_type: 'fact' } }],
+    ['memory_ids', { memory_ids: ['nobody'] }],
+    ['tags', { tags: ['a'], filter: {} }],
+  ])('bulk_delete refuses the lost condition %s by its name', async (field, payload) => {
+    const { error } = await orchestrator.ask('bulk_delete', payload, { session_id: SESSION });
+    expect(error).toMatchObject({ code: 'validation_error', details: { field, effect: 'rejected' } });
+    const operations = [{ action: 'bulk_delete', payload }];
+    const batch = await orchestrator.ask('batch_write', { operations }, { session_id: SESSION });
+    expect(batch.error).toMatchObject({ code: 'validation_error', details: { field, operation: 0 } });
     expect(await everything()).toEqual(before);
   });
 

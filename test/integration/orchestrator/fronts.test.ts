@@ -1,6 +1,8 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Dealer, Request } from 'zeromq';
 import { LIMITS } from '../../../src/orchestrator/limits.ts';
+import { eventually } from '../../support/eventually.ts';
 import { answerOf, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 
 const stage = createStage();
@@ -136,7 +138,7 @@ describe('the HTTP front', () => {
     [404, 'end_session', '{"session_id":"none"}'],
     [422, 'create', '{"session_id":"s","payload":{"memory_type":"fact"}}'],
     [409, 'create_session', '{"session_id":"taken","payload":{"user_id":"other"}}'],
-    [400, 'ping', JSON.stringify({ pad: 'x'.repeat(LIMITS.messageBytes) })],
+    [413, 'ping', JSON.stringify({ pad: 'x'.repeat(LIMITS.messageBytes) })],
   ])('answers %i to %s %.40s', async (httpStatus, action, body) => {
     await post('create_session', '{"session_id":"taken","payload":{"user_id":"owner"}}');
     expect(await post(action, body)).toMatchObject({ httpStatus, status: 'error' });
@@ -148,4 +150,25 @@ describe('the HTTP front', () => {
     const ready = await fetch(`http://127.0.0.1:${orchestrator.httpPort}/health/ready`);
     expect([ready.status, await ready.json()]).toMatchObject([200, { status: 'healthy', postgres: true }]);
   });
+});
+
+test('a front that stops answers what still arrives on an open connection, and ends it', async () => {
+  const own = await stage.start('pglite');
+  const socket = connect(own.httpPort, '127.0.0.1');
+  const received: string[] = [];
+  socket.setEncoding('utf8').on('data', (text: string) => received.push(text));
+  const ended = new Promise<void>((resolve, reject) => socket.on('end', resolve).on('error', reject));
+  const ask = (): void => {
+    socket.write(`POST /v1/ping HTTP/1.1\r\nhost: x\r\ncontent-length: ${PING.length}\r\n\r\n${PING}`);
+  };
+  ask();
+  await eventually('the first answer', () => received.join('').includes('"status":"healthy"'));
+  expect(received.join('').toLowerCase()).not.toContain('connection: close');
+  const stopped = own.stop();
+  received.length = 0;
+  ask();
+  await ended;
+  expect(received.join('')).toContain('HTTP/1.1 200');
+  expect(received.join('').toLowerCase()).toContain('connection: close');
+  await stopped;
 });
