@@ -68,7 +68,13 @@ const HELP = `
 The first key:
   crossfade orchestrator keys create operator --role admin
 Then set access.keys to required (ORCHESTRATOR_ACCESS_KEYS=required) and start the orchestrator.
-A caller sends its key as auth.key of the message, or as HTTP header "Authorization: Bearer <key>".`;
+A caller sends its key as auth.key of the message, or as HTTP header "Authorization: Bearer <key>".
+
+What a key may do, by role:
+  agent      writes memories under its own name, changes and deletes its own; reads sessions that it opened, has a memory in, or
+             that belong to a user of --users
+  migration  everything, also behind the fence of a lane; without a rate limit
+  admin      everything`;
 
 function onDatabase(command: Command, description: string): Command {
   return command

@@ -8,6 +8,16 @@ import { version } from '../version.ts';
 import { createKeysCommand } from './orchestrator-keys.ts';
 import { loadOrchestratorSettings } from './orchestrator-settings.ts';
 
+const HELP = `
+It listens on 127.0.0.1, ZeroMQ 5570 and HTTP 5571, with an embedded database in data/orchestrator, unless told otherwise.
+Try it:
+  curl -d '{"session_id": "s", "payload": {"memory_type": "context", "content": {"text": "Ann likes tea"}, "create_session": true}}' \\
+    http://127.0.0.1:5571/v1/create
+  curl -d '{"session_id": "s", "payload": {"query": "tea"}}' http://127.0.0.1:5571/v1/search
+GET /openapi.json describes every action and field, GET /health/ready says how it is.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, and what it had taken in is answered; 1 it could not start.`;
+
 interface Flags {
   readonly config?: string;
   readonly databaseUrl?: string;
@@ -28,6 +38,7 @@ export function createOrchestratorCommand(env: Environment): Command {
       .option('--port <number>', 'ZeroMQ port (ORCHESTRATOR_PORT)')
       .option('--http-port <number>', 'HTTP port (ORCHESTRATOR_HTTP_PORT)')
       .option('--database-url <url>', 'PostgreSQL to use instead (ORCHESTRATOR_DATABASE_URL)')
+      .addHelpText('after', HELP)
       .action((flags: Flags) => run(flags, env))
       // Options behind the name of a subcommand are that one's.
       .enablePositionalOptions()

@@ -1,8 +1,11 @@
 import { type TSchema, Type } from 'typebox';
 import { ERROR_CODES } from '../domain/errors.ts';
+import { described } from './described.ts';
 import { LIMITS } from './limits.ts';
 import { type Action, LANE, PAYLOADS } from './payloads.ts';
 import { REPLIES } from './replies.ts';
+import { REPLY_EXCEPTIONS, REPLY_FIELDS } from './reply-fields.ts';
+import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from './request-fields.ts';
 import { needsSession } from './request.ts';
 
 const SUMMARIES: Readonly<Record<Action, string>> = {
@@ -60,6 +63,7 @@ const ENVELOPE = { action: Type.String(), request_id: REQUEST_ID, timestamp: Typ
 const ERROR = Type.Object({
   status: Type.Literal('error'),
   ...ENVELOPE,
+  action: Type.Optional(Type.String()),
   error: Type.Object({
     code: Type.Enum([...ERROR_CODES]),
     message: Type.String(),
@@ -68,6 +72,10 @@ const ERROR = Type.Object({
       reason: Type.Optional(Type.String()),
       field: Type.Optional(Type.String()),
       limit: Type.Optional(Type.Number()),
+      operation: Type.Optional(Type.Integer()),
+      retry_after_ms: Type.Optional(Type.Integer()),
+      version: Type.Optional(Type.Integer()),
+      sqlstate: Type.Optional(Type.String()),
     }),
   }),
 });
@@ -78,30 +86,47 @@ const FAILURES: Readonly<Record<string, string>> = {
   403: 'permission_denied: the key does not permit this',
   404: 'memory_not_found, session_not_found',
   409: 'validation_error, reason duplicate: the id exists with another content or owner',
-  422: 'validation_error: names field and limit',
+  413: 'invalid_request, reason too_large: the message has more than 4 MiB',
+  422: 'validation_error: details.field is wrong, or (reason version_conflict) has changed meanwhile',
   429: 'rate_limit_exceeded: details.retry_after_ms',
   500: 'internal_error, search_error',
-  503: 'storage_error: details.effect says what is known',
+  503: 'storage_error: the database does not answer, or not before the deadline (reason timeout); details.effect says what is known',
 };
+
+const ABOUT = `The same messages travel over ZeroMQ, one JSON frame each way: {"action": "read", "session_id": …, "payload": {…}}.
+What is null is as good as left out, except where a field says what null means. Ids, tags and names have at most 64 characters.
+Writes of one session show in the next read of anybody. A read of a session that nobody made finds nothing; writes say session_not_found.`;
+
+/** What is there beside the actions: path, what for, and the type of its answer. */
+const PAGES: readonly (readonly [path: string, summary: string, type: string])[] = [
+  ['/health/live', 'Whether the process runs.', 'application/json'],
+  ['/health/ready', 'As the action health, without envelope; 503 while it is unhealthy.', 'application/json'],
+  ['/metrics', 'Metrics as Prometheus text.', 'text/plain'],
+];
 
 /** What HTTP offers, from the same schemas that check both transports. */
 export function openApiOf(version: string): object {
   const actions = Object.keys(PAYLOADS) as Action[];
   return {
     openapi: '3.1.0',
-    info: {
-      title: 'Memory Orchestrator',
-      version,
-      description: 'The same messages travel over ZeroMQ, one JSON frame each way.',
-    },
-    paths: Object.fromEntries(actions.map((action) => [`/v1/${action}`, { post: operationOf(action) }])),
+    info: { title: 'Memory Orchestrator', version, description: ABOUT },
+    paths: Object.fromEntries([
+      ...actions.map((action) => [`/v1/${action}`, { post: operationOf(action) }]),
+      ...PAGES.map(([path, summary, type]) => [
+        path,
+        { get: { summary, responses: { 200: { description: 'success', content: { [type]: {} } } } } },
+      ]),
+    ]),
     components: {
-      schemas: { Error: ERROR },
+      schemas: { Error: described(ERROR, { ...REPLY_WORDS, action: '' }) },
       securitySchemes: { key: { type: 'http', scheme: 'bearer' } },
     },
     security: [{}, { key: [] }],
   };
 }
+
+const REQUEST_WORDS = { fields: REQUEST_FIELDS, exceptions: REQUEST_EXCEPTIONS };
+const REPLY_WORDS = { fields: REPLY_FIELDS, exceptions: REPLY_EXCEPTIONS };
 
 function operationOf(action: Action): object {
   const success = Type.Object({ status: Type.Literal('success'), ...ENVELOPE, data: REPLIES[action] });
@@ -112,11 +137,14 @@ function operationOf(action: Action): object {
   return {
     operationId: action,
     summary: SUMMARIES[action],
-    requestBody: { required: true, ...jsonOf(requestOf(action)) },
-    responses: { 200: { description: 'success', ...jsonOf(success) }, ...Object.fromEntries(failures) },
+    requestBody: { required: true, ...jsonOf(described(requestOf(action), { ...REQUEST_WORDS, action })) },
+    responses: {
+      200: { description: 'success', ...jsonOf(described(success, { ...REPLY_WORDS, action })) },
+      ...Object.fromEntries(failures),
+    },
   };
 }
 
-function jsonOf(schema: object): object {
+function jsonOf(schema: unknown): object {
   return { content: { 'application/json': { schema } } };
 }

@@ -44,6 +44,11 @@ const item = Type.Intersect([
   }),
 ]);
 
+const found = Type.Intersect([
+  memory,
+  Type.Object({ similarity_score: Type.Number(), semantic_similarity: Type.Optional(Type.Number()) }),
+]);
+
 const summarized = Type.Object({
   method: Type.Enum(['extractive', 'model']),
   model: orNull(text),
@@ -105,6 +110,22 @@ const WRITTEN: { readonly [A in WriteAction]: TObject } = {
   add_relationship: Type.Object({ relationship_id: count, created_at: time }),
 };
 
+const line = Type.Optional(Type.Object({ model: text, dimension: count, looked_at: count }));
+const embeddings = Type.Object({
+  provider: text,
+  store: Type.Optional(text),
+  waiting: Type.Optional(count),
+  serving: line,
+  filling: line,
+  embedded: Type.Optional(count),
+  refused: Type.Optional(count),
+  failures: Type.Optional(count),
+  queries: Type.Optional(count),
+  query_fallbacks: Type.Optional(count),
+  embedding_ms: Type.Optional(count),
+  last_error: Type.Optional(text),
+});
+
 const health = Type.Object({
   status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
   postgres: flag,
@@ -114,11 +135,13 @@ const health = Type.Object({
   last_error: Type.Optional(text),
   details: Type.Object({
     postgres_latency_ms: orNull(Type.Number({ minimum: 0 })),
+    cache_latency_ms: Type.Optional(Type.Number({ minimum: 0 })),
     reason: Type.Optional(text),
-    recent_errors: Type.Array(object, { maxItems: 5 }),
+    recent_errors: Type.Array(Type.Object({ at: time, code: text, message: text }), { maxItems: 5 }),
     connection_pool_size: count,
     version: text,
     item_count: count,
+    embeddings,
   }),
 });
 
@@ -138,12 +161,20 @@ const READ: { readonly [A in Exclude<Action, WriteAction>]: TSchema } = {
     consistent: Type.Optional(flag),
   }),
   search: Type.Object({
-    results: Type.Array(Type.Intersect([memory, Type.Object({ similarity_score: Type.Number() })])),
+    results: Type.Array(found),
     total_count: count,
     search_metadata: Type.Object({
       search_type: Type.Enum(['semantic', 'keyword', 'hybrid']),
+      requested: Type.Enum(['semantic', 'keyword', 'hybrid']),
       embedding_model: orNull(text),
       query_embedding_dimension: orNull(count),
+      min_similarity_applied: flag,
+      vector_store: Type.Optional(text),
+      exact: Type.Optional(flag),
+      waiting_for_embedding: Type.Optional(count),
+      waiting_is_estimate: Type.Optional(flag),
+      total_is_lower_bound: Type.Optional(flag),
+      fallback: Type.Optional(text),
     }),
   }),
   summarize: Type.Object({ summary: text, memory_count: count, time_range: timeRange, summarized }),

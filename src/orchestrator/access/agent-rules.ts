@@ -144,5 +144,7 @@ function ownName(content: object, agent: Identity): void {
 
 function ownUser(user: string | undefined, agent: Identity): void {
   if (user === undefined ? agent.users.has(ALL_USERS) : seesUser(agent, user)) return;
-  throw denied('The key is not for this user', 'foreign_user', { user_id: user ?? null });
+  const message =
+    user === undefined ? 'The key is not for all users: name a user_id' : 'The key is not for this user';
+  throw denied(message, 'foreign_user', { user_id: user ?? null });
 }

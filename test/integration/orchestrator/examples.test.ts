@@ -1,7 +1,10 @@
 import { Compile } from 'typebox/compile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openApiOf } from '../../../src/orchestrator/openapi.ts';
 import { PAYLOADS } from '../../../src/orchestrator/payloads.ts';
 import { REPLIES } from '../../../src/orchestrator/replies.ts';
+import { REPLY_EXCEPTIONS, REPLY_FIELDS } from '../../../src/orchestrator/reply-fields.ts';
+import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from '../../../src/orchestrator/request-fields.ts';
 import {
   type Answer,
   answerOf,
@@ -81,12 +84,10 @@ describe('the OpenAPI document', () => {
       paths: Record<string, { post: Operation }>;
     };
     expect(document.openapi).toBe('3.1.0');
-    expect(Object.keys(document.paths).sort()).toEqual(
-      Object.keys(PAYLOADS)
-        .map((action) => `/v1/${action}`)
-        .sort(),
-    );
-    for (const { post } of Object.values(document.paths)) {
+    const actions = Object.keys(PAYLOADS).map((action) => `/v1/${action}`);
+    expect(Object.keys(document.paths)).toEqual([...actions, '/health/live', '/health/ready', '/metrics']);
+    for (const path of actions) {
+      const { post } = document.paths[path] ?? expect.fail(path);
       expect(Object.keys(post.responses)).toEqual(
         expect.arrayContaining(['200', '400', '404', '409', '422', '429', '503']),
       );
@@ -97,4 +98,30 @@ describe('the OpenAPI document', () => {
     expect(required('create')).toEqual(['session_id', 'payload']);
     expect(required('ping')).toBeUndefined();
   });
+
+  test('says of every field what it is, and describes none that is not there', () => {
+    const silent: string[] = [];
+    const seen = new Set<unknown>();
+    const look = (node: unknown, path: string): void => {
+      if (typeof node !== 'object' || node === null) return;
+      for (const [key, value] of Object.entries(node)) {
+        if (key === 'properties' && !Array.isArray(node))
+          for (const [name, { description }] of Object.entries(value as Record<string, Described>)) {
+            if (description === undefined) silent.push(`${path}: ${name}`);
+            seen.add(description);
+          }
+        look(value, `${path}/${key}`);
+      }
+    };
+    look(openApiOf('1'), '');
+    expect(silent).toEqual([]);
+    expect(seen.size).toBeGreaterThan(100);
+    const tables = [REQUEST_FIELDS, REQUEST_EXCEPTIONS, REPLY_FIELDS, REPLY_EXCEPTIONS];
+    const unseen = tables.flatMap((table) => Object.entries(table).filter(([, text]) => !seen.has(text)));
+    expect(unseen).toEqual([]);
+  });
 });
+
+interface Described {
+  readonly description?: string;
+}
