@@ -80,6 +80,7 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   exclude_tags: 'Memories with any of these tags are left out.',
   without: 'Members inside these fields that are left out, such as metadata.seen_at.',
   ordered: 'Digests the memories in the order of their positions. Default false: in none.',
+  with_tags: 'The tags of the memories are digested, too. Default false.',
   profile_data: 'Any JSON object. Replaces; left out, it stays.',
   preferences: 'Any JSON object. Replaces; left out, it stays.',
   agent_id: 'Whose state it is. Each session has its own, and there is one outside of all.',

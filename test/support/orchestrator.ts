@@ -41,6 +41,7 @@ export interface Envelope {
   readonly session_id?: string | null;
   readonly request_id?: string;
   readonly lane?: { key: string; generation: number; sequence?: number };
+  readonly deadline_ms?: number;
 }
 
 export interface OrchestratorClient {

@@ -111,14 +111,18 @@ test('a database without pgvector is served, degraded, and said once in the log,
   expect(running.output()).not.toContain('private');
 });
 
-test('a second process is refused a PGlite folder, naming the first, and the first ends with its parent', async () => {
-  const first = await ready(await run(['--folder', join(folder, 'shared')]));
-  const second = await run(['--folder', join(folder, 'shared')]);
-  expect(await second.exited).toBe(1);
-  expect(second.output()).toContain(`in use by process ${first.child.pid}`);
-  first.child.disconnect();
-  expect(await first.exited).toBe(0);
-});
+test(
+  'a second process is refused a PGlite folder, naming the first, and the first ends with its parent',
+  { timeout: 120_000 },
+  async () => {
+    const first = await ready(await run(['--folder', join(folder, 'shared')]));
+    const second = await run(['--folder', join(folder, 'shared')]);
+    expect(await second.exited).toBe(1);
+    expect(second.output()).toContain(`in use by process ${first.child.pid}`);
+    first.child.disconnect();
+    expect(await first.exited).toBe(0);
+  },
+);
 
 test('SIGTERM in the middle of the start ends it, too', async () => {
   const running = await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase() });
