@@ -12,7 +12,6 @@ const { env } = process;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./cli/start.ts')).createStartCommand(env),
   orchestrator: async () => (await import('./cli/orchestrator.ts')).createOrchestratorCommand(env),
-  rules: async () => (await import('./cli/rules.ts')).createRulesCommand(env),
   'stand-ins': async () => (await import('./cli/stand-ins.ts')).createStandInsCommand(),
   status: async () => (await import('./cli/status.ts')).createStatusCommand(env),
   explain: async () => (await import('./cli/explain.ts')).createExplainCommand(env),
@@ -29,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   lanes: async () => (await import('./cli/lanes.ts')).createLanesCommand(env),
   audit: async () => (await import('./cli/audit.ts')).createAuditCommand(env),
   backup: async () => (await import('./cli/backup.ts')).createBackupCommand(env),
+  rules: async () => (await import('./cli/rules.ts')).createRulesCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
 };
 

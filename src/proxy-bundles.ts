@@ -8,6 +8,7 @@ import type { Latch } from './migration/guard/latch.ts';
 import type { Migration } from './migration/migration.ts';
 import type { Clock } from './migration/ports.ts';
 import { printedReport, printedSignature } from './operator/comparison-routes.ts';
+import { printedComparison } from './operator/printed-comparison.ts';
 import { shownSettings } from './operator/shown-settings.ts';
 import type { Status } from './operator/status.ts';
 import { gatherBundle, type BundleSection } from './operator/trip-bundle.ts';
@@ -110,7 +111,7 @@ function sectionsOf({ service, trippedAtMs }: Latch, facts: BundleFacts): Record
           operation_id: operationId,
           action,
           primary,
-          ...comparison,
+          ...printedComparison(comparison),
         }),
       ),
     audit: async () => (await audit.recent(AUDIT_ENTRIES)).filter((entry) => entry.service === service),

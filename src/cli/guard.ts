@@ -6,6 +6,7 @@ import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
 import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
+import { createMinutesCommand } from './guard-minutes.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 
@@ -17,9 +18,19 @@ interface BacktestOptions extends Pick<
   readonly json?: true;
 }
 
+const EXIT_CODES = `
+Exit codes: 0 done; 1 not done, and why is said.`;
+
+const BACKTEST_EXAMPLE = `
+What would half the limit have done in the last week?
+  crossfade guard minutes --hours 168 > minutes.ndjson
+  crossfade guard backtest --from minutes.ndjson --mismatch-rate 0.0005`;
+
 /** `crossfade guard`: what the guard holds and why, its release, and what other limits would have done. */
 export function createGuardCommand(env: Environment): Command {
-  const guard = new Command('guard').description('Latches of the guard: look, release, replay');
+  const guard = new Command('guard')
+    .description('Latches of the guard: look, release, replay')
+    .addHelpText('after', EXIT_CODES);
   proxyOptions(
     guard.command('status').description('What keeps reads on legacy, and what the guard sees'),
     env,
@@ -45,6 +56,7 @@ export function createGuardCommand(env: Environment): Command {
   return guard
     .addCommand(createBundlesCommand(env))
     .addCommand(createBundleCommand(env))
+    .addCommand(createMinutesCommand(env))
     .addCommand(createBacktestCommand());
 }
 
@@ -69,8 +81,9 @@ async function accept(
 function createBacktestCommand(): Command {
   const number = (name: keyof GuardLimits): [typeof parseLimit, number] => [parseLimit, GUARD_LIMITS[name]];
   return new Command('backtest')
-    .description('Replay stored minutes (GET /v1/guard/minutes?hours=24) against proposed limits')
-    .requiredOption('--from <file>', 'minutes, one JSON object a line')
+    .description('Replay stored minutes against proposed limits: when would the guard have tripped?')
+    .addHelpText('after', BACKTEST_EXAMPLE)
+    .requiredOption('--from <file>', 'minutes, as `guard minutes` prints them')
     .option('--mismatch-rate <rate>', 'mismatches per comparison', ...number('mismatchRate'))
     .option('--error-rate <rate>', 'failures per operation', ...number('errorRate'))
     .option('--least-hits <n>', 'fewer prove nothing', ...number('leastHits'))

@@ -8,9 +8,12 @@ type ServiceStatus = Status['services'][number];
 
 /** `crossfade status`: what each flag asks for, what of it is in effect, and every reason between. */
 export function createStatusCommand(env: Environment): Command {
-  const command = new Command('status').description(
-    'What is asked, what is in effect, and every reason between',
-  );
+  const command = new Command('status')
+    .description('What is asked, what is in effect, and every reason between')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 shown; 1 not, and why is said. For a gate: crossfade report --check.',
+    );
   return proxyOptions(command, env, 'everything, as JSON').action(async ({ json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, '/v1/status');
     console.log(json === true ? text : toldAll(JSON.parse(text) as Status));

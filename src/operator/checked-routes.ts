@@ -5,12 +5,15 @@ import { Compile } from 'typebox/compile';
 const NOT_BLANK = '\\S';
 const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 const LIMIT = '^([1-9]\\d{0,2}|1000)$';
+/** The number of something that was added. */
+export const NUMBER = '^\\d{1,9}$';
 
 /** What each pattern asks for, in words. */
 const SAYINGS: Readonly<Record<string, string>> = {
   [NOT_BLANK]: 'must not be blank',
   [UUID]: 'must be the id of an operation, as the lists show it',
   [LIMIT]: 'must be a whole number from 1 to 1000',
+  [NUMBER]: 'must be a number, as the list shows it',
 };
 
 const words = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: NOT_BLANK });

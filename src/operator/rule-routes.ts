@@ -10,7 +10,7 @@ import { parseRules, type ProposedRule } from '../migration/compare/proposed-rul
 import { RuleTrial, type TriedRules } from '../migration/compare/try-rules.ts';
 import type { StoredDifference } from '../migration/difference-store.ts';
 import type { AuditStore } from '../migration/guard/guard-ports.ts';
-import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
+import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
 import { answered, Refusal } from './refusal.ts';
 
 export interface RuleRouteParts {
@@ -60,7 +60,7 @@ const TryBody = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_TRIED })),
 });
 const AddBody = Type.Object({ ...RulesSchema, ...ByPersonSchema });
-const OfRule = Type.Object({ rule: Type.String({ pattern: '^\\d{1,9}$' }) });
+const OfRule = Type.Object({ rule: Type.String({ pattern: NUMBER }) });
 const RemoveBody = Type.Object(ByPersonSchema);
 
 interface RemoveRoute {

@@ -278,7 +278,7 @@ test('the command line shows, explains, and replays', { timeout: 90_000 }, async
   const { actions } = (await deployment.serviceStatus(SERVICE)) as { actions?: Record<string, object> };
   expect(actions?.['get_context']).toMatchObject({ accepted: true });
   const file = join(deployment.legacyFolder, 'minutes.ndjson');
-  writeFileSync(file, await (await fetch(`${deployment.httpUrl}/v1/guard/minutes`)).text());
+  writeFileSync(file, await run('guard', 'minutes', '--hours', '1', ...at));
   const replayed = JSON.parse(await run('guard', 'backtest', '--from', file, '--json')) as {
     trips: object[];
   };

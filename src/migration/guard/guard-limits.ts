@@ -4,6 +4,8 @@ export interface GuardLimits {
   readonly mismatchRate: number;
   /** The same for failures of the orchestrator, or of the proxy itself. */
   readonly errorRate: number;
+  /** Share of comparisons that could not be made, 0–1: above it people are told, for nothing is proven by the others. */
+  readonly notComparableRate: number;
   /** Fewer mismatches or failures prove nothing. */
   readonly leastHits: number;
   /** Standard deviations of the lower bound that trips: it is looked at every second. */
@@ -24,6 +26,7 @@ export interface GuardLimits {
 export const GUARD_LIMITS: GuardLimits = {
   mismatchRate: 0.001,
   errorRate: 0.01,
+  notComparableRate: 0.05,
   leastHits: 5,
   z: 3.9,
   holdZ: 1.96,

@@ -3,12 +3,13 @@ import type { Tally } from '../evidence/rate-bounds.ts';
 import type { Finding } from './finding.ts';
 import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
 import type { GuardLimits } from './guard-limits.ts';
-import { SlidingTally, WINDOWS } from './sliding-tally.ts';
+import { NOT_COMPARABLE_WINDOW, SlidingTally, WINDOWS } from './sliding-tally.ts';
 import { countLevel, nearest, rateLevel, type TriggerLevel } from './trigger-levels.ts';
 import {
   judgeDeadLetters,
   judgeLatency,
   judgeLost,
+  judgeNotComparable,
   judgeRate,
   NO_TROUBLE,
   type Judgement,
@@ -67,6 +68,7 @@ export class ServiceGuard {
   /** The minute at which latency was last judged: it changes no sooner than the next. */
   #latencyOf = -1;
   #latency: Judgement | undefined;
+  #notComparable = new SlidingTally(NOT_COMPARABLE_WINDOW);
   #seenAgain = 0;
   #signal: string | undefined;
   #troubled: TroubledLanes = NO_TROUBLE;
@@ -79,6 +81,9 @@ export class ServiceGuard {
   add(action: string, atMs: number, counts: GuardCounts): void {
     this.#watched(action).add(atMs, counts);
     this.#watched(WHOLE).add(atMs, counts);
+    const { comparable, notComparable } = counts;
+    if (comparable + notComparable > 0)
+      this.#notComparable.add(atMs, { hits: notComparable, tries: comparable + notComparable });
     const minute = Math.floor(atMs / MINUTE_MS);
     let sum = this.#minutes.get(minute);
     if (sum === undefined) this.#minutes.set(minute, (sum = noCounts()));
@@ -115,6 +120,7 @@ export class ServiceGuard {
       countLevel('deleted_item_seen', this.#seenAgain, 1),
       countLevel('dead_letters', old, deadLetterLanes),
       countLevel('lost', this.#troubled.lost, 1),
+      this.#notComparableLevel(nowMs),
       countLevel('external', this.#signal === undefined ? 0 : 1, 1),
     ];
   }
@@ -131,6 +137,7 @@ export class ServiceGuard {
     this.#actions.clear();
     this.#minutes.clear();
     this.#latencyOf = -1;
+    this.#notComparable = new SlidingTally(NOT_COMPARABLE_WINDOW);
     this.#seenAgain = 0;
     this.#signal = undefined;
   }
@@ -165,6 +172,15 @@ export class ServiceGuard {
     });
   }
 
+  #notComparableLevel(nowMs: number): TriggerLevel {
+    this.#notComparable.advance(nowMs);
+    const { notComparableRate: limit, leastOperations, z } = this.#limits;
+    const level = rateLevel(this.#notComparable, limit, { leastHits: 1, z });
+    const enough = Math.min(1, this.#notComparable.tries / leastOperations);
+    const { name: detail } = NOT_COMPARABLE_WINDOW;
+    return { trigger: 'not_comparable', detail, numbers: level.numbers, reached: level.reached * enough };
+  }
+
   /** Every rate that is watched, by window, where there were so many hits. */
   *#rates(leastHits: number, nowMs: number) {
     const { mismatchRate, errorRate } = this.#limits;
@@ -189,6 +205,10 @@ export class ServiceGuard {
     if (deadLetters !== undefined) yield this.#finding('dead_letters', deadLetters);
     const lost = judgeLost(this.#troubled);
     if (lost !== undefined) yield this.#finding('lost', lost);
+    this.#notComparable.advance(nowMs);
+    const incomparable = judgeNotComparable(this.#notComparable, this.#limits);
+    if (incomparable !== undefined)
+      yield this.#finding('not_comparable', incomparable, { detail: NOT_COMPARABLE_WINDOW.name });
     if (this.#seenAgain > 0) yield this.#finding('deleted_item_seen', tripWith({ items: this.#seenAgain }));
     if (this.#signal !== undefined) yield this.#finding('external', tripWith({}), { detail: this.#signal });
   }

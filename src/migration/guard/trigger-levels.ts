@@ -10,7 +10,7 @@ export interface TriggerLevel {
   readonly action?: string;
   readonly detail?: string;
   readonly numbers: Readonly<Record<string, number>>;
-  /** Of the way to the trip, 0–1. At 1 it trips; `lost` only holds the ramp. */
+  /** Of the way to the trip, 0–1. At 1 it trips; `lost` only holds the ramp, `not_comparable` only alerts. */
   readonly reached: number;
 }
 
@@ -20,7 +20,7 @@ const within = (share: number): number => Math.min(Math.max(share, 0), 1);
 export function rateLevel(
   tally: Tally,
   limit: number,
-  { leastHits, z }: GuardLimits,
+  { leastHits, z }: Pick<GuardLimits, 'leastHits' | 'z'>,
 ): Pick<TriggerLevel, 'numbers' | 'reached'> {
   const { hits, tries } = tally;
   const lowerBound = hits === 0 ? 0 : wilsonLowerBound(tally, z);

@@ -69,6 +69,15 @@ export function judgeDeadLetters(
   return { steps: ages.length >= limits.deadLetterLanes ? ['alert', 'hold_ramp'] : ['alert'], numbers };
 }
 
+/** What cannot be compared is told to people: no reads move. */
+export function judgeNotComparable(tally: Tally, limits: GuardLimits): Judgement | undefined {
+  const { notComparableRate: limit, leastOperations } = limits;
+  if (tally.tries < leastOperations || tally.hits <= limit * tally.tries) return undefined;
+  const lowerBound = wilsonLowerBound(tally, limits.z);
+  if (lowerBound <= limit) return undefined;
+  return { steps: ['alert'], numbers: { hits: tally.hits, of: tally.tries, lower_bound: lowerBound, limit } };
+}
+
 /** It is legacy that lost it: no reads move. */
 export function judgeLost({ lost }: TroubledLanes): Judgement | undefined {
   return lost === 0 ? undefined : { steps: ['alert', 'hold_ramp'], numbers: { lanes: lost } };

@@ -24,6 +24,7 @@ const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
   deleted_item_seen: 'deleted items that were shown again',
   dead_letters: 'lanes with a dead letter for five minutes',
   lost: 'lanes of which legacy lost something: it holds the ramp',
+  not_comparable: 'reads that could not be compared: it only alerts',
   external: 'signals from outside',
 };
 

@@ -211,3 +211,29 @@ test('the cool-down doubles with every trip, up to a day', () => {
   expect([0, 1, 2, 3].map((earlier) => coolDownMs(earlier, 900_000) / 60_000)).toEqual([15, 30, 60, 120]);
   expect(coolDownMs(50, 900_000)).toBe(86_400_000);
 });
+
+describe('what cannot be compared', () => {
+  test('is told when it is more than 5 % beyond chance, and moves no reads', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS - 1_000, counts({ comparable: 900, notComparable: 100 }));
+    const [finding] = found(guard, 'not_comparable');
+    expect(finding).toMatchObject({ steps: ['alert'], detail: '15m', numbers: { hits: 100, of: 1_000 } });
+    expect(trips(guard.findings(NOW_MS))).toBe(false);
+    expect(guard.levels(NOW_MS).find(({ trigger }) => trigger === 'not_comparable')?.reached).toBe(1);
+  });
+
+  test('is nothing to tell where it is rare, where little was read, or when it is over', () => {
+    const rare = newGuard();
+    rare.add('get', NOW_MS - 1_000, counts({ comparable: 950, notComparable: 50 }));
+    expect(found(rare, 'not_comparable')).toEqual([]);
+    const few = newGuard();
+    few.add('get', NOW_MS - 1_000, counts({ notComparable: 39 }));
+    expect(found(few, 'not_comparable')).toEqual([]);
+    expect(few.levels(NOW_MS).find(({ trigger }) => trigger === 'not_comparable')?.reached).toBeLessThan(1);
+    few.add('get', NOW_MS - 1_000, counts({ notComparable: 1 }));
+    expect(found(few, 'not_comparable')).toHaveLength(1);
+    expect(found(few, 'not_comparable', NOW_MS + 16 * MINUTE_MS)).toEqual([]);
+    few.reset();
+    expect(found(few, 'not_comparable')).toEqual([]);
+  });
+});
