@@ -47,6 +47,7 @@ export function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
   return {
     services: [...services.keys()],
     guarding: source,
+    movableActions: (service) => movableActions(services.get(service)),
     levelsOf: (service) => watch.levelsOf(service),
     release: ({ service, ...by }) => watch.release(service, by),
     async accept(acceptance) {
@@ -67,4 +68,10 @@ export function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
     },
     nowMs: () => clock.wallMs(),
   };
+}
+
+function movableActions(service: ServiceRuntime | undefined): readonly string[] {
+  return Object.entries(service?.definition.actions ?? {}).flatMap(([name, action]) =>
+    action.kind === 'read' && action.legacyOnly === undefined ? [name] : [],
+  );
 }

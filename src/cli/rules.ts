@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
+import { messageOf } from '../domain/errors.ts';
 import type { ListedRule, TriedAction } from '../operator/rule-routes.ts';
 import { askPatiently, askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
@@ -121,9 +122,18 @@ async function remove(id: string, { person, reason, json, ...at }: PersonOptions
 
 /** What is wrong with a rule the proxy says. @throws Error where the file cannot be read, or holds no list */
 function rulesIn(file: string): readonly unknown[] {
-  const rules: unknown = parse(readFileSync(file, 'utf8'));
+  const rules = parsed(file);
   if (!Array.isArray(rules)) throw new Error(`${file} holds no list of rules: see rules --help`);
   return rules;
+}
+
+function parsed(file: string): unknown {
+  const text = readFileSync(file, 'utf8');
+  try {
+    return parse(text);
+  } catch (cause) {
+    throw new Error(`${file} is no YAML: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function parseLimit(text: string): number {

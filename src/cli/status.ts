@@ -53,15 +53,21 @@ function lanesLine(service: ServiceStatus): string {
 }
 
 /** What this proxy has seen since its start. */
-function seenLine({ comparisons, reads_by: reads, fallbacks, latency_ms: latency }: ServiceStatus): string {
+function seenLine(service: ServiceStatus): string {
+  const { comparisons, reads_by: reads, latency_ms: latency } = service;
   const { match, mismatch, not_comparable: incomparable } = comparisons;
-  const reasons = Object.entries(fallbacks).map(([reason, count]) => `${count} ${reason}`);
+  const reasons = counted(service.fallbacks);
+  const obstacles = counted(service.not_comparable_by);
+  const why = obstacles.length === 0 ? '' : ` (${obstacles.join(', ')})`;
   return [
-    `  ${match + mismatch} comparisons, ${mismatch} mismatches, ${incomparable} not comparable`,
+    `  ${match + mismatch} comparisons, ${mismatch} mismatches, ${incomparable} not comparable${why}`,
     `  reads: ${reads.legacy} by legacy (p99 ${shownMs(latency.legacy.p99)}), ${reads.orchestrator} by the orchestrator (p99 ${shownMs(latency.orchestrator.p99)})`,
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
   ].join('\n');
 }
+
+const counted = (words: Readonly<Record<string, number>>): string[] =>
+  Object.entries(words).map(([word, count]) => `${count} ${word}`);
 
 const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${shown(ms)} ms`);
 

@@ -16,6 +16,8 @@ export interface Wish {
 export interface GuardRouteParts {
   readonly services: readonly ServiceName[];
   readonly guarding: GuardSource;
+  /** Reads that the orchestrator can answer. */
+  movableActions(service: ServiceName): readonly string[];
   levelsOf(service: ServiceName): readonly TriggerLevel[];
   /** @throws StorageError */
   release(wish: Wish): Promise<Release>;
@@ -92,6 +94,12 @@ class GuardRoutes {
     const subject = textOf(request.body, 'subject');
     if (!SUBJECT.test(subject))
       throw new Refusal(400, 'invalid_request', 'subject must be "action:<name>" or "unclassified"');
+    const movable = this.#parts.movableActions(wish.service);
+    const action = subject.startsWith('action:') ? subject.slice('action:'.length) : undefined;
+    if (action !== undefined && !movable.includes(action)) {
+      const known = movable.join(', ') || 'none';
+      throw new Refusal(400, 'invalid_request', `${wish.service} moves no reads of "${action}": ${known}`);
+    }
     await this.#parts.accept({ ...wish, subject });
     return { accepted: subject, service: wish.service };
   }
@@ -127,8 +135,9 @@ class GuardRoutes {
 
   #known(name: string): ServiceName {
     const service = this.#parts.services.find((one) => one === name);
-    if (service === undefined) throw new Refusal(404, 'service_not_found', `no service is called "${name}"`);
-    return service;
+    if (service !== undefined) return service;
+    const names = this.#parts.services.join(', ');
+    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
   }
 
   #authenticate(header: string | undefined): void {

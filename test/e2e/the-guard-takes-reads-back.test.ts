@@ -275,6 +275,18 @@ test('the command line shows, explains, and replays', { timeout: 90_000 }, async
   const refused = run('guard', 'release', SERVICE, '--person', 'ann', ...at);
   await expect(refused).rejects.toThrow('--reason');
   await run('guard', 'accept', SERVICE, 'action:get_context', '--person', 'ann', '--reason', 'seen', ...at);
+  const unknown = run(
+    'guard',
+    'accept',
+    SERVICE,
+    'action:get_contexts',
+    '--person',
+    'ann',
+    '--reason',
+    'typo',
+    ...at,
+  );
+  await expect(unknown).rejects.toThrow('moves no reads of "get_contexts": get_context');
   const { actions } = (await deployment.serviceStatus(SERVICE)) as { actions?: Record<string, object> };
   expect(actions?.['get_context']).toMatchObject({ accepted: true });
   const file = join(deployment.legacyFolder, 'minutes.ndjson');

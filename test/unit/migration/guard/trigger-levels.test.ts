@@ -26,6 +26,7 @@ test('every trigger has one level, at nothing while nothing happened', () => {
     ['deleted_item_seen', 0],
     ['dead_letters', 0],
     ['lost', 0],
+    ['not_comparable', 0],
     ['external', 0],
   ]);
 });
