@@ -7,16 +7,21 @@ const suggestions = async (...words: string[]): Promise<string[]> => {
   return stdout.split('\n').flatMap((line) => (/^[^:\s]/.test(line) ? [line.split('\t')[0] ?? ''] : []));
 };
 
-test('every command that the help lists is completed, and so are its subcommands and options', async () => {
-  const { stdout: help } = await runCommand(['--help']);
-  const listed = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) =>
-    String(name),
-  );
-  expect(listed).toContain('status');
-  expect((await suggestions('')).toSorted()).toEqual(listed.toSorted());
-  expect(await suggestions('dead-letters', 're')).toEqual(['redrive']);
-  expect(await suggestions('backup', '--o')).toEqual(['--out', '--owners']);
-});
+// Each look starts a program that loads every command.
+test(
+  'every command that the help lists is completed, and so are its subcommands and options',
+  { timeout: 120_000 },
+  async () => {
+    const { stdout: help } = await runCommand(['--help']);
+    const listed = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)].map(([, name]) =>
+      String(name),
+    );
+    expect(listed).toContain('status');
+    expect((await suggestions('')).toSorted()).toEqual(listed.toSorted());
+    expect(await suggestions('dead-letters', 're')).toEqual(['redrive']);
+    expect(await suggestions('backup', '--o')).toEqual(['--out', '--owners']);
+  },
+);
 
 test.each(['bash', 'zsh', 'fish', 'powershell'])('there is a script for %s', async (shell) => {
   const { code, stdout } = await runCommand(['completion', shell]);
