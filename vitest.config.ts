@@ -8,7 +8,7 @@ export default defineConfig({
     // Real servers are started per file; the machines that run this have two cores.
     maxWorkers: 2,
     // A hang is found soon enough; a machine that is four times slower than ours must not be taken for one.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 180_000,
   },
 });

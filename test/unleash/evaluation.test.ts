@@ -56,17 +56,18 @@ const answers = (): number =>
 
 /** What of a flag differs from one test to the next. */
 const digestOf = (strategies: readonly TestStrategy[]): string =>
-  JSON.stringify(
-    strategies.map(({ parameters, constraints = [], segments = [] }) => [
-      parameters?.['rollout'],
-      constraints.map((constraint) => (constraint as { values: readonly string[] }).values),
-      segments,
-    ]),
-  );
+  strategies
+    .map(({ parameters, constraints = [], segments = [] }) => {
+      const values = constraints.map((constraint) => (constraint as { values: readonly string[] }).values);
+      return JSON.stringify([parameters?.['rollout'], values, segments]);
+    })
+    .toSorted()
+    .join();
 
 /** Whether Unleash tells its clients that the flag is on by these strategies. */
 async function isTold(name: string, strategies: readonly TestStrategy[]): Promise<boolean> {
-  const headers = { authorization: CLIENT_TOKEN };
+  // As the proxy asks: with segments by their numbers.
+  const headers = { authorization: CLIENT_TOKEN, 'unleash-client-spec': '5.2.0' };
   const { features } = (await (await fetch(`${unleash.url}/client/features`, { headers })).json()) as {
     features: { name: string; enabled: boolean; strategies: TestStrategy[] }[];
   };
