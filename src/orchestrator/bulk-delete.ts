@@ -46,5 +46,8 @@ export async function bulkDelete(session: Session, request: Request<'bulk_delete
 /** A condition beside the filter instead of in it would narrow nothing, and the whole session would go. */
 function refuseMisplaced(payload: object): void {
   const field = MISPLACED.find((name) => Object.hasOwn(payload, name));
-  if (field !== undefined) throw new ValidationError(`${field} belongs into filter`, { details: { field } });
+  if (field !== undefined)
+    throw new ValidationError(`${field} is not known here: conditions belong into filter`, {
+      details: { field },
+    });
 }
