@@ -1,7 +1,7 @@
 import { isJsonObject } from '../domain/json.ts';
 
 /** What the fields of a schema are: by name, and by `parent.name` where that differs. */
-export interface Descriptions {
+interface Descriptions {
   readonly fields: Readonly<Record<string, string>>;
   readonly exceptions: Readonly<Record<string, string>>;
   /** The parent of what stands in `payload` and `data`. */
