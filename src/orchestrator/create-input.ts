@@ -13,7 +13,8 @@ export const INPUT = `select * from jsonb_to_recordset($1::jsonb) as input (
     position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
     create_session boolean, user_id text)`;
 
-type CreateInput = ReturnType<typeof inputOf>;
+/** A memory as its row will hold it. */
+export type CreateInput = ReturnType<typeof inputOf>;
 
 /** @throws RefusedOperation that names the request */
 export function inputsOf(requests: readonly Request<'create'>[], vault: Vault): CreateInput[] {

@@ -72,9 +72,13 @@ export function conditionOf(selection: Selection, parameters: Parameters): strin
 }
 
 /** Marks the statement of a selection that many share, one without a filter but the user, to be planned once. */
-export function planned(sql: string, { filter }: Selection): string {
-  const isCommon = !FILTERS.some((name) => name !== 'user_id' && filter[name] !== undefined);
-  return isCommon ? prepared(sql) : sql;
+export function planned(sql: string, selection: Selection): string {
+  return isCommon(selection) ? prepared(sql) : sql;
+}
+
+/** Whether a selection has no filter but the user. */
+export function isCommon({ filter }: Selection): boolean {
+  return !FILTERS.some((name) => name !== 'user_id' && filter[name] !== undefined);
 }
 
 function metadataCondition(vault: Vault, rawFilter: string | undefined, bind: Bind): string {

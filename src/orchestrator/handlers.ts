@@ -43,10 +43,10 @@ const HANDLERS: { readonly [A in Action]: Handler<A> } = {
 
 export async function perform(call: Call): Promise<object> {
   const { meaning } = call.parts;
-  meaning.check(call.request);
+  const request = meaning.checked(call.request);
   // The table is keyed by the action that the request carries.
-  const handler = HANDLERS[call.request.action] as Handler<Action>;
-  const data = await handler(call);
-  await meaning.afterWrite(call.request, data);
+  const handler = HANDLERS[request.action] as Handler<Action>;
+  const data = await handler({ ...call, request });
+  await meaning.afterWrite(request, data);
   return data;
 }

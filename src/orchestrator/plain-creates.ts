@@ -1,12 +1,13 @@
 import { encodeJson } from '../domain/json.ts';
 import { sqlstateOf } from '../storage/database.ts';
 import { prepared } from '../storage/prepared.ts';
-import { INPUT, inputsOf } from './create-input.ts';
+import { type CreateInput, INPUT, inputsOf } from './create-input.ts';
 import type { VaultSession as Session } from './encryption/vault-session.ts';
 import { passageOf, passing } from './fence.ts';
 import type { WriteKey } from './idempotency.ts';
 import { refusedValue } from './refused-operation.ts';
 import type { Request } from './request.ts';
+import { type Behind, NO_LANE, singleCreate, type Statement } from './single-create.ts';
 
 /*
  * What nearly every write is: memories that are new, in sessions that are open, behind lanes that stand lower. One statement does it
@@ -25,10 +26,6 @@ const INSERTED = `insert into memory_entries (memory_id, session_id, memory_type
 const ANSWER = `all_created((select count(*) from created), count(*)),
     json_agg(to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') order by i.index) as times
   from input i left join created c using (memory_id)`;
-const KEPT = `kept as (
-    insert into idempotency_keys (key, answer)
-    select $2::bytea, json_build_object('memory_id', memory_id,
-      'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))::text from created)`;
 const LANES_PASSED = 'all_created((select count(*) from passed), cardinality($2::text[]))';
 
 const inputUpTo = (most: number): string => `with input as materialized (${INPUT} limit ${most})`;
@@ -37,13 +34,12 @@ const FENCED = sized(
   (most) =>
     `${inputUpTo(most)}, passed as (${passing(2)}), created as (${INSERTED}) select ${LANES_PASSED}, ${ANSWER}`,
 );
-const KEPT_ONE = prepared(`${inputUpTo(1)}, created as (${INSERTED}), ${KEPT} select ${ANSWER}`);
 
 type Sized = readonly (readonly [most: number, sql: string])[];
 
 // The limit cuts nothing: it tells the planner how few there are, or it reads all sessions to join them. Rounded up, for few plans.
 function sized(sqlOf: (most: number) => string): Sized {
-  return [1, 10, 50, 500].map((most) => [most, prepared(sqlOf(most))]);
+  return [10, 50, 500].map((most) => [most, prepared(sqlOf(most))]);
 }
 
 // A batch is at most 500 operations.
@@ -58,10 +54,13 @@ export async function createPlainly(
   key?: WriteKey,
 ): Promise<object[] | undefined> {
   if (!areCreates(requests)) return undefined;
-  const statement = statementFor(requests, key);
-  if (statement === undefined) return undefined;
+  const passage = passageFor(requests);
+  if (passage === undefined) return undefined;
   try {
-    return await created(session, requests, statement);
+    const inputs = inputsOf(requests, session.vault);
+    const results = await created(session, inputs, statementFor(requests, inputs, { passage, key }));
+    for (const { vector } of requests) vector?.kept();
+    return results;
   } catch (error) {
     if (isNotPlain(error)) return undefined;
     throw error;
@@ -69,8 +68,9 @@ export async function createPlainly(
 }
 
 /** Behind fences that they have passed. @throws StorageError that {@link isNotPlain}, RefusedOperation */
-export function createNew(session: Session, requests: readonly Request<'create'>[]): Promise<object[]> {
-  return created(session, requests, [sqlFor(requests.length, FREE), []]);
+export async function createNew(session: Session, requests: readonly Request<'create'>[]): Promise<object[]> {
+  const inputs = inputsOf(requests, session.vault);
+  return created(session, inputs, manyOf(inputs, NO_LANE));
 }
 
 /** Whether a statement failed for what it met or brought, so that a slower one may tell why, or succeed. */
@@ -78,15 +78,12 @@ export function isNotPlain(error: unknown): boolean {
   return sqlstateOf(error) === NOT_PLAIN || refusedValue(error) !== undefined;
 }
 
-type Statement = readonly [sql: string, parameters: readonly unknown[]];
-
 async function created(
   session: Session,
-  requests: readonly Request<'create'>[],
+  inputs: readonly CreateInput[],
   [sql, parameters]: Statement,
 ): Promise<object[]> {
-  const inputs = inputsOf(requests, session.vault);
-  const [row] = await session.query<{ times: string[] }>(sql, [encodeJson(inputs), ...parameters]);
+  const [row] = await session.query<{ times: string[] }>(sql, parameters);
   return inputs.map(({ memory_id }, index) => ({ memory_id, created_at: row?.times[index] }));
 }
 
@@ -96,10 +93,24 @@ function areCreates(requests: readonly Request[]): requests is readonly Request<
   return requests.every(({ action }) => action === 'create');
 }
 
-function statementFor(requests: readonly Request[], key: WriteKey | undefined): Statement | undefined {
-  if (key !== undefined) return [KEPT_ONE, [key]];
+/** Undefined where a lane does not say where it is to stand. */
+function passageFor(requests: readonly Request[]): Behind['passage'] | undefined {
   const lanes = requests.map(({ lane }) => lane);
-  const isFree = lanes.every((lane) => lane === undefined);
-  const passage = isFree ? [] : passageOf(lanes);
-  return passage === undefined ? undefined : [sqlFor(requests.length, isFree ? FREE : FENCED), passage];
+  return lanes.every((lane) => lane === undefined) ? NO_LANE : passageOf(lanes);
+}
+
+function statementFor(
+  requests: readonly Request<'create'>[],
+  inputs: readonly CreateInput[],
+  behind: Behind,
+): Statement {
+  const [request, input] = [requests[0], inputs[0]];
+  if (requests.length === 1 && request !== undefined && input !== undefined)
+    return singleCreate(request, input, behind);
+  return manyOf(inputs, behind.passage);
+}
+
+function manyOf(inputs: readonly CreateInput[], passage: Behind['passage']): Statement {
+  const sizes = passage.length === 0 ? FREE : FENCED;
+  return [sqlFor(inputs.length, sizes), [encodeJson(inputs), ...passage]];
 }

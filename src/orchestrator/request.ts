@@ -2,6 +2,7 @@ import { type TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { ValidationError } from '../domain/errors.ts';
 import { isDeeperThan, isJsonObject, type JsonObject, parseTolerantly, rawMembers } from '../domain/json.ts';
+import type { VectorInHand } from './embeddings/supplied-vectors.ts';
 import { LIMITS } from './limits.ts';
 import { messageTooLarge } from './message-too-large.ts';
 import { type Action, isAction, type Lane, LANE, type PayloadOf, PAYLOADS } from './payloads.ts';
@@ -31,6 +32,8 @@ export interface Request<A extends Action = Action> {
   readonly suspicious: boolean;
   /** What the orchestrator itself adds to a write before it is made. */
   readonly generated?: Generated;
+  /** The vector that came with a create, ready for the statement that creates the memory. */
+  readonly vector?: VectorInHand | undefined;
 }
 
 export interface Generated {

@@ -13,6 +13,8 @@ export interface Soak {
   readonly slopeMbPerMinute: number;
   readonly firstMb: number;
   readonly lastMb: number;
+  /** The mean of the readings of each minute, MiB. */
+  readonly mbByMinute: readonly number[];
   readonly operationsPerSecond: number;
   readonly errors: number;
 }
@@ -81,7 +83,13 @@ function trendOf(readings: readonly Reading[]) {
     slopeMbPerMinute: rounded(slope),
     firstMb: readings[0]?.mb ?? 0,
     lastMb: readings.at(-1)?.mb ?? 0,
+    mbByMinute: byMinute(readings),
   };
+}
+
+function byMinute(readings: readonly Reading[]): number[] {
+  const minutes = Map.groupBy(readings, ({ minute }) => Math.floor(minute));
+  return [...minutes.values()].map((of) => Math.round(of.reduce((sum, { mb }) => sum + mb, 0) / of.length));
 }
 
 function residentMegabytes(pid: number): number {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
 import type { Part } from '../part.ts';
 import type { Request } from '../request.ts';
+import { type Census, createCensus } from '../search/census.ts';
 import type { SearchSettings } from '../search/settings.ts';
 import { createVectorStore } from '../vectors/create-vector-store.ts';
 import type { VectorStore } from '../vectors/vector-store.ts';
@@ -13,7 +14,14 @@ import { createQueryVectors, type QueryVectors } from './query-vectors.ts';
 import { type EmbeddingSettings, embeddingProblems, spaceOf } from './settings.ts';
 import { createStaleMemories } from './stale-memories.ts';
 import { createStoredVectors } from './stored-vectors.ts';
-import { checkSupplied, keepSupplied, type SuppliedParts, writtenBy } from './supplied-vectors.ts';
+import {
+  checkSupplied,
+  keepSupplied,
+  type SuppliedParts,
+  type VectorsInHand,
+  vectorsInHand,
+  writtenBy,
+} from './supplied-vectors.ts';
 import { createTally, type Tally } from './tally.ts';
 
 export interface MeaningParts {
@@ -30,7 +38,7 @@ export interface Searchable {
   readonly store: VectorStore;
   readonly line: Line;
   readonly queries: QueryVectors;
-  readonly exactBelow: number;
+  readonly census: Census;
   /** How many memories that this process wrote wait for their vector. */
   readonly waiting: () => number;
 }
@@ -41,8 +49,11 @@ export type NoMeaningReason = 'embedding_off' | 'no_vector_store' | 'no_vectors'
 /** What memories mean: their vectors are made behind the writes and compared by the searches. */
 export interface Meaning extends Part {
   searchable(): Searchable | NoMeaningReason;
-  /** @throws ValidationError when a caller's vector does not fit. Before the write. */
-  check(request: Request): void;
+  /**
+   * Before a write: the same request, with the vector that came with it where the write can keep it at once.
+   * @throws ValidationError when a caller's vector does not fit
+   */
+  checked(request: Request): Request;
   /** Notes what was written; keeps the vectors that came with it. */
   afterWrite(request: Request, data: object): Promise<void>;
   /** Why searches by meaning are not answered as they should be. */
@@ -55,11 +66,9 @@ export interface Meaning extends Part {
 
 /** @throws Error listing the settings that are missing */
 export function createMeaning(parts: MeaningParts): Meaning {
-  const { embeddings, search } = parts;
-  const problems = embeddingProblems(embeddings);
-  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const { embeddings } = parts;
   const works = createWorks(parts);
-  const { store, lines, queries, embedder } = works;
+  const { store, lines, queries, embedder, census } = works;
   const isOff = embeddings.provider === 'off';
   const canCompare = () => store.name === 'in_process' || parts.hasVector();
   const backlog = () => embedder.backlog();
@@ -71,17 +80,19 @@ export function createMeaning(parts: MeaningParts): Meaning {
       if (!canCompare()) return 'no_vector_store';
       const line = lines.serving();
       const waiting = () => backlog().length;
-      return line === undefined
-        ? 'no_vectors'
-        : { store, line, queries, exactBelow: search.exactBelow, waiting };
+      return line === undefined ? 'no_vectors' : { store, line, queries, census, waiting };
     },
-    check(request) {
-      if (lines.wanted !== undefined && isAboutMemories(request)) checkSupplied(request, lines.wanted);
+    checked(request) {
+      const { wanted } = lines;
+      if (wanted === undefined || !isAboutMemories(request)) return request;
+      checkSupplied(request, wanted);
+      return { ...request, vector: works.inHand(request, wanted) };
     },
     async afterWrite(request, data) {
       if (lines.wanted === undefined || !isAboutMemories(request)) return;
       const { memoryIds, supplied } = writtenBy(request, data);
-      if (supplied.size > 0) await keepSupplied(works, lines.wanted, supplied);
+      if (request.vector?.isKept() === true) store.stored();
+      else if (supplied.size > 0) await keepSupplied(works, lines.wanted, supplied);
       if (!canCompare()) return;
       embedder.note(lines.isSettled() ? memoryIds.filter((id) => !supplied.has(id)) : memoryIds);
     },
@@ -109,9 +120,13 @@ interface Works extends SuppliedParts {
   readonly lines: Lines;
   readonly queries: QueryVectors;
   readonly embedder: Embedder;
+  readonly census: Census;
+  readonly inHand: VectorsInHand;
 }
 
-function createWorks({ database, embeddings, search, log }: MeaningParts): Works {
+function createWorks({ database, embeddings, search, log, hasVector }: MeaningParts): Works {
+  const problems = embeddingProblems(embeddings);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
   const store = createVectorStore(search, { database, space: spaceOf(embeddings), log });
   const tally = createTally();
   const models = createKeptModels(database, randomUUID());
@@ -131,7 +146,12 @@ function createWorks({ database, embeddings, search, log }: MeaningParts): Works
       log.warn(`Embedding failed: ${message}`);
     },
   });
-  return { store, tally, lines, memories, vectors, queries: createQueryVectors(embeddings, tally), embedder };
+  // Copies elsewhere are noted down row by row; without pgvector the column has another type.
+  const keepsAtOnce = () => hasVector() && store.name !== 'vertex';
+  const inHand = vectorsInHand(database.vault, { ...embeddings, keepsAtOnce });
+  const queries = createQueryVectors(embeddings, tally);
+  const census = createCensus(search.exactBelow);
+  return { store, tally, lines, memories, vectors, queries, embedder, census, inHand };
 }
 
 function detailsOf({ store, tally, lines, embedder }: Works): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import { textColumns, textIn, type TextRow } from '../encryption/text-column.ts';
 import { prepared } from '../../storage/prepared.ts';
+import type { Vault } from '../encryption/vault.ts';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
 import { VISIBLE } from '../filter.ts';
 import { restoredText } from '../unstorable-text.ts';
@@ -41,6 +42,11 @@ export interface StaleMemories {
 // 128 bits tell texts apart.
 const HASH_BYTES = 16;
 
+/** Tells equal texts. */
+export function textHashOf(vault: Vault, text: string): Buffer {
+  return vault.fingerprint(text).subarray(0, HASH_BYTES);
+}
+
 interface StaleRow extends TextRow {
   readonly memory_id: string;
   readonly version: number;
@@ -69,7 +75,7 @@ export function createStaleMemories(database: VaultDatabase, maxCharacters: numb
     return rows.map((row) => {
       const { memory_id: memoryId, version } = row;
       const text = clipped(restoredText(textIn(row, maxCharacters), row.escaped), maxCharacters);
-      const hash = database.vault.fingerprint(text).subarray(0, HASH_BYTES);
+      const hash = textHashOf(database.vault, text);
       return {
         memoryId,
         version,

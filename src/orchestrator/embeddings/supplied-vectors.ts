@@ -1,15 +1,27 @@
 import { ValidationError } from '../../domain/errors.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { Vault } from '../encryption/vault.ts';
 import type { PayloadOf } from '../payloads.ts';
 import type { Request } from '../request.ts';
 import type { Space, VectorStore } from '../vectors/vector-store.ts';
-import type { StaleMemories } from './stale-memories.ts';
+import { type StaleMemories, textHashOf } from './stale-memories.ts';
 import type { NewVector, StoredVectors } from './stored-vectors.ts';
 
 /** Which memories a write was about, and the vectors that came with them. */
 export interface Written {
   readonly memoryIds: readonly string[];
   readonly supplied: ReadonlyMap<string, readonly number[]>;
+}
+
+/** A vector that came with a create, as the statement that creates the memory keeps it. */
+export interface VectorInHand {
+  readonly space: Space;
+  /** As pgvector reads it. */
+  readonly text: string;
+  readonly textHash: Buffer;
+  /** The statement that holds it took effect. */
+  kept(): void;
+  isKept(): boolean;
 }
 
 interface WrittenMemory {
@@ -58,6 +70,40 @@ function memoryIn(action: unknown, payload: unknown, result: unknown): WrittenMe
       vector: Array.isArray(embedding) ? (embedding as number[]) : undefined,
     },
   ];
+}
+
+/** What of a request is to be kept with the write itself. */
+export type VectorsInHand = (request: Request, space: Space) => VectorInHand | undefined;
+
+interface InHandSettings {
+  readonly maxTextCharacters: number;
+  /** Whether vectors can be kept by the statement that creates their memories. */
+  readonly keepsAtOnce: () => boolean;
+}
+
+/**
+ * Makes ready what one statement can do. Undefined for all others, whose vectors are kept in statements behind the write: where the
+ * text is embedded as another one than it was sent, only the stored row tells.
+ */
+export function vectorsInHand(
+  vault: Vault,
+  { maxTextCharacters, keepsAtOnce }: InHandSettings,
+): VectorsInHand {
+  return ({ action, payload, suspicious }, space) => {
+    if (action !== 'create' || suspicious || !keepsAtOnce()) return undefined;
+    const { embedding, content } = payload as PayloadOf<'create'>;
+    const { text = '' } = content as { readonly text?: unknown };
+    if (embedding === undefined || typeof text !== 'string' || text.length > maxTextCharacters)
+      return undefined;
+    let isKept = false;
+    return {
+      space,
+      text: `[${embedding.join(',')}]`,
+      textHash: textHashOf(vault, text),
+      kept: () => (isKept = true),
+      isKept: () => isKept,
+    };
+  };
 }
 
 /** @throws ValidationError unless this can be compared with the vectors of the space */

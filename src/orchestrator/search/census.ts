@@ -1,18 +1,40 @@
+import { LRUCache } from 'lru-cache';
 import type { Session } from '../../storage/database.ts';
-import { conditionOf, Parameters, planned, type Selection, VISIBLE } from '../filter.ts';
+import { conditionOf, isCommon, Parameters, planned, type Selection, VISIBLE } from '../filter.ts';
 import type { Space } from '../vectors/vector-store.ts';
 
-/** What the filters let through, where that is not too much to count. */
+/** What the filters of a search let through, where that is not too much to count. */
 export interface Census {
-  /** They have a text, but no vector of its present version. Unknown where there are more memories than are counted. */
-  readonly waiting: number | undefined;
+  /** How many have a text, but no vector of its present version. Undefined where there are more memories than are counted. */
+  waiting(session: Session, among: { selection: Selection; space: Space }): Promise<number | undefined>;
 }
 
+// Who was found to have too many is not counted again for so long. Should there be fewer meanwhile, the index is asked for no reason.
+const CROWDED_MS = 10_000;
+const CROWDS = 10_000;
+
 /** Counts no further than one past the limit, and beyond it nothing else: a search must not cost more for what it says about itself. */
-export async function takeCensus(
+export function createCensus(limit: number): Census {
+  const crowds = new LRUCache<string, true>({ max: CROWDS, ttl: CROWDED_MS });
+  return {
+    async waiting(session, { selection, space }) {
+      const crowd = crowdOf(selection);
+      if (crowd !== undefined && crowds.has(crowd)) return undefined;
+      const waiting = await counted(session, { selection, space, limit });
+      if (waiting === undefined && crowd !== undefined) crowds.set(crowd, true);
+      return waiting;
+    },
+  };
+}
+
+function crowdOf(selection: Selection): string | undefined {
+  return isCommon(selection) ? JSON.stringify([selection.sessionId, selection.filter.user_id]) : undefined;
+}
+
+async function counted(
   session: Session,
   { selection, space, limit }: { selection: Selection; space: Space; limit: number },
-): Promise<Census> {
+): Promise<number | undefined> {
   const parameters = new Parameters();
   const condition = [conditionOf(selection, parameters), VISIBLE].filter((part) => part !== '').join(' and ');
   const ofSpace = `e.embedding_model = ${parameters.bind(space.model)} and e.dimension = ${parameters.bind(space.dimension)}`;
@@ -27,5 +49,5 @@ export async function takeCensus(
     ),
     parameters.values,
   );
-  return { waiting: row?.waiting ?? undefined };
+  return row?.waiting ?? undefined;
 }
