@@ -77,7 +77,7 @@ describe.each(DATABASES)('the vector that comes with a create on %s', (kind) => 
       return !found.includes(left ?? '') && metadata['waiting_for_embedding'] === 1;
     });
     const { ids: found } = await search({ query_vector: EAST });
-    expect(found.slice(0, 2).toSorted()).toEqual([short, long].toSorted());
+    expect(new Set(found.slice(0, 2))).toEqual(new Set([short, long]));
   });
 
   test('is not kept with a create that is refused, and kept once with one that comes again', async () => {
