@@ -57,6 +57,15 @@ const open = async (path: string, heading: string): Promise<void> => {
   await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
 };
 
+/** Opens a folded form, says who and why, and sends it. */
+async function decide(label: string, reason: string): Promise<void> {
+  const form = page.locator('details.fold', { has: page.locator('summary', { hasText: label }) }).first();
+  await form.locator('summary').click();
+  await form.getByLabel('Your name').fill('ann');
+  await form.getByLabel('Reason').fill(reason);
+  await form.getByRole('button', { name: label }).click();
+}
+
 test('the charts of a service follow what happens, without a script being asked for more', async () => {
   await talk(3);
   await open(`/services/${SERVICE}`, SERVICE);
@@ -99,6 +108,11 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('would match').waitFor();
   expect(await photograph(page, 'differences')).toEqual([]);
+  await decide('Put them in force', 'it may differ for now');
+  await page.getByText(/In force on every replica within 5 s: rule \d+/).waitFor();
+  await page.getByRole('rowheader', { name: /added, number \d+/ }).waitFor();
+  await decide('Remove it', 'it must not differ after all');
+  await page.getByText(/Rule \d+ is in force no more/).waitFor();
   await page.getByRole('textbox', { name: 'Rules' }).fill('- action: get_context\n  kind: guess');
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('kind must be one of').waitFor();
