@@ -110,7 +110,15 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
   expect(await photograph(page, 'differences')).toEqual([]);
   await decide('Put them in force', 'it may differ for now');
   await page.getByText(/In force on every replica within 5 s: rule \d+/).waitFor();
-  await page.getByRole('rowheader', { name: /added, number \d+/ }).waitFor();
+  // Every replica reads it within 5 s, this one too.
+  await eventually(
+    'the rule on the page',
+    async () => {
+      await open(path, `Differences of ${SERVICE}`);
+      return (await page.getByText(/added, number \d+/).count()) === 1;
+    },
+    30_000,
+  );
   await decide('Remove it', 'it must not differ after all');
   await page.getByText(/Rule \d+ is in force no more/).waitFor();
   await page.getByRole('textbox', { name: 'Rules' }).fill('- action: get_context\n  kind: guess');
