@@ -273,7 +273,7 @@ test('with Unleash gone and the replica that tripped dead, another replica switc
   expect(await (await fetch(`${first.url}/metrics`)).text()).toContain('crossfade_flags_off_waiting');
   await secondProgram.kill();
   await unleash.start();
-  await areOff(40_000);
+  await areOff(90_000);
   await startSecond();
   await release();
 });
