@@ -20,7 +20,12 @@ for (const cap of document.querySelectorAll('[data-fader]')) {
   show();
 }
 
-/** Asks for this page again, and takes over what is marked as live. Forms that somebody is at are left alone. */
+/** A part without what is another each time and nobody sees: the secrets of its forms. */
+function shown(part) {
+  return part.innerHTML.replaceAll(/name="_csrf" value="[^"]*"/g, '');
+}
+
+/** Asks for this page again, and takes over what is marked as live. Where somebody is, or a form stands, all is left alone. */
 async function refresh() {
   if (document.hidden) return;
   const response = await fetch(location.href, { headers: { 'x-refresh': '1' } });
@@ -29,12 +34,13 @@ async function refresh() {
   for (const old of document.querySelectorAll('[data-live]')) {
     const now = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
     const isAtIt = old.contains(document.activeElement) || old.querySelector('details[open]') !== null;
-    if (now === null || now.innerHTML === old.innerHTML || isAtIt) continue;
+    if (now === null || shown(now) === shown(old) || isAtIt) continue;
     old.replaceChildren(...now.childNodes);
   }
 }
 
-if (document.querySelector('[data-live]') !== null)
+// What waits for a person stands on every page: it moves with what is shown beside it, and never alone.
+if (document.querySelector('main [data-live]') !== null)
   setInterval(() => {
     // The next one tries again.
     refresh().catch(() => undefined);

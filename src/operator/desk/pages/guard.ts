@@ -34,8 +34,10 @@ export async function guardPage(visit: Visit): Promise<Page> {
     visit.api.get<{ services: Readonly<Record<string, Watched>> }>('/v1/guard'),
     visit.api.get<{ bundles: readonly Bundle[] }>('/v1/guard/bundles'),
   ]);
+  const held = Object.values(services).filter(({ held_by: heldBy }) => heldBy !== null);
   return {
     title: 'Guard',
+    waiting: { '/guard': held.length },
     lead: 'It takes reads back to legacy by itself when the two sides differ too much, answers fail or come late. A person releases it.',
     body: html`<div class="columns guards">
         ${Object.entries(services).map(([service, watched]) => watchedPanel(visit, service, watched))}
@@ -47,7 +49,7 @@ export async function guardPage(visit: Visit): Promise<Page> {
 function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
   return html`<section class="panel" aria-labelledby="g-${service}">
     <h2 id="g-${service}"><a href="/services/${service}">${service}</a></h2>
-    ${held(visit, service, watched)}
+    <div data-live="latch-${service}">${latchOf(visit, service, watched)}</div>
     <div data-live="triggers-${service}">
       <ul class="triggers">
         ${watched.triggers.map(level)}
@@ -63,7 +65,7 @@ function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
   </section>`;
 }
 
-function held(visit: Visit, service: string, { held_by: heldBy, latch, flags_off: off }: Watched): Html {
+function latchOf(visit: Visit, service: string, { held_by: heldBy, latch, flags_off: off }: Watched): Html {
   if (heldBy === null) return html`<p class="lamp good"><span aria-hidden="true">●</span> free</p>`;
   if (latch === undefined)
     return html`<p class="lamp bad"><span aria-hidden="true">▲</span> held: ${spoken(heldBy)}</p>

@@ -2,12 +2,13 @@ import { counted, spoken } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Notice, Visit } from '../visit.ts';
 
-interface Place {
-  readonly path: string;
-  readonly name: string;
-  /** How much waits there for a person. */
-  readonly waiting?: (visit: Visit) => number;
-}
+/** Places where something may wait for a person. */
+type LedgerPath = '/dead-letters' | '/unknown-outcomes' | '/guard';
+
+type Place = { readonly name: string } & (
+  | { readonly path: LedgerPath; readonly waiting: (visit: Visit) => number }
+  | { readonly path: string; readonly waiting?: undefined }
+);
 
 const PLACES: readonly Place[] = [
   { path: '/', name: 'Desk' },
@@ -44,6 +45,8 @@ export interface Page {
   /** Below the title, in one sentence. */
   readonly lead?: Shown;
   readonly body: Html;
+  /** What the body itself shows waiting for a person, by place: it was read after the status, and the navigation must say the same. */
+  readonly waiting?: Readonly<Partial<Record<LedgerPath, number | undefined>>>;
   /** Further scripts, by their path. */
   readonly scripts?: readonly string[];
   readonly styles?: readonly string[];
@@ -78,7 +81,7 @@ export function shell(visit: Visit, page: Page): string {
   return documentOf(
     page,
     html`<a class="skip" href="#main">Skip to the content</a>
-      ${header(visit)}
+      ${header(visit, page)}
       <main id="main" tabindex="-1">
         ${visit.notice !== undefined && noticeBar(visit.notice)}
         <div class="page-head">
@@ -97,22 +100,26 @@ export const wordmark = html`<span class="wordmark"
   >Crossfade</span
 >`;
 
-function header(visit: Visit): Html {
+function header(visit: Visit, page: Page): Html {
   return html`<header class="top">
     <a class="home" href="/">${wordmark}</a>
     <nav aria-label="Pages">
-      <ul>
-        ${PLACES.map((place) => placeItem(visit, place))}
+      <ul data-live="places">
+        ${PLACES.map((place) => placeItem(visit, place, waitingAt(visit, place, page)))}
       </ul>
     </nav>
     ${whoever(visit)}
   </header>`;
 }
 
-function placeItem(visit: Visit, { path, name, waiting }: Place): Html {
+function waitingAt(visit: Visit, place: Place, { waiting = {} }: Page): number {
+  if (place.waiting === undefined) return 0;
+  return waiting[place.path] ?? place.waiting(visit);
+}
+
+function placeItem(visit: Visit, { path, name }: Place, open: number): Html {
   const at = visit.path.split('?')[0] ?? '';
   const isHere = path === '/' ? at === '/' : at === path || at.startsWith(`${path}/`);
-  const open = waiting?.(visit) ?? 0;
   return html`<li>
     <a href="${path}" ${isHere && html`aria-current="page"`}
       >${name}${open > 0 && html` <span class="badge">${open}<span class="unseen"> waiting</span></span>`}</a

@@ -48,6 +48,14 @@ function filterOf(
   return { service, state, search: search.toString() };
 }
 
+/** What waits in the whole ledger, where this part of it tells. Else the status is asked. */
+function openIn(
+  { service, state }: { readonly service: string; readonly state: string },
+  found: readonly object[],
+): number | undefined {
+  return state === 'open' && service === '' && found.length < SHOWN ? found.length : undefined;
+}
+
 function filterBar(
   path: string,
   { service, state }: { readonly service: string; readonly state: string },
@@ -76,6 +84,7 @@ export async function deadLettersPage(visit: Visit, asked: Asked): Promise<Page>
   );
   return {
     title: 'Dead letters',
+    waiting: { '/dead-letters': openIn(filter, letters) },
     lead: 'Writes that the orchestrator refused for good. What stands behind one in its lane waits; legacy has them all.',
     body: html`${filterBar('/dead-letters', filter)}${
       letters.length === 0
@@ -123,6 +132,7 @@ export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<P
   );
   return {
     title: 'Unknown outcomes',
+    waiting: { '/unknown-outcomes': openIn(filter, found) },
     lead: 'Writes whose agents got no clear answer. A late reply or a copy of the lane settles most; the rest a person decides.',
     body: html`${filterBar('/unknown-outcomes', filter)}${
       found.length === 0
