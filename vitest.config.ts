@@ -7,7 +7,7 @@ export default defineConfig({
     exclude: ['test/adapters/**', 'test/unleash/**'],
     // Real servers are started per file; the machines that run this have two cores.
     maxWorkers: 2,
-    // A hang is found soon enough; a machine that is four times slower than ours must not be taken for one.
+    // A test that waits fails by what it waits for, which says what is missing; these limits come after that.
     testTimeout: 120_000,
     hookTimeout: 180_000,
   },

@@ -23,23 +23,24 @@ test('although the journal did not take its record, and nobody writes to the lan
     return (await deployment.journal<Row>(`select ${columns} from lanes where key = '${lane}'`))[0];
   };
   const stored = () => deployment.store(`select from sessions where session_id = '${session}'`);
-  // The delivery arrives when the lane's row is locked already.
-  deployment.orchestratorPath.delay(500);
-  await askOnce(deployment.endpoints['session-memory'], createSession(session));
-  await eventually('the lane, seeded', async () => ((await progress())?.seeded ?? 0) > 0);
   const other = new pg.Client({ connectionString: deployment.databaseUrl });
   await other.connect();
+  // The delivery is held back until the lane's row is locked.
+  deployment.orchestratorPath.silence();
+  await askOnce(deployment.endpoints['session-memory'], createSession(session));
+  await eventually('the lane, seeded', async () => ((await progress())?.seeded ?? 0) > 0);
   try {
     await other.query('begin');
     await other.query('select from lanes where key = $1 for update', [lane]);
+    await deployment.orchestratorPath.pass();
     const waiting = `select pg_terminate_backend(pid) from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock'`;
     await eventually('the record', async () => (await deployment.journal(waiting)).length > 0);
+    expect(await stored()).toHaveLength(1);
+    expect(await progress()).toMatchObject({ delivered: 0, sequence: 1 });
     await other.query('rollback');
   } finally {
     await other.end();
   }
-  expect(await stored()).toHaveLength(1);
-  expect(await progress()).toMatchObject({ delivered: 0, sequence: 1 });
   await eventually('the record, made again', async () => (await progress())?.delivered === 1);
-}, 60_000);
+});

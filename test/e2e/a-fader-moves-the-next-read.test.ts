@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openWatched, photograph, startBrowser, type Watched } from '../support/desk/browser.ts';
 import { startDesk, type DeskDeployment } from '../support/desk/desk-deployment.ts';
 import { eventually } from '../support/eventually.ts';
+import { everythingDelivered } from '../support/lane-view.ts';
 import {
   addInteraction,
   createSession,
@@ -13,6 +14,8 @@ import {
 
 const SERVICE = 'session-memory';
 const SESSION = 's-fader';
+/** The file is looked at every 300 ms, and its writer waits for that; a busy machine may need several times as long. */
+const MOVED_WITHIN_MS = 10_000;
 
 let desk: DeskDeployment;
 let browser: Browser;
@@ -25,6 +28,7 @@ beforeAll(async () => {
   agent = createSessionAgent(desk.deployment.endpoints[SERVICE]);
   await agent.ask(createSession(SESSION));
   await agent.ask(addInteraction(SESSION, 'hello'));
+  await everythingDelivered(desk.deployment);
   watched = await openWatched(browser, desk.origin);
 }, 180_000);
 
@@ -58,7 +62,7 @@ test('a fader that is moved by keyboard changes the stage shown and the routing 
   const pressedAtMs = performance.now();
   await page.getByRole('button', { name: 'Set', exact: true }).press('Enter');
   await page.getByText('crossfade.session-memory.read-cutover asks for 100 %.').waitFor();
-  expect(performance.now() - pressedAtMs).toBeLessThan(3_000);
+  expect(performance.now() - pressedAtMs).toBeLessThan(MOVED_WITHIN_MS);
 
   expect(await strip.locator('.stage').textContent()).toContain('read cutover');
   expect(await strip.locator('.fader-effect').first().textContent()).toContain('100 % in effect');

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
+import { everythingDelivered } from '../support/lane-view.ts';
 import { median, quantile } from '../support/latency.ts';
 import {
   addInteraction,
@@ -17,7 +18,8 @@ const ROUNDS = 5;
 const TURNS_OF_A_CLIENT = 30;
 /** Between two calls of a client: what is measured is how long a call takes, not how many fit on two cores. */
 const PAUSE_MS = 5;
-const LIMIT_MS = 2;
+/** On a machine that needs so long by itself that two milliseconds are no part of it, a quarter. A timeout waited for would be 150 and more. */
+const LIMIT = { ms: 2, ofHealthy: 0.25 };
 /** The machine is shared: only a rise that stays is one. */
 const ATTEMPTS = 3;
 
@@ -75,14 +77,10 @@ async function openSessions(): Promise<string[]> {
 /** Nothing of an earlier measurement is still being made up for. */
 async function isCalm(): Promise<void> {
   await deployment.orchestratorPath.pass();
-  await eventually(
-    'nothing waits any more',
-    async () => {
-      const { deliveries, copies, shadow_reads: shadowReads } = (await deployment.status()).backlog;
-      return deliveries + copies + shadowReads === 0;
-    },
-    30_000,
-  );
+  await eventually('nothing waits any more', async () => {
+    const { deliveries, copies, shadow_reads: shadowReads } = (await deployment.status()).backlog;
+    return deliveries + copies + shadowReads === 0;
+  });
 }
 
 interface Scene {
@@ -94,7 +92,7 @@ interface Scene {
 async function p99Of(scene: Scene, orchestrator: Orchestrator): Promise<number> {
   await isCalm();
   const sessions = await openSessions();
-  await eventually('sessions delivered', async () => (await deployment.status()).backlog.deliveries === 0);
+  await everythingDelivered(deployment);
   if (orchestrator === 'hanging') deployment.orchestratorPath.silence();
   await scene.prepare(sessions, orchestrator);
   return quantile(await measure(sessions), 0.99);
@@ -104,6 +102,7 @@ interface Measured {
   readonly healthy: readonly number[];
   readonly hanging: readonly number[];
   readonly riseMs: number;
+  readonly limitMs: number;
 }
 
 async function compare(scene: Scene): Promise<Measured> {
@@ -114,7 +113,9 @@ async function compare(scene: Scene): Promise<Measured> {
       p99[orchestrator].push(await p99Of(scene, orchestrator));
     }
   }
-  return { ...p99, riseMs: median(p99.hanging) - median(p99.healthy) };
+  const healthyMs = median(p99.healthy);
+  const limitMs = Math.max(LIMIT.ms, LIMIT.ofHealthy * healthyMs);
+  return { ...p99, limitMs, riseMs: median(p99.hanging) - healthyMs };
 }
 
 const spell = ({ healthy, hanging, riseMs }: Measured): string => {
@@ -130,10 +131,10 @@ async function expectNoHarm(scene: Scene): Promise<void> {
     const measured = await compare(scene);
     tries.push(measured);
     if (process.env['TEST_LOG'] !== undefined) console.log(spell(measured));
-    if (measured.riseMs <= LIMIT_MS) return;
+    if (measured.riseMs <= measured.limitMs) return;
   }
   expect.fail(
-    `a hanging orchestrator costs agents more than ${LIMIT_MS} ms:\n${tries.map(spell).join('\n')}`,
+    `a hanging orchestrator costs agents more than ${LIMIT.ms} ms, and more than a quarter of what they wait anyway:\n${tries.map(spell).join('\n')}`,
   );
 }
 
@@ -162,6 +163,6 @@ test.each([
   { where: 'in stage shadow_read', asked: SHADOW_READ, prepare: nothing },
   { where: 'with the breaker open', asked: READ_CUTOVER, prepare: openBreaker },
   { where: 'while lanes are copied', asked: DUAL_WRITE, prepare: beginCopies },
-])('a hanging orchestrator fails no call and delays none $where', { timeout: 240_000 }, (scene) =>
+])('a hanging orchestrator fails no call and delays none $where', { timeout: 480_000 }, (scene) =>
   expectNoHarm(scene),
 );

@@ -40,4 +40,4 @@ test('a proxy that is killed while it spills starts without its journal, and rep
   expect(findingsOf(works, await one.stores())).toEqual([]);
   await gate.close();
   await one.end();
-}, 60_000);
+});

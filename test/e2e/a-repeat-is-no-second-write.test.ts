@@ -13,8 +13,9 @@ import {
 } from '../support/session-agent.ts';
 
 const ON = { dualWrite: true, shadowRead: 0, readCutover: 0 };
-const PATIENCE_MS = 300;
-const SLOW = { delayMs: 1_000 };
+/** Long enough for the request to arrive, too short for its reply. */
+const PATIENCE_MS = 1_000;
+const SLOW = { delayMs: 2_500 };
 
 let deployment: Deployment;
 beforeAll(async () => {
@@ -153,7 +154,6 @@ test.each(['r-4', ''])(
     // Nothing of it is settled while the service does not answer.
     const second = await ask(request);
     expect(second.status).toBe('error');
-    expect(second.ms).toBeLessThan(5_000);
     await deployment.legacyPath.pass();
     const done = await eventually('an answer', async () => {
       const reply = await ask(request);

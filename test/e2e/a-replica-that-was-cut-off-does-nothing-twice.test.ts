@@ -106,7 +106,7 @@ test('cut off from the journal it fences itself, and the other takes over what i
   await expectAllWell(one, works);
   await one.end();
   await link.stop();
-}, 90_000);
+});
 
 test('stopped in its tracks for 15 seconds it wakes up late, and does not act on what it knew', async () => {
   const one = await stage.begin({ deadlineMs: 4_000 });
@@ -127,4 +127,4 @@ test('stopped in its tracks for 15 seconds it wakes up late, and does not act on
   await takesWrites(works, one.secondEndpoints, 5);
   await expectAllWell(one, works);
   await one.end();
-}, 90_000);
+});

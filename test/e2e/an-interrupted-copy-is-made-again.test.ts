@@ -35,7 +35,8 @@ describe('lanes that were filled before dual writes are copied, whenever the pro
   });
 
   test('between the batches of a big lane', async () => {
-    const count = 6_000;
+    // Thirty batches: from the sight of the first to the kill may take the time of several.
+    const count = 12_000;
     const one = await stage.begin({ dualWrite: false, memories: { user: 'big', count } });
     const proxy = await one.startProxy();
     const session = `jarvis:${one.prefix}-big`;

@@ -46,7 +46,7 @@ export interface CaseSettings {
   readonly dualWrite?: boolean;
   /** What jarvis-memory's file holds before it starts: memories of one user. */
   readonly memories?: { readonly user: string; readonly count: number };
-  /** @defaultValue 800 */
+  /** @defaultValue 2,000: a busy machine may stand still for one */
   readonly deadlineMs?: number;
   /** How long a proxy waits for its ports. @defaultValue 0 */
   readonly takeOverMs?: number;
@@ -71,7 +71,7 @@ export interface CrashStage {
 
 /** Characters of a proxy's output in a failure. */
 const OUTPUT_SHOWN = 2_000;
-const SETTLE_LIMIT_MS = 20_000;
+const SETTLE_LIMIT_MS = 60_000;
 
 export async function startStage(): Promise<CrashStage> {
   const root = mkdtempSync(join(tmpdir(), 'crossfade-crash-'));
@@ -264,7 +264,7 @@ function proxyConfig(facts: {
   const stored = (name: string): string => join(folders.legacy, name);
   return {
     http: { port: facts.http },
-    proxy: { deadlineMs: facts.settings.deadlineMs ?? 800, takeOverMs: facts.settings.takeOverMs ?? 0 },
+    proxy: { deadlineMs: facts.settings.deadlineMs ?? 2_000, takeOverMs: facts.settings.takeOverMs ?? 0 },
     journal: {
       folder: join(facts.folder, 'journal'),
       ...(facts.settings.laneBacklog !== undefined && { laneBacklog: facts.settings.laneBacklog }),

@@ -10,8 +10,8 @@ interface Step {
   readonly effect: { readonly adds: string } | 'clears' | 'none';
 }
 
-/** What an agent knows of a write: acknowledged, answered with an error, or never answered. */
-type Certainty = 'acknowledged' | 'refused' | 'unanswered';
+/** What an agent knows of a write: acknowledged, refused, told that the service did not answer in time, or never answered. */
+type Certainty = 'acknowledged' | 'refused' | 'unknown' | 'unanswered';
 
 interface Done {
   readonly step: Step;
@@ -29,6 +29,8 @@ interface LaneSpec {
 
 /** Longer than any proxy takes, however busy the machine is. */
 const PATIENCE_MS = 15_000;
+/** In the proxy's words: the write may have been done or not. A busy machine may stand still for longer than a deadline. */
+const LATE = 'did not answer within its deadline';
 
 export interface Round {
   readonly round: number;
@@ -70,22 +72,27 @@ export class LaneWork {
   async #ask(agent: Agent, { request }: Step): Promise<Certainty> {
     try {
       const reply = JSON.parse((await agent.call(JSON.stringify(request))).toString()) as object;
-      return this.spec.isAcknowledged({ ...reply }) ? 'acknowledged' : 'refused';
+      if (this.spec.isAcknowledged({ ...reply })) return 'acknowledged';
+      return JSON.stringify(reply).includes(LATE) ? 'unknown' : 'refused';
     } catch {
       return 'unanswered';
     }
   }
 
-  /** Every list that the lane may hold: what was not answered may have been done or not; what was refused may not. */
+  /** Every list that the lane may hold: what was not answered, or late, may have been done or not; what was refused may not. */
   candidates(): string[][] {
     let lists: string[][] = [[]];
     for (const { step, certainty } of this.done) {
       if (certainty === 'refused') continue;
       const after = lists.map((list) => applied(list, step));
-      lists = certainty === 'acknowledged' ? after : [...lists, ...after];
+      lists = certainty === 'acknowledged' ? after : different([...lists, ...after]);
     }
     return lists;
   }
+}
+
+function different(lists: readonly string[][]): string[][] {
+  return [...new Map(lists.map((list) => [JSON.stringify(list), list])).values()];
 }
 
 function applied(list: readonly string[], { effect }: Step): string[] {

@@ -26,7 +26,7 @@ beforeAll(async () => {
     asked: COVERED,
   });
   await fill(deployment);
-}, 120_000);
+});
 
 afterAll(() => deployment?.end());
 
@@ -117,7 +117,7 @@ test('a backfill that is killed twice under way copies every lane once, and what
   for (let index = 1; index < SESSIONS; index += 1) expect(items.get(`s${index}`)).toBe(TURNS);
   for (let index = 0; index < USERS; index += 1) expect(items.get(`jarvis:j${index}`)).toBe(3);
   expect(readLegacyStores(deployment.legacyFolder).sessions.size).toBe(SESSIONS - 1);
-}, 120_000);
+});
 
 test('a second backfill finds everything there, and writes nothing to it', async () => {
   const before = await deployment.store(

@@ -69,7 +69,7 @@ beforeAll(async () => {
       },
     },
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await deployment?.end();
@@ -166,7 +166,6 @@ test("yesterday's report is made once for two replicas, stored, and taken to fol
   await eventually(
     'every delivery is made',
     async () => (await deployment.journal<{ left: number }>(isDelivered))[0]?.left === 0,
-    40_000,
   );
   await second.stop();
   const bodies = posted.map(({ body }) => JSON.parse(body) as { delivery: string; date: string });

@@ -27,9 +27,9 @@ import {
   type Then,
 } from './stage-promises.ts';
 
-const DEADLINE_MS = 700;
+const DEADLINE_MS = 1_500;
 /** What a busy machine with two cores may add to a reply on its way, beside the proxy's own deadline. */
-const SLACK_MS = 200;
+const SLACK_MS = 1_500;
 /** The orchestrator refuses for good what is longer than this; session-memory takes it. */
 const TOO_LONG = 'x'.repeat(1024 * 1024 + 1);
 
@@ -42,8 +42,8 @@ beforeAll(async () => {
   deployment = await startDeployment({
     config: {
       proxy: { deadlineMs: DEADLINE_MS },
-      orchestrator: { readTimeoutMs: 150, deliveryTimeoutMs: 500 },
-      shadow: { timeoutMs: 500 },
+      orchestrator: { readTimeoutMs: 500, deliveryTimeoutMs: 1_000 },
+      shadow: { timeoutMs: 1_000 },
     },
   });
 });

@@ -69,8 +69,9 @@ async function decide(label: string, reason: string): Promise<void> {
 test('the charts of a service follow what happens, without a script being asked for more', async () => {
   await talk(3);
   await open(`/services/${SERVICE}`, SERVICE);
-  expect(await page.locator('.u-over').count()).toBe(4);
   await page.getByText('live', { exact: true }).waitFor();
+  await page.locator('.u-over').nth(3).waitFor();
+  expect(await page.locator('.u-over').count()).toBe(4);
   const samples = async () => Number(await page.evaluate('document.documentElement.dataset.samples'));
   const before = await samples();
   await talk(2);
@@ -91,14 +92,11 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
     await agent.ask(getContext(session));
     return (await desk.deployment.serviceStatus(SERVICE)).comparisons.mismatch > 0;
   });
-  await eventually(
-    'its signature',
-    async () => {
-      await open(path, `Differences of ${SERVICE}`);
-      return (await page.getByText('By cause').count()) > 0;
-    },
-    30_000,
-  );
+  // Signatures and differences are written at moments of their own.
+  await eventually('its signature, and itself', async () => {
+    await open(path, `Differences of ${SERVICE}`);
+    return (await page.getByText('By cause').count()) * (await page.locator('.sides').count()) > 0;
+  });
   expect(await page.locator('.sides').first().textContent()).toMatch(/absent|#/);
   expect(await page.content()).not.toContain(secret);
   await page

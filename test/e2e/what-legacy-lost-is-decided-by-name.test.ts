@@ -5,6 +5,7 @@ import { readLegacyStores } from '../accept/stores.ts';
 import { resultOf, runCommand } from '../support/command.ts';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
+import { everythingDelivered, readLane } from '../support/lane-view.ts';
 import { addInteraction, askOnce, createSession } from '../support/session-agent.ts';
 
 const BY = ['--person', 'ann', '--reason', 'a test'];
@@ -25,8 +26,8 @@ beforeAll(async () => {
     for (const text of ['one', 'two', 'three'])
       await askOnce(deployment.endpoints['session-memory'], addInteraction(session, text));
   }
-  await eventually('everything delivered', async () => (await deployment.status()).backlog.deliveries === 0);
-}, 120_000);
+  await everythingDelivered(deployment);
+});
 
 afterAll(() => deployment?.end());
 
@@ -128,7 +129,10 @@ test('a writer past the proxy is taken over and named; the repair can be undone,
 
 test('only what was written to since is looked at where only that is asked for', async () => {
   await askOnce(deployment.endpoints['session-memory'], addInteraction('accepted', 'later'));
-  await eventually('delivered', async () => (await deployment.status()).backlog.deliveries === 0);
+  await eventually('delivered', async () => {
+    const lane = await readLane(deployment, 'accepted');
+    return lane?.outcome === 'applied' && lane.delivered === lane.sequence;
+  });
   const { services } = await reconcile('--changed', '--service', 'session-memory');
   expect(services['session-memory']).toMatchObject({ lanes: 2 });
   const interlocks = await deployment.journal(

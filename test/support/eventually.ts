@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const PAUSE_MS = 25;
-const PATIENCE_MS = 20_000;
+// Whoever waits for what comes anyway loses nothing by patience: a machine may be four times slower than the one this was written on.
+const PATIENCE_MS = 60_000;
 
 /**
  * Looks again and again until `look` returns something else than undefined or false, and returns that.

@@ -1,4 +1,5 @@
 import type { Deployment } from './deployment.ts';
+import { eventually } from './eventually.ts';
 import { askOnce, getContext } from './session-agent.ts';
 
 /** What the journal says of a session's lane, and of its newest write. */
@@ -22,6 +23,19 @@ export async function readLane(deployment: Deployment, session: string): Promise
     left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
     where l.key = 'session-memory/${session}'`);
   return lane;
+}
+
+/**
+ * Waits until every lane is on the orchestrator, up to its last write. The journal knows of a write before its agent does; the status counts
+ * it as a delivery a moment after the answer.
+ */
+export async function everythingDelivered(deployment: Deployment): Promise<void> {
+  await eventually('everything delivered', async () => {
+    const left = await deployment.journal(
+      "select 1 from lanes where condition <> 'clean' or seeded_coverage = 0 or delivered_sequence < sequence",
+    );
+    return left.length === 0;
+  });
 }
 
 /** The session's interactions in the orchestrator's own tables, in order. */

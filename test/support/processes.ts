@@ -15,7 +15,7 @@ export interface Program {
   output(): string;
   /** Highest resident size so far, MiB; 0 where the system does not tell. */
   peakMegabytes(): number;
-  /** SIGTERM, and waits for the end; SIGKILL after twenty seconds. */
+  /** SIGTERM, and waits for the end; SIGKILL after thirty seconds. */
   stop(): Promise<void>;
   /** SIGKILL, and waits for the end. */
   kill(): Promise<void>;
@@ -33,10 +33,11 @@ export interface ProgramOptions {
 }
 
 const OUTPUT_LIMIT = 64 * 1024;
+const STOP_PATIENCE_MS = 30_000;
 
 /** Starts `crossfade <args>` and waits until it says over IPC that it is ready. @throws Error with its output */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
-  const { readyTimeoutMs = 60_000, cwd, pipes = 0 } = options;
+  const { readyTimeoutMs = 120_000, cwd, pipes = 0 } = options;
   const child = spawn(process.execPath, [...FLAGS, MAIN, ...args], {
     env: environmentOf(options),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...Array.from({ length: pipes }, () => 'pipe' as const)],
@@ -75,7 +76,7 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
     isAsked = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
-    const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_PATIENCE_MS);
     await exited;
     clearTimeout(timer);
   };

@@ -25,7 +25,7 @@ function shown(part) {
   return part.innerHTML.replaceAll(/name="_csrf" value="[^"]*"/g, '');
 }
 
-/** Asks for this page again, and takes over what is marked as live. Where somebody is, or a form stands, all is left alone. */
+/** Asks for this page again, and takes over what is marked as live. A form that somebody is at is left alone. */
 async function refresh() {
   if (document.hidden) return;
   const response = await fetch(location.href, { headers: { 'x-refresh': '1' } });
