@@ -28,7 +28,7 @@ export interface Deployment {
   readonly legacyPath: TcpProxy;
   /** The way from the proxy to the orchestrator. */
   readonly orchestratorPath: TcpProxy;
-  /** Edits the flags, and waits until they are in effect. */
+  /** Edits the flags, and waits until they are in effect and who was there before is listed: who comes later is no old lane to copy. */
   ask(asked: Asked): Promise<void>;
   status(): Promise<DeploymentStatus>;
   serviceStatus(service: string): Promise<ServiceStatus>;
@@ -66,7 +66,7 @@ export interface ServiceStatus {
 export interface DeploymentStatus {
   readonly services: readonly ServiceStatus[];
   readonly replicas: Readonly<Record<'live' | 'silent', number>>;
-  readonly backlog: Readonly<Record<'deliveries' | 'copies' | 'shadow_reads', number>>;
+  readonly backlog: Readonly<Record<'deliveries' | 'copies' | 'listings' | 'shadow_reads', number>>;
 }
 
 export interface DeploymentSettings {
@@ -189,9 +189,11 @@ async function assemble(
     direct: endpointsOf(back),
     httpUrl,
   };
+  const watched = watching({ httpUrl, postgres, output: () => proxy.output(), folders, others });
+  if (asked.dualWrite) await watched.ask(asked);
   return {
     ...known,
-    ...watching({ httpUrl, postgres, output: () => proxy.output(), folders, others }),
+    ...watched,
     peakMegabytes: () => proxy.peakMegabytes(),
     restart,
     crash,
@@ -280,9 +282,10 @@ function watching({ httpUrl, postgres, output, folders, others }: Watched) {
     },
     async ask(asked: Asked): Promise<void> {
       writeFlags(folders.flags, asked, others);
-      await eventually(`flags ${JSON.stringify(asked)} in effect`, async () =>
-        (await status()).services.every((service) => follows(service, asked)),
-      );
+      await eventually(`flags ${JSON.stringify(asked)} in effect`, async () => {
+        const { services, backlog } = await status();
+        return backlog.listings === 0 && services.every((service) => follows(service, asked));
+      });
     },
     journal: async <Row>(sql: string) => (await postgres.execute(sql, 'journal')) as Row[],
     store: async <Row>(sql: string) => (await postgres.execute(sql, 'orchestrator')) as Row[],
