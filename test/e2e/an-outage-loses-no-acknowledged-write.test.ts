@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import { eventually } from '../support/eventually.ts';
-import { acknowledgedIn, agentsRun } from './crash.ts';
+import { acknowledgedIn, agentsRun, failedIn } from './crash.ts';
 import { startStage, type CrashStage } from './crash-stage.ts';
-import { findingsOf, workOf, type LaneWork } from './crash-workload.ts';
+import { findingsOf, workOf } from './crash-workload.ts';
 import { createTcpGate } from './tcp-gate.ts';
 
 let stage: CrashStage;
@@ -17,11 +17,6 @@ const OF_A_ROUND = 25;
 /** No reply is late on a busy machine: an error then says that nothing was done. */
 const PATIENT = { deadlineMs: 4_000 };
 
-function refusedIn(works: readonly LaneWork[]): number {
-  const done = works.flatMap((work) => work.done);
-  return done.filter(({ certainty }) => certainty === 'refused').length;
-}
-
 test('an orchestrator that is killed in the middle of deliveries costs no agent an answer', async () => {
   const one = await stage.begin(PATIENT);
   const works = workOf(one.prefix);
@@ -31,7 +26,7 @@ test('an orchestrator that is killed in the middle of deliveries costs no agent 
   await stage.killOrchestrator();
   await agents;
   await agentsRun(one, works, 2);
-  expect(refusedIn(works)).toBe(0);
+  expect(failedIn(works)).toBe(0);
   expect(acknowledgedIn(works)).toBeGreaterThan(OF_A_ROUND * 2);
   await stage.startOrchestrator();
   await one.settled();
@@ -51,15 +46,15 @@ test('while the journal is away writes are refused and not done, and afterwards 
   await proxy.events.seen('write:journaled', OF_A_ROUND + 3);
   await gate.close();
   await during;
-  const refused = refusedIn(works);
+  const refused = failedIn(works);
   expect(refused).toBeGreaterThan(0);
   const before = acknowledgedIn(works);
   await agentsRun(one, works, 3);
   expect(acknowledgedIn(works)).toBe(before);
   await gate.open();
-  const again = refusedIn(works);
+  const again = failedIn(works);
   await agentsRun(one, works, 4);
-  expect(refusedIn(works)).toBe(again);
+  expect(failedIn(works)).toBe(again);
   await one.settled();
   expect(findingsOf(works, await one.stores())).toEqual([]);
   await gate.close();

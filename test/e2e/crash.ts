@@ -33,6 +33,16 @@ export function acknowledgedIn(works: readonly LaneWork[]): number {
   return works.reduce((total, { acknowledged }) => total + acknowledged, 0);
 }
 
+/** Writes that were answered with an error. */
+export function failedIn(works: readonly LaneWork[]): number {
+  const failed = works.flatMap(({ done }) => done).filter(({ certainty }) => isFailure(certainty));
+  return failed.length;
+}
+
+function isFailure(certainty: LaneWork['done'][number]['certainty']): boolean {
+  return certainty === 'refused' || certainty === 'unknown';
+}
+
 /** A new proxy on the same journal, new agents who write on, and what is wrong with the stores before and after that. */
 export async function takeUp(one: CrashCase, works: readonly LaneWork[]): Promise<string[]> {
   await one.startProxy();
