@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
+import { everythingDelivered } from '../support/lane-view.ts';
 import {
   addInteraction,
   createSession,
@@ -56,10 +57,8 @@ test('two hundred strict REQ agents get their own replies, all right and in orde
   const calls = await Promise.all(sessions.map((session) => live(session)));
   expect(calls).toEqual(sessions.map(() => CALLS));
 
-  await eventually('deliveries and comparisons through', async () => {
-    const { deliveries, copies, shadow_reads: shadowReads } = (await deployment.status()).backlog;
-    return deliveries + copies + shadowReads === 0;
-  });
+  await everythingDelivered(deployment);
+  await eventually('comparisons through', async () => (await deployment.status()).backlog.shadow_reads === 0);
   const { comparisons, lanes } = await deployment.serviceStatus('session-memory');
   expect(lanes).toEqual({ total: AGENTS, seeded: AGENTS, dirty: 0, copying: 0, stopped: 0, excepted: 0 });
   expect(comparisons.mismatch).toBe(0);
