@@ -8,8 +8,8 @@ import { addInteraction, freshSession } from '../support/session-agent.ts';
 
 const CLIENTS = 60;
 const CONTENT_BYTES = 3_900_000;
-/** The deadline is 4.5 s; with what 60 clients need themselves for 234 MB, on a machine that is shared. */
-const PATIENCE_MS = 20_000;
+/** The deadline is 4.5 s; with what 60 clients need themselves for 234 MB, on a machine that is shared. A reply that is lost never comes. */
+const PATIENCE_MS = 60_000;
 /** The heap of `npm start` is 256 MiB; outside of it are one message of each client in ZeroMQ's queues, 234 MB, and the journal's copies. */
 const MOST_MEGABYTES = 900;
 const BUSY = 'the proxy has no room for the request at this moment';
@@ -89,6 +89,6 @@ describe.each([
       expect((await fetch(`${deployment.httpUrl}/health/live`)).status).toBe(200);
       expect(deployment.peakMegabytes()).toBeLessThan(MOST_MEGABYTES);
     },
-    120_000,
+    240_000,
   );
 });
