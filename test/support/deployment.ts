@@ -174,12 +174,8 @@ async function assemble(
     startProgram(['start', '--config', config], { env: { DATABASE_URL: databaseUrl } });
   let proxy = await start();
   keep({ stop: () => proxy.stop() });
-  const restart = async (): Promise<void> => {
-    await proxy.stop();
-    proxy = await start();
-  };
-  const crash = async (): Promise<void> => {
-    await proxy.kill();
+  const startAnew = async (end: () => Promise<void>): Promise<void> => {
+    await end();
     proxy = await start();
   };
   const httpUrl = `http://127.0.0.1:${front.spare}`;
@@ -195,8 +191,8 @@ async function assemble(
     ...known,
     ...watched,
     peakMegabytes: () => proxy.peakMegabytes(),
-    restart,
-    crash,
+    restart: () => startAnew(() => proxy.stop()),
+    crash: () => startAnew(() => proxy.kill()),
     configFile: config,
     databaseUrl,
     standIns,
