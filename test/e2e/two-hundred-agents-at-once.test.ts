@@ -18,7 +18,11 @@ const CALLS = 10;
 let deployment: Deployment;
 
 beforeAll(async () => {
-  deployment = await startDeployment({ asked: { dualWrite: true, shadowRead: 100, readCutover: 0 } });
+  deployment = await startDeployment({
+    asked: { dualWrite: true, shadowRead: 100, readCutover: 0 },
+    // On a busy machine two hundred agents wait longer for one serial service than real ones would.
+    config: { proxy: { deadlineMs: 15_000 } },
+  });
   await deployment.ask({ dualWrite: true, shadowRead: 100, readCutover: 0 });
 });
 
