@@ -25,6 +25,7 @@ const execFileAsync = promisify(execFile);
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ALERT_KEY = 'the key that alerts are signed with';
 const SIGNAL_TOKEN = 'the token of whoever watches the agents';
+const GUARD = { mode: 'enforce', coolDownSeconds: 0, alertKey: ALERT_KEY, signalToken: SIGNAL_TOKEN };
 const SESSIONS = Array.from({ length: 12 }, (_, index) => `s-${index}`);
 const SERVICE = 'session-memory';
 const TRIP_WITHIN_MS = 60_000;
@@ -67,13 +68,7 @@ beforeAll(async () => {
     config: {
       // On a busy machine late answers would trip it sooner than altered ones.
       orchestrator: { endpoint: front, readTimeoutMs: 2_000 },
-      guard: {
-        mode: 'enforce',
-        coolDownSeconds: 0,
-        alertUrl,
-        alertKey: ALERT_KEY,
-        signalToken: SIGNAL_TOKEN,
-      },
+      guard: { ...GUARD, alertUrl },
     },
   });
   // Between the proxy and the orchestrator: one write in seven is altered on its way.
@@ -226,7 +221,6 @@ test('a release needs a person and a reason, is audited, and lets reads go', asy
     expect((await post('/v1/guard/release', { service: SERVICE, ...wish })).status).toBe(400);
   }
   expect((await guard()).held_by).toBe('inconsistency');
-  await eventually('no comparison', async () => (await deployment.status()).backlog.shadow_reads === 0);
   const wish = { service: SERVICE, person: 'ann', reason: 'the saboteur has left' };
   expect(await post('/v1/guard/release', wish)).toMatchObject({ status: 200, body: { released: SERVICE } });
   // What was compared in the last second is counted with the next, and the saboteur is still there: that may trip it once more.
