@@ -17,8 +17,13 @@ export interface Injector {
   inject(injection: Injection | undefined): void;
   /** Whether the last answer about this session was another than it should have been. */
   isBroken(sessionId: string): boolean;
+  /** Whether the orchestrator took long over it by itself. */
+  wasBusy(sessionId: string): boolean;
   stop(): void;
 }
+
+/** An answer that takes so long to get here has not much left of the 250 ms that a read may take. */
+const BUSY_MS = 60;
 
 interface Operation {
   action: string;
@@ -81,6 +86,7 @@ export async function startInjector(front: string, back: string): Promise<Inject
   return {
     inject: (injection) => spoiler.inject(injection),
     isBroken: (sessionId) => spoiler.isBroken(sessionId),
+    wasBusy: (sessionId) => spoiler.wasBusy(sessionId),
     stop() {
       router.close();
       dealer.close();
@@ -98,6 +104,10 @@ class Spoiler {
   readonly #asked = new Map<string, string>();
   /** Request id → what a batch under way does. */
   readonly #batches = new Map<string, readonly BatchOperation[]>();
+  /** Request id → when a read was asked, and of which session, where delays are injected. */
+  readonly #timed = new Map<string, { readonly session: string; readonly atMs: number }>();
+  /** Sessions whose last answer took long by itself. */
+  readonly #busy = new Set<string>();
   readonly #generations = new Map<string, number>();
 
   inject(injection: Injection | undefined): void {
@@ -108,6 +118,10 @@ class Spoiler {
 
   isBroken(sessionId: string): boolean {
     return this.#answers.has(sessionId);
+  }
+
+  wasBusy(sessionId: string): boolean {
+    return this.#busy.has(sessionId);
   }
 
   request(body: Buffer): Buffer {
@@ -129,6 +143,7 @@ class Spoiler {
     if (this.#injection === undefined) return asIs;
     const reply = JSON.parse(body.toString()) as Reply;
     this.#written(reply);
+    this.#clock(reply);
     const session = this.#asked.get(reply.request_id);
     if (session === undefined) return asIs;
     this.#asked.delete(reply.request_id);
@@ -152,7 +167,17 @@ class Spoiler {
     }
   }
 
+  #clock({ request_id: id }: Reply): void {
+    const asked = this.#timed.get(id);
+    this.#timed.delete(id);
+    if (asked === undefined) return;
+    if (performance.now() - asked.atMs > BUSY_MS) this.#busy.add(asked.session);
+    else this.#busy.delete(asked.session);
+  }
+
   #asks({ session_id: session, request_id }: Envelope): void {
+    if (session !== undefined && this.#injection?.fault.way === 'delay')
+      this.#timed.set(request_id, { session, atMs: performance.now() });
     if (session !== undefined && this.#isChosen(session)) this.#asked.set(request_id, session);
   }
 

@@ -11,6 +11,8 @@ import type { VerdictWorld } from './verdict-world.ts';
 const AGENTS = 32;
 /** What is looked at again waits a quarter of a second, and for its lane. */
 const CONCLUDED_WITHIN_MS = 4_000;
+/** A lane whose last write is still on its way reads from legacy: nothing of the orchestrator's would be asked. */
+const DELIVERED_WITHIN_MS = 2_000;
 /** Twice what a read from the orchestrator may take before legacy answers. */
 const SLOW_MS = 250;
 /** Turns of a dialogue that stand before its lane is read: a ranking of fewer is alike in any order. */
@@ -76,6 +78,8 @@ async function* readsOf({ plan, agent, owner, dialogue }: Lane): AsyncGenerator<
     await say(speak.write(owner, { role: speaker, text: `${text} (${written})`, number: written }));
     if (written + 1 < FIRST_TURNS[fault.service]) continue;
     const lane = laneKeyOf(serviceName(fault.service), owner as Owner);
+    if (fault.isCutOver === true)
+      await plan.watch.delivered(lane, sequenceOf(speak, written), DELIVERED_WITHIN_MS);
     const askedAtSeconds = performance.now() / 1_000;
     const concluded = plan.watch.next(lane, CONCLUDED_WITHIN_MS);
     await say(speak.read(owner));
@@ -85,12 +89,23 @@ async function* readsOf({ plan, agent, owner, dialogue }: Lane): AsyncGenerator<
   }
 }
 
+/** Of the last write of a lane that was written to so often before. */
+function sequenceOf(speak: Words, written: number): number {
+  return written + (speak.create === undefined ? 1 : 2);
+}
+
 function detectedBy({ way }: Fault, said: Concluded): boolean | undefined {
   // An answer that fails or is late differs in no member: it counts as a failure, or by its latency.
   if (way === 'error') return said.pair?.isFailure;
-  if (way === 'delay') return said.pair && (said.pair.isFailure || (said.pair.ms ?? 0) > SLOW_MS);
+  if (way === 'delay') return isLate(said);
   if (said.verdict === undefined || said.verdict === 'not_comparable') return undefined;
   return said.verdict === 'mismatch';
+}
+
+/** An answer that nobody delayed, and that came late all the same, says what the machine was at, and nothing of the product. */
+function isLate({ pair, isInjected, wasBusy }: Concluded): boolean | undefined {
+  if (pair === undefined || (!isInjected && wasBusy)) return undefined;
+  return pair.isFailure || (pair.ms ?? 0) > SLOW_MS;
 }
 
 interface Said {

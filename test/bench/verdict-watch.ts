@@ -10,6 +10,8 @@ export interface Concluded {
   /** Undefined where there was no conclusion in time. */
   readonly verdict?: 'match' | 'mismatch' | 'not_comparable';
   readonly isInjected: boolean;
+  /** Whether the orchestrator, or this machine, took long by itself. */
+  readonly wasBusy: boolean;
   /** What the pair of answers showed of the orchestrator: its failure, or how long it took. Absent where it was not asked. */
   readonly pair?: { readonly isFailure: boolean; readonly ms?: number };
 }
@@ -28,11 +30,21 @@ export class VerdictWatch {
   readonly tripped = new Map<string, string>();
   /** Whether what the orchestrator last said about a lane was broken. */
   isBroken: (lane: LaneKey) => boolean = () => false;
+  /** Whether that answer came late without being delayed. */
+  wasBusy: (lane: LaneKey) => boolean = () => false;
   readonly #waiting = new Map<LaneKey, (concluded: Concluded) => void>();
+  /** Highest sequence that has reached the orchestrator, and who waits for more. */
+  readonly #delivered = new Map<LaneKey, number>();
+  readonly #awaiting = new Map<LaneKey, { readonly sequence: number; readonly resolve: () => void }>();
   readonly #pairs = new Map<LaneKey, NonNullable<Concluded['pair']>>();
   readonly #handlers: Handlers = {
     'shadow:paired': ({ lane, orchestrator }) => this.#pairs.set(lane, orchestrator),
     'shadow:compared': ({ lane, comparison }) => this.#concluded(lane, comparison.verdict),
+    'delivery:applied': ({ lane, sequence }) => {
+      this.#delivered.set(lane, Math.max(sequence, this.#delivered.get(lane) ?? 0));
+      const waiter = this.#awaiting.get(lane);
+      if (waiter !== undefined && waiter.sequence <= sequence) waiter.resolve();
+    },
     'guard:tripped': ({ service, finding }) => this.tripped.set(service, finding.trigger),
   };
   readonly listener: Listener = (name, event) => this.#handlers[name]?.(event);
@@ -42,7 +54,7 @@ export class VerdictWatch {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(lane);
-        resolve({ isInjected: this.isBroken(lane) });
+        resolve({ isInjected: this.isBroken(lane), wasBusy: this.wasBusy(lane) });
       }, withinMs);
       this.#pairs.delete(lane);
       this.#waiting.set(lane, (concluded) => {
@@ -52,12 +64,27 @@ export class VerdictWatch {
     });
   }
 
+  /** When the lane's writes have reached the orchestrator up to this one, or after so long. */
+  delivered(lane: LaneKey, sequence: number, withinMs: number): Promise<void> {
+    if ((this.#delivered.get(lane) ?? 0) >= sequence) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#awaiting.delete(lane);
+        resolve();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#awaiting.set(lane, { sequence, resolve: done });
+    });
+  }
+
   #concluded(lane: LaneKey, verdict: keyof Totals): void {
     this.totals[verdict] += 1;
     const pair = this.#pairs.get(lane);
     const tell = this.#waiting.get(lane);
     this.#waiting.delete(lane);
-    tell?.({ verdict, isInjected: this.isBroken(lane), ...(pair !== undefined && { pair }) });
+    const [isInjected, wasBusy] = [this.isBroken(lane), this.wasBusy(lane)];
+    tell?.({ verdict, isInjected, wasBusy, ...(pair !== undefined && { pair }) });
   }
 }
 

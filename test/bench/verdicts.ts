@@ -136,6 +136,7 @@ async function runWorld(options: Options): Promise<{ results: ClassResult[]; goa
   const watch = new VerdictWatch();
   const world = await startVerdictWorld(watch.listener);
   watch.isBroken = (lane) => world.injector.isBroken(sessionOfLane(lane));
+  watch.wasBusy = (lane) => world.injector.wasBusy(sessionOfLane(lane));
   const stage = { ...options, world, watch, dialogues: await readDialogues() };
   const [results, goals]: [ClassResult[], Goal[]] = [[], []];
   try {
