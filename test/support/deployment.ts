@@ -185,7 +185,8 @@ async function assemble(
     direct: endpointsOf(back),
     httpUrl,
   };
-  const watched = watching({ httpUrl, postgres, output: () => proxy.output(), folders, others });
+  const unlisted = settings.isSessionStoreUnknown === true ? 1 : 0;
+  const watched = watching({ httpUrl, postgres, output: () => proxy.output(), folders, others, unlisted });
   if (asked.dualWrite) await watched.ask(asked);
   return {
     ...known,
@@ -263,9 +264,10 @@ interface Watched {
   readonly folders: { readonly flags: string };
   /** Services beside the stand-ins'. */
   readonly others: readonly string[];
+  readonly unlisted: number;
 }
 
-function watching({ httpUrl, postgres, output, folders, others }: Watched) {
+function watching({ httpUrl, postgres, output, folders, others, unlisted }: Watched) {
   const status = async (): Promise<DeploymentStatus> =>
     (await (await fetch(`${httpUrl}/v1/status`)).json()) as DeploymentStatus;
   return {
@@ -280,7 +282,7 @@ function watching({ httpUrl, postgres, output, folders, others }: Watched) {
       writeFlags(folders.flags, asked, others);
       await eventually(`flags ${JSON.stringify(asked)} in effect`, async () => {
         const { services, backlog } = await status();
-        return backlog.listings === 0 && services.every((service) => follows(service, asked));
+        return backlog.listings <= unlisted && services.every((service) => follows(service, asked));
       });
     },
     journal: async <Row>(sql: string) => (await postgres.execute(sql, 'journal')) as Row[],
