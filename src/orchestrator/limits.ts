@@ -11,6 +11,8 @@ export const LIMITS = {
   laneKeyLength: LANE_KEY_LIMIT,
   pageDefault: 50,
   pageMax: 1_000,
+  /** Of the contents in one answer: read on where there is a cursor, refused elsewhere. */
+  pageBytes: 16 * 1024 * 1024,
   batchOperations: 500,
   /** Longer ones are echoed up to 256 characters and name nothing. */
   requestIdLength: 256,

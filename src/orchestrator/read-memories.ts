@@ -1,4 +1,4 @@
-import { NotFoundError } from '../domain/errors.ts';
+import { NotFoundError, ValidationError } from '../domain/errors.ts';
 import { CONTENT } from './encryption/sealed-content.ts';
 import type { Vault } from './encryption/vault.ts';
 import { prepared } from '../storage/prepared.ts';
@@ -21,6 +21,21 @@ export interface MemoryRow {
 /** A memory as every reader gets it: its content as the text that was sent, digit for digit. */
 export function renderMemory({ content, escaped, ...columns }: MemoryRow): object {
   return { ...columns, content: restoredJson(content, escaped) };
+}
+
+/** The bytes of all contents of `page`, which is materialized: they are made text once. */
+export const PAGE_BYTES = 'select coalesce(sum(octet_length(content)), 0) as page_bytes from page';
+
+/** An answer whose contents would not fit into memory is refused: its caller pages by numbers, and would miss what is left out. */
+export function requireFitting(row: { readonly page_bytes: number } | undefined): void {
+  if (row === undefined || row.page_bytes <= LIMITS.pageBytes) return;
+  throw new ValidationError(
+    `limit: the contents of this page are longer than ${LIMITS.pageBytes} bytes together; ask for fewer memories`,
+    {
+      reason: 'page_too_large',
+      details: { field: 'limit', limit: LIMITS.pageBytes, actual: row.page_bytes },
+    },
+  );
 }
 
 const READ = prepared(
@@ -72,6 +87,7 @@ interface BatchRow extends MemoryRow {
   readonly memory_id: string | null;
   readonly total: number | null;
   readonly missing: string[] | null;
+  readonly page_bytes: number;
 }
 
 interface Statement {
@@ -85,9 +101,10 @@ export async function batchRead(session: Session, request: Request<'batch_read'>
   const { sql, values } = batchStatement(request, plan, session.vault);
   const rows = await session.query<BatchRow>(prepared(sql), values);
   const [first] = rows;
+  requireFitting(first);
   const memories = rows
     .filter((row) => row.memory_id !== null)
-    .map(({ total: _total, missing: _missing, ...row }) => renderMemory(row));
+    .map(({ total: _total, missing: _missing, page_bytes: _bytes, ...row }) => renderMemory(row));
   const page = memories.slice(0, plan.limit);
   return {
     memories: page,
@@ -113,8 +130,9 @@ function batchStatement(request: Request<'batch_read'>, plan: BatchPlan, vault: 
   const total = plan.counts ? `(select count(*) from memory_entries m where ${condition})` : 'null::bigint';
   const missing = ids === undefined ? 'null::text[]' : missingIds(ids, sessionId, parameters);
   return {
-    sql: `with page as (${page}) select ${total} as total, ${missing} as missing, page.*
-      from (values (1)) one left join page on true order by ${orderBy(plan.sort, 'page')}`,
+    sql: `with page as materialized (${page}), weight as (${PAGE_BYTES})
+      select ${total} as total, ${missing} as missing, page_bytes, page.*
+      from weight left join page on page_bytes <= ${LIMITS.pageBytes} order by ${orderBy(plan.sort, 'page')}`,
     values: parameters.values,
   };
 }

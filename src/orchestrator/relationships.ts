@@ -63,6 +63,7 @@ interface RelatedRow extends MemoryRow {
   readonly relationship_metadata: string;
   readonly relationship_escaped: boolean;
   readonly related_at: Date;
+  readonly found: number;
 }
 
 /**
@@ -76,20 +77,27 @@ export async function getRelated(session: Session, request: Request<'get_related
   const limit = payload.limit ?? LIMITS.pageDefault;
   const [near, far] = payload.source_memory_id === undefined ? ['target', 'source'] : ['source', 'target'];
   const rows = await session.query<RelatedRow>(
-    `select ${MEMORY_COLUMNS}, r.relationship_id, r.source_memory_id, r.target_memory_id, r.relationship_type,
+    `with page as materialized (
+     select ${MEMORY_COLUMNS}, r.relationship_id, r.source_memory_id, r.target_memory_id, r.relationship_type,
        r.metadata::text as relationship_metadata, r.escaped as relationship_escaped, r.created_at as related_at
      from memory_relationships r
        join memory_entries anchor on anchor.memory_id = r.${near}_memory_id
        join memory_entries m on m.memory_id = r.${far}_memory_id
      where ${condition} and ${VISIBLE} and ${VISIBLE.replaceAll('m.', 'anchor.')}
-     order by r.relationship_id limit ${parameters.bind(limit + 1)}`,
+     order by r.relationship_id limit ${parameters.bind(limit + 1)}
+   ), fitting as (
+     select *, count(*) over () as found, octet_length(content) as bytes,
+       sum(octet_length(content)) over (order by relationship_id) as bytes_so_far from page
+   )
+   select * from fitting where bytes_so_far - bytes < ${LIMITS.pageBytes} order by relationship_id`,
     parameters.values,
   );
   const page = rows.slice(0, limit);
   const last = page.at(-1);
   return {
     related: page.map(renderRelated),
-    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.relationship_id]) : undefined,
+    next_cursor:
+      last !== undefined && last.found > page.length ? encodeCursor([last.relationship_id]) : undefined,
   };
 }
 
@@ -113,7 +121,8 @@ function relatedCondition({ payload, sessionId }: Request<'get_related'>, parame
 }
 
 function renderRelated(row: RelatedRow): object {
-  const { relationship_metadata, relationship_escaped, related_at, ...rest } = row;
+  const { found: _found, bytes: _own, bytes_so_far: _all, ...shown } = row;
+  const { relationship_metadata, relationship_escaped, related_at, ...rest } = shown;
   const { relationship_id, source_memory_id, target_memory_id, relationship_type, ...memory } = rest;
   return {
     relationship_id,

@@ -39,23 +39,29 @@ const WRITTEN_SINCE = `(
 
 // Every copy of a lane reads it so: planning this takes longer than running it.
 const PAGE = prepared(`
-with page as (
+with page as materialized (
   select ${MEMORY_COLUMNS}, m.position as stored_position, m.lane_key, ${VISIBLE} as is_active, m.deleted_at,
     m.deleted_generation, m.deleted_sequence, $1::text is not null and ${WRITTEN_SINCE} as changed_since_snapshot
   from memory_entries m
   where m.session_id = $2 and (m.position, m.memory_id) > ($3::bigint, $4::text) and ($5::boolean or ${VISIBLE})
     and ($1::text is null or m.version > 1 or not ${WRITTEN_SINCE})
   order by m.position, m.memory_id limit $6
+), fitting as (
+  select *, octet_length(content) as bytes, sum(octet_length(content)) over (order by stored_position, memory_id) as bytes_so_far
+  from page
 )
-select coalesce($1, pg_current_snapshot()::text) as snapshot,
+select (select count(*) from page) as found, coalesce($1, pg_current_snapshot()::text) as snapshot,
   coalesce(pg_snapshot_xmax($1::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot()), false) as is_foreign,
   $1::text is null or (select count(*) from page) = $6
     or not exists (select from memory_entries m where m.session_id = $2 and ${WRITTEN_SINCE}) as consistent,
-  page.* from (values (1)) one left join page on true order by stored_position, memory_id`);
+  fitting.* from (values (1)) one left join fitting on bytes_so_far - bytes < ${LIMITS.pageBytes}
+order by stored_position, memory_id`);
 
 const SESSION = prepared(`select ${SESSION_COLUMNS} from sessions s where s.session_id = $1`);
 
 interface ScanRow extends MemoryRow {
+  /** Rows of the page, those included that are left to the next because their contents do not fit into this one. */
+  readonly found: number;
   readonly snapshot: string;
   /** The snapshot lies in the future: the cursor is of another database, or of this one before it was restored. */
   readonly is_foreign: boolean;
@@ -77,7 +83,7 @@ export async function scan(session: Session, request: Request<'scan'>): Promise<
   const items = rows.filter(({ memory_id }) => memory_id !== null);
   const page = items.slice(0, limit);
   const last = page.at(-1);
-  const isLast = items.length <= limit || last === undefined;
+  const isLast = last === undefined || (rows[0]?.found ?? 0) <= page.length;
   return {
     session: found === undefined ? null : renderSession(found),
     items: page.map(renderItem),
@@ -102,8 +108,9 @@ async function pageOf(
 }
 
 function renderItem(row: ScanRow): object {
-  const { snapshot: _, is_foreign: _foreign, consistent: _consistent, ...shown } = row;
-  const { stored_position: _stored, changed_since_snapshot: changed, ...memory } = shown;
+  const { found: _found, snapshot: _, is_foreign: _foreign, consistent: _consistent, ...shown } = row;
+  const { bytes: _own, bytes_so_far: _all, ...stored } = shown;
+  const { stored_position: _stored, changed_since_snapshot: changed, ...memory } = stored;
   return { ...renderMemory(memory), changed_since_snapshot: changed ? true : undefined };
 }
 

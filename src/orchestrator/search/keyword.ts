@@ -1,13 +1,21 @@
 import { matching } from '../encryption/blind-search.ts';
 import type { VaultSession } from '../encryption/vault-session.ts';
 import { conditionOf, Parameters, planned, type Selection, VISIBLE } from '../filter.ts';
-import { MEMORY_COLUMNS, type MemoryRow, renderMemory } from '../read-memories.ts';
+import { LIMITS } from '../limits.ts';
+import {
+  MEMORY_COLUMNS,
+  type MemoryRow,
+  PAGE_BYTES,
+  renderMemory,
+  requireFitting,
+} from '../read-memories.ts';
 import { anyWord } from './any-word.ts';
 
 interface FoundRow extends MemoryRow {
   /** Null in the one row that only carries the total, when nothing was found. */
   readonly memory_id: string | null;
   readonly total: number;
+  readonly page_bytes: number;
 }
 
 export interface KeywordQuery {
@@ -29,20 +37,24 @@ export async function searchByKeyword(
     planned(
       `with matches as materialized (
          select m.memory_id, m.position, ${rank} as similarity_score from memory_entries m where ${condition}
-       ), page as (
+       ), best as (
          select * from matches order by similarity_score desc, position, memory_id
-         limit ${parameters.bind(limit)} offset ${parameters.bind(offset)})
-       select (select count(*) from matches) as total, found.*, page.similarity_score from (values (1)) one
-       left join page on true
-       left join lateral (select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = page.memory_id limit 1) found on true
-       order by page.similarity_score desc, page.position, page.memory_id`,
+         limit ${parameters.bind(limit)} offset ${parameters.bind(offset)}
+       ), page as materialized (
+         select found.*, best.similarity_score, best.position as place from best join lateral
+           (select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = best.memory_id limit 1) found on true
+       ), weight as (${PAGE_BYTES})
+       select (select count(*) from matches) as total, page_bytes, page.*
+       from weight left join page on page_bytes <= ${LIMITS.pageBytes}
+       order by similarity_score desc, place, memory_id`,
       selection,
     ),
     parameters.values,
   );
+  requireFitting(rows[0]);
   const results = rows
     .filter((row) => row.memory_id !== null)
-    .map(({ total: _total, ...row }) => renderMemory(row));
+    .map(({ total: _total, page_bytes: _bytes, place: _place, ...row }) => renderMemory(row));
   return { results, total: rows[0]?.total ?? 0 };
 }
 

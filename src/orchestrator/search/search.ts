@@ -6,7 +6,13 @@ import type { Searchable } from '../embeddings/meaning.ts';
 import type { VaultSession } from '../encryption/vault-session.ts';
 import { type Selection, VISIBLE } from '../filter.ts';
 import { LIMITS } from '../limits.ts';
-import { MEMORY_COLUMNS, type MemoryRow, renderMemory } from '../read-memories.ts';
+import {
+  MEMORY_COLUMNS,
+  type MemoryRow,
+  PAGE_BYTES,
+  renderMemory,
+  requireFitting,
+} from '../read-memories.ts';
 import type { Request } from '../request.ts';
 import type { Nearest, Vector } from '../vectors/vector-store.ts';
 import { fuse } from './fuse.ts';
@@ -180,14 +186,22 @@ async function withKeywords(session: VaultSession, plan: Plan, { found, nearest 
 }
 
 const READ_HITS = prepared(
-  `select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = any($1::text[]) and ${VISIBLE}`,
+  `with page as materialized (
+     select ${MEMORY_COLUMNS} from memory_entries m where m.memory_id = any($1::text[]) and ${VISIBLE}
+   ), weight as (${PAGE_BYTES})
+   select page_bytes, page.* from weight left join page on page_bytes <= ${LIMITS.pageBytes}`,
 );
+
+interface HitRow extends MemoryRow {
+  readonly page_bytes: number;
+}
 
 /** A memory that vanished since it was found is left out. */
 async function readHits(session: VaultSession, hits: readonly Hit[]): Promise<object[]> {
   if (hits.length === 0) return [];
-  const rows = await session.query<MemoryRow>(READ_HITS, [hits.map(({ memoryId }) => memoryId)]);
-  const memories = new Map(rows.map((row) => [row['memory_id'], row]));
+  const rows = await session.query<HitRow>(READ_HITS, [hits.map(({ memoryId }) => memoryId)]);
+  requireFitting(rows[0]);
+  const memories = new Map(rows.map(({ page_bytes: _bytes, ...row }) => [row['memory_id'], row]));
   return hits.flatMap(({ memoryId, scores }) => {
     const row = memories.get(memoryId);
     return row === undefined ? [] : [renderMemory({ ...row, ...scores })];

@@ -1,5 +1,5 @@
 import { PGlite } from '@electric-sql/pglite';
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exactTextOf } from '../../../src/orchestrator/exact-text.ts';
 import { type GuardedOrchestrator, startGuarded } from '../../support/access.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { expect, test } from 'vitest';
 import { FrameReader } from '../../../src/frontends/zmq/frame-reader.ts';
 import { encodeFrame, type Frame } from '../../../src/frontends/zmq/zmtp.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { positionOf } from '../../../src/domain/lane.ts';
 import type { LegacyItem, StoredMemory } from '../../../src/domain/service-definition.ts';

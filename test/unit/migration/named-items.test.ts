@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { operationId, type Owner } from '../../../src/domain/ids.ts';
 import { positionOf } from '../../../src/domain/lane.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { describe, test } from 'vitest';
 import { ask, Both, decide, entry } from './contextual-both.ts';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { parseOwner } from '../../../src/domain/ids.ts';
 import type { ServiceDefinition, StoredMemory } from '../../../src/domain/service-definition.ts';

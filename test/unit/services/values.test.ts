@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import fc from 'fast-check';
+import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { createNaiveLocalTime } from '../../../src/sandbox/python-time.ts';
 import { codePointLength, codePointPrefix } from '../../../src/sandbox/python-values.ts';

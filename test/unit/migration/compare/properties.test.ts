@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import type { DifferenceClass } from '../../../../src/domain/comparison.ts';
 import { compare, rule, type Kind } from './compared.ts';
