@@ -39,6 +39,11 @@ export class CopyQueue {
     return this.#wishes.size + this.#underWay.size;
   }
 
+  /** Whether it waits, or is worked on. */
+  holds(lane: Lane): boolean {
+    return this.#wishes.has(lane) || this.#underWay.has(lane);
+  }
+
   /** Asks for a copy, not before `delayMs` from now. A wish that stands already becomes as urgent as the new one. */
   add(lane: Lane, reason: CopyReason, delayMs = 0): void {
     const nowMs = this.#parts.clock.now();

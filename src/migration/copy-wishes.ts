@@ -32,6 +32,10 @@ export class CopyWishes {
     return this.#all.size;
   }
 
+  has(lane: Lane): boolean {
+    return this.#all.has(lane);
+  }
+
   /** A wish for a lane that waits already becomes as urgent as the new one, and waits as long as either. */
   add(wish: Wish, nowMs: number): void {
     const known = this.#all.get(wish.lane);

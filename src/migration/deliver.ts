@@ -1,15 +1,14 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
+import type { DeliveryParts } from './delivery-parts.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import { DeliveryRecords } from './delivery-records.ts';
-import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
-import type { Clock, Journal, Orchestrator, PendingWrite, WriteAnswer } from './ports.ts';
+import type { PendingWrite } from './ports.ts';
 import { Packer } from './pack.ts';
-import { culpritOf, isDelete, type Delivered, type Parcel } from './parcel.ts';
+import { culpritOf, isDelete, resultsOf, type Delivered, type Parcel } from './parcel.ts';
 import { isAltered, isReadBackDue } from './read-back.ts';
 import { Refusals } from './refusals.ts';
-import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 5_000;
@@ -19,26 +18,6 @@ const SENDERS = 3;
 const LINGER_MS = 20;
 /** What was applied a moment ago stands in the journal after this long. */
 const JOURNAL_LAG_MS = 5;
-
-export interface DeliveryParts {
-  readonly journal: Journal;
-  readonly orchestrator: Orchestrator;
-  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
-  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly clock: Clock;
-  readonly emit: Emit;
-  /** Operations of one batch. @defaultValue 200 */
-  readonly batchSize: number;
-  readonly timeoutMs: number;
-  /** 0 up to 1; spreads the retries of several replicas. */
-  readonly random: () => number;
-  /** Whether no other replica writes: then memory knows every write of a lane, else the journal does. */
-  readonly isAlone: () => boolean;
-  /** A delivery was read back and is not what was sent: the lane must be copied. */
-  readonly onAltered: (lane: Lane) => void;
-  /** What a write named is not known, or is not on the secondary: the lane must be copied. */
-  readonly onUnnamed: (lane: Lane) => void;
-}
 
 /** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
 export class Deliverer {
@@ -220,6 +199,7 @@ export class Deliverer {
 
   async #send(batch: readonly Parcel[]): Promise<void> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
+    let superseded: Iterable<Lane> = [];
     try {
       const parcels = await this.#packer.complete(batch);
       const operations = parcels.flatMap((parcel) => parcel.operations);
@@ -231,23 +211,25 @@ export class Deliverer {
               deadlineAtMs: clock.now() + timeoutMs,
             });
       this.#attempt = 0;
-      this.#arrived(parcels, answers);
+      superseded = this.#arrived(parcels, resultsOf(parcels, answers));
     } catch (error) {
       await this.#failed(batch, error);
     }
+    // A copy that began here meanwhile decides what the lane holds. Of any other only the journal knows which writes it has seen.
+    for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.onOvertaken(lane);
   }
 
-  #arrived(parcels: readonly Parcel[], answers: readonly WriteAnswer[]): void {
-    let at = 0;
-    for (const parcel of parcels) {
-      const isSkipped = parcel.write.letter === 'skipped';
-      const result = isSkipped ? 'skipped' : (answers[at]?.result ?? 'applied');
-      at += parcel.operations.length;
-      // A copy that began meanwhile has raised the generation: it decides what the lane holds.
-      if (result === 'superseded' && parcel.lane.condition !== 'clean') continue;
+  /** Returns the lanes of which the secondary knows a newer copy: nothing of them is through. */
+  #arrived(parcels: readonly Parcel[], results: readonly Delivered[]): ReadonlySet<Lane> {
+    const superseded = new Set<Lane>();
+    for (const [index, parcel] of parcels.entries()) {
+      const result = results[index] ?? 'applied';
+      if (result === 'superseded') superseded.add(parcel.lane);
+      if (superseded.has(parcel.lane)) continue;
       this.#through(parcel, result);
       if (isReadBackDue(parcel, result, this.#parts.random)) void this.#readBack(parcel);
     }
+    return superseded;
   }
 
   async #readBack(parcel: Parcel): Promise<void> {

@@ -40,7 +40,7 @@ export function createEngine(parts: MigrationParts): Engine {
   const { clock, journal, services } = parts;
   const { emit } = parts.events;
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
-  const lanes = createLanes(journal, clock);
+  const lanes = createLanes(journal, clock, (lane) => moving.copies.holds(lane));
   const settlements = new Settlements({ journal, clock, emit });
   const { spilling, membership, isSpilling } = createPresence(parts, {
     settlements,
@@ -67,6 +67,7 @@ export function createEngine(parts: MigrationParts): Engine {
     mayCopy: (service) => keeper.mayCopy(service) && !isSpilling() && !membership.isAnySpilled,
     isSpilling,
     letGo: (lane) => takeOver.letGo(lane),
+    onOvertaken: (lane) => takeOver.overtaken(lane),
   });
   const { settler } = moving;
   const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
@@ -162,18 +163,20 @@ interface Around {
   readonly mayCopy: (service: ServiceName) => boolean;
   readonly isSpilling: () => boolean;
   readonly letGo: (lane: Lane) => Promise<void>;
+  readonly onOvertaken: (lane: Lane) => Promise<void>;
 }
 
 function createMoving(parts: MigrationParts, around: Around): Moving {
   const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo } = around;
+  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo, onOvertaken } = around;
   const shared = { journal, orchestrator, services, coverage, clock, emit };
   const deliverer: Deliverer = new Deliverer({
     ...shared,
     ...settings.delivery,
     random,
     isAlone,
+    onOvertaken,
     onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
     onUnnamed: (lane) => settler.copyAnew(lane, 'unnamed_items'),
   });

@@ -146,11 +146,6 @@ export class Lane {
     });
   }
 
-  /** Something of it is under way in this replica. */
-  get isBusy(): boolean {
-    return this.turn.isTaken || this.inFlight > 0 || this.replying.length > 0;
-  }
-
   /** What memory holds is to be asked of the journal again; what is under way goes on. */
   forget(): void {
     this.isLoaded = false;
@@ -159,8 +154,10 @@ export class Lane {
   }
 
   get isIdle(): boolean {
-    const isQuiet = !this.turn.isTaken && this.inFlight === 0 && this.closesAtMs === 0;
-    return isQuiet && !this.isBehind && this.condition === 'clean';
+    const isUnderWay = this.turn.isTaken || this.inFlight + this.replying.length > 0;
+    const isUnsettled = this.settling > 0 || this.closesAtMs > 0;
+    if (isUnderWay || isUnsettled) return false;
+    return !this.isLoaded || (!this.isBehind && this.condition === 'clean');
   }
 }
 
@@ -172,19 +169,21 @@ export interface Lanes {
   /** The same of many lanes, which are asked for together: page by page, since those that are idle are not kept for long. */
   loadAll(keys: readonly LaneKey[]): AsyncGenerator<readonly Lane[]>;
   /**
-   * Knows nothing any more: what this replica remembers may have been taken over by others. A lane with a write under way stays the
-   * same, so that the next one waits for its turn. */
+   * Knows nothing any more: what this replica remembers may have been taken over by others. Each lane stays the same object: a copy, a
+   * write or a settlement that is under way goes on with it, and what one of them changed another would not see.
+   */
   forget(): void;
   readonly size: number;
 }
 
-export function createLanes(journal: Journal, clock: Clock): Lanes {
+/** @param isHeld whether something is to be done with the lane, which must find it as it is then */
+export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane) => boolean): Lanes {
   const lanes = new Map<LaneKey, Lane>();
   let evictFrom = LANE_LIMIT;
   const evict = (): void => {
     for (const [key, lane] of lanes) {
       if (lanes.size < LANE_LIMIT) break;
-      if (lane.isIdle) lanes.delete(key);
+      if (lane.isIdle && !isHeld(lane)) lanes.delete(key);
     }
     // Where too few are idle they are not all looked at again for every lane that comes.
     evictFrom = lanes.size < LANE_LIMIT ? LANE_LIMIT : Math.floor(lanes.size * 1.1);
@@ -210,10 +209,7 @@ export function createLanes(journal: Journal, clock: Clock): Lanes {
     },
     loadAll: (keys) => loadPages(keys, { of, journal }),
     forget() {
-      for (const [key, lane] of lanes) {
-        if (lane.isBusy) lane.forget();
-        else lanes.delete(key);
-      }
+      for (const lane of lanes.values()) lane.forget();
     },
     get size() {
       return lanes.size;

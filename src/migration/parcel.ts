@@ -15,6 +15,16 @@ export interface Parcel {
 
 const DELETES: ReadonlySet<string> = new Set(['delete', 'bulk_delete', 'end_session']);
 
+/** What became of each, by the answers to all their operations; a write that needs none there is through. */
+export function resultsOf(parcels: readonly Parcel[], answers: readonly WriteAnswer[]): Delivered[] {
+  let at = 0;
+  return parcels.map(({ write, operations }) => {
+    const answer = operations.length === 0 ? undefined : answers[at];
+    at += operations.length;
+    return write.letter === 'skipped' ? 'skipped' : (answer?.result ?? 'applied');
+  });
+}
+
 /** Deleting what is not there is a delete. */
 export function isDelete({ operations }: Parcel): boolean {
   return operations.every(({ action }) => DELETES.has(action));

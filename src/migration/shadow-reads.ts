@@ -217,7 +217,7 @@ export class ShadowReads {
         this.#askLegacy(task, untilMs),
         this.#askOrchestrator(task, untilMs),
       ]);
-      return { legacy, orchestrator, isSteady: behind === undefined };
+      return { legacy, orchestrator, isSteady: behind === undefined && held.isSure() };
     } finally {
       held.release();
     }

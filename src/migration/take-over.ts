@@ -138,6 +138,16 @@ export class TakeOver {
     deliverer.forget(lane);
   }
 
+  /** The secondary knows of a copy of the lane that this replica, which has stood still, does not. @throws StorageError */
+  async overtaken(lane: Lane): Promise<void> {
+    const { journal, settler } = this.#parts;
+    const state = (await journal.lanes([lane.key])).get(lane.key);
+    if (state?.isHome !== true) return this.letGo(lane);
+    if (state.generation > lane.generation) this.foreign(lane, state);
+    // Nor does the journal: it is an older one than the secondary's.
+    else settler.copyAnew(lane, 'overtaken');
+  }
+
   /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */
   async tellHome(lane: Lane): Promise<void> {
     const { journal, settlements } = this.#parts;

@@ -213,20 +213,20 @@ export class WritePath {
   }
 
   #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {
-    const { lane, isHome } = sequenced;
+    const { lane } = sequenced;
     // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
     if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
     this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
-    if (outcome === 'applied' && !isHome) this.#parts.tellHome(lane);
+    if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
   }
 
   #applied(sequenced: Sequenced): number | undefined {
-    const { operation, lane, write, coverage, isHome } = sequenced;
+    const { operation, lane, write, coverage } = sequenced;
     lane.applied = write.sequence;
     const seedsUnder = seedOf(sequenced);
     if (seedsUnder !== undefined) lane.seededCoverage = coverage;
     // The lane's home is told when the outcome is durable.
-    if (!isHome) return seedsUnder;
+    if (!isStillHome(sequenced)) return seedsUnder;
     this.#parts.deliver(lane, write);
     const provesEmpty = writeActionOf(operation).provesEmpty === true;
     if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
@@ -262,6 +262,11 @@ export class WritePath {
   #coverageOf(operation: OwnedOperation): number {
     return this.#parts.coverage.get(operation.service.name)?.number ?? 0;
   }
+}
+
+/** While it waited for its reply this replica may have been given up, or the lane let go. */
+function isStillHome({ lane, isHome }: Sequenced): boolean {
+  return isHome && lane.isHome;
 }
 
 function asleep(): ConnectionError {

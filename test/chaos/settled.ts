@@ -4,6 +4,8 @@ import { REPLICAS } from './links.ts';
 import type { World } from './world.ts';
 
 const LIMIT_MS = 60_000;
+/** What takes longer is said, with what it waits for. */
+const SLOW_MS = 20_000;
 const PAUSE_MS = 100;
 /** Between an answer and the record that its lane is dirty nothing is counted. */
 const READINGS = 3;
@@ -17,13 +19,18 @@ function isQuiet({ backlog, replicas, services }: ProxyStatus): boolean {
 
 /** Resolves when nothing is under way on either replica. @throws Error with what still is, after a minute */
 export async function settled(world: World): Promise<void> {
-  const lastAtMs = performance.now() + LIMIT_MS;
+  const startedAtMs = performance.now();
+  let slowAtMs = startedAtMs + SLOW_MS;
   for (let readings = 0; readings < READINGS;) {
     const isSo = await Promise.all(
       REPLICAS.map(async (replica) => isQuiet(await world.status(replica))),
     ).catch(() => [false]);
     readings = isSo.every(Boolean) && (await undelivered(world)).length === 0 ? readings + 1 : 0;
-    if (performance.now() > lastAtMs)
+    if (performance.now() > slowAtMs) {
+      slowAtMs += SLOW_MS;
+      console.error(`Slow:\n${await unwell(world)}`);
+    }
+    if (performance.now() > startedAtMs + LIMIT_MS)
       throw new Error(`Not settled within ${LIMIT_MS} ms:\n${await unwell(world)}`);
     await sleep(PAUSE_MS);
   }

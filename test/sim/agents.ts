@@ -35,6 +35,11 @@ export class Agents {
     for (let agent = 0; agent < agents; agent += 1) this.#think();
   }
 
+  /** So many calls more. */
+  goOn(operations: number): void {
+    this.#left = operations;
+  }
+
   /** What legacy held before the proxy came. */
   prefill(): void {
     const { random, services, history } = this.#world;

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
 import { StorageError, ValidationError } from '../../../src/domain/errors.ts';
-import { Deliverer, type DeliveryParts } from '../../../src/migration/deliver.ts';
+import { Deliverer } from '../../../src/migration/deliver.ts';
+import type { DeliveryParts } from '../../../src/migration/delivery-parts.ts';
 import type { Lane } from '../../../src/migration/lanes.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';

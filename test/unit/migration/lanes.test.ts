@@ -65,6 +65,7 @@ describe('what the journal says of a lane', () => {
     const lanes = createLanes(
       readableJournal({ lanes: [{ owner: 'ann', state: { sequence: 4, condition: 'dirty' } }], asked }),
       fakeClock(),
+      () => false,
     );
     const ann = await lanes.load(SERVICE, ownerNamed('ann'));
     expect(ann).toMatchObject({ sequence: 4, condition: 'dirty', isLoaded: true });
@@ -80,7 +81,7 @@ describe('what the journal says of a lane', () => {
       ...journal,
       lanes: (keys: readonly LaneKey[]) => (questions.push(keys), journal.lanes(keys)),
     };
-    const lanes = createLanes(counting, fakeClock());
+    const lanes = createLanes(counting, fakeClock(), () => false);
     await lanes.load(SERVICE, ownerNamed('owner-0'));
     const keys = Array.from({ length: 1_500 }, (_, index) =>
       laneKeyOf(SERVICE, ownerNamed(`owner-${index}`)),
@@ -159,19 +160,21 @@ describe('a reader that waits for the secondary', () => {
 });
 
 test('only lanes of which nothing is open leave the memory', async () => {
-  const lanes = createLanes(readableJournal({}), fakeClock());
+  const held = ownerNamed('user-4');
+  const lanes = createLanes(readableJournal({}), fakeClock(), ({ owner }) => owner === held);
   const named = (index: number) => lanes.of(SERVICE, ownerNamed(`user-${index}`));
-  const busy = [named(0), named(1), named(2), named(3)] as const;
+  const busy = [named(0), named(1), named(2), named(3), named(4)] as const;
+  for (const lane of busy) lane.adopt(stateOf(lane));
   await busy[0].turn.take(1_000);
   busy[1].applied = 1;
   busy[2].condition = 'dirty';
   busy[3].inFlight = 1;
-  for (let index = 4; index <= 50_010; index += 1) named(index);
+  for (let index = 5; index <= 50_010; index += 1) named(index);
   expect(lanes.size).toBe(50_000);
-  expect(busy.map((lane, index) => named(index) === lane)).toEqual([true, true, true, true]);
+  expect(busy.map((lane, index) => named(index) === lane)).toEqual([true, true, true, true, true]);
 });
 
-test('who must forget all lanes keeps the turn of those with a write under way, and asks for what they are', async () => {
+test('who must forget all lanes goes on with the same ones, since a copy may be at one of them, and asks for what they are', async () => {
   const asked: (readonly LaneKey[])[] = [];
   const journal = readableJournal({
     lanes: [{ owner: 'ann', state: { condition: 'dirty', isHome: false } }],
@@ -180,13 +183,11 @@ test('who must forget all lanes keeps the turn of those with a write under way, 
     ...journal,
     lanes: (keys: readonly LaneKey[]) => (asked.push(keys), journal.lanes(keys)),
   };
-  const lanes = createLanes(counting, fakeClock());
-  const [busy, idle] = [lanes.of(SERVICE, ownerNamed('ann')), lanes.of(SERVICE, ownerNamed('bob'))];
-  for (const lane of [busy, idle]) lane.adopt(stateOf(lane, { condition: 'clean' }));
-  await busy.turn.take(1_000);
+  const lanes = createLanes(counting, fakeClock(), () => false);
+  const lane = lanes.of(SERVICE, ownerNamed('ann'));
+  lane.adopt(stateOf(lane, { condition: 'copying' }));
   lanes.forget();
-  expect(lanes.of(SERVICE, ownerNamed('ann'))).toBe(busy);
-  expect(lanes.of(SERVICE, ownerNamed('bob'))).not.toBe(idle);
+  expect(lanes.of(SERVICE, ownerNamed('ann'))).toBe(lane);
   expect(await lanes.load(SERVICE, ownerNamed('ann'))).toMatchObject({ condition: 'dirty', isHome: false });
   expect(asked).toHaveLength(1);
 });

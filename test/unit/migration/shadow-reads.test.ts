@@ -1,4 +1,4 @@
-import { replicaId } from '../../../src/domain/ids.ts';
+import { replicaId, type LaneKey } from '../../../src/domain/ids.ts';
 import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
@@ -14,7 +14,7 @@ import { Snapshot } from '../../../src/migration/snapshot.ts';
 import { Fences } from '../../../src/migration/fences.ts';
 import { createHoldLane } from '../../../src/migration/hold-lane.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from './engine-parts.ts';
+import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, stateOf } from './engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 const replyOf = (text: string): string => JSON.stringify({ status: 'ok', memories: [{ memory: text }] });
@@ -30,12 +30,19 @@ function begin(
     rules?: MappedRead['rules'];
     removed?: () => Promise<ReadonlySet<string>>;
     isAlone?: boolean;
+    /** Whether no other replica has given this one up. @defaultValue true */
+    mayAct?: () => boolean;
   } = {},
 ) {
   const clock = fakeClock();
   const { emit, events, names } = recorder();
-  const journal = readableJournal({ lanes: [{ owner: OWNER, state: { seededCoverage: 1 } }] });
-  const lanes = createLanes(journal, clock);
+  const state = { seededCoverage: 1 };
+  const journal = {
+    ...readableJournal({ lanes: [{ owner: OWNER, state }] }),
+    hold: async ({ length }: LaneKey) => stateOf({ key: ' '.repeat(length) }, state),
+    releaseHold: async () => undefined,
+  };
+  const lanes = createLanes(journal, clock, () => false);
   const coverage = new Coverage();
   const isAlone = () => true;
   coverage.number = 1;
@@ -68,9 +75,9 @@ function begin(
     hold: createHoldLane({
       journal,
       clock,
-      isAlone,
+      isAlone: () => facts.mayAct === undefined,
       identity: new ReplicaIdentity(() => replicaId('here')),
-      mayAct: () => true,
+      mayAct: facts.mayAct ?? (() => true),
       busy: () => undefined,
     }),
     isAlone: () => facts.isAlone ?? true,
@@ -152,6 +159,15 @@ describe('a racy pair', () => {
       expect(at.verdict()).toMatchObject({ verdict: 'match' });
     },
   );
+
+  test('proves nothing where others gave this replica up, and with it its hold, while it read', async () => {
+    const at = begin({ mayAct: () => false });
+    at.whenAsked(() => (at.lane.activity += 1));
+    at.answers.orchestrator = replyOf('y');
+    await at.offer();
+    for (const ms of [300, 1_100, 5_100]) await at.pass(ms);
+    expect(at.verdict()).toMatchObject({ verdict: 'not_comparable', reason: 'racy' });
+  });
 
   test('of a read that cuts is never read again', async () => {
     const at = begin({ effect: 'cuts' });
