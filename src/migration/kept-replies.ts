@@ -17,8 +17,8 @@ export interface KeptReplies {
   /** Writes of the same lane and action before this one that repeats are told from, oldest first; of the last 60 s. */
   unanswered(ref: WriteRef, action: string): Promise<readonly UnansweredWrite[]>;
   /**
-   * A repeat takes the place of these writes: none of them is unanswered any more.
-   * @returns the reply that was kept of one of them; to one caller only, whoever else asks
+   * A repeat, `by`, takes the place of these writes of its lane: none of them is unanswered any more.
+   * @returns the reply that was kept of one of them; to this repeat only, as often as it asks
    */
-  take(laneId: number, sequences: readonly number[]): Promise<Reply | undefined>;
+  take(by: WriteRef, sequences: readonly number[]): Promise<Reply | undefined>;
 }

@@ -66,7 +66,7 @@ export class Repeats {
 
   /** @throws StorageError */
   async judge(sequenced: Sequenced): Promise<Verdict> {
-    const { operation, write } = sequenced;
+    const { operation } = sequenced;
     const twins = await this.#twins(sequenced);
     if (twins.length === 0) return 'new';
     const mayAnswer = isAnswerable(operation, twins);
@@ -74,14 +74,28 @@ export class Repeats {
     const sequences = twins.map(({ sequence }) => sequence);
     // First: where the answer is lost that the twins are closed, nobody finds them a second time.
     if (!mayAnswer) this.#said(operation, 'suspected_duplicate');
-    const reply = await within(this.#parts.kept.take(write.laneId, sequences), this.#leftMs(operation), {
-      what: 'the journal',
-      // Taken, and given to nobody.
-      onLate: (late) => void (late && this.keep(write, late)),
-    });
+    const reply = await this.#take(sequenced, sequences);
     if (!mayAnswer) return 'new';
     this.#said(operation, reply === undefined ? 'suspected_duplicate' : 'answered');
     return reply === undefined ? 'new' : { reply };
+  }
+
+  /**
+   * Where the journal does not say in time what it has given, the reply is kept again: this repeat's agent got none, and the next one
+   * would find its twins taken. @throws StorageError, ConnectionError effect `not_applied`
+   */
+  async #take({ operation, write }: Sequenced, sequences: readonly number[]): Promise<Reply | undefined> {
+    const { kept } = this.#parts;
+    const take = (): Promise<Reply | undefined> => kept.take(write, sequences);
+    try {
+      return await within(take(), this.#leftMs(operation), { what: 'the journal' });
+    } catch (error) {
+      void this.#parts.untilDone(async () => {
+        const reply = await take();
+        if (reply !== undefined) await kept.keep(write, reply);
+      });
+      throw error;
+    }
   }
 
   /**
@@ -185,8 +199,8 @@ export class Repeats {
     await this.#parts.untilDone(() => this.#parts.kept.keep(ref, reply));
   }
 
-  async #close({ laneId, sequence }: WriteRef): Promise<void> {
-    await this.#parts.untilDone(async () => void (await this.#parts.kept.take(laneId, [sequence])));
+  async #close(ref: WriteRef): Promise<void> {
+    await this.#parts.untilDone(async () => void (await this.#parts.kept.take(ref, [ref.sequence])));
   }
 }
 

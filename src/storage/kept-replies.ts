@@ -21,19 +21,18 @@ join writes w on w.lane_id = l.id and w.sequence < $2 and w.sequence >= $2 - ${L
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
 left join kept_replies r on r.lane_id = w.lane_id and r.sequence = w.sequence
 where l.id = $1 and w.action = $3 and case
-  when r.sequence is not null and r.reply is null then false
+  when r.sequence is not null and (r.reply is null or r.taken_by is not null) then false
   when coalesce(o.outcome, 'unknown') = 'unknown' then coalesce(o.at, now()) > now() - ${REPEATS}
   else r.at > now() - ${REPEATS} end
 order by w.sequence`;
 
 const TAKE = `
 with closed as (
-  insert into kept_replies (lane_id, sequence) select $1, unnest($2::bigint[]) on conflict do nothing
+  insert into kept_replies (lane_id, sequence, taken_by) select $1, unnest($2::bigint[]), $3 on conflict do nothing
 )
-update kept_replies r set reply = null from kept_replies old
-where r.lane_id = $1 and r.sequence = any($2::bigint[]) and r.reply is not null
-  and old.lane_id = r.lane_id and old.sequence = r.sequence
-returning r.sequence, old.reply`;
+update kept_replies set taken_by = $3
+where lane_id = $1 and sequence = any($2::bigint[]) and reply is not null and coalesce(taken_by, $3) = $3
+returning sequence, reply`;
 
 const PRUNE = `delete from kept_replies where at < now() - interval '10 minutes' returning sequence`;
 
@@ -81,9 +80,10 @@ export class PostgresKeptReplies implements KeptReplies {
     }));
   }
 
-  async take(laneId: number, sequences: readonly number[]): Promise<Reply | undefined> {
+  async take({ laneId, sequence }: WriteRef, sequences: readonly number[]): Promise<Reply | undefined> {
     const { database, seal } = this.#settings;
-    const rows = await database.query<{ sequence: number; reply: string }>(TAKE, [laneId, sequences]);
+    const parameters = [laneId, sequences, sequence];
+    const rows = await database.query<{ sequence: number; reply: string }>(TAKE, parameters);
     const [newest] = rows.toSorted((a, b) => b.sequence - a.sequence);
     if (newest === undefined) return undefined;
     const { body, http } = JSON.parse(seal.open(newest.reply)) as StoredReply;

@@ -21,10 +21,21 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
         expect(await twinsOf(other, repeat)).toEqual([
           { sequence: 1, request: '{}', isUnsettled: false, hasReply: true },
         ]);
-        const taken = await Promise.all([other.take(ref.laneId, [1]), kept.take(ref.laneId, [1])]);
+        const another = await lane.write();
+        const taken = await Promise.all([other.take(repeat, [1]), kept.take(another, [1])]);
         expect(taken.filter((one) => one !== undefined)).toEqual([reply]);
         expect(await twinsOf(kept, repeat)).toEqual([]);
       }
+    });
+
+    test('is given again to the same repeat, which may not have heard of the first time, and to no other', async () => {
+      const { kept, lane } = begin();
+      const ref = await lane.write('applied');
+      await kept.keep(ref, REPLY);
+      const repeat = await lane.write();
+      expect(await kept.take(repeat, [1])).toEqual(REPLY);
+      expect(await open().kept.take(repeat, [1])).toEqual(REPLY);
+      expect(await kept.take(await lane.write(), [1])).toBeUndefined();
     });
 
     test('is looked for only where there may be one', async () => {
@@ -46,7 +57,7 @@ export function describeReplies(begin: Begin, open: () => ReturnType<JournalUnde
     test('is not kept any more once a repeat has taken the place of its write', async () => {
       const { kept, lane } = begin();
       const ref = await lane.write('unknown');
-      expect(await kept.take(ref.laneId, [ref.sequence])).toBeUndefined();
+      expect(await kept.take(ref, [ref.sequence])).toBeUndefined();
       await kept.keep(ref, REPLY);
       expect(await twinsOf(kept, await lane.write())).toEqual([]);
     });

@@ -35,30 +35,32 @@ export function createKeptReplies(
       .filter((write) => isUnanswered(lane, write, database.clock.now()))
       .map((write) => unansweredOf(lane, write));
   };
-  const take = (laneId: number, sequences: readonly number[]): Reply | undefined => {
+  const take = ({ laneId, sequence: by }: WriteRef, sequences: readonly number[]): Reply | undefined => {
     database.synced();
     const lane = database.laneById(laneId);
     if (lane === undefined) return undefined;
     const { kept } = lane;
     let newest: Reply | undefined;
     for (const sequence of sequences) {
-      if (kept.get(sequence)?.reply !== undefined) tell(lane, sequence, 'taken');
-      newest = kept.get(sequence)?.reply ?? newest;
-      kept.set(sequence, { reply: undefined, atMs: kept.get(sequence)?.atMs ?? database.clock.now() });
+      const known = kept.get(sequence);
+      const takenBy = known === undefined || known.reply === undefined ? by : (known.takenBy ?? by);
+      kept.set(sequence, { reply: undefined, atMs: database.clock.now(), ...known, takenBy });
+      if (known?.reply === undefined || takenBy !== by) continue;
+      tell(lane, sequence, 'taken');
+      newest = known.reply;
     }
     return newest;
   };
   return {
     keep: (ref, reply) => statement(`keep reply ${ref.lane} ${ref.sequence}`, () => keep(ref, reply)),
     unanswered: (ref, action) => statement(`unanswered ${ref.lane}`, () => unanswered(ref, action)),
-    take: (laneId, sequences) =>
-      statement(`take reply ${sequences.join('+')}`, () => take(laneId, sequences)),
+    take: (by, sequences) => statement(`take reply ${sequences.join('+')}`, () => take(by, sequences)),
   };
 }
 
 function isUnanswered(lane: LaneRow, write: StoredWrite, nowMs: number): boolean {
   const kept = lane.kept.get(write.sequence);
-  if (kept !== undefined && kept.reply === undefined) return false;
+  if (kept !== undefined && (kept.reply === undefined || kept.takenBy !== undefined)) return false;
   const isUnknown = outcomeOf(lane, write.sequence) === 'unknown';
   const sinceMs = isUnknown ? (lane.outcomesAtMs.get(write.sequence) ?? nowMs) : (kept?.atMs ?? -Infinity);
   return sinceMs > nowMs - REPEATS_MS;

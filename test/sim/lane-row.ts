@@ -9,6 +9,14 @@ const ACCEPTED_LATELY_MS = 62 * 60_000;
 
 type Mutable<Row> = { -readonly [Column in keyof Row]: Row[Column] };
 
+/** Without a reply its write's place was taken before that came. */
+interface KeptReply {
+  readonly reply: Reply | undefined;
+  readonly atMs: number;
+  /** Sequence of the repeat that has taken the write's place. */
+  readonly takenBy?: number;
+}
+
 /** A row of `lanes`, with what refers to it. */
 export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   readonly key: LaneKey;
@@ -22,8 +30,8 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   claim: ReplicaId | undefined;
   holder: ReplicaId | undefined;
   heldUntilMs: number;
-  /** Replies that no agent has got; undefined once a repeat has taken the write's place. */
-  readonly kept: Map<number, { readonly reply: Reply | undefined; readonly atMs: number }>;
+  /** Replies that no agent has got. */
+  readonly kept: Map<number, KeptReply>;
   /** How often other replicas wrote, or found uncertain, what is the home's affair. */
   foreignCount: number;
   /** How much of it the home is known to have been told. */
