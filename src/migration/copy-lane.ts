@@ -18,7 +18,6 @@ import { baselineOf } from './runs/baseline.ts';
 import type { BaselineStore } from './runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
-const NOTHING: ReadonlySet<string> = new Set();
 /** How long a copy waits for the writes before it in the lane. */
 const HOLD_PATIENCE_MS = 30_000;
 
@@ -94,7 +93,7 @@ export class LaneCopier {
       unaccounted: journaled.unaccounted,
       wasUncovered: copy.wasUncovered,
       held: contents.listed.length,
-      removable: (await advice?.removable(found)) ?? NOTHING,
+      removable: (await advice?.removable(found)) ?? new Set<string>(),
       explain: (vanished) => this.#explain(copy, { reading, contents, vanished, journaled }),
     });
     if (stop !== undefined) return this.#stop(copy, stop, lost);
@@ -138,6 +137,7 @@ export class LaneCopier {
   /** A person, or a late reply, decides what became of its writes: what is known of that stands in the journal. */
   async #leave(lane: Lane): Promise<void> {
     lane.closesAtMs = 0;
+    await this.#parts.journal.cleanSpilled(lane.key);
     const state = (await this.#parts.journal.lanes([lane.key])).get(lane.key);
     if (state !== undefined) lane.adoptForeign(state);
   }

@@ -232,6 +232,11 @@ export interface Journal {
    * @returns undefined where a newer copy of the lane has begun: then nothing is changed
    */
   finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined>;
+  /**
+   * Ends what made a lane dirty whose service cannot be read: its spilled writes are in the journal, and once the outcome of each is
+   * certain they are delivered like any other.
+   */
+  cleanSpilled(lane: LaneKey): Promise<void>;
   /** A person must decide. Deliveries and reads of the lane stay off the secondary. */
   stopLane(lane: LaneKey, reason: string): Promise<void>;
   /**

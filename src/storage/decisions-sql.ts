@@ -58,12 +58,20 @@ from known where lanes.id = known.lane_id
 returning ${columns}`;
 }
 
-/** The lane of a write whose outcome a person has decided, where nothing else is wrong with it. */
+/**
+ * The lane of a write whose outcome a person has decided, where nothing else is wrong with it. What was spilled is in the journal by
+ * then, so that it too waits for outcomes only.
+ */
 export const CLEAN_LANE = `
 update lanes set condition = 'clean', reason = '', seeded_coverage = greatest(seeded_coverage, $3::bigint)
-where id = $1 and condition = 'dirty' and reason in ${FOR_WANT_OF_AN_OUTCOME}
+where id = $1 and condition = 'dirty' and (reason in ${FOR_WANT_OF_AN_OUTCOME} or reason = 'spilled')
   and ${isSeeded('lanes', '$3::bigint')} and not ${otherUnknown('lanes', '$2')}
 returning id`;
+
+/** Its home, this replica or another, delivers what was spilled from now on. */
+export const CLEAN_SPILLED = `
+update lanes set condition = 'clean', reason = '', foreign_count = foreign_count + 1
+where key = $1 and condition = 'dirty' and reason = 'spilled' and ${isSeeded('lanes', '0')} and not ${otherUnknown('lanes', '0')}`;
 
 /** Letters that were skipped are the list of what the secondary lacks: they stay. */
 export const PRUNE_LEDGERS = `

@@ -31,7 +31,7 @@ import {
   type LastAppliedRow,
   type WriteRow,
 } from './journal-rows.ts';
-import { DEAD_LETTER, PRUNE_LEDGERS, RECORD_UNKNOWN, resolveLate } from './decisions-sql.ts';
+import * as decisions from './decisions-sql.ts';
 import * as sql from './journal-sql.ts';
 import * as recovery from './recovery-sql.ts';
 
@@ -43,7 +43,7 @@ import type { Seal } from './seal.ts';
 const OUTCOME_LINGER_MS = 5;
 /** How long it can be seen what became of dead letters and of unknown outcomes. */
 const KEEP_LEDGERS_DAYS = 90;
-const RESOLVE_LATE = resolveLate(sql.LANE_COLUMNS.replace(/^id/, 'lanes.id'));
+const RESOLVE_LATE = decisions.resolveLate(sql.LANE_COLUMNS.replace(/^id/, 'lanes.id'));
 
 export interface JournalSettings {
   readonly database: Database;
@@ -102,7 +102,7 @@ export class PostgresJournal implements Journal {
     const { laneId, sequence } = settlement.ref;
     // First of all, so that none is left out.
     if (settlement.outcome === 'unknown')
-      await this.#settings.database.query(RECORD_UNKNOWN, [laneId, sequence]);
+      await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence]);
     await this.#commits.add({ settlement });
     if (settlement.seedsUnder !== undefined) {
       await this.#progress.add(laneId, { seeded: settlement.seedsUnder });
@@ -144,12 +144,16 @@ export class PostgresJournal implements Journal {
     await this.#settings.database.query(sql.MARK_DIRTY, [lane, reason, this.#settings.replica.id]);
   }
 
+  async cleanSpilled(lane: LaneKey): Promise<void> {
+    await this.#settings.database.query(decisions.CLEAN_SPILLED, [lane]);
+  }
+
   async stopLane(lane: LaneKey, reason: string): Promise<void> {
     await this.#settings.database.query(sql.STOP_LANE, [lane, reason]);
   }
 
   async deadLetter({ ref, code, reason }: DeadLetter): Promise<void> {
-    await this.#settings.database.query(DEAD_LETTER, [ref.laneId, ref.sequence, code, reason]);
+    await this.#settings.database.query(decisions.DEAD_LETTER, [ref.laneId, ref.sequence, code, reason]);
   }
 
   async lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>> {
@@ -266,7 +270,7 @@ export class PostgresJournal implements Journal {
 
   /** Deletes writes that are through and older than `hours`, a batch at a time. Resolves with how many went. */
   async prune(hours: number): Promise<number> {
-    await this.#settings.database.query(PRUNE_LEDGERS, [KEEP_LEDGERS_DAYS]);
+    await this.#settings.database.query(decisions.PRUNE_LEDGERS, [KEEP_LEDGERS_DAYS]);
     const rows = await this.#settings.database.query<{ sequence: number }>(sql.PRUNE, [hours]);
     return rows.length;
   }

@@ -137,6 +137,7 @@ export function noopJournal(): Journal {
     takeForeign: async () => new Map(),
     fence: done,
     finishCopy: done,
+    cleanSpilled: done,
     stopLane: done,
     recover: async () => ({ dirty: [], unclosed: [], pending: [] }),
     counts: async () => ({

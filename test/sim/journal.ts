@@ -6,6 +6,7 @@ import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
 import type { Database } from './database.ts';
 import { takeAbandoned, takeForeign } from './foreign-rows.ts';
 import { JournalTables, type Step } from './journal-tables.ts';
+import { cleanSpilled } from './lane-decisions.ts';
 import type { LaneRead } from './lane-row.ts';
 import { recoverLanes } from './recover-lanes.ts';
 
@@ -102,7 +103,7 @@ type Changes = Omit<
 
 /** A statement says who sends it when it is sent, not when it takes effect. */
 function changesOf(parts: Parts): Changes {
-  const { tables, statement, identity } = parts;
+  const { database, tables, statement, identity } = parts;
   const changeLane = async (
     what: string,
     apply: () => LaneRead | undefined,
@@ -122,6 +123,7 @@ function changesOf(parts: Parts): Changes {
       ),
     deadLetter: (letter) => statement('dead letter', () => tables.deadLetter(letter)),
     nameItems: (ref, items) => statement(`name ${ref.lane}`, () => tables.nameItems(ref, items)),
+    cleanSpilled: (lane) => statement(`clean ${lane}`, () => cleanSpilled(database, lane)),
     stopLane: (lane, reason) => statement(`stop ${lane}`, () => tables.stopLane(lane, reason)),
     beginCopy: (lane) =>
       changeLane(

@@ -1,5 +1,7 @@
 import type { LaneCounts } from '../../src/migration/journal-facts.ts';
 import type { LateReply } from '../../src/migration/ports.ts';
+import type { LaneKey } from '../../src/domain/ids.ts';
+import type { Database } from './database.ts';
 import { unsettledOf, type LaneRow, type StoredWrite } from './lane-row.ts';
 
 /** The condition of `resolveLate` in `storage/decisions-sql.ts`: nothing is wrong with the lane but this one outcome. */
@@ -15,6 +17,16 @@ export function isResolvedBy(
   const isAnyOther = unsettledOf(lane).some(({ sequence }) => sequence !== ref.sequence);
   const isUnknown = lane.outcomes.get(ref.sequence) === 'unknown';
   return isUnknown && isTheOnlyTrouble && isSeeded && isNewest && !isAnyOther;
+}
+
+/** `CLEAN_SPILLED`. */
+export function cleanSpilled(database: Database, key: LaneKey): void {
+  database.synced();
+  const lane = database.lane(key);
+  if (lane?.condition !== 'dirty' || lane.reason !== 'spilled') return;
+  const { number } = database.coverage.current(lane.service);
+  if (number === 0 || lane.seededCoverage !== number || unsettledOf(lane).length > 0) return;
+  Object.assign(lane, { condition: 'clean', reason: '', foreignCount: lane.foreignCount + 1 });
 }
 
 /** `COUNTS`, of the lanes of one service. */

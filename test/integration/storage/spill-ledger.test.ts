@@ -5,6 +5,7 @@ import type { Outcome } from '../../../src/domain/outcome.ts';
 import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
 import type { Intent } from '../../../src/migration/ports.ts';
 import type { ReplayPage, SettledSpill } from '../../../src/migration/spill/spill-ports.ts';
+import { createCoverageStore } from '../../../src/storage/coverage.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createReplicaStore } from '../../../src/storage/replicas.ts';
 import { createSpillJournal } from '../../../src/storage/spill/spill-journal.ts';
@@ -27,7 +28,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
 
   /** A spill of one replica, whose pages are replayed in turn. */
   async function begin() {
-    const { service, intent, write } = beginJournal(database);
+    const { journal: lanes, service, intent, write, laneOf, state, pending } = beginJournal(database);
     const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
     await createReplicaStore(database).register(replica.id);
     const journal = createSpillJournal({ database, replica });
@@ -63,7 +64,28 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
       const found = await createUnknownLedger(database).list({ service, standing: 'open', limit: 100 });
       return found.map(({ operationId }) => operationId).toSorted();
     };
-    return { journal, intent, write, replay, ledger };
+    const seed = async (owner: string): Promise<void> => {
+      const number = await createCoverageStore(database).begin(service);
+      await database.query('update lanes set seeded_coverage = $2 where key = $1', [laneOf(owner), number]);
+    };
+    const assumeApplied = async (operation: OperationId): Promise<void> => {
+      await database.query(
+        `update unknown_outcomes set found_at = now() - interval '2 minutes' where operation_id = $1`,
+        [operation],
+      );
+      const assumption = {
+        outcome: 'applied',
+        person: 'ann',
+        reason: 'seen',
+        provesEmpty: () => false,
+      } as const;
+      await createUnknownLedger(database).assume(operation, assumption);
+    };
+    const clean = (owner: string): Promise<void> => lanes.cleanSpilled(laneOf(owner));
+    const markDirty = (owner: string, reason: string): Promise<void> =>
+      lanes.markDirty(laneOf(owner), reason);
+    const lane = { state, pending, clean, seed, markDirty };
+    return { journal, intent, write, replay, ledger, assumeApplied, ...lane };
   }
 
   test('are on the ledger of unknown outcomes where their outcome was unknown, and only then', async () => {
@@ -94,6 +116,36 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
     const applied = intent('ann');
     await replay([[applied, 'applied']], { isOutOfOrder: true });
     expect(await ledger()).toEqual([applied.operationId]);
+  });
+
+  test('leave their lane certain again where nobody can copy it, once the outcome of each is', async () => {
+    const { intent, replay, state, pending, clean, seed, assumeApplied } = await begin();
+    const [unknown, later] = [intent('ann'), intent('ann')];
+    await replay([
+      [intent('ann'), 'applied'],
+      [unknown, 'unknown'],
+    ]);
+    await seed('ann');
+    await clean('ann');
+    expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'spilled' });
+    await assumeApplied(unknown.operationId);
+    expect(await state('ann')).toMatchObject({ condition: 'clean' });
+    await replay([[later, 'applied']]);
+    expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'spilled' });
+    await clean('ann');
+    expect(await state('ann')).toMatchObject({ condition: 'clean' });
+    expect(await pending('ann')).toEqual([1, 2, 3]);
+  });
+
+  test('do not hide what else is wrong with their lane', async () => {
+    const { intent, replay, state, clean, seed, markDirty } = await begin();
+    await replay([[intent('ann'), 'applied']]);
+    await clean('ann');
+    expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'spilled' });
+    await seed('ann');
+    await markDirty('ann', 'delivery_altered');
+    await clean('ann');
+    expect(await state('ann')).toMatchObject({ condition: 'dirty', reason: 'delivery_altered' });
   });
 
   test('bring what a dead replica has left open on it', async () => {
