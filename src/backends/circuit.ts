@@ -36,6 +36,8 @@ export class Circuit {
   #policy: CircuitBreakerPolicy;
   #hasFailures = false;
   #isTrying = false;
+  /** Whether the last failure was an answer that did not come in time: then it is there, and too busy. */
+  #isSlow = false;
 
   constructor(name: string, settings: BreakerSettings) {
     this.#name = name;
@@ -56,6 +58,7 @@ export class Circuit {
     if (this.#policy.state !== CircuitState.Closed) return;
     if (outcome !== 'answered') {
       this.#hasFailures = true;
+      this.#isSlow = outcome === 'timeout';
       this.#policy.execute(() => Promise.reject(this.#refusal())).catch(() => undefined);
     } else if (this.#hasFailures) {
       this.#hasFailures = false;
@@ -77,7 +80,9 @@ export class Circuit {
     try {
       return await this.#policy.execute(() => send(call));
     } catch (error) {
-      throw error instanceof BrokenCircuitError ? this.#refusal(error) : error;
+      if (error instanceof BrokenCircuitError) throw this.#refusal(error);
+      this.#isSlow = error instanceof ConnectionError && error.reason === 'timeout';
+      throw error;
     } finally {
       this.#isTrying = false;
     }
@@ -94,6 +99,7 @@ export class Circuit {
     return new ConnectionError(`${this.#name} is not called: its circuit breaker is open`, {
       effect: 'not_applied',
       reason: 'breaker_open',
+      ...(this.#isSlow && { details: { after: 'timeout' } }),
       cause,
     });
   }

@@ -73,7 +73,9 @@ const AT_THE_SERVICE: Readonly<Record<string, string>> = {
 function textFor(error: unknown, service: ServiceName): string {
   if (error instanceof StorageError) return NO_JOURNAL;
   if (!(error instanceof ConnectionError)) return messageOf(error);
-  const reason = error.reason ?? '';
+  // A breaker that calls which came too late have opened says nothing of the connection.
+  const after = error.reason === 'breaker_open' ? error.details['after'] : undefined;
+  const reason = after === 'timeout' ? 'late' : (error.reason ?? '');
   return ON_THE_WAY[reason] ?? `${service} ${AT_THE_SERVICE[reason] ?? 'cannot be reached'}`;
 }
 

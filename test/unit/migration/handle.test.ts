@@ -170,6 +170,22 @@ describe('a failure on the way is answered in the service’s words, without wha
       told: 'session-memory is too busy',
     },
     {
+      error: outage('its breaker is open', 'not_applied', 'breaker_open'),
+      status: 'unavailable',
+      http: 503,
+      told: 'session-memory cannot be reached',
+    },
+    {
+      error: new ConnectionError('its breaker is open', {
+        effect: 'not_applied',
+        reason: 'breaker_open',
+        details: { after: 'timeout' },
+      }),
+      status: 'unavailable',
+      http: 503,
+      told: 'session-memory is too busy',
+    },
+    {
       error: outage('replica 4711 holds it', 'not_applied', 'lane_busy'),
       status: 'unavailable',
       http: 503,
