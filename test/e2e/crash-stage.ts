@@ -9,18 +9,8 @@ import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../
 import type { ProxyStatus } from '../accept/world.ts';
 import { freePort, freePorts } from '../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
-import { startProgram, type Program } from '../support/processes.ts';
-import { watchEvents, type EventWatch } from './event-watch.ts';
-
-/** A proxy that tells its events, and may stand still at one of them. */
-export interface WatchedProxy {
-  readonly events: EventWatch;
-  /** SIGTERM, and waits for the end. */
-  stop(): Promise<void>;
-  kill(): Promise<void>;
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
-  output(): string;
-}
+import { startProgram } from '../support/processes.ts';
+import { startWatched, type WatchedProxy } from './watched-proxy.ts';
 
 /** One migration of its own: legacy stand-ins and a journal that no other case knows, in front of the file's orchestrator. */
 export interface CrashCase {
@@ -56,6 +46,8 @@ export interface CaseSettings {
   readonly laneBacklog?: number;
   /** Writes are spilled while the journal is away. @defaultValue false */
   readonly spills?: boolean;
+  /** The clock on the wall of each proxy jumps by an hour, as `test/support/jumping-clock.ts` says. @defaultValue false */
+  readonly jumpsClock?: boolean;
 }
 
 /** What all cases of a file share. */
@@ -147,11 +139,11 @@ async function createCase(facts: {
     journalUrl: databaseUrl,
     ask,
     async startProxy(haltOn) {
-      proxy = await startWatched(config, urlOf('first'), haltOn);
+      proxy = await startWatched({ config, url: urlOf('first'), haltOn, ...settings });
       return proxy;
     },
     async startSecond() {
-      another = await startWatched(secondConfig, urlOf('second'));
+      another = await startWatched({ config: secondConfig, url: urlOf('second'), ...settings });
       return another;
     },
     settled: (of = 'first') =>
@@ -168,22 +160,6 @@ async function createCase(facts: {
       await another?.kill();
       await standIns.kill();
     },
-  };
-}
-
-async function startWatched(config: string, url: string, haltOn?: string): Promise<WatchedProxy> {
-  const env = {
-    DATABASE_URL: url,
-    CROSSFADE_EVENT_FD: '4',
-    ...(haltOn !== undefined && { CROSSFADE_HALT_ON: haltOn }),
-  };
-  const program: Program = await startProgram(['start', '--config', config], { env, pipes: 1 });
-  return {
-    events: watchEvents(program.child),
-    stop: () => program.stop(),
-    kill: () => program.kill(),
-    signal: (name) => void program.child.kill(name),
-    output: () => program.output(),
   };
 }
 

@@ -1,5 +1,6 @@
-import type { CrashCase, WatchedProxy } from './crash-stage.ts';
+import type { CrashCase } from './crash-stage.ts';
 import { findingsOf, runAll, type LaneWork } from './crash-workload.ts';
+import type { WatchedProxy } from './watched-proxy.ts';
 
 /** A reply that had left before the kill arrives within this time. */
 const ON_ITS_WAY_MS = 50;
