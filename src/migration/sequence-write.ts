@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { ConnectionError, StorageError } from '../domain/errors.ts';
-import type { LaneKey } from '../domain/ids.ts';
+import { operationId, type LaneKey } from '../domain/ids.ts';
 import type { LaneState } from '../domain/lane.ts';
 import type { Emit } from './events.ts';
 import type { Lane } from './lanes.ts';
@@ -46,6 +47,8 @@ export interface Sequenced {
 /** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
 export class Sequencer {
   readonly #parts: SequencerParts;
+  /** Operations with an intent that is abandoned: nobody knows whether it is durable. */
+  readonly #abandoned = new WeakSet<OwnedOperation>();
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
@@ -54,8 +57,9 @@ export class Sequencer {
   async sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
     const { clock, emit } = this.#parts;
     const startedAtMs = clock.now();
+    // Intents are abandoned by their ids, and late: what is tried again is not to be abandoned with what was tried before.
     const intent = {
-      operationId: operation.id,
+      operationId: this.#abandoned.has(operation) ? operationId(randomUUID()) : operation.id,
       action: operation.name,
       request: operation.message.text,
       acceptedAtMs: clock.wallMs(),
@@ -69,6 +73,7 @@ export class Sequencer {
       { ...intent, service: operation.service.name, owner: operation.owner },
       startedAtMs + patienceMs,
     );
+    appended.catch(() => this.#abandoned.add(operation));
     const state = await within(appended, patienceMs, {
       what: 'the journal',
       onLate: (late) => this.#notSent(operation, late),

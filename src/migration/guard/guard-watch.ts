@@ -198,9 +198,12 @@ export class GuardWatch {
 
   #adopt({ open, releasedAtMs, troubled }: GuardState): void {
     this.#parts.board.adopt(open);
+    const isReleased = (service: ServiceName) =>
+      releasedAtMs.get(service) !== this.#releasedAtMs.get(service);
+    // A person has judged what was counted, here or through another replica: the last second, too.
+    if ([...this.#guards.keys()].some(isReleased)) this.#count();
     for (const [service, guard] of this.#guards) {
-      // A person has judged what was counted, here or through another replica.
-      if (releasedAtMs.get(service) !== this.#releasedAtMs.get(service)) guard.reset();
+      if (isReleased(service)) guard.reset();
       guard.trouble(troubled.get(service) ?? NO_TROUBLE);
     }
     this.#releasedAtMs = releasedAtMs;
