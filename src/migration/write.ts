@@ -183,8 +183,8 @@ export class WritePath {
   }
 
   /**
-   * What another replica must know before it may write to the lane: that the outcome is unknown, and whether the agent has its reply.
-   * This replica's own writes look at `lane.replying`.
+   * What comes before the outcome: whether the agent has its reply, or else, after a crash, its repeat would count as new; and that the
+   * outcome is unknown, before another replica may write to the lane. This replica's own writes look at `lane.replying`.
    */
   #knownOf(
     sequenced: Sequenced,
@@ -195,8 +195,8 @@ export class WritePath {
   ): Promise<unknown> | undefined {
     const { repeats } = this.#parts;
     if (marked !== undefined) repeats.unanswered(sequenced, marked);
-    if (this.#parts.isAlone()) return undefined;
-    return Promise.all([marked, replying && repeats.atMost(replying)]);
+    const isHandedOver = replying && repeats.atMost(replying);
+    return this.#parts.isAlone() ? isHandedOver : Promise.all([marked, isHandedOver]);
   }
 
   async #record(
