@@ -66,6 +66,8 @@ function createPath(gate: () => Promise<void>, state: { isShut: boolean }) {
     repeats: {
       replying: (_sequenced: object, reply: object) => ({ reply, known: Promise.resolve() }),
       keep: () => Promise.resolve(),
+      atMost: (known: Promise<void>) => known,
+      unanswered: () => undefined,
       forget: () => undefined,
     },
     // Passed before the intent was written down; what shut it came later.
