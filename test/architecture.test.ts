@@ -12,7 +12,7 @@ interface Import {
   readonly isTypeOnly: boolean;
 }
 
-const JOINING: readonly string[] = ['', 'cli', 'sandbox'];
+const JOINING: readonly string[] = ['', 'cli', 'proxy', 'sandbox'];
 const NAMELESS = /^(utils?|helpers?|common|lib|manager|misc|index)\.ts$/;
 const LINE_LIMIT = 300;
 

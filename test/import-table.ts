@@ -12,7 +12,7 @@ export interface Allowed {
 const EDGE = ['domain', 'migration'] as const;
 const PURE = ['node:crypto', 'node:buffer'] as const;
 
-/** DESIGN.md section 4. Files directly in src, `cli` and `sandbox` join the others and may import everything. */
+/** DESIGN.md section 4. Files directly in src, `cli`, `proxy` and `sandbox` join the others and may import everything. */
 export const TABLE: Readonly<Record<string, Allowed>> = {
   domain: { inside: [], npm: [], node: PURE },
   migration: { inside: ['domain'], npm: [], node: ['node:crypto'] },
@@ -39,7 +39,13 @@ export const TABLE: Readonly<Record<string, Allowed>> = {
   },
   telemetry: { inside: EDGE, npm: ['pino', 'pino-pretty', '@opentelemetry/'] },
   orchestrator: {
-    inside: ['domain', 'storage/database.ts', 'storage/apply-schema.ts', 'storage/prepared.ts', 'telemetry'],
+    inside: [
+      'domain',
+      'storage/database.ts',
+      'storage/apply-schema.ts',
+      'storage/sessions/prepared.ts',
+      'telemetry',
+    ],
     npm: [
       'zeromq',
       'fastify',

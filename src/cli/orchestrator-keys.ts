@@ -5,7 +5,7 @@ import { curveKeyPair } from 'zeromq';
 import type { Environment } from '../config.ts';
 import { ROLES, type Role } from '../orchestrator/access/identity.ts';
 import { grantKey, type KeyRow, listKeys, revokeKey } from '../orchestrator/access/key-store.ts';
-import { createStorage } from '../orchestrator/storage.ts';
+import { createStorage } from '../orchestrator/database/storage.ts';
 import type { Session } from '../storage/database.ts';
 import { createLog } from '../telemetry/log.ts';
 import { loadOrchestratorSettings } from './orchestrator-settings.ts';

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { ListedRule, TriedAction } from '../operator/rule-routes.ts';
+import type { ListedRule, TriedAction } from '../operator/routes/rule-routes.ts';
 import { askPatiently, askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';

@@ -1,6 +1,6 @@
 import type { Config } from '../config-schema.ts';
 import type { DefinedService } from '../definitions.ts';
-import { portsOf } from '../listeners.ts';
+import { portsOf } from '../proxy/listeners.ts';
 import { table } from './tables.ts';
 
 /** What runs where, and what to try first. */

@@ -1,14 +1,14 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { DeliveryParts } from './delivery-parts.ts';
-import { DeliveryQueue } from './delivery-queue.ts';
-import { DeliveryRecords } from './delivery-records.ts';
-import type { Lane } from './lanes.ts';
+import type { DeliveryParts } from './deliveries/delivery-parts.ts';
+import { DeliveryQueue } from './deliveries/delivery-queue.ts';
+import { DeliveryRecords } from './deliveries/delivery-records.ts';
+import type { Lane } from './lanes/lanes.ts';
 import type { PendingWrite } from './ports.ts';
-import { Packer } from './pack.ts';
-import { culpritOf, isDelete, resultsOf, type Delivered, type Parcel } from './parcel.ts';
-import { isAltered, isReadBackDue } from './read-back.ts';
-import { Refusals } from './refusals.ts';
+import { Packer } from './deliveries/pack.ts';
+import { culpritOf, isDelete, resultsOf, type Delivered, type Parcel } from './deliveries/parcel.ts';
+import { isAltered, isReadBackDue } from './deliveries/read-back.ts';
+import { Refusals } from './deliveries/refusals.ts';
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 5_000;

@@ -1,7 +1,7 @@
 import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
 import type { Runs } from './runs/create-runs.ts';
-import type { ShadowReads } from './shadow-reads.ts';
+import type { ShadowReads } from './shadow/shadow-reads.ts';
 
 /** What is started before requests come, and stopped when they have ended. */
 export interface Living {

@@ -1,19 +1,19 @@
 import type { ServiceName } from '../domain/ids.ts';
 import { LaneCopier } from './copy-lane.ts';
-import { CopyQueue } from './copy-queue.ts';
-import { CoverageKeeper } from './coverage-keeper.ts';
+import { CopyQueue } from './copies/copy-queue.ts';
+import { CoverageKeeper } from './lanes/coverage-keeper.ts';
 import { Deliverer } from './deliver.ts';
-import { Fences } from './fences.ts';
-import { ForeignLanes, type ForeignLaneParts } from './foreign-lanes.ts';
-import { createHoldLane, type HoldLane } from './hold-lane.ts';
-import { createLanes, type Lane, type Lanes } from './lanes.ts';
-import { Membership } from './membership.ts';
+import { Fences } from './lanes/fences.ts';
+import { ForeignLanes, type ForeignLaneParts } from './replicas/foreign-lanes.ts';
+import { createHoldLane, type HoldLane } from './lanes/hold-lane.ts';
+import { createLanes, type Lane, type Lanes } from './lanes/lanes.ts';
+import { Membership } from './replicas/membership.ts';
 import type { MigrationParts } from './migration.ts';
 import { Coverage } from './service-runtime.ts';
-import { Settlements } from './settlements.ts';
-import { Settler } from './settle.ts';
+import { Settlements } from './settlements/settlements.ts';
+import { Settler } from './settlements/settle.ts';
 import { createSpilling, type Spilling, type SpillWiring } from './spill/create-spill.ts';
-import { TakeOver } from './take-over.ts';
+import { TakeOver } from './replicas/take-over.ts';
 import { Unjournaled } from './unjournaled.ts';
 
 /** What works behind the agents' backs, each made once. */

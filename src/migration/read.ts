@@ -3,14 +3,14 @@ import { isMapped, type AskOrchestrator, type MappedOperation } from './ask-orch
 import type { CallLegacy } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
 import type { Emit } from './events.ts';
-import type { Fences } from './fences.ts';
+import type { Fences } from './lanes/fences.ts';
 import type { Answer } from './handle.ts';
-import type { FenceReason, Lane, Lanes } from './lanes.ts';
+import type { FenceReason, Lane, Lanes } from './lanes/lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Clock } from './ports.ts';
 import { within } from './within.ts';
-import type { ShadowReads } from './shadow-reads.ts';
-import { Snapshot } from './snapshot.ts';
+import type { ShadowReads } from './shadow/shadow-reads.ts';
+import { Snapshot } from './lanes/snapshot.ts';
 
 export interface ReadParts {
   readonly lanes: Lanes;

@@ -4,14 +4,14 @@ import { readReply } from '../domain/request.ts';
 import type { TimedReply } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
 import type { Answer } from './handle.ts';
-import type { Lane } from './lanes.ts';
+import type { Lane } from './lanes/lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Reply } from './ports.ts';
-import { latestSend, sequencedLabels as labelsOf, type Sequenced } from './sequence-write.ts';
-import type { Verdict } from './repeats.ts';
-import type { Settling } from './settle.ts';
-import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './write-outcome.ts';
-import type { WriteParts } from './write-parts.ts';
+import { latestSend, sequencedLabels as labelsOf, type Sequenced } from './writes/sequence-write.ts';
+import type { Verdict } from './writes/repeats.ts';
+import type { Settling } from './settlements/settle.ts';
+import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './writes/write-outcome.ts';
+import type { WriteParts } from './writes/write-parts.ts';
 
 /** When a write was handed to the service, the lane's generation before, and what is under way where its outcome is unknown. */
 interface Sent {

@@ -5,7 +5,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { isReadable, type ActionDefinition, type ServiceDefinition } from '../domain/service-definition.ts';
 import { stageOf, type Stage } from '../domain/stage.ts';
-import type { ReplicaCounts } from '../migration/membership.ts';
+import type { ReplicaCounts } from '../migration/replicas/membership.ts';
 import type { Migration } from '../migration/migration.ts';
 import { spillShown, type SpillShown } from './spill-shown.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';

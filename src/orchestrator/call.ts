@@ -6,8 +6,8 @@ import type { VaultDatabase } from './encryption/vault-session.ts';
 import type { AnswerCache } from './cache/answer-cache.ts';
 import type { Health } from './health.ts';
 import type { Observer } from './observability/observer.ts';
-import type { Action } from './payloads.ts';
-import type { Request } from './request.ts';
+import type { Action } from './wire/payloads.ts';
+import type { Request } from './wire/request.ts';
 import type { Summarizer } from './summaries/summarizer.ts';
 
 /** What the actions work with. Made once, by the composition root. */

@@ -3,7 +3,7 @@ import type { Meaning } from './embeddings/meaning.ts';
 import type { HealthFacts } from './health.ts';
 import type { Gauges } from './observability/metrics.ts';
 import type { Settings } from './settings.ts';
-import type { Storage } from './storage.ts';
+import type { Storage } from './database/storage.ts';
 
 const SECOND_MS = 1_000;
 

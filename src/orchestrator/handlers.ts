@@ -1,16 +1,16 @@
-import { getAgentState } from './agent-states.ts';
-import { batchWrite } from './batch-write.ts';
+import { getAgentState } from './sessions/agent-states.ts';
+import { batchWrite } from './memories/batch-write.ts';
 import type { Call, Handler } from './call.ts';
-import { digest } from './digest.ts';
-import type { Action } from './payloads.ts';
-import { getProfile } from './profiles.ts';
-import { batchRead, readMemory } from './read-memories.ts';
-import { getRelated } from './relationships.ts';
-import { scan } from './scan.ts';
+import { digest } from './memories/digest.ts';
+import type { Action } from './wire/payloads.ts';
+import { getProfile } from './sessions/profiles.ts';
+import { batchRead, readMemory } from './memories/read-memories.ts';
+import { getRelated } from './memories/relationships.ts';
+import { scan } from './memories/scan.ts';
 import { search } from './search/search.ts';
-import { listSessions } from './sessions.ts';
-import { endSessionSummarized, summarize } from './summarize.ts';
-import { write } from './write.ts';
+import { listSessions } from './sessions/sessions.ts';
+import { endSessionSummarized, summarize } from './summaries/summarize.ts';
+import { write } from './memories/write.ts';
 
 /** Every action, and what does it. */
 const HANDLERS: { readonly [A in Action]: Handler<A> } = {

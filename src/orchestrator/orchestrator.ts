@@ -9,14 +9,14 @@ import { gaugesOf, healthFactsOf } from './conditions.ts';
 import { createMeaning } from './embeddings/meaning.ts';
 import { spaceOf } from './embeddings/settings.ts';
 import { createEncryption } from './encryption/encryption.ts';
-import { createFronts } from './fronts.ts';
+import { createFronts } from './fronts/fronts.ts';
 import { createHealth } from './health.ts';
 import { createObservability } from './observability/observability.ts';
 import { type Part, startInOrder, stopInOrder } from './part.ts';
-import { createPurge } from './purge.ts';
+import { createPurge } from './database/purge.ts';
 import { createService } from './service.ts';
 import type { Settings } from './settings.ts';
-import { createStorage } from './storage.ts';
+import { createStorage } from './database/storage.ts';
 import { createSummarizer } from './summaries/summarizer.ts';
 import { prepareVectors } from './vectors/prepare-vectors.ts';
 

@@ -3,10 +3,10 @@ import { isJsonObject, Json } from '../domain/json.ts';
 import { sqlstateOf } from '../storage/database.ts';
 import type { Operation, Sender } from './access/access-entry.ts';
 import type { ServiceParts } from './call.ts';
-import { BREAKER_OPEN } from './database-circuit.ts';
+import { BREAKER_OPEN } from './database/database-circuit.ts';
 import { perform } from './handlers.ts';
-import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './reply.ts';
-import { type Message, parseRequest, readMessage } from './request.ts';
+import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './wire/reply.ts';
+import { type Message, parseRequest, readMessage } from './wire/request.ts';
 
 /** What a front knows of a message beside its bytes. */
 export interface Origin extends Sender {

@@ -6,7 +6,7 @@ import { EncryptionSettings } from './encryption/settings.ts';
 import { TelemetrySettings } from './observability/settings.ts';
 import { SearchSettings } from './search/settings.ts';
 import { SummarySettings } from './summaries/settings.ts';
-import { StorageSettings } from './storage-settings.ts';
+import { StorageSettings } from './database/storage-settings.ts';
 
 const Port = (otherwise: number) => Type.Integer({ minimum: 1, maximum: 65_535, default: otherwise });
 

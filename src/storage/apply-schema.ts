@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Database } from './database.ts';
-import type { Session } from './session.ts';
+import type { Session } from './sessions/session.ts';
 
 // Any number that no other program on the same server is likely to lock.
 const SCHEMA_LOCK = 727_436_110;

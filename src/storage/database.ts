@@ -3,9 +3,9 @@ import type { Extensions, PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { StorageError } from '../domain/errors.ts';
 import { sqlstateOf, storageError } from './database-errors.ts';
-import { arrivedInTime, type DeadlineMs } from './deadline.ts';
+import { arrivedInTime, type DeadlineMs } from './sessions/deadline.ts';
 import { lockFolder } from './folder-lock.ts';
-import { pgliteSession, pgliteTransaction, Turns } from './pglite-session.ts';
+import { pgliteSession, pgliteTransaction, Turns } from './sessions/pglite-session.ts';
 import {
   isConnectionLost,
   type PostgresConnection,
@@ -13,8 +13,8 @@ import {
   postgresTransaction,
   SILENCE_AFTER_MS,
   tellTimeout,
-} from './postgres-session.ts';
-import type { Session, Work } from './session.ts';
+} from './sessions/postgres-session.ts';
+import type { Session, Work } from './sessions/session.ts';
 
 export { sqlstateOf };
 export type { Session };

@@ -1,7 +1,11 @@
 import type { Backend } from '../domain/backend.ts';
 import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
-import type { DifferenceSample, DifferenceStore, StoredDifference } from '../migration/difference-store.ts';
+import type {
+  DifferenceSample,
+  DifferenceStore,
+  StoredDifference,
+} from '../migration/shadow/difference-store.ts';
 import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';
 

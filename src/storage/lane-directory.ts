@@ -1,8 +1,8 @@
 import type { LaneKey, Owner, ReplicaId } from '../domain/ids.ts';
-import type { ReplicaIdentity } from '../migration/replica-identity.ts';
+import type { ReplicaIdentity } from '../migration/replicas/replica-identity.ts';
 import type { LaneDirectory } from '../migration/runs/run-ports.ts';
 import type { Database } from './database.ts';
-import { LEASE } from './journal-sql.ts';
+import { LEASE } from './journal/journal-sql.ts';
 
 const OWNERS = 'select owner from lanes where service = $1 order by id';
 

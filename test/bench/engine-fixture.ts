@@ -6,7 +6,7 @@ import { createEvents, type Events } from '../../src/migration/events.ts';
 import { createMigration, type Migration } from '../../src/migration/migration.ts';
 import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/migration/ports.ts';
 import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
-import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import type { ServiceRuntime } from '../../src/migration/service-runtime.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
 

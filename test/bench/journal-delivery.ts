@@ -5,8 +5,8 @@ import { createReplicaStore } from '../../src/storage/replicas.ts';
 import type { Database } from '../../src/storage/database.ts';
 import type { Migration } from '../../src/migration/migration.ts';
 import type { Orchestrator } from '../../src/migration/ports.ts';
-import type { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
-import type { PostgresJournal } from '../../src/storage/journal.ts';
+import type { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
+import type { PostgresJournal } from '../../src/storage/journal/journal.ts';
 import { engineBetween, noopOrchestrator, requestOf, SERVICE } from './engine-fixture.ts';
 import { Recorder, type Sample } from './samples.ts';
 

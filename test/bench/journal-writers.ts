@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { laneKeyOf, operationId, type Owner } from '../../src/domain/ids.ts';
-import type { PostgresJournal } from '../../src/storage/journal.ts';
+import type { PostgresJournal } from '../../src/storage/journal/journal.ts';
 import type { BareLoop } from './journal-bare.ts';
 import { SERVICE } from './engine-fixture.ts';
 import { Recorder, type Sample } from './samples.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { replicaId } from '../../src/domain/ids.ts';
-import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import { applySchema } from '../../src/storage/apply-schema.ts';
 import { createPostgresDatabase } from '../../src/storage/database.ts';
-import { PostgresJournal } from '../../src/storage/journal.ts';
+import { PostgresJournal } from '../../src/storage/journal/journal.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { startPostgres } from '../support/postgres.ts';

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { compareReplies } from '../../src/migration/compare/compare-replies.ts';
-import { LargeComparisons } from '../../src/large-comparisons.ts';
+import { LargeComparisons } from '../../src/proxy/large-comparisons.ts';
 
 const large = new LargeComparisons();
 afterEach(() => large.stop());

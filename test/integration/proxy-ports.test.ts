@@ -7,7 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { loadDefinitions } from '../../src/definitions.ts';
 import { inOrder } from '../../src/parts.ts';
-import { createPortCheck } from '../../src/proxy-ports.ts';
+import { createPortCheck } from '../../src/proxy/ports.ts';
 import { freePorts } from '../support/ports.ts';
 
 const closing: (() => unknown)[] = [];

@@ -8,7 +8,7 @@ import { fastify } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { operationId, serviceName, type LaneKey } from '../../src/domain/ids.ts';
 import { compareReplies } from '../../src/migration/compare/compare-replies.ts';
-import { registerRuleRoutes } from '../../src/operator/rule-routes.ts';
+import { registerRuleRoutes } from '../../src/operator/routes/rule-routes.ts';
 import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
 import { applySchema } from '../../src/storage/apply-schema.ts';
 import { createAuditStore } from '../../src/storage/audit.ts';

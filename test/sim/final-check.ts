@@ -1,7 +1,7 @@
 import { sessionIdOf, type Owner } from '../../src/domain/ids.ts';
 import type { LegacyAccess } from '../../src/domain/service-definition.ts';
-import { digestOfFields } from '../../src/migration/copy-plan.ts';
-import { readContents } from '../../src/migration/lane-contents.ts';
+import { digestOfFields } from '../../src/migration/copies/copy-plan.ts';
+import { readContents } from '../../src/migration/copies/lane-contents.ts';
 import type { Orchestrator } from '../../src/migration/ports.ts';
 import { numberOf } from './lane-row.ts';
 import { marksIn } from './legacy/effects.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { KeptReplies } from '../../src/migration/kept-replies.ts';
+import type { KeptReplies } from '../../src/migration/writes/kept-replies.ts';
 import type { WriteRef } from '../../src/migration/ports.ts';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
 

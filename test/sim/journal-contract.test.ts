@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
 import { replicaId } from '../../src/domain/ids.ts';
-import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import { createCoverageStore } from '../../src/storage/coverage.ts';
 import type { Database } from '../../src/storage/database.ts';
-import { PostgresJournal } from '../../src/storage/journal.ts';
-import { PostgresKeptReplies } from '../../src/storage/kept-replies.ts';
+import { PostgresJournal } from '../../src/storage/journal/journal.ts';
+import { PostgresKeptReplies } from '../../src/storage/journal/kept-replies.ts';
 import { createReplicaStore } from '../../src/storage/replicas.ts';
 import { PLAIN } from '../../src/storage/seal.ts';
 import { createSpillJournal } from '../../src/storage/spill/spill-journal.ts';

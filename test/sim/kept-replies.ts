@@ -1,4 +1,4 @@
-import type { KeptReplies, UnansweredWrite } from '../../src/migration/kept-replies.ts';
+import type { KeptReplies, UnansweredWrite } from '../../src/migration/writes/kept-replies.ts';
 import type { Reply, WriteRef } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';

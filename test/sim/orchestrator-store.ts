@@ -5,7 +5,7 @@ import {
   ValidationError,
   type CrossfadeError,
 } from '../../src/domain/errors.ts';
-import { judgeInOrder, type Place, type Verdict } from '../../src/orchestrator/fence.ts';
+import { judgeInOrder, type Place, type Verdict } from '../../src/orchestrator/memories/fence.ts';
 import {
   byPosition,
   matches,

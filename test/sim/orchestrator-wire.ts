@@ -8,7 +8,7 @@ import {
   rawMembers,
   type JsonObject,
 } from '../../src/domain/json.ts';
-import type { Verdict } from '../../src/orchestrator/fence.ts';
+import type { Verdict } from '../../src/orchestrator/memories/fence.ts';
 import {
   byPosition,
   laneOf,

@@ -2,7 +2,7 @@ import { StorageError } from '../../src/domain/errors.ts';
 import { replicaId } from '../../src/domain/ids.ts';
 import { createEvents } from '../../src/migration/events.ts';
 import { createMigration, type Migration } from '../../src/migration/migration.ts';
-import { ReplicaIdentity } from '../../src/migration/replica-identity.ts';
+import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
 import { createSimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';

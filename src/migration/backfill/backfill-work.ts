@@ -1,8 +1,8 @@
 import { laneKeyOf, type LaneKey, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
-import type { CopyReason } from '../copy-wishes.ts';
+import type { CopyReason } from '../copies/copy-wishes.ts';
 import type { Emit } from '../events.ts';
-import type { Lane, Lanes } from '../lanes.ts';
+import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import type { Page, Run, RunProgress, Skipped, Tally } from '../runs/run.ts';

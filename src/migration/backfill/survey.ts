@@ -2,7 +2,7 @@ import type { Owner } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
 import { sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-definition.ts';
-import { digestOfFields } from '../copy-plan.ts';
+import { digestOfFields } from '../copies/copy-plan.ts';
 import { ItemTurns } from '../runs/item-turns.ts';
 import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';

@@ -1,5 +1,5 @@
 import type { ComparisonRule, Difference } from '../../domain/comparison.ts';
-import type { StoredDifference } from '../difference-store.ts';
+import type { StoredDifference } from '../shadow/difference-store.ts';
 import { compareReplies } from './compare-replies.ts';
 import { shapeOf } from './shape.ts';
 import { signatureOf } from './signature-book.ts';

@@ -1,5 +1,5 @@
 import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
-import { digestOfFields, type ListedMemory } from '../copy-plan.ts';
+import { digestOfFields, type ListedMemory } from '../copies/copy-plan.ts';
 
 /**
  * One thing that two sides disagree about, and which of them moved.

@@ -1,13 +1,13 @@
 import type { Owner } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
-import { deletedBelow } from '../copy-operations.ts';
-import { digestOfFields } from '../copy-plan.ts';
-import { parseStoredMemory } from '../lane-contents.ts';
+import { deletedBelow } from '../copies/copy-operations.ts';
+import { digestOfFields } from '../copies/copy-plan.ts';
+import { parseStoredMemory } from '../copies/lane-contents.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { PendingWrite } from '../ports.ts';
 import type { Baseline } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
-import { orchestratorWritesOf } from '../write-plan.ts';
+import { orchestratorWritesOf } from '../writes/write-plan.ts';
 
 /**
  * What both sides should show of a lane, by digest: the list as it was last seen equal, and every write since. Undefined where that

@@ -8,7 +8,7 @@ import {
 } from '../../domain/json.ts';
 import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
 import type { SessionId } from '../../domain/ids.ts';
-import type { ListedMemory } from '../copy-plan.ts';
+import type { ListedMemory } from '../copies/copy-plan.ts';
 
 /**
  * The writes that put back what a copy's operations change, as JSON text: what they delete is created again under its own id, what they

@@ -2,7 +2,7 @@ import { digestedText, orderedDigest, taggedText } from '../../domain/content-di
 import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
 import { encodeJson, isJsonObject } from '../../domain/json.ts';
 import type { LaneDigest, LegacyLane } from '../../domain/service-definition.ts';
-import { FORGOTTEN_TAG } from '../copy-plan.ts';
+import { FORGOTTEN_TAG } from '../copies/copy-plan.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
 import { ItemTurns } from '../runs/item-turns.ts';
 import type { LegacyReading } from '../runs/legacy-lanes.ts';

@@ -1,8 +1,8 @@
 import { laneKeyOf, sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
-import { applyCopy } from '../copy-apply.ts';
-import type { CopyAdvice } from '../copy-judgement.ts';
-import type { CopyQueue } from '../copy-queue.ts';
-import type { Lane, Lanes } from '../lanes.ts';
+import { applyCopy } from '../copies/copy-apply.ts';
+import type { CopyAdvice } from '../copies/copy-judgement.ts';
+import type { CopyQueue } from '../copies/copy-queue.ts';
+import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal, Orchestrator } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { LostItemStore, RepairStep, RepairStore } from './divergence-ports.ts';

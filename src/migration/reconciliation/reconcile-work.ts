@@ -17,7 +17,7 @@ import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
 import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
 import { isSame, obstacleOf, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
-import { digestOfFields } from '../copy-plan.ts';
+import { digestOfFields } from '../copies/copy-plan.ts';
 
 /** How long a page waits for a legacy service that is busy with its agents, milliseconds. */
 const LEGACY_PATIENCE_MS = 2_000;

@@ -1,7 +1,7 @@
 import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
 import { readReply } from '../../domain/request.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
-import { readContents } from '../lane-contents.ts';
+import { readContents } from '../copies/lane-contents.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
 import type { Run, RepairLimits } from '../runs/run.ts';
 import { RunRefused } from '../runs/run-desk.ts';

@@ -1,5 +1,5 @@
 import type { LegacyItem } from '../../domain/service-definition.ts';
-import { digestOfFields } from '../copy-plan.ts';
+import { digestOfFields } from '../copies/copy-plan.ts';
 import type { BaselineItem } from './run-ports.ts';
 
 /** A list as it is written down to be compared with later. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../events.ts';
 import type { Clock } from '../ports.ts';
-import type { ReplicaIdentity } from '../replica-identity.ts';
+import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
 import { Pace, type Brake } from './pace.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from './run.ts';
 import type { RunStore } from './run-ports.ts';

@@ -2,7 +2,7 @@ import { StorageError } from '../../domain/errors.ts';
 import type { Emit } from '../events.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock } from '../ports.ts';
-import { latestSend } from '../sequence-write.ts';
+import { latestSend } from '../writes/sequence-write.ts';
 
 /** A heartbeat that is not answered within this time says that the journal is away. */
 const PATIENCE_MS = 1_000;

@@ -6,13 +6,13 @@ import { readReply } from '../../domain/request.ts';
 import type { CallLegacy, TimedReply } from '../call-legacy.ts';
 import type { Emit } from '../events.ts';
 import type { Answer } from '../handle.ts';
-import type { Lane } from '../lanes.ts';
+import type { Lane } from '../lanes/lanes.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock } from '../ports.ts';
-import type { ReplicaIdentity } from '../replica-identity.ts';
-import { latestSend, type Sequenced } from '../sequence-write.ts';
-import type { Settlements } from '../settlements.ts';
-import { outcomeOfFailure, tooLate, writeActionOf } from '../write-outcome.ts';
+import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
+import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
+import type { Settlements } from '../settlements/settlements.ts';
+import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/write-outcome.ts';
 import type { Outage } from './outage.ts';
 import type { SpillJournal, SpillStore } from './spill-ports.ts';
 

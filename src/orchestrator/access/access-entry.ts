@@ -1,7 +1,7 @@
 import type { CrossfadeError } from '../../domain/errors.ts';
 import type { Session } from '../../storage/database.ts';
-import { isAction } from '../payloads.ts';
-import type { Message, Request } from '../request.ts';
+import { isAction } from '../wire/payloads.ts';
+import type { Message, Request } from '../wire/request.ts';
 import type { Identity } from './identity.ts';
 import { noteUses } from './key-store.ts';
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../storage/database.ts';
-import type { Message, Request } from '../request.ts';
+import type { Message, Request } from '../wire/request.ts';
 import { entryOf, type Operation, type Sender } from './access-entry.ts';
 import { createAccessLog } from './access-log.ts';
 import { WITHOUT_KEY } from './agent-rules.ts';

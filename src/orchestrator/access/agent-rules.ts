@@ -1,5 +1,5 @@
-import type { Action, PayloadOf } from '../payloads.ts';
-import type { Request } from '../request.ts';
+import type { Action, PayloadOf } from '../wire/payloads.ts';
+import type { Request } from '../wire/request.ts';
 import { ALL_USERS, type Identity, seesUser } from './identity.ts';
 import { denied } from './refusals.ts';
 

@@ -1,7 +1,7 @@
 import { isJsonObject } from '../../domain/json.ts';
-import { operationsOf } from '../batch-write.ts';
-import { namedRefusal, refusedAt, RefusedOperation } from '../refused-operation.ts';
-import type { Request } from '../request.ts';
+import { operationsOf } from '../memories/batch-write.ts';
+import { namedRefusal, refusedAt, RefusedOperation } from '../memories/refused-operation.ts';
+import type { Request } from '../wire/request.ts';
 import { AGENT_RULES, type Claims, noClaims } from './agent-rules.ts';
 import type { Identity } from './identity.ts';
 import { denied } from './refusals.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { encodeJson, Json } from '../../domain/json.ts';
 import type { Session } from '../../storage/database.ts';
-import type { Action, PayloadOf } from '../payloads.ts';
-import type { Request } from '../request.ts';
+import type { Action, PayloadOf } from '../wire/payloads.ts';
+import type { Request } from '../wire/request.ts';
 import type { AnswerStore, KeptAnswer } from './answer-store.ts';
 import { expiryOf, type SessionVersion, versionOf } from './session-version.ts';
 import type { CacheSettings } from './settings.ts';

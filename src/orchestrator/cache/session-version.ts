@@ -1,5 +1,5 @@
 import type { Session } from '../../storage/database.ts';
-import { prepared } from '../../storage/prepared.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
 
 /** What a session holds at this moment, in a word. */
 export interface SessionVersion {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
 import type { Part } from '../part.ts';
-import type { Request } from '../request.ts';
+import type { Request } from '../wire/request.ts';
 import { type Census, createCensus } from '../search/census.ts';
 import type { SearchSettings } from '../search/settings.ts';
 import { createVectorStore } from '../vectors/create-vector-store.ts';

@@ -1,9 +1,9 @@
 import { textColumns, textIn, type TextRow } from '../encryption/text-column.ts';
-import { prepared } from '../../storage/prepared.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Vault } from '../encryption/vault.ts';
 import type { VaultDatabase } from '../encryption/vault-session.ts';
-import { VISIBLE } from '../filter.ts';
-import { restoredText } from '../unstorable-text.ts';
+import { VISIBLE } from '../memories/filter.ts';
+import { restoredText } from '../wire/unstorable-text.ts';
 import type { Space } from '../vectors/vector-store.ts';
 import { clipped } from './provider.ts';
 

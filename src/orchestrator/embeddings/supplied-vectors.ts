@@ -1,8 +1,8 @@
 import { ValidationError } from '../../domain/errors.ts';
 import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { Vault } from '../encryption/vault.ts';
-import type { PayloadOf } from '../payloads.ts';
-import type { Request } from '../request.ts';
+import type { PayloadOf } from '../wire/payloads.ts';
+import type { Request } from '../wire/request.ts';
 import type { Space, VectorStore } from '../vectors/vector-store.ts';
 import { type StaleMemories, textHashOf } from './stale-memories.ts';
 import type { NewVector, StoredVectors } from './stored-vectors.ts';

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { encodeJson, isJsonObject, Json, parseTolerantly, rawMembers } from '../../domain/json.ts';
 import { type BlindIndex, createBlindIndex } from './blind-index.ts';
 import type { EncryptionKey } from './keys.ts';
-import { exactTextOf } from '../exact-text.ts';
+import { exactTextOf } from '../wire/exact-text.ts';
 import { openText, type Place, sealText } from './sealed-content.ts';
 
 /** A content as its row holds it. */

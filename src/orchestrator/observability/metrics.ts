@@ -3,7 +3,7 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { LabelSeries } from '../../telemetry/label-series.ts';
 import type { MetricDefinition } from '../../telemetry/metric-definitions.ts';
-import { PAYLOADS } from '../payloads.ts';
+import { PAYLOADS } from '../wire/payloads.ts';
 import { COUNTERS, GAUGES, HISTOGRAMS } from './metric-definitions.ts';
 import type { FinishedRequest, Observer } from './observer.ts';
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Part } from '../part.ts';
-import type { StatementFacts } from '../watched-database.ts';
+import type { StatementFacts } from '../database/watched-database.ts';
 import { createMetrics, type Gauges, type Metrics } from './metrics.ts';
 import type { Observer } from './observer.ts';
 import type { TelemetrySettings } from './settings.ts';

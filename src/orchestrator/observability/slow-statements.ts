@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { StatementFacts } from '../watched-database.ts';
+import type { StatementFacts } from '../database/watched-database.ts';
 
 const SHOWN_CHARACTERS = 1_000;
 // One bad plan in a loop must not fill the disk.

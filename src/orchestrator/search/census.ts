@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Session } from '../../storage/database.ts';
-import { conditionOf, isCommon, Parameters, planned, type Selection, VISIBLE } from '../filter.ts';
+import { conditionOf, isCommon, Parameters, planned, type Selection, VISIBLE } from '../memories/filter.ts';
 import type { Space } from '../vectors/vector-store.ts';
 
 /** What the filters of a search let through, where that is not too much to count. */

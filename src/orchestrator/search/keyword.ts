@@ -1,14 +1,14 @@
 import { matching } from '../encryption/blind-search.ts';
 import type { VaultSession } from '../encryption/vault-session.ts';
-import { conditionOf, Parameters, planned, type Selection, VISIBLE } from '../filter.ts';
-import { LIMITS } from '../limits.ts';
+import { conditionOf, Parameters, planned, type Selection, VISIBLE } from '../memories/filter.ts';
+import { LIMITS } from '../wire/limits.ts';
 import {
   MEMORY_COLUMNS,
   type MemoryRow,
   PAGE_BYTES,
   renderMemory,
   requireFitting,
-} from '../read-memories.ts';
+} from '../memories/read-memories.ts';
 import { anyWord } from './any-word.ts';
 
 interface FoundRow extends MemoryRow {

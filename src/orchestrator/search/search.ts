@@ -1,19 +1,19 @@
 import { ValidationError } from '../../domain/errors.ts';
-import { prepared } from '../../storage/prepared.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
 import type { Call } from '../call.ts';
 import { checkedVector } from '../embeddings/supplied-vectors.ts';
 import type { Searchable } from '../embeddings/meaning.ts';
 import type { VaultSession } from '../encryption/vault-session.ts';
-import { type Selection, VISIBLE } from '../filter.ts';
-import { LIMITS } from '../limits.ts';
+import { type Selection, VISIBLE } from '../memories/filter.ts';
+import { LIMITS } from '../wire/limits.ts';
 import {
   MEMORY_COLUMNS,
   type MemoryRow,
   PAGE_BYTES,
   renderMemory,
   requireFitting,
-} from '../read-memories.ts';
-import type { Request } from '../request.ts';
+} from '../memories/read-memories.ts';
+import type { Request } from '../wire/request.ts';
 import type { Nearest, Vector } from '../vectors/vector-store.ts';
 import { fuse } from './fuse.ts';
 import { rankByKeyword, searchByKeyword } from './keyword.ts';

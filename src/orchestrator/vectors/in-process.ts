@@ -1,5 +1,5 @@
 import type { Database } from '../../storage/database.ts';
-import { Parameters } from '../filter.ts';
+import { Parameters } from '../memories/filter.ts';
 import { dot, lengthOf } from './dot-product.ts';
 import { createLoadedVectors, type VectorMark } from './loaded-vectors.ts';
 import { nearestFirst } from './pgvector.ts';

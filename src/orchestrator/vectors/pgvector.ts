@@ -1,5 +1,5 @@
 import type { Database, Session } from '../../storage/database.ts';
-import { Parameters, planned } from '../filter.ts';
+import { Parameters, planned } from '../memories/filter.ts';
 import { indexedType } from './prepare-vectors.ts';
 import { fromSelected } from './selected-vectors.ts';
 import type { Nearest, NearestQuery, Neighbour, VectorStore } from './vector-store.ts';

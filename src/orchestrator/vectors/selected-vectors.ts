@@ -1,4 +1,4 @@
-import { conditionOf, type Parameters, type Selection, VISIBLE } from '../filter.ts';
+import { conditionOf, type Parameters, type Selection, VISIBLE } from '../memories/filter.ts';
 import { spaceCondition } from './space-condition.ts';
 import type { Space } from './vector-store.ts';
 

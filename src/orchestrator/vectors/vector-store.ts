@@ -1,4 +1,4 @@
-import type { Selection } from '../filter.ts';
+import type { Selection } from '../memories/filter.ts';
 import type { Part } from '../part.ts';
 
 /** Vectors of one space can be compared with each other, and with no others. */

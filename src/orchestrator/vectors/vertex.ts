@@ -1,6 +1,6 @@
 import { circuitBreaker, ConsecutiveBreaker, handleAll } from 'cockatiel';
 import { messageOf } from '../../domain/errors.ts';
-import type { Selection } from '../filter.ts';
+import type { Selection } from '../memories/filter.ts';
 import { compareAll, createPgvectorStore } from './pgvector.ts';
 import {
   isSameSpace,

@@ -8,7 +8,7 @@ import type { Outcome } from '../../domain/outcome.ts';
 import type { Intent } from '../../migration/ports.ts';
 import type { SpillFacts, SpillRecord, SpillStore } from '../../migration/spill/spill-ports.ts';
 import { lockFolder } from '../folder-lock.ts';
-import { GroupCommit } from '../group-commit.ts';
+import { GroupCommit } from '../journal/group-commit.ts';
 import type { Seal } from '../seal.ts';
 import { SpillLog, syncFolder, type SpillPlace } from './spill-log.ts';
 

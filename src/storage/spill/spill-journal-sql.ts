@@ -1,6 +1,6 @@
 import { recordUnknown } from '../decisions-sql.ts';
-import { busyElsewhere, claimedByOther, LANE_COLUMNS, REPEATS } from '../journal-sql.ts';
-import { gone } from '../recovery-sql.ts';
+import { busyElsewhere, claimedByOther, LANE_COLUMNS, REPEATS } from '../journal/journal-sql.ts';
+import { gone } from '../journal/recovery-sql.ts';
 
 /** The page that is written next, or nothing: another attempt, of which nobody was told, has written it. */
 export const ADVANCE = `

@@ -1,7 +1,7 @@
 import { StorageError } from '../../domain/errors.ts';
 import { parseLaneKey, type LaneKey, type ReplicaId } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import type { ReplicaIdentity } from '../../migration/replica-identity.ts';
+import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
 import type {
   ReplayedLane,
   ReplayPage,
@@ -10,7 +10,7 @@ import type {
   SpillJournal,
 } from '../../migration/spill/spill-ports.ts';
 import type { Database, Session } from '../database.ts';
-import { laneStateOf, type LaneRow } from '../journal-rows.ts';
+import { laneStateOf, type LaneRow } from '../journal/journal-rows.ts';
 import * as sql from './spill-journal-sql.ts';
 
 export interface SpillJournalSettings {

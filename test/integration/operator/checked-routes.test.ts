@@ -1,6 +1,10 @@
 import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
-import { checkBySchemas, LedgerQuerystring, OfOperation } from '../../../src/operator/checked-routes.ts';
+import {
+  checkBySchemas,
+  LedgerQuerystring,
+  OfOperation,
+} from '../../../src/operator/routes/checked-routes.ts';
 
 test.each([
   { url: '/x', says: 'operation must be the id of an operation, as the lists show it' },

@@ -7,9 +7,9 @@ import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.
 import { defineService } from '../../../src/domain/service-definition.ts';
 import { createEvents } from '../../../src/migration/events.ts';
 import type { LaneCounts } from '../../../src/migration/journal-facts.ts';
-import type { StoredDifference } from '../../../src/migration/difference-store.ts';
+import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
-import { registerOperatorRoutes, type OperatorParts } from '../../../src/operator/routes.ts';
+import { registerOperatorRoutes, type OperatorParts } from '../../../src/operator/routes/routes.ts';
 import { createStatistics } from '../../../src/operator/statistics.ts';
 import { createStatusReader, type Status } from '../../../src/operator/status.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROLES, type Role } from '../../../src/orchestrator/access/identity.ts';
-import type { Action } from '../../../src/orchestrator/payloads.ts';
+import type { Action } from '../../../src/orchestrator/wire/payloads.ts';
 import { type Ask, type GuardedOrchestrator, startGuarded } from '../../support/access.ts';
 import { createPlace as createPlaceBy, type Place } from '../../support/place.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Action, PAYLOADS } from '../../../src/orchestrator/payloads.ts';
+import { type Action, PAYLOADS } from '../../../src/orchestrator/wire/payloads.ts';
 import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { badValues, fieldsOf, requiredOf, type Schema } from './bad-values.ts';
 import { createKept, GOOD, keptIn, MEMORY, SESSION } from './good-payloads.ts';

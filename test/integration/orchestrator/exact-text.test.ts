@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import fc from '../../support/properties.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { exactTextOf } from '../../../src/orchestrator/exact-text.ts';
+import { exactTextOf } from '../../../src/orchestrator/wire/exact-text.ts';
 import { type GuardedOrchestrator, startGuarded } from '../../support/access.ts';
 
 const withoutSpace = (text: string): string => text.replaceAll(/\s/g, '');

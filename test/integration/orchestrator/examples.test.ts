@@ -1,10 +1,10 @@
 import { Compile } from 'typebox/compile';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openApiOf } from '../../../src/orchestrator/openapi.ts';
-import { PAYLOADS } from '../../../src/orchestrator/payloads.ts';
-import { REPLIES } from '../../../src/orchestrator/replies.ts';
-import { REPLY_EXCEPTIONS, REPLY_FIELDS } from '../../../src/orchestrator/reply-fields.ts';
-import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from '../../../src/orchestrator/request-fields.ts';
+import { openApiOf } from '../../../src/orchestrator/wire/openapi.ts';
+import { PAYLOADS } from '../../../src/orchestrator/wire/payloads.ts';
+import { REPLIES } from '../../../src/orchestrator/wire/replies.ts';
+import { REPLY_EXCEPTIONS, REPLY_FIELDS } from '../../../src/orchestrator/wire/reply-fields.ts';
+import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from '../../../src/orchestrator/wire/request-fields.ts';
 import {
   type Answer,
   answerOf,

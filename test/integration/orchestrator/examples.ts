@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Action } from '../../../src/orchestrator/payloads.ts';
+import type { Action } from '../../../src/orchestrator/wire/payloads.ts';
 
 /** One request and what its answer must hold. The examples of a list build on each other, in order. */
 export interface Example {

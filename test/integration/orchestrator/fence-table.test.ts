@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WriteAction } from '../../../src/orchestrator/write.ts';
+import type { WriteAction } from '../../../src/orchestrator/memories/write.ts';
 import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
 
 const stage = createStage();

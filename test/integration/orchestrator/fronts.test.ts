@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Dealer, Request } from 'zeromq';
-import { LIMITS } from '../../../src/orchestrator/limits.ts';
+import { LIMITS } from '../../../src/orchestrator/wire/limits.ts';
 import { eventually } from '../../support/eventually.ts';
 import { answerOf, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 

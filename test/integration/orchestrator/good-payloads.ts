@@ -1,4 +1,4 @@
-import type { Action } from '../../../src/orchestrator/payloads.ts';
+import type { Action } from '../../../src/orchestrator/wire/payloads.ts';
 import type { Answer, OrchestratorClient } from '../../support/orchestrator.ts';
 
 /** What is there before bad input comes. */

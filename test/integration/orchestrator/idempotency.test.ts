@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createPurge } from '../../../src/orchestrator/purge.ts';
+import { createPurge } from '../../../src/orchestrator/database/purge.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { createPgliteDatabase } from '../../../src/storage/database.ts';
 import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isJsonObject } from '../../../src/domain/json.ts';
-import { type Action, PAYLOADS } from '../../../src/orchestrator/payloads.ts';
+import { type Action, PAYLOADS } from '../../../src/orchestrator/wire/payloads.ts';
 import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { fieldsOf, type Schema } from './bad-values.ts';
 import { createKept, GOOD, keptIn, SESSION } from './good-payloads.ts';

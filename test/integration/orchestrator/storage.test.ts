@@ -1,8 +1,8 @@
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StorageError } from '../../../src/domain/errors.ts';
-import { createStorage, type Storage } from '../../../src/orchestrator/storage.ts';
-import type { StorageSettings } from '../../../src/orchestrator/storage-settings.ts';
+import { createStorage, type Storage } from '../../../src/orchestrator/database/storage.ts';
+import type { StorageSettings } from '../../../src/orchestrator/database/storage-settings.ts';
 import { DATABASES, settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';

@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createStorage } from '../../../src/orchestrator/storage.ts';
+import { createStorage } from '../../../src/orchestrator/database/storage.ts';
 import { eventually } from '../../support/eventually.ts';
 import { settingsWith } from '../../support/orchestrator.ts';
 

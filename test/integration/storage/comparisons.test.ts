@@ -3,7 +3,7 @@ import type { Comparison } from '../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { DistinctEstimate } from '../../../src/migration/compare/distinct-estimate.ts';
 import { SignatureBook } from '../../../src/migration/compare/signature-book.ts';
-import type { StoredDifference } from '../../../src/migration/difference-store.ts';
+import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createDifferenceStore } from '../../../src/storage/differences.ts';
 import { createRuleStore } from '../../../src/storage/rules.ts';

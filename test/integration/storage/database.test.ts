@@ -11,7 +11,7 @@ import {
   createPostgresDatabase,
   type Database,
 } from '../../../src/storage/database.ts';
-import { prepared } from '../../../src/storage/prepared.ts';
+import { prepared } from '../../../src/storage/sessions/prepared.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 

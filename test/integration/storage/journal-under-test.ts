@@ -15,8 +15,8 @@ import {
   createPostgresDatabase,
   type Database,
 } from '../../../src/storage/database.ts';
-import { PostgresJournal } from '../../../src/storage/journal.ts';
-import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
+import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
+import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type Owner, type ReplicaId } from '../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type RunRequest } from '../../../src/migration/runs/run.ts';
 import type { Database } from '../../../src/storage/database.ts';
-import { createDivergenceStore, createLostItemStore } from '../../../src/storage/divergences.ts';
-import { PostgresRunStore } from '../../../src/storage/runs.ts';
+import { createDivergenceStore, createLostItemStore } from '../../../src/storage/runs/divergences.ts';
+import { PostgresRunStore } from '../../../src/storage/runs/runs.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
 

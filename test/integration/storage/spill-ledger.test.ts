@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, type OperationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
-import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
+import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import type { Intent } from '../../../src/migration/ports.ts';
 import type { ReplayPage, SettledSpill } from '../../../src/migration/spill/spill-ports.ts';
 import { createCoverageStore } from '../../../src/storage/coverage.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { BacklogLimit } from '../../../src/migration/backlog-limit.ts';
-import type { Lane } from '../../../src/migration/lanes.ts';
+import { BacklogLimit } from '../../../src/migration/writes/backlog-limit.ts';
+import type { Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { laneNamed, SERVICE, stateOf } from './engine-parts.ts';
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ConnectionError, OperationError, ValidationError } from '../../../src/domain/errors.ts';
 import type { SessionId } from '../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
-import { applyCopy, TooManyExceptions } from '../../../src/migration/copy-apply.ts';
+import { applyCopy, TooManyExceptions } from '../../../src/migration/copies/copy-apply.ts';
 import type { Orchestrator } from '../../../src/migration/ports.ts';
 import { refusalReasonOf } from '../../../src/migration/refusal-reason.ts';
 import { fakeClock } from './engine-parts.ts';

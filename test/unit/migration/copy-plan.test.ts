@@ -8,7 +8,7 @@ import {
   type CopyFacts,
   type CopyPlan,
   type ListedMemory,
-} from '../../../src/migration/copy-plan.ts';
+} from '../../../src/migration/copies/copy-plan.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
 

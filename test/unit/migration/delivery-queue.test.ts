@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { DeliveryQueue } from '../../../src/migration/delivery-queue.ts';
-import type { Lane } from '../../../src/migration/lanes.ts';
+import { DeliveryQueue } from '../../../src/migration/deliveries/delivery-queue.ts';
+import type { Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { PendingWrite } from '../../../src/migration/ports.ts';
 import { laneNamed, readableJournal, writeOf } from './engine-parts.ts';
 

@@ -9,7 +9,7 @@ import {
   type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Emit, EventName } from '../../../src/migration/events.ts';
-import { Lane } from '../../../src/migration/lanes.ts';
+import { Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { Clock, FlagContext, Flags, Journal, PendingWrite } from '../../../src/migration/ports.ts';
 
 export const SERVICE: ServiceName = serviceName('jarvis-memory');

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { positionOf } from '../../../src/domain/lane.ts';
 import type { LegacyItem, Retention, StoredMemory } from '../../../src/domain/service-definition.ts';
-import type { ListedMemory } from '../../../src/migration/copy-plan.ts';
-import { explainVanished } from '../../../src/migration/forgetting.ts';
+import type { ListedMemory } from '../../../src/migration/copies/copy-plan.ts';
+import { explainVanished } from '../../../src/migration/copies/forgetting.ts';
 import type { LastApplied } from '../../../src/migration/journal-facts.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { laneKeyOf, type LaneKey } from '../../../src/domain/ids.ts';
-import { createLanes } from '../../../src/migration/lanes.ts';
+import { createLanes } from '../../../src/migration/lanes/lanes.ts';
 import { fakeClock, laneNamed, ownerNamed, readableJournal, SERVICE, stateOf } from './engine-parts.ts';
 
 beforeEach(() => {

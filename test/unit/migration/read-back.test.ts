@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { SessionId } from '../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import type { Clock, Orchestrator } from '../../../src/migration/ports.ts';
-import { isStoredAsSent } from '../../../src/migration/read-back.ts';
+import { isStoredAsSent } from '../../../src/migration/deliveries/read-back.ts';
 
 const SENT: OrchestratorWrite = {
   action: 'create',

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import type { ServiceDefinition } from '../../../src/domain/service-definition.ts';
-import type { CopyQueue } from '../../../src/migration/copy-queue.ts';
+import type { CopyQueue } from '../../../src/migration/copies/copy-queue.ts';
 import type { Journal, LegacyBackend } from '../../../src/migration/ports.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
-import { Settlements } from '../../../src/migration/settlements.ts';
-import { Settler } from '../../../src/migration/settle.ts';
+import { Settlements } from '../../../src/migration/settlements/settlements.ts';
+import { Settler } from '../../../src/migration/settlements/settle.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { fakeClock, laneNamed, recorder, SERVICE } from './engine-parts.ts';
 

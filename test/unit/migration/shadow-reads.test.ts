@@ -1,18 +1,18 @@
 import { replicaId, type LaneKey } from '../../../src/domain/ids.ts';
-import { ReplicaIdentity } from '../../../src/migration/replica-identity.ts';
+import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../src/domain/service-definition.ts';
 import type { Backend } from '../../../src/domain/backend.ts';
 import type { MappedOperation } from '../../../src/migration/ask-orchestrator.ts';
 import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
-import { createLanes } from '../../../src/migration/lanes.ts';
-import type { StoredDifference } from '../../../src/migration/difference-store.ts';
+import { createLanes } from '../../../src/migration/lanes/lanes.ts';
+import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
-import { ShadowReads } from '../../../src/migration/shadow-reads.ts';
-import { Snapshot } from '../../../src/migration/snapshot.ts';
-import { Fences } from '../../../src/migration/fences.ts';
-import { createHoldLane } from '../../../src/migration/hold-lane.ts';
+import { ShadowReads } from '../../../src/migration/shadow/shadow-reads.ts';
+import { Snapshot } from '../../../src/migration/lanes/snapshot.ts';
+import { Fences } from '../../../src/migration/lanes/fences.ts';
+import { createHoldLane } from '../../../src/migration/lanes/hold-lane.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, stateOf } from './engine-parts.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import { Deliverer } from '../../../src/migration/deliver.ts';
-import type { DeliveryParts } from '../../../src/migration/delivery-parts.ts';
-import type { Lane } from '../../../src/migration/lanes.ts';
+import type { DeliveryParts } from '../../../src/migration/deliveries/delivery-parts.ts';
+import type { Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { WriteAnswer, WriteRef } from '../../../src/migration/ports.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Turn } from '../../../src/migration/turn.ts';
+import { Turn } from '../../../src/migration/writes/turn.ts';
 import { fakeClock } from './engine-parts.ts';
 
 beforeEach(() => {

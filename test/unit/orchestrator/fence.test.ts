@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { judge, judgeInOrder, type Place, type Verdict } from '../../../src/orchestrator/fence.ts';
+import { judge, judgeInOrder, type Place, type Verdict } from '../../../src/orchestrator/memories/fence.ts';
 
 const STORED: Place = { generation: 3, sequence: 10 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseTime, refuseTtlBeyondYears } from '../../../src/orchestrator/times.ts';
+import { parseTime, refuseTtlBeyondYears } from '../../../src/orchestrator/wire/times.ts';
 
 test.each([
   ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05.000Z'],

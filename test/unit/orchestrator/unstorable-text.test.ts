@@ -1,6 +1,6 @@
 import fc from '../../support/properties.ts';
 import { expect, test } from 'vitest';
-import { isStorable, restoredJson, storableJson } from '../../../src/orchestrator/unstorable-text.ts';
+import { isStorable, restoredJson, storableJson } from '../../../src/orchestrator/wire/unstorable-text.ts';
 
 function roundTrip(text: string): string {
   const { json, escaped } = storableJson({ text, suspicious: true }, 'content', true);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { LIMITS } from '../../../src/orchestrator/limits.ts';
-import { storableJson } from '../../../src/orchestrator/unstorable-text.ts';
-import { mayGrow } from '../../../src/orchestrator/written-out.ts';
+import { LIMITS } from '../../../src/orchestrator/wire/limits.ts';
+import { storableJson } from '../../../src/orchestrator/wire/unstorable-text.ts';
+import { mayGrow } from '../../../src/orchestrator/wire/written-out.ts';
 
 const stored = (text: string) => storableJson({ text, suspicious: mayGrow(text) }, 'content', true);
 const FAR = '1e100000';

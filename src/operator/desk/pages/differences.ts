@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
-import type { TriedAction } from '../../rule-routes.ts';
+import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';

@@ -1,7 +1,7 @@
 import { flagName, SERVICE_FLAGS, type ServiceFlag } from '../../../domain/flags.ts';
 import { stageOf } from '../../../domain/stage.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
-import type { ShownFlag, ShownFlags } from '../../flag-routes.ts';
+import type { ShownFlag, ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
 import { percent, shownValue, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';

@@ -1,5 +1,5 @@
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
-import type { ShownFlags } from '../../flag-routes.ts';
+import type { ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
 import { consistency, count, counted, milliseconds, percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';

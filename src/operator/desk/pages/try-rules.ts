@@ -1,4 +1,4 @@
-import type { TriedAction } from '../../rule-routes.ts';
+import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';

@@ -3,7 +3,7 @@ import type { ComparisonRule } from '../../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
 import { parseRules } from '../../../../src/migration/compare/proposed-rules.ts';
 import { RuleTrial, type TriedRules } from '../../../../src/migration/compare/try-rules.ts';
-import type { StoredDifference } from '../../../../src/migration/difference-store.ts';
+import type { StoredDifference } from '../../../../src/migration/shadow/difference-store.ts';
 import { compare, rule } from './compared.ts';
 
 function tryRules(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LegacyItem } from '../../../../src/domain/service-definition.ts';
-import { digestOfFields, type ListedMemory } from '../../../../src/migration/copy-plan.ts';
+import { digestOfFields, type ListedMemory } from '../../../../src/migration/copies/copy-plan.ts';
 import { attribute } from '../../../../src/migration/reconciliation/attribute.ts';
 
 const LANE = 'notes/s1';

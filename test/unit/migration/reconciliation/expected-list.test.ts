@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseOwner, serviceName, type LaneKey, type OperationId } from '../../../../src/domain/ids.ts';
-import { digestOfFields } from '../../../../src/migration/copy-plan.ts';
+import { digestOfFields } from '../../../../src/migration/copies/copy-plan.ts';
 import type { PendingWrite } from '../../../../src/migration/ports.ts';
 import { expectedList } from '../../../../src/migration/reconciliation/expected-list.ts';
 import type { ServiceRuntime } from '../../../../src/migration/service-runtime.ts';

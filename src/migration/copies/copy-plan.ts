@@ -1,0 +1,190 @@
+import { hash } from 'node:crypto';
+import { canonicalJson } from '../../domain/canonical-json.ts';
+import type { NamedItem } from '../../domain/named-item.ts';
+import { POSITIONS_PER_SEQUENCE, positionOf } from '../../domain/lane.ts';
+import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
+
+/** How what the legacy service forgot by itself is marked on the orchestrator: kept, and hidden from answers in the legacy dialect. */
+export const FORGOTTEN_TAG = 'forgotten';
+
+/** An item of the orchestrator that belongs to the lane's list. */
+export interface ListedMemory {
+  readonly memory: StoredMemory;
+  readonly fields: Readonly<Record<string, string>>;
+  /** What its tags have to be, where one that the service's items carry is missing: reads by tag do not show it. */
+  readonly dueTags?: readonly string[];
+}
+
+export interface CopyFacts {
+  /** The primary's list, oldest first. */
+  readonly source: readonly LegacyItem[];
+  /** The secondary's list, in the order of its positions, without what is marked forgotten. */
+  readonly existing: readonly ListedMemory[];
+  /** What the service derives from its items, as it stands now, and as earlier copies wrote it. */
+  readonly derived: { readonly source: readonly LegacyItem[]; readonly existing: readonly ListedMemory[] };
+  /** The lane's sequence when the source was read. */
+  readonly sequence: number;
+  /** Items below this position were deleted by a journaled write that the secondary may not have seen. */
+  readonly deletedBelow: number;
+  /** Items that such a write deleted by itself. */
+  readonly named: readonly NamedItem[];
+  /** Ids of journaled writes that the secondary may not have seen, by the digest of what they write. */
+  readonly journaledIds: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface PlannedCreate {
+  readonly item: LegacyItem;
+  readonly position: number;
+  /** Taken over from the journaled write that wrote it; absent for items no journal knows. */
+  readonly memoryId?: string;
+}
+
+/** What makes the secondary's list equal to the primary's. */
+export interface CopyPlan {
+  readonly creates: readonly PlannedCreate[];
+  readonly moves: readonly { readonly memoryId: string; readonly position: number }[];
+  readonly retags: readonly { readonly memoryId: string; readonly tags: readonly string[] }[];
+  /** Deleted by an acknowledged write. */
+  readonly deletes: readonly StoredMemory[];
+  /** The primary does not show them, and no journaled write deleted them: forgotten or lost. */
+  readonly vanished: readonly StoredMemory[];
+}
+
+/** The identity of an item in a list without ids: every field the source shows, times aside. */
+export function digestOfFields(fields: Readonly<Record<string, string>>): string {
+  const keys = Object.keys(fields).sort();
+  const text = keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(fields[key] ?? 'null')}`).join(',');
+  return hash('sha256', text, 'hex').slice(0, 32);
+}
+
+interface Match {
+  readonly item: LegacyItem;
+  readonly digest: string;
+  readonly memory: StoredMemory | undefined;
+}
+
+/**
+ * Compares the lists as multisets with an order: legitimate duplicates survive, and a second run changes nothing.
+ * Positions that already stand in the primary's order are kept; otherwise the lane is renumbered.
+ */
+export function planCopy(facts: CopyFacts): CopyPlan {
+  const matches = matchItems(facts);
+  const kept = new Set(matches.map(({ memory }) => memory));
+  const isKept = ({ memory }: ListedMemory): boolean => kept.has(memory);
+  const { deleted, vanished } = explainGone(
+    facts,
+    facts.existing.filter((listed) => !isKept(listed)),
+  );
+  const positions = positionsFor(matches, facts.sequence);
+  const derived = planDerived(facts, Math.max(positionOf(facts.sequence), positions.at(-1) ?? 0));
+  return {
+    creates: [...createsFor(matches, positions, freeIds(facts)), ...derived.creates],
+    moves: matches.flatMap(({ memory }, index) => {
+      const position = positions[index] ?? 0;
+      return memory === undefined || memory.position === position
+        ? []
+        : [{ memoryId: memory.memory_id, position }];
+    }),
+    retags: facts.existing.filter(isKept).flatMap(retagOf),
+    deletes: [...deleted, ...derived.deletes],
+    vanished,
+  };
+}
+
+function retagOf({ memory, dueTags }: ListedMemory): CopyPlan['retags'][number][] {
+  return dueTags === undefined ? [] : [{ memoryId: memory.memory_id, tags: dueTags }];
+}
+
+/** What the journal's deletes explain, and what they do not. */
+function explainGone(
+  { deletedBelow, named }: CopyFacts,
+  gone: readonly ListedMemory[],
+): { deleted: StoredMemory[]; vanished: StoredMemory[] } {
+  const left = new Map<string, number>();
+  for (const { digest } of named) left.set(digest, (left.get(digest) ?? 0) + 1);
+  const isNamed = ({ fields }: ListedMemory): boolean => {
+    if (left.size === 0) return false;
+    const digest = digestOfFields(fields);
+    const count = left.get(digest) ?? 0;
+    left.set(digest, count - 1);
+    return count > 0;
+  };
+  const deleted = gone.filter((one) => one.memory.position < deletedBelow || isNamed(one));
+  return {
+    deleted: deleted.map(({ memory }) => memory),
+    vanished: gone.filter((one) => !deleted.includes(one)).map(({ memory }) => memory),
+  };
+}
+
+/** A delivery that nobody recorded has used its write's id already; a second item under it would not come into being. */
+function freeIds({ existing, journaledIds }: CopyFacts): Map<string, string[]> {
+  const used = new Set(existing.map(({ memory }) => memory.memory_id));
+  return new Map([...journaledIds].map(([digest, ids]) => [digest, ids.filter((id) => !used.has(id))]));
+}
+
+function createsFor(
+  matches: readonly Match[],
+  positions: readonly number[],
+  ids: ReadonlyMap<string, string[]>,
+): PlannedCreate[] {
+  return matches.flatMap(({ item, memory, digest }, index) => {
+    if (memory !== undefined) return [];
+    const memoryId = ids.get(digest)?.shift();
+    return [{ item, position: positions[index] ?? 0, ...(memoryId !== undefined && { memoryId }) }];
+  });
+}
+
+/** What is derived stands behind every item it was made of; where it does already, it is left alone. */
+function planDerived(
+  { derived }: CopyFacts,
+  last: number,
+): { creates: readonly PlannedCreate[]; deletes: readonly StoredMemory[] } {
+  const wanted = derived.source.map(({ fields }) => digestOfFields(fields)).join();
+  const standing = derived.existing.filter(
+    ({ memory, dueTags }) => memory.position > last && dueTags === undefined,
+  );
+  const isStanding = standing.length === derived.existing.length;
+  if (isStanding && standing.map(({ fields }) => digestOfFields(fields)).join() === wanted)
+    return { creates: [], deletes: [] };
+  return {
+    creates: derived.source.map((item, index) => ({ item, position: last + 1 + index })),
+    deletes: derived.existing.map(({ memory }) => memory),
+  };
+}
+
+function matchItems({ source, existing }: CopyFacts): Match[] {
+  const waiting = new Map<string, StoredMemory[]>();
+  for (const { memory, fields } of existing) {
+    const digest = digestOfFields(fields);
+    const same = waiting.get(digest);
+    if (same === undefined) waiting.set(digest, [memory]);
+    else same.push(memory);
+  }
+  // Of equal items the newest are kept: a list that was cleared and begun again ends with them.
+  const matches = source.toReversed().map((item) => {
+    const digest = digestOfFields(item.fields);
+    return { item, digest, memory: waiting.get(digest)?.pop() };
+  });
+  return matches.toReversed();
+}
+
+/** Keeps the present positions where the matched items ascend and everything new stands behind them; else numbers the whole list anew. */
+function positionsFor(matches: readonly Match[], sequence: number): number[] {
+  if (matches.length >= POSITIONS_PER_SEQUENCE) {
+    throw new RangeError(
+      `A lane of ${matches.length} items cannot be numbered: the limit is ${POSITIONS_PER_SEQUENCE - 1}`,
+    );
+  }
+  const base = positionOf(sequence);
+  let last = -1;
+  let isKept = true;
+  let hasNew = false;
+  const positions = matches.map(({ memory }) => {
+    const position = memory?.position ?? Math.max(last + 1, base + 1);
+    isKept &&= position > last && !(hasNew && memory !== undefined);
+    hasNew ||= memory === undefined;
+    last = position;
+    return position;
+  });
+  return isKept ? positions : matches.map((_, index) => base + 1 + index);
+}

@@ -1,0 +1,58 @@
+import type { FenceReason, Lane } from './lanes.ts';
+import type { Clock, Journal, LaneView } from '../ports.ts';
+import type { Coverage } from '../service-runtime.ts';
+
+/** How often the journal is asked again while a lane catches up. */
+const LOOK_AGAIN_MS = 5;
+
+export interface FenceParts {
+  readonly journal: Journal;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly clock: Clock;
+  /** Whether no other replica writes: then memory answers. */
+  readonly isAlone: () => boolean;
+  /** Whether this replica has written what the journal does not know. */
+  readonly isSpilling: () => boolean;
+}
+
+/** Whether the secondary holds every acknowledged write of a lane, whichever replica acknowledged it. */
+export class Fences {
+  readonly #parts: FenceParts;
+
+  constructor(parts: FenceParts) {
+    this.#parts = parts;
+  }
+
+  /** Undefined where it does. @throws StorageError */
+  async look(lane: Lane): Promise<FenceReason | undefined> {
+    if (this.#parts.isSpilling()) return 'spilling';
+    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    if (this.#parts.isAlone()) return lane.fence(number);
+    const view = await this.#parts.journal.fence(lane.key);
+    // Another replica may have ended this coverage, and let writes pass unjournaled since.
+    return view === undefined || view.coverage !== number ? 'not_seeded' : fenceOf(view, number);
+  }
+
+  /** The same, after waiting so long for the lane's deliveries. @throws StorageError */
+  async catchUp(lane: Lane, ms: number): Promise<FenceReason | undefined> {
+    const { clock, isAlone } = this.#parts;
+    if (isAlone()) {
+      if (lane.isBehind) await lane.caughtUp(ms);
+      return this.look(lane);
+    }
+    const untilMs = clock.now() + ms;
+    for (;;) {
+      const reason = await this.look(lane);
+      if (reason !== 'behind' || clock.now() >= untilMs) return reason;
+      await clock.sleep(LOOK_AGAIN_MS);
+    }
+  }
+}
+
+function fenceOf({ state, isBehind, isReplicaSilent }: LaneView, coverage: number): FenceReason | undefined {
+  if (coverage === 0 || state.seededCoverage !== coverage) return 'not_seeded';
+  if (state.condition !== 'clean') return state.condition;
+  if (state.exceptions > 0) return 'excepted';
+  if (isReplicaSilent) return 'replica_silent';
+  return isBehind ? 'behind' : undefined;
+}

@@ -1,0 +1,169 @@
+import { messageOf } from '../../domain/errors.ts';
+import { parseLaneKey, type LaneKey, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
+import type { LaneState } from '../../domain/lane.ts';
+import type { CopyQueue } from '../copies/copy-queue.ts';
+import type { Deliverer } from '../deliver.ts';
+import type { Emit } from '../events.ts';
+import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Clock, Journal } from '../ports.ts';
+import type { ReplicaIdentity } from './replica-identity.ts';
+import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
+import type { Settlements } from '../settlements/settlements.ts';
+import type { Settler } from '../settlements/settle.ts';
+import type { ReplayedLane } from '../spill/spill-ports.ts';
+
+export interface TakeOverParts {
+  readonly identity: ReplicaIdentity;
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly deliverer: Deliverer;
+  readonly copies: CopyQueue;
+  readonly settler: Settler;
+  readonly settlements: Settlements;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Asks for the copies of all lanes again that are not seeded. */
+  readonly backfillAnew: () => void;
+}
+
+/** Takes up what others have left: the last process, a replica that died, and what living ones wrote to lanes of this home. */
+export class TakeOver {
+  readonly #parts: TakeOverParts;
+
+  constructor(parts: TakeOverParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * SEMANTICS "Crash points": what the dead left behind.
+   * @param only in this lane. @defaultValue in all of them
+   * @throws StorageError
+   */
+  async recover(only?: LaneKey): Promise<void> {
+    const { journal, deliverer, identity, settler } = this.#parts;
+    const me = identity.id;
+    const found = await journal.recover(only);
+    const each = (keys: readonly LaneKey[], work: (lane: Lane) => void): Promise<void> =>
+      this.#each(keys, { me, work });
+    await each(found.dirty, (lane) => {
+      if (lane.condition !== 'stopped') lane.condition = 'dirty';
+      this.#settle(lane);
+    });
+    await each(found.unclosed, (lane) => settler.closeLater(lane));
+    const newest = new Map(found.pending.map((pending) => [pending.lane, pending.newest]));
+    await each([...newest.keys()], (lane) => {
+      deliverer.resume(lane, newest.get(lane.key) ?? 0);
+      this.#seed(lane);
+    });
+  }
+
+  /** Loads lanes, and goes on with each. Where the others have given this replica up meanwhile, what was found is theirs. */
+  async #each(
+    keys: readonly LaneKey[],
+    { me, work }: { readonly me: ReplicaId; readonly work: (lane: Lane) => void },
+  ): Promise<void> {
+    const { lanes, identity } = this.#parts;
+    for await (const page of lanes.loadAll(keys)) {
+      if (identity.id !== me) return;
+      for (const lane of page) work(lane);
+    }
+  }
+
+  /**
+   * Another replica is busy with the lane for longer than a write takes. It may be dead, and its intent have become durable after all
+   * that it left was taken over: a statement outlives the process that sent it.
+   */
+  busy(lane: LaneKey): void {
+    this.recover(lane).catch((error: unknown) => {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+    });
+  }
+
+  /** A replica has gone, or the others had given this one up. Tried again until it is done. */
+  changed(what: 'expelled' | 'gone'): void {
+    const { lanes, deliverer, copies, emit } = this.#parts;
+    if (what === 'expelled') {
+      lanes.forget();
+      deliverer.forget();
+      copies.forget();
+    }
+    emit('replica:took_over', { what });
+    // Lanes that were adopted, and not taken up because the journal went away, nobody else takes up while this replica lives.
+    void this.#parts.settlements
+      .untilDone(() => this.recover())
+      .then((isDone) => {
+        // What it was copying, or had listed to be copied, nobody else knows of.
+        if (isDone) this.#parts.backfillAnew();
+      });
+  }
+
+  /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
+  foreign(lane: Lane, state: LaneState): void {
+    const { deliverer } = this.#parts;
+    lane.adoptForeign(state);
+    // A copy that has begun does not answer for what made the lane dirty since.
+    if (state.condition === 'dirty') {
+      if (lane.settling === 0) this.#settle(lane);
+      return;
+    }
+    this.#seed(lane);
+    deliverer.resumeForeign(lane);
+  }
+
+  /** The lane's spilled writes are in the journal. Where nobody can say what became of one, the service is probed first. */
+  spilled(key: LaneKey, { state, isUncertain }: ReplayedLane): void {
+    const { service, owner } = parseLaneKey(key);
+    const lane = this.#parts.lanes.of(service, owner);
+    lane.adopt(state);
+    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    this.#parts.emit('lane:dirty', { service, lane: key, reason: 'spilled' });
+    if (!state.isHome) return;
+    if (isUncertain) this.#settle(lane);
+    else this.#parts.copies.add(lane, 'dirty');
+  }
+
+  /**
+   * Another replica is the lane's home. Where a write of this one was of unknown outcome, and the time has come to look once more, that
+   * one does: its copy may have read before the write took effect. @throws StorageError
+   */
+  async letGo(lane: Lane): Promise<void> {
+    const { journal, deliverer, clock } = this.#parts;
+    if (lane.closesAtMs > 0 && clock.now() >= lane.closesAtMs) {
+      await journal.markDirty(lane.key, 'unclosed');
+      lane.closesAtMs = 0;
+    }
+    lane.forget();
+    deliverer.forget(lane);
+  }
+
+  /** The secondary knows of a copy of the lane that this replica, which has stood still, does not. @throws StorageError */
+  async overtaken(lane: Lane): Promise<void> {
+    const { journal, settler } = this.#parts;
+    const state = (await journal.lanes([lane.key])).get(lane.key);
+    if (state?.isHome !== true) return this.letGo(lane);
+    if (state.generation > lane.generation) this.foreign(lane, state);
+    // Nor does the journal: it is an older one than the secondary's.
+    else settler.copyAnew(lane, 'overtaken');
+  }
+
+  /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */
+  async tellHome(lane: Lane): Promise<void> {
+    const { journal, settlements } = this.#parts;
+    await settlements.untilDone(async () => {
+      const state = await journal.tellHome(lane.key);
+      if (state?.isHome === true) this.foreign(lane, state);
+    });
+  }
+
+  #seed(lane: Lane): void {
+    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    if (number > 0 && lane.seededCoverage !== number) this.#parts.copies.add(lane, 'unseeded');
+  }
+
+  #settle(lane: Lane): void {
+    const service = this.#parts.services.get(lane.service);
+    if (service !== undefined) this.#parts.settler.resume(lane, service);
+  }
+}

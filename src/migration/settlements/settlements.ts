@@ -1,0 +1,70 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { LaneKey, OperationId } from '../../domain/ids.ts';
+import type { Emit } from '../events.ts';
+import type { Clock, Journal, Settlement } from '../ports.ts';
+
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 5_000;
+/** Outcomes kept in memory while the journal is away; what comes on top is found unsettled by the next start. */
+const LIMIT = 20_000;
+/** A statement whose connection broke may commit so much later. */
+const LATE_COMMIT_MS = 60_000;
+
+export interface SettlementParts {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** Writes outcomes down until they are durable: a write that stays open in the journal keeps every other replica out of its lane. */
+export class Settlements {
+  readonly #parts: SettlementParts;
+  #waiting = 0;
+  #isStopped = false;
+
+  constructor(parts: SettlementParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves with whether it is durable: false where there are too many of them, or the process ends. */
+  record(settlement: Settlement): Promise<boolean> {
+    return this.untilDone(() => this.#parts.journal.settle(settlement));
+  }
+
+  /** An intent may be durable although its commit was reported as failed: nothing was sent, and nothing will be. */
+  abandon(lane: LaneKey, operationId: OperationId): void {
+    const look = () => this.untilDone(() => this.#parts.journal.abandon(lane, operationId));
+    void look()
+      .then(() => this.#parts.clock.sleep(LATE_COMMIT_MS))
+      .then(() => (this.#isStopped ? false : look()));
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
+  async untilDone(work: () => Promise<void>): Promise<boolean> {
+    if (this.#waiting >= LIMIT) return false;
+    this.#waiting += 1;
+    try {
+      for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+        if (await this.#isDone(work)) return true;
+        if (this.#isStopped) return false;
+        await this.#parts.clock.sleep(retryInMs);
+      }
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #isDone(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      return false;
+    }
+  }
+}

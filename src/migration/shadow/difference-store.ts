@@ -1,0 +1,27 @@
+import type { Backend } from '../../domain/backend.ts';
+import type { Comparison } from '../../domain/comparison.ts';
+import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
+
+export interface StoredDifference {
+  readonly operationId: OperationId;
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly lane: LaneKey;
+  readonly primary: Backend;
+  readonly comparison: Comparison;
+  readonly atMs: number;
+  /** What was compared, in clear: kept only where the operator turned samples on. */
+  readonly sample?: DifferenceSample;
+}
+
+export interface DifferenceSample {
+  readonly request: string;
+  readonly legacy: string;
+  readonly orchestrator: string;
+}
+
+/** Differences, redacted. Bounded: the oldest leave first. */
+export interface DifferenceStore {
+  add(difference: StoredDifference): Promise<void>;
+  recent(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
+}

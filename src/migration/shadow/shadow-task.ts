@@ -1,0 +1,67 @@
+import type { Backend } from '../../domain/backend.ts';
+import { CrossfadeError } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { LegacyReadEffect } from '../../domain/service-definition.ts';
+import type { MappedOperation } from '../ask-orchestrator.ts';
+import type { Judgement } from '../compare/compare-replies.ts';
+import { notCompared, type Verdicts } from '../compare/verdicts.ts';
+import type { DifferenceSample } from './difference-store.ts';
+import type { Snapshot } from '../lanes/snapshot.ts';
+
+/** An answer that an agent got, to be compared with what the other backend says. */
+export interface ShadowRead {
+  readonly operation: MappedOperation;
+  readonly primary: Backend;
+  readonly text: string;
+  /** What that backend took. */
+  readonly primaryMs: number;
+  /** Taken before the primary was asked. */
+  readonly before: Snapshot;
+  /** False where legacy is asked only to keep the session alive. */
+  readonly isCompared: boolean;
+}
+
+/** Both answers of one read, and whether the lane stood still between them. */
+export interface Pair {
+  readonly legacy: string;
+  readonly orchestrator: string;
+  readonly isSteady: boolean;
+}
+
+/** A read that waits to be compared, or is under way. */
+export interface ShadowTask extends ShadowRead {
+  /** How often it was looked at before. */
+  readonly looks: number;
+  readonly startedAtMs: number;
+}
+
+export const RACY = notCompared('racy');
+
+export function notComparable(error: unknown): Judgement {
+  const isTimeout = error instanceof CrossfadeError && error.reason === 'timeout';
+  return notCompared(isTimeout ? 'shadow_timeout' : 'shadow_error');
+}
+
+export function effectOf({ operation }: ShadowTask): LegacyReadEffect {
+  return operation.action.onLegacy(operation.message);
+}
+
+export function namesOf({ operation }: ShadowTask): {
+  readonly service: ServiceName;
+  readonly action: string;
+} {
+  return { service: operation.service.name, action: operation.name };
+}
+
+export function comparedOf(
+  task: ShadowTask,
+  { legacy, orchestrator }: Pair,
+  deleted: ReadonlySet<string> | undefined,
+): Parameters<Verdicts['compare']> {
+  const { fields } = task.operation.message;
+  return [namesOf(task), { legacy, orchestrator, request: fields, ...(deleted && { deleted }) }];
+}
+
+export function sampleOf(task: ShadowTask, { legacy, orchestrator }: Pair): DifferenceSample {
+  return { legacy, orchestrator, request: task.operation.message.text };
+}

@@ -1,0 +1,110 @@
+import type { Owner } from '../../domain/ids.ts';
+import { encodeJson } from '../../domain/json.ts';
+import { positionOf } from '../../domain/lane.ts';
+import type { NamedItem } from '../../domain/named-item.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { StoredMemory, WriteAction } from '../../domain/service-definition.ts';
+import { deletedBelow } from '../copies/copy-operations.ts';
+import { digestOfFields } from '../copies/copy-plan.ts';
+import { parseStoredMemory } from '../copies/lane-contents.ts';
+import type { PendingWrite } from '../ports.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
+import { orchestratorWritesOf } from './write-plan.ts';
+
+/** What a lane's journaled writes, which the secondary may not have seen, say of what its primary shows. */
+export interface JournaledWrites {
+  /** Items below this position were deleted. */
+  readonly deletedBelow: number;
+  /** Everything below this position belongs to an earlier life of the owner. */
+  readonly emptyBelow: number;
+  /** Ids of the items that were written, oldest first, by the digest of their fields; without those that were deleted since. */
+  readonly ids: ReadonlyMap<string, readonly string[]>;
+  /** Items that were deleted, each by itself. */
+  readonly named: readonly NamedItem[];
+  /** So many items more may be gone because of writes of which nobody knows for certain what they named. */
+  readonly unaccounted: number;
+}
+
+export interface JournaledFacts {
+  readonly service: ServiceRuntime;
+  readonly owner: Owner;
+  /** In sequence. */
+  readonly writes: readonly PendingWrite[];
+  /** The lane's sequence when the primary was read. */
+  readonly sequence: number;
+}
+
+interface Planned {
+  readonly write: PendingWrite;
+  readonly action: WriteAction | undefined;
+  /** None for a write that names its items: they are found when it is delivered. */
+  readonly operations: readonly OrchestratorWrite[];
+}
+
+export function readJournaled(facts: JournaledFacts): JournaledWrites {
+  const planned = facts.writes.map((write) => plannedOf(write, facts));
+  const operations = planned.flatMap((each) => each.operations);
+  const below = Math.max(0, ...operations.map(deletedBelow));
+  // Executed late, it has deleted what an earlier copy has numbered anew since.
+  const isAnyUncertain = planned.some(
+    ({ write, operations: own }) =>
+      write.isUncertain === true && own.some((operation) => deletedBelow(operation) > 0),
+  );
+  const naming = planned.filter(({ action }) => action?.names !== undefined);
+  return {
+    deletedBelow: isAnyUncertain ? positionOf(facts.sequence + 1) : below,
+    emptyBelow: Math.max(0, ...planned.map((each) => emptyBelow(each, facts.sequence))),
+    ids: idsOf(planned, facts.service, below),
+    named: naming.flatMap(({ write }) => write.items ?? []),
+    unaccounted: naming
+      .filter(({ write }) => write.items === undefined || write.isUncertain === true)
+      .reduce((sum, { action }) => sum + (action?.names?.atMost ?? 0), 0),
+  };
+}
+
+function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Planned {
+  const known = service.definition.actions[write.action];
+  const action = known?.kind === 'write' ? known : undefined;
+  const operations = action?.names === undefined ? orchestratorWritesOf(service, { owner, write }) : [];
+  return { write, action, operations };
+}
+
+/** An equal item that was written after a delete has an id of its own. */
+function idsOf(
+  planned: readonly Planned[],
+  { definition }: ServiceRuntime,
+  below: number,
+): Map<string, string[]> {
+  const ids = new Map<string, string[]>();
+  for (const { write, operations } of planned) {
+    for (const operation of operations) {
+      const memory = createdBy(operation);
+      const fields = memory && definition.lanes.fieldsOf(memory);
+      if (memory === undefined || fields === undefined || memory.position < below) continue;
+      const digest = digestOfFields(fields);
+      ids.set(digest, [...(ids.get(digest) ?? []), memory.memory_id]);
+    }
+    takeAway(write, ids);
+  }
+  return ids;
+}
+
+function createdBy({ action, payload }: OrchestratorWrite): StoredMemory | undefined {
+  return action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
+}
+
+/** What it named it has deleted, if it took effect at all. */
+function takeAway({ isUncertain, items = [] }: PendingWrite, ids: ReadonlyMap<string, string[]>): void {
+  if (isUncertain === true) return;
+  for (const { digest, newer } of items) {
+    const known = ids.get(digest);
+    if (known !== undefined && known.length > newer) known.splice(known.length - 1 - newer, 1);
+  }
+}
+
+/** Where a write proves that its lane was empty: everything before it belongs to an earlier life of the owner. */
+function emptyBelow({ write, action }: Planned, read: number): number {
+  if (action?.provesEmpty !== true) return 0;
+  // Executed late, it stands behind what an earlier copy has numbered anew since.
+  return positionOf(write.isUncertain === true ? read + 1 : write.sequence);
+}

@@ -1,0 +1,49 @@
+import type { CallLegacy } from '../call-legacy.ts';
+import type { Emit } from '../events.ts';
+import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { LateReplies } from '../settlements/late-reply.ts';
+import type { OwnedOperation } from '../operation.ts';
+import type { Clock, PendingWrite } from '../ports.ts';
+import type { Sequencer } from './sequence-write.ts';
+import type { Coverage } from '../service-runtime.ts';
+import type { Repeats } from './repeats.ts';
+import type { Settlements } from '../settlements/settlements.ts';
+import type { Settling } from '../settlements/settle.ts';
+import type { SpillPath } from '../spill/spill-path.ts';
+import type { Unjournaled } from '../unjournaled.ts';
+
+/** Why a write asks for a copy of its lane. */
+export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled';
+
+export interface WriteParts {
+  readonly sequencer: Sequencer;
+  /** Where writes go while the journal is away; absent: nowhere, they are refused. */
+  readonly spill?: SpillPath | undefined;
+  readonly settlements: Settlements;
+  readonly lateReplies: LateReplies;
+  readonly lanes: Lanes;
+  readonly callLegacy: CallLegacy;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly unjournaled: Unjournaled;
+  readonly repeats: Repeats;
+  /** Whether no other replica writes. */
+  isAlone(): boolean;
+  /** An applied write waits for delivery. Takes it over at once and never throws. */
+  deliver(lane: Lane, write: PendingWrite): void;
+  /** An applied write waits for its delivery by the lane's home, which is another replica. Never throws. */
+  tellHome(lane: Lane): void;
+  /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
+  copySoon(lane: Lane, reason: CopyCause): void;
+  /** The outcome of a write that was sent at this instant is unknown (W7): settles it, off the agent's path. */
+  settle(lane: Lane, operation: OwnedOperation, sentAtMs: number): Settling;
+  /** Whether this replica may still send a write: nobody takes over its lanes. */
+  mayAct(): boolean;
+  /** Whether it knows what the others do: while it stood still, they may have begun to journal. */
+  mayPass(): boolean;
+  /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
+  gate(operation: OwnedOperation): Promise<void>;
+  /** Whether the service must not be written to at this moment. */
+  isShut(operation: OwnedOperation): boolean;
+}

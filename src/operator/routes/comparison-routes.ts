@@ -1,0 +1,105 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { CrossfadeError } from '../../domain/errors.ts';
+import type { SignatureSightings } from '../../migration/compare/comparison-stores.ts';
+import { DistinctEstimate } from '../../migration/compare/distinct-estimate.ts';
+import type { RuleReport } from '../../migration/compare/rule-book.ts';
+import type { ComparisonReport } from '../../migration/compare/verdicts.ts';
+
+export interface ComparisonRouteParts {
+  /** Undefined for a service nobody knows. */
+  report(service: string): ComparisonReport | undefined;
+  /** Most frequent first; undefined for a service nobody knows. @throws StorageError */
+  signatures(service: string): Promise<readonly SignatureSightings[] | undefined>;
+}
+
+interface ServiceRoute {
+  Params: { service: string };
+}
+
+/** How honest a service's comparisons are: coverage, noise, clock and rules; and what its differences have in common. */
+export function registerComparisonRoutes(app: FastifyInstance, parts: ComparisonRouteParts): void {
+  app.get<ServiceRoute>('/v1/services/:service/comparisons', (request, reply) => {
+    const { service } = request.params;
+    const report = parts.report(service);
+    return report === undefined ? unknownService(reply, service) : { service, ...printedReport(report) };
+  });
+  app.get<ServiceRoute>('/v1/services/:service/signatures', async (request, reply) => {
+    const { service } = request.params;
+    try {
+      const found = await parts.signatures(service);
+      return found === undefined
+        ? unknownService(reply, service)
+        : { service, signatures: found.map(printedSignature) };
+    } catch (error) {
+      if (!(error instanceof CrossfadeError)) throw error;
+      reply.code(503);
+      return { error: error.code, message: error.message };
+    }
+  });
+}
+
+function unknownService(reply: FastifyReply, service: string): object {
+  reply.code(404);
+  return { error: 'service_not_found', message: `no service is called "${service}"` };
+}
+
+/** As `GET /v1/services/<service>/comparisons` shows it. */
+export function printedReport({ actions, rules, clockOffset }: ComparisonReport): object {
+  const { seconds, measuredFrom, refused } = clockOffset;
+  return {
+    clock_offset: {
+      seconds,
+      measured_from: measuredFrom,
+      ...(refused !== undefined && { not_subtracted: refused }),
+    },
+    actions: Object.fromEntries(
+      Object.entries(actions).map(([action, { coverage, repeats, noise }]) => [
+        action,
+        {
+          comparable: coverage.comparable,
+          error_pairs: coverage.errorPairs,
+          paths: coverage.paths,
+          paths_never_compared: coverage.neverCompared,
+          error_cases: coverage.errorCases,
+          error_cases_never_compared: coverage.errorCasesNeverCompared,
+          lanes: coverage.lanes,
+          giant_lane: coverage.giant ?? null,
+          repeats,
+          noise,
+        },
+      ]),
+    ),
+    actions_never_compared: Object.entries(actions)
+      .filter(([, { coverage }]) => coverage.comparable === 0)
+      .map(([action]) => action),
+    rules: rules.map(printedRule),
+  };
+}
+
+function printedRule({ action, rule, id, isExpired, hits, lastHitAtMs }: RuleReport): object {
+  return {
+    id: id ?? null,
+    action,
+    ...rule,
+    expired: isExpired,
+    hits,
+    last_hit_at: lastHitAtMs === undefined ? null : new Date(lastHitAtMs).toISOString(),
+  };
+}
+
+/** As `GET /v1/services/<service>/signatures` shows it. */
+export function printedSignature(signature: SignatureSightings): object {
+  const { action, path, shape, count, firstAtMs, lastAtMs, hint, laneRegisters, examples } = signature;
+  return {
+    action,
+    path,
+    class: signature.class,
+    shape,
+    count,
+    first_at: new Date(firstAtMs).toISOString(),
+    last_at: new Date(lastAtMs).toISOString(),
+    hint: hint ?? null,
+    lanes: new DistinctEstimate(laneRegisters).count,
+    examples,
+  };
+}

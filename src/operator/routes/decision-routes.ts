@@ -1,0 +1,189 @@
+import type { FastifyInstance } from 'fastify';
+import { Type, type Static } from 'typebox';
+import { operationId, type LaneKey, type OperationId, type ServiceName } from '../../domain/ids.ts';
+import type {
+  ByPerson,
+  DeadLetterStore,
+  Decided,
+  LedgerQuery,
+  StoredDeadLetter,
+  UnknownLedger,
+} from '../../migration/decision-ports.ts';
+import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import type { LaneDesk, NoCopy } from '../../migration/lanes/lane-desk.ts';
+import { ByPersonSchema, checkBySchemas, LedgerQuerystring, OfOperation } from './checked-routes.ts';
+import { printedLetter, printedUnknown } from '../printed-decisions.ts';
+import { redacted } from '../redacted.ts';
+import { answered, Refusal } from '../refusal.ts';
+
+export interface DecisionRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly letters: DeadLetterStore;
+  readonly unknowns: UnknownLedger;
+  readonly desk: Pick<LaneDesk, 'isReadable' | 'changed' | 'whyNotCopied' | 'copy'>;
+  readonly audit: Pick<AuditStore, 'add'>;
+  readonly provesEmpty: (service: ServiceName, action: string) => boolean;
+  readonly nowMs: () => number;
+}
+
+const DEFAULT_LIMIT = 50;
+
+const PersonBody = Type.Object(ByPersonSchema);
+const AssumeBody = Type.Object({
+  ...ByPersonSchema,
+  outcome: Type.Union([Type.Literal('applied'), Type.Literal('lost')]),
+});
+
+interface OfOperationRoute {
+  Params: Static<typeof OfOperation>;
+  Body: Static<typeof PersonBody>;
+}
+
+type LedgerRoute = { Querystring: Static<typeof LedgerQuerystring> };
+
+/** What waits for a person: dead letters, and writes whose outcome nothing else will tell. */
+export function registerDecisionRoutes(app: FastifyInstance, parts: DecisionRouteParts): void {
+  const routes = new DecisionRoutes(parts);
+  void app.register(async (scope) => {
+    checkBySchemas(scope);
+    const list = { schema: { querystring: LedgerQuerystring } };
+    const show = { schema: { params: OfOperation } };
+    const change = { schema: { params: OfOperation, body: PersonBody } };
+    const assume = { schema: { params: OfOperation, body: AssumeBody } };
+    scope.get<LedgerRoute>('/v1/dead-letters', list, ({ query }, reply) =>
+      answered(reply, () => routes.letters(query)),
+    );
+    scope.get<OfOperationRoute>('/v1/dead-letters/:operation', show, ({ params }, reply) =>
+      answered(reply, () => routes.letter(idOf(params))),
+    );
+    for (const [path, as] of [
+      ['redrive', 'redriven'],
+      ['skip', 'skipped'],
+    ] as const) {
+      scope.post<OfOperationRoute>(`/v1/dead-letters/:operation/${path}`, change, ({ params, body }, reply) =>
+        answered(reply, () => routes.resolve(idOf(params), as, body)),
+      );
+    }
+    scope.post<OfOperationRoute>('/v1/dead-letters/:operation/copy', change, ({ params, body }, reply) =>
+      answered(reply, () => routes.copy(idOf(params), body)),
+    );
+    scope.get<LedgerRoute>('/v1/unknown-outcomes', list, ({ query }, reply) =>
+      answered(reply, () => routes.unknowns(query)),
+    );
+    scope.post<OfOperationRoute & { Body: Static<typeof AssumeBody> }>(
+      '/v1/unknown-outcomes/:operation/assume',
+      assume,
+      ({ params, body }, reply) => answered(reply, () => routes.assume(idOf(params), body)),
+    );
+  });
+}
+
+function idOf({ operation }: Static<typeof OfOperation>): OperationId {
+  return operationId(operation.toLowerCase());
+}
+
+const NO_COPY: Readonly<Record<NoCopy, string>> = {
+  unreadable: 'its store is not configured: redrive the letter, or skip it',
+  uncovered: 'dual writes of the service are off',
+  stopped: 'the lane is stopped: somebody must decide about what was lost first',
+};
+
+class DecisionRoutes {
+  readonly #parts: DecisionRouteParts;
+
+  constructor(parts: DecisionRouteParts) {
+    this.#parts = parts;
+  }
+
+  async letters(query: LedgerRoute['Querystring']): Promise<object> {
+    const found = await this.#parts.letters.list(this.#queryOf(query));
+    return { dead_letters: found.map(printedLetter) };
+  }
+
+  async letter(operation: OperationId): Promise<object> {
+    const letter = await this.#known(operation);
+    const request = await this.#parts.letters.requestOf(operation);
+    return { ...printedLetter(letter), request: request === undefined ? null : redacted(request) };
+  }
+
+  async resolve(operation: OperationId, as: 'redriven' | 'skipped', body: ByPerson): Promise<object> {
+    const lane = decided(await this.#parts.letters.resolve(operation, as, trimmed(body)), operation);
+    this.#parts.desk.changed(lane);
+    return { operation_id: operation, lane, state: as };
+  }
+
+  async copy(operation: OperationId, body: ByPerson): Promise<object> {
+    const { desk, audit } = this.#parts;
+    const { lane, service, sequence, standing } = await this.#known(operation);
+    if (standing !== 'open')
+      throw new Refusal(409, 'ended', `${operation} is no open dead letter: ${standing}`);
+    const why = await desk.whyNotCopied(lane);
+    if (why !== undefined)
+      throw new Refusal(409, why, `the lane of ${operation} cannot be copied: ${NO_COPY[why]}`);
+    const details = { operation_id: operation, lane, sequence };
+    await audit.add({ ...trimmed(body), command: 'dead-letters copy', service, details });
+    await desk.copy(lane);
+    return { operation_id: operation, lane, state: 'copying' };
+  }
+
+  async unknowns(query: LedgerRoute['Querystring']): Promise<object> {
+    const { unknowns, desk, nowMs } = this.#parts;
+    const found = await unknowns.list(this.#queryOf(query));
+    return {
+      unknown_outcomes: found.map((each) =>
+        printedUnknown(each, { isReadable: desk.isReadable(each.service), nowMs: nowMs() }),
+      ),
+    };
+  }
+
+  async assume(operation: OperationId, body: Static<typeof AssumeBody>): Promise<object> {
+    const { unknowns, desk, provesEmpty } = this.#parts;
+    const { outcome } = body;
+    const lane = decided(
+      await unknowns.assume(operation, { ...trimmed(body), outcome, provesEmpty }),
+      operation,
+    );
+    desk.changed(lane);
+    return { operation_id: operation, lane, state: `assumed_${outcome}` };
+  }
+
+  async #known(operation: OperationId): Promise<StoredDeadLetter> {
+    const letter = await this.#parts.letters.find(operation);
+    if (letter === undefined)
+      throw new Refusal(404, 'operation_not_found', `no dead letter has the operation ${operation}`);
+    return letter;
+  }
+
+  #queryOf({ service, state = 'open', limit }: LedgerRoute['Querystring']): LedgerQuery {
+    const known = this.#parts.services.find((one) => one === service);
+    if (service !== undefined && known === undefined)
+      throw new Refusal(404, 'service_not_found', `no service is called "${service}"`);
+    return {
+      limit: Number(limit ?? DEFAULT_LIMIT),
+      ...(known !== undefined && { service: known }),
+      ...(state !== 'all' && { standing: state }),
+    };
+  }
+}
+
+function trimmed({ person, reason }: ByPerson): ByPerson {
+  return { person: person.trim(), reason: reason.trim() };
+}
+
+/** The lane that was decided about. @throws Refusal */
+function decided(answer: Decided, operation: OperationId): LaneKey {
+  switch (answer.result) {
+    case 'decided':
+      return answer.lane;
+    case 'unknown_operation':
+      throw new Refusal(404, 'operation_not_found', `the ledger has no operation ${operation}`);
+    case 'ended':
+      throw new Refusal(409, 'ended', `${operation} is settled already: ${answer.by}`);
+    case 'too_early':
+      throw new Refusal(
+        409,
+        'too_early',
+        `a late reply may tell what became of ${operation} until ${new Date(answer.untilMs).toISOString()}`,
+      );
+  }
+}

@@ -1,0 +1,171 @@
+import type { FastifyInstance } from 'fastify';
+import { Type, type Static } from 'typebox';
+import { messageOf } from '../../domain/errors.ts';
+import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import type { Clock, Flags } from '../../migration/ports.ts';
+import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
+import { answered, Refusal } from '../refusal.ts';
+
+/** Where flags can be changed from here. */
+export interface FlagEditor {
+  set(
+    wish: { readonly name: string; readonly share: number; readonly was: number },
+    beforeWriting: () => Promise<void>,
+  ): Promise<
+    | { readonly result: 'written'; readonly file: string }
+    | { readonly result: 'unknown_flag' }
+    | { readonly result: 'changed_meanwhile'; readonly asks: number }
+    | { readonly result: 'not_simple'; readonly why: string }
+  >;
+}
+
+export interface FlagRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly flags: Pick<Flags, 'percentage' | 'killSwitch'> & {
+    describe(): { readonly source: string; readonly fresh: boolean };
+  };
+  /** Absent where a server keeps the flags. */
+  readonly editor?: FlagEditor;
+  /** Where that server is, for people. */
+  readonly server?: string;
+  readonly audit: Pick<AuditStore, 'add'>;
+  readonly clock: Pick<Clock, 'now' | 'sleep'>;
+}
+
+/** One flag, as `GET /v1/flags` shows it. */
+export interface ShownFlag {
+  readonly name: string;
+  /** Null for the kill switch, which is for all. */
+  readonly service: ServiceName | null;
+  readonly flag: ServiceFlag | 'kill-switch';
+  /** A `share` of lanes or reads, or a `switch` that is 0 or 100. */
+  readonly kind: 'share' | 'switch';
+  /** Percent. */
+  readonly asked: number;
+}
+
+/** The answer of `GET /v1/flags`. */
+export interface ShownFlags {
+  readonly source: string;
+  readonly fresh: boolean;
+  readonly editable: boolean;
+  readonly server: string | null;
+  readonly flags: readonly ShownFlag[];
+}
+
+const SWITCHES: ReadonlySet<string> = new Set(['dual-write', 'legacy-read-only', 'kill-switch']);
+
+/** Files are looked at every 300 ms. */
+const SEEN_WITHIN_MS = 2_000;
+const LOOK_EVERY_MS = 20;
+
+const OfFlag = Type.Object({ flag: Type.String({ maxLength: 200 }) });
+const Percent = Type.Integer({ minimum: 0, maximum: 100 });
+const FlagBody = Type.Object({
+  ...ByPersonSchema,
+  share: Percent,
+  was: Type.Number({ minimum: 0, maximum: 100 }),
+});
+
+interface FlagRoute {
+  Params: Static<typeof OfFlag>;
+  Body: Static<typeof FlagBody>;
+}
+
+/** What the flags ask for, and their change where they are files. */
+export function registerFlagRoutes(app: FastifyInstance, parts: FlagRouteParts): void {
+  const routes = new FlagRoutes(parts);
+  void app.register(async (scope) => {
+    checkBySchemas(scope);
+    scope.get('/v1/flags', (_request, reply) => answered(reply, async () => routes.show()));
+    const schema = { params: OfFlag, body: FlagBody };
+    scope.post<FlagRoute>('/v1/flags/:flag', { schema }, ({ params, body }, reply) =>
+      answered(reply, () => routes.set(params.flag, body)),
+    );
+  });
+}
+
+class FlagRoutes {
+  readonly #parts: FlagRouteParts;
+
+  constructor(parts: FlagRouteParts) {
+    this.#parts = parts;
+  }
+
+  show(): ShownFlags {
+    const { flags, editor, server } = this.#parts;
+    const { source, fresh } = flags.describe();
+    return { source, fresh, editable: editor !== undefined, server: server ?? null, flags: this.#all() };
+  }
+
+  async set(name: string, { share, was, person, reason }: FlagRoute['Body']): Promise<object> {
+    const { editor, audit } = this.#parts;
+    const known = this.#all().find((one) => one.name === name);
+    if (known === undefined) throw new Refusal(404, 'flag_not_found', `no flag is called "${name}"`);
+    if (editor === undefined)
+      throw new Refusal(409, 'not_editable', 'these flags are kept by a server: change them there');
+    if (known.kind === 'switch' && share !== 0 && share !== 100)
+      throw new Refusal(400, 'invalid_request', `${name} is a switch: share must be 0 or 100`);
+    const entry = {
+      person: person.trim(),
+      reason: reason.trim(),
+      command: 'flags set',
+      service: known.service ?? 'all',
+      details: { flag: name, from: was, to: share },
+    };
+    const edit = await editor
+      .set({ name, share, was }, () => audit.add(entry))
+      .catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+        throw new Refusal(409, 'not_written', `the flag file cannot be written: ${messageOf(error)}`);
+      });
+    if (edit.result !== 'written') throw refusalOf(name, edit);
+    return { flag: name, from: was, to: share, file: edit.file, seen: await this.#isSeen(name, share) };
+  }
+
+  #all(): ShownFlag[] {
+    const { services, flags } = this.#parts;
+    const ofServices = services.flatMap((service) =>
+      SERVICE_FLAGS.map((flag) => ({
+        name: flagName(service, flag),
+        service,
+        flag,
+        kind: kindOf(flag),
+        asked: flags.percentage(flag, service),
+      })),
+    );
+    const asked = flags.killSwitch() ? 100 : 0;
+    const flag = 'kill-switch';
+    return [...ofServices, { name: KILL_SWITCH, service: null, flag, kind: kindOf(flag), asked }];
+  }
+
+  /** Whether the proxy has read what was written: then whoever looks next sees it. */
+  async #isSeen(name: string, share: number): Promise<boolean> {
+    const { clock } = this.#parts;
+    const endAtMs = clock.now() + SEEN_WITHIN_MS;
+    for (;;) {
+      if (this.#all().some((one) => one.name === name && one.asked === share)) return true;
+      if (clock.now() >= endAtMs) return false;
+      await clock.sleep(LOOK_EVERY_MS);
+    }
+  }
+}
+
+function kindOf(flag: ShownFlag['flag']): ShownFlag['kind'] {
+  return SWITCHES.has(flag) ? 'switch' : 'share';
+}
+
+type Unwritten = Exclude<Awaited<ReturnType<FlagEditor['set']>>, { readonly result: 'written' }>;
+
+function refusalOf(name: string, edit: Unwritten): Refusal {
+  switch (edit.result) {
+    case 'unknown_flag':
+      return new Refusal(404, 'flag_not_found', `no flag file defines ${name}`);
+    case 'changed_meanwhile':
+      return new Refusal(409, edit.result, `somebody changed ${name} meanwhile: it asks for ${edit.asks} %`);
+    case 'not_simple':
+      return new Refusal(409, edit.result, `${edit.why}: edit the flag file`);
+  }
+}

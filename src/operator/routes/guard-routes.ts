@@ -1,0 +1,164 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { AuditEntry, Release, StoredMinute } from '../../migration/guard/guard-ports.ts';
+import type { TriggerLevel } from '../../migration/guard/trigger-levels.ts';
+import { guardStatus, type GuardSource } from '../guard-status.ts';
+import { answered, Refusal } from '../refusal.ts';
+
+/** Who wants something, of which service, and why. */
+export interface Wish {
+  readonly service: ServiceName;
+  readonly person: string;
+  readonly reason: string;
+}
+
+export interface GuardRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly guarding: GuardSource;
+  /** Reads that the orchestrator can answer. */
+  movableActions(service: ServiceName): readonly string[];
+  levelsOf(service: ServiceName): readonly TriggerLevel[];
+  /** @throws StorageError */
+  release(wish: Wish): Promise<Release>;
+  /** A person answers for a subject by name: `action:<name>`, or `unclassified`. @throws StorageError */
+  accept(wish: Wish & { readonly subject: string }): Promise<void>;
+  /** Trips the guard from outside. @throws StorageError */
+  signal(wish: Wish): Promise<void>;
+  /** Absent: nobody may signal. */
+  readonly signalToken?: string;
+  audit(limit: number): Promise<readonly AuditEntry[]>;
+  minutes(fromMs: number): Promise<readonly StoredMinute[]>;
+  /** @throws Refusal where nothing can be said of the subject; StorageError */
+  explain(service: ServiceName, subject: string): Promise<object>;
+  readonly nowMs: () => number;
+}
+
+const AUDIT_ENTRIES = 100;
+const HOUR_MS = 3_600_000;
+const DEFAULT_HOURS = 24;
+const LONGEST_WORDS = 500;
+const SUBJECT = /^(?:unclassified|action:[\w.-]{1,100})$/;
+
+interface ExplainRoute {
+  Params: { service: string; subject: string };
+}
+
+/** Latches, their release, acceptances, signals from outside, and what was counted. */
+export function registerGuardRoutes(app: FastifyInstance, parts: GuardRouteParts): void {
+  const routes = new GuardRoutes(parts);
+  app.get('/v1/guard', (_request, reply) => answered(reply, async () => routes.show()));
+  app.post('/v1/guard/release', (request, reply) => answered(reply, () => routes.release(request)));
+  app.post('/v1/guard/accept', (request, reply) => answered(reply, () => routes.accept(request)));
+  app.post('/v1/guard/signal', (request, reply) => answered(reply, () => routes.signal(request)));
+  app.get<{ Querystring: { hours?: string } }>('/v1/guard/minutes', (request, reply) =>
+    answered(reply, () => routes.minutes(request.query.hours, reply)),
+  );
+  app.get<ExplainRoute>('/v1/explain/:service/:subject', (request, reply) =>
+    answered(reply, () => routes.explain(request.params)),
+  );
+  app.get('/v1/audit', (_request, reply) => answered(reply, () => routes.audit()));
+}
+
+class GuardRoutes {
+  readonly #parts: GuardRouteParts;
+
+  constructor(parts: GuardRouteParts) {
+    this.#parts = parts;
+  }
+
+  show(): object {
+    const { services, guarding } = this.#parts;
+    const shown = (service: ServiceName): object => ({
+      ...guardStatus(guarding, service),
+      triggers: this.#parts.levelsOf(service),
+    });
+    return { services: Object.fromEntries(services.map((service) => [service, shown(service)])) };
+  }
+
+  async release(request: FastifyRequest): Promise<object> {
+    const wish = this.#wish(request.body);
+    const release = await this.#parts.release(wish);
+    const { service } = wish;
+    if (release.result === 'released') {
+      const { id, flagsOff = [] } = release.latch;
+      return { released: service, latch: id, flags_off: flagsOff };
+    }
+    if (release.result === 'not_latched') throw new Refusal(409, 'not_latched', `${service} is not latched`);
+    const until = new Date(release.latch.coolDownUntilMs).toISOString();
+    throw new Refusal(409, 'cooling_down', `the latch of ${service} cannot be released before ${until}`);
+  }
+
+  async accept(request: FastifyRequest): Promise<object> {
+    const wish = this.#wish(request.body);
+    const subject = textOf(request.body, 'subject');
+    if (!SUBJECT.test(subject))
+      throw new Refusal(400, 'invalid_request', 'subject must be "action:<name>" or "unclassified"');
+    const movable = this.#parts.movableActions(wish.service);
+    const action = subject.startsWith('action:') ? subject.slice('action:'.length) : undefined;
+    if (action !== undefined && !movable.includes(action)) {
+      const known = movable.join(', ') || 'none';
+      throw new Refusal(400, 'invalid_request', `${wish.service} moves no reads of "${action}": ${known}`);
+    }
+    await this.#parts.accept({ ...wish, subject });
+    return { accepted: subject, service: wish.service };
+  }
+
+  async signal(request: FastifyRequest): Promise<object> {
+    this.#authenticate(request.headers.authorization);
+    const wish = this.#wish(request.body);
+    await this.#parts.signal(wish);
+    return { tripped: wish.service };
+  }
+
+  async minutes(hours: string | undefined, reply: FastifyReply): Promise<string> {
+    const count = Number(hours ?? DEFAULT_HOURS);
+    if (!(count > 0)) throw new Refusal(400, 'invalid_request', 'hours must be a number above 0');
+    const rows = await this.#parts.minutes(this.#parts.nowMs() - count * HOUR_MS);
+    reply.type('application/x-ndjson');
+    return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  }
+
+  async explain({ service, subject }: ExplainRoute['Params']): Promise<object> {
+    return this.#parts.explain(this.#known(service), subject);
+  }
+
+  async audit(): Promise<object> {
+    const entries = await this.#parts.audit(AUDIT_ENTRIES);
+    return { entries: entries.map(({ atMs, ...rest }) => ({ at: new Date(atMs).toISOString(), ...rest })) };
+  }
+
+  #wish(body: unknown): Wish {
+    const service = this.#known(textOf(body, 'service'));
+    return { service, person: textOf(body, 'person'), reason: textOf(body, 'reason') };
+  }
+
+  #known(name: string): ServiceName {
+    const service = this.#parts.services.find((one) => one === name);
+    if (service !== undefined) return service;
+    const names = this.#parts.services.join(', ');
+    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
+  }
+
+  #authenticate(header: string | undefined): void {
+    const { signalToken } = this.#parts;
+    if (signalToken === undefined)
+      throw new Refusal(403, 'permission_denied', 'no signal token is configured (guard.signalToken)');
+    if (!isSame(header ?? '', `Bearer ${signalToken}`))
+      throw new Refusal(401, 'permission_denied', 'the bearer token is not the configured one');
+  }
+}
+
+/** Takes as long whatever is wrong with it. */
+function isSame(given: string, expected: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}
+
+function textOf(body: unknown, name: string): string {
+  const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
+  const text = typeof value === 'string' ? value.trim() : '';
+  if (text === '' || text.length > LONGEST_WORDS)
+    throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
+  return text;
+}

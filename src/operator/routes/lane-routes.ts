@@ -1,0 +1,105 @@
+import type { FastifyInstance } from 'fastify';
+import { Type, type Static } from 'typebox';
+import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
+import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import type { LaneDesk, NoCopy } from '../../migration/lanes/lane-desk.ts';
+import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
+import { answered, Refusal } from '../refusal.ts';
+import { ownerOf } from '../run-wishes.ts';
+
+export interface LaneRouteParts {
+  readonly services: readonly ServiceName[];
+  /** The newest first. @throws StorageError */
+  list(query: {
+    readonly service: ServiceName;
+    readonly owner?: string;
+    readonly isUnwell: boolean;
+    readonly limit: number;
+  }): Promise<readonly object[]>;
+  readonly desk: Pick<LaneDesk, 'whyNotCopied' | 'copy'>;
+  readonly audit: Pick<AuditStore, 'add'>;
+}
+
+/** Why a lane cannot be copied, in words for people. */
+const NO_COPY: Readonly<Record<NoCopy, string>> = {
+  unreadable: 'its store is not configured',
+  uncovered: 'dual writes of the service are off',
+  stopped: 'the lane is stopped: somebody must decide about what was lost first',
+};
+
+const DEFAULT_LIMIT = 50;
+
+const OfService = Type.Object({ service: Type.String() });
+const LanesQuerystring = Type.Object(
+  {
+    /** How the owner begins. */
+    owner: Type.Optional(Type.String({ maxLength: 512 })),
+    unwell: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
+    limit: Type.Optional(Type.String({ pattern: '^([1-9]\\d{0,2}|1000)$' })),
+  },
+  { additionalProperties: false },
+);
+const CopyBody = Type.Object({ ...ByPersonSchema, owner: Type.String({ minLength: 1, maxLength: 512 }) });
+
+interface LanesRoute {
+  Params: Static<typeof OfService>;
+  Querystring: Static<typeof LanesQuerystring>;
+}
+
+interface CopyRoute {
+  Params: Static<typeof OfService>;
+  Body: Static<typeof CopyBody>;
+}
+
+/** Lanes: found by the beginning of their owner, and copied anew when a person asks for it. */
+export function registerLaneRoutes(app: FastifyInstance, parts: LaneRouteParts): void {
+  const routes = new LaneRoutes(parts);
+  void app.register(async (scope) => {
+    checkBySchemas(scope);
+    const list = { schema: { params: OfService, querystring: LanesQuerystring } };
+    scope.get<LanesRoute>('/v1/services/:service/lanes', list, ({ params, query }, reply) =>
+      answered(reply, () => routes.list(params.service, query)),
+    );
+    const copy = { schema: { params: OfService, body: CopyBody } };
+    scope.post<CopyRoute>('/v1/services/:service/lanes/copy', copy, ({ params, body }, reply) =>
+      answered(reply, () => routes.copy(params.service, body)),
+    );
+  });
+}
+
+class LaneRoutes {
+  readonly #parts: LaneRouteParts;
+
+  constructor(parts: LaneRouteParts) {
+    this.#parts = parts;
+  }
+
+  async list(name: string, { owner, unwell, limit }: LanesRoute['Querystring']): Promise<object> {
+    const service = this.#known(name);
+    const lanes = await this.#parts.list({
+      service,
+      isUnwell: unwell === 'true',
+      limit: Number(limit ?? DEFAULT_LIMIT),
+      ...(owner !== undefined && { owner }),
+    });
+    return { service, lanes };
+  }
+
+  async copy(name: string, body: CopyRoute['Body']): Promise<object> {
+    const { desk, audit } = this.#parts;
+    const service = this.#known(name);
+    const lane = laneKeyOf(service, ownerOf(body.owner));
+    const why = await desk.whyNotCopied(lane);
+    if (why !== undefined) throw new Refusal(409, why, `${lane} cannot be copied: ${NO_COPY[why]}`);
+    const by = { person: body.person.trim(), reason: body.reason.trim() };
+    await audit.add({ ...by, command: 'lanes copy', service, details: { lane } });
+    await desk.copy(lane);
+    return { lane, state: 'copying' };
+  }
+
+  #known(name: string): ServiceName {
+    const service = this.#parts.services.find((one) => one === name);
+    if (service === undefined) throw new Refusal(404, 'service_not_found', `no service is called "${name}"`);
+    return service;
+  }
+}

@@ -1,0 +1,122 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { serviceName } from '../../domain/ids.ts';
+import type { Divergence, LostDecision } from '../../migration/reconciliation/divergence-ports.ts';
+import type { RepairDesk, RepairPlan } from '../../migration/reconciliation/repair-desk.ts';
+import type { RepairLimits } from '../../migration/runs/run.ts';
+import { answered, Refusal } from '../refusal.ts';
+import { printedRun } from './run-routes.ts';
+import { memberOf, numberOf, ownerOf, requiredText, said } from '../run-wishes.ts';
+
+interface OfRun {
+  Params: { run: string };
+}
+
+const DECISIONS: Readonly<Record<string, LostDecision>> = { accept: 'accepted', restore: 'restored' };
+
+/** What reconciliations found, its repair and the way back, and what waits for a person's decision. */
+export function registerRepairRoutes(app: FastifyInstance, desk: RepairDesk): void {
+  const routes = new RepairRoutes(desk);
+  app.get<OfRun>('/v1/runs/:run/divergences', (request, reply) =>
+    answered(reply, () => routes.divergences(request.params)),
+  );
+  app.get<OfRun>('/v1/runs/:run/repair-plan', (request, reply) =>
+    answered(reply, () => routes.plan(request.params)),
+  );
+  app.post<OfRun>('/v1/runs/:run/repair', (request, reply) => answered(reply, () => routes.apply(request)));
+  app.post<OfRun>('/v1/runs/:run/undo', (request, reply) => answered(reply, () => routes.undo(request)));
+  app.get('/v1/lost', (_request, reply) => answered(reply, () => routes.lost()));
+  app.post('/v1/lost', (request, reply) => answered(reply, () => routes.decide(request)));
+}
+
+class RepairRoutes {
+  readonly #desk: RepairDesk;
+
+  constructor(desk: RepairDesk) {
+    this.#desk = desk;
+  }
+
+  divergences({ run }: OfRun['Params']): Promise<object> {
+    return said(async () => ({
+      divergences: (await this.#desk.divergences(numberOf(run, 'run'))).map(printed),
+    }));
+  }
+
+  plan({ run }: OfRun['Params']): Promise<object> {
+    return said(async () => printedPlan(await this.#desk.plan(numberOf(run, 'run'))));
+  }
+
+  apply({ params, body }: FastifyRequest<OfRun>): Promise<object> {
+    return said(async () =>
+      printedRun(await this.#desk.apply(numberOf(params.run, 'run'), limitsOf(body), responsibleOf(body))),
+    );
+  }
+
+  undo({ params, body }: FastifyRequest<OfRun>): Promise<object> {
+    return said(() => this.#desk.undo(numberOf(params.run, 'run'), responsibleOf(body)));
+  }
+
+  async lost(): Promise<object> {
+    const items = await this.#desk.lost();
+    return {
+      items: items.map(({ service, owner, memoryId, digest, foundAtMs }) => ({
+        service,
+        owner,
+        memory_id: memoryId,
+        digest,
+        found_at: new Date(foundAtMs).toISOString(),
+      })),
+    };
+  }
+
+  decide({ body }: FastifyRequest): Promise<object> {
+    const decision = DECISIONS[requiredText(body, 'decision')];
+    if (decision === undefined)
+      throw new Refusal(
+        400,
+        'invalid_request',
+        `decision must be one of ${Object.keys(DECISIONS).join(', ')}`,
+      );
+    const item = {
+      service: serviceName(requiredText(body, 'service')),
+      owner: ownerOf(requiredText(body, 'owner')),
+      memoryId: requiredText(body, 'memory_id'),
+    };
+    return said(() => this.#desk.decide(item, decision, responsibleOf(body)));
+  }
+}
+
+function responsibleOf(body: unknown): { readonly person: string; readonly reason: string } {
+  return { person: requiredText(body, 'person'), reason: requiredText(body, 'reason') };
+}
+
+function limitsOf(body: unknown): Partial<RepairLimits> {
+  const items = memberOf(body, 'limit_items');
+  const share = memberOf(body, 'limit_share');
+  if (share !== undefined && !(typeof share === 'number' && share > 0 && share <= 1))
+    throw new Refusal(400, 'invalid_request', 'limit_share must be above 0 and at most 1');
+  return {
+    ...(items !== undefined && { items: numberOf(items, 'limit_items') }),
+    ...(typeof share === 'number' && { share }),
+  };
+}
+
+function printed({ id, run, service, owner, foundAtMs, findings, before, after, state }: Divergence): object {
+  return {
+    id,
+    run,
+    service,
+    owner,
+    state,
+    found_at: new Date(foundAtMs).toISOString(),
+    findings: findings.map(({ memoryId, ...finding }) => ({
+      ...finding,
+      ...(memoryId !== undefined && { memory_id: memoryId }),
+    })),
+    before,
+    after,
+  };
+}
+
+function printedPlan({ run, lanes, findings, share, limits, refusal }: RepairPlan): object {
+  return { run, findings, share, limits, refusal: refusal ?? null, lanes: lanes.map(printed) };
+}

@@ -1,0 +1,108 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { CrossfadeError } from '../../domain/errors.ts';
+import type { StoredDifference } from '../../migration/shadow/difference-store.ts';
+import { printedComparison } from '../printed-comparison.ts';
+import type { Readiness } from '../readiness.ts';
+import type { Status } from '../status.ts';
+
+export interface OperatorParts {
+  /** @throws StorageError */
+  status(): Promise<Status>;
+  /** Prometheus text. */
+  metrics(): Promise<string>;
+  readiness(): Promise<Readiness>;
+  /** Newest first; undefined for a service nobody knows. @throws StorageError */
+  differences(service: string, limit: number): Promise<readonly StoredDifference[] | undefined>;
+}
+
+const DEFAULT_LIMIT = 50;
+const MOST_DIFFERENCES = 1_000;
+const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
+
+interface DifferencesRoute {
+  Params: { service: string };
+  Querystring: { limit?: string | string[] };
+}
+
+/** What an operator and a scraper ask the proxy: health, metrics, status and differences. */
+export function registerOperatorRoutes(app: FastifyInstance, parts: OperatorParts): void {
+  const routes = new OperatorRoutes(parts);
+  app.get('/health/live', () => ({ status: 'live' }));
+  app.get('/health/ready', (_request, reply) => answered(reply, () => routes.ready(reply)));
+  app.get('/metrics', (_request, reply) => answered(reply, () => routes.metrics(reply)));
+  app.get('/v1/status', (_request, reply) => answered(reply, () => parts.status()));
+  app.get<DifferencesRoute>('/v1/services/:service/differences', (request, reply) =>
+    answered(reply, () => routes.differences(request, reply)),
+  );
+}
+
+class OperatorRoutes {
+  readonly #parts: OperatorParts;
+
+  constructor(parts: OperatorParts) {
+    this.#parts = parts;
+  }
+
+  async ready(reply: FastifyReply): Promise<object> {
+    const parts = await this.#parts.readiness();
+    const ready = Object.values(parts).every(({ ok }) => ok);
+    reply.code(ready ? 200 : 503);
+    return { ready, parts };
+  }
+
+  async metrics(reply: FastifyReply): Promise<string> {
+    const text = await this.#parts.metrics();
+    reply.type(PROMETHEUS_TEXT);
+    return text;
+  }
+
+  async differences(request: FastifyRequest<DifferencesRoute>, reply: FastifyReply): Promise<object> {
+    const { service } = request.params;
+    const limit = parseLimit(request.query.limit);
+    if (limit === undefined) return refused(reply, 400, limitProblem(request.query.limit));
+    const found = await this.#parts.differences(service, limit);
+    if (found === undefined) return refused(reply, 404, `no service is called "${service}"`);
+    return { service, limit, differences: found.map(printed) };
+  }
+}
+
+const ERROR_NAMES = { 400: 'invalid_request', 404: 'service_not_found' } as const;
+
+function refused(reply: FastifyReply, status: keyof typeof ERROR_NAMES, message: string): object {
+  reply.code(status);
+  return { error: ERROR_NAMES[status], message };
+}
+
+/** What the answer needs is not there, such as the database: it says so and does not look like a bug. */
+async function answered(reply: FastifyReply, answer: () => Promise<object | string>) {
+  try {
+    return await answer();
+  } catch (error) {
+    if (!(error instanceof CrossfadeError)) throw error;
+    reply.code(503);
+    return { error: error.code, message: error.message };
+  }
+}
+
+function parseLimit(value: string | string[] | undefined): number | undefined {
+  if (value === undefined) return DEFAULT_LIMIT;
+  if (typeof value !== 'string' || !/^\d{1,4}$/.test(value)) return undefined;
+  const limit = Number(value);
+  return limit >= 1 && limit <= MOST_DIFFERENCES ? limit : undefined;
+}
+
+function limitProblem(value: unknown): string {
+  return `limit must be a whole number from 1 to ${MOST_DIFFERENCES}, got ${JSON.stringify(value)}`;
+}
+
+function printed({ operationId, comparison, atMs, ...rest }: StoredDifference): object {
+  return {
+    at: new Date(atMs).toISOString(),
+    operation_id: operationId,
+    service: rest.service,
+    action: rest.action,
+    lane: rest.lane,
+    primary: rest.primary,
+    ...printedComparison(comparison),
+  };
+}

@@ -1,0 +1,245 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
+import { Type, type Static } from 'typebox';
+import { ruleNameOf, type ComparisonRule } from '../../domain/comparison.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { ServiceDefinition } from '../../domain/service-definition.ts';
+import type { RuleStore } from '../../migration/compare/comparison-stores.ts';
+import { isExpired } from '../../migration/compare/compiled-rules.ts';
+import { parseRules, type ProposedRule } from '../../migration/compare/proposed-rules.ts';
+import { RuleTrial, type TriedRules } from '../../migration/compare/try-rules.ts';
+import type { StoredDifference } from '../../migration/shadow/difference-store.ts';
+import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
+import { answered, Refusal } from '../refusal.ts';
+
+export interface RuleRouteParts {
+  readonly services: ReadonlyMap<ServiceName, { readonly definition: Pick<ServiceDefinition, 'actions'> }>;
+  readonly rules: Pick<RuleStore, 'rules' | 'add' | 'remove' | 'hits'>;
+  readonly differences: {
+    /** Newest first. @throws StorageError */
+    withSamples(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
+  };
+  readonly audit: Pick<AuditStore, 'add'>;
+  readonly nowMs: () => number;
+}
+
+/** A rule as `GET /v1/rules` shows it. */
+export interface ListedRule {
+  /** Null for a rule of the definition, which only its file changes. */
+  readonly id: number | null;
+  readonly action: string;
+  readonly rule: ComparisonRule;
+  readonly expired: boolean;
+  /** Differences it accepted, on all replicas since it is known. */
+  readonly hits: number;
+}
+
+/** What would have become of an action's stored differences, as `POST /v1/rules/try` shows it. */
+export interface TriedAction {
+  readonly action: string;
+  /** Stored mismatches that were judged again. */
+  readonly comparisons: number;
+  /** Of these, judged from their texts; the others from shapes, digests and distances. */
+  readonly from_samples: number;
+  readonly would_match: number;
+  readonly still_mismatch: number;
+  readonly undecided: number;
+  readonly signatures: TriedRules['signatures'];
+}
+
+const DEFAULT_TRIED = 500;
+const MOST_TRIED = 1_000;
+/** Stored differences are judged in turns of so long: agents are served meanwhile. */
+const TURN_MS = 5;
+
+const OfServiceQuery = Type.Object({ service: Type.String() }, { additionalProperties: false });
+const RulesSchema = { service: Type.String(), rules: Type.Array(Type.Unknown()) };
+const TryBody = Type.Object({
+  ...RulesSchema,
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_TRIED })),
+});
+const AddBody = Type.Object({ ...RulesSchema, ...ByPersonSchema });
+const OfRule = Type.Object({ rule: Type.String({ pattern: NUMBER }) });
+const RemoveBody = Type.Object(ByPersonSchema);
+
+interface RemoveRoute {
+  Params: Static<typeof OfRule>;
+  Body: Static<typeof RemoveBody>;
+}
+
+/** What comparisons let differ: the rules in force, and rules that are tried, added and removed while the proxy runs. */
+export function registerRuleRoutes(app: FastifyInstance, parts: RuleRouteParts): void {
+  const routes = new RuleRoutes(parts);
+  void app.register(async (scope) => {
+    checkBySchemas(scope);
+    scope.get<{ Querystring: Static<typeof OfServiceQuery> }>(
+      '/v1/rules',
+      { schema: { querystring: OfServiceQuery } },
+      ({ query }, reply) => answered(reply, () => routes.list(query.service)),
+    );
+    scope.post<{ Body: Static<typeof TryBody> }>(
+      '/v1/rules/try',
+      { schema: { body: TryBody } },
+      ({ body }, reply) => answered(reply, () => routes.try(body)),
+    );
+    scope.post<{ Body: Static<typeof AddBody> }>(
+      '/v1/rules',
+      { schema: { body: AddBody } },
+      ({ body }, reply) => answered(reply, () => routes.add(body)),
+    );
+    scope.post<RemoveRoute>(
+      '/v1/rules/:rule/remove',
+      { schema: { params: OfRule, body: RemoveBody } },
+      ({ params, body }, reply) => answered(reply, () => routes.remove(Number(params.rule), body)),
+    );
+  });
+}
+
+class RuleRoutes {
+  readonly #parts: RuleRouteParts;
+
+  constructor(parts: RuleRouteParts) {
+    this.#parts = parts;
+  }
+
+  async list(name: string): Promise<object> {
+    const { rules, nowMs } = this.#parts;
+    const service = this.#known(name);
+    const hits = new Map(
+      (await rules.hits()).map((each) => [`${each.service} ${each.action} ${each.rule}`, each.hits]),
+    );
+    const nowIso = new Date(nowMs()).toISOString();
+    const listed = (action: string, rule: ComparisonRule, id: number | null): ListedRule => ({
+      id,
+      action,
+      rule,
+      expired: isExpired(rule, nowIso),
+      hits: hits.get(`${service} ${action} ${ruleNameOf(rule)}`) ?? 0,
+    });
+    const defined = [...this.#definedRules(service)].flatMap(([action, each]) =>
+      each.map((rule) => listed(action, rule, null)),
+    );
+    const added = (await rules.rules()).filter((each) => each.service === service);
+    return { service, rules: [...defined, ...added.map(({ action, rule, id }) => listed(action, rule, id))] };
+  }
+
+  async try({ service: name, rules, limit = DEFAULT_TRIED }: Static<typeof TryBody>): Promise<object> {
+    const service = this.#known(name);
+    const proposed = this.#proposed(service, rules);
+    const stored = await this.#parts.differences.withSamples(service, limit);
+    const added = (await this.#parts.rules.rules()).filter((each) => each.service === service);
+    const defined = this.#definedRules(service);
+    const actions: TriedAction[] = [];
+    for (const action of new Set(proposed.map((each) => each.action))) {
+      const trial = new RuleTrial({
+        inForce: [...(defined.get(action) ?? []), ...rulesOf(action, added)],
+        proposed: rulesOf(action, proposed),
+      });
+      await judgeAll(
+        stored.filter((difference) => difference.action === action),
+        trial,
+      );
+      actions.push(triedAction(action, trial.result));
+    }
+    return { service, actions };
+  }
+
+  async add({ service: name, rules, person, reason }: Static<typeof AddBody>): Promise<object> {
+    const service = this.#known(name);
+    const proposed = this.#proposed(service, rules);
+    const added: number[] = [];
+    for (const { action, rule } of proposed)
+      added.push(await this.#parts.rules.add({ service, action, rule }));
+    const names = proposed.map(({ action, rule }) => `${action}: ${ruleNameOf(rule)}`);
+    await this.#audit('rules add', { person, reason }, { service, details: { added, rules: names } });
+    return { service, added };
+  }
+
+  async remove(id: number, by: Static<typeof RemoveBody>): Promise<object> {
+    const { rules } = this.#parts;
+    const found = (await rules.rules()).find((each) => each.id === id);
+    if (found === undefined || !(await rules.remove(id, by.person)))
+      throw new Refusal(404, 'rule_not_found', `no rule that was added has the number ${id}`);
+    const { service, action, rule } = found;
+    const details = { removed: id, rule: `${action}: ${ruleNameOf(rule)}` };
+    await this.#audit('rules remove', by, { service, details });
+    return { service, removed: id };
+  }
+
+  async #audit(
+    command: string,
+    { person, reason }: { readonly person: string; readonly reason: string },
+    what: { readonly service: ServiceName; readonly details: Readonly<Record<string, unknown>> },
+  ): Promise<void> {
+    await this.#parts.audit.add({ command, person: person.trim(), reason: reason.trim(), ...what });
+  }
+
+  #known(name: string): ServiceName {
+    const { services } = this.#parts;
+    const service = [...services.keys()].find((one) => one === name);
+    if (service !== undefined) return service;
+    const names = [...services.keys()].join(', ');
+    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
+  }
+
+  /** @throws Refusal where they are no rules, or name an action that is not compared */
+  #proposed(service: ServiceName, rules: readonly unknown[]): readonly ProposedRule[] {
+    const proposed = parsed(rules);
+    const compared = this.#definedRules(service);
+    const stranger = proposed.find(({ action }) => !compared.has(action));
+    if (stranger === undefined) return proposed;
+    const actions = [...compared.keys()].join(', ');
+    throw new Refusal(
+      400,
+      'invalid_request',
+      `${service} compares no action "${stranger.action}": ${actions}`,
+    );
+  }
+
+  /** The definition's rules, by each action that is compared. */
+  #definedRules(service: ServiceName): ReadonlyMap<string, readonly ComparisonRule[]> {
+    const actions = Object.entries(this.#parts.services.get(service)?.definition.actions ?? {});
+    return new Map(
+      actions.flatMap(([name, action]): [string, readonly ComparisonRule[]][] =>
+        action.kind === 'read' && action.legacyOnly === undefined ? [[name, action.rules]] : [],
+      ),
+    );
+  }
+}
+
+function triedAction(action: string, tried: TriedRules): TriedAction {
+  const { comparisons, fromSamples, wouldMatch, stillMismatch, undecided, signatures } = tried;
+  const counts = {
+    from_samples: fromSamples,
+    would_match: wouldMatch,
+    still_mismatch: stillMismatch,
+    undecided,
+  };
+  return { action, comparisons, ...counts, signatures };
+}
+
+function parsed(rules: readonly unknown[]): readonly ProposedRule[] {
+  try {
+    return parseRules(rules);
+  } catch (error) {
+    throw new Refusal(400, 'invalid_request', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function rulesOf(
+  action: string,
+  all: readonly { readonly action: string; readonly rule: ComparisonRule }[],
+): ComparisonRule[] {
+  return all.filter((each) => each.action === action).map(({ rule }) => rule);
+}
+
+async function judgeAll(stored: readonly StoredDifference[], trial: RuleTrial): Promise<void> {
+  let turnEndsAtMs = performance.now() + TURN_MS;
+  for (const difference of stored) {
+    trial.judge(difference);
+    if (performance.now() < turnEndsAtMs) continue;
+    await nextTurn();
+    turnEndsAtMs = performance.now() + TURN_MS;
+  }
+}

@@ -1,0 +1,155 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../migration/runs/run.ts';
+import type { RunDesk, RunStatus } from '../../migration/runs/run-desk.ts';
+import { answered, Refusal } from '../refusal.ts';
+import { memberOf, numberOf, ownerOf, said, textOf } from '../run-wishes.ts';
+
+export interface RunRouteParts {
+  readonly services: readonly ServiceName[];
+  readonly desk: RunDesk;
+  readonly audit: Pick<AuditStore, 'add'>;
+}
+
+const RUNS_SHOWN = 50;
+const SOMEBODY = 'somebody';
+
+interface OfRun {
+  Params: { run: string };
+}
+
+/** Backfills, reconciliations and repairs: begun, watched, stopped, taken up. */
+export function registerRunRoutes(app: FastifyInstance, parts: RunRouteParts): void {
+  const routes = new RunRoutes(parts);
+  app.get<{ Querystring: { kind?: string } }>('/v1/runs', (request, reply) =>
+    answered(reply, () => routes.list(request.query.kind)),
+  );
+  app.get<OfRun>('/v1/runs/:run', (request, reply) => answered(reply, () => routes.show(request.params)));
+  app.post('/v1/runs', (request, reply) => answered(reply, () => routes.begin(request)));
+  app.post('/v1/runs/rehearse', (request, reply) => answered(reply, () => routes.rehearse(request)));
+  app.post('/v1/runs/resume', (request, reply) => answered(reply, () => routes.resume(request)));
+  app.post<OfRun>('/v1/runs/:run/stop', (request, reply) =>
+    answered(reply, () => routes.stop(request.params, request.body)),
+  );
+}
+
+class RunRoutes {
+  readonly #parts: RunRouteParts;
+
+  constructor(parts: RunRouteParts) {
+    this.#parts = parts;
+  }
+
+  async list(kind: string | undefined): Promise<object> {
+    const wanted = kind === undefined ? undefined : kindOf({ kind });
+    const runs = await this.#parts.desk.recent(wanted, RUNS_SHOWN);
+    return { runs: runs.map(({ report: _report, ...run }) => printedRun({ ...run, report: null })) };
+  }
+
+  show({ run }: OfRun['Params']): Promise<object> {
+    return said(async () => printed(await this.#parts.desk.show(numberOf(run, 'run'))));
+  }
+
+  begin({ body }: FastifyRequest): Promise<object> {
+    return this.#changed(body, 'begin', () => this.#parts.desk.begin(kindOf(body), this.#requestOf(body)));
+  }
+
+  rehearse({ body }: FastifyRequest): Promise<object> {
+    return said(async () => ({
+      survey: await this.#parts.desk.rehearse(kindOf(body), this.#requestOf(body)),
+    }));
+  }
+
+  resume({ body }: FastifyRequest): Promise<object> {
+    return this.#changed(body, 'resume', () => this.#parts.desk.resume(kindOf(body)));
+  }
+
+  stop({ run }: OfRun['Params'], body: unknown): Promise<object> {
+    const stopped = `stopped by ${textOf(body, 'person') ?? SOMEBODY}`;
+    return this.#changed(body, 'stop', () => this.#parts.desk.stop(numberOf(run, 'run'), stopped));
+  }
+
+  /** Audited under whoever the request names; the command line asks for no reason. */
+  #changed(body: unknown, command: string, change: () => Promise<Run>): Promise<object> {
+    return said(async () => {
+      const [person = SOMEBODY, reason = ''] = [textOf(body, 'person'), textOf(body, 'reason')];
+      const run = await change();
+      const by = { person, reason, command: `runs ${command}` };
+      for (const service of run.request.services)
+        await this.#parts.audit.add({ ...by, service, details: { run: run.id, kind: run.kind } });
+      return printedRun(run);
+    });
+  }
+
+  #requestOf(body: unknown): RunRequest {
+    const service = textOf(body, 'service');
+    const owner = textOf(body, 'owner');
+    const rate = memberOf(body, 'rate');
+    const [person, reason] = [textOf(body, 'person'), textOf(body, 'reason')];
+    return {
+      services: service === undefined ? this.#parts.services : [this.#known(service)],
+      ...(owner !== undefined && { owner: ownerOf(owner) }),
+      ...(rate !== undefined && { rate: numberOf(rate, 'rate') }),
+      ...(memberOf(body, 'scope') === 'changed' && { scope: 'changed' as const }),
+      ...(person !== undefined && { person }),
+      ...(reason !== undefined && { reason }),
+    };
+  }
+
+  #known(name: string): ServiceName {
+    const service = this.#parts.services.find((one) => one === name);
+    if (service === undefined)
+      throw new Refusal(
+        404,
+        'service_not_found',
+        `no service is called "${name}": there are ${this.#parts.services.join(', ')}`,
+      );
+    return service;
+  }
+}
+
+function printed({ run, progress, brake }: RunStatus): object {
+  return {
+    ...printedRun(run),
+    lanes: progress.lanes,
+    lanes_done: progress.lanesDone,
+    brake: brake ?? null,
+    services: Object.fromEntries(
+      Object.entries(progress.tallies).map(([service, { counts, digest }]) => [
+        service,
+        { ...counts, digest },
+      ]),
+    ),
+    report: run.report,
+  };
+}
+
+export function printedRun({
+  id,
+  kind,
+  request,
+  state,
+  reason,
+  beganAtMs,
+  finishedAtMs,
+  survey,
+}: Run): object {
+  return {
+    run: id,
+    kind,
+    state,
+    reason,
+    request,
+    began_at: new Date(beganAtMs).toISOString(),
+    finished_at: finishedAtMs === null ? null : new Date(finishedAtMs).toISOString(),
+    survey,
+  };
+}
+
+function kindOf(body: unknown): RunKind {
+  const kind = RUN_KINDS.find((one) => one === memberOf(body, 'kind'));
+  if (kind === undefined)
+    throw new Refusal(400, 'invalid_request', `kind must be one of ${RUN_KINDS.join(', ')}`);
+  return kind;
+}

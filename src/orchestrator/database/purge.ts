@@ -1,0 +1,94 @@
+import type { Database } from '../../storage/database.ts';
+import type { Part } from '../part.ts';
+import type { StorageSettings } from './storage-settings.ts';
+
+type PurgeSettings = Pick<StorageSettings, 'purgeEveryMs' | 'keepTombstonesSeconds' | 'batchSize'>;
+
+const KEPT_SINCE = `now() - $1::float8 * interval '1 second'`;
+/** How long the answer to a write that names itself is kept. */
+const KEEP_ANSWERS_SECONDS = 86_400;
+
+interface Purging {
+  readonly table: string;
+  readonly key: string;
+  /** What may go; `$1` is `keepSeconds`. */
+  readonly condition: string;
+  keepSeconds(settings: PurgeSettings): number;
+}
+
+const PURGED: readonly Purging[] = [
+  {
+    table: 'memory_entries',
+    key: 'memory_id',
+    condition: `expires_at <= now() or (not is_active and deleted_at <= ${KEPT_SINCE})`,
+    keepSeconds: ({ keepTombstonesSeconds }) => keepTombstonesSeconds,
+  },
+  {
+    table: 'user_profiles',
+    key: 'user_id',
+    condition: `not is_active and updated_at <= ${KEPT_SINCE}`,
+    keepSeconds: ({ keepTombstonesSeconds }) => keepTombstonesSeconds,
+  },
+  {
+    table: 'agent_states',
+    key: 'state_id',
+    condition: `expires_at <= ${KEPT_SINCE}`,
+    keepSeconds: () => 0,
+  },
+  {
+    table: 'idempotency_keys',
+    key: 'key',
+    condition: `created_at <= ${KEPT_SINCE}`,
+    keepSeconds: () => KEEP_ANSWERS_SECONDS,
+  },
+];
+
+// Few enough rows not to hold anybody up; what is left over goes with the next statement.
+function statementOf({ table, key, condition }: Purging): string {
+  return `delete from ${table} where ${key} in (
+    select ${key} from ${table} where ${condition} limit $2::int for update skip locked)
+  returning 1`;
+}
+
+/** Removes, in the background, what has expired, the tombstones that have served their time, and the answers nobody asks for again. */
+export function createPurge(
+  database: Database,
+  settings: PurgeSettings,
+  onError: (error: unknown) => void,
+): Part {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+
+  async function purge(): Promise<void> {
+    const { batchSize } = settings;
+    for (const purging of PURGED) {
+      const values = [purging.keepSeconds(settings), batchSize];
+      let rows = batchSize;
+      while (rows === batchSize && !stopped)
+        rows = (await database.query(statementOf(purging), values)).length;
+    }
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      running = purge()
+        .catch(onError)
+        .then(() => {
+          if (!stopped) schedule();
+        });
+    }, settings.purgeEveryMs);
+    timer.unref();
+  }
+
+  return {
+    async start() {
+      schedule();
+    },
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,41 @@
+import { CrossfadeError } from '../../domain/errors.ts';
+import { sqlstateOf } from '../../storage/database.ts';
+
+/** What a failure of the database calls for. */
+interface Treatment {
+  /** The same work may be done again, where it is known that it was not applied. */
+  readonly isRetried: boolean;
+  /** Says something about the database and not about the statement: counts for the circuit breaker. */
+  readonly isOutage: boolean;
+}
+
+/** The one table of SQLSTATEs, the first match counts. What is not listed is the statement's own fault, and final. */
+const TREATMENTS: readonly (readonly [sqlstate: RegExp, treatment: Treatment])[] = [
+  // Deadlock, serialization failure: the transaction is gone and can simply be run again.
+  [/^40(?:P01|001)$/, { isRetried: true, isOutage: false }],
+  // A lock was not to be had; a step of the schema may hold it.
+  [/^55P03$/, { isRetried: true, isOutage: false }],
+  // The connection broke, or was refused.
+  [/^08/, { isRetried: true, isOutage: true }],
+  // The server is ending or not up yet.
+  [/^57P0[1-5]$/, { isRetried: true, isOutage: true }],
+  // Out of connections, memory, disk.
+  [/^53/, { isRetried: false, isOutage: true }],
+  // A file of the server cannot be read or written.
+  [/^58/, { isRetried: false, isOutage: true }],
+];
+
+const FINAL: Treatment = { isRetried: false, isOutage: false };
+const OUT_OF_REACH: Treatment = { isRetried: true, isOutage: true };
+// Failures without a SQLSTATE, by their reason. That all connections are busy is nothing that a rest would cure.
+const BY_REASON: Readonly<Record<string, Treatment>> = {
+  unreachable: OUT_OF_REACH,
+  busy: { isRetried: true, isOutage: false },
+};
+
+export function treatmentOf(error: unknown): Treatment {
+  if (!(error instanceof CrossfadeError)) return FINAL;
+  const sqlstate = sqlstateOf(error);
+  if (sqlstate === undefined) return BY_REASON[error.reason ?? ''] ?? FINAL;
+  return TREATMENTS.find(([pattern]) => pattern.test(sqlstate))?.[1] ?? FINAL;
+}

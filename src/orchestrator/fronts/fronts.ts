@@ -1,0 +1,40 @@
+import type { Logger } from 'pino';
+import { messageOf } from '../../domain/errors.ts';
+import { curveOf } from '../access/curve.ts';
+import type { Health } from '../health.ts';
+import { createHttpFront } from './http-front.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { type Part, startInOrder } from '../part.ts';
+import type { Service } from '../service.ts';
+import type { Settings } from '../settings.ts';
+import { createZmqFront } from './zmq-front.ts';
+
+export interface FrontsParts {
+  readonly settings: Settings;
+  readonly service: Service;
+  readonly health: Health;
+  readonly metrics: Pick<Metrics, 'count' | 'render'>;
+  readonly version: string;
+  readonly log: Logger;
+}
+
+/** All ways in, as one: they stop taking in at the same time, and nothing they took in is left unanswered. */
+export function createFronts({ settings, service, health, metrics, version, log }: FrontsParts): Part {
+  const { host, port, httpPort } = settings.listen;
+  const onLostReply = (error: unknown): void => {
+    metrics.count('lostReplies');
+    log.warn(`A reply was lost: ${messageOf(error)}`);
+  };
+  const curve = curveOf(settings.access, (message) => log.error(`CURVE: ${message}`));
+  const each = [
+    createZmqFront(service, { host, port, onLostReply, curve }),
+    createHttpFront(service, { host, port: httpPort, health, version, metrics: () => metrics.render() }),
+  ];
+  return {
+    start: () => startInOrder(each),
+    async stop() {
+      await Promise.all(each.map((front) => front.stop()));
+      await service.drained();
+    },
+  };
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import { ValidationError } from '../../domain/errors.ts';
+import { encodeJson } from '../../domain/json.ts';
+import type { Health } from '../health.ts';
+import { LIMITS } from '../wire/limits.ts';
+import { messageTooLarge } from '../wire/message-too-large.ts';
+import { openApiOf } from '../wire/openapi.ts';
+import { renderError } from '../wire/reply.ts';
+import type { Service } from '../service.ts';
+import type { Front } from './zmq-front.ts';
+
+export interface HttpFrontSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly health: Health;
+  readonly version: string;
+  /** Metrics as Prometheus text. */
+  readonly metrics: () => Promise<string>;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+/** A request that takes longer to arrive is given up: nobody may hold a connection, and what it has sent, for ever. */
+const ARRIVAL_MS = 30_000;
+/** A connection on which nothing moves is given up. Longer than any request may take, and than fastify keeps an idle one. */
+const SILENCE_MS = 90_000;
+/** How long the front goes on answering when it stops: what was sent to it already is read, and each reply ends its connection. */
+const LAST_REQUESTS_MS = 200;
+/** What a connection gets to take its last reply, when the front stops. */
+const LAST_REPLY_MS = 1_000;
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** The same actions over HTTP: POST /v1/<action> with the same message, and the health of the process. */
+export function createHttpFront(service: Service, settings: HttpFrontSettings): Front {
+  const server: FastifyInstance = fastify({
+    // One more than a message may have, so that ours and not fastify's error answers the message that is too long.
+    bodyLimit: 2 * LIMITS.messageBytes,
+    requestTimeout: ARRIVAL_MS,
+    connectionTimeout: SILENCE_MS,
+    forceCloseConnections: 'idle',
+    // What still arrives on an open connection is answered, not turned away in words that are not ours.
+    return503OnClosing: false,
+    frameworkErrors: refuseBy,
+  });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  refuseInOurWords(server);
+  const endConnections = farewellOf(server);
+
+  server.post<{ Params: { action: string } }>('/v1/:action', async (request, reply) => {
+    const body = Buffer.isBuffer(request.body) ? request.body : Buffer.from('{}');
+    const answer = await service.answer(body, {
+      action: request.params.action,
+      transport: 'http',
+      address: request.ip,
+      bearer: bearerIn(request.headers.authorization),
+    });
+    return reply.code(answer.httpStatus).headers(answer.httpHeaders).type(JSON_TYPE).send(answer.text);
+  });
+  servePages(server, settings);
+
+  return {
+    async start() {
+      await server.listen({ host: settings.host, port: settings.port });
+    },
+    async stop() {
+      endConnections();
+      if (server.server.listening) await sleep(LAST_REQUESTS_MS);
+      const closed = server.close();
+      await service.drained();
+      // Whoever is still sending has asked nothing yet, and could go on for long.
+      const patience = setTimeout(() => server.server.closeAllConnections(), LAST_REPLY_MS);
+      await closed;
+      clearTimeout(patience);
+    },
+  };
+}
+
+/** What is there beside the actions. */
+function servePages(server: FastifyInstance, { version, metrics, health }: HttpFrontSettings): void {
+  const openApi = encodeJson(openApiOf(version));
+  server.get('/openapi.json', async (_request, reply) => reply.type(JSON_TYPE).send(openApi));
+  server.get('/metrics', async (_request, reply) => reply.type(METRICS_TYPE).send(await metrics()));
+  server.get('/health/live', async (_request, reply) => reply.type(JSON_TYPE).send('{"status":"alive"}'));
+  server.get('/health/ready', async (_request, reply) => {
+    const report = await health.report();
+    const httpStatus = report.status === 'unhealthy' ? 503 : 200;
+    return reply.code(httpStatus).type(JSON_TYPE).send(encodeJson(report));
+  });
+}
+
+/** From the call of what it returns, every reply ends its connection. */
+function farewellOf(server: FastifyInstance): () => void {
+  let isEnding = false;
+  server.addHook('onSend', async (_request, reply) => {
+    if (isEnding) void reply.header('connection', 'close');
+  });
+  return () => {
+    isEnding = true;
+  };
+}
+
+/** What the server refuses before it is a message of ours. */
+function refuseInOurWords(server: FastifyInstance): void {
+  server.setNotFoundHandler((request, reply) =>
+    refuse(reply, 404, refusal(`There is no ${request.method} here: actions are asked by POST /v1/<action>`)),
+  );
+  server.setErrorHandler<FastifyError>(refuseBy);
+}
+
+function refuseBy(error: FastifyError, _request: unknown, reply: FastifyReply): void {
+  const { statusCode = 500 } = error;
+  if (statusCode === 413) return refuse(reply, statusCode, messageTooLarge());
+  refuse(reply, statusCode, statusCode >= 500 ? error : refusal(error.message));
+}
+
+function refuse(reply: FastifyReply, httpStatus: number, error: unknown): void {
+  void reply.code(httpStatus).type(JSON_TYPE).send(renderError({}, error).text);
+}
+
+function refusal(message: string): ValidationError {
+  return new ValidationError(message, { code: 'invalid_request' });
+}
+
+function bearerIn(authorization: string | undefined): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { digestedText, orderedDigest, taggedText } from '../../domain/content-digest.ts';
+import type { Database, Session } from '../../storage/database.ts';
+import { CONTENT } from '../encryption/sealed-content.ts';
+import { Parameters, VISIBLE } from './filter.ts';
+import type { Request } from '../wire/request.ts';
+import { restoredJson } from '../wire/unstorable-text.ts';
+
+// A page is asked for by rows and paid for in bytes: the next one is sized by what the last one weighed.
+const PAGE_BYTES = 4 * 1024 * 1024;
+const FIRST_ROWS = 64;
+const MOST_ROWS = 2_000;
+const DIGEST_BYTES = 16;
+const MODULUS = 2n ** 128n;
+
+/** What two sides must agree on to hold the same memories. */
+interface Digest {
+  readonly count: number;
+  /** 32 hexadecimal digits. */
+  readonly digest: string;
+}
+
+/** Takes in one item after the other. */
+interface Accumulator {
+  add(text: string): void;
+  digest(): string;
+}
+
+/**
+ * Count and digest of the memories of a session, or of each of `session_ids`: of every memory the canonical JSON of the named members
+ * of its content, those that it lacks left out, without members of these that `without` names. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
+ * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. With `with_tags` a blank and the
+ * JSON list of the memory's tags, in the order of their code units, follow its text. Computed from the rows of one snapshot, some
+ * megabytes at a time. An unknown session has no memories.
+ */
+export async function digest(database: Database, request: Request<'digest'>): Promise<object> {
+  const { payload, sessionId } = request;
+  const asked = new Set(payload.session_ids ?? [sessionId]);
+  const digests = await database.transaction(async (session) => {
+    await session.script('set transaction isolation level repeatable read, read only');
+    return digestsOf(session, payload, [...asked]);
+  });
+  if (payload.session_ids === undefined) return digests.get(sessionId)?.result() ?? {};
+  return { sessions: [...digests].map(([id, one]) => ({ session_id: id, ...one.result() })) };
+}
+
+/** Of one session. */
+class SessionDigest {
+  readonly #accumulator: Accumulator;
+  #count = 0;
+
+  constructor(isOrdered: boolean) {
+    this.#accumulator = isOrdered ? orderedDigest() : sumOfHashes();
+  }
+
+  add(text: string): void {
+    this.#accumulator.add(text);
+    this.#count += 1;
+  }
+
+  result(): Digest {
+    return { count: this.#count, digest: this.#accumulator.digest() };
+  }
+}
+
+interface DigestRow {
+  readonly memory_id: string;
+  readonly session_id: string;
+  readonly position: number;
+  readonly content: string;
+  readonly escaped: boolean;
+  readonly tags: readonly string[];
+}
+
+type Payload = Request<'digest'>['payload'];
+
+/** The sessions' rows in one sweep: a statement for each of them costs more than reading and hashing what it holds. */
+async function digestsOf(
+  session: Session,
+  payload: Payload,
+  sessions: readonly string[],
+): Promise<Map<string, SessionDigest>> {
+  const digests = new Map(sessions.map((id) => [id, new SessionDigest(payload.ordered === true)]));
+  let rows: DigestRow[] = [];
+  let wanted = FIRST_ROWS;
+  do {
+    const last = rows.at(-1);
+    rows = await pageOf(session, { sessions, payload, last, rows: wanted });
+    for (const row of rows) digests.get(row.session_id)?.add(textOf(row, payload));
+    if (rows.length < wanted) break;
+    wanted = nextRows(rows);
+  } while (rows.length > 0);
+  return digests;
+}
+
+function textOf({ content, escaped, tags }: DigestRow, payload: Payload): string {
+  const text = digestedText(restoredJson(content, escaped).text, payload);
+  return payload.with_tags === true ? taggedText(text, tags) : text;
+}
+
+interface Page {
+  readonly sessions: readonly string[];
+  readonly payload: Pick<Payload, 'memory_types' | 'exclude_tags'>;
+  readonly last: DigestRow | undefined;
+  readonly rows: number;
+}
+
+function pageOf(session: Session, { sessions, payload, last, rows }: Page): Promise<DigestRow[]> {
+  const { memory_types: types, exclude_tags: tags } = payload;
+  const parameters = new Parameters();
+  const conditions = [`m.session_id = any(${parameters.bind(sessions)}::text[])`, VISIBLE];
+  if (types !== undefined) conditions.push(`m.memory_type = any(${parameters.bind(types)}::text[])`);
+  if (tags !== undefined) conditions.push(`not m.tags && ${parameters.bind(tags)}::text[]`);
+  if (last !== undefined)
+    conditions.push(
+      `(m.session_id, m.position, m.memory_id) >
+        (${parameters.bind(last.session_id)}::text, ${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
+    );
+  return session.query<DigestRow>(
+    `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped, m.tags from memory_entries m
+     where ${conditions.join(' and ')} order by m.session_id, m.position, m.memory_id limit ${parameters.bind(rows)}`,
+    parameters.values,
+  );
+}
+
+function nextRows(rows: readonly DigestRow[]): number {
+  const characters = rows.reduce((sum, { content }) => sum + content.length, 0);
+  const rowsForThat = Math.floor(PAGE_BYTES / Math.max(1, characters / rows.length));
+  return Math.min(MOST_ROWS, Math.max(1, rowsForThat));
+}
+
+function sumOfHashes(): Accumulator {
+  let sum = 0n;
+  return {
+    add(text) {
+      const half = createHash('sha256').update(text).digest().subarray(0, DIGEST_BYTES);
+      sum = (sum + (half.readBigUInt64BE(0) << 64n) + half.readBigUInt64BE(8)) % MODULUS;
+    },
+    digest: () => sum.toString(16).padStart(2 * DIGEST_BYTES, '0'),
+  };
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { CrossfadeError } from '../../domain/errors.ts';
+import { encodeJson, Json } from '../../domain/json.ts';
+import { type Database, type Session, sqlstateOf } from '../../storage/database.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
+import type { Call } from '../call.ts';
+
+/*
+ * A write that carries a request_id gets its first answer again for 24 hours. The answer is stored with the write, in one
+ * transaction, under a key that is a hash of who wrote what where: another body under the same id is another key, so a new write,
+ * since the original clients draw short and repeated ids. The write is tried first and its repetition found out by the key's
+ * uniqueness, or by the refusal of what cannot be done twice: repetitions are rare, and a first write costs no look-up.
+ */
+
+/** SHA-256 over caller, session, action, request_id and the members of the payload, however these are ordered and spaced. */
+export type WriteKey = Buffer;
+
+/** The key of a write that names itself. A fenced write has none: its fence is exact. */
+export function keyOf({ request, caller }: Call): WriteKey | undefined {
+  const { sessionId, action, requestId, lane, raw } = request;
+  if (requestId === undefined || lane !== undefined) return undefined;
+  const hash = createHash('sha256').update(JSON.stringify([caller.id, sessionId, action, requestId]));
+  for (const name of Object.keys(raw).sort())
+    hash.update(`\n${JSON.stringify(name)}:`).update(raw[name] ?? '');
+  return hash.digest();
+}
+
+const KEEP = prepared('insert into idempotency_keys (key, answer) values ($1, $2)');
+
+/** Stores the answer of a write in the write's own transaction. @throws StorageError when it is a repetition */
+export async function keepAnswer(session: Session, key: WriteKey, answer: object): Promise<void> {
+  await session.query(KEEP, [key, encodeJson(answer)]);
+}
+
+/** Runs a write that stores its answer; when it turns out to be a repetition, gives the first answer. */
+export async function once(database: Database, key: WriteKey, write: () => Promise<object>): Promise<object> {
+  try {
+    return await write();
+  } catch (error) {
+    if (!mayBeRepetition(error)) throw error;
+    const [stored] = await database.query<{ answer: string }>(
+      'select answer from idempotency_keys where key = $1',
+      [key],
+    );
+    if (stored === undefined) throw error;
+    return new Json(stored.answer);
+  }
+}
+
+function mayBeRepetition(error: unknown): boolean {
+  if (!(error instanceof CrossfadeError)) return false;
+  const isKnownKey = sqlstateOf(error) === '23505' && error.details['table'] === 'idempotency_keys';
+  return isKnownKey || error.effect === 'rejected';
+}

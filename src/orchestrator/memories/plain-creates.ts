@@ -1,0 +1,116 @@
+import { encodeJson } from '../../domain/json.ts';
+import { sqlstateOf } from '../../storage/database.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
+import { type CreateInput, INPUT, inputsOf } from './create-input.ts';
+import type { VaultSession as Session } from '../encryption/vault-session.ts';
+import { passageOf, passing } from './fence.ts';
+import type { WriteKey } from './idempotency.ts';
+import { refusedValue } from './refused-operation.ts';
+import type { Request } from '../wire/request.ts';
+import { type Behind, NO_LANE, singleCreate, type Statement } from './single-create.ts';
+
+/*
+ * What nearly every write is: memories that are new, in sessions that are open, behind lanes that stand lower. One statement does it
+ * all, so one round trip and no transaction around it. It takes effect as a whole or, with `CFNEW`, not at all.
+ */
+const INSERTED = `insert into memory_entries (memory_id, session_id, memory_type, content, content_text, content_key, escaped, tags, priority,
+    position, lane_key, created_at, updated_at, expires_at)
+  select i.memory_id, i.session_id, i.memory_type, i.content, i.content_text, i.content_key, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
+    coalesce(i.position, 9007199254740992), i.lane_key, coalesce(i.created_at, now()), coalesce(i.updated_at, i.created_at, now()),
+    coalesce(i.expires_at, coalesce(i.created_at, now()) + i.ttl * interval '1 second')
+  from input i join sessions s on s.session_id = i.session_id and s.ended_at is null
+  order by i.index
+  on conflict (memory_id) do nothing
+  returning memory_id, created_at`;
+// One row, whatever was created, so that it is always asked whether that is all.
+const ANSWER = `all_created((select count(*) from created), count(*)),
+    json_agg(to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') order by i.index) as times
+  from input i left join created c using (memory_id)`;
+const LANES_PASSED = 'all_created((select count(*) from passed), cardinality($2::text[]))';
+
+const inputUpTo = (most: number): string => `with input as materialized (${INPUT} limit ${most})`;
+const FREE = sized((most) => `${inputUpTo(most)}, created as (${INSERTED}) select ${ANSWER}`);
+const FENCED = sized(
+  (most) =>
+    `${inputUpTo(most)}, passed as (${passing(2)}), created as (${INSERTED}) select ${LANES_PASSED}, ${ANSWER}`,
+);
+
+type Sized = readonly (readonly [most: number, sql: string])[];
+
+// The limit cuts nothing: it tells the planner how few there are, or it reads all sessions to join them. Rounded up, for few plans.
+function sized(sqlOf: (most: number) => string): Sized {
+  return [10, 50, 500].map((most) => [most, prepared(sqlOf(most))]);
+}
+
+// A batch is at most 500 operations.
+function sqlFor(count: number, sizes: Sized): string {
+  return sizes.find(([most]) => count <= most)?.[1] ?? '';
+}
+
+/** Undefined, with nothing done, where anything stands against one of them. @throws RefusedOperation, StorageError */
+export async function createPlainly(
+  session: Session,
+  requests: readonly Request[],
+  key?: WriteKey,
+): Promise<object[] | undefined> {
+  if (!areCreates(requests)) return undefined;
+  const passage = passageFor(requests);
+  if (passage === undefined) return undefined;
+  try {
+    const inputs = inputsOf(requests, session.vault);
+    const results = await created(session, inputs, statementFor(requests, inputs, { passage, key }));
+    for (const { vector } of requests) vector?.kept();
+    return results;
+  } catch (error) {
+    if (isNotPlain(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Behind fences that they have passed. @throws StorageError that {@link isNotPlain}, RefusedOperation */
+export async function createNew(session: Session, requests: readonly Request<'create'>[]): Promise<object[]> {
+  const inputs = inputsOf(requests, session.vault);
+  return created(session, inputs, manyOf(inputs, NO_LANE));
+}
+
+/** Whether a statement failed for what it met or brought, so that a slower one may tell why, or succeed. */
+export function isNotPlain(error: unknown): boolean {
+  return sqlstateOf(error) === NOT_PLAIN || refusedValue(error) !== undefined;
+}
+
+async function created(
+  session: Session,
+  inputs: readonly CreateInput[],
+  [sql, parameters]: Statement,
+): Promise<object[]> {
+  const [row] = await session.query<{ times: string[] }>(sql, parameters);
+  return inputs.map(({ memory_id }, index) => ({ memory_id, created_at: row?.times[index] }));
+}
+
+const NOT_PLAIN = 'CFNEW';
+
+function areCreates(requests: readonly Request[]): requests is readonly Request<'create'>[] {
+  return requests.every(({ action }) => action === 'create');
+}
+
+/** Undefined where a lane does not say where it is to stand. */
+function passageFor(requests: readonly Request[]): Behind['passage'] | undefined {
+  const lanes = requests.map(({ lane }) => lane);
+  return lanes.every((lane) => lane === undefined) ? NO_LANE : passageOf(lanes);
+}
+
+function statementFor(
+  requests: readonly Request<'create'>[],
+  inputs: readonly CreateInput[],
+  behind: Behind,
+): Statement {
+  const [request, input] = [requests[0], inputs[0]];
+  if (requests.length === 1 && request !== undefined && input !== undefined)
+    return singleCreate(request, input, behind);
+  return manyOf(inputs, behind.passage);
+}
+
+function manyOf(inputs: readonly CreateInput[], passage: Behind['passage']): Statement {
+  const sizes = passage.length === 0 ? FREE : FENCED;
+  return [sqlFor(inputs.length, sizes), [encodeJson(inputs), ...passage]];
+}

@@ -1,0 +1,48 @@
+import { CrossfadeError, StorageError, ValidationError } from '../../domain/errors.ts';
+import { sqlstateOf } from '../../storage/database.ts';
+
+// Data exceptions and program limits: the value can never be stored, however often it is sent.
+const UNSTORABLE_VALUE = /^(?:22|54)/;
+
+/** One of several operations that are written together was refused: which one, counted from 0, and why. */
+export class RefusedOperation extends Error {
+  readonly index: number;
+  readonly refusal: CrossfadeError;
+
+  constructor(index: number, refusal: CrossfadeError) {
+    super(`Operation ${index} was refused: ${refusal.message}`, { cause: refusal });
+    this.index = index;
+    this.refusal = refusal;
+  }
+}
+
+/** What the caller is told: the refusal, and which operation it was. */
+export function namedRefusal(refused: RefusedOperation): CrossfadeError {
+  const { index, refusal } = refused;
+  const { code, effect, reason, details } = refusal;
+  return new CrossfadeError(`Operation ${index}: ${refusal.message}`, {
+    code,
+    effect,
+    ...(reason === undefined ? {} : { reason }),
+    details: { ...details, operation: index },
+    cause: refusal,
+  });
+}
+
+/** Names the operation in what refused it; an outage stays what it is. */
+export function refusedAt(index: number, error: unknown): unknown {
+  return error instanceof CrossfadeError && error.effect === 'rejected'
+    ? new RefusedOperation(index, error)
+    : error;
+}
+
+/** The refusal that a database error stands for when it is a value that the database cannot hold, such as a number of 200,000 digits. */
+export function refusedValue(error: unknown): ValidationError | undefined {
+  const sqlstate = error instanceof StorageError ? sqlstateOf(error) : undefined;
+  if (sqlstate === undefined || !UNSTORABLE_VALUE.test(sqlstate)) return undefined;
+  return new ValidationError('A value is beyond what the database can hold', {
+    reason: 'unstorable_value',
+    details: { sqlstate },
+    cause: error,
+  });
+}

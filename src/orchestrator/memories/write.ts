@@ -1,0 +1,192 @@
+import { putAgentState } from '../sessions/agent-states.ts';
+import { bulkDelete } from './bulk-delete.ts';
+import type { Call } from '../call.ts';
+import { deleteMemories, updateMemories } from './change-memories.ts';
+import { createMemories, createMemory } from './create-memories.ts';
+import type { VaultDatabase as Database, VaultSession as Session } from '../encryption/vault-session.ts';
+import { judgeInOrder, lockLanes, passAll, type Place, storePlaces, type Verdict } from './fence.ts';
+import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
+import { type Action, type Lane } from '../wire/payloads.ts';
+import { createNew, createPlainly } from './plain-creates.ts';
+import { deleteProfile, putProfile } from '../sessions/profiles.ts';
+import { refusedAt, RefusedOperation, refusedValue } from './refused-operation.ts';
+import { addRelationship } from './relationships.ts';
+import type { Request } from '../wire/request.ts';
+import { retried as retriedWork } from '../database/retries.ts';
+import { runsOf } from './runs.ts';
+import { createSession, endSession, upsertSession } from '../sessions/sessions.ts';
+
+export type WriteAction =
+  | 'create'
+  | 'update'
+  | 'delete'
+  | 'bulk_delete'
+  | 'create_session'
+  | 'upsert_session'
+  | 'end_session'
+  | 'put_profile'
+  | 'delete_profile'
+  | 'put_agent_state'
+  | 'add_relationship';
+
+/** Applies writes of one action, in order. One statement where only one write is given. @throws RefusedOperation */
+type Writer<A extends Action> = (session: Session, requests: readonly Request<A>[]) => Promise<object[]>;
+
+const WRITERS: { readonly [A in WriteAction]: Writer<A> } = {
+  create: createMemories,
+  update: updateMemories,
+  delete: deleteMemories,
+  bulk_delete: oneByOne(bulkDelete),
+  create_session: oneByOne(createSession),
+  upsert_session: oneByOne(upsertSession),
+  end_session: oneByOne(endSession),
+  put_profile: oneByOne(putProfile),
+  delete_profile: oneByOne(deleteProfile),
+  put_agent_state: oneByOne(putAgentState),
+  add_relationship: oneByOne(addRelationship),
+};
+
+const NO_EFFECT: Record<Exclude<Verdict, 'applied'>, object> = {
+  superseded: { superseded: true },
+  already_applied: { already_applied: true },
+};
+
+export function isWrite(request: Request): request is Request<WriteAction> {
+  return Object.hasOwn(WRITERS, request.action);
+}
+
+/** One write. Behind its lane's fence, or where its answer is kept, it runs in a transaction of its own, otherwise it is one statement. */
+export async function write(call: Call<WriteAction>): Promise<object> {
+  const { database } = call.parts;
+  const key = keyOf(call);
+  if (key === undefined) return unwrapped(() => writeOne(database, call.request));
+  return once(database, key, () => unwrapped(() => writeKept(database, call.request, key)));
+}
+
+async function unwrapped(work: () => Promise<object>): Promise<object> {
+  try {
+    return await retried(work);
+  } catch (error) {
+    throw error instanceof RefusedOperation ? error.refusal : error;
+  }
+}
+
+async function writeOne(database: Database, request: Request<WriteAction>): Promise<object> {
+  const [created] = (await createPlainly(database, [request])) ?? [];
+  if (created !== undefined) return created;
+  // A create that is refused must not leave the session that it opened.
+  const isOneStatement = request.lane === undefined && !isCreate(request);
+  const [result] = isOneStatement
+    ? await thoroughWriterOf(request.action)(database, [request])
+    : await database.transaction((session) => writeFenced(session, [request]));
+  return result ?? {};
+}
+
+async function writeKept(database: Database, request: Request<WriteAction>, key: WriteKey): Promise<object> {
+  // What agents do most: its statement keeps the answer itself, so that it stays one.
+  if (isCreate(request)) {
+    const [created] = (await createPlainly(database, [request], key)) ?? [];
+    return created ?? database.transaction((session) => createMemory(session, request, key));
+  }
+  return database.transaction(async (session) => {
+    const [result = {}] = await thoroughWriterOf(request.action)(session, [request]);
+    await keepAnswer(session, key, result);
+    return result;
+  });
+}
+
+function isCreate(request: Request): request is Request<'create'> {
+  return request.action === 'create';
+}
+
+/**
+ * How writes are written that stand behind fences: as if nothing stood against the memories they create, or else the statement
+ * fails; in as few statements as can tell which one is refused and why; or each in one of its own.
+ */
+export type Way = 'plainly' | 'together' | 'singly';
+
+/** Judges writes by the fences of their lanes and applies those that pass, in order. @throws RefusedOperation */
+export async function writeFenced(
+  session: Session,
+  requests: readonly Request<WriteAction>[],
+  way: Way = 'together',
+): Promise<object[]> {
+  const lanes = requests.map(({ lane }) => lane);
+  const { verdicts, places } = await judged(session, lanes);
+  const results = verdicts.map((verdict) => (verdict === 'applied' ? {} : NO_EFFECT[verdict]));
+  const applied = [...verdicts.keys()].filter((index) => verdicts[index] === 'applied');
+  const runs = way === 'singly' ? applied.map((index) => [index]) : runsOf(requests, applied);
+  const writerOf = way === 'plainly' ? plainWriterOf : thoroughWriterOf;
+  for (const run of runs) {
+    const written = await writeRun(session, run, { requests, writerOf });
+    run.forEach((index, at) => (results[index] = written[at] ?? {}));
+  }
+  if (places.size > 0 && applied.length > 0) await storePlaces(session, places);
+  return results;
+}
+
+interface Judged {
+  readonly verdicts: readonly Verdict[];
+  /** Where the lanes stand afterwards, as far as it is not written down yet. */
+  readonly places: ReadonlyMap<string, Place>;
+}
+
+async function judged(session: Session, lanes: readonly (Lane | undefined)[]): Promise<Judged> {
+  const keys = [...new Set(lanes.flatMap((lane) => (lane === undefined ? [] : [lane.key])))];
+  if (keys.length === 0) return { verdicts: lanes.map(() => 'applied'), places: new Map() };
+  const passed = await passAll(session, lanes);
+  if (passed !== undefined) return { verdicts: passed, places: new Map() };
+  const places = await lockLanes(session, keys);
+  return { verdicts: judgeInOrder(lanes, places), places };
+}
+
+interface Writing {
+  readonly requests: readonly Request<WriteAction>[];
+  readonly writerOf: (action: WriteAction) => Writer<WriteAction>;
+}
+
+async function writeRun(
+  session: Session,
+  run: readonly number[],
+  { requests, writerOf }: Writing,
+): Promise<object[]> {
+  const members = run.flatMap((index) => requests[index] ?? []);
+  const [first] = members;
+  if (first === undefined) return [];
+  try {
+    return await writerOf(first.action)(session, members);
+  } catch (error) {
+    if (error instanceof RefusedOperation) throw new RefusedOperation(run[error.index] ?? 0, error.refusal);
+    throw run.length === 1 ? refusedAt(run[0] ?? 0, refusedValue(error) ?? error) : error;
+  }
+}
+
+function oneByOne<A extends Action>(
+  writeOne: (session: Session, request: Request<A>) => Promise<object>,
+): Writer<A> {
+  return async (session, requests) => {
+    const results: object[] = [];
+    for (const [index, request] of requests.entries()) {
+      try {
+        results.push(await writeOne(session, request));
+      } catch (error) {
+        throw refusedAt(index, error);
+      }
+    }
+    return results;
+  };
+}
+
+function plainWriterOf(action: WriteAction): Writer<WriteAction> {
+  return action === 'create' ? (createNew as Writer<WriteAction>) : thoroughWriterOf(action);
+}
+
+// The table is keyed by the action that the requests carry.
+function thoroughWriterOf(action: WriteAction): Writer<WriteAction> {
+  return WRITERS[action] as Writer<WriteAction>;
+}
+
+/** Does again what the database refused for a reason that passes. */
+export function retried<T>(work: () => Promise<T>): Promise<T> {
+  return retriedWork(work, (error) => (error instanceof RefusedOperation ? error.refusal : error));
+}

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { DuplicateError, NotFoundError } from '../../domain/errors.ts';
+import { encodeJson } from '../../domain/json.ts';
+import { prepared } from '../../storage/sessions/prepared.ts';
+import { decodeCursor, encodeCursor } from '../memories/cursor.ts';
+import { Parameters } from '../memories/filter.ts';
+import { SUMMARY, summaryPlace } from '../encryption/sealed-content.ts';
+import type { VaultSession as Session } from '../encryption/vault-session.ts';
+import { LIMITS } from '../wire/limits.ts';
+import type { Request } from '../wire/request.ts';
+import { parseOptionalTime, parseTime } from '../wire/times.ts';
+import { restoredJson, storableMember } from '../wire/unstorable-text.ts';
+
+// The first answer again for the same user. A session that has ended, or that a memory made for nobody yet, begins (again) with what is given now.
+const CREATE_SESSION = prepared(`
+insert into sessions as s (session_id, user_id, session_type, metadata, escaped, created_at, updated_at)
+values ($1, $2, $3, coalesce($4::jsonb, '{}'), $5, coalesce($6::timestamptz, now()), coalesce($7::timestamptz, $6::timestamptz, now()))
+on conflict (session_id) do update set
+  generation = s.generation + (s.ended_at is not null)::int, user_id = excluded.user_id, ended_at = null, is_archived = false,
+  session_type = case when s.ended_at is not null or s.user_id is null then excluded.session_type else s.session_type end,
+  metadata = case when s.ended_at is not null or s.user_id is null then excluded.metadata else s.metadata end,
+  escaped = case when s.ended_at is not null or s.user_id is null then excluded.escaped else s.escaped end,
+  summary = case when s.ended_at is null then s.summary end, summarized = case when s.ended_at is null then s.summarized end,
+  created_at = case when s.ended_at is null then s.created_at else coalesce($6::timestamptz, s.created_at) end,
+  updated_at = case when s.ended_at is null then s.updated_at else excluded.updated_at end
+  where s.user_id is null or s.user_id = excluded.user_id
+returning s.session_id, s.created_at`);
+
+/** @throws DuplicateError when the session belongs to another user */
+export async function createSession(session: Session, request: Request<'create_session'>): Promise<object> {
+  const { payload, sessionId } = request;
+  const id = sessionId || payload.session_id || `session-${randomUUID()}`;
+  const metadata = storableMember(request, 'session_metadata');
+  const [row] = await session.query<{ created_at: Date }>(CREATE_SESSION, [
+    id,
+    payload.user_id,
+    payload.session_type ?? typeInMetadata(payload.session_metadata) ?? 'conversation',
+    metadata?.json.text,
+    metadata?.escaped ?? false,
+    parseOptionalTime(payload.created_at, 'created_at'),
+    parseOptionalTime(payload.updated_at, 'updated_at'),
+  ]);
+  if (row === undefined)
+    throw new DuplicateError('session_id belongs to another user', {
+      details: { field: 'session_id', session_id: id },
+    });
+  return { session_id: id, created_at: row.created_at.toISOString() };
+}
+
+const UPSERT_SESSION = prepared(`
+insert into sessions as s (session_id, user_id, session_type, metadata, escaped, created_at, updated_at, ended_at, summary, is_archived,
+  summary_key)
+values ($1, $2, coalesce($3, 'conversation'), coalesce($4::jsonb, '{}'), coalesce($5::boolean, false),
+  coalesce($6::timestamptz, now()), coalesce($7::timestamptz, now()), $9::timestamptz, $10, coalesce($11::boolean, false), $12)
+on conflict (session_id) do update set
+  user_id = coalesce($2, s.user_id), session_type = coalesce($3, s.session_type), metadata = coalesce($4::jsonb, s.metadata),
+  escaped = coalesce($5::boolean, s.escaped), created_at = coalesce($6::timestamptz, s.created_at),
+  updated_at = coalesce($7::timestamptz, now()), ended_at = case when $8::boolean then $9::timestamptz else s.ended_at end,
+  summary = coalesce($10, s.summary), summarized = case when $10::text is null then s.summarized end, is_archived = coalesce($11::boolean, s.is_archived),
+  summary_key = case when $10::text is null then s.summary_key else $12 end
+returning s.session_id, s.created_at, s.updated_at, s.ended_at`);
+
+/** Makes the row hold what is given; what is left out keeps its value, and a null ended_at opens the session. */
+export async function upsertSession(session: Session, request: Request<'upsert_session'>): Promise<object> {
+  const { payload, sessionId } = request;
+  const metadata = storableMember(request, 'session_metadata');
+  const summary = session.vault.sealText(summaryPlace(sessionId), payload.summary);
+  const [row] = await session.query<Record<string, unknown>>(UPSERT_SESSION, [
+    sessionId,
+    payload.user_id,
+    payload.session_type,
+    metadata?.json.text,
+    metadata?.escaped,
+    parseOptionalTime(payload.created_at, 'created_at'),
+    parseOptionalTime(payload.updated_at, 'updated_at'),
+    payload.ended_at !== undefined,
+    parseOptionalTime(payload.ended_at, 'ended_at'),
+    summary.text,
+    payload.is_archived,
+    summary.key,
+  ]);
+  return row ?? {};
+}
+
+const END_SESSION = prepared(`
+update sessions s set ended_at = coalesce(s.ended_at, $2::timestamptz, now()), summary = coalesce($3, s.summary, $5),
+  summarized = case when $3::text is not null then null when s.summary is null then $6::jsonb else s.summarized end,
+  is_archived = s.is_archived or $4::boolean, updated_at = coalesce($7::timestamptz, now()),
+  summary_key = case when $3::text is not null or s.summary is null then $8 else s.summary_key end
+where s.session_id = $1 returning s.session_id, s.ended_at, s.is_archived, s.summarized`);
+
+interface EndedRow {
+  readonly ended_at: Date;
+  readonly is_archived: boolean;
+  readonly summarized: object | null;
+}
+
+/** Ends a session; again, it answers the first end. @throws NotFoundError */
+export async function endSession(session: Session, request: Request<'end_session'>): Promise<object> {
+  const { payload, sessionId, generated } = request;
+  const place = summaryPlace(sessionId);
+  const summary = session.vault.sealText(place, payload.summary);
+  const made = session.vault.sealText(place, generated?.summary);
+  const [row] = await session.query<EndedRow>(END_SESSION, [
+    sessionId,
+    parseOptionalTime(payload.ended_at, 'ended_at'),
+    summary.text,
+    payload.archive ?? false,
+    made.text,
+    generated === undefined ? undefined : encodeJson(generated.summarized),
+    parseOptionalTime(payload.updated_at, 'updated_at'),
+    summary.key ?? made.key,
+  ]);
+  if (row === undefined)
+    throw new NotFoundError('Unknown session', {
+      code: 'session_not_found',
+      details: { session_id: sessionId },
+    });
+  const { ended_at, is_archived, summarized } = row;
+  return { session_id: sessionId, ended_at: ended_at.toISOString(), is_archived, summarized };
+}
+
+export interface SessionRow {
+  readonly session_id: string;
+  readonly metadata: string;
+  readonly escaped: boolean;
+  readonly [column: string]: unknown;
+}
+
+export const SESSION_COLUMNS = `s.session_id, s.user_id, s.session_type, s.metadata::text as metadata, s.escaped, s.created_at,
+  s.updated_at, s.ended_at, ${SUMMARY}, s.summarized, s.is_archived, s.generation`;
+
+export function renderSession({ metadata, escaped, ...columns }: SessionRow): object {
+  return { ...columns, session_metadata: restoredJson(metadata, escaped) };
+}
+
+/** Sessions by id, page by page; new ones in between do not move the pages. */
+export async function listSessions(session: Session, request: Request<'list_sessions'>): Promise<object> {
+  const { payload } = request;
+  const parameters = new Parameters();
+  const conditions = ['true'];
+  if (payload.cursor !== undefined)
+    conditions.push(
+      `s.session_id > ${parameters.bind(decodeCursor<[string]>(payload.cursor, ['string'])[0])}`,
+    );
+  if (payload.user_id !== undefined) conditions.push(`s.user_id = ${parameters.bind(payload.user_id)}`);
+  if (payload.updated_since !== undefined)
+    conditions.push(changedSince(parameters.bind(parseTime(payload.updated_since, 'updated_since'))));
+  if (payload.source_agent !== undefined)
+    conditions.push(`exists (select from memory_entries m
+      where m.session_id = s.session_id and m.source_agent = ${parameters.bind(payload.source_agent)})`);
+  const limit = payload.limit ?? LIMITS.pageDefault;
+  const rows = await session.query<SessionRow>(
+    `select ${SESSION_COLUMNS} from sessions s where ${conditions.join(' and ')}
+     order by s.session_id limit ${parameters.bind(limit + 1)}`,
+    parameters.values,
+  );
+  const page = rows.slice(0, limit);
+  const last = page.at(-1);
+  return {
+    sessions: page.map(renderSession),
+    next_cursor: rows.length > limit && last !== undefined ? encodeCursor([last.session_id]) : undefined,
+  };
+}
+
+// A memory does not touch its session's row: writers of one session would wait for each other.
+function changedSince(time: string): string {
+  return `(s.updated_at >= ${time} or exists (select from memory_entries m
+    where m.session_id = s.session_id and m.updated_at >= ${time}))`;
+}
+
+function typeInMetadata(metadata: object | undefined): string | undefined {
+  const type = (metadata as { session_type?: unknown } | undefined)?.session_type;
+  return typeof type === 'string' && type.length <= 32 ? type : undefined;
+}

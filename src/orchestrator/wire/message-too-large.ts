@@ -1,0 +1,13 @@
+import { ValidationError } from '../../domain/errors.ts';
+import { LIMITS } from './limits.ts';
+
+/** Its reason on the wire; over HTTP it is the status 413. */
+export const TOO_LARGE = 'too_large';
+
+export function messageTooLarge(): ValidationError {
+  return new ValidationError(`A message holds at most ${LIMITS.messageBytes} bytes`, {
+    code: 'invalid_request',
+    reason: TOO_LARGE,
+    details: { field: 'message', limit: LIMITS.messageBytes },
+  });
+}

@@ -1,0 +1,246 @@
+import { type TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
+import { ValidationError } from '../../domain/errors.ts';
+import {
+  isDeeperThan,
+  isJsonObject,
+  type JsonObject,
+  parseTolerantly,
+  rawMembers,
+} from '../../domain/json.ts';
+import type { VectorInHand } from '../embeddings/supplied-vectors.ts';
+import { LIMITS } from './limits.ts';
+import { messageTooLarge } from './message-too-large.ts';
+import { type Action, isAction, type Lane, LANE, type PayloadOf, PAYLOADS } from './payloads.ts';
+import { isStorable, maybeUnstorable, unstorable } from './unstorable-text.ts';
+
+/** A message that is JSON, not yet looked at. Its members are there parsed and as raw text. */
+export interface Message {
+  readonly members: JsonObject;
+  readonly raw: Readonly<Record<string, string>>;
+  /** Something in it may not be storable as text. */
+  readonly suspicious: boolean;
+}
+
+/** A request that keeps to the wire contract. */
+export interface Request<A extends Action = Action> {
+  readonly action: A;
+  /** Present wherever the action needs one. */
+  readonly sessionId: string;
+  readonly payload: PayloadOf<A>;
+  /** The payload's members as raw text: content travels as it was spelled. */
+  readonly raw: Readonly<Record<string, string>>;
+  readonly lane: Lane | undefined;
+  /** Names a write, so that its repetition gets the first answer. Absent where the caller gave none that could. */
+  readonly requestId: string | undefined;
+  /** How long the caller waits for the answer. */
+  readonly deadlineMs: number;
+  readonly suspicious: boolean;
+  /** What the orchestrator itself adds to a write before it is made. */
+  readonly generated?: Generated;
+  /** The vector that came with a create, ready for the statement that creates the memory. */
+  readonly vector?: VectorInHand | undefined;
+}
+
+export interface Generated {
+  readonly summary: string;
+  /** Method, count and range of what was summarised. */
+  readonly summarized: object;
+}
+
+/** What an operation of a batch takes from the envelope around it. */
+export interface Defaults {
+  readonly sessionId: unknown;
+  readonly lane: unknown;
+}
+
+const WITHOUT_SESSION: ReadonlySet<Action> = new Set([
+  'create_session',
+  'batch_write',
+  'list_sessions',
+  'put_profile',
+  'get_profile',
+  'delete_profile',
+  'put_agent_state',
+  'get_agent_state',
+  'health',
+  'ping',
+  'health_check',
+]);
+// These can be storable only after the escape; whoever stores them decides.
+const ESCAPABLE: ReadonlySet<string> = new Set([
+  'content',
+  'session_metadata',
+  'operations',
+  'profile_data',
+  'preferences',
+  'state_data',
+  'metadata',
+]);
+// Null is a value of these: it removes. Anywhere else it is as good as absent.
+const NULLABLE: ReadonlySet<string> = new Set(['ttl', 'expires_at', 'ended_at']);
+const NESTED: ReadonlySet<string> = new Set(['filter', 'filters', 'sort', 'time_range']);
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const validators = new Map<TSchema, Validator>();
+
+/** Reads the bytes of one message. @throws ValidationError, code `invalid_request` */
+export function readMessage(bytes: Uint8Array): Message {
+  if (bytes.byteLength > LIMITS.messageBytes) throw messageTooLarge();
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch (cause) {
+    throw invalid('The message is not UTF-8', cause);
+  }
+  if (isDeeperThan(text, LIMITS.depth))
+    throw new ValidationError(`A message is nested at most ${LIMITS.depth} levels deep`, {
+      details: { field: 'message', limit: LIMITS.depth },
+    });
+  return messageOfText(text);
+}
+
+function messageOfText(text: string): Message {
+  let parsed: unknown;
+  let strictly = true;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    strictly = false;
+    try {
+      parsed = parseTolerantly(text);
+    } catch {
+      // The parser's message quotes the text.
+      throw invalid('Invalid JSON format');
+    }
+  }
+  if (!isJsonObject(parsed)) throw invalid('A message is one JSON object');
+  return { members: parsed, raw: rawMembers(text), suspicious: maybeUnstorable(text, strictly) };
+}
+
+/** The one place that decides whether a message is a request. @throws ValidationError */
+export function parseRequest(message: Message, defaults?: Defaults): Request {
+  const { members, raw, suspicious } = message;
+  const { action } = members;
+  if (typeof action !== 'string') throw invalid('action must be a string');
+  if (!isAction(action)) throw invalid(`Unknown action: ${action.slice(0, 64)}`);
+  const payload = payloadOf(members);
+  const rawPayload = raw['payload'] === undefined || members['payload'] === null ? '{}' : raw['payload'];
+  const request = {
+    action,
+    sessionId: sessionIdOf(members['session_id'] ?? defaults?.sessionId, action, payload),
+    payload: checked(PAYLOADS[action], payload, '') as PayloadOf<Action>,
+    raw: rawMembers(rawPayload),
+    lane: laneOf(members['lane'] ?? defaults?.lane),
+    requestId: requestIdOf(members['request_id']),
+    deadlineMs: deadlineOf(members['deadline_ms']),
+    suspicious,
+  };
+  if (suspicious) refuseUnstorable(raw, request.raw);
+  return request;
+}
+
+function payloadOf(members: JsonObject): JsonObject {
+  const payload = members['payload'] ?? {};
+  if (!isJsonObject(payload)) throw invalid('payload must be an object');
+  return withoutNulls(payload);
+}
+
+function withoutNulls(object: JsonObject): JsonObject {
+  const entries = Object.entries(object)
+    .filter(([name, value]) => value !== null || NULLABLE.has(name))
+    .map(([name, value]) => [name, NESTED.has(name) && isJsonObject(value) ? withoutNulls(value) : value]);
+  return Object.fromEntries(entries) as JsonObject;
+}
+
+function sessionIdOf(given: unknown, action: Action, payload: JsonObject): string {
+  const sessionId = given === undefined || given === null ? '' : given;
+  if (typeof sessionId !== 'string') throw invalid('session_id must be a string');
+  if (sessionId.length > LIMITS.idLength)
+    throw new ValidationError(`session_id must not have more than ${LIMITS.idLength} characters`, {
+      details: { field: 'session_id', limit: LIMITS.idLength },
+    });
+  if (sessionId === '' && !WITHOUT_SESSION.has(action) && !namesMore(action, payload))
+    throw new ValidationError('session_id is required', {
+      code: 'invalid_request',
+      details: { field: 'session_id' },
+    });
+  return sessionId;
+}
+
+/** These may span sessions, when the payload says which, instead of staying in one. */
+const SPANNING: Partial<Record<Action, (payload: JsonObject) => unknown>> = {
+  batch_read: ({ filter }) => isJsonObject(filter) && filter['user_id'],
+  bulk_delete: ({ filter }) => isJsonObject(filter) && filter['user_id'],
+  search: ({ filters }) => isJsonObject(filters) && filters['user_id'],
+  digest: ({ session_ids: ids }) => Array.isArray(ids),
+};
+
+/** Whether a request of this action must name a session, whatever its payload holds. */
+export function needsSession(action: Action): boolean {
+  return !WITHOUT_SESSION.has(action) && SPANNING[action] === undefined;
+}
+
+function namesMore(action: Action, payload: JsonObject): boolean {
+  const named = SPANNING[action]?.(payload) ?? false;
+  return typeof named === 'string' || named === true;
+}
+
+// The original clients send "unknown" when they know none. What is no short text cannot name a write, and harms nobody.
+function requestIdOf(id: unknown): string | undefined {
+  const named =
+    typeof id === 'string' && id !== '' && id !== 'unknown' && id.length <= LIMITS.requestIdLength;
+  return named ? id : undefined;
+}
+
+function deadlineOf(given: unknown): number {
+  if (given === undefined || given === null) return LIMITS.deadlineMs;
+  if (!Number.isSafeInteger(given) || Number(given) < 1 || Number(given) > LIMITS.deadlineMaxMs)
+    throw new ValidationError(`deadline_ms must be a whole number from 1 to ${LIMITS.deadlineMaxMs}`, {
+      details: { field: 'deadline_ms', limit: LIMITS.deadlineMaxMs },
+    });
+  return Number(given);
+}
+
+function laneOf(lane: unknown): Lane | undefined {
+  if (lane === undefined || lane === null) return undefined;
+  const present = isJsonObject(lane) ? withoutNulls(lane) : lane;
+  return checked(LANE, present, 'lane') as Lane;
+}
+
+function refuseUnstorable(envelope: Message['raw'], payload: Message['raw']): void {
+  for (const field of ['session_id', 'lane']) {
+    const text = envelope[field];
+    if (text !== undefined && !isStorable(text)) throw unstorable(field);
+  }
+  for (const [field, text] of Object.entries(payload))
+    if (!ESCAPABLE.has(field) && !isStorable(text)) throw unstorable(field);
+}
+
+function checked(schema: TSchema, value: unknown, parent: string): unknown {
+  let validator = validators.get(schema);
+  if (validator === undefined) {
+    validator = Compile(schema);
+    validators.set(schema, validator);
+  }
+  if (!validator.Check(value)) throw refusal(validator, value, parent);
+  return value;
+}
+
+function refusal(validator: Validator, value: unknown, parent: string): ValidationError {
+  const [first] = validator.Errors(value);
+  if (first === undefined) return new ValidationError('The payload was refused');
+  const params = first.params as { limit?: unknown; requiredProperties?: string[] };
+  const [missing] = params.requiredProperties ?? [];
+  const path = first.instancePath.slice(1).replaceAll('/', '.');
+  const field = [parent, path, missing].filter((part) => part !== undefined && part !== '').join('.');
+  const limit = params.limit === undefined ? {} : { limit: Number(params.limit) };
+  // What is said of a name that a closed object does not know.
+  const isUnknown = first.keyword === 'boolean';
+  const complaint = missing !== undefined ? 'is required' : isUnknown ? 'is not known' : first.message;
+  return new ValidationError(`${field} ${complaint}`, { details: { field, ...limit } });
+}
+
+function invalid(message: string, cause?: unknown): ValidationError {
+  return new ValidationError(message, { code: 'invalid_request', cause });
+}

@@ -1,0 +1,117 @@
+import { ValidationError } from '../../domain/errors.ts';
+import { hasLoneSurrogate, Json, withoutNonFinite } from '../../domain/json.ts';
+import { mayGrow, refuseGrowth } from './written-out.ts';
+
+/*
+ * PostgreSQL stores neither NUL nor half of a surrogate pair, and JSON knows no NaN or Infinity. The reversible escape writes
+ * each as U+E000 and what it stands for: inside a string four hexadecimal digits (U+E000 itself too), as a number the string
+ * "U+E000:NaN". Every escaped row is marked, so text that only looks like an escape is never touched.
+ */
+const MARK = '\ue000';
+const PAIR = String.raw`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`;
+const IN_STRING = new RegExp(String.raw`${PAIR}|\\u([0-9a-fA-F]{4})|\\[^u]|${MARK}`, 'g');
+const NON_FINITE = /-?Infinity|NaN/g;
+const ESCAPED_NUMBER = new RegExp(`"${MARK}:(-?Infinity|NaN)"`, 'g');
+const ESCAPED_UNIT = new RegExp(`${MARK}([0-9a-f]{4})`, 'g');
+const NUL_OR_SURROGATE = /\\u(?:0000|[dD][89a-fA-F])/;
+const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
+
+/** A quick look at a whole message: false means that nothing in it needs {@link isStorable}. */
+export function maybeUnstorable(text: string, parsedStrictly: boolean): boolean {
+  return !parsedStrictly || NUL_OR_SURROGATE.test(text) || mayGrow(text);
+}
+
+/** Whether this JSON text can be stored as it is. */
+export function isStorable(text: string): boolean {
+  return !hasNul(text) && !hasLoneSurrogate(text) && withoutNonFinite(text) === text;
+}
+
+export interface StoredJson {
+  readonly json: Json;
+  readonly escaped: boolean;
+}
+
+/** JSON text as it arrived, and whether its message looked as if it might not be storable. */
+export interface ReceivedJson {
+  readonly text: string;
+  readonly suspicious: boolean;
+}
+
+/** JSON text made ready for a jsonb column. @throws ValidationError: numbers that grow, or, reason `unstorable_text`, unless the caller asked for the escape */
+export function storableJson({ text, suspicious }: ReceivedJson, field: string, escape: boolean): StoredJson {
+  if (suspicious) refuseGrowth(text, field);
+  if (!suspicious || isStorable(text)) return { json: new Json(text), escaped: false };
+  if (!escape) throw unstorable(field);
+  return { json: new Json(escapeJson(text)), escaped: true };
+}
+
+/** What a request carries a JSON object for, and whether that may be escaped. */
+interface WithMembers {
+  readonly raw: Readonly<Record<string, string>>;
+  readonly suspicious: boolean;
+  readonly payload: { readonly escape_unstorable?: boolean };
+}
+
+/** One member of a payload made ready for a jsonb column. Undefined where it is left out or null. */
+export function storableMember(request: WithMembers, field: string): StoredJson | undefined {
+  const { raw, suspicious, payload } = request;
+  const text = raw[field];
+  if (text === undefined || text === 'null') return undefined;
+  return storableJson({ text, suspicious }, field, payload.escape_unstorable === true);
+}
+
+export function unstorable(field: string): ValidationError {
+  const message = `${field} holds NUL, half of a surrogate pair, NaN or Infinity, which cannot be stored`;
+  return new ValidationError(message, { reason: 'unstorable_text', details: { field } });
+}
+
+/** What a jsonb column gave back, as the caller once sent it. */
+export function restoredJson(text: string, escaped: boolean): Json {
+  if (!escaped) return new Json(text);
+  return new Json(text.replaceAll(ESCAPED_NUMBER, '$1').replaceAll(ESCAPED_UNIT, String.raw`\u$1`));
+}
+
+/** A text column out of an escaped content, as the caller once sent it. */
+export function restoredText(text: string, escaped: boolean): string {
+  if (!escaped) return text;
+  return text.replaceAll(ESCAPED_UNIT, (_whole, unit: string) =>
+    String.fromCharCode(Number.parseInt(unit, 16)),
+  );
+}
+
+function escapeJson(text: string): string {
+  let result = '';
+  let at = 0;
+  while (at < text.length) {
+    const quote = text.indexOf('"', at);
+    const outside = quote === -1 ? text.slice(at) : text.slice(at, quote);
+    result += outside.replaceAll(NON_FINITE, (token) => `"${MARK}:${token}"`);
+    if (quote === -1) break;
+    const end = endOfString(text, quote);
+    result += text.slice(quote, end).replaceAll(IN_STRING, escapeUnit);
+    at = end;
+  }
+  return result;
+}
+
+function escapeUnit(token: string, digits: string | undefined): string {
+  if (token === MARK) return `${MARK}e000`;
+  if (digits === undefined) return token;
+  const unit = Number.parseInt(digits, 16);
+  const isUnstorable = unit === 0 || (unit >= 0xd800 && unit <= 0xdfff) || unit === 0xe000;
+  return isUnstorable ? MARK + digits.toLowerCase() : token;
+}
+
+function endOfString(text: string, openingQuote: number): number {
+  for (let at = openingQuote + 1; at < text.length; at += 1) {
+    if (text[at] === '\\') at += 1;
+    else if (text[at] === '"') return at + 1;
+  }
+  return text.length;
+}
+
+function hasNul(text: string): boolean {
+  if (!text.includes(String.raw`\u0000`)) return false;
+  for (const [, digits] of text.matchAll(ESCAPES)) if (digits === '0000') return true;
+  return false;
+}

@@ -1,0 +1,39 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../config-schema.ts';
+import { takePort } from '../frontends/take-port.ts';
+import type { Clock } from '../migration/ports.ts';
+import { createDesk } from '../operator/desk/desk.ts';
+import type { Part } from '../parts.ts';
+import type { Live } from './live.ts';
+
+export interface DeskFacts {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** Routes of the operator's API. */
+  readonly registerRoutes: (app: FastifyInstance) => void;
+  readonly live: Live | undefined;
+}
+
+/** The operator's desk, where it is configured. */
+export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): readonly Part[] {
+  const { desk, operator, proxy } = config;
+  if (desk === undefined || live === undefined) return [];
+  let app: FastifyInstance | undefined;
+  return [
+    live.part,
+    {
+      name: 'desk',
+      start: async () => {
+        const tokens = Object.entries(operator.tokens).map(([name, token]) => ({ name, ...token }));
+        const made = await createDesk({ tokens, registerApi: registerRoutes, live: live.book });
+        app = made;
+        await takePort(() => made.listen({ host: desk.host, port: desk.port }), {
+          ...desk,
+          clock,
+          takeOverMs: proxy.takeOverMs,
+        });
+      },
+      stop: async () => app?.close(),
+    },
+  ];
+}

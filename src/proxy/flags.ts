@@ -1,0 +1,69 @@
+import type { Config } from '../config-schema.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { AuditStore, FlagSwitch } from '../migration/guard/guard-ports.ts';
+import type { Clock } from '../migration/ports.ts';
+import type { FlagRouteParts } from '../operator/routes/flag-routes.ts';
+import type { FlagSource, FlagSourceListener } from '../rollout/flag-source.ts';
+import { createFlagFile, type FlagFile } from '../rollout/flag-file.ts';
+import { createFlagSwitch } from '../rollout/flag-switch.ts';
+import { createOfflineFlags } from '../rollout/offline.ts';
+import { RequestCounts } from '../rollout/request-counts.ts';
+import type { AdminSettings } from '../rollout/unleash-admin.ts';
+import { createUnleashFlags } from '../rollout/unleash.ts';
+
+type UnleashConfig = NonNullable<Config['rollout']['unleash']>;
+
+export interface ProxyFlags {
+  readonly flags: FlagSource;
+  /** Absent where flags cannot be changed from here. */
+  readonly flagSwitch: FlagSwitch | undefined;
+  /** Absent where a server keeps the flags. */
+  readonly flagFile: FlagFile | undefined;
+  readonly flagRequests: RequestCounts;
+}
+
+/** Flags of a server where one is configured, else of files. */
+export function createFlags({ rollout }: Config, listener: FlagSourceListener): ProxyFlags {
+  const flagRequests = new RequestCounts();
+  const { unleash } = rollout;
+  if (unleash === undefined) {
+    const flags = createOfflineFlags({ folder: rollout.folder, ...listener });
+    return { flags, flagSwitch: undefined, flagFile: createFlagFile(rollout.folder), flagRequests };
+  }
+  const onAnswer = flagRequests.add;
+  const admin = adminOf(unleash);
+  return {
+    flags: createUnleashFlags({ ...unleash, ...listener, onAnswer }),
+    flagSwitch: admin && createFlagSwitch({ ...admin, onAnswer }),
+    flagFile: undefined,
+    flagRequests,
+  };
+}
+
+/** Undefined without an admin token: then the configuration has no environment to change. */
+export function adminOf(unleash: UnleashConfig): AdminSettings | undefined {
+  const { url, adminUrl, adminToken, project, environment } = unleash;
+  if (adminToken === undefined || environment === undefined) return undefined;
+  return { url: adminUrl ?? `${url.replace(/\/+$/, '')}/admin`, token: adminToken, project, environment };
+}
+
+export interface FlagRouteFacts extends Omit<ProxyFlags, 'flagSwitch' | 'flagRequests'> {
+  readonly config: Config;
+  readonly services: ReadonlyMap<ServiceName, unknown>;
+  readonly guarding: { readonly audit: AuditStore };
+  readonly clock: Clock;
+}
+
+/** What people can ask and change about flags. */
+export function flagRoutesOf(facts: FlagRouteFacts): FlagRouteParts {
+  const { config, services, flags, flagFile, guarding, clock } = facts;
+  const server = config.rollout.unleash?.url.replace(/\/api\/?$/, '');
+  return {
+    services: [...services.keys()],
+    flags,
+    ...(flagFile !== undefined && { editor: flagFile }),
+    ...(server !== undefined && { server }),
+    audit: guarding.audit,
+    clock,
+  };
+}

@@ -1,0 +1,166 @@
+import type { Config } from '../config-schema.ts';
+import { serviceName, type ReplicaId, type ServiceName } from '../domain/ids.ts';
+import { definitionDigest } from '../migration/evidence/definition-digest.ts';
+import type { Events } from '../migration/events.ts';
+import { FlagsAfterTrip } from '../migration/guard/flags-after-trip.ts';
+import { GUARD_LIMITS } from '../migration/guard/guard-limits.ts';
+import type {
+  Alerts,
+  AuditStore,
+  DigestOf,
+  FlagSwitch,
+  MinuteStore,
+  TripBundleStore,
+} from '../migration/guard/guard-ports.ts';
+import { GuardRecorder } from '../migration/guard/guard-recorder.ts';
+import { GuardWatch, type GuardWatchParts } from '../migration/guard/guard-watch.ts';
+import { LatchBoard } from '../migration/guard/latch-board.ts';
+import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
+import type { InterlockMode } from '../migration/interlocks/interlock-facts.ts';
+import { InterlockKeeper } from '../migration/interlocks/interlock-keeper.ts';
+import type { InterlockStore } from '../migration/interlocks/interlock-ports.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { Clock, Flags, Orchestrator } from '../migration/ports.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { NO_ALERTS, WebhookAlerts } from '../operator/alerts.ts';
+import type { Part } from '../parts.ts';
+import { createAuditStore } from '../storage/audit.ts';
+import type { Database } from '../storage/database.ts';
+import { createEvidenceStore, createMinuteStore } from '../storage/evidence.ts';
+import { createInterlockStore } from '../storage/interlocks.ts';
+import { createLatchStore } from '../storage/latches.ts';
+import { createTripBundleStore } from '../storage/trip-bundles.ts';
+
+const DAY_MS = 86_400_000;
+
+export interface GuardFacts {
+  readonly config: Config;
+  readonly version: string;
+  readonly replica: ReplicaId;
+  readonly database: Database;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly flags: Flags;
+  readonly flagSwitch: FlagSwitch | undefined;
+  readonly orchestrator: Orchestrator;
+  readonly events: Events;
+  readonly clock: Clock;
+  /** Asked for once everything is made: the engine itself asks for the limits made here. */
+  readonly migration: () => Migration;
+  readonly onProblem: (problem: string) => void;
+}
+
+/** What lowers flags: the guard's latches, and the interlocks. */
+export interface Guarding {
+  readonly board: LatchBoard;
+  readonly watch: GuardWatch;
+  readonly flagsAfterTrip: FlagsAfterTrip;
+  readonly interlocks: InterlockKeeper;
+  readonly interlockStore: InterlockStore;
+  readonly audit: AuditStore;
+  readonly minutes: MinuteStore;
+  readonly bundles: TripBundleStore;
+  readonly modes: ReadonlyMap<ServiceName, InterlockMode>;
+  /** Latches are known before the engine starts; interlocks are judged by what the engine has found at its start. */
+  readonly parts: { readonly guard: Part; readonly interlocks: Part };
+}
+
+export function createGuarding(facts: GuardFacts): Guarding {
+  const { config, database, clock } = facts;
+  const board = new LatchBoard(clock);
+  const shared = {
+    ...facts,
+    emit: facts.events.emit,
+    digestOf: createDigests(facts),
+    board,
+    evidence: createEvidenceStore(database),
+    minutes: createMinuteStore(database),
+    latches: createLatchStore(database),
+    alerts: createAlerts(facts),
+  };
+  const watch = createWatch(shared);
+  const flagsAfterTrip = new FlagsAfterTrip({ ...shared, services: [...facts.services.keys()] });
+  const [interlockStore, modes] = [createInterlockStore(database), modesOf(config)];
+  const interlocks = new InterlockKeeper({
+    ...shared,
+    modes,
+    store: interlockStore,
+    probes: createBackendProbes(facts),
+    unwrittenEvidence: (service, action) => watch.unwrittenEvidence(service, action),
+    addedP95Ms: (service) => watch.addedP95Ms(service),
+    coverageOf: (service) => facts.migration().coverageOf(service),
+    isBackfillListed: watchBackfills(facts.events),
+  });
+  const guard: Part = {
+    name: 'guard',
+    start: async () => {
+      await watch.start();
+      await flagsAfterTrip.start();
+    },
+    stop: async () => {
+      await flagsAfterTrip.stop();
+      await watch.stop();
+      await shared.alerts.stop();
+    },
+  };
+  const parts = {
+    guard,
+    interlocks: { name: 'interlocks', start: () => interlocks.start(), stop: () => interlocks.stop() },
+  };
+  const audit = createAuditStore(database);
+  const bundles = createTripBundleStore(database, { keep: config.guard.keepBundles });
+  const { minutes } = shared;
+  return { board, watch, flagsAfterTrip, interlocks, interlockStore, audit, minutes, bundles, modes, parts };
+}
+
+type WatchFacts = GuardFacts &
+  Omit<
+    GuardWatchParts,
+    'services' | 'limits' | 'isBinding' | 'recorder' | 'firstCoolDownMs' | 'keepMinutesMs'
+  >;
+
+function createWatch(facts: WatchFacts): GuardWatch {
+  const { config, services, events, clock } = facts;
+  const recorder: GuardRecorder = new GuardRecorder(clock, (service, count) =>
+    watch.seenAgain(service, count),
+  );
+  events.subscribe(recorder.listener);
+  const watch: GuardWatch = new GuardWatch({
+    ...facts,
+    services: [...services.keys()],
+    limits: GUARD_LIMITS,
+    isBinding: config.guard.mode === 'enforce',
+    recorder,
+    firstCoolDownMs: config.guard.coolDownSeconds * 1_000,
+    keepMinutesMs: config.guard.keepDays * DAY_MS,
+  });
+  return watch;
+}
+
+function createAlerts({ config, clock, onProblem }: GuardFacts): Alerts & { stop(): Promise<void> } {
+  const { alertUrl, alertKey } = config.guard;
+  if (alertUrl === undefined || alertKey === undefined) return NO_ALERTS;
+  return new WebhookAlerts({ url: alertUrl, key: alertKey, clock, onProblem });
+}
+
+function createDigests({ services, version, migration }: GuardFacts): DigestOf {
+  const digests = new Map(
+    [...services].map(([name, { definition }]) => [name, definitionDigest(definition, version)]),
+  );
+  return (service, action) => `${digests.get(service) ?? ''}-${migration().rulesVersion(service, action)}`;
+}
+
+function modesOf({ services, interlocks }: Config): Map<ServiceName, InterlockMode> {
+  return new Map(
+    Object.entries(services).map(([name, service]) => [serviceName(name), service.interlocks ?? interlocks]),
+  );
+}
+
+/** Whether all owners of a service were listed since its present coverage began. */
+function watchBackfills(events: Events): (service: ServiceName) => boolean {
+  const listed = new Set<ServiceName>();
+  events.subscribe((name, event) => {
+    if (name === 'backfill:queued' && 'owners' in event) listed.add(event.service);
+    if (name === 'coverage:began' && 'number' in event) listed.delete(event.service);
+  });
+  return (service) => listed.has(service);
+}

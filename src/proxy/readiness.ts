@@ -1,0 +1,101 @@
+import type { ServiceName } from '../domain/ids.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { SpillStatus } from '../migration/spill/spill.ts';
+import type { BackendLoad, Journal, Orchestrator } from '../migration/ports.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { PartReadiness, Readiness } from '../operator/readiness.ts';
+import type { FlagSource } from '../rollout/flag-source.ts';
+import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
+import type { Database } from '../storage/database.ts';
+
+export interface ReadinessParts {
+  readonly database: Pick<Database, 'query'>;
+  readonly flags: Pick<FlagSource, 'describe' | 'names'>;
+  readonly migration: Pick<Migration, 'backlog' | 'mayWrite' | 'spillStatus'>;
+  readonly orchestrator: Pick<Orchestrator, 'load'>;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly journal: Pick<Journal, 'counts'>;
+}
+
+/** Whether the proxy can serve agents, by part. What is worth a word and no reason to send agents elsewhere is ok, with the word. */
+export async function readinessOf(parts: ReadinessParts): Promise<Readiness> {
+  const { flags, migration, orchestrator, services } = parts;
+  const spill = migration.spillStatus();
+  const journal = spill?.isSpilling === true ? spilling(spill) : await journalReadiness(parts);
+  const legacy = [...services.values()].map(
+    ({ name, legacy: backend }) => [name, legacyReadiness(backend.load('live'))] as const,
+  );
+  return {
+    journal,
+    flags: flagsReadiness(flags, [...services.keys()]),
+    // Legacy answers while the orchestrator is away: that is worth a word too, and no reason to send agents elsewhere.
+    orchestrator: orchestratorReadiness(orchestrator),
+    lanes: await lanesReadiness(parts),
+    migration: { ok: true, reason: `${migration.backlog().deliveries} deliveries wait` },
+    ...Object.fromEntries(legacy),
+  };
+}
+
+/** Stale flags never raise what is in effect, and flags that are missing are off: they are worth a word, not an outage. */
+function flagsReadiness(flags: ReadinessParts['flags'], services: readonly ServiceName[]): PartReadiness {
+  const { fresh, lastError } = flags.describe();
+  const reason = fresh
+    ? misspelling(missingFlags(flags.names(), services))
+    : `stale: ${lastError ?? 'no answer yet'}`;
+  return { ok: true, ...(reason !== undefined && { reason }) };
+}
+
+function legacyReadiness({ isConnected, breaker, queued }: BackendLoad): PartReadiness {
+  if (!isConnected) return { ok: false, reason: 'nobody takes connections at its endpoint' };
+  if (breaker === 'closed') return { ok: true };
+  return { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` };
+}
+
+/** A database that answers may still take no writes: a standby, a full disk. */
+async function journalReadiness({ database, migration }: ReadinessParts): Promise<PartReadiness> {
+  try {
+    await database.query('select 1');
+  } catch {
+    return { ok: false, reason: 'the database does not answer' };
+  }
+  return migration.mayWrite()
+    ? { ok: true }
+    : { ok: false, reason: 'the database takes no heartbeats: writes of this replica are refused' };
+}
+
+/** Agents are served all the same, as long as there is room. */
+function spilling({ ageMs, writes, bytes, limitBytes }: SpillStatus): PartReadiness {
+  const seconds = Math.round(ageMs / 1_000);
+  const reason = `away for ${seconds} s: ${writes} writes are spilled, ${bytes} of ${limitBytes} bytes`;
+  return { ok: bytes < limitBytes, reason };
+}
+
+/** What waits for a person. Their reads stay on legacy and their agents are served: it is no outage. */
+async function lanesReadiness({ journal, services, migration }: ReadinessParts): Promise<PartReadiness> {
+  if (migration.spillStatus()?.isSpilling === true)
+    return { ok: true, reason: 'not known: the journal is away' };
+  try {
+    const counts = await Promise.all([...services.keys()].map((service) => journal.counts(service)));
+    const total = (of: 'stopped' | 'excepted' | 'deadLetters'): number =>
+      counts.reduce((sum, each) => sum + each[of], 0);
+    const [stopped, excepted, deadLetters] = [total('stopped'), total('excepted'), total('deadLetters')];
+    if (stopped + excepted + deadLetters === 0) return { ok: true };
+    return {
+      ok: true,
+      reason: `${stopped} lanes stopped, ${excepted} excepted, ${deadLetters} dead letters`,
+    };
+  } catch {
+    return { ok: true, reason: 'not known: the database does not answer' };
+  }
+}
+
+function orchestratorReadiness(orchestrator: ReadinessParts['orchestrator']): PartReadiness {
+  if (!orchestrator.load('live').isConnected)
+    return { ok: true, reason: 'nobody takes connections at its endpoint' };
+  const open = (['live', 'shadow', 'probe'] as const).filter(
+    (purpose) => orchestrator.load(purpose).breaker !== 'closed',
+  );
+  return open.length === 0
+    ? { ok: true }
+    : { ok: true, reason: `it does not answer: circuit breaker open for ${open.join(', ')}` };
+}

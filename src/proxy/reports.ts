@@ -1,0 +1,86 @@
+import type { Config } from '../config-schema.ts';
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { RuleStore, SignatureStore } from '../migration/compare/comparison-stores.ts';
+import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { Clock, Orchestrator } from '../migration/ports.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { createDeliveries } from '../operator/report/deliver-report.ts';
+import { makeReport, type GatherParts } from '../operator/report/gather-report.ts';
+import { ReportOffice, type ReportCounts } from '../operator/report/report-office.ts';
+import type { ReportRouteParts } from '../operator/report/report-routes.ts';
+import { createSchedule } from '../operator/report/schedule.ts';
+import { NO_SCHEDULE } from '../operator/run-schedule.ts';
+import { SignedWebhook } from '../operator/signed-webhook.ts';
+import type { Status } from '../operator/status.ts';
+import type { Part } from '../parts.ts';
+import type { Guarding } from './guard.ts';
+import type { Database } from '../storage/database.ts';
+import { createReportFactStore } from '../storage/reports/report-facts.ts';
+import { createReportStore } from '../storage/reports/reports.ts';
+
+export interface ReportFacts {
+  readonly config: Config;
+  readonly version: string;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly orchestrator: Orchestrator;
+  readonly database: Database;
+  readonly replica: { readonly id: ReplicaId };
+  readonly guarding: Pick<Guarding, 'interlocks'>;
+  readonly migration: Pick<Migration, 'comparisonsOf'>;
+  readonly signatures: SignatureStore;
+  readonly rules: RuleStore;
+  readonly status: () => Promise<Status>;
+  readonly clock: Clock;
+  readonly onProblem: (problem: string) => void;
+}
+
+export interface Reports {
+  /** Makes and delivers what is due. */
+  readonly part: Part;
+  readonly routes: ReportRouteParts;
+  readonly counts: () => ReportCounts;
+}
+
+/** The daily report: made, kept, delivered and shown. */
+export function createReports(facts: ReportFacts): Reports {
+  const { config, clock, database, services } = facts;
+  const { schedule, timeZone: zone, keepDays, folder } = config.reports;
+  const webhook = webhookOf(config, clock);
+  const [store, known] = [createReportStore(database), createReportFactStore(database)];
+  const gathered: GatherParts = {
+    ...facts,
+    zone,
+    facts: known,
+    reports: store,
+    judged: (service) => facts.guarding.interlocks.judged(service),
+    probes: createBackendProbes({ services, orchestrator: facts.orchestrator, clock }),
+    ruleHits: () => facts.rules.hits(),
+    rulesOf: (service) => facts.migration.comparisonsOf(service).rules,
+  };
+  const make = (date: string) => makeReport(date, gathered);
+  const office = new ReportOffice({
+    ...facts,
+    store,
+    facts: known,
+    make,
+    schedule: schedule === NO_SCHEDULE ? undefined : createSchedule(schedule, zone),
+    zone,
+    keepDays,
+    deliveries: createDeliveries({ folder, webhook }),
+  });
+  const stop = async (): Promise<void> => {
+    await office.stop();
+    await webhook?.close();
+  };
+  return {
+    part: { name: 'reports', start: () => office.start(), stop },
+    routes: { store, make, zone, knownDays: config.guard.keepDays, clock },
+    counts: () => office.counts(),
+  };
+}
+
+function webhookOf({ reports }: Config, clock: Clock): SignedWebhook | undefined {
+  const { webhookUrl: url, webhookKey: key } = reports;
+  return url === undefined || key === undefined ? undefined : new SignedWebhook({ url, key, clock });
+}

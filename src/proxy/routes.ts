@@ -1,0 +1,101 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../config-schema.ts';
+import { serviceName, type ServiceName } from '../domain/ids.ts';
+import type { SignatureStore } from '../migration/compare/comparison-stores.ts';
+import type { DifferenceStore } from '../migration/shadow/difference-store.ts';
+import type { Migration } from '../migration/migration.ts';
+import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
+import { registerComparisonRoutes, type ComparisonRouteParts } from '../operator/routes/comparison-routes.ts';
+import { registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
+import { registerFlagRoutes } from '../operator/routes/flag-routes.ts';
+import { registerGuardRoutes } from '../operator/routes/guard-routes.ts';
+import { registerLaneRoutes } from '../operator/routes/lane-routes.ts';
+import { registerLiveRoutes } from '../operator/routes/live-routes.ts';
+import { registerRepairRoutes } from '../operator/routes/repair-routes.ts';
+import { registerReportRoutes } from '../operator/report/report-routes.ts';
+import { registerOperatorRoutes } from '../operator/routes/routes.ts';
+import { registerRuleRoutes, type RuleRouteParts } from '../operator/routes/rule-routes.ts';
+import { registerRunRoutes } from '../operator/routes/run-routes.ts';
+import type { StatusReader } from '../operator/status.ts';
+import { accessOf, decisionRoutesOf, laneRoutesOf, type DecisionFacts } from './decision-routes.ts';
+import { flagRoutesOf, type FlagRouteFacts } from './flags.ts';
+import type { Guarding } from './guard.ts';
+import { guardRoutesOf, type GuardRouteFacts } from './guard-routes.ts';
+import type { Live } from './live.ts';
+import { readinessOf } from './readiness.ts';
+import type { Reports } from './reports.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+const SIGNATURES_SHOWN = 200;
+
+export type RouteFacts = GuardRouteFacts &
+  DecisionFacts &
+  Pick<RuleRouteParts, 'rules' | 'differences'> &
+  FlagRouteFacts &
+  Parameters<typeof readinessOf>[0] & {
+    readonly config: Config;
+    readonly differences: DifferenceStore;
+    readonly signatures: SignatureStore;
+    readonly migration: Migration;
+    readonly guarding: Guarding;
+  };
+
+/** What the routes show that is counted or made by others. */
+export interface Shown {
+  readonly status: StatusReader;
+  readonly metrics: Metrics;
+  readonly reports: Reports;
+  /** Absent where nobody has a desk. */
+  readonly live: Live | undefined;
+}
+
+/** The operator's API. */
+export function registerRoutes(
+  app: FastifyInstance,
+  facts: RouteFacts,
+  { status, metrics, reports, live }: Shown,
+): void {
+  const { services } = facts;
+  accessOf(facts.config).guard(app);
+  registerGuardRoutes(app, guardRoutesOf(facts));
+  registerDecisionRoutes(app, decisionRoutesOf(facts));
+  registerLaneRoutes(app, laneRoutesOf(facts));
+  registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
+  if (live !== undefined) registerLiveRoutes(app, live.book);
+  registerFlagRoutes(app, flagRoutesOf(facts));
+  registerBundleRoutes(app, facts.guarding.bundles);
+  registerReportRoutes(app, reports.routes);
+  registerRuns(app, facts);
+  registerComparisonRoutes(app, comparisonRoutesOf(facts));
+  registerOperatorRoutes(app, {
+    status: () => status.read(),
+    metrics: () => metrics.render(),
+    readiness: () => readinessOf(facts),
+    differences: async (service, limit) =>
+      services.has(serviceName(service)) ? facts.differences.recent(serviceName(service), limit) : undefined,
+  });
+}
+
+function registerRuns(
+  app: FastifyInstance,
+  { migration: { runs }, services, guarding: { audit } }: RouteFacts,
+): void {
+  if (runs === undefined) return;
+  registerRunRoutes(app, { services: [...services.keys()], desk: runs.desk, audit });
+  registerRepairRoutes(app, runs.repairDesk);
+}
+
+function comparisonRoutesOf({ services, migration, signatures }: RouteFacts): ComparisonRouteParts {
+  const known = (service: string): ServiceName | undefined =>
+    services.has(serviceName(service)) ? serviceName(service) : undefined;
+  return {
+    report: (service) => {
+      const name = known(service);
+      return name === undefined ? undefined : migration.comparisonsOf(name);
+    },
+    signatures: async (service) => {
+      const name = known(service);
+      return name === undefined ? undefined : signatures.list(name, SIGNATURES_SHOWN);
+    },
+  };
+}

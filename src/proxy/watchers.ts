@@ -1,0 +1,200 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../config-schema.ts';
+import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { RuleStore, SignatureStore } from '../migration/compare/comparison-stores.ts';
+import type { DeadLetterStore, UnknownLedger } from '../migration/decision-ports.ts';
+import type { Events } from '../migration/events.ts';
+import type { Migration } from '../migration/migration.ts';
+import type { RunStore } from '../migration/runs/run-ports.ts';
+import type { Clock, Journal, Orchestrator } from '../migration/ports.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { Arms } from '../operator/arms.ts';
+import { createStatistics, type Statistics } from '../operator/statistics.ts';
+import { createStatusReader, type StatusReader } from '../operator/status.ts';
+import { addressesOf } from './listeners.ts';
+import type { Part } from '../parts.ts';
+import type { Guarding } from './guard.ts';
+import { createTripBundles } from './bundles.ts';
+import { createLive, type Live } from './live.ts';
+import { createProxyMetrics } from './gauges.ts';
+import { guardSourceOf } from './guard-routes.ts';
+import { readinessOf } from './readiness.ts';
+import { createReports, type Reports } from './reports.ts';
+import { registerRoutes } from './routes.ts';
+import { watchFlagChanges, type FlagChange } from '../rollout/flag-changes.ts';
+import type { FlagFile } from '../rollout/flag-file.ts';
+import type { FlagSource } from '../rollout/flag-source.ts';
+import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
+import type { RequestCounts } from '../rollout/request-counts.ts';
+import type { Database } from '../storage/database.ts';
+import type { DifferenceArchive } from '../storage/differences.ts';
+import { createLogListener } from '../telemetry/log-events.ts';
+import { createLog } from '../telemetry/log.ts';
+import { createProblemLog, type OnProblem } from '../telemetry/problem-log.ts';
+import { createTraces } from '../telemetry/traces.ts';
+
+type Logger = ReturnType<typeof createLog>;
+
+export interface WatcherFacts {
+  readonly config: Config;
+  readonly version: string;
+  readonly isTerminal: boolean;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly flags: FlagSource;
+  readonly flagRequests: RequestCounts;
+  readonly flagFile: FlagFile | undefined;
+  readonly orchestrator: Orchestrator;
+  readonly journal: Journal;
+  readonly differences: DifferenceArchive;
+  readonly signatures: SignatureStore;
+  readonly rules: RuleStore;
+  readonly letters: DeadLetterStore;
+  readonly unknowns: UnknownLedger;
+  readonly migration: Migration;
+  readonly replica: { readonly id: ReplicaId };
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly guarding: Guarding;
+  readonly runs: { readonly store: RunStore };
+  /** What becomes of writes while the journal is away, for people. */
+  readonly awayPolicy: string;
+}
+
+export interface Watchers {
+  /** Writes down what was known at a trip. */
+  readonly bundles: Part;
+  /** Makes the daily reports, and delivers them. */
+  readonly reports: Part;
+  /** Says what the operator should know at the start. */
+  readonly log: Part;
+  /** Started last and stopped first: says when agents are served, and until when. */
+  readonly service: Part;
+  readonly telemetry: Part;
+  readonly registerRoutes: (app: FastifyInstance) => void;
+  /** Absent where nobody has a desk to watch it on. */
+  readonly live: Live | undefined;
+  readonly onProblem: OnProblem;
+  /** The flags can be read again. */
+  readonly onFlagsRead: () => void;
+}
+
+/** Everything that only looks: log, metrics, traces, statistics, and the routes that show them. */
+export function createWatchers(facts: WatcherFacts): Watchers {
+  const { config, events, services } = facts;
+  const log = createLog({ level: config.telemetry.logLevel, pretty: facts.isTerminal, name: 'crossfade' });
+  const onProblem = createProblemLog(log);
+  const statistics = createStatistics([...services.keys()]);
+  const arms = new Arms(facts.clock);
+  const status = createStatus(facts, { statistics, arms });
+  const reports: Reports = createReports({
+    ...facts,
+    status: () => status.read(),
+    onProblem: (problem) => onProblem('reports', 'report', problem),
+  });
+  const metrics = createProxyMetrics({ ...facts, arms, reports: reports.counts });
+  const traces = createTracesOf(config);
+  for (const listener of [statistics.listener, arms.listener, createLogListener(log), metrics.listener])
+    events.subscribe(listener);
+  if (traces !== undefined) events.subscribe(traces.listener);
+  const live = config.desk && createLive(facts);
+  logFlagChanges(log, facts);
+  return {
+    reports: reports.part,
+    bundles: createTripBundles({
+      ...facts,
+      ...facts.guarding,
+      databaseKind: facts.database.kind,
+      status: () => status.read(),
+      onProblem: (problem) => onProblem('guard', 'bundle', problem),
+    }),
+    log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
+    service: {
+      name: 'service',
+      start: async () => log.info({ listening: listeningOf(facts) }, 'ready'),
+      stop: async () => log.info('stopping'),
+    },
+    telemetry: {
+      name: 'telemetry',
+      start: async () => undefined,
+      stop: async () => {
+        await traces?.stop();
+        await metrics.stop();
+      },
+    },
+    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports, live }),
+    live,
+    onProblem,
+    onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
+  };
+}
+
+function listeningOf({ config, services }: WatcherFacts): Record<string, string> {
+  const configured = [...services.values()].flatMap(({ name, definition }) => {
+    const service = config.services[name];
+    return service === undefined ? [] : [{ name, definition, config: service }];
+  });
+  return addressesOf(config, configured);
+}
+
+function createStatus(
+  facts: WatcherFacts,
+  counted: { readonly statistics: Statistics; readonly arms: Arms },
+): StatusReader {
+  return createStatusReader({
+    ...facts,
+    ...counted,
+    facts: {
+      version: facts.version,
+      journal: facts.database.kind,
+      encrypted: facts.config.journal.encryptionKey !== undefined,
+    },
+    readiness: () => readinessOf(facts),
+    interlocks: facts.guarding.modes,
+    guarding: guardSourceOf(facts.guarding),
+  });
+}
+
+function logFlagChanges(log: Logger, { flags, services }: WatcherFacts): void {
+  const names = [...services.keys()];
+  let told: string | undefined;
+  watchFlagChanges(flags, names, (changes) => {
+    logChanges(log, changes, flags.version() === 1);
+    const misspelled = misspelling(missingFlags(flags.names(), names));
+    if (misspelled !== undefined && misspelled !== told)
+      log.warn({ detail: misspelled }, 'a flag may be misspelled');
+    told = misspelled;
+  });
+}
+
+function logChanges(log: Logger, changes: readonly FlagChange[], isFirst: boolean): void {
+  if (isFirst) {
+    const asked = Object.fromEntries(changes.map(({ flag, to }) => [flag, to]));
+    return log.info({ asked }, 'the flags are read; what is not named here asks for 0 %');
+  }
+  for (const { flag, from, to } of changes)
+    log.info({ flag, from, to }, 'a flag asks for another percentage');
+  if (changes.length === 0) log.info('flag definitions changed, and no percentage did');
+}
+
+function createTracesOf({ telemetry: { otlpEndpoint, traceSampleRatio } }: Config) {
+  if (otlpEndpoint === undefined) return undefined;
+  return createTraces({ endpoint: otlpEndpoint, sampleRatio: traceSampleRatio, random: Math.random });
+}
+
+function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: WatcherFacts): void {
+  if (database.kind === 'pglite') {
+    log.warn(
+      'The journal is embedded: it survives a crash of the process, not of the machine. Set DATABASE_URL for production.',
+    );
+  }
+  if (config.journal.encryptionKey === undefined) {
+    log.warn(
+      'No encryption key is configured: requests stand in the journal in clear until they are pruned.',
+    );
+  }
+  log.info(
+    { flags: flags.describe().source, journal: database.kind, whileTheJournalIsAway: awayPolicy },
+    'starting',
+  );
+}

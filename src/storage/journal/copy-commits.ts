@@ -1,0 +1,81 @@
+import type { LaneKey } from '../../domain/ids.ts';
+import type { FinishedCopy } from '../../migration/journal-facts.ts';
+import type { Database } from '../database.ts';
+import { BEGIN_COPIES, FINISH_COPIES } from './copy-sql.ts';
+import { GroupCommit } from './group-commit.ts';
+import type { LaneRow } from './journal-rows.ts';
+
+interface Finish {
+  readonly lane: LaneKey;
+  readonly facts: FinishedCopy;
+}
+
+/** Beginnings and ends of copies, those of many lanes in one commit: a backfill has little else to wait for. */
+export class CopyCommits {
+  readonly #database: Database;
+  readonly #replica: () => string;
+  readonly #begins: GroupCommit<LaneKey, LaneRow | undefined>;
+  readonly #ends: GroupCommit<Finish, LaneRow | undefined>;
+
+  constructor(database: Database, replica: () => string) {
+    this.#database = database;
+    this.#replica = replica;
+    const settings = { isUrgent: () => true, lingerMs: 0 };
+    this.#begins = new GroupCommit<LaneKey, LaneRow | undefined>({
+      ...settings,
+      flush: (lanes) => this.#begin(lanes),
+      keyOf: (lane) => lane,
+    });
+    this.#ends = new GroupCommit<Finish, LaneRow | undefined>({
+      ...settings,
+      flush: (finished) => this.#finish(finished),
+      keyOf: ({ lane }) => lane,
+    });
+  }
+
+  /** Undefined where another replica is the lane's home. @throws StorageError */
+  begin(lane: LaneKey): Promise<LaneRow | undefined> {
+    return this.#begins.add(lane);
+  }
+
+  /** Undefined where another copy of the lane has begun since. @throws StorageError */
+  async finish(lane: LaneKey, facts: FinishedCopy): Promise<LaneRow | undefined> {
+    if (facts.exceptions.length === 0) return this.#ends.add({ lane, facts });
+    // What the orchestrator says of an item may be a text that cannot be stored: no other lane's copy is to fail of it.
+    return (await this.#finish([{ lane, facts }]))[0];
+  }
+
+  async #begin(lanes: readonly LaneKey[]): Promise<(LaneRow | undefined)[]> {
+    const slashes = lanes.map((lane) => lane.indexOf('/'));
+    const rows = await this.#database.query<LaneRow>(BEGIN_COPIES, [
+      lanes,
+      lanes.map((lane, index) => lane.slice(0, slashes[index])),
+      lanes.map((lane, index) => lane.slice((slashes[index] ?? 0) + 1)),
+      this.#replica(),
+    ]);
+    return inOrder(rows, lanes);
+  }
+
+  async #finish(finished: readonly Finish[]): Promise<(LaneRow | undefined)[]> {
+    const exceptions = finished.flatMap(({ lane, facts }) =>
+      facts.exceptions.map((exception) => ({ lane, ...exception })),
+    );
+    const lanes = finished.map(({ lane }) => lane);
+    const rows = await this.#database.query<LaneRow>(FINISH_COPIES, [
+      lanes,
+      finished.map(({ facts }) => facts.generation),
+      finished.map(({ facts }) => facts.sequence),
+      finished.map(({ facts }) => facts.coverage),
+      finished.map(({ facts }) => facts.closes ?? false),
+      ...(['lane', 'item', 'action', 'code', 'reason'] as const).map((name) =>
+        exceptions.map((exception) => exception[name]),
+      ),
+    ]);
+    return inOrder(rows, lanes);
+  }
+}
+
+function inOrder(rows: readonly LaneRow[], lanes: readonly LaneKey[]): (LaneRow | undefined)[] {
+  const found = new Map<string, LaneRow>(rows.map((row) => [row.key, row]));
+  return lanes.map((lane) => found.get(lane));
+}

@@ -1,0 +1,60 @@
+import { claimedByOther, LANE_COLUMNS } from './journal-sql.ts';
+import { prepared } from '../sessions/prepared.ts';
+
+/** Lanes are locked in the order of their keys, as everywhere. */
+export const BEGIN_COPIES = prepared(`
+insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
+select key, service, owner, 1, 'copying', $4::uuid, 1
+from unnest($1::text[], $2::text[], $3::text[]) as asked(key, service, owner) order by key
+on conflict (key) do update set
+  generation = lanes.generation + 1, condition = 'copying', reason = '', claim_replica = $4,
+  claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
+where not ${claimedByOther('lanes', '$4')}
+returning ${LANE_COLUMNS}`);
+
+/**
+ * What became dirty while the copy ran stays dirty, and a copy of an older generation finishes nothing.
+ * The exceptions replace those of the copy before; an item that was accepted before stays so.
+ */
+export const FINISH_COPIES = prepared(`
+with asked as (
+  select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[])
+    as t(key, generation, sequence, coverage, closes)
+), refused as (
+  select * from unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) as t(key, item, action, code, reason)
+), lane as (
+  select l.id as lane_id, l.key as lane_key, l.delivered_sequence as stood_at, asked.sequence as through, asked.coverage as seeds,
+    asked.closes
+  from lanes l join asked on asked.key = l.key and asked.generation = l.generation
+  order by l.key for update of l
+), noted as (
+  insert into lane_advances (lane_id, sequence, via)
+  select lane_id, through, 'copy' from lane where stood_at < through
+  on conflict do nothing
+), gone as (
+  delete from lane_exceptions e using lane
+  where e.lane_id = lane.lane_id
+    and not exists (select from refused where refused.key = lane.lane_key and refused.item = e.item)
+), kept as (
+  insert into lane_exceptions (lane_id, item, action, code, reason)
+  select distinct on (lane.lane_id, refused.item) lane.lane_id, refused.item, refused.action, refused.code, refused.reason
+  from lane join refused on refused.key = lane.lane_key
+  on conflict (lane_id, item) do update set code = excluded.code, reason = excluded.reason, at = now()
+  returning lane_id, accepted_at
+), letters as (
+  update dead_letters d set resolved_at = now(), resolution = 'copied'
+  from lane where d.lane_id = lane.lane_id and d.sequence <= lane.through and d.resolved_at is null
+), ended as (
+  update unknown_outcomes u set
+    ended_at = coalesce(ended_at, now()), ending = coalesce(ending, 'copied'),
+    closed_at = case when lane.closes then now() end
+  from lane where u.lane_id = lane.lane_id and u.sequence <= lane.through and u.closed_at is null
+)
+update lanes set
+  condition = case condition when 'copying' then 'clean' else condition end,
+  seeded_coverage = greatest(seeded_coverage, lane.seeds),
+  delivered_sequence = greatest(delivered_sequence, lane.through),
+  settled_sequence = greatest(settled_sequence, lane.through),
+  exceptions = (select count(*) from kept where kept.lane_id = lanes.id and accepted_at is null)
+from lane where lanes.id = lane.lane_id
+returning ${LANE_COLUMNS}`);

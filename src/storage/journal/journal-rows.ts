@@ -1,0 +1,91 @@
+import type { Backend } from '../../domain/backend.ts';
+import type { LaneKey, OperationId } from '../../domain/ids.ts';
+import type { LaneCondition, LaneState } from '../../domain/lane.ts';
+import type { NamedItem } from '../../domain/named-item.ts';
+import type { LaneView, LetterState, PendingWrite } from '../../migration/ports.ts';
+import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
+import type { Seal } from '../seal.ts';
+
+/** A row of `lanes`, as the statements return it. */
+export interface LaneRow {
+  readonly id: number;
+  readonly key: string;
+  readonly sequence: number;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly primary_backend: string;
+  readonly condition: string;
+  readonly reason: string;
+  readonly seeded_coverage: number;
+  readonly exceptions: number;
+  readonly delivered_sequence: number;
+  readonly claim_replica: string | null;
+  readonly may_repeat: boolean;
+}
+
+/** A row of `FENCES`. */
+export interface FenceRow extends LaneRow {
+  readonly behind: boolean;
+  readonly coverage: number;
+  readonly silent: boolean;
+}
+
+export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
+  return {
+    id: row.id,
+    sequence: row.sequence,
+    generation: row.generation,
+    epoch: row.epoch,
+    primary: row.primary_backend as Backend,
+    condition: row.condition as LaneCondition,
+    reason: row.reason,
+    seededCoverage: row.seeded_coverage,
+    exceptions: row.exceptions,
+    deliveredSequence: row.delivered_sequence,
+    mayRepeat: row.may_repeat,
+    isHome: row.claim_replica === replica.id,
+  };
+}
+
+export function viewOf({ behind, coverage, silent }: FenceRow, state: LaneState): LaneView {
+  return { state, isBehind: behind, coverage, isReplicaSilent: silent };
+}
+
+/** The row of `LAST_APPLIED`. */
+export interface LastAppliedRow {
+  readonly now_ms: number;
+  readonly at_ms: number | null;
+}
+
+/** A row of `writes`, as the statements return it. */
+export interface WriteRow {
+  readonly lane_id: number;
+  readonly sequence: number;
+  readonly operation_id: string;
+  readonly action: string;
+  readonly request: string;
+  readonly accepted_at: Date;
+  readonly is_uncertain?: boolean;
+  readonly letter?: string | null;
+  /** JSON, sealed. */
+  readonly named: string | null;
+}
+
+function isLetterState(letter: string | null | undefined): letter is LetterState {
+  return letter === 'open' || letter === 'redriven' || letter === 'skipped';
+}
+
+export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrite {
+  return {
+    laneId: row.lane_id,
+    lane,
+    sequence: row.sequence,
+    operationId: row.operation_id as OperationId,
+    action: row.action,
+    request: seal.open(row.request),
+    acceptedAtMs: row.accepted_at.getTime(),
+    ...(row.is_uncertain === true && { isUncertain: true }),
+    ...(isLetterState(row.letter) && { letter: row.letter }),
+    ...(row.named !== null && { items: JSON.parse(seal.open(row.named)) as NamedItem[] }),
+  };
+}

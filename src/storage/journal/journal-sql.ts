@@ -1,0 +1,214 @@
+import { prepared } from '../sessions/prepared.ts';
+
+export const LANE_COLUMNS =
+  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat';
+
+/** How long an agent that got no reply may repeat its request. */
+export const REPEATS = "interval '60 seconds'";
+
+/** How long a replica is believed to live after its last heartbeat. */
+export const LEASE = "interval '3 seconds'";
+
+/** A replica that was not heard of for so long may write what nobody else knows, a second later. */
+const SILENCE = "interval '2 seconds'";
+
+/** Whether somebody else has the lane's claim: a replica that is alive. `me` is a parameter. */
+export function claimedByOther(lane: string, me: string): string {
+  return `(${lane}.claim_replica is not null and ${lane}.claim_replica <> ${me}
+    and exists (select from replicas r where r.id = ${lane}.claim_replica and r.heartbeat_at > now() - ${LEASE}))`;
+}
+
+/** Whether another replica's write of the lane is open, or another replica that was not given up holds it. */
+export function busyElsewhere(lane: string, me: string): string {
+  return `((${lane}.hold_until > now() and ${lane}.hold_replica <> ${me}
+      and exists (select from replicas r where r.id = ${lane}.hold_replica))
+    or (${lane}.writer_replica <> ${me} and not exists (
+      select from outcomes o where o.lane_id = ${lane}.id and o.sequence = ${lane}.sequence)
+      and ${lane}.settled_sequence < ${lane}.sequence))`;
+}
+
+export const WRITE_COLUMNS =
+  'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named';
+
+/**
+ * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
+ * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
+ * What concerns other replicas is looked up only where the row names one.
+ */
+export const COMMIT = prepared(`
+with asked as (
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
+    as t(key, service, owner, operation_id, action, request, accepted_at)
+), settled as (
+  insert into outcomes (lane_id, sequence, outcome)
+  select * from unnest($9::bigint[], $10::bigint[], $11::text[])
+  on conflict do nothing
+), locked as (
+  insert into lanes (key, service, owner, sequence, writer_replica, claim_replica, claim_fence)
+  select key, service, owner, 1, $8, $8, 1 from asked order by key
+  on conflict (key) do update set
+    sequence = lanes.sequence + 1,
+    writer_replica = $8,
+    claim_replica = case when ${claimedByOther('lanes', '$8')} then lanes.claim_replica else $8 end,
+    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end,
+    -- Whoever copied it is dead, and its new home begins anew.
+    condition = case
+      when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${claimedByOther('lanes', '$8')} then 'dirty'
+      else lanes.condition end
+  where not coalesce(${busyElsewhere('lanes', '$8')}, false)
+  returning ${LANE_COLUMNS}
+), stored as (
+  insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
+  select locked.id, locked.sequence, operation_id, action, request, accepted_at, $8::uuid
+  from locked join asked using (key)
+)
+select * from locked`);
+
+export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
+
+/** Where another replica is the lane's home, that one is told. A known outcome heals nothing that was wrong before. */
+export const MARK_DIRTY = `
+update lanes set condition = 'dirty',
+  reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
+  repeats_until = case when $2 = 'unknown_outcome' then now() + ${REPEATS} else repeats_until end,
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end
+where key = $1 and condition <> 'stopped'`;
+
+export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;
+
+/**
+ * Up to the first write whose outcome is not durable yet: outcomes may arrive out of order, and what is delivered before an earlier
+ * write shuts that one out for good. A window is filled row by row, so that a long backlog is not read to its end for one page.
+ */
+export const PENDING = `
+select * from (
+  select ${WRITE_COLUMNS}, case when d.lane_id is not null then coalesce(d.resolution, 'open') end as letter, o.outcome,
+    count(*) filter (where o.outcome is null) over (order by w.sequence rows unbounded preceding) as unsettled
+  from lanes l
+  join writes w on w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, $2)
+  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
+  where l.key = $1) waiting
+where unsettled = 0 and outcome = 'applied'
+order by sequence limit $3`;
+
+/**
+ * A write of unknown outcome may take effect after the copy that settled its lane: as long as a late reply is listened for, and the
+ * comparison after it, what it deletes is no loss.
+ */
+export const OPEN_END = "interval '2 minutes'";
+/** `accepted_at` is the proxy's clock, which may be an hour off. It only narrows down what must be looked at. */
+export const ACCEPTED_LATELY = "w.accepted_at > now() - interval '62 minutes'";
+
+/** What an open write names, unless one before it may still take effect. */
+export const NAME_ITEMS = `
+update writes target set named = $3
+where target.lane_id = $1 and target.sequence = $2 and not exists (
+  select from writes w
+  left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+  where w.lane_id = $1 and w.sequence < $2 and ${ACCEPTED_LATELY}
+    and coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END})
+returning target.sequence`;
+
+export const UNDELIVERED = `
+select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncertain from lanes l
+join writes w on w.lane_id = l.id and w.sequence <= $2
+  and (w.sequence > l.delivered_sequence or ${ACCEPTED_LATELY})
+left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
+  and (w.sequence > l.delivered_sequence
+    or (coalesce(o.outcome, 'unknown') = 'unknown' and coalesce(o.at, now()) > now() - ${OPEN_END}))
+order by w.sequence`;
+
+export const LAST_APPLIED = `
+select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms
+from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied'`;
+
+/** Where no other replica that lives is the lane's home, this one is. */
+export const TELL_HOME = `
+update lanes set
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$2')} then 1 else 0 end,
+  claim_replica = case when ${claimedByOther('lanes', '$2')} then claim_replica else $2 end,
+  condition = case
+    when condition = 'copying' and claim_replica is distinct from $2 and not ${claimedByOther('lanes', '$2')} then 'dirty'
+    else condition end
+where key = $1 returning ${LANE_COLUMNS}`;
+
+export const HOLD = `
+update lanes set hold_replica = $2, hold_until = now() + make_interval(secs => $3)
+where key = $1 and not coalesce(${busyElsewhere('lanes', '$2')}, false)
+returning ${LANE_COLUMNS}`;
+
+export const RELEASE_HOLD = `update lanes set hold_until = null where key = $1 and hold_replica = $2`;
+
+/**
+ * What other replicas wrote, or found uncertain, in lanes whose home is this one. Told again until it is known to have arrived: the
+ * counts that the last answer carried come back with the next question.
+ */
+export const TAKE_FOREIGN = `
+with told as (
+  select * from unnest($2::bigint[], $3::bigint[]) as t(id, count)
+), locked as (
+  select id from lanes where id in (select id from told) order by key for update
+), seen as (
+  update lanes set foreign_seen = greatest(foreign_seen, told.count)
+  from told join locked using (id) where lanes.id = told.id
+  returning lanes.id, lanes.foreign_count, lanes.foreign_seen
+)
+select ${LANE_COLUMNS}, foreign_count from lanes
+where claim_replica = $1 and foreign_count > foreign_seen
+  and not exists (select from seen where seen.id = lanes.id and seen.foreign_count <= seen.foreign_seen)`;
+
+/** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
+export const FENCES = `
+select ${LANE_COLUMNS},
+  exists (
+    select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+    where w.lane_id = lanes.id and w.sequence > lanes.delivered_sequence
+      and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')) as behind,
+  coalesce((select c.number from coverage c where c.service = lanes.service and c.ended_at is null), 0) as coverage,
+  (exists (select from spills where open_since is not null)
+    or exists (select from replicas r where r.spill is not null and r.heartbeat_at < now() - ${SILENCE})) as silent
+from lanes where key = any($1::text[])`;
+
+/** An intent of which nobody knew whether it became durable. Nothing was sent. */
+export const ABANDON = `
+insert into outcomes (lane_id, sequence, outcome)
+select w.lane_id, w.sequence, 'not_applied' from lanes l join writes w on w.lane_id = l.id
+where l.key = $1 and w.operation_id = $2
+on conflict do nothing`;
+
+export const COUNTS = `
+select
+  count(*) as lanes,
+  count(*) filter (where seeded_coverage = (select coalesce(max(number), 0) from coverage where service = $1 and ended_at is null)
+    and seeded_coverage > 0) as seeded,
+  count(*) filter (where condition = 'dirty') as dirty,
+  count(*) filter (where condition = 'copying') as copying,
+  count(*) filter (where condition = 'stopped') as stopped,
+  count(*) filter (where exceptions > 0) as excepted,
+  (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
+    where l.service = $1 and d.resolved_at is null) as "deadLetters",
+  (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown
+from lanes where service = $1`;
+
+/** Lanes that were made equal under an older coverage: nobody knows what passed since. */
+export const OUTDATED = `
+select owner from lanes where service = $1 and seeded_coverage > 0 and seeded_coverage < $2 order by id`;
+
+/** Rows that one statement deletes. */
+export const PRUNED_AT_ONCE = 5_000;
+
+export const PRUNE = `
+with old as (
+  select w.lane_id, w.sequence from writes w join lanes l on l.id = w.lane_id
+  where w.accepted_at < now() - make_interval(hours => $1)
+    and w.sequence <= greatest(l.delivered_sequence, l.settled_sequence)
+    and not exists (select from dead_letters d where d.lane_id = w.lane_id and d.sequence = w.sequence and d.resolved_at is null)
+  order by w.accepted_at limit ${PRUNED_AT_ONCE}
+), outcomes_gone as (
+  delete from outcomes o using old where o.lane_id = old.lane_id and o.sequence = old.sequence
+), advances_gone as (
+  delete from lane_advances a using old where a.lane_id = old.lane_id and a.sequence = old.sequence
+)
+delete from writes w using old where w.lane_id = old.lane_id and w.sequence = old.sequence returning w.sequence`;

@@ -1,0 +1,283 @@
+import type { LaneKey, OperationId, Owner, ServiceName } from '../../domain/ids.ts';
+import type { NamedItem } from '../../domain/named-item.ts';
+import type { LaneState } from '../../domain/lane.ts';
+import {
+  NO_LANES,
+  type FinishedCopy,
+  type LaneCounts,
+  type LastApplied,
+  type Recovery,
+} from '../../migration/journal-facts.ts';
+import type {
+  DeadLetter,
+  LaneView,
+  Intent,
+  Journal,
+  LateReply,
+  PendingWrite,
+  Settlement,
+  WriteRef,
+} from '../../migration/ports.ts';
+import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
+import { CopyCommits } from './copy-commits.ts';
+import type { Database } from '../database.ts';
+import { GroupCommit } from './group-commit.ts';
+import {
+  laneStateOf,
+  pendingOf,
+  viewOf,
+  type FenceRow,
+  type LaneRow,
+  type LastAppliedRow,
+  type WriteRow,
+} from './journal-rows.ts';
+import * as decisions from '../decisions-sql.ts';
+import * as sql from './journal-sql.ts';
+import * as recovery from './recovery-sql.ts';
+
+export { PRUNED_AT_ONCE } from './journal-sql.ts';
+import { LaneProgress } from './lane-progress.ts';
+import type { Seal } from '../seal.ts';
+
+/** An outcome waits this long for an intent to share its commit with. Until then a crash would make its lane dirty, no more. */
+const OUTCOME_LINGER_MS = 5;
+/** How long it can be seen what became of dead letters and of unknown outcomes. */
+const KEEP_LEDGERS_DAYS = 90;
+const RESOLVE_LATE = decisions.resolveLate(sql.LANE_COLUMNS.replace(/^id/, 'lanes.id'));
+
+export interface JournalSettings {
+  readonly database: Database;
+  readonly replica: ReplicaIdentity;
+  readonly seal: Seal;
+}
+
+/** A row of `LANES_WITH_PENDING`. */
+interface PendingLane {
+  readonly key: LaneKey;
+  readonly newest: number;
+}
+
+type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
+
+/** The journal in PostgreSQL. Nothing is read or written before the first call. */
+export class PostgresJournal implements Journal {
+  readonly #settings: JournalSettings;
+  readonly #commits: GroupCommit<Entry, LaneState | undefined>;
+  readonly #progress: LaneProgress;
+  readonly #copies: CopyCommits;
+  /** Lanes of which the last answer told, with their counts: told once more, until the next question says that it arrived. */
+  #foreignSeen: ReadonlyMap<number, number> = new Map();
+  /** Fences asked for in one tick are read together. */
+  readonly #fences: GroupCommit<LaneKey, LaneView | undefined>;
+
+  constructor(settings: JournalSettings) {
+    this.#settings = settings;
+    this.#progress = new LaneProgress(settings.database, () => settings.replica.id);
+    this.#copies = new CopyCommits(settings.database, () => settings.replica.id);
+    this.#fences = new GroupCommit<LaneKey, LaneView | undefined>({
+      flush: (lanes) => this.#readFences(lanes),
+      keyOf: () => undefined,
+      isUrgent: () => true,
+      lingerMs: 0,
+    });
+    this.#commits = new GroupCommit<Entry, LaneState | undefined>({
+      flush: (batch) => this.#flush(batch),
+      keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
+      isUrgent: (entry) => 'intent' in entry,
+      lingerMs: OUTCOME_LINGER_MS,
+    });
+  }
+
+  append(intent: Intent): Promise<LaneState | undefined> {
+    return this.#commits.add({ intent });
+  }
+
+  async nameItems({ laneId, sequence }: WriteRef, items: readonly NamedItem[]): Promise<boolean> {
+    const { database, seal } = this.#settings;
+    const parameters = [laneId, sequence, seal.seal(JSON.stringify(items))];
+    return (await database.query(sql.NAME_ITEMS, parameters)).length > 0;
+  }
+
+  async settle(settlement: Settlement): Promise<void> {
+    const { laneId, sequence } = settlement.ref;
+    // First of all, so that none is left out.
+    if (settlement.outcome === 'unknown')
+      await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence]);
+    await this.#commits.add({ settlement });
+    if (settlement.seedsUnder !== undefined) {
+      await this.#progress.add(laneId, { seeded: settlement.seedsUnder });
+    }
+  }
+
+  async resolveLate({ ref, outcome, generation, seedsUnder = 0 }: LateReply): Promise<LaneState | undefined> {
+    const parameters = [ref.laneId, ref.sequence, outcome, generation, seedsUnder];
+    const [row] = await this.#settings.database.query<LaneRow>(RESOLVE_LATE, parameters);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  delivered(ref: WriteRef): Promise<void> {
+    return this.#progress.add(ref.laneId, { delivered: ref.sequence });
+  }
+
+  async #flush(batch: readonly Entry[]): Promise<(LaneState | undefined)[]> {
+    const intents = batch.flatMap((entry) => ('intent' in entry ? [entry.intent] : []));
+    const settlements = batch.flatMap((entry) => ('settlement' in entry ? [entry.settlement] : []));
+    const { database, replica, seal } = this.#settings;
+    const rows = await database.query<LaneRow>(sql.COMMIT, [
+      intents.map(({ lane }) => lane),
+      intents.map(({ service }) => service),
+      intents.map(({ owner }) => owner),
+      intents.map(({ operationId }) => operationId),
+      intents.map(({ action }) => action),
+      intents.map(({ request }) => seal.seal(request)),
+      intents.map(({ acceptedAtMs }) => new Date(acceptedAtMs).toISOString()),
+      replica.id,
+      settlements.map(({ ref }) => ref.laneId),
+      settlements.map(({ ref }) => ref.sequence),
+      settlements.map(({ outcome }) => outcome),
+    ]);
+    const states = new Map(rows.map((row) => [row.key, laneStateOf(row, replica)]));
+    return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));
+  }
+
+  async markDirty(lane: LaneKey, reason: string): Promise<void> {
+    await this.#settings.database.query(sql.MARK_DIRTY, [lane, reason, this.#settings.replica.id]);
+  }
+
+  async cleanSpilled(lane: LaneKey): Promise<void> {
+    await this.#settings.database.query(decisions.CLEAN_SPILLED, [lane]);
+  }
+
+  async stopLane(lane: LaneKey, reason: string): Promise<void> {
+    await this.#settings.database.query(sql.STOP_LANE, [lane, reason]);
+  }
+
+  async deadLetter({ ref, code, reason }: DeadLetter): Promise<void> {
+    await this.#settings.database.query(decisions.DEAD_LETTER, [ref.laneId, ref.sequence, code, reason]);
+  }
+
+  async lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>> {
+    const rows = await this.#settings.database.query<LaneRow>(sql.LANES, [keys]);
+    return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
+  }
+
+  async pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]> {
+    return this.#writes(lane, sql.PENDING, [lane, after, limit]);
+  }
+
+  async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {
+    return this.#writes(lane, sql.UNDELIVERED, [lane, through]);
+  }
+
+  async lastApplied(lane: LaneKey): Promise<LastApplied> {
+    const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [lane]);
+    const [{ now_ms: nowMs, at_ms: atMs }] = rows as [LastAppliedRow];
+    return { nowMs, ...(atMs !== null && { atMs }) };
+  }
+
+  async #writes(lane: LaneKey, statement: string, parameters: readonly unknown[]): Promise<PendingWrite[]> {
+    const { database, seal } = this.#settings;
+    const rows = await database.query<WriteRow>(statement, parameters);
+    return rows.map((row) => pendingOf(lane, row, seal));
+  }
+
+  async beginCopy(lane: LaneKey): Promise<LaneState | undefined> {
+    const row = await this.#copies.begin(lane);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async finishCopy(lane: LaneKey, facts: FinishedCopy): Promise<LaneState | undefined> {
+    const row = await this.#copies.finish(lane, facts);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async hold(lane: LaneKey, seconds: number): Promise<LaneState | undefined> {
+    const parameters = [lane, this.#settings.replica.id, seconds];
+    const [row] = await this.#settings.database.query<LaneRow>(sql.HOLD, parameters);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async releaseHold(lane: LaneKey): Promise<void> {
+    await this.#settings.database.query(sql.RELEASE_HOLD, [lane, this.#settings.replica.id]);
+  }
+
+  async tellHome(lane: LaneKey): Promise<LaneState | undefined> {
+    const { database, replica } = this.#settings;
+    const [row] = await database.query<LaneRow>(sql.TELL_HOME, [lane, replica.id]);
+    return row === undefined ? undefined : this.#stateOf(row);
+  }
+
+  async outdated(service: ServiceName, coverage: number): Promise<readonly Owner[]> {
+    const rows = await this.#settings.database.query<{ owner: Owner }>(sql.OUTDATED, [service, coverage]);
+    return rows.map(({ owner }) => owner);
+  }
+
+  async takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>> {
+    const { database, replica } = this.#settings;
+    await database.query(recovery.TAKE_ABANDONED, [replica.id]);
+    const seen = [...this.#foreignSeen];
+    const parameters = [replica.id, seen.map(([id]) => id), seen.map(([, count]) => count)];
+    const rows = await database.query<LaneRow & { foreign_count: number }>(sql.TAKE_FOREIGN, parameters);
+    this.#foreignSeen = new Map(rows.map((row) => [row.id, row.foreign_count]));
+    return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
+  }
+
+  fence(lane: LaneKey): Promise<LaneView | undefined> {
+    return this.#fences.add(lane);
+  }
+
+  async #readFences(lanes: readonly LaneKey[]): Promise<(LaneView | undefined)[]> {
+    const rows = await this.#settings.database.query<FenceRow>(sql.FENCES, [lanes]);
+    const views = new Map(rows.map((row) => [row.key, viewOf(row, this.#stateOf(row))]));
+    return lanes.map((lane) => views.get(lane));
+  }
+
+  #stateOf(row: LaneRow): LaneState {
+    return laneStateOf(row, this.#settings.replica);
+  }
+
+  async recover(only?: LaneKey): Promise<Recovery> {
+    const { database, replica } = this.#settings;
+    const { id } = replica;
+    const lane = only ?? null;
+    return database.transaction(async (session) => {
+      await session.query(recovery.REMOVE_DEAD, [id]);
+      const unsettled = await session.query<{ id: number }>(recovery.FIND_UNSETTLED, [lane]);
+      const ids = unsettled.map((row) => row.id);
+      await session.query(recovery.LOCK_ABANDONED, [lane, ids]);
+      await session.query(recovery.MARK_UNSETTLED, [id, lane, ids]);
+      await session.query(recovery.SETTLE_ABANDONED, [lane]);
+      await session.query(recovery.ADOPT_ORPHANS, [id, lane]);
+      const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id, lane]);
+      const pending = await session.query<PendingLane>(recovery.LANES_WITH_PENDING, [id, lane]);
+      const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id, lane]);
+      return {
+        unclosed: unclosed.map(({ key }) => key),
+        dirty: dirty.map(({ key }) => key),
+        pending: pending.map(({ key, newest }) => ({ lane: key, newest })),
+      };
+    });
+  }
+
+  async abandon(lane: LaneKey, operationId: OperationId): Promise<void> {
+    await this.#settings.database.query(sql.ABANDON, [lane, operationId]);
+  }
+
+  async counts(service: ServiceName): Promise<LaneCounts> {
+    const [row] = await this.#settings.database.query<LaneCounts>(sql.COUNTS, [service]);
+    return row ?? NO_LANES;
+  }
+
+  /** Deletes writes that are through and older than `hours`, a batch at a time. Resolves with how many went. */
+  async prune(hours: number): Promise<number> {
+    await this.#settings.database.query(decisions.PRUNE_LEDGERS, [KEEP_LEDGERS_DAYS]);
+    const rows = await this.#settings.database.query<{ sequence: number }>(sql.PRUNE, [hours]);
+    return rows.length;
+  }
+
+  /** Writes down all that was handed over. */
+  async drain(): Promise<void> {
+    await this.#commits.drain();
+    await this.#progress.drain();
+  }
+}

@@ -1,0 +1,97 @@
+import type { KeptReplies, UnansweredWrite } from '../../migration/writes/kept-replies.ts';
+import type { Reply, WriteRef } from '../../migration/ports.ts';
+import type { Database } from '../database.ts';
+import { REPEATS } from './journal-sql.ts';
+import type { Seal } from '../seal.ts';
+
+/** Writes that are looked back at: in one lane, for a minute. */
+const LOOK_BACK = 1_000;
+
+const KEEP = `
+with kept as (
+  insert into kept_replies (lane_id, sequence, reply) values ($1, $2, $3) on conflict do nothing
+)
+update lanes set repeats_until = now() + ${REPEATS} where id = $1`;
+
+const UNANSWERED = `
+select w.sequence, w.request, r.reply is not null as has_reply,
+  coalesce(o.outcome, 'unknown') = 'unknown' and r.sequence is null and w.sequence > l.settled_sequence as is_unsettled
+from lanes l
+join writes w on w.lane_id = l.id and w.sequence < $2 and w.sequence >= $2 - ${LOOK_BACK}
+left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+left join kept_replies r on r.lane_id = w.lane_id and r.sequence = w.sequence
+where l.id = $1 and w.action = $3 and case
+  when r.sequence is not null and (r.reply is null or r.taken_by is not null) then false
+  when coalesce(o.outcome, 'unknown') = 'unknown' then coalesce(o.at, now()) > now() - ${REPEATS}
+  else r.at > now() - ${REPEATS} end
+order by w.sequence`;
+
+const TAKE = `
+with closed as (
+  insert into kept_replies (lane_id, sequence, taken_by) select $1, unnest($2::bigint[]), $3 on conflict do nothing
+)
+update kept_replies set taken_by = $3
+where lane_id = $1 and sequence = any($2::bigint[]) and reply is not null and coalesce(taken_by, $3) = $3
+returning sequence, reply`;
+
+const PRUNE = `delete from kept_replies where at < now() - interval '10 minutes' returning sequence`;
+
+export interface KeptRepliesSettings {
+  readonly database: Database;
+  readonly seal: Seal;
+}
+
+/** What a reply is in its column. */
+interface StoredReply {
+  /** Base64. */
+  readonly body: string;
+  readonly http?: Reply['http'];
+}
+
+interface UnansweredRow {
+  readonly sequence: number;
+  readonly request: string;
+  readonly has_reply: boolean;
+  readonly is_unsettled: boolean;
+}
+
+/** Replies that no agent has got, in PostgreSQL. */
+export class PostgresKeptReplies implements KeptReplies {
+  readonly #settings: KeptRepliesSettings;
+
+  constructor(settings: KeptRepliesSettings) {
+    this.#settings = settings;
+  }
+
+  async keep({ laneId, sequence }: WriteRef, { body, http }: Reply): Promise<void> {
+    const { database, seal } = this.#settings;
+    const stored: StoredReply = { body: body.toString('base64'), ...(http !== undefined && { http }) };
+    await database.query(KEEP, [laneId, sequence, seal.seal(JSON.stringify(stored))]);
+  }
+
+  async unanswered({ laneId, sequence }: WriteRef, action: string): Promise<readonly UnansweredWrite[]> {
+    const { database, seal } = this.#settings;
+    const rows = await database.query<UnansweredRow>(UNANSWERED, [laneId, sequence, action]);
+    return rows.map((row) => ({
+      sequence: row.sequence,
+      request: seal.open(row.request),
+      isUnsettled: row.is_unsettled,
+      hasReply: row.has_reply,
+    }));
+  }
+
+  async take({ laneId, sequence }: WriteRef, sequences: readonly number[]): Promise<Reply | undefined> {
+    const { database, seal } = this.#settings;
+    const parameters = [laneId, sequences, sequence];
+    const rows = await database.query<{ sequence: number; reply: string }>(TAKE, parameters);
+    const [newest] = rows.toSorted((a, b) => b.sequence - a.sequence);
+    if (newest === undefined) return undefined;
+    const { body, http } = JSON.parse(seal.open(newest.reply)) as StoredReply;
+    return { body: Buffer.from(body, 'base64'), ...(http !== undefined && { http }) };
+  }
+
+  /** Deletes what no repeat is told from any more. Resolves with how many went. */
+  async prune(): Promise<number> {
+    return (await this.#settings.database.query(PRUNE)).length;
+  }
+}

@@ -1,0 +1,101 @@
+import type { ServiceName } from '../../domain/ids.ts';
+import { COUNT_NAMES, ADDED_BOUNDS_MS, noCounts } from '../../migration/guard/guard-counts.ts';
+import type {
+  DaySpan,
+  EndedRun,
+  HourCounts,
+  ReportFactStore,
+  ServiceDay,
+} from '../../migration/report/report-ports.ts';
+import type { Database } from '../database.ts';
+import * as sql from './report-sql.ts';
+
+interface Asked {
+  readonly database: Database;
+  /** Service, and both ends of the day. */
+  readonly of: readonly [service: ServiceName, from: string, to: string];
+}
+
+/** What daily reports are made of, read from the journal's database. */
+export function createReportFactStore(database: Database): ReportFactStore {
+  return {
+    of: (service, { fromMs, toMs }: DaySpan) =>
+      readDay({ database, of: [service, new Date(fromMs).toISOString(), new Date(toMs).toISOString()] }),
+    async installedAtMs() {
+      const [row] = await database.query<{ at: Date }>(
+        `select coalesce(min(applied_at), now()) as at from schema_steps where part = 'storage'`,
+      );
+      return row?.at.getTime() ?? 0;
+    },
+  };
+}
+
+async function readDay({ database, of }: Asked): Promise<ServiceDay> {
+  const [service] = of;
+  const one = async <Row extends object>(text: string, parameters: readonly unknown[] = of): Promise<Row> => {
+    const [row] = await database.query<Row>(text, parameters);
+    if (row === undefined) throw new Error('a sum has one row');
+    return row;
+  };
+  const [lastFull] = await database.query<RunRow>(sql.LAST_FULL, [service]);
+  return {
+    hours: (await database.query<HourRow>(sql.HOURS, of)).map(hourOf),
+    letters: await one<ServiceDay['letters']>(sql.LETTERS),
+    unknown: await one<ServiceDay['unknown']>(sql.UNKNOWN),
+    backlog: await one<ServiceDay['backlog']>(sql.BACKLOG, [service]),
+    unwell: await database.query<ServiceDay['unwell'][number]>(sql.UNWELL, [service]),
+    ...(await one<Pick<ServiceDay, 'lanesOnOrchestrator'>>(sql.ON_ORCHESTRATOR, [service])),
+    coverage: coverageOf(await one<CoverageRow>(sql.COVERAGE)),
+    lastFull: lastFull === undefined ? null : runOf(lastFull),
+    runs: (await database.query<RunRow>(sql.RUNS, of)).map(runOf),
+    divergences: await one<ServiceDay['divergences']>(sql.DIVERGENCES),
+    lost: await one<ServiceDay['lost']>(sql.LOST),
+    repairs: await one<ServiceDay['repairs']>(sql.REPAIRS),
+    trips: (await database.query<TripRow>(sql.TRIPS, of)).map(tripOf),
+    audited: await database.query<ServiceDay['audited'][number]>(sql.AUDITED, of),
+  };
+}
+
+type HourRow = Readonly<Record<string, number>> & { readonly action: string; readonly hour: number };
+
+function hourOf(row: HourRow): HourCounts {
+  const counts = noCounts();
+  for (const name of COUNT_NAMES) counts[name] = row[name] ?? 0;
+  for (let bucket = 0; bucket <= ADDED_BOUNDS_MS.length; bucket += 1)
+    counts.added[bucket] = row[`added_${bucket}`] ?? 0;
+  return { action: row.action, hour: row.hour, counts };
+}
+
+interface CoverageRow {
+  readonly began_at: Date | null;
+  readonly ended: number;
+}
+
+function coverageOf({ began_at, ended }: CoverageRow): ServiceDay['coverage'] {
+  return { beganAtMs: began_at?.getTime() ?? null, endedInDay: ended };
+}
+
+interface RunRow extends Pick<EndedRun, 'id' | 'kind' | 'scope'> {
+  readonly finished_at: Date;
+  /** A run's document of the service: counts, and more that is none. */
+  readonly document: Readonly<Record<string, unknown>> | null;
+}
+
+function runOf({ id, kind, scope, finished_at, document }: RunRow): EndedRun {
+  const counts = Object.entries(document ?? {}).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number',
+  );
+  return { id, kind, scope, finishedAtMs: finished_at.getTime(), counts: Object.fromEntries(counts) };
+}
+
+interface TripRow {
+  readonly latch: number;
+  readonly trigger: string;
+  readonly action: string | null;
+  readonly tripped_at: Date;
+  readonly released_at: Date | null;
+}
+
+function tripOf({ tripped_at, released_at, ...trip }: TripRow): ServiceDay['trips'][number] {
+  return { ...trip, trippedAtMs: tripped_at.getTime(), releasedAtMs: released_at?.getTime() ?? null };
+}

@@ -1,0 +1,89 @@
+import { ADDED_BOUNDS_MS, COUNT_NAMES } from '../../migration/guard/guard-counts.ts';
+
+/** Of a service ($1), in a day ($2 up to, and without, $3). */
+const inDay = (column: string): string => `${column} >= $2 and ${column} < $3`;
+
+const SUMS = [
+  ...COUNT_NAMES.map((name) => `sum((counts ->> '${name}')::bigint) as "${name}"`),
+  ...Array.from(
+    { length: ADDED_BOUNDS_MS.length + 1 },
+    (_, bucket) => `sum((counts -> 'added' ->> ${bucket})::bigint) as added_${bucket}`,
+  ),
+].join(', ');
+
+export const HOURS = `
+select action, floor(extract(epoch from minute - $2::timestamptz) / 3600)::int as hour, ${SUMS}
+from guard_minutes where service = $1 and ${inDay('minute')} group by 1, 2 order by 2, 1`;
+
+export const LETTERS = `
+select count(*) filter (where d.resolved_at is null) as open,
+  count(distinct d.lane_id) filter (where d.resolved_at is null) as lanes,
+  count(*) filter (where ${inDay('d.at')}) as added,
+  count(*) filter (where d.resolution = 'redriven' and ${inDay('d.resolved_at')}) as redriven,
+  count(*) filter (where d.resolution = 'skipped' and ${inDay('d.resolved_at')}) as skipped,
+  count(*) filter (where d.resolution = 'copied' and ${inDay('d.resolved_at')}) as copied
+from dead_letters d join lanes l on l.id = d.lane_id where l.service = $1`;
+
+export const UNKNOWN = `
+select count(*) filter (where closed_at is null and ended_at is null) as open,
+  count(*) filter (where ${inDay('found_at')}) as found,
+  count(*) filter (where ${inDay('closed_at')}) as closed
+from unknown_outcomes where service = $1`;
+
+/** As the interlocks ask for the oldest: lanes that are unwell, or wait behind a dead letter, are told apart from a backlog. */
+export const BACKLOG = `
+select count(*) as writes, coalesce(extract(epoch from now() - min(w.accepted_at)), 0)::float8 as "oldestSeconds"
+from lanes l
+join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
+join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
+where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequence and o.outcome = 'applied'
+  and not exists (select from dead_letters d where d.lane_id = l.id and d.resolved_at is null)`;
+
+export const UNWELL = `
+select condition, reason, count(*) as lanes from lanes
+where service = $1 and condition <> 'clean' group by 1, 2 order by 3 desc, 1, 2 limit 10`;
+
+export const ON_ORCHESTRATOR = `
+select count(*) filter (where primary_backend = 'orchestrator') as "lanesOnOrchestrator" from lanes where service = $1`;
+
+export const COVERAGE = `
+select max(began_at) filter (where ended_at is null) as began_at, count(*) filter (where ${inDay('ended_at')}) as ended
+from coverage where service = $1`;
+
+const ENDED_RUN = `id, kind, coalesce(request ->> 'scope', 'full') as scope, finished_at, report -> 'services' -> $1::text as document
+from runs where state = 'finished' and request -> 'services' ? $1`;
+
+/** One owner alone is no full reconciliation. */
+export const LAST_FULL = `
+select ${ENDED_RUN} and kind = 'reconcile' and not request ? 'owner' and coalesce(request ->> 'scope', 'full') = 'full'
+order by finished_at desc limit 1`;
+
+export const RUNS = `
+select ${ENDED_RUN} and ${inDay('finished_at')} order by finished_at, id limit 50`;
+
+export const DIVERGENCES = `
+select count(*) filter (where state in ('open', 'lost')) as open,
+  count(*) filter (where ${inDay('found_at')}) as found,
+  count(*) filter (where ${inDay('found_at')} and state = 'lost') as "foundLost",
+  count(*) filter (where ${inDay('settled_at')} and state = 'repaired') as repaired,
+  count(*) filter (where ${inDay('settled_at')} and state = 'gone') as gone,
+  count(*) filter (where ${inDay('settled_at')} and state = 'undone') as undone
+from divergences where service = $1`;
+
+export const LOST = `
+select count(*) filter (where decision is null) as open, count(*) filter (where ${inDay('found_at')}) as found,
+  count(*) filter (where ${inDay('decided_at')}) as decided
+from lost_items where service = $1`;
+
+export const REPAIRS = `
+select count(*) filter (where ${inDay('at')}) as lanes, count(*) filter (where ${inDay('undone_at')}) as undone
+from repair_steps where service = $1`;
+
+/** Those of the day, those released in it, and the one that is set. */
+export const TRIPS = `
+select id as latch, finding ->> 'trigger' as trigger, finding ->> 'action' as action, tripped_at, released_at
+from latches where service = $1 and (${inDay('tripped_at')} or ${inDay('released_at')} or released_at is null)
+order by id desc limit 20`;
+
+export const AUDITED = `
+select command, count(*) as count from audit where service = $1 and ${inDay('at')} group by command order by 2 desc, 1`;

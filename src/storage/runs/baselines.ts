@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import type { LaneKey } from '../../domain/ids.ts';
+import type {
+  Baseline,
+  BaselineEntry,
+  BaselineItem,
+  BaselineStore,
+  BaselineSummary,
+} from '../../migration/runs/run-ports.ts';
+import type { Database } from '../database.ts';
+import { GroupCommit } from '../journal/group-commit.ts';
+
+const DIGEST_BYTES = 16;
+const ENTRY_BYTES = DIGEST_BYTES + 8;
+const SAVE = `
+insert into lane_baselines as b (lane_id, sequence, items, digest, entries)
+select l.id, t.sequence, t.items, t.digest, decode(t.entries, 'base64')
+from unnest($1::text[], $2::bigint[], $3::int[], $4::text[], $5::text[]) as t(key, sequence, items, digest, entries)
+join lanes l on l.key = t.key order by l.id
+on conflict (lane_id) do update set
+  sequence = excluded.sequence, items = excluded.items, digest = excluded.digest, entries = excluded.entries, at = now()
+where b.sequence <= excluded.sequence and (b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest)`;
+
+const ONE = `
+select b.sequence, encode(b.entries, 'base64') as entries from lane_baselines b join lanes l on l.id = b.lane_id
+where l.key = $1`;
+
+const SUMMARIES = `
+select l.key, b.sequence, b.items, b.digest from lane_baselines b join lanes l on l.id = b.lane_id
+where l.key = any($1::text[])`;
+
+/** Baselines in PostgreSQL, written down in groups. */
+export class PostgresBaselines implements BaselineStore {
+  readonly #database: Database;
+  readonly #saves: GroupCommit<BaselineEntry, void>;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#saves = new GroupCommit<BaselineEntry, void>({
+      flush: (batch) => this.#save(batch),
+      keyOf: ({ lane }) => lane,
+      isUrgent: () => true,
+      lingerMs: 0,
+    });
+  }
+
+  save(entry: BaselineEntry): Promise<void> {
+    return this.#saves.add(entry);
+  }
+
+  async #save(batch: readonly BaselineEntry[]): Promise<void[]> {
+    const packed = batch.map(({ items }) => pack(items));
+    await this.#database.query(SAVE, [
+      batch.map(({ lane }) => lane),
+      batch.map(({ sequence }) => sequence),
+      batch.map(({ items }) => items.length),
+      packed.map((bytes) =>
+        createHash('sha256')
+          .update(bytes)
+          .digest('hex')
+          .slice(0, 2 * DIGEST_BYTES),
+      ),
+      packed.map((bytes) => bytes.toString('base64')),
+    ]);
+    return batch.map(() => undefined);
+  }
+
+  async of(lane: LaneKey): Promise<Baseline | undefined> {
+    const [row] = await this.#database.query<{ sequence: number; entries: string }>(ONE, [lane]);
+    return row && { sequence: row.sequence, items: unpack(Buffer.from(row.entries, 'base64')) };
+  }
+
+  async summaries(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, BaselineSummary>> {
+    const rows = await this.#database.query<BaselineSummary & { key: LaneKey }>(SUMMARIES, [lanes]);
+    return new Map(rows.map(({ key, ...summary }) => [key, summary]));
+  }
+
+  drain(): Promise<void> {
+    return this.#saves.drain();
+  }
+}
+
+function pack(items: readonly BaselineItem[]): Buffer {
+  const bytes = Buffer.alloc(items.length * ENTRY_BYTES);
+  for (const [index, { digest, atMs }] of items.entries()) {
+    bytes.write(digest, index * ENTRY_BYTES, 'hex');
+    bytes.writeDoubleBE(atMs, index * ENTRY_BYTES + DIGEST_BYTES);
+  }
+  return bytes;
+}
+
+function unpack(bytes: Buffer): BaselineItem[] {
+  return Array.from({ length: bytes.length / ENTRY_BYTES }, (_, index) => {
+    const at = index * ENTRY_BYTES;
+    return {
+      digest: bytes.toString('hex', at, at + DIGEST_BYTES),
+      atMs: bytes.readDoubleBE(at + DIGEST_BYTES),
+    };
+  });
+}

@@ -1,0 +1,145 @@
+import type { Owner, ServiceName } from '../../domain/ids.ts';
+import type {
+  Divergence,
+  DivergenceStore,
+  LostItem,
+  LostItemStore,
+  RepairStep,
+  RepairStore,
+} from '../../migration/reconciliation/divergence-ports.ts';
+import { addAudit } from '../audit.ts';
+import type { Database } from '../database.ts';
+import type { Seal } from '../seal.ts';
+
+const COLUMNS = 'id, run_id as run, service, owner, found_at, findings, before, after, state';
+
+const SETTLE_OPEN = `
+update divergences set state = $3, settled_at = now()
+where service = $1 and owner = any($2::text[]) and state in ('open', 'lost')`;
+
+const ADD = `
+insert into divergences (run_id, service, owner, findings, before, after, state)
+values ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7)`;
+
+const OPEN = `
+select ${COLUMNS} from divergences
+where run_id = $1 and ($2::text is null or service = $2) and state = 'open' order by id`;
+
+const OF_RUN = `select ${COLUMNS} from divergences where run_id = $1 order by id limit $2`;
+
+const RETURNED = `
+update lost_items set decision = 'returned', decided_at = now()
+where service = $1 and owner = any($2::text[]) and decision is null`;
+
+type Row = Omit<Divergence, 'foundAtMs'> & { readonly found_at: Date };
+
+function divergenceOf({ found_at, ...row }: Row): Divergence {
+  return { ...row, foundAtMs: found_at.getTime() };
+}
+
+export function createDivergenceStore(database: Database): DivergenceStore {
+  return {
+    add: (run, { service, owner, findings, before, after, state }) =>
+      database.transaction(async (session) => {
+        await session.query(SETTLE_OPEN, [service, [owner], 'gone']);
+        const facts = [findings, before, after].map((fact) => JSON.stringify(fact));
+        await session.query(ADD, [run, service, owner, ...facts, state]);
+      }),
+    async equal(service: ServiceName, owners: readonly Owner[]) {
+      await database.query(SETTLE_OPEN, [service, owners, 'gone']);
+      await database.query(RETURNED, [service, owners]);
+    },
+    async open(run, service) {
+      return (await database.query<Row>(OPEN, [run, service ?? null])).map(divergenceOf);
+    },
+    async ofRun(run, limit) {
+      return (await database.query<Row>(OF_RUN, [run, limit])).map(divergenceOf);
+    },
+    async settle(service, owner, state) {
+      await database.query(SETTLE_OPEN, [service, [owner], state]);
+    },
+  };
+}
+
+const FOUND = `
+insert into lost_items as l (service, owner, memory_id, digest)
+select $1, $2, memory_id, digest from unnest($3::text[], $4::text[]) as t(memory_id, digest)
+on conflict (service, owner, memory_id) do update set decision = null, found_at = now() where l.decision = 'returned'`;
+
+type LostRow = Omit<LostItem, 'foundAtMs' | 'memoryId'> & {
+  readonly memory_id: string;
+  readonly found_at: Date;
+};
+
+export function createLostItemStore(database: Database): LostItemStore {
+  return {
+    async found(service, owner, items) {
+      const columns = [items.map(({ memoryId }) => memoryId), items.map(({ digest }) => digest)];
+      await database.query(FOUND, [service, owner, ...columns]);
+    },
+    async open(limit) {
+      const rows = await database.query<LostRow>(
+        `select service, owner, memory_id, digest, found_at from lost_items where decision is null
+         order by found_at, service, owner, memory_id limit $1`,
+        [limit],
+      );
+      return rows.map(({ memory_id: memoryId, found_at, ...row }) => ({
+        ...row,
+        memoryId,
+        foundAtMs: found_at.getTime(),
+      }));
+    },
+    async decided(service, owner) {
+      const rows = await database.query<{ memory_id: string }>(
+        `select memory_id from lost_items where service = $1 and owner = $2 and decision in ('accepted', 'restored')`,
+        [service, owner],
+      );
+      return new Set(rows.map(({ memory_id: id }) => id));
+    },
+    async reopen({ service, owner, memoryId }) {
+      await database.query(
+        'update lost_items set decision = null where service = $1 and owner = $2 and memory_id = $3',
+        [service, owner, memoryId],
+      );
+    },
+    decide: ({ service, owner, memoryId }, { decision, person, reason }) =>
+      database.transaction(async (session) => {
+        const decided = await session.query(
+          `update lost_items set decision = $4, decided_at = now(), decided_by = $5, reason = $6
+           where service = $1 and owner = $2 and memory_id = $3 and decision is null returning memory_id`,
+          [service, owner, memoryId, decision, person, reason],
+        );
+        if (decided.length === 0) return false;
+        const details = { owner, memory_id: memoryId };
+        await addAudit(session, { person, command: `lost ${decision}`, service, reason, details });
+        return true;
+      }),
+  };
+}
+
+/** What repairs changed; what puts it back holds content, and is sealed. */
+export function createRepairStore(database: Database, seal: Seal): RepairStore {
+  return {
+    async add({ run, service, owner, inverse }) {
+      // A repair that was interrupted looks again at what it has changed already: the first inverse is the whole one.
+      await database.query(
+        `insert into repair_steps (run_id, service, owner, inverse) values ($1, $2, $3, $4) on conflict do nothing`,
+        [run, service, owner, seal.seal(inverse)],
+      );
+    },
+    async steps(run) {
+      const rows = await database.query<RepairStep>(
+        `select run_id as run, service, owner, inverse from repair_steps
+         where run_id = $1 and undone_at is null order by at desc`,
+        [run],
+      );
+      return rows.map((row) => ({ ...row, inverse: seal.open(row.inverse) }));
+    },
+    async undone({ run, service, owner }) {
+      await database.query(
+        'update repair_steps set undone_at = now() where run_id = $1 and service = $2 and owner = $3',
+        [run, service, owner],
+      );
+    },
+  };
+}

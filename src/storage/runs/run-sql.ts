@@ -1,0 +1,99 @@
+import { LEASE } from '../journal/journal-sql.ts';
+
+const COLUMNS = 'id, kind, request, state, reason, began_at, finished_at, survey, report';
+
+/** Whether whoever has a claim is a replica that lives. */
+function lives(claim: string): string {
+  return `exists (select from replicas r where r.id = ${claim} and r.heartbeat_at > now() - ${LEASE})`;
+}
+
+export const CREATE = `
+insert into runs (kind, request) values ($1, $2::jsonb) on conflict do nothing returning ${COLUMNS}`;
+
+export const GET = `select ${COLUMNS} from runs where id = $1`;
+
+export const RECENT = `
+select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc limit $2`;
+
+export const OPEN = `select ${COLUMNS} from runs where state in ('listing', 'running') order by id`;
+
+export const LANES = `
+select coalesce(sum(cardinality(owners)), 0) as lanes,
+  coalesce(sum(cardinality(owners)) filter (where done_at is not null), 0) as "lanesDone"
+from run_pages where run_id = $1`;
+
+/** A page's result may be long. */
+export const RESULTS_PER_QUERY = 500;
+
+export const RESULTS = `
+select page, service, result from run_pages where run_id = $1 and done_at is not null and page > $2
+order by page limit ${RESULTS_PER_QUERY}`;
+
+export const CLAIM_LISTING = `
+update runs set lister = $2
+where id = $1 and state = 'listing' and (lister is null or lister = $2 or not ${lives('lister')})
+returning id`;
+
+/** What was listed by halves is listed anew. */
+export const FORGET_PAGES = 'delete from run_pages where run_id = $1';
+
+export const ADD_PAGES = `
+insert into run_pages (run_id, page, service, owners)
+select $1, (select coalesce(max(page), 0) from run_pages where run_id = $1) + listed.number, $2,
+  array(select jsonb_array_elements_text(listed.owners))
+from jsonb_array_elements($3::jsonb) with ordinality as listed(owners, number)`;
+
+/** Lanes whose home is another replica: that one does them. */
+export const ADD_PAGE_OF = `
+insert into run_pages (run_id, page, service, owners, home)
+select $1, max(page) + 1, $2, $3::text[], $4::uuid from run_pages where run_id = $1`;
+
+export const SURVEYED = `
+update runs set survey = survey || jsonb_build_object($2::text, $3::jsonb) where id = $1`;
+
+export const CHANGE = `
+update runs set state = $3, reason = $4,
+  finished_at = case when $3 in ('finished', 'failed') then now() else null end
+where id = $1 and state = any($2::text[]) returning id`;
+
+/**
+ * Locked in the order of pages; one that another replica looks at in this moment is left to it. What this replica claimed before it
+ * gave up, because the database was away when it wanted to give it back: it does one page at a time.
+ */
+export const CLAIM_PAGE = `
+update run_pages set claim_replica = $2, attempts = attempts + 1
+where run_id = $1 and page = (
+  select page from run_pages p
+  where p.run_id = $1 and p.done_at is null and p.not_before <= now()
+    and (p.home is null or p.home = $2 or not ${lives('p.home')})
+    and (p.claim_replica is null or p.claim_replica = $2 or not ${lives('p.claim_replica')})
+  order by page limit 1 for update skip locked)
+returning page, service, owners, attempts`;
+
+export const FINISH_PAGE = `
+update run_pages set done_at = now(), result = $3::jsonb, owners = $4::text[], claim_replica = null
+where run_id = $1 and page = $2 and done_at is null`;
+
+export const RELEASE_PAGE = `
+update run_pages set claim_replica = null, not_before = now() + make_interval(secs => $3)
+where run_id = $1 and page = $2`;
+
+export const PAGES_LEFT = 'select count(*) as pages from run_pages where run_id = $1 and done_at is null';
+
+export const FIGURES = `
+select k.kind, count(distinct r.id) as open,
+  coalesce(sum(cardinality(p.owners)), 0) as lanes,
+  coalesce(sum(cardinality(p.owners)) filter (where p.done_at is not null), 0) as "lanesDone",
+  (select max(f.finished_at) from runs f where f.kind = k.kind and f.state = 'finished') as finished_at
+from unnest($1::text[]) as k(kind)
+left join runs r on r.kind = k.kind and r.state in ('listing', 'running')
+left join run_pages p on p.run_id = r.id
+group by k.kind`;
+
+export const FOUND_BY_SERVICE = `
+select service, sum(divergent) as "divergentLanes", sum(lost) as "lostItems" from (
+  select service, 1 as divergent, 0 as lost from divergences where state in ('open', 'lost')
+  union all select service, 0, 1 from lost_items where decision is null) as found
+group by service`;
+
+export const REPORT = 'update runs set report = $2::jsonb where id = $1';

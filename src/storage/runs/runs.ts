@@ -1,0 +1,148 @@
+import type { Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
+import {
+  addTallies,
+  EMPTY_TALLY,
+  RUN_KINDS,
+  type Page,
+  type Run,
+  type RunKind,
+  type RunProgress,
+  type RunRequest,
+  type RunState,
+  type Tally,
+} from '../../migration/runs/run.ts';
+import type { RunFigures, RunStore, StateChange } from '../../migration/runs/run-ports.ts';
+import type { Database, Session } from '../database.ts';
+import * as sql from './run-sql.ts';
+
+interface RunRow {
+  readonly id: number;
+  readonly kind: RunKind;
+  readonly request: RunRequest;
+  readonly state: RunState;
+  readonly reason: string;
+  readonly began_at: Date;
+  readonly finished_at: Date | null;
+  readonly survey: Readonly<Record<string, object>>;
+  readonly report: object | null;
+}
+
+type FigureRow = Omit<RunFigures['kinds'][number], 'finishedAtMs'> & { readonly finished_at: Date | null };
+
+interface ResultRow {
+  readonly page: number;
+  readonly service: string;
+  readonly result: Tally;
+}
+
+function runOf({ began_at, finished_at, ...row }: RunRow): Run {
+  return { ...row, beganAtMs: began_at.getTime(), finishedAtMs: finished_at?.getTime() ?? null };
+}
+
+/** Runs in PostgreSQL. */
+export class PostgresRunStore implements RunStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async create(kind: RunKind, request: RunRequest): Promise<Run | undefined> {
+    const [row] = await this.#database.query<RunRow>(sql.CREATE, [kind, JSON.stringify(request)]);
+    return row && runOf(row);
+  }
+
+  async get(id: number): Promise<Run | undefined> {
+    const [row] = await this.#database.query<RunRow>(sql.GET, [id]);
+    return row && runOf(row);
+  }
+
+  async recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]> {
+    return (await this.#database.query<RunRow>(sql.RECENT, [kind ?? null, limit])).map(runOf);
+  }
+
+  async open(): Promise<readonly Run[]> {
+    return (await this.#database.query<RunRow>(sql.OPEN)).map(runOf);
+  }
+
+  async progress(id: number): Promise<RunProgress> {
+    const [counts] = await this.#database.query<{ lanes: number; lanesDone: number }>(sql.LANES, [id]);
+    return { lanes: 0, lanesDone: 0, ...counts, tallies: await this.#tallies(id) };
+  }
+
+  async #tallies(id: number): Promise<Record<string, Tally>> {
+    const tallies: Record<string, Tally> = {};
+    let rows: readonly ResultRow[] = [];
+    do {
+      rows = await this.#database.query<ResultRow>(sql.RESULTS, [id, rows.at(-1)?.page ?? 0]);
+      for (const { service, result } of rows)
+        tallies[service] = addTallies(tallies[service] ?? EMPTY_TALLY, result);
+    } while (rows.length === sql.RESULTS_PER_QUERY);
+    return tallies;
+  }
+
+  async claimListing(id: number, replica: ReplicaId): Promise<boolean> {
+    return this.#database.transaction(async (session) => {
+      const claimed = await session.query(sql.CLAIM_LISTING, [id, replica]);
+      if (claimed.length === 0) return false;
+      await session.query(sql.FORGET_PAGES, [id]);
+      return true;
+    });
+  }
+
+  async addPages(id: number, service: ServiceName, pages: readonly (readonly Owner[])[]): Promise<void> {
+    await this.#database.query(sql.ADD_PAGES, [id, service, JSON.stringify(pages)]);
+  }
+
+  async surveyed(id: number, service: string, survey: object): Promise<void> {
+    await this.#database.query(sql.SURVEYED, [id, service, JSON.stringify(survey)]);
+  }
+
+  async change(id: number, { from, to, reason = '' }: StateChange): Promise<boolean> {
+    return (await this.#database.query(sql.CHANGE, [id, from, to, reason])).length > 0;
+  }
+
+  async claimPage(id: number, replica: ReplicaId): Promise<Page | undefined> {
+    const [row] = await this.#database.query<Omit<Page, 'run'>>(sql.CLAIM_PAGE, [id, replica]);
+    return row && { run: id, ...row };
+  }
+
+  async finishPage(
+    { run, page, owners, service }: Page,
+    tally: Tally,
+    elsewhere: ReadonlyMap<ReplicaId, readonly Owner[]>,
+  ): Promise<void> {
+    const left = new Set([...elsewhere.values()].flat());
+    const done = owners.filter((owner) => !left.has(owner));
+    await this.#database.transaction(async (session: Session) => {
+      await session.query(sql.FINISH_PAGE, [run, page, JSON.stringify(tally), done]);
+      for (const [home, theirs] of elsewhere)
+        await session.query(sql.ADD_PAGE_OF, [run, service, theirs, home]);
+    });
+  }
+
+  async releasePage({ run, page }: Page, delayMs: number): Promise<void> {
+    await this.#database.query(sql.RELEASE_PAGE, [run, page, delayMs / 1_000]);
+  }
+
+  async pagesLeft(id: number): Promise<number> {
+    const [row] = await this.#database.query<{ pages: number }>(sql.PAGES_LEFT, [id]);
+    return row?.pages ?? 0;
+  }
+
+  async figures(): Promise<RunFigures> {
+    const kinds = await this.#database.query<FigureRow>(sql.FIGURES, [RUN_KINDS]);
+    const services = await this.#database.query<RunFigures['services'][number]>(sql.FOUND_BY_SERVICE);
+    return {
+      kinds: kinds.map(({ finished_at, ...row }) => ({
+        ...row,
+        finishedAtMs: finished_at?.getTime() ?? null,
+      })),
+      services,
+    };
+  }
+
+  async report(id: number, report: object): Promise<void> {
+    await this.#database.query(sql.REPORT, [id, JSON.stringify(report)]);
+  }
+}
