@@ -5,6 +5,9 @@ interface Waiting<Entry, Result> {
   readonly reject: (error: unknown) => void;
 }
 
+/** A batch becomes the parameters of one statement, as text a second and a third time: a batch of requests of 4 MiB is two of them. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+
 export interface GroupCommitSettings<Entry, Result> {
   /** Writes a batch durably. The results stand in the entries' order. */
   flush(batch: readonly Entry[]): Promise<readonly Result[]>;
@@ -15,6 +18,8 @@ export interface GroupCommitSettings<Entry, Result> {
   readonly lingerMs: number;
   /** @defaultValue 1000 */
   readonly batchLimit?: number;
+  /** What an entry takes of a batch's {@link BATCH_BYTES}. @defaultValue nothing */
+  sizeOf?(entry: Entry): number;
 }
 
 /**
@@ -74,14 +79,18 @@ export class GroupCommit<Entry, Result> {
   }
 
   #takeBatch(): Waiting<Entry, Result>[] {
-    const { keyOf, batchLimit = 1_000 } = this.#settings;
+    const { keyOf, batchLimit = 1_000, sizeOf } = this.#settings;
     const keys = new Set<string>();
     const batch: Waiting<Entry, Result>[] = [];
     const later: Waiting<Entry, Result>[] = [];
+    let bytes = 0;
     for (const waiting of this.#waiting) {
       const key = keyOf(waiting.entry);
-      const fits = batch.length < batchLimit && (key === undefined || !keys.has(key));
+      const more = sizeOf?.(waiting.entry) ?? 0;
+      const hasRoom = batch.length === 0 || (batch.length < batchLimit && bytes + more <= BATCH_BYTES);
+      const fits = hasRoom && (key === undefined || !keys.has(key));
       if (key !== undefined) keys.add(key);
+      if (fits) bytes += more;
       (fits ? batch : later).push(waiting);
     }
     this.#waiting = later;

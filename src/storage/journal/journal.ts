@@ -84,6 +84,7 @@ export class PostgresJournal implements Journal {
       flush: (batch) => this.#flush(batch),
       keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
       isUrgent: (entry) => 'intent' in entry,
+      sizeOf: (entry) => ('intent' in entry ? entry.intent.request.length : 0),
       lingerMs: OUTCOME_LINGER_MS,
     });
   }
