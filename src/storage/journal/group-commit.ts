@@ -79,21 +79,25 @@ export class GroupCommit<Entry, Result> {
   }
 
   #takeBatch(): Waiting<Entry, Result>[] {
-    const { keyOf, batchLimit = 1_000, sizeOf } = this.#settings;
+    const { keyOf, batchLimit = 1_000 } = this.#settings;
     const keys = new Set<string>();
     const batch: Waiting<Entry, Result>[] = [];
     const later: Waiting<Entry, Result>[] = [];
-    let bytes = 0;
+    let room = BATCH_BYTES;
     for (const waiting of this.#waiting) {
       const key = keyOf(waiting.entry);
-      const more = sizeOf?.(waiting.entry) ?? 0;
-      const hasRoom = batch.length === 0 || (batch.length < batchLimit && bytes + more <= BATCH_BYTES);
-      const fits = hasRoom && (key === undefined || !keys.has(key));
+      const size = this.#sizeOf(waiting.entry);
+      const hasRoom = batch.length === 0 || (batch.length < batchLimit && size <= room);
+      const fits = hasRoom && !(key !== undefined && keys.has(key));
       if (key !== undefined) keys.add(key);
-      if (fits) bytes += more;
+      room -= fits ? size : 0;
       (fits ? batch : later).push(waiting);
     }
     this.#waiting = later;
     return batch;
+  }
+
+  #sizeOf(entry: Entry): number {
+    return this.#settings.sizeOf?.(entry) ?? 0;
   }
 }

@@ -41,6 +41,11 @@ test('the embedded database knows from the start that its tables are empty, and 
   expect(await knownRows('memory_entries')).toBe(1_000);
   await insert(1_101, 1_400);
   await eventually('it is looked at again', async () => (await knownRows('memory_entries')) === 1_400);
+  const known = await valueOf<string>(
+    `select string_agg(attname, ' ') as value from pg_stats where tablename = 'memory_entries'`,
+  );
+  expect(known).toContain('session_id');
+  expect(known).not.toMatch(/\bcontent\b/);
   expect(said).toEqual([]);
 }, 90_000);
 
