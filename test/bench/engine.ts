@@ -9,7 +9,7 @@ import {
   type LDClient,
 } from '@launchdarkly/node-server-sdk';
 import type { ServiceFlag } from '../../src/domain/flags.ts';
-import type { AgentRequest } from '../../src/migration/request-handler.ts';
+import type { AgentReply, AgentRequest } from '../../src/migration/request-handler.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { aloneWithout, engineBetween, requestOf } from './engine-fixture.ts';
 import { atMost, printGoals, printTable } from './goals.ts';
@@ -24,6 +24,11 @@ const WARM_UP = 30_000;
 const STRIDE = 64;
 const LANES = 64;
 const MOST_OF_THEIRS = 0.5;
+
+/** As every frontend does: until then the engine does not know whether the agent will ask again. */
+function tellDelivered(reply: AgentReply): void {
+  reply.delivered?.(true);
+}
 
 /** One stage of a migration, and what either side calls it. */
 interface Stage {
@@ -100,7 +105,7 @@ async function crossfade({ kind, flags }: Stage): Promise<Contender> {
   const requests = requestsOf(kind);
   // A lane's first write makes it known.
   for (const request of requestsOf('write'))
-    await migration.handle({ ...request, receivedAtMs: performance.now() });
+    tellDelivered(await migration.handle({ ...request, receivedAtMs: performance.now() }));
   const quiet = async (): Promise<void> => {
     while (migration.backlog().deliveries + migration.backlog().shadowReads > 0) await nextTick();
   };
@@ -113,7 +118,9 @@ async function crossfade({ kind, flags }: Stage): Promise<Contender> {
       for (let done = 0; done < operations; done += 1) {
         const request = requests[done % length];
         if (request === undefined) return;
-        await migration.handle({ ...request, receivedAtMs: performance.now() } satisfies AgentRequest);
+        tellDelivered(
+          await migration.handle({ ...request, receivedAtMs: performance.now() } satisfies AgentRequest),
+        );
         if (done % STRIDE === STRIDE - 1 && kind === 'read') await quiet();
       }
       await quiet();
