@@ -202,6 +202,8 @@ describe('an outage of the database', () => {
     });
     await orchestrator.ask('create', memory('m', 'x'), { session_id: 's' });
     await proxy.refuse();
+    // It sees that its connections are gone: of a statement sent into one of them nobody would know whether it took effect.
+    await new Promise((resolve) => setTimeout(resolve, 200));
     // Longer than one try takes, shorter than all of them.
     setTimeout(() => void proxy.pass(), 60);
     expect((await orchestrator.ask('create', memory('n', 'x'), { session_id: 's' })).status).toBe('success');
