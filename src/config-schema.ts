@@ -116,7 +116,13 @@ export const ConfigSchema = Type.Object(
     ),
     reads: Type.Object({ freshnessWaitMs: Whole(0) }, closed),
     shadow: Type.Object(
-      { queueSize: Whole(1), concurrency: Whole(1), timeoutMs: Whole(10), sampleHours: Whole(0) },
+      {
+        queueSize: Whole(1),
+        concurrency: Whole(1),
+        timeoutMs: Whole(10),
+        lanePercentage: Type.Number({ minimum: 0, maximum: 100 }),
+        sampleHours: Whole(0),
+      },
       closed,
     ),
     copies: Type.Object({ concurrency: Whole(1), automatic: Type.Boolean() }, closed),

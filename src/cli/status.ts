@@ -62,8 +62,16 @@ function seenLine(service: ServiceStatus): string {
   return [
     `  ${match + mismatch} comparisons, ${mismatch} mismatches, ${incomparable} not comparable${why}`,
     `  reads: ${reads.legacy} by legacy (p99 ${shownMs(latency.legacy.p99)}), ${reads.orchestrator} by the orchestrator (p99 ${shownMs(latency.orchestrator.p99)})`,
+    ...wholeLanesLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
   ].join('\n');
+}
+
+function wholeLanesLine({
+  lane_comparisons: { match, mismatch, not_comparable: incomparable },
+}: ServiceStatus) {
+  if (match + mismatch + incomparable === 0) return [];
+  return [`  ${match + mismatch} whole lanes compared, ${mismatch} differ, ${incomparable} not comparable`];
 }
 
 const counted = (words: Readonly<Record<string, number>>): string[] =>

@@ -18,7 +18,10 @@ export type ExplainedClass = (typeof EXPLAINED_CLASSES)[number];
 
 export type Verdict = 'match' | 'mismatch' | 'not_comparable';
 
-/** Why two answers could not be compared. Where all that differs is explained, what explains it. */
+/**
+ * Why two answers, or two lists of a lane, could not be compared. `unreadable`: legacy's store; `lost`: only by items that legacy lost.
+ * Where all that differs is explained, what explains it.
+ */
 export type NotComparable =
   | 'racy'
   | 'shadow_timeout'
@@ -27,6 +30,8 @@ export type NotComparable =
   | 'not_seeded'
   | 'dirty'
   | 'too_large'
+  | 'unreadable'
+  | 'lost'
   | ExplainedClass;
 
 /** What the two values have in common, so that a person knows where to look first. */

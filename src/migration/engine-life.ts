@@ -1,5 +1,6 @@
 import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
+import type { LaneSamples } from './reconciliation/lane-samples.ts';
 import type { Runs } from './runs/create-runs.ts';
 import type { ShadowReads } from './shadow/shadow-reads.ts';
 
@@ -8,6 +9,8 @@ export interface Living {
   readonly engine: Engine;
   readonly verdicts: Verdicts;
   readonly shadows: ShadowReads;
+  /** Absent: no lane is compared whole because of a read. */
+  readonly samples: LaneSamples | undefined;
   readonly runs: Runs | undefined;
 }
 
@@ -24,13 +27,14 @@ export async function startEngine({ engine, verdicts, runs }: Living): Promise<v
   engine.spilling?.spill.answered();
 }
 
-export async function stopEngine({ engine, verdicts, shadows, runs }: Living): Promise<void> {
+export async function stopEngine({ engine, verdicts, shadows, samples, runs }: Living): Promise<void> {
   // A page that is being worked on waits for copies: it ends with these.
   const working = runs?.worker.stop();
   await engine.keeper.stop();
   await engine.foreign.stop();
   engine.settler.stop();
   await shadows.stop();
+  await samples?.stop();
   await verdicts.stop();
   await engine.copies.stop();
   await working;

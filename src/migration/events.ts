@@ -179,7 +179,14 @@ export interface MigrationEvents {
     readonly legacy: PairedAnswer;
     readonly orchestrator: PairedAnswer;
   };
-  'shadow:dropped': OfOperation & { readonly reason: 'queue_full' | 'legacy_busy' };
+  /** A shadow read, or the comparison of a lane (`lanes_full`), that is not made. */
+  'shadow:dropped': OfOperation & { readonly reason: 'queue_full' | 'legacy_busy' | 'lanes_full' };
+  /** A lane was compared whole, because of a read that does something to legacy. It counts for all reads of its service. */
+  'lane:compared': OfOperation & {
+    readonly lane: LaneKey;
+    readonly countsFor: readonly string[];
+    readonly comparison: Comparison;
+  };
   /** The guard saw something that people should know of, and moves no reads for it. */
   'guard:found': OfService & { readonly finding: Finding };
   /** The service's reads are on legacy from here on, in this replica; the latch is being written down. */

@@ -23,6 +23,8 @@ import { passThrough } from './pass-through.ts';
 import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replicas/replica-identity.ts';
+import { createLaneComparing } from './reconciliation/create-lane-comparing.ts';
+import type { LaneSamples } from './reconciliation/lane-samples.ts';
 import { createRuns, type RunEdges, type Runs } from './runs/create-runs.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
@@ -33,7 +35,13 @@ export interface MigrationSettings {
   readonly limits: MessageLimits;
   readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
   readonly reads: { readonly timeoutMs: number; readonly freshnessWaitMs: number };
-  readonly shadow: { readonly queueSize: number; readonly concurrency: number; readonly timeoutMs: number };
+  readonly shadow: {
+    readonly queueSize: number;
+    readonly concurrency: number;
+    readonly timeoutMs: number;
+    /** Of reads that do something to legacy, those that have their lane compared. @defaultValue 1 */
+    readonly lanePercentage?: number;
+  };
   /** Writes that may wait for their delivery. @defaultValue no limit */
   readonly backlog?: BacklogLimits;
   /** Lanes copied at the same time. */
@@ -108,11 +116,14 @@ export function createMigration(parts: MigrationParts): Migration {
   const { emit } = parts.events;
   const callLegacy = createCallLegacy(parts.clock, emit);
   const verdicts = new Verdicts({ ...parts, emit, edges: parts.comparisons });
-  const shadows = createShadowReads(parts, engine, { callLegacy, verdicts });
+  const comparing = createLaneComparing(parts, engine, verdicts);
+  const { samples } = comparing ?? {};
+  const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
   const { coverage, unjournaled } = engine;
-  const runs = parts.runs && createRuns(parts, engine, { ...parts.runs, say: sayTo(handler, parts.clock) });
-  const living = { engine, verdicts, shadows, runs };
+  const say = sayTo(handler, parts.clock);
+  const runs = parts.runs && comparing && createRuns(parts, engine, { ...parts.runs, ...comparing, say });
+  const living = { engine, verdicts, shadows, samples, runs };
   const starting = new Starting({
     spill: engine.spilling?.spill,
     coverage,
@@ -167,10 +178,16 @@ function sayTo(handler: Handler, clock: Clock) {
   };
 }
 
+interface Comparing {
+  readonly callLegacy: CallLegacy;
+  readonly verdicts: Verdicts;
+  readonly samples: LaneSamples | undefined;
+}
+
 function createShadowReads(
   parts: MigrationParts,
   engine: Engine,
-  { callLegacy, verdicts }: { callLegacy: CallLegacy; verdicts: Verdicts },
+  { callLegacy, verdicts, samples }: Comparing,
 ): ShadowReads {
   const { clock, orchestrator, differences, random, services, keyedWrites } = parts;
   const { emit } = parts.events;
@@ -184,6 +201,7 @@ function createShadowReads(
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
     differences,
     verdicts,
+    samples,
     removed: keyedWrites && new RemovedItems(services, keyedWrites),
     random,
     clock,

@@ -11,6 +11,8 @@ export type WordCounts = Readonly<Record<string, number>>;
 /** What happened to a service since this process started. A copy: it does not change afterwards. */
 export interface ServiceStatistics {
   readonly comparisons: Readonly<Record<Verdict, number>>;
+  /** Of whole lanes, because of reads that do something to legacy. */
+  readonly laneComparisons: Readonly<Record<Verdict, number>>;
   readonly notComparableBy: WordCounts;
   /** Answered calls of agents' requests and of shadow reads, in milliseconds. Probes are left out. */
   readonly latencyMs: Readonly<Record<Backend, Quantiles>>;
@@ -53,6 +55,7 @@ class Words {
 
 class ServiceCounters {
   readonly comparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
+  readonly laneComparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
   readonly notComparableBy = new Words();
   readonly latency: Readonly<Record<Backend, LatencyHistogram>> = {
     legacy: new LatencyHistogram(),
@@ -73,6 +76,7 @@ class ServiceCounters {
   snapshot(): ServiceStatistics {
     return {
       comparisons: { ...this.comparisons },
+      laneComparisons: { ...this.laneComparisons },
       notComparableBy: this.notComparableBy.counts(),
       latencyMs: {
         legacy: this.latency.legacy.quantiles(),
@@ -127,6 +131,14 @@ class ServiceBooks {
     if (verdict === 'not_comparable') counters.notComparableBy.add(reason ?? 'unknown');
   }
 
+  laneCompared({ service, comparison }: MigrationEvents['lane:compared']): void {
+    const counters = this.#counters.get(service);
+    if (counters === undefined) return;
+    counters.laneComparisons[comparison.verdict] += 1;
+    if (comparison.verdict === 'not_comparable')
+      counters.notComparableBy.add(`whole_lane ${comparison.reason ?? 'unknown'}`);
+  }
+
   writeAnswered(event: MigrationEvents['write:answered']): void {
     const counters = this.#counters.get(event.service);
     if (counters !== undefined) counters.writes[event.outcome] += 1;
@@ -154,6 +166,7 @@ function handlersOf(books: ServiceBooks): Handlers {
     'operation:replied': (event) => books.replied(event),
     'backend:called': (event) => books.called(event),
     'shadow:compared': (event) => books.compared(event),
+    'lane:compared': (event) => books.laneCompared(event),
     'write:answered': (event) => books.writeAnswered(event),
     'lane:copied': (event) => books.copied(event),
     'lane:stopped': (event) => books.stopped(event),

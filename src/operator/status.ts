@@ -59,6 +59,7 @@ interface ServiceStatus {
   readonly dead_letters: number | null;
   readonly unknown_outcomes: UnknownOutcomes;
   readonly comparisons: Readonly<Record<Verdict, number>>;
+  readonly lane_comparisons: Readonly<Record<Verdict, number>>;
   readonly not_comparable_by: WordCounts;
   /** Mismatches per comparison that had a verdict, 0–1; null while there is none. */
   readonly mismatch_rate: number | null;
@@ -255,6 +256,7 @@ function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['l
 function happened(statistics: ServiceStatistics) {
   return {
     comparisons: statistics.comparisons,
+    lane_comparisons: statistics.laneComparisons,
     not_comparable_by: statistics.notComparableBy,
     mismatch_rate: mismatchRate(statistics.comparisons),
     latency_ms: statistics.latencyMs,

@@ -169,6 +169,12 @@ export const COUNTERS = {
     unit: '{comparison}',
     labels: ['service', 'action', 'verdict'],
   },
+  laneComparisons: {
+    name: 'crossfade_lane_comparisons',
+    description: 'Lanes compared whole because of a read that does something to legacy, by verdict',
+    unit: '{comparison}',
+    labels: ['service', 'verdict'],
+  },
   differences: {
     name: 'crossfade_differences',
     description: 'Differences found by comparisons, by class',
@@ -183,13 +189,13 @@ export const COUNTERS = {
   },
   notComparable: {
     name: 'crossfade_not_comparable',
-    description: 'Shadow reads that could not be compared, by reason',
+    description: 'Shadow reads and whole lanes that could not be compared, by reason',
     unit: '{comparison}',
     labels: ['service', 'reason'],
   },
   shadowDropped: {
     name: 'crossfade_shadow_reads_dropped',
-    description: 'Shadow reads that were not made, by reason',
+    description: 'Shadow reads and comparisons of whole lanes that were not made, by reason',
     unit: '{read}',
     labels: ['service', 'reason'],
   },

@@ -77,7 +77,14 @@ export class MetricRecorder {
     'read:fell_back': ({ service, reason }) => {
       this.counters.readsFellBack.at(service).at(reason).total += 1;
     },
-    'shadow:compared': (event) => this.#compared(event),
+    'shadow:compared': (event) => {
+      this.counters.comparisons.at(event.service).at(event.action).at(event.comparison.verdict).total += 1;
+      this.#found(event);
+    },
+    'lane:compared': (event) => {
+      this.counters.laneComparisons.at(event.service).at(event.comparison.verdict).total += 1;
+      this.#found(event);
+    },
     'comparison:deleted_returned': ({ service, items }) => {
       this.counters.deletedReturned.at(service).total += items;
     },
@@ -144,8 +151,7 @@ export class MetricRecorder {
     this.counters.itemsForgotten.at(service).total += forgotten;
   }
 
-  #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
-    this.counters.comparisons.at(service).at(action).at(comparison.verdict).total += 1;
+  #found({ service, action, comparison }: MigrationEvents['shadow:compared' | 'lane:compared']): void {
     if (comparison.reason !== undefined) {
       this.counters.notComparable.at(service).at(comparison.reason).total += 1;
     }

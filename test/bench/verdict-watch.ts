@@ -40,6 +40,9 @@ export class VerdictWatch {
   readonly #handlers: Handlers = {
     'shadow:paired': ({ lane, orchestrator }) => this.#pairs.set(lane, orchestrator),
     'shadow:compared': ({ lane, comparison }) => this.#concluded(lane, comparison.verdict),
+    'lane:compared': ({ comparison }) => {
+      this.totals[comparison.verdict] += 1;
+    },
     'delivery:applied': ({ lane, sequence }) => {
       this.#delivered.set(lane, Math.max(sequence, this.#delivered.get(lane) ?? 0));
       const waiter = this.#awaiting.get(lane);

@@ -93,7 +93,13 @@ async function assemble({ root, listener, stops }: Assembly): Promise<Omit<Verdi
   const injector = await startOrchestrator(root, await postgres.createDatabase('orchestrator'), stops);
   const file = join(root, 'crossfade.yaml');
   const journal = { databaseUrl: await postgres.createDatabase('journal'), folder: join(root, 'journal') };
-  const settings = { http: { port: http }, journal, orchestrator: { endpoint: injector.endpoint } };
+  const settings = {
+    http: { port: http },
+    journal,
+    orchestrator: { endpoint: injector.endpoint },
+    // More than by default, so that a run sees thousands of whole lanes too.
+    shadow: { lanePercentage: 20 },
+  };
   writeFileSync(file, stringify({ ...settings, ...fixed(flags), services: servicesOf(front, back, root) }));
   const config = loadConfig(file, {});
   const services = await loadDefinitions(config);

@@ -1,4 +1,4 @@
-import type { Comparison, ComparisonRule, NotComparable } from '../../domain/comparison.ts';
+import type { Comparison, ComparisonRule, NotComparable, Verdict } from '../../domain/comparison.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
@@ -8,6 +8,7 @@ import { ClockOffset, type ClockOffsetReport } from './clock-offset.ts';
 import { compareReplies, type Judgement, type ReplyPair } from './compare-replies.ts';
 import { ComparedCoverage, type ActionCoverage } from './compared-coverage.ts';
 import type { RuleStore, SignatureStore } from './comparison-stores.ts';
+import { DistinctEstimate } from './distinct-estimate.ts';
 import { ActionNoise, type PlaceNoise } from './noise.ts';
 import { RuleBook, type RuleReport } from './rule-book.ts';
 import { SignatureBook, type ComparedOperation } from './signature-book.ts';
@@ -53,6 +54,13 @@ export interface ComparisonReport {
   readonly actions: Readonly<Record<string, ActionReport>>;
   readonly rules: readonly RuleReport[];
   readonly clockOffset: ClockOffsetReport;
+  /** Comparisons of whole lanes, and of how many lanes they were, estimated. */
+  readonly wholeLanes: { readonly lanes: number; readonly verdicts: Readonly<Record<Verdict, number>> };
+}
+
+interface WholeLanes {
+  readonly lanes: DistinctEstimate;
+  readonly verdicts: Record<Verdict, number>;
 }
 
 interface ActionReport {
@@ -74,6 +82,7 @@ export class Verdicts {
   readonly #signatures = new SignatureBook();
   readonly #clocks = new Map<ServiceName, ClockOffset>();
   readonly #actions = new Map<string, { readonly coverage: ComparedCoverage; readonly noise: ActionNoise }>();
+  readonly #wholeLanes = new Map<ServiceName, WholeLanes>();
   #timer: NodeJS.Timeout | undefined;
   #exchanging: Promise<void> = Promise.resolve();
 
@@ -138,7 +147,16 @@ export class Verdicts {
     return comparison;
   }
 
+  /** A lane was compared whole: its differences are grouped as those of answers are. */
+  concludeLane(of: ComparedOperation, comparison: Comparison): void {
+    this.#signatures.add(of, comparison, this.#parts.clock.wallMs());
+    const { lanes, verdicts } = this.#wholeLanesOf(of.service);
+    verdicts[comparison.verdict] += 1;
+    lanes.add(of.lane);
+  }
+
   report(service: ServiceName): ComparisonReport {
+    const { lanes, verdicts } = this.#wholeLanesOf(service);
     const actions = [...this.#actions].flatMap(([key, { coverage, noise }]) => {
       const [name, action = ''] = key.split(' ');
       if (name !== service) return [];
@@ -150,12 +168,22 @@ export class Verdicts {
       actions: Object.fromEntries(actions),
       rules: this.#rules.report(service, this.#nowIso()),
       clockOffset: this.#clocks.get(service)?.report() ?? { seconds: 0, measuredFrom: 0 },
+      wholeLanes: { lanes: lanes.count, verdicts: { ...verdicts } },
     };
   }
 
   /** Changes with the rules in force: evidence gathered under others proves nothing. */
   rulesVersion(service: ServiceName, action: string): string {
     return this.#rules.versionOf(service, action, this.#nowIso());
+  }
+
+  #wholeLanesOf(service: ServiceName): WholeLanes {
+    let known = this.#wholeLanes.get(service);
+    if (known === undefined) {
+      known = { lanes: new DistinctEstimate(), verdicts: { match: 0, mismatch: 0, not_comparable: 0 } };
+      this.#wholeLanes.set(service, known);
+    }
+    return known;
   }
 
   #pairOf({ service, action }: Pick<ComparedOperation, 'service' | 'action'>, pair: AnswerPair): ReplyPair {

@@ -1,3 +1,4 @@
+import type { Comparison } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../events.ts';
 import type { Clock } from '../ports.ts';
@@ -24,7 +25,11 @@ export interface Recorded {
   readonly service: ServiceName;
   readonly action: string;
   readonly counts: GuardCounts;
+  /** Counted for another action already: it proves something of this one too, and is no second mismatch. */
+  readonly isEvidenceOnly?: true;
 }
+
+type Counted = Map<ServiceName, Map<string, GuardCounts>>;
 
 type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 
@@ -33,9 +38,12 @@ export class GuardRecorder {
   readonly #clock: Clock;
   readonly #onSeenAgain: (service: ServiceName, count: number) => void;
   readonly #legacyFailedAtMs = new Map<ServiceName, number>();
-  #counts = new Map<ServiceName, Map<string, GuardCounts>>();
+  #counts: Counted = new Map();
+  #evidence: Counted = new Map();
   readonly #handlers: Handlers = {
-    'shadow:compared': (event) => this.#compared(event),
+    'shadow:compared': ({ service, action, comparison }) =>
+      countComparison(this.#of(service, action), comparison),
+    'lane:compared': (event) => this.#laneCompared(event),
     'comparison:deleted_returned': ({ service, items }) => this.#onSeenAgain(service, items),
     'operation:replied': (event) => this.#replied(event),
     'write:journaled': ({ service, action, durationMs }) =>
@@ -56,30 +64,27 @@ export class GuardRecorder {
 
   /** What was counted since the last call. */
   drain(): Recorded[] {
-    const drained = this.#counts;
+    const [counts, evidence] = [this.#counts, this.#evidence];
     this.#counts = new Map();
-    return [...drained].flatMap(([service, actions]) =>
-      [...actions].map(([action, counts]) => ({ service, action, counts })),
-    );
+    this.#evidence = new Map();
+    return [
+      ...entriesOf(counts),
+      ...entriesOf(evidence).map((one) => ({ ...one, isEvidenceOnly: true as const })),
+    ];
   }
 
-  #of(service: ServiceName, action: string): GuardCounts {
-    let actions = this.#counts.get(service);
-    if (actions === undefined) this.#counts.set(service, (actions = new Map()));
+  #of(service: ServiceName, action: string, counted = this.#counts): GuardCounts {
+    let actions = counted.get(service);
+    if (actions === undefined) counted.set(service, (actions = new Map()));
     let counts = actions.get(action);
     if (counts === undefined) actions.set(action, (counts = noCounts()));
     return counts;
   }
 
-  #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
-    const counts = this.#of(service, action);
-    if (comparison.verdict === 'not_comparable') {
-      counts.notComparable += 1;
-      return;
-    }
-    counts.comparable += 1;
-    if (comparison.verdict === 'mismatch') counts.mismatches += 1;
-    if (comparison.isErrorPair === true) counts.bothErrors += 1;
+  #laneCompared({ service, action, countsFor, comparison }: MigrationEvents['lane:compared']): void {
+    countComparison(this.#of(service, action), comparison);
+    for (const other of countsFor)
+      if (other !== action) countComparison(this.#of(service, other, this.#evidence), comparison);
   }
 
   #replied(event: MigrationEvents['operation:replied']): void {
@@ -106,4 +111,20 @@ export class GuardRecorder {
     const failedAtMs = this.#legacyFailedAtMs.get(service);
     return failedAtMs !== undefined && this.#clock.now() - failedAtMs < LEGACY_TO_BLAME_MS;
   }
+}
+
+function entriesOf(counted: Counted): Recorded[] {
+  return [...counted].flatMap(([service, actions]) =>
+    [...actions].map(([action, counts]) => ({ service, action, counts })),
+  );
+}
+
+function countComparison(counts: GuardCounts, { verdict, isErrorPair }: Comparison): void {
+  if (verdict === 'not_comparable') {
+    counts.notComparable += 1;
+    return;
+  }
+  counts.comparable += 1;
+  if (verdict === 'mismatch') counts.mismatches += 1;
+  if (isErrorPair === true) counts.bothErrors += 1;
 }

@@ -160,10 +160,11 @@ export class GuardWatch {
   /** Everything that happened since the last second goes into the windows and the books. */
   #count(): void {
     const atMs = this.#parts.clock.wallMs();
-    for (const { service, action, counts } of this.#parts.recorder.drain()) {
+    for (const { service, action, counts, isEvidenceOnly } of this.#parts.recorder.drain()) {
+      this.#evidence.add(service, action, counts);
+      if (isEvidenceOnly === true) continue;
       this.#guards.get(service)?.add(action, atMs, counts);
       this.#minutes.add(service, action, { atMs, counts });
-      this.#evidence.add(service, action, counts);
     }
   }
 

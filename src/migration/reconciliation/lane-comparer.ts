@@ -59,15 +59,19 @@ export class LaneComparer {
     this.#parts = parts;
   }
 
-  /** A racy lane is looked at again, at last while it is held. @throws CrossfadeError where a side cannot be read */
-  async compare(name: ServiceName, owner: Owner): Promise<ComparedLane> {
+  /**
+   * A racy lane is looked at again, at last while it is held. Once `signal` aborts nobody waits for that: what is known by then counts.
+   * @throws CrossfadeError where a side cannot be read
+   */
+  async compare(name: ServiceName, owner: Owner, signal?: AbortSignal): Promise<ComparedLane> {
     const service = this.#parts.services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);
     let compared = await this.#once(service, owner);
     for (const [looks, waitMs] of LOOK_AGAIN_MS.entries()) {
       const isRacy = compared.verdict === 'not_comparable' && MAY_PASS.has(compared.reason);
       if (!isRacy && !(compared.verdict === 'different' && looks === 0)) return compared;
-      await this.#parts.clock.sleep(waitMs);
+      await this.#parts.clock.sleep(waitMs, signal);
+      if (signal?.aborted === true) return compared;
       const isLast = looks === LOOK_AGAIN_MS.length - 1;
       compared = isLast ? await this.#held(service, owner) : await this.#once(service, owner);
     }
@@ -201,6 +205,16 @@ export interface LaneFacts {
   readonly source: LegacyLane;
   readonly listed: readonly ListedMemory[];
   readonly sequence: number;
+}
+
+/** Items that legacy lost, as they are written down for a person to decide. */
+export function lostItemsOf({
+  lost,
+}: Pick<LaneDifference, 'lost'>): { readonly memoryId: string; readonly digest: string }[] {
+  return lost.map(({ memory, fields }) => ({
+    memoryId: memory.memory_id,
+    digest: digestOfFields(fields),
+  }));
 }
 
 /** What a moment later may be over. */

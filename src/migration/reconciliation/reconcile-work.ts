@@ -1,9 +1,7 @@
-import { laneKeyOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../events.ts';
-import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
 import { baselineOf } from '../runs/baseline.ts';
 import { inParallel } from '../runs/in-parallel.ts';
-import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunProgress, type Skipped, type Tally } from '../runs/run.ts';
 import type { BaselineStore, LaneDirectory } from '../runs/run-ports.ts';
 import {
@@ -13,38 +11,20 @@ import {
   type RunControl,
   type RunWork,
 } from '../runs/run-work.ts';
-import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
-import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
-import { isSame, obstacleOf, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
-import { digestOfFields } from '../copies/copy-plan.ts';
-
-/** How long a page waits for a legacy service that is busy with its agents, milliseconds. */
-const LEGACY_PATIENCE_MS = 2_000;
-const LEGACY_LOOK_MS = 20;
+import { lostItemsOf, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
+import type { EqualLane, LaneSieve } from './lane-sieve.ts';
 
 export interface ReconcileParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
-  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
-  readonly journal: Journal;
-  readonly orchestrator: Orchestrator;
   readonly baselines: BaselineStore;
   readonly directory: LaneDirectory;
   readonly divergences: DivergenceStore;
   readonly lostItems: LostItemStore;
   readonly comparer: LaneComparer;
-  readonly clock: Clock;
+  readonly sieve: LaneSieve;
   readonly emit: Emit;
-  /** Most that one call of the orchestrator may take, milliseconds. */
-  readonly timeoutMs: number;
-}
-
-/** A lane whose digests are the same on both sides, while nothing moved. */
-interface EqualLane {
-  readonly owner: Owner;
-  readonly key: LaneKey;
-  readonly reading: Extract<LegacyReading, { lane: unknown }>;
-  readonly sequence: number;
 }
 
 /** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
@@ -70,8 +50,7 @@ export class ReconcileWork implements RunWork {
 
   async page(run: Run, { service: name, owners }: Page, control: RunControl): Promise<PageOutcome> {
     const service = this.#service(name);
-    await this.#waitForLegacy(service);
-    const { equal, doubtful } = await this.#sift(service, owners);
+    const { equal, doubtful } = await this.#parts.sieve.sift(service, owners);
     await this.#remember(equal);
     const found = new Map<Owner, ComparedLane>();
     const isWhole = await inParallel(doubtful, control, async (owner) => {
@@ -103,54 +82,6 @@ export class ReconcileWork implements RunWork {
     return service;
   }
 
-  /** Its agents come first: while their requests queue, nothing more is read of it. */
-  async #waitForLegacy({ legacy }: ServiceRuntime): Promise<void> {
-    const { clock } = this.#parts;
-    const untilMs = clock.now() + LEGACY_PATIENCE_MS;
-    while (legacy.load('live').queued > 0 && clock.now() < untilMs) await clock.sleep(LEGACY_LOOK_MS);
-  }
-
-  /** What differs by digest, or cannot be told apart so, is doubtful. */
-  async #sift(
-    service: ServiceRuntime,
-    owners: readonly Owner[],
-  ): Promise<{ equal: readonly EqualLane[]; doubtful: readonly Owner[] }> {
-    const { coverage } = this.#parts;
-    const number = coverage.get(service.name)?.number ?? 0;
-    const before = await this.#views(service.name, owners);
-    // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
-    const [digests, { readings, expected }] = await Promise.all([
-      digestsOfOrchestrator(service, owners, this.#parts),
-      this.#legacySide(service, owners),
-    ]);
-    const after = await this.#views(service.name, owners);
-    const equal = owners.flatMap((owner): EqualLane[] => {
-      const [view, reading] = [before.get(owner), readings.get(owner)];
-      const isStill = obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
-      if (!isStill || view === undefined || reading === undefined || 'problem' in reading) return [];
-      if (!expected.has(owner) || expected.get(owner) !== digests.get(owner)) return [];
-      return [{ owner, key: laneKeyOf(service.name, owner), reading, sequence: view.state.sequence }];
-    });
-    const sifted = new Set(equal.map(({ owner }) => owner));
-    return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)) };
-  }
-
-  async #legacySide(service: ServiceRuntime, owners: readonly Owner[]) {
-    const readings = await readLegacyLanes(service, owners);
-    return { readings, expected: await digestsOfLegacy(service, readings) };
-  }
-
-  async #views(
-    service: ServiceName,
-    owners: readonly Owner[],
-  ): Promise<ReadonlyMap<Owner, LaneView | undefined>> {
-    const { journal } = this.#parts;
-    const views = owners.map(
-      async (owner) => [owner, await journal.fence(laneKeyOf(service, owner))] as const,
-    );
-    return new Map(await Promise.all(views));
-  }
-
   /** Where writes came since the last time, what both sides hold now is what later differences are put down by. */
   async #remember(equal: readonly EqualLane[]): Promise<void> {
     const { baselines } = this.#parts;
@@ -170,12 +101,7 @@ export class ReconcileWork implements RunWork {
       const { findings, before, after, lost } = compared;
       const state = lost.length > 0 ? 'lost' : 'open';
       await divergences.add(run, { service, owner, findings, before, after, state });
-      if (lost.length > 0)
-        await lostItems.found(
-          service,
-          owner,
-          lost.map(({ memory, fields }) => ({ memoryId: memory.memory_id, digest: digestOfFields(fields) })),
-        );
+      if (lost.length > 0) await lostItems.found(service, owner, lostItemsOf(compared));
       emit('lane:diverged', {
         service,
         lane: laneKeyOf(service, owner),

@@ -3,7 +3,7 @@ import type { Engine } from '../engine.ts';
 import type { MigrationParts } from '../migration.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import type { DivergenceStore, LostItemStore, RepairStore } from '../reconciliation/divergence-ports.ts';
-import { LaneComparer } from '../reconciliation/lane-comparer.ts';
+import type { LaneComparing } from '../reconciliation/create-lane-comparing.ts';
 import { LaneRepairer } from '../reconciliation/lane-repairer.ts';
 import { ReconcileWork } from '../reconciliation/reconcile-work.ts';
 import { RepairDesk, type RepairDeskParts } from '../reconciliation/repair-desk.ts';
@@ -36,7 +36,12 @@ export interface Runs {
 export function createRuns(
   parts: MigrationParts,
   engine: Engine,
-  { say, ...edges }: RunEdges & Pick<RepairDeskParts, 'say'>,
+  {
+    say,
+    comparer,
+    sieve,
+    ...edges
+  }: RunEdges & Omit<LaneComparing, 'samples'> & Pick<RepairDeskParts, 'say'>,
 ): Runs {
   const { services, journal, clock, orchestrator, settings } = parts;
   const { emit } = parts.events;
@@ -54,7 +59,6 @@ export function createRuns(
     copies,
     timeoutMs,
   };
-  const comparer = new LaneComparer({ ...shared, hold: engine.hold });
   const repairer = new LaneRepairer({
     ...shared,
     comparer,
@@ -66,7 +70,7 @@ export function createRuns(
       ...shared,
       copy: (lane, reason) => copies.untilCopied(lane, reason),
     }),
-    reconcile: new ReconcileWork({ ...shared, comparer }),
+    reconcile: new ReconcileWork({ ...shared, comparer, sieve }),
     repair: new RepairWork({ ...shared, comparer, repairer }),
   };
   const worker = createWorker(parts, engine, { store: edges.store, works });

@@ -11,6 +11,7 @@ import type { HoldLane } from '../lanes/hold-lane.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
 import type { Clock } from '../ports.ts';
+import type { LaneSamples } from '../reconciliation/lane-samples.ts';
 import type { DifferenceStore } from './difference-store.ts';
 import {
   comparedOf,
@@ -40,6 +41,8 @@ export interface ShadowParts {
   readonly askOrchestrator: AskOrchestrator;
   readonly differences: DifferenceStore;
   readonly verdicts: Verdicts;
+  /** Where reads that do something to legacy get their evidence; absent: from their answers alone. */
+  readonly samples?: Pick<LaneSamples, 'sample' | 'doubt'> | undefined;
   /** Absent: nobody looks for removed items. */
   readonly removed?: Pick<RemovedItems, 'of'> | undefined;
   readonly random: () => number;
@@ -80,6 +83,7 @@ export class ShadowReads {
 
   /** Takes a read over, or drops it. Never waits. */
   offer(read: ShadowRead): void {
+    if (read.isCompared) this.#parts.samples?.sample(read.operation);
     const isFull = this.#waiting.length >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
     const isBusy =
       read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
@@ -265,11 +269,12 @@ export class ShadowReads {
   }
 
   #conclude(task: ShadowTask, judgement: Judgement, pair?: Pair): void {
-    const { clock, differences, emit, verdicts } = this.#parts;
+    const { clock, differences, emit, samples, verdicts } = this.#parts;
     const { operation, primary } = task;
     const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };
     const comparison = verdicts.conclude(facts, judgement, pair?.legacy);
     emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
+    if (comparison.reason === 'racy') samples?.doubt(operation);
     if (comparison.verdict !== 'mismatch') return;
     differences
       .add({

@@ -44,7 +44,7 @@ function unknownService(reply: FastifyReply, service: string): object {
 }
 
 /** As `GET /v1/services/<service>/comparisons` shows it. */
-export function printedReport({ actions, rules, clockOffset }: ComparisonReport): object {
+export function printedReport({ actions, rules, clockOffset, wholeLanes }: ComparisonReport): object {
   const { seconds, measuredFrom, refused } = clockOffset;
   return {
     clock_offset: {
@@ -72,6 +72,7 @@ export function printedReport({ actions, rules, clockOffset }: ComparisonReport)
     actions_never_compared: Object.entries(actions)
       .filter(([, { coverage }]) => coverage.comparable === 0)
       .map(([action]) => action),
+    whole_lanes: { lanes: wholeLanes.lanes, ...wholeLanes.verdicts },
     rules: rules.map(printedRule),
   };
 }

@@ -63,6 +63,21 @@ test('comparisons are counted by what they prove', () => {
   expect(recorder.drain()).toEqual([]);
 });
 
+test('a whole lane counts once for the guard, and as evidence for every read of its service', () => {
+  recorder.listener('lane:compared', {
+    ...OF,
+    lane: LANE,
+    countsFor: ['get_memories', 'get_profile'],
+    comparison: { verdict: 'mismatch', differences: [], suppressed: 0 },
+  });
+  const [counted, evidence, ...others] = recorder.drain();
+  expect(others).toEqual([]);
+  expect(counted).toMatchObject({ action: 'get_memories', counts: { comparable: 1, mismatches: 1 } });
+  expect(counted).not.toHaveProperty('isEvidenceOnly');
+  expect(evidence).toMatchObject({ action: 'get_profile', isEvidenceOnly: true, counts: { mismatches: 1 } });
+  expect(recorder.drain()).toEqual([]);
+});
+
 test('an answer of the orchestrator is an attempt, and a miss counts against it', () => {
   replied({ backend: 'orchestrator' });
   recorder.listener('read:fell_back', { ...OF, reason: 'timeout' });

@@ -1,0 +1,66 @@
+import type { Comparison, Difference, DifferenceClass, NotComparable } from '../../domain/comparison.ts';
+import type { ItemFinding } from './attribute.ts';
+import type { ComparedLane, LaneDifference } from './lane-comparer.ts';
+
+/** Where a difference of whole lanes stands: answers have no such path. */
+const PATH = 'whole_lane[]';
+/** Characters of a digest that stand for an item. */
+const DIGEST_CHARACTERS = 8;
+
+const NOT_COMPARABLE: Readonly<Record<string, NotComparable>> = {
+  racy: 'racy',
+  behind: 'racy',
+  not_seeded: 'not_seeded',
+};
+
+const CLASSES = {
+  altered: 'value',
+  added: 'extra_in_orchestrator',
+  removed: 'missing_in_orchestrator',
+  reordered: 'order',
+  resurrected: 'extra_in_orchestrator',
+} as const satisfies Partial<Record<ItemFinding['kind'], DifferenceClass>>;
+
+export const LANE_MATCHES: Comparison = { verdict: 'match', differences: [], suppressed: 0 };
+
+/**
+ * What a comparison of whole lanes proves of what agents would read. An item that legacy lost is for a person to decide and nothing that
+ * the orchestrator does wrong; a lane that was never copied proves nothing.
+ */
+export function judgementOf(compared: ComparedLane): Comparison {
+  if (compared.verdict === 'not_comparable') return notComparable(reasonOf(compared.reason));
+  if (!wasCopied(compared)) return notComparable('not_seeded');
+  if (compared.verdict === 'equal') return LANE_MATCHES;
+  const differences = compared.findings.flatMap((finding) => differenceOf(finding) ?? []);
+  if (differences.length === 0) return notComparable('lost');
+  return { verdict: 'mismatch', differences, suppressed: 0 };
+}
+
+/** Of an owner whom neither side knows nothing is proved either. */
+function wasCopied({ findings, source, sequence }: LaneDifference): boolean {
+  return (source.exists || sequence > 0) && findings.every(({ kind }) => kind !== 'not_seeded');
+}
+
+function reasonOf(reason: string): NotComparable {
+  if (reason.startsWith('unreadable')) return 'unreadable';
+  return NOT_COMPARABLE[reason] ?? 'dirty';
+}
+
+export function notComparable(reason: NotComparable): Comparison {
+  return { verdict: 'not_comparable', reason, differences: [], suppressed: 0 };
+}
+
+function differenceOf({ kind, side, before, after }: ItemFinding): Difference | undefined {
+  if (kind === 'lost' || kind === 'not_seeded') return undefined;
+  const isOnlyOnLegacy = kind === 'added' && side === 'legacy';
+  return {
+    path: PATH,
+    class: isOnlyOnLegacy ? 'missing_in_orchestrator' : CLASSES[kind],
+    legacy: shapeOf(after),
+    orchestrator: shapeOf(before),
+  };
+}
+
+function shapeOf(digest: string | undefined): string {
+  return digest === undefined ? 'absent' : `item#${digest.slice(0, DIGEST_CHARACTERS)}`;
+}

@@ -1,0 +1,175 @@
+import type { Comparison } from '../../domain/comparison.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Owner } from '../../domain/ids.ts';
+import { isReadable } from '../../domain/service-definition.ts';
+import type { MappedOperation } from '../ask-orchestrator.ts';
+import type { Verdicts } from '../compare/verdicts.ts';
+import type { Emit } from '../events.ts';
+import type { Clock } from '../ports.ts';
+import { inParallel } from '../runs/in-parallel.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
+import type { DifferenceStore } from '../shadow/difference-store.ts';
+import type { LostItemStore } from './divergence-ports.ts';
+import { judgementOf, LANE_MATCHES, notComparable } from './lane-judgement.ts';
+import { lostItemsOf, type LaneComparer } from './lane-comparer.ts';
+import type { LaneSieve } from './lane-sieve.ts';
+
+/** However rarely such reads come, one in this time queues its lane. */
+const LEAST_EVERY_MS = 1_000;
+/** Lanes of a service that wait; what comes on top is dropped and counted. */
+const WAITING_LIMIT = 500;
+const LANES_AT_ONCE = 100;
+/** Between two readings of a service's store; a large one is read a tenth of the time at most. */
+const PAUSE_MS = 1_000;
+const PAUSE_FACTOR = 9;
+const LONGEST_PAUSE_MS = 60_000;
+/** Lanes that are looked at one by one, at the same time. */
+const WIDTH = 2;
+
+const FAILED = notComparable('shadow_error');
+
+export interface LaneSampleParts {
+  readonly sieve: LaneSieve;
+  readonly comparer: LaneComparer;
+  readonly verdicts: Verdicts;
+  readonly differences: DifferenceStore;
+  readonly lostItems: LostItemStore;
+  readonly random: () => number;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Of the reads that do something to legacy so many percent queue their lane. 0: none ever does. */
+  readonly percentage: number;
+}
+
+/** Lanes of one service on their way to be compared. */
+interface Queue {
+  readonly service: ServiceRuntime;
+  /** By owner, the read that queued it. */
+  readonly waiting: Map<Owner, MappedOperation>;
+  sampledAtMs: number;
+  pauseMs: number;
+  work: Promise<void> | undefined;
+}
+
+/**
+ * Evidence for reads that do something to legacy, which nobody may repeat there: some of them queue their lane, and it is compared whole,
+ * on the service's own store. What is found counts for every read action of the service. Bounded, and in no agent's way.
+ */
+export class LaneSamples {
+  readonly #parts: LaneSampleParts;
+  readonly #queues = new Map<ServiceRuntime, Queue>();
+  readonly #stopping = new AbortController();
+
+  constructor(parts: LaneSampleParts) {
+    this.#parts = parts;
+  }
+
+  /** A read was answered: of some the lane is queued. Never waits. */
+  sample(operation: MappedOperation): void {
+    const { clock, random, percentage } = this.#parts;
+    const queue = this.#queueFor(operation);
+    if (queue === undefined) return;
+    const isDue = clock.now() - queue.sampledAtMs >= LEAST_EVERY_MS;
+    if (isDue || random() * 100 < percentage) this.#enqueue(queue, operation);
+  }
+
+  /** Its answers could not be compared while the lane moved: the lane itself can be. Never waits. */
+  doubt(operation: MappedOperation): void {
+    const queue = this.#queueFor(operation);
+    if (queue !== undefined) this.#enqueue(queue, operation);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const { work } of this.#queues.values()) await work;
+  }
+
+  /** Undefined where nothing speaks against asking legacy again, or where its store cannot be read. */
+  #queueFor({ service, action, message }: MappedOperation): Queue | undefined {
+    const { percentage } = this.#parts;
+    if (percentage === 0 || this.#stopping.signal.aborted) return undefined;
+    if (action.onLegacy(message) === 'nothing' || !isReadable(service)) return undefined;
+    let queue = this.#queues.get(service);
+    if (queue === undefined) {
+      queue = { service, waiting: new Map(), sampledAtMs: -Infinity, pauseMs: PAUSE_MS, work: undefined };
+      this.#queues.set(service, queue);
+    }
+    return queue;
+  }
+
+  #enqueue(queue: Queue, operation: MappedOperation): void {
+    const { waiting } = queue;
+    queue.sampledAtMs = this.#parts.clock.now();
+    if (waiting.size >= WAITING_LIMIT && !waiting.has(operation.owner)) return this.#dropped(operation);
+    waiting.set(operation.owner, operation);
+    queue.work ??= this.#work(queue);
+  }
+
+  async #work(queue: Queue): Promise<void> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stopping;
+    while (queue.waiting.size > 0) {
+      await clock.sleep(queue.pauseMs, signal);
+      if (signal.aborted) break;
+      const batch = new Map([...queue.waiting].slice(0, LANES_AT_ONCE));
+      for (const owner of batch.keys()) queue.waiting.delete(owner);
+      await this.#compareAll(queue, batch);
+    }
+    queue.work = undefined;
+  }
+
+  async #compareAll(queue: Queue, batch: ReadonlyMap<Owner, MappedOperation>): Promise<void> {
+    const { sieve, clock } = this.#parts;
+    const startedAtMs = clock.now();
+    try {
+      const { equal, doubtful } = await sieve.sift(queue.service, [...batch.keys()]);
+      const readingMs = (clock.now() - startedAtMs) * (1 + doubtful.length);
+      queue.pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, PAUSE_FACTOR * readingMs));
+      for (const { owner } of equal) this.#conclude(batch.get(owner), LANE_MATCHES);
+      const control = { isStopped: () => this.#stopping.signal.aborted, width: () => WIDTH };
+      await inParallel(doubtful, control, (owner) => this.#compareOne(owner, batch.get(owner)));
+    } catch {
+      for (const operation of batch.values()) this.#conclude(operation, FAILED);
+    }
+  }
+
+  /** Never throws: a side that does not answer is counted as no comparison. */
+  async #compareOne(owner: Owner, operation: MappedOperation | undefined): Promise<void> {
+    const { comparer, lostItems } = this.#parts;
+    const name = operation?.service.name;
+    if (name === undefined) return;
+    try {
+      const compared = await comparer.compare(name, owner, this.#stopping.signal);
+      if (compared.verdict === 'different' && compared.lost.length > 0)
+        await lostItems.found(name, owner, lostItemsOf(compared));
+      this.#conclude(operation, judgementOf(compared));
+    } catch {
+      this.#conclude(operation, FAILED);
+    }
+  }
+
+  #conclude(operation: MappedOperation | undefined, comparison: Comparison): void {
+    if (operation === undefined || this.#stopping.signal.aborted) return;
+    const { clock, differences, emit, verdicts } = this.#parts;
+    const { id, lane, name: action, service } = operation;
+    const facts = { operationId: id, service: service.name, action, lane };
+    verdicts.concludeLane(facts, comparison);
+    const countsFor = readActionsOf(service);
+    emit('lane:compared', { ...facts, countsFor, comparison });
+    if (comparison.verdict !== 'mismatch') return;
+    differences
+      .add({ ...facts, primary: 'legacy', comparison, atMs: clock.wallMs() })
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  #dropped({ id, name: action, service }: MappedOperation): void {
+    const reason = 'lanes_full';
+    this.#parts.emit('shadow:dropped', { operationId: id, service: service.name, action, reason });
+  }
+}
+
+function readActionsOf({ definition: { actions } }: ServiceRuntime): readonly string[] {
+  return Object.entries(actions)
+    .filter(([, action]) => action.kind === 'read' && action.legacyOnly === undefined)
+    .map(([name]) => name);
+}

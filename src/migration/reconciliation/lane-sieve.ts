@@ -1,0 +1,87 @@
+import { laneKeyOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
+import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
+import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
+import { isSame, obstacleOf } from './lane-comparer.ts';
+import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
+
+/** How long many lanes wait for a legacy service that is busy with its agents, milliseconds. */
+const LEGACY_PATIENCE_MS = 2_000;
+const LEGACY_LOOK_MS = 20;
+
+export interface SieveParts {
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly journal: Journal;
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  /** Most that one call of the orchestrator may take, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** A lane whose digests are the same on both sides, while nothing moved. */
+export interface EqualLane {
+  readonly owner: Owner;
+  readonly key: LaneKey;
+  readonly reading: Extract<LegacyReading, { lane: unknown }>;
+  readonly sequence: number;
+}
+
+/** Lanes that are equal for certain, and those that must be looked at one by one. */
+export interface Sifted {
+  readonly equal: readonly EqualLane[];
+  /** What differs by digest, moved meanwhile, or cannot be told apart so. */
+  readonly doubtful: readonly Owner[];
+}
+
+/** Compares many lanes by digest: one reading of the legacy store and few calls of the orchestrator for all of them. */
+export class LaneSieve {
+  readonly #parts: SieveParts;
+
+  constructor(parts: SieveParts) {
+    this.#parts = parts;
+  }
+
+  /** Its agents come first: while their requests queue, nothing more is read of the service, for a while. @throws CrossfadeError */
+  async sift(service: ServiceRuntime, owners: readonly Owner[]): Promise<Sifted> {
+    await this.#waitForLegacy(service);
+    const number = this.#parts.coverage.get(service.name)?.number ?? 0;
+    const before = await this.#views(service.name, owners);
+    // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
+    const [digests, { readings, expected }] = await Promise.all([
+      digestsOfOrchestrator(service, owners, this.#parts),
+      legacySide(service, owners),
+    ]);
+    const after = await this.#views(service.name, owners);
+    const equal = owners.flatMap((owner): EqualLane[] => {
+      const [view, reading] = [before.get(owner), readings.get(owner)];
+      const isStill = obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
+      if (!isStill || view === undefined || reading === undefined || 'problem' in reading) return [];
+      if (!expected.has(owner) || expected.get(owner) !== digests.get(owner)) return [];
+      return [{ owner, key: laneKeyOf(service.name, owner), reading, sequence: view.state.sequence }];
+    });
+    const sifted = new Set(equal.map(({ owner }) => owner));
+    return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)) };
+  }
+
+  async #waitForLegacy({ legacy }: ServiceRuntime): Promise<void> {
+    const { clock } = this.#parts;
+    const untilMs = clock.now() + LEGACY_PATIENCE_MS;
+    while (legacy.load('live').queued > 0 && clock.now() < untilMs) await clock.sleep(LEGACY_LOOK_MS);
+  }
+
+  async #views(
+    service: ServiceName,
+    owners: readonly Owner[],
+  ): Promise<ReadonlyMap<Owner, LaneView | undefined>> {
+    const { journal } = this.#parts;
+    const views = owners.map(
+      async (owner) => [owner, await journal.fence(laneKeyOf(service, owner))] as const,
+    );
+    return new Map(await Promise.all(views));
+  }
+}
+
+async function legacySide(service: ServiceRuntime, owners: readonly Owner[]) {
+  const readings = await readLegacyLanes(service, owners);
+  return { readings, expected: await digestsOfLegacy(service, readings) };
+}

@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import type { ItemFinding } from '../../../../src/migration/reconciliation/attribute.ts';
+import type { ComparedLane } from '../../../../src/migration/reconciliation/lane-comparer.ts';
+import { judgementOf } from '../../../../src/migration/reconciliation/lane-judgement.ts';
+
+const NOTHING = { items: 0, digest: '' };
+
+function found(findings: readonly ItemFinding[], exists = true): ComparedLane {
+  return {
+    verdict: findings.length === 0 ? 'equal' : 'different',
+    sequence: exists ? 7 : 0,
+    source: { exists, items: [] },
+    findings,
+    removable: [],
+    lost: [],
+    forgotten: 0,
+    before: NOTHING,
+    after: NOTHING,
+  };
+}
+
+test.each([
+  ['racy', 'racy'],
+  ['behind', 'racy'],
+  ['not_seeded', 'not_seeded'],
+  ['dirty', 'dirty'],
+  ['stopped', 'dirty'],
+  ['excepted', 'dirty'],
+  ['unreadable: it is not whole JSON', 'unreadable'],
+] as const)('a lane that is %s is not comparable', (reason, expected) => {
+  expect(judgementOf({ verdict: 'not_comparable', reason })).toMatchObject({
+    verdict: 'not_comparable',
+    reason: expected,
+  });
+});
+
+test('equal lists match; an owner whom neither side knows proves nothing', () => {
+  expect(judgementOf(found([])).verdict).toBe('match');
+  expect(judgementOf(found([], false)).reason).toBe('not_seeded');
+  expect(judgementOf(found([{ side: 'unknown', kind: 'not_seeded' }])).reason).toBe('not_seeded');
+});
+
+test('what legacy lost is no mistake of the orchestrator, beside a mistake it does not hide it', () => {
+  const lost: ItemFinding = { side: 'legacy', kind: 'lost', before: 'd1', memoryId: 'm1' };
+  expect(judgementOf(found([lost]))).toMatchObject({ verdict: 'not_comparable', reason: 'lost' });
+  const judged = judgementOf(found([lost, { side: 'unknown', kind: 'removed', after: '0123456789' }]));
+  expect(judged.verdict).toBe('mismatch');
+  expect(judged.differences).toEqual([
+    {
+      path: 'whole_lane[]',
+      class: 'missing_in_orchestrator',
+      legacy: 'item#01234567',
+      orchestrator: 'absent',
+    },
+  ]);
+});
+
+test.each([
+  [{ side: 'orchestrator', kind: 'altered' }, 'value'],
+  [{ side: 'orchestrator', kind: 'added' }, 'extra_in_orchestrator'],
+  [{ side: 'orchestrator', kind: 'resurrected' }, 'extra_in_orchestrator'],
+  [{ side: 'orchestrator', kind: 'removed' }, 'missing_in_orchestrator'],
+  [{ side: 'legacy', kind: 'added' }, 'missing_in_orchestrator'],
+  [{ side: 'legacy', kind: 'reordered' }, 'order'],
+] as const)('%o is a difference of class %s', (finding, expected) => {
+  expect(judgementOf(found([finding])).differences.map((one) => one.class)).toEqual([expected]);
+});
