@@ -7,6 +7,10 @@ import type { WriteKey } from './idempotency.ts';
 import { RefusedOperation } from './refused-operation.ts';
 import type { Request } from '../wire/request.ts';
 
+// A late repetition finds its memory and must not start a session's next life.
+const IS_NEW = `e.memory_id is null
+    or i.lane_key is not null and e.session_id = i.session_id and (not e.is_active or e.expires_at <= now())`;
+
 /*
  * Creates any number of memories, of any sessions, in one statement. All that can refuse one of them is decided by the same
  * statement, from the same snapshot; a row that a concurrent transaction made in between is reported as `raced` and tried again.
@@ -19,7 +23,8 @@ with input as (
 ), opened as (
   insert into sessions as s (session_id, user_id)
   select distinct on (i.session_id) i.session_id, i.user_id from input i left join sessions known using (session_id)
-  where i.create_session and (known.session_id is null or known.ended_at is not null)
+    left join memory_entries e on e.memory_id = i.memory_id
+  where i.create_session and (known.session_id is null or known.ended_at is not null and (${IS_NEW}))
   order by i.session_id, i.index
   on conflict (session_id) do update set ended_at = null, is_archived = false, generation = s.generation + 1, updated_at = now()
     where s.ended_at is not null

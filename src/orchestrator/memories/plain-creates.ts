@@ -13,15 +13,25 @@ import { type Behind, NO_LANE, singleCreate, type Statement } from './single-cre
  * What nearly every write is: memories that are new, in sessions that are open, behind lanes that stand lower. One statement does it
  * all, so one round trip and no transaction around it. It takes effect as a whole or, with `CFNEW`, not at all.
  */
-const INSERTED = `insert into memory_entries (memory_id, session_id, memory_type, content, content_text, content_key, escaped, tags, priority,
-    position, lane_key, created_at, updated_at, expires_at)
+const insertedInto = (
+  place: string,
+): string => `insert into memory_entries (memory_id, session_id, memory_type, content, content_text, content_key,
+    escaped, tags, priority, position, lane_key, created_at, updated_at, expires_at)
   select i.memory_id, i.session_id, i.memory_type, i.content, i.content_text, i.content_key, i.escaped, coalesce(i.tags, '{}'), coalesce(i.priority, 5),
     coalesce(i.position, 9007199254740992), i.lane_key, coalesce(i.created_at, now()), coalesce(i.updated_at, i.created_at, now()),
     coalesce(i.expires_at, coalesce(i.created_at, now()) + i.ttl * interval '1 second')
-  from input i join sessions s on s.session_id = i.session_id and s.ended_at is null
+  from input i ${place}
   order by i.index
   on conflict (memory_id) do nothing
   returning memory_id, created_at`;
+const INTO_OPEN = insertedInto('join sessions s on s.session_id = i.session_id and s.ended_at is null');
+// Or into one that the statement itself opens, since there was none.
+const OPENED = `opened as (
+    insert into sessions (session_id, user_id)
+    select distinct on (session_id) session_id, user_id from input where create_session order by session_id, index
+    on conflict do nothing returning session_id)`;
+const INTO_OPENED = `${OPENED}, created as (${insertedInto(`where i.session_id in (select session_id from opened)
+    or exists (select from sessions s where s.session_id = i.session_id and s.ended_at is null)`)})`;
 // One row, whatever was created, so that it is always asked whether that is all.
 const ANSWER = `all_created((select count(*) from created), count(*)),
     json_agg(to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') order by i.index) as times
@@ -29,11 +39,23 @@ const ANSWER = `all_created((select count(*) from created), count(*)),
 const LANES_PASSED = 'all_created((select count(*) from passed), cardinality($2::text[]))';
 
 const inputUpTo = (most: number): string => `with input as materialized (${INPUT} limit ${most})`;
-const FREE = sized((most) => `${inputUpTo(most)}, created as (${INSERTED}) select ${ANSWER}`);
-const FENCED = sized(
-  (most) =>
-    `${inputUpTo(most)}, passed as (${passing(2)}), created as (${INSERTED}) select ${LANES_PASSED}, ${ANSWER}`,
+const FREE = bothWays((created, most) => `${inputUpTo(most)}, ${created} select ${ANSWER}`);
+const FENCED = bothWays(
+  (created, most) =>
+    `${inputUpTo(most)}, passed as (${passing(2)}), ${created} select ${LANES_PASSED}, ${ANSWER}`,
 );
+
+interface BothWays {
+  readonly known: Sized;
+  readonly opening: Sized;
+}
+
+function bothWays(sqlOf: (created: string, most: number) => string): BothWays {
+  return {
+    known: sized((most) => sqlOf(`created as (${INTO_OPEN})`, most)),
+    opening: sized((most) => sqlOf(INTO_OPENED, most)),
+  };
+}
 
 type Sized = readonly (readonly [most: number, sql: string])[];
 
@@ -111,6 +133,7 @@ function statementFor(
 }
 
 function manyOf(inputs: readonly CreateInput[], passage: Behind['passage']): Statement {
-  const sizes = passage.length === 0 ? FREE : FENCED;
+  const { known, opening } = passage.length === 0 ? FREE : FENCED;
+  const sizes = inputs.some(({ create_session: opens }) => opens) ? opening : known;
   return [sqlFor(inputs.length, sizes), [encodeJson(inputs), ...passage]];
 }

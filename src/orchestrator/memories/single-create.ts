@@ -10,20 +10,47 @@ import type { Request } from '../wire/request.ts';
  */
 
 const VALUES = 15;
-const INSERTED = `insert into memory_entries (memory_id, session_id, memory_type, content, content_text, content_key, escaped, tags, priority,
-    position, lane_key, created_at, updated_at, expires_at)
-  select $1, s.session_id, $3, $4::jsonb, $5, $6, $7, coalesce($8::text[], '{}'), coalesce($9::int, 5),
-    coalesce($10::bigint, 9007199254740992), $11, coalesce($12::timestamptz, now()), coalesce($13::timestamptz, $12::timestamptz, now()),
-    coalesce($14::timestamptz, coalesce($12::timestamptz, now()) + $15::float8 * interval '1 second')
-  from sessions s where s.session_id = $2 and s.ended_at is null
-  on conflict (memory_id) do nothing
-  returning memory_id, created_at`;
+const COLUMNS = `memory_id, session_id, memory_type, content, content_text, content_key, escaped, tags, priority, position, lane_key,
+  created_at, updated_at, expires_at`;
+const ROW = `$1, s.session_id, $3, $4::jsonb, $5, $6, $7, coalesce($8::text[], '{}'), coalesce($9::int, 5),
+  coalesce($10::bigint, 9007199254740992), $11, coalesce($12::timestamptz, now()), coalesce($13::timestamptz, $12::timestamptz, now()),
+  coalesce($14::timestamptz, coalesce($12::timestamptz, now()) + $15::float8 * interval '1 second')`;
+const OPEN = 'select session_id from sessions where session_id = $2 and ended_at is null';
 const TIME = `to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 // One row, whether anything was created or not, so that it is always asked.
 const ANSWER = `all_created((select count(*) from created), 1), (select json_build_array(${TIME}) from created) as times`;
+const LANE_PASSED = 'all_created((select count(*) from passed), 1)';
 
-function inserted(...more: readonly string[]): string {
-  return [`with created as (${INSERTED})`, ...more].join(', ');
+/** What a create does besides: its parts have their parameters in this order, behind the values. */
+interface Shape {
+  /** Opens the session if there is none. One that has ended is opened again by statements that take longer. */
+  readonly opens: boolean;
+  readonly behind: 'nothing' | 'key' | 'lane';
+  readonly hasVector: boolean;
+}
+
+function sqlOf({ opens, behind, hasVector }: Shape): string {
+  let next = VALUES + 1;
+  const taken = (parameters: number): number => (next += parameters) - parameters;
+  const parts = [
+    ...(opens ? [opened(taken(1))] : []),
+    created(opens ? `${OPEN} union all select session_id from opened` : OPEN),
+    ...(behind === 'key' ? [keyKept(taken(1))] : []),
+    ...(behind === 'lane' ? [`passed as (${passing(taken(4))})`] : []),
+    ...(hasVector ? [vectorKept(taken(4))] : []),
+  ];
+  return `with ${parts.join(', ')} select ${behind === 'lane' ? `${LANE_PASSED}, ` : ''}${ANSWER}`;
+}
+
+function opened(parameter: number): string {
+  return `opened as (
+    insert into sessions (session_id, user_id) values ($2, $${parameter}) on conflict do nothing returning session_id)`;
+}
+
+function created(place: string): string {
+  return `created as (
+    insert into memory_entries (${COLUMNS}) select ${ROW} from (${place}) s on conflict (memory_id) do nothing
+    returning memory_id, created_at)`;
 }
 
 function keyKept(parameter: number): string {
@@ -32,28 +59,24 @@ function keyKept(parameter: number): string {
     select $${parameter}::bytea, json_build_object('memory_id', memory_id, 'created_at', ${TIME})::text from created)`;
 }
 
-/** Of a memory that is new the version is 1, and there can be no vector yet. Four parameters, from the numbered one on. */
+/** Of a memory that is new the version is 1, and there can be no vector yet. */
 function vectorKept(parameter: number): string {
   return `embedded as (
     insert into vector_embeddings (memory_id, embedding_model, dimension, embedding, memory_version, text_hash)
     select memory_id, $${parameter}, $${parameter + 1}, $${parameter + 2}::vector, 1, $${parameter + 3}::bytea from created)`;
 }
 
-const NEXT = VALUES + 1;
-const FREE = {
-  alone: prepared(`${inserted()} select ${ANSWER}`),
-  withVector: prepared(`${inserted(vectorKept(NEXT))} select ${ANSWER}`),
-};
-const KEPT = {
-  alone: prepared(`${inserted(keyKept(NEXT))} select ${ANSWER}`),
-  withVector: prepared(`${inserted(keyKept(NEXT), vectorKept(NEXT + 1))} select ${ANSWER}`),
-};
-const LANE_PASSED = 'all_created((select count(*) from passed), 1)';
-const PASSED = `passed as (${passing(NEXT)})`;
-const FENCED = {
-  alone: prepared(`${inserted(PASSED)} select ${LANE_PASSED}, ${ANSWER}`),
-  withVector: prepared(`${inserted(PASSED, vectorKept(NEXT + 4))} select ${LANE_PASSED}, ${ANSWER}`),
-};
+const nameOf = ({ opens, behind, hasVector }: Shape): string => `${opens} ${behind} ${hasVector}`;
+const STATEMENTS: ReadonlyMap<string, string> = new Map(
+  [true, false].flatMap((opens) =>
+    (['nothing', 'key', 'lane'] as const).flatMap((behind) =>
+      [true, false].map((hasVector) => {
+        const shape = { opens, behind, hasVector };
+        return [nameOf(shape), prepared(sqlOf(shape))] as const;
+      }),
+    ),
+  ),
+);
 
 export type Statement = readonly [sql: string, parameters: readonly unknown[]];
 
@@ -68,12 +91,23 @@ export interface Behind {
 /** The statement that creates a memory which nothing stands against. */
 export function singleCreate(request: Request<'create'>, input: CreateInput, behind: Behind): Statement {
   const { passage, key } = behind;
-  const sql = passage.length > 0 ? FENCED : key === undefined ? FREE : KEPT;
-  const values = [...valuesOf(input), ...(key === undefined ? passage : [key])];
   const { vector } = request;
-  if (vector === undefined) return [sql.alone, values];
-  const { space, text, textHash } = vector;
-  return [sql.withVector, [...values, space.model, space.dimension, text, textHash]];
+  const opens = input.create_session;
+  const shape: Shape = { opens, behind: whatIs(behind), hasVector: vector !== undefined };
+  const parameters = [
+    ...valuesOf(input),
+    ...(opens ? [input.user_id] : []),
+    ...(key === undefined ? passage : [key]),
+    ...(vector === undefined
+      ? []
+      : [vector.space.model, vector.space.dimension, vector.text, vector.textHash]),
+  ];
+  return [STATEMENTS.get(nameOf(shape)) ?? '', parameters];
+}
+
+function whatIs({ passage, key }: Behind): Shape['behind'] {
+  if (passage.length > 0) return 'lane';
+  return key === undefined ? 'nothing' : 'key';
 }
 
 function valuesOf(input: CreateInput): readonly unknown[] {

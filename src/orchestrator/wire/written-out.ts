@@ -2,7 +2,8 @@ import { ValidationError } from '../../domain/errors.ts';
 import { LIMITS } from './limits.ts';
 
 // PostgreSQL spells numbers without an exponent: the eight bytes of 1e100000 become 100,000 digits wherever a content is read.
-const FAR_EXPONENT = /\d[eE][+-]?\d{3}/;
+// Only where a value begins: every sixth UUID has a digit, an e and three digits somewhere.
+const FAR_EXPONENT = /[[:,\s]-?\d+(?:\.\d+)?[eE][+-]?\d{3}/;
 const STRING_OR_FAR_EXPONENT = /"(?:[^"\\]+|\\.)*"|\d[eE][+-]?(\d{3,})/g;
 
 /** A quick look at a whole message: false means that nothing in it grows. */

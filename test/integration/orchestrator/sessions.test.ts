@@ -48,6 +48,18 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect(stolen.error).toMatchObject(DUPLICATE);
   });
 
+  test('a create that comes again after the end of its session does not begin its next life; a new one does', async () => {
+    const session = await newSession();
+    const first = note('once', { memory_id: `late-${kind}`, create_session: true });
+    const { data } = await ask('create', first, session);
+    await ask('end_session', {}, session);
+    expect((await ask('create', first, session)).data).toEqual(data);
+    const life = async (): Promise<unknown> => (await ask('scan', {}, session)).data['session'];
+    expect(await life()).toMatchObject({ generation: 1, ended_at: expect.any(String) as string });
+    await ask('create', note('new', { create_session: true }), session);
+    expect(await life()).toMatchObject({ generation: 2, ended_at: null });
+  });
+
   test('create_session without an id draws one', async () => {
     const { data } = await ask('create_session', { user_id: 'ann' });
     expect(data.session_id).toMatch(/^session-.{36}$/);

@@ -26,3 +26,7 @@ test.each([
     `content must not hold numbers whose exponents stand for more than ${LIMITS.contentBytes}`,
   );
 });
+
+test('an id that looks like a number with an exponent makes nothing slow', () => {
+  expect(mayGrow('{"request_id":"3e123456-0000-4000-8000-00000000e100","n":[1e99, -2.5e10]}')).toBe(false);
+});
