@@ -83,7 +83,7 @@ export function createProxy(facts: ProxyFacts): Running {
     createPortCheck(config, facts.services),
     watchers.log,
     store.spilling.part,
-    store.late(journalPart(store.database)),
+    store.late(journalPart(store.database, store.heartbeats)),
     pruning(store, config.journal.retentionHours),
     named('flags', flagged.flags),
     ...parts,
@@ -111,8 +111,20 @@ function named(name: string, part: Omit<Part, 'name'>): Part {
   return { name, start: () => part.start(), stop: () => part.stop() };
 }
 
-function journalPart(database: Database): Part {
-  return { name: 'journal', start: () => applySchema(database, SCHEMA), stop: () => database.close() };
+function journalPart(database: Database, heartbeats: Database): Part {
+  const stop = async (): Promise<void> => {
+    if (heartbeats !== database) await heartbeats.close();
+    await database.close();
+  };
+  return { name: 'journal', start: () => applySchema(database, SCHEMA), stop };
+}
+
+/** Given up when it has taken so long: others have given this replica up by then, and the next one may find a connection that works. */
+const HEARTBEAT_TIMEOUT_MS = 3_000;
+
+/** A connection of their own: work that waits for a lock, or for a connection, must not make the others give this replica up. */
+function heartbeatDatabase(url: string, prepares: boolean): Database {
+  return createPostgresDatabase({ url, poolSize: 1, statementTimeoutMs: HEARTBEAT_TIMEOUT_MS, prepares });
 }
 
 /** What is kept in the database. */
@@ -122,11 +134,14 @@ function createStore(config: Config) {
     databaseUrl === undefined
       ? createPgliteDatabase({ folder })
       : createPostgresDatabase({ url: databaseUrl, poolSize, prepares: preparedStatements });
+  const heartbeats =
+    databaseUrl === undefined ? database : heartbeatDatabase(databaseUrl, preparedStatements);
   const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
   const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
   const spilling = createSpill({ config, database, replica, seal });
   return {
     database,
+    heartbeats,
     replica,
     spilling,
     awayPolicy: spilling.policy,
@@ -140,8 +155,9 @@ function createStore(config: Config) {
     signatures: createSignatureStore(database),
     runs: createRunEdges(database, replica, seal),
     keyedWrites: createKeyedWrites(database, seal),
-    coverageStore: createCoverageStore(database),
-    replicas: createReplicaStore(database),
+    // Asked between two heartbeats.
+    coverageStore: createCoverageStore(heartbeats),
+    replicas: createReplicaStore(database, heartbeats),
   };
 }
 

@@ -38,8 +38,11 @@ select r.id, case when r.id = $1 then 0 else extract(epoch from now() - r.heartb
     as is_any_spilled
 from replicas r where r.id <> $1 or exists (select from beat)`;
 
-/** Registered proxy processes in PostgreSQL. */
-export function createReplicaStore(database: Database): ReplicaStore {
+/**
+ * Registered proxy processes in PostgreSQL.
+ * @param heartbeats the same database; a heartbeat that waits for its turn behind other work comes too late. @defaultValue database
+ */
+export function createReplicaStore(database: Database, heartbeats = database): ReplicaStore {
   return {
     async register(replica: ReplicaId, spill) {
       const others = await database.query('select from replicas where id <> $1', [replica]);
@@ -51,7 +54,7 @@ export function createReplicaStore(database: Database): ReplicaStore {
     },
     async heartbeat(replica, { coverage, isSpilling }): Promise<BeatAnswer> {
       const parameters = [replica, JSON.stringify(coverage), isSpilling];
-      const rows = await database.query<ReplicaRow>(HEARTBEAT, parameters);
+      const rows = await heartbeats.query<ReplicaRow>(HEARTBEAT, parameters);
       return {
         replicas: rows.map((row) => ({
           replica: row.id as ReplicaId,
