@@ -20,8 +20,10 @@ export async function evidenceOf(world: World, findings: readonly string[]): Pro
   const outputs = REPLICAS.map(
     (replica) => `--- ${replica} replica said:\n${world.replicas[replica].output().slice(-OUTPUT_SHOWN)}`,
   );
+  const stores = await Promise.all([...lanes].slice(0, LANES_SHOWN).map((lane) => storeOf(world, lane)));
   return [
     ...journals,
+    ...stores,
     ...outputs,
     `--- orchestrator said:\n${world.orchestrator.output().slice(-OUTPUT_SHOWN)}`,
   ].join('\n');
@@ -40,5 +42,22 @@ async function journalOf(world: World, lane: string): Promise<string> {
     return `--- journal of ${lane}, newest first:\n${rows.map(({ line }) => line).join('\n')}`;
   } catch (error) {
     return `--- the journal cannot be read: ${String(error)}`;
+  }
+}
+
+/** What the orchestrator holds of a lane, deleted items among it, and where the lane's fence stands. */
+async function storeOf(world: World, lane: string): Promise<string> {
+  try {
+    const rows = await world.orchestratorStore.query<Row>(
+      `select concat_ws(' ', 'fence', generation, sequence) as line from memory_lanes where key = $1
+       union all select * from (
+         select concat_ws(' ', position, memory_id, 'v' || version, case when is_active then '' else 'deleted' end,
+           updated_at::time, deleted_generation, deleted_sequence, lane_key is not null, right(content_text, 30))
+         from memory_entries where session_id like '%' || $2 order by position desc limit ${WRITES_SHOWN}) newest`,
+      [lane, lane.slice(lane.indexOf('/') + 1)],
+    );
+    return `--- orchestrator's rows of ${lane}, last first:\n${rows.map(({ line }) => line).join('\n')}`;
+  } catch (error) {
+    return `--- the orchestrator's rows cannot be read: ${String(error)}`;
   }
 }

@@ -34,10 +34,11 @@ describe('npm run chaos', { timeout: 120_000 }, () => {
     });
   });
 
-  test('a lost write that is planted ends it with 1, and it says which lane to look at', async () => {
-    const { out, errors, code } = await chaos([...ONE_ROUND, '--plant', 'lost-write']);
+  test('a lost write that is planted ends it with 1, and it says which lane to look at and how far it came', async () => {
+    const { out, errors, code } = await chaos([...ONE_ROUND, '--rounds', '2', '--plant', 'lost-write']);
     expect(code).toBe(1);
-    expect(JSON.parse(out)).toMatchObject({ lost: 1 });
+    expect(JSON.parse(out)).toMatchObject({ rounds: 1, lost: 1 });
+    expect(errors).toContain('It ended after 1 of 2 rounds');
     expect(errors).toMatch(/Round 1 of seed 1 \(reset-agents-first\)/);
     expect(errors).toMatch(/lost: session-memory\/r1-\d: not on the orchestrator/);
     expect(errors).toContain('journal of session-memory/r1-');
