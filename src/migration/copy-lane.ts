@@ -3,12 +3,13 @@ import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts'
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copies/copy-apply.ts';
+import { CopyCalls } from './copies/copy-calls.ts';
 import { judgeVanished, type CopyAdvice } from './copies/copy-judgement.ts';
 import { copyOperations } from './copies/copy-operations.ts';
 import { planCopy, type CopyPlan } from './copies/copy-plan.ts';
 import type { Emit } from './events.ts';
 import { explainVanished } from './copies/forgetting.ts';
-import { readContents, type LaneContents } from './copies/lane-contents.ts';
+import type { LaneContents } from './copies/lane-contents.ts';
 import type { HeldLane } from './lanes/hold-lane.ts';
 import { readJournaled, type JournaledWrites } from './writes/journaled-writes.ts';
 import type { Lane } from './lanes/lanes.ts';
@@ -70,9 +71,11 @@ interface Reading {
 /** Makes the secondary hold what the primary shows: SEMANTICS "Copying a lane". */
 export class LaneCopier {
   readonly #parts: CopyParts;
+  readonly #calls: CopyCalls;
 
   constructor(parts: CopyParts) {
     this.#parts = parts;
+    this.#calls = new CopyCalls(parts);
   }
 
   /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
@@ -182,7 +185,7 @@ export class LaneCopier {
   /** Before the secondary is looked at: what was sent under an older generation and comes late changes nothing behind its back. */
   async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
     if (isFirst) return;
-    await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#parts);
+    await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#calls);
   }
 
   async #journaled({ lane, service }: Copy, { sequence }: Reading): Promise<JournaledWrites> {
@@ -190,10 +193,8 @@ export class LaneCopier {
     return readJournaled({ service, owner: lane.owner, writes, sequence });
   }
 
-  #contentsOf({ service, sessionId, lane: { owner } }: Copy): Promise<LaneContents> {
-    const { clock, orchestrator, timeoutMs } = this.#parts;
-    const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
-    return readContents({ orchestrator, sessionId, lanes: service.definition.lanes, owner, options });
+  #contentsOf({ service, sessionId, isFirst, lane: { owner } }: Copy): Promise<LaneContents> {
+    return this.#calls.contents({ sessionId, lanes: service.definition.lanes, owner }, isFirst);
   }
 
   #plan(
@@ -257,7 +258,7 @@ export class LaneCopier {
     sequence: number,
   ): Promise<readonly CopyException[] | undefined> {
     try {
-      return await applyCopy(operations, { key: lane.key, generation, sequence }, this.#parts);
+      return await applyCopy(operations, { key: lane.key, generation, sequence }, this.#calls);
     } catch (error) {
       if (error instanceof TooManyExceptions) return undefined;
       throw error;
@@ -292,9 +293,7 @@ export class LaneCopier {
   }
 
   #sayExceptions({ service, key }: Lane, exceptions: readonly CopyException[]): void {
-    const [first] = exceptions;
-    if (first === undefined) return;
-    const { code, reason } = first;
-    this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
+    for (const { code, reason } of exceptions.slice(0, 1))
+      this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
   }
 }

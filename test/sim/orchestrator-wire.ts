@@ -64,6 +64,7 @@ function wireErrorOf(error: RefusedOperation | NotFoundError): object {
 
 function read(store: OrchestratorStore, { action, sessionId, payload }: WireOperation): string {
   if (action === 'scan') return scan(store, sessionId, payload);
+  if (action === 'digest') return digest(store, payload);
   if (action === 'batch_read') return batchRead(store, sessionId, payload);
   throw new Error(`The simulated orchestrator knows no "${action}"`);
 }
@@ -78,6 +79,14 @@ function scan(store: OrchestratorStore, sessionId: string, { limit, cursor }: Js
     session: session === undefined ? null : { session_id: sessionId, ended_at: session.endedAt },
     items: page.map((row) => new Json(spell(row))),
     next_cursor: rows.length > from + size ? String(from + size) : undefined,
+  });
+}
+
+/** Copies only ask whether there is anything. */
+function digest(store: OrchestratorStore, { session_ids: ids }: JsonObject): string {
+  const sessions = Array.isArray(ids) ? ids : [];
+  return encodeJson({
+    sessions: sessions.map((id) => ({ session_id: id, count: store.visible(String(id)).length })),
   });
 }
 

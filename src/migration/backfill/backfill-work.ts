@@ -41,7 +41,7 @@ interface Copied {
 
 /** Copies every lane that is not seeded yet: `copyLane` over all owners, by activity. */
 export class BackfillWork implements RunWork {
-  readonly lanesPerPage = 50;
+  readonly lanesPerPage = 200;
   readonly #parts: BackfillParts;
 
   constructor(parts: BackfillParts) {

@@ -4,52 +4,52 @@ import { encodeJson } from '../../domain/json.ts';
 import type { LaneFence } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { CopyException } from '../journal-facts.ts';
-import type { Clock, Orchestrator } from '../ports.ts';
+import { callsOf, type CopyCalls } from './copy-calls.ts';
 import { refusalReasonOf } from '../refusal-reason.ts';
 
-const BATCH = 400;
 /** So many refused items are no exceptions any more: the copy breaks off, and a person looks at it. */
 const EXCEPTION_LIMIT = 100;
-
-export interface CopyApplyParts {
-  readonly orchestrator: Orchestrator;
-  readonly clock: Clock;
-  /** Most that one batch may take, in milliseconds. */
-  readonly timeoutMs: number;
-}
 
 /** More items of a lane were refused than a person would accept one by one. */
 export class TooManyExceptions extends Error {}
 
 /**
- * Writes a copy's operations in batches, under the lane's new generation. The generation rises with the first batch, the sequence
- * comes with the last: a copy that breaks off lets nothing overtake it. What the orchestrator refuses for good is left out.
+ * Writes a copy's operations in as few calls as can hold them, under the lane's new generation. The generation rises with the first
+ * call, the sequence comes with the last: a copy that breaks off lets nothing overtake it. What the orchestrator refuses for good is
+ * left out.
  * @returns what was left out
  * @throws CrossfadeError where the orchestrator fails; TooManyExceptions
  */
 export async function applyCopy(
   operations: readonly OrchestratorWrite[],
   fence: LaneFence,
-  parts: CopyApplyParts,
+  calls: Pick<CopyCalls, 'write'>,
 ): Promise<readonly CopyException[]> {
   const exceptions: CopyException[] = [];
-  for (let at = 0; at < operations.length; at += BATCH) {
-    const isLast = at + BATCH >= operations.length;
-    const { sequence: _last, ...generation } = fence;
-    const batchFence: LaneFence = isLast ? fence : generation;
-    let batch = operations.slice(at, at + BATCH);
-    for (;;) {
-      const refused = await refusedOf(batch, batchFence, parts);
-      if (refused === undefined) break;
-      exceptions.push(exceptionOf(refused.operation, refused.error));
-      if (exceptions.length > EXCEPTION_LIMIT)
-        throw new TooManyExceptions(`more than ${EXCEPTION_LIMIT} items of the lane were refused`);
-      batch = batch.filter((operation) => operation !== refused.operation);
-      // Nothing is left, and still the fence must rise: this deletes nothing.
-      if (batch.length === 0) batch = [raiseFence(refused.operation)];
+  const { sequence: _last, ...generation } = fence;
+  const waiting = callsOf(operations);
+  for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) {
+    const refusal = await refusalOf(batch, waiting.length === 0 ? fence : generation, calls);
+    if (refusal === undefined) continue;
+    const { operation, error } = refusal;
+    if (operation === undefined) {
+      waiting.unshift(...halvesOf(batch));
+      continue;
     }
+    exceptions.push(exceptionOf(operation, error));
+    if (exceptions.length > EXCEPTION_LIMIT)
+      throw new TooManyExceptions(`more than ${EXCEPTION_LIMIT} items of the lane were refused`);
+    const rest = batch.filter((one) => one !== operation);
+    if (rest.length > 0) waiting.unshift(rest);
+    // Nothing is left, and still the fence must rise: this deletes nothing.
+    else if (waiting.length === 0) waiting.push([raiseFence(operation)]);
   }
   return exceptions;
+}
+
+function halvesOf(batch: readonly OrchestratorWrite[]): OrchestratorWrite[][] {
+  const half = Math.ceil(batch.length / 2);
+  return [batch.slice(0, half), batch.slice(half)];
 }
 
 /** An operation that changes nothing but the lane's fence. */
@@ -61,24 +61,29 @@ export function raiseFence({ sessionId }: Pick<OrchestratorWrite, 'sessionId'>):
   };
 }
 
-/** Applies a batch whole, or names the operation because of which nothing of it was applied. */
-async function refusedOf(
+/** Why nothing of a batch was applied: because of one operation, or of one that the orchestrator did not come far enough to name. */
+interface Refusal {
+  readonly operation: OrchestratorWrite | undefined;
+  readonly error: CrossfadeError;
+}
+
+/** Applies a batch whole; undefined then. */
+async function refusalOf(
   batch: readonly OrchestratorWrite[],
   lane: LaneFence,
-  { orchestrator, clock, timeoutMs }: CopyApplyParts,
-): Promise<{ operation: OrchestratorWrite; error: CrossfadeError } | undefined> {
+  calls: Pick<CopyCalls, 'write'>,
+): Promise<Refusal | undefined> {
   try {
-    await orchestrator.batchWrite(
-      batch.map((operation) => ({ ...operation, lane })),
-      { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs },
-    );
+    await calls.write(batch.map((operation) => ({ ...operation, lane })));
     return undefined;
   } catch (error) {
     // A refusal of the content; of anything else (a right that is missing, a session that went) no item is to blame.
     if (!(error instanceof CrossfadeError) || error.code !== 'validation_error') throw error;
-    const operation = batch[Number(error.details['operation'])];
-    if (operation === undefined) throw error;
-    return { operation, error };
+    const named = batch[Number(error.details['operation'])];
+    if (named !== undefined) return { operation: named, error };
+    // Too long, or nested too deeply, to be read at all.
+    if (error.details['field'] !== 'message') throw error;
+    return { operation: batch.length === 1 ? batch[0] : undefined, error };
   }
 }
 

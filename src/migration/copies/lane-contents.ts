@@ -1,4 +1,4 @@
-import { isJsonObject, parseTolerantly, rawElements, rawMembers } from '../../domain/json.ts';
+import { parseTolerantly, rawElements, rawMembers } from '../../domain/json.ts';
 import type { Owner, SessionId } from '../../domain/ids.ts';
 import type { LaneDefinition, StoredMemory } from '../../domain/service-definition.ts';
 import { FORGOTTEN_TAG, type ListedMemory } from './copy-plan.ts';
@@ -8,8 +8,6 @@ const SCAN_PAGE = 1_000;
 
 /** What the orchestrator holds of a lane. */
 export interface LaneContents {
-  /** Whether it knows the session, open or ended. */
-  readonly exists: boolean;
   /** The lane's list, in the order of its positions, without what is marked forgotten. */
   readonly listed: readonly ListedMemory[];
   /** What earlier copies wrote of what the service derives from its items. */
@@ -36,11 +34,9 @@ export async function readContents({
 }: ContentsQuery): Promise<LaneContents> {
   const memories: StoredMemory[] = [];
   let cursor: unknown;
-  let exists = false;
   do {
     const payload = { limit: SCAN_PAGE, include_deleted: false, ...(cursor !== undefined && { cursor }) };
     const answer = await orchestrator.read({ action: 'scan', sessionId, payload }, options());
-    exists ||= isJsonObject(answer.data['session']);
     memories.push(...rawElements(rawMembers(answer.text)['items'] ?? '[]').map(parseStoredMemory));
     cursor = answer.data['next_cursor'] ?? undefined;
   } while (cursor !== undefined);
@@ -48,7 +44,6 @@ export async function readContents({
   const checked = (listed: ListedMemory): ListedMemory =>
     owner === undefined ? listed : withDueTags(listed, lanes, owner);
   return {
-    exists,
     listed: shown.flatMap((memory) => listedAs(memory, lanes.fieldsOf(memory))).map(checked),
     derived: shown.flatMap((memory) => listedAs(memory, lanes.derivedFieldsOf?.(memory))).map(checked),
   };

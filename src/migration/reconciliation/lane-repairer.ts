@@ -1,5 +1,6 @@
 import { laneKeyOf, sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import { applyCopy } from '../copies/copy-apply.ts';
+import { CopyCalls } from '../copies/copy-calls.ts';
 import type { CopyAdvice } from '../copies/copy-judgement.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
@@ -94,7 +95,7 @@ export class LaneRepairer {
       generation: state.generation,
       sequence: lane.delivered,
     };
-    if (operations.length > 0) await applyCopy(operations, fence, this.#parts);
+    if (operations.length > 0) await applyCopy(operations, fence, new CopyCalls(this.#parts));
     await journal.stopLane(lane.key, 'repair_undone');
     lane.condition = 'stopped';
     return true;

@@ -3,27 +3,62 @@ import type { Request } from '../wire/request.ts';
 
 /** Actions that take many memories in one statement, as long as each comes once. */
 const BY_MEMORY: ReadonlySet<Action> = new Set<Action>(['create', 'update', 'delete']);
+/** Of different sessions, these do the same in whatever order they come: nothing but their session and their memory is touched. */
+const BY_SESSION: ReadonlySet<Action> = new Set<Action>(['create', 'upsert_session']);
 
-/** Neighbours of one action that can be written together: the memories they name must differ. */
+/** Operations that one statement writes. */
+interface Run {
+  readonly action: Action;
+  readonly indexes: number[];
+  /** What may come once only. */
+  readonly ids: Set<string>;
+}
+
+/**
+ * Operations of one action that can be written together: the memories, or sessions, they name must differ. Those of one session, and
+ * those that name one memory, stay in their order; a session's row and its memories, many times over, are two runs.
+ */
 export function runsOf(requests: readonly Request[], indexes: readonly number[]): number[][] {
-  const runs: number[][] = [];
-  let ids = new Set<string>();
-  let action: Action | undefined;
+  const runs: Run[] = [];
+  /** The last run that touched a session or a memory. */
+  const touched = new Map<string, number>();
+  let earliest = 0;
   for (const index of indexes) {
     const request = requests[index];
     if (request === undefined) continue;
-    const id = memoryOf(request);
-    if (request.action !== action || (id !== undefined && ids.has(id))) {
-      runs.push([]);
-      ids = new Set();
-      action = request.action;
-    }
-    if (id !== undefined) ids.add(id);
-    runs.at(-1)?.push(index);
+    const { action, sessionId } = request;
+    const ids = [`session ${sessionId}`, ...memoriesOf(request)];
+    const first = BY_SESSION.has(action)
+      ? Math.max(earliest, ...ids.map((id) => touched.get(id) ?? 0))
+      : Math.max(0, runs.length - 1);
+    const once = action === 'upsert_session' ? ids : ids.slice(1);
+    const at = placeIn(runs, { action, once, first });
+    const run = runs[at] ?? { action, indexes: [], ids: new Set() };
+    runs[at] = run;
+    run.indexes.push(index);
+    for (const id of once) run.ids.add(id);
+    for (const id of ids) touched.set(id, at);
+    if (!BY_SESSION.has(action)) earliest = at;
   }
-  return runs;
+  return runs.map((run) => run.indexes);
 }
 
-function memoryOf({ action, payload }: Request): string | undefined {
-  return BY_MEMORY.has(action) && 'memory_id' in payload ? payload.memory_id : undefined;
+function placeIn(
+  runs: readonly Run[],
+  {
+    action,
+    once,
+    first,
+  }: { readonly action: Action; readonly once: readonly string[]; readonly first: number },
+): number {
+  const at = runs.findIndex(
+    (run, place) => place >= first && run.action === action && !once.some((id) => run.ids.has(id)),
+  );
+  return at < 0 ? runs.length : at;
+}
+
+function memoriesOf({ action, payload }: Request): string[] {
+  return BY_MEMORY.has(action) && 'memory_id' in payload && payload.memory_id !== undefined
+    ? [`memory ${payload.memory_id}`]
+    : [];
 }

@@ -14,7 +14,8 @@ import { addRelationship } from './relationships.ts';
 import type { Request } from '../wire/request.ts';
 import { retried as retriedWork } from '../database/retries.ts';
 import { runsOf } from './runs.ts';
-import { createSession, endSession, upsertSession } from '../sessions/sessions.ts';
+import { createSession, endSession } from '../sessions/sessions.ts';
+import { upsertSessions } from '../sessions/upsert-sessions.ts';
 
 export type WriteAction =
   | 'create'
@@ -38,7 +39,7 @@ const WRITERS: { readonly [A in WriteAction]: Writer<A> } = {
   delete: deleteMemories,
   bulk_delete: oneByOne(bulkDelete),
   create_session: oneByOne(createSession),
-  upsert_session: oneByOne(upsertSession),
+  upsert_session: upsertSessions,
   end_session: oneByOne(endSession),
   put_profile: oneByOne(putProfile),
   delete_profile: oneByOne(deleteProfile),

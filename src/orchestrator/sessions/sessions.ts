@@ -47,41 +47,6 @@ export async function createSession(session: Session, request: Request<'create_s
   return { session_id: id, created_at: row.created_at.toISOString() };
 }
 
-const UPSERT_SESSION = prepared(`
-insert into sessions as s (session_id, user_id, session_type, metadata, escaped, created_at, updated_at, ended_at, summary, is_archived,
-  summary_key)
-values ($1, $2, coalesce($3, 'conversation'), coalesce($4::jsonb, '{}'), coalesce($5::boolean, false),
-  coalesce($6::timestamptz, now()), coalesce($7::timestamptz, now()), $9::timestamptz, $10, coalesce($11::boolean, false), $12)
-on conflict (session_id) do update set
-  user_id = coalesce($2, s.user_id), session_type = coalesce($3, s.session_type), metadata = coalesce($4::jsonb, s.metadata),
-  escaped = coalesce($5::boolean, s.escaped), created_at = coalesce($6::timestamptz, s.created_at),
-  updated_at = coalesce($7::timestamptz, now()), ended_at = case when $8::boolean then $9::timestamptz else s.ended_at end,
-  summary = coalesce($10, s.summary), summarized = case when $10::text is null then s.summarized end, is_archived = coalesce($11::boolean, s.is_archived),
-  summary_key = case when $10::text is null then s.summary_key else $12 end
-returning s.session_id, s.created_at, s.updated_at, s.ended_at`);
-
-/** Makes the row hold what is given; what is left out keeps its value, and a null ended_at opens the session. */
-export async function upsertSession(session: Session, request: Request<'upsert_session'>): Promise<object> {
-  const { payload, sessionId } = request;
-  const metadata = storableMember(request, 'session_metadata');
-  const summary = session.vault.sealText(summaryPlace(sessionId), payload.summary);
-  const [row] = await session.query<Record<string, unknown>>(UPSERT_SESSION, [
-    sessionId,
-    payload.user_id,
-    payload.session_type,
-    metadata?.json.text,
-    metadata?.escaped,
-    parseOptionalTime(payload.created_at, 'created_at'),
-    parseOptionalTime(payload.updated_at, 'updated_at'),
-    payload.ended_at !== undefined,
-    parseOptionalTime(payload.ended_at, 'ended_at'),
-    summary.text,
-    payload.is_archived,
-    summary.key,
-  ]);
-  return row ?? {};
-}
-
 const END_SESSION = prepared(`
 update sessions s set ended_at = coalesce(s.ended_at, $2::timestamptz, now()), summary = coalesce($3, s.summary, $5),
   summarized = case when $3::text is not null then null when s.summary is null then $6::jsonb else s.summarized end,

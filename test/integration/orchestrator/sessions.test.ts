@@ -80,6 +80,47 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     });
   });
 
+  test('a batch sets many sessions, new ones and known ones, each by what was given for it', async () => {
+    const ids = ['b', 'c', 'a', 'd'].map((name) => `upserts-${kind}-${name}`);
+    const [known = '', ended = '', fresh = '', twice = ''] = ids;
+    const first = { user_id: 'ann', session_metadata: { big: 1 }, summary: 'short' };
+    await ask('upsert_session', first, { session_id: known });
+    await ask('upsert_session', { ...first, ended_at: '2026-01-02T00:00:00Z' }, { session_id: ended });
+    const operations = [
+      [known, { user_id: 'bob' }],
+      [ended, { ended_at: null, is_archived: true }],
+      [fresh, { session_metadata: { fresh: true }, created_at: '2026-01-01T00:00:00Z' }],
+      [twice, { user_id: 'one', session_metadata: { kept: 1 } }],
+      [twice, { user_id: 'two' }],
+    ].map(([session_id, payload]) => ({ action: 'upsert_session', session_id, payload }));
+    const { data } = await ask('batch_write', { operations });
+    expect(data['results'].map(({ session_id }: Record<string, unknown>) => session_id)).toEqual([
+      ...ids,
+      twice,
+    ]);
+    const shown = await Promise.all(
+      ids.map(async (session_id) => (await ask('scan', {}, { session_id })).data['session']),
+    );
+    expect(shown).toMatchObject([
+      { user_id: 'bob', session_metadata: { big: 1 }, summary: 'short', ended_at: null },
+      { user_id: 'ann', ended_at: null, is_archived: true },
+      { user_id: null, session_metadata: { fresh: true }, created_at: '2026-01-01T00:00:00.000Z' },
+      { user_id: 'two', session_metadata: { kept: 1 } },
+    ]);
+  });
+
+  test('a batch of sessions names the one that is refused, and sets none', async () => {
+    const session_id = `refused-${kind}-x`;
+    const operations = [session_id, `refused-${kind}-y`].map((id, index) => ({
+      action: 'upsert_session',
+      session_id: id,
+      payload: { user_id: 'ann', created_at: index === 1 ? 'no time' : undefined },
+    }));
+    const { error } = await ask('batch_write', { operations });
+    expect(error).toMatchObject({ code: 'validation_error', details: { operation: 1 } });
+    expect((await ask('scan', {}, { session_id })).data['session']).toBeNull();
+  });
+
   test('upsert_session sets what is given and keeps the rest', async () => {
     const session_id = `upsert-${kind}`;
     const times = { created_at: '2024-01-01T00:00:00.000Z', ended_at: '2024-01-02T00:00:00.000Z' };

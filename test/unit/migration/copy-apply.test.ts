@@ -3,6 +3,7 @@ import { ConnectionError, OperationError, ValidationError } from '../../../src/d
 import type { SessionId } from '../../../src/domain/ids.ts';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import { applyCopy, TooManyExceptions } from '../../../src/migration/copies/copy-apply.ts';
+import { CopyCalls } from '../../../src/migration/copies/copy-calls.ts';
 import type { Orchestrator } from '../../../src/migration/ports.ts';
 import { refusalReasonOf } from '../../../src/migration/refusal-reason.ts';
 import { fakeClock } from './engine-parts.ts';
@@ -29,7 +30,7 @@ function orchestratorThat(refuses: (operation: OrchestratorWrite) => boolean) {
 
 function partsOf(batchWrite: Orchestrator['batchWrite']) {
   const orchestrator = { batchWrite } as Orchestrator;
-  return { orchestrator, clock: fakeClock(), timeoutMs: 1_000 };
+  return new CopyCalls({ orchestrator, clock: fakeClock(), timeoutMs: 1_000 });
 }
 
 const isBad = ({ payload }: OrchestratorWrite) => JSON.stringify(payload['content'] ?? '').includes('bad');
@@ -84,6 +85,62 @@ test('the sequence comes with the last batch only', async () => {
   await applyCopy(operations, FENCE, parts);
   expect(batches.map((batch) => batch.length)).toEqual([400, 400, 100]);
   expect(batches.map(([first]) => first?.lane?.sequence)).toEqual([undefined, undefined, 7]);
+});
+
+test('a message that is too long, or nested too deeply, is cut until what cannot be read stands alone', async () => {
+  const { batches, parts } = orchestratorThat(() => false);
+  const write = parts.write.bind(parts);
+  parts.write = async (operations) => {
+    const error = new ValidationError('refused', { details: { field: 'message', limit: 500 } });
+    return operations.some(isBad) ? Promise.reject(error) : write(operations);
+  };
+  const operations = ['a', 'b', 'bad', 'c', 'd'].map(create);
+  const exceptions = await applyCopy(operations, FENCE, parts);
+  expect(exceptions.map(({ reason }) => reason)).toEqual(['message, limit 500']);
+  expect(batches.flat().map(({ payload }) => payload)).toEqual(
+    operations.filter((operation) => !isBad(operation)).map(({ payload }) => payload),
+  );
+  const [last, ...before] = batches.toReversed().map(([first]) => first?.lane?.sequence);
+  expect(last).toBe(7);
+  expect(before.every((sequence) => sequence === undefined)).toBe(true);
+});
+
+test('what is long goes in several messages, each shorter than the orchestrator reads', async () => {
+  const { batches, parts } = orchestratorThat(() => false);
+  await applyCopy(
+    Array.from({ length: 12 }, () => create('x'.repeat(300_000))),
+    FENCE,
+    parts,
+  );
+  expect(batches.map((batch) => batch.length)).toEqual([5, 5, 2]);
+});
+
+test('lanes that are copied together share a call, and each is told of what it brought itself', async () => {
+  const { batches, parts } = orchestratorThat(isBad);
+  const lanes = ['ann', 'bob', 'bad', 'cid'];
+  const told = await Promise.all(
+    lanes.map((name) => applyCopy([create(name)], { ...FENCE, key: `jarvis-memory/${name}` }, parts)),
+  );
+  expect(told.map((exceptions) => exceptions.length)).toEqual([0, 0, 1, 0]);
+  expect(batches.flat().map(({ lane }) => lane?.key)).toEqual(
+    ['ann', 'bob', 'cid', 'bad'].map((name) => `jarvis-memory/${name}`),
+  );
+  const shared = orchestratorThat(() => false);
+  await Promise.all(lanes.map((name) => applyCopy([create(name)], { ...FENCE, key: name }, shared.parts)));
+  expect(shared.batches.map((batch) => batch.length)).toEqual([4]);
+});
+
+test('a call without an answer fails every copy that shared it', async () => {
+  let calls = 0;
+  const parts = partsOf(() => {
+    calls += 1;
+    return Promise.reject(new ConnectionError('silent', { effect: 'unknown' }));
+  });
+  const tried = await Promise.allSettled(
+    ['a', 'b', 'c'].map((name) => applyCopy([create(name)], FENCE, parts)),
+  );
+  expect(tried.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  expect(calls).toBe(1);
 });
 
 test('more than a person could look at breaks the copy off', async () => {
