@@ -1,10 +1,12 @@
 import type { LegacyLane, Retention, StoredMemory } from '../../domain/service-definition.ts';
 import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
-import type { ListedMemory } from './copy-plan.ts';
+import { digestOfFields, type ListedMemory } from './copy-plan.ts';
 import type { LastApplied } from '../journal-facts.ts';
 
 /** A service that keeps only so many owners has forgotten some once it holds nearly that many. */
 const NEARLY_FULL = 0.9;
+/** Two clocks may be so far apart. */
+const SLACK_MS = 5_000;
 
 export interface VanishedFacts {
   readonly retention: Retention;
@@ -34,6 +36,7 @@ export async function explainVanished(
   };
 }
 
+type Fields = Readonly<Record<string, string>>;
 type Explained = (memory: StoredMemory) => boolean;
 
 /** The whole owner is gone: idle for too long, or one too many. */
@@ -54,17 +57,36 @@ async function idleMs({ existing, lastApplied }: VanishedFacts): Promise<number>
   return nowMs - times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
 }
 
-/** The service shows as many newest items as it keeps, and what vanished is older than all of them. */
-function byEntries({ retention, source, existing }: VanishedFacts): Explained {
+/**
+ * The service shows as many newest items as it keeps, and what vanished stands before all of them. Where both sides have an item in common
+ * that is said by positions; only where they have none, by the times, of which two clocks are read.
+ */
+function byEntries(facts: VanishedFacts): Explained {
+  const { retention, source, existing } = facts;
   const { entries } = retention;
-  const counts = (fields: Readonly<Record<string, string>>): boolean => retention.counts?.(fields) ?? true;
+  const counts = (fields: Fields): boolean => retention.counts?.(fields) ?? true;
   if (entries === undefined) return () => false;
   const shown = source.items.filter(({ fields }) => counts(fields));
-  if (shown.length < entries) return () => false;
-  const fieldsOf = new Map(existing.map(({ memory, fields }) => [memory, fields]));
-  const oldestShown = Date.parse(shown[0]?.at ?? '');
-  // Both clocks are read: the times of delivered items are the proxy's, the source's are its own.
-  const slackMs = 5_000;
-  return (memory) =>
-    counts(fieldsOf.get(memory) ?? {}) && Date.parse(memory.created_at) <= oldestShown + slackMs;
+  const [oldest] = shown;
+  if (oldest === undefined || shown.length < entries) return () => false;
+  const fieldsOf = new Map(existing.map(({ memory, fields }) => [memory.memory_id, fields]));
+  const isCounted = ({ memory_id: id }: StoredMemory): boolean => counts(fieldsOf.get(id) ?? {});
+  const first = firstInCommon(facts, shown);
+  if (first !== undefined) return (memory) => isCounted(memory) && memory.position < first;
+  const untilMs = Date.parse(oldest.at) + SLACK_MS;
+  return (memory) => isCounted(memory) && Date.parse(memory.created_at) <= untilMs;
+}
+
+/** Where the oldest item stands that both sides show. */
+function firstInCommon(
+  { vanished, existing }: VanishedFacts,
+  shown: readonly { readonly fields: Fields }[],
+): number | undefined {
+  const digests = new Set(shown.map(({ fields }) => digestOfFields(fields)));
+  const gone = new Set(vanished.map(({ memory_id: id }) => id));
+  const common = existing.filter(
+    ({ memory, fields }) => !gone.has(memory.memory_id) && digests.has(digestOfFields(fields)),
+  );
+  if (common.length === 0) return undefined;
+  return common.reduce((first, { memory }) => Math.min(first, memory.position), Infinity);
 }

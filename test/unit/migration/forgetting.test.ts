@@ -135,7 +135,7 @@ describe('an item that vanished from a list', () => {
     expect(found).toEqual({ forgotten: [], lost: ['old'] });
   });
 
-  test('is lost where it is newer than what is shown, beyond what two clocks may differ', async () => {
+  test('is lost where nothing is shown on both sides and it is newer, beyond what two clocks may differ', async () => {
     const newer = listed('newer', agoMs(2_000 - 5_001));
     const within = listed('within', agoMs(2_000 - 5_000));
     const found = await explain({
@@ -146,6 +146,22 @@ describe('an item that vanished from a list', () => {
       exists: true,
     });
     expect(found).toEqual({ forgotten: ['within'], lost: ['newer'] });
+  });
+
+  test('is told by its place, whatever the clock said that gave it its time', async () => {
+    const [before, common, after] = [
+      { ...listed('before', agoMs(-HOUR_MS)), fields: { kind: '"other"' } },
+      { ...listed('common', agoMs(2 * HOUR_MS)), memory: memory('common', agoMs(2 * HOUR_MS), 2) },
+      { ...listed('after', agoMs(2 * HOUR_MS)), memory: memory('after', agoMs(2 * HOUR_MS), 3) },
+    ];
+    const found = await explain({
+      retention: { entries: 2 },
+      existing: [before, common, after],
+      vanished: [before, after],
+      items: shown,
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: ['before'], lost: ['after'] });
   });
 
   test('is lost where its kind is not counted', async () => {
