@@ -78,7 +78,11 @@ async function sweep(parts: EmbedderParts, line: Line, { progress, signal }: Swe
       return;
     }
     const ids = page.stale.map(({ memoryId }) => memoryId);
-    if (!(await renewUnderLease(parts, line, { ids, signal }))) return;
+    // What needs no vector is passed at once; a page of the others may take minutes.
+    const passed = page.lookedAt - ids.length;
+    const renewed = (count: number): unknown => progress.set(keyOf(line.space), lookedAt + passed + count);
+    renewed(0);
+    if (!(await renewUnderLease(parts, line, { ids, renewed, signal }))) return;
     cursor = page.last;
     lookedAt += page.lookedAt;
     progress.set(keyOf(line.space), lookedAt);
@@ -86,17 +90,25 @@ async function sweep(parts: EmbedderParts, line: Line, { progress, signal }: Swe
   }
 }
 
+interface Renewal {
+  readonly ids: readonly string[];
+  /** So many of them are done. */
+  readonly renewed: (count: number) => void;
+  readonly signal: AbortSignal;
+}
+
 /** False when it was told to stop, or another process took over. */
 async function renewUnderLease(
   parts: EmbedderParts,
   line: Line,
-  { ids, signal }: { readonly ids: readonly string[]; readonly signal: AbortSignal },
+  { ids, renewed, signal }: Renewal,
 ): Promise<boolean> {
   const size = parts.settings.batchSize * parts.settings.concurrency;
   for (let at = 0; at < ids.length; at += size) {
     if (signal.aborted || !(await parts.models.lease(line.space, LEASE_MS))) return false;
     // They are read again: the writes' own loop may have been there in the meantime.
     await renewIds(parts, line, ids.slice(at, at + size));
+    renewed(Math.min(at + size, ids.length));
   }
   return true;
 }

@@ -59,9 +59,13 @@ describe('a change of the model', () => {
     });
     expect(old.texts[0]).toBe('red apples');
     expect(old.total).toBe(31);
-    expect(await detailsOf(changing)).toMatchObject({
-      serving: { model: 'first' },
-      filling: { model: 'second' },
+    // Known again once the next attempt finds how many are left.
+    await eventually('the progress is told', async () => {
+      const { serving, filling } = await detailsOf(changing);
+      return (
+        (serving as { model: string }).model === 'first' &&
+        (filling as { looked_at: number }).looked_at === 12
+      );
     });
     await stage.stopAll();
     stage.endpoint.mood = calm;
