@@ -5,7 +5,7 @@ import type { Emit } from '../events.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
-import type { Page, Run, RunProgress, Skipped, Tally } from '../runs/run.ts';
+import type { Page, Run, RunProgress, RunRequest, Skipped, Tally } from '../runs/run.ts';
 import type { BaselineStore, BaselineSummary, LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
@@ -17,6 +17,10 @@ import {
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { importDocument } from './import-document.ts';
 import { surveyService } from './survey.ts';
+
+const MOST_LANES = 200;
+/** What a lane is taken to hold before it is read. */
+const ITEMS_OF_A_LANE = 20;
 
 export interface BackfillParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -41,11 +45,17 @@ interface Copied {
 
 /** Copies every lane that is not seeded yet: `copyLane` over all owners, by activity. */
 export class BackfillWork implements RunWork {
-  readonly lanesPerPage = 200;
   readonly #parts: BackfillParts;
 
   constructor(parts: BackfillParts) {
     this.#parts = parts;
+  }
+
+  /** Many lanes fill the calls that they share; at a rate a page of them would be seconds without a sign of life. */
+  lanesPerPage({ rate }: RunRequest): number {
+    return rate === undefined
+      ? MOST_LANES
+      : Math.max(1, Math.min(MOST_LANES, Math.ceil(rate / ITEMS_OF_A_LANE)));
   }
 
   async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {

@@ -27,13 +27,18 @@ export interface ReconcileParts {
   readonly emit: Emit;
 }
 
+const LANES_PER_PAGE = 200;
+
 /** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
 export class ReconcileWork implements RunWork {
-  readonly lanesPerPage = 200;
   readonly #parts: ReconcileParts;
 
   constructor(parts: ReconcileParts) {
     this.#parts = parts;
+  }
+
+  lanesPerPage(): number {
+    return LANES_PER_PAGE;
   }
 
   async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {

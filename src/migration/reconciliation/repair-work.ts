@@ -31,13 +31,18 @@ interface Repaired {
   readonly isSurprise?: true;
 }
 
+const LANES_PER_PAGE = 20;
+
 /** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. */
 export class RepairWork implements RunWork {
-  readonly lanesPerPage = 20;
   readonly #parts: RepairParts;
 
   constructor(parts: RepairParts) {
     this.#parts = parts;
+  }
+
+  lanesPerPage(): number {
+    return LANES_PER_PAGE;
   }
 
   async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {

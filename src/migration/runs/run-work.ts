@@ -1,5 +1,5 @@
 import type { Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { Page, Run, RunProgress, Tally } from './run.ts';
+import type { Page, Run, RunProgress, RunRequest, Tally } from './run.ts';
 
 /** What a run may do at this moment. */
 export interface RunControl {
@@ -28,7 +28,8 @@ export interface PageOutcome {
 
 /** One kind of run. */
 export interface RunWork {
-  readonly lanesPerPage: number;
+  /** Pages are begun, finished and shared whole: how far a run has come is seen page by page. */
+  lanesPerPage(request: RunRequest): number;
   /** Writes nothing. */
   list(run: Pick<Run, 'request'>, service: ServiceName): Promise<Listing>;
   page(run: Run, page: Page, control: RunControl): Promise<PageOutcome>;

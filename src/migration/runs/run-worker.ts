@@ -101,7 +101,7 @@ export class RunWorker {
     for (const service of run.request.services) {
       const { owners, survey } = await work.list(run, service);
       for (let at = 0; at < owners.length; at += OWNERS_PER_STATEMENT) {
-        const pages = chunks(owners.slice(at, at + OWNERS_PER_STATEMENT), work.lanesPerPage);
+        const pages = chunks(owners.slice(at, at + OWNERS_PER_STATEMENT), work.lanesPerPage(run.request));
         await store.addPages(run.id, service, pages);
       }
       await store.surveyed(run.id, service, survey);

@@ -1,0 +1,94 @@
+import { afterEach, expect, test } from 'vitest';
+import type { Owner, ReplicaId, ServiceName } from '../../../../src/domain/ids.ts';
+import { EMPTY_TALLY, type Page, type Run } from '../../../../src/migration/runs/run.ts';
+import type { RunStore } from '../../../../src/migration/runs/run-ports.ts';
+import { RunWorker } from '../../../../src/migration/runs/run-worker.ts';
+import type { RunControl, RunWork } from '../../../../src/migration/runs/run-work.ts';
+import { eventually } from '../../../support/eventually.ts';
+
+const SERVICE = 'jarvis-memory' as ServiceName;
+const RUN: Run = {
+  id: 1,
+  kind: 'backfill',
+  request: { services: [SERVICE] },
+  state: 'running',
+  reason: '',
+  beganAtMs: 0,
+  finishedAtMs: null,
+  survey: {},
+  report: null,
+};
+const PAGE: Page = { run: 1, page: 1, service: SERVICE, owners: ['ann' as Owner], attempts: 1 };
+
+let worker: RunWorker | undefined;
+afterEach(() => worker?.stop());
+
+/** One run of one page that is worked on until the test has seen enough. */
+function startRun(parts: { readonly waiting?: () => number; readonly p95?: () => number }) {
+  const seen: { control: RunControl | undefined } = { control: undefined };
+  let isOver = false;
+  const pages = [PAGE];
+  const store = {
+    open: async () => (pages.length > 0 ? [RUN] : []),
+    get: async () => RUN,
+    claimPage: async () => pages.shift(),
+    finishPage: async () => undefined,
+    pagesLeft: async () => 0,
+    progress: async () => ({ lanes: 1, lanesDone: 1, tallies: {} }),
+    report: async () => undefined,
+    change: async () => true,
+  } as unknown as RunStore;
+  const work: RunWork = {
+    lanesPerPage: () => 1,
+    list: async () => ({ owners: [], survey: {} }),
+    document: async () => ({}),
+    page: async (_run, _page, control) => {
+      seen.control = control;
+      while (!isOver) await new Promise((resolve) => setTimeout(resolve, 5));
+      return { tally: EMPTY_TALLY };
+    },
+  };
+  worker = new RunWorker({
+    store,
+    works: { backfill: work, reconcile: work, repair: work },
+    replica: { id: 'r' as ReplicaId } as never,
+    clock: {
+      now: () => performance.now(),
+      wallMs: () => Date.now(),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 20))),
+    },
+    emit: () => undefined,
+    liveReplicas: () => 1,
+    concurrency: 16,
+    liveP95: () => parts.p95?.(),
+    calmP95: () => (parts.p95 === undefined ? undefined : 10),
+    embeddingLine: async () => parts.waiting?.() ?? 0,
+  });
+  worker.start();
+  const end = (): void => {
+    isOver = true;
+  };
+  return { seen, end, width: () => seen.control?.width() };
+}
+
+test('a run goes slowly while many memories wait to be embedded, says so, and speeds up again', async () => {
+  let waiting = 20_000;
+  const { width, end } = startRun({ waiting: () => waiting });
+  await eventually('one lane at a time', async () => width() === 1);
+  expect(worker?.brakeOf(RUN.id)).toBe('embeddings_wait');
+  waiting = 100;
+  await eventually('all lanes again', async () => width() === 16);
+  expect(worker?.brakeOf(RUN.id)).toBeUndefined();
+  end();
+});
+
+test('a run goes slowly while agents wait longer than before it', async () => {
+  let p95 = 10;
+  const { width, end } = startRun({ p95: () => p95 });
+  await eventually('it is under way', async () => width() === 16);
+  p95 = 15;
+  await eventually('one lane at a time', async () => width() === 1);
+  expect(worker?.brakeOf(RUN.id)).toBe('agents_wait');
+  expect(worker?.brakeOf(RUN.id + 1)).toBeUndefined();
+  end();
+});
