@@ -5,6 +5,7 @@ import { backtest, type BacktestTrip } from '../migration/guard/backtest.ts';
 import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
+import { parseMinute } from '../operator/printed-minutes.ts';
 import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
 import { createMinutesCommand } from './guard-minutes.ts';
 import { askProxy, type Environment } from './operator-client.ts';
@@ -118,20 +119,11 @@ function parseBound(text: string): number {
 function parseMinutes(text: string, file: string): MinuteRow[] {
   return text.split('\n').flatMap((line, index) => {
     if (line.trim() === '') return [];
-    const row = parsedLine(line);
-    if (row === undefined) throw new Error(`${file}: line ${index + 1} is no minute of statistics`);
+    const row = parseMinute(line);
+    if (row === undefined)
+      throw new Error(`${file}: line ${index + 1} is no minute as \`guard minutes\` prints them`);
     return [row];
   });
-}
-
-function parsedLine(line: string): MinuteRow | undefined {
-  try {
-    const row = JSON.parse(line) as Partial<MinuteRow>;
-    const isMinute = typeof row.minuteMs === 'number' && typeof row.service === 'string';
-    return isMinute && Array.isArray(row.counts?.added) ? (row as MinuteRow) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function summaryOf(rows: readonly MinuteRow[], trips: readonly BacktestTrip[]): object {

@@ -9,6 +9,7 @@ import type { Migration } from '../migration/migration.ts';
 import type { Clock } from '../migration/ports.ts';
 import { printedReport, printedSignature } from '../operator/routes/comparison-routes.ts';
 import { printedComparison } from '../operator/printed-comparison.ts';
+import { printedMinute } from '../operator/printed-minutes.ts';
 import { shownSettings } from '../operator/shown-settings.ts';
 import type { Status } from '../operator/status.ts';
 import { gatherBundle, type BundleSection } from '../operator/trip-bundle.ts';
@@ -95,12 +96,7 @@ function sectionsOf({ service, trippedAtMs }: Latch, facts: BundleFacts): Record
     minutes: async () =>
       (await minutes.since(trippedAtMs - MINUTES * MINUTE_MS))
         .filter((row) => row.service === service)
-        .map(({ minuteMs, action, replica, counts }) => ({
-          minute: new Date(minuteMs).toISOString(),
-          action,
-          replica,
-          counts,
-        }))
+        .map(printedMinute)
         .toReversed(),
     signatures: async () => (await signatures.list(service, SIGNATURES)).map(printedSignature),
     comparisons: () => printedReport(migration.comparisonsOf(service)),

@@ -4,6 +4,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditEntry, Release, StoredMinute } from '../../migration/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../migration/guard/trigger-levels.ts';
 import { guardStatus, type GuardSource } from '../guard-status.ts';
+import { printedMinute } from '../printed-minutes.ts';
 import { answered, Refusal } from '../refusal.ts';
 
 /** Who wants something, of which service, and why. */
@@ -116,7 +117,7 @@ class GuardRoutes {
     if (!(count > 0)) throw new Refusal(400, 'invalid_request', 'hours must be a number above 0');
     const rows = await this.#parts.minutes(this.#parts.nowMs() - count * HOUR_MS);
     reply.type('application/x-ndjson');
-    return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+    return rows.map((row) => `${JSON.stringify(printedMinute(row))}\n`).join('');
   }
 
   async explain({ service, subject }: ExplainRoute['Params']): Promise<object> {

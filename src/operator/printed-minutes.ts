@@ -1,0 +1,54 @@
+import { serviceName } from '../domain/ids.ts';
+import { isJsonObject } from '../domain/json.ts';
+import { COUNT_NAMES, noCounts, type GuardCounts } from '../migration/guard/guard-counts.ts';
+import type { MinuteRow, StoredMinute } from '../migration/guard/guard-ports.ts';
+
+type Members = Readonly<Record<string, unknown>>;
+
+const printedName = (name: string): string =>
+  name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** A minute of the guard as people and `guard backtest` get it. */
+export function printedMinute({ service, action, minuteMs, replica, counts }: StoredMinute): object {
+  return {
+    service,
+    action,
+    minute: new Date(minuteMs).toISOString(),
+    replica,
+    counts: {
+      ...Object.fromEntries(COUNT_NAMES.map((name) => [printedName(name), counts[name]])),
+      added: counts.added,
+    },
+  };
+}
+
+/** A line of what was printed; undefined where it is none. Lines of before this spelling, with `minuteMs`, are read too. */
+export function parseMinute(line: string): MinuteRow | undefined {
+  const row = parsed(line);
+  const minuteMs = Number(row['minuteMs'] ?? Date.parse(String(row['minute'])));
+  const { service, action, counts } = row;
+  if (!Number.isFinite(minuteMs) || typeof service !== 'string' || typeof action !== 'string')
+    return undefined;
+  const read = isJsonObject(counts) ? parseCounts(counts) : undefined;
+  return read && { service: serviceName(service), action, minuteMs, counts: read };
+}
+
+function parseCounts(printed: Members): GuardCounts | undefined {
+  const counts = noCounts();
+  const { added } = printed;
+  if (!Array.isArray(added) || added.length !== counts.added.length) return undefined;
+  for (const name of COUNT_NAMES) counts[name] = Number(printed[printedName(name)] ?? printed[name]);
+  const read = { ...counts, added: added.map(Number) };
+  const isWhole =
+    COUNT_NAMES.every((name) => Number.isFinite(read[name])) && read.added.every(Number.isFinite);
+  return isWhole ? read : undefined;
+}
+
+function parsed(line: string): Members {
+  try {
+    const row: unknown = JSON.parse(line);
+    return isJsonObject(row) ? row : {};
+  } catch {
+    return {};
+  }
+}
