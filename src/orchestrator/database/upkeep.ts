@@ -7,8 +7,8 @@ const LOOK_EVERY_MS = 2_000;
 /** A table is looked after when so many rows changed, and this part of all. */
 const LEAST_CHANGES = 50;
 const CHANGED_PART = 0.2;
-/** 300 rows of a table are read for each: 6,000 at most, within 0.1 s, since nobody else gets a turn meanwhile. */
-const STATISTICS_TARGET = 20;
+/** 300 rows of a table are read for each: 3,000 at most, within 20 ms, since nobody else gets a turn meanwhile. */
+const STATISTICS_TARGET = 10;
 /**
  * New texts wait outside the order of the index for words, and every search looks through those that wait. Autovacuum clears them away;
  * here the write does that fills so much: some 200 texts, 20 ms. At PostgreSQL's 4 MB a search among 5,000 texts took six times as long.
