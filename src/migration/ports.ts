@@ -170,6 +170,13 @@ export interface DeadLetter {
   readonly reason: string;
 }
 
+/** Most that is read at once; one write always is. */
+export interface PageLimit {
+  readonly writes: number;
+  /** Of their requests, as they are stored. */
+  readonly bytes: number;
+}
+
 /**
  * The durable log of write intents and outcomes, and the lanes' state.
  * Methods that change something resolve when it is durable. @throws StorageError
@@ -202,8 +209,8 @@ export interface Journal {
   deadLetter(letter: DeadLetter): Promise<void>;
   /** States of the lanes that exist; a missing one was never written. */
   lanes(keys: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneState>>;
-  /** Applied writes above `after`, in sequence, up to `limit` of a lane. Refused ones are skipped. */
-  pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]>;
+  /** Applied writes above `after`, in sequence, of a lane. Refused ones are skipped. */
+  pending(lane: LaneKey, after: number, most: PageLimit): Promise<readonly PendingWrite[]>;
   /** Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled. */
   undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
   lastApplied(lane: LaneKey): Promise<LastApplied>;

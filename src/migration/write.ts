@@ -264,9 +264,12 @@ export class WritePath {
   }
 }
 
-/** While it waited for its reply this replica may have been given up, or the lane let go. */
-function isStillHome({ lane, isHome }: Sequenced): boolean {
-  return isHome && lane.isHome;
+/**
+ * While it waited for its reply, or for its outcome to be durable, this replica may have been given up, or the lane let go. It may be
+ * the home once more since, and then does not know what waits.
+ */
+function isStillHome({ lane, isHome, forgotten }: Sequenced): boolean {
+  return isHome && lane.isHome && lane.forgotten === forgotten;
 }
 
 function asleep(): ConnectionError {

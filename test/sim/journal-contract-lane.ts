@@ -78,7 +78,9 @@ export class Lane {
   }
 
   async pending(after = 0): Promise<number[]> {
-    return (await this.#journal.pending(this.key, after, 100)).map(({ sequence }) => sequence);
+    return (await this.#journal.pending(this.key, after, { writes: 100, bytes: 1_000_000 })).map(
+      ({ sequence }) => sequence,
+    );
   }
 
   async undelivered(through = 100): Promise<number[]> {

@@ -79,7 +79,7 @@ function testWrites(begin: Begin): void {
     for (const outcome of ['applied', 'unknown', undefined, 'applied'] as const) await lane.write(outcome);
     const waiting = await journal.undelivered(lane.key, 4);
     expect(waiting.map(({ isUncertain = false }) => isUncertain)).toEqual([false, true, true, false]);
-    const delivered = await journal.pending(lane.key, 0, 10);
+    const delivered = await journal.pending(lane.key, 0, { writes: 10, bytes: 1_000_000 });
     expect(delivered.some(({ isUncertain = false }) => isUncertain)).toBe(false);
   });
 
@@ -128,7 +128,9 @@ function testWrites(begin: Begin): void {
     const ref = await lane.write();
     expect(await journal.nameItems(ref, items)).toBe(true);
     await journal.settle({ ref, outcome: 'applied' });
-    expect((await journal.pending(lane.key, 1, 10)).map((write) => write.items)).toEqual([items]);
+    expect(
+      (await journal.pending(lane.key, 1, { writes: 10, bytes: 1_000_000 })).map((write) => write.items),
+    ).toEqual([items]);
     expect((await journal.undelivered(lane.key, 2)).map((write) => write.items)).toEqual([undefined, items]);
   });
 
@@ -150,7 +152,9 @@ function testWrites(begin: Begin): void {
     await journal.deadLetter({ ref, code: 'validation_error', reason: '' });
     await journal.deadLetter({ ref, code: 'internal_error', reason: '' });
     expect(await journal.counts(lane.service)).toMatchObject({ lanes: 1, deadLetters: 1 });
-    expect(await journal.pending(lane.key, 0, 10)).toMatchObject([{ sequence: 1, letter: 'open' }]);
+    expect(await journal.pending(lane.key, 0, { writes: 10, bytes: 1_000_000 })).toMatchObject([
+      { sequence: 1, letter: 'open' },
+    ]);
   });
 
   test('a copy deals with the dead letters that it covers, and with no other', async () => {
@@ -160,7 +164,9 @@ function testWrites(begin: Begin): void {
     await journal.beginCopy(lane.key);
     await lane.copied(1, 1);
     expect(await journal.counts(lane.service)).toMatchObject({ deadLetters: 1 });
-    expect(await journal.pending(lane.key, 0, 10)).toMatchObject([{ sequence: 2, letter: 'open' }]);
+    expect(await journal.pending(lane.key, 0, { writes: 10, bytes: 1_000_000 })).toMatchObject([
+      { sequence: 2, letter: 'open' },
+    ]);
   });
 }
 

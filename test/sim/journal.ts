@@ -80,7 +80,7 @@ function readsOf(parts: Parts): Reads {
   const { tables, statement } = parts;
   return {
     lanes: async (keys) => statesOf(await statement('lanes', () => tables.lanes(keys)), parts),
-    pending: (lane, after, limit) => statement('pending', () => tables.pending(lane, after, limit)),
+    pending: (lane, after, { writes }) => statement('pending', () => tables.pending(lane, after, writes)),
     undelivered: (lane, through) => statement('undelivered', () => tables.undelivered(lane, through)),
     lastApplied: (lane) => statement(`last applied ${lane}`, () => tables.lastApplied(lane)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),

@@ -41,7 +41,10 @@ const markUnsettled: OnRow = (lane, { me, isGone }) => {
   const { condition, claim, writer } = lane;
   const isBroken = condition === 'copying' && isGone(claim);
   const isUncertain =
-    (condition === 'clean' || condition === 'copying') && isGone(writer) && unsettledOf(lane).length > 0;
+    (condition === 'clean' || condition === 'copying') &&
+    unsettledOf(lane).some((write) =>
+      lane.outcomes.has(write.sequence) ? isGone(writer) : isGone(write.replica),
+    );
   if (!isBroken && !isUncertain) return;
   lane.condition = 'dirty';
   lane.reason = condition === 'copying' ? 'copy_interrupted' : 'unsettled';
@@ -49,9 +52,9 @@ const markUnsettled: OnRow = (lane, { me, isGone }) => {
 };
 
 const settleAbandoned: OnRow = (lane, { isGone, nowMs }) => {
-  if (lane.condition === 'clean' || !isGone(lane.writer)) return;
-  for (const { sequence } of unsettledOf(lane)) {
-    if (lane.outcomes.has(sequence)) continue;
+  if (lane.condition === 'clean') return;
+  for (const { sequence, replica } of unsettledOf(lane)) {
+    if (lane.outcomes.has(sequence) || !isGone(replica)) continue;
     settleOutcome(lane, { sequence, outcome: 'unknown' }, nowMs);
     lane.mayRepeat = true;
   }

@@ -27,6 +27,18 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await there.journal.append(there.lane.intent())).toMatchObject({ sequence: 2 });
   });
 
+  test('an outcome that a dead replica has not written down is unknown, although others have written since', async () => {
+    const { here, there, dies } = await makePair();
+    await here.lane.write();
+    await here.lane.write('applied');
+    await there.lane.write('applied');
+    await dies();
+    const { dirty } = await there.journal.recover();
+    const told = await takenBy(there, there.lane.key);
+    expect(dirty.includes(there.lane.key) || told?.condition === 'dirty').toBe(true);
+    expect(await there.lane.state()).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
+  });
+
   test('what waits of a dead replica is found, once by each who is its home', async () => {
     const { here, there, dies } = await makePair();
     for (const outcome of ['applied', 'applied', 'refused'] as const) await here.lane.write(outcome);

@@ -1,4 +1,4 @@
-import { ConnectionError } from '../../domain/errors.ts';
+import { ConnectionError, StorageError } from '../../domain/errors.ts';
 import type { SessionId } from '../../domain/ids.ts';
 import { encodeJson, isJsonObject } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
@@ -52,9 +52,15 @@ export class CopyCalls {
     });
   }
 
-  /** All in one transaction, perhaps with those of other lanes. @throws CrossfadeError as {@link Orchestrator.batchWrite} does */
+  /**
+   * All in one transaction, perhaps with those of other lanes.
+   * @throws CrossfadeError as {@link Orchestrator.batchWrite} does; StorageError where the fence has let nothing through: whatever has
+   * passed it under this copy's generation, the lane does not hold what the copy has found
+   */
   async write(operations: readonly OrchestratorWrite[]): Promise<void> {
-    await this.#writes.add({ operations, bytes: bytesOfAll(operations) });
+    const answers = await this.#writes.add({ operations, bytes: bytesOfAll(operations) });
+    const isApplied = answers.every(({ result }) => result === 'applied');
+    if (!isApplied) throw new StorageError('the copy was overtaken', { effect: 'not_applied' });
   }
 
   /**

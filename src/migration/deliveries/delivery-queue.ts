@@ -7,8 +7,10 @@ const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
 /** What a write takes beside its request's text: 335,000 of 100 characters took 226 MiB. */
 const WRITE_BYTES = 600;
 
-/** Writes read from the journal at once, of one lane. */
-const PAGE = 200;
+/** Read from the journal at once, of one lane: a request may have 4 MiB. */
+const PAGE = { writes: 200, bytes: 4 * 1024 * 1024 };
+/** Most that one character takes in the journal: three in UTF-8, and a third more where it is encrypted. */
+const BYTES_OF_A_CHARACTER = 4;
 
 /** A lane's applied writes that wait for delivery. */
 export interface QueuedLane {
@@ -17,6 +19,8 @@ export interface QueuedLane {
   readonly writes: PendingWrite[];
   /** The journal holds more behind the last of them. */
   hasMore: boolean;
+  /** There is more since the journal was asked last: its answer may not know of that. */
+  isAskedAnew: boolean;
 }
 
 /** What waits for delivery, by lane. Bounded: the journal holds everything, memory the next to go. */
@@ -56,23 +60,20 @@ export class DeliveryQueue {
 
   add(lane: Lane, write: PendingWrite): void {
     const queued = this.#of(lane);
-    if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) {
-      queued.hasMore = true;
-      return;
-    }
+    if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);
     queued.writes.push(write);
     this.#bytes += bytesOf(write);
   }
 
   addFromJournal(lane: Lane): void {
-    this.#of(lane).hasMore = true;
+    Object.assign(this.#of(lane), { hasMore: true, isAskedAnew: true });
   }
 
   /** Somebody else has changed what the journal says of the lane, dead letters among it: memory holds nothing of it any more. */
   reload(lane: Lane): void {
-    const queued = this.#of(lane);
-    for (const write of queued.writes.splice(0)) this.#bytes -= bytesOf(write);
-    queued.hasMore = true;
+    for (const write of this.#of(lane).writes) this.#bytes -= bytesOf(write);
+    // Another one: what the journal is answering to the one before is out of date.
+    this.#lanes.set(lane.key, { lane, writes: [], hasMore: true, isAskedAnew: false });
     this.#blocked.delete(lane.key);
   }
 
@@ -142,7 +143,10 @@ export class DeliveryQueue {
 
   async #refill(queued: QueuedLane): Promise<void> {
     const { lane } = queued;
+    queued.isAskedAnew = false;
     const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);
+    // Forgotten or reloaded meanwhile.
+    if (this.#lanes.get(lane.key) !== queued) return;
     for (const write of page) {
       queued.writes.push(write);
       this.#bytes += bytesOf(write);
@@ -152,17 +156,23 @@ export class DeliveryQueue {
     if (letter !== undefined) this.block(lane, letter.sequence);
     // The outcome of the newest write may be on its way to the journal still.
     const reached = page.at(-1)?.sequence ?? lane.delivered;
-    queued.hasMore = page.length === PAGE || reached < lane.applied;
+    queued.hasMore = queued.isAskedAnew || isFull(page) || reached < lane.applied;
     if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
   }
 
   #of(lane: Lane): QueuedLane {
     const known = this.#lanes.get(lane.key);
     if (known !== undefined) return known;
-    const queued: QueuedLane = { lane, writes: [], hasMore: false };
+    const queued: QueuedLane = { lane, writes: [], hasMore: false, isAskedAnew: false };
     this.#lanes.set(lane.key, queued);
     return queued;
   }
+}
+
+/** Whether the journal may hold more than it gave. */
+function isFull(page: readonly PendingWrite[]): boolean {
+  const characters = page.reduce((sum, { request }) => sum + request.length, 0);
+  return page.length === PAGE.writes || characters * BYTES_OF_A_CHARACTER >= PAGE.bytes;
 }
 
 function bytesOf({ request }: PendingWrite): number {

@@ -54,6 +54,8 @@ export class Lane {
   hasUnseen = false;
   /** Whether this replica delivers and copies it, as far as it was told last. */
   isHome = false;
+  /** How often all that is known of it was forgotten: what waited here before is another's, until the journal is asked anew. */
+  forgotten = 0;
   /** Unknown outcomes that are being settled: a copy must not overtake that. */
   settling = 0;
   /** Instant from which on a copy proves what became of every unknown outcome of it; 0 where there is none. */
@@ -151,6 +153,7 @@ export class Lane {
     this.isLoaded = false;
     this.isHome = false;
     this.hasUnseen = true;
+    this.forgotten += 1;
   }
 
   get isIdle(): boolean {

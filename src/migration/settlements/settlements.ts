@@ -7,8 +7,8 @@ const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
 /** Outcomes kept in memory while the journal is away; what comes on top is found unsettled by the next start. */
 const LIMIT = 20_000;
-/** A statement whose connection broke may commit so much later. */
-const LATE_COMMIT_MS = 60_000;
+/** A statement whose connection broke may commit so much later; most do so soon, and until it is looked at they keep others out. */
+const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
 
 export interface SettlementParts {
   readonly journal: Journal;
@@ -33,10 +33,18 @@ export class Settlements {
 
   /** An intent may be durable although its commit was reported as failed: nothing was sent, and nothing will be. */
   abandon(lane: LaneKey, operationId: OperationId): void {
-    const look = () => this.untilDone(() => this.#parts.journal.abandon(lane, operationId));
-    void look()
-      .then(() => this.#parts.clock.sleep(LATE_COMMIT_MS))
-      .then(() => (this.#isStopped ? false : look()));
+    void this.#abandon(() => this.#parts.journal.abandon(lane, operationId));
+  }
+
+  async #abandon(look: () => Promise<void>): Promise<void> {
+    const { clock } = this.#parts;
+    await this.untilDone(look);
+    const sinceMs = clock.now();
+    for (const afterMs of LATE_COMMITS_MS) {
+      await clock.sleep(Math.max(0, sinceMs + afterMs - clock.now()));
+      if (this.#isStopped) return;
+      await this.untilDone(look);
+    }
   }
 
   stop(): void {

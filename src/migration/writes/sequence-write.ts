@@ -40,6 +40,8 @@ export interface Sequenced {
   readonly coverage: number;
   /** Whether this replica delivers and copies the lane. */
   readonly isHome: boolean;
+  /** Its lane's {@link Lane.forgotten} when it got its place. */
+  readonly forgotten: number;
   /** Whether it may be the repeat of a write whose agent got no reply. */
   readonly mayRepeat: boolean;
 }
@@ -88,6 +90,7 @@ export class Sequencer {
       write,
       coverage: this.#parts.coverage.get(operation.service.name)?.number ?? 0,
       isHome,
+      forgotten: lane.forgotten,
       mayRepeat,
     };
     emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });

@@ -81,16 +81,23 @@ export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 wh
  * write shuts that one out for good. A window is filled row by row, so that a long backlog is not read to its end for one page.
  */
 export const PENDING = `
-select * from (
-  select ${WRITE_COLUMNS}, case when d.lane_id is not null then coalesce(d.resolution, 'open') end as letter, o.outcome,
+with page as (
+  select *, sum(bytes) over (order by sequence) - bytes as bytes_before from (
+    select lane_id, sequence, letter, bytes from (
+  select w.lane_id, w.sequence, octet_length(w.request) as bytes,
+    case when d.lane_id is not null then coalesce(d.resolution, 'open') end as letter, o.outcome,
     count(*) filter (where o.outcome is null) over (order by w.sequence rows unbounded preceding) as unsettled
   from lanes l
   join writes w on w.lane_id = l.id and w.sequence > greatest(l.delivered_sequence, $2)
   left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
   left join dead_letters d on d.lane_id = w.lane_id and d.sequence = w.sequence
   where l.key = $1) waiting
-where unsettled = 0 and outcome = 'applied'
-order by sequence limit $3`;
+    where unsettled = 0 and outcome = 'applied'
+    order by sequence limit $3) counted
+)
+select ${WRITE_COLUMNS}, page.letter from page join writes w using (lane_id, sequence)
+where page.bytes_before < $4
+order by w.sequence`;
 
 /**
  * A write of unknown outcome may take effect after the copy that settled its lane: as long as a late reply is listened for, and the

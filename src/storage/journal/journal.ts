@@ -14,6 +14,7 @@ import type {
   Intent,
   Journal,
   LateReply,
+  PageLimit,
   PendingWrite,
   Settlement,
   WriteRef,
@@ -162,8 +163,8 @@ export class PostgresJournal implements Journal {
     return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
   }
 
-  async pending(lane: LaneKey, after: number, limit: number): Promise<readonly PendingWrite[]> {
-    return this.#writes(lane, sql.PENDING, [lane, after, limit]);
+  async pending(lane: LaneKey, after: number, most: PageLimit): Promise<readonly PendingWrite[]> {
+    return this.#writes(lane, sql.PENDING, [lane, after, most.writes, most.bytes]);
   }
 
   async undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]> {

@@ -16,12 +16,17 @@ function isAbout(parameter: string, key = 'key'): string {
   return `(${parameter}::text is null or ${key} = ${parameter})`;
 }
 
-/** A lane, `l`, that a dead replica wrote to last, and of which nobody has said yet that its history is uncertain. */
-const LEFT_BEHIND = `${isAbout('$1', 'l.key')} and l.condition in ('clean', 'copying') and ${gone('l.writer_replica')}`;
+/** A lane, `l`, of which nobody has said yet that its history is uncertain. */
+const CERTAIN = `${isAbout('$1', 'l.key')} and l.condition in ('clean', 'copying')`;
 
-/** A write without an outcome, which nobody is left to tell. */
 const LACKS_OUTCOME =
   'not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)';
+
+/**
+ * A write, `w`, without an outcome, which nobody is left to tell. Others may have written to its lane since: a replica goes on while
+ * the outcome of its last write is on its way to the journal, and who writes next looks at the newest write only.
+ */
+const ABANDONED = `${LACKS_OUTCOME} and ${gone('w.replica')}`;
 
 /**
  * Lanes of the dead with a write whose outcome is missing or unknown, and that no copy has settled since. Asked once, and of all writes
@@ -29,10 +34,10 @@ const LACKS_OUTCOME =
  */
 export const FIND_UNSETTLED = `
 select l.id from lanes l join writes w on w.lane_id = l.id
-where ${LEFT_BEHIND} and w.sequence > l.settled_sequence and ${LACKS_OUTCOME}
+where ${CERTAIN} and w.sequence > greatest(l.settled_sequence, l.delivered_sequence) and ${ABANDONED}
 union
 select l.id from lanes l join outcomes o on o.lane_id = l.id
-where ${LEFT_BEHIND} and o.sequence > l.settled_sequence and o.outcome = 'unknown'`;
+where ${CERTAIN} and ${gone('l.writer_replica')} and o.sequence > l.settled_sequence and o.outcome = 'unknown'`;
 
 /** All that a recovery changes, locked in lane order before any of it is: as in the group commit, or the two deadlock for a second. */
 export const LOCK_ABANDONED = `
@@ -47,7 +52,7 @@ update lanes set
   condition = 'dirty',
   reason = case condition when 'copying' then 'copy_interrupted' else 'unsettled' end,
   foreign_count = foreign_count + case when ${gone('claim_replica')} or claim_replica = $1 then 0 else 1 end
-where condition in ('clean', 'copying') and ${gone('writer_replica')} and id = any($3::bigint[])
+where condition in ('clean', 'copying') and id = any($3::bigint[])
   or condition = 'copying' and ${gone('claim_replica')} and ${isAbout('$2')}`;
 
 /** The outcome that nobody is left to tell. Others may write to the lane from now on, and what comes late changes nothing. */
@@ -56,7 +61,7 @@ with abandoned as (
   insert into outcomes (lane_id, sequence, outcome)
   select w.lane_id, w.sequence, 'unknown'
   from lanes l join writes w on w.lane_id = l.id and w.sequence > l.settled_sequence
-  where l.condition <> 'clean' and ${gone('l.writer_replica')} and ${isAbout('$1', 'l.key')} and ${LACKS_OUTCOME}
+  where l.condition <> 'clean' and ${isAbout('$1', 'l.key')} and ${ABANDONED}
   on conflict do nothing returning lane_id, sequence
 ), repeatable as (
   -- Its agent has no reply, and may ask again.

@@ -87,7 +87,9 @@ describe.each(DATABASES)('on %s', (kind) => {
     test('that was redriven is open again when it is refused again; one that was skipped is not', async () => {
       const { store, id, refuse, find, journal, laneOf } = await refused();
       const waiting = async () =>
-        (await journal.pending(laneOf('ann'), 1, 10)).map(({ letter = 'none' }) => letter);
+        (await journal.pending(laneOf('ann'), 1, { writes: 10, bytes: 1_000_000 })).map(
+          ({ letter = 'none' }) => letter,
+        );
       expect(await waiting()).toEqual(['open', 'none']);
       await store.resolve(id, 'redriven', ANN);
       expect(await waiting()).toEqual(['redriven', 'none']);

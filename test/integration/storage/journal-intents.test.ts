@@ -100,9 +100,23 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       const { id, sequence } = present(await journal.append(asked));
       await journal.settle({ ref: { laneId: id, lane: asked.lane, sequence }, outcome: 'applied' });
       const { operationId, action, request, acceptedAtMs } = asked;
-      expect(await journal.pending(laneOf('ann'), 0, 10)).toEqual([
+      expect(await journal.pending(laneOf('ann'), 0, { writes: 10, bytes: 1_000_000 })).toEqual([
         { laneId: id, lane: asked.lane, sequence, operationId, action, request, acceptedAtMs },
       ]);
+    });
+
+    test('is read with as many as fit, and at least one', async () => {
+      const { journal, intent, laneOf } = begin();
+      for (let written = 0; written < 4; written += 1) {
+        const { id, sequence } = present(await journal.append(intent('ann', 'x'.repeat(1_000))));
+        await journal.settle({ ref: { laneId: id, lane: laneOf('ann'), sequence }, outcome: 'applied' });
+      }
+      const sequences = async (writes: number, bytes: number) =>
+        (await journal.pending(laneOf('ann'), 0, { writes, bytes })).map(({ sequence }) => sequence);
+      expect(await sequences(10, 1)).toEqual([1]);
+      expect(await sequences(10, 1_001)).toEqual([1, 2]);
+      expect(await sequences(2, 10_000)).toEqual([1, 2]);
+      expect(await sequences(10, 10_000)).toEqual([1, 2, 3, 4]);
     });
 
     test('is not readable in the database where a key is configured', async () => {
@@ -119,7 +133,7 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       );
       expect(rows).toHaveLength(1);
       expect(rows[0]?.request).not.toContain('secret');
-      const [write] = await journal.pending(laneOf('ann'), 0, 10);
+      const [write] = await journal.pending(laneOf('ann'), 0, { writes: 10, bytes: 1_000_000 });
       expect(write?.request).toBe(asked.request);
       expect(write?.items).toEqual(items);
       const withoutKey = new PostgresJournal({
@@ -127,7 +141,9 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
         replica: new ReplicaIdentity(() => replicaId(randomUUID())),
         seal: PLAIN,
       });
-      await expect(withoutKey.pending(laneOf('ann'), 0, 10)).rejects.toThrow(StorageError);
+      await expect(withoutKey.pending(laneOf('ann'), 0, { writes: 10, bytes: 1_000_000 })).rejects.toThrow(
+        StorageError,
+      );
     });
   });
 });

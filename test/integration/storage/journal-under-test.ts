@@ -70,6 +70,8 @@ export function beginJournal(database: Database, seal: Seal = PLAIN) {
   };
   const state = async (owner: string) => (await journal.lanes([laneOf(owner)])).get(laneOf(owner));
   const pending = async (owner: string, after = 0, limit = 100) =>
-    (await journal.pending(laneOf(owner), after, limit)).map(({ sequence }) => sequence);
+    (await journal.pending(laneOf(owner), after, { writes: limit, bytes: 1_000_000 })).map(
+      ({ sequence }) => sequence,
+    );
   return { journal, open, service, laneOf, intent, write, state, pending };
 }

@@ -69,7 +69,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       await write('ann', 'applied', { seedsUnder: 4 });
       const later = open();
       expect((await later.lanes([laneOf('ann')])).get(laneOf('ann'))).toMatchObject({ seededCoverage: 4 });
-      expect(await later.pending(laneOf('ann'), 0, 10)).toHaveLength(1);
+      expect(await later.pending(laneOf('ann'), 0, { writes: 10, bytes: 1_000_000 })).toHaveLength(1);
     });
   });
 

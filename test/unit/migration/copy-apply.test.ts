@@ -143,6 +143,14 @@ test('a call without an answer fails every copy that shared it', async () => {
   expect(calls).toBe(1);
 });
 
+test.each(['superseded', 'already_applied'] as const)(
+  'a copy that the fence answers with %s has not written what it found, and fails',
+  async (result) => {
+    const calls = partsOf(async (operations) => operations.map(() => ({ result })));
+    await expect(applyCopy([create('a')], FENCE, calls)).rejects.toMatchObject({ effect: 'not_applied' });
+  },
+);
+
 test('more than a person could look at breaks the copy off', async () => {
   const { parts } = orchestratorThat(() => true);
   const operations = Array.from({ length: 300 }, (_, at) => create(`${at}`));

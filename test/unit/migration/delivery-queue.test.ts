@@ -151,6 +151,45 @@ describe('what the journal holds of a lane', () => {
     expect(await deliverAll(queue, ann, 10)).toEqual([2]);
   });
 
+  test('is read a few at a time where its requests are large, and completely', async () => {
+    const ann = laneNamed('ann');
+    const large = 'x'.repeat(3 * 1024 * 1024);
+    const stored = Array.from({ length: 9 }, (_, index) => writeOf(ann, index + 1, large));
+    const queue = new DeliveryQueue(readableJournal({ writes: stored }));
+    queue.addFromJournal(ann);
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    await queue.writesOf(queued, 1);
+    // Two requests, and one that stands for the rest.
+    expect(queue.size).toBe(3);
+    expect(await deliverAll(queue, ann, 10)).toEqual(sequencesOf(stored));
+  });
+
+  test.each([
+    ['more is there', (queue: DeliveryQueue, lane: Lane) => queue.addFromJournal(lane)],
+    ['it is another than before', (queue: DeliveryQueue, lane: Lane) => queue.reload(lane)],
+    [
+      'it was forgotten, and is to be delivered after all',
+      (queue: DeliveryQueue, lane: Lane) => {
+        queue.forget();
+        queue.addFromJournal(lane);
+      },
+    ],
+  ])('is asked for again where it is told, while the journal answers, that %s', async (_, tell) => {
+    const ann = laneNamed('ann');
+    const stored: PendingWrite[] = [];
+    const journal = readableJournal({ writes: stored });
+    const queue = new DeliveryQueue(journal);
+    queue.addFromJournal(ann);
+    const [queued] = queue.ready(ANY);
+    if (queued === undefined) throw new Error('Nothing is ready');
+    const answered = queue.writesOf(queued, 10);
+    tell(queue, ann);
+    expect(await answered).toEqual([]);
+    stored.push(writeOf(ann, 1));
+    expect(await deliverAll(queue, ann, 10)).toEqual([1]);
+  });
+
   test('takes what memory has no room for, and gives it back in sequence', async () => {
     const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
     const large = 'x'.repeat(20 * 1024 * 1024);

@@ -87,10 +87,14 @@ export function readableJournal(facts: {
       facts.asked?.push(...keys);
       return new Map([...states].filter(([key]) => keys.includes(key)));
     },
-    async pending(lane, after, limit) {
+    async pending(lane, after, most) {
       facts.asked?.push(`${lane} after ${after}`);
       const writes = (facts.writes ?? []).filter((write) => write.lane === lane && write.sequence > after);
-      return writes.slice(0, limit);
+      let bytes = 0;
+      return writes.slice(0, most.writes).filter(({ request }) => {
+        bytes += request.length;
+        return bytes - request.length < most.bytes;
+      });
     },
   };
   return reads as Journal;

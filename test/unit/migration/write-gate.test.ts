@@ -3,12 +3,20 @@ import { ConnectionError } from '../../../src/domain/errors.ts';
 import { laneKeyOf, operationId } from '../../../src/domain/ids.ts';
 import { readReply } from '../../../src/domain/request.ts';
 import type { CallLegacy } from '../../../src/migration/call-legacy.ts';
-import { createLanes } from '../../../src/migration/lanes/lanes.ts';
+import { createLanes, type Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { OwnedOperation } from '../../../src/migration/operation.ts';
 import type { WriteParts } from '../../../src/migration/writes/write-parts.ts';
 import { WritePath } from '../../../src/migration/write.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, writeOf } from './engine-parts.ts';
+import {
+  fakeClock,
+  ownerNamed,
+  readableJournal,
+  recorder,
+  SERVICE,
+  stateOf,
+  writeOf,
+} from './engine-parts.ts';
 
 const TEXT = '{"action": "add_memory", "user_id": "ann", "memory": 1}';
 const OWNER = ownerNamed('ann');
@@ -30,10 +38,12 @@ function operation(): OwnedOperation {
 }
 
 /** The way of a write before a service that becomes uncertain while the write waits in its queue. */
-function createPath(gate: () => Promise<void>, state: { isShut: boolean }) {
+function createPath(gate: () => Promise<void>, state: { isShut: boolean }, recorded = Promise.resolve(true)) {
   const clock = fakeClock();
   const { emit, names } = recorder();
   const attempts: boolean[] = [];
+  const lanes = createLanes(readableJournal({}), clock, () => false);
+  const toldHome: string[] = [];
   const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
     const maySend = extra?.maySend?.() !== false;
     attempts.push(maySend);
@@ -49,16 +59,17 @@ function createPath(gate: () => Promise<void>, state: { isShut: boolean }) {
         write: writeOf({ key: asked.lane }, 1),
         coverage: 1,
         isHome: true,
+        forgotten: 0,
       }),
     },
-    settlements: { record: () => Promise.resolve(true) },
-    lanes: createLanes(readableJournal({}), clock, () => false),
+    settlements: { record: () => recorded },
+    lanes,
     callLegacy,
     clock,
     emit,
     coverage: new Map(),
     deliver: () => undefined,
-    tellHome: () => undefined,
+    tellHome: ({ key }: Lane) => void toldHome.push(key),
     copySoon: () => undefined,
     settle: () => ({ marked: Promise.resolve(), end: () => undefined }),
     mayAct: () => true,
@@ -77,7 +88,7 @@ function createPath(gate: () => Promise<void>, state: { isShut: boolean }) {
     })(),
     isShut: () => state.isShut,
   };
-  return { path: new WritePath(parts as unknown as WriteParts), attempts, names };
+  return { path: new WritePath(parts as unknown as WriteParts), attempts, names, lanes, toldHome };
 }
 
 const DECISION = { dualWrite: true } as never;
@@ -100,4 +111,25 @@ test('where the service does not answer its probes it is refused at its deadline
   await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'unsettled' });
   expect(attempts).toEqual([false]);
   expect(names()).not.toContain('write:sent');
+});
+
+test.each([
+  [true, 'whoever is the home then'],
+  [false, 'nobody: it waits for its delivery already'],
+])('given up meanwhile (%o), the home is told once the outcome is durable: %s', async (isGivenUp) => {
+  let record: (isDurable: boolean) => void = () => undefined;
+  const recorded = new Promise<boolean>((resolve) => (record = resolve));
+  const { path, lanes, toldHome } = createPath(async () => undefined, { isShut: false }, recorded);
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane));
+  await path.write(operation(), DECISION);
+  if (isGivenUp) {
+    lanes.forget();
+    // With its next write this replica is the home again.
+    lane.adopt(stateOf(lane, { sequence: 2 }));
+  }
+  expect(toldHome).toEqual([]);
+  record(true);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(toldHome).toEqual(isGivenUp ? [lane.key] : []);
 });
