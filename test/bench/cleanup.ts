@@ -35,3 +35,24 @@ export function createCleanup(): Cleanup {
     end,
   };
 }
+
+/** The whole of a benchmark: however it ends, nothing is left running, and a failure says what could not be measured. */
+export async function measured(
+  what: string,
+  run: (cleanup: Cleanup) => Promise<void>,
+  participle = 'measured',
+): Promise<void> {
+  const cleanup = createCleanup();
+  try {
+    await run(cleanup);
+  } catch (error) {
+    if (!cleanup.isInterrupted)
+      console.error(
+        `${what} could not be ${participle}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    process.exitCode = 1;
+  } finally {
+    await cleanup.end();
+  }
+  process.disconnect?.();
+}

@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { startChild, type Child } from './child.ts';
-import { createCleanup, type Cleanup } from './cleanup.ts';
+import { measured, type Cleanup } from './cleanup.ts';
 import { atLeast, printGoals, printTable, type Goal } from './goals.ts';
 import type { HttpJob } from './http-load.ts';
 import { SHADOW, startHttpWorld, type HttpPath } from './http-world.ts';
@@ -132,54 +132,40 @@ async function run(cleanup: Cleanup): Promise<void> {
   });
   const startedAtMs = performance.now();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
-  try {
-    const load = cleanup.keep(await startChild('http-load.ts'));
-    const world = await startHttpWorld(load, cleanup);
-    const cells = CONNECTIONS.flatMap((clients) =>
-      [...world.keys()].map((path) => ({ path, clients, group: String(clients) })),
+  const load = cleanup.keep(await startChild('http-load.ts'));
+  const world = await startHttpWorld(load, cleanup);
+  const cells = CONNECTIONS.flatMap((clients) =>
+    [...world.keys()].map((path) => ({ path, clients, group: String(clients) })),
+  );
+  const shadowing: Shadowing = { reads: 0, settledMs: [] };
+  const all = await runRounds({
+    cells,
+    rounds,
+    measure: (cell) => measure(cell, { load, world, seconds, shadowing }),
+  });
+  const [results, goals, compared] = [resultsOf(all), goalsOf(all), await comparedOf(world, shadowing)];
+  printTable(
+    ['connections', 'path', 'p50 ms', 'p99 ms', 'per second', 'of direct', 'errors'],
+    results.map((row) => [String(row.connections), ...Object.values(row).slice(1)]),
+  );
+  process.stdout.write(
+    `compared ${rounded(compared.compared_share * 100, 2)} % of ${compared.reads} shadowed reads; dropped ${JSON.stringify(compared.dropped)}, not comparable ${JSON.stringify(compared.not_comparable_by)}\n\n`,
+  );
+  printGoals(goals);
+  const total = rounded((performance.now() - startedAtMs) / 1_000, 1);
+  if (isJson)
+    console.log(
+      JSON.stringify({
+        goals,
+        rounds,
+        seconds_per_cell: seconds,
+        machine,
+        nginx: nginxVersion() ?? null,
+        results,
+        compared,
+        seconds: total,
+      }),
     );
-    const shadowing: Shadowing = { reads: 0, settledMs: [] };
-    const all = await runRounds({
-      cells,
-      rounds,
-      measure: (cell) => measure(cell, { load, world, seconds, shadowing }),
-    });
-    const [results, goals, compared] = [resultsOf(all), goalsOf(all), await comparedOf(world, shadowing)];
-    printTable(
-      ['connections', 'path', 'p50 ms', 'p99 ms', 'per second', 'of direct', 'errors'],
-      results.map((row) => [String(row.connections), ...Object.values(row).slice(1)]),
-    );
-    process.stdout.write(
-      `compared ${rounded(compared.compared_share * 100, 2)} % of ${compared.reads} shadowed reads; dropped ${JSON.stringify(compared.dropped)}, not comparable ${JSON.stringify(compared.not_comparable_by)}\n\n`,
-    );
-    printGoals(goals);
-    const total = rounded((performance.now() - startedAtMs) / 1_000, 1);
-    if (isJson)
-      console.log(
-        JSON.stringify({
-          goals,
-          rounds,
-          seconds_per_cell: seconds,
-          machine,
-          nginx: nginxVersion() ?? null,
-          results,
-          compared,
-          seconds: total,
-        }),
-      );
-  } finally {
-    await cleanup.end();
-  }
 }
 
-const cleanup = createCleanup();
-try {
-  await run(cleanup);
-} catch (error) {
-  if (!cleanup.isInterrupted)
-    console.error(
-      `The HTTP route could not be measured: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  process.exitCode = 1;
-}
-process.disconnect?.();
+await measured('The HTTP route', run);

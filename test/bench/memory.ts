@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { createProgressBar } from '../support/progress.ts';
-import { createCleanup, type Cleanup } from './cleanup.ts';
+import { measured, type Cleanup } from './cleanup.ts';
 import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { HISTORY_TURNS, topicAt, topicsOf, turnAt } from './memory-dialogue.ts';
 import type { MemorySide } from './memory-legacy.ts';
@@ -158,44 +158,40 @@ function optionsOf(): { itemCount: number; rounds: number; isJson: boolean } {
 async function run(cleanup: Cleanup): Promise<void> {
   const { itemCount, rounds, isJson } = optionsOf();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
-  try {
-    const pairs = await startMemoryWorld(cleanup, process.env['ORCHESTRATOR_DATABASE_URL']);
-    const bar = createProgressBar((rounds + 1) * pairs.length);
-    const results: Record<string, Results> = {};
-    for (const [at, pair] of pairs.entries()) {
-      const measured: ReadonlyMap<Section, Measured>[] = [];
-      for (let round = 0; round <= rounds; round += 1) {
-        bar.show(at * (rounds + 1) + round, pair.service);
-        const conversation = await converse(pair, round, itemCount);
-        // The first one warms up.
-        if (round > 0) measured.push(conversation);
-      }
-      results[pair.service] = Object.fromEntries(
-        SECTIONS.filter((section) => measured[0]?.has(section)).map((section) => {
-          const ofSection = measured.flatMap((conversation) => conversation.get(section) ?? []);
-          return [section, comparedOf(section, ofSection)];
-        }),
-      );
+  const pairs = await startMemoryWorld(cleanup, process.env['ORCHESTRATOR_DATABASE_URL']);
+  const bar = createProgressBar((rounds + 1) * pairs.length);
+  const results: Record<string, Results> = {};
+  for (const [at, pair] of pairs.entries()) {
+    const measured: ReadonlyMap<Section, Measured>[] = [];
+    for (let round = 0; round <= rounds; round += 1) {
+      bar.show(at * (rounds + 1) + round, pair.service);
+      const conversation = await converse(pair, round, itemCount);
+      // The first one warms up.
+      if (round > 0) measured.push(conversation);
     }
-    bar.end();
-    const goals = Object.entries(results).flatMap(([service, of]) => goalsOf(service, of));
-    print(results, goals);
-    if (isJson)
-      console.log(
-        JSON.stringify({
-          goals,
-          timestamp: new Date().toISOString(),
-          item_count: itemCount,
-          history_items: HISTORY_TURNS,
-          rounds,
-          machine,
-          same_results: true,
-          results,
-        }),
-      );
-  } finally {
-    await cleanup.end();
+    results[pair.service] = Object.fromEntries(
+      SECTIONS.filter((section) => measured[0]?.has(section)).map((section) => {
+        const ofSection = measured.flatMap((conversation) => conversation.get(section) ?? []);
+        return [section, comparedOf(section, ofSection)];
+      }),
+    );
   }
+  bar.end();
+  const goals = Object.entries(results).flatMap(([service, of]) => goalsOf(service, of));
+  print(results, goals);
+  if (isJson)
+    console.log(
+      JSON.stringify({
+        goals,
+        timestamp: new Date().toISOString(),
+        item_count: itemCount,
+        history_items: HISTORY_TURNS,
+        rounds,
+        machine,
+        same_results: true,
+        results,
+      }),
+    );
 }
 
 function print(results: Readonly<Record<string, Results>>, goals: readonly Goal[]): void {
@@ -223,14 +219,4 @@ function print(results: Readonly<Record<string, Results>>, goals: readonly Goal[
   printGoals(goals);
 }
 
-const cleanup = createCleanup();
-try {
-  await run(cleanup);
-} catch (error) {
-  if (!cleanup.isInterrupted)
-    console.error(
-      `The memories could not be compared: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  process.exitCode = 1;
-}
-process.disconnect?.();
+await measured('The memories', run, 'compared');

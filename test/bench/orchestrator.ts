@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { startChild, type Child } from './child.ts';
-import { createCleanup, type Cleanup } from './cleanup.ts';
+import { measured, type Cleanup } from './cleanup.ts';
 import { printGoals, printTable } from './goals.ts';
 import { checkAgreement, measureRecall } from './orchestrator-agreement.ts';
 import { orchestratorGoals, timesBare, type OrchestratorCell, type Outcome } from './orchestrator-goals.ts';
@@ -75,54 +75,40 @@ async function run(cleanup: Cleanup): Promise<void> {
   const { items, rounds, secondsPerCell: seconds, databaseUrl } = options;
   const startedAtMs = performance.now();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
-  try {
-    const world = await startOrchestratorWorld(cleanup, { items, databaseUrl });
-    await checkAgreement(world, items);
-    const load = cleanup.keep(await startChild('orchestrator-load.ts'));
-    const recall = world.hasVectors ? await measureRecall(world.endpoints.orchestrator) : undefined;
-    const measure = measurer({ load, world, items, seconds });
-    const all = await runRounds({ cells: cellsOf(world), rounds, measure });
-    const soaked = options.isSoak ? await soak({ load, world, items }, options.soakMinutes) : undefined;
-    const { peak_mb: barePeak } = await world.bare.ask<{ peak_mb: number }>({});
-    const peaks = { orchestrator: world.orchestrator.peakMegabytes(), bare_sql: barePeak };
-    const [results, goals] = [resultsOf(all), orchestratorGoals({ all, recall, soak: soaked })];
-    printTable(
-      ['operation', 'clients', 'path', 'p50 ms', 'p99 ms', 'per second', 'p50 × bare', 'errors'],
-      results.map((row) => [row.operation, String(row.clients), ...Object.values(row).slice(2)]),
+  const world = await startOrchestratorWorld(cleanup, { items, databaseUrl });
+  await checkAgreement(world, items);
+  const load = cleanup.keep(await startChild('orchestrator-load.ts'));
+  const recall = world.hasVectors ? await measureRecall(world.endpoints.orchestrator) : undefined;
+  const measure = measurer({ load, world, items, seconds });
+  const all = await runRounds({ cells: cellsOf(world), rounds, measure });
+  const soaked = options.isSoak ? await soak({ load, world, items }, options.soakMinutes) : undefined;
+  const { peak_mb: barePeak } = await world.bare.ask<{ peak_mb: number }>({});
+  const peaks = { orchestrator: world.orchestrator.peakMegabytes(), bare_sql: barePeak };
+  const [results, goals] = [resultsOf(all), orchestratorGoals({ all, recall, soak: soaked })];
+  printTable(
+    ['operation', 'clients', 'path', 'p50 ms', 'p99 ms', 'per second', 'p50 × bare', 'errors'],
+    results.map((row) => [row.operation, String(row.clients), ...Object.values(row).slice(2)]),
+  );
+  printTable(['process', 'peak MB'], Object.entries(peaks));
+  printGoals(goals);
+  if (options.isJson)
+    console.log(
+      JSON.stringify({
+        goals,
+        database: databaseUrl === undefined ? 'pglite' : 'postgres',
+        items,
+        rounds,
+        seconds_per_cell: seconds,
+        mix_percent: MIX,
+        machine,
+        peak_mb: peaks,
+        fill_seconds: rounded(world.fillSeconds, 1),
+        recall,
+        soak: soaked,
+        results,
+        seconds: rounded((performance.now() - startedAtMs) / 1_000, 1),
+      }),
     );
-    printTable(['process', 'peak MB'], Object.entries(peaks));
-    printGoals(goals);
-    if (options.isJson)
-      console.log(
-        JSON.stringify({
-          goals,
-          database: databaseUrl === undefined ? 'pglite' : 'postgres',
-          items,
-          rounds,
-          seconds_per_cell: seconds,
-          mix_percent: MIX,
-          machine,
-          peak_mb: peaks,
-          fill_seconds: rounded(world.fillSeconds, 1),
-          recall,
-          soak: soaked,
-          results,
-          seconds: rounded((performance.now() - startedAtMs) / 1_000, 1),
-        }),
-      );
-  } finally {
-    await cleanup.end();
-  }
 }
 
-const cleanup = createCleanup();
-try {
-  await run(cleanup);
-} catch (error) {
-  if (!cleanup.isInterrupted)
-    console.error(
-      `The orchestrator could not be measured: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  process.exitCode = 1;
-}
-process.disconnect?.();
+await measured('The orchestrator', run);

@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { startChild, type Child } from './child.ts';
-import { createCleanup, type Cleanup } from './cleanup.ts';
+import { measured, type Cleanup } from './cleanup.ts';
 import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { benchOptions } from './options.ts';
 import { medianOf, paired, runRounds, type Cell, type Measured } from './rounds.ts';
@@ -154,47 +154,33 @@ async function run(cleanup: Cleanup): Promise<void> {
   });
   const startedAtMs = performance.now();
   const machine = { cpus: availableParallelism(), load_average_before: rounded(loadavg()[0] ?? 0, 1) };
-  try {
-    const world = await startZmqWorld(cleanup);
-    const load = cleanup.keep(await startChild('zmq-load.ts'));
-    const all = await runRounds({
-      cells,
-      rounds,
-      measure: (cell) => measure(cell, { load, world, seconds }),
-    });
-    const [results, goals, stages] = [resultsOf(all), goalsOf(all), await accountOf(world)];
-    printTable(
-      ['action', 'clients', 'path', 'p50 ms', 'p99 ms', 'per second', 'added p50', 'added p99', 'errors'],
-      results.map((row) => [row.action, String(row.clients), ...Object.values(row).slice(2)]),
+  const world = await startZmqWorld(cleanup);
+  const load = cleanup.keep(await startChild('zmq-load.ts'));
+  const all = await runRounds({
+    cells,
+    rounds,
+    measure: (cell) => measure(cell, { load, world, seconds }),
+  });
+  const [results, goals, stages] = [resultsOf(all), goalsOf(all), await accountOf(world)];
+  printTable(
+    ['action', 'clients', 'path', 'p50 ms', 'p99 ms', 'per second', 'added p50', 'added p99', 'errors'],
+    results.map((row) => [row.action, String(row.clients), ...Object.values(row).slice(2)]),
+  );
+  printGoals(goals);
+  const total = rounded((performance.now() - startedAtMs) / 1_000, 1);
+  if (isJson)
+    console.log(
+      JSON.stringify({
+        goals,
+        message_bytes: 512,
+        rounds,
+        seconds_per_cell: seconds,
+        machine,
+        results,
+        stages,
+        seconds: total,
+      }),
     );
-    printGoals(goals);
-    const total = rounded((performance.now() - startedAtMs) / 1_000, 1);
-    if (isJson)
-      console.log(
-        JSON.stringify({
-          goals,
-          message_bytes: 512,
-          rounds,
-          seconds_per_cell: seconds,
-          machine,
-          results,
-          stages,
-          seconds: total,
-        }),
-      );
-  } finally {
-    await cleanup.end();
-  }
 }
 
-const cleanup = createCleanup();
-try {
-  await run(cleanup);
-} catch (error) {
-  if (!cleanup.isInterrupted)
-    console.error(
-      `The overhead could not be measured: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  process.exitCode = 1;
-}
-process.disconnect?.();
+await measured('The overhead', run);
