@@ -101,10 +101,11 @@ export class ReadPath {
   }
 
   async #fromLegacy(operation: OwnedOperation, decision: Decision): Promise<Answer> {
-    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
-    const before = new Snapshot(lane);
-    const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live');
-    if (decision.shadowRead && isMapped(operation)) {
+    const { lanes, callLegacy } = this.#parts;
+    const isCompared = decision.shadowRead && isMapped(operation);
+    const before = isCompared ? new Snapshot(lanes.of(operation.service.name, operation.owner)) : undefined;
+    const { reply, durationMs } = await callLegacy(operation, 'live');
+    if (before !== undefined && isMapped(operation)) {
       const text = reply.body.toString('utf8');
       this.#parts.shadows.offer({
         operation,

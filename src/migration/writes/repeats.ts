@@ -41,6 +41,8 @@ export interface Replying {
  */
 export class Repeats {
   readonly #parts: RepeatParts;
+  /** Whose replies are waited for, oldest first; most of them have come long since. */
+  readonly #patient: { readonly untilMs: number; readonly end: () => void }[] = [];
 
   constructor(parts: RepeatParts) {
     this.#parts = parts;
@@ -189,9 +191,26 @@ export class Repeats {
     return under;
   }
 
-  /** Resolves at the latest when nobody would wait for it any more. */
+  /** Resolves at the latest when nobody would wait for it any more. One timer serves all: there is one such wait for every write. */
   atMost(known: Promise<void>): Promise<void> {
-    return Promise.race([known, this.#parts.clock.sleep(LONGEST_REPLYING_MS)]);
+    return new Promise((resolve) => {
+      void known.then(resolve);
+      this.#patient.push({ untilMs: this.#parts.clock.now() + LONGEST_REPLYING_MS, end: resolve });
+      if (this.#patient.length === 1) this.#endLater();
+    });
+  }
+
+  /** They all wait equally long: the oldest ends first. */
+  #endLater(): void {
+    const { clock } = this.#parts;
+    const [oldest] = this.#patient;
+    if (oldest === undefined) return;
+    void clock.sleep(oldest.untilMs - clock.now()).then(() => {
+      const nowMs = clock.now();
+      const rest = this.#patient.findIndex(({ untilMs }) => untilMs > nowMs);
+      for (const { end } of this.#patient.splice(0, rest < 0 ? this.#patient.length : rest)) end();
+      this.#endLater();
+    });
   }
 
   /** Keeps a reply that no agent has got. Never rejects. */
