@@ -54,7 +54,14 @@ async function main(): Promise<void> {
   for (const command of commands) program.addCommand(command);
   // Where one command is asked for, the others are not there to be completed.
   if (commands.length > 1) (await import('./cli/completion.ts')).addCompletion(program);
+  hintAtHelp(program);
   await program.parseAsync();
+}
+
+/** Whoever is told that something is missing learns where it is explained. */
+function hintAtHelp(command: Command): void {
+  command.showHelpAfterError('What it takes is shown with --help.');
+  for (const one of command.commands) hintAtHelp(one);
 }
 
 try {

@@ -38,7 +38,7 @@ export function createFlagsCommand(env: Environment): Command {
       const isQuiet = json === true;
       const pushed = await pushFlags(new UnleashAdmin(settings), blueprintsOf(servicesOf(config)), {
         isDryRun: dryRun === true,
-        ...(!isQuiet && { onPushed: (one: PushedFlag) => console.log(told(one)) }),
+        ...(!isQuiet && { onPushed: (one: PushedFlag) => console.log(told(one, dryRun === true)) }),
       });
       const { project, environment } = settings;
       if (isQuiet)
@@ -65,9 +65,10 @@ function settingsOf({ rollout: { unleash } }: Config): AdminSettings {
   return settings;
 }
 
-function told({ flag, result, asks, note }: PushedFlag): string {
+function told({ flag, result, asks, note }: PushedFlag, isDryRun: boolean): string {
+  const done = isDryRun && (result === 'created' || result === 'completed') ? `would be ${result}` : result;
   const share = asks === undefined ? '' : `  asks for ${asks} %`;
-  return `${result.padEnd(9)}  ${flag}${share}${note === undefined ? '' : `\n           ${note}`}`;
+  return `${done.padEnd(9)}  ${flag}${share}${note === undefined ? '' : `\n           ${note}`}`;
 }
 
 function summary(pushed: readonly PushedFlag[], settings: AdminSettings, isDryRun: boolean): string {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { stringify } from 'yaml';
 import { backtest, type BacktestTrip } from '../migration/guard/backtest.ts';
@@ -6,6 +5,7 @@ import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
+import { readAskedFile } from './asked-file.ts';
 import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
 import { createMinutesCommand } from './guard-minutes.ts';
 import { askProxy, type Environment } from './operator-client.ts';
@@ -95,7 +95,7 @@ function createBacktestCommand(): Command {
     .option('--json', 'one JSON object instead of lines')
     .action((options: BacktestOptions) => {
       const { from, json, ...proposed } = options;
-      const rows = parseMinutes(readFileSync(from, 'utf8'), from);
+      const rows = parseMinutes(readAskedFile(from, 'crossfade guard minutes > FILE writes one'), from);
       const trips = backtest(rows, { ...GUARD_LIMITS, ...proposed });
       console.log(json === true ? JSON.stringify(summaryOf(rows, trips)) : told(rows, trips));
     });

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ListedRule, TriedAction } from '../operator/routes/rule-routes.ts';
+import { readAskedFile } from './asked-file.ts';
 import { askPatiently, askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
@@ -128,7 +128,7 @@ function rulesIn(file: string): readonly unknown[] {
 }
 
 function parsed(file: string): unknown {
-  const text = readFileSync(file, 'utf8');
+  const text = readAskedFile(file, 'what it holds is shown by crossfade rules --help');
   try {
     return parse(text);
   } catch (cause) {

@@ -130,5 +130,9 @@ test('what is no usable list of rules is refused, in words that say why', async 
   );
   await expect(adding(RULES.replace('kind: ignore', 'kind: ignored'))).rejects.toThrow(/kind must be one of/);
   await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
+  await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
+    /none\.yaml is not read: there is no such file; .*rules --help/,
+  );
+  await expect(rules('try', file)).rejects.toThrow(/'--service <name>' not specified[^]*--help/);
   await expect(rules('list', '--service', 'nobody')).rejects.toThrow(/no service is called "nobody": jarvis/);
 }, 60_000);

@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { quantile } from '../support/latency.ts';
 import { contextOf, SERVICE, until } from '../integration/rollout/flag-builder.ts';
 import { startGate, type Gate } from './gate.ts';
+import { printMeasured } from './print-measured.ts';
 import { CLIENT_TOKEN, gradual, TestUnleash, type TestStrategy } from './unleash.ts';
 
 const REFRESH_MS = 1_000;
@@ -116,7 +117,7 @@ test(`a change is in effect within the refresh interval and 1.5 s: ${CHANGES} ti
     await unleash.admin('PUT', path, { ...asked, constraints: [], segments: [] });
     tookMs.push(await until(() => isOn('dual-write', 'ann') === isNowOn));
   }
-  console.log(`from a change to its effect, ms: ${tookMs.map(Math.round).join(' ')}`);
+  printMeasured('from a change in Unleash to its effect', tookMs, IN_EFFECT_WITHIN_MS);
   // One or two of them may meet a moment in which the machine is busy.
   expect(quantile(tookMs, 0.7)).toBeLessThanOrEqual(IN_EFFECT_WITHIN_MS);
 });
