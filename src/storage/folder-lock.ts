@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { messageOf } from '../domain/errors.ts';
 
 const heldHere = new Set<string>();
 // A guard file this old was left behind by a crash in the few milliseconds that it exists.
@@ -84,7 +85,11 @@ function createFile(path: string, text: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    // On a full disk it is there by now, and empty: it would keep everybody out.
+    rmSync(path, { force: true });
+    throw new Error(`The folder ${dirname(path)} cannot be written to: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
