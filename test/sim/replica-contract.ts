@@ -1,9 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
+import { eventually } from '../support/eventually.ts';
 import type { Beat } from '../../src/migration/replica-ports.ts';
 import { pairsOf, takenBy, type MakePair } from './replica-pair.ts';
 import { testReplay } from './spill-contract.ts';
 import { testOpenWritesLeft, testTakeOver } from './take-over-contract.ts';
+
+const SILENT_MS = 2_200;
 
 /** What replicas that share a journal rely on. */
 export function describeReplicas(subject: () => JournalUnderTest, begin: Begin): void {
@@ -14,7 +18,7 @@ export function describeReplicas(subject: () => JournalUnderTest, begin: Begin):
     testHomes(makePair);
     testForeign(makePair, subject);
     testInterrupted(makePair);
-    testFences(makePair);
+    testFences(makePair, subject);
     testRegister(makePair, subject);
     testTakeOver(makePair);
     testOpenWritesLeft(makePair, subject);
@@ -204,7 +208,7 @@ function testInterrupted(makePair: MakePair): void {
   });
 }
 
-function testFences(makePair: MakePair): void {
+function testFences(makePair: MakePair, subject: () => JournalUnderTest): void {
   test('a lane’s fence shows what is acknowledged and not delivered, wherever', async () => {
     const { here, there } = await makePair();
     const { key, service } = here.lane;
@@ -218,6 +222,24 @@ function testFences(makePair: MakePair): void {
     expect(await there.journal.fence(key)).toMatchObject({ isBehind: true, state: { sequence: 2 } });
     await here.journal.delivered(next);
     expect(await there.journal.fence(key)).toMatchObject({ isBehind: false });
+  });
+
+  test('a fence shows that a replica which may spill has been silent for two seconds, until it is heard of', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    const isSilent = async () => (await here.journal.fence(here.lane.key))?.isReplicaSilent;
+    const isHeardOf = async (): Promise<boolean> => {
+      await there.replicas.heartbeat(there.identity.id, beatOf({}));
+      return (await isSilent()) === false;
+    };
+    await subject().silence(there.identity.id, SILENT_MS);
+    expect(await isSilent()).toBe(false);
+    await there.replicas.register(there.identity.id, randomUUID());
+    await eventually('its heartbeat', isHeardOf);
+    await subject().silence(there.identity.id, SILENT_MS);
+    expect(await isSilent()).toBe(true);
+    await eventually('its heartbeat', isHeardOf);
+    await there.replicas.leave(there.identity.id);
   });
 }
 

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { Fences } from '../../../src/migration/lanes/fences.ts';
+import type { Journal, LaneView } from '../../../src/migration/ports.ts';
+import { Coverage } from '../../../src/migration/service-runtime.ts';
+import { fakeClock, laneNamed, SERVICE, stateOf } from './engine-parts.ts';
+
+/** Of a lane that the secondary holds, as far as the journal knows. */
+function fencesThat(facts: { view?: Partial<LaneView>; isAlone?: boolean; isSpilling?: boolean }) {
+  const lane = laneNamed('ann');
+  const coverage = Object.assign(new Coverage(), { number: 1, latest: 1 });
+  const state = stateOf(lane, { seededCoverage: 1 });
+  lane.adopt(state);
+  const view: LaneView = { state, isBehind: false, coverage: 1, isReplicaSilent: false, ...facts.view };
+  const fences = new Fences({
+    journal: { fence: async () => view } as unknown as Journal,
+    coverage: new Map([[SERVICE, coverage]]),
+    clock: fakeClock(),
+    isAlone: () => facts.isAlone ?? false,
+    isSpilling: () => facts.isSpilling ?? false,
+  });
+  return fences.look(lane);
+}
+
+test.each([
+  [{}, undefined],
+  [{ view: { isReplicaSilent: true } }, 'replica_silent'],
+  [{ view: { isReplicaSilent: true, isBehind: true } }, 'replica_silent'],
+  [{ view: { isBehind: true } }, 'behind'],
+  [{ view: { coverage: 2 } }, 'not_seeded'],
+  [{ isSpilling: true }, 'spilling'],
+  // Registered alone, nobody else may have written what the journal does not know.
+  [{ isAlone: true, view: { isReplicaSilent: true } }, undefined],
+])('a lane of which the journal says %o is fenced by %s', async (facts, reason) => {
+  expect(await fencesThat(facts)).toBe(reason);
+});
