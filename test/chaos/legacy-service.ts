@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
+import type { LossWindow } from './lane-book.ts';
 import { startProgram, type Program } from '../support/processes.ts';
 
 export const STORE_FILES: Readonly<Record<StandInService, string>> = {
@@ -28,6 +29,7 @@ export class LegacyService {
   #isRunning = false;
   #keptAtMs = 0;
   #killedAtMs = 0;
+  #restarting: Promise<LossWindow | undefined> | undefined;
 
   constructor(place: LegacyPlace) {
     this.#place = place;
@@ -72,9 +74,14 @@ export class LegacyService {
     truncateSync(this.#path, Math.floor(readFileSync(this.#path).length * share));
   }
 
-  /** Starts it again. @returns what was lost with its file, if anything was */
-  async restart(): Promise<{ fromMs: number; untilMs: number } | undefined> {
+  /** Starts it again; once, where two faults have killed it. @returns what was lost with its file, if anything was */
+  async restart(): Promise<LossWindow | undefined> {
     if (this.#isRunning) return undefined;
+    this.#restarting ??= this.#startAgain().finally(() => (this.#restarting = undefined));
+    return this.#restarting;
+  }
+
+  async #startAgain(): Promise<LossWindow | undefined> {
     const isWhole = this.#isWhole();
     if (!isWhole) copyFileSync(`${this.#path}.kept`, this.#path);
     await this.start();
