@@ -119,6 +119,23 @@ test('a backfill that is killed twice under way copies every lane once, and what
   expect(readLegacyStores(deployment.legacyFolder).sessions.size).toBe(SESSIONS - 1);
 });
 
+test('the metrics say what became of runs, and how many lanes they have left', async () => {
+  const scrape = async (): Promise<string> => (await fetch(`${deployment.httpUrl}/metrics`)).text();
+  const lineOf = (text: string, name: string): RegExpExecArray | null =>
+    new RegExp(`^crossfade_${name}\\{[^}]*kind="backfill"[^}]*\\} (\\S+)`, 'm').exec(text);
+  const text = await eventually('the run is told', async () => {
+    const shown = await scrape();
+    return lineOf(shown, 'last_run_timestamp_seconds') === null ? undefined : shown;
+  });
+  expect(lineOf(text, 'runs_finished_total')?.[1]).toBe('1');
+  expect(lineOf(text, 'open_runs')?.[1]).toBe('0');
+  const [, finishedAt = '0'] = lineOf(text, 'last_run_timestamp_seconds') ?? [];
+  expect(Math.abs(Date.now() / 1_000 - Number(finishedAt))).toBeLessThan(600);
+  expect(text).toMatch(/^crossfade_run_lanes\{[^}]*state="waiting"[^}]*\} 0$/m);
+  expect(text).toMatch(/^crossfade_divergent_lanes|^# TYPE crossfade_divergent_lanes/m);
+  expect(text).toMatch(/^# HELP crossfade_open_lost_items \S/m);
+});
+
 test('a second backfill finds everything there, and writes nothing to it', async () => {
   const before = await deployment.store(
     'select max(updated_at) as newest, count(*)::int from memory_entries',

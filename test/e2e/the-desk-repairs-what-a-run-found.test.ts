@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readLegacyStores } from '../accept/stores.ts';
 import { openWatched, photograph, startBrowser, type Watched } from '../support/desk/browser.ts';
 import { startDesk, type DeskDeployment } from '../support/desk/desk-deployment.ts';
 import { eventually } from '../support/eventually.ts';
@@ -17,12 +18,7 @@ let page: Page;
 
 beforeAll(async () => {
   [desk, browser] = await Promise.all([startDesk(BY_HAND), startBrowser()]);
-  const agent = createSessionAgent(desk.deployment.direct[SERVICE]);
-  for (const session of SESSIONS) {
-    await agent.ask(createSession(session));
-    for (const text of ['first', 'second', 'third']) await agent.ask(addInteraction(session, text));
-  }
-  agent.close();
+  await remember(SESSIONS);
   await desk.deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 0 });
   watched = await openWatched(browser, desk.origin);
   page = watched.page;
@@ -33,6 +29,16 @@ afterAll(async () => {
   await browser?.close();
   await desk?.deployment.end();
 });
+
+/** On legacy, past the proxy. */
+async function remember(sessions: readonly string[]): Promise<void> {
+  const agent = createSessionAgent(desk.deployment.direct[SERVICE]);
+  for (const session of sessions) {
+    await agent.ask(createSession(session));
+    for (const text of ['first', 'second', 'third']) await agent.ask(addInteraction(session, text));
+  }
+  agent.close();
+}
 
 const open = async (path: string, heading: string | RegExp): Promise<void> => {
   await page.goto(`${desk.origin}${path}`);
@@ -48,8 +54,8 @@ async function change(label: string, reason: string): Promise<void> {
   await form.getByRole('button', { name: label }).click();
 }
 
-/** Opens the page of the run that was begun last, and waits for its end. */
-async function ended(kind: string): Promise<void> {
+/** Opens the page of the run that was begun last. */
+async function openNewest(kind: string): Promise<void> {
   await open('/runs', 'Runs');
   await page
     .getByRole('rowheader')
@@ -57,6 +63,11 @@ async function ended(kind: string): Promise<void> {
     .first()
     .click();
   await page.getByRole('heading', { name: new RegExp(`^${kind} \\d+$`), level: 1 }).waitFor();
+}
+
+/** The same, and waits for its end. */
+async function ended(kind: string): Promise<void> {
+  await openNewest(kind);
   await page.getByText('Ended', { exact: false }).first().waitFor();
   // What is shown of a run that has ended is one answer: its deeds and what it found come with it.
   await page.reload();
@@ -75,6 +86,56 @@ test('a backfill is begun, followed to its end, and audited', async () => {
   expect(entries).toMatch(/runs begin/);
   expect(entries).toMatch(/the first one/);
 }, 180_000);
+
+test('a backfill under way fills its gauge, is stopped, stays where it is, and is taken up again', async () => {
+  const late = Array.from({ length: 12 }, (_, index) => `r-late-${index}`);
+  await remember(late);
+  await open('/runs', 'Runs');
+  await page.locator('summary', { hasText: 'Begin a backfill' }).click();
+  await page.getByLabel('Items a second at most').fill('6');
+  await page.getByLabel('Your name').first().fill('ann');
+  await page.getByLabel('Reason').first().fill('slowly');
+  await page.getByRole('button', { name: 'Begin a backfill' }).click();
+  await page.getByText(/Backfill \d+ has begun/).waitFor();
+  await openNewest('backfill');
+  await eventually('its gauge fills', async () => (await shownDone()) > SESSIONS.length, PATIENCE_MS);
+  const width = await page.locator('.gauge .reached').first().getAttribute('width');
+  expect(Number(width)).toBeGreaterThan(0);
+  await change('Stop it', 'it is noon');
+  await page.getByText(/Run \d+ is stopped/).waitFor();
+  // What was under way may end; nothing more begins.
+  const held = await eventually('it stands still', async () => {
+    const [before, after] = [await copied(late), await afterSeconds(1, () => copied(late))];
+    return before === after ? { lanes: after } : undefined;
+  });
+  expect(held.lanes).toBeLessThan(late.length);
+  await openNewest('backfill');
+  await change('Take up the last backfill', 'lunch is over');
+  await page.getByText(/Run \d+ goes on/).waitFor();
+  await ended('backfill');
+  expect(await copied(late)).toBe(late.length);
+  await open('/audit', 'Audit');
+  expect(await page.getByRole('table').textContent()).toMatch(/lunch is over[^]*it is noon[^]*slowly/);
+}, 180_000);
+
+/** The number of lanes that the page says are done; 0 before it says so. */
+async function shownDone(): Promise<number> {
+  await page.reload();
+  const said = /([\d,]+) of [\d,]+ lanes/.exec((await page.locator('main').textContent()) ?? '');
+  return Number((said?.[1] ?? '0').replaceAll(',', ''));
+}
+
+async function copied(sessions: readonly string[]): Promise<number> {
+  const seeded = await desk.deployment.journal<{ owner: string }>(
+    'select owner from lanes where seeded_coverage > 0',
+  );
+  return seeded.filter(({ owner }) => sessions.includes(owner)).length;
+}
+
+async function afterSeconds<Found>(seconds: number, look: () => Promise<Found>): Promise<Found> {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+  return look();
+}
 
 test('what a reconciliation finds is shown with the side that moved, repaired, and put back', async () => {
   const { deployment } = desk;
@@ -129,6 +190,24 @@ test('what legacy lost is listed, and given up by a person who says why', async 
   await eventually('it is gone', async () => !(await texts('r-lost')).includes('second'), PATIENCE_MS);
   await open('/audit', 'Audit');
   expect(await page.getByRole('table').textContent()).toMatch(/lost accepted[^]*nobody needs it/);
+}, 180_000);
+
+test('what legacy lost is stored there again by a person who says why', async () => {
+  await loseOnLegacy('r-equal', 'third');
+  await open('/runs', 'Runs');
+  await change('Begin a reconciliation', 'something went again');
+  await page.getByText(/Reconciliation \d+ has begun/).waitFor();
+  await ended('reconcile');
+  await open('/lost', 'Lost items');
+  await page.locator('.card', { hasText: 'r-equal' }).waitFor();
+  await change('Store it on legacy again', 'it was never deleted');
+  await page.getByText('It is stored on legacy again. Its lane was made equal.').waitFor();
+  await page.getByText('Nothing is lost').waitFor();
+  const shown = readLegacyStores(desk.deployment.legacyFolder).sessions.get('r-equal');
+  expect(shown?.map((item) => item.split('\n')[1])).toEqual(['first', 'second', 'third']);
+  expect(await texts('r-equal')).toEqual(['first', 'second', 'third']);
+  await open('/audit', 'Audit');
+  expect(await page.getByRole('table').textContent()).toMatch(/lost restored[^]*it was never deleted/);
 }, 180_000);
 
 /** As if its file had been damaged: past the service and the proxy. */

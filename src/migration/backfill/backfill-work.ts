@@ -45,6 +45,7 @@ interface Copied {
 
 /** Copies every lane that is not seeded yet: `copyLane` over all owners, by activity. */
 export class BackfillWork implements RunWork {
+  readonly pagesAtOnce = 2;
   readonly #parts: BackfillParts;
 
   constructor(parts: BackfillParts) {

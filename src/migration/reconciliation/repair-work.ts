@@ -35,6 +35,7 @@ const LANES_PER_PAGE = 20;
 
 /** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. */
 export class RepairWork implements RunWork {
+  readonly pagesAtOnce = 1;
   readonly #parts: RepairParts;
 
   constructor(parts: RepairParts) {

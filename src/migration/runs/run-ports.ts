@@ -43,7 +43,8 @@ export interface RunStore {
   surveyed(id: number, service: string, survey: object): Promise<void>;
   /** Changes the state from one of `from`; false where it was in none of them. */
   change(id: number, change: StateChange): Promise<boolean>;
-  claimPage(id: number, replica: ReplicaId): Promise<Page | undefined>;
+  /** @param underWay pages that this replica works on: what else it has claimed it gave up without saying so, and takes up again */
+  claimPage(id: number, replica: ReplicaId, underWay: readonly number[]): Promise<Page | undefined>;
   /** `elsewhere`: lanes of the page whose home is another replica, by that replica. */
   finishPage(page: Page, tally: Tally, elsewhere: ReadonlyMap<ReplicaId, readonly Owner[]>): Promise<void>;
   /** Gives a page back, not to be begun again before `delayMs`. */

@@ -30,6 +30,8 @@ export interface PageOutcome {
 export interface RunWork {
   /** Pages are begun, finished and shared whole: how far a run has come is seen page by page. */
   lanesPerPage(request: RunRequest): number;
+  /** While the stores answer for one page, another is worked on. What stops a repair must stop it before the next page. */
+  readonly pagesAtOnce: number;
   /** Writes nothing. */
   list(run: Pick<Run, 'request'>, service: ServiceName): Promise<Listing>;
   page(run: Run, page: Page, control: RunControl): Promise<PageOutcome>;

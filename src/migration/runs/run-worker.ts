@@ -82,11 +82,7 @@ export class RunWorker {
     if (run.state === 'listing' && !(await this.#list(run))) return;
     const watch = this.#watch(run);
     try {
-      while (!watch.isStopped()) {
-        const page = await this.#parts.store.claimPage(run.id, this.#parts.replica.id);
-        if (page === undefined) break;
-        await this.#page(run, page, watch);
-      }
+      await this.#pages(run, watch);
       if (!watch.isStopped()) await this.#finish(run);
     } finally {
       watch.end();
@@ -107,6 +103,34 @@ export class RunWorker {
       await store.surveyed(run.id, service, survey);
     }
     return store.change(run.id, { from: ['listing'], to: 'running' });
+  }
+
+  /** One after the other, or some beside each other. @throws StorageError when none is under way any more */
+  async #pages(run: Run, control: RunControl): Promise<void> {
+    const { store, works, replica } = this.#parts;
+    const underWay = new Set<number>();
+    let lastClaim: Promise<unknown> = Promise.resolve();
+    // One after the other: a claim must know what the one before it took.
+    const claim = (): Promise<Page | undefined> => {
+      const claimed = lastClaim.then(async () => {
+        const page = await store.claimPage(run.id, replica.id, [...underWay]);
+        if (page !== undefined) underWay.add(page.page);
+        return page;
+      });
+      lastClaim = claimed.catch(() => undefined);
+      return claimed;
+    };
+    const work = async (): Promise<void> => {
+      while (!control.isStopped()) {
+        const page = await claim();
+        if (page === undefined) return;
+        await this.#page(run, page, control).finally(() => underWay.delete(page.page));
+      }
+    };
+    const { pagesAtOnce } = works[run.kind];
+    const ended = await Promise.allSettled(Array.from({ length: pagesAtOnce }, work));
+    const failed = ended.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   async #page(run: Run, page: Page, control: RunControl): Promise<void> {
@@ -155,7 +179,7 @@ export class RunWorker {
     this.#pace = { run: run.id, pace };
     return {
       isStopped: () => this.#isStopped || !isWanted,
-      width: () => pace.width,
+      width: () => Math.ceil(pace.width / this.#parts.works[run.kind].pagesAtOnce),
       after: (items) => pace.after(items),
       end: () => clearInterval(timer),
     };

@@ -102,8 +102,8 @@ export class PostgresRunStore implements RunStore {
     return (await this.#database.query(sql.CHANGE, [id, from, to, reason])).length > 0;
   }
 
-  async claimPage(id: number, replica: ReplicaId): Promise<Page | undefined> {
-    const [row] = await this.#database.query<Omit<Page, 'run'>>(sql.CLAIM_PAGE, [id, replica]);
+  async claimPage(id: number, replica: ReplicaId, underWay: readonly number[]): Promise<Page | undefined> {
+    const [row] = await this.#database.query<Omit<Page, 'run'>>(sql.CLAIM_PAGE, [id, replica, underWay]);
     return row && { run: id, ...row };
   }
 

@@ -61,14 +61,24 @@ describe.each(DATABASES)('runs on %s', (kind) => {
   test('a page is one replica’s while that lives, and its own again where it could not give it back', async () => {
     const [first, second] = [await replica(), await replica()];
     const run = await running(owners('a', 'b'));
-    expect(await store.claimPage(run, first)).toMatchObject({ page: 1, attempts: 1 });
-    expect(await store.claimPage(run, second)).toBeUndefined();
+    expect(await store.claimPage(run, first, [])).toMatchObject({ page: 1, attempts: 1 });
+    expect(await store.claimPage(run, second, [])).toBeUndefined();
     // Its database was away when it wanted to give the page back.
-    expect(await store.claimPage(run, first)).toMatchObject({ page: 1, attempts: 2 });
+    expect(await store.claimPage(run, first, [])).toMatchObject({ page: 1, attempts: 2 });
     await database.query("update replicas set heartbeat_at = now() - interval '1 hour' where id = $1", [
       first,
     ]);
-    expect(await store.claimPage(run, second)).toMatchObject({ page: 1, attempts: 3 });
+    expect(await store.claimPage(run, second, [])).toMatchObject({ page: 1, attempts: 3 });
+  });
+
+  test('who works on some pages claims others beside them, and none twice', async () => {
+    const me = await replica();
+    const run = await running(owners('a'), owners('b'), owners('c'));
+    expect(await store.claimPage(run, me, [])).toMatchObject({ page: 1 });
+    expect(await store.claimPage(run, me, [1])).toMatchObject({ page: 2, attempts: 1 });
+    expect(await store.claimPage(run, me, [1, 2])).toMatchObject({ page: 3, attempts: 1 });
+    expect(await store.claimPage(run, me, [1, 2, 3])).toBeUndefined();
+    expect(await store.claimPage(run, me, [1, 3])).toMatchObject({ page: 2, attempts: 2 });
   });
 
   test('the figures tell what is under way, when the last one ended, and what nobody has settled', async () => {
@@ -84,7 +94,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     });
     const run = await running(owners('a', 'b'), owners('c'));
     const me = await replica();
-    const page = await store.claimPage(run, me);
+    const page = await store.claimPage(run, me, []);
     if (page !== undefined) await store.finishPage(page, EMPTY_TALLY, new Map());
     await store.create('backfill', { services: [SERVICE] });
     const side = { items: 1, digest: '0'.repeat(32) };

@@ -24,14 +24,24 @@ let worker: RunWorker | undefined;
 afterEach(() => worker?.stop());
 
 /** One run of one page that is worked on until the test has seen enough. */
-function startRun(parts: { readonly waiting?: () => number; readonly p95?: () => number }) {
+function startRun(parts: {
+  readonly waiting?: () => number;
+  readonly p95?: () => number;
+  readonly pages?: number;
+  readonly pagesAtOnce?: number;
+}) {
+  const claims: { readonly page: number; readonly underWay: readonly number[] }[] = [];
   const seen: { control: RunControl | undefined } = { control: undefined };
   let isOver = false;
-  const pages = [PAGE];
+  const pages = Array.from({ length: parts.pages ?? 1 }, (_, index) => ({ ...PAGE, page: index + 1 }));
   const store = {
     open: async () => (pages.length > 0 ? [RUN] : []),
     get: async () => RUN,
-    claimPage: async () => pages.shift(),
+    claimPage: async (_id: number, _replica: ReplicaId, underWay: readonly number[]) => {
+      const page = pages.shift();
+      if (page !== undefined) claims.push({ page: page.page, underWay });
+      return page;
+    },
     finishPage: async () => undefined,
     pagesLeft: async () => 0,
     progress: async () => ({ lanes: 1, lanesDone: 1, tallies: {} }),
@@ -40,11 +50,12 @@ function startRun(parts: { readonly waiting?: () => number; readonly p95?: () =>
   } as unknown as RunStore;
   const work: RunWork = {
     lanesPerPage: () => 1,
+    pagesAtOnce: parts.pagesAtOnce ?? 1,
     list: async () => ({ owners: [], survey: {} }),
     document: async () => ({}),
     page: async (_run, _page, control) => {
       seen.control = control;
-      while (!isOver) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (!isOver && !control.isStopped()) await new Promise((resolve) => setTimeout(resolve, 5));
       return { tally: EMPTY_TALLY };
     },
   };
@@ -68,7 +79,7 @@ function startRun(parts: { readonly waiting?: () => number; readonly p95?: () =>
   const end = (): void => {
     isOver = true;
   };
-  return { seen, end, width: () => seen.control?.width() };
+  return { claims, end, width: () => seen.control?.width() };
 }
 
 test('a run goes slowly while many memories wait to be embedded, says so, and speeds up again', async () => {
@@ -91,4 +102,17 @@ test('a run goes slowly while agents wait longer than before it', async () => {
   expect(worker?.brakeOf(RUN.id)).toBe('agents_wait');
   expect(worker?.brakeOf(RUN.id + 1)).toBeUndefined();
   end();
+});
+
+test('pages that are worked on together are claimed one after the other, and share the lanes under way', async () => {
+  const { claims, width, end } = startRun({ pages: 5, pagesAtOnce: 2 });
+  await eventually('two are claimed', async () => claims.length === 2);
+  expect(claims).toEqual([
+    { page: 1, underWay: [] },
+    { page: 2, underWay: [1] },
+  ]);
+  expect(width()).toBe(8);
+  end();
+  await eventually('all are claimed', async () => claims.length === 5);
+  expect(claims.every(({ page, underWay }) => underWay.length <= 1 && !underWay.includes(page))).toBe(true);
 });
