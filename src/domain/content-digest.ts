@@ -71,7 +71,12 @@ function textOfTokens(content: string, { fields, without = [] }: DigestedMembers
 
 /** The text of an item whose tags belong to it too, in whatever order they stand. */
 export function taggedText(text: string, tags: readonly string[]): string {
-  return `${text} ${JSON.stringify([...new Set(tags)].sort())}`;
+  return `${text} ${tagsText(tags)}`;
+}
+
+/** Tags as {@link taggedText} puts them behind a text. */
+export function tagsText(tags: readonly string[]): string {
+  return JSON.stringify([...new Set(tags)].sort());
 }
 
 function pruned(field: string, text: string, without: readonly string[]): string {

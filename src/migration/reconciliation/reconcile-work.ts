@@ -31,7 +31,7 @@ const LANES_PER_PAGE = 200;
 
 /** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
 export class ReconcileWork implements RunWork {
-  readonly pagesAtOnce = 2;
+  readonly pagesAtOnce = 1;
   readonly #parts: ReconcileParts;
 
   constructor(parts: ReconcileParts) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { digestedText, orderedDigest, taggedText } from '../../domain/content-digest.ts';
+import { digestedText, orderedDigest, tagsText } from '../../domain/content-digest.ts';
 import type { Database, Session } from '../../storage/database.ts';
 import { CONTENT } from '../encryption/sealed-content.ts';
 import { Parameters, VISIBLE } from './filter.ts';
@@ -69,7 +69,8 @@ interface DigestRow {
   readonly position: number;
   readonly content: string;
   readonly escaped: boolean;
-  readonly tags: readonly string[];
+  /** A JSON list. */
+  readonly tags: string;
 }
 
 type Payload = Request<'digest'>['payload'];
@@ -95,7 +96,20 @@ async function digestsOf(
 
 function textOf({ content, escaped, tags }: DigestRow, payload: Payload): string {
   const text = digestedText(restoredJson(content, escaped).text, payload);
-  return payload.with_tags === true ? taggedText(text, tags) : text;
+  return payload.with_tags === true ? `${text} ${spelledTags(tags)}` : text;
+}
+
+/** A session's memories carry a few lists of tags over and over: parsed for each of them they cost as much as all else. */
+const SPELLED_KEPT = 1_000;
+const spelled = new Map<string, string>();
+
+function spelledTags(list: string): string {
+  const known = spelled.get(list);
+  if (known !== undefined) return known;
+  if (spelled.size >= SPELLED_KEPT) spelled.clear();
+  const text = tagsText(JSON.parse(list) as string[]);
+  spelled.set(list, text);
+  return text;
 }
 
 interface Page {
@@ -117,7 +131,7 @@ function pageOf(session: Session, { sessions, payload, last, rows }: Page): Prom
         (${parameters.bind(last.session_id)}::text, ${parameters.bind(last.position)}::bigint, ${parameters.bind(last.memory_id)}::text)`,
     );
   return session.query<DigestRow>(
-    `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped, m.tags from memory_entries m
+    `select m.memory_id, m.session_id, m.position, ${CONTENT} as content, m.escaped, to_json(m.tags)::text as tags from memory_entries m
      where ${conditions.join(' and ')} order by m.session_id, m.position, m.memory_id limit ${parameters.bind(rows)}`,
     parameters.values,
   );
