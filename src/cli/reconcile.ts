@@ -1,16 +1,15 @@
 import { Command, Option } from 'commander';
 import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
 import { watchRun, type RunView } from './run-watch.ts';
 
-interface ReconcileOptions extends ProxyAddress {
+interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly service?: string;
   readonly owner?: string;
   readonly changed?: true;
   readonly resume?: true;
   readonly repair?: 'plan' | 'apply';
-  readonly limitItems?: string;
-  readonly limitShare?: string;
   readonly person?: string;
   readonly reason?: string;
   readonly json?: true;
@@ -21,7 +20,7 @@ const DIFFERENT = 2;
 
 /** `crossfade reconcile`: compares both stores lane by lane, and says which side moved. */
 export function createReconcileCommand(env: Environment): Command {
-  return new Command('reconcile')
+  const command = new Command('reconcile')
     .description('Compare both stores outside of any request, say which side moved, and repair')
     .option('--service <name>', 'only this service (default: all)')
     .option('--owner <owner>', 'only the lane of this session or user')
@@ -36,10 +35,9 @@ export function createReconcileCommand(env: Environment): Command {
         'plan',
         'apply',
       ]),
-    )
-    .option('--limit-items <n>', 'most findings that may be repaired (default: 1000)')
-    .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)')
-    .option('--person <name>', 'who answers for the repair')
+    );
+  return limitOptions(command)
+    .option('--person <name>', 'who answers for the repair; not needed where a token says it')
     .option('--reason <text>', 'why')
     .option('--json', 'JSON lines while it runs, and the result as one JSON object')
     .addOption(urlOption(env))
@@ -57,8 +55,7 @@ Exit codes: 0 equal, or repaired; 1 it could not be begun, or failed; 2 lanes di
 async function reconcile(options: ReconcileOptions): Promise<void> {
   const { service, owner } = options;
   const at = addressOf(options);
-  if (options.repair === 'apply' && (options.person === undefined || options.reason === undefined))
-    throw new Error('--repair apply changes what is stored: say --person and --reason');
+  refuseNamelessRepair(options);
   const wish = { kind: 'reconcile', service, owner, scope: options.changed === true ? 'changed' : 'full' };
   const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
   const isJson = options.json === true;
@@ -71,6 +68,12 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
   process.exitCode = exitCodeOf(view, repaired);
 }
 
+/** A token says who it is. @throws Error */
+function refuseNamelessRepair({ repair: how, person, token, reason }: ReconcileOptions): void {
+  if (how !== 'apply' || (reason !== undefined && (person ?? token) !== undefined)) return;
+  throw new Error('--repair apply changes what is stored: say --person and --reason');
+}
+
 async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
   const { person, reason } = options;
   const at = addressOf(options);
@@ -80,8 +83,7 @@ async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunV
   const wish = {
     person,
     reason,
-    ...(options.limitItems !== undefined && { limit_items: Number(options.limitItems) }),
-    ...(options.limitShare !== undefined && { limit_share: Number(options.limitShare) }),
+    ...limitsIn(options),
   };
   const begun = JSON.parse(await askProxy(at, `/v1/runs/${run}/repair`, wish)) as RunView;
   return watchRun(begun.run, { at, json: options.json === true });

@@ -1,16 +1,17 @@
 import { Command } from 'commander';
 import { askPatiently, askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
+import { counted } from './tables.ts';
 import { watchRun, type RunView } from './run-watch.ts';
 
-interface ApplyOptions extends PersonOptions {
-  readonly limitItems?: string;
-  readonly limitShare?: string;
-}
+interface ApplyOptions extends PersonOptions, RepairLimitOptions {}
 
 /** Lanes were left as they are. */
 const LEFT = 2;
+const EXIT_CODES = `
+Exit codes: 0 done; 1 it could not be begun, or failed; 2 lanes were left as they are; 130 stopped by Ctrl-C.`;
 
 /** `crossfade repair`: settles what a reconciliation found, and puts it back. */
 export function createRepairCommand(env: Environment): Command {
@@ -25,33 +26,27 @@ export function createRepairCommand(env: Environment): Command {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
     console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
   });
-  const applying = repair
-    .command('apply')
+  const applying = limitOptions(repair.command('apply'))
     .argument('<run>', 'number of the reconciliation')
     .description(
       'Read each lane again under its lock, make the orchestrator equal, compare it, stop at the first surprise',
     )
-    .option('--limit-items <n>', 'most findings that may be repaired (default: 1000)')
-    .option('--limit-share <share>', 'most of all compared items that may be repaired (default: 0.005)');
+    .addHelpText('after', EXIT_CODES);
   personOptions(applying, env, 'JSON lines while it runs, and the result as one JSON object').action(apply);
   const undoing = repair
     .command('undo')
     .argument('<run>', 'number of the repair, as "crossfade runs list" shows it')
     .description(
       'Put back what the repair changed. The lanes differ from legacy again: they stop, and read from legacy',
-    );
+    )
+    .addHelpText('after', EXIT_CODES);
   personOptions(undoing, env).action(undo);
   return repair;
 }
 
 async function apply(of: string, options: ApplyOptions): Promise<void> {
-  const { person, reason, limitItems, limitShare, json, ...at } = options;
-  const wish = {
-    person,
-    reason,
-    ...(limitItems !== undefined && { limit_items: Number(limitItems) }),
-    ...(limitShare !== undefined && { limit_share: Number(limitShare) }),
-  };
+  const { person, reason, limitItems: _items, limitShare: _share, json, ...at } = options;
+  const wish = { person, reason, ...limitsIn(options) };
   const { run } = JSON.parse(
     await askProxy(at, `/v1/runs/${encodeURIComponent(of)}/repair`, wish),
   ) as RunView;
@@ -67,6 +62,9 @@ async function undo(run: string, { person, reason, json, ...at }: PersonOptions)
   const text = await askPatiently(at, `/v1/runs/${encodeURIComponent(run)}/undo`, { person, reason });
   const { undone, left } = JSON.parse(text) as { undone: number; left: readonly string[] };
   if (json === true) console.log(text);
-  else console.log([`${undone} lanes are as they were before run ${run}, and stopped`, ...left].join('\n'));
+  else
+    console.log(
+      [`${counted(undone, 'lane is', 'lanes are')} as before run ${run}, and stopped`, ...left].join('\n'),
+    );
   if (left.length > 0) process.exitCode = LEFT;
 }

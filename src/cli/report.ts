@@ -7,7 +7,7 @@ import { failedIn } from '../operator/report/criteria.ts';
 import { printedFigure } from '../operator/report/figures.ts';
 import type { Criterion, Report } from '../operator/report/report.ts';
 import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
-import { table } from './tables.ts';
+import { counted, table } from './tables.ts';
 
 interface ReportOptions extends ProxyAddress {
   readonly date: string;
@@ -76,7 +76,10 @@ function print({ out }: ReportOptions, text: string): void {
 
 function told({ service, phase, plan, next_step: next }: Report['services'][number]): string {
   const failed = failedIn(plan);
-  const verdict = failed.length === 0 ? 'every criterion passes' : `${failed.length} criteria fail`;
+  const verdict =
+    failed.length === 0
+      ? 'every criterion passes'
+      : counted(failed.length, 'criterion fails', 'criteria fail');
   return [
     `${service}  phase ${phase}: ${verdict}`,
     ...failed.map(failedLine),

@@ -1,4 +1,5 @@
 import type { RunView } from './run-watch.ts';
+import { counted } from './tables.ts';
 
 /** What a repair would do, as the proxy shows it. */
 export interface RepairPlanView {
@@ -40,7 +41,7 @@ export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanVie
   const more =
     lanes.length > LANES_SHOWN ? [`  and ${lanes.length - LANES_SHOWN} lanes more: --json shows all`] : [];
   const percent = Number((share * 100).toPrecision(3));
-  const title = `repair of run ${run}: ${findings} findings in ${lanes.length} lanes, ${percent} % of the compared items`;
+  const title = `repair of run ${run}: ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')}, ${percent} % of the compared items`;
   return [title, ...shown, ...more, ...(refusal === null ? [] : [`  would be refused: ${refusal}`])].join(
     '\n',
   );

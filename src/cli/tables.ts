@@ -1,3 +1,8 @@
+/** `1 lane`, `2 lanes`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
 /** Lines of columns, each as wide as its widest cell; the last is not padded. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heads, ...rows];

@@ -161,7 +161,7 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
   await ended('repair');
   expect(await texts('r-altered')).toEqual(['first', 'second', 'third']);
   await change('Put back what it changed', 'it was right before');
-  await page.getByText('1 lanes are as they were before').waitFor();
+  await page.getByText('1 lane is as it was before').waitFor();
   expect(await texts('r-altered')).toEqual(['first', 'forged', 'third']);
 }, 180_000);
 

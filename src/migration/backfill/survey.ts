@@ -151,7 +151,8 @@ class Surveyor {
   }
 
   survey(from: Survey['owners_from'], strays: Survey['strays']): Survey {
-    const newest = Math.max(Number.NEGATIVE_INFINITY, ...firstOf(this.byActivity(), this.#newest));
+    let newest = Number.NEGATIVE_INFINITY;
+    for (const at of this.#newest.values()) newest = Math.max(newest, at);
     return {
       owners_from: from,
       lanes: this.#newest.size,
@@ -166,10 +167,6 @@ class Surveyor {
       },
     };
   }
-}
-
-function firstOf([owner]: readonly Owner[], newest: ReadonlyMap<Owner, number>): number[] {
-  return owner === undefined ? [] : [newest.get(owner) ?? Number.NEGATIVE_INFINITY];
 }
 
 /** Infinities too: the difference of two of them is no number. */

@@ -106,7 +106,10 @@ export class RepairDesk {
     const { repairs, repairer, divergences, audit } = this.#parts;
     const steps = await repairs.steps(run);
     if (steps.length === 0)
-      throw new RunRefused('not_found', `run ${run} has changed nothing that could be put back`);
+      throw new RunRefused(
+        'not_found',
+        `run ${run} has changed nothing, or it is put back already: "crossfade runs list" shows which runs are repairs`,
+      );
     const left: string[] = [];
     for (const step of steps) {
       const { service, owner } = step;

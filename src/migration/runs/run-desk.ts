@@ -97,7 +97,8 @@ export class RunDesk {
     const [open] = (await store.open()).filter((run) => run.kind === kind);
     if (open !== undefined) return open;
     const [newest] = await store.recent(kind, 1);
-    if (newest === undefined) throw new RunRefused('not_found', `there is no ${kind} to take up`);
+    if (newest === undefined)
+      throw new RunRefused('not_found', `there is no ${kind} to take up: one is begun without --resume`);
     const isListed = Object.keys(newest.survey).length === newest.request.services.length;
     const isResumed = await store.change(newest.id, {
       from: ['stopped', 'failed'],

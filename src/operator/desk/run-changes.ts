@@ -44,7 +44,7 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
     path: '/runs/:run/undo',
     to: ({ run = '' }) => `/v1/runs/${part(run)}/undo`,
     done: (_form, _params, { undone, left }) =>
-      `${String(undone)} lanes are as they were before${Array.isArray(left) && left.length > 0 ? `; not so: ${left.join(', ')}` : ''}.`,
+      `${undone === 1 ? '1 lane is as it was' : `${String(undone)} lanes are as they were`} before${Array.isArray(left) && left.length > 0 ? `; not so: ${left.join(', ')}` : ''}.`,
   },
   {
     path: '/lost/:service/restore',
