@@ -67,7 +67,7 @@ async function metric(name: string, ...labels: readonly string[]): Promise<numbe
 
 test('a lane that is equal on both stores is evidence for the reads of its service', async () => {
   const { lane_comparisons: lanes } = await readUntil('well', 'match');
-  expect(lanes).toMatchObject({ mismatch: 0, not_comparable: 0 });
+  expect(lanes.mismatch).toBe(0);
   // The guard takes what was counted once a second.
   await eventually('it counts for get_context beside the answers', async () => {
     const { comparisons, lane_comparisons: whole, actions } = await proved();

@@ -33,6 +33,14 @@ export interface ComparerParts {
   readonly hold: HoldLane;
 }
 
+/** How long a comparison may take. */
+interface Patience {
+  /** Once it aborts, no look is waited for: what is known by then counts. */
+  readonly signal?: AbortSignal;
+  /** Most that a held lane waits for its deliveries, its agents' writes behind it. */
+  readonly catchUpMs: number;
+}
+
 /** What was found of one lane. */
 export type ComparedLane =
   | { readonly verdict: 'not_comparable'; readonly reason: string }
@@ -59,32 +67,32 @@ export class LaneComparer {
     this.#parts = parts;
   }
 
-  /**
-   * A racy lane is looked at again, at last while it is held. Once `signal` aborts nobody waits for that: what is known by then counts.
-   * @throws CrossfadeError where a side cannot be read
-   */
-  async compare(name: ServiceName, owner: Owner, signal?: AbortSignal): Promise<ComparedLane> {
+  /** A racy lane is looked at again, at last while it is held. @throws CrossfadeError where a side cannot be read */
+  async compare(
+    name: ServiceName,
+    owner: Owner,
+    { signal, catchUpMs }: Patience = { catchUpMs: CATCH_UP_MS },
+  ): Promise<ComparedLane> {
     const service = this.#parts.services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);
     let compared = await this.#once(service, owner);
     for (const [looks, waitMs] of LOOK_AGAIN_MS.entries()) {
-      const isRacy = compared.verdict === 'not_comparable' && MAY_PASS.has(compared.reason);
-      if (!isRacy && !(compared.verdict === 'different' && looks === 0)) return compared;
+      if (!isWorthALook(compared, looks)) return compared;
       await this.#parts.clock.sleep(waitMs, signal);
       if (signal?.aborted === true) return compared;
       const isLast = looks === LOOK_AGAIN_MS.length - 1;
-      compared = isLast ? await this.#held(service, owner) : await this.#once(service, owner);
+      compared = isLast ? await this.#held(service, owner, catchUpMs) : await this.#once(service, owner);
     }
     return compared;
   }
 
   /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
-  async #held(service: ServiceRuntime, owner: Owner): Promise<ComparedLane> {
+  async #held(service: ServiceRuntime, owner: Owner, catchUpMs: number): Promise<ComparedLane> {
     const { lanes, hold, clock } = this.#parts;
     const lane = await lanes.load(service.name, owner);
     const held = await hold(lane, clock.now() + HOLD_PATIENCE_MS);
     try {
-      const untilMs = clock.now() + CATCH_UP_MS;
+      const untilMs = clock.now() + catchUpMs;
       let compared = await this.#once(service, owner);
       while (compared.verdict === 'not_comparable' && compared.reason === 'behind' && clock.now() < untilMs) {
         await clock.sleep(CATCH_UP_LOOK_MS);
@@ -219,6 +227,11 @@ export function lostItemsOf({
 
 /** What a moment later may be over. */
 const MAY_PASS: ReadonlySet<string> = new Set(['racy', 'behind', 'dirty', 'copying']);
+
+function isWorthALook(compared: ComparedLane, looks: number): boolean {
+  if (compared.verdict === 'not_comparable') return MAY_PASS.has(compared.reason);
+  return compared.verdict === 'different' && looks === 0;
+}
 
 type Obstacle = FenceReason;
 
