@@ -156,7 +156,7 @@ export const INTERLOCKS: Readonly<
   'legacy-read-only': { raise: [flipped, reverseDelivered, notBypassed], keep: [] },
 };
 
-/** What one action needs before its reads move for the first time. */
+/** What one action needs before its reads move, and before more of them do. */
 export const ACTION_INTERLOCKS: readonly Check<ActionFacts>[] = [
   ({ confidence: { comparable } }) =>
     unless(comparable >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {

@@ -60,13 +60,13 @@ interface ActionContext {
   readonly granted: number;
 }
 
-/** An action moves with its service's flag once it has evidence; what has moved is kept by the service's conditions. */
+/** Each step up of an action needs its evidence; where it has moved to, the service's conditions keep it. */
 function judgeAction(action: ActionFacts, flag: FlagVerdict, { facts, granted }: ActionContext): FlagVerdict {
   const { asked } = flag;
-  const isNew = granted === 0 && asked > 0 && !action.isAccepted;
-  const own = isNew && facts.mode !== 'off' ? said(ACTION_INTERLOCKS, action) : [];
+  const isRaised = asked > granted && !action.isAccepted;
+  const own = isRaised && facts.mode !== 'off' ? said(ACTION_INTERLOCKS, action) : [];
   const reasons = [...flag.reasons, ...own];
-  const permitted = own.length > 0 ? 0 : flag.permitted;
+  const permitted = own.length > 0 ? Math.min(granted, flag.permitted) : flag.permitted;
   return { asked, reasons, permitted, inEffect: bound(facts, { asked: flag.inEffect, permitted, reasons }) };
 }
 

@@ -137,6 +137,17 @@ describe('an action moves', () => {
     expect(actions['get_context']?.inEffect).toBe(50);
   });
 
+  test.each([
+    ['begins anew', actionWith(0), 'too_few_comparisons'],
+    ['turns bad', actionWith(100_000, { mismatches: 500 }), 'mismatch_rate_not_proven'],
+  ])('no further while its evidence %s, and stays where it is', (_name, get_context, word) => {
+    const facts = fineFacts({ asked: asked({ 'read-cutover': 100 }), actions: { get_context } });
+    const { flags, actions } = judgeFlags(facts, RAISED);
+    expect(flags['read-cutover']).toMatchObject({ inEffect: 100, reasons: [] });
+    expect(actions['get_context']).toMatchObject({ asked: 100, inEffect: 50, permitted: 50 });
+    expect(actions['get_context']?.reasons.map((reason) => reason.word)).toContain(word);
+  });
+
   test('without evidence where a person accepts it by name', () => {
     const actions = { get_context: actionWith(0, { isAccepted: true }) };
     expect(judgeFlags(fineFacts({ actions }), NOTHING_GRANTED).actions['get_context']?.inEffect).toBe(50);
