@@ -160,6 +160,7 @@ export class GuardWatch {
   /** Everything that happened since the last second goes into the windows and the books. */
   #count(): void {
     const atMs = this.#parts.clock.wallMs();
+    for (const guard of this.#guards.values()) guard.turnTo(atMs);
     for (const { service, action, counts, isEvidenceOnly } of this.#parts.recorder.drain()) {
       this.#evidence.add(service, action, counts);
       if (isEvidenceOnly === true) continue;
@@ -191,9 +192,11 @@ export class GuardWatch {
   /** Rows of other replicas, and of earlier lives of this one. */
   #read(rows: Parameters<MinuteBook['news']>[0]): void {
     const { clock, replica } = this.#parts;
-    for (const { service, action, minuteMs, counts } of this.#minutes.news(rows, replica, clock.wallMs())) {
+    const nowMs = clock.wallMs();
+    for (const { service, action, minuteMs, counts } of this.#minutes.news(rows, replica, nowMs)) {
       if (minuteMs <= (this.#releasedAtMs.get(service) ?? 0)) continue;
-      this.#guards.get(service)?.add(action, minuteMs, counts);
+      // A replica whose clock is ahead must not end our windows in its future.
+      this.#guards.get(service)?.add(action, Math.min(minuteMs, nowMs), counts);
     }
   }
 

@@ -31,6 +31,10 @@ class WatchedRate {
     for (const window of this.#windows) window.tally.add(atMs, tally);
   }
 
+  setBack(nowMs: number): void {
+    for (const { tally } of this.#windows) tally.setBack(nowMs);
+  }
+
   /** The windows, unless even the longest has fewer hits: so it is nearly always, and this is asked every second. */
   windowsWith(leastHits: number, nowMs: number): readonly { name: string; tally: Tally }[] {
     const longest = this.#windows.at(-1)?.tally;
@@ -48,6 +52,10 @@ class WatchedAction {
   readonly orchestrator = new WatchedRate();
   readonly proxy = new WatchedRate();
 
+  setBack(nowMs: number): void {
+    for (const rate of [this.mismatches, this.orchestrator, this.proxy]) rate.setBack(nowMs);
+  }
+
   add(atMs: number, counts: GuardCounts): void {
     this.mismatches.add(atMs, { hits: counts.mismatches, tries: counts.comparable });
     this.orchestrator.add(atMs, { hits: counts.orchestratorFailures, tries: counts.orchestratorReads });
@@ -63,6 +71,7 @@ export class ServiceGuard {
   readonly #service: ServiceName;
   readonly #limits: GuardLimits;
   readonly #actions = new Map<string, WatchedAction>();
+  #nowMs = -Infinity;
   /** Counts by minute, for the service as a whole. */
   readonly #minutes = new Map<number, GuardCounts>();
   /** The minute at which latency was last judged: it changes no sooner than the next. */
@@ -78,6 +87,18 @@ export class ServiceGuard {
     this.#limits = limits;
   }
 
+  /** Tells the present instant. A clock that was ahead and is set back must not leave the windows waiting for it. */
+  turnTo(nowMs: number): void {
+    if (nowMs < this.#nowMs) {
+      for (const watched of this.#actions.values()) watched.setBack(nowMs);
+      this.#notComparable.setBack(nowMs);
+      for (const minute of this.#minutes.keys())
+        if (minute > Math.floor(nowMs / MINUTE_MS)) this.#minutes.delete(minute);
+    }
+    this.#nowMs = nowMs;
+  }
+
+  /** @param atMs not after the present instant, or the windows end there */
   add(action: string, atMs: number, counts: GuardCounts): void {
     this.#watched(action).add(atMs, counts);
     this.#watched(WHOLE).add(atMs, counts);
@@ -107,6 +128,7 @@ export class ServiceGuard {
 
   /** Everything found at this instant, the gravest of each rate. */
   findings(nowMs: number): Finding[] {
+    this.turnTo(nowMs);
     return [...this.#rateFindings(nowMs), ...this.#otherFindings(nowMs)];
   }
 

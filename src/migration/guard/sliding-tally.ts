@@ -67,6 +67,19 @@ export class SlidingTally implements Tally {
     this.#newest = slot;
   }
 
+  /** The clock was set back to `nowMs`: what was counted keeps its age. */
+  setBack(nowMs: number): void {
+    const by = this.#newest - Math.floor(nowMs / this.#size.slotMs);
+    if (by <= 0 || by === Infinity) return;
+    const [hits, tries] = [this.#hits.slice(), this.#tries.slice()];
+    for (let at = 0; at < this.#size.slots; at += 1) {
+      const from = this.#at(at + by);
+      this.#hits[at] = hits[from] ?? 0;
+      this.#tries[at] = tries[from] ?? 0;
+    }
+    this.#newest -= by;
+  }
+
   #at(slot: number): number {
     const { slots } = this.#size;
     return ((slot % slots) + slots) % slots;

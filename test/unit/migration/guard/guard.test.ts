@@ -76,6 +76,20 @@ describe('inconsistency', () => {
     expect(windows(NOW_MS + outsideMs)).not.toContain(name);
   });
 
+  test.each([
+    ['an hour', 60 * MINUTE_MS],
+    ['a day', 1_440 * MINUTE_MS],
+  ])('is found in every window after the clock was %s ahead for a while', (_name, aheadMs) => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS + aheadMs, counts({ comparable: 50 }));
+    expect(guard.findings(NOW_MS + aheadMs)).toEqual([]);
+    expect(guard.findings(NOW_MS + 1_000)).toEqual([]);
+    guard.add('get', NOW_MS + 1_000, counts({ comparable: 50, mismatches: 5 }));
+    const findings = found(guard, 'inconsistency', NOW_MS + 2_000);
+    expect(new Set(findings.map(({ detail }) => detail))).toEqual(new Set(['1m', '15m', '6h']));
+    expect(findings[0]?.numbers).toMatchObject({ hits: 5, of: 100 });
+  });
+
   test('is forgotten when a person has judged it', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS, counts({ comparable: 5, mismatches: 5 }));
