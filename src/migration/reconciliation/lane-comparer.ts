@@ -39,6 +39,8 @@ interface Patience {
   readonly signal?: AbortSignal;
   /** Most that a held lane waits for its deliveries, its agents' writes behind it. */
   readonly catchUpMs: number;
+  /** Most that it is held at all: what is read later proves something only if nobody wrote meanwhile. Absent: as long as it takes. */
+  readonly holdMs?: number;
 }
 
 /** What was found of one lane. */
@@ -71,8 +73,9 @@ export class LaneComparer {
   async compare(
     name: ServiceName,
     owner: Owner,
-    { signal, catchUpMs }: Patience = { catchUpMs: CATCH_UP_MS },
+    patience: Patience = { catchUpMs: CATCH_UP_MS },
   ): Promise<ComparedLane> {
+    const { signal } = patience;
     const service = this.#parts.services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);
     let compared = await this.#once(service, owner);
@@ -81,16 +84,19 @@ export class LaneComparer {
       await this.#parts.clock.sleep(waitMs, signal);
       if (signal?.aborted === true) return compared;
       const isLast = looks === LOOK_AGAIN_MS.length - 1;
-      compared = isLast ? await this.#held(service, owner, catchUpMs) : await this.#once(service, owner);
+      compared = isLast ? await this.#held(service, owner, patience) : await this.#once(service, owner);
     }
     return compared;
   }
 
   /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
-  async #held(service: ServiceRuntime, owner: Owner, catchUpMs: number): Promise<ComparedLane> {
+  async #held(service: ServiceRuntime, owner: Owner, { catchUpMs, holdMs }: Patience): Promise<ComparedLane> {
     const { lanes, hold, clock } = this.#parts;
     const lane = await lanes.load(service.name, owner);
     const held = await hold(lane, clock.now() + HOLD_PATIENCE_MS);
+    const ended = new AbortController();
+    const letGo = once(() => held.release());
+    if (holdMs !== undefined) void clock.sleep(holdMs, ended.signal).then(letGo);
     try {
       const untilMs = clock.now() + catchUpMs;
       let compared = await this.#once(service, owner);
@@ -100,7 +106,8 @@ export class LaneComparer {
       }
       return compared;
     } finally {
-      held.release();
+      ended.abort();
+      letGo();
     }
   }
 
@@ -223,6 +230,15 @@ export function lostItemsOf({
     memoryId: memory.memory_id,
     digest: digestOfFields(fields),
   }));
+}
+
+/** A hold that is given back twice could end another's. */
+function once(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) action();
+    isDone = true;
+  };
 }
 
 /** What a moment later may be over. */

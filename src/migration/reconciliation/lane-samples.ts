@@ -25,7 +25,7 @@ const PAUSE_FACTOR = 9;
 const LONGEST_PAUSE_MS = 60_000;
 /** Lanes that are looked at one by one, at the same time. */
 const WIDTH = 2;
-/** Most that a lane in use is held for its deliveries: such lanes are compared all day. */
+/** Most that a lane in use is held: such lanes are compared all day. */
 const HELD_MS = 250;
 
 const FAILED = notComparable('shadow_error');
@@ -141,7 +141,7 @@ export class LaneSamples {
     const name = operation?.service.name;
     if (name === undefined) return;
     try {
-      const patience = { signal: this.#stopping.signal, catchUpMs: HELD_MS };
+      const patience = { signal: this.#stopping.signal, catchUpMs: HELD_MS, holdMs: HELD_MS };
       const compared = await comparer.compare(name, owner, patience);
       if (compared.verdict === 'different' && compared.lost.length > 0)
         await lostItems.found(name, owner, lostItemsOf(compared));
