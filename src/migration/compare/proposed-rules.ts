@@ -85,5 +85,10 @@ function problemsOf(rule: unknown): string[] {
     return problem === undefined ? [] : [`${name} ${problem}, got ${JSON.stringify(members[name])}`];
   });
   const unknown = Object.keys(members).filter((name) => !Object.hasOwn(checks, name));
-  return [...wrong, ...unknown.map((name) => `${name} is no member of a rule of kind ${kind}`)];
+  const hidesAll = kind === 'ignore' && members['path'] === '';
+  return [
+    ...wrong,
+    ...unknown.map((name) => `${name} is no member of a rule of kind ${kind}`),
+    ...(hidesAll ? ['path must name a member: a whole answer that is ignored proves nothing'] : []),
+  ];
 }

@@ -137,4 +137,10 @@ describe('a file of rules', () => {
       expect(parse).toThrow(problem);
     expect(() => parseRules([])).toThrow(/at least one/);
   });
+
+  test('may not ignore whole answers, which would pass for proof', () => {
+    const all = { action: 'get_context', path: '', owner: 'ann', reason: 'because' };
+    expect(() => parseRules([{ ...all, kind: 'ignore' }])).toThrow(/rule 1: path must name a member/);
+    expect(parseRules([{ ...all, kind: 'set' }])).toHaveLength(1);
+  });
 });
