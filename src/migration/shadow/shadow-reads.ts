@@ -26,7 +26,7 @@ import {
 } from './shadow-task.ts';
 import { Snapshot } from '../lanes/snapshot.ts';
 
-/** Of the reads that do nothing to legacy so many ask the primary twice: what then differs is noise. */
+/** Of the reads that do nothing to legacy so many ask legacy twice: what then differs is noise. */
 const REPEAT_SHARE = 0.01;
 /** Most that a lane is held for a comparison, its agents' writes waiting. */
 const HOLD_MS = 250;
@@ -137,20 +137,19 @@ export class ShadowReads {
     const isHeld = isLastLook && task.looks > 0;
     const pair = isHeld ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
     const judgement = await this.#judge(task, pair, { isHeld, deleted });
-    if (pair.isSteady && task.looks === 0) await this.#repeat(task);
+    if (pair.isSteady && task.looks === 0) await this.#repeat(task, pair);
     if (isWorthALook(judgement.comparison, task.looks) && !isLastLook && this.#mayLookAgain())
       this.#lookAgain(task);
     else this.#conclude(task, judgement, pair);
   }
 
-  /** A/A: the primary is asked again. A lane that moved meanwhile says nothing about noise. */
-  async #repeat(task: ShadowTask): Promise<void> {
+  /** A/A, on legacy also when cut over: what the orchestrator says two ways excuses nothing. A lane that moved says nothing of noise. */
+  async #repeat(task: ShadowTask, { legacy }: Pair): Promise<void> {
     const { random, verdicts } = this.#parts;
     if (effectOf(task) !== 'nothing' || random() >= REPEAT_SHARE) return;
     try {
-      const again =
-        task.primary === 'legacy' ? await this.#askLegacy(task) : await this.#askOrchestrator(task);
-      if (task.before.stillHolds) await verdicts.repeated(namesOf(task), task.text, again);
+      const again = await this.#askLegacy(task);
+      if (task.before.stillHolds) await verdicts.repeated(namesOf(task), legacy, again);
     } catch {
       // An answer that did not come is no noise, and its comparison goes on without it.
     }

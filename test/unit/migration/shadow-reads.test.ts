@@ -111,10 +111,10 @@ function begin(
     whenAsked: (then: () => void) => {
       onAsked = then;
     },
-    offer: async (text = answers.legacy): Promise<void> => {
+    offer: async (text = answers.legacy, primary: Backend = 'legacy'): Promise<void> => {
       await lanes.load(SERVICE, OWNER);
       const before = new Snapshot(lane);
-      shadows.offer({ operation, primary: 'legacy', text, primaryMs: 3, before, isCompared: true });
+      shadows.offer({ operation, primary, text, primaryMs: 3, before, isCompared: true });
       await clock.pass(1);
     },
     pass: (ms: number) => clock.pass(ms),
@@ -202,7 +202,7 @@ describe('a difference', () => {
 });
 
 describe('noise', () => {
-  test('is measured by asking the primary again, where that does nothing to it', async () => {
+  test('is measured by asking legacy again, where that does nothing to it', async () => {
     const at = begin({ random: 0 });
     for (let read = 0; read < 5; read += 1) await at.offer();
     expect(at.asked.filter(({ backend }) => backend === 'legacy')).toHaveLength(5);
@@ -215,7 +215,18 @@ describe('noise', () => {
     expect(at.asked.map(({ backend }) => backend)).toEqual(['orchestrator']);
   });
 
-  test('of a primary that never says the same twice is set apart', async () => {
+  test('of the orchestrator excuses nothing, although it answers the agents', async () => {
+    const at = begin({ random: 0 });
+    for (let read = 0; read < 20; read += 1) {
+      at.answers.orchestrator = replyOf(`again ${read}`);
+      await at.offer(replyOf(`another ${read}`), 'orchestrator');
+      await at.pass(1_000);
+    }
+    expect(at.verdicts.report(SERVICE).actions['get_memories']).toMatchObject({ repeats: 20, noise: [] });
+    expect(at.stored).toHaveLength(20);
+  });
+
+  test('of a legacy service that never says the same twice is set apart', async () => {
     const at = begin({ random: 0 });
     let said = 0;
     at.whenAsked(() => {
