@@ -16,12 +16,14 @@ select count(*) as lanes, count(*) filter (where seeded_coverage <> $2) as unsee
   count(*) filter (where condition <> 'clean' or exceptions > 0) as unwell
 from lanes where service = $1`;
 
-/** Only lanes that are behind are looked into: the row of a lane says how far it has come. */
+/** Only lanes that are behind are looked into, and of each the write that is delivered next: of an hour's backlog all took 5 s. */
 const OLDEST_DELIVERY = `
-select coalesce(extract(epoch from now() - min(w.accepted_at)), 0) as seconds from lanes l
-join writes w on w.lane_id = l.id and w.sequence > l.delivered_sequence
-join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequence and o.outcome = 'applied'
+select coalesce(extract(epoch from now() - min(next.accepted_at)), 0) as seconds from lanes l
+cross join lateral (
+  select w.accepted_at from writes w join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence and o.outcome = 'applied'
+  where w.lane_id = l.id and w.sequence > l.delivered_sequence
+  order by w.sequence limit 1) next
+where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequence
   and not exists (select from dead_letters d where d.lane_id = l.id and d.resolved_at is null)`;
 
 const LAST_DAY = `
