@@ -86,6 +86,7 @@ function told(service: ServiceStatus): string {
   return [
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
     ...flagsOffLine(guard?.flags_off),
+    ...releaseLine(service),
     lanesLine(service),
     seenLine(service),
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
@@ -103,10 +104,18 @@ function told(service: ServiceStatus): string {
 function flagsOffLine(off: NonNullable<ServiceStatus['guard']>['flags_off']): string[] {
   if (off === undefined) return [];
   if (off.state === 'not_configured')
-    return ['  the trip is not seen in the flags: no admin token of Unleash is configured'];
+    return [
+      '  its flags ask for what they asked before: from here they are not lowered (files, or no admin token of Unleash)',
+    ];
   if (off.state === 'off')
     return [`  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, none asked for anything'}`];
   return [`  not yet switched off in Unleash, ${off.tries ?? 0} tries failed: ${off.last_error ?? ''}`];
+}
+
+function releaseLine({ service, guard }: ServiceStatus): string[] {
+  if (guard?.latch === undefined) return [];
+  const { cool_down_until: until } = guard.latch;
+  return [`  released from ${until} on: crossfade guard release ${service} --person NAME --reason TEXT`];
 }
 
 interface Share {

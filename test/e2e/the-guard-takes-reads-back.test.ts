@@ -253,9 +253,9 @@ test('the command line shows, explains, and replays', async () => {
   };
   const at = ['--url', deployment.httpUrl];
   const status = await run('status', ...at);
-  expect(status).toContain(
-    'jarvis-memory  stage read_cutover, interlocks warn, READS HELD ON LEGACY by external',
-  );
+  const held = 'jarvis-memory  stage read_cutover, interlocks warn, READS HELD ON LEGACY by external';
+  expect(status).toContain(held);
+  expect(status).toMatch(/released from \S+Z on: crossfade guard release jarvis-memory --person NAME/);
   expect(status).toMatch(/read-cutover of get_context .* asked 100 %/);
   expect(status).toContain('too_few_comparisons');
   expect(await run('guard', 'status', ...at)).toContain('held_by: external');
