@@ -1,6 +1,11 @@
 import type { ComparisonRule } from '../domain/comparison.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { OperatorRule, RuleHits, RuleStore } from '../migration/compare/comparison-stores.ts';
+import type {
+  OperatorRule,
+  RuleChanges,
+  RuleHits,
+  RuleStore,
+} from '../migration/compare/comparison-stores.ts';
 import type { Database } from './database.ts';
 
 interface RuleRow {
@@ -26,6 +31,9 @@ const ADD_HITS = `
   on conflict (service, action, rule) do update
   set hits = rule_hits.hits + excluded.hits, last_hit_at = greatest(rule_hits.last_hit_at, excluded.last_hit_at)`;
 
+const CHANGES = `
+  select service, action, count(*) + count(removed_at) as changes from comparison_rules group by service, action order by 1, 2`;
+
 /** Comparison rules of operators, and the hits of all rules, in PostgreSQL. */
 export function createRuleStore(database: Database): RuleStore {
   return {
@@ -35,6 +43,7 @@ export function createRuleStore(database: Database): RuleStore {
       );
       return rows.map(ruleOf);
     },
+    changes: () => database.query<RuleChanges>(CHANGES),
     async add({ service, action, rule }) {
       const [row] = await database.query<{ id: number }>(
         'insert into comparison_rules (service, action, rule) values ($1, $2, $3::jsonb) returning id',

@@ -20,9 +20,18 @@ export interface RuleHits {
 }
 
 /** Operators' rules, and how often any rule accepted something. @throws StorageError */
+/** How often operators have changed the rules of an action: a rule counts when it comes, and when it is removed. */
+export interface RuleChanges {
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly changes: number;
+}
+
 export interface RuleStore {
   /** All that were not removed, expired ones included. */
   rules(): Promise<readonly OperatorRule[]>;
+  /** Of the actions whose rules were ever changed. */
+  changes(): Promise<readonly RuleChanges[]>;
   add(rule: Omit<OperatorRule, 'id' | 'addedAtMs'>): Promise<number>;
   /** False where no such rule is in force. @param by who removes it */
   remove(id: number, by: string): Promise<boolean>;

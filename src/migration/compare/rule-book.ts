@@ -2,7 +2,7 @@ import { ruleNameOf, type ComparisonRule } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import { isExpired } from './compiled-rules.ts';
-import type { OperatorRule, RuleHits } from './comparison-stores.ts';
+import type { OperatorRule, RuleChanges, RuleHits } from './comparison-stores.ts';
 import { digestOf } from './digest.ts';
 
 /** A rule as operators see it. */
@@ -31,6 +31,7 @@ export class RuleBook {
   readonly #actions = new Map<string, ActionRules>();
   readonly #warned = new Set<ComparisonRule>();
   #operators: readonly OperatorRule[] = [];
+  #changes: ReadonlyMap<string, number> = new Map();
 
   constructor(definitions: ReadonlyMap<ServiceName, Pick<ServiceDefinition, 'actions'>>) {
     for (const [service, { actions }] of definitions) {
@@ -55,7 +56,8 @@ export class RuleBook {
   }
 
   /** Takes over what operators have added and removed. */
-  adopt(rules: readonly OperatorRule[]): void {
+  adopt(rules: readonly OperatorRule[], changed: readonly RuleChanges[]): void {
+    this.#changes = new Map(changed.map(({ service, action, changes }) => [keyOf(service, action), changes]));
     const isSame =
       rules.length === this.#operators.length && rules.every(({ id }, at) => id === this.#operators[at]?.id);
     if (isSame) return;
@@ -127,10 +129,14 @@ export class RuleBook {
     );
   }
 
-  /** Changes with the rules in force: evidence gathered under others proves nothing. */
+  /**
+   * Changes with the rules in force: evidence gathered under others proves nothing. It never comes back: what was equal before a rule
+   * came is no proof for the time after it is gone, of which nobody counted what differed.
+   */
   versionOf(service: ServiceName, action: string, nowIso: string): string {
     const inForce = this.rulesOf(service, action).filter((rule) => !isExpired(rule, nowIso));
-    return digestOf(JSON.stringify(inForce));
+    const changes = this.#changes.get(keyOf(service, action)) ?? 0;
+    return digestOf(JSON.stringify(changes === 0 ? inForce : [...inForce, changes]));
   }
 }
 

@@ -207,7 +207,10 @@ export class Verdicts {
 
   async #adoptRules(): Promise<void> {
     const { edges, emit } = this.#parts;
-    if (edges !== undefined) this.#rules.adopt(await edges.rules.rules());
+    if (edges !== undefined) {
+      const [rules, changes] = await Promise.all([edges.rules.rules(), edges.rules.changes()]);
+      this.#rules.adopt(rules, changes);
+    }
     for (const { service, action, rule } of this.#rules.newlyExpired(this.#nowIso())) {
       const { kind, path, owner, expires = '' } = rule;
       emit('rule:expired', { service, action, kind, path, owner, expires });

@@ -14,7 +14,7 @@ export interface Sweeps {
   look(): Promise<void>;
   /** The next look goes through everything. */
   hurry(): void;
-  /** How many memories the present pass has seen for this model; undefined while there is none. */
+  /** How many memories the present pass, or one that failed and is tried again, has seen for this model; undefined while there is none. */
   lookedAt(space: Space): number | undefined;
 }
 
@@ -34,9 +34,8 @@ export function createSweeps(parts: EmbedderParts, signal: AbortSignal): Sweeps 
     } catch (error) {
       sweepAt = 0;
       throw error;
-    } finally {
-      progress.clear();
     }
+    progress.clear();
     await lines.refresh();
     // What was written while it filled, and was missed, is missed no longer.
     if (filling !== undefined && lines.filling() === undefined) sweepAt = 0;

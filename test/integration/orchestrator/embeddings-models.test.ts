@@ -59,7 +59,7 @@ describe('a change of the model', () => {
     });
     expect(old.texts[0]).toBe('red apples');
     expect(old.total).toBe(31);
-    // Known again once the next attempt finds how many are left.
+    // Known once an attempt finds how many are left.
     await eventually('the progress is told', async () => {
       const { serving, filling } = await detailsOf(changing);
       return (

@@ -59,9 +59,12 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.rules()).toEqual([
       { id, service: SERVICE, action: 'get_context', rule: RULE, addedAtMs: expect.any(Number) as unknown },
     ]);
+    const changed = (changes: number) => [{ service: SERVICE, action: 'get_context', changes }];
+    expect(await store.changes()).toEqual(changed(1));
     expect(await store.remove(id, 'bob')).toBe(true);
     expect(await store.remove(id, 'bob')).toBe(false);
     expect(await store.rules()).toEqual([]);
+    expect(await store.changes()).toEqual(changed(2));
   });
 
   test('hits of all replicas add up', async () => {

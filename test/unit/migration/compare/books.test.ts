@@ -103,17 +103,18 @@ describe('the book of rules', () => {
     rule: rule('memories[].memory.note', { kind: 'ignore' }, expires),
     addedAtMs: 0,
   });
+  const changed = (changes: number) => [{ service: SERVICE, action: 'get_memories', changes }];
   const book = (): RuleBook => new RuleBook(new Map([[SERVICE, jarvisMemory]]));
 
   test('joins the definition’s and the operators’, and is the same array until they change', () => {
     const rules = book();
     const before = rules.rulesOf(SERVICE, 'get_memories');
-    rules.adopt([added(1)]);
+    rules.adopt([added(1)], changed(1));
     const after = rules.rulesOf(SERVICE, 'get_memories');
     expect([before.length, after.length]).toEqual([1, 2]);
-    rules.adopt([added(1)]);
+    rules.adopt([added(1)], changed(1));
     expect(rules.rulesOf(SERVICE, 'get_memories')).toBe(after);
-    rules.adopt([]);
+    rules.adopt([], changed(2));
     expect(rules.rulesOf(SERVICE, 'get_memories')).toHaveLength(1);
   });
 
@@ -128,17 +129,21 @@ describe('the book of rules', () => {
     ]);
   });
 
-  test('says once that a rule has expired, and another version of the rules', () => {
+  test('says once that a rule has expired; a version of the rules is never in force again', () => {
     const rules = book();
-    rules.adopt([added(1, '2026-11-21')]);
+    rules.adopt([added(1, '2026-11-21')], changed(1));
     const before = rules.versionOf(SERVICE, 'get_memories', '2026-11-20');
     expect(rules.newlyExpired('2026-11-20')).toEqual([]);
     expect(rules.newlyExpired('2026-11-21')).toHaveLength(1);
     expect(rules.newlyExpired('2026-11-22')).toEqual([]);
-    expect(rules.versionOf(SERVICE, 'get_memories', '2026-11-21')).not.toBe(before);
-    expect(rules.versionOf(SERVICE, 'get_memories', '2026-11-21')).toBe(
-      book().versionOf(SERVICE, 'get_memories', ''),
-    );
+    const versions = [book().versionOf(SERVICE, 'get_memories', ''), before];
+    versions.push(rules.versionOf(SERVICE, 'get_memories', '2026-11-21'));
+    rules.adopt([], changed(2));
+    versions.push(rules.versionOf(SERVICE, 'get_memories', '2026-11-21'));
+    rules.adopt([], changed(2));
+    versions.push(rules.versionOf(SERVICE, 'get_memories', '2026-11-22'));
+    expect(new Set(versions).size).toBe(4);
+    expect(versions[4]).toBe(versions[3]);
   });
 });
 
