@@ -36,14 +36,14 @@ function otherUnknown(lane: string, sequence: string): string {
 }
 
 /**
- * A late reply: the outcome is known, and the lane clean again, where the write is its newest, no copy has begun since, and nothing
- * else is wrong with it.
+ * A late reply: the outcome is known, and the lane clean again, where the write is its newest, no copy has begun since, none that began
+ * before has ended behind it, and nothing else is wrong with it.
  */
 export function resolveLate(columns: string): string {
   return `
 with lane as (
   select l.id from lanes l
-  where l.id = $1 and l.sequence = $2 and l.generation = $4 and l.condition = 'dirty'
+  where l.id = $1 and l.sequence = $2 and l.settled_sequence < $2 and l.generation = $4 and l.condition = 'dirty'
     and l.reason in ${FOR_WANT_OF_AN_OUTCOME} and ${isSeeded('l', '$5::bigint')} and not ${otherUnknown('l', '$2')}
   for update
 ), known as (

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { present } from '../integration/storage/journal-under-test.ts';
 import type { WriteRef } from '../../src/migration/ports.ts';
 import type { Begin } from './journal-contract-lane.ts';
 
@@ -51,6 +52,18 @@ export function describeLateReplies(begin: Begin): void {
       await at.journal.markDirty(at.lane.key, 'unknown_outcome');
       expect(await at.journal.resolveLate(late(ref))).toBeUndefined();
       expect(await at.lane.pending()).toEqual([1]);
+    });
+
+    test('proves nothing once a copy has read behind the write, though it began before it was sent', async () => {
+      const at = begin();
+      const number = await at.coverage.begin(at.lane.service);
+      await at.journal.settle({ ref: await at.lane.write(), outcome: 'applied', seedsUnder: number });
+      const { generation } = present(await at.journal.beginCopy(at.lane.key));
+      const ref = await at.lane.write('unknown');
+      await at.journal.markDirty(at.lane.key, 'unknown_outcome');
+      const finished = { generation, sequence: ref.sequence, coverage: number, exceptions: [] };
+      await at.journal.finishCopy(at.lane.key, finished);
+      expect(await at.journal.resolveLate(late(ref, generation))).toBeUndefined();
     });
 
     test('proves nothing where another write came behind it, or another is unknown too', async () => {

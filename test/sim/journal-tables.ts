@@ -277,8 +277,8 @@ export class JournalTables {
   isBusyElsewhere(lane: LaneRow | undefined, me: ReplicaId): boolean {
     if (lane === undefined) return false;
     if (lane.holder !== me && this.isHeld(lane)) return true;
-    const { writer, outcomes, sequence, settledSequence } = lane;
-    const isOpen = !outcomes.has(sequence) && settledSequence < sequence;
+    const { writer, outcomes, sequence, settledSequence, deliveredSequence } = lane;
+    const isOpen = !outcomes.has(sequence) && Math.max(settledSequence, deliveredSequence) < sequence;
     return writer !== undefined && writer !== me && isOpen;
   }
 

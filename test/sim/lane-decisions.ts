@@ -16,7 +16,8 @@ export function isResolvedBy(
   const isNewest = lane.sequence === ref.sequence && lane.generation === generation;
   const isAnyOther = unsettledOf(lane).some(({ sequence }) => sequence !== ref.sequence);
   const isUnknown = lane.outcomes.get(ref.sequence) === 'unknown';
-  return isUnknown && isTheOnlyTrouble && isSeeded && isNewest && !isAnyOther;
+  const isCovered = lane.settledSequence >= ref.sequence;
+  return isUnknown && isTheOnlyTrouble && isSeeded && isNewest && !isCovered && !isAnyOther;
 }
 
 /** `CLEAN_SPILLED`. */

@@ -35,7 +35,8 @@ export type HoldLane = (lane: Lane, deadlineAtMs: number) => Promise<HeldLane>;
 export function createHoldLane(parts: HoldParts): HoldLane {
   return async (lane, deadlineAtMs) => {
     const giveBack = await lane.turn.take(deadlineAtMs);
-    if (parts.isAlone()) return { release: giveBack, isSure: () => true };
+    // Another one may come meanwhile; it waits before it acts, and until then this replica is alone.
+    if (parts.isAlone()) return { release: giveBack, isSure: parts.isAlone };
     const { id } = parts.identity;
     try {
       await holdElsewhere(lane, deadlineAtMs, parts);

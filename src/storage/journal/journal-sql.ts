@@ -18,13 +18,16 @@ export function claimedByOther(lane: string, me: string): string {
     and exists (select from replicas r where r.id = ${lane}.claim_replica and r.heartbeat_at > now() - ${LEASE}))`;
 }
 
-/** Whether another replica's write of the lane is open, or another replica that was not given up holds it. */
+/**
+ * Whether another replica's write of the lane is open, or another replica that was not given up holds it. What was delivered is not
+ * open: its outcome's row leaves with its retention.
+ */
 export function busyElsewhere(lane: string, me: string): string {
   return `((${lane}.hold_until > now() and ${lane}.hold_replica <> ${me}
       and exists (select from replicas r where r.id = ${lane}.hold_replica))
     or (${lane}.writer_replica <> ${me} and not exists (
       select from outcomes o where o.lane_id = ${lane}.id and o.sequence = ${lane}.sequence)
-      and ${lane}.settled_sequence < ${lane}.sequence))`;
+      and greatest(${lane}.settled_sequence, ${lane}.delivered_sequence) < ${lane}.sequence))`;
 }
 
 export const WRITE_COLUMNS =

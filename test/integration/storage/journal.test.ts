@@ -215,6 +215,20 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     expect(await journal.undelivered(laneOf('bob'), 10)).toEqual([]);
   });
 
+  test('a lane whose writes were all pruned is written to, and held, by the next process', async () => {
+    const { journal, open, write, intent, laneOf } = begin();
+    const ref = await write('ann', 'applied');
+    await journal.delivered(ref);
+    await database.query("update writes set accepted_at = now() - interval '2 hours' where lane_id = $1", [
+      ref.laneId,
+    ]);
+    await journal.prune(1);
+    const [next, other] = [open(), open()];
+    expect(await next.hold(laneOf('ann'), 0)).toMatchObject({ sequence: 1 });
+    expect(await next.append(intent('ann'))).toMatchObject({ sequence: 2 });
+    expect(await other.append(intent('ann'))).toBeUndefined();
+  });
+
   test('draining writes down all that was handed over', async () => {
     const { journal, open, write, laneOf } = begin();
     const ref = await write('ann');
