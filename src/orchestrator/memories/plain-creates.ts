@@ -30,7 +30,7 @@ const OPENED = `opened as (
     insert into sessions (session_id, user_id)
     select distinct on (session_id) session_id, user_id from input where create_session order by session_id, index
     on conflict do nothing returning session_id)`;
-const INTO_OPENED = `${OPENED}, created as (${insertedInto(`where i.session_id in (select session_id from opened)
+const INTO_OPENED = `${OPENED}, created as (${insertedInto(`where i.create_session and i.session_id in (select session_id from opened)
     or exists (select from sessions s where s.session_id = i.session_id and s.ended_at is null)`)})`;
 // One row, whatever was created, so that it is always asked whether that is all.
 const ANSWER = `all_created((select count(*) from created), count(*)),

@@ -60,6 +60,15 @@ describe.each(DATABASES)('the sessions on %s', (kind) => {
     expect(await life()).toMatchObject({ generation: 2, ended_at: null });
   });
 
+  test('a create that does not ask for its session is refused, although another one of its batch does', async () => {
+    const session_id = `asked-${kind}`;
+    const operations = [note('first'), note('second', { create_session: true })].map((payload) => {
+      return { action: 'create', session_id, payload };
+    });
+    expect((await ask('batch_write', { operations })).error).toMatchObject({ code: 'session_not_found' });
+    expect((await ask('create', note('third'), { session_id })).error).toMatchObject(NO_SESSION);
+  });
+
   test('create_session without an id draws one', async () => {
     const { data } = await ask('create_session', { user_id: 'ann' });
     expect(data.session_id).toMatch(/^session-.{36}$/);
