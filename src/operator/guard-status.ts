@@ -26,6 +26,8 @@ export interface ActionStatus {
   /** A person answers for it: it moves without evidence. */
   readonly accepted: boolean;
   readonly comparable: number;
+  /** Of these, comparisons of whole lanes; 0 where an answer of its own was wrong: its own answers alone must prove it then. */
+  readonly whole_lanes: number;
   readonly not_errors: number;
   readonly mismatches: number;
   /** Two-sided exact 95 % interval of the mismatch rate, 0–1. */
@@ -73,6 +75,7 @@ function actionStatus({ confidence, isAccepted }: ActionFacts, judged: FlagVerdi
     interlocks: judged.reasons,
     accepted: isAccepted,
     comparable: confidence.comparable,
+    whole_lanes: confidence.wholeLanes,
     not_errors: confidence.notErrors,
     mismatches: confidence.mismatches,
     mismatch_interval: [interval.lower, interval.upper],

@@ -4,39 +4,43 @@ import type { GuardCounts } from '../migration/guard/guard-counts.ts';
 import type { EvidenceStore, MinuteStore } from '../migration/guard/guard-ports.ts';
 import type { Database } from './database.ts';
 
+const ADD_EVIDENCE = `
+insert into evidence (service, action, digest, comparable, errors, mismatches, lane_comparable, lane_mismatches)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+on conflict (service, action, digest) do update set
+  comparable = evidence.comparable + excluded.comparable,
+  errors = evidence.errors + excluded.errors,
+  mismatches = evidence.mismatches + excluded.mismatches,
+  lane_comparable = evidence.lane_comparable + excluded.lane_comparable,
+  lane_mismatches = evidence.lane_mismatches + excluded.lane_mismatches`;
+
+const EVIDENCE = `
+select action, digest, comparable, errors, mismatches,
+  lane_comparable as "laneComparable", lane_mismatches as "laneMismatches"
+from evidence where service = $1`;
+
 /** Evidence in PostgreSQL. */
 export function createEvidenceStore(database: Database): EvidenceStore {
   return {
     async add(rows) {
-      await database.query(
-        `insert into evidence (service, action, digest, comparable, errors, mismatches)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-         on conflict (service, action, digest) do update set
-           comparable = evidence.comparable + excluded.comparable,
-           errors = evidence.errors + excluded.errors,
-           mismatches = evidence.mismatches + excluded.mismatches`,
-        [
-          rows.map(({ service }) => service),
-          rows.map(({ action }) => action),
-          rows.map(({ digest }) => digest),
-          rows.map(({ evidence }) => evidence.comparable),
-          rows.map(({ evidence }) => evidence.errors),
-          rows.map(({ evidence }) => evidence.mismatches),
-        ],
-      );
+      await database.query(ADD_EVIDENCE, [
+        rows.map(({ service }) => service),
+        rows.map(({ action }) => action),
+        rows.map(({ digest }) => digest),
+        rows.map(({ evidence }) => evidence.comparable),
+        rows.map(({ evidence }) => evidence.errors),
+        rows.map(({ evidence }) => evidence.mismatches),
+        rows.map(({ evidence }) => evidence.laneComparable),
+        rows.map(({ evidence }) => evidence.laneMismatches),
+      ]);
     },
     async of(service, digestOf) {
       const rows = await database.query<Evidence & { readonly action: string; readonly digest: string }>(
-        'select action, digest, comparable, errors, mismatches from evidence where service = $1',
+        EVIDENCE,
         [service],
       );
       const present = rows.filter(({ action, digest }) => digest === digestOf(action));
-      return new Map(
-        present.map(({ action, comparable, errors, mismatches }) => [
-          action,
-          { comparable, errors, mismatches },
-        ]),
-      );
+      return new Map(present.map(({ action, digest: _digest, ...evidence }) => [action, evidence]));
     },
   };
 }

@@ -4,24 +4,36 @@ import {
   isProvenBelow,
   triesToProve,
   type RateInterval,
+  type Tally,
 } from './rate-bounds.ts';
 
 /** What comparisons have shown of one action since the last change of its definition or rules. */
 export interface Evidence {
-  /** Comparisons that had a verdict. */
+  /** Comparisons of its own answers that had a verdict. */
   readonly comparable: number;
   /** Of these, both answers were errors: they prove little of what is stored. */
   readonly errors: number;
   readonly mismatches: number;
+  /** Comparisons of whole lanes of its service that had a verdict, and those that did not match. */
+  readonly laneComparable: number;
+  readonly laneMismatches: number;
 }
 
-export const NO_EVIDENCE: Evidence = { comparable: 0, errors: 0, mismatches: 0 };
+export const NO_EVIDENCE: Evidence = {
+  comparable: 0,
+  errors: 0,
+  mismatches: 0,
+  laneComparable: 0,
+  laneMismatches: 0,
+};
 
 export function addEvidence(one: Evidence, other: Evidence): Evidence {
   return {
     comparable: one.comparable + other.comparable,
     errors: one.errors + other.errors,
     mismatches: one.mismatches + other.mismatches,
+    laneComparable: one.laneComparable + other.laneComparable,
+    laneMismatches: one.laneMismatches + other.laneMismatches,
   };
 }
 
@@ -38,6 +50,8 @@ export const EVIDENCE_LIMITS: EvidenceLimits = { comparable: 3_000, notErrors: 3
 /** How far an action is from being proven. */
 export interface Confidence {
   readonly comparable: number;
+  /** Of these, comparisons of whole lanes; 0 where the action is judged by its own answers alone. */
+  readonly wholeLanes: number;
   readonly notErrors: number;
   readonly mismatches: number;
   /** Mismatches per comparison, 0–1; null while there is none. */
@@ -61,18 +75,27 @@ export interface Traffic {
   readonly notErrorsPerDay: number;
 }
 
+/** Comparisons that an action is judged by. */
+interface Judged {
+  readonly comparable: number;
+  readonly notErrors: number;
+  readonly mismatches: number;
+  readonly wholeLanes: number;
+}
+
 /** How much evidence says, and how much more it would take. */
 export function confidenceOf(
   evidence: Evidence,
   traffic: Traffic,
   limits: EvidenceLimits = EVIDENCE_LIMITS,
 ): Confidence {
-  const { comparable, errors, mismatches } = evidence;
-  const tally = { hits: mismatches, tries: comparable };
-  const notErrors = comparable - errors;
-  const missing = missingOf(evidence, limits);
+  const judged = judgedBy(evidence);
+  const { comparable, notErrors, mismatches, wholeLanes } = judged;
+  const tally = tallyOf(judged);
+  const missing = missingOf(judged, limits);
   return {
     comparable,
+    wholeLanes,
     notErrors,
     mismatches,
     rate: comparable === 0 ? null : mismatches / comparable,
@@ -84,17 +107,39 @@ export function confidenceOf(
   };
 }
 
+/**
+ * Whole lanes count for every read of their service (SEMANTICS "Comparing"), and more of them are compared than of a rare action's
+ * answers. They say what is stored, not what the action makes of it: once an answer of its own was wrong, they can add nothing to its
+ * favour, and its own answers alone must hold the bound. Lanes that do not match count against it all the same.
+ */
+function judgedBy(evidence: Evidence): Judged {
+  const { comparable, errors, mismatches, laneComparable, laneMismatches } = evidence;
+  const own = { comparable, notErrors: comparable - errors, mismatches, wholeLanes: 0 };
+  const all = {
+    comparable: comparable + laneComparable,
+    notErrors: own.notErrors + laneComparable,
+    mismatches: mismatches + laneMismatches,
+    wholeLanes: laneComparable,
+  };
+  const isWorseAlone = mismatches > 0 && exactUpperBound(tallyOf(own)) > exactUpperBound(tallyOf(all));
+  return isWorseAlone ? own : all;
+}
+
+function tallyOf({ comparable, mismatches }: Judged): Tally {
+  return { hits: mismatches, tries: comparable };
+}
+
 interface Missing {
   readonly comparable: number;
   readonly notErrors: number;
 }
 
-function missingOf({ comparable, errors, mismatches }: Evidence, limits: EvidenceLimits): Missing {
+function missingOf({ comparable, notErrors, mismatches }: Judged, limits: EvidenceLimits): Missing {
   const isBelow = isProvenBelow({ hits: mismatches, tries: comparable }, limits.mismatchRate);
   const needed = isBelow ? 0 : triesToProve(mismatches, limits.mismatchRate) - comparable;
   return {
     comparable: Math.max(needed, limits.comparable - comparable, 0),
-    notErrors: Math.max(limits.notErrors - (comparable - errors), 0),
+    notErrors: Math.max(limits.notErrors - notErrors, 0),
   };
 }
 

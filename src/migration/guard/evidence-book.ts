@@ -1,7 +1,6 @@
 import { CrossfadeError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import { addEvidence, NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
-import type { GuardCounts } from './guard-counts.ts';
 import type { DigestOf, EvidenceRow, EvidenceStore } from './guard-ports.ts';
 
 const keyOf = (...names: readonly string[]): string => names.join(' ');
@@ -15,11 +14,8 @@ export class EvidenceBook {
     this.#digestOf = digestOf;
   }
 
-  add(service: ServiceName, action: string, counts: GuardCounts): void {
-    if (counts.comparable === 0) return;
-    const { comparable, bothErrors: errors, mismatches } = counts;
-    const digest = this.#digestOf(service, action);
-    this.#put({ service, action, digest, evidence: { comparable, errors, mismatches } });
+  add(service: ServiceName, action: string, evidence: Evidence): void {
+    this.#put({ service, action, digest: this.#digestOf(service, action), evidence });
   }
 
   unwritten(service: ServiceName, action: string): Evidence {
@@ -51,6 +47,12 @@ export class EvidenceBook {
   }
 }
 
-function onlyMismatches({ mismatches }: Evidence): Evidence {
-  return { comparable: mismatches, errors: 0, mismatches };
+function onlyMismatches({ mismatches, laneMismatches }: Evidence): Evidence {
+  return {
+    comparable: mismatches,
+    errors: 0,
+    mismatches,
+    laneComparable: laneMismatches,
+    laneMismatches,
+  };
 }

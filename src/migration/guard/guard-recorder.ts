@@ -1,5 +1,6 @@
 import type { Comparison } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
+import { NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
 import type { EventName, Listener, MigrationEvents } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import { noCounts, recordAdded, type GuardCounts } from './guard-counts.ts';
@@ -21,15 +22,46 @@ const FENCES: ReadonlySet<string> = new Set([
 const LEGACY_TO_BLAME_MS = 10_000;
 
 /** What was counted of one action since the last time it was asked for. */
-export interface Recorded {
+interface OfAction<Counted> {
   readonly service: ServiceName;
   readonly action: string;
-  readonly counts: GuardCounts;
-  /** Counted for another action already: it proves something of this one too, and is no second mismatch. */
-  readonly isEvidenceOnly?: true;
+  readonly counts: Counted;
 }
 
-type Counted = Map<ServiceName, Map<string, GuardCounts>>;
+/** A comparison of a whole lane counts once for the guard, and as evidence for every read of its service. */
+export interface Recorded {
+  readonly counted: readonly OfAction<GuardCounts>[];
+  readonly evidence: readonly OfAction<Evidence>[];
+}
+
+/** Sums by service and action. */
+class Sums<Sum> {
+  readonly #make: () => Sum;
+  readonly #sums = new Map<ServiceName, Map<string, Sum>>();
+
+  constructor(make: () => Sum) {
+    this.#make = make;
+  }
+
+  of(service: ServiceName, action: string): Sum {
+    let actions = this.#sums.get(service);
+    if (actions === undefined) this.#sums.set(service, (actions = new Map()));
+    let sum = actions.get(action);
+    if (sum === undefined) actions.set(action, (sum = this.#make()));
+    return sum;
+  }
+
+  entries(): OfAction<Sum>[] {
+    return [...this.#sums].flatMap(([service, actions]) =>
+      [...actions].map(([action, counts]) => ({ service, action, counts })),
+    );
+  }
+}
+
+type EvidenceSum = { -readonly [Name in keyof Evidence]: Evidence[Name] };
+
+const countsByAction = (): Sums<GuardCounts> => new Sums(noCounts);
+const evidenceByAction = (): Sums<EvidenceSum> => new Sums(() => ({ ...NO_EVIDENCE }));
 
 type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 
@@ -38,11 +70,10 @@ export class GuardRecorder {
   readonly #clock: Clock;
   readonly #onSeenAgain: (service: ServiceName, count: number) => void;
   readonly #legacyFailedAtMs = new Map<ServiceName, number>();
-  #counts: Counted = new Map();
-  #evidence: Counted = new Map();
+  #counts = countsByAction();
+  #evidence = evidenceByAction();
   readonly #handlers: Handlers = {
-    'shadow:compared': ({ service, action, comparison }) =>
-      countComparison(this.#of(service, action), comparison),
+    'shadow:compared': (event) => this.#compared(event),
     'lane:compared': (event) => this.#laneCompared(event),
     'comparison:deleted_returned': ({ service, items }) => this.#onSeenAgain(service, items),
     'operation:replied': (event) => this.#replied(event),
@@ -63,28 +94,34 @@ export class GuardRecorder {
   }
 
   /** What was counted since the last call. */
-  drain(): Recorded[] {
-    const [counts, evidence] = [this.#counts, this.#evidence];
-    this.#counts = new Map();
-    this.#evidence = new Map();
-    return [
-      ...entriesOf(counts),
-      ...entriesOf(evidence).map((one) => ({ ...one, isEvidenceOnly: true as const })),
-    ];
+  drain(): Recorded {
+    const recorded = { counted: this.#counts.entries(), evidence: this.#evidence.entries() };
+    this.#counts = countsByAction();
+    this.#evidence = evidenceByAction();
+    return recorded;
   }
 
-  #of(service: ServiceName, action: string, counted = this.#counts): GuardCounts {
-    let actions = counted.get(service);
-    if (actions === undefined) counted.set(service, (actions = new Map()));
-    let counts = actions.get(action);
-    if (counts === undefined) actions.set(action, (counts = noCounts()));
-    return counts;
+  #of(service: ServiceName, action: string): GuardCounts {
+    return this.#counts.of(service, action);
+  }
+
+  #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
+    countComparison(this.#of(service, action), comparison);
+    if (comparison.verdict === 'not_comparable') return;
+    const evidence = this.#evidence.of(service, action);
+    evidence.comparable += 1;
+    if (comparison.verdict === 'mismatch') evidence.mismatches += 1;
+    if (comparison.isErrorPair === true) evidence.errors += 1;
   }
 
   #laneCompared({ service, action, countsFor, comparison }: MigrationEvents['lane:compared']): void {
     countComparison(this.#of(service, action), comparison);
-    for (const other of countsFor)
-      if (other !== action) countComparison(this.#of(service, other, this.#evidence), comparison);
+    if (comparison.verdict === 'not_comparable') return;
+    for (const read of countsFor) {
+      const evidence = this.#evidence.of(service, read);
+      evidence.laneComparable += 1;
+      if (comparison.verdict === 'mismatch') evidence.laneMismatches += 1;
+    }
   }
 
   #replied(event: MigrationEvents['operation:replied']): void {
@@ -111,12 +148,6 @@ export class GuardRecorder {
     const failedAtMs = this.#legacyFailedAtMs.get(service);
     return failedAtMs !== undefined && this.#clock.now() - failedAtMs < LEGACY_TO_BLAME_MS;
   }
-}
-
-function entriesOf(counted: Counted): Recorded[] {
-  return [...counted].flatMap(([service, actions]) =>
-    [...actions].map(([action, counts]) => ({ service, action, counts })),
-  );
 }
 
 function countComparison(counts: GuardCounts, { verdict, isErrorPair }: Comparison): void {

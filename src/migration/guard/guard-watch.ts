@@ -161,9 +161,9 @@ export class GuardWatch {
   #count(): void {
     const atMs = this.#parts.clock.wallMs();
     for (const guard of this.#guards.values()) guard.turnTo(atMs);
-    for (const { service, action, counts, isEvidenceOnly } of this.#parts.recorder.drain()) {
-      this.#evidence.add(service, action, counts);
-      if (isEvidenceOnly === true) continue;
+    const { counted, evidence } = this.#parts.recorder.drain();
+    for (const { service, action, counts } of evidence) this.#evidence.add(service, action, counts);
+    for (const { service, action, counts } of counted) {
       this.#guards.get(service)?.add(action, atMs, counts);
       this.#minutes.add(service, action, { atMs, counts });
     }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { systemClock } from '../../../src/clock.ts';
 import type { ServiceFlag } from '../../../src/domain/flags.ts';
 import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
+import { NO_EVIDENCE } from '../../../src/migration/evidence/confidence.ts';
 import { createEvents } from '../../../src/migration/events.ts';
 import { LatchBoard } from '../../../src/migration/guard/latch-board.ts';
 import type { InterlockMode } from '../../../src/migration/interlocks/interlock-facts.ts';
@@ -82,7 +83,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
       evidence: createEvidenceStore(database),
       board,
       probes: { ask: () => Promise.resolve({ legacy: true, orchestrator: answers }) },
-      unwrittenEvidence: () => ({ comparable: 0, errors: 0, mismatches: 0 }),
+      unwrittenEvidence: () => NO_EVIDENCE,
       addedP95Ms: () => 1,
       coverageOf: () => coverage,
       isBackfillListed: () => true,
@@ -96,7 +97,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
 
   const prove = (comparable: number, mismatches = 0): Promise<void> =>
     createEvidenceStore(database).add([
-      { service, action: ACTION, digest: 'one', evidence: { comparable, errors: 0, mismatches } },
+      { service, action: ACTION, digest: 'one', evidence: { ...NO_EVIDENCE, comparable, mismatches } },
     ]);
 
   test('an action without evidence stays on legacy, and moves when it is proven', async () => {

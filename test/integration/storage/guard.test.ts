@@ -176,11 +176,10 @@ describe.each(DATABASES)('on %s', (kind) => {
     const store = createEvidenceStore(database);
     const service = newService();
     const row = { service, action: 'get_context', digest: 'one' };
-    const evidence = { comparable: 10, errors: 2, mismatches: 1 };
+    const evidence = { comparable: 10, errors: 2, mismatches: 1, laneComparable: 7, laneMismatches: 4 };
     await Promise.all([1, 2, 3].map(() => store.add([{ ...row, evidence }])));
-    expect(await store.of(service, () => 'one')).toEqual(
-      new Map([['get_context', { comparable: 30, errors: 6, mismatches: 3 }]]),
-    );
+    const sum = { comparable: 30, errors: 6, mismatches: 3, laneComparable: 21, laneMismatches: 12 };
+    expect(await store.of(service, () => 'one')).toEqual(new Map([['get_context', sum]]));
     expect(await store.of(service, () => 'two')).toEqual(new Map());
   });
 

@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { addEvidence, confidenceOf, NO_EVIDENCE } from '../../../../src/migration/evidence/confidence.ts';
+import {
+  addEvidence,
+  confidenceOf,
+  NO_EVIDENCE,
+  type Evidence,
+} from '../../../../src/migration/evidence/confidence.ts';
 
 const TRAFFIC = { comparablePerDay: 1_000, notErrorsPerDay: 100 };
 
 describe('confidence in an action', () => {
   test('3,000 clean comparisons prove it, and nothing is missing', () => {
-    const proven = confidenceOf({ comparable: 3_000, errors: 2_700, mismatches: 0 }, TRAFFIC);
+    const proven = confidenceOf({ ...NO_EVIDENCE, comparable: 3_000, errors: 2_700 }, TRAFFIC);
     expect(proven).toMatchObject({ isProven: true, missing: 0, days: 0, rate: 0, notErrors: 300 });
     expect(proven.upperBound).toBeLessThan(0.001);
     expect(proven.interval.upper).toBeGreaterThan(proven.upperBound);
@@ -17,7 +22,7 @@ describe('confidence in an action', () => {
     ['a mismatch needs 4,742', { comparable: 4_000, errors: 0, mismatches: 1 }, 742, 0.742],
     ['nothing at all', NO_EVIDENCE, 3_000, 3],
   ])('%s', (_name, evidence, missing, days) => {
-    const confidence = confidenceOf(evidence, TRAFFIC);
+    const confidence = confidenceOf({ ...NO_EVIDENCE, ...evidence }, TRAFFIC);
     expect(confidence.isProven).toBe(false);
     expect(Math.abs(confidence.missing - missing)).toBeLessThanOrEqual(1);
     expect(confidence.days).toBeCloseTo(days, 2);
@@ -30,7 +35,44 @@ describe('confidence in an action', () => {
   });
 
   test('evidence adds up', () => {
-    const one = { comparable: 3, errors: 2, mismatches: 1 };
-    expect(addEvidence(one, one)).toEqual({ comparable: 6, errors: 4, mismatches: 2 });
+    const one = { comparable: 3, errors: 2, mismatches: 1, laneComparable: 5, laneMismatches: 4 };
+    const two = { comparable: 6, errors: 4, mismatches: 2, laneComparable: 10, laneMismatches: 8 };
+    expect(addEvidence(one, one)).toEqual(two);
+  });
+});
+
+describe('whole lanes', () => {
+  const lanes = (laneComparable: number, more: Partial<Evidence> = {}): Evidence => ({
+    ...NO_EVIDENCE,
+    laneComparable,
+    ...more,
+  });
+
+  test('prove an action none of whose answers was wrong, whatever few of them there are', () => {
+    expect(confidenceOf(lanes(3_000), TRAFFIC)).toMatchObject({ isProven: true, wholeLanes: 3_000 });
+    const both = confidenceOf(lanes(2_000, { comparable: 1_000, errors: 900 }), TRAFFIC);
+    expect(both).toMatchObject({ isProven: true, comparable: 3_000, notErrors: 2_100, wholeLanes: 2_000 });
+  });
+
+  test.each([
+    ['its only answer', { comparable: 1, mismatches: 1 }],
+    ['one of a hundred', { comparable: 100, mismatches: 1 }],
+    ['all of many', { comparable: 50, mismatches: 50 }],
+  ])('hide no wrong answer of its own: %s', (_name, own) => {
+    const shown = confidenceOf(lanes(1_000_000, own), TRAFFIC);
+    expect(shown).toMatchObject({ isProven: false, wholeLanes: 0, ...own });
+    expect(shown.upperBound).toBeGreaterThan(0.001);
+  });
+
+  test('are not needed where its own answers hold the bound', () => {
+    const shown = confidenceOf(lanes(1_000_000, { comparable: 5_000, mismatches: 1 }), TRAFFIC);
+    expect(shown).toMatchObject({ isProven: true, comparable: 5_000 });
+  });
+
+  test('that do not match count against every action', () => {
+    const clean = { comparable: 5_000, mismatches: 0 };
+    const wrong = { comparable: 5_000, mismatches: 1 };
+    for (const own of [clean, wrong])
+      expect(confidenceOf(lanes(100, { ...own, laneMismatches: 100 }), TRAFFIC).isProven).toBe(false);
   });
 });

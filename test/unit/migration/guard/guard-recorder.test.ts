@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { operationId, type LaneKey } from '../../../../src/domain/ids.ts';
+import { NO_EVIDENCE } from '../../../../src/migration/evidence/confidence.ts';
 import { GuardRecorder } from '../../../../src/migration/guard/guard-recorder.ts';
 import { noCounts, recordAdded, type GuardCounts } from '../../../../src/migration/guard/guard-counts.ts';
 import type { MigrationEvents } from '../../../../src/migration/events.ts';
@@ -7,6 +8,8 @@ import { fakeClock, SERVICE } from '../engine-parts.ts';
 
 const OF = { operationId: operationId('o-1'), service: SERVICE, action: 'get_memories' };
 const LANE = `${SERVICE}/ann` as LaneKey;
+
+const NOTHING = { counted: [], evidence: [] };
 
 let nowMs = 0;
 let recorder: GuardRecorder;
@@ -20,7 +23,7 @@ beforeEach(() => {
 });
 
 function drained(): Partial<GuardCounts> | undefined {
-  const [recorded, ...others] = recorder.drain();
+  const [recorded, ...others] = recorder.drain().counted;
   expect(others).toEqual([]);
   return recorded?.counts;
 }
@@ -60,7 +63,16 @@ test('comparisons are counted by what they prove', () => {
   compared({ verdict: 'mismatch' });
   compared({ verdict: 'not_comparable', reason: 'racy' });
   expect(drained()).toMatchObject({ comparable: 3, mismatches: 1, bothErrors: 1, notComparable: 1 });
-  expect(recorder.drain()).toEqual([]);
+  expect(recorder.drain()).toEqual(NOTHING);
+});
+
+test('comparisons are evidence for the action whose answers they are', () => {
+  compared({});
+  compared({ isErrorPair: true });
+  compared({ verdict: 'mismatch' });
+  compared({ verdict: 'not_comparable', reason: 'racy' });
+  const counts = { ...NO_EVIDENCE, comparable: 3, mismatches: 1, errors: 1 };
+  expect(recorder.drain().evidence).toEqual([{ service: SERVICE, action: 'get_memories', counts }]);
 });
 
 test('a whole lane counts once for the guard, and as evidence for every read of its service', () => {
@@ -70,12 +82,13 @@ test('a whole lane counts once for the guard, and as evidence for every read of 
     countsFor: ['get_memories', 'get_profile'],
     comparison: { verdict: 'mismatch', differences: [], suppressed: 0 },
   });
-  const [counted, evidence, ...others] = recorder.drain();
-  expect(others).toEqual([]);
-  expect(counted).toMatchObject({ action: 'get_memories', counts: { comparable: 1, mismatches: 1 } });
-  expect(counted).not.toHaveProperty('isEvidenceOnly');
-  expect(evidence).toMatchObject({ action: 'get_profile', isEvidenceOnly: true, counts: { mismatches: 1 } });
-  expect(recorder.drain()).toEqual([]);
+  const { counted, evidence } = recorder.drain();
+  expect(counted).toMatchObject([{ action: 'get_memories', counts: { comparable: 1, mismatches: 1 } }]);
+  const counts = { ...NO_EVIDENCE, laneComparable: 1, laneMismatches: 1 };
+  expect(evidence).toEqual(
+    ['get_memories', 'get_profile'].map((action) => ({ service: SERVICE, action, counts })),
+  );
+  expect(recorder.drain()).toEqual(NOTHING);
 });
 
 test('an answer of the orchestrator is an attempt, and a miss counts against it', () => {
@@ -88,7 +101,7 @@ test.each(['not_seeded', 'dirty', 'copying', 'stopped', 'behind'])(
   'a lane whose fence is closed is no failure: %s',
   (reason) => {
     recorder.listener('read:fell_back', { ...OF, reason });
-    expect(recorder.drain()).toEqual([]);
+    expect(recorder.drain()).toEqual(NOTHING);
   },
 );
 

@@ -1,4 +1,4 @@
-import { confidenceOf } from '../../../../src/migration/evidence/confidence.ts';
+import { confidenceOf, NO_EVIDENCE } from '../../../../src/migration/evidence/confidence.ts';
 import type { ActionFacts, InterlockFacts } from '../../../../src/migration/interlocks/interlock-facts.ts';
 
 const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0 };
@@ -8,7 +8,10 @@ export function actionWith(
   more: { readonly errors?: number; readonly mismatches?: number; readonly isAccepted?: boolean } = {},
 ): ActionFacts {
   const { errors = 0, mismatches = 0, isAccepted = false } = more;
-  return { confidence: confidenceOf({ comparable, errors, mismatches }, NO_TRAFFIC), isAccepted };
+  return {
+    confidence: confidenceOf({ ...NO_EVIDENCE, comparable, errors, mismatches }, NO_TRAFFIC),
+    isAccepted,
+  };
 }
 
 /** A service that may do whatever its flags ask for. */
