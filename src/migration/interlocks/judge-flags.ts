@@ -7,9 +7,15 @@ import type { InterlockReason, InterlockWord } from './reason.ts';
 export interface FlagVerdict {
   readonly asked: number;
   readonly inEffect: number;
-  /** What would be in effect under `enforce`: remembered as granted. */
+  /**
+   * What would be in effect under `enforce`, whatever the mode is: remembered as granted. Who switches interlocks on keeps what was
+   * earned, and not what stood there unexamined.
+   */
   readonly permitted: number;
-  /** Under `warn` they stand here and lower nothing, but for a latch and the kill switch, which no mode switches off. */
+  /**
+   * Under `warn` they stand here and lower nothing, under `off` they are not said; but for a latch and the kill switch, which no mode
+   * switches off.
+   */
   readonly reasons: readonly InterlockReason[];
 }
 
@@ -48,9 +54,9 @@ function judgeFlag(flag: ServiceFlag, facts: InterlockFacts, granted: number): F
   const asked = facts.asked[flag];
   if (asked === 0) return { asked, inEffect: 0, permitted: 0, reasons: [] };
   const { raise, keep } = INTERLOCKS[flag];
-  const notKept = sayingOf(facts, keep);
-  const notRaised = asked > granted ? sayingOf(facts, raise) : [];
-  const reasons = distinct([...notKept, ...notRaised]);
+  const notKept = said(keep, facts);
+  const notRaised = asked > granted ? said(raise, facts) : [];
+  const reasons = spoken(facts, distinct([...notKept, ...notRaised]));
   const permitted = notKept.length > 0 ? 0 : notRaised.length > 0 ? granted : asked;
   return { asked, reasons, permitted, inEffect: bound(facts, { asked, permitted, reasons }) };
 }
@@ -64,8 +70,8 @@ interface ActionContext {
 function judgeAction(action: ActionFacts, flag: FlagVerdict, { facts, granted }: ActionContext): FlagVerdict {
   const { asked } = flag;
   const isRaised = asked > granted && !action.isAccepted;
-  const own = isRaised && facts.mode !== 'off' ? said(ACTION_INTERLOCKS, action) : [];
-  const reasons = [...flag.reasons, ...own];
+  const own = isRaised ? said(ACTION_INTERLOCKS, action) : [];
+  const reasons = spoken(facts, [...flag.reasons, ...own]);
   const permitted = own.length > 0 ? Math.min(granted, flag.permitted) : flag.permitted;
   return { asked, reasons, permitted, inEffect: bound(facts, { asked: flag.inEffect, permitted, reasons }) };
 }
@@ -78,9 +84,8 @@ function bound(
   return mode === 'enforce' ? verdict.permitted : verdict.asked;
 }
 
-function sayingOf(facts: InterlockFacts, checks: readonly Check<InterlockFacts>[]): InterlockReason[] {
-  const reasons = said(checks, facts);
-  return facts.mode === 'off' ? reasons.filter(({ word }) => ALWAYS_BINDING.has(word)) : reasons;
+function spoken({ mode }: InterlockFacts, reasons: readonly InterlockReason[]): readonly InterlockReason[] {
+  return mode === 'off' ? reasons.filter(({ word }) => ALWAYS_BINDING.has(word)) : reasons;
 }
 
 function said<Facts>(checks: readonly Check<Facts>[], facts: Facts): InterlockReason[] {

@@ -171,6 +171,18 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     expect(words).toEqual(expect.arrayContaining(['not_covered', 'never_reconciled']));
   });
 
+  test.each(['off', 'warn'] as const)(
+    'what stood under %s without evidence does not stay under enforce',
+    async (mode) => {
+      expect((await start(mode)).cutover(service, ACTION).atMost).toBe(100);
+      const keeper = await start();
+      expect(keeper.cutover(service, ACTION)).toEqual({ atMost: 0, loweredBy: 'interlock' });
+      await prove(3_000);
+      await keeper.refresh(service);
+      expect(keeper.cutover(service, ACTION).atMost).toBe(50);
+    },
+  );
+
   test('shadow load is dropped where the guard asks for it', async () => {
     const keeper = await start();
     expect(keeper.mayShadow(service)).toBe(true);

@@ -167,8 +167,27 @@ describe('the mode', () => {
 
   test('off says nothing', () => {
     const { flags, actions } = judgeFlags(fineFacts({ ...unsafe, mode: 'off' }), NOTHING_GRANTED);
-    expect(flags['read-cutover']).toEqual({ asked: 50, inEffect: 50, permitted: 50, reasons: [] });
-    expect(actions['get_context']).toEqual({ asked: 50, inEffect: 50, permitted: 50, reasons: [] });
+    expect(flags['read-cutover']).toEqual({ asked: 50, inEffect: 50, permitted: 0, reasons: [] });
+    expect(actions['get_context']).toEqual({ asked: 50, inEffect: 50, permitted: 0, reasons: [] });
+  });
+
+  test.each(['warn', 'off'] as const)('from %s to enforce only what was earned stays in effect', (mode) => {
+    // 20 % were raised on evidence; 50 % were asked for while nobody looked.
+    const earned: Granted = { flags: { ...RAISED.flags, 'read-cutover': 20 }, actions: { get_context: 20 } };
+    const before = judgeFlags(fineFacts({ ...unsafe, mode }), earned);
+    expect(before.actions['get_context']?.inEffect).toBe(50);
+    const granted: Granted = {
+      flags: {
+        'dual-write': 100,
+        'shadow-read': 100,
+        'read-cutover': before.flags['read-cutover'].permitted,
+      },
+      actions: { get_context: before.actions['get_context']?.permitted ?? 0 },
+    };
+    const { flags, actions } = judgeFlags(fineFacts(unsafe), granted);
+    expect(flags['read-cutover'].inEffect).toBe(20);
+    expect(actions['get_context']?.inEffect).toBe(20);
+    expect(actions['get_context']?.reasons.map(({ word }) => word)).toContain('too_few_comparisons');
   });
 
   test.each(['enforce', 'warn', 'off'] as const)('%s: a latch holds', (mode) => {
