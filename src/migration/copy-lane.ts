@@ -159,7 +159,7 @@ export class LaneCopier {
       await this.#parts.letGo(lane);
       return undefined;
     }
-    lane.adopt(state);
+    lane.adoptCopying(state);
     this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
     const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
     const { generation } = state;

@@ -13,15 +13,18 @@ import type { Settling } from './settlements/settle.ts';
 import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './writes/write-outcome.ts';
 import type { WriteParts } from './writes/write-parts.ts';
 
-/** When a write was handed to the service, the lane's generation before, and what is under way where its outcome is unknown. */
+/** When a write was handed to the service, and what is under way where its outcome is unknown. */
 interface Sent {
   atMs: number;
+  /** The lane's generation before; none where a copy was under way, which may read before the write takes effect. */
   readonly generation: number;
   settling?: Settling;
   recorded?: Promise<boolean>;
   /** Resolves when it is known whether the agent has its reply. */
   known?: Promise<void>;
 }
+
+const NO_GENERATION = -1;
 
 /** SEMANTICS "Life of a write", primary = legacy. */
 export class WritePath {
@@ -105,7 +108,8 @@ export class WritePath {
 
   async #send(sequenced: Sequenced): Promise<Answer> {
     const { operation, lane } = sequenced;
-    const sent: Sent = { atMs: this.#parts.clock.now(), generation: lane.generation };
+    const generation = lane.condition === 'copying' ? NO_GENERATION : lane.generation;
+    const sent: Sent = { atMs: this.#parts.clock.now(), generation };
     lane.inFlight += 1;
     lane.activity += 1;
     try {

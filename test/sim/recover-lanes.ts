@@ -38,13 +38,11 @@ export function recoverLanes(database: Database, me: ReplicaId, only?: LaneKey):
 }
 
 const markUnsettled: OnRow = (lane, { me, isGone }) => {
-  const { condition, claim, writer } = lane;
+  const { condition, claim } = lane;
   const isBroken = condition === 'copying' && isGone(claim);
   const isUncertain =
     (condition === 'clean' || condition === 'copying') &&
-    unsettledOf(lane).some((write) =>
-      lane.outcomes.has(write.sequence) ? isGone(writer) : isGone(write.replica),
-    );
+    unsettledOf(lane).some(({ replica }) => isGone(replica));
   if (!isBroken && !isUncertain) return;
   lane.condition = 'dirty';
   lane.reason = condition === 'copying' ? 'copy_interrupted' : 'unsettled';

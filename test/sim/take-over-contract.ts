@@ -39,6 +39,16 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await there.lane.state()).toMatchObject({ condition: 'dirty', reason: 'unsettled' });
   });
 
+  test('an outcome that a dead replica called unknown makes its lane dirty, although others have written since', async () => {
+    const { here, there, dies } = await makePair();
+    await here.lane.write('unknown');
+    await there.lane.write('applied');
+    await dies();
+    const { dirty } = await there.journal.recover();
+    const told = await takenBy(there, there.lane.key);
+    expect(dirty.includes(there.lane.key) || told?.condition === 'dirty').toBe(true);
+  });
+
   test('what waits of a dead replica is found, once by each who is its home', async () => {
     const { here, there, dies } = await makePair();
     for (const outcome of ['applied', 'applied', 'refused'] as const) await here.lane.write(outcome);

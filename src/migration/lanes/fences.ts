@@ -27,7 +27,8 @@ export class Fences {
   async look(lane: Lane): Promise<FenceReason | undefined> {
     if (this.#parts.isSpilling()) return 'spilling';
     const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
-    if (this.#parts.isAlone()) return lane.fence(number);
+    // What another replica knew of it, which has gone since, stands in the journal only.
+    if (this.#parts.isAlone() && lane.isLoaded) return lane.fence(number);
     const view = await this.#parts.journal.fence(lane.key);
     // Another replica may have ended this coverage, and let writes pass unjournaled since.
     return view === undefined || view.coverage !== number ? 'not_seeded' : fenceOf(view, number);

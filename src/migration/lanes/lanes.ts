@@ -80,10 +80,10 @@ export class Lane {
     this.delivered = Math.max(this.delivered, state.deliveredSequence);
     // The lane's home knows better than a row that was read before a copy began or ended.
     const knowsBetter = this.isLoaded && this.isHome && state.isHome;
-    if (!knowsBetter) {
-      this.condition = state.condition;
-      this.exceptions = state.exceptions;
-    }
+    // That it is uncertain may not be written down yet.
+    const isUncertain = this.settling > 0 && this.condition === 'dirty' && state.condition === 'clean';
+    if (!knowsBetter && !isUncertain) this.condition = state.condition;
+    if (!knowsBetter) this.exceptions = state.exceptions;
     this.isHome = state.isHome;
     this.isLoaded = true;
   }
@@ -112,6 +112,12 @@ export class Lane {
     this.isLoaded = false;
     this.adopt(state);
     if (wasReadBefore || wasReadMeanwhile) this.condition = condition;
+  }
+
+  /** A copy of it has begun here. A row that was read just before may have been adopted since it was asked for. */
+  adoptCopying(state: LaneState): void {
+    this.adopt(state);
+    if (this.condition === 'clean') this.condition = 'copying';
   }
 
   /** Undefined where the secondary holds every acknowledged write of the lane. */
@@ -158,9 +164,18 @@ export class Lane {
 
   get isIdle(): boolean {
     const isUnderWay = this.turn.isTaken || this.inFlight + this.replying.length > 0;
-    const isUnsettled = this.settling > 0 || this.closesAtMs > 0;
-    if (isUnderWay || isUnsettled) return false;
+    if (isUnderWay || this.#isUnsettled) return false;
     return !this.isLoaded || (!this.isBehind && this.condition === 'clean');
+  }
+
+  /** Whether this replica, its home, is at something that the journal may not know of yet. */
+  get isInWork(): boolean {
+    const isUnwell = this.condition === 'dirty' || this.condition === 'copying';
+    return this.isHome && (this.isBehind || isUnwell || this.#isUnsettled);
+  }
+
+  get #isUnsettled(): boolean {
+    return this.settling > 0 || this.closesAtMs > 0;
   }
 }
 
@@ -176,6 +191,8 @@ export interface Lanes {
    * write or a settlement that is under way goes on with it, and what one of them changed another would not see.
    */
   forget(): void;
+  /** The same of all lanes but those that this replica is at work on: what others knew of them is theirs no longer. */
+  reread(): void;
   readonly size: number;
 }
 
@@ -204,15 +221,19 @@ export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane)
     of,
     async load(service, owner) {
       const lane = of(service, owner);
-      if (lane.isLoaded) return lane;
-      const state = (await journal.lanes([lane.key])).get(lane.key);
-      if (state !== undefined) lane.adopt(state);
-      lane.isLoaded = true;
+      while (!lane.isLoaded) {
+        const { forgotten } = lane;
+        const state = (await journal.lanes([lane.key])).get(lane.key);
+        learn(lane, state, forgotten);
+      }
       return lane;
     },
     loadAll: (keys) => loadPages(keys, { of, journal }),
     forget() {
       for (const lane of lanes.values()) lane.forget();
+    },
+    reread() {
+      for (const lane of lanes.values()) if (!lane.isInWork) lane.forget();
     },
     get size() {
       return lanes.size;
@@ -230,15 +251,21 @@ async function* loadPages(
   };
   for (let from = 0; from < keys.length; from += LOADED_AT_ONCE) {
     const page = keys.slice(from, from + LOADED_AT_ONCE);
-    const unknown = page.filter((key) => !laneOf(key).isLoaded);
-    const states = unknown.length === 0 ? undefined : await journal.lanes(unknown);
+    const unknown = new Map(
+      page.filter((key) => !laneOf(key).isLoaded).map((key) => [key, laneOf(key).forgotten]),
+    );
+    const states = unknown.size === 0 ? undefined : await journal.lanes([...unknown.keys()]);
     yield page.map((key) => {
       const lane = laneOf(key);
-      const state = states?.get(key);
-      // Somebody else may have loaded it meanwhile, and gone on with it.
-      if (!lane.isLoaded && state !== undefined) lane.adopt(state);
-      lane.isLoaded = true;
+      learn(lane, states?.get(key), unknown.get(key) ?? lane.forgotten);
       return lane;
     });
   }
+}
+
+/** Somebody else may have loaded it meanwhile, and gone on with it; or what was asked before it was forgotten is not believed. */
+function learn(lane: Lane, state: LaneState | undefined, forgotten: number): void {
+  if (lane.isLoaded || lane.forgotten !== forgotten) return;
+  if (state !== undefined) lane.adopt(state);
+  lane.isLoaded = true;
 }

@@ -18,8 +18,11 @@ export interface MembershipParts {
   readonly spill?: { readonly id: string } | undefined;
   /** Whether it has written, or may write, what the journal does not know. */
   readonly isSpilling: () => boolean;
-  /** Others have given this replica up, or one of them has gone: what is left of it is to be taken over. */
-  readonly onChange: (what: 'expelled' | 'gone') => void;
+  /**
+   * Others have given this replica up, or one of them has gone: what is left of it is to be taken over. Resolves with whether it was;
+   * asked again meanwhile, when that too is done.
+   */
+  readonly onChange: (what: 'expelled' | 'gone') => Promise<boolean>;
 }
 
 /** Replicas that share one journal. */
@@ -41,6 +44,8 @@ export class Membership {
   #answeredMs = -Infinity;
   #claimedAtMs = 0;
   #isAnySpilled = false;
+  /** Whether what replicas that have gone had left, and had found out, is known here. */
+  #hasInherited = true;
 
   constructor(parts: MembershipParts) {
     this.#parts = parts;
@@ -52,7 +57,7 @@ export class Membership {
    */
   get isAlone(): boolean {
     const isFresh = this.#parts.clock.now() < this.#answeredMs + SETTLE_IN_MS;
-    return isFresh && this.isOnlyOne && !this.#isAnySpilled;
+    return isFresh && this.isOnlyOne && !this.#isAnySpilled && this.#hasInherited;
   }
 
   /** Whether no other replica is registered. */
@@ -108,7 +113,7 @@ export class Membership {
 
   /** Says that this replica lives, and learns of the others. @throws StorageError */
   async beat(coverage: Readonly<Record<string, number>>): Promise<void> {
-    const { store, identity, clock, onChange } = this.#parts;
+    const { store, identity, clock } = this.#parts;
     const sentAtMs = clock.now();
     const isSpilling = this.#parts.isSpilling();
     if (!isSpilling) this.#claimedAtMs = sentAtMs;
@@ -125,18 +130,25 @@ export class Membership {
     const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isOnlyOne;
     if (!isListed || hasLapsed) return this.#beginAnew();
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
-    if (hasGone(known, this.#others)) onChange('gone');
+    if (hasGone(known, this.#others)) this.#takeOver('gone');
+  }
+
+  #takeOver(what: 'expelled' | 'gone'): void {
+    this.#hasInherited = false;
+    void this.#parts.onChange(what).then((isDone) => {
+      this.#hasInherited = isDone;
+    });
   }
 
   /** As another replica: what the one before had claimed or had open is anybody's. */
   async #beginAnew(): Promise<void> {
-    const { store, identity, clock, onChange } = this.#parts;
+    const { store, identity, clock } = this.#parts;
     this.#leaseUntilMs = 0;
     await store.leave(identity.id);
     identity.renew();
     await store.register(identity.id, this.#parts.spill?.id);
     this.#actsFromMs = clock.now() + SETTLE_IN_MS;
-    onChange('expelled');
+    this.#takeOver('expelled');
   }
 
   leave(): Promise<void> {

@@ -31,6 +31,8 @@ export interface TakeOverParts {
 /** Takes up what others have left: the last process, a replica that died, and what living ones wrote to lanes of this home. */
 export class TakeOver {
   readonly #parts: TakeOverParts;
+  #isAsked = false;
+  #underWay: Promise<boolean> | undefined;
 
   constructor(parts: TakeOverParts) {
     this.#parts = parts;
@@ -81,8 +83,11 @@ export class TakeOver {
     });
   }
 
-  /** A replica has gone, or the others had given this one up. Tried again until it is done. */
-  changed(what: 'expelled' | 'gone'): void {
+  /**
+   * A replica has gone, or the others had given this one up. Tried again until it is done, one time after the other. Resolves with
+   * whether it is: false where the process ends.
+   */
+  changed(what: 'expelled' | 'gone'): Promise<boolean> {
     const { lanes, deliverer, copies, emit } = this.#parts;
     if (what === 'expelled') {
       lanes.forget();
@@ -90,13 +95,27 @@ export class TakeOver {
       copies.forget();
     }
     emit('replica:took_over', { what });
-    // Lanes that were adopted, and not taken up because the journal went away, nobody else takes up while this replica lives.
-    void this.#parts.settlements
-      .untilDone(() => this.recover())
-      .then((isDone) => {
-        // What it was copying, or had listed to be copied, nobody else knows of.
-        if (isDone) this.#parts.backfillAnew();
-      });
+    this.#isAsked = true;
+    this.#underWay ??= this.#takeUp().finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+
+  async #takeUp(): Promise<boolean> {
+    const { settlements, lanes, backfillAnew } = this.#parts;
+    let isDone = true;
+    while (this.#isAsked) {
+      this.#isAsked = false;
+      // Lanes that were adopted, and not taken up because the journal went away, nobody else takes up while this replica lives.
+      isDone = await settlements.untilDone(() => this.recover());
+      if (!isDone) continue;
+      // What it had found out of lanes, and what became of those that it was the home of, stands in the journal only.
+      lanes.reread();
+      // What it was copying, or had listed to be copied, nobody else knows of.
+      backfillAnew();
+    }
+    return isDone;
   }
 
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */

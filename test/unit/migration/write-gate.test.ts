@@ -4,6 +4,7 @@ import { laneKeyOf, operationId } from '../../../src/domain/ids.ts';
 import { readReply } from '../../../src/domain/request.ts';
 import type { CallLegacy } from '../../../src/migration/call-legacy.ts';
 import { createLanes, type Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { UnknownWrite } from '../../../src/migration/settlements/late-reply.ts';
 import type { OwnedOperation } from '../../../src/migration/operation.ts';
 import type { WriteParts } from '../../../src/migration/writes/write-parts.ts';
 import { WritePath } from '../../../src/migration/write.ts';
@@ -38,17 +39,26 @@ function operation(): OwnedOperation {
 }
 
 /** The way of a write before a service that becomes uncertain while the write waits in its queue. */
-function createPath(gate: () => Promise<void>, state: { isShut: boolean }, recorded = Promise.resolve(true)) {
+function createPath(
+  gate: () => Promise<void>,
+  state: { isShut: boolean; isSilent?: boolean },
+  recorded = Promise.resolve(true),
+) {
   const clock = fakeClock();
   const { emit, names } = recorder();
   const attempts: boolean[] = [];
   const lanes = createLanes(readableJournal({}), clock, () => false);
   const toldHome: string[] = [];
+  const late: { arrive: () => void; generations: number[] } = { arrive: () => undefined, generations: [] };
   const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
     const maySend = extra?.maySend?.() !== false;
     attempts.push(maySend);
     if (!maySend) throw new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
     extra?.onSent?.();
+    if (state.isSilent === true) {
+      late.arrive = () => extra?.onLate?.({ body: Buffer.from('{"status": "ok"}') });
+      throw new ConnectionError('silent', { effect: 'unknown', reason: 'timeout' });
+    }
     return { reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 };
   };
   const parts = {
@@ -63,6 +73,12 @@ function createPath(gate: () => Promise<void>, state: { isShut: boolean }, recor
       }),
     },
     settlements: { record: () => recorded },
+    lateReplies: {
+      resolve: async ({ generation }: UnknownWrite) => {
+        late.generations.push(generation);
+        return false;
+      },
+    },
     lanes,
     callLegacy,
     clock,
@@ -88,7 +104,7 @@ function createPath(gate: () => Promise<void>, state: { isShut: boolean }, recor
     })(),
     isShut: () => state.isShut,
   };
-  return { path: new WritePath(parts as unknown as WriteParts), attempts, names, lanes, toldHome };
+  return { path: new WritePath(parts as unknown as WriteParts), attempts, names, lanes, toldHome, late };
 }
 
 const DECISION = { dualWrite: true } as never;
@@ -133,3 +149,19 @@ test.each([
   await new Promise((resolve) => setImmediate(resolve));
   expect(toldHome).toEqual(isGivenUp ? [lane.key] : []);
 });
+
+test.each([
+  ['clean', 7],
+  ['copying', -1],
+] as const)(
+  'a late reply to a write that was sent while its lane was %s tells of generation %i',
+  async (condition, generation) => {
+    const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { condition, generation: 7 }));
+    await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+    late.arrive();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(late.generations).toEqual([generation]);
+  },
+);
