@@ -33,11 +33,15 @@ export function parseMinute(line: string): MinuteRow | undefined {
   return read && { service: serviceName(service), action, minuteMs, counts: read };
 }
 
+/** What lines of before it was counted do not say. */
+const LATER: Partial<Record<(typeof COUNT_NAMES)[number], number>> = { dropped: 0 };
+
 function parseCounts(printed: Members): GuardCounts | undefined {
   const counts = noCounts();
   const { added } = printed;
   if (!Array.isArray(added) || added.length !== counts.added.length) return undefined;
-  for (const name of COUNT_NAMES) counts[name] = Number(printed[printedName(name)] ?? printed[name]);
+  for (const name of COUNT_NAMES)
+    counts[name] = Number(printed[printedName(name)] ?? printed[name] ?? LATER[name]);
   const read = { ...counts, added: added.map(Number) };
   const isWhole =
     COUNT_NAMES.every((name) => Number.isFinite(read[name])) && read.added.every(Number.isFinite);

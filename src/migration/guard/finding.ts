@@ -9,6 +9,7 @@ export const TRIGGERS = [
   'dead_letters',
   'lost',
   'not_comparable',
+  'not_compared',
   'external',
 ] as const;
 

@@ -11,6 +11,8 @@ export interface GuardCounts {
   /** Comparisons of which both answers were errors. */
   bothErrors: number;
   notComparable: number;
+  /** Comparisons that were not made, for want of room or to spare legacy. */
+  dropped: number;
   /** Reads that the orchestrator was asked to answer an agent. */
   orchestratorReads: number;
   /** Of these, those it failed: late, unreachable, an error. A fence that kept a lane on legacy is no failure. */
@@ -29,6 +31,7 @@ export const COUNT_NAMES = [
   'mismatches',
   'bothErrors',
   'notComparable',
+  'dropped',
   'orchestratorReads',
   'orchestratorFailures',
   'operations',
@@ -41,6 +44,7 @@ export function noCounts(): GuardCounts {
     mismatches: 0,
     bothErrors: 0,
     notComparable: 0,
+    dropped: 0,
     orchestratorReads: 0,
     orchestratorFailures: 0,
     operations: 0,
@@ -49,9 +53,9 @@ export function noCounts(): GuardCounts {
   };
 }
 
-/** Adds `more` to `sum`, times `factor`: -1 takes it away. */
+/** Adds `more` to `sum`, times `factor`: -1 takes it away. Rows of an older version lack the names that came later. */
 export function addCounts(sum: GuardCounts, more: GuardCounts, factor = 1): void {
-  for (const name of COUNT_NAMES) sum[name] += factor * more[name];
+  for (const name of COUNT_NAMES) sum[name] += factor * ((more as Partial<GuardCounts>)[name] ?? 0);
   more.added.forEach((count, bucket) => {
     sum.added[bucket] = (sum.added[bucket] ?? 0) + factor * count;
   });

@@ -75,6 +75,9 @@ export class GuardRecorder {
   readonly #handlers: Handlers = {
     'shadow:compared': (event) => this.#compared(event),
     'lane:compared': (event) => this.#laneCompared(event),
+    'shadow:dropped': ({ service, action }) => {
+      this.#of(service, action).dropped += 1;
+    },
     'comparison:deleted_returned': ({ service, items }) => this.#onSeenAgain(service, items),
     'operation:replied': (event) => this.#replied(event),
     'write:journaled': ({ service, action, durationMs }) =>

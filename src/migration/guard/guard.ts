@@ -1,5 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Tally } from '../evidence/rate-bounds.ts';
+import { ComparedReads } from './compared-reads.ts';
 import type { Finding } from './finding.ts';
 import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
 import type { GuardLimits } from './guard-limits.ts';
@@ -51,15 +52,17 @@ class WatchedAction {
   readonly mismatches = new WatchedRate();
   readonly orchestrator = new WatchedRate();
   readonly proxy = new WatchedRate();
+  readonly compared = new ComparedReads();
 
   setBack(nowMs: number): void {
-    for (const rate of [this.mismatches, this.orchestrator, this.proxy]) rate.setBack(nowMs);
+    for (const each of [this.mismatches, this.orchestrator, this.proxy, this.compared]) each.setBack(nowMs);
   }
 
   add(atMs: number, counts: GuardCounts): void {
     this.mismatches.add(atMs, { hits: counts.mismatches, tries: counts.comparable });
     this.orchestrator.add(atMs, { hits: counts.orchestratorFailures, tries: counts.orchestratorReads });
     this.proxy.add(atMs, { hits: counts.proxyFailures, tries: counts.operations });
+    this.compared.add(atMs, counts);
   }
 }
 
@@ -129,7 +132,7 @@ export class ServiceGuard {
   /** Everything found at this instant, the gravest of each rate. */
   findings(nowMs: number): Finding[] {
     this.turnTo(nowMs);
-    return [...this.#rateFindings(nowMs), ...this.#otherFindings(nowMs)];
+    return [...this.#rateFindings(nowMs), ...this.#notCompared(nowMs), ...this.#otherFindings(nowMs)];
   }
 
   /** How near each trigger is to its trip, in the place where it is nearest. */
@@ -143,6 +146,7 @@ export class ServiceGuard {
       countLevel('dead_letters', old, deadLetterLanes),
       countLevel('lost', this.#troubled.lost, 1),
       this.#notComparableLevel(nowMs),
+      countLevel('not_compared', [...this.#notCompared(nowMs)].length > 0 ? 1 : 0, 1),
       countLevel('external', this.#signal === undefined ? 0 : 1, 1),
     ];
   }
@@ -217,6 +221,13 @@ export class ServiceGuard {
       for (const { trigger, rate, rule, who } of streams)
         for (const { name, tally } of rate.windowsWith(leastHits, nowMs))
           yield { trigger, rule, action, detail: who + name, tally };
+    }
+  }
+
+  *#notCompared(nowMs: number): Generator<Finding> {
+    for (const [action, { compared }] of this.#actions) {
+      const judged = compared.judge(nowMs, this.#limits);
+      if (judged !== undefined) yield this.#finding('not_compared', judged, { action });
     }
   }
 

@@ -9,7 +9,9 @@ export interface WindowSize {
 
 export type WindowName = '1m' | '15m' | '6h';
 
-const QUARTER: WindowSize = { name: '15m', slotMs: 10_000, slots: 90 };
+export const QUARTER: WindowSize = { name: '15m', slotMs: 10_000, slots: 90 };
+
+export const LONGEST_WINDOW: WindowSize = { name: '6h', slotMs: 60_000, slots: 360 };
 
 /** What cannot be compared for a moment, because agents write just then, is no reason to call anybody. */
 export const NOT_COMPARABLE_WINDOW = QUARTER;
@@ -21,7 +23,7 @@ export const NOT_COMPARABLE_WINDOW = QUARTER;
 export const WINDOWS: readonly WindowSize[] = [
   { name: '1m', slotMs: 1_000, slots: 60 },
   QUARTER,
-  { name: '6h', slotMs: 60_000, slots: 360 },
+  LONGEST_WINDOW,
 ];
 
 /** A tally of the last so many slots, in constant memory: what leaves the window is subtracted. */

@@ -10,7 +10,7 @@ export interface TriggerLevel {
   readonly action?: string;
   readonly detail?: string;
   readonly numbers: Readonly<Record<string, number>>;
-  /** Of the way to the trip, 0–1. At 1 it trips; `lost` only holds the ramp, `not_comparable` only alerts. */
+  /** Of the way to the trip, 0–1. At 1 it trips; `lost` and `not_compared` only hold the ramp, `not_comparable` only alerts. */
   readonly reached: number;
 }
 

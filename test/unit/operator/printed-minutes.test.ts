@@ -26,6 +26,10 @@ test('a file of before this spelling is read as well', () => {
   expect(parseMinute(JSON.stringify({ ...MINUTE, replica }))).toEqual(MINUTE);
 });
 
+test('a file of before dropped comparisons were counted is read as well', () => {
+  expect(parseMinute(PRINTED.replace('"dropped":0,', ''))).toEqual(MINUTE);
+});
+
 test.each([
   ['no JSON', '{'],
   ['a list', '[]'],

@@ -25,6 +25,7 @@ const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
   dead_letters: 'lanes with a dead letter for five minutes',
   lost: 'lanes of which legacy lost something: it holds the ramp',
   not_comparable: 'reads that could not be compared: it only alerts',
+  not_compared: 'reads that have moved and are compared no more: it holds the ramp',
   external: 'signals from outside',
 };
 

@@ -91,6 +91,11 @@ test('a whole lane counts once for the guard, and as evidence for every read of 
   expect(recorder.drain()).toEqual(NOTHING);
 });
 
+test('comparisons that are not made are counted', () => {
+  recorder.listener('shadow:dropped', { ...OF, reason: 'queue_full' });
+  expect(drained()).toMatchObject({ dropped: 1, comparable: 0, notComparable: 0 });
+});
+
 test('an answer of the orchestrator is an attempt, and a miss counts against it', () => {
   replied({ backend: 'orchestrator' });
   recorder.listener('read:fell_back', { ...OF, reason: 'timeout' });

@@ -27,6 +27,7 @@ test('every trigger has one level, at nothing while nothing happened', () => {
     ['dead_letters', 0],
     ['lost', 0],
     ['not_comparable', 0],
+    ['not_compared', 0],
     ['external', 0],
   ]);
 });
