@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   lanes: async () => (await import('./cli/lanes.ts')).createLanesCommand(env),
   audit: async () => (await import('./cli/audit.ts')).createAuditCommand(env),
   backup: async () => (await import('./cli/backup.ts')).createBackupCommand(env),
+  differences: async () => (await import('./cli/differences.ts')).createDifferencesCommand(env),
   rules: async () => (await import('./cli/rules.ts')).createRulesCommand(env),
   guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
 };

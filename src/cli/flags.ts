@@ -6,6 +6,7 @@ import { adminOf } from '../proxy/flags.ts';
 import { blueprintsOf } from '../rollout/flag-blueprint.ts';
 import { pushFlags, type PushedFlag } from '../rollout/push-flags.ts';
 import { UnleashAdmin, type AdminSettings } from '../rollout/unleash-admin.ts';
+import { createFlagListCommand, createFlagSetCommand } from './flags-in-files.ts';
 import type { Environment } from './operator-client.ts';
 
 interface PushSettings {
@@ -19,9 +20,16 @@ Where, and with which token: rollout.unleash in the configuration (url, adminTok
 variables UNLEASH_URL, UNLEASH_ADMIN_TOKEN, UNLEASH_PROJECT and UNLEASH_ENVIRONMENT.
 Exit code: 0 when every flag is there, 1 when one could not be made, or Unleash could not be asked.`;
 
-/** `crossfade flags`: makes the flags in Unleash. */
+const EXIT_CODES = `
+Exit codes: 0 done; 1 not done, and why is said.`;
+
+/** `crossfade flags`: what they ask for, their change where they are files, and their making in Unleash. */
 export function createFlagsCommand(env: Environment): Command {
-  const flags = new Command('flags').description('Flags in Unleash');
+  const flags = new Command('flags')
+    .description('Flags: list them, set them where they are files, make them in Unleash')
+    .addHelpText('after', EXIT_CODES)
+    .addCommand(createFlagListCommand(env))
+    .addCommand(createFlagSetCommand(env));
   flags
     .command('push')
     .description(

@@ -1,13 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { stringify } from 'yaml';
 import { backtest, type BacktestTrip } from '../migration/guard/backtest.ts';
 import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
 import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
 import type { MinuteRow } from '../migration/guard/guard-ports.ts';
+import type { StainedAction } from '../operator/guard-status.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
 import { readAskedFile } from './asked-file.ts';
 import { createBundleCommand, createBundlesCommand } from './guard-bundles.ts';
 import { createMinutesCommand } from './guard-minutes.ts';
+import { toldGuard, type WatchedService } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 
@@ -17,6 +18,15 @@ interface BacktestOptions extends Pick<
 > {
   readonly from: string;
   readonly json?: true;
+}
+
+interface StatusOptions extends ProxyOptions {
+  readonly service?: string;
+}
+
+interface ReleaseAnswer {
+  readonly flags_off?: readonly string[];
+  readonly stained?: readonly StainedAction[];
 }
 
 const EXIT_CODES = `
@@ -33,12 +43,12 @@ export function createGuardCommand(env: Environment): Command {
     .description('Latches of the guard: look, release, replay')
     .addHelpText('after', EXIT_CODES);
   proxyOptions(
-    guard.command('status').description('What keeps reads on legacy, and what the guard sees'),
+    guard
+      .command('status')
+      .description('What keeps reads on legacy, and how near each trigger is to its trip')
+      .option('--service <name>', 'only this service (default: all)'),
     env,
-  ).action(async ({ json, ...at }: ProxyOptions) => {
-    const text = await askProxy(at, '/v1/guard');
-    console.log(json === true ? text : stringify(JSON.parse(text)));
-  });
+  ).action(status);
   personOptions(
     guard
       .command('release')
@@ -61,11 +71,26 @@ export function createGuardCommand(env: Environment): Command {
     .addCommand(createBacktestCommand());
 }
 
+async function status({ service, json, ...at }: StatusOptions): Promise<void> {
+  const text = await askProxy(at, '/v1/guard');
+  if (json === true && service === undefined) return console.log(text);
+  const { services } = JSON.parse(text) as { services: Readonly<Record<string, WatchedService>> };
+  const chosen = Object.entries(services).filter(([name]) => service === undefined || name === service);
+  if (chosen.length === 0)
+    throw new Error(`no service is called "${service ?? ''}": ${Object.keys(services).join(', ')}`);
+  if (json === true) return console.log(JSON.stringify({ services: Object.fromEntries(chosen) }));
+  console.log(chosen.map(([name, watched]) => toldGuard(name, watched)).join('\n\n'));
+}
+
 async function release(service: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
   const text = await askProxy(at, '/v1/guard/release', { service, person, reason });
   if (json === true) return console.log(text);
-  const { flags_off: flags = [] } = JSON.parse(text) as { flags_off?: readonly string[] };
-  console.log(`${service} is released`);
+  const { flags_off: flags = [], stained = [] } = JSON.parse(text) as ReleaseAnswer;
+  console.log(`${service} is released: the guard counts anew from here`);
+  for (const { action, comparable, mismatches, comparisons_missing: missing } of stained)
+    console.log(
+      `The evidence of ${action} keeps the ${mismatches} of ${comparable} comparisons that differed: ${missing} more must match before it is proven again.`,
+    );
   if (flags.length > 0)
     console.log(`The trip had switched off ${flags.join(' and ')}: switch on what shall move.`);
 }

@@ -77,5 +77,9 @@ async function copyLane(
 ): Promise<void> {
   const path = `/v1/services/${encodeURIComponent(service)}/lanes/copy`;
   const text = await askProxy(at, path, { owner, person, reason });
-  console.log(json === true ? text : `${service}/${owner} is being copied`);
+  console.log(
+    json === true
+      ? text
+      : `${service}/${owner} is being copied: crossfade explain ${service} ${owner} shows how it ends`,
+  );
 }

@@ -16,9 +16,9 @@ const DECISIONS = {
 
 /** `crossfade lost`: items that legacy does not show any more although nobody deleted them. */
 export function createLostCommand(env: Environment): Command {
-  const lost = new Command('lost').description(
-    'Items that legacy lost: list them, and decide about each by name',
-  );
+  const lost = new Command('lost')
+    .description('Items that legacy lost: list them, and decide about each by name')
+    .addHelpText('after', '\nExit codes: 0 done; 1 not done, and why is said.');
   proxyOptions(
     lost.command('list').description('Those that wait for a decision, the oldest first'),
     env,

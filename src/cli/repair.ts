@@ -15,9 +15,9 @@ Exit codes: 0 done; 1 it could not be begun, or failed; 2 lanes were left as the
 
 /** `crossfade repair`: settles what a reconciliation found, and puts it back. */
 export function createRepairCommand(env: Environment): Command {
-  const repair = new Command('repair').description(
-    'Settle what a reconciliation found, or put back what a repair changed',
-  );
+  const repair = new Command('repair')
+    .description('Settle what a reconciliation found, or put back what a repair changed')
+    .addHelpText('after', EXIT_CODES);
   const planning = repair
     .command('plan')
     .argument('<run>', 'number of the reconciliation')

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { ruleNameOf } from '../domain/comparison.ts';
 import { messageOf } from '../domain/errors.ts';
+import { hintWords } from '../operator/hint-words.ts';
 import type { ListedRule, TriedAction } from '../operator/routes/rule-routes.ts';
 import { readAskedFile } from './asked-file.ts';
 import { askPatiently, askProxy, type Environment } from './operator-client.ts';
@@ -18,6 +19,10 @@ interface TryOptions extends LookOptions {
 
 interface AddOptions extends PersonOptions {
   readonly service: string;
+}
+
+interface RemoveOptions extends PersonOptions {
+  readonly service?: string;
 }
 
 const MOST_TRIED = 1_000;
@@ -64,7 +69,10 @@ export function createRulesCommand(env: Environment): Command {
     .requiredOption('--service <name>', 'service of the rules')
     .action(add);
   personOptions(
-    command.command('remove <id>').description('Take a rule that was added out of force'),
+    command
+      .command('remove <id>')
+      .description('Take a rule that was added out of force')
+      .option('--service <name>', 'refuse where the rule is of another service'),
     env,
   ).action(remove);
   return command;
@@ -98,7 +106,7 @@ function told({ action, signatures, ...tried }: TriedAction): string {
   const { comparisons, undecided } = tried;
   if (comparisons === 0) return `${action}: no difference is stored`;
   const lines = signatures.map(({ class: kind, path, shape, hint, accepted, counts, unknown }) => {
-    const cause = hint === undefined ? '' : `, ${hint}`;
+    const cause = hint === undefined ? '' : `, looks like: ${hintWords(hint)}`;
     return `  ${kind} ${path} (${shape}${cause}): ${accepted} accepted, ${counts} count, ${unknown} unknown`;
   });
   return [
@@ -115,8 +123,8 @@ async function add(file: string, options: AddOptions): Promise<void> {
   console.log(json === true ? text : `in force within 5 s, as number ${added.join(', ')}`);
 }
 
-async function remove(id: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
-  const text = await askProxy(at, `/v1/rules/${encodeURIComponent(id)}/remove`, { person, reason });
+async function remove(id: string, { service, person, reason, json, ...at }: RemoveOptions): Promise<void> {
+  const text = await askProxy(at, `/v1/rules/${encodeURIComponent(id)}/remove`, { service, person, reason });
   console.log(json === true ? text : `rule ${id} is out of force within 5 s`);
 }
 

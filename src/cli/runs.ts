@@ -6,7 +6,12 @@ import type { RunView } from './run-watch.ts';
 
 /** `crossfade runs`: backfills, reconciliations and repairs, those under way and those before. */
 export function createRunsCommand(env: Environment): Command {
-  const runs = new Command('runs').description('Backfills, reconciliations and repairs: list, show, stop');
+  const runs = new Command('runs')
+    .description('Backfills, reconciliations and repairs: list, show, stop')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; 1 not done, and why is said. How a run itself ended is told by its state.',
+    );
   proxyOptions(runs.command('list').description('The newest first'), env).action(list);
   const showing = runs
     .command('show')

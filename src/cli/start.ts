@@ -11,6 +11,10 @@ import { startEmbedded } from './embedded.ts';
 
 const EMBEDDED_CONFIG = './config/crossfade.yaml';
 
+const EXIT_CODES = `
+Exit codes: 0 stopped by SIGTERM or SIGINT, and every write under way has its reply; 1 it could not start, and why is said; 130 ended at
+once by a second signal.`;
+
 /** `crossfade start`: the whole embedded default, or with --config the proxy alone. */
 export function createStartCommand(env: Environment): Command {
   return new Command('start')
@@ -21,6 +25,7 @@ export function createStartCommand(env: Environment): Command {
       '--config <file>',
       'settings of the proxy in front of real services (config/production.example.yaml)',
     )
+    .addHelpText('after', EXIT_CODES)
     .action(async ({ config }: { config?: string }) => {
       if (config !== undefined) return startAlone(config, env);
       if (!existsSync(EMBEDDED_CONFIG)) {

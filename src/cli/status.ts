@@ -140,7 +140,9 @@ function evidenceOf(status: NonNullable<ServiceStatus['actions']>[string]): stri
   const [lower, upper] = status.mismatch_interval;
   const seen = `${mismatches} of ${comparable} differ (95 %: ${percent(lower)} to ${percent(upper)})`;
   if (missing === 0) return seen;
-  return `${seen}, ${missing} more needed${days === null ? '' : `, ${shown(days)} days at today's traffic`}`;
+  const time =
+    days === null ? 'not enough traffic to tell how long' : `${shown(days)} days at today's traffic`;
+  return `${seen}, ${missing} more needed, ${time}`;
 }
 
 const percent = (rate: number): string => `${shown(rate * 100)} %`;

@@ -36,7 +36,7 @@ export interface ActionStatus {
   readonly mismatch_upper_bound: number;
   /** Further comparisons it takes if all of them match. */
   readonly comparisons_missing: number;
-  /** At the traffic of the last 24 hours; null where there is none. */
+  /** At the traffic of the last 24 hours; null where that is too little to tell: fewer than 100 comparisons. */
   readonly days_missing: number | null;
 }
 
@@ -83,6 +83,21 @@ function actionStatus({ confidence, isAccepted }: ActionFacts, judged: FlagVerdi
     comparisons_missing: confidence.missing,
     days_missing: confidence.days,
   };
+}
+
+/** An action whose evidence holds mismatches: a release forgets what the guard counted, not what is proven. */
+export type StainedAction = Pick<ActionStatus, 'comparable' | 'mismatches' | 'comparisons_missing'> & {
+  readonly action: string;
+};
+
+export function stainedActions(judged: Judged | undefined): StainedAction[] {
+  if (judged === undefined) return [];
+  return Object.entries(actionStatuses(judged)).flatMap(([action, status]) => {
+    const { comparable, mismatches, comparisons_missing: missing } = status;
+    return missing === 0 || mismatches === 0
+      ? []
+      : [{ action, comparable, mismatches, comparisons_missing: missing }];
+  });
 }
 
 export function guardStatus(source: GuardSource, service: ServiceName): GuardStatus {

@@ -1,6 +1,7 @@
 import { parseOwner, type Owner } from '../domain/ids.ts';
 import { RunRefused } from '../migration/runs/run-desk.ts';
 import { Refusal } from './refusal.ts';
+import { MISSING } from './routes/checked-routes.ts';
 
 const LONGEST_WORDS = 500;
 
@@ -30,7 +31,7 @@ export function textOf(body: unknown, name: string): string | undefined {
 /** @throws Refusal */
 export function requiredText(body: unknown, name: string): string {
   const text = textOf(body, name);
-  if (text === undefined) throw new Refusal(400, 'invalid_request', `${name} is required`);
+  if (text === undefined) throw new Refusal(400, 'invalid_request', MISSING[name] ?? `${name} is required`);
   return text;
 }
 

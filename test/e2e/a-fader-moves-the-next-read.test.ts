@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCommand } from '../support/command.ts';
 import { openWatched, photograph, startBrowser, type Watched } from '../support/desk/browser.ts';
 import { startDesk, type DeskDeployment } from '../support/desk/desk-deployment.ts';
 import { eventually } from '../support/eventually.ts';
@@ -88,6 +89,23 @@ test('what somebody else changed meanwhile is not overwritten', async () => {
   await page.getByRole('button', { name: 'Set', exact: true }).click();
   await page.getByText('somebody changed crossfade.session-memory.shadow-read meanwhile').waitFor();
   expect((await desk.deployment.serviceStatus(SERVICE)).flags['shadow-read']?.asked).toBe(60);
+});
+
+test('the command line lists the flags, sets one, and refuses what is no flag or no share', async () => {
+  const at = ['--url', desk.deployment.httpUrl];
+  const by = ['--person', 'ann', '--reason', 'by hand', ...at];
+  const flag = `crossfade.${SERVICE}.read-cutover`;
+  const set = await runCommand(['flags', 'set', flag, '30', ...by]);
+  expect(set).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`${flag} asks for 30 % instead of`) as string,
+  });
+  const list = await runCommand(['flags', 'list', ...at]);
+  expect(list.stdout).toMatch(new RegExp(`^${flag} +30 %$`, 'm'));
+  const typo = await runCommand(['flags', 'set', `${flag}s`, '30', ...by]);
+  expect(typo).toMatchObject({ code: 1, stderr: expect.stringContaining('flags list shows them') as string });
+  const share = await runCommand(['flags', 'set', flag, '130', ...by]);
+  expect(share).toMatchObject({ code: 1, stderr: expect.stringContaining('from 0 to 100') as string });
 });
 
 test('nothing violated the policy, failed, or left the desk', () => {

@@ -169,7 +169,7 @@ test('a dead letter is seen, and left out for good by a person', async () => {
 
 test('the guard shows how near a trip is, and a tripped latch is released by a person', async () => {
   await open('/guard', 'Guard');
-  expect(await page.locator('.triggers li').count()).toBe(8 * 3);
+  expect(await page.locator('.triggers li').count()).toBe(9 * 3);
   await fetch(`${desk.deployment.httpUrl}/v1/guard/signal`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${SIGNAL_TOKEN}` },

@@ -258,7 +258,7 @@ test('the command line shows, explains, and replays', async () => {
   expect(status).toMatch(/released from \S+Z on: crossfade guard release jarvis-memory --person NAME/);
   expect(status).toMatch(/read-cutover of get_context .* asked 100 %/);
   expect(status).toContain('too_few_comparisons');
-  expect(await run('guard', 'status', ...at)).toContain('held_by: external');
+  expect(await run('guard', 'status', ...at)).toContain('READS HELD ON LEGACY by external');
   const bundles = await run('guard', 'bundles', ...at);
   // The saboteur is still there: the released service may have tripped again.
   expect(bundles).toMatch(/^ *\d+ .* jarvis-memory +external +\d+ KiB$/m);

@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { startProgram, type Program } from '../support/processes.ts';
@@ -127,6 +129,73 @@ test('agents are served at once, and their writes reach the orchestrator', async
     return (await answer.text()).includes('hello');
   });
 });
+
+/** Where there is no curl, what the README asks of it. */
+const CURL = `command -v curl >/dev/null || curl() { node -e '
+  const words = process.argv.slice(1).filter((word) => word !== "-s");
+  const at = words.indexOf("-d");
+  const [body] = at < 0 ? [] : words.splice(at, 2).slice(1);
+  const method = body === undefined ? "GET" : "POST";
+  fetch(words[0], { method, body }).then((answer) => answer.text()).then((text) => process.stdout.write(text));
+' -- "$@"; }`;
+
+/** The shell blocks of a chapter of the README, as they stand there. */
+function blocksOf(chapter: string): readonly string[] {
+  const [, text = ''] = readFileSync(join(PROJECT, 'README.md'), 'utf8').split(`### ${chapter}\n`);
+  const [own = ''] = text.split(/^##/m);
+  return [...own.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = '']) => block);
+}
+
+/** Runs a block as somebody does who reads it, and gives what it printed. */
+async function typed(block: string | undefined): Promise<string> {
+  if (block === undefined) throw new Error('the README has fewer blocks than this test knows');
+  const script = `${CURL}\nagent=http://127.0.0.1:5580/v1/services/session-memory\n${block}`;
+  const { stdout, stderr } = await promisify(execFile)('sh', ['-c', `{ ${script}\n} 2>&1 || true`], {
+    cwd: PROJECT,
+    env: { ...process.env, CROSSFADE_URL: '' },
+  });
+  return stdout + stderr;
+}
+
+test(
+  "the README's first write and read, and its fault drill, do what they say",
+  { timeout: 300_000 },
+  async () => {
+    const [first, moved] = blocksOf("An agent's first write and read");
+    const [drill, back] = blocksOf('A fault drill');
+    const seen = await typed(first);
+    expect(seen).toContain('"content": "hello"');
+    expect(seen).toMatch(/\d+ lanes, \d+ seeded/);
+    await eventually('the lane on the orchestrator', async () =>
+      (await typed('npm run -s crossfade -- explain session-memory s-1')).includes('fence: open'),
+    );
+    expect(await typed(moved)).toMatch(
+      /read-cutover asks for 100 % instead of 0 %[^]*"content": "hello"[^]*reason: flag_on/,
+    );
+    const drilled = await typed(drill);
+    expect(drilled).toContain('"deleted_count":1');
+    await eventually(
+      'the difference, and the latch',
+      async () => {
+        const told = await typed(drill?.split('\n').slice(1).join('\n'));
+        return (
+          told.includes('missing_in_orchestrator') && told.includes('READS HELD ON LEGACY by inconsistency')
+        );
+      },
+      60_000,
+    );
+    const context = '{"action": "get_context", "session_id": "s-1"}';
+    expect(await typed(`curl -s $agent -d '${context}'`)).toContain('"content": "hello"');
+    await eventually(
+      'the release',
+      async () => {
+        const told = await typed(back);
+        return /session-memory is released[^]*The evidence of get_context keeps the \d+ of \d+/.test(told);
+      },
+      120_000,
+    );
+  },
+);
 
 test('a second start in the same folder is refused with the reason', async () => {
   await expect(start()).rejects.toThrow(/already|in use|another|locked|running/i);

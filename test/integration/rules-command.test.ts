@@ -110,8 +110,16 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
   expect(await rules('list', ...OF_SERVICE)).toMatch(
     /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +for ever +ann +notes are made anew/m,
   );
-  expect(await rulesJson('remove', '1', ...BY_ANN)).toEqual({ service: SERVICE, removed: 1 });
-  await expect(rules('remove', '1', ...BY_ANN)).rejects.toThrow(/no rule that was added has the number 1/);
+  await expect(rules('remove', '1', '--reason', 'nobody says who')).rejects.toThrow(
+    /person is missing: .*--person/,
+  );
+  await expect(rules('remove', '1', '--service', 'nobody', ...BY_ANN)).rejects.toThrow(
+    /no service is called/,
+  );
+  expect(await rulesJson('remove', '1', ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, removed: 1 });
+  await expect(rules('remove', '1', ...OF_SERVICE, ...BY_ANN)).rejects.toThrow(
+    /no rule that was added has the number 1/,
+  );
   const rule = 'get_memories: ignore memories[].memory.note';
   expect(await createAuditStore(database).recent(10)).toMatchObject([
     { command: 'rules remove', person: 'ann', service: SERVICE, details: { removed: 1, rule } },

@@ -63,7 +63,7 @@ export interface Confidence {
   readonly isProven: boolean;
   /** Further comparisons it takes if all of them match. */
   readonly missing: number;
-  /** Days that takes at today's traffic; null where there is no traffic. */
+  /** Days that takes at today's traffic; null where that is none, or too little to tell. */
   readonly days: number | null;
 }
 
@@ -82,6 +82,9 @@ interface Judged {
   readonly mismatches: number;
   readonly wholeLanes: number;
 }
+
+/** Fewer comparisons a day say nothing of the days to come: the first minutes of a service would promise years. */
+export const LEAST_DAILY_COMPARISONS = 100;
 
 /** How much evidence says, and how much more it would take. */
 export function confidenceOf(
@@ -145,6 +148,7 @@ function missingOf({ comparable, notErrors, mismatches }: Judged, limits: Eviden
 
 function daysFor(missing: Missing, traffic: Traffic): number | null {
   if (missing.comparable === 0 && missing.notErrors === 0) return 0;
+  if (traffic.comparablePerDay < LEAST_DAILY_COMPARISONS) return null;
   const days = Math.max(
     missing.comparable / traffic.comparablePerDay,
     missing.notErrors === 0 ? 0 : missing.notErrors / traffic.notErrorsPerDay,

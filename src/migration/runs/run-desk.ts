@@ -112,7 +112,8 @@ export class RunDesk {
 
   async #get(id: number): Promise<Run> {
     const run = await this.#parts.store.get(id);
-    if (run === undefined) throw new RunRefused('not_found', `there is no run ${id}`);
+    if (run === undefined)
+      throw new RunRefused('not_found', `there is no run ${id}: the list of runs shows those there are`);
     return run;
   }
 }

@@ -1,5 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { StainedAction } from '../guard-status.ts';
 import { ApiRefusal } from './operator-api.ts';
+import { count, counted } from './figures.ts';
 import type { Answer, ChangeRoute, Form, Params } from './change-route.ts';
 import { rulesIn } from './pages/differences.ts';
 import { RUN_CHANGES } from './run-changes.ts';
@@ -42,8 +44,8 @@ const CHANGES: readonly ChangeRoute[] = [
     path: '/guard/:service/release',
     to: () => '/v1/guard/release',
     body: (_form, { service }) => ({ service }),
-    done: (_form, { service = '' }) =>
-      `The latch of ${service} is released: its reads go where the flags send them.`,
+    done: (_form, { service = '' }, { stained }) =>
+      `The latch of ${service} is released: its reads go where the flags send them.${stainOf(stained)}`,
   },
   {
     path: '/lanes/:service/copy',
@@ -71,6 +73,17 @@ const CHANGES: readonly ChangeRoute[] = [
     done: (_form, { rule = '' }) => `Rule ${rule} is in force no more.`,
   },
 ];
+
+/** What a release does not forget. */
+function stainOf(stained: unknown): string {
+  const actions = (Array.isArray(stained) ? stained : []) as readonly StainedAction[];
+  return actions
+    .map(
+      ({ action, mismatches, comparisons_missing: missing }) =>
+        ` The evidence of ${action} keeps ${counted(mismatches, 'comparison')} that differed: ${count(missing)} more must match before it is proven again.`,
+    )
+    .join('');
+}
 
 /** Every form that changes something: who, why, what; then back to where it was sent from. */
 export function registerChanges(app: FastifyInstance, reception: Reception): void {

@@ -11,6 +11,7 @@ import {
   type Section,
   type Table,
 } from './document.ts';
+import { hintWords } from '../hint-words.ts';
 import type { ActionEvidence, HourNumbers, RateNumbers, ServiceReport } from './report.ts';
 
 export function trafficSection({ traffic, errors, added_latency: added }: ServiceReport): Section {
@@ -212,7 +213,7 @@ export function signaturesSection({ signatures: { top, known, new: fresh } }: Se
             ` ${one.class}, ${one.shape} `,
             ...(one.new ? [mark('new', 'warn')] : []),
           ],
-          [one.hint ?? ''],
+          [one.hint === null ? '' : hintWords(one.hint)],
           [count(one.lanes)],
           [count(one.count)],
           [change(one.change)],

@@ -38,7 +38,16 @@ interface Mistake {
   readonly params: object;
 }
 
+/** What nobody can know by themselves of a member that is missing. */
+export const MISSING: Readonly<Record<string, string>> = {
+  person: 'person is missing: say who answers for it (--person on the command line), or ask with a token',
+  reason: 'reason is missing: every change says why (--reason on the command line)',
+};
+
 function sayingOf({ instancePath, message, params }: Mistake): string {
+  const missing = 'requiredProperties' in params ? (params.requiredProperties as readonly string[]) : [];
+  const [saying] = missing.flatMap((name) => MISSING[name] ?? []);
+  if (saying !== undefined) return saying;
   const pattern = 'pattern' in params ? String(params.pattern) : '';
   return `${instancePath.slice(1)} ${SAYINGS[pattern] ?? message}`.trim();
 }

@@ -150,14 +150,20 @@ class DecisionRoutes {
   async #known(operation: OperationId): Promise<StoredDeadLetter> {
     const letter = await this.#parts.letters.find(operation);
     if (letter === undefined)
-      throw new Refusal(404, 'operation_not_found', `no dead letter has the operation ${operation}`);
+      throw new Refusal(
+        404,
+        'operation_not_found',
+        `no dead letter has the operation ${operation}: the list of dead letters shows those there are`,
+      );
     return letter;
   }
 
   #queryOf({ service, state = 'open', limit }: LedgerRoute['Querystring']): LedgerQuery {
     const known = this.#parts.services.find((one) => one === service);
-    if (service !== undefined && known === undefined)
-      throw new Refusal(404, 'service_not_found', `no service is called "${service}"`);
+    if (service !== undefined && known === undefined) {
+      const names = this.#parts.services.join(', ');
+      throw new Refusal(404, 'service_not_found', `no service is called "${service}": ${names}`);
+    }
     return {
       limit: Number(limit ?? DEFAULT_LIMIT),
       ...(known !== undefined && { service: known }),
@@ -176,7 +182,11 @@ function decided(answer: Decided, operation: OperationId): LaneKey {
     case 'decided':
       return answer.lane;
     case 'unknown_operation':
-      throw new Refusal(404, 'operation_not_found', `the ledger has no operation ${operation}`);
+      throw new Refusal(
+        404,
+        'operation_not_found',
+        `no operation ${operation} is in the ledger: its list shows those there are`,
+      );
     case 'ended':
       throw new Refusal(409, 'ended', `${operation} is settled already: ${answer.by}`);
     case 'too_early':

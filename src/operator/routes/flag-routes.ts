@@ -103,7 +103,8 @@ class FlagRoutes {
   async set(name: string, { share, was, person, reason }: FlagRoute['Body']): Promise<object> {
     const { editor, audit } = this.#parts;
     const known = this.#all().find((one) => one.name === name);
-    if (known === undefined) throw new Refusal(404, 'flag_not_found', `no flag is called "${name}"`);
+    if (known === undefined)
+      throw new Refusal(404, 'flag_not_found', `no flag is called "${name}": the list of flags shows them`);
     if (editor === undefined)
       throw new Refusal(409, 'not_editable', 'these flags are kept by a server: change them there');
     if (known.kind === 'switch' && share !== 0 && share !== 100)

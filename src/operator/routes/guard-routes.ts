@@ -3,9 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { AuditEntry, Release, StoredMinute } from '../../migration/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../migration/guard/trigger-levels.ts';
-import { guardStatus, type GuardSource } from '../guard-status.ts';
+import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
 import { answered, Refusal } from '../refusal.ts';
+import { MISSING } from './checked-routes.ts';
 
 /** Who wants something, of which service, and why. */
 export interface Wish {
@@ -83,11 +84,17 @@ class GuardRoutes {
     const { service } = wish;
     if (release.result === 'released') {
       const { id, flagsOff = [] } = release.latch;
-      return { released: service, latch: id, flags_off: flagsOff };
+      const stained = stainedActions(this.#parts.guarding.judged(service));
+      return { released: service, latch: id, flags_off: flagsOff, stained };
     }
-    if (release.result === 'not_latched') throw new Refusal(409, 'not_latched', `${service} is not latched`);
+    if (release.result === 'not_latched')
+      throw new Refusal(409, 'not_latched', `${service} is not latched: there is nothing to release`);
     const until = new Date(release.latch.coolDownUntilMs).toISOString();
-    throw new Refusal(409, 'cooling_down', `the latch of ${service} cannot be released before ${until}`);
+    throw new Refusal(
+      409,
+      'cooling_down',
+      `the latch of ${service} cools down: it can be released from ${until} on, until then legacy answers`,
+    );
   }
 
   async accept(request: FastifyRequest): Promise<object> {
@@ -159,6 +166,8 @@ function isSame(given: string, expected: string): boolean {
 function textOf(body: unknown, name: string): string {
   const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
   const text = typeof value === 'string' ? value.trim() : '';
+  const missing = MISSING[name];
+  if (value === undefined && missing !== undefined) throw new Refusal(400, 'invalid_request', missing);
   if (text === '' || text.length > LONGEST_WORDS)
     throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
   return text;

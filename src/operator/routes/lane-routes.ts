@@ -99,7 +99,8 @@ class LaneRoutes {
 
   #known(name: string): ServiceName {
     const service = this.#parts.services.find((one) => one === name);
-    if (service === undefined) throw new Refusal(404, 'service_not_found', `no service is called "${name}"`);
-    return service;
+    if (service !== undefined) return service;
+    const names = this.#parts.services.join(', ');
+    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
   }
 }

@@ -61,7 +61,8 @@ const TryBody = Type.Object({
 });
 const AddBody = Type.Object({ ...RulesSchema, ...ByPersonSchema });
 const OfRule = Type.Object({ rule: Type.String({ pattern: NUMBER }) });
-const RemoveBody = Type.Object(ByPersonSchema);
+/** A service: the rule must be one of it. */
+const RemoveBody = Type.Object({ ...ByPersonSchema, service: Type.Optional(Type.String()) });
 
 interface RemoveRoute {
   Params: Static<typeof OfRule>;
@@ -158,9 +159,16 @@ class RuleRoutes {
 
   async remove(id: number, by: Static<typeof RemoveBody>): Promise<object> {
     const { rules } = this.#parts;
+    const wanted = by.service === undefined ? undefined : this.#known(by.service);
     const found = (await rules.rules()).find((each) => each.id === id);
+    if (found !== undefined && wanted !== undefined && found.service !== wanted)
+      throw new Refusal(409, 'other_service', `rule ${id} is one of ${found.service}, not of ${wanted}`);
     if (found === undefined || !(await rules.remove(id, by.person)))
-      throw new Refusal(404, 'rule_not_found', `no rule that was added has the number ${id}`);
+      throw new Refusal(
+        404,
+        'rule_not_found',
+        `no rule that was added has the number ${id}: the list of its service shows them`,
+      );
     const { service, action, rule } = found;
     const details = { removed: id, rule: `${action}: ${ruleNameOf(rule)}` };
     await this.#audit('rules remove', by, { service, details });

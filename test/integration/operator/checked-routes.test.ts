@@ -1,6 +1,8 @@
 import { fastify } from 'fastify';
+import { Type } from 'typebox';
 import { expect, test } from 'vitest';
 import {
+  ByPersonSchema,
   checkBySchemas,
   LedgerQuerystring,
   OfOperation,
@@ -19,5 +21,18 @@ test.each([
   const { statusCode, body } = await app.inject(url);
   expect(statusCode).toBe(400);
   expect(JSON.parse(body)).toEqual({ error: 'invalid_request', message: says });
+  await app.close();
+});
+
+test.each([
+  { body: { reason: 'why' }, says: 'person is missing: say who answers for it (--person' },
+  { body: { person: 'ann' }, says: 'reason is missing: every change says why (--reason' },
+])('who or why is missing: it is said how to give it: $says', async ({ body, says }) => {
+  const app = fastify();
+  checkBySchemas(app);
+  app.post('/', { schema: { body: Type.Object(ByPersonSchema) } }, () => 'taken');
+  const answer = await app.inject({ method: 'POST', url: '/', body });
+  expect(answer.statusCode).toBe(400);
+  expect(answer.body).toContain(says);
   await app.close();
 });

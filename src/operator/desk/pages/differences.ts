@@ -1,5 +1,6 @@
 import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
+import { hintWords } from '../../hint-words.ts';
 import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
@@ -131,7 +132,7 @@ function signaturesPanel(service: string, signatures: readonly Signature[]): Htm
                 <td>
                   ${spoken(each.class)}<span class="note"
                     ><code>${each.shape}</code
-                    >${each.hint !== null && ` · looks like ${spoken(each.hint)}`}</span
+                    >${each.hint !== null && ` · looks like: ${hintWords(each.hint)}`}</span
                   >
                 </td>
                 <td class="number">${count(each.count)}</td>
@@ -198,7 +199,7 @@ function oneFound({
                 <th scope="row">
                   <code>${each.path === '' ? '(whole answer)' : each.path}</code
                   ><span class="note"
-                    >${spoken(each.class)}${each.hint !== undefined && `, ${spoken(each.hint)}`}</span
+                    >${spoken(each.class)}${each.hint !== undefined && `, looks like: ${hintWords(each.hint)}`}</span
                   >
                 </th>
                 <td class="side legacy"><code>${each.legacy}</code></td>

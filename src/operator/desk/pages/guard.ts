@@ -1,4 +1,5 @@
 import type { TriggerLevel } from '../../../migration/guard/trigger-levels.ts';
+import { groupedFindings, type FindingGroup } from '../../grouped-findings.ts';
 import type { GuardStatus } from '../../guard-status.ts';
 import { count, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
@@ -55,15 +56,17 @@ function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
       <ul class="triggers">
         ${watched.triggers.map(level)}
       </ul>
-      ${watched.findings.map(
-        ({ trigger, action, detail, steps }) =>
-          html`<p class="notice warn">
-            <strong>◆ ${spoken(trigger)}</strong> ${action}${detail !== undefined && ` (${detail})`}:
-            ${steps.map(spoken).join(', ')}
-          </p>`,
-      )}
+      ${groupedFindings(watched.findings).map(finding)}
     </div>
   </section>`;
+}
+
+function finding({ trigger, actions, details, numbers, steps }: FindingGroup): Html {
+  const where = [...actions, ...(details.length === 0 ? [] : [`(${details.join(', ')})`])].join(' ');
+  return html`<p class="notice warn">
+    <strong>◆ ${spoken(trigger)}</strong> ${where}${said(numbers)}. What is done:
+    ${steps.map(spoken).join(', ')}.
+  </p>`;
 }
 
 function latchOf(visit: Visit, service: string, { held_by: heldBy, latch, flags_off: off }: Watched): Html {

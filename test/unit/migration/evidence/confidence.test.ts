@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   addEvidence,
   confidenceOf,
+  LEAST_DAILY_COMPARISONS,
   NO_EVIDENCE,
   type Evidence,
 } from '../../../../src/migration/evidence/confidence.ts';
@@ -32,6 +33,14 @@ describe('confidence in an action', () => {
     const none = { comparablePerDay: 0, notErrorsPerDay: 0 };
     expect(confidenceOf(NO_EVIDENCE, none).days).toBeNull();
     expect(confidenceOf(NO_EVIDENCE, none).rate).toBeNull();
+  });
+
+  test('a few comparisons of the first minutes promise no years', () => {
+    const first = { ...NO_EVIDENCE, comparable: 3 };
+    const little = { comparablePerDay: LEAST_DAILY_COMPARISONS - 1, notErrorsPerDay: 3 };
+    expect(confidenceOf(first, little).days).toBeNull();
+    const enough = { comparablePerDay: LEAST_DAILY_COMPARISONS, notErrorsPerDay: LEAST_DAILY_COMPARISONS };
+    expect(confidenceOf(first, enough).days).toBeCloseTo(29.97, 2);
   });
 
   test('evidence adds up', () => {

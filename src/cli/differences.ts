@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { hintWords } from '../operator/hint-words.ts';
+import { askProxy, type Environment } from './operator-client.ts';
+import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { table } from './tables.ts';
+
+interface Signature {
+  readonly action: string;
+  readonly path: string;
+  readonly class: string;
+  readonly shape: string;
+  readonly count: number;
+  readonly lanes: number;
+  readonly last_at: string;
+  readonly hint: string | null;
+}
+
+const HEADS = ['action', 'where', 'what', 'times', 'lanes', 'last seen', 'looks like'];
+
+const HELP = `
+What one comparison found, side by side and redacted: the desk, or GET /v1/services/<service>/differences. What may differ is said by
+rules: crossfade rules try.
+Exit codes: 0 shown, whether or not something differs; 1 not shown, and why is said.`;
+
+/** `crossfade differences`: what shadow reads found, grouped by cause. */
+export function createDifferencesCommand(env: Environment): Command {
+  const command = new Command('differences')
+    .argument('<service>', 'as the status names it')
+    .description('What differs between both sides, grouped by cause')
+    .addHelpText('after', HELP);
+  return proxyOptions(command, env, 'as JSON, with redacted examples').action(show);
+}
+
+async function show(service: string, { json, ...at }: ProxyOptions): Promise<void> {
+  const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/signatures`);
+  if (json === true) return console.log(text);
+  const { signatures } = JSON.parse(text) as { signatures: readonly Signature[] };
+  if (signatures.length === 0) return console.log(`no comparison of ${service} has found a difference`);
+  const rows = signatures.map(({ action, path, class: kind, shape, hint, ...seen }) => [
+    action,
+    path === '' ? '(whole answer)' : path,
+    `${kind} (${shape})`,
+    String(seen.count),
+    String(seen.lanes),
+    seen.last_at,
+    hint === null ? '-' : hintWords(hint),
+  ]);
+  console.log(table(HEADS, rows));
+}

@@ -1,0 +1,30 @@
+import type { Finding } from '../migration/guard/finding.ts';
+
+/** What one trigger found: windows and actions that say the same thing are one finding to people. */
+export interface FindingGroup {
+  readonly trigger: Finding['trigger'];
+  readonly steps: Finding['steps'];
+  /** Those of the window that proves most. */
+  readonly numbers: Finding['numbers'];
+  /** Empty: the service as a whole. */
+  readonly actions: readonly string[];
+  /** Windows, or the words of a signal. */
+  readonly details: readonly string[];
+}
+
+/** A rate is watched in three windows, for the service and for each action: six findings of one cause. */
+export function groupedFindings(findings: readonly Finding[]): FindingGroup[] {
+  const groups = Map.groupBy(findings, ({ trigger, steps }) => `${trigger} ${steps.join()}`);
+  return [...groups.values()].flatMap((group) => {
+    const [gravest] = group.toSorted((a, b) => boundOf(b) - boundOf(a));
+    if (gravest === undefined) return [];
+    const { trigger, steps, numbers } = gravest;
+    return [{ trigger, steps, numbers, actions: all(group, 'action'), details: all(group, 'detail') }];
+  });
+}
+
+const boundOf = ({ numbers }: Finding): number => numbers['lower_bound'] ?? 0;
+
+function all(group: readonly Finding[], member: 'action' | 'detail'): string[] {
+  return [...new Set(group.flatMap((finding) => finding[member] ?? []))];
+}

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { toldGuard, type WatchedService } from '../../../src/cli/guard-status.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import type { Finding } from '../../../src/migration/guard/finding.ts';
+
+const SERVICE = serviceName('session-memory');
+const NUMBERS = { hits: 16, of: 18, lower_bound: 0.4334, limit: 0.001 };
+
+function found(detail: string, lowerBound: number, action?: string): Finding {
+  return {
+    service: SERVICE,
+    trigger: 'inconsistency',
+    steps: ['reads_to_legacy'],
+    detail,
+    numbers: { ...NUMBERS, lower_bound: lowerBound },
+    ...(action !== undefined && { action }),
+  };
+}
+
+const SIX = [undefined, 'get_context'].flatMap((action) => [
+  found('1m', 0.4334, action),
+  found('15m', 0.2, action),
+  found('6h', 0.1, action),
+]);
+
+const LATCHED: WatchedService = {
+  held_by: 'inconsistency',
+  findings: SIX,
+  latch: {
+    id: 1,
+    tripped_at: '2026-11-21T22:50:46.728Z',
+    cool_down_until: '2026-11-21T23:05:46.728Z',
+    finding: found('1m', 0.166),
+  },
+  triggers: [
+    { trigger: 'inconsistency', detail: '1m', numbers: { ...NUMBERS, least_hits: 5 }, reached: 1 },
+    { trigger: 'latency', numbers: { found: 0, limit: 3 }, reached: 0 },
+  ],
+};
+
+describe('the guard of a service in words', () => {
+  test('one cause is one finding, however many windows and actions it shows in', () => {
+    const lines = toldGuard(SERVICE, LATCHED).split('\n');
+    expect(lines.filter((line) => line.includes('found now'))).toEqual([
+      '  found now: inconsistency of get_context: 16 of 18, at least 43.3 % for sure, limit 0.1 % (1m, 15m, 6h) → reads_to_legacy',
+    ]);
+  });
+
+  test('it says what holds the reads, since when, and the way out', () => {
+    expect(toldGuard(SERVICE, LATCHED)).toMatch(
+      /^session-memory {2}READS HELD ON LEGACY by inconsistency\n.*tripped 2026-11-21T22:50:46.728Z.*\n.*released from 2026-11-21T23:05:46.728Z on: crossfade guard release session-memory --person NAME/,
+    );
+  });
+
+  test('a cause that is another one stands apart', () => {
+    const lost: Finding = {
+      service: SERVICE,
+      trigger: 'lost',
+      steps: ['alert', 'hold_ramp'],
+      numbers: { lanes: 1 },
+    };
+    const told = toldGuard(SERVICE, { ...LATCHED, findings: [...SIX, lost] });
+    expect(told.match(/found now/g)).toHaveLength(2);
+    expect(told).toContain('found now: lost: lanes 1 → alert, hold_ramp');
+  });
+
+  test('nothing counted is no percentage', () => {
+    const told = toldGuard(SERVICE, {
+      held_by: null,
+      findings: [],
+      triggers: [{ trigger: 'inconsistency', numbers: {}, reached: 0 }],
+    });
+    expect(told).toMatch(/^session-memory {2}free\n.*\n {2}inconsistency +0 % +nothing$/);
+  });
+});
