@@ -28,8 +28,8 @@ interface RemoveOptions extends PersonOptions {
 const MOST_TRIED = 1_000;
 
 const FILE = `
-A file of rules is a YAML or JSON list. Each names its action, path (members joined by dots, [] for any element), owner and reason,
-may expire, and is one of: ignore, set, prefix, equal_if_missing, default (value), tolerance (within), tolerance_seconds (seconds),
+A file of rules is a YAML or JSON list. Each names its action, path (members joined by dots, [] for any element), owner, reason and
+the day from which on it is off, and is one of: ignore, set, prefix, equal_if_missing, default (value), tolerance (within), tolerance_seconds (seconds),
 keyed (key), ranking (key, text, query, floors):
 
   - action: get_memories
@@ -38,6 +38,8 @@ keyed (key), ranking (key, text, query, floors):
     owner: ann
     reason: notes are made anew by every reader
     expires: 2027-01-31
+
+A rule that ignores what may be a whole list of items (memories, memories[], data) is refused unless it says hidesList: true.
 
 Exit codes: 0 done; 1 not done, and why is said.`;
 

@@ -96,7 +96,7 @@ interface RuleBase {
   /** Who answers for the rule. */
   readonly owner: string;
   readonly reason: string;
-  /** ISO date after which the rule is off. */
+  /** ISO date from which on the rule is off; an operator's rule always has one. */
   readonly expires?: string;
 }
 
@@ -121,7 +121,9 @@ export interface RankingFloors {
  */
 export type ComparisonRule = RuleBase &
   (
-    | { readonly kind: 'ignore' | 'prefix' | 'equal_if_missing' | 'set' }
+    | { readonly kind: 'prefix' | 'equal_if_missing' | 'set' }
+    // Where it names no member of a list's element, whoever added it has said that it may hide all of a list.
+    | { readonly kind: 'ignore'; readonly hidesList?: true }
     | { readonly kind: 'tolerance_seconds'; readonly seconds: number }
     | { readonly kind: 'tolerance'; readonly within: number }
     | { readonly kind: 'default'; readonly value: string | number | boolean | null }

@@ -58,6 +58,7 @@ const RULES = `
   path: memories[].memory.note
   owner: ann
   reason: notes are made anew by every reader
+  expires: 2999-01-31
 `;
 const OF_SERVICE = ['--service', SERVICE];
 const BY_ANN = ['--person', 'ann', '--reason', 'notes differ'];
@@ -108,7 +109,7 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
     ],
   });
   expect(await rules('list', ...OF_SERVICE)).toMatch(
-    /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +for ever +ann +notes are made anew/m,
+    /^1 +get_memories +ignore memories\[\]\.memory\.note +0 +2999-01-31 +ann +notes are made anew/m,
   );
   await expect(rules('remove', '1', '--reason', 'nobody says who')).rejects.toThrow(
     /person is missing: .*--person/,
@@ -137,6 +138,15 @@ test('what is no usable list of rules is refused, in words that say why', async 
     /compares no action "get_memory": get_memories/,
   );
   await expect(adding(RULES.replace('kind: ignore', 'kind: ignored'))).rejects.toThrow(/kind must be one of/);
+  await expect(adding(RULES.replace('2999-01-31', '2026-99-99'))).rejects.toThrow(
+    /rule 1: expires must be a day of the calendar such as 2027-01-31, got "2026-99-99"/,
+  );
+  await expect(adding(RULES.replace('2999', '2020'))).rejects.toThrow(
+    /"get_memories: ignore memories\[\]\.memory\.note" expires on 2020-01-31: it would be off already/,
+  );
+  await expect(adding(RULES.replace('memories[].memory.note', 'memories'))).rejects.toThrow(
+    /rule 1: path "memories" names no member of a list's element[^]*hidesList: true/,
+  );
   await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
     /none\.yaml is not read: there is no such file; .*rules --help/,

@@ -25,13 +25,28 @@ const optional =
   (value) =>
     value === undefined ? undefined : check(value);
 
+const FLOORS = ['overlap', 'rankBiasedOverlap', 'lexicalRecall'] as const;
+
 const floors: Check = (value) => {
   if (typeof value !== 'object' || value === null) return 'must be a mapping';
   const { k, ...shares } = value as Facts;
   const problem = optional(amount)(k);
   if (problem !== undefined) return `k ${problem}`;
   const wrong = Object.entries(shares).find(([, floor]) => share(floor) !== undefined);
-  return wrong === undefined ? undefined : `${wrong[0]} must be a number from 0 to 1`;
+  if (wrong !== undefined) return `${wrong[0]} must be a number from 0 to 1`;
+  // A floor that is left out has its default.
+  return FLOORS.every((name) => shares[name] === 0)
+    ? 'must hold one above 0: any answer would do'
+    : undefined;
+};
+
+/** A day of the calendar, alone or with a time. */
+const date: Check = (value) => {
+  const [, day] = (typeof value === 'string' && /^(\d{4}-\d\d-\d\d)(?:T|$)/.exec(value)) || [];
+  const atMs = day === undefined ? NaN : Date.parse(String(value));
+  // Engines take 2027-02-31 for the 3rd of March.
+  const isDay = !Number.isNaN(atMs) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(String(day));
+  return isDay ? undefined : 'must be a day of the calendar such as 2027-01-31';
 };
 
 const BASE: Readonly<Record<string, Check>> = {
@@ -39,16 +54,15 @@ const BASE: Readonly<Record<string, Check>> = {
   path: (value) => (typeof value === 'string' ? undefined : 'must be text'),
   owner: text,
   reason: text,
-  expires: optional((value) =>
-    typeof value === 'string' && /^\d{4}-\d\d-\d\d/.test(value)
-      ? undefined
-      : 'must be an ISO date such as 2027-01-31',
-  ),
+  // Nobody looks again at what is let differ for ever.
+  expires: date,
 };
 
 /** What each kind of rule needs beside. */
 const MEMBERS: Readonly<Record<RuleKind, Readonly<Record<string, Check>>>> = {
-  ignore: {},
+  ignore: {
+    hidesList: optional((value) => (value === true ? undefined : 'must be true where it is set')),
+  },
   set: {},
   prefix: {},
   equal_if_missing: {},
@@ -85,10 +99,22 @@ function problemsOf(rule: unknown): string[] {
     return problem === undefined ? [] : [`${name} ${problem}, got ${JSON.stringify(members[name])}`];
   });
   const unknown = Object.keys(members).filter((name) => !Object.hasOwn(checks, name));
-  const hidesAll = kind === 'ignore' && members['path'] === '';
   return [
     ...wrong,
     ...unknown.map((name) => `${name} is no member of a rule of kind ${kind}`),
-    ...(hidesAll ? ['path must name a member: a whole answer that is ignored proves nothing'] : []),
+    ...(kind === 'ignore' ? hidden(members) : []),
+  ];
+}
+
+/** A member of an element: `memories[].timestamp`. */
+const IN_ELEMENT = /\[\]\.[^.[\]]/;
+
+/** What an ignored place would hide: a comparison that sees none of the items passes for proof of them. */
+function hidden({ path, hidesList }: Facts): string[] {
+  if (path === '') return ['path must name a member: a whole answer that is ignored proves nothing'];
+  if (typeof path !== 'string' || IN_ELEMENT.test(path) || hidesList !== undefined) return [];
+  return [
+    `path ${JSON.stringify(path)} names no member of a list's element: all items may lie below it, and comparisons that see none would ` +
+      'pass for proof. Name a member, as in memories[].timestamp, or add hidesList: true where nothing that matters lies there',
   ];
 }

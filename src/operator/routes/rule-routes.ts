@@ -149,6 +149,7 @@ class RuleRoutes {
   async add({ service: name, rules, person, reason }: Static<typeof AddBody>): Promise<object> {
     const service = this.#known(name);
     const proposed = this.#proposed(service, rules);
+    this.#refuseExpired(proposed);
     const added: number[] = [];
     for (const { action, rule } of proposed)
       added.push(await this.#parts.rules.add({ service, action, rule }));
@@ -202,6 +203,19 @@ class RuleRoutes {
       400,
       'invalid_request',
       `${service} compares no action "${stranger.action}": ${actions}`,
+    );
+  }
+
+  #refuseExpired(proposed: readonly ProposedRule[]): void {
+    const nowIso = new Date(this.#parts.nowMs()).toISOString();
+    const expired = proposed.find(({ rule }) => isExpired(rule, nowIso));
+    if (expired === undefined) return;
+    const { action, rule } = expired;
+    const which = `${action}: ${ruleNameOf(rule)}`;
+    throw new Refusal(
+      400,
+      'invalid_request',
+      `"${which}" expires on ${rule.expires}: it would be off already`,
     );
   }
 

@@ -152,9 +152,16 @@ function signaturesPanel(service: string, signatures: readonly Signature[]): Htm
 }
 
 /** A rule for the signature that was chosen, to begin with. */
+/** How long a proposed rule holds unless its author wants it otherwise. */
+const RULE_DAYS = 90;
+
 function proposalOf(signatures: readonly Signature[], { rule = '0' }: OfService['query']): string {
   const { action = 'get_context', path = '' } = signatures[Number(rule)] ?? {};
-  return `- action: ${action}\n  kind: ignore\n  path: ${JSON.stringify(path)}\n  owner: who answers for it\n  reason: why it may differ\n`;
+  return `- action: ${action}\n  kind: ignore\n  path: ${JSON.stringify(path)}\n  owner: who answers for it\n  reason: why it may differ\n  expires: ${dayFromNow(RULE_DAYS)}\n`;
+}
+
+function dayFromNow(days: number): string {
+  return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 }
 
 function differencesPanel(differences: readonly Found[]): Html | false {

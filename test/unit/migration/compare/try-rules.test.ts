@@ -90,15 +90,12 @@ test('signatures say which differences a rule would accept', () => {
 });
 
 describe('a file of rules', () => {
+  const ann = { owner: 'ann', reason: 'because', expires: '2027-01-31' };
+
   test('is read into rules and their actions', () => {
-    const rules = parseRules([
-      { action: 'get_context', kind: 'tolerance', path: 'a', within: 1, owner: 'ann', reason: 'because' },
-    ]);
+    const rules = parseRules([{ action: 'get_context', kind: 'tolerance', path: 'a', within: 1, ...ann }]);
     expect(rules).toEqual([
-      {
-        action: 'get_context',
-        rule: { kind: 'tolerance', path: 'a', within: 1, owner: 'ann', reason: 'because' },
-      },
+      { action: 'get_context', rule: { kind: 'tolerance', path: 'a', within: 1, ...ann } },
     ]);
   });
 
@@ -130,7 +127,7 @@ describe('a file of rules', () => {
       /rule 2: action must be text, got ""/,
       /rule 2: within must be a number/,
       /rule 2: owner must be text/,
-      /rule 2: expires must be an ISO date/,
+      /rule 2: expires must be a day of the calendar such as 2027-01-31, got "soon"/,
       /rule 2: seconds is no member/,
       /rule 3: floors overlap must be a number from 0 to 1/,
     ])
@@ -139,8 +136,52 @@ describe('a file of rules', () => {
   });
 
   test('may not ignore whole answers, which would pass for proof', () => {
-    const all = { action: 'get_context', path: '', owner: 'ann', reason: 'because' };
+    const all = { action: 'get_context', path: '', ...ann };
     expect(() => parseRules([{ ...all, kind: 'ignore' }])).toThrow(/rule 1: path must name a member/);
+    expect(() => parseRules([{ ...all, kind: 'ignore', hidesList: true }])).toThrow(
+      /path must name a member/,
+    );
     expect(parseRules([{ ...all, kind: 'set' }])).toHaveLength(1);
+  });
+
+  test.each(['memories', 'memories[]', 'data.memories', 'lists[][]', 'lists[]'])(
+    'may not ignore what may be all items without saying so: %s',
+    (path) => {
+      const ignored = { action: 'get_context', kind: 'ignore', path, ...ann };
+      expect(() => parseRules([ignored])).toThrow(/rule 1: path ".*" names no member of a list's element/);
+      expect(parseRules([{ ...ignored, hidesList: true }])[0]?.rule).toMatchObject({ path, hidesList: true });
+      expect(() => parseRules([{ ...ignored, hidesList: 'yes' }])).toThrow(/hidesList must be true/);
+    },
+  );
+
+  test.each(['memories[].timestamp', 'memories[].memory.note', 'groups[].items', '[].at'])(
+    'may ignore a member of an element: %s',
+    (path) => {
+      expect(parseRules([{ action: 'get_context', kind: 'ignore', path, ...ann }])).toHaveLength(1);
+    },
+  );
+
+  test('may not let a search answer be anything', () => {
+    const ranking = { action: 'search', kind: 'ranking', path: 'results', key: 'id', ...ann };
+    const none = { overlap: 0, rankBiasedOverlap: 0, lexicalRecall: 0 };
+    expect(() => parseRules([{ ...ranking, floors: none }])).toThrow(/rule 1: floors must hold one above 0/);
+    expect(parseRules([{ ...ranking, floors: { overlap: 0, k: 5 } }])).toHaveLength(1);
+  });
+
+  test.each([
+    undefined,
+    '2026-99-99',
+    '2027-02-31',
+    '2027-01',
+    '2027-01-31 noon',
+    '2027-01-31T99:00:00Z',
+    20270131,
+  ])('must say a day on which each rule ends: %s is none', (expires) => {
+    const parse = () => parseRules([{ action: 'x', kind: 'set', path: 'a', ...ann, expires }]);
+    expect(parse).toThrow(/rule 1: expires must be a day of the calendar such as 2027-01-31, got/);
+  });
+
+  test.each(['2027-01-31', '2028-02-29', '2027-01-31T12:00:00Z'])('may end on %s', (expires) => {
+    expect(parseRules([{ action: 'x', kind: 'set', path: 'a', ...ann, expires }])).toHaveLength(1);
   });
 });
