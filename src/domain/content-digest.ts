@@ -11,23 +11,50 @@ export interface DigestedMembers {
 
 /** The canonical text of the named members of an item's content (JSON text); those that it lacks are left out. */
 export function digestedText(content: string, members: DigestedMembers): string {
-  return textOfValues(content, members) ?? textOfTokens(content, members);
+  return textOfValues(parsed(content), members) ?? textOfTokens(content, members);
+}
+
+/** The same of a content that is not spelled out yet. */
+export function digestedContent(content: unknown, members: DigestedMembers): string {
+  if (content instanceof Json) return digestedText(content.text, members);
+  return textOfValues(content, members) ?? textOfTokens(encodeJson(content), members);
+}
+
+interface ChosenMember {
+  readonly name: string;
+  /** As it stands before its value. */
+  readonly label: string;
+  /** Members of it that are left out. */
+  readonly gone: readonly string[];
+}
+
+const NONE: readonly string[] = [];
+/** Thousands of contents are digested with the same members. */
+const CHOSEN = new WeakMap<DigestedMembers, readonly ChosenMember[]>();
+
+function chosenOf(members: DigestedMembers): readonly ChosenMember[] {
+  const known = CHOSEN.get(members);
+  if (known !== undefined) return known;
+  const { fields, without = NONE } = members;
+  const chosen = [...new Set(fields)]
+    .sort()
+    .map((name) => ({ name, label: `${JSON.stringify(name)}:`, gone: goneOf(name, without) }));
+  CHOSEN.set(members, chosen);
+  return chosen;
 }
 
 /** Nearly all contents: a tenth of the cost. Undefined where a number's digits, or what only Python reads, are in them. */
-function textOfValues(content: string, { fields, without = [] }: DigestedMembers): string | undefined {
-  const value = parsed(content);
-  if (!isJsonObject(value)) return undefined;
-  const chosen = [...new Set(fields)].flatMap((field) => {
-    if (!Object.hasOwn(value, field)) return [];
-    const gone = goneOf(field, without);
-    const member = value[field];
-    return [
-      [field, gone.length > 0 && isJsonObject(member) ? withoutMembers(member, gone) : member] as const,
-    ];
-  });
-  // Not by assignment: a member may be called __proto__.
-  return canonicalValue(Object.fromEntries(chosen));
+function textOfValues(content: unknown, members: DigestedMembers): string | undefined {
+  if (!isJsonObject(content)) return undefined;
+  let text = '';
+  for (const { name, label, gone } of chosenOf(members)) {
+    const value = Object.hasOwn(content, name) ? content[name] : undefined;
+    if (value === undefined) continue;
+    const canonical = canonicalValue(value, gone);
+    if (canonical === undefined) return undefined;
+    text += text === '' ? label + canonical : `,${label}${canonical}`;
+  }
+  return `{${text}}`;
 }
 
 function parsed(text: string): unknown {
@@ -38,26 +65,34 @@ function parsed(text: string): unknown {
   }
 }
 
-function withoutMembers(value: JsonObject, gone: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !gone.includes(name)));
-}
-
 /** What {@link canonicalJson} says of a value's text. Undefined where it holds a number: of some only the text says them whole. */
-function canonicalValue(value: unknown): string | undefined {
-  if (typeof value === 'number') return undefined;
-  if (Array.isArray(value)) return enclosed('[', value.map(canonicalValue), ']');
-  if (!isJsonObject(value)) return JSON.stringify(value);
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => {
-      const text = canonicalValue(value[key]);
-      return text === undefined ? undefined : `${JSON.stringify(key)}:${text}`;
-    });
-  return enclosed('{', members, '}');
+function canonicalValue(value: unknown, gone = NONE): string | undefined {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value === null || typeof value === 'boolean') return String(value);
+  if (value instanceof Json) return canonicalValue(parsed(value.text), gone);
+  if (Array.isArray(value)) return canonicalList(value);
+  return isJsonObject(value) && !(value instanceof Date) ? canonicalObject(value, gone) : undefined;
 }
 
-function enclosed(open: string, texts: readonly (string | undefined)[], close: string): string | undefined {
-  return texts.includes(undefined) ? undefined : `${open}${texts.join(',')}${close}`;
+function canonicalList(values: readonly unknown[]): string | undefined {
+  const texts: string[] = [];
+  for (const value of values) {
+    const text = canonicalValue(value ?? null);
+    if (text === undefined) return undefined;
+    texts.push(text);
+  }
+  return `[${texts.join(',')}]`;
+}
+
+function canonicalObject(value: JsonObject, gone: readonly string[]): string | undefined {
+  const texts: string[] = [];
+  for (const key of Object.keys(value).sort()) {
+    if (value[key] === undefined || gone.includes(key)) continue;
+    const text = canonicalValue(value[key]);
+    if (text === undefined) return undefined;
+    texts.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${texts.join(',')}}`;
 }
 
 function textOfTokens(content: string, { fields, without = [] }: DigestedMembers): string {
@@ -76,7 +111,12 @@ export function taggedText(text: string, tags: readonly string[]): string {
 
 /** Tags as {@link taggedText} puts them behind a text. */
 export function tagsText(tags: readonly string[]): string {
-  return JSON.stringify([...new Set(tags)].sort());
+  return JSON.stringify(isInOrder(tags) ? tags : [...new Set(tags)].sort());
+}
+
+/** Each once, in the order of their code units. */
+function isInOrder(tags: readonly string[]): boolean {
+  return tags.every((tag, index) => index === 0 || String(tags[index - 1]) < tag);
 }
 
 function pruned(field: string, text: string, without: readonly string[]): string {

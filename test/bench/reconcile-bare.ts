@@ -1,5 +1,9 @@
-import { digestedText, orderedDigest } from '../../src/domain/content-digest.ts';
-import { encodeJson } from '../../src/domain/json.ts';
+import {
+  digestedContent,
+  digestedText,
+  orderedDigest,
+  type DigestedMembers,
+} from '../../src/domain/content-digest.ts';
 import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
 import { serveParent, settingsOfChild } from './child.ts';
 import definition, { ITEMS_PER_LANE, laneAt, ownerAt } from './reconcile-legacy.ts';
@@ -30,21 +34,27 @@ interface Row {
   readonly content: string;
 }
 
-const { digest: members } = definition.lanes;
-if (members === undefined) throw new Error('the definition says nothing of digests');
+const digested = membersOf(definition);
 const { databaseUrl } = settingsOfChild() as BareSettings;
 const database: Database = createPostgresDatabase({ url: databaseUrl, poolSize: 1 });
 
-function digestOf(contents: readonly string[]): string {
+function membersOf({ lanes }: typeof definition): DigestedMembers {
+  if (lanes.digest === undefined) throw new Error('the definition says nothing of digests');
+  return lanes.digest;
+}
+
+function digestOf(texts: readonly string[]): string {
   const digest = orderedDigest();
-  if (members !== undefined) for (const content of contents) digest.add(digestedText(content, members));
+  for (const text of texts) digest.add(text);
   return digest.digest();
 }
 
 function legacyDigest(lane: number): string {
   const owner = ownerAt(lane);
   const { items } = laneAt(lane);
-  return digestOf(items.map((item) => encodeJson(definition.lanes.createPayload(item, owner)['content'])));
+  return digestOf(
+    items.map((item) => digestedContent(definition.lanes.createPayload(item, owner)['content'], digested)),
+  );
 }
 
 async function readBoth({ lanes }: BareJob): Promise<BareResult> {
@@ -57,7 +67,11 @@ async function readBoth({ lanes }: BareJob): Promise<BareResult> {
     for (const { session_id: id, content } of rows) contents.get(id)?.push(content);
     for (const lane of page) {
       const held = contents.get(ownerAt(lane)) ?? [];
-      if (held.length !== ITEMS_PER_LANE || digestOf(held) !== legacyDigest(lane)) different += 1;
+      if (
+        held.length !== ITEMS_PER_LANE ||
+        digestOf(held.map((content) => digestedText(content, digested))) !== legacyDigest(lane)
+      )
+        different += 1;
     }
   }
   return { seconds: (performance.now() - startedAtMs) / 1_000, different };

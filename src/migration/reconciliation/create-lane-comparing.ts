@@ -24,7 +24,7 @@ export function createLaneComparing(
   if (runs === undefined) return undefined;
   const timeoutMs = settings.delivery.timeoutMs;
   const shared = { coverage, journal, orchestrator, clock, timeoutMs };
-  const sieve = new LaneSieve(shared);
+  const sieve = new LaneSieve({ ...shared, baselines: runs.baselines });
   const comparer = new LaneComparer({ ...runs, ...shared, services, lanes, hold });
   const samples = new LaneSamples({
     sieve,

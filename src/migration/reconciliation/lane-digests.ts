@@ -1,6 +1,6 @@
-import { digestedText, orderedDigest, taggedText } from '../../domain/content-digest.ts';
+import { digestedContent, orderedDigest, taggedText } from '../../domain/content-digest.ts';
 import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
-import { encodeJson, isJsonObject } from '../../domain/json.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
 import type { LaneDigest, LegacyLane } from '../../domain/service-definition.ts';
 import { FORGOTTEN_TAG } from '../copies/copy-plan.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
@@ -47,7 +47,7 @@ function digestOf(
   const ordered = orderedDigest();
   for (const item of lane.items) {
     const { content, tags } = lanes.createPayload(item, owner);
-    const text = digestedText(encodeJson(content), digest);
+    const text = digestedContent(content, digest);
     ordered.add(taggedText(text, Array.isArray(tags) ? (tags as string[]) : []));
   }
   return `${lane.items.length}:${ordered.digest()}`;
@@ -61,13 +61,21 @@ export interface DigestQuery {
   readonly timeoutMs: number;
 }
 
-/** What the orchestrator holds of many lanes, in few calls. @throws CrossfadeError */
+/** What the orchestrator says of a lane. */
+export interface DigestedLane {
+  /** Another one after every change of what it holds. Undefined where it makes none. */
+  readonly fingerprint?: string;
+  /** Left out where the fingerprint is the known one still. */
+  readonly digest?: ListDigest;
+}
+
+/** What the orchestrator holds of many lanes, in few calls. `known`: fingerprints of which is known what they stand for. @throws CrossfadeError */
 export async function digestsOfOrchestrator(
   { definition: { lanes } }: ServiceRuntime,
-  owners: readonly Owner[],
+  { owners, known }: { readonly owners: readonly Owner[]; readonly known: ReadonlyMap<Owner, string> },
   { orchestrator, clock, timeoutMs }: DigestQuery,
-): Promise<ReadonlyMap<Owner, ListDigest>> {
-  const digests = new Map<Owner, ListDigest>();
+): Promise<ReadonlyMap<Owner, DigestedLane>> {
+  const digests = new Map<Owner, DigestedLane>();
   if (lanes.digest === undefined) return digests;
   const { fields, without, excludeTags } = lanes.digest;
   for (let at = 0; at < owners.length; at += SESSIONS_PER_CALL) {
@@ -78,6 +86,7 @@ export async function digestsOfOrchestrator(
     );
     const payload = {
       session_ids: [...ownerOf.keys()],
+      known_fingerprints: [...ownerOf.values()].map((owner) => known.get(owner) ?? null),
       fields,
       without,
       exclude_tags: [FORGOTTEN_TAG, ...excludeTags],
@@ -89,24 +98,21 @@ export async function digestsOfOrchestrator(
       { action: 'digest', payload },
       { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs },
     );
-    for (const [id, digest] of sessionsIn(answer.data['sessions'])) {
-      const owner = ownerOf.get(id);
-      if (owner !== undefined) digests.set(owner, digest);
+    for (const session of sessionsIn(answer.data['sessions'])) {
+      const owner = ownerOf.get(session['session_id'] as SessionId);
+      if (owner !== undefined) digests.set(owner, digestedLane(session));
     }
   }
   return digests;
 }
 
-function sessionsIn(sessions: unknown): (readonly [SessionId, ListDigest])[] {
-  if (!Array.isArray(sessions)) return [];
-  return sessions.flatMap((session: unknown) =>
-    isJsonObject(session)
-      ? [
-          [
-            session['session_id'] as SessionId,
-            `${String(session['count'])}:${String(session['digest'])}`,
-          ] as const,
-        ]
-      : [],
-  );
+function sessionsIn(sessions: unknown): JsonObject[] {
+  return Array.isArray(sessions) ? sessions.filter((session: unknown) => isJsonObject(session)) : [];
+}
+
+function digestedLane({ count, digest, fingerprint }: JsonObject): DigestedLane {
+  return {
+    ...(typeof digest === 'string' && { digest: `${String(count)}:${digest}` }),
+    ...(typeof fingerprint === 'string' && { fingerprint }),
+  };
 }

@@ -1,8 +1,10 @@
 import { laneKeyOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
 import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
+import type { BaselineStore, BaselineSummary, EqualStates } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { isSame, obstacleOf } from './lane-comparer.ts';
+import { EqualLanes } from './equal-states.ts';
 import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
 
 /** How long many lanes wait for a legacy service that is busy with its agents, milliseconds. */
@@ -12,6 +14,7 @@ const LEGACY_LOOK_MS = 20;
 export interface SieveParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly journal: Journal;
+  readonly baselines: Pick<BaselineStore, 'summaries'>;
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
   /** Most that one call of the orchestrator may take, milliseconds. */
@@ -24,6 +27,10 @@ export interface EqualLane {
   readonly key: LaneKey;
   readonly reading: Extract<LegacyReading, { lane: unknown }>;
   readonly sequence: number;
+  /** What both sides showed. Undefined where the orchestrator makes no fingerprints. */
+  readonly states: EqualStates | undefined;
+  /** What was written down of it before. */
+  readonly baseline: BaselineSummary | undefined;
 }
 
 /** Lanes that are equal for certain, and those that must be looked at one by one. */
@@ -45,19 +52,31 @@ export class LaneSieve {
   async sift(service: ServiceRuntime, owners: readonly Owner[]): Promise<Sifted> {
     await this.#waitForLegacy(service);
     const number = this.#parts.coverage.get(service.name)?.number ?? 0;
-    const before = await this.#views(service.name, owners);
+    const [before, baselines] = await Promise.all([
+      this.#views(service.name, owners),
+      this.#baselines(service.name, owners),
+    ]);
+    const known = new Map(
+      [...baselines].flatMap(([owner, { states }]) => (states ? [[owner, states.orchestrator]] : [])),
+    );
     // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
-    const [digests, { readings, expected }] = await Promise.all([
-      digestsOfOrchestrator(service, owners, this.#parts),
+    const [held, { readings, expected }] = await Promise.all([
+      digestsOfOrchestrator(service, { owners, known }, this.#parts),
       legacySide(service, owners),
     ]);
     const after = await this.#views(service.name, owners);
+    const equalLanes = new EqualLanes(service.definition.lanes.digest);
     const equal = owners.flatMap((owner): EqualLane[] => {
       const [view, reading] = [before.get(owner), readings.get(owner)];
       const isStill = obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
       if (!isStill || view === undefined || reading === undefined || 'problem' in reading) return [];
-      if (!expected.has(owner) || expected.get(owner) !== digests.get(owner)) return [];
-      return [{ owner, key: laneKeyOf(service.name, owner), reading, sequence: view.state.sequence }];
+      const baseline = baselines.get(owner);
+      const [legacy, orchestrator] = [expected.get(owner), held.get(owner)];
+      if (legacy === undefined) return [];
+      if (!equalLanes.isEqual({ legacy, orchestrator, known: baseline?.states })) return [];
+      const states = equalLanes.statesOf({ legacy, orchestrator });
+      const key = laneKeyOf(service.name, owner);
+      return [{ owner, key, reading, sequence: view.state.sequence, states, baseline }];
     });
     const sifted = new Set(equal.map(({ owner }) => owner));
     return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)) };
@@ -67,6 +86,20 @@ export class LaneSieve {
     const { clock } = this.#parts;
     const untilMs = clock.now() + LEGACY_PATIENCE_MS;
     while (legacy.load('live').queued > 0 && clock.now() < untilMs) await clock.sleep(LEGACY_LOOK_MS);
+  }
+
+  async #baselines(
+    service: ServiceName,
+    owners: readonly Owner[],
+  ): Promise<ReadonlyMap<Owner, BaselineSummary>> {
+    const ownerOf = new Map(owners.map((owner) => [laneKeyOf(service, owner), owner]));
+    const summaries = await this.#parts.baselines.summaries([...ownerOf.keys()]);
+    return new Map(
+      [...summaries].flatMap(([key, summary]) => {
+        const owner = ownerOf.get(key);
+        return owner === undefined ? [] : [[owner, summary] as const];
+      }),
+    );
   }
 
   async #views(

@@ -14,6 +14,7 @@ import {
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
 import { lostItemsOf, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
+import { isSameStates } from './equal-states.ts';
 import type { EqualLane, LaneSieve } from './lane-sieve.ts';
 
 export interface ReconcileParts {
@@ -31,7 +32,7 @@ const LANES_PER_PAGE = 200;
 
 /** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
 export class ReconcileWork implements RunWork {
-  readonly pagesAtOnce = 1;
+  readonly pagesAtOnce = 2;
   readonly #parts: ReconcileParts;
 
   constructor(parts: ReconcileParts) {
@@ -91,12 +92,12 @@ export class ReconcileWork implements RunWork {
   /** Where writes came since the last time, what both sides hold now is what later differences are put down by. */
   async #remember(equal: readonly EqualLane[]): Promise<void> {
     const { baselines } = this.#parts;
-    const known = await baselines.summaries(equal.map(({ key }) => key));
-    const moved = equal.filter(({ key, sequence }) => known.get(key)?.sequence !== sequence);
     await Promise.all(
-      moved.map(({ key, sequence, reading }) =>
-        baselines.save({ lane: key, sequence, items: baselineOf(reading.lane.items) }),
-      ),
+      equal
+        .filter((lane) => !isRemembered(lane))
+        .map(({ key, sequence, reading, states }) =>
+          baselines.save({ lane: key, sequence, items: baselineOf(reading.lane.items), states }),
+        ),
     );
   }
 
@@ -117,6 +118,10 @@ export class ReconcileWork implements RunWork {
       });
     }
   }
+}
+
+function isRemembered({ baseline, sequence, states }: EqualLane): boolean {
+  return baseline?.sequence === sequence && (states === undefined || isSameStates(states, baseline.states));
 }
 
 function tallyOf(equal: readonly EqualLane[], found: ReadonlyMap<Owner, ComparedLane>): Tally {

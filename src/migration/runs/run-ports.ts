@@ -67,16 +67,27 @@ export interface Baseline {
   readonly items: readonly BaselineItem[];
 }
 
+/** Two states of a lane that were once found to be the same list. That stays true, whatever either side holds now. */
+export interface EqualStates {
+  /** Digest of what legacy showed, and of the members that were digested. */
+  readonly legacy: string;
+  /** The orchestrator's fingerprint of what it held. */
+  readonly orchestrator: string;
+}
+
 export interface BaselineEntry {
   readonly lane: LaneKey;
   readonly sequence: number;
   readonly items: readonly BaselineItem[];
+  /** @defaultValue those that are known */
+  readonly states?: EqualStates | undefined;
 }
 
 export interface BaselineSummary {
   readonly sequence: number;
   readonly items: number;
   readonly digest: string;
+  readonly states?: EqualStates | undefined;
 }
 
 /** What both sides of each lane were last seen to hold. @throws StorageError */

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { digestedText, orderedDigest, tagsText } from '../../domain/content-digest.ts';
 import type { Database, Session } from '../../storage/database.ts';
 import { CONTENT } from '../encryption/sealed-content.ts';
-import { Parameters, VISIBLE } from './filter.ts';
+import { Parameters } from './filter.ts';
+import { digestedRows, fingerprintsOf, type Fingerprint } from './fingerprint.ts';
 import type { Request } from '../wire/request.ts';
 import { restoredJson } from '../wire/unstorable-text.ts';
 
@@ -31,17 +32,36 @@ interface Accumulator {
  * of its content, those that it lacks left out, without members of these that `without` names. The sum modulo 2^128 of the first halves of their SHA-256, whatever their order; with
  * `ordered` the first half of the SHA-256 over all of them, each on a line, in the order of positions. With `with_tags` a blank and the
  * JSON list of the memory's tags, in the order of their code units, follow its text. Computed from the rows of one snapshot, some
- * megabytes at a time. An unknown session has no memories.
+ * megabytes at a time. An unknown session has no memories. With `known_fingerprints` every session has its fingerprint beside its digest,
+ * and one that still has the known one is not digested.
  */
 export async function digest(database: Database, request: Request<'digest'>): Promise<object> {
   const { payload, sessionId } = request;
   const asked = new Set(payload.session_ids ?? [sessionId]);
-  const digests = await database.transaction(async (session) => {
+  const results = await database.transaction(async (session) => {
     await session.script('set transaction isolation level repeatable read, read only');
-    return digestsOf(session, payload, [...asked]);
+    return resultsOf(session, payload, [...asked]);
   });
-  if (payload.session_ids === undefined) return digests.get(sessionId)?.result() ?? {};
-  return { sessions: [...digests].map(([id, one]) => ({ session_id: id, ...one.result() })) };
+  if (payload.session_ids === undefined) return results.get(sessionId) ?? {};
+  return { sessions: [...results].map(([id, one]) => ({ session_id: id, ...one })) };
+}
+
+async function resultsOf(
+  session: Session,
+  payload: Payload,
+  sessions: readonly string[],
+): Promise<Map<string, Partial<Digest> & Partial<Fingerprint>>> {
+  const { session_ids: ids, known_fingerprints: known } = payload;
+  if (ids === undefined || known === undefined) return resultsIn(await digestsOf(session, payload, sessions));
+  const knownOf = new Map(ids.map((id, index) => [id, known[index]]));
+  const fingerprints = await fingerprintsOf(session, sessions, payload);
+  const changed = sessions.filter((id) => fingerprints.get(id)?.fingerprint !== knownOf.get(id));
+  const digests = resultsIn(await digestsOf(session, payload, changed));
+  return new Map(sessions.map((id) => [id, { ...fingerprints.get(id), ...digests.get(id) }]));
+}
+
+function resultsIn(digests: ReadonlyMap<string, SessionDigest>): Map<string, Digest> {
+  return new Map([...digests].map(([id, one]) => [id, one.result()]));
 }
 
 /** Of one session. */
@@ -82,6 +102,7 @@ async function digestsOf(
   sessions: readonly string[],
 ): Promise<Map<string, SessionDigest>> {
   const digests = new Map(sessions.map((id) => [id, new SessionDigest(payload.ordered === true)]));
+  if (digests.size === 0) return digests;
   let rows: DigestRow[] = [];
   let wanted = FIRST_ROWS;
   do {
@@ -122,9 +143,7 @@ interface Page {
 function pageOf(session: Session, { sessions, payload, last, rows }: Page): Promise<DigestRow[]> {
   const { memory_types: types, exclude_tags: tags } = payload;
   const parameters = new Parameters();
-  const conditions = [`m.session_id = any(${parameters.bind(sessions)}::text[])`, VISIBLE];
-  if (types !== undefined) conditions.push(`m.memory_type = any(${parameters.bind(types)}::text[])`);
-  if (tags !== undefined) conditions.push(`not m.tags && ${parameters.bind(tags)}::text[]`);
+  const conditions = digestedRows(parameters, { sessions, types, tags });
   if (last !== undefined)
     conditions.push(
       `(m.session_id, m.position, m.memory_id) >

@@ -126,6 +126,9 @@ const digest = Type.Intersect([
     without: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 64 }),
     ordered: flag,
     with_tags: flag,
+    known_fingerprints: Type.Array(Type.Union([Type.String({ pattern: '^[0-9a-f]{32}$' }), Type.Null()]), {
+      maxItems: LIMITS.pageMax,
+    }),
     no_touch: flag,
   }),
 ]);

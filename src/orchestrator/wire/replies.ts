@@ -73,7 +73,14 @@ const session = Type.Object({
 });
 
 const versioned = { created_at: time, updated_at: time, version: Type.Integer({ minimum: 1 }) };
-const digest = Type.Object({ count, digest: Type.String({ pattern: '^[0-9a-f]{32}$' }) });
+const bits = Type.String({ pattern: '^[0-9a-f]{32}$' });
+const digest = Type.Object({ count, digest: bits });
+const digestOfSession = Type.Object({
+  session_id: id,
+  count,
+  digest: Type.Optional(bits),
+  fingerprint: Type.Optional(bits),
+});
 const noEffect = [Type.Object({ superseded: yes }), Type.Object({ already_applied: yes })];
 
 const WRITTEN: { readonly [A in WriteAction]: TObject } = {
@@ -179,10 +186,7 @@ const READ: { readonly [A in Exclude<Action, WriteAction>]: TSchema } = {
   }),
   summarize: Type.Object({ summary: text, memory_count: count, time_range: timeRange, summarized }),
   list_sessions: Type.Object({ sessions: Type.Array(session), next_cursor: cursor }),
-  digest: Type.Union([
-    digest,
-    Type.Object({ sessions: Type.Array(Type.Intersect([Type.Object({ session_id: id }), digest])) }),
-  ]),
+  digest: Type.Union([digest, Type.Object({ sessions: Type.Array(digestOfSession) })]),
   get_profile: Type.Object({ user_id: id, profile_data: object, preferences: object, ...versioned }),
   get_agent_state: Type.Object({
     agent_id: id,

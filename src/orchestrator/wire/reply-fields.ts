@@ -85,7 +85,9 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   is_archived: 'It is marked as archived.',
   generation: 'The life of the session: one more each time it began again.',
   count: 'Memories that were digested.',
-  digest: '128 bits in hexadecimal.',
+  digest: '128 bits in hexadecimal. Left out where the known fingerprint is still the session’s.',
+  fingerprint:
+    '128 bits in hexadecimal, where fingerprints were asked for: another one after every change of what the digest goes over, whoever made it. To be held against an earlier one of the same session and the same payload, and nothing else.',
   profile_data: 'As it was given.',
   preferences: 'As it was given.',
   agent_id: 'Whose state it is.',

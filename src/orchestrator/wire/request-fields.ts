@@ -81,6 +81,8 @@ export const REQUEST_FIELDS: Readonly<Record<RequestField, string>> = {
   without: 'Members inside these fields that are left out, such as metadata.seen_at.',
   ordered: 'Digests the memories in the order of their positions. Default false: in none.',
   with_tags: 'The tags of the memories are digested, too. Default false.',
+  known_fingerprints:
+    'Fingerprints that the sessions were once answered with, in the order of session_ids; null for one that is not known. Asks for fingerprints, and for the digests of those sessions alone that have another one now.',
   profile_data: 'Any JSON object. Replaces; left out, it stays.',
   preferences: 'Any JSON object. Replaces; left out, it stays.',
   agent_id: 'Whose state it is. Each session has its own, and there is one outside of all.',

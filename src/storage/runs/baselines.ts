@@ -13,21 +13,33 @@ import { GroupCommit } from '../journal/group-commit.ts';
 const DIGEST_BYTES = 16;
 const ENTRY_BYTES = DIGEST_BYTES + 8;
 const SAVE = `
-insert into lane_baselines as b (lane_id, sequence, items, digest, entries)
-select l.id, t.sequence, t.items, t.digest, decode(t.entries, 'base64')
-from unnest($1::text[], $2::bigint[], $3::int[], $4::text[], $5::text[]) as t(key, sequence, items, digest, entries)
+insert into lane_baselines as b (lane_id, sequence, items, digest, entries, equal_legacy, equal_orchestrator)
+select l.id, t.sequence, t.items, t.digest, decode(t.entries, 'base64'), t.legacy, t.orchestrator
+from unnest($1::text[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
+  as t(key, sequence, items, digest, entries, legacy, orchestrator)
 join lanes l on l.key = t.key order by l.id
 on conflict (lane_id) do update set
-  sequence = excluded.sequence, items = excluded.items, digest = excluded.digest, entries = excluded.entries, at = now()
-where b.sequence <= excluded.sequence and (b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest)`;
+  sequence = excluded.sequence, items = excluded.items, digest = excluded.digest, entries = excluded.entries,
+  equal_legacy = coalesce(excluded.equal_legacy, b.equal_legacy),
+  equal_orchestrator = coalesce(excluded.equal_orchestrator, b.equal_orchestrator), at = now()
+where b.sequence <= excluded.sequence and ((b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest)
+  or (b.equal_legacy, b.equal_orchestrator) is distinct from
+    (coalesce(excluded.equal_legacy, b.equal_legacy), coalesce(excluded.equal_orchestrator, b.equal_orchestrator)))`;
 
 const ONE = `
 select b.sequence, encode(b.entries, 'base64') as entries from lane_baselines b join lanes l on l.id = b.lane_id
 where l.key = $1`;
 
 const SUMMARIES = `
-select l.key, b.sequence, b.items, b.digest from lane_baselines b join lanes l on l.id = b.lane_id
+select l.key, b.sequence, b.items, b.digest, b.equal_legacy as legacy, b.equal_orchestrator as orchestrator
+from lane_baselines b join lanes l on l.id = b.lane_id
 where l.key = any($1::text[])`;
+
+interface SummaryRow extends Omit<BaselineSummary, 'states'> {
+  readonly key: LaneKey;
+  readonly legacy: string | null;
+  readonly orchestrator: string | null;
+}
 
 /** Baselines in PostgreSQL, written down in groups. */
 export class PostgresBaselines implements BaselineStore {
@@ -61,6 +73,8 @@ export class PostgresBaselines implements BaselineStore {
           .slice(0, 2 * DIGEST_BYTES),
       ),
       packed.map((bytes) => bytes.toString('base64')),
+      batch.map(({ states }) => states?.legacy ?? null),
+      batch.map(({ states }) => states?.orchestrator ?? null),
     ]);
     return batch.map(() => undefined);
   }
@@ -71,8 +85,13 @@ export class PostgresBaselines implements BaselineStore {
   }
 
   async summaries(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, BaselineSummary>> {
-    const rows = await this.#database.query<BaselineSummary & { key: LaneKey }>(SUMMARIES, [lanes]);
-    return new Map(rows.map(({ key, ...summary }) => [key, summary]));
+    const rows = await this.#database.query<SummaryRow>(SUMMARIES, [lanes]);
+    return new Map(
+      rows.map(({ key, legacy, orchestrator, ...summary }) => {
+        const isKnown = legacy !== null && orchestrator !== null;
+        return [key, { ...summary, states: isKnown ? { legacy, orchestrator } : undefined }];
+      }),
+    );
   }
 
   drain(): Promise<void> {

@@ -1,7 +1,8 @@
 import fc from '../../support/properties.ts';
 import { expect, test } from 'vitest';
 import { canonicalJson } from '../../../src/domain/canonical-json.ts';
-import { digestedText } from '../../../src/domain/content-digest.ts';
+import { digestedContent, digestedText } from '../../../src/domain/content-digest.ts';
+import { encodeJson, Json } from '../../../src/domain/json.ts';
 
 const chosen = { fields: ['text', 'metadata', '__proto__'], without: ['metadata.at', 'metadata', 'text.x'] };
 
@@ -36,6 +37,29 @@ test('a content is digested by its values, with numbers in it and without', () =
     }),
     { numRuns: 2_000 },
   );
+});
+
+/** The same content with some of its members as raw text, spelled in another way, and with what is left out. */
+function halfSpelled(content: object): object {
+  const members = Object.entries(content).map(([name, member]: [string, unknown], index) => [
+    name,
+    index % 2 === 0 ? new Json(JSON.stringify(member, null, 1)) : member,
+  ]);
+  return { ...Object.fromEntries(members), nothing: undefined };
+}
+
+test('a content that is not spelled out yet is digested as what it will be spelled', () => {
+  fc.assert(
+    fc.property(contents, (content) => {
+      const half = halfSpelled(content);
+      const digested = { ...chosen, fields: [...chosen.fields, 'nothing'] };
+      expect(digestedContent(half, digested)).toBe(digestedText(encodeJson(half), digested));
+    }),
+    { numRuns: 500 },
+  );
+  const odd = { text: new Json('NaN'), metadata: { at: 1, on: new Date(0), list: [undefined, 0.1] } };
+  expect(digestedContent(odd, chosen)).toBe(digestedText(encodeJson(odd), chosen));
+  expect(digestedContent(new Json('{"text":"x","n":1}'), chosen)).toBe('{"text":"x"}');
 });
 
 test.each([

@@ -32,6 +32,7 @@ function siftBeside(queuedAt: (nowMs: number) => number) {
     clock,
     timeoutMs: 1_000,
     coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]) as never,
+    baselines: { summaries: async () => new Map() },
     journal: { fence: async (key: LaneKey) => view(key) } as unknown as Journal,
     orchestrator: {
       read: async () => {
