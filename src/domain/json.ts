@@ -73,7 +73,7 @@ export function rawMembers(text: string): Record<string, string> {
   let at = skipSpace(text, text.indexOf('{') + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = endOfString(text, at);
-    const key = JSON.parse(text.slice(at, keyEnd)) as string;
+    const key = textOfKey(text.slice(at, keyEnd));
     const colon = skipSpace(text, keyEnd);
     if (text.charCodeAt(colon) !== COLON) break;
     const start = skipSpace(text, colon + 1);
@@ -82,6 +82,10 @@ export function rawMembers(text: string): Record<string, string> {
     at = afterComma(text, end);
   }
   return members;
+}
+
+function textOfKey(quoted: string): string {
+  return quoted.includes('\\') ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
 /** The elements of an array's text as raw text. The text must have been parsed before. */

@@ -86,9 +86,13 @@ function parseText(text: string, limits: MessageLimits): ParsedRequest {
 
 const NO_FIELDS: JsonObject = {};
 
-/** A backend's reply as a message. What is not an object (digital twins answer `null`) has no fields. */
+/** A backend's reply as a message. */
 export function readReply(body: Buffer): Message {
-  const text = body.toString('utf8');
+  return readText(body.toString('utf8'));
+}
+
+/** Text that was checked before, or comes from a backend. What is not an object (digital twins answer `null`) has no fields. */
+export function readText(text: string): Message {
   try {
     const value = parseTolerantly(text);
     return new Message(text, isJsonObject(value) ? value : NO_FIELDS);

@@ -14,7 +14,7 @@ export interface TimedReply {
 export type CallLegacy = (
   operation: Operation,
   purpose: Purpose,
-  extra?: Partial<LegacyCall>,
+  extra?: Partial<Pick<LegacyCall, 'deadlineAtMs' | 'maySend' | 'onSent' | 'onLate'>>,
 ) => Promise<TimedReply>;
 
 function resultOf(error: unknown): 'timeout' | 'unreachable' | 'error' {
@@ -43,9 +43,11 @@ export function createCallLegacy(clock: Clock, emit: Emit): CallLegacy {
       const reply = await operation.service.legacy.send({
         body: operation.body,
         purpose,
-        deadlineAtMs: operation.deadlineAtMs,
-        ...(operation.request.http !== undefined && { http: operation.request.http }),
-        ...extra,
+        deadlineAtMs: extra?.deadlineAtMs ?? operation.deadlineAtMs,
+        http: operation.request.http,
+        maySend: extra?.maySend,
+        onSent: extra?.onSent,
+        onLate: extra?.onLate,
       });
       return { reply, durationMs: said('answered') };
     } catch (error) {

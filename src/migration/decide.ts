@@ -50,7 +50,7 @@ export interface DecisionSources {
   readonly flags: Flags;
   readonly context: FlagContext;
   /** @defaultValue nothing is lowered */
-  readonly limits?: ReadLimits;
+  readonly limits?: ReadLimits | undefined;
 }
 
 /**

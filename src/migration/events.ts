@@ -39,7 +39,7 @@ export interface PairedAnswer {
 export interface MigrationEvents {
   'operation:received': OfOperation & {
     readonly kind: 'read' | 'write' | 'passthrough';
-    readonly lane?: LaneKey;
+    readonly lane?: LaneKey | undefined;
     readonly atMs: number;
   };
   'operation:decided': OfOperation & { readonly decision: Decision };
@@ -47,14 +47,14 @@ export interface MigrationEvents {
   /** The reply is on its way to the agent. `backend` is absent where the proxy answered itself. */
   'operation:replied': OfOperation & {
     readonly kind: 'read' | 'write' | 'passthrough';
-    readonly backend?: Backend;
+    readonly backend?: Backend | undefined;
     readonly status: ReplyStatus;
     readonly durationMs: number;
     /** Of the duration, the part spent waiting for the primary. */
     readonly primaryMs: number;
-    readonly lane?: LaneKey;
+    readonly lane?: LaneKey | undefined;
     /** Of a read that either backend could answer: whom flags and limits chose for its lane, whoever answered in the end. */
-    readonly assigned?: Backend;
+    readonly assigned?: Backend | undefined;
   };
   /** The intent is durable. */
   'write:journaled': OfOperation & {

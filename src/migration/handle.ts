@@ -103,10 +103,12 @@ export class Handler implements RequestHandler {
 
   async #run(operation: Operation): Promise<AgentReply> {
     this.#parts.emit('operation:received', {
-      ...labelsOf(operation),
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
       kind: operation.action.kind,
       atMs: operation.request.receivedAtMs,
-      ...(operation.lane !== undefined && { lane: operation.lane }),
+      lane: operation.lane,
     });
     let decision: Decision | undefined;
     try {
@@ -133,21 +135,16 @@ export class Handler implements RequestHandler {
   }
 
   #decide(operation: OwnedOperation): Decision {
-    const { agent } = operation.request;
     const context = {
       service: operation.service.name,
       owner: operation.owner,
       lane: operation.lane,
       action: operation.name,
-      ...(agent !== undefined && { agent }),
+      agent: operation.request.agent,
     };
     const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) !== 0;
-    const { flags, readLimits } = this.#parts;
-    return decide(operation.action, isCovered, {
-      flags,
-      context,
-      ...(readLimits !== undefined && { limits: readLimits }),
-    });
+    const { flags, readLimits: limits } = this.#parts;
+    return decide(operation.action, isCovered, { flags, context, limits });
   }
 
   #refuse(service: ServiceRuntime, problem: BadInput, detail: string): Reply {
@@ -160,16 +157,17 @@ export class Handler implements RequestHandler {
     decision: Decision | undefined,
     answer: Partial<Answer> & { readonly primaryMs: number },
   ): void {
-    const assigned = assignedTo(operation, decision);
     this.#parts.emit('operation:replied', {
-      ...labelsOf(operation),
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
       kind: operation.action.kind,
       status: answer.status ?? 'answered',
       durationMs: this.#parts.clock.now() - operation.request.receivedAtMs,
       primaryMs: answer.primaryMs,
-      ...(answer.backend !== undefined && { backend: answer.backend }),
-      ...(operation.lane !== undefined && { lane: operation.lane }),
-      ...(assigned !== undefined && { assigned }),
+      backend: answer.backend,
+      lane: operation.lane,
+      assigned: assignedTo(operation, decision),
     });
   }
 }

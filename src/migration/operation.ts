@@ -13,10 +13,10 @@ export interface Operation {
   readonly name: string;
   readonly action: ActionDefinition;
   /** Present for reads and writes. */
-  readonly owner?: Owner;
-  readonly lane?: LaneKey;
+  readonly owner: Owner | undefined;
+  readonly lane: LaneKey | undefined;
   /** Whose contents it may change although it has no owner of its own. */
-  readonly touched?: Owner;
+  readonly touched: Owner | undefined;
   readonly message: Message;
   readonly body: Buffer;
   readonly request: AgentRequest;
@@ -42,57 +42,57 @@ function actionNameOf(service: ServiceRuntime, message: Message, request: AgentR
   return message.fields[selector];
 }
 
+/** An operation until it is known whose it is. */
+type Draft = { -readonly [Member in keyof Operation]: Operation[Member] };
+
 /** Finds what a request is. Relayed bytes are never changed but where the definition issues the owner. */
 export function classify(service: ServiceRuntime, request: AgentRequest, message: Message): Operation {
   const name = actionNameOf(service, message, request);
   const { actions } = service.definition;
   const isKnown = typeof name === 'string' && Object.hasOwn(actions, name);
   const action = (isKnown ? actions[name] : undefined) ?? UNKNOWN_ACTION;
-  const base = {
+  const draft: Draft = {
     id: operationId(randomUUID()),
     service,
     name: isKnown ? name : OTHER,
     action,
+    owner: undefined,
+    lane: undefined,
+    touched: undefined,
     message,
     body: request.body,
     request,
     deadlineAtMs: request.receivedAtMs + service.deadlineMs,
   };
-  return action.kind === 'passthrough' ? base : owned(base, action);
+  if (action.kind !== 'passthrough') findOwner(draft, action);
+  return draft;
 }
 
-function owned(operation: Operation, action: Exclude<ActionDefinition, PassthroughAction>): Operation {
-  const issued = action.kind === 'write' ? action.issueOwner?.(operation.message, randomUUID) : undefined;
-  if (issued !== undefined) return withIssuedOwner(operation, action, issued);
-  const owner = action.owner(operation.message);
-  if (owner === undefined) return unowned(operation, action);
-  return { ...operation, owner, lane: laneKeyOf(operation.service.name, owner) };
+type OwnedAction = Exclude<ActionDefinition, PassthroughAction>;
+
+function findOwner(draft: Draft, action: OwnedAction): void {
+  const issued = action.kind === 'write' ? action.issueOwner?.(draft.message, randomUUID) : undefined;
+  if (issued !== undefined) takeIssued(draft, action, issued);
+  const owner = action.owner(draft.message);
+  if (owner !== undefined) {
+    draft.owner = owner;
+    draft.lane = laneKeyOf(draft.service.name, owner);
+    return;
+  }
+  draft.action = UNOWNED;
+  if (action.kind === 'write') draft.touched = action.alsoTouches?.(draft.message);
 }
 
-function unowned(operation: Operation, action: Exclude<ActionDefinition, PassthroughAction>): Operation {
-  const touched = action.kind === 'write' ? action.alsoTouches?.(operation.message) : undefined;
-  return { ...operation, action: UNOWNED, ...(touched !== undefined && { touched }) };
-}
-
-function withIssuedOwner(
-  operation: Operation,
-  action: Exclude<ActionDefinition, PassthroughAction>,
-  text: string,
-): Operation {
+/** The request as the definition writes it, with an owner. */
+function takeIssued(draft: Draft, action: OwnedAction, text: string): void {
   const body = Buffer.from(text);
   const parsed = parseRequest(body, {
     messageBytes: Number.MAX_SAFE_INTEGER,
     jsonDepth: Number.MAX_SAFE_INTEGER,
   });
-  const owner = parsed.ok ? action.owner(parsed.message) : undefined;
-  if (!parsed.ok || owner === undefined) return { ...operation, action: UNOWNED };
-  return {
-    ...operation,
-    message: parsed.message,
-    body,
-    owner,
-    lane: laneKeyOf(operation.service.name, owner),
-  };
+  if (!parsed.ok || action.owner(parsed.message) === undefined) return;
+  draft.message = parsed.message;
+  draft.body = body;
 }
 
 /** What a request is classified by: its body, or for HTTP what the definition makes of address and body. */

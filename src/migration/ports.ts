@@ -5,7 +5,7 @@ import type { LaneState } from '../domain/lane.ts';
 import type { NamedItem } from '../domain/named-item.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { HttpTarget } from '../domain/request.ts';
+import type { HttpTarget, Message } from '../domain/request.ts';
 import type { FinishedCopy, LaneCounts, LastApplied, Recovery } from './journal-facts.ts';
 
 /** A backend's reply, byte for byte. */
@@ -29,13 +29,13 @@ export interface LegacyCall {
   readonly purpose: Purpose;
   /** Instant of {@link Clock.now} after which nobody waits for the reply. */
   readonly deadlineAtMs: number;
-  readonly http?: HttpTarget;
+  readonly http?: HttpTarget | undefined;
   /** Asked at the moment of sending, after the queue: false withdraws the call, effect `not_applied`. */
-  maySend?(): boolean;
+  readonly maySend?: (() => boolean) | undefined;
   /** Called once, at the moment the bytes are handed to the socket: from here on the effect is unknown until a reply. */
-  onSent?(): void;
+  readonly onSent?: (() => void) | undefined;
   /** Called at most once, with a reply that comes after the deadline (listened for during 60 s). */
-  onLate?(reply: Reply): void;
+  readonly onLate?: ((reply: Reply) => void) | undefined;
 }
 
 export interface BackendLoad {
@@ -88,7 +88,7 @@ export interface FlagContext {
   readonly owner?: Owner;
   readonly lane?: LaneKey;
   readonly action?: string;
-  readonly agent?: string;
+  readonly agent?: string | undefined;
   /** Percent: the flag is evaluated as if it asked for no more. The same lanes, fewer of them. */
   readonly atMost?: number;
 }
@@ -138,6 +138,8 @@ export interface PendingWrite extends WriteRef {
   readonly operationId: OperationId;
   readonly action: string;
   readonly request: string;
+  /** The same, read: of a write that this process took a moment ago. */
+  readonly message?: Message | undefined;
   readonly acceptedAtMs: number;
   /** Whether it took effect on the primary, or when it will, is not known. @defaultValue false */
   readonly isUncertain?: boolean;

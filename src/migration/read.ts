@@ -49,9 +49,12 @@ export class ReadPath {
   /** Undefined where legacy must answer instead. */
   async #cutOver(operation: MappedOperation, decision: Decision): Promise<Answer | undefined> {
     try {
-      const loading = this.#parts.lanes.load(operation.service.name, operation.owner);
-      const lane = await within(loading, this.#parts.readTimeoutMs, { what: 'the journal' });
-      const reason = await within(this.#fence(lane), this.#parts.readTimeoutMs, { what: 'the journal' });
+      const { lanes, fences } = this.#parts;
+      const known = lanes.of(operation.service.name, operation.owner);
+      // Where memory knows the lane nobody waits, and no timer is needed for it.
+      const isAnswered = fences.isInMemory(known) && !known.isBehind;
+      const lane = isAnswered ? known : await this.#inTime(lanes.load(known.service, known.owner));
+      const reason = isAnswered ? fences.lookInMemory(known) : await this.#inTime(this.#fence(lane));
       if (reason === undefined) return await this.#fromOrchestrator(operation, { lane, decision });
       this.#fellBack(operation, reason);
     } catch (error) {
@@ -61,6 +64,10 @@ export class ReadPath {
       );
     }
     return undefined;
+  }
+
+  #inTime<Value>(asked: Promise<Value>): Promise<Value> {
+    return within(asked, this.#parts.readTimeoutMs, { what: 'the journal' });
   }
 
   async #fence(lane: Lane): Promise<FenceReason | undefined> {

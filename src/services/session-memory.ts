@@ -20,6 +20,9 @@ function sessionOfRows(request: Message): Owner | undefined {
 }
 
 function requestIdOf(request: Message): string {
+  const id = request.fields['request_id'];
+  // Most are plain text: no need to cut the request into its members.
+  if (typeof id === 'string') return spellText(id);
   const raw = request.raw['request_id'];
   return raw === undefined ? '""' : respell(raw);
 }

@@ -159,10 +159,17 @@ class HeavyLanes {
       this.#counts.set(lane, (known ?? 0) + 1);
       return;
     }
-    const [least] = [...this.#counts].toSorted(([, a], [, b]) => a - b);
+    const least = this.#least();
     if (least === undefined) return;
-    this.#counts.delete(least[0]);
-    this.#counts.set(lane, least[1] + 1);
+    this.#counts.delete(least.lane);
+    this.#counts.set(lane, least.count + 1);
+  }
+
+  #least(): { readonly lane: LaneKey; readonly count: number } | undefined {
+    let least: { readonly lane: LaneKey; readonly count: number } | undefined;
+    for (const [lane, count] of this.#counts)
+      if (least === undefined || count < least.count) least = { lane, count };
+    return least;
   }
 
   largest(): { readonly lane: LaneKey; readonly count: number } | undefined {

@@ -1,5 +1,5 @@
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
-import { readReply } from '../../domain/request.ts';
+import { readText } from '../../domain/request.ts';
 import type { ServiceDefinition, WriteAction } from '../../domain/service-definition.ts';
 import type { KeyedWrites } from './comparison-stores.ts';
 
@@ -29,8 +29,7 @@ export class RemovedItems {
     const writes = await this.#writes.appliedTo(lane, [...actions.keys()]);
     const gone = new Set<string>();
     for (const { action, request } of writes) {
-      const { removed = [], written = [] } =
-        actions.get(action)?.itemKeys(readReply(Buffer.from(request))) ?? {};
+      const { removed = [], written = [] } = actions.get(action)?.itemKeys(readText(request)) ?? {};
       for (const key of written) gone.delete(key);
       for (const key of removed) gone.add(key);
     }

@@ -83,6 +83,7 @@ export class Verdicts {
   readonly #clocks = new Map<ServiceName, ClockOffset>();
   readonly #actions = new Map<string, { readonly coverage: ComparedCoverage; readonly noise: ActionNoise }>();
   readonly #wholeLanes = new Map<ServiceName, WholeLanes>();
+  #spelled = { second: Number.NaN, iso: '' };
   #timer: NodeJS.Timeout | undefined;
   #exchanging: Promise<void> = Promise.resolve();
 
@@ -193,7 +194,7 @@ export class Verdicts {
     return {
       ...pair,
       rules: this.#rules.rulesOf(service, action),
-      nowIso: new Date(nowMs).toISOString(),
+      nowIso: this.#isoOf(nowMs),
       clockOffsetSeconds: this.#clocks.get(service)?.seconds ?? 0,
       ...(idleSeconds !== undefined && {
         expiry: { idleSeconds, nowSeconds: nowMs / 1_000, naiveNowSeconds: naiveSecondsOf(nowMs, timeZone) },
@@ -202,7 +203,15 @@ export class Verdicts {
   }
 
   #nowIso(): string {
-    return new Date(this.#parts.clock.wallMs()).toISOString();
+    return this.#isoOf(this.#parts.clock.wallMs());
+  }
+
+  /** Spelling it takes as long as a small comparison: rules expire to the second. */
+  #isoOf(wallMs: number): string {
+    const second = Math.floor(wallMs / 1_000);
+    if (second !== this.#spelled.second)
+      this.#spelled = { second, iso: new Date(second * 1_000).toISOString() };
+    return this.#spelled.iso;
   }
 
   async #adoptRules(): Promise<void> {

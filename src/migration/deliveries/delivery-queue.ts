@@ -4,6 +4,8 @@ import type { Journal, PendingWrite } from '../ports.ts';
 
 /** Kept in memory for all lanes together; what comes on top is read from the journal when its turn comes. */
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
+/** So many of them are kept as they were parsed. */
+const PARSED_LIMIT_BYTES = 1024 * 1024;
 /** What a write takes beside its request's text: 335,000 of 100 characters took 226 MiB. */
 const WRITE_BYTES = 600;
 
@@ -61,7 +63,8 @@ export class DeliveryQueue {
   add(lane: Lane, write: PendingWrite): void {
     const queued = this.#of(lane);
     if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);
-    queued.writes.push(write);
+    // A backlog is read again when its turn comes: parsed it would take three times the memory.
+    queued.writes.push(this.#bytes > PARSED_LIMIT_BYTES ? { ...write, message: undefined } : write);
     this.#bytes += bytesOf(write);
   }
 

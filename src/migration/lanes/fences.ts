@@ -23,15 +23,29 @@ export class Fences {
     this.#parts = parts;
   }
 
+  /** Whether no journal need be asked. */
+  isInMemory(lane: Lane): boolean {
+    return lane.isLoaded && this.#parts.isAlone();
+  }
+
+  /** Undefined where it does, as far as this replica knows: for a lane that is known in memory. */
+  lookInMemory(lane: Lane): FenceReason | undefined {
+    return this.#parts.isSpilling() ? 'spilling' : lane.fence(this.#coverageOf(lane));
+  }
+
   /** Undefined where it does. @throws StorageError */
   async look(lane: Lane): Promise<FenceReason | undefined> {
-    if (this.#parts.isSpilling()) return 'spilling';
-    const number = this.#parts.coverage.get(lane.service)?.number ?? 0;
     // What another replica knew of it, which has gone since, stands in the journal only.
-    if (this.#parts.isAlone() && lane.isLoaded) return lane.fence(number);
+    if (this.isInMemory(lane)) return this.lookInMemory(lane);
+    if (this.#parts.isSpilling()) return 'spilling';
+    const number = this.#coverageOf(lane);
     const view = await this.#parts.journal.fence(lane.key);
     // Another replica may have ended this coverage, and let writes pass unjournaled since.
     return view === undefined || view.coverage !== number ? 'not_seeded' : fenceOf(view, number);
+  }
+
+  #coverageOf({ service }: Lane): number {
+    return this.#parts.coverage.get(service)?.number ?? 0;
   }
 
   /** The same, after waiting so long for the lane's deliveries. @throws StorageError */

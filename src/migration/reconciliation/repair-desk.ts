@@ -1,5 +1,5 @@
 import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
-import { readReply } from '../../domain/request.ts';
+import { readReply, readText } from '../../domain/request.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import { readContents } from '../copies/lane-contents.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
@@ -178,7 +178,7 @@ export class RepairDesk {
   async #restore(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>, text: string): Promise<void> {
     const { services, say, lostItems } = this.#parts;
     const definition = services.get(item.service)?.definition;
-    const request = readReply(Buffer.from(text));
+    const request = readText(text);
     const action = definition?.actions[String(request.fields[definition.selector ?? 'action'])];
     const reply = readReply(await say(item.service, text));
     if (action?.kind === 'write' && action.outcome(reply, request) === 'applied') return;

@@ -82,7 +82,13 @@ export class Sequencer {
     });
     const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
-    const write = await this.#named(operation, { ...intent, laneId: state.id, sequence: state.sequence });
+    const { message } = operation;
+    const write = await this.#named(operation, {
+      ...intent,
+      message,
+      laneId: state.id,
+      sequence: state.sequence,
+    });
     const { isHome, mayRepeat } = state;
     const sequenced = {
       operation,

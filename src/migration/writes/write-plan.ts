@@ -1,7 +1,7 @@
 import { memoryIdOf, sessionIdOf, type MemoryId, type Owner } from '../../domain/ids.ts';
 import { positionOf } from '../../domain/lane.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import { readReply } from '../../domain/request.ts';
+import { readText } from '../../domain/request.ts';
 import type { PendingWrite } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 
@@ -21,7 +21,7 @@ export function orchestratorWritesOf(
   if (action?.kind !== 'write') return [];
   return action.toOrchestrator(
     {
-      request: readReply(Buffer.from(write.request)),
+      request: write.message ?? readText(write.request),
       owner,
       items,
       sessionId: sessionIdOf(service.definition.lanes.sessionPrefix, owner),
