@@ -73,12 +73,18 @@ export function readLegacyStores(folder: string): StoreContents {
   };
 }
 
+/** The stand-ins write as the originals do: who reads beside them may see a file that is only begun. */
+const WHOLE_WITHIN_MS = 2_000;
+
 function readJson<Value>(folder: string, name: string, empty: Value): Value {
-  try {
-    return JSON.parse(readFileSync(join(folder, name), 'utf8')) as Value;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return empty;
-    throw error;
+  for (const startedAtMs = performance.now(); ;) {
+    try {
+      return JSON.parse(readFileSync(join(folder, name), 'utf8')) as Value;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return empty;
+      const isBegun = error instanceof SyntaxError && performance.now() - startedAtMs < WHOLE_WITHIN_MS;
+      if (!isBegun) throw error;
+    }
   }
 }
 
