@@ -19,7 +19,8 @@ export type ExplainedClass = (typeof EXPLAINED_CLASSES)[number];
 export type Verdict = 'match' | 'mismatch' | 'not_comparable';
 
 /**
- * Why two answers, or two lists of a lane, could not be compared. `unreadable`: legacy's store; `lost`: only by items that legacy lost.
+ * Why two answers, or two lists of a lane, could not be compared. `unknown_lane`: nobody ever wrote to it, and both sides say the same
+ * of it: that proves nothing, and is no fault. `unreadable`: legacy's store; `lost`: only by items that legacy lost.
  * Where all that differs is explained, what explains it.
  */
 export type NotComparable =
@@ -28,6 +29,7 @@ export type NotComparable =
   | 'shadow_error'
   | 'primary_error'
   | 'not_seeded'
+  | 'unknown_lane'
   | 'dirty'
   | 'too_large'
   | 'unreadable'

@@ -153,9 +153,10 @@ export class GuardRecorder {
   }
 }
 
-function countComparison(counts: GuardCounts, { verdict, isErrorPair }: Comparison): void {
+function countComparison(counts: GuardCounts, { verdict, reason, isErrorPair }: Comparison): void {
   if (verdict === 'not_comparable') {
-    counts.notComparable += 1;
+    // Anybody may ask for what was never there: told by the share, people would look for a fault that is none.
+    if (reason !== 'unknown_lane') counts.notComparable += 1;
     return;
   }
   counts.comparable += 1;

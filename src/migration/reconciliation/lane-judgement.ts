@@ -29,16 +29,17 @@ export const LANE_MATCHES: Comparison = { verdict: 'match', differences: [], sup
  */
 export function judgementOf(compared: ComparedLane): Comparison {
   if (compared.verdict === 'not_comparable') return notComparable(reasonOf(compared.reason));
-  if (!wasCopied(compared)) return notComparable('not_seeded');
+  if (isUnknown(compared)) return notComparable('unknown_lane');
+  if (compared.findings.some(({ kind }) => kind === 'not_seeded')) return notComparable('not_seeded');
   if (compared.verdict === 'equal') return LANE_MATCHES;
   const differences = compared.findings.flatMap((finding) => differenceOf(finding) ?? []);
   if (differences.length === 0) return notComparable('lost');
   return { verdict: 'mismatch', differences, suppressed: 0 };
 }
 
-/** Of an owner whom neither side knows nothing is proved either. */
-function wasCopied({ findings, source, sequence }: LaneDifference): boolean {
-  return (source.exists || sequence > 0) && findings.every(({ kind }) => kind !== 'not_seeded');
+/** An owner whom neither side knows. */
+function isUnknown({ findings, source, sequence }: LaneDifference): boolean {
+  return !source.exists && sequence === 0 && findings.length === 0;
 }
 
 function reasonOf(reason: string): NotComparable {

@@ -1,10 +1,9 @@
-import type { NotComparable } from '../../domain/comparison.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { AskOrchestrator } from '../ask-orchestrator.ts';
 import type { CallLegacy } from '../call-legacy.ts';
 import { isErrorText, type Judgement } from '../compare/compare-replies.ts';
 import type { RemovedItems } from '../compare/removed-items.ts';
-import { notCompared, type Verdicts } from '../compare/verdicts.ts';
+import type { Verdicts } from '../compare/verdicts.ts';
 import type { Emit, PairedAnswer } from '../events.ts';
 import type { Fences } from '../lanes/fences.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
@@ -13,6 +12,7 @@ import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
 import type { Clock } from '../ports.ts';
 import type { LaneSamples } from '../reconciliation/lane-samples.ts';
 import type { DifferenceStore } from './difference-store.ts';
+import { judgeFenced } from './fenced-lane.ts';
 import {
   comparedOf,
   effectOf,
@@ -131,8 +131,11 @@ export class ShadowReads {
   async #look(task: ShadowTask, lane: Lane): Promise<void> {
     // Before the fence: what is removed by now has reached the orchestrator when that lets through.
     const deleted = await this.#removed(task);
-    const fence = await this.#fence(lane);
-    if (fence !== undefined) return this.#conclude(task, notCompared(fence));
+    const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs);
+    if (reason !== undefined) {
+      const fenced = { lane, reason, deadlineAtMs: this.#deadline() };
+      return this.#conclude(task, await judgeFenced(task, fenced, this.#parts));
+    }
     const isLastLook = task.looks === looksAllowed(effectOf(task));
     const isHeld = isLastLook && task.looks > 0;
     const pair = isHeld ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
@@ -234,12 +237,6 @@ export class ShadowReads {
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
       return undefined;
     }
-  }
-
-  async #fence(lane: Lane): Promise<NotComparable | undefined> {
-    const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs);
-    if (reason === undefined) return undefined;
-    return reason === 'not_seeded' || reason === 'behind' ? 'not_seeded' : 'dirty';
   }
 
   async #askLegacy(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {

@@ -66,6 +66,12 @@ test('comparisons are counted by what they prove', () => {
   expect(recorder.drain()).toEqual(NOTHING);
 });
 
+test('what was asked of a lane that nobody ever wrote to alarms nobody', () => {
+  for (let asked = 0; asked < 100; asked += 1)
+    compared({ verdict: 'not_comparable', reason: 'unknown_lane' });
+  expect(drained()).toMatchObject({ comparable: 0, notComparable: 0 });
+});
+
 test('comparisons are evidence for the action whose answers they are', () => {
   compared({});
   compared({ isErrorPair: true });

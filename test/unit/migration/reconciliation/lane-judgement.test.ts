@@ -36,7 +36,7 @@ test.each([
 
 test('equal lists match; an owner whom neither side knows proves nothing', () => {
   expect(judgementOf(found([])).verdict).toBe('match');
-  expect(judgementOf(found([], false)).reason).toBe('not_seeded');
+  expect(judgementOf(found([], false)).reason).toBe('unknown_lane');
   expect(judgementOf(found([{ side: 'unknown', kind: 'not_seeded' }])).reason).toBe('not_seeded');
 });
 
