@@ -136,9 +136,11 @@ function reasonLine({ word, have, need, of }: { word: string; have?: number; nee
 const shown = (value: number): string => String(Number(value.toPrecision(3)));
 
 function evidenceOf(status: NonNullable<ServiceStatus['actions']>[string]): string {
-  const { comparable, mismatches, comparisons_missing: missing, days_missing: days } = status;
+  const { comparable, mismatches, whole_lanes: lanes } = status;
+  const { comparisons_missing: missing, days_missing: days } = status;
   const [lower, upper] = status.mismatch_interval;
-  const seen = `${mismatches} of ${comparable} differ (95 %: ${percent(lower)} to ${percent(upper)})`;
+  const ofLanes = lanes === 0 ? '' : ` (${lanes} of them whole lanes)`;
+  const seen = `${mismatches} of ${comparable}${ofLanes} differ (95 %: ${percent(lower)} to ${percent(upper)})`;
   if (missing === 0) return seen;
   const time =
     days === null ? 'not enough traffic to tell how long' : `${shown(days)} days at today's traffic`;

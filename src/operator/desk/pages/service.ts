@@ -1,12 +1,14 @@
 import type { LiveSample } from '../../live-book.ts';
 import type { Status } from '../../status.ts';
-import { consistency, count, milliseconds, percent, spoken } from '../figures.ts';
+import { count, milliseconds, percent, spoken } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { reasonOf } from './fader.ts';
+import { evidencePanels } from './evidence.ts';
 import type { Page } from './layout.ts';
 import { ladder } from './stage.ts';
+import { tablePanel } from './table-panel.ts';
 
 type ServiceStatus = Status['services'][number];
 
@@ -33,7 +35,7 @@ export async function servicePage(visit: Visit, { params }: Asked<{ service: str
       ${charts(service)}
       <div class="columns">${decisions(samples)}${latencies(service)}</div>
       <div class="columns">${answers(service)}${contents(service)}</div>
-      ${actions(service)}${left(service)}`,
+      ${evidencePanels(service)}${left(service)}`,
     styles: ['/assets/uplot/uPlot.min.css'],
     scripts: ['/assets/uplot/uPlot.iife.min.js', '/assets/charts.js'],
   };
@@ -61,42 +63,6 @@ function charts({ service }: ServiceStatus): Html {
       )}
     </div>
     <noscript><p class="help">The charts need JavaScript; the figures below do not.</p></noscript>
-  </section>`;
-}
-
-interface Table {
-  readonly id: string;
-  readonly title: string;
-  readonly note?: string;
-  readonly heads: readonly string[];
-  readonly rows: readonly (readonly Shown[])[];
-}
-
-/** A panel with a small table; its first column names, the others are numbers. */
-function tablePanel({ id, title, note, heads, rows }: Table): Html {
-  return html`<section class="panel" aria-labelledby="${id}">
-    <h2 id="${id}">${title}</h2>
-    <div data-live="${id}">
-      ${note !== undefined && html`<p class="help">${note}</p>`}
-      <div class="table-frame" tabindex="0" role="group" aria-labelledby="${id}">
-        <table>
-          <thead>
-            <tr>
-              ${heads.map((head, index) => html`<th scope="col" ${index > 0 && html`class="number"`}>${head}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${rows.map(
-              ([name, ...cells]) =>
-                html`<tr>
-                  <th scope="row">${name}</th>
-                  ${cells.map((cell) => html`<td class="number">${cell}</td>`)}
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
-    </div>
   </section>`;
 }
 
@@ -173,29 +139,13 @@ function answers({ reads_by: reads, fallbacks, writes, repeats, named_writes: na
 }
 
 function contents(service: ServiceStatus): Html {
-  const {
-    lanes,
-    comparisons,
-    not_comparable_by: apart,
-    flags,
-    pending,
-    forgotten,
-    lost,
-    copied_lanes: copied,
-  } = service;
-  const judged = comparisons.match + comparisons.mismatch;
+  const { lanes, flags, pending, forgotten, lost, copied_lanes: copied } = service;
   return tablePanel({
     id: 'contents',
     title: 'Both sides',
     note: 'Lanes are those of the journal, everything else is counted by this process.',
     heads: ['What', 'Now'],
     rows: [
-      ['consistency of shadow reads', consistency(comparisons.mismatch, judged)],
-      ['compared with a verdict', count(judged)],
-      ...Object.entries(apart).map(([why, times]) => [
-        html`not comparable <span class="note-inline">${spoken(why)}</span>`,
-        count(times),
-      ]),
       ...Object.entries(lanes ?? {}).map(([what, there]) => [`lanes ${what}`, count(there)]),
       ['deliveries waiting', count(pending)],
       ['lanes copied', count(copied)],
@@ -206,28 +156,6 @@ function contents(service: ServiceStatus): Html {
         `${percent(status.asked)} → ${percent(status.in_effect)}`,
       ]),
     ],
-  });
-}
-
-/** The evidence for each action's part of read-cutover. */
-function actions({ actions: judged = {} }: ServiceStatus): Html | false {
-  const rows = Object.entries(judged).map(([action, each]) => [
-    html`<code>${action}</code
-      ><span class="note">${[...new Set(each.interlocks.map(({ word }) => spoken(word)))].join(', ')}</span>`,
-    percent(each.asked),
-    percent(each.in_effect),
-    count(each.comparable),
-    count(each.mismatches),
-    `≤ ${percent(100 * each.mismatch_upper_bound)}`,
-    each.comparisons_missing === 0 ? 'enough' : count(each.comparisons_missing),
-  ]);
-  if (rows.length === 0) return false;
-  return tablePanel({
-    id: 'actions',
-    title: 'Evidence by action',
-    note: 'Comparisons since the last change of definition or rules, of all replicas. The bound of the mismatch rate holds with 95 %, and must be below 0.1 %.',
-    heads: ['Action', 'Asked', 'In effect', 'Compared', 'Differ', 'Rate', 'Missing'],
-    rows,
   });
 }
 

@@ -1,0 +1,69 @@
+import type { Status } from '../../status.ts';
+import { consistency, count, percent, spoken } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import { tablePanel } from './table-panel.ts';
+
+type ServiceStatus = Status['services'][number];
+
+/** What is compared, answers and whole lanes apart, and what that proves of each action. */
+export function evidencePanels(service: ServiceStatus): Html {
+  return html`${compared(service)}${actions(service)}`;
+}
+
+/** Two ways to compare: they must not be added up unseen. */
+function compared({ comparisons, lane_comparisons: lanes, not_comparable_by: apart }: ServiceStatus): Html {
+  const rows = [
+    ['its own answers', 'each shadow read, the two answers side by side', comparisons] as const,
+    ['whole lanes', 'a share of reads has all of its lane read from both stores', lanes] as const,
+  ].map(([what, how, { match, mismatch, not_comparable: incomparable }]) => [
+    html`${what}<span class="note">${how}</span>`,
+    count(match + mismatch),
+    count(mismatch),
+    consistency(mismatch, match + mismatch),
+    count(incomparable),
+  ]);
+  const why = Object.entries(apart).map(([word, times]) => `${count(times)} ${spoken(word)}`);
+  return tablePanel({
+    id: 'compared',
+    title: 'Compared',
+    note: `Since the start of this process. Reads that do something to legacy cannot be asked for again: their lanes stand for them.${
+      why.length === 0 ? '' : ` Not comparable: ${why.join(', ')}.`
+    }`,
+    heads: ['What', 'With a verdict', 'Differ', 'Consistency', 'Not comparable'],
+    rows,
+  });
+}
+
+/** The evidence for each action's part of read-cutover. */
+function actions({ actions: judged = {} }: ServiceStatus): Html | false {
+  const rows = Object.entries(judged).map(([action, each]) => [
+    html`<code>${action}</code
+      ><span class="note">${[...new Set(each.interlocks.map(({ word }) => spoken(word)))].join(', ')}</span>`,
+    percent(each.asked),
+    percent(each.in_effect),
+    count(each.comparable - each.whole_lanes),
+    count(each.whole_lanes),
+    count(each.mismatches),
+    each.comparable === 0 ? 'none yet' : `≤ ${percent(100 * each.mismatch_upper_bound)}`,
+    each.comparisons_missing === 0 ? 'enough' : missing(each),
+  ]);
+  if (rows.length === 0) return false;
+  return tablePanel({
+    id: 'actions',
+    title: 'Evidence by action',
+    note:
+      'Comparisons since the last change of definition or rules, of all replicas. The bound of the mismatch rate holds with 95 %, and must ' +
+      'be below 0.1 %. Whole lanes count for every action, until an answer of its own was wrong.',
+    heads: ['Action', 'Asked', 'In effect', 'Own answers', 'Whole lanes', 'Differ', 'Rate', 'Missing'],
+    rows,
+  });
+}
+
+function missing({
+  comparisons_missing: more,
+  days_missing: days,
+}: NonNullable<ServiceStatus['actions']>[string]): Html {
+  const time =
+    days === null ? 'too little traffic to tell' : `${days < 1 ? '< 1' : count(Math.ceil(days))} d of it`;
+  return html`${count(more)}<span class="note">${time}</span>`;
+}
