@@ -78,6 +78,18 @@ test('the charts of a service follow what happens, without a script being asked 
   await eventually('further samples', async () => (await samples()) >= before + 2);
   const decisions = page.getByRole('region', { name: 'Decisions by reason' });
   await eventually('decisions', async () => (await decisions.textContent())?.includes('covered'));
+  const compared = page.getByRole('region', { name: 'Compared' });
+  // Every look is a sample of whole lanes; a reload shows those of meanwhile.
+  await eventually('whole lanes apart from answers', async () => {
+    await page.reload();
+    const [, own, lanes] = await compared.getByRole('row').allTextContents();
+    return /its own answers.*[1-9]/s.test(own ?? '') && /whole lanes.*[1-9]/s.test(lanes ?? '');
+  });
+  const evidence = page.getByRole('region', { name: 'Evidence by action' });
+  expect(await evidence.getByRole('columnheader').allTextContents()).toEqual(
+    expect.arrayContaining(['Own answers', 'Whole lanes']),
+  );
+  await page.locator('.u-over').nth(3).waitFor();
   expect(await photograph(page, 'service')).toEqual([]);
 });
 
@@ -103,6 +115,10 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
     .getByRole('link', { name: /Try a rule/ })
     .first()
     .click();
+  await page.getByRole('button', { name: 'Try', exact: true }).click();
+  await page.getByText('names no member of a list').waitFor();
+  const rules = page.getByRole('textbox', { name: 'Rules' });
+  await rules.fill((await rules.inputValue()).replace('# hidesList', 'hidesList'));
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('would match').waitFor();
   expect(await photograph(page, 'differences')).toEqual([]);
@@ -201,6 +217,7 @@ test('every other page is there, with nothing wrong in it', async () => {
   expect(await photograph(page, 'reports')).toEqual([]);
   await page.getByRole('link', { name: 'The day so far', exact: true }).click();
   await page.getByRole('heading', { level: 1 }).waitFor();
+  expect(await photograph(page, 'report')).toEqual([]);
   await open('/', 'Desk');
   expect(await photograph(page, 'desk')).toEqual([]);
 });
@@ -212,6 +229,15 @@ test('a page that is not there says so, and names a way', async () => {
   expect(await photograph(page, 'not-found')).toEqual([]);
   // The browser itself tells of the 404.
   watched.complaints.splice(before);
+});
+
+test('on a phone the present place is in sight among the others', async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await open('/audit', 'Audit');
+  const here = await page.getByRole('link', { name: 'Audit', exact: true }).boundingBox();
+  expect(here?.x).toBeGreaterThanOrEqual(0);
+  expect((here?.x ?? 0) + (here?.width ?? 0)).toBeLessThanOrEqual(360);
+  await page.setViewportSize({ width: 1280, height: 800 });
 });
 
 test('it works without a script', async () => {

@@ -69,9 +69,10 @@ footer{margin-top:2.5rem;padding-top:1.2rem;border-top:1px solid var(--line);fon
 main{padding-top:1.6rem}.part{padding:1rem}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table,tbody{display:block}
-tbody tr{display:grid;grid-template-columns:1fr 1fr;gap:.1rem 1.4rem;padding:.6rem 0;border-bottom:1px solid var(--line)}
+tbody tr{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.1rem 1.4rem;padding:.6rem 0;border-bottom:1px solid var(--line)}
 tbody tr:last-child{border-bottom:0;padding-bottom:0}
 td,td.number+td.text{display:flex;justify-content:space-between;align-items:baseline;gap:.6rem;padding:.05rem 0;border:0;text-align:right}
+td.number{white-space:normal}
 td::before{content:attr(data-head);color:var(--soft);font-size:.86rem;text-align:left}
 td:first-child{grid-column:1/-1;text-align:left;font-weight:600}td:first-child::before{display:none}
 dl div{gap:.8rem}
@@ -82,7 +83,7 @@ dl div{gap:.8rem}
 --good-back:#fff;--bad-back:#fff;--warn-back:#fff}
 body{font-size:8pt;line-height:1.35}main{max-width:none;padding:0}
 h2{font-size:13pt}h3{font-size:9pt;margin-bottom:.25rem;break-after:avoid}
-.overview{margin:1rem 0}.verdict,p.next{border:1px solid var(--line)}p.next{padding:.35rem .5rem}
+.overview{margin:1rem 0;grid-template-columns:repeat(3,1fr);font-size:7.5pt}.card{padding:.6rem .7rem}.verdict,p.next{border:1px solid var(--line)}p.next{padding:.35rem .5rem}
 .service{break-before:page;padding-top:0;margin-top:0;columns:2;column-gap:7mm}
 .service>header,.service>p.next,.part:has(th:nth-child(5)),.part:has(.charts){column-span:all}
 .part{padding:.4rem 0 .5rem;margin-top:.35rem;border:0;border-top:1px solid var(--line);border-radius:0}

@@ -3,6 +3,11 @@
 
 const REFRESH_EVERY_MS = 3_000;
 
+// On a phone the places are a strip wider than the window: the present one is brought into sight, nothing else moves.
+const strip = document.querySelector('.top nav');
+const here = strip?.querySelector('[aria-current]');
+if (here) strip.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - strip.clientWidth / 2;
+
 for (const cap of document.querySelectorAll('[data-fader]')) {
   const form = cap.closest('form');
   const output = form.querySelector('output');

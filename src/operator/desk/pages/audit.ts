@@ -28,7 +28,7 @@ export async function auditPage(visit: Visit): Promise<Page> {
           )
         : html`<section class="panel">
             <div class="table-frame" tabindex="0" role="group" aria-label="Audit">
-              <table>
+              <table class="cards">
                 <thead>
                   <tr>
                     <th scope="col">When</th>
@@ -50,13 +50,15 @@ export async function auditPage(visit: Visit): Promise<Page> {
 
 function row({ at, person, command, service, reason, details }: AuditAnswer['entries'][number]): Html {
   return html`<tr>
-    <td class="nowrap">${when(at)}</td>
-    <td>${person}</td>
-    <th scope="row">${command}</th>
-    <td>${service}</td>
-    <td class="words">${reason}</td>
-    <td class="words">
-      ${Object.entries(details).map(([name, value]) => html`<span class="pair"><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span> `)}
+    <td class="nowrap" data-head="When">${when(at)}</td>
+    <td data-head="Who">${person}</td>
+    <th scope="row" data-head="What">${command}</th>
+    <td data-head="Service">${service}</td>
+    <td class="words" data-head="Reason">${reason}</td>
+    <td class="words" data-head="Details">
+      <span
+        >${Object.entries(details).map(([name, value]) => html`<span class="pair"><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span> `)}</span
+      >
     </td>
   </tr>`;
 }

@@ -2,13 +2,14 @@ import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
 import { hintWords } from '../../hint-words.ts';
 import type { TriedAction } from '../../routes/rule-routes.ts';
-import { count, counted, spoken, when } from '../figures.ts';
+import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
+import { differencesPanel, type Found } from './found-differences.ts';
 import { emptyState, type Page } from './layout.ts';
-import { serviceOf } from './service.ts';
+import { serviceOf, type ServiceStatus } from './service.ts';
 import { tryPanel, type Trial } from './try-rules.ts';
 
 interface Signature {
@@ -21,24 +22,6 @@ interface Signature {
   readonly last_at: string;
   readonly hint: string | null;
   readonly lanes: number;
-}
-
-interface Found {
-  readonly at: string;
-  readonly operation_id: string;
-  readonly action: string;
-  readonly lane: string;
-  readonly primary: string;
-  readonly verdict: string;
-  readonly differences: readonly {
-    readonly path: string;
-    readonly class: string;
-    readonly legacy: string;
-    readonly orchestrator: string;
-    readonly hint?: string;
-    readonly apart?: number;
-  }[];
-  readonly suppressed: number;
 }
 
 interface Rule {
@@ -85,28 +68,26 @@ export function rulesIn(text: string): readonly unknown[] {
 const SHOWN = 25;
 
 async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial | undefined): Promise<Page> {
-  const { service } = await serviceOf(visit, params.service);
+  const status = await serviceOf(visit, params.service);
+  const { service } = status;
   const base = `/v1/services/${service}`;
   const [{ signatures }, { differences }, { rules }] = await Promise.all([
     visit.api.get<{ signatures: readonly Signature[] }>(`${base}/signatures`),
     visit.api.get<{ differences: readonly Found[] }>(`${base}/differences?limit=${SHOWN}`),
     visit.api.get<{ rules: readonly Rule[] }>(`${base}/comparisons`),
   ]);
-  const text = trial?.rules ?? proposalOf(signatures, query);
+  const text = trial?.rules ?? proposalOf(signatures, { query, actions: Object.keys(status.actions ?? {}) });
   return {
     title: `Differences of ${service}`,
     lead: html`What shadow reads found, redacted: of a value its kind, its size and a digest.
       <a href="/services/${service}">${service}</a>`,
-    body: html`${signaturesPanel(service, signatures)}${tryPanel(visit, { service, text, trial })}${differencesPanel(differences)}${rulesPanel(visit, rules)}`,
+    body: html`${signaturesPanel(status, signatures)}${tryPanel(visit, { service, text, trial })}${differencesPanel(differences)}${rulesPanel(visit, rules)}`,
   };
 }
 
-function signaturesPanel(service: string, signatures: readonly Signature[]): Html {
-  if (signatures.length === 0)
-    return emptyState(
-      'Nothing differs',
-      'No shadow read has found a difference that counts. Raise shadow-read to compare more.',
-    );
+function signaturesPanel(asked: ServiceStatus, signatures: readonly Signature[]): Html {
+  const { service } = asked;
+  if (signatures.length === 0) return nothingDiffers(asked);
   return html`<section class="panel" aria-labelledby="signatures">
     <h2 id="signatures">By cause <span class="of">${counted(signatures.length, 'signature')}</span></h2>
     <div class="table-frame" tabindex="0" role="group" aria-labelledby="signatures">
@@ -151,75 +132,47 @@ function signaturesPanel(service: string, signatures: readonly Signature[]): Htm
   </section>`;
 }
 
+function nothingDiffers({ comparisons, flags }: ServiceStatus): Html {
+  const judged = comparisons.match + comparisons.mismatch;
+  const share = flags['shadow-read'].asked;
+  const advice =
+    share < 100 ? ` Shadow reads are asked for ${percent(share)}: raise them to compare more.` : '';
+  return judged === 0
+    ? emptyState('Nothing was compared yet', `A read of a lane that both sides hold begins it.${advice}`)
+    : emptyState(
+        'Nothing differs',
+        `${counted(judged, 'comparison')}, and no difference that counts.${advice}`,
+      );
+}
+
 /** A rule for the signature that was chosen, to begin with. */
 /** How long a proposed rule holds unless its author wants it otherwise. */
 const RULE_DAYS = 90;
 
-function proposalOf(signatures: readonly Signature[], { rule = '0' }: OfService['query']): string {
-  const { action = 'get_context', path = '' } = signatures[Number(rule)] ?? {};
-  return `- action: ${action}\n  kind: ignore\n  path: ${JSON.stringify(path)}\n  owner: who answers for it\n  reason: why it may differ\n  expires: ${dayFromNow(RULE_DAYS)}\n`;
+function proposalOf(
+  signatures: readonly Signature[],
+  {
+    query: { rule = '0' },
+    actions,
+  }: { readonly query: OfService['query']; readonly actions: readonly string[] },
+): string {
+  const { action = actions[0] ?? 'an action', path = 'member.of.the.answer' } =
+    signatures[Number(rule)] ?? {};
+  return [
+    `- action: ${action}`,
+    '  kind: ignore',
+    `  path: ${JSON.stringify(path)}`,
+    // What hides whole items is refused until somebody takes the mark away.
+    ...(path.endsWith('[]') ? ['  # hidesList: true'] : []),
+    '  owner: who answers for it',
+    '  reason: why it may differ',
+    `  expires: ${dayFromNow(RULE_DAYS)}`,
+    '',
+  ].join('\n');
 }
 
 function dayFromNow(days: number): string {
   return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-}
-
-function differencesPanel(differences: readonly Found[]): Html | false {
-  if (differences.length === 0) return false;
-  return html`<section class="panel" aria-labelledby="found">
-    <h2 id="found">One by one <span class="of">the last ${differences.length}</span></h2>
-    ${differences.map(oneFound)}
-  </section>`;
-}
-
-function oneFound({
-  at,
-  action,
-  lane,
-  primary,
-  differences,
-  suppressed,
-  operation_id: operation,
-}: Found): Html {
-  const slash = lane.indexOf('/');
-  const [service, owner] = [lane.slice(0, slash), encodeURIComponent(lane.slice(slash + 1))];
-  return html`<article class="found">
-    <h3><code>${action}</code> <a href="/lanes/${service}/${owner}">${lane}</a></h3>
-    <p class="note">
-      ${when(at)} · the agent got the answer of ${primary} ·
-      <code>${operation}</code
-      >${suppressed > 0 && ` · ${counted(suppressed, 'further difference')} accepted by rules`}
-    </p>
-    <div class="table-frame" tabindex="0" role="group" aria-label="Both sides of ${operation}">
-      <table class="sides">
-        <thead>
-          <tr>
-            <th scope="col">Path</th>
-            <th scope="col">Legacy</th>
-            <th scope="col">Orchestrator</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${differences.map(
-            (each) =>
-              html`<tr>
-                <th scope="row">
-                  <code>${each.path === '' ? '(whole answer)' : each.path}</code
-                  ><span class="note"
-                    >${spoken(each.class)}${each.hint !== undefined && `, looks like: ${hintWords(each.hint)}`}</span
-                  >
-                </th>
-                <td class="side legacy"><code>${each.legacy}</code></td>
-                <td class="side orchestrator">
-                  <code>${each.orchestrator}</code
-                  >${each.apart !== undefined && html`<span class="note">${each.apart} apart</span>`}
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
-  </article>`;
 }
 
 function rulesPanel(visit: Visit, rules: readonly Rule[]): Html | false {

@@ -53,10 +53,10 @@ function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
     <h2 id="g-${service}"><a href="/services/${service}">${service}</a></h2>
     <div data-live="latch-${service}">${latchOf(visit, service, watched)}</div>
     <div data-live="triggers-${service}">
+      ${groupedFindings(watched.findings).map(finding)}
       <ul class="triggers">
         ${watched.triggers.map(level)}
       </ul>
-      ${groupedFindings(watched.findings).map(finding)}
     </div>
   </section>`;
 }
@@ -79,8 +79,17 @@ function latchOf(visit: Visit, service: string, { held_by: heldBy, latch, flags_
       ${when(latch.tripped_at)}, ${latch.finding.action ?? 'the service as a whole'} ${latch.finding.detail}.
       Cools down until ${when(latch.cool_down_until)}.
     </p>
-    ${off !== undefined && html`<p class="note">Flags in Unleash: ${spoken(off.state)} ${off.flags?.join(', ')} ${off.last_error}</p>`}
+    ${off !== undefined && html`<p class="note">${flagsOff(off)}</p>`}
     ${foldedChange(visit, { action: `/guard/${service}/release`, label: 'Release the latch', role: 'approver', isGrave: true })}`;
+}
+
+/** Whether people see the trip where they look at flags. */
+function flagsOff({ state, flags = [], last_error: error }: NonNullable<GuardStatus['flags_off']>): string {
+  if (state === 'not_configured')
+    return 'Its flags ask for what they asked before: nothing lowers them from here.';
+  if (state === 'off')
+    return `Switched off in Unleash: ${flags.length === 0 ? 'nothing, no flag asked for anything' : flags.join(', ')}.`;
+  return `Not yet switched off in Unleash: ${error ?? 'it is being tried'}`;
 }
 
 function level({ trigger, reached, numbers, action, detail }: TriggerLevel): Html {

@@ -138,14 +138,11 @@ function foundPanel(divergences: readonly Divergent[]): Html {
               html`<tr>
                 <th scope="row" class="words">${laneLink(`${service}/${owner}`)}</th>
                 <td class="words">
-                  ${findings
-                    .slice(0, 10)
-                    .map(
-                      ({ side, kind, by }) =>
-                        html`<span class="note-inline"
-                            >${spoken(kind)} on ${side}${by !== undefined && ` by ${by}`}</span
-                          ><br />`,
-                    )}${findings.length > 10 && `and ${count(findings.length - 10)} more`}
+                  ${sayingsOf(findings).map(
+                    ([saying, times]) =>
+                      html`<span class="note-inline">${times > 1 && `${count(times)} × `}${saying}</span
+                        ><br />`,
+                  )}
                 </td>
                 <td>${state === 'lost' ? html`<a href="/lost">lost</a>` : spoken(state)}</td>
                 <td class="number">${counted(before.items, 'item')}</td>
@@ -156,4 +153,14 @@ function foundPanel(divergences: readonly Divergent[]): Html {
       </table>
     </div>
   </section>`;
+}
+
+/** What was found of a lane, each kind once. */
+function sayingsOf(findings: Divergent['findings']): [string, number][] {
+  const times = new Map<string, number>();
+  for (const { side, kind, by } of findings) {
+    const saying = `${spoken(kind)} on ${side}${by === undefined ? '' : ` by ${by}`}`;
+    times.set(saying, (times.get(saying) ?? 0) + 1);
+  }
+  return [...times];
 }

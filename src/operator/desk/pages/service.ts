@@ -10,7 +10,7 @@ import type { Page } from './layout.ts';
 import { ladder } from './stage.ts';
 import { tablePanel } from './table-panel.ts';
 
-type ServiceStatus = Status['services'][number];
+export type ServiceStatus = Status['services'][number];
 
 /** The service of a page. @throws ApiRefusal where nobody knows it */
 export async function serviceOf(visit: Visit, name: string): Promise<ServiceStatus> {
@@ -33,8 +33,10 @@ export async function servicePage(visit: Visit, { params }: Asked<{ service: str
       <a href="/lanes?service=${service.service}">Lanes</a> · <a href="/flags">Flags</a>`,
     body: html`<div class="panel" data-live="ladder">${ladder(service.stage)}</div>
       ${charts(service)}
-      <div class="columns">${decisions(samples)}${latencies(service)}</div>
-      <div class="columns">${answers(service)}${contents(service)}</div>
+      <div class="columns">
+        <div class="column">${decisions(samples)}${answers(service)}${flagsAsked(service)}</div>
+        <div class="column">${latencies(service)}${contents(service)}</div>
+      </div>
       ${evidencePanels(service)}${left(service)}`,
     styles: ['/assets/uplot/uPlot.min.css'],
     scripts: ['/assets/uplot/uPlot.iife.min.js', '/assets/charts.js'],
@@ -139,7 +141,7 @@ function answers({ reads_by: reads, fallbacks, writes, repeats, named_writes: na
 }
 
 function contents(service: ServiceStatus): Html {
-  const { lanes, flags, pending, forgotten, lost, copied_lanes: copied } = service;
+  const { lanes, pending, forgotten, lost, copied_lanes: copied } = service;
   return tablePanel({
     id: 'contents',
     title: 'Both sides',
@@ -151,11 +153,20 @@ function contents(service: ServiceStatus): Html {
       ['lanes copied', count(copied)],
       ['items forgotten by legacy', count(forgotten)],
       ['items lost by legacy', count(lost)],
-      ...Object.entries(flags).map(([flag, status]) => [
-        html`${spoken(flag)} <span class="note-inline">${reasonOf(status)}</span>`,
-        `${percent(status.asked)} → ${percent(status.in_effect)}`,
-      ]),
     ],
+  });
+}
+
+function flagsAsked({ flags }: ServiceStatus): Html {
+  return tablePanel({
+    id: 'flags-asked',
+    title: 'Flags',
+    heads: ['Flag', 'Asked', 'In effect'],
+    rows: Object.entries(flags).map(([flag, status]) => [
+      html`${spoken(flag)} <span class="note-inline">${reasonOf(status)}</span>`,
+      percent(status.asked),
+      percent(status.in_effect),
+    ]),
   });
 }
 
