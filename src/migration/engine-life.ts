@@ -39,6 +39,6 @@ export async function stopEngine({ engine, verdicts, shadows, samples, runs }: L
   await engine.copies.stop();
   await working;
   await engine.deliverer.stop();
-  engine.settlements.stop();
+  await engine.settlements.stop();
   await engine.membership.leave().catch(() => undefined);
 }

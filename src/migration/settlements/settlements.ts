@@ -10,6 +10,9 @@ const LIMIT = 20_000;
 /** A statement whose connection broke may commit so much later; most do so soon, and until it is looked at they keep others out. */
 const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
 
+/** A process that ends waits so long for a journal that does not answer. */
+const LAST_PATIENCE_MS = 2_000;
+
 export interface SettlementParts {
   readonly journal: Journal;
   readonly clock: Clock;
@@ -47,8 +50,15 @@ export class Settlements {
     }
   }
 
-  stop(): void {
+  /**
+   * Nothing is tried again any more. Resolves when what is on its way to the journal is there, or fails, or takes too long: whoever takes
+   * over would find it open.
+   */
+  async stop(): Promise<void> {
     this.#isStopped = true;
+    const { clock } = this.#parts;
+    const untilMs = clock.now() + LAST_PATIENCE_MS;
+    while (this.#waiting > 0 && clock.now() < untilMs) await clock.sleep(1);
   }
 
   /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
