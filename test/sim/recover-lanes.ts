@@ -1,7 +1,15 @@
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { Recovery } from '../../src/migration/journal-facts.ts';
 import type { Database } from './database.ts';
-import { isOpenEnded, outcomeOf, settleOutcome, unsettledOf, writesAbove, type LaneRow } from './lane-row.ts';
+import {
+  isOpenEnded,
+  outcomeOf,
+  settleOutcome,
+  unsettledOf,
+  writesAbove,
+  type LaneRow,
+  type StoredWrite,
+} from './lane-row.ts';
 
 /** One statement of the transaction, on one row. */
 type OnRow = (lane: LaneRow, facts: Facts) => void;
@@ -32,9 +40,15 @@ export function recoverLanes(database: Database, me: ReplicaId, only?: LaneKey):
     }),
     unclosed: lanes
       .filter(({ claim }) => claim === me || facts.isGone(claim))
-      .filter((lane) => [...lane.writes.values()].some((write) => isOpenEnded(lane, write, nowMs)))
+      .filter((lane) => [...lane.writes.values()].some((write) => isUnclosed(lane, write, nowMs)))
       .map(({ key }) => key),
   };
+}
+
+/** What the dead left without an outcome is unknown by now, but for what a copy has covered while it was open. */
+function isUnclosed(lane: LaneRow, write: StoredWrite, nowMs: number): boolean {
+  const isLeft = lane.outcomes.has(write.sequence) || write.sequence <= lane.settledSequence;
+  return isLeft && isOpenEnded(lane, write, nowMs);
 }
 
 const markUnsettled: OnRow = (lane, { me, isGone }) => {
