@@ -4,7 +4,7 @@ import { CopyQueue } from './copies/copy-queue.ts';
 import { CoverageKeeper } from './lanes/coverage-keeper.ts';
 import { Deliverer } from './deliver.ts';
 import { Fences } from './lanes/fences.ts';
-import { ForeignLanes, type ForeignLaneParts } from './replicas/foreign-lanes.ts';
+import { ForeignLanes } from './replicas/foreign-lanes.ts';
 import { createHoldLane, type HoldLane } from './lanes/hold-lane.ts';
 import { createLanes, type Lane, type Lanes } from './lanes/lanes.ts';
 import { Membership } from './replicas/membership.ts';
@@ -74,7 +74,7 @@ export function createEngine(parts: MigrationParts): Engine {
   const around = { membership, spilling, unjournaled, coverage, lanes, ...moving };
   const keeper: CoverageKeeper = createKeeper(parts, around);
   const takeOver: TakeOver = createTakeOver(parts, { ...around, settlements, keeper });
-  const foreign = createForeign(parts, { lanes, isAlone, takeOver });
+  const foreign = createForeign(parts, { lanes, isAlone, takeOver, copies: moving.copies });
   return { ...around, fences, hold, keeper, takeOver, foreign, settlements };
 }
 
@@ -122,10 +122,23 @@ function createSpillingOf(
 
 function createForeign(
   { journal, clock, events }: MigrationParts,
-  { lanes, isAlone, takeOver }: Pick<Engine, 'lanes' | 'takeOver'> & { readonly isAlone: () => boolean },
+  {
+    lanes,
+    isAlone,
+    takeOver,
+    copies,
+  }: Pick<Engine, 'lanes' | 'takeOver' | 'copies'> & { readonly isAlone: () => boolean },
 ): ForeignLanes {
-  const onForeign: ForeignLaneParts['onForeign'] = (lane, state) => takeOver.foreign(lane, state);
-  return new ForeignLanes({ journal, lanes, clock, emit: events.emit, isAlone, onForeign });
+  return new ForeignLanes({
+    journal,
+    lanes,
+    clock,
+    emit: events.emit,
+    isAlone,
+    onForeign: (lane, state) => takeOver.foreign(lane, state),
+    isHeld: (lane) => copies.holds(lane),
+    onUnattended: (lane) => takeOver.attend(lane),
+  });
 }
 
 function createKeeper(

@@ -233,6 +233,8 @@ export interface Journal {
   outdated(service: ServiceName, coverage: number): Promise<readonly Owner[]>;
   /** Lanes whose home is this replica, of which others wrote or marked something since the last call. */
   takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>>;
+  /** Lanes whose home is this replica, and that are dirty or being copied. */
+  unwell(): Promise<readonly LaneKey[]>;
   /** The lane as all replicas together have made it; undefined where it was never written. */
   fence(lane: LaneKey): Promise<LaneView | undefined>;
   /**

@@ -139,6 +139,7 @@ export function noopJournal(): Journal {
     tellHome: done,
     outdated: async () => [],
     takeForeign: async () => new Map(),
+    unwell: async () => [],
     fence: done,
     finishCopy: done,
     cleanSpilled: done,

@@ -49,6 +49,29 @@ function frozen(name: string, of: (world: World) => Restartable): Fault {
   };
 }
 
+/** Another process carries on, alone; later a newcomer joins it. */
+function left(replica: Replica): Fault {
+  return {
+    name: `leave-${replica}-proxy`,
+    lastsMs: LONG,
+    strike: ({ replicas }) => replicas[replica].leave(),
+    async mend({ replicas }) {
+      await replicas[replica].restart();
+      return [];
+    },
+  };
+}
+
+/** As with a rolling upgrade: for a while there are three, two of them on the same ports. */
+function replaced(replica: Replica): Fault {
+  return {
+    name: `replace-${replica}-proxy`,
+    lastsMs: SHORT,
+    strike: ({ replicas }, random) => replicas[replica].replace(random.whole(...SHORT)),
+    mend: async () => [],
+  };
+}
+
 function legacyKilled(service: StandInService, isTorn: boolean): Fault {
   return {
     name: `${isTorn ? 'tear' : 'kill'}-${service}`,
@@ -129,6 +152,8 @@ const PROCESSES: readonly Fault[] = [
   ...REPLICAS.flatMap((replica: Replica) => [
     killed(`${replica}-proxy`, ({ replicas }) => [replicas[replica]]),
     frozen(`${replica}-proxy`, ({ replicas }) => replicas[replica]),
+    left(replica),
+    replaced(replica),
   ]),
   killed('both-proxies', ({ replicas }) => [replicas.first, replicas.second], SHORT),
   killed('orchestrator', ({ orchestrator }) => [orchestrator]),

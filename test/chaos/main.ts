@@ -91,13 +91,34 @@ async function judgeFinally(world: World, options: Options, book: LaneBook): Pro
   return judgement;
 }
 
+/** The programs that it started end with it. */
+function abortedBySignal(): AbortSignal {
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => stopping.abort(new Error(`it was ended by ${name}`)));
+  return stopping.signal;
+}
+
+/** @throws what the signal says, as soon as it says it */
+async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
+  const aborted = new Promise<never>((_, reject) => {
+    const end = (): void => reject(signal.reason as Error);
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+  // What goes on meanwhile fails, with what it works with.
+  work.catch(() => undefined);
+  return Promise.race([work, aborted]);
+}
+
 async function run(options: Options): Promise<Result> {
   const startedAtMs = performance.now();
-  const world = await startWorld();
+  const signal = abortedBySignal();
+  const world = await startWorld(signal);
   const book = new LaneBook();
   try {
-    const { rounds, counts } = await playAll(world, options, book);
-    const last = await judgeFinally(world, options, book);
+    const { rounds, counts } = await unlessAborted(signal, playAll(world, options, book));
+    const last = await unlessAborted(signal, judgeFinally(world, options, book));
     const [unknown] = await world.journal<{ count: string }>('select count(*) from unknown_outcomes');
     const acknowledged = book.lanes.reduce((sum, lane) => sum + lane.acknowledged, 0);
     return {
@@ -108,7 +129,7 @@ async function run(options: Options): Promise<Result> {
       seconds: secondsSince(startedAtMs),
     };
   } catch (error) {
-    console.error(await evidenceOf(world, [messageOf(error)]));
+    if (!signal.aborted) console.error(await evidenceOf(world, [messageOf(error)]));
     throw error;
   } finally {
     await world.end();

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -17,6 +19,32 @@ async function chaos(args: readonly string[]) {
     once(child, 'exit'),
   ]);
   return { out, errors, code: code as number };
+}
+
+/** Processes that it has started, and those that they have, as Linux tells. */
+function descendantsOf(parent: number): number[] {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && parentOf(name) === parent)
+    .map(Number);
+  return children.flatMap((pid) => [pid, ...descendantsOf(pid)]);
+}
+
+function parentOf(pid: string): number {
+  try {
+    // Behind the program's name, which may hold anything: its state, and its parent.
+    const [, , parent] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(')').at(-1)?.split(' ') ?? [];
+    return Number(parent);
+  } catch {
+    return 0;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 const ONE_ROUND = ['--rounds', '1', '--after', '0', '--only', 'reset-agents-first', '--json'];
@@ -42,6 +70,24 @@ describe('npm run chaos', { timeout: 120_000 }, () => {
     expect(errors).toMatch(/Round 1 of seed 1 \(reset-agents-first\)/);
     expect(errors).toMatch(/lost: session-memory\/r1-\d: not on the orchestrator/);
     expect(errors).toContain('journal of session-memory/r1-');
+  });
+
+  test.skipIf(process.platform !== 'linux')('ended by a signal, it leaves no process behind', async () => {
+    const child = spawn(process.execPath, [MAIN, '--rounds', '50', '--only', 'reset-agents-first'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+    });
+    let errors = '';
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+    const exited = once(child, 'exit');
+    const children = await eventually('a program of its own', () => {
+      const found = descendantsOf(child.pid ?? 0);
+      return found.length > 2 && found;
+    });
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([1, null]);
+    expect(errors).toContain('ended by SIGTERM');
+    await eventually('the end of all of them', () => !children.some(isRunning));
   });
 
   test('an option that it does not know ends it before anything is started', async () => {

@@ -7,6 +7,8 @@ export type ReplicaPorts = Readonly<Record<StandInService | 'health' | 'http', n
 
 /** Shorter than the originals' 4.5 s, so that rounds are short. */
 const DEADLINE_MS = 1_500;
+/** So long a successor waits for the ports of the one before it. */
+const TAKE_OVER_MS = 40_000;
 
 interface ReplicaFacts {
   readonly root: string;
@@ -30,7 +32,7 @@ export function replicaConfig({ root, folders, links, replica, ports }: ReplicaF
   });
   return {
     http: { port: ports.http },
-    proxy: { deadlineMs: DEADLINE_MS },
+    proxy: { deadlineMs: DEADLINE_MS, takeOverMs: TAKE_OVER_MS },
     journal: { folder: join(root, `${replica}-journal`) },
     orchestrator: { endpoint: at(`${replica}-orchestrator`) },
     rollout: { folder: folders.flags },

@@ -15,6 +15,8 @@ const AFTER_MS = { least: 200, most: 1_000 };
 /** Lanes of a service that go on from earlier rounds, and those that begin with this one. */
 const OLD_LANES = 2;
 const NEW_LANES = 1;
+/** After so many rounds all that is through leaves the journal, and the lanes of earlier rounds are written again without it. */
+const PRUNED_SHARE = 0.5;
 
 export interface Round {
   readonly number: number;
@@ -62,6 +64,7 @@ export async function play(world: World, book: LaneBook, round: Round): Promise<
   }
   await settled(world);
   for (const lane of lanes) lane.close(performance.now());
+  if (random.chance(PRUNED_SHARE)) await world.prune();
   if (round.plant !== undefined) await plantIn(world.orchestratorStore, lanes, round.plant);
   return judgeAll(world, lanes);
 }

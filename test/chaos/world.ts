@@ -1,10 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { StandInService } from '../../src/sandbox/stand-ins.ts';
+import { replicaId } from '../../src/domain/ids.ts';
+import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import { createPostgresDatabase, type Database } from '../../src/storage/database.ts';
+import { PostgresJournal, PRUNED_AT_ONCE } from '../../src/storage/journal/journal.ts';
+import { PLAIN } from '../../src/storage/seal.ts';
 import { writeFlags } from '../accept/flags.ts';
 import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../accept/stores.ts';
 import type { ProxyStatus } from '../accept/world.ts';
@@ -20,6 +25,10 @@ export interface Restartable {
   /** Nothing where another fault has killed it. */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   kill(): Promise<void>;
+  /** Ends it in order. Nothing where another fault has killed it. */
+  leave(): Promise<void>;
+  /** Starts its successor, which takes over its ports, and ends it in order so much later. */
+  replace(afterMs: number): Promise<void>;
   /** Nothing where it runs. */
   restart(): Promise<void>;
   output(): string;
@@ -35,6 +44,8 @@ export interface World {
   /** Where agents of a service connect, by replica. */
   endpoints(service: StandInService): readonly string[];
   status(replica: Replica): Promise<ProxyStatus>;
+  /** Deletes all that is through from the journal, as after a day in which nobody wrote. */
+  prune(): Promise<void>;
   /** Rows of the journal's database, past all links. */
   journal<Row>(sql: string): Promise<readonly Row[]>;
   orchestratorStore: Database;
@@ -42,12 +53,19 @@ export interface World {
   end(): Promise<void>;
 }
 
-export async function startWorld(): Promise<World> {
+/** @param signal on it everything ends, also what is being started */
+export async function startWorld(signal: AbortSignal): Promise<World> {
   const root = mkdtempSync(join(tmpdir(), 'crossfade-chaos-'));
   chmodSync(root, 0o755);
-  const ending: (() => Promise<void>)[] = [];
+  const ending: Ending = {
+    steps: [],
+    push(step) {
+      this.steps.push(step);
+      signal.throwIfAborted();
+    },
+  };
   const end = async (): Promise<void> => {
-    for (const step of ending.splice(0).toReversed()) await step();
+    for (const step of ending.steps.splice(0).toReversed()) await step();
     rmSync(root, { recursive: true, force: true });
   };
   try {
@@ -58,7 +76,14 @@ export async function startWorld(): Promise<World> {
   }
 }
 
-async function assemble(root: string, ending: (() => Promise<void>)[]): Promise<Omit<World, 'end'>> {
+/** What was started, in order. */
+interface Ending {
+  readonly steps: (() => Promise<void>)[];
+  /** @throws where all is to end already */
+  push(step: () => Promise<void>): void;
+}
+
+async function assemble(root: string, ending: Ending): Promise<Omit<World, 'end'>> {
   const folders = { legacy: join(root, 'legacy'), flags: join(root, 'flags') };
   for (const folder of Object.values(folders)) mkdirSync(folder);
   writeFlags(folders.flags, { dualWrite: true, shadowRead: 20, readCutover: 50 });
@@ -95,6 +120,10 @@ async function assemble(root: string, ending: (() => Promise<void>)[]): Promise<
     return started;
   };
   const replicas = { first: await startReplica('first'), second: await startReplica('second') };
+  const journalDatabase = createPostgresDatabase({ url: journalUrl, poolSize: 1 });
+  ending.push(() => journalDatabase.close());
+  const identity = new ReplicaIdentity(() => replicaId(randomUUID()));
+  const journal = new PostgresJournal({ database: journalDatabase, replica: identity, seal: PLAIN });
   const orchestratorStore = createPostgresDatabase({ url: orchestratorUrl, poolSize: 1 });
   ending.push(() => orchestratorStore.close());
   return {
@@ -107,6 +136,9 @@ async function assemble(root: string, ending: (() => Promise<void>)[]): Promise<
     endpoints: (service) =>
       REPLICAS.map((replica) => `tcp://127.0.0.1:${links.port(`agents-${replica}-${service}`)}`),
     status: async (replica) => statusOf(ports[replica].http),
+    async prune() {
+      while ((await journal.prune(0)) >= PRUNED_AT_ONCE);
+    },
     journal: async <Row>(sql: string) => (await postgres.execute(sql, 'journal')) as Row[],
     stores: async () => ({
       legacy: readLegacyStores(folders.legacy),
@@ -121,7 +153,7 @@ async function statusOf(port: number): Promise<ProxyStatus> {
   return (await reply.json()) as ProxyStatus;
 }
 
-async function startLegacy(folder: string, ending: (() => Promise<void>)[]) {
+async function startLegacy(folder: string, ending: Ending) {
   const [session = 0, contextual = 0, jarvis = 0, healthPort = 0, pubPort = 0] = await freePorts(5);
   const ports = { 'session-memory': session, 'contextual-memory': contextual, 'jarvis-memory': jarvis };
   const start = async (service: StandInService): Promise<LegacyService> => {
@@ -155,13 +187,22 @@ async function startRestartable(
 ): Promise<Restartable> {
   let earlier = '';
   let program: Program = await startProgram(args, { env });
+  const isRunning = (): boolean => program.child.exitCode === null && program.child.signalCode === null;
   return {
     signal: (name) => void program.child.kill(name),
     kill: () => program.kill(),
+    leave: () => program.stop(),
+    async replace(afterMs) {
+      const starting = startedAgain(args, env);
+      const leaving = sleep(afterMs).then(() => program.stop());
+      const [successor] = await Promise.all([starting, leaving]);
+      earlier = program.output();
+      program = successor;
+    },
     output: () => earlier + program.output(),
     async restart() {
       // Two faults may have killed it.
-      if (program.child.exitCode === null && program.child.signalCode === null) return;
+      if (isRunning()) return;
       earlier = program.output();
       program = await startedAgain(args, env);
     },

@@ -96,10 +96,13 @@ export class Agents {
     });
   }
 
-  #send(call: Call, { owner, migration }: Incarnation): void {
+  #send(call: Call, incarnation: Incarnation): void {
     const { scheduler, monitor } = this.#world;
+    const { owner, migration } = incarnation;
     const { attempts } = call;
     const run = (): void => {
+      if (incarnation.isShut) return;
+      incarnation.open += 1;
       call.isCovered = migration.coverageOf(call.service) !== 0;
       // Unjournaled writes pass as they come; and a repeat that overtakes what it repeats is to the proxy the first of the two.
       if (!call.isCovered || attempts < call.arrived || call.isDoubted) call.suspected.add(attempts);
@@ -109,6 +112,8 @@ export class Agents {
       const replied = migration.handle({ service, body, receivedAtMs: scheduler.nowMs });
       const attempt = { call, number: attempts, owner };
       monitor?.begun(attempt);
+      const ended = (): void => void (incarnation.open -= 1);
+      void replied.then(ended, ended);
       replied.then(
         (reply) => scheduler.afterFor(owner, 0, { what: 'reply', run: () => this.#answer(attempt, reply) }),
         (error: unknown) => monitor?.threw(error),

@@ -3,7 +3,7 @@ import type { CoverageStore } from '../../src/migration/ports.ts';
 import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
 import { CoverageTable } from './coverage-table.ts';
 import type { Statement } from './journal.ts';
-import { newLane, numberOf, type LaneRow } from './lane-row.ts';
+import { allWrites, newLane, numberOf, type LaneRow } from './lane-row.ts';
 import { ReplicaTable } from './replica-table.ts';
 import { SpillTable } from './spill-table.ts';
 
@@ -75,8 +75,8 @@ export class Database {
 
   /** Whether an intent of an agent's numbered write is there. */
   holds(key: LaneKey, number: number): boolean {
-    const writes = this.#lanes.get(key)?.writes.values() ?? [];
-    return [...writes].some(({ request }) => numberOf(request) === number);
+    const lane = this.#lanes.get(key);
+    return lane !== undefined && allWrites(lane).some(({ write }) => numberOf(write.request) === number);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Random } from './random.ts';
 export const FAULTS = [
   'crash',
   'pause',
+  'leave',
   'request_lost',
   'request_late',
   'request_doubled',
@@ -24,6 +25,7 @@ export const FAULTS = [
   'poison',
   'idle',
   'clock',
+  'prune',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];
@@ -38,10 +40,15 @@ export interface Fate {
 
 /** How one statement of a database goes. `unknown`: it may have been committed, and its caller is not told. */
 export interface StatementFate {
-  readonly end: 'fine' | 'not_applied' | 'unknown_applied' | 'unknown_lost';
+  readonly end: 'fine' | 'not_applied' | 'unknown_applied' | 'unknown_late' | 'unknown_lost';
   readonly beforeMs: number;
   readonly afterMs: number;
+  /** So long after its caller was told of a failure it takes effect all the same. */
+  readonly lateMs?: number;
 }
+
+/** A server ends a statement that has waited for so long. */
+const LATEST_MS = 8_000;
 
 /** Rates of one run: some runs are calm, some know one trouble only, some all of them. */
 export type Profile = Readonly<Partial<Record<Fault, number>>>;
@@ -134,8 +141,13 @@ export class Faults {
       return { end: 'not_applied', beforeMs, afterMs };
     if (this.happens('journal_error', 0.02)) {
       this.trouble('journal');
-      const end = this.#random.pick(['not_applied', 'unknown_applied', 'unknown_lost'] as const);
-      return { end, beforeMs, afterMs };
+      const end = this.#random.pick([
+        'not_applied',
+        'unknown_applied',
+        'unknown_late',
+        'unknown_lost',
+      ] as const);
+      return { end, beforeMs, afterMs, lateMs: this.#random.whole(10, LATEST_MS) };
     }
     if (!this.happens('journal_slow', 0.03)) return { end: 'fine', beforeMs, afterMs };
     const slowMs = this.#random.whole(50, 6_000);

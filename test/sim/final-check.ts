@@ -3,7 +3,7 @@ import type { LegacyAccess } from '../../src/domain/service-definition.ts';
 import { digestOfFields } from '../../src/migration/copies/copy-plan.ts';
 import { readContents } from '../../src/migration/copies/lane-contents.ts';
 import type { Orchestrator } from '../../src/migration/ports.ts';
-import { numberOf } from './lane-row.ts';
+import { allWrites, numberOf } from './lane-row.ts';
 import { marksIn } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
@@ -90,10 +90,11 @@ function checkLegacyOrder({ model, name }: SimService, { database }: World, viol
   for (const lane of database.lanes()) {
     if (lane.service !== name) continue;
     let last = -1;
-    for (const [sequence, write] of lane.writes) {
+    for (const { write, outcome } of allWrites(lane)) {
+      const { sequence } = write;
       const number = numberOf(write.request);
       const place = model.effects.times(number) === 1 ? executedAt.get(number) : undefined;
-      if (lane.outcomes.get(sequence) !== 'applied' || place === undefined) continue;
+      if (outcome !== 'applied' || place === undefined) continue;
       if (place < last) violations.add('I3', `write ${sequence} of ${lane.key} overtook another on legacy`);
       last = place;
     }

@@ -37,3 +37,11 @@ export function takeForeign(
       .map((lane) => [lane.key, { row: readOf(lane), count: lane.foreignCount }]),
   );
 }
+
+/** `UNWELL`. */
+export function unwellLanes(database: Database, me: ReplicaId): LaneKey[] {
+  return database
+    .lanes()
+    .filter(({ claim, condition }) => claim === me && (condition === 'copying' || condition === 'dirty'))
+    .map(({ key }) => key);
+}

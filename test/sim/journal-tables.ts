@@ -132,6 +132,7 @@ export class JournalTables {
     if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
     if (reason === 'unknown_outcome') lane.mayRepeat = true;
     if (this.isClaimedByOther(lane, me)) lane.foreignCount += 1;
+    else lane.claim = me;
   }
 
   stopLane(key: LaneKey, reason: string): void {

@@ -4,7 +4,7 @@ import type { LaneState } from '../../src/domain/lane.ts';
 import type { Intent, Journal, LaneView, Settlement } from '../../src/migration/ports.ts';
 import type { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import type { Database } from './database.ts';
-import { takeAbandoned, takeForeign } from './foreign-rows.ts';
+import { takeAbandoned, takeForeign, unwellLanes } from './foreign-rows.ts';
 import { JournalTables, type Step } from './journal-tables.ts';
 import { cleanSpilled } from './lane-decisions.ts';
 import type { LaneRead } from './lane-row.ts';
@@ -32,8 +32,13 @@ export interface SimJournalParts {
   readonly statement: Statement;
 }
 
+/** Before a process ends it has all written down that was handed over. */
+export interface SimJournal extends Journal {
+  drain(): Promise<void>;
+}
+
 /** The journal port over tables in memory: the same group commits as `storage/journal.ts`, without the SQL. */
-export function createSimJournal({ database, identity, statement }: SimJournalParts): Journal {
+export function createSimJournal({ database, identity, statement }: SimJournalParts): SimJournal {
   const tables = new JournalTables(database);
   const parts = { database, tables, identity, statement };
   const commits = createCommits(parts);
@@ -55,9 +60,17 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
       await progress.add({ laneId, delivered: sequence });
     },
     fence: (lane) => fences.add(lane),
+    async drain() {
+      await commits.drain();
+      await progress.drain();
+    },
     ...readsOf(parts),
     ...changesOf(parts),
     takeForeign: foreignOf(parts),
+    unwell: () => {
+      const me = identity.id;
+      return statement('unwell', () => unwellLanes(database, me));
+    },
     recover: (only) => {
       const me = identity.id;
       return statement(`recover ${only ?? ''}`, () => recoverLanes(database, me, only));
@@ -97,6 +110,7 @@ type Changes = Omit<
   | 'abandon'
   | 'delivered'
   | 'takeForeign'
+  | 'unwell'
   | 'fence'
   | 'recover'
 >;

@@ -41,6 +41,8 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
   /** `at` of an outcome. */
   readonly outcomesAtMs: Map<number, number>;
   readonly deadLetters: Map<number, DeadLetter>;
+  /** What has left the tables: for the judge only. */
+  readonly past: { readonly write: StoredWrite; readonly outcome: Outcome | undefined }[];
 }
 
 export interface StoredWrite extends PendingWrite {
@@ -78,6 +80,7 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     outcomes: new Map(),
     outcomesAtMs: new Map(),
     deadLetters: new Map(),
+    past: [],
   };
 }
 
@@ -159,6 +162,12 @@ export function isBehind(lane: LaneRow): boolean {
 /** Whether the primary has, or may yet get, what a write does. */
 export function mayBeThere(lane: LaneRow, sequence: number): boolean {
   return ['applied', 'unknown'].includes(outcomeOf(lane, sequence));
+}
+
+/** All writes of a lane that there ever were, in sequence. */
+export function allWrites({ past, writes, outcomes }: LaneRow): LaneRow['past'] {
+  const here = [...writes.values()].map((write) => ({ write, outcome: outcomes.get(write.sequence) }));
+  return [...past, ...here].toSorted((a, b) => a.write.sequence - b.write.sequence);
 }
 
 /** Every simulated request carries its number. */

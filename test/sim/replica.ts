@@ -4,7 +4,7 @@ import { createEvents } from '../../src/migration/events.ts';
 import { createMigration, type Migration } from '../../src/migration/migration.ts';
 import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
-import { createSimJournal } from './journal.ts';
+import { createSimJournal, type SimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';
 import { numberOf } from './lane-row.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
@@ -30,10 +30,19 @@ export interface Incarnation {
   readonly owner: Owner;
   readonly identity: ReplicaIdentity;
   readonly migration: Migration;
+  readonly journal: Pick<SimJournal, 'drain'>;
   isReady: boolean;
+  /** Requests that it has taken and not answered. */
+  open: number;
+  /** It takes none any more. */
+  isShut: boolean;
 }
 
-/** A proxy that is started, dies and is started again. */
+/** Longest that a process takes to end in order; then it is killed. */
+const LEAVING_MS = 30_000;
+const LOOK_MS = 5;
+
+/** A proxy that is started, dies, leaves and is started again. */
 export class Replica {
   readonly name: string;
   readonly #world: World;
@@ -65,11 +74,44 @@ export class Replica {
     const { incarnation } = this;
     this.#isWanted = false;
     if (incarnation === undefined) return;
+    this.#kill(incarnation);
+  }
+
+  #kill(incarnation: Incarnation): void {
+    this.#world.monitor?.died(incarnation.owner);
+    this.#end(incarnation, 'crash');
+  }
+
+  /** As on a signal: what is under way is answered, then the engine stops, and what is left is others'. */
+  leave(): void {
+    const { incarnation } = this;
+    if (incarnation?.isReady !== true) return;
+    const { scheduler, faults } = this.#world;
+    this.#isWanted = false;
+    incarnation.isReady = false;
+    faults.trouble('leave', LEAVING_MS);
+    scheduler.afterFor(incarnation.owner, 0, { what: 'leave', run: () => void this.#leave(incarnation) });
+    scheduler.after(LEAVING_MS, `kill ${incarnation.owner.name}`, () => {
+      if (this.incarnation === incarnation) this.#kill(incarnation);
+    });
+  }
+
+  async #leave(incarnation: Incarnation): Promise<void> {
+    const clock = createSimClock(this.#world, incarnation.owner);
+    while (incarnation.open > 0) await clock.sleep(LOOK_MS);
+    incarnation.isShut = true;
+    await incarnation.migration.stop();
+    await incarnation.journal.drain();
+    if (this.incarnation === incarnation) this.#end(incarnation, 'left');
+  }
+
+  #end(incarnation: Incarnation, how: 'crash' | 'left'): void {
     incarnation.owner.isDead = true;
     this.incarnation = undefined;
-    const { orchestrator, services, trace, scheduler, monitor } = this.#world;
-    trace.add(scheduler.nowMs, incarnation.owner.name, 'crash');
-    monitor?.died(incarnation.owner);
+    const { orchestrator, services, trace, scheduler } = this.#world;
+    trace.add(scheduler.nowMs, incarnation.owner.name, how);
+    // It was asked to start while it was ending.
+    if (this.#isWanted) scheduler.after(0, `restart ${this.name}`, () => this.start());
     for (const server of [orchestrator, ...services.map((service) => service.server)])
       server.disconnect(incarnation.owner);
   }
@@ -87,7 +129,7 @@ export class Replica {
   #begin(owner: Owner): void {
     const made = createIncarnation(this.#world, owner, this.name);
     const { migration } = made;
-    const incarnation: Incarnation = { owner, ...made, isReady: false };
+    const incarnation: Incarnation = { owner, ...made, isReady: false, open: 0, isShut: false };
     this.incarnation = incarnation;
     migration.start().then(
       () => {
@@ -114,7 +156,7 @@ function createIncarnation(
   world: World,
   owner: Owner,
   name: string,
-): Pick<Incarnation, 'identity' | 'migration'> {
+): Pick<Incarnation, 'identity' | 'migration' | 'journal'> {
   const { database, flags, history, random, services } = world;
   const clock = createSimClock(world, owner);
   const statement = createStatements(world, owner);
@@ -123,12 +165,13 @@ function createIncarnation(
   const events = createEvents();
   const identity = new ReplicaIdentity(() => replicaId(random.uuid()));
   events.subscribe((event, facts) => world.monitor?.on({ owner, identity }, event, facts));
+  const journal = createSimJournal({ database, identity, statement });
   const migration = createMigration({
     replica: identity,
     services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),
     orchestrator: createOrchestrator(process),
     flags,
-    journal: createSimJournal({ database, identity, statement }),
+    journal,
     keptReplies: createKeptReplies(database, statement, ({ request }, what) =>
       noteReply(history, numberOf(request), what),
     ),
@@ -141,7 +184,7 @@ function createIncarnation(
     random: () => random.next(),
     settings: SETTINGS,
   });
-  return { identity, migration };
+  return { identity, migration, journal };
 }
 
 interface SpillFor {

@@ -66,7 +66,7 @@ function watchRejections(violations: Violations): () => void {
 
 async function live(world: World, violations: Violations): Promise<void> {
   const { random, scheduler, settings, services, flags } = world;
-  const replicas = Array.from({ length: settings.replicas }, (_, index) => new Replica(`r${index}`, world));
+  const replicas = world.names.map((name) => new Replica(name, world));
   const agents = new Agents(world, replicas, random.whole(5, 60));
   agents.prefill();
   for (const { name } of services) {
@@ -74,7 +74,7 @@ async function live(world: World, violations: Violations): Promise<void> {
     flags.set(name, 'shadow-read', random.chance(0.5));
     flags.set(name, 'read-cutover', random.chance(0.6));
   }
-  for (const replica of replicas) replica.start();
+  for (const replica of replicas.slice(0, settings.replicas)) replica.start();
   agents.start(random.whole(1, 4));
   startTroubles(world, replicas);
   await scheduler.run(BUSY_MS, () => agents.isDone);

@@ -4,11 +4,14 @@ import type { Statement } from './journal.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
 import type { World } from './world.ts';
 
+/** What is sent again where it failed, and stands in a lane's row for good. */
+const COPY_OR_MARK = /^(?:begin copy|mark dirty)/;
+
 /** Statements of one process on the database: each takes effect at one instant and is answered at a later one, or not. */
 export function createStatements({ scheduler, faults, isEmbedded }: World, owner: Owner): Statement {
   return <Result>(what: string, apply: () => Result): Promise<Result> =>
     new Promise((resolve, reject) => {
-      const { end, beforeMs, afterMs } = faults.statement();
+      const { end, beforeMs, afterMs, lateMs = 0 } = faults.statement();
       const answer = (run: () => void): void =>
         void scheduler.afterFor(owner, afterMs, { what: `answer ${what}`, run });
       const fail = (effect: 'not_applied' | 'unknown'): void =>
@@ -20,8 +23,14 @@ export function createStatements({ scheduler, faults, isEmbedded }: World, owner
         if (isEmbedded && owner.isDead) return;
         if (end === 'not_applied') return fail('not_applied');
         if (end === 'unknown_lost') return fail('unknown');
+        if (end === 'unknown_late' && COPY_OR_MARK.test(what)) {
+          scheduler.after(lateMs, `late ${what}`, () => {
+            if (!isEmbedded || !owner.isDead) apply();
+          });
+          return fail('unknown');
+        }
         const result = apply();
-        if (end === 'unknown_applied') return fail('unknown');
+        if (end === 'unknown_applied' || end === 'unknown_late') return fail('unknown');
         answer(() => resolve(result));
       });
     });

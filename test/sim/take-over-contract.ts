@@ -59,6 +59,19 @@ export function testTakeOver(makePair: MakePair): void {
     expect((await here.journal.recover()).pending).not.toContainEqual(found);
   });
 
+  test('who finds a lane without a home uncertain is its home; of unwell lanes each knows its own', async () => {
+    const { here, there } = await makePair();
+    await here.journal.delivered(await here.lane.write('applied'));
+    await there.journal.markDirty(there.lane.key, 'unknown_outcome');
+    expect(await there.lane.state()).toMatchObject({ isHome: true, condition: 'dirty' });
+    expect(await there.journal.unwell()).toContain(there.lane.key);
+    expect(await here.journal.unwell()).not.toContain(here.lane.key);
+    await there.journal.beginCopy(there.lane.key);
+    expect(await there.journal.unwell()).toContain(there.lane.key);
+    await there.lane.copied(1, 1);
+    expect(await there.journal.unwell()).not.toContain(there.lane.key);
+  });
+
   test('a broken copy of a dead replica is begun anew', async () => {
     const { here, there, dies } = await makePair();
     await here.journal.beginCopy(here.lane.key);

@@ -1,4 +1,5 @@
 import type { Fault } from './faults.ts';
+import { pruneRows } from './prune-rows.ts';
 import type { Replica } from './replica.ts';
 import type { Server } from './server.ts';
 import type { World } from './world.ts';
@@ -7,6 +8,8 @@ import type { World } from './world.ts';
 const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
   crash: 12_000,
   pause: 15_000,
+  leave: 15_000,
+  prune: 5_000,
   server_crash: 15_000,
   journal_outage: 20_000,
   database_crash: 10_000,
@@ -17,6 +20,11 @@ const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
 };
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** So long a process is gone that leaves without a successor. */
+const AWAY_MS = { least: 10, most: 4_000 };
+/** A successor leaves the one before it so much time. */
+const BESIDE_MS = 4_000;
 
 /** Lets come what the run's profile knows, again and again, until the faults end. */
 export function startTroubles(world: World, replicas: readonly Replica[]): void {
@@ -24,6 +32,8 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
   const acts: Readonly<Partial<Record<Fault, () => void>>> = {
     crash: () => crash(world, random.pick(replicas)),
     pause: () => pause(world, random.pick(replicas)),
+    leave: () => leave(world, replicas),
+    prune: () => pruneRows(world.database, { ms: random.pick([0, 2_000, 20_000]), keepsNewest: true }),
     server_crash: () =>
       crashServer(world, random.pick([world.orchestrator, ...world.services.map(({ server }) => server)])),
     journal_outage: () => faults.journalGoesOut(random.whole(100, 15_000)),
@@ -62,9 +72,30 @@ function crashAnywhere(world: World, replicas: readonly Replica[]): void {
   };
 }
 
-function crash({ scheduler, random }: World, replica: Replica): void {
+function crash(world: World, replica: Replica): void {
+  if (replica.incarnation === undefined) return;
   replica.crash();
-  scheduler.after(random.whole(10, 4_000), `restart ${replica.name}`, () => replica.start());
+  startLater(world, replica);
+}
+
+function startLater({ scheduler, random }: World, replica: Replica): void {
+  const inMs = random.whole(AWAY_MS.least, AWAY_MS.most);
+  scheduler.after(inMs, `restart ${replica.name}`, () => replica.start());
+}
+
+/** It is replaced by one that comes before it goes, or by itself; or another one carries on alone for a while. */
+function leave(world: World, replicas: readonly Replica[]): void {
+  const { scheduler, random, faults } = world;
+  const replica = random.pick(replicas);
+  const spare = replicas.find((one) => one !== replica && one.incarnation === undefined);
+  if (spare === undefined || random.chance(0.3)) {
+    replica.leave();
+    return startLater(world, replica);
+  }
+  spare.start();
+  scheduler.after(random.whole(0, BESIDE_MS), `${replica.name} makes room`, () => {
+    if (faults.isActive) replica.leave();
+  });
 }
 
 function pause({ random, faults }: World, replica: Replica): void {
@@ -87,8 +118,10 @@ function turnFlag({ random, flags, services }: World): void {
   flags.set(name, flag, random.chance(0.6));
 }
 
-/** Nobody does anything for an hour; then the services clean up. */
-function passAnHour({ scheduler, services }: World): void {
-  scheduler.idles.push({ atMs: scheduler.nowMs, ms: HOUR_MS + 60_000 });
+/** Nobody does anything for an hour, or for so long that all that was written has left; then the services clean up. */
+function passAnHour({ scheduler, services, faults, random, database }: World): void {
+  const isDay = faults.rate('prune') > 0 && random.chance(0.5);
+  scheduler.idles.push({ atMs: scheduler.nowMs, ms: (isDay ? DAY_MS + HOUR_MS : HOUR_MS) + 60_000 });
   for (const { model } of services) model.cleanUp?.();
+  if (isDay) pruneRows(database, { ms: 0, keepsNewest: false });
 }

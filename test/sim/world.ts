@@ -52,6 +52,8 @@ export interface World {
   readonly store: OrchestratorStore;
   readonly orchestrator: Server;
   readonly services: readonly SimService[];
+  /** Of its proxies; where they leave in order there is one to spare. */
+  readonly names: readonly string[];
   /** Of each replica that spills, by its name. */
   readonly disks: ReadonlyMap<string, SpillDisk>;
   readonly history: History;
@@ -83,6 +85,8 @@ export function createWorld(settings: RunSettings): World {
     faults,
     execute: (body) => answerRequest(store, body),
   });
+  const isEmbedded = settings.replicas === 1 && random.chance(0.5);
+  const names = namesOf(settings.replicas + (faults.rate('leave') > 0 && !isEmbedded ? 1 : 0));
   return {
     settings,
     random,
@@ -96,20 +100,25 @@ export function createWorld(settings: RunSettings): World {
       instantOf: (wallMs) => virtualInstantOf(wallMs, scheduler),
       wallOf: (instantMs) => virtualWallOf(instantMs, scheduler),
     }),
-    isEmbedded: settings.replicas === 1 && random.chance(0.5),
+    isEmbedded,
+    names,
     store,
     orchestrator,
     services: createServices(random, scheduler, faults),
-    disks: createDisks(settings, random),
+    disks: createDisks(names, random),
     history: new History(),
     plant,
   };
 }
 
 /** Most replicas may spill; the others refuse writes while the journal is away. */
-function createDisks({ replicas }: RunSettings, random: Random): Map<string, SpillDisk> {
-  const names = Array.from({ length: replicas }, (_, index) => `r${index}`).filter(() => random.chance(0.8));
-  return new Map(names.map((name) => [name, new SpillDisk(random.uuid())]));
+function createDisks(names: readonly string[], random: Random): Map<string, SpillDisk> {
+  const spilling = names.filter(() => random.chance(0.8));
+  return new Map(spilling.map((name) => [name, new SpillDisk(random.uuid())]));
+}
+
+function namesOf(replicas: number): string[] {
+  return Array.from({ length: replicas }, (_, index) => `r${index}`);
 }
 
 function createServices(random: Random, scheduler: Scheduler, faults: Faults): SimService[] {

@@ -18,11 +18,20 @@ export interface ForeignLaneParts {
   readonly isAlone: () => boolean;
   /** Another replica wrote to the lane, or found its history uncertain. */
   readonly onForeign: (lane: Lane, state: LaneState) => void;
+  /** Whether something is to be done with the lane. */
+  readonly isHeld: (lane: Lane) => boolean;
+  /** The journal calls the lane unwell, and nobody is at it. */
+  readonly onUnattended: (lane: Lane) => void;
 }
 
-/** Learns what other replicas did to the lanes whose home is this one. */
+/**
+ * Learns what other replicas did to the lanes whose home is this one; and what a statement of its own did that was taken for failed, and
+ * has taken effect after it was repeated.
+ */
 export class ForeignLanes {
   readonly #parts: ForeignLaneParts;
+  /** Lanes that nobody was at when it was looked last. */
+  #unattended: ReadonlySet<LaneKey> = new Set();
   #isStopped = false;
   #loop: Promise<void> | undefined;
 
@@ -42,19 +51,46 @@ export class ForeignLanes {
   async #run(): Promise<void> {
     for (let looks = 0; !this.#isStopped; looks += 1) {
       await this.#parts.clock.sleep(LOOK_EVERY_MS);
-      if (!this.#parts.isAlone() || looks % RARELY === 0) await this.#look();
+      if (!this.#parts.isAlone() || looks % RARELY === 0) await this.#try(() => this.#look());
+      if (looks % RARELY === 0) await this.#try(() => this.#lookForUnattended());
     }
   }
 
   async #look(): Promise<void> {
-    const { journal, lanes, emit, onForeign } = this.#parts;
+    const { journal, lanes, onForeign } = this.#parts;
+    for (const [key, state] of await journal.takeForeign()) {
+      const { service, owner } = parseLaneKey(key satisfies LaneKey);
+      onForeign(await lanes.load(service, owner), state);
+    }
+  }
+
+  /** Where nobody was at a lane the last time either: a row that was read just before its copy ended says nothing. */
+  async #lookForUnattended(): Promise<void> {
+    const { journal, onUnattended } = this.#parts;
+    const unattended = new Map(
+      (await journal.unwell())
+        .map((key) => [key, this.#laneOf(key)] as const)
+        .filter(([, lane]) => this.#isUnattended(lane)),
+    );
+    for (const [key, lane] of unattended) if (this.#unattended.has(key)) onUnattended(lane);
+    this.#unattended = new Set(unattended.keys());
+  }
+
+  #laneOf(key: LaneKey): Lane {
+    const { service, owner } = parseLaneKey(key);
+    return this.#parts.lanes.of(service, owner);
+  }
+
+  #isUnattended(lane: Lane): boolean {
+    const isUnknown = !lane.isLoaded || lane.condition === 'clean';
+    return isUnknown && lane.settling === 0 && !this.#parts.isHeld(lane);
+  }
+
+  async #try(look: () => Promise<void>): Promise<void> {
     try {
-      for (const [key, state] of await journal.takeForeign()) {
-        const { service, owner } = parseLaneKey(key satisfies LaneKey);
-        onForeign(await lanes.load(service, owner), state);
-      }
+      await look();
     } catch (error) {
-      emit('journal:failed', { reason: messageOf(error) });
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
     }
   }
 }

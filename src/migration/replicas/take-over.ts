@@ -49,10 +49,7 @@ export class TakeOver {
     const found = await journal.recover(only);
     const each = (keys: readonly LaneKey[], work: (lane: Lane) => void): Promise<void> =>
       this.#each(keys, { me, work });
-    await each(found.dirty, (lane) => {
-      if (lane.condition !== 'stopped') lane.condition = 'dirty';
-      this.#settle(lane);
-    });
+    await each(found.dirty, (lane) => this.attend(lane));
     await each(found.unclosed, (lane) => settler.closeLater(lane));
     const newest = new Map(found.pending.map((pending) => [pending.lane, pending.newest]));
     await each([...newest.keys()], (lane) => {
@@ -116,6 +113,12 @@ export class TakeOver {
       backfillAnew();
     }
     return isDone;
+  }
+
+  /** The journal calls the lane unwell, and nobody knows why. */
+  attend(lane: Lane): void {
+    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    this.#settle(lane);
   }
 
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */

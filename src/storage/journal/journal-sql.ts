@@ -69,9 +69,13 @@ select * from locked`);
 
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 
-/** Where another replica is the lane's home, that one is told. A known outcome heals nothing that was wrong before. */
+/**
+ * Where another replica is the lane's home, that one is told; where none is, this one is it. A known outcome heals nothing that was
+ * wrong before.
+ */
 export const MARK_DIRTY = `
 update lanes set condition = 'dirty',
+  claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end,
   reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
   repeats_until = case when $2 = 'unknown_outcome' then now() + ${REPEATS} else repeats_until end,
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end
@@ -169,6 +173,8 @@ select ${LANE_COLUMNS}, foreign_count from lanes
 where claim_replica = $1 and foreign_count > foreign_seen
   and not exists (select from seen where seen.id = lanes.id and seen.foreign_count <= seen.foreign_seen)`;
 
+export const UNWELL = `select key from lanes where condition in ('copying', 'dirty') and claim_replica = $1`;
+
 /** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
 export const FENCES = `
 select ${LANE_COLUMNS},
@@ -209,11 +215,23 @@ select owner from lanes where service = $1 and seeded_coverage > 0 and seeded_co
 /** Rows that one statement deletes. */
 export const PRUNED_AT_ONCE = 5_000;
 
+/** What a write's outcome is, as far as it is written down. */
+function outcomeIs(condition: string): string {
+  return `exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence and ${condition})`;
+}
+
+/**
+ * What had no effect leaves too where nothing behind it is delivered, but for the lane's newest write: without its outcome it would
+ * count as open. A proxy's clock may be an hour slow: what may still take effect, or be repeated, stays although it looks old.
+ */
 export const PRUNE = `
 with old as (
   select w.lane_id, w.sequence from writes w join lanes l on l.id = w.lane_id
   where w.accepted_at < now() - make_interval(hours => $1)
-    and w.sequence <= greatest(l.delivered_sequence, l.settled_sequence)
+    and (w.sequence <= greatest(l.delivered_sequence, l.settled_sequence)
+      or w.sequence < l.sequence and ${outcomeIs("o.outcome in ('refused', 'not_applied')")})
+    and not ${outcomeIs(`o.outcome = 'unknown' and o.at > now() - ${OPEN_END}`)}
+    and not exists (select from kept_replies r where r.lane_id = w.lane_id and r.sequence = w.sequence)
     and not exists (select from dead_letters d where d.lane_id = w.lane_id and d.sequence = w.sequence and d.resolved_at is null)
   order by w.accepted_at limit ${PRUNED_AT_ONCE}
 ), outcomes_gone as (

@@ -224,6 +224,12 @@ export class PostgresJournal implements Journal {
     return new Map(rows.map((row) => [row.key as LaneKey, this.#stateOf(row)]));
   }
 
+  async unwell(): Promise<readonly LaneKey[]> {
+    const { database, replica } = this.#settings;
+    const rows = await database.query<{ key: LaneKey }>(sql.UNWELL, [replica.id]);
+    return rows.map(({ key }) => key);
+  }
+
   fence(lane: LaneKey): Promise<LaneView | undefined> {
     return this.#fences.add(lane);
   }

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/storage/database.ts';
+import { PostgresKeptReplies } from '../../../src/storage/journal/kept-replies.ts';
+import { PLAIN } from '../../../src/storage/seal.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+describe.each(DATABASES)('in the journal on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(() => database.close());
+  const begin = () => beginJournal(database);
+
+  describe('what looks old enough', () => {
+    const agedOf = async (laneId: number): Promise<void> => {
+      await database.query("update writes set accepted_at = now() - interval '2 hours' where lane_id = $1", [
+        laneId,
+      ]);
+    };
+    const leftOf = async (laneId: number): Promise<number[]> => {
+      const rows = await database.query<{ sequence: number }>(
+        'select sequence from writes where lane_id = $1 order by sequence',
+        [laneId],
+      );
+      return rows.map(({ sequence }) => sequence);
+    };
+
+    test('leaves although nothing of its lane is ever delivered, but for the newest write', async () => {
+      const { journal, open, write, laneOf } = begin();
+      await write('ann', 'refused');
+      await write('ann', 'not_applied');
+      const { laneId } = await write('ann', 'refused');
+      await agedOf(laneId);
+      await journal.prune(1);
+      expect(await leftOf(laneId)).toEqual([3]);
+      expect(await open().hold(laneOf('ann'), 0)).toMatchObject({ sequence: 3 });
+    });
+
+    test('stays while an applied write before it waits', async () => {
+      const { journal, write } = begin();
+      await write('ann', 'applied');
+      const { laneId } = await write('ann', 'applied');
+      await agedOf(laneId);
+      await journal.prune(1);
+      expect(await leftOf(laneId)).toEqual([1, 2]);
+    });
+
+    test('stays while it may take effect or be repeated, whatever the clock said that it came by', async () => {
+      const { journal, write, laneOf } = begin();
+      const kept = new PostgresKeptReplies({ database, seal: PLAIN });
+      const unknown = await write('ann', 'unknown');
+      await kept.keep(await write('ann', 'applied'), { body: Buffer.from('{}') });
+      await write('ann', 'applied');
+      const { generation } = present(await journal.beginCopy(laneOf('ann')));
+      await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 1, exceptions: [] });
+      await agedOf(unknown.laneId);
+      await journal.prune(1);
+      expect(await leftOf(unknown.laneId)).toEqual([1, 2]);
+      await database.query("update outcomes set at = now() - interval '3 minutes' where lane_id = $1", [
+        unknown.laneId,
+      ]);
+      await database.query('delete from kept_replies where lane_id = $1', [unknown.laneId]);
+      await journal.prune(1);
+      expect(await leftOf(unknown.laneId)).toEqual([]);
+    });
+  });
+});

@@ -1,0 +1,56 @@
+import type { Database } from './database.ts';
+import { isOpenEnded, type LaneRow, type StoredWrite } from './lane-row.ts';
+
+/** A reply that no agent has got keeps its write for so long: `kept_replies` are pruned after it. */
+const KEPT_MS = 600_000;
+
+export interface Retention {
+  /** Writes that came longer ago than this leave. */
+  readonly ms: number;
+  /** The time is short beside what services forget in: when a lane was written to last stays known. */
+  readonly keepsNewest: boolean;
+}
+
+/** `PRUNE` of `storage/journal-sql.ts`, whose hours are milliseconds here. */
+export function pruneRows(database: Database, retention: Retention): void {
+  database.synced();
+  for (const lane of database.lanes()) {
+    const newest = retention.keepsNewest ? newestApplied(lane) : undefined;
+    for (const write of lane.writes.values())
+      if (write.sequence !== newest && mayGo(database, lane, { write, retention })) forget(lane, write);
+  }
+}
+
+function newestApplied({ outcomes }: LaneRow): number | undefined {
+  return [...outcomes].reduce<number | undefined>(
+    (newest, [sequence, outcome]) =>
+      outcome === 'applied' ? Math.max(newest ?? sequence, sequence) : newest,
+    undefined,
+  );
+}
+
+function mayGo(
+  { clock }: Database,
+  lane: LaneRow,
+  { write, retention }: { readonly write: StoredWrite; readonly retention: Retention },
+): boolean {
+  const nowMs = clock.now();
+  const { sequence } = write;
+  const keptAtMs = lane.kept.get(sequence)?.atMs ?? -Infinity;
+  if (write.atMs > nowMs - retention.ms || keptAtMs > nowMs - KEPT_MS) return false;
+  if (lane.deadLetters.has(sequence) || isOpenEnded(lane, write, nowMs)) return false;
+  const isThrough = sequence <= Math.max(lane.deliveredSequence, lane.settledSequence);
+  return isThrough || (sequence < lane.sequence && hadNoEffect(lane, sequence));
+}
+
+function hadNoEffect({ outcomes }: LaneRow, sequence: number): boolean {
+  return ['refused', 'not_applied'].includes(outcomes.get(sequence) ?? '');
+}
+
+function forget(lane: LaneRow, write: StoredWrite): void {
+  const { sequence } = write;
+  lane.past.push({ write, outcome: lane.outcomes.get(sequence) });
+  lane.writes.delete(sequence);
+  lane.outcomes.delete(sequence);
+  lane.outcomesAtMs.delete(sequence);
+}
