@@ -36,7 +36,7 @@ export function createReportCommand(env: Environment): Command {
       `
 A stored report is shown as it was made. Of a day without one it is made now, from what is still known of that day, and not stored.
 Exit codes: 0 shown, and with --check every criterion of the present phase of every service passes; 1 with --check: one fails;
-without: it could not be shown; 2 with --check: it could not be told.`,
+without: it could not be shown, such as for a --date that is no day; 2 with --check: it could not be told.`,
     )
     .action((options: ReportOptions) => (options.check === true ? check(options) : show(options)))
     .addCommand(createListCommand(env));

@@ -141,14 +141,19 @@ test('a check that cannot be made is told from one that fails', async () => {
 
 test('a day that nobody can know of is refused in words', async () => {
   const refused = await Promise.all(
-    ['2026-02-30', '2001-01-01', '2999-01-01'].map((day) => report('--date', day)),
+    ['2026-02-30', 'nonsense', '21/11/2026', '2001-01-01', '2999-01-01'].map((day) => report('--date', day)),
   );
-  expect(refused.map(({ code }) => code)).toEqual([1, 1, 1]);
+  expect(refused.map(({ code }) => code)).toEqual([1, 1, 1, 1, 1]);
   expect(refused.map(({ stderr }) => stderr.trim())).toEqual([
-    expect.stringContaining('a report is named by its day'),
+    expect.stringContaining('"2026-02-30" is no day of a report: it is YYYY-MM-DD (a day that exists)'),
+    expect.stringContaining('"nonsense" is no day of a report: it is YYYY-MM-DD'),
+    expect.stringContaining('"21/11/2026" is no day of a report: it is YYYY-MM-DD'),
     expect.stringContaining('no report of 2001-01-01 is stored'),
     expect.stringContaining('has not begun'),
   ]);
+  const unchecked = await report('--check', '--date', 'nonsense');
+  expect(unchecked.code).toBe(2);
+  expect(unchecked.stderr).toContain('"nonsense" is no day of a report');
 });
 
 test("yesterday's report is made once for two replicas, stored, and taken to folder and webhook", async () => {

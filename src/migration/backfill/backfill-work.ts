@@ -5,6 +5,7 @@ import type { Emit } from '../events.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
+import { lanesOfAPage } from '../runs/page-size.ts';
 import type { Page, Run, RunProgress, RunRequest, Skipped, Tally } from '../runs/run.ts';
 import type { BaselineStore, BaselineSummary, LaneDirectory } from '../runs/run-ports.ts';
 import {
@@ -17,10 +18,6 @@ import {
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { importDocument } from './import-document.ts';
 import { surveyService } from './survey.ts';
-
-const MOST_LANES = 200;
-/** What a lane is taken to hold before it is read. */
-const ITEMS_OF_A_LANE = 20;
 
 export interface BackfillParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -39,7 +36,8 @@ export interface BackfillParts {
 interface Copied {
   readonly owner: Owner;
   readonly key: LaneKey;
-  readonly wasThere: boolean;
+  /** There was nothing to do. */
+  readonly isThere: boolean;
   readonly failure: string | undefined;
 }
 
@@ -52,11 +50,8 @@ export class BackfillWork implements RunWork {
     this.#parts = parts;
   }
 
-  /** Many lanes fill the calls that they share; at a rate a page of them would be seconds without a sign of life. */
-  lanesPerPage({ rate }: RunRequest): number {
-    return rate === undefined
-      ? MOST_LANES
-      : Math.max(1, Math.min(MOST_LANES, Math.ceil(rate / ITEMS_OF_A_LANE)));
+  lanesPerPage(request: RunRequest): number {
+    return lanesOfAPage(request);
   }
 
   async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {
@@ -73,7 +68,7 @@ export class BackfillWork implements RunWork {
     return listing;
   }
 
-  async page(_run: Run, page: Page, control: RunControl): Promise<PageOutcome> {
+  async page(run: Run, page: Page, control: RunControl): Promise<PageOutcome> {
     const { journal, lanes, baselines } = this.#parts;
     const keys = new Map(page.owners.map((owner) => [owner, laneKeyOf(page.service, owner)]));
     const states = await journal.lanes([...keys.values()]);
@@ -83,13 +78,13 @@ export class BackfillWork implements RunWork {
     for await (const _loaded of lanes.loadAll([...keys.values()]));
     const isWhole = await inParallel([...keys], control, async ([owner, key]) => {
       // A process that died behind a copy has not said what it held: it is made once more.
-      const wasThere = this.#isSeeded(page.service, states.get(key)) && summaries.has(key);
-      const failure = wasThere ? undefined : await this.#copy(await lanes.load(page.service, owner));
-      copied.push({ owner, key, wasThere, failure });
-      if (!wasThere) await control.after(() => this.#itemsOf(key));
+      const isThere = this.#isSeeded(page.service, states.get(key)) && summaries.has(key);
+      const failure = isThere ? undefined : await this.#copy(await lanes.load(page.service, owner));
+      copied.push({ owner, key, isThere, failure });
+      if (!isThere) await control.after(() => this.#itemsOf(key));
     });
     if (!isWhole) throw new RunInterrupted('the run was stopped');
-    return this.#outcome(page, copied);
+    return this.#outcome(run, page, copied);
   }
 
   document({ request }: Run, progress: RunProgress): Promise<object> {
@@ -111,7 +106,7 @@ export class BackfillWork implements RunWork {
     return (await this.#parts.baselines.summaries([key])).get(key)?.items ?? 0;
   }
 
-  async #outcome(page: Page, copied: readonly Copied[]): Promise<PageOutcome> {
+  async #outcome(run: Run, page: Page, copied: readonly Copied[]): Promise<PageOutcome> {
     const { journal, baselines, directory } = this.#parts;
     const keys = copied.map(({ key }) => key);
     const [states, summaries, exceptions, homes] = [
@@ -122,14 +117,17 @@ export class BackfillWork implements RunWork {
     ];
     const elsewhere = new Map<ReplicaId, Owner[]>();
     const tallied: Tallied[] = [];
-    for (const { owner, key, wasThere, failure } of copied) {
+    for (const { owner, key, isThere, failure } of copied) {
       const [state, home] = [states.get(key), homes.get(key)];
       if (home !== undefined && !this.#isSeeded(page.service, state)) {
         elsewhere.set(home, [...(elsewhere.get(home) ?? []), owner]);
         continue;
       }
       const reason = this.#reasonLeft(page.service, state, failure);
-      tallied.push({ owner, wasThere, reason, summary: summaries.get(key), exceptions: exceptions.get(key) });
+      const summary = summaries.get(key);
+      // What a process copied of this page before it died is the run's own work.
+      const wasThere = isThere && (summary?.atMs ?? 0) < run.beganAtMs;
+      tallied.push({ owner, wasThere, reason, summary, exceptions: exceptions.get(key) });
     }
     return { tally: tallyOf(tallied), elsewhere };
   }

@@ -2,7 +2,16 @@ import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../events.ts';
 import { baselineOf } from '../runs/baseline.ts';
 import { inParallel } from '../runs/in-parallel.ts';
-import { EMPTY_TALLY, type Page, type Run, type RunProgress, type Skipped, type Tally } from '../runs/run.ts';
+import { lanesOfAPage } from '../runs/page-size.ts';
+import {
+  EMPTY_TALLY,
+  type Page,
+  type Run,
+  type RunProgress,
+  type RunRequest,
+  type Skipped,
+  type Tally,
+} from '../runs/run.ts';
 import type { BaselineStore, LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
@@ -28,19 +37,17 @@ export interface ReconcileParts {
   readonly emit: Emit;
 }
 
-const LANES_PER_PAGE = 200;
-
 /** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
 export class ReconcileWork implements RunWork {
-  readonly pagesAtOnce = 2;
+  readonly pagesAtOnce = 3;
   readonly #parts: ReconcileParts;
 
   constructor(parts: ReconcileParts) {
     this.#parts = parts;
   }
 
-  lanesPerPage(): number {
-    return LANES_PER_PAGE;
+  lanesPerPage(request: RunRequest): number {
+    return lanesOfAPage(request);
   }
 
   async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {

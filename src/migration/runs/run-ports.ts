@@ -87,6 +87,8 @@ export interface BaselineSummary {
   readonly sequence: number;
   readonly items: number;
   readonly digest: string;
+  /** When it became what it is. */
+  readonly atMs: number;
   readonly states?: EqualStates | undefined;
 }
 

@@ -31,6 +31,8 @@ const TYPES: Readonly<Record<ReportFormat, string>> = {
 /** `2026-11-20.html`; without an ending it is JSON. */
 const NAMED = new RegExp(`^(?<day>[a-z]+|[\\d-]+)(?:\\.(?<format>${REPORT_FORMATS.join('|')}))?$`);
 
+const ENDING = new RegExp(`\\.(${REPORT_FORMATS.join('|')})$`);
+
 interface OfDay {
   Params: { report: string };
 }
@@ -65,7 +67,7 @@ class ReportRoutes {
   }
 
   async show(name: string, reply: FastifyReply): Promise<string> {
-    const { day = '', format = 'json' } = NAMED.exec(name)?.groups ?? {};
+    const { day = name.replace(ENDING, ''), format = 'json' } = NAMED.exec(name)?.groups ?? {};
     const shown = format as ReportFormat;
     const text = await this.#text(await this.#dateOf(day), shown);
     reply.type(TYPES[shown]);
@@ -101,7 +103,7 @@ class ReportRoutes {
     throw new Refusal(
       400,
       'invalid_request',
-      'a report is named by its day: 2026-11-20, today, yesterday or latest, and .html, .md or .json behind it',
+      `"${day}" is no day of a report: it is YYYY-MM-DD (a day that exists), today, yesterday or latest`,
     );
   }
 }

@@ -176,7 +176,7 @@ where claim_replica = $1 and foreign_count > foreign_seen
 export const UNWELL = `select key from lanes where condition in ('copying', 'dirty') and claim_replica = $1`;
 
 /** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
-export const FENCES = `
+export const FENCES = prepared(`
 select ${LANE_COLUMNS},
   exists (
     select from writes w left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
@@ -185,7 +185,7 @@ select ${LANE_COLUMNS},
   coalesce((select c.number from coverage c where c.service = lanes.service and c.ended_at is null), 0) as coverage,
   (exists (select from spills where open_since is not null)
     or exists (select from replicas r where r.spill is not null and r.heartbeat_at < now() - ${SILENCE})) as silent
-from lanes where key = any($1::text[])`;
+from lanes where key = any($1::text[])`);
 
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */
 export const ABANDON = `

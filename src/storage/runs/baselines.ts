@@ -8,6 +8,7 @@ import type {
   BaselineSummary,
 } from '../../migration/runs/run-ports.ts';
 import type { Database } from '../database.ts';
+import { prepared } from '../sessions/prepared.ts';
 import { GroupCommit } from '../journal/group-commit.ts';
 
 const DIGEST_BYTES = 16;
@@ -21,7 +22,8 @@ join lanes l on l.key = t.key order by l.id
 on conflict (lane_id) do update set
   sequence = excluded.sequence, items = excluded.items, digest = excluded.digest, entries = excluded.entries,
   equal_legacy = coalesce(excluded.equal_legacy, b.equal_legacy),
-  equal_orchestrator = coalesce(excluded.equal_orchestrator, b.equal_orchestrator), at = now()
+  equal_orchestrator = coalesce(excluded.equal_orchestrator, b.equal_orchestrator),
+  at = case when (b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest) then now() else b.at end
 where b.sequence <= excluded.sequence and ((b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest)
   or (b.equal_legacy, b.equal_orchestrator) is distinct from
     (coalesce(excluded.equal_legacy, b.equal_legacy), coalesce(excluded.equal_orchestrator, b.equal_orchestrator)))`;
@@ -30,13 +32,14 @@ const ONE = `
 select b.sequence, encode(b.entries, 'base64') as entries from lane_baselines b join lanes l on l.id = b.lane_id
 where l.key = $1`;
 
-const SUMMARIES = `
-select l.key, b.sequence, b.items, b.digest, b.equal_legacy as legacy, b.equal_orchestrator as orchestrator
+const SUMMARIES = prepared(`
+select l.key, b.sequence, b.items, b.digest, b.at, b.equal_legacy as legacy, b.equal_orchestrator as orchestrator
 from lane_baselines b join lanes l on l.id = b.lane_id
-where l.key = any($1::text[])`;
+where l.key = any($1::text[])`);
 
-interface SummaryRow extends Omit<BaselineSummary, 'states'> {
+interface SummaryRow extends Omit<BaselineSummary, 'states' | 'atMs'> {
   readonly key: LaneKey;
+  readonly at: Date;
   readonly legacy: string | null;
   readonly orchestrator: string | null;
 }
@@ -87,9 +90,12 @@ export class PostgresBaselines implements BaselineStore {
   async summaries(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, BaselineSummary>> {
     const rows = await this.#database.query<SummaryRow>(SUMMARIES, [lanes]);
     return new Map(
-      rows.map(({ key, legacy, orchestrator, ...summary }) => {
+      rows.map(({ key, at, legacy, orchestrator, ...summary }) => {
         const isKnown = legacy !== null && orchestrator !== null;
-        return [key, { ...summary, states: isKnown ? { legacy, orchestrator } : undefined }];
+        return [
+          key,
+          { ...summary, atMs: at.getTime(), states: isKnown ? { legacy, orchestrator } : undefined },
+        ];
       }),
     );
   }

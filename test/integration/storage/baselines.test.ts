@@ -44,6 +44,17 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     expect((await summary(key))?.states).toEqual(STATES);
   });
 
+  test('when a list became what it is stays, until there is another one', async () => {
+    const key = await lane();
+    await baselines.save({ lane: key, sequence: 3, items: LIST });
+    await database.query(`update lane_baselines set at = now() - interval '1 day'`);
+    const { atMs: before } = (await summary(key)) ?? {};
+    await baselines.save({ lane: key, sequence: 3, items: LIST, states: STATES });
+    expect((await summary(key))?.atMs).toBe(before);
+    await baselines.save({ lane: key, sequence: 3, items: OTHER_LIST });
+    expect((await summary(key))?.atMs).toBeGreaterThan(before ?? 0);
+  });
+
   test('they stay when another list is written down without any: what was once found equal stays true', async () => {
     const key = await lane();
     await baselines.save({ lane: key, sequence: 3, items: LIST, states: STATES });
