@@ -112,6 +112,12 @@ export function loadConfig(file: string, env: Environment): Config {
   return tree as Config;
 }
 
+function whyUnread(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+    ? 'there is no such file: the examples in config/ explain every key, and one of them is copied to begin with'
+    : messageOf(error);
+}
+
 /** @throws ConfigError listing every place that is not YAML, without quoting it: it may hold a secret */
 export function readTree(file: string): Tree {
   const lines = new LineCounter();
@@ -119,7 +125,7 @@ export function readTree(file: string): Tree {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(file, [messageOf(error)]);
+    throw new ConfigError(file, [whyUnread(error)]);
   }
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
   if (document.errors.length > 0) {

@@ -1,5 +1,7 @@
+import completions from '@bomb.sh/tab';
 import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
+import { BASH_COMPLETION } from './bash-completion.ts';
 
 /** `crossfade completion <shell>`: prints a script that completes the commands and options of `program`. They must all be there. */
 export function addCompletion(program: Command): void {
@@ -7,6 +9,10 @@ export function addCompletion(program: Command): void {
   program.commands
     .find((command) => command.name() === 'completion')
     ?.description('Print a completion script for a shell')
+    .action((shell: string) => {
+      if (shell === 'bash') process.stdout.write(BASH_COMPLETION);
+      else completions.setup(program.name(), program.name(), shell);
+    })
     .addHelpText(
       'after',
       `
@@ -15,6 +21,8 @@ The shell must know "crossfade": npm link in the project's folder where node is 
 Then, once:
   bash   crossfade completion bash > ~/.local/share/bash-completion/completions/crossfade
   zsh    crossfade completion zsh > "\${fpath[1]}/_crossfade"
-  fish   crossfade completion fish > ~/.config/fish/completions/crossfade.fish`,
+  fish   crossfade completion fish > ~/.config/fish/completions/crossfade.fish
+For bash as it runs now: source <(crossfade completion bash)
+Exit codes: 0 printed; 1 there is none for this shell.`,
     );
 }

@@ -51,6 +51,8 @@ interface Question {
 }
 
 async function ask({ at: { url, token }, path, body, timeoutMs }: Question): Promise<string> {
+  if (!/^https?:\/\/[^/]/.test(url) || !URL.canParse(url))
+    throw new Error(`"${url}" is no address: say --url or CROSSFADE_URL as http://127.0.0.1:5580`);
   const address = `${url.replace(/\/$/, '')}${path}`;
   const response = await request(address, {
     method: body === undefined ? 'GET' : 'POST',

@@ -1,3 +1,9 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { runCommand } from '../support/command.ts';
 
@@ -28,6 +34,41 @@ test.each(['bash', 'zsh', 'fish', 'powershell'])('there is a script for %s', asy
   expect(code).toBe(0);
   expect(stdout).toMatch(/crossfade[^]*complete/);
 });
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** What bash would complete, after it sourced the script and nothing else. */
+async function completedInBash(...words: string[]): Promise<string[]> {
+  const { stdout: script } = await runCommand(['completion', 'bash']);
+  const session = `set -u
+crossfade() { "$NODE" "$MAIN" "$@"; }
+eval "$SCRIPT"
+COMP_WORDS=(crossfade "$@"); COMP_CWORD=$#
+_crossfade
+if (( \${#COMPREPLY[@]} > 0 )); then printf '%s\\n' "\${COMPREPLY[@]}"; fi`;
+  const env = { ...process.env, SCRIPT: script, NODE: process.execPath, MAIN };
+  const { stdout, stderr } = await promisify(execFile)(
+    'bash',
+    ['--noprofile', '--norc', '-c', session, 'bash', ...words],
+    { env },
+  );
+  expect(stderr).toBe('');
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+test(
+  'bash needs nothing else than the script, and runs nothing of what was typed',
+  { timeout: 120_000 },
+  async () => {
+    expect(await completedInBash('gu')).toEqual(['guard']);
+    expect(await completedInBash('guard', 're')).toEqual(['release']);
+    expect(await completedInBash('guard', 'release', '--rea')).toEqual(['--reason']);
+    const folder = await mkdtemp(join(tmpdir(), 'crossfade-completion-'));
+    await completedInBash('explain', `$(touch ${join(folder, 'typed')})`, '');
+    expect(await readdir(folder)).toEqual([]);
+    await rm(folder, { recursive: true });
+  },
+);
 
 test('a shell that there is none for is named with those there are', async () => {
   const { code, stderr } = await runCommand(['completion', 'tcsh']);

@@ -1,0 +1,21 @@
+/**
+ * Completion for bash alone: the library's script needs the package bash-completion, which small systems lack, and evaluates what was
+ * typed, a `$(…)` in it too. `complete` answers a suggestion a line, with its description behind a tab, and last a colon with a number,
+ * whose bit 4 says that files are none.
+ */
+export const BASH_COMPLETION = `# bash completion for crossfade
+_crossfade() {
+  local word=\${COMP_WORDS[COMP_CWORD]} line said
+  COMPREPLY=()
+  said=$(crossfade complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null) || return 0
+  while IFS= read -r line; do
+    if [[ $line =~ ^:([0-9]+)$ ]]; then
+      if (( BASH_REMATCH[1] & 4 )); then compopt +o default 2>/dev/null; fi
+    else
+      line=\${line%%$'\\t'*}
+      if [[ -n $line && $line == "$word"* ]]; then COMPREPLY+=("$line"); fi
+    fi
+  done <<< "$said"
+}
+complete -o default -F _crossfade crossfade
+`;
