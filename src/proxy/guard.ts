@@ -1,6 +1,7 @@
 import type { Config } from '../config-schema.ts';
 import { serviceName, type ReplicaId, type ServiceName } from '../domain/ids.ts';
 import { definitionDigest } from '../migration/evidence/definition-digest.ts';
+import { OrchestratorRelease } from '../migration/evidence/orchestrator-release.ts';
 import type { Events } from '../migration/events.ts';
 import { FlagsAfterTrip } from '../migration/guard/flags-after-trip.ts';
 import { GUARD_LIMITS } from '../migration/guard/guard-limits.ts';
@@ -29,6 +30,7 @@ import type { Database } from '../storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from '../storage/evidence.ts';
 import { createInterlockStore } from '../storage/interlocks.ts';
 import { createLatchStore } from '../storage/latches.ts';
+import { createReleaseStore } from '../storage/orchestrator-releases.ts';
 import { createTripBundleStore } from '../storage/trip-bundles.ts';
 
 const DAY_MS = 86_400_000;
@@ -67,10 +69,11 @@ export interface Guarding {
 export function createGuarding(facts: GuardFacts): Guarding {
   const { config, database, clock } = facts;
   const board = new LatchBoard(clock);
+  const release = new OrchestratorRelease({ ...facts, store: createReleaseStore(database) });
   const shared = {
     ...facts,
     emit: facts.events.emit,
-    digestOf: createDigests(facts),
+    digestOf: createDigests(facts, release),
     board,
     evidence: createEvidenceStore(database),
     minutes: createMinuteStore(database),
@@ -93,12 +96,14 @@ export function createGuarding(facts: GuardFacts): Guarding {
   const guard: Part = {
     name: 'guard',
     start: async () => {
+      await release.start();
       await watch.start();
       await flagsAfterTrip.start();
     },
     stop: async () => {
       await flagsAfterTrip.stop();
       await watch.stop();
+      await release.stop();
       await shared.alerts.stop();
     },
   };
@@ -142,11 +147,16 @@ function createAlerts({ config, clock, onProblem }: GuardFacts): Alerts & { stop
   return new WebhookAlerts({ url: alertUrl, key: alertKey, clock, onProblem });
 }
 
-function createDigests({ services, version, migration }: GuardFacts): DigestOf {
+/** All that evidence depends on: the definition and this version, the rules, and the orchestrator's version. */
+function createDigests(
+  { services, version, migration }: GuardFacts,
+  release: Pick<OrchestratorRelease, 'number'>,
+): DigestOf {
   const digests = new Map(
     [...services].map(([name, { definition }]) => [name, definitionDigest(definition, version)]),
   );
-  return (service, action) => `${digests.get(service) ?? ''}-${migration().rulesVersion(service, action)}`;
+  return (service, action) =>
+    `${digests.get(service) ?? ''}-${migration().rulesVersion(service, action)}-${release.number}`;
 }
 
 function modesOf({ services, interlocks }: Config): Map<ServiceName, InterlockMode> {

@@ -1,0 +1,21 @@
+import type { ReleaseStore } from '../migration/evidence/orchestrator-release.ts';
+import type { Database } from './database.ts';
+
+const LAST = 'select number, version from orchestrator_releases order by number desc limit 1';
+
+/** Two replicas that see it at once write it down twice: the later number stands. */
+const SEEN = `
+insert into orchestrator_releases (version)
+select $1 where $1 is distinct from (select version from orchestrator_releases order by number desc limit 1)`;
+
+/** Versions of the orchestrator in PostgreSQL. */
+export function createReleaseStore(database: Database): ReleaseStore {
+  const last = async (): Promise<number> => (await database.query<{ number: number }>(LAST))[0]?.number ?? 0;
+  return {
+    last,
+    async seen(version) {
+      await database.query(SEEN, [version]);
+      return last();
+    },
+  };
+}
