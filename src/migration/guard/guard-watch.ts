@@ -171,8 +171,10 @@ export class GuardWatch {
 
   async #exchange(): Promise<void> {
     const { clock, latches, minutes, keepMinutesMs } = this.#parts;
-    await this.#writeTrips();
+    // The latch first; what it was tripped by stands in the minutes that people look at, and in the next start's windows.
+    const hasTripped = await this.#writeTrips();
     this.#adopt(await latches.state());
+    if (hasTripped) await this.#write();
     if (this.#ticks % WRITE_EVERY_TICKS !== 0) return;
     await this.#write();
     this.#read(await minutes.since(clock.wallMs() - OTHERS_CHANGE_WITHIN_MS));
@@ -245,13 +247,16 @@ export class GuardWatch {
     }
   }
 
-  async #writeTrips(): Promise<void> {
+  /** @returns whether there were any */
+  async #writeTrips(): Promise<boolean> {
     const { board, latches, replica, firstCoolDownMs } = this.#parts;
-    for (const finding of board.unwritten()) {
+    const trips = board.unwritten();
+    for (const finding of trips) {
       const { latch, isNew } = await latches.trip(finding, { replica, firstCoolDownMs });
       board.written(latch);
       if (isNew) this.#tripped(latch);
     }
+    return trips.length > 0;
   }
 
   /** Of several replicas that trip at once, only the one whose row it is says so. */

@@ -83,10 +83,7 @@ export class InterlockKeeper implements ReadLimits {
 
   /** Takes up what was granted before. @throws StorageError */
   async start(): Promise<void> {
-    for (const service of this.#parts.services.keys()) {
-      this.#granted.set(service, grantedOf(await this.#parts.store.grants(service)));
-      await this.#follow(service);
-    }
+    for (const service of this.#parts.services.keys()) await this.#follow(service);
     this.#loop = this.#run();
   }
 
@@ -159,6 +156,8 @@ export class InterlockKeeper implements ReadLimits {
     const { clock, store, evidence, digestOf, coverageOf } = this.#parts;
     const last = this.#known.get(service);
     if (last !== undefined && clock.now() - last.atMs < JOURNAL_FACTS_MS) return last;
+    // Also what another replica has lowered since, or raised.
+    this.#granted.set(service, grantedOf(await store.grants(service)));
     const journal = await store.facts(service, coverageOf(service));
     const accepted = await store.accepted(service);
     const shown = await evidence.of(service, (action) => digestOf(service, action));

@@ -183,6 +183,19 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     },
   );
 
+  test('what one replica lowers is lowered in all, and raised again on evidence alone', async () => {
+    await prove(3_000);
+    const [one, other] = [await start(), await start()];
+    expect(other.cutover(service, ACTION).atMost).toBe(50);
+    asked = { ...asked, 'read-cutover': 10 };
+    await one.refresh(service);
+    // The other has not seen that the flag fell and rose again; in the meantime the evidence has turned bad.
+    asked = { ...asked, 'read-cutover': 50 };
+    await prove(0, 30);
+    await other.refresh(service);
+    expect(other.cutover(service, ACTION)).toEqual({ atMost: 10, loweredBy: 'interlock' });
+  });
+
   test('shadow load is dropped where the guard asks for it', async () => {
     const keeper = await start();
     expect(keeper.mayShadow(service)).toBe(true);
