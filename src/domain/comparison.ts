@@ -88,6 +88,8 @@ export interface Comparison {
   /** Set where both answers are errors in the service's dialect. */
   readonly isErrorPair?: true;
   readonly ranking?: RankingMeasure;
+  /** A match that was seen lately, of the same lane at the same place asked for the same: no further evidence. */
+  readonly isRepeat?: true;
   /** Items the orchestrator returned although they were deleted: a violation of I5. */
   readonly deletedReturned?: number;
 }

@@ -28,7 +28,8 @@ where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequ
 
 const LAST_DAY = `
 select action, sum((counts ->> 'operations')::bigint) as operations,
-  sum((counts ->> 'comparable')::bigint) as comparable, sum((counts ->> 'bothErrors')::bigint) as "bothErrors"
+  sum((counts ->> 'comparable')::bigint) as comparable, sum((counts ->> 'bothErrors')::bigint) as "bothErrors",
+  sum(coalesce(counts ->> 'independent', counts ->> 'comparable')::bigint) as independent
 from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
 
 /** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect. */
@@ -50,6 +51,7 @@ interface DayRow {
   readonly operations: number;
   readonly comparable: number;
   readonly bothErrors: number;
+  readonly independent: number;
 }
 
 /** What interlocks are judged by, and what was granted, in PostgreSQL. */
@@ -120,9 +122,9 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
     unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
     ...(await readRuns(database, service)),
     traffic: new Map(
-      day.map(({ action, comparable, bothErrors }) => [
+      day.map(({ action, comparable, bothErrors, independent }) => [
         action,
-        { comparablePerDay: comparable, notErrorsPerDay: comparable - bothErrors },
+        { comparablePerDay: independent, notErrorsPerDay: Math.min(independent, comparable - bothErrors) },
       ]),
     ),
   };

@@ -10,6 +10,7 @@ import { ComparedCoverage, type ActionCoverage } from './compared-coverage.ts';
 import type { RuleStore, SignatureStore } from './comparison-stores.ts';
 import { DistinctEstimate } from './distinct-estimate.ts';
 import { ActionNoise, type PlaceNoise } from './noise.ts';
+import { RepeatedLooks } from './repeated-looks.ts';
 import { RuleBook, type RuleReport } from './rule-book.ts';
 import { SignatureBook, type ComparedOperation } from './signature-book.ts';
 import { naiveSecondsOf } from './zone-offset.ts';
@@ -49,6 +50,13 @@ export interface AnswerPair {
   readonly deleted?: ReadonlySet<string>;
 }
 
+/** What a comparison of two answers was made of. */
+export interface ConcludedLook {
+  readonly legacyText: string;
+  /** The same for two looks that can show nothing else than each other: where the lane stood, and what was asked. */
+  readonly asked: string;
+}
+
 /** What an operator may know of the comparisons of a service, in this process since its start. */
 export interface ComparisonReport {
   readonly actions: Readonly<Record<string, ActionReport>>;
@@ -84,6 +92,7 @@ export class Verdicts {
   readonly #actions = new Map<string, { readonly coverage: ComparedCoverage; readonly noise: ActionNoise }>();
   readonly #wholeLanes = new Map<ServiceName, WholeLanes>();
   #spelled = { second: Number.NaN, iso: '' };
+  readonly #looks = new RepeatedLooks();
   #timer: NodeJS.Timeout | undefined;
   #exchanging: Promise<void> = Promise.resolve();
 
@@ -133,27 +142,30 @@ export class Verdicts {
   }
 
   /** The final word on a pair: its noise is set apart, and every book is told. Once for each read. */
-  conclude(of: ComparedOperation, judgement: Judgement, legacyText: string | undefined): Comparison {
+  conclude(of: ComparedOperation, judgement: Judgement, look: ConcludedLook | undefined): Comparison {
     const { service, action } = of;
     const rules = this.#rules.rulesOf(service, action);
     const books = this.#actions.get(`${service} ${action}`);
-    const comparison = books?.noise.subtract(judgement.comparison) ?? judgement.comparison;
+    const found = books?.noise.subtract(judgement.comparison) ?? judgement.comparison;
+    const comparison = this.#marked(found, look && `${of.lane} ${action} ${look.asked}`);
     const atMs = this.#parts.clock.wallMs();
     this.#rules.count(of, ruleObjects(rules, judgement.accepted), atMs);
     this.#clocks.get(service)?.add(judgement.gapsSeconds);
     this.#signatures.add(of, comparison, atMs);
-    if (legacyText !== undefined) books?.coverage.add(of.lane, comparison, { legacyText, rules });
+    if (look !== undefined) books?.coverage.add(of.lane, comparison, { legacyText: look.legacyText, rules });
     const items = comparison.deletedReturned;
     if (items !== undefined) this.#parts.emit('comparison:deleted_returned', { ...of, items });
     return comparison;
   }
 
-  /** A lane was compared whole: its differences are grouped as those of answers are. */
-  concludeLane(of: ComparedOperation, comparison: Comparison): void {
+  /** A lane was compared whole, at this sequence where it could be: its differences are grouped as those of answers are. */
+  concludeLane(of: ComparedOperation, found: Comparison, sequence?: number): Comparison {
+    const comparison = this.#marked(found, sequence === undefined ? undefined : `${of.lane} ${sequence}`);
     this.#signatures.add(of, comparison, this.#parts.clock.wallMs());
     const { lanes, verdicts } = this.#wholeLanesOf(of.service);
     verdicts[comparison.verdict] += 1;
     lanes.add(of.lane);
+    return comparison;
   }
 
   report(service: ServiceName): ComparisonReport {
@@ -176,6 +188,14 @@ export class Verdicts {
   /** Changes with the rules in force: evidence gathered under others proves nothing. */
   rulesVersion(service: ServiceName, action: string): string {
     return this.#rules.versionOf(service, action, this.#nowIso());
+  }
+
+  /** A mismatch always counts. */
+  #marked(comparison: Comparison, what: string | undefined): Comparison {
+    if (comparison.verdict !== 'match' || what === undefined) return comparison;
+    return this.#looks.isRepeat(what, this.#parts.clock.now())
+      ? { ...comparison, isRepeat: true }
+      : comparison;
   }
 
   #wholeLanesOf(service: ServiceName): WholeLanes {

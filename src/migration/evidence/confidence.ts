@@ -69,7 +69,7 @@ export interface Confidence {
 
 /** Traffic that an estimate of time is made from. */
 export interface Traffic {
-  /** Comparisons with a verdict in the last day. */
+  /** Comparisons in the last day that are evidence: with a verdict, and no repeats. */
   readonly comparablePerDay: number;
   /** Of these, not both errors. */
   readonly notErrorsPerDay: number;

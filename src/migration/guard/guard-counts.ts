@@ -7,6 +7,8 @@ export const ADDED_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 75, 100, 150, 250, 500, 1_0
 export interface GuardCounts {
   /** Comparisons with a verdict. */
   comparable: number;
+  /** Of these, those that are evidence: no repeats. */
+  independent: number;
   mismatches: number;
   /** Comparisons of which both answers were errors. */
   bothErrors: number;
@@ -28,6 +30,7 @@ export interface GuardCounts {
 /** The counts that are one number. */
 export const COUNT_NAMES = [
   'comparable',
+  'independent',
   'mismatches',
   'bothErrors',
   'notComparable',
@@ -41,6 +44,7 @@ export const COUNT_NAMES = [
 export function noCounts(): GuardCounts {
   return {
     comparable: 0,
+    independent: 0,
     mismatches: 0,
     bothErrors: 0,
     notComparable: 0,

@@ -110,7 +110,7 @@ export class GuardRecorder {
 
   #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
     countComparison(this.#of(service, action), comparison);
-    if (comparison.verdict === 'not_comparable') return;
+    if (!isEvidence(comparison)) return;
     const evidence = this.#evidence.of(service, action);
     evidence.comparable += 1;
     if (comparison.verdict === 'mismatch') evidence.mismatches += 1;
@@ -119,7 +119,7 @@ export class GuardRecorder {
 
   #laneCompared({ service, action, countsFor, comparison }: MigrationEvents['lane:compared']): void {
     countComparison(this.#of(service, action), comparison);
-    if (comparison.verdict === 'not_comparable') return;
+    if (!isEvidence(comparison)) return;
     for (const read of countsFor) {
       const evidence = this.#evidence.of(service, read);
       evidence.laneComparable += 1;
@@ -153,13 +153,20 @@ export class GuardRecorder {
   }
 }
 
-function countComparison(counts: GuardCounts, { verdict, reason, isErrorPair }: Comparison): void {
+function isEvidence({ verdict, isRepeat }: Comparison): boolean {
+  return verdict !== 'not_comparable' && isRepeat !== true;
+}
+
+/** The guard counts what agents are shown, repeats too. */
+function countComparison(counts: GuardCounts, comparison: Comparison): void {
+  const { verdict, reason, isErrorPair } = comparison;
   if (verdict === 'not_comparable') {
     // Anybody may ask for what was never there: told by the share, people would look for a fault that is none.
     if (reason !== 'unknown_lane') counts.notComparable += 1;
     return;
   }
   counts.comparable += 1;
+  if (isEvidence(comparison)) counts.independent += 1;
   if (verdict === 'mismatch') counts.mismatches += 1;
   if (isErrorPair === true) counts.bothErrors += 1;
 }

@@ -5,11 +5,14 @@ export class Snapshot {
   readonly #lane: Lane;
   readonly #activity: number;
   readonly #isQuiet: boolean;
+  /** Names the contents: while it is the same, nothing was written through the proxy that this replica knows of. */
+  readonly place: string;
 
   constructor(lane: Lane) {
     this.#lane = lane;
     this.#activity = lane.activity;
     this.#isQuiet = lane.inFlight === 0;
+    this.place = `${lane.generation}.${lane.sequence}`;
   }
 
   /** Whether no write of the lane was under way since. */

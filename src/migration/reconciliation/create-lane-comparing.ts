@@ -17,7 +17,7 @@ export interface LaneComparing {
 /** Comparisons of whole lanes, over the engine's own parts. Undefined where nothing is kept of what lanes once held. */
 export function createLaneComparing(
   parts: MigrationParts,
-  { lanes, coverage, hold }: Engine,
+  { lanes, coverage, hold, membership }: Engine,
   verdicts: Verdicts,
 ): LaneComparing | undefined {
   const { services, journal, clock, orchestrator, settings, differences, random, runs } = parts;
@@ -35,6 +35,7 @@ export function createLaneComparing(
     random,
     clock,
     emit: parts.events.emit,
+    replicas: () => membership.counts().live,
     percentage: settings.shadow.lanePercentage ?? PERCENTAGE,
   });
   return { comparer, sieve, samples };

@@ -44,24 +44,30 @@ export interface LostItem {
   readonly service: ServiceName;
   readonly owner: Owner;
   readonly memoryId: string;
+  /** Of what it holds. */
   readonly digest: string;
+  /** Its place in the lane's order; null where it was written down before places were. */
+  readonly position: number | null;
   readonly foundAtMs: number;
 }
+
+/** Which item it is that was lost: a later one may have the same id, and the same content too. */
+export type LostAs = Pick<LostItem, 'memoryId' | 'digest' | 'position'>;
 
 /** `accepted`: legacy is right, the orchestrator gives it up. `restored`: it was stored on legacy anew. */
 export type LostDecision = 'accepted' | 'restored';
 
 /** Items that legacy lost. They stay on the orchestrator until a person decides by name. @throws StorageError */
 export interface LostItemStore {
-  found(
-    service: ServiceName,
-    owner: Owner,
-    items: readonly Pick<LostItem, 'memoryId' | 'digest'>[],
-  ): Promise<void>;
+  /** What was decided about another item of the same id says nothing of these. */
+  found(service: ServiceName, owner: Owner, items: readonly LostAs[]): Promise<void>;
   /** Nobody has decided about them. */
   open(limit: number): Promise<readonly LostItem[]>;
-  /** Ids that a person has decided about: a repair may remove them from the orchestrator. */
-  decided(service: ServiceName, owner: Owner): Promise<ReadonlySet<string>>;
+  /**
+   * What a person has decided about, as it was then: a repair may remove it from the orchestrator. What has the same id and holds
+   * something else, or stands elsewhere, nobody has decided about.
+   */
+  decided(service: ServiceName, owner: Owner): Promise<readonly LostAs[]>;
   /** What was decided did not come about. */
   reopen(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>): Promise<void>;
   /** Audited. False where no such item waits. */

@@ -12,7 +12,7 @@ import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
 import type { BaselineStore, WriteHistory } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
-import type { SideSummary } from './divergence-ports.ts';
+import type { LostAs, SideSummary } from './divergence-ports.ts';
 import { expectedList } from './expected-list.ts';
 
 const HOLD_PATIENCE_MS = 10_000;
@@ -41,6 +41,8 @@ interface Patience {
   readonly catchUpMs: number;
   /** Most that it is held at all: what is read later proves something only if nobody wrote meanwhile. Absent: as long as it takes. */
   readonly holdMs?: number;
+  /** Told of each reading of the legacy store, how long it took. */
+  readonly onRead?: (ms: number) => void;
 }
 
 /** What was found of one lane. */
@@ -78,20 +80,23 @@ export class LaneComparer {
     const { signal } = patience;
     const service = this.#parts.services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);
-    let compared = await this.#once(service, owner);
+    let compared = await this.#once(service, owner, patience);
     for (const [looks, waitMs] of LOOK_AGAIN_MS.entries()) {
       if (!isWorthALook(compared, looks)) return compared;
       await this.#parts.clock.sleep(waitMs, signal);
       if (signal?.aborted === true) return compared;
       const isLast = looks === LOOK_AGAIN_MS.length - 1;
-      compared = isLast ? await this.#held(service, owner, patience) : await this.#once(service, owner);
+      compared = isLast
+        ? await this.#held(service, owner, patience)
+        : await this.#once(service, owner, patience);
     }
     return compared;
   }
 
   /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
-  async #held(service: ServiceRuntime, owner: Owner, { catchUpMs, holdMs }: Patience): Promise<ComparedLane> {
+  async #held(service: ServiceRuntime, owner: Owner, patience: Patience): Promise<ComparedLane> {
     const { lanes, hold, clock } = this.#parts;
+    const { catchUpMs, holdMs } = patience;
     const lane = await lanes.load(service.name, owner);
     const held = await hold(lane, clock.now() + HOLD_PATIENCE_MS);
     const ended = new AbortController();
@@ -99,10 +104,10 @@ export class LaneComparer {
     if (holdMs !== undefined) void clock.sleep(holdMs, ended.signal).then(letGo);
     try {
       const untilMs = clock.now() + catchUpMs;
-      let compared = await this.#once(service, owner);
+      let compared = await this.#once(service, owner, patience);
       while (compared.verdict === 'not_comparable' && compared.reason === 'behind' && clock.now() < untilMs) {
         await clock.sleep(CATCH_UP_LOOK_MS);
-        compared = await this.#once(service, owner);
+        compared = await this.#once(service, owner, patience);
       }
       return compared;
     } finally {
@@ -111,15 +116,17 @@ export class LaneComparer {
     }
   }
 
-  async #once(service: ServiceRuntime, owner: Owner): Promise<ComparedLane> {
-    const { journal, coverage } = this.#parts;
+  async #once(service: ServiceRuntime, owner: Owner, { onRead }: Patience): Promise<ComparedLane> {
+    const { journal, coverage, clock } = this.#parts;
     const key = laneKeyOf(service.name, owner);
     const number = coverage.get(service.name)?.number ?? 0;
     const before = await journal.fence(key);
     const obstacle = obstacleOf(before, number);
     if (obstacle !== undefined && obstacle !== 'not_seeded')
       return { verdict: 'not_comparable', reason: obstacle };
+    const startedAtMs = clock.now();
     const source = await this.#read(service, owner);
+    onRead?.(clock.now() - startedAtMs);
     if (typeof source === 'string') return { verdict: 'not_comparable', reason: source };
     if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source);
     const listed = await this.#listed(service, owner);
@@ -222,14 +229,9 @@ export interface LaneFacts {
   readonly sequence: number;
 }
 
-/** Items that legacy lost, as they are written down for a person to decide. */
-export function lostItemsOf({
-  lost,
-}: Pick<LaneDifference, 'lost'>): { readonly memoryId: string; readonly digest: string }[] {
-  return lost.map(({ memory, fields }) => ({
-    memoryId: memory.memory_id,
-    digest: digestOfFields(fields),
-  }));
+/** An item as it is written down for a person to decide about. */
+export function lostAs({ memory, fields }: ListedMemory): LostAs {
+  return { memoryId: memory.memory_id, digest: digestOfFields(fields), position: memory.position };
 }
 
 /** A hold that is given back twice could end another's. */

@@ -6,9 +6,9 @@ import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal, Orchestrator } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
-import type { LostItemStore, RepairStep, RepairStore } from './divergence-ports.ts';
+import type { LostAs, LostItemStore, RepairStep, RepairStore } from './divergence-ports.ts';
 import { inverseOf, parseInverse } from './inverse.ts';
-import type { LaneComparer } from './lane-comparer.ts';
+import { lostAs, type LaneComparer } from './lane-comparer.ts';
 
 export interface RepairerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -47,8 +47,9 @@ export class LaneRepairer {
       removable: async (found) => {
         const facts = { owner, key: lane.key, ...found };
         const { removable } = await this.#parts.comparer.attribute(service, facts);
-        const decided = await this.#parts.lostItems.decided(name, owner);
-        return new Set([...removable.map(({ memory_id: id }) => id), ...decided]);
+        const decided = new Set((await this.#parts.lostItems.decided(name, owner)).map(placeOf));
+        const givenUp = found.listed.filter((item) => decided.has(placeOf(lostAs(item))));
+        return new Set([...removable, ...givenUp.map(({ memory }) => memory)].map(({ memory_id: id }) => id));
       },
       beforeWriting: async ({ listed }, operations) => {
         changed = operations.filter(({ action }) => CHANGES.has(action)).length;
@@ -109,3 +110,8 @@ export class LaneRepairer {
 }
 
 const CHANGES: ReadonlySet<string> = new Set(['create', 'update', 'delete']);
+
+/** Equal for the item that a person has decided about, and for no other that came to have its id. */
+function placeOf({ memoryId, digest, position }: LostAs): string {
+  return `${memoryId} ${digest} ${position}`;
+}

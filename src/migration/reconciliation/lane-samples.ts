@@ -11,7 +11,7 @@ import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DifferenceStore } from '../shadow/difference-store.ts';
 import type { LostItemStore } from './divergence-ports.ts';
 import { judgementOf, LANE_MATCHES, notComparable } from './lane-judgement.ts';
-import { lostItemsOf, type LaneComparer } from './lane-comparer.ts';
+import { lostAs, type LaneComparer } from './lane-comparer.ts';
 import type { LaneSieve } from './lane-sieve.ts';
 
 /** However rarely such reads come, one in this time queues its lane. */
@@ -19,10 +19,10 @@ const LEAST_EVERY_MS = 1_000;
 /** Lanes of a service that wait; what comes on top is dropped and counted. */
 const WAITING_LIMIT = 500;
 const LANES_AT_ONCE = 100;
-/** Between two readings of a service's store; a large one is read a tenth of the time at most. */
+/** Between two readings of a service's store. */
 const PAUSE_MS = 1_000;
-const PAUSE_FACTOR = 9;
-const LONGEST_PAUSE_MS = 60_000;
+/** A store is read a tenth of the time at most, by all replicas together: as measured, however long one reading takes. */
+const MOST_READ = 0.1;
 /** Lanes that are looked at one by one, at the same time. */
 const WIDTH = 2;
 /** Most that a lane in use is held: such lanes are compared all day. */
@@ -41,6 +41,8 @@ export interface LaneSampleParts {
   readonly emit: Emit;
   /** Of the reads that do something to legacy so many percent queue their lane. 0: none ever does. */
   readonly percentage: number;
+  /** Live replicas, this one among them: each samples. */
+  readonly replicas: () => number;
 }
 
 /** Lanes of one service on their way to be compared. */
@@ -49,7 +51,8 @@ interface Queue {
   /** By owner, the read that queued it. */
   readonly waiting: Map<Owner, MappedOperation>;
   sampledAtMs: number;
-  pauseMs: number;
+  /** What the last batch took of the legacy store's time. */
+  readMs: number;
   work: Promise<void> | undefined;
 }
 
@@ -93,7 +96,7 @@ export class LaneSamples {
     if (action.onLegacy(message) === 'nothing' || !isReadable(service)) return undefined;
     let queue = this.#queues.get(service);
     if (queue === undefined) {
-      queue = { service, waiting: new Map(), sampledAtMs: -Infinity, pauseMs: PAUSE_MS, work: undefined };
+      queue = { service, waiting: new Map(), sampledAtMs: -Infinity, readMs: 0, work: undefined };
       this.#queues.set(service, queue);
     }
     return queue;
@@ -108,11 +111,12 @@ export class LaneSamples {
   }
 
   async #work(queue: Queue): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock, replicas } = this.#parts;
     const { signal } = this.#stopping;
     while (queue.waiting.size > 0) {
-      await clock.sleep(queue.pauseMs, signal);
+      await clock.sleep(Math.max(PAUSE_MS, queue.readMs * (replicas() / MOST_READ - 1)), signal);
       if (signal.aborted) break;
+      queue.readMs = 0;
       const batch = new Map([...queue.waiting].slice(0, LANES_AT_ONCE));
       for (const owner of batch.keys()) queue.waiting.delete(owner);
       await this.#compareAll(queue, batch);
@@ -121,42 +125,42 @@ export class LaneSamples {
   }
 
   async #compareAll(queue: Queue, batch: ReadonlyMap<Owner, MappedOperation>): Promise<void> {
-    const { sieve, clock } = this.#parts;
-    const startedAtMs = clock.now();
     try {
-      const { equal, doubtful } = await sieve.sift(queue.service, [...batch.keys()]);
-      const readingMs = (clock.now() - startedAtMs) * (1 + doubtful.length);
-      queue.pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, PAUSE_FACTOR * readingMs));
-      for (const { owner } of equal) this.#conclude(batch.get(owner), LANE_MATCHES);
+      const { equal, doubtful, readingMs } = await this.#parts.sieve.sift(queue.service, [...batch.keys()]);
+      queue.readMs += readingMs;
+      for (const { owner, sequence } of equal) this.#conclude(batch.get(owner), LANE_MATCHES, sequence);
       const control = { isStopped: () => this.#stopping.signal.aborted, width: () => WIDTH };
-      await inParallel(doubtful, control, (owner) => this.#compareOne(owner, batch.get(owner)));
+      await inParallel(doubtful, control, (owner) => this.#compareOne(queue, owner, batch.get(owner)));
     } catch {
       for (const operation of batch.values()) this.#conclude(operation, FAILED);
     }
   }
 
   /** Never throws: a side that does not answer is counted as no comparison. */
-  async #compareOne(owner: Owner, operation: MappedOperation | undefined): Promise<void> {
+  async #compareOne(queue: Queue, owner: Owner, operation: MappedOperation | undefined): Promise<void> {
     const { comparer, lostItems } = this.#parts;
-    const name = operation?.service.name;
-    if (name === undefined) return;
+    const { name } = queue.service;
+    const onRead = (ms: number): void => {
+      queue.readMs += ms;
+    };
     try {
-      const patience = { signal: this.#stopping.signal, catchUpMs: HELD_MS, holdMs: HELD_MS };
+      const patience = { signal: this.#stopping.signal, catchUpMs: HELD_MS, holdMs: HELD_MS, onRead };
       const compared = await comparer.compare(name, owner, patience);
       if (compared.verdict === 'different' && compared.lost.length > 0)
-        await lostItems.found(name, owner, lostItemsOf(compared));
-      this.#conclude(operation, judgementOf(compared));
+        await lostItems.found(name, owner, compared.lost.map(lostAs));
+      const sequence = compared.verdict === 'not_comparable' ? undefined : compared.sequence;
+      this.#conclude(operation, judgementOf(compared), sequence);
     } catch {
       this.#conclude(operation, FAILED);
     }
   }
 
-  #conclude(operation: MappedOperation | undefined, comparison: Comparison): void {
+  #conclude(operation: MappedOperation | undefined, found: Comparison, sequence?: number): void {
     if (operation === undefined || this.#stopping.signal.aborted) return;
     const { clock, differences, emit, verdicts } = this.#parts;
     const { id, lane, name: action, service } = operation;
     const facts = { operationId: id, service: service.name, action, lane };
-    verdicts.concludeLane(facts, comparison);
+    const comparison = verdicts.concludeLane(facts, found, sequence);
     const countsFor = readActionsOf(service);
     emit('lane:compared', { ...facts, countsFor, comparison });
     if (comparison.verdict !== 'mismatch') return;

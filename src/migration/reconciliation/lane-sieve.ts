@@ -38,6 +38,8 @@ export interface Sifted {
   readonly equal: readonly EqualLane[];
   /** What differs by digest, moved meanwhile, or cannot be told apart so. */
   readonly doubtful: readonly Owner[];
+  /** How long the legacy store was read. */
+  readonly readingMs: number;
 }
 
 /** Compares many lanes by digest: one reading of the legacy store and few calls of the orchestrator for all of them. */
@@ -60,9 +62,9 @@ export class LaneSieve {
       [...baselines].flatMap(([owner, { states }]) => (states ? [[owner, states.orchestrator]] : [])),
     );
     // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
-    const [held, { readings, expected }] = await Promise.all([
+    const [held, { readings, expected, readingMs }] = await Promise.all([
       digestsOfOrchestrator(service, { owners, known }, this.#parts),
-      legacySide(service, owners),
+      this.#legacySide(service, owners),
     ]);
     const after = await this.#views(service.name, owners);
     const equalLanes = new EqualLanes(service.definition.lanes.digest);
@@ -79,7 +81,7 @@ export class LaneSieve {
       return [{ owner, key, reading, sequence: view.state.sequence, states, baseline }];
     });
     const sifted = new Set(equal.map(({ owner }) => owner));
-    return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)) };
+    return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)), readingMs };
   }
 
   async #waitForLegacy({ legacy }: ServiceRuntime): Promise<void> {
@@ -102,6 +104,14 @@ export class LaneSieve {
     );
   }
 
+  async #legacySide(service: ServiceRuntime, owners: readonly Owner[]) {
+    const { clock } = this.#parts;
+    const startedAtMs = clock.now();
+    const readings = await readLegacyLanes(service, owners);
+    const readingMs = clock.now() - startedAtMs;
+    return { readings, readingMs, expected: await digestsOfLegacy(service, readings) };
+  }
+
   async #views(
     service: ServiceName,
     owners: readonly Owner[],
@@ -112,9 +122,4 @@ export class LaneSieve {
     );
     return new Map(await Promise.all(views));
   }
-}
-
-async function legacySide(service: ServiceRuntime, owners: readonly Owner[]) {
-  const readings = await readLegacyLanes(service, owners);
-  return { readings, expected: await digestsOfLegacy(service, readings) };
 }

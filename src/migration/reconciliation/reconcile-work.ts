@@ -22,7 +22,7 @@ import {
 } from '../runs/run-work.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
-import { lostItemsOf, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
+import { lostAs, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
 import { isSameStates } from './equal-states.ts';
 import type { EqualLane, LaneSieve } from './lane-sieve.ts';
 
@@ -115,7 +115,7 @@ export class ReconcileWork implements RunWork {
       const { findings, before, after, lost } = compared;
       const state = lost.length > 0 ? 'lost' : 'open';
       await divergences.add(run, { service, owner, findings, before, after, state });
-      if (lost.length > 0) await lostItems.found(service, owner, lostItemsOf(compared));
+      if (lost.length > 0) await lostItems.found(service, owner, compared.lost.map(lostAs));
       emit('lane:diverged', {
         service,
         lane: laneKeyOf(service, owner),

@@ -16,6 +16,7 @@ import { judgeFenced } from './fenced-lane.ts';
 import {
   comparedOf,
   effectOf,
+  lookOf,
   namesOf,
   notComparable,
   RACY,
@@ -178,7 +179,7 @@ export class ShadowReads {
     const before = new Snapshot(lane);
     const legacy = await this.#askLegacy(task);
     const orchestrator = await this.#askOrchestrator(task);
-    return { legacy, orchestrator, isSteady: before.stillHolds };
+    return { legacy, orchestrator, isSteady: before.stillHolds, place: before.place };
   }
 
   async #firstPair(task: ShadowTask): Promise<Pair> {
@@ -189,10 +190,10 @@ export class ShadowReads {
     try {
       const other = primary === 'legacy' ? await this.#askOrchestrator(task) : await this.#askLegacy(task);
       this.#paired(task, own, { ms: clock.now() - startedAtMs, isFailure: isErrorText(other) });
-      const isSteady = before.stillHolds;
+      const stood = { isSteady: before.stillHolds, place: before.place };
       return primary === 'legacy'
-        ? { legacy: text, orchestrator: other, isSteady }
-        : { legacy: other, orchestrator: text, isSteady };
+        ? { legacy: text, orchestrator: other, ...stood }
+        : { legacy: other, orchestrator: text, ...stood };
     } catch (error) {
       this.#paired(task, own, { isFailure: true });
       throw error;
@@ -223,7 +224,8 @@ export class ShadowReads {
         this.#askLegacy(task, untilMs),
         this.#askOrchestrator(task, untilMs),
       ]);
-      return { legacy, orchestrator, isSteady: behind === undefined && held.isSure() };
+      const isSteady = behind === undefined && held.isSure();
+      return { legacy, orchestrator, isSteady, place: new Snapshot(lane).place };
     } finally {
       held.release();
     }
@@ -268,7 +270,7 @@ export class ShadowReads {
     const { clock, differences, emit, samples, verdicts } = this.#parts;
     const { operation, primary } = task;
     const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };
-    const comparison = verdicts.conclude(facts, judgement, pair?.legacy);
+    const comparison = verdicts.conclude(facts, judgement, pair && lookOf(task, pair));
     emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
     if (comparison.reason === 'racy') samples?.doubt(operation);
     if (comparison.verdict !== 'mismatch') return;

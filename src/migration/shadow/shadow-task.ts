@@ -1,10 +1,10 @@
 import type { Backend } from '../../domain/backend.ts';
 import { CrossfadeError } from '../../domain/errors.ts';
-import type { ServiceName } from '../../domain/ids.ts';
+import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
 import type { LegacyReadEffect } from '../../domain/service-definition.ts';
 import type { MappedOperation } from '../ask-orchestrator.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
-import { notCompared, type Verdicts } from '../compare/verdicts.ts';
+import { notCompared, type ConcludedLook, type Verdicts } from '../compare/verdicts.ts';
 import type { DifferenceSample } from './difference-store.ts';
 import type { Snapshot } from '../lanes/snapshot.ts';
 
@@ -26,6 +26,8 @@ export interface Pair {
   readonly legacy: string;
   readonly orchestrator: string;
   readonly isSteady: boolean;
+  /** Where the lane stood. */
+  readonly place: string;
 }
 
 /** A read that waits to be compared, or is under way. */
@@ -60,6 +62,14 @@ export function comparedOf(
 ): Parameters<Verdicts['compare']> {
   const { fields } = task.operation.message;
   return [namesOf(task), { legacy, orchestrator, request: fields, ...(deleted && { deleted }) }];
+}
+
+/** What was compared, for the books. */
+export function lookOf({ operation }: ShadowTask, { legacy, place }: Pair): ConcludedLook {
+  const { action, message, service, owner } = operation;
+  // By what the orchestrator is asked: agents draw a new request id for each of the same reads.
+  const asked = action.toOrchestrator(message, sessionIdOf(service.definition.lanes.sessionPrefix, owner));
+  return { legacyText: legacy, asked: JSON.stringify([place, asked]) };
 }
 
 export function sampleOf(task: ShadowTask, { legacy, orchestrator }: Pair): DifferenceSample {

@@ -2,6 +2,7 @@ import type { Owner, ServiceName } from '../../domain/ids.ts';
 import type {
   Divergence,
   DivergenceStore,
+  LostAs,
   LostItem,
   LostItemStore,
   RepairStep,
@@ -61,10 +62,14 @@ export function createDivergenceStore(database: Database): DivergenceStore {
   };
 }
 
+/** What was decided holds for the item as it was: another that has its id waits for a decision of its own. */
 const FOUND = `
-insert into lost_items as l (service, owner, memory_id, digest)
-select $1, $2, memory_id, digest from unnest($3::text[], $4::text[]) as t(memory_id, digest)
-on conflict (service, owner, memory_id) do update set decision = null, found_at = now() where l.decision = 'returned'`;
+insert into lost_items as l (service, owner, memory_id, digest, position)
+select $1, $2, memory_id, digest, position from unnest($3::text[], $4::text[], $5::bigint[]) as t(memory_id, digest, position)
+on conflict (service, owner, memory_id) do update
+set digest = excluded.digest, position = excluded.position, found_at = now(),
+  decision = null, decided_at = null, decided_by = null, reason = null
+where l.decision = 'returned' or l.digest <> excluded.digest or l.position is distinct from excluded.position`;
 
 type LostRow = Omit<LostItem, 'foundAtMs' | 'memoryId'> & {
   readonly memory_id: string;
@@ -74,12 +79,17 @@ type LostRow = Omit<LostItem, 'foundAtMs' | 'memoryId'> & {
 export function createLostItemStore(database: Database): LostItemStore {
   return {
     async found(service, owner, items) {
-      const columns = [items.map(({ memoryId }) => memoryId), items.map(({ digest }) => digest)];
-      await database.query(FOUND, [service, owner, ...columns]);
+      await database.query(FOUND, [
+        service,
+        owner,
+        items.map(({ memoryId }) => memoryId),
+        items.map(({ digest }) => digest),
+        items.map(({ position }) => position),
+      ]);
     },
     async open(limit) {
       const rows = await database.query<LostRow>(
-        `select service, owner, memory_id, digest, found_at from lost_items where decision is null
+        `select service, owner, memory_id, digest, position, found_at from lost_items where decision is null
          order by found_at, service, owner, memory_id limit $1`,
         [limit],
       );
@@ -89,12 +99,12 @@ export function createLostItemStore(database: Database): LostItemStore {
         foundAtMs: found_at.getTime(),
       }));
     },
-    async decided(service, owner) {
-      const rows = await database.query<{ memory_id: string }>(
-        `select memory_id from lost_items where service = $1 and owner = $2 and decision in ('accepted', 'restored')`,
+    decided(service, owner) {
+      return database.query<LostAs>(
+        `select memory_id as "memoryId", digest, position from lost_items
+         where service = $1 and owner = $2 and decision in ('accepted', 'restored')`,
         [service, owner],
       );
-      return new Set(rows.map(({ memory_id: id }) => id));
     },
     async reopen({ service, owner, memoryId }) {
       await database.query(

@@ -214,7 +214,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     const service = newService();
     const minutes = createMinuteStore(database);
     const now = Date.now();
-    const counts = { ...noCounts(), comparable: 5, bothErrors: 2, operations: 9 };
+    const counts = { ...noCounts(), comparable: 5, independent: 4, bothErrors: 2, operations: 9 };
     await minutes.write(REPLICA, [
       { service, action: 'other', minuteMs: now, counts },
       { service, action: 'get_context', minuteMs: now, counts },
@@ -223,7 +223,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     ]);
     const facts = await createInterlockStore(database).facts(service, 1);
     expect(facts.unclassified).toBe(9);
-    expect(facts.traffic.get('get_context')).toEqual({ comparablePerDay: 10, notErrorsPerDay: 6 });
+    expect(facts.traffic.get('get_context')).toEqual({ comparablePerDay: 8, notErrorsPerDay: 6 });
   });
 
   test('what was granted and accepted outlives the process', async () => {

@@ -107,8 +107,8 @@ describe.each(DATABASES)('runs on %s', (kind) => {
       state: 'lost',
     });
     const lost = [
-      { memoryId: 'm1', digest: side.digest },
-      { memoryId: 'm2', digest: side.digest },
+      { memoryId: 'm1', digest: side.digest, position: 1 },
+      { memoryId: 'm2', digest: side.digest, position: 2 },
     ];
     await createLostItemStore(database).found(SERVICE, 'a' as Owner, lost);
     const { kinds, services } = await store.figures();
@@ -129,5 +129,28 @@ describe.each(DATABASES)('runs on %s', (kind) => {
       open: 0,
       finishedAtMs: expect.any(Number) as number,
     });
+  });
+
+  test('what a person decided about a lost item excuses no other that has its id', async () => {
+    const store = createLostItemStore(database);
+    const [service, owner] = [serviceName(`lost-${randomUUID()}`), 'ann' as Owner];
+    const item = { memoryId: 'm1', digest: 'd1', position: 7 };
+    const waiting = async () => (await store.open(1_000)).filter((one) => one.service === service);
+    await store.found(service, owner, [item]);
+    expect(await waiting()).toMatchObject([item]);
+    const by = { decision: 'accepted', person: 'ann', reason: 'it was a test' } as const;
+    expect(await store.decide({ service, owner, memoryId: 'm1' }, by)).toBe(true);
+    await store.found(service, owner, [item]);
+    expect(await waiting()).toEqual([]);
+    expect(await store.decided(service, owner)).toEqual([item]);
+    for (const later of [
+      { ...item, digest: 'd2' },
+      { ...item, digest: 'd2', position: 8 },
+    ]) {
+      await store.found(service, owner, [later]);
+      expect(await waiting()).toMatchObject([later]);
+      expect(await store.decided(service, owner)).toEqual([]);
+      expect(await store.decide({ service, owner, memoryId: 'm1' }, by)).toBe(true);
+    }
   });
 });

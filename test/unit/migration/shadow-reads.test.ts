@@ -94,7 +94,7 @@ function begin(
   const operation = {
     id: 'operation',
     name: 'get_memories',
-    service: { name: SERVICE, legacy: { load: () => ({ queued: 0 }) } },
+    service: { name: SERVICE, definition, legacy: { load: () => ({ queued: 0 }) } },
     owner: OWNER,
     lane: lane.key,
     message: { fields: {}, text: '{}' },

@@ -26,8 +26,8 @@ test('a file of before this spelling is read as well', () => {
   expect(parseMinute(JSON.stringify({ ...MINUTE, replica }))).toEqual(MINUTE);
 });
 
-test('a file of before dropped comparisons were counted is read as well', () => {
-  expect(parseMinute(PRINTED.replace('"dropped":0,', ''))).toEqual(MINUTE);
+test.each(['dropped', 'independent'])('a file of before %s was counted is read as well', (name) => {
+  expect(parseMinute(PRINTED.replace(`"${name}":0,`, ''))).toEqual(MINUTE);
 });
 
 test.each([

@@ -81,6 +81,21 @@ test('comparisons are evidence for the action whose answers they are', () => {
   expect(recorder.drain().evidence).toEqual([{ service: SERVICE, action: 'get_memories', counts }]);
 });
 
+test('a match that was seen lately is counted, and is no evidence; a mismatch always is', () => {
+  compared({});
+  compared({ isRepeat: true });
+  compared({ verdict: 'mismatch' });
+  recorder.listener('lane:compared', {
+    ...OF,
+    lane: LANE,
+    countsFor: ['get_memories'],
+    comparison: { verdict: 'match', differences: [], suppressed: 0, isRepeat: true },
+  });
+  const { counted, evidence } = recorder.drain();
+  expect(counted).toMatchObject([{ counts: { comparable: 4, independent: 2, mismatches: 1 } }]);
+  expect(evidence).toMatchObject([{ counts: { comparable: 2, mismatches: 1, laneComparable: 0 } }]);
+});
+
 test('a whole lane counts once for the guard, and as evidence for every read of its service', () => {
   recorder.listener('lane:compared', {
     ...OF,
