@@ -1,6 +1,7 @@
 import type { LaneKey } from '../../src/domain/ids.ts';
 import type { CoverageStore } from '../../src/migration/ports.ts';
 import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
+import type { Baseline } from '../../src/migration/runs/run-ports.ts';
 import { CoverageTable } from './coverage-table.ts';
 import type { Statement } from './journal.ts';
 import { allWrites, newLane, numberOf, type LaneRow } from './lane-row.ts';
@@ -26,6 +27,8 @@ export class Database {
   readonly coverage = new CoverageTable();
   readonly spills: SpillTable;
   readonly replicas: ReplicaTable;
+  /** What both sides of a lane were last seen to hold. */
+  readonly baselines = new Map<LaneKey, Baseline>();
   readonly #lanes = new Map<LaneKey, LaneRow>();
   readonly #byId: LaneRow[] = [];
   #unsynced: (() => void)[] = [];

@@ -86,6 +86,8 @@ function report(
     runs: results.length,
     operations: total(({ operations }) => operations),
     crashes: total(({ crashes }) => crashes),
+    lanes_matched: total(({ lanesCompared }) => lanesCompared.match),
+    lanes_not_comparable: total(({ lanesCompared }) => lanesCompared.not_comparable),
     violations: countViolations(results),
     seconds,
   };

@@ -1,3 +1,4 @@
+import type { Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
@@ -43,6 +44,7 @@ export class Monitor {
   readonly #copying = new Map<LaneKey, Copying>();
   #received: MigrationEvents['operation:received'] | undefined;
   crashes = 0;
+  readonly lanesCompared: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
 
   constructor(world: World, violations: Violations) {
     this.#world = world;
@@ -65,7 +67,16 @@ export class Monitor {
       if (attempt !== undefined && backend !== undefined) attempt.call.backend = backend;
     }
     noteRepeats(history, name, event);
-    if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
+    if (name === 'lane:compared') this.#lanesCompared(event as MigrationEvents['lane:compared']);
+    else if (name.startsWith('lane:')) this.#copies(source, name, event as CopyEvent);
+  }
+
+  /** Nothing alters the stores behind the engine's back: a lane that it finds different is wrong, or was judged wrongly. */
+  #lanesCompared({ lane, comparison }: MigrationEvents['lane:compared']): void {
+    this.lanesCompared[comparison.verdict] += 1;
+    if (comparison.verdict !== 'mismatch') return;
+    const found = comparison.differences.map(({ class: kind }) => kind).join(', ');
+    this.#violations.add('I2', `${lane} was compared whole, and is not the same on both sides: ${found}`);
   }
 
   #record({ operations, verdicts }: Committed): void {

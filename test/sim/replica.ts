@@ -9,6 +9,7 @@ import { createKeptReplies } from './kept-replies.ts';
 import { numberOf } from './lane-row.ts';
 import { createOrchestrator, createRuntime, createSimClock } from './process-parts.ts';
 import { noteReply } from './repeat-check.ts';
+import { createRunEdges } from './run-edges.ts';
 import { ownerNamed, type Owner } from './scheduler.ts';
 import { SimSpill } from './spill-disk.ts';
 import { createSimSpillJournal } from './spill-journal.ts';
@@ -21,7 +22,8 @@ const SETTINGS = {
   limits: { messageBytes: 4 * 1024 * 1024, jsonDepth: 500 },
   delivery: { batchSize: 200, timeoutMs: 5_000 },
   reads: { timeoutMs: 250, freshnessWaitMs: 20 },
-  shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000 },
+  // Of the reads that do something to legacy so many have their lane compared: there are few in a life.
+  shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, lanePercentage: 30 },
   copyConcurrency: 2,
 } as const;
 
@@ -178,6 +180,7 @@ function createIncarnation(
     coverageStore: coverageStoreOf(database, statement),
     replicas: replicaStoreOf(database, statement, world.isEmbedded),
     spill: createSpillEdges(world, owner, { name, identity, statement }),
+    runs: createRunEdges(database, statement),
     differences: { add: () => statement('difference', () => undefined), recent: async () => [] },
     events,
     clock,

@@ -1,3 +1,4 @@
+import type { Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import { Agents } from './agents.ts';
 import { checkFinally } from './final-check.ts';
@@ -21,6 +22,8 @@ export interface RunResult {
   readonly hash: string;
   readonly operations: number;
   readonly crashes: number;
+  /** Comparisons of whole lanes, made while agents went on. */
+  readonly lanesCompared: Readonly<Record<Verdict, number>>;
   readonly steps: number;
   readonly virtualMs: number;
   readonly violations: readonly Violation[];
@@ -46,6 +49,7 @@ export async function simulate(settings: RunSettings): Promise<RunResult> {
     hash: world.trace.hash,
     operations: world.history.calls.length,
     crashes: monitor.crashes,
+    lanesCompared: monitor.lanesCompared,
     steps: world.scheduler.steps,
     virtualMs: world.scheduler.nowMs,
     violations: violations.all,

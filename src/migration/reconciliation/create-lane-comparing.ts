@@ -17,13 +17,15 @@ export interface LaneComparing {
 /** Comparisons of whole lanes, over the engine's own parts. Undefined where nothing is kept of what lanes once held. */
 export function createLaneComparing(
   parts: MigrationParts,
-  { lanes, coverage, hold, membership }: Engine,
+  { lanes, coverage, hold, membership, spilling }: Engine,
   verdicts: Verdicts,
 ): LaneComparing | undefined {
   const { services, journal, clock, orchestrator, settings, differences, random, runs } = parts;
   if (runs === undefined) return undefined;
   const timeoutMs = settings.delivery.timeoutMs;
-  const shared = { coverage, journal, orchestrator, clock, timeoutMs };
+  // What was spilled, here or elsewhere, is on legacy, and nobody who asks the journal knows of it.
+  const isSpilling = (): boolean => spilling?.outage.isSpilling === true || membership.isAnySpilled;
+  const shared = { coverage, journal, orchestrator, clock, timeoutMs, isSpilling };
   const sieve = new LaneSieve({ ...shared, baselines: runs.baselines });
   const comparer = new LaneComparer({ ...runs, ...shared, services, lanes, hold });
   const samples = new LaneSamples({

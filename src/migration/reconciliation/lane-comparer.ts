@@ -31,6 +31,8 @@ export interface ComparerParts {
   /** Most that one page of the orchestrator may take, milliseconds. */
   readonly timeoutMs: number;
   readonly hold: HoldLane;
+  /** Whether there may be writes that the journal does not know: what it says of a lane proves nothing then. */
+  readonly isSpilling: () => boolean;
 }
 
 /** How long a comparison may take. */
@@ -117,7 +119,8 @@ export class LaneComparer {
   }
 
   async #once(service: ServiceRuntime, owner: Owner, { onRead }: Patience): Promise<ComparedLane> {
-    const { journal, coverage, clock } = this.#parts;
+    const { journal, coverage, clock, isSpilling } = this.#parts;
+    if (isSpilling()) return { verdict: 'not_comparable', reason: 'spilling' };
     const key = laneKeyOf(service.name, owner);
     const number = coverage.get(service.name)?.number ?? 0;
     const before = await journal.fence(key);
@@ -131,7 +134,7 @@ export class LaneComparer {
     if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source);
     const listed = await this.#listed(service, owner);
     const after = await journal.fence(key);
-    if (!isSame(before, after)) return { verdict: 'not_comparable', reason: 'racy' };
+    if (!isSame(before, after) || isSpilling()) return { verdict: 'not_comparable', reason: 'racy' };
     return this.#judge(service, { owner, key, source, listed, sequence: before.state.sequence });
   }
 
@@ -256,6 +259,7 @@ type Obstacle = FenceReason;
 /** A stopped lane can be compared: that is how a person learns why. */
 export function obstacleOf(view: LaneView | undefined, coverage: number): Obstacle | undefined {
   if (view === undefined || coverage === 0 || view.coverage !== coverage) return 'not_seeded';
+  if (view.isReplicaSilent) return 'replica_silent';
   const { condition, seededCoverage, exceptions } = view.state;
   if (condition === 'dirty' || condition === 'copying') return condition;
   if (seededCoverage !== coverage) return 'not_seeded';

@@ -19,6 +19,8 @@ export interface SieveParts {
   readonly clock: Clock;
   /** Most that one call of the orchestrator may take, milliseconds. */
   readonly timeoutMs: number;
+  /** Whether there may be writes that the journal does not know. */
+  readonly isSpilling: () => boolean;
 }
 
 /** A lane whose digests are the same on both sides, while nothing moved. */
@@ -68,9 +70,10 @@ export class LaneSieve {
     ]);
     const after = await this.#views(service.name, owners);
     const equalLanes = new EqualLanes(service.definition.lanes.digest);
+    const isSpilling = this.#parts.isSpilling();
     const equal = owners.flatMap((owner): EqualLane[] => {
       const [view, reading] = [before.get(owner), readings.get(owner)];
-      const isStill = obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
+      const isStill = !isSpilling && obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
       if (!isStill || view === undefined || reading === undefined || 'problem' in reading) return [];
       const baseline = baselines.get(owner);
       const [legacy, orchestrator] = [expected.get(owner), held.get(owner)];

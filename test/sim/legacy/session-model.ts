@@ -87,6 +87,21 @@ export class SessionModel implements LegacyModel {
       return this.#interactions
         .filter(({ session }) => session === owner)
         .map((row) => ({ ...row, metadata: '{}' }));
+    if (sql.startsWith('select session_id, user_id'))
+      return ownersIn(owner).flatMap((session_id) =>
+        this.#known(session_id).map(({ createdAt }) => ({
+          session_id,
+          user_id: 'agent',
+          created_at: createdAt,
+          metadata: '{}',
+        })),
+      );
+    if (sql.startsWith('select id, session_id')) {
+      const owners = new Set(ownersIn(owner));
+      return this.#interactions
+        .filter(({ session }) => owners.has(session))
+        .map((row) => ({ ...row, session_id: row.session, metadata: '{}' }));
+    }
     throw new Error(`The simulated SQLite file does not know: ${sql}`);
   };
 
@@ -138,3 +153,8 @@ export class SessionModel implements LegacyModel {
 }
 
 const WRITES = { create_session: true, add_interaction: true, clear_session: true, delete_session: true };
+
+/** What `json_each` makes of a list of them. */
+function ownersIn(list: string): readonly string[] {
+  return JSON.parse(list) as string[];
+}

@@ -33,6 +33,7 @@ function busyLane({ writesAfterRelease }: { writesAfterRelease: boolean }) {
       sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 50, signal),
     },
     timeoutMs: 1_000,
+    isSpilling: () => false,
     services: new Map([
       [
         SERVICE,

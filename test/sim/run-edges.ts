@@ -1,0 +1,51 @@
+import type { RunEdges } from '../../src/migration/runs/create-runs.ts';
+import type { PendingWrite } from '../../src/migration/ports.ts';
+import type { Database } from './database.ts';
+import type { Statement } from './journal.ts';
+
+/** What comparisons of whole lanes need of `storage/runs`, over the tables in memory. No run is ever begun, and nobody decides. */
+export function createRunEdges(database: Database, statement: Statement): RunEdges {
+  const { baselines } = database;
+  const edges: {
+    readonly [Edge in 'store' | 'baselines' | 'history' | 'lostItems']: Partial<RunEdges[Edge]>;
+  } = {
+    store: { open: async () => [] },
+    baselines: {
+      save: (entry) =>
+        statement('save baseline', () => {
+          const { lane, sequence } = entry;
+          if ((baselines.get(lane)?.sequence ?? 0) <= sequence) baselines.set(lane, entry);
+        }),
+      of: (lane) => statement('baseline', () => baselines.get(lane)),
+      summaries: (lanes) =>
+        statement('baselines', () => {
+          const known = lanes.flatMap((lane) => {
+            const baseline = baselines.get(lane);
+            if (baseline === undefined) return [];
+            const { sequence, items } = baseline;
+            return [[lane, { sequence, items: items.length, digest: '' }] as const];
+          });
+          return new Map(known);
+        }),
+    },
+    history: {
+      between: (lane, after, through) =>
+        statement('write history', () => {
+          const row = database.lane(lane);
+          const found: PendingWrite[] = [];
+          for (let sequence = after + 1; sequence <= through; sequence += 1) {
+            const write = row?.writes.get(sequence);
+            // What was pruned: nobody knows.
+            if (row === undefined || write === undefined) return undefined;
+            const outcome = row.outcomes.get(sequence) ?? 'unknown';
+            if (outcome === 'applied' || outcome === 'unknown')
+              found.push({ ...write, isUncertain: outcome === 'unknown' });
+          }
+          return found;
+        }),
+    },
+    lostItems: { found: () => statement('lost items', () => undefined) },
+  };
+  // A call of what is left out here would throw at whoever makes it, and be a violation.
+  return edges as RunEdges;
+}
