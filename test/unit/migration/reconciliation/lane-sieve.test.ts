@@ -18,7 +18,7 @@ function sleptOnClock(): Clock {
 }
 
 /** What was asked of the legacy store and the orchestrator, and when, while agents' requests queue as said. */
-function siftBeside(queuedAt: (nowMs: number) => number, isSpilling = false) {
+function siftBeside(queuedAt: (nowMs: number) => number) {
   const clock = sleptOnClock();
   const asked: { readonly what: string; readonly atMs: number }[] = [];
   const saw = (what: string): void => void asked.push({ what, atMs: clock.now() });
@@ -31,7 +31,7 @@ function siftBeside(queuedAt: (nowMs: number) => number, isSpilling = false) {
   const sieve = new LaneSieve({
     clock,
     timeoutMs: 1_000,
-    isSpilling: () => isSpilling,
+    isSpilling: () => false,
     coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]) as never,
     baselines: { summaries: async () => new Map() },
     journal: { fence: async (key: LaneKey) => view(key) } as unknown as Journal,

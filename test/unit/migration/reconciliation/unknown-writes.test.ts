@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../../../src/clock.ts';
+import type { LaneKey } from '../../../../src/domain/ids.ts';
+import { LaneComparer, type ComparerParts } from '../../../../src/migration/reconciliation/lane-comparer.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+
+const OWNER = ownerNamed('ann');
+
+interface Knowledge {
+  /** Whether this replica, or another one, may have written what the journal does not know: asked before and after a look. */
+  readonly isSpilling?: (looked: number) => boolean;
+  readonly isReplicaSilent?: boolean;
+}
+
+/** Compares a lane that legacy shows one item of, and the orchestrator none, and nothing of which moves in the journal. */
+async function compared({ isSpilling = () => false, isReplicaSilent = false }: Knowledge) {
+  let asked = 0;
+  const lanes = {
+    ...jarvisMemory.lanes,
+    readLegacy: async () => ({
+      exists: true,
+      items: [{ at: '2026-01-01T00:00:00.000Z', fields: { memory: '"x"' } }],
+    }),
+  };
+  const parts = {
+    clock: { ...systemClock, sleep: async () => undefined },
+    timeoutMs: 1_000,
+    isSpilling: () => isSpilling(asked++),
+    services: new Map([[SERVICE, { name: SERVICE, definition: { ...jarvisMemory, lanes } }]]),
+    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+    journal: {
+      fence: async (key: LaneKey) => ({
+        state: stateOf({ key }, { seededCoverage: 1 }),
+        isBehind: false,
+        coverage: 1,
+        isReplicaSilent,
+      }),
+      lastApplied: async () => undefined,
+    },
+    lanes: { load: async () => laneNamed('ann') },
+    hold: async () => ({ isSure: () => true, release: () => undefined }),
+    baselines: { of: async () => undefined },
+    orchestrator: {
+      read: async () => ({ data: { session: null, items: [], consistent: true }, text: '{}' }),
+    },
+  };
+  return new LaneComparer(parts as unknown as ComparerParts).compare(SERVICE, OWNER);
+}
+
+test('what the journal knows of a lane judges it', async () => {
+  expect(await compared({})).toMatchObject({ verdict: 'different' });
+});
+
+test('nothing is judged while writes may be spilled, also where they begin to be in the midst of it', async () => {
+  expect(await compared({ isSpilling: () => true })).toMatchObject({ verdict: 'not_comparable' });
+  expect(await compared({ isSpilling: (asked) => asked % 2 === 1 })).toMatchObject({
+    verdict: 'not_comparable',
+  });
+});
+
+test('nothing is judged while another replica is silent: it may spill', async () => {
+  expect(await compared({ isReplicaSilent: true })).toMatchObject({
+    verdict: 'not_comparable',
+    reason: 'replica_silent',
+  });
+});
