@@ -23,7 +23,7 @@ export function createRunEdges(database: Database, statement: Statement): RunEdg
             const baseline = baselines.get(lane);
             if (baseline === undefined) return [];
             const { sequence, items } = baseline;
-            return [[lane, { sequence, items: items.length, digest: '' }] as const];
+            return [[lane, { sequence, items: items.length, digest: '', atMs: 0 }] as const];
           });
           return new Map(known);
         }),

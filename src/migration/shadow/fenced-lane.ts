@@ -26,7 +26,7 @@ export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: Fence
   if (reason !== 'not_seeded' && reason !== 'behind') return notCompared('dirty');
   if (!isUnknown(lane) || task.primary !== 'legacy') return notCompared('not_seeded');
   const orchestrator = await parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
-  const pair = { legacy: task.text, orchestrator, isSteady: true };
+  const pair = { legacy: task.text, orchestrator, isSteady: true, place: task.before.place };
   const { comparison } = await parts.verdicts.compare(...comparedOf(task, pair, undefined));
   return notCompared(comparison.verdict === 'match' ? 'unknown_lane' : 'not_seeded');
 }
