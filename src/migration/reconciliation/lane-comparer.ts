@@ -118,9 +118,14 @@ export class LaneComparer {
     }
   }
 
-  async #once(service: ServiceRuntime, owner: Owner, { onRead }: Patience): Promise<ComparedLane> {
-    const { journal, coverage, clock, isSpilling } = this.#parts;
-    if (isSpilling()) return { verdict: 'not_comparable', reason: 'spilling' };
+  async #once(service: ServiceRuntime, owner: Owner, patience: Patience): Promise<ComparedLane> {
+    const { isSpilling } = this.#parts;
+    const compared = isSpilling() ? undefined : await this.#look(service, owner, patience);
+    return compared && !isSpilling() ? compared : { verdict: 'not_comparable', reason: 'spilling' };
+  }
+
+  async #look(service: ServiceRuntime, owner: Owner, { onRead }: Patience): Promise<ComparedLane> {
+    const { journal, coverage, clock } = this.#parts;
     const key = laneKeyOf(service.name, owner);
     const number = coverage.get(service.name)?.number ?? 0;
     const before = await journal.fence(key);
@@ -134,7 +139,7 @@ export class LaneComparer {
     if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source);
     const listed = await this.#listed(service, owner);
     const after = await journal.fence(key);
-    if (!isSame(before, after) || isSpilling()) return { verdict: 'not_comparable', reason: 'racy' };
+    if (!isSame(before, after)) return { verdict: 'not_comparable', reason: 'racy' };
     return this.#judge(service, { owner, key, source, listed, sequence: before.state.sequence });
   }
 

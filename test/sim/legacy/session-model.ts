@@ -87,8 +87,13 @@ export class SessionModel implements LegacyModel {
       return this.#interactions
         .filter(({ session }) => session === owner)
         .map((row) => ({ ...row, metadata: '{}' }));
+    return this.#ofMany(sql, owner);
+  };
+
+  /** @param list the owners, as JSON */
+  #ofMany(sql: string, list: string): readonly Row[] {
     if (sql.startsWith('select session_id, user_id'))
-      return ownersIn(owner).flatMap((session_id) =>
+      return ownersIn(list).flatMap((session_id) =>
         this.#known(session_id).map(({ createdAt }) => ({
           session_id,
           user_id: 'agent',
@@ -97,13 +102,13 @@ export class SessionModel implements LegacyModel {
         })),
       );
     if (sql.startsWith('select id, session_id')) {
-      const owners = new Set(ownersIn(owner));
+      const owners = new Set(ownersIn(list));
       return this.#interactions
         .filter(({ session }) => owners.has(session))
         .map((row) => ({ ...row, session_id: row.session, metadata: '{}' }));
     }
     throw new Error(`The simulated SQLite file does not know: ${sql}`);
-  };
+  }
 
   #known(owner: string): readonly { readonly createdAt: string }[] {
     const session = this.#sessions.get(owner);
