@@ -8,7 +8,7 @@ export interface ReconcileOptions {
 }
 
 const USAGE = `npm run bench:reconcile -- [options]
-A backfill of lanes of ten items from a legacy store in memory into an orchestrator on PostgreSQL, without embeddings; then two
+A backfill of lanes of ten items from a legacy store in memory into an orchestrator on PostgreSQL, without embeddings; then three
 reconciliations of what did not change, and one with 0.1 % of the lanes altered; beside reading and hashing both sides once.
 
   --lanes N            lanes of ten items (100000)
