@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { stringify } from 'yaml';
 import {
   askPatiently,
@@ -30,7 +30,12 @@ export function createBackfillCommand(env: Environment): Command {
     .option('--service <name>', 'only this service (default: all)')
     .option('--owner <owner>', 'only the lane of this session or user')
     .option('--dry-run', 'look at everything and say what would be copied; nothing is written')
-    .option('--resume', 'take up the last backfill that was stopped, or watch the one under way')
+    .addOption(
+      new Option(
+        '--resume',
+        'take up the last backfill that was stopped, as it was asked for, or watch the one under way',
+      ).conflicts(['service', 'owner', 'rate', 'dryRun']),
+    )
     .option('--rate <n>', 'items a second, all replicas together', parseRate)
     .option('--detach', 'begin it and do not wait')
     .option('--json', 'JSON lines while it runs, and the document as one JSON object')

@@ -29,7 +29,12 @@ export function createReconcileCommand(env: Environment): Command {
       '--changed',
       'only lanes written to since they were last found equal, and those that were not equal',
     )
-    .option('--resume', 'take up the last reconciliation that was stopped, or watch the one under way')
+    .addOption(
+      new Option(
+        '--resume',
+        'take up the last reconciliation that was stopped, as it was asked for, or watch the one under way',
+      ).conflicts(['service', 'owner', 'full', 'changed']),
+    )
     .addOption(
       new Option('--repair <how>', 'plan: say what a repair would do; apply: do it').choices([
         'plan',

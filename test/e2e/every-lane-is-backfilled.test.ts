@@ -159,6 +159,51 @@ test('a second backfill finds everything there, and writes nothing to it', async
   expect(after).toEqual(before);
 });
 
+test('a backfill that was stopped is taken up by --resume, and after a kill too; nothing is copied twice', async () => {
+  const MORE = 40;
+  const late = createAgent({ endpoint: deployment.direct['session-memory'] });
+  for (let index = 0; index < MORE; index += 1) {
+    const session_id = `late${index}`;
+    await late.call(JSON.stringify({ action: 'create_session', session_id, user_id: 'u' }));
+    for (const content of ['first', 'second'])
+      await late.call(JSON.stringify({ action: 'add_interaction', session_id, role: 'user', content }));
+  }
+  late.close();
+  const copied = async (): Promise<number> =>
+    (await stored()).filter(({ session_id: id }) => id.startsWith('late')).length;
+  const { run } = resultOf<Backfilled>(
+    await backfill('--service', 'session-memory', '--rate', '20', '--detach'),
+  );
+  await eventually('some of them copied', async () => (await copied()) >= 4);
+  const stopped = await runCommand([
+    'runs',
+    'stop',
+    String(run),
+    '--person',
+    'ann',
+    '--url',
+    deployment.httpUrl,
+  ]);
+  expect({ code: stopped.code, err: stopped.stderr }).toEqual({ code: 0, err: '' });
+  const other = await backfill('--resume', '--rate', '5');
+  expect(other.code).toBe(1);
+  expect(other.stderr).toContain('--resume');
+  const resumed = backfill('--resume');
+  await eventually('more of them copied', async () => (await copied()) >= 12);
+  await deployment.crash();
+  const result = await resumed;
+  expect({ code: result.code, err: result.stderr }).toEqual({ code: 0, err: '' });
+  const { run: same, state, services } = resultOf<Backfilled>(result);
+  expect({ same, state }).toEqual({ same: run, state: 'finished' });
+  expect(services['session-memory']).toMatchObject({ items_copied: MORE * 2, lanes_left: 0 });
+  const items = (await stored()).filter(({ session_id: id }) => id.startsWith('late'));
+  expect(items.filter(({ items: count }) => count !== 2)).toEqual([]);
+  expect(items).toHaveLength(MORE);
+  const again = await backfill('--resume');
+  expect(again.code).toBe(1);
+  expect(again.stderr).toContain('there is nothing to take up');
+});
+
 test('what cannot be begun says what to do', async () => {
   const unknown = await backfill('--service', 'nobody');
   expect(unknown.code).toBe(1);
