@@ -25,7 +25,12 @@ export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): r
       name: 'desk',
       start: async () => {
         const tokens = Object.entries(operator.tokens).map(([name, token]) => ({ name, ...token }));
-        const made = await createDesk({ tokens, registerApi: registerRoutes, live: live.book });
+        const made = await createDesk({
+          tokens,
+          registerApi: registerRoutes,
+          live: live.book,
+          nowMs: () => clock.now(),
+        });
         app = made;
         await takePort(() => made.listen({ host: desk.host, port: desk.port }), {
           ...desk,

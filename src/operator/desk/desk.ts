@@ -20,10 +20,12 @@ export interface DeskParts {
   /** The routes of the operator's API: what the desk shows and changes goes through them. */
   readonly registerApi: (app: FastifyInstance) => void;
   readonly live: LiveBook;
+  /** By which sessions end. */
+  readonly nowMs: () => number;
 }
 
 /** The operator's desk: pages in front of the operator's API, not listening yet. */
-export async function createDesk({ tokens, registerApi, live }: DeskParts): Promise<FastifyInstance> {
+export async function createDesk({ tokens, registerApi, live, nowMs }: DeskParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -34,9 +36,9 @@ export async function createDesk({ tokens, registerApi, live }: DeskParts): Prom
   await registerAssets(app);
   await registerSecurity(app, { isOpen: book.isEmpty });
   await registerSessions(app);
-  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi) });
+  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi), nowMs });
   registerProblems(app, reception);
-  registerSignIn(app, book);
+  registerSignIn(app, { tokens: book, reception });
   registerPages(app, reception);
   registerChanges(app, reception);
   registerDocuments(app, reception);

@@ -27,7 +27,8 @@ export function registerLiveStream(
     if (open >= MOST_STREAMS) return reply.code(503).header('retry-after', '30').send();
     open += 1;
     const ended = new AbortController();
-    const stream = Readable.from(eventsOf(live, service, ended.signal));
+    const isWelcome = (): Promise<boolean> => reception.stillKnown(request);
+    const stream = Readable.from(eventsOf(live, service, { signal: ended.signal, isWelcome }));
     reply.raw.once('close', () => {
       open -= 1;
       ended.abort();
@@ -37,10 +38,21 @@ export function registerLiveStream(
   });
 }
 
-async function* eventsOf(live: LiveBook, service: ServiceName, signal: AbortSignal): AsyncGenerator<string> {
+interface Watcher {
+  readonly signal: AbortSignal;
+  /** False once the session has ended. */
+  readonly isWelcome: () => Promise<boolean>;
+}
+
+async function* eventsOf(
+  live: LiveBook,
+  service: ServiceName,
+  { signal, isWelcome }: Watcher,
+): AsyncGenerator<string> {
   yield `event: kept\ndata: ${JSON.stringify(live.samplesOf(service))}\n\n`;
   while (!signal.aborted) {
     const isNews = await newsOf(live, signal);
+    if (!(await isWelcome())) return;
     const sample = live.samplesOf(service)?.at(-1);
     yield isNews && sample !== undefined ? `event: sample\ndata: ${JSON.stringify(sample)}\n\n` : ':\n\n';
   }

@@ -1,7 +1,8 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest, Session } from 'fastify';
 import type { OperatorToken } from '../operator-access.ts';
 import type { Status } from '../status.ts';
 import { ApiRefusal, type OperatorApi, type OperatorApiHost } from './operator-api.ts';
+import { isFresh } from './sessions.ts';
 import type { Visit, Visitor } from './visit.ts';
 
 interface Known {
@@ -9,24 +10,54 @@ interface Known {
   readonly api: OperatorApi;
 }
 
+interface ReceptionParts {
+  readonly tokens: readonly OperatorToken[];
+  readonly api: OperatorApiHost;
+  readonly nowMs: () => number;
+}
+
 /** Knows from the session who looks, and asks the API as them. */
 export class Reception {
   readonly #tokens: readonly OperatorToken[];
   readonly #api: OperatorApiHost;
+  readonly #nowMs: () => number;
 
-  constructor({ tokens, api }: { readonly tokens: readonly OperatorToken[]; readonly api: OperatorApiHost }) {
+  constructor({ tokens, api, nowMs }: ReceptionParts) {
     this.#tokens = tokens;
     this.#api = api;
+    this.#nowMs = nowMs;
+  }
+
+  /** Somebody has signed in with a token. */
+  admit({ session }: FastifyRequest, caller: string): void {
+    session.caller = caller;
+    session.signedInMs = session.activeMs = this.#nowMs();
   }
 
   /** Undefined for somebody who must sign in first. */
-  known({ session }: FastifyRequest): Known | undefined {
+  known(request: FastifyRequest): Known | undefined {
     // Nobody has a name here: whoever is on this machine may do everything, as on the operator's port.
     if (this.#tokens.length === 0) return { visitor: { role: 'approver' }, api: this.#api.as(undefined) };
-    const token = this.#tokens.find(({ name }) => name === session.caller);
+    const { session } = request;
+    const token = this.#tokenOf(session);
     if (token === undefined) return undefined;
+    if (!isByItself(request)) session.activeMs = this.#nowMs();
     const { name, role } = token;
     return { visitor: { name, role }, api: this.#api.as(token.token) };
+  }
+
+  /** The same of what goes on for long: its session may have ended meanwhile, or been signed out of. */
+  async stillKnown({ session, sessionStore }: FastifyRequest): Promise<boolean> {
+    if (this.#tokens.length === 0) return true;
+    const { promise, resolve } = Promise.withResolvers<Session | null | undefined>();
+    sessionStore.get(session.sessionId, (_error, found) => resolve(found));
+    const kept = await promise;
+    return kept !== null && kept !== undefined && this.#tokenOf(kept) !== undefined;
+  }
+
+  #tokenOf(session: Pick<Session, 'caller' | 'signedInMs' | 'activeMs'>): OperatorToken | undefined {
+    if (!isFresh(session, this.#nowMs())) return undefined;
+    return this.#tokens.find(({ name }) => name === session.caller);
   }
 
   /** Everything that a page needs; what was to be told once is told with it. */
@@ -48,6 +79,11 @@ export class Reception {
       status: await statusOf(known.api),
     };
   }
+}
+
+/** A page that stands open asks again by itself: that is nobody's doing. */
+function isByItself({ headers, routeOptions }: FastifyRequest): boolean {
+  return headers['x-refresh'] !== undefined || (routeOptions.url ?? '').startsWith('/live/');
 }
 
 function isPage({ server, routeOptions }: FastifyRequest): boolean {

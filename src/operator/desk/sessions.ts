@@ -5,7 +5,10 @@ import session, { type SessionStore } from '@fastify/session';
 import type { FastifyInstance, preHandlerHookHandler, Session } from 'fastify';
 import { LRUCache } from 'lru-cache';
 
-const IDLE_MS = 12 * 3_600_000;
+/** Whoever signed in signs in again after a shift, */
+const LONGEST_MS = 12 * 3_600_000;
+/** and after so long without doing anything: an open page that refreshes itself does nothing. */
+const IDLE_MS = 2 * 3_600_000;
 /** Whoever opens the sign-in page has one: the longest unused leave first. */
 const MOST_SESSIONS = 10_000;
 
@@ -16,7 +19,7 @@ export async function registerSessions(app: FastifyInstance): Promise<void> {
     secret: randomBytes(32).toString('base64'),
     cookieName: 'crossfade_desk',
     // `auto`: over TLS the cookie is for TLS only. `lax`: links from alerts find the session, forms of other sites do not.
-    cookie: { httpOnly: true, sameSite: 'lax', secure: 'auto', maxAge: IDLE_MS, path: '/' },
+    cookie: { httpOnly: true, sameSite: 'lax', secure: 'auto', maxAge: LONGEST_MS, path: '/' },
     store: createSessionStore(),
     saveUninitialized: false,
     rolling: true,
@@ -27,8 +30,17 @@ export async function registerSessions(app: FastifyInstance): Promise<void> {
   });
 }
 
+/** Whether a session has neither lasted too long nor been left alone for too long. */
+export function isFresh(
+  { signedInMs, activeMs }: Pick<Session, 'signedInMs' | 'activeMs'>,
+  nowMs: number,
+): boolean {
+  if (signedInMs === undefined || activeMs === undefined) return false;
+  return nowMs - signedInMs < LONGEST_MS && nowMs - activeMs < IDLE_MS;
+}
+
 function createSessionStore(): SessionStore {
-  const kept = new LRUCache<string, Session>({ max: MOST_SESSIONS, ttl: IDLE_MS, updateAgeOnGet: true });
+  const kept = new LRUCache<string, Session>({ max: MOST_SESSIONS, ttl: LONGEST_MS, updateAgeOnGet: true });
   return {
     set(id, value, done) {
       kept.set(id, value);

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { TokenBook } from '../operator-access.ts';
 import { signInPage } from './pages/sign-in.ts';
+import type { Reception } from './reception.ts';
 import { SIGN_INS_A_MINUTE } from './security.ts';
 import { fromOurForm } from './sessions.ts';
 import { goTo, placeOf } from './visit.ts';
@@ -11,10 +12,13 @@ interface SignInForm {
 }
 
 /** In with a token, and out again. */
-export function registerSignIn(app: FastifyInstance, tokens: TokenBook): void {
+export function registerSignIn(
+  app: FastifyInstance,
+  { tokens, reception }: { readonly tokens: TokenBook; readonly reception: Reception },
+): void {
   app.get<SignInForm>('/sign-in', (request, reply) => {
     const to = placeOf(request.query.to);
-    if (tokens.isEmpty || request.session.caller !== undefined) return goTo(reply, to);
+    if (reception.known(request) !== undefined) return goTo(reply, to);
     return reply.type('text/html').send(signInPage({ csrf: reply.generateCsrf(), to }));
   });
   const limited = { config: { rateLimit: { max: SIGN_INS_A_MINUTE, timeWindow: '1 minute' } } };
@@ -29,7 +33,7 @@ export function registerSignIn(app: FastifyInstance, tokens: TokenBook): void {
     }
     // Another id: whoever knew the one before does not come in with it.
     await request.session.regenerate();
-    request.session.caller = caller.name;
+    reception.admit(request, caller.name);
     return goTo(reply, placeOf(to));
   });
   app.post('/sign-out', { preHandler: fromOurForm(app) }, async (request, reply) => {

@@ -44,6 +44,9 @@ declare module 'fastify' {
   interface Session {
     /** Name of the token that was signed in with. */
     caller?: string;
+    /** When, by the desk's clock, in milliseconds; and when somebody last did something, not a page by itself. */
+    signedInMs?: number;
+    activeMs?: number;
     person?: string;
     notice?: Notice;
   }

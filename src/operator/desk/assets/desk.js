@@ -34,7 +34,9 @@ function shown(part) {
 async function refresh() {
   if (document.hidden) return;
   const response = await fetch(location.href, { headers: { 'x-refresh': '1' } });
-  if (!response.ok || response.redirected) return;
+  // The session has ended: better told now than with the next form.
+  if (response.redirected) return location.assign(response.url);
+  if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
   for (const old of document.querySelectorAll('[data-live]')) {
     const now = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);

@@ -1,0 +1,121 @@
+import type { FastifyInstance } from 'fastify';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { serviceName } from '../../../src/domain/ids.ts';
+import { createDesk } from '../../../src/operator/desk/desk.ts';
+import { LiveBook } from '../../../src/operator/live-book.ts';
+import { freePort } from '../../support/ports.ts';
+
+const SERVICE = serviceName('session-memory');
+const LEAD = { name: 'lead', role: 'approver', token: 'the-token-of-an-approver' } as const;
+const HOUR_MS = 3_600_000;
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+
+let desk: FastifyInstance;
+let live: LiveBook;
+let nowMs = 0;
+
+beforeEach(async () => {
+  nowMs = 1_000;
+  live = new LiveBook([SERVICE]);
+  desk = await createDesk({
+    tokens: [LEAD],
+    // What a signed-in visitor gets at /reports/day.
+    registerApi: (api) => void api.get('/v1/reports/:name', async () => 'a report'),
+    live,
+    nowMs: () => nowMs,
+  });
+  await desk.ready();
+});
+afterEach(async () => desk.close());
+
+/** Every route that takes a form. The router prints a tree: a level is four characters deep, and a line holds its part of the path. */
+function formsOf(app: FastifyInstance): string[] {
+  const above: string[] = [];
+  const lines = app.printRoutes({ commonPrefix: false }).split('\n');
+  return lines.flatMap((line) => {
+    const [, tree = '', part = '', methods = ''] = /^([│├└─\s]*)(\S+)(?: \((.*)\))?$/.exec(line) ?? [];
+    if (part === '') return [];
+    above.length = tree.length / 4;
+    const url = above.join('') + part;
+    above.push(part);
+    return methods.includes('POST') ? [url] : [];
+  });
+}
+
+function cookieIn(headers: Readonly<Record<string, unknown>>): string {
+  return String(headers['set-cookie']).split(';')[0] ?? '';
+}
+
+async function signIn(): Promise<string> {
+  const door = await desk.inject('/sign-in');
+  const csrf = /name="_csrf" value="([^"]+)"/.exec(door.body)?.[1] ?? '';
+  const form = new URLSearchParams({ _csrf: csrf, token: LEAD.token }).toString();
+  const headers = { ...FORM, cookie: cookieIn(door.headers) };
+  const inside = await desk.inject({ method: 'POST', url: '/sign-in', headers, payload: form });
+  expect(inside.statusCode).toBe(303);
+  return cookieIn(inside.headers);
+}
+
+async function isLetIn(cookie: string, more: Readonly<Record<string, string>> = {}): Promise<boolean> {
+  const { statusCode, headers } = await desk.inject({ url: '/reports/day', headers: { cookie, ...more } });
+  if (statusCode === 200) return true;
+  expect([statusCode, headers.location]).toEqual([303, '/sign-in?to=%2Freports%2Fday']);
+  return false;
+}
+
+test('a session ends twelve hours after its sign-in, however busy it was, and another one begins', async () => {
+  const cookie = await signIn();
+  for (let hour = 1; hour < 12; hour += 1) {
+    nowMs += HOUR_MS;
+    expect(await isLetIn(cookie)).toBe(true);
+  }
+  nowMs += HOUR_MS;
+  expect(await isLetIn(cookie)).toBe(false);
+  // The door is shown, not the place behind it.
+  expect((await desk.inject({ url: '/sign-in', headers: { cookie } })).statusCode).toBe(200);
+  expect(await isLetIn(await signIn())).toBe(true);
+});
+
+test('a session that is left alone ends after two hours; a page that refreshes itself does not keep it', async () => {
+  const [left, open] = [await signIn(), await signIn()];
+  for (let quarters = 0; quarters < 8; quarters += 1) {
+    expect(await isLetIn(open, { 'x-refresh': '1' })).toBe(true);
+    nowMs += HOUR_MS / 4;
+  }
+  expect(await isLetIn(open, { 'x-refresh': '1' })).toBe(false);
+  expect(await isLetIn(left)).toBe(false);
+});
+
+test('live samples stop coming when the session has ended', async () => {
+  const cookie = await signIn();
+  const origin = await desk.listen({ host: '127.0.0.1', port: await freePort() });
+  const answer = await fetch(`${origin}/live/${SERVICE}`, { headers: { cookie } });
+  expect(answer.status).toBe(200);
+  const turning = setInterval(() => live.turn(nowMs), 20);
+  try {
+    let seen = '';
+    for await (const chunk of answer.body ?? []) {
+      seen += Buffer.from(chunk).toString();
+      // Samples come while the session lasts; then the stream ends by itself.
+      if (seen.includes('event: sample')) nowMs += 3 * HOUR_MS;
+    }
+    expect(seen).toContain('event: sample');
+  } finally {
+    clearInterval(turning);
+  }
+  const after = await fetch(`${origin}/live/${SERVICE}`, { headers: { cookie } });
+  expect(after.status).toBe(401);
+});
+
+test('every form is refused without the secret of its session', async () => {
+  const cookie = await signIn();
+  const forms = formsOf(desk);
+  expect(forms).toEqual(expect.arrayContaining(['/flags/:flag', '/guard/:service/release', '/sign-out']));
+  expect(forms.length).toBeGreaterThan(15);
+  const headers = { ...FORM, cookie };
+  for (const form of forms) {
+    const url = form.replaceAll(/:[a-z]+/g, 'x');
+    const { statusCode } = await desk.inject({ method: 'POST', url, headers, payload: 'a=b' });
+    expect([form, statusCode]).toEqual([form, 403]);
+  }
+});
