@@ -4,7 +4,8 @@ import { ComparedReads } from './compared-reads.ts';
 import type { Finding } from './finding.ts';
 import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
 import type { GuardLimits } from './guard-limits.ts';
-import { NOT_COMPARABLE_WINDOW, SlidingTally, WINDOWS } from './sliding-tally.ts';
+import { IncomparableReads } from './incomparable-reads.ts';
+import { SlidingTally, WINDOWS } from './sliding-tally.ts';
 import { countLevel, nearest, rateLevel, type TriggerLevel } from './trigger-levels.ts';
 import {
   judgeDeadLetters,
@@ -80,7 +81,7 @@ export class ServiceGuard {
   /** The minute at which latency was last judged: it changes no sooner than the next. */
   #latencyOf = -1;
   #latency: Judgement | undefined;
-  #notComparable = new SlidingTally(NOT_COMPARABLE_WINDOW);
+  #incomparable = new IncomparableReads();
   #seenAgain = 0;
   #signal: string | undefined;
   #troubled: TroubledLanes = NO_TROUBLE;
@@ -94,7 +95,7 @@ export class ServiceGuard {
   turnTo(nowMs: number): void {
     if (nowMs < this.#nowMs) {
       for (const watched of this.#actions.values()) watched.setBack(nowMs);
-      this.#notComparable.setBack(nowMs);
+      this.#incomparable.setBack(nowMs);
       for (const minute of this.#minutes.keys())
         if (minute > Math.floor(nowMs / MINUTE_MS)) this.#minutes.delete(minute);
     }
@@ -105,9 +106,7 @@ export class ServiceGuard {
   add(action: string, atMs: number, counts: GuardCounts): void {
     this.#watched(action).add(atMs, counts);
     this.#watched(WHOLE).add(atMs, counts);
-    const { comparable, notComparable } = counts;
-    if (comparable + notComparable > 0)
-      this.#notComparable.add(atMs, { hits: notComparable, tries: comparable + notComparable });
+    this.#incomparable.add(atMs, counts);
     const minute = Math.floor(atMs / MINUTE_MS);
     let sum = this.#minutes.get(minute);
     if (sum === undefined) this.#minutes.set(minute, (sum = noCounts()));
@@ -163,7 +162,7 @@ export class ServiceGuard {
     this.#actions.clear();
     this.#minutes.clear();
     this.#latencyOf = -1;
-    this.#notComparable = new SlidingTally(NOT_COMPARABLE_WINDOW);
+    this.#incomparable = new IncomparableReads();
     this.#seenAgain = 0;
     this.#signal = undefined;
   }
@@ -199,11 +198,10 @@ export class ServiceGuard {
   }
 
   #notComparableLevel(nowMs: number): TriggerLevel {
-    this.#notComparable.advance(nowMs);
     const { notComparableRate: limit, leastOperations, z } = this.#limits;
-    const level = rateLevel(this.#notComparable, limit, { leastHits: 1, z });
-    const enough = Math.min(1, this.#notComparable.tries / leastOperations);
-    const { name: detail } = NOT_COMPARABLE_WINDOW;
+    const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
+    const level = rateLevel(tally, limit, { leastHits: 1, z });
+    const enough = Math.min(1, tally.tries / leastOperations);
     return { trigger: 'not_comparable', detail, numbers: level.numbers, reached: level.reached * enough };
   }
 
@@ -238,10 +236,9 @@ export class ServiceGuard {
     if (deadLetters !== undefined) yield this.#finding('dead_letters', deadLetters);
     const lost = judgeLost(this.#troubled);
     if (lost !== undefined) yield this.#finding('lost', lost);
-    this.#notComparable.advance(nowMs);
-    const incomparable = judgeNotComparable(this.#notComparable, this.#limits);
-    if (incomparable !== undefined)
-      yield this.#finding('not_comparable', incomparable, { detail: NOT_COMPARABLE_WINDOW.name });
+    const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
+    const incomparable = judgeNotComparable(tally, this.#limits);
+    if (incomparable !== undefined) yield this.#finding('not_comparable', incomparable, { detail });
     if (this.#seenAgain > 0) yield this.#finding('deleted_item_seen', tripWith({ items: this.#seenAgain }));
     if (this.#signal !== undefined) yield this.#finding('external', tripWith({}), { detail: this.#signal });
   }

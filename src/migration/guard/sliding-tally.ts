@@ -13,9 +13,6 @@ export const QUARTER: WindowSize = { name: '15m', slotMs: 10_000, slots: 90 };
 
 export const LONGEST_WINDOW: WindowSize = { name: '6h', slotMs: 60_000, slots: 360 };
 
-/** What cannot be compared for a moment, because agents write just then, is no reason to call anybody. */
-export const NOT_COMPARABLE_WINDOW = QUARTER;
-
 /**
  * Chosen by simulation (test/unit/migration/guard/windows-simulation.test.ts): one minute finds a 1 % difference at 50 comparisons
  * a second within the minute, a quarter of an hour what the first users' 0.3 a second show, six hours a rate just above the limit.

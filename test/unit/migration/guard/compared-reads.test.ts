@@ -66,3 +66,24 @@ describe('reads that have moved', () => {
     expect(stale(stopped(18), NOW_MS + QUARTER_MS)).toEqual([]);
   });
 });
+
+describe('reads of a quiet service that cannot be compared', () => {
+  /** Two reads every ten minutes, of which so many cannot be compared, and what the last quarter of an hour shows. */
+  function quiet(notComparable: number, last: Partial<GuardCounts>): Finding[] {
+    const guard = newGuard();
+    for (let atMs = NOW_MS - 300 * MINUTE_MS; atMs < NOW_MS - 20 * MINUTE_MS; atMs += 10 * MINUTE_MS)
+      guard.add('get', atMs, { ...noCounts(), comparable: 2 - notComparable, notComparable });
+    guard.add('get', NOW_MS - MINUTE_MS, { ...noCounts(), ...last });
+    return guard.findings(NOW_MS).filter(({ trigger }) => trigger === 'not_comparable');
+  }
+
+  test('are told by what six hours show', () => {
+    const [finding] = quiet(1, { comparable: 1, notComparable: 1 });
+    expect(finding).toMatchObject({ steps: ['alert'], detail: '6h', numbers: { hits: 29, of: 58 } });
+  });
+
+  test('are no matter where it is over, and where they were few', () => {
+    expect(quiet(1, { comparable: 2 })).toEqual([]);
+    expect(quiet(0, { comparable: 1, notComparable: 1 })).toEqual([]);
+  });
+});
