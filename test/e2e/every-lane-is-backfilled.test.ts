@@ -120,6 +120,19 @@ test('a backfill that is killed twice under way copies every lane once, and what
   });
   expect(services['session-memory']).toMatchObject(itemsOf(SESSIONS, (SESSIONS - 1) * TURNS));
   expect(services['jarvis-memory']).toMatchObject(itemsOf(USERS, USERS * 3));
+  expect(services['session-memory']).toMatchObject({
+    digest: expect.stringMatching(/^[0-9a-f]{32}$/) as string,
+    skipped: [],
+    mapping: expect.arrayContaining([{ from: 'content', to: 'content.text' }]) as object[],
+    samples: expect.arrayContaining([
+      expect.objectContaining({
+        items: TURNS,
+        first_item: expect.objectContaining({
+          role: expect.stringMatching(/^string\(4\)#/) as string,
+        }) as object,
+      }),
+    ]) as object[],
+  });
   const items = new Map((await stored()).map(({ session_id: id, items }) => [id, items]));
   expect(items.get('s0')).toBeUndefined();
   for (let index = 1; index < SESSIONS; index += 1) expect(items.get(`s${index}`)).toBe(TURNS);
