@@ -226,6 +226,8 @@ test('a page that is not there says so, and names a way', async () => {
   const before = watched.complaints.length;
   await open('/services/nobody', 'Not found');
   await page.getByText('No service is called “nobody”.').waitFor();
+  // To try what is not there once more helps nobody.
+  expect(await page.getByRole('link', { name: 'Try again' }).count()).toBe(0);
   expect(await photograph(page, 'not-found')).toEqual([]);
   // The browser itself tells of the 404.
   watched.complaints.splice(before);

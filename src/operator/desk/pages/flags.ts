@@ -153,6 +153,10 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
       </div>
     </dl>
     ${
+      status.reason === 'not_available' &&
+      html`<p class="help">Writes stay on legacy in this version: whatever is asked for has no effect.</p>`
+    }
+    ${
       held.length > 0 &&
       html`<h3>Interlocks</h3>
         <ul class="plain">

@@ -76,7 +76,8 @@ function latchOf(visit: Visit, service: string, { held_by: heldBy, latch, flags_
       <p class="help">There is no latch to release: it ends when its cause does.</p>`;
   return html`<p class="lamp bad"><span aria-hidden="true">▲</span> latched: ${spoken(heldBy)}</p>
     <p class="note">
-      ${when(latch.tripped_at)}, ${latch.finding.action ?? 'the service as a whole'} ${latch.finding.detail}.
+      ${when(latch.tripped_at)},
+      ${[latch.finding.action ?? 'the service as a whole', latch.finding.detail].filter(Boolean).join(', ')}.
       Cools down until ${when(latch.cool_down_until)}.
     </p>
     ${off !== undefined && html`<p class="note">${flagsOff(off)}</p>`}

@@ -30,8 +30,8 @@ export function problemPage({ status, message }: Problem, visit: Visit | undefin
       <p class="empty-title">${message}</p>
       <p>${WAYS[status] ?? 'The proxy’s log may say more.'}</p>
       <p>
-        <a class="button" href="${visit?.path ?? '/'}">Try again</a>
-        <a class="button quiet" href="/">To the desk</a>
+        ${status !== 404 && html`<a class="button" href="${visit?.path ?? '/'}">Try again</a>`}
+        <a class="button ${status !== 404 && 'quiet'}" href="/">To the desk</a>
       </p>
     </div>`,
   };
