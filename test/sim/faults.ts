@@ -134,20 +134,20 @@ export class Faults {
     this.trouble('journal', forMs);
   }
 
-  statement(): StatementFate {
+  /** @param mayComeLate whether it may take effect after its caller was told that it has failed */
+  statement(mayComeLate: boolean): StatementFate {
     const beforeMs = this.#random.next() * 2;
     const afterMs = this.#random.next() * 2;
     if (this.#now() < this.#journalOutUntilMs && this.isActive)
       return { end: 'not_applied', beforeMs, afterMs };
+    if (mayComeLate && this.happens('journal_error', 0.1)) {
+      this.trouble('journal');
+      return { end: 'unknown_late', beforeMs, afterMs, lateMs: this.#random.whole(10, LATEST_MS) };
+    }
     if (this.happens('journal_error', 0.02)) {
       this.trouble('journal');
-      const end = this.#random.pick([
-        'not_applied',
-        'unknown_applied',
-        'unknown_late',
-        'unknown_lost',
-      ] as const);
-      return { end, beforeMs, afterMs, lateMs: this.#random.whole(10, LATEST_MS) };
+      const end = this.#random.pick(['not_applied', 'unknown_applied', 'unknown_lost'] as const);
+      return { end, beforeMs, afterMs };
     }
     if (!this.happens('journal_slow', 0.03)) return { end: 'fine', beforeMs, afterMs };
     const slowMs = this.#random.whole(50, 6_000);

@@ -4,7 +4,7 @@ import { Agents } from './agents.ts';
 import { checkFinally } from './final-check.ts';
 import { Monitor } from './monitor.ts';
 import { Replica } from './replica.ts';
-import { startTroubles } from './troubles.ts';
+import { prune, startTroubles } from './troubles.ts';
 import { INVARIANTS, Violations, type Invariant, type Violation } from './violations.ts';
 import { createWorld, type RunSettings, type World } from './world.ts';
 
@@ -86,6 +86,7 @@ async function live(world: World, violations: Violations): Promise<void> {
   await rest(world, replicas, violations);
   // Nothing goes wrong any more: what replicas remember of the trouble must not stand in the way of what agents do now.
   if (random.chance(GOING_ON)) {
+    prune(world, 0);
     agents.goOn(random.whole(5, 30));
     agents.start(random.whole(1, 3));
     await scheduler.run(scheduler.nowMs + BUSY_MS, () => agents.isDone);

@@ -11,7 +11,7 @@ const COPY_OR_MARK = /^(?:begin copy|mark dirty)/;
 export function createStatements({ scheduler, faults, isEmbedded }: World, owner: Owner): Statement {
   return <Result>(what: string, apply: () => Result): Promise<Result> =>
     new Promise((resolve, reject) => {
-      const { end, beforeMs, afterMs, lateMs = 0 } = faults.statement();
+      const { end, beforeMs, afterMs, lateMs = 0 } = faults.statement(COPY_OR_MARK.test(what));
       const answer = (run: () => void): void =>
         void scheduler.afterFor(owner, afterMs, { what: `answer ${what}`, run });
       const fail = (effect: 'not_applied' | 'unknown'): void =>
@@ -23,14 +23,14 @@ export function createStatements({ scheduler, faults, isEmbedded }: World, owner
         if (isEmbedded && owner.isDead) return;
         if (end === 'not_applied') return fail('not_applied');
         if (end === 'unknown_lost') return fail('unknown');
-        if (end === 'unknown_late' && COPY_OR_MARK.test(what)) {
+        if (end === 'unknown_late') {
           scheduler.after(lateMs, `late ${what}`, () => {
             if (!isEmbedded || !owner.isDead) apply();
           });
           return fail('unknown');
         }
         const result = apply();
-        if (end === 'unknown_applied' || end === 'unknown_late') return fail('unknown');
+        if (end === 'unknown_applied') return fail('unknown');
         answer(() => resolve(result));
       });
     });

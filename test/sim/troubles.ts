@@ -33,7 +33,7 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     crash: () => crash(world, random.pick(replicas)),
     pause: () => pause(world, random.pick(replicas)),
     leave: () => leave(world, replicas),
-    prune: () => pruneRows(world.database, { ms: random.pick([0, 2_000, 20_000]), keepsNewest: true }),
+    prune: () => prune(world, random.pick([0, 2_000, 20_000])),
     server_crash: () =>
       crashServer(world, random.pick([world.orchestrator, ...world.services.map(({ server }) => server)])),
     journal_outage: () => faults.journalGoesOut(random.whole(100, 15_000)),
@@ -116,6 +116,14 @@ function turnFlag({ random, flags, services }: World): void {
   if (random.chance(0.1)) flags.isStale = !flags.isStale;
   const flag = random.pick(['dual-write', 'shadow-read', 'read-cutover', 'read-cutover'] as const);
   flags.set(name, flag, random.chance(0.6));
+}
+
+/** What is through and came so long ago leaves the journal, where it ever does in this run. */
+export function prune({ database, profile, settings }: World, ms: number): void {
+  if (profile.prune === undefined) return;
+  // Without it a service is taken to have forgotten by the items' own times, which come from the proxies' clocks.
+  const keepsNewest = settings.jumpsClocks || profile.clock !== undefined;
+  pruneRows(database, { ms, keepsNewest });
 }
 
 /** Nobody does anything for an hour, or for so long that all that was written has left; then the services clean up. */

@@ -59,8 +59,13 @@ export class ContextualModel implements LegacyModel {
   #add(owner: string, { type, content }: Fields): void {
     const before = this.#marks(owner);
     this.#store.addInteraction(owner, { type: String(type), content: String(content), metadata: null });
-    const after = new Set(this.#marks(owner));
-    for (const number of before) if (!after.has(number)) this.effects.forgotten.add(number);
+    // Of what was said twice the first may be forgotten, and the second be there.
+    const left = this.#marks(owner);
+    for (const number of before) {
+      const at = left.indexOf(number);
+      if (at === -1) this.effects.forgotten.add(number);
+      else left.splice(at, 1);
+    }
   }
 
   #marks(owner: string): number[] {
