@@ -185,7 +185,7 @@ test('the command line lists, shows and decides', async () => {
   const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
   expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
   const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
-  expect(copied).toBe(`${SERVICE}/${owner} is being copied\n`);
+  expect(copied).toContain(`${SERVICE}/${owner} is being copied: crossfade explain ${SERVICE} ${owner}`);
   await storedWithin(['first', 'third']);
   const again = run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   await expect(again).rejects.toMatchObject({
