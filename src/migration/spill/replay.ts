@@ -121,6 +121,8 @@ export class Replay {
   async #page(records: readonly SpillRecord[], after: number, untilMs: number): Promise<void> {
     const page = this.#pageOf(records, after);
     const { clock, journal, path, onReplayed } = this.#parts;
+    // First: it may be in the journal although the answer is lost, and is not replayed again then.
+    this.#remember(page);
     let lanes = await journal.replay(page);
     while (lanes === undefined) {
       if (clock.now() > untilMs) throw this.#late();
@@ -128,7 +130,6 @@ export class Replay {
       lanes = await journal.replay(page);
     }
     this.#writes += page.intents.length;
-    this.#remember(page);
     path.replayed(page.intents.map(({ operationId }) => operationId));
     for (const [lane, replayed] of lanes) {
       if (replayed.isOutOfOrder) this.#outOfOrder.add(lane);
