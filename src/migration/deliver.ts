@@ -200,8 +200,9 @@ export class Deliverer {
   async #send(batch: readonly Parcel[]): Promise<void> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
     let superseded: Iterable<Lane> = [];
+    let parcels = batch;
     try {
-      const parcels = await this.#packer.complete(batch);
+      parcels = await this.#packer.complete(batch);
       const operations = parcels.flatMap((parcel) => parcel.operations);
       const answers =
         operations.length === 0
@@ -213,7 +214,8 @@ export class Deliverer {
       this.#attempt = 0;
       superseded = this.#arrived(parcels, resultsOf(parcels, answers));
     } catch (error) {
-      await this.#failed(batch, error);
+      // As they were sent: a refusal names one of their operations by its place.
+      await this.#failed(parcels, error);
     }
     // A copy that began here meanwhile decides what the lane holds. Of any other only the journal knows which writes it has seen.
     for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.onOvertaken(lane);

@@ -44,6 +44,10 @@ const LIVES = [
   { replicas: 1, seed: 6_104, runs: 1 },
   // A proxy whose clock was an hour slow took what its service had forgotten for lost.
   { replicas: 1, seed: 7_633, runs: 1 },
+  // A refusal named an operation by its place; it was looked up in the batch as it was before items were named, and met another lane's.
+  { replicas: 1, seed: 7_126, runs: 1 },
+  // A spill was replayed, which was not answered: what a process before had left open in it stayed so, and two replicas waited for each other.
+  { replicas: 1, seed: 9_708, runs: 1 },
   // Agents that give up early and are answered by another replica have said the same twice.
   { replicas: 2, seed: 50, runs: 1 },
 ];
