@@ -1,15 +1,38 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
 import { StorageError, ValidationError } from '../../../src/domain/errors.ts';
+import type { ServiceDefinition } from '../../../src/domain/service-definition.ts';
+import { digestOfFields } from '../../../src/migration/copies/copy-plan.ts';
 import { Deliverer } from '../../../src/migration/deliver.ts';
 import type { DeliveryParts } from '../../../src/migration/deliveries/delivery-parts.ts';
 import type { Lane } from '../../../src/migration/lanes/lanes.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
+import type { PendingWrite } from '../../../src/migration/ports.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { laneNamed, recorder, SERVICE, writeOf } from './engine-parts.ts';
 
 const POISON = 'poisoned';
 const REQUEST = '{"action": "add_memory", "user_id": "ann", "memory": "tea"}';
+
+const TEA = { text: '"tea"' };
+
+/** With a write that names its item: what it is in the orchestrator's words is known when it is sent. */
+const DEFINITION: ServiceDefinition = {
+  ...jarvisMemory,
+  lanes: { ...jarvisMemory.lanes, fieldsOf: () => TEA },
+  actions: {
+    ...jarvisMemory.actions,
+    drop: {
+      kind: 'write',
+      owner: () => undefined,
+      outcome: () => 'applied',
+      reverse: 'exact',
+      names: { atMost: 1, find: () => [] },
+      toOrchestrator: ({ items, sessionId }) =>
+        items.map((id) => ({ action: 'delete', sessionId, payload: { memory_id: id } })),
+    },
+  },
+};
 
 /** A deliverer before an orchestrator that refuses one lane's writes, and a journal whose dead letters go as `deadLetter` says. */
 function createDeliverer(deadLetter: () => Promise<void>) {
@@ -18,13 +41,14 @@ function createDeliverer(deadLetter: () => Promise<void>) {
   const parts = {
     journal: { deadLetter, delivered: async () => undefined, pending: async () => [] },
     orchestrator: {
+      read: async () => ({ text: '{"items": [{"memory_id": "m1", "content": "tea"}]}', data: {} }),
       async batchWrite(operations: readonly { readonly lane?: { readonly key: string } }[]) {
         const operation = operations.findIndex(({ lane }) => lane?.key.includes(POISON));
         if (operation >= 0) throw new ValidationError('poison', { details: { operation } });
         return operations.map(() => ({ result: 'applied' }));
       },
     },
-    services: new Map([[SERVICE, { name: SERVICE, definition: jarvisMemory, context: { timeZone: 'UTC' } }]]),
+    services: new Map([[SERVICE, { name: SERVICE, definition: DEFINITION, context: { timeZone: 'UTC' } }]]),
     coverage: new Map([[SERVICE, covered]]),
     clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: (ms: number) => sleep(ms) },
     emit,
@@ -37,16 +61,20 @@ function createDeliverer(deadLetter: () => Promise<void>) {
   };
   const deliverer = new Deliverer(parts as unknown as DeliveryParts);
   running.push(deliverer);
-  const write = (lane: Lane, sequence: number): void => {
+  const write = (lane: Lane, sequence: number, facts: Partial<PendingWrite> = {}): void => {
     lane.applied = sequence;
-    deliverer.deliver(lane, writeOf(lane, sequence, REQUEST));
+    deliverer.deliver(lane, { ...writeOf(lane, sequence, REQUEST), ...facts });
   };
   const applied = (): string[] =>
     events.flatMap(({ name, event }) => {
       const { lane, sequence } = event as { lane: string; sequence: number };
       return name === 'delivery:applied' ? [`${lane} ${sequence}`] : [];
     });
-  return { deliverer, write, applied, names };
+  const letters = (): unknown[] =>
+    events.flatMap(({ name, event }) =>
+      name === 'delivery:dead_letter' && 'lane' in event ? [event.lane] : [],
+    );
+  return { deliverer, write, applied, names, letters };
 }
 
 const running: Deliverer[] = [];
@@ -75,6 +103,18 @@ test('what shares a batch with a refused write does not wait until the dead lett
   store();
   await vi.waitFor(() => expect(names()).toContain('delivery:dead_letter'), { timeout: 10_000 });
   expect(applied()).toEqual([`${healthy.key} 1`, `${healthy.key} 2`]);
+});
+
+test('beside a write that names its item it is the refused one that becomes a dead letter', async () => {
+  const { write, applied, letters } = createDeliverer(async () => undefined);
+  const [naming, poisoned, healthy] = [seededLane('ann'), seededLane(POISON), seededLane('bob')];
+  write(naming, 1, { action: 'drop', items: [{ digest: digestOfFields(TEA), newer: 0 }] });
+  write(poisoned, 1);
+  write(healthy, 1);
+  await vi.waitFor(() => expect(letters()).toEqual([poisoned.key]), { timeout: 10_000 });
+  await vi.waitFor(() => expect(applied().toSorted()).toEqual([`${naming.key} 1`, `${healthy.key} 1`]), {
+    timeout: 10_000,
+  });
 });
 
 test('a refused write whose letter the journal did not take is sent again, and what follows it still waits', async () => {
