@@ -82,7 +82,8 @@ export class ForeignLanes {
   }
 
   #isUnattended(lane: Lane): boolean {
-    const isUnknown = !lane.isLoaded || lane.condition === 'clean';
+    // What is known to be dirty, and not to be copied, waits for a person.
+    const isUnknown = !lane.isLoaded || lane.condition === 'clean' || lane.condition === 'copying';
     return isUnknown && lane.settling === 0 && !this.#parts.isHeld(lane);
   }
 

@@ -49,6 +49,13 @@ test('a lane that the journal calls unwell, and nobody is at, is attended to whe
   expect(attended).toEqual([lane]);
 });
 
+test('so is one that this replica was told is being copied, and does not copy', async () => {
+  const { lane, attended, looks } = await createLooking();
+  lane.condition = 'copying';
+  await looks(2);
+  expect(attended).toEqual([lane]);
+});
+
 test('a row that was read just before its copy ended says nothing', async () => {
   const { facts, attended, looks } = await createLooking();
   await looks(1);
