@@ -38,14 +38,15 @@ export function createHoldLane(parts: HoldParts): HoldLane {
     // Another one may come meanwhile; it waits before it acts, and until then this replica is alone.
     if (parts.isAlone()) return { release: giveBack, isSure: parts.isAlone };
     const { id } = parts.identity;
+    let heldUntilMs = 0;
     try {
-      await holdElsewhere(lane, deadlineAtMs, parts);
+      heldUntilMs = await holdElsewhere(lane, deadlineAtMs, parts);
     } catch (error) {
       giveBack();
       throw error;
     }
     return {
-      isSure: () => parts.identity.id === id && parts.mayAct(),
+      isSure: () => parts.identity.id === id && parts.mayAct() && parts.clock.now() < heldUntilMs,
       release: () => {
         giveBack();
         // Should this fail, the hold ends by its time.
@@ -55,15 +56,20 @@ export function createHoldLane(parts: HoldParts): HoldLane {
   };
 }
 
+/** Resolves with the instant at which the lane is let go by itself. */
 async function holdElsewhere(
   lane: Lane,
   deadlineAtMs: number,
   { journal, clock, busy }: HoldParts,
-): Promise<void> {
+): Promise<number> {
   let askAtMs = clock.now() + PATIENCE_MS;
   while (clock.now() < deadlineAtMs) {
+    const askedAtMs = clock.now();
     const state = await journal.hold(lane.key, HOLD_SECONDS);
-    if (state !== undefined) return lane.adopt(state);
+    if (state !== undefined) {
+      lane.adopt(state);
+      return askedAtMs + HOLD_SECONDS * 1_000;
+    }
     if (clock.now() >= askAtMs) {
       askAtMs += PATIENCE_MS;
       busy(lane.key);

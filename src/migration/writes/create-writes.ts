@@ -58,7 +58,7 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
 
 function createSequencer({ journal, clock, events }: MigrationParts, engine: Engine): Sequencer {
   const { emit } = events;
-  const { settlements, settler, coverage, takeOver } = engine;
+  const { settlements, settler, coverage, takeOver, keeper } = engine;
   return new Sequencer({
     journal,
     settlements,
@@ -68,6 +68,8 @@ function createSequencer({ journal, clock, events }: MigrationParts, engine: Eng
     busy: (lane) => takeOver.busy(lane),
     resolveItems: createResolveItems({ journal, clock, emit }),
     settleLeftOver: (lane, { service }) => settler.settle(lane, service),
+    // As for the first copies.
+    maySeed: (service) => keeper.mayCopy(service),
   });
 }
 

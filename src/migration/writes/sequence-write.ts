@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ConnectionError, StorageError } from '../../domain/errors.ts';
-import { operationId, type LaneKey } from '../../domain/ids.ts';
+import { operationId, type LaneKey, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../events.ts';
 import type { Lane } from '../lanes/lanes.ts';
@@ -26,6 +26,8 @@ export interface SequencerParts {
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly resolveItems: ResolveItems;
+  /** Whether every replica journals what it writes to the service, and nothing is under way that was not journaled. */
+  readonly maySeed: (service: ServiceName) => boolean;
   /** Another replica is busy with the lane for longer than a write takes. */
   busy(lane: LaneKey): void;
   /** This replica has become the home of a lane that another has left in the middle of a copy. */
@@ -38,6 +40,8 @@ export interface Sequenced {
   readonly lane: Lane;
   readonly write: PendingWrite;
   readonly coverage: number;
+  /** Whether its success may seed the lane: no write passed beside it that the journal does not know. */
+  readonly maySeed: boolean;
   /** Whether this replica delivers and copies the lane. */
   readonly isHome: boolean;
   /** Its lane's {@link Lane.forgotten} when it got its place. */
@@ -49,37 +53,29 @@ export interface Sequenced {
 /** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
 export class Sequencer {
   readonly #parts: SequencerParts;
-  /** Operations with an intent that is abandoned: nobody knows whether it is durable. */
-  readonly #abandoned = new WeakSet<OwnedOperation>();
+  /** Operations with an intent of which nobody knows whether it is durable: it may be abandoned yet. */
+  readonly #unsure = new WeakSet<OwnedOperation>();
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
   }
 
   async sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
-    const { clock, emit } = this.#parts;
+    const { clock, emit, maySeed } = this.#parts;
     const startedAtMs = clock.now();
+    const isSure = !this.#unsure.has(operation);
+    this.#unsure.add(operation);
     // Intents are abandoned by their ids, and late: what is tried again is not to be abandoned with what was tried before.
     const intent = {
-      operationId: this.#abandoned.has(operation) ? operationId(randomUUID()) : operation.id,
+      operationId: isSure ? operation.id : operationId(randomUUID()),
       action: operation.name,
       request: operation.message.text,
       acceptedAtMs: clock.wallMs(),
       lane: operation.lane,
     };
-    const patienceMs = Math.min(
-      operation.service.deadlineMs * LONGEST_COMMIT,
-      latestSend(operation) - startedAtMs,
-    );
-    const appended = this.#append(
-      { ...intent, service: operation.service.name, owner: operation.owner },
-      startedAtMs + patienceMs,
-    );
-    appended.catch(() => this.#abandoned.add(operation));
-    const state = await within(appended, patienceMs, {
-      what: 'the journal',
-      onLate: (late) => this.#notSent(operation, late),
-    });
+    const { name: service } = operation.service;
+    const state = await this.#inTime(operation, { ...intent, service, owner: operation.owner });
+    if (isSure) this.#unsure.delete(operation);
     const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
     const { message } = operation;
@@ -94,13 +90,24 @@ export class Sequencer {
       operation,
       lane,
       write,
-      coverage: this.#parts.coverage.get(operation.service.name)?.number ?? 0,
+      coverage: this.#parts.coverage.get(service)?.number ?? 0,
+      maySeed: maySeed(service),
       isHome,
       forgotten: lane.forgotten,
       mayRepeat,
     };
     emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });
     return sequenced;
+  }
+
+  #inTime(operation: OwnedOperation, intent: Intent): Promise<LaneState> {
+    const nowMs = this.#parts.clock.now();
+    const mostMs = operation.service.deadlineMs * LONGEST_COMMIT;
+    const patienceMs = Math.min(mostMs, latestSend(operation) - nowMs);
+    return within(this.#append(intent, nowMs + patienceMs), patienceMs, {
+      what: 'the journal',
+      onLate: (late) => this.#notSent(operation, late),
+    });
   }
 
   async #named(operation: OwnedOperation, write: PendingWrite): Promise<PendingWrite> {

@@ -20,8 +20,11 @@ export function writeActionOf(operation: OwnedOperation): WriteAction {
   return operation.action;
 }
 
-/** The coverage under which the write's success seeds its lane: it proves that the lane was empty, and is the first of its life. */
-export function seedOf({ operation, lane, write, coverage }: Sequenced): number | undefined {
+/**
+ * The coverage under which the write's success seeds its lane: it proves that the lane was empty, and is the first of its life. While
+ * others may still write to the lane past the journal, a copy must look.
+ */
+export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced): number | undefined {
   const provesEmpty = writeActionOf(operation).provesEmpty === true;
-  return provesEmpty && write.sequence === 1 && lane.generation === 0 ? coverage : undefined;
+  return provesEmpty && maySeed && write.sequence === 1 && lane.generation === 0 ? coverage : undefined;
 }

@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { replicaId } from '../../../src/domain/ids.ts';
+import { createHoldLane } from '../../../src/migration/lanes/hold-lane.ts';
+import { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Journal } from '../../../src/migration/ports.ts';
+import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
+import { fakeClock, ownerNamed, SERVICE, stateOf } from './engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('a lane that is held for longer than the journal keeps others out may have been written to', async () => {
+  const clock = fakeClock();
+  const lane = new Lane(SERVICE, ownerNamed('ann'), clock);
+  const asked: number[] = [];
+  const hold = createHoldLane({
+    journal: {
+      hold: async (_lane: unknown, seconds: number) => {
+        asked.push(seconds);
+        return stateOf(lane);
+      },
+      releaseHold: async () => undefined,
+    } as unknown as Journal,
+    clock,
+    isAlone: () => false,
+    identity: new ReplicaIdentity(() => replicaId('here')),
+    mayAct: () => true,
+    busy: () => undefined,
+  });
+  const held = await hold(lane, clock.now() + 1_000);
+  const [seconds = 0] = asked;
+  await clock.pass(seconds * 1_000 - 1);
+  expect(held.isSure()).toBe(true);
+  await clock.pass(1);
+  expect(held.isSure()).toBe(false);
+  held.release();
+});
