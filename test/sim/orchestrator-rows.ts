@@ -62,6 +62,7 @@ export function spell(row: MemoryRow): string {
     created_at: createdAt,
     source_agent: sourceAgent,
     is_active: row.isActive,
+    lane_key: row.laneKey ?? null,
   };
   return `${JSON.stringify(columns).slice(0, -1)},"content":${content}}`;
 }
