@@ -135,7 +135,7 @@ export class CoverageKeeper {
       if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
       // Only a flag that is known to be off ends anything: a server of flags that is away lowers nothing for good.
       else if (reason === 'off' && state.number > 0) await this.#end(name, state);
-      if (this.#isReadyToCopy(name, state)) this.#backfill(name);
+      if (!this.#mayCopy.has(name) && this.isJournaledByAll(name)) this.#backfill(name);
     }
   }
 
@@ -152,9 +152,10 @@ export class CoverageKeeper {
     if (number > 0) this.#parts.emit('coverage:began', { service: name, number });
   }
 
-  #isReadyToCopy(name: ServiceName, { number, unjournaled }: Coverage): boolean {
-    if (number === 0 || unjournaled > 0 || this.#mayCopy.has(name)) return false;
-    return this.#parts.membership.allReport(name, number);
+  /** Whether every replica journals what it writes to the service, and nothing is under way that was not journaled. */
+  isJournaledByAll(name: ServiceName): boolean {
+    const { number, unjournaled } = this.#parts.coverage.get(name) ?? { number: 0, unjournaled: 0 };
+    return number > 0 && unjournaled === 0 && this.#parts.membership.allReport(name, number);
   }
 
   #inherit(name: ServiceName): void {

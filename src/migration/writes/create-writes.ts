@@ -68,8 +68,8 @@ function createSequencer({ journal, clock, events }: MigrationParts, engine: Eng
     busy: (lane) => takeOver.busy(lane),
     resolveItems: createResolveItems({ journal, clock, emit }),
     settleLeftOver: (lane, { service }) => settler.settle(lane, service),
-    // As for the first copies.
-    maySeed: (service) => keeper.mayCopy(service),
+    // As for the first copies; but a store that cannot be read makes no difference.
+    maySeed: (service) => keeper.isJournaledByAll(service),
   });
 }
 

@@ -91,7 +91,7 @@ export class Sequencer {
       lane,
       write,
       coverage: this.#parts.coverage.get(service)?.number ?? 0,
-      maySeed: maySeed(service),
+      maySeed: state.sequence === 1 && maySeed(service),
       isHome,
       forgotten: lane.forgotten,
       mayRepeat,
