@@ -8,7 +8,7 @@ import {
   type Environment,
   type ProxyAddress,
 } from './operator-client.ts';
-import { watchRun, type RunView } from './run-watch.ts';
+import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
 
 interface BackfillOptions extends ProxyAddress {
   readonly service?: string;
@@ -20,7 +20,7 @@ interface BackfillOptions extends ProxyAddress {
   readonly json?: true;
 }
 
-/** Lanes were left out: the document says which and why. */
+/** Lanes, or a service whose store cannot be read, were left out: the document says which and why. */
 const LEFT = 2;
 
 /** `crossfade backfill`: copies all lanes that legacy holds, and says at the end what was imported. */
@@ -45,7 +45,7 @@ export function createBackfillCommand(env: Environment): Command {
       'after',
       `
 Runs inside the proxies, shared among them; it goes on after a crash. Ctrl-C stops it, --resume takes it up again.
-Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes were left out; 130 stopped by Ctrl-C.`,
+Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes or services were left out; 130 stopped by Ctrl-C.`,
     )
     .action(backfill);
 }
@@ -60,6 +60,7 @@ async function backfill(options: BackfillOptions): Promise<void> {
       'survey'
     >;
     console.log(options.json === true ? JSON.stringify({ dry_run: true, survey }) : stringify(survey));
+    if (isLeftOut({ survey })) process.exitCode = LEFT;
     return;
   }
   const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
@@ -78,7 +79,7 @@ function tell(view: RunView, isJson: boolean): void {
   else console.log(stringify({ run, state, ...(reason !== '' && { reason }), survey, ...report }));
   if (state === 'failed') process.exitCode = 1;
   const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
-  if (state === 'finished' && left) process.exitCode = LEFT;
+  if (state === 'finished' && (left || isLeftOut(view))) process.exitCode = LEFT;
 }
 
 function parseRate(text: string): number {

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
-import { watchRun, type RunView } from './run-watch.ts';
+import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
 
 interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly service?: string;
@@ -115,10 +115,20 @@ function tell(view: RunView, plan: RepairPlanView | undefined, repaired: RunView
 function exitCodeOf(view: RunView, repaired: RunView | undefined): number | undefined {
   if (view.state === 'failed' || repaired?.state === 'failed') return 1;
   if (view.state === 'stopped') return process.exitCode === undefined ? 1 : Number(process.exitCode);
-  const sum = (run: RunView, name: string): number =>
-    Object.values(run.services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
-  const left =
-    repaired === undefined ? sum(view, 'lanes_different') : sum(repaired, 'lanes_left') + sum(view, 'lost');
   const isStopped = repaired !== undefined && repaired.state !== 'finished';
-  return left + sum(view, 'lanes_not_comparable') > 0 || isStopped ? DIFFERENT : 0;
+  return leftOf(view, repaired) > 0 || isUnsure(view) || isStopped ? DIFFERENT : 0;
+}
+
+function leftOf(view: RunView, repaired: RunView | undefined): number {
+  return repaired === undefined
+    ? sum(view, 'lanes_different')
+    : sum(repaired, 'lanes_left') + sum(view, 'lost');
+}
+
+function isUnsure(view: RunView): boolean {
+  return sum(view, 'lanes_not_comparable') > 0 || isLeftOut(view);
+}
+
+function sum({ services }: RunView, name: string): number {
+  return Object.values(services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
 }

@@ -28,6 +28,11 @@ const PATIENCE_MS = 120_000;
 /** What the shell says of a program that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
+/** Whether a service's store could not be read: nothing was done about it. */
+export function isLeftOut({ survey }: Pick<RunView, 'survey'>): boolean {
+  return Object.values(survey).some((found) => 'not_listed' in found);
+}
+
 /** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines otherwise. Ctrl-C stops the run. */
 export async function watchRun(id: number, { at, json }: WatchOptions): Promise<RunView> {
   const shown = createRunProgress({ json, screen: process.stderr, lines: process.stdout });

@@ -32,15 +32,16 @@ select action, sum((counts ->> 'operations')::bigint) as operations,
   sum(coalesce(counts ->> 'independent', counts ->> 'comparable')::bigint) as independent
 from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
 
-/** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect. */
+/** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect: of a store that could not be read none were. */
 const BACKFILL_RUN = `
 select count(*) as runs from runs r join coverage c on c.service = $1 and c.ended_at is null
-where r.kind = 'backfill' and r.state = 'finished' and r.survey ? $1 and not r.request ? 'owner' and r.began_at >= c.began_at`;
+where r.kind = 'backfill' and r.state = 'finished' and r.survey ? $1 and not r.survey -> $1::text ? 'not_listed'
+  and not r.request ? 'owner' and r.began_at >= c.began_at`;
 
 /** One owner alone is no full reconciliation, and one of what changed is none either. */
 const RECONCILED = `
 select extract(epoch from now() - max(finished_at))::float8 as seconds from runs
-where kind = 'reconcile' and state = 'finished' and survey ? $1 and not request ? 'owner'
+where kind = 'reconcile' and state = 'finished' and survey ? $1 and not survey -> $1::text ? 'not_listed' and not request ? 'owner'
   and coalesce(request ->> 'scope', 'full') = 'full'`;
 
 /** The action under which requests are counted that no definition knows. */

@@ -33,6 +33,11 @@ async function readOne(
   try {
     return { lane: await definition.lanes.readLegacy(owner, access, context) };
   } catch (error) {
-    return { problem: error instanceof SyntaxError ? 'it is not whole JSON' : messageOf(error) };
+    return { problem: problemOf(error) };
   }
+}
+
+/** Why something could not be read. The parser's own message quotes the text. */
+export function problemOf(error: unknown): string {
+  return error instanceof SyntaxError ? 'it is not whole JSON' : messageOf(error);
 }

@@ -1,4 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
+import { listService } from './list-service.ts';
 import type { Brake } from './pace.ts';
 import type { Run, RunKind, RunProgress, RunRequest } from './run.ts';
 import type { RunStore } from './run-ports.ts';
@@ -66,7 +67,7 @@ export class RunDesk {
   async rehearse(kind: RunKind, request: RunRequest): Promise<Readonly<Record<string, object>>> {
     const surveys: Record<string, object> = {};
     for (const service of request.services)
-      surveys[service] = (await this.#parts.works[kind].list({ request }, service)).survey;
+      surveys[service] = (await listService(this.#parts.works[kind], { request }, service)).survey;
     return surveys;
   }
 

@@ -2,6 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
+import { leftOutOf, listService } from './list-service.ts';
 import { Pace, type Brake } from './pace.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from './run.ts';
 import type { RunStore } from './run-ports.ts';
@@ -66,15 +67,19 @@ export class RunWorker {
     while (!this.#isStopped) {
       try {
         const open = await this.#parts.store.open();
-        for (const run of open) await this.#workOn(run);
+        for (const run of open) await this.#workOn(run).catch((error: unknown) => this.#failed(error));
       } catch (error) {
-        // The journal's database is away, or a service is: the run goes on when it is back.
-        this.#parts.emit('run:failed', { reason: messageOf(error) });
+        this.#failed(error);
       }
       if (this.#isStopped) return;
       await this.#parts.clock.sleep(LOOK_EVERY_MS, this.#wake.signal);
       this.#wake = new AbortController();
     }
+  }
+
+  /** The journal's database is away, most often: the run goes on when it is back, and holds up no other. */
+  #failed(error: unknown): void {
+    this.#parts.emit('run:failed', { reason: messageOf(error) });
   }
 
   async #workOn(run: Run): Promise<void> {
@@ -95,7 +100,7 @@ export class RunWorker {
     if (!(await store.claimListing(run.id, replica.id))) return false;
     const work = works[run.kind];
     for (const service of run.request.services) {
-      const { owners, survey } = await work.list(run, service);
+      const { owners, survey } = await listService(work, run, service);
       for (let at = 0; at < owners.length; at += OWNERS_PER_STATEMENT) {
         const pages = chunks(owners.slice(at, at + OWNERS_PER_STATEMENT), work.lanesPerPage(run.request));
         await store.addPages(run.id, service, pages);
@@ -141,7 +146,7 @@ export class RunWorker {
       if (halt !== undefined) await store.change(run.id, { from: ['running'], to: 'stopped', reason: halt });
     } catch (error) {
       if (error instanceof RunInterrupted) return store.releasePage(page, 0);
-      this.#parts.emit('run:failed', { reason: messageOf(error) });
+      this.#failed(error);
       if (page.attempts < PAGE_ATTEMPTS) return store.releasePage(page, PAGE_RETRY_MS * page.attempts);
       await store.finishPage(page, leftOut(page, messageOf(error)), new Map());
     }
@@ -153,7 +158,9 @@ export class RunWorker {
     if ((await store.pagesLeft(run.id)) > 0) return;
     const document = await works[run.kind].document(run, await store.progress(run.id));
     await store.report(run.id, document);
-    if (await store.change(run.id, { from: ['running'], to: 'finished' }))
+    // It was listed since this replica looked at it.
+    const reason = leftOutOf((await store.get(run.id))?.survey ?? run.survey);
+    if (await store.change(run.id, { from: ['running'], to: 'finished', reason }))
       this.#parts.emit('run:finished', { run: run.id, kind: run.kind });
   }
 

@@ -53,9 +53,10 @@ from coverage where service = $1`;
 const ENDED_RUN = `id, kind, coalesce(request ->> 'scope', 'full') as scope, finished_at, report -> 'services' -> $1::text as document
 from runs where state = 'finished' and request -> 'services' ? $1`;
 
-/** One owner alone is no full reconciliation. */
+/** One owner alone is no full reconciliation, and neither is one that could not list the service. */
 export const LAST_FULL = `
 select ${ENDED_RUN} and kind = 'reconcile' and not request ? 'owner' and coalesce(request ->> 'scope', 'full') = 'full'
+  and not coalesce(survey -> $1::text ? 'not_listed', false)
 order by finished_at desc limit 1`;
 
 export const RUNS = `

@@ -9,6 +9,7 @@ import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evi
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
 import { createLatchStore } from '../../../src/storage/latches.ts';
 import { createTripBundleStore } from '../../../src/storage/trip-bundles.ts';
+import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
 
@@ -224,6 +225,29 @@ describe.each(DATABASES)('on %s', (kind) => {
     const facts = await createInterlockStore(database).facts(service, 1);
     expect(facts.unclassified).toBe(9);
     expect(facts.traffic.get('get_context')).toEqual({ comparablePerDay: 8, notErrorsPerDay: 6 });
+  });
+
+  test('a run that had to leave a service out has neither copied nor compared it', async () => {
+    const service = newService();
+    const store = createInterlockStore(database);
+    const finished = (kind: string, found: object): Promise<unknown> =>
+      database.query(
+        `insert into runs (kind, request, state, finished_at, survey)
+         values ($1, jsonb_build_object('services', jsonb_build_array($2::text)), 'finished', now(), jsonb_build_object($2::text, $3::jsonb))`,
+        [kind, service, JSON.stringify(found)],
+      );
+    const lastFull = async () =>
+      (await createReportFactStore(database).of(service, { fromMs: 0, toMs: Date.now() })).lastFull;
+    await database.query('insert into coverage (service) values ($1)', [service]);
+    for (const kind of ['backfill', 'reconcile']) await finished(kind, { not_listed: 'it is not whole' });
+    expect(await store.facts(service, 1)).toMatchObject({ isBackfillRun: false, reconciledAgoSeconds: null });
+    expect(await lastFull()).toBeNull();
+    for (const kind of ['backfill', 'reconcile']) await finished(kind, { lanes: 1 });
+    expect(await store.facts(service, 1)).toMatchObject({
+      isBackfillRun: true,
+      reconciledAgoSeconds: expect.any(Number) as number,
+    });
+    expect(await lastFull()).not.toBeNull();
   });
 
   test('what was granted and accepted outlives the process', async () => {
