@@ -128,5 +128,6 @@ export interface ReportStore {
   delivered(delivery: ReportDelivery): Promise<void>;
   /** It is tried again after so long; null: given up. `problem`: in words without an address. */
   failed(delivery: ReportDelivery, problem: string, retryMs: number | null): Promise<void>;
-  prune(keepDays: number): Promise<void>;
+  /** Deletes the reports of the days before. */
+  prune(firstKept: string): Promise<void>;
 }

@@ -8,7 +8,7 @@ import type {
   ReportStore,
   ReportTarget,
 } from '../../migration/report/report-ports.ts';
-import { dateOf } from './calendar-day.ts';
+import { dateAfter, dateOf } from './calendar-day.ts';
 import type { Deliver } from './deliver-report.ts';
 import type { ReportSchedule } from './schedule.ts';
 
@@ -91,7 +91,10 @@ export class ReportOffice {
 
   async #makeWhatIsDue(): Promise<void> {
     const { store, facts, schedule, clock, zone, keepDays } = this.#parts;
-    const due = schedule?.dueAt(clock.wallMs()).dates ?? [];
+    const nowMs = clock.wallMs();
+    const firstKept = dateAfter(dateOf(nowMs, zone), -keepDays);
+    // What is not kept is not owed: made again it would be delivered every day.
+    const due = (schedule?.dueAt(nowMs).dates ?? []).filter((date) => date >= firstKept);
     const made = await store.made(due);
     const missing = due.filter((date) => !made.has(date));
     if (missing.length === 0) return;
@@ -100,7 +103,7 @@ export class ReportOffice {
       if (this.#stopped.signal.aborted) return;
       await this.#make(date);
     }
-    await store.prune(keepDays);
+    await store.prune(firstKept);
   }
 
   async #make(date: string): Promise<void> {

@@ -60,10 +60,8 @@ export function createReportStore(database: Database): ReportStore {
     },
     ...readsIn(database),
     ...deliveriesIn(database),
-    async prune(keepDays) {
-      await database.query('delete from reports where made_at < now() - make_interval(days => $1)', [
-        keepDays,
-      ]);
+    async prune(firstKept) {
+      await database.query('delete from reports where day < $1', [firstKept]);
     },
   };
 }

@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type ReplicaId } from '../../../src/domain/ids.ts';
 import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
 import type { MadeReport, ReportTarget } from '../../../src/migration/report/report-ports.ts';
-import { createDeliveries, type Deliver } from '../../../src/operator/report/deliver-report.ts';
+import type { Deliver } from '../../../src/operator/report/deliver-report.ts';
 import { spanOf } from '../../../src/operator/report/calendar-day.ts';
 import { ReportOffice } from '../../../src/operator/report/report-office.ts';
 import { createSchedule } from '../../../src/operator/report/schedule.ts';
@@ -74,9 +71,10 @@ describe.each(DATABASES)('on %s', (kind) => {
   interface Differing {
     readonly make?: (date: string) => Promise<MadeReport>;
     readonly deliver?: Deliver;
+    readonly keepDays?: number;
   }
 
-  async function office({ make, deliver }: Differing = {}): Promise<ReportOffice> {
+  async function office({ make, deliver, keepDays = 30 }: Differing = {}): Promise<ReportOffice> {
     const by = await newReplica();
     const deliverTo =
       (target: ReportTarget): Deliver =>
@@ -97,7 +95,7 @@ describe.each(DATABASES)('on %s', (kind) => {
         }),
       schedule: createSchedule('0 6 * * *', 'UTC'),
       zone: 'UTC',
-      keepDays: 30,
+      keepDays,
       deliveries: new Map([
         ['webhook', deliverTo('webhook')],
         ['folder', deliverTo('folder')],
@@ -190,9 +188,27 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await store.read('2026-11-20', 'html')).toBe('<p>ann</p>');
     expect(await store.totals('2026-11-20')).toEqual({ 'a b': 7 });
     expect(await store.totals('2026-11-19')).toBeUndefined();
-    await database.query("update reports set made_at = now() - interval '31 days 1 second'");
-    await store.prune(31);
+    await store.prune('2026-11-20');
+    expect(await store.list(10)).toHaveLength(1);
+    await store.prune('2026-11-21');
     expect(await store.list(10)).toEqual([]);
+  });
+
+  test('what is not kept any more is neither made nor taken anywhere again', async () => {
+    const store = createReportStore(database);
+    const replica = await newReplica();
+    await store.claim('2026-11-18', replica);
+    await store.put(reportOf('2026-11-18', 'ann'), replica, []);
+    const one = await office({ keepDays: 2 });
+    await eventually('what is kept is delivered', () => taken.length >= 4);
+    await eventually('the old one is gone', async () => !(await dates()).includes('2026-11-18'));
+    await one.stop();
+    await office({ keepDays: 2 });
+    // Time enough for an old one to come again.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(made.map(({ date }) => date)).toEqual(['2026-11-19', '2026-11-20']);
+    expect(new Set(taken.map(({ date }) => date))).toEqual(new Set(['2026-11-19', '2026-11-20']));
+    expect(taken).toHaveLength(4);
   });
 
   test('the facts of a day are those between its two midnights', async () => {
@@ -269,32 +285,5 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(day.lastFull?.finishedAtMs).toBe(Date.parse('2026-11-21T00:00:00Z'));
     expect(day.trips).toMatchObject([{ trigger: 'errors', action: null, trippedAtMs: Date.parse(inside) }]);
     expect(day.audited).toEqual([{ command: 'guard release', count: 1 }]);
-  });
-});
-
-describe('the folder', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'crossfade-reports-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  const texts = reportOf('2026-11-20', 'ann').texts;
-
-  test('holds every format, whole, and made where it is missing', async () => {
-    const deep = join(folder, 'a', 'b');
-    const deliver = createDeliveries({ folder: deep, webhook: undefined }).get('folder');
-    for (let times = 0; times < 2; times += 1)
-      expect(await deliver?.({ date: '2026-11-20', texts })).toBeUndefined();
-    expect(readdirSync(deep).toSorted((a, b) => a.localeCompare(b))).toEqual([
-      '2026-11-20.html',
-      '2026-11-20.json',
-      '2026-11-20.md',
-    ]);
-    expect(readFileSync(join(deep, '2026-11-20.md'), 'utf8')).toBe('ann');
-  });
-
-  test('that cannot be written to is said without its path', async () => {
-    const file = join(folder, 'a', 'b', '2026-11-20.md');
-    const deliver = createDeliveries({ folder: file, webhook: undefined }).get('folder');
-    expect(await deliver?.({ date: '2026-11-20', texts })).toMatch(
-      /^its files could not be written \(E[A-Z]+\)$/,
-    );
   });
 });

@@ -1,0 +1,32 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { createDeliveries } from '../../../src/operator/report/deliver-report.ts';
+
+describe('the folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'crossfade-reports-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const texts = { html: '<p>ann</p>', md: 'ann', json: '{"by":"ann"}' };
+
+  test('holds every format, whole, and made where it is missing', async () => {
+    const deep = join(folder, 'a', 'b');
+    const deliver = createDeliveries({ folder: deep, webhook: undefined }).get('folder');
+    for (let times = 0; times < 2; times += 1)
+      expect(await deliver?.({ date: '2026-11-20', texts })).toBeUndefined();
+    expect(readdirSync(deep).toSorted((a, b) => a.localeCompare(b))).toEqual([
+      '2026-11-20.html',
+      '2026-11-20.json',
+      '2026-11-20.md',
+    ]);
+    expect(readFileSync(join(deep, '2026-11-20.md'), 'utf8')).toBe('ann');
+  });
+
+  test('that cannot be written to is said without its path', async () => {
+    const file = join(folder, 'a', 'b', '2026-11-20.md');
+    const deliver = createDeliveries({ folder: file, webhook: undefined }).get('folder');
+    expect(await deliver?.({ date: '2026-11-20', texts })).toMatch(
+      /^its files could not be written \(E[A-Z]+\)$/,
+    );
+  });
+});
