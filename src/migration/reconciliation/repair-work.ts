@@ -24,7 +24,7 @@ export interface RepairParts {
 /** What became of one lane. */
 interface Repaired {
   readonly owner: Owner;
-  readonly result: 'repaired' | 'equal' | 'left';
+  readonly result: 'repaired' | 'equal' | 'left' | 'not_tried';
   readonly changed: number;
   readonly findings: number;
   readonly reason?: string;
@@ -33,7 +33,7 @@ interface Repaired {
 
 const LANES_PER_PAGE = 20;
 
-/** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. */
+/** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. None is begun behind a surprise. */
 export class RepairWork implements RunWork {
   readonly pagesAtOnce = 1;
   readonly #parts: RepairParts;
@@ -61,21 +61,24 @@ export class RepairWork implements RunWork {
     const homes = await directory.homesElsewhere(owners.map((owner) => laneKeyOf(service, owner)));
     const elsewhere = new Map<ReplicaId, Owner[]>();
     const repaired: Repaired[] = [];
+    let surprise: Repaired | undefined;
     const isWhole = await inParallel(owners, control, async (owner) => {
       const [plan, home] = [planned.get(owner), homes.get(laneKeyOf(service, owner))];
       // Settled since it was listed, by whoever was at this page before.
       if (plan === undefined) return;
-      if (home !== undefined) elsewhere.set(home, [...(elsewhere.get(home) ?? []), owner]);
-      else repaired.push(await this.#repair(run.id, plan));
+      if (home !== undefined) {
+        elsewhere.set(home, [...(elsewhere.get(home) ?? []), owner]);
+        return;
+      }
+      const one = surprise === undefined ? await this.#repair(run.id, plan) : notTried(plan);
+      repaired.push(one);
+      if (one.isSurprise === true) surprise ??= one;
     });
     if (!isWhole) throw new RunInterrupted('the run was stopped');
-    const surprise = repaired.find(({ isSurprise }) => isSurprise === true);
     return {
       tally: { ...EMPTY_TALLY, ...tallied(repaired) },
       elsewhere,
-      ...(surprise !== undefined && {
-        halt: `${service}/${surprise.owner}: ${surprise.reason ?? ''}. Look at it, then reconcile again`,
-      }),
+      ...haltAt(service, surprise),
     };
   }
 
@@ -111,6 +114,17 @@ export class RepairWork implements RunWork {
   }
 }
 
+function haltAt(service: ServiceName, surprise: Repaired | undefined): Pick<PageOutcome, 'halt'> {
+  if (surprise === undefined) return {};
+  return { halt: `${service}/${surprise.owner}: ${surprise.reason ?? ''}. Look at it, then reconcile again` };
+}
+
+/** It stays open: the next repair takes it. */
+function notTried({ owner, findings }: Divergence): Repaired {
+  const reason = 'not tried: another lane was not as expected before';
+  return { owner, result: 'not_tried', changed: 0, findings: findings.length, reason };
+}
+
 function notEqual(after: ComparedLane): string {
   return after.verdict === 'not_comparable'
     ? `after the repair it could not be compared: ${after.reason}`
@@ -126,7 +140,8 @@ function nameOf(findings: readonly ItemFinding[]): string {
 }
 
 function tallied(repaired: readonly Repaired[]): { counts: Record<string, number>; skipped: Skipped[] } {
-  const of = (result: Repaired['result']): Repaired[] => repaired.filter((one) => one.result === result);
+  const of = (...results: readonly Repaired['result'][]): Repaired[] =>
+    repaired.filter(({ result }) => results.includes(result));
   const sum = (some: readonly Repaired[], number: (one: Repaired) => number): number =>
     some.reduce((total, one) => total + number(one), 0);
   return {
@@ -134,10 +149,11 @@ function tallied(repaired: readonly Repaired[]): { counts: Record<string, number
       lanes: repaired.length,
       lanes_repaired: of('repaired').length,
       lanes_equal_by_then: of('equal').length,
-      lanes_left: of('left').length,
+      lanes_left: of('left', 'not_tried').length,
+      lanes_not_tried: of('not_tried').length,
       findings_repaired: sum(of('repaired'), ({ findings }) => findings),
       items_changed: sum(repaired, ({ changed }) => changed),
     },
-    skipped: of('left').map(({ owner, reason = '' }) => ({ owner, reason })),
+    skipped: of('left', 'not_tried').map(({ owner, reason = '' }) => ({ owner, reason })),
   };
 }

@@ -71,6 +71,16 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.claimPage(run, second, [])).toMatchObject({ page: 1, attempts: 3 });
   });
 
+  test('no page of a run that was stopped is claimed', async () => {
+    const me = await replica();
+    const run = await running(owners('a'), owners('b'));
+    expect(await store.claimPage(run, me, [])).toMatchObject({ page: 1 });
+    await store.change(run, { from: ['running'], to: 'stopped', reason: 'it surprised' });
+    expect(await store.claimPage(run, me, [1])).toBeUndefined();
+    await store.change(run, { from: ['stopped'], to: 'running' });
+    expect(await store.claimPage(run, me, [1])).toMatchObject({ page: 2 });
+  });
+
   test('who works on some pages claims others beside them, and none twice', async () => {
     const me = await replica();
     const run = await running(owners('a'), owners('b'), owners('c'));
