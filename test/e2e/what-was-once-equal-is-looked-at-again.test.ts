@@ -68,6 +68,22 @@ test('what both sides show is written down once they are found equal, and is equ
   expect(await reconciled()).toMatchObject(ALL_EQUAL);
 });
 
+test('what was found equal by other members is found equal anew, and written down by those of today', async () => {
+  const states = async (): Promise<string[]> => {
+    const rows = await deployment.journal<{ state: string }>(
+      "select key || ' ' || equal_legacy as state from lane_baselines join lanes on id = lane_id order by key",
+    );
+    return rows.map(({ state }) => state);
+  };
+  const before = await states();
+  await deployment.journal(
+    "update lane_baselines set equal_legacy = split_part(equal_legacy, ' ', 1) || ' 0123456789abcdef'",
+  );
+  expect(await states()).not.toEqual(before);
+  expect(await reconciled()).toMatchObject(ALL_EQUAL);
+  expect(await states()).toEqual(before);
+});
+
 test('what is altered afterwards is found on either side, and no more when it is put back', async () => {
   await onOrchestrator('first', 'item 1', 'altered');
   onLegacy('second', 'item 1', 'altered');

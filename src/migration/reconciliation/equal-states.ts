@@ -29,6 +29,11 @@ export class EqualLanes {
     return isSameStates(this.statesOf({ legacy, orchestrator }), known);
   }
 
+  /** The fingerprint of which it is known what it stands for. What was found by other members is asked for anew: it would be doubtful for ever. */
+  fingerprintIn(known: EqualStates | undefined): string | undefined {
+    return known?.legacy.endsWith(` ${this.#members}`) === true ? known.orchestrator : undefined;
+  }
+
   /** Undefined where the orchestrator makes no fingerprints. */
   statesOf({ legacy, orchestrator }: Omit<ShownLane, 'known'>): EqualStates | undefined {
     const fingerprint = orchestrator?.fingerprint;

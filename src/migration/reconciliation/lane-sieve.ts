@@ -60,8 +60,12 @@ export class LaneSieve {
       this.#views(service.name, owners),
       this.#baselines(service.name, owners),
     ]);
+    const equalLanes = new EqualLanes(service.definition.lanes.digest);
     const known = new Map(
-      [...baselines].flatMap(([owner, { states }]) => (states ? [[owner, states.orchestrator]] : [])),
+      [...baselines].flatMap(([owner, { states }]) => {
+        const fingerprint = equalLanes.fingerprintIn(states);
+        return fingerprint === undefined ? [] : [[owner, fingerprint]];
+      }),
     );
     // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
     const [held, { readings, expected, readingMs }] = await Promise.all([
@@ -69,7 +73,6 @@ export class LaneSieve {
       this.#legacySide(service, owners),
     ]);
     const after = await this.#views(service.name, owners);
-    const equalLanes = new EqualLanes(service.definition.lanes.digest);
     const isSpilling = this.#parts.isSpilling();
     const equal = owners.flatMap((owner): EqualLane[] => {
       const [view, reading] = [before.get(owner), readings.get(owner)];

@@ -24,4 +24,8 @@ test('without a digest both sides must show what was once found equal', () => {
 test('what was found equal by other members says nothing', () => {
   const others = new EqualLanes({ ...MEMBERS, fields: ['text', 'role'] });
   expect(others.isEqual({ legacy: '1:a', orchestrator: { fingerprint: 'f' }, known })).toBe(false);
+  // Then the orchestrator must digest the lane anew, however well it knows the fingerprint.
+  expect(others.fingerprintIn(known)).toBeUndefined();
+  expect(lanes.fingerprintIn(known)).toBe('f');
+  expect(lanes.fingerprintIn(undefined)).toBeUndefined();
 });
