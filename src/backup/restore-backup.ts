@@ -71,17 +71,31 @@ export async function restoreIntoInstance(
       `${manifest.service} cannot be read through its protocol: restore its file, --into FOLDER`,
     );
   const through: ServiceRuntime = { ...service, access: api };
-  const problem = await readLanes(from, lanesOf(manifest), async ({ owner, items }) => {
-    const reading = (await readLegacyLanes(through, [owner])).get(owner);
-    if (reading === undefined || 'problem' in reading)
-      throw new Error(`the instance does not show the lane of ${owner}`);
-    if (reading.lane.items.length > 0)
-      throw new Error(`the instance holds items of ${owner} already: only an empty one is restored into`);
+  // All lanes, before anything is written: one that holds items must not be found behind others that were filled.
+  await eachLane(from, manifest, ({ owner }) => refuseFilled(through, owner));
+  await eachLane(from, manifest, async ({ owner, items }) => {
     for (const { fields } of items)
       await asked(access, String(definition.lanes.restoreRequest?.(fields, owner)));
   });
-  if (problem !== undefined) throw new Error(problem);
   return compared(from, manifest, through);
+}
+
+async function eachLane(
+  from: string,
+  manifest: Manifest,
+  onLane: (lane: LaneLine) => Promise<void>,
+): Promise<void> {
+  const problem = await readLanes(from, lanesOf(manifest), onLane);
+  if (problem !== undefined) throw new Error(problem);
+}
+
+/** @throws Error where it holds items */
+async function refuseFilled(service: ServiceRuntime, owner: Owner): Promise<void> {
+  const reading = (await readLegacyLanes(service, [owner])).get(owner);
+  if (reading === undefined || 'problem' in reading)
+    throw new Error(`the instance does not show the lane of ${owner}`);
+  if (reading.lane.items.length > 0)
+    throw new Error(`the instance holds items of ${owner} already: only an empty one is restored into`);
 }
 
 /** @throws Error naming everything that is wrong */
@@ -103,14 +117,13 @@ function lanesOf({ lanes }: Manifest): LanesFile {
 async function compared(from: string, manifest: Manifest, service: ServiceRuntime): Promise<Restored> {
   const different: Owner[] = [];
   let [lanes, items] = [0, 0];
-  const problem = await readLanes(from, lanesOf(manifest), async (lane) => {
+  await eachLane(from, manifest, async (lane) => {
     lanes += 1;
     items += lane.items.length;
     const reading = (await readLegacyLanes(service, [lane.owner])).get(lane.owner);
     const isSame = reading !== undefined && 'lane' in reading && isEqual(reading.lane, lane);
     if (!isSame) different.push(lane.owner);
   });
-  if (problem !== undefined) throw new Error(problem);
   return { service: manifest.service, lanes, items, different };
 }
 

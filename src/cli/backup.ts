@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { makeBackup } from '../backup/make-backup.ts';
 import type { Manifest } from '../backup/manifest.ts';
 import { restoreIntoFolder, restoreIntoInstance, type Restored } from '../backup/restore-backup.ts';
+import { isSameInstance } from '../backup/same-instance.ts';
 import type { OpenStore } from '../backup/store-copy.ts';
 import { verifyBackup, type Verification } from '../backup/verify-backup.ts';
 import { systemClock as clock } from '../clock.ts';
@@ -127,8 +128,10 @@ async function restore(
   const scratch = isInstance
     ? { ...service, config: { ...service.config, legacy: { ...legacy, endpoint: into } } }
     : service;
-  if (isInstance && into === legacy.endpoint)
-    throw new Error(`${into} is the service itself: restore into a scratch instance`);
+  if (isInstance && (await isSameInstance(into, legacy.endpoint)))
+    throw new Error(
+      `${into} is the service itself, which is configured as ${legacy.endpoint}: restore into a scratch instance, on another port`,
+    );
   const restored = await withRuntime(scratch, (runtime) =>
     isInstance
       ? restoreIntoInstance(folder, { service: runtime })

@@ -204,8 +204,25 @@ test('jarvis-memory is restored into a running instance through its own protocol
   expect(second).toMatchObject({ code: 1 });
   expect(second.stderr).toContain('holds items of u-0 already');
   const own = place.endpoints['jarvis-memory'];
-  const refused = await runCommand(['backup', 'restore', from, '--into', own, '--config', place.config]);
-  expect(refused.stderr).toContain('is the service itself');
+  for (const spelled of [own, own.replace('127.0.0.1', 'localhost')]) {
+    const target = ['--into', spelled, '--config', place.config];
+    const refused = await runCommand(['backup', 'restore', from, ...target]);
+    expect(refused.stderr).toContain('is the service itself');
+  }
+});
+
+test('an instance of which only the last lane holds something gets nothing', async () => {
+  const scratch = await startPlace('half-filled');
+  const [into, last] = [scratch.endpoints['jarvis-memory'], `u-${LANES - 1}`];
+  const agent = createAgent({ endpoint: into });
+  await agent.call(JSON.stringify({ action: 'add_memory', user_id: last, memory: { content: 'kept' } }));
+  agent.close();
+  const target = ['--into', into, '--config', place.config];
+  const refused = await runCommand(['backup', 'restore', join(root, 'backup-jarvis-memory'), ...target]);
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.stderr).toContain(`holds items of ${last} already`);
+  const stored = JSON.parse(readFileSync(join(scratch.folder, FILES['jarvis-memory']), 'utf8')) as object;
+  expect(Object.keys(stored)).toEqual([last]);
 });
 
 test('lanes that the file and the service show differently are counted, and the exit code says so', async () => {
