@@ -64,11 +64,19 @@ function left(replica: Replica): Fault {
 
 /** As with a rolling upgrade: for a while there are three, two of them on the same ports. */
 function replaced(replica: Replica): Fault {
+  let replacing = Promise.resolve();
   return {
     name: `replace-${replica}-proxy`,
     lastsMs: SHORT,
-    strike: ({ replicas }, random) => replicas[replica].replace(random.whole(...SHORT)),
-    mend: async () => [],
+    // The successor may need what another fault has taken away: it is ready when all is mended.
+    async strike({ replicas }, random) {
+      replacing = replicas[replica].replace(random.whole(...SHORT));
+      replacing.catch(() => undefined);
+    },
+    async mend() {
+      await replacing;
+      return [];
+    },
   };
 }
 
