@@ -92,7 +92,10 @@ describe.each(DATABASES)('fingerprints on %s', (kind) => {
     ['a removal', `delete from memory_entries where memory_id = $1 || '-2'`],
     ['a tombstone', `update memory_entries set is_active = false where memory_id = $1 || '-2'`],
     ['an end that has passed', `update memory_entries set expires_at = now() where memory_id = $1 || '-2'`],
-    ['a tag that hides it', `update memory_entries set tags = tags || array['hidden'] where memory_id = $1 || '-2'`],
+    [
+      'a tag that hides it',
+      `update memory_entries set tags = tags || array['hidden'] where memory_id = $1 || '-2'`,
+    ],
     [
       'one that came',
       `insert into memory_entries (memory_id, session_id, memory_type, content) values ($1 || '-4', $1, 'conversation', '{}')`,
