@@ -65,6 +65,9 @@ interface Shown {
   readonly traffic: ReadonlyMap<string, Traffic>;
 }
 
+/** What flags answer that nobody has told them of. */
+const UNKNOWN: ReadonlySet<string> = new Set(['unknown_flag', 'not_evaluable']);
+
 const NO_TRAFFIC: Traffic = { comparablePerDay: 0, notErrorsPerDay: 0 };
 
 /** Judges every service's flags each second, remembers what was let through, and answers every read from memory. */
@@ -212,10 +215,19 @@ export class InterlockKeeper implements ReadLimits {
 
   /** What was let through is kept while its conditions to stay hold, over restarts too. */
   async #grant(service: ServiceName, verdict: InterlockVerdict, granted: Granted): Promise<void> {
+    // Only a flag that is known lowers anything for good: while its server is away it looks as if nothing were asked for.
+    const isKnown = (flag: ServiceFlag): boolean =>
+      !UNKNOWN.has(this.#parts.flags.isEnabled(flag, { service }).reason);
+    const kept = isKnown('read-cutover') ? {} : granted.actions;
     const next: Granted = {
-      flags: Object.fromEntries(SERVICE_FLAGS.map((flag) => [flag, verdict.flags[flag].permitted])),
+      flags: Object.fromEntries(
+        SERVICE_FLAGS.map((flag) => [
+          flag,
+          isKnown(flag) ? verdict.flags[flag].permitted : (granted.flags[flag] ?? 0),
+        ]),
+      ),
       actions: Object.fromEntries(
-        Object.entries(verdict.actions).map(([action, { permitted }]) => [action, permitted]),
+        Object.entries(verdict.actions).map(([action, { permitted }]) => [action, kept[action] ?? permitted]),
       ),
     };
     const rows = changedRows(next, granted);

@@ -34,6 +34,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
   let database: Database;
   let service: ServiceName;
   let asked: Partial<Record<ServiceFlag, number>>;
+  let areFlagsKnown: boolean;
   let answers: boolean;
   let coverage: number;
   let journal: Partial<JournalFacts>;
@@ -52,6 +53,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
   beforeEach(() => {
     service = serviceName(`jarvis-${++made}`);
     asked = { 'dual-write': 100, 'shadow-read': 100, 'read-cutover': 50 };
+    areFlagsKnown = true;
     answers = true;
     coverage = 7;
     // What is not built yet is put in its place: everything else is the database's.
@@ -73,7 +75,8 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
       modes: new Map([[service, mode]]),
       digestOf: () => 'one',
       flags: {
-        isEnabled: () => ({ enabled: true, reason: 'on' }),
+        isEnabled: () =>
+          areFlagsKnown ? { enabled: true, reason: 'on' } : { enabled: false, reason: 'unknown_flag' },
         killSwitch: () => false,
         percentage: (flag) => asked[flag] ?? 0,
         version: () => 1,
@@ -194,6 +197,20 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     await prove(0, 30);
     await other.refresh(service);
     expect(other.cutover(service, ACTION)).toEqual({ atMost: 10, loweredBy: 'interlock' });
+  });
+
+  test('a replica that does not know the flags lowers nothing in the others', async () => {
+    await prove(3_000);
+    const one = await start();
+    // The server of the flags is away when the other starts; to raise anything anew there would be too little evidence.
+    const before = asked;
+    [asked, areFlagsKnown] = [{}, false];
+    const other = await start();
+    expect(other.cutover(service, ACTION).atMost).toBe(0);
+    [asked, areFlagsKnown] = [before, true];
+    journal = { reconciledAgoSeconds: 30 * 3_600 };
+    await one.refresh(service);
+    expect(one.cutover(service, ACTION).atMost).toBe(50);
   });
 
   test('shadow load is dropped where the guard asks for it', async () => {
