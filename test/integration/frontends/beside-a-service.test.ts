@@ -47,7 +47,9 @@ describe('what stands beside a service', () => {
     closing.push(() => agent.close());
     for (const round of ['first', 'second']) {
       const service = new Publisher({ context, linger: 0 });
-      await service.bind(`tcp://${host}:${source}`);
+      // ZeroMQ gives the address of a closed socket back in a thread of its own.
+      const bound = () => service.bind(`tcp://${host}:${source}`).then(() => true);
+      await expect.poll(bound, { timeout: 20_000 }).toBe(true);
       const received = broadcastOf(agent, round);
       const ticker = setInterval(() => void service.send(['reminder', Buffer.from([0, 255]), round]), 50);
       const frames = await received;

@@ -74,7 +74,8 @@ test('a reader that keeps its transaction open fails a write after 5 s; the next
   const standIn = await play.start(
     createSessionMemory({ port, healthPort, dataFolder: play.dataFolder, timeZone: 'UTC' }),
   );
-  const agent = play.connect(standIn, LOCK_TIMEOUT_MS * 5);
+  // The stand-in stops the process of both while it waits for SQLite and for the disk.
+  const agent = play.connect(standIn, LOCK_TIMEOUT_MS * 12);
   await play.ask(agent, { action: 'create_session', session_id: 's' });
   const add = (content: string): Promise<string> =>
     play.ask(agent, { action: 'add_interaction', session_id: 's', role: 'user', content });
