@@ -43,13 +43,19 @@ function spillLine({ seconds, writes, bytes, limit_bytes: limit }: NonNullable<S
 }
 
 function lanesLine(service: ServiceStatus): string {
-  const { lanes, pending, dead_letters: deadLetters, unknown_outcomes: unknown } = service;
-  if (lanes === null) return '  lanes are not known while the journal is away';
+  const { lanes, lag, pending, dead_letters: deadLetters, unknown_outcomes: unknown } = service;
+  if (lanes === null || lag === null) return '  lanes are not known while the journal is away';
   const decide = unknown.readable ? '' : ' that a person must decide';
   return [
     `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${pending} deliveries wait`,
+    `  lag: ${lagWords(lag)}`,
     `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${decide}`,
   ].join('\n');
+}
+
+function lagWords({ writes, lanes, oldest_seconds: oldest }: NonNullable<ServiceStatus['lag']>): string {
+  if (oldest === null) return 'none, the orchestrator has every applied write';
+  return `${writes} writes of ${lanes} lanes are not on the orchestrator, the oldest for ${oldest} s`;
 }
 
 /** What this proxy has seen since its start. */

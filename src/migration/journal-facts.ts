@@ -34,6 +34,15 @@ export interface LastApplied {
   readonly atMs?: number;
 }
 
+/** How far the secondary is behind, all replicas together, lanes that wait for a copy or a person among them. */
+export interface ReplicationLag {
+  /** Writes of the lanes that are behind, above the last that reached the secondary; one under way on the primary is among them. */
+  readonly writes: number;
+  readonly lanes: number;
+  /** Age of the oldest applied write that the secondary lacks; null where it lacks none. */
+  readonly oldestSeconds: number | null;
+}
+
 export interface LaneCounts {
   readonly lanes: number;
   readonly seeded: number;

@@ -3,14 +3,15 @@ import type { Verdict } from '../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import { isReadable, type ActionDefinition, type ServiceDefinition } from '../domain/service-definition.ts';
+import { isReadable, type ServiceDefinition } from '../domain/service-definition.ts';
 import { stageOf, type Stage } from '../domain/stage.ts';
 import type { ReplicaCounts } from '../migration/replicas/membership.ts';
 import type { Migration } from '../migration/migration.ts';
 import { spillShown, type SpillShown } from './spill-shown.ts';
-import type { LaneCounts } from '../migration/journal-facts.ts';
+import type { LaneCounts, ReplicationLag } from '../migration/journal-facts.ts';
 import type { Clock, Flags, Journal } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { actionReasons, type ActionReason } from './action-reasons.ts';
 import { abStatuses, type AbStatus } from './ab-status.ts';
 import type { Arms } from './arms.ts';
 import {
@@ -21,17 +22,13 @@ import {
   type GuardStatus,
 } from './guard-status.ts';
 import { flagsInEffect, type FlagStatus } from './flags-in-effect.ts';
+import { lagShown, type LagShown } from './lag-shown.ts';
 import type { Readiness } from './readiness.ts';
 import type { Quantiles } from './latency-histogram.ts';
 import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
 
 /** `enforce` lowers what a flag permits while it would be unsafe, `warn` only says so. */
 type InterlockMode = 'warn' | 'enforce' | 'off';
-
-interface ActionReason {
-  readonly action: string;
-  readonly reason: string;
-}
 
 /** One service, as `GET /v1/status` shows it. Counts are those of this process since its start, lanes those of the journal. */
 interface ServiceStatus {
@@ -56,6 +53,8 @@ interface ServiceStatus {
   } | null;
   /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
   readonly pending: number;
+  /** How far the orchestrator is behind, all replicas together; null while the journal is away. */
+  readonly lag: LagShown | null;
   readonly dead_letters: number | null;
   readonly unknown_outcomes: UnknownOutcomes;
   readonly comparisons: Readonly<Record<Verdict, number>>;
@@ -141,6 +140,8 @@ export interface StatusParts {
   readonly arms: Pick<Arms, 'of'>;
   readonly flags: Flags & { describe(): FlagSource };
   readonly journal: Pick<Journal, 'counts'>;
+  /** @throws StorageError */
+  readonly lagOf: (service: ServiceName) => Promise<ReplicationLag>;
   readonly migration: Pick<Migration, 'backlog' | 'coverageOf' | 'replicas' | 'spillStatus'> & {
     pendingOf(service: ServiceName): number;
   };
@@ -224,8 +225,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     pending: parts.migration.pendingOf(name),
     ...journaled,
     ...happened(parts.statistics.of(name)),
-    legacy_only: reasonsOf(definition, legacyOnlyReason),
-    passthrough: reasonsOf(definition, passthroughReason),
+    ...actionReasons(definition),
     unmapped: definition.unmapped,
   };
 }
@@ -238,14 +238,15 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
 /** While the journal is away the lanes are not known, and all else is. */
 async function journaledOf(
   service: ServiceRuntime,
-  { migration, journal }: StatusParts,
-): Promise<Pick<ServiceStatus, 'lanes' | 'dead_letters' | 'unknown_outcomes'>> {
+  { migration, journal, lagOf }: StatusParts,
+): Promise<Pick<ServiceStatus, 'lanes' | 'lag' | 'dead_letters' | 'unknown_outcomes'>> {
   const readable = isReadable(service);
   if (migration.spillStatus()?.isSpilling === true)
-    return { lanes: null, dead_letters: null, unknown_outcomes: { open: null, readable } };
+    return { lanes: null, lag: null, dead_letters: null, unknown_outcomes: { open: null, readable } };
   const counts = await journal.counts(service.name);
   const unknown = { open: counts.unknown, readable };
-  return { lanes: lanesOf(counts), dead_letters: counts.deadLetters, unknown_outcomes: unknown };
+  const lag = lagShown(await lagOf(service.name));
+  return { lanes: lanesOf(counts), lag, dead_letters: counts.deadLetters, unknown_outcomes: unknown };
 }
 
 function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['lanes']> {
@@ -277,22 +278,4 @@ function happened(statistics: ServiceStatistics) {
 function mismatchRate({ match, mismatch }: Readonly<Record<Verdict, number>>): number | null {
   const judged = match + mismatch;
   return judged === 0 ? null : mismatch / judged;
-}
-
-function legacyOnlyReason(action: ActionDefinition): string | undefined {
-  return action.kind === 'read' ? action.legacyOnly : undefined;
-}
-
-function passthroughReason(action: ActionDefinition): string | undefined {
-  return action.kind === 'passthrough' ? action.reason : undefined;
-}
-
-function reasonsOf(
-  definition: ServiceDefinition,
-  reasonOf: (action: ActionDefinition) => string | undefined,
-): ActionReason[] {
-  return Object.entries(definition.actions).flatMap(([action, is]) => {
-    const reason = reasonOf(is);
-    return reason === undefined ? [] : [{ action, reason }];
-  });
 }

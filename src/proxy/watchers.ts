@@ -28,6 +28,7 @@ import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
 import type { RequestCounts } from '../rollout/request-counts.ts';
 import type { Database } from '../storage/database.ts';
 import type { DifferenceArchive } from '../storage/differences.ts';
+import { createReplicationLag } from '../storage/replication-lag.ts';
 import { createLogListener } from '../telemetry/log-events.ts';
 import { createLog } from '../telemetry/log.ts';
 import { createProblemLog, type OnProblem } from '../telemetry/problem-log.ts';
@@ -149,6 +150,7 @@ function createStatus(
       journal: facts.database.kind,
       encrypted: facts.config.journal.encryptionKey !== undefined,
     },
+    lagOf: createReplicationLag(facts.database),
     readiness: () => readinessOf(facts),
     interlocks: facts.guarding.modes,
     guarding: guardSourceOf(facts.guarding),

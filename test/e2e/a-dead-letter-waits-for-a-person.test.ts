@@ -175,10 +175,16 @@ test('the command line lists, shows and decides', async () => {
   const json = JSON.parse(await run('dead-letters', 'list', '--json')) as { dead_letters: Letter[] };
   expect(json.dead_letters.map((one) => one.operation_id)).toContain(id);
   expect(await run('dead-letters', 'show', id)).toContain(`operation_id: ${id}`);
+  expect(await run('status')).toMatch(
+    /lag: [1-9]\d* writes of [1-9]\d* lanes are not on the orchestrator, the oldest for [\d.]+ s/,
+  );
   await expect(run('dead-letters', 'skip', id, '--person', 'ann')).rejects.toThrow('--reason');
   const said = await run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   expect(said).toBe(`${id} is left out\n`);
   expect(await run('audit', '--service', SERVICE)).toMatch(/ann +dead-letters skip +\S+ +not needed/);
+  const newest = (await run('audit', '--service', SERVICE, '--limit', '1')).trimEnd().split('\n');
+  const older = /^there are older ones: --before (\d+)$/.exec(newest[2] ?? '')?.[1] ?? '';
+  expect(await run('audit', '--service', SERVICE, '--before', older)).not.toContain('not needed');
   expect(await run('audit', '--service', 'another')).toBe('nothing was changed by hand\n');
   const lanes = await run('lanes', 'list', SERVICE);
   expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions\n\S+ +clean/);

@@ -173,6 +173,10 @@ test('a dead letter is seen, and left out for good by a person', async () => {
     return (await page.locator('.card').count()) === 1;
   });
   expect(await page.getByRole('link', { name: /^Dead letters 1/ }).count()).toBe(1);
+  await open('/', 'Desk');
+  const readings = page.getByRole('article', { name: SERVICE }).locator('.readings');
+  expect(await readings.textContent()).toMatch(/Replication lag\s*\d+ (?:s|min)\s*[1-9]\d* writes? behind/);
+  await open('/dead-letters', 'Dead letters');
   await page.getByText('Send it again').first().click();
   expect(await photograph(page, 'dead-letters')).toEqual([]);
   await page.getByText('Leave it out for good').first().click();
@@ -212,6 +216,12 @@ test('every other page is there, with nothing wrong in it', async () => {
   await open('/flags', 'Flags');
   expect(await photograph(page, 'flags')).toEqual([]);
   await open('/audit', 'Audit');
+  await page.getByLabel('Service').selectOption('jarvis-memory');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.getByText('Nobody changed anything yet').waitFor();
+  await page.getByLabel('Service').selectOption(SERVICE);
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.getByRole('row', { name: /dead-letters skip/ }).waitFor();
   expect(await photograph(page, 'audit')).toEqual([]);
   await open('/reports', 'Reports');
   expect(await photograph(page, 'reports')).toEqual([]);

@@ -35,6 +35,12 @@ export function milliseconds(value: number | null | undefined): string {
   return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
 }
 
+/** How long ago, as coarse as it is long. */
+export function age(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(0)} s`;
+  return seconds < 7_200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3_600).toFixed(0)} h`;
+}
+
 /** An ISO-8601 instant as people read it, UTC. */
 export function when(iso: string | null | undefined): Html | string {
   if (iso === null || iso === undefined) return NONE;

@@ -194,6 +194,7 @@ export class OperatorServer {
         describe: () => ({ source: 'file', fresh: false, lastError: 'unleash answered 401' }),
       },
       journal: { counts: () => this.#counts() },
+      lagOf: () => Promise.resolve({ writes: 8, lanes: 3, oldestSeconds: 12.345 }),
       migration: {
         backlog: () => ({ deliveries: 4, copies: 5, listings: 0, shadowReads: 6 }),
         pendingOf: () => 0,

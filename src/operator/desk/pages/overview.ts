@@ -1,7 +1,7 @@
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
 import type { ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
-import { consistency, count, counted, milliseconds, percent, spoken } from '../figures.ts';
+import { age, consistency, count, counted, milliseconds, percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { fader } from './fader.ts';
@@ -148,6 +148,10 @@ function readings(service: ServiceStatus): Html {
       <dd>${count(service.pending)}</dd>
     </div>
     <div>
+      <dt>Replication lag</dt>
+      <dd>${lagReading(service)}</dd>
+    </div>
+    <div>
       <dt>Lanes</dt>
       <dd>
         ${lanes === null ? 'not known' : html`${count(lanes.total)}<span class="note">${laneNote(lanes)}</span>`}
@@ -165,6 +169,12 @@ function readings(service: ServiceStatus): Html {
       <dd>${milliseconds(added.p95)}</dd>
     </div>
     ${waiting(service)}`;
+}
+
+function lagReading({ lag }: ServiceStatus): Html {
+  if (lag === null) return html`not known`;
+  if (lag.oldest_seconds === null) return html`none`;
+  return html`${age(lag.oldest_seconds)}<span class="note">${counted(lag.writes, 'write')} behind</span>`;
 }
 
 function laneNote(lanes: NonNullable<ServiceStatus['lanes']>): string {

@@ -1,0 +1,14 @@
+import type { ReplicationLag } from '../migration/journal-facts.ts';
+
+/** How far the orchestrator is behind, all replicas together. */
+export interface LagShown {
+  readonly writes: number;
+  readonly lanes: number;
+  /** Age of the oldest write that it lacks; null where it lacks none. */
+  readonly oldest_seconds: number | null;
+}
+
+export function lagShown({ writes, lanes, oldestSeconds }: ReplicationLag): LagShown {
+  const oldest = oldestSeconds === null ? null : Math.round(oldestSeconds * 10) / 10;
+  return { writes, lanes, oldest_seconds: oldest };
+}

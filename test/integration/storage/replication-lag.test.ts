@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/storage/database.ts';
+import { createReplicationLag } from '../../../src/storage/replication-lag.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  await postgres.stop();
+});
+
+describe.each(DATABASES)('on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(async () => {
+    await database.close();
+  });
+
+  function begin() {
+    const at = beginJournal(database);
+    const lag = () => createReplicationLag(database)(at.service);
+    /** The lane's first write, which the orchestrator has. */
+    const first = async (owner: string) => {
+      await at.journal.delivered(await at.write(owner, 'applied'));
+      await at.journal.drain();
+    };
+    return { ...at, first, lag };
+  }
+
+  test('a service without writes is not behind', async () => {
+    const { lag } = begin();
+    expect(await lag()).toEqual({ writes: 0, lanes: 0, oldestSeconds: null });
+  });
+
+  test('the oldest write that waits is told, and how many wait', async () => {
+    const { lag, write, first } = begin();
+    await first('ann');
+    await write('ann', 'applied');
+    await write('ann', 'applied');
+    await first('bob');
+    await write('bob', 'applied');
+    const { writes, lanes, oldestSeconds } = await lag();
+    const acceptedSecondsAgo = (Date.now() - Date.UTC(2026, 0, 2, 3, 4, 5, 678)) / 1_000;
+    expect({ writes, lanes }).toEqual({ writes: 3, lanes: 2 });
+    expect(Math.abs((oldestSeconds ?? 0) - acceptedSecondsAgo)).toBeLessThan(3_600);
+  });
+
+  test('what a dead letter or an unknown outcome holds up is lag too', async () => {
+    const { lag, journal, write, first } = begin();
+    await first('ann');
+    const ref = await write('ann', 'applied');
+    await journal.deadLetter({ ref, code: 'validation_error', reason: 'too_long' });
+    await first('bob');
+    await write('bob', 'applied');
+    await journal.markDirty((await write('bob', 'unknown')).lane, 'unknown_outcome');
+    expect(await lag()).toMatchObject({ writes: 3, lanes: 2 });
+  });
+
+  test('what was refused, or is under way, is no lag', async () => {
+    const { lag, write, first } = begin();
+    await first('ann');
+    await write('ann', 'refused');
+    await first('bob');
+    await write('bob');
+    expect(await lag()).toEqual({ writes: 0, lanes: 0, oldestSeconds: null });
+  });
+});
