@@ -110,7 +110,7 @@ function sectionsOf({ service, trippedAtMs }: Latch, facts: BundleFacts): Record
           ...printedComparison(comparison),
         }),
       ),
-    audit: async () => (await audit.recent(AUDIT_ENTRIES)).filter((entry) => entry.service === service),
+    audit: () => audit.recent({ service, limit: AUDIT_ENTRIES }),
     settings: () => shownSettings(config),
   };
 }

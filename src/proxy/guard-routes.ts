@@ -59,7 +59,6 @@ export function guardRoutesOf(facts: GuardRouteFacts): GuardRouteParts {
       await watch.signal(service, reason);
     },
     ...(signalToken !== undefined && { signalToken }),
-    audit: (limit) => audit.recent(limit),
     minutes: (fromMs) => minutes.since(fromMs),
     async explain(name, subject) {
       const service = services.get(name);

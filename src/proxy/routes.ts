@@ -4,6 +4,7 @@ import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { SignatureStore } from '../migration/compare/comparison-stores.ts';
 import type { DifferenceStore } from '../migration/shadow/difference-store.ts';
 import type { Migration } from '../migration/migration.ts';
+import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';
 import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from '../operator/routes/comparison-routes.ts';
 import { registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
@@ -58,6 +59,7 @@ export function registerRoutes(
   const { services } = facts;
   accessOf(facts.config).guard(app);
   registerGuardRoutes(app, guardRoutesOf(facts));
+  registerAuditRoutes(app, facts.guarding.audit);
   registerDecisionRoutes(app, decisionRoutesOf(facts));
   registerLaneRoutes(app, laneRoutesOf(facts));
   registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });

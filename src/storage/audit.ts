@@ -1,5 +1,10 @@
-import type { AuditEntry, AuditStore } from '../migration/guard/guard-ports.ts';
+import type { AuditEntry, AuditStore, StoredAuditEntry } from '../migration/guard/guard-ports.ts';
 import type { Database, Session } from './database.ts';
+
+const RECENT = `
+select id, at, person, command, service, reason, details from audit
+where ($2::text is null or service = $2) and ($3::bigint is null or id < $3)
+order by id desc limit $1`;
 
 /** Writes an entry down, in the transaction of what it tells about. */
 export async function addAudit(session: Session, entry: Omit<AuditEntry, 'atMs'>): Promise<void> {
@@ -13,11 +18,12 @@ export async function addAudit(session: Session, entry: Omit<AuditEntry, 'atMs'>
 export function createAuditStore(database: Database): AuditStore {
   return {
     add: (entry) => addAudit(database, entry),
-    async recent(limit) {
-      const rows = await database.query<Omit<AuditEntry, 'atMs'> & { readonly at: Date }>(
-        'select at, person, command, service, reason, details from audit order by id desc limit $1',
-        [limit],
-      );
+    async recent({ limit, service = null, before = null }) {
+      const rows = await database.query<Omit<StoredAuditEntry, 'atMs'> & { readonly at: Date }>(RECENT, [
+        limit,
+        service,
+        before,
+      ]);
       return rows.map(({ at, ...entry }) => ({ ...entry, atMs: at.getTime() }));
     },
   };

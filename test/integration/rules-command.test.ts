@@ -122,7 +122,7 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
     /no rule that was added has the number 1/,
   );
   const rule = 'get_memories: ignore memories[].memory.note';
-  expect(await createAuditStore(database).recent(10)).toMatchObject([
+  expect(await createAuditStore(database).recent({ limit: 10 })).toMatchObject([
     { command: 'rules remove', person: 'ann', service: SERVICE, details: { removed: 1, rule } },
     { command: 'rules add', person: 'ann', reason: 'notes differ', details: { added: [1], rules: [rule] } },
   ]);

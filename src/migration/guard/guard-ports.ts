@@ -116,11 +116,24 @@ export interface AuditEntry {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+export interface StoredAuditEntry extends AuditEntry {
+  /** Ascends with time. */
+  readonly id: number;
+}
+
+export interface AuditQuery {
+  readonly limit: number;
+  /** @defaultValue every service */
+  readonly service?: string;
+  /** Only entries with a lower id: those behind a page that ended with it. */
+  readonly before?: number;
+}
+
 /** Everything a person, or the guard, changed. @throws StorageError */
 export interface AuditStore {
   add(entry: Omit<AuditEntry, 'atMs'>): Promise<void>;
   /** Newest first. */
-  recent(limit: number): Promise<readonly AuditEntry[]>;
+  recent(query: AuditQuery): Promise<readonly StoredAuditEntry[]>;
 }
 
 /** Stands for what an action's answers are made and judged by. Changes when rules change. */

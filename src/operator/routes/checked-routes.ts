@@ -32,6 +32,15 @@ export const LedgerQuerystring = Type.Object(
   { additionalProperties: false },
 );
 
+export const AuditQuerystring = Type.Object(
+  {
+    service: Type.Optional(Type.String()),
+    limit: Type.Optional(Type.String({ pattern: LIMIT })),
+    before: Type.Optional(Type.String({ pattern: NUMBER })),
+  },
+  { additionalProperties: false },
+);
+
 interface Mistake {
   readonly instancePath: string;
   readonly message: string;

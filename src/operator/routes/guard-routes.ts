@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { AuditEntry, Release, StoredMinute } from '../../migration/guard/guard-ports.ts';
+import type { Release, StoredMinute } from '../../migration/guard/guard-ports.ts';
 import type { TriggerLevel } from '../../migration/guard/trigger-levels.ts';
 import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
@@ -29,14 +29,12 @@ export interface GuardRouteParts {
   signal(wish: Wish): Promise<void>;
   /** Absent: nobody may signal. */
   readonly signalToken?: string;
-  audit(limit: number): Promise<readonly AuditEntry[]>;
   minutes(fromMs: number): Promise<readonly StoredMinute[]>;
   /** @throws Refusal where nothing can be said of the subject; StorageError */
   explain(service: ServiceName, subject: string): Promise<object>;
   readonly nowMs: () => number;
 }
 
-const AUDIT_ENTRIES = 100;
 const HOUR_MS = 3_600_000;
 const DEFAULT_HOURS = 24;
 const LONGEST_WORDS = 500;
@@ -59,7 +57,6 @@ export function registerGuardRoutes(app: FastifyInstance, parts: GuardRouteParts
   app.get<ExplainRoute>('/v1/explain/:service/:subject', (request, reply) =>
     answered(reply, () => routes.explain(request.params)),
   );
-  app.get('/v1/audit', (_request, reply) => answered(reply, () => routes.audit()));
 }
 
 class GuardRoutes {
@@ -129,11 +126,6 @@ class GuardRoutes {
 
   async explain({ service, subject }: ExplainRoute['Params']): Promise<object> {
     return this.#parts.explain(this.#known(service), subject);
-  }
-
-  async audit(): Promise<object> {
-    const entries = await this.#parts.audit(AUDIT_ENTRIES);
-    return { entries: entries.map(({ atMs, ...rest }) => ({ at: new Date(atMs).toISOString(), ...rest })) };
   }
 
   #wish(body: unknown): Wish {

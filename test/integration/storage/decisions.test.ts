@@ -77,7 +77,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       const both = await Promise.all([store.resolve(id, 'skipped', ANN), store.resolve(id, 'redriven', ANN)]);
       expect(both.map(({ result }) => result).toSorted()).toEqual(['decided', 'ended']);
       expect((await find())?.resolvedBy).toEqual(ANN);
-      const entries = await createAuditStore(database).recent(10);
+      const entries = await createAuditStore(database).recent({ limit: 10 });
       expect(entries.filter((entry) => entry.service === service)).toMatchObject([
         { ...ANN, details: { operation_id: id, lane: ref.lane, sequence: 2 } },
       ]);
@@ -161,7 +161,7 @@ describe.each(DATABASES)('on %s', (kind) => {
         decidedBy: ANN,
         closedAtMs: expect.any(Number),
       });
-      const [entry] = (await createAuditStore(database).recent(10)).filter((one) => one.service === service);
+      const [entry] = await createAuditStore(database).recent({ service, limit: 10 });
       expect(entry).toMatchObject({
         ...ANN,
         command: 'unknown-outcomes assume-applied',

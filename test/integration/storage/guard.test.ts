@@ -74,7 +74,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     const { open, releasedAtMs } = await store.state();
     expect(open.filter((one) => one.service === service)).toEqual([]);
     expect(releasedAtMs.get(service)).toBeGreaterThanOrEqual(latch.trippedAtMs);
-    const [entry] = await createAuditStore(database).recent(1);
+    const [entry] = await createAuditStore(database).recent({ limit: 1 });
     expect(entry).toMatchObject({ ...ANN, service, command: 'guard release', details: { latch: latch.id } });
   });
 
@@ -97,9 +97,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     await Promise.all(
       [flags, ['later'], []].map((off) => store.flagsAreOff(latch.id, { service, flags: off })),
     );
-    const entries = (await createAuditStore(database).recent(10)).filter(
-      (entry) => entry.service === service,
-    );
+    const entries = await createAuditStore(database).recent({ service, limit: 10 });
     expect(entries).toHaveLength(1);
     expect(entries[0]).toMatchObject({ person: 'guard', command: 'flags off', reason: 'inconsistency' });
     const open = (await store.state()).open.find(({ id }) => id === latch.id);
@@ -261,7 +259,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(grants).toContainEqual(grant);
     await store.accept({ service, subject: 'action:search', ...ANN });
     expect(await store.accepted(service)).toEqual(new Set(['action:search']));
-    const [entry] = await createAuditStore(database).recent(1);
+    const [entry] = await createAuditStore(database).recent({ limit: 1 });
     expect(entry).toMatchObject({ command: 'guard accept', service, details: { subject: 'action:search' } });
   });
 });

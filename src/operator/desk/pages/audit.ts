@@ -1,6 +1,6 @@
 import { shownValue, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
-import type { Visit } from '../visit.ts';
+import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 
 interface AuditAnswer {
@@ -12,40 +12,68 @@ interface AuditAnswer {
     readonly reason: string;
     readonly details: Readonly<Record<string, unknown>>;
   }[];
+  readonly next: number | null;
 }
 
 /** Who changed what, and why. */
-export async function auditPage(visit: Visit): Promise<Page> {
-  const { entries } = await visit.api.get<AuditAnswer>('/v1/audit');
+export async function auditPage(visit: Visit, { query }: Asked): Promise<Page> {
+  const services = visit.status?.services.map(({ service }) => service as string) ?? [];
+  const service = services.find((one) => one === query['service']);
+  const chosen = new URLSearchParams(service === undefined ? {} : { service });
+  const search = new URLSearchParams(chosen);
+  if (/^\d{1,9}$/.test(query['before'] ?? '')) search.set('before', query['before'] ?? '');
+  const { entries, next } = await visit.api.get<AuditAnswer>(`/v1/audit?${search.toString()}`);
   return {
     title: 'Audit',
-    lead: 'The last hundred changes, by people and by the guard. The newest first.',
-    body:
-      entries.length === 0
-        ? emptyState(
-            'Nobody changed anything yet',
-            'Whatever is changed here, by command line or by the guard is written down with its reason.',
-          )
-        : html`<section class="panel">
-            <div class="table-frame" tabindex="0" role="group" aria-label="Audit">
-              <table class="cards">
-                <thead>
-                  <tr>
-                    <th scope="col">When</th>
-                    <th scope="col">Who</th>
-                    <th scope="col">What</th>
-                    <th scope="col">Service</th>
-                    <th scope="col">Reason</th>
-                    <th scope="col">Details</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  ${entries.map(row)}
-                </tbody>
-              </table>
-            </div>
-          </section>`,
+    lead: 'What was changed, by people and by the guard. The newest first.',
+    body: html`${choice(services, service)}${listed(entries)}${
+      next !== null && html`<p><a href="/audit?${olderThan(next, chosen)}">Older changes</a></p>`
+    }`,
   };
+}
+
+function olderThan(next: number, chosen: URLSearchParams): string {
+  return new URLSearchParams([...chosen, ['before', String(next)]]).toString();
+}
+
+function choice(services: readonly string[], service: string | undefined): Html {
+  return html`<form class="panel row" method="get" action="/audit" role="search">
+    <div class="field">
+      <label for="service">Service</label
+      ><select id="service" name="service">
+        <option value="">every service</option>
+        ${services.map((one) => html`<option ${one === service && html`selected`}>${one}</option>`)}
+      </select>
+    </div>
+    <button class="primary">Show</button>
+  </form>`;
+}
+
+function listed(entries: AuditAnswer['entries']): Html {
+  if (entries.length === 0)
+    return emptyState(
+      'Nobody changed anything yet',
+      'Whatever is changed here, by command line or by the guard is written down with its reason.',
+    );
+  return html`<section class="panel">
+    <div class="table-frame" tabindex="0" role="group" aria-label="Audit">
+      <table class="cards">
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Who</th>
+            <th scope="col">What</th>
+            <th scope="col">Service</th>
+            <th scope="col">Reason</th>
+            <th scope="col">Details</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${entries.map(row)}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
 }
 
 function row({ at, person, command, service, reason, details }: AuditAnswer['entries'][number]): Html {

@@ -1,0 +1,40 @@
+import type { FastifyInstance } from 'fastify';
+import type { Static } from 'typebox';
+import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import { answered } from '../refusal.ts';
+import { AuditQuerystring, checkBySchemas } from './checked-routes.ts';
+
+const DEFAULT_LIMIT = 100;
+
+interface AuditRoute {
+  Querystring: Static<typeof AuditQuerystring>;
+}
+
+/** Who changed what, and why: a page at a time, the newest first. `next` is what `before` is for the page behind it. */
+export function registerAuditRoutes(app: FastifyInstance, audit: Pick<AuditStore, 'recent'>): void {
+  void app.register(async (scope) => {
+    checkBySchemas(scope);
+    const list = { schema: { querystring: AuditQuerystring } };
+    scope.get<AuditRoute>('/v1/audit', list, ({ query }, reply) =>
+      answered(reply, () => pageOf(audit, query)),
+    );
+  });
+}
+
+async function pageOf(
+  audit: Pick<AuditStore, 'recent'>,
+  { service, limit, before }: AuditRoute['Querystring'],
+): Promise<object> {
+  const most = Number(limit ?? DEFAULT_LIMIT);
+  // One more than is shown tells whether there is a next page.
+  const found = await audit.recent({
+    limit: most + 1,
+    ...(service !== undefined && { service }),
+    ...(before !== undefined && { before: Number(before) }),
+  });
+  const shown = found.slice(0, most);
+  return {
+    entries: shown.map(({ id, atMs, ...entry }) => ({ id, at: new Date(atMs).toISOString(), ...entry })),
+    next: found.length > most ? (shown.at(-1)?.id ?? null) : null,
+  };
+}
