@@ -77,8 +77,8 @@ export class GuardWatch {
 
   /** Reads the latches, and fills the windows with what was counted before this start. @throws StorageError */
   async start(): Promise<void> {
-    const { clock, latches, minutes } = this.#parts;
-    this.#adopt(await latches.state());
+    const { clock, minutes } = this.#parts;
+    await this.#askLatches();
     this.#read(await minutes.since(clock.wallMs() - LONGEST_WINDOW_MS));
     this.#loop = this.#run();
   }
@@ -129,7 +129,7 @@ export class GuardWatch {
       const { latch } = release;
       emit('guard:released', { service, latch: latch.id, person: by.person });
       alerts.send({ kind: 'released', service, latch, finding: latch.finding, atMs: clock.wallMs() });
-      this.#adopt(await latches.state());
+      await this.#askLatches();
     }
     return release;
   }
@@ -170,10 +170,10 @@ export class GuardWatch {
   }
 
   async #exchange(): Promise<void> {
-    const { clock, latches, minutes, keepMinutesMs } = this.#parts;
+    const { clock, minutes, keepMinutesMs } = this.#parts;
     // The latch first; what it was tripped by stands in the minutes that people look at, and in the next start's windows.
     const hasTripped = await this.#writeTrips();
-    this.#adopt(await latches.state());
+    await this.#askLatches();
     if (hasTripped) await this.#write();
     if (this.#ticks % WRITE_EVERY_TICKS !== 0) return;
     await this.#write();
@@ -202,8 +202,15 @@ export class GuardWatch {
     }
   }
 
-  #adopt({ open, releasedAtMs, troubled }: GuardState): void {
-    this.#parts.board.adopt(open);
+  /** Somebody may trip, or release, while the answer is on its way. */
+  async #askLatches(): Promise<void> {
+    const { board, latches } = this.#parts;
+    const asked = board.asking();
+    const state = await latches.state();
+    if (board.adopt(state.open, asked)) this.#adopt(state);
+  }
+
+  #adopt({ releasedAtMs, troubled }: GuardState): void {
     const isReleased = (service: ServiceName) =>
       releasedAtMs.get(service) !== this.#releasedAtMs.get(service);
     // A person has judged what was counted, here or through another replica: the last second, too.

@@ -60,7 +60,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     journal = { reconciledAgoSeconds: 60 };
     running = [];
     board = new LatchBoard(systemClock);
-    board.adopt([]);
+    board.adopt([], board.asking());
   });
 
   afterEach(async () => {
@@ -141,14 +141,13 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     const [keeper, lenient] = [await start(), await start('warn')];
     expect(keeper.cutover(service, ACTION).atMost).toBe(50);
     const finding = { service, trigger: 'errors', steps: ['reads_to_legacy'], numbers: {} } as const;
-    board.adopt([
-      { id: 1, service, finding, replica: replicaId(randomUUID()), trippedAtMs: 0, coolDownUntilMs: 0 },
-    ]);
+    const replica = replicaId(randomUUID());
+    board.adopt([{ id: 1, service, finding, replica, trippedAtMs: 0, coolDownUntilMs: 0 }], board.asking());
     for (const each of [keeper, lenient])
       expect(each.cutover(service, ACTION)).toEqual({ atMost: 0, loweredBy: 'latched' });
     await keeper.refresh(service);
     await prove(0, 30);
-    board.adopt([]);
+    board.adopt([], board.asking());
     await keeper.refresh(service);
     expect(keeper.cutover(service, ACTION)).toEqual({ atMost: 0, loweredBy: 'interlock' });
   });

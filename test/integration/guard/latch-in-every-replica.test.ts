@@ -22,6 +22,8 @@ const SCHEMA = new URL('../../../src/storage/schema/', import.meta.url);
 const SERVICE = serviceName('session-memory');
 const ANN = { person: 'ann', reason: 'repaired' };
 const SEEN_WITHIN_MS = 2_000;
+/** A machine that is busy looks late. */
+const LOOKS_LATE_MS = 5_000;
 
 let postgres: TestPostgres;
 let network: TcpProxy;
@@ -210,7 +212,10 @@ describe('a replica that has lost the database', () => {
     await lose();
     const startedAtMs = performance.now();
     await eventually('blind', () => causeIn(cut) === 'database_lost');
-    expect(performance.now() - startedAtMs).toBeGreaterThan(3_500);
+    const blindAfterMs = performance.now() - startedAtMs;
+    expect(blindAfterMs).toBeGreaterThan(3_500);
+    // From the last question that was answered it is 5 s to the millisecond (latch-board.test.ts); the rest is how often this looks.
+    expect(blindAfterMs).toBeLessThan(5_000 + LOOKS_LATE_MS);
     expect(causeIn(fine)).toBeUndefined();
     await network.pass();
     await eventually('back', () => causeIn(cut) === undefined);

@@ -4,13 +4,30 @@ import { createEvents } from '../../../../src/migration/events.ts';
 import { GUARD_LIMITS } from '../../../../src/migration/guard/guard-limits.ts';
 import { GuardRecorder } from '../../../../src/migration/guard/guard-recorder.ts';
 import { GuardWatch, type GuardWatchParts } from '../../../../src/migration/guard/guard-watch.ts';
+import type { Finding } from '../../../../src/migration/guard/finding.ts';
+import type { Latch } from '../../../../src/migration/guard/latch.ts';
 import { LatchBoard } from '../../../../src/migration/guard/latch-board.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { SERVICE } from '../engine-parts.ts';
 
+/** Notes what held the service's reads after each answer of the database. */
+class WatchedBoard extends LatchBoard {
+  readonly causes: (string | undefined)[] = [];
+
+  override adopt(...answer: Parameters<LatchBoard['adopt']>): boolean {
+    const isAdopted = super.adopt(...answer);
+    this.causes.push(this.holdOf(SERVICE)?.cause);
+    return isAdopted;
+  }
+}
+
 /** A guard whose seconds pass at once, and what it asked of its database, in order. */
 function createWatch() {
   const asked: string[] = [];
+  const open: Latch[] = [];
+  const released = new Map<string, number>();
+  /** When the answer to the next question comes. */
+  let arrives: Promise<void> = Promise.resolve();
   let nowMs = 1_000_000;
   const clock = {
     now: () => nowMs,
@@ -23,6 +40,7 @@ function createWatch() {
   const events = createEvents();
   const recorder = new GuardRecorder(clock, () => undefined);
   events.subscribe(recorder.listener);
+  const board = new WatchedBoard(clock);
   const parts = {
     replica: replicaId('here'),
     services: [SERVICE],
@@ -30,16 +48,24 @@ function createWatch() {
     limits: GUARD_LIMITS,
     isBinding: true,
     recorder,
-    board: new LatchBoard(clock),
+    board,
     latches: {
       state: async () => {
         asked.push('state');
-        return { open: [], releasedAtMs: new Map(), troubled: new Map() };
+        const [seen, arrived] = [[...open], arrives];
+        arrives = Promise.resolve();
+        await arrived;
+        return { open: seen, releasedAtMs: new Map(released), troubled: new Map() };
       },
-      trip: async (finding: object) => {
+      trip: async (finding: Finding) => {
         asked.push('trip');
         const latch = { id: 1, service: SERVICE, finding, replica: replicaId('here') };
-        return { latch: { ...latch, trippedAtMs: nowMs, coolDownUntilMs: nowMs }, isNew: true };
+        open.push({ ...latch, trippedAtMs: nowMs, coolDownUntilMs: nowMs });
+        return { latch: open.at(-1), isNew: true };
+      },
+      release: async () => {
+        released.set(SERVICE, nowMs);
+        return { result: 'released', latch: open.pop() };
       },
     },
     minutes: {
@@ -53,8 +79,17 @@ function createWatch() {
     firstCoolDownMs: 0,
     keepMinutesMs: 1,
   };
-  return { asked, events, watch: new GuardWatch(parts as unknown as GuardWatchParts) };
+  const watch = new GuardWatch(parts as unknown as GuardWatchParts);
+  /** The next question's answer, given at once, arrives when the returned function is called. */
+  const delayAnswer = (): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    arrives = promise;
+    return resolve;
+  };
+  return { asked, board, events, delayAnswer, watch };
 }
+
+const questions = (asked: readonly string[]): number => asked.filter((what) => what === 'state').length;
 
 test('a trip writes its latch first, and at once what it was tripped by', async () => {
   const { asked, events, watch } = createWatch();
@@ -73,4 +108,34 @@ test('a trip writes its latch first, and at once what it was tripped by', async 
   await watch.stop();
   // One look at the latches at the start, one behind the trip: otherwise minutes wait for the fifth second.
   expect(asked.slice(0, 5)).toEqual(['state', 'trip', 'state', 'minutes', 'evidence']);
+});
+
+test('a latch is not taken away by an answer to what was asked before it was set', async () => {
+  const { asked, board, delayAnswer, watch } = createWatch();
+  await watch.start();
+  const letThrough = delayAnswer();
+  const before = questions(asked);
+  await eventually('the latches are asked for', () => questions(asked) > before);
+  await watch.signal(SERVICE, 'agents complain');
+  expect(board.holdOf(SERVICE)).toMatchObject({ cause: 'external', latch: { id: 1 } });
+  board.causes.length = 0;
+  letThrough();
+  await eventually('two answers have come', () => board.causes.length > 1);
+  await watch.stop();
+  expect(new Set(board.causes)).toEqual(new Set(['external']));
+});
+
+test('a latch that a person has released is not set again by an answer to what was asked before', async () => {
+  const { asked, board, delayAnswer, watch } = createWatch();
+  await watch.start();
+  await watch.signal(SERVICE, 'agents complain');
+  const letThrough = delayAnswer();
+  const before = questions(asked);
+  await eventually('the latches are asked for', () => questions(asked) > before);
+  await watch.release(SERVICE, { person: 'ann', reason: 'repaired' });
+  board.causes.length = 0;
+  letThrough();
+  await eventually('two answers have come', () => board.causes.length > 1);
+  await watch.stop();
+  expect(new Set(board.causes)).toEqual(new Set([undefined]));
 });
