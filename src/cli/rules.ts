@@ -105,15 +105,24 @@ async function tryFile(file: string, { service, limit, json, ...at }: TryOptions
 }
 
 function told({ action, signatures, ...tried }: TriedAction): string {
-  const { comparisons, undecided } = tried;
-  if (comparisons === 0) return `${action}: no difference is stored`;
-  const lines = signatures.map(({ class: kind, path, shape, hint, accepted, counts, unknown }) => {
+  const { comparisons, undecided, not_comparable: left } = tried;
+  const notJudged =
+    tried.not_judged === 0
+      ? []
+      : [
+          `  ${tried.not_judged} more cannot be judged again: whole lanes, to which no rule applies, or stored by an earlier version`,
+        ];
+  if (comparisons === 0) return [`${action}: no pair of answers is stored`, ...notJudged].join('\n');
+  const lines = signatures.map(({ class: kind, path, shape, hint, accepted, counts, explained, unknown }) => {
     const cause = hint === undefined ? '' : `, looks like: ${hintWords(hint)}`;
-    return `  ${kind} ${path} (${shape}${cause}): ${accepted} accepted, ${counts} count, ${unknown} unknown`;
+    const apart = explained === 0 ? '' : `, ${explained} explained`;
+    return `  ${kind} ${path} (${shape}${cause}): ${accepted} accepted, ${counts} count${apart}, ${unknown} unknown`;
   });
   return [
     `${action}: of ${comparisons} stored mismatches ${tried.would_match} would match, ${tried.still_mismatch} would not, ` +
-      `${undecided} cannot be told from what is stored (${tried.from_samples} judged from their texts)`,
+      `${left === 0 ? '' : `${left} would not be comparable, `}${undecided} cannot be told from what is stored ` +
+      `(${tried.from_samples} judged from their texts)`,
+    ...notJudged,
     ...lines,
   ].join('\n');
 }

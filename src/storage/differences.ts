@@ -1,6 +1,7 @@
 import type { Backend } from '../domain/backend.ts';
 import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
+import type { JudgedWith } from '../migration/compare/compare-replies.ts';
 import type {
   DifferenceSample,
   DifferenceStore,
@@ -34,17 +35,18 @@ interface Row {
   readonly operation_id: string;
   readonly primary_backend: string;
   readonly comparison: Comparison;
+  readonly judged_with: JudgedWith | null;
   readonly body?: string | null;
 }
 
 const ADD = `
-  insert into differences (at, service, action, lane, operation_id, primary_backend, comparison)
-  values ($1, $2, $3, $4, $5, $6, $7::jsonb)`;
+  insert into differences (at, service, action, lane, operation_id, primary_backend, comparison, judged_with)
+  values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb)`;
 
 const ADD_WITH_SAMPLE = `
   with added as (${ADD} returning id)
   insert into difference_samples (difference_id, expires_at, body)
-  select id, now() + make_interval(hours => $8::int), $9 from added`;
+  select id, now() + make_interval(hours => $9::int), $10 from added`;
 
 /** The proxy that asks serves agents meanwhile. */
 const MOST_SAMPLE_BYTES = 16 * 1024 * 1024;
@@ -93,9 +95,10 @@ export function createDifferenceStore({
 }
 
 function valuesOf(difference: StoredDifference): readonly unknown[] {
-  const { atMs, service, action, lane, operationId, primary, comparison } = difference;
+  const { atMs, service, action, lane, operationId, primary, comparison, judgedWith } = difference;
   const at = new Date(atMs).toISOString();
-  return [at, service, action, lane, operationId, primary, JSON.stringify(comparison)];
+  const judged = judgedWith === undefined ? null : JSON.stringify(judgedWith);
+  return [at, service, action, lane, operationId, primary, JSON.stringify(comparison), judged];
 }
 
 /** The oldest leave, and every sample whose time is over. */
@@ -117,5 +120,6 @@ function differenceOf(row: Row): StoredDifference {
     operationId: row.operation_id as OperationId,
     primary: row.primary_backend as Backend,
     comparison: row.comparison,
+    ...(row.judged_with !== null && { judgedWith: row.judged_with }),
   };
 }

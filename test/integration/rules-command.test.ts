@@ -79,7 +79,13 @@ async function storeDifferences(): Promise<void> {
     ['{"memories":[{"memory":{"note":"a"}}]}', '{"memories":[{"memory":{"note":"b"}}]}'],
     ['{"memories":[{"memory":{"text":"a"}}]}', '{"memories":[{"memory":{"text":"b"}}]}'],
   ] as const;
-  for (const [legacy, orchestrator] of replies) {
+  const [pair] = replies;
+  const judgedWith = { nowIso: new Date().toISOString(), clockOffsetSeconds: 0 };
+  for (const [[legacy, orchestrator], more] of [
+    ...replies.map((each) => [each, { judgedWith }] as const),
+    // As a whole lane is stored.
+    [pair, {}] as const,
+  ]) {
     await store.add({
       operationId: operationId('6f8a4a9e-9a3b-4a4e-8c1e-0d6a3f2b1c0d'),
       service: SERVICE,
@@ -88,6 +94,7 @@ async function storeDifferences(): Promise<void> {
       primary: 'legacy',
       comparison: compareReplies({ legacy, orchestrator, rules: [] }).comparison,
       atMs: Date.now(),
+      ...more,
     });
   }
 }
@@ -96,11 +103,21 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
   await storeDifferences();
   const file = join(folder, 'rules.yaml');
   expect(await rulesJson('try', file, ...OF_SERVICE)).toMatchObject({
-    actions: [{ action: 'get_memories', comparisons: 2, would_match: 1, still_mismatch: 1, undecided: 0 }],
+    actions: [
+      {
+        action: 'get_memories',
+        comparisons: 2,
+        would_match: 1,
+        still_mismatch: 1,
+        undecided: 0,
+        not_judged: 1,
+      },
+    ],
   });
   expect(await rules('try', file, ...OF_SERVICE)).toContain(
     'get_memories: of 2 stored mismatches 1 would match, 1 would not',
   );
+  expect(await rules('try', file, ...OF_SERVICE)).toContain('1 more cannot be judged again: whole lanes,');
   expect(await rulesJson('add', file, ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, added: [1] });
   expect(await rulesJson('list', ...OF_SERVICE)).toMatchObject({
     rules: [
@@ -148,6 +165,10 @@ test('what is no usable list of rules is refused, in words that say why', async 
     /rule 1: path "memories" names no member of a list's element[^]*hidesList: true/,
   );
   await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
+  await writeFile(file, RULES.replace('2999', '2020'));
+  await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(
+    /expires on 2020-01-31: it would be off already/,
+  );
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
     /none\.yaml is not read: there is no such file; .*rules --help/,
   );

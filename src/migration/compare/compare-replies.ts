@@ -19,9 +19,20 @@ export interface ReplyPair extends JudgingFacts {
   readonly nowIso?: string;
 }
 
+/**
+ * What a pair was judged with, beside its rules and its request: kept with a difference, so that it can be judged again as it was.
+ * Nothing of a memory. Keys of deleted items are left out: they decide about no difference.
+ */
+export interface JudgedWith extends Pick<JudgingFacts, 'expiry'> {
+  readonly nowIso: string;
+  readonly clockOffsetSeconds: number;
+}
+
 /** A comparison, and what it noted on its way. */
 export interface Judgement {
   readonly comparison: Comparison;
+  /** Present where live answers differ. */
+  readonly judgedWith?: JudgedWith;
   /** The rules that accepted something, once for each time: places in {@link ReplyPair.rules}. */
   readonly accepted: readonly number[];
   /** Legacy's times minus the orchestrator's, where a tolerance was asked about them. */

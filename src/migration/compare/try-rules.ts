@@ -1,11 +1,16 @@
-import type { ComparisonRule, Difference } from '../../domain/comparison.ts';
+import type { Comparison, ComparisonRule, Difference } from '../../domain/comparison.ts';
+import { readText } from '../../domain/request.ts';
 import type { StoredDifference } from '../shadow/difference-store.ts';
-import { compareReplies } from './compare-replies.ts';
+import { compareReplies, type JudgedWith } from './compare-replies.ts';
+import { isExpired } from './compiled-rules.ts';
 import { shapeOf } from './shape.ts';
 import { signatureOf } from './signature-book.ts';
 
-/** Whether a rule would have accepted a difference. `unknown`: what is stored of it does not say. */
-type Answer = 'accepted' | 'counts' | 'unknown';
+/**
+ * Whether a rule would have accepted a difference. `explained`: no rule does, but with what rules accept gone the service's retention
+ * accounts for it. `unknown`: what is stored of it does not say.
+ */
+type Answer = 'accepted' | 'counts' | 'explained' | 'unknown';
 
 /** What would have become of the stored differences of one signature. */
 export interface TriedSignature {
@@ -15,6 +20,7 @@ export interface TriedSignature {
   readonly hint: string | undefined;
   readonly accepted: number;
   readonly counts: number;
+  readonly explained: number;
   readonly unknown: number;
 }
 
@@ -25,7 +31,12 @@ export interface TriedRules {
   readonly fromSamples: number;
   readonly wouldMatch: number;
   readonly stillMismatch: number;
+  /** What remained would not be comparable: expired, or too large. */
+  readonly notComparable: number;
+  /** What is stored of them does not say. */
   readonly undecided: number;
+  /** Not among the comparisons: of whole lanes, and of an earlier version, nobody knows what they were judged with. */
+  readonly notJudged: number;
   /** Most frequent first. */
   readonly signatures: readonly TriedSignature[];
 }
@@ -43,7 +54,15 @@ export class RuleTrial {
   readonly #proposed: readonly ComparisonRule[];
   readonly #all: readonly ComparisonRule[];
   readonly #signatures = new Map<string, Mutable<TriedSignature>>();
-  readonly #counts = { comparisons: 0, wouldMatch: 0, stillMismatch: 0, undecided: 0, fromSamples: 0 };
+  readonly #counts = {
+    comparisons: 0,
+    fromSamples: 0,
+    wouldMatch: 0,
+    stillMismatch: 0,
+    notComparable: 0,
+    undecided: 0,
+    notJudged: 0,
+  };
 
   constructor({ inForce, proposed }: TriedAgainst) {
     this.#proposed = proposed;
@@ -51,16 +70,21 @@ export class RuleTrial {
   }
 
   judge(difference: StoredDifference): void {
-    const answers = answersFor(difference, this.#all, this.#proposed);
+    const { judgedWith } = difference;
+    const counts = this.#counts;
+    if (judgedWith === undefined) {
+      counts.notJudged += 1;
+      return;
+    }
+    const answers =
+      difference.sample === undefined
+        ? redactedAnswers(difference.comparison, this.#proposed, judgedWith)
+        : sampledAnswers({ ...difference, sample: difference.sample, judgedWith }, this.#all);
     for (const [found, answer] of answers)
       note(this.#signatures, signatureFor(difference, found), { found, answer });
-    const counts = this.#counts;
     counts.comparisons += 1;
     if (difference.sample !== undefined) counts.fromSamples += 1;
-    const said = answers.map(([, answer]) => answer);
-    if (said.includes('counts')) counts.stillMismatch += 1;
-    else if (said.includes('unknown')) counts.undecided += 1;
-    else counts.wouldMatch += 1;
+    counts[outcomeOf(answers)] += 1;
   }
 
   get result(): TriedRules {
@@ -71,33 +95,68 @@ export class RuleTrial {
 
 type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };
 
-function answersFor(
-  { comparison, sample, atMs }: StoredDifference,
-  all: readonly ComparisonRule[],
+type Answers = readonly (readonly [Difference, Answer])[];
+
+function outcomeOf(answers: Answers): 'stillMismatch' | 'undecided' | 'notComparable' | 'wouldMatch' {
+  const said = new Set(answers.map(([, answer]) => answer));
+  if (said.has('counts')) return 'stillMismatch';
+  if (said.has('unknown')) return 'undecided';
+  return said.has('explained') ? 'notComparable' : 'wouldMatch';
+}
+
+function redactedAnswers(
+  { differences }: Comparison,
   proposed: readonly ComparisonRule[],
-): (readonly [Difference, Answer])[] {
-  if (sample === undefined)
-    return comparison.differences.map((found) => [found, redactedAnswer(found, proposed)] as const);
-  const { legacy, orchestrator } = sample;
-  const again = compareReplies({ legacy, orchestrator, rules: all, nowIso: new Date(atMs).toISOString() });
-  const remaining = new Set(again.comparison.differences.map(placeOf));
-  const before = new Set(comparison.differences.map(placeOf));
+  judgedWith: JudgedWith,
+): Answers {
+  return differences.map((found) => [found, redactedAnswer(found, proposed, judgedWith)] as const);
+}
+
+/** Judged as it was, but for the rules. What was set apart as noise is noise still. */
+function sampledAnswers(
+  { comparison, sample, judgedWith }: Pick<StoredDifference, 'comparison'> & Sampled,
+  rules: readonly ComparisonRule[],
+): Answers {
+  const { legacy, orchestrator, request } = sample;
+  const again = compareReplies({
+    legacy,
+    orchestrator,
+    rules,
+    request: readText(request).fields,
+    ...judgedWith,
+  }).comparison;
+  const { differences, explained = [] } = comparison;
+  if (again.reason === 'too_large') return differences.map((found) => [found, 'explained'] as const);
+  const places = (found: readonly Difference[]) => new Set(found.map(placeOf));
+  const remaining = places(again.differences);
+  const expired = places((again.explained ?? []).map(({ difference }) => difference));
+  const known = places([...differences, ...explained.map(({ difference }) => difference)]);
+  const answerAt = (place: string): Answer => {
+    if (remaining.has(place)) return 'counts';
+    return expired.has(place) ? 'explained' : 'accepted';
+  };
   // Under other rules the elements of a list may find other partners, and differ elsewhere.
-  const appeared = again.comparison.differences.filter((found) => !before.has(placeOf(found)));
+  const appeared = again.differences.filter((found) => !known.has(placeOf(found)));
   return [
-    ...comparison.differences.map(
-      (found) => [found, remaining.has(placeOf(found)) ? 'counts' : 'accepted'] as const,
-    ),
+    ...differences.map((found) => [found, answerAt(placeOf(found))] as const),
     ...appeared.map((found) => [found, 'counts'] as const),
   ];
 }
+
+type Sampled = Required<Pick<StoredDifference, 'sample' | 'judgedWith'>>;
 
 function placeOf({ class: kind, path }: Difference): string {
   return `${kind} ${path}`;
 }
 
-function redactedAnswer(found: Difference, proposed: readonly ComparisonRule[]): Answer {
-  const answers = proposed.filter((rule) => covers(rule, found.path)).map((rule) => answerOf(rule, found));
+function redactedAnswer(
+  found: Difference,
+  proposed: readonly ComparisonRule[],
+  judgedWith: JudgedWith,
+): Answer {
+  const answers = proposed
+    .filter((rule) => covers(rule, found.path) && !isExpired(rule, judgedWith.nowIso))
+    .map((rule) => answerOf(rule, found, judgedWith));
   if (answers.includes('accepted')) return 'accepted';
   return answers.includes('unknown') ? 'unknown' : 'counts';
 }
@@ -112,6 +171,7 @@ function covers({ kind, path }: ComparisonRule, place: string): boolean {
 type Judge<Kind extends ComparisonRule['kind']> = (
   rule: Extract<ComparisonRule, { readonly kind: Kind }>,
   found: Difference,
+  judgedWith: JudgedWith,
 ) => Answer;
 
 const said = (isAccepted: boolean): Answer => (isAccepted ? 'accepted' : 'counts');
@@ -132,16 +192,17 @@ const ANSWERS: { readonly [Kind in ComparisonRule['kind']]: Judge<Kind> } = {
     return shape === 'number' || shape === 'boolean' ? 'unknown' : 'accepted';
   },
   tolerance: ({ within }, found) => distanceAnswer(found, within),
-  tolerance_seconds: ({ seconds }, found) => distanceAnswer(found, seconds),
+  tolerance_seconds: ({ seconds }, found, { clockOffsetSeconds }) =>
+    distanceAnswer(found, seconds, clockOffsetSeconds),
 };
 
-function distanceAnswer({ class: kind, apart }: Difference, within: number): Answer {
-  return said(kind === 'value' && apart !== undefined && Math.abs(apart) <= within);
+function distanceAnswer({ class: kind, apart }: Difference, within: number, offset = 0): Answer {
+  return said(kind === 'value' && apart !== undefined && Math.abs(apart - offset) <= within);
 }
 
-function answerOf(rule: ComparisonRule, found: Difference): Answer {
+function answerOf(rule: ComparisonRule, found: Difference, judgedWith: JudgedWith): Answer {
   const judge = ANSWERS[rule.kind] as Judge<ComparisonRule['kind']>;
-  return judge(rule, found);
+  return judge(rule, found, judgedWith);
 }
 
 function signatureFor(
@@ -158,11 +219,18 @@ function note(
   { found, answer }: { readonly found: Difference; readonly answer: Answer },
 ): void {
   const text = `${key.class} ${key.path} ${key.shape}`;
-  const known = signatures.get(text) ?? { ...key, hint: found.hint, accepted: 0, counts: 0, unknown: 0 };
+  const known = signatures.get(text) ?? {
+    ...key,
+    hint: found.hint,
+    accepted: 0,
+    counts: 0,
+    explained: 0,
+    unknown: 0,
+  };
   known[answer] += 1;
   signatures.set(text, known);
 }
 
-function total({ accepted, counts, unknown }: TriedSignature): number {
-  return accepted + counts + unknown;
+function total({ accepted, counts, explained, unknown }: TriedSignature): number {
+  return accepted + counts + explained + unknown;
 }

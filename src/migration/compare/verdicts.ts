@@ -5,7 +5,7 @@ import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import type { Emit } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import { ClockOffset, type ClockOffsetReport } from './clock-offset.ts';
-import { compareReplies, type Judgement, type ReplyPair } from './compare-replies.ts';
+import { compareReplies, type JudgedWith, type Judgement, type ReplyPair } from './compare-replies.ts';
 import { ComparedCoverage, type ActionCoverage } from './compared-coverage.ts';
 import type { RuleStore, SignatureStore } from './comparison-stores.ts';
 import { DistinctEstimate } from './distinct-estimate.ts';
@@ -128,7 +128,12 @@ export class Verdicts {
     const replies = this.#pairOf(of, pair);
     const isLarge =
       pair.legacy !== pair.orchestrator && pair.legacy.length + pair.orchestrator.length > LARGE_BYTES;
-    return isLarge && edges !== undefined ? edges.compareLarge(replies) : compareReplies(replies);
+    const judgement = await (isLarge && edges !== undefined
+      ? edges.compareLarge(replies)
+      : compareReplies(replies));
+    if (judgement.comparison.verdict !== 'mismatch') return judgement;
+    const { nowIso, clockOffsetSeconds, expiry } = replies;
+    return { ...judgement, judgedWith: { nowIso, clockOffsetSeconds, ...(expiry && { expiry }) } };
   }
 
   /** The primary was asked twice while its lane stood still: what differs is noise. */
@@ -207,7 +212,10 @@ export class Verdicts {
     return known;
   }
 
-  #pairOf({ service, action }: Pick<ComparedOperation, 'service' | 'action'>, pair: AnswerPair): ReplyPair {
+  #pairOf(
+    { service, action }: Pick<ComparedOperation, 'service' | 'action'>,
+    pair: AnswerPair,
+  ): ReplyPair & JudgedWith {
     const idleSeconds = this.#parts.services.get(service)?.definition.lanes.retention.idleSeconds;
     const nowMs = this.#parts.clock.wallMs();
     const timeZone = this.#parts.services.get(service)?.context.timeZone ?? 'UTC';

@@ -1,5 +1,6 @@
 import type { Backend } from '../../domain/backend.ts';
 import type { Comparison } from '../../domain/comparison.ts';
+import type { JudgedWith } from '../compare/compare-replies.ts';
 import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
 
 export interface StoredDifference {
@@ -10,6 +11,8 @@ export interface StoredDifference {
   readonly primary: Backend;
   readonly comparison: Comparison;
   readonly atMs: number;
+  /** Absent where it is no pair of answers that differs: a whole lane. Nor is it known of what earlier versions stored. */
+  readonly judgedWith?: JudgedWith;
   /** What was compared, in clear: kept only where the operator turned samples on. */
   readonly sample?: DifferenceSample;
 }

@@ -280,6 +280,7 @@ export class ShadowReads {
         primary,
         comparison,
         atMs: clock.wallMs(),
+        ...(judgement.judgedWith && { judgedWith: judgement.judgedWith }),
         ...(pair && { sample: sampleOf(task, pair) }),
       })
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));

@@ -44,7 +44,11 @@ export interface TriedAction {
   readonly from_samples: number;
   readonly would_match: number;
   readonly still_mismatch: number;
+  /** What remained would not be comparable: expired, or too large. */
+  readonly not_comparable: number;
   readonly undecided: number;
+  /** Stored, and not among the comparisons: of whole lanes and of an earlier version nobody knows what they were judged with. */
+  readonly not_judged: number;
   readonly signatures: TriedRules['signatures'];
 }
 
@@ -128,6 +132,7 @@ class RuleRoutes {
   async try({ service: name, rules, limit = DEFAULT_TRIED }: Static<typeof TryBody>): Promise<object> {
     const service = this.#known(name);
     const proposed = this.#proposed(service, rules);
+    this.#refuseExpired(proposed);
     const stored = await this.#parts.differences.withSamples(service, limit);
     const added = (await this.#parts.rules.rules()).filter((each) => each.service === service);
     const defined = this.#definedRules(service);
@@ -231,12 +236,14 @@ class RuleRoutes {
 }
 
 function triedAction(action: string, tried: TriedRules): TriedAction {
-  const { comparisons, fromSamples, wouldMatch, stillMismatch, undecided, signatures } = tried;
+  const { comparisons, undecided, signatures } = tried;
   const counts = {
-    from_samples: fromSamples,
-    would_match: wouldMatch,
-    still_mismatch: stillMismatch,
+    from_samples: tried.fromSamples,
+    would_match: tried.wouldMatch,
+    still_mismatch: tried.stillMismatch,
+    not_comparable: tried.notComparable,
     undecided,
+    not_judged: tried.notJudged,
   };
   return { action, comparisons, ...counts, signatures };
 }

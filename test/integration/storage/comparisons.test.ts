@@ -116,6 +116,16 @@ describe.each(DATABASES)('on %s', (kind) => {
     );
   });
 
+  test('a difference is kept with what it was judged with, a whole lane without', async () => {
+    const store = createDifferenceStore({ database, seal: PLAIN });
+    const expiry = { idleSeconds: 3_600, nowSeconds: 7, naiveNowSeconds: 8 };
+    const judgedWith = { nowIso: '2026-11-21T00:00:00.000Z', clockOffsetSeconds: -1.5, expiry };
+    await store.add(stored('lane'));
+    await store.add(stored('pair', { judgedWith }));
+    const kept = await store.withSamples(SERVICE, 2);
+    expect(kept.map((each) => each.judgedWith)).toEqual([judgedWith, undefined]);
+  });
+
   test('no more than 16 MiB of samples are read at once, the newest', async () => {
     const store = createDifferenceStore({ database, seal: PLAIN, sampleHours: 1 });
     const service = serviceName('of-large-replies');

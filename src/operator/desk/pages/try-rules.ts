@@ -64,6 +64,13 @@ function triedResult({ action, ...tried }: TriedAction): Html {
         <dt>would still differ</dt>
         <dd>${count(tried.still_mismatch)}</dd>
       </div>
+      ${
+        tried.not_comparable > 0 &&
+        html`<div>
+          <dt>would not be comparable</dt>
+          <dd>${count(tried.not_comparable)}</dd>
+        </div>`
+      }
       <div>
         <dt>cannot be told</dt>
         <dd>${count(tried.undecided)}</dd>
@@ -72,6 +79,11 @@ function triedResult({ action, ...tried }: TriedAction): Html {
     <p class="help">
       Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.from_samples)} judged from their
       texts.
+      ${
+        tried.not_judged > 0 &&
+        html`${count(tried.not_judged)} more cannot be judged again: whole lanes, to which no rule applies, or
+        stored by an earlier version.`
+      }
     </p>
     <ul class="plain">
       ${tried.signatures.map(

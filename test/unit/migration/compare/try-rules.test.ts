@@ -4,6 +4,7 @@ import { operationId, serviceName, type LaneKey } from '../../../../src/domain/i
 import { parseRules } from '../../../../src/migration/compare/proposed-rules.ts';
 import { RuleTrial, type TriedRules } from '../../../../src/migration/compare/try-rules.ts';
 import type { StoredDifference } from '../../../../src/migration/shadow/difference-store.ts';
+import { compareReplies, type JudgedWith } from '../../../../src/migration/compare/compare-replies.ts';
 import { compare, rule } from './compared.ts';
 
 function tryRules(
@@ -15,6 +16,9 @@ function tryRules(
   return trial.result;
 }
 
+const AT_MS = Date.UTC(2026, 10, 21);
+const JUDGED_WITH: JudgedWith = { nowIso: new Date(AT_MS).toISOString(), clockOffsetSeconds: 0 };
+
 const stored = (legacy: string, orchestrator: string, isSampled: boolean): StoredDifference => ({
   operationId: operationId('operation'),
   service: serviceName('session-memory'),
@@ -22,7 +26,8 @@ const stored = (legacy: string, orchestrator: string, isSampled: boolean): Store
   lane: 'session-memory/s' as LaneKey,
   primary: 'legacy',
   comparison: compare(legacy, orchestrator),
-  atMs: Date.UTC(2026, 10, 21),
+  atMs: AT_MS,
+  judgedWith: JUDGED_WITH,
   ...(isSampled && { sample: { request: '{}', legacy, orchestrator } }),
 });
 
@@ -87,6 +92,112 @@ test('signatures say which differences a rule would accept', () => {
     { path: 'a', accepted: 2, counts: 0 },
     { path: 'b', accepted: 0, counts: 1 },
   ]);
+});
+
+/** A difference as a live comparison leaves it, with its texts. */
+function live(
+  texts: { readonly legacy: string; readonly orchestrator: string; readonly request?: string },
+  inForce: readonly ComparisonRule[],
+  judgedWith: JudgedWith = JUDGED_WITH,
+): StoredDifference {
+  const { legacy, orchestrator, request = '{}' } = texts;
+  const fields = JSON.parse(request) as Record<string, unknown>;
+  const pair = { legacy, orchestrator, rules: inForce, request: fields, ...judgedWith };
+  const { comparison } = compareReplies(pair);
+  expect(comparison.verdict).toBe('mismatch');
+  return { ...stored('1', '2', false), comparison, judgedWith, sample: { legacy, orchestrator, request } };
+}
+
+describe('a stored pair is judged again', () => {
+  const proposed = [rule('note', { kind: 'ignore' })];
+  const NOTES = [{ note: 'a' }, { note: 'b' }] as const;
+  const [mine, theirs] = NOTES;
+
+  test('with its request: a search that misses a word of it still differs', () => {
+    const ranking = rule('found', {
+      kind: 'ranking',
+      key: 'id',
+      text: 'text',
+      query: 'query',
+      floors: { overlap: 0.1, rankBiasedOverlap: 0.1 },
+    });
+    const found = (count: number) =>
+      Array.from({ length: count }, (_, id) => ({ id, text: 'the red bicycle' }));
+    const difference = live(
+      {
+        legacy: JSON.stringify({ found: found(4), ...mine }),
+        orchestrator: JSON.stringify({ found: found(3), ...theirs }),
+        request: '{"query":"bicycle"}',
+      },
+      [ranking],
+    );
+    expect(tryRules([difference], { inForce: [ranking], proposed })).toMatchObject({
+      wouldMatch: 0,
+      stillMismatch: 1,
+    });
+  });
+
+  test('with the offset of the clocks: times that it explained differ by nothing', () => {
+    const near = rule('at', { kind: 'tolerance_seconds', seconds: 5 });
+    const judgedWith = { ...JUDGED_WITH, clockOffsetSeconds: 8 };
+    const difference = live(
+      {
+        legacy: JSON.stringify({ at: '2026-11-21T10:00:08', ...mine }),
+        orchestrator: JSON.stringify({ at: '2026-11-21T10:00:00', ...theirs }),
+      },
+      [near],
+      judgedWith,
+    );
+    expect(tryRules([difference], { inForce: [near], proposed })).toMatchObject({ wouldMatch: 1 });
+    const { sample: _, ...redacted } = live(
+      { legacy: '{"at":1800000008}', orchestrator: '{"at":1800000000}' },
+      [],
+      judgedWith,
+    );
+    expect(tryRules([redacted], { inForce: [], proposed: [near] })).toMatchObject({ wouldMatch: 1 });
+  });
+
+  test('at its own moment: a lane that was idle beyond its time is expired, not missing', () => {
+    const at = rule('items[].at', { kind: 'tolerance_seconds', seconds: 5 });
+    const nowSeconds = AT_MS / 1_000;
+    const judgedWith = {
+      ...JUDGED_WITH,
+      expiry: { idleSeconds: 3_600, nowSeconds, naiveNowSeconds: nowSeconds },
+    };
+    const difference = live(
+      {
+        legacy: JSON.stringify({ items: [], ...mine }),
+        orchestrator: JSON.stringify({ items: [{ at: nowSeconds - 7_200 }], ...theirs }),
+      },
+      [at],
+      judgedWith,
+    );
+    const tried = tryRules([difference], { inForce: [at], proposed });
+    expect(tried).toMatchObject({ wouldMatch: 0, stillMismatch: 0, notComparable: 1 });
+    expect(tried.signatures.find(({ path }) => path === 'items[]')).toMatchObject({ explained: 1 });
+  });
+
+  test('without what was noise then', () => {
+    const { comparison, ...rest } = live(
+      {
+        legacy: JSON.stringify({ score: 1, ...mine }),
+        orchestrator: JSON.stringify({ score: 2, ...theirs }),
+      },
+      [],
+    );
+    const [noise, counted] = ['score', 'note'].map((place) =>
+      comparison.differences.filter(({ path }) => path === place),
+    );
+    const explained = (noise ?? []).map((difference) => ({ difference, by: 'noise' as const }));
+    const difference = { ...rest, comparison: { ...comparison, differences: counted ?? [], explained } };
+    expect(tryRules([difference], { inForce: [], proposed })).toMatchObject({ wouldMatch: 1 });
+  });
+
+  test('only where it is known what it was judged with: whole lanes are counted apart', () => {
+    const { judgedWith: _, ...lane } = stored('{"note":1}', '{"note":2}', false);
+    const tried = tryRules([lane, stored('{"note":1}', '{"note":2}', false)], { inForce: [], proposed });
+    expect(tried).toMatchObject({ comparisons: 1, wouldMatch: 1, notJudged: 1 });
+  });
 });
 
 describe('a file of rules', () => {
