@@ -4,6 +4,7 @@ import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Beat } from '../../src/migration/replica-ports.ts';
 import { pairsOf, takenBy, type MakePair } from './replica-pair.ts';
+import { testReplays } from './replay-contract.ts';
 import { testReplay } from './spill-contract.ts';
 import { testOpenWritesLeft, testTakeOver } from './take-over-contract.ts';
 
@@ -24,6 +25,7 @@ export function describeReplicas(subject: () => JournalUnderTest, begin: Begin):
     testOpenWritesLeft(makePair, subject);
     testOutdated(begin);
     testReplay(begin, makePair);
+    testReplays(makePair);
   });
 }
 

@@ -48,6 +48,8 @@ const LIVES = [
   { replicas: 1, seed: 7_126, runs: 1 },
   // A spill was replayed, which was not answered: what a process before had left open in it stayed so, and two replicas waited for each other.
   { replicas: 1, seed: 9_708, runs: 1 },
+  // Two replicas replayed, each waiting for a write that an earlier page of the other had left open: for ever.
+  { replicas: 1, seed: 3_940, runs: 1 },
   // Agents that give up early and are answered by another replica have said the same twice.
   { replicas: 2, seed: 50, runs: 1 },
 ];

@@ -116,6 +116,18 @@ export class SimSpill implements SpillStore {
     return this.#disk.records.slice(from, from + Math.max(1, Math.floor(bytes / BYTES_OF_A_RECORD / 1_000)));
   }
 
+  async outcomes(after: number, of: ReadonlySet<OperationId>): Promise<ReadonlyMap<OperationId, Outcome>> {
+    await this.#sync(() => undefined);
+    const behind = this.#disk.records.filter(({ number }) => number > after);
+    return new Map(
+      behind.flatMap((record) =>
+        record.kind === 'outcome' && of.has(record.operationId)
+          ? [[record.operationId, record.outcome] as const]
+          : [],
+      ),
+    );
+  }
+
   async replayed(through: number): Promise<void> {
     await this.#sync(() => {
       const reached = this.#disk.records.slice(0, through - this.#disk.after);

@@ -24,8 +24,8 @@ const BUSY_RETRY_MS = 20;
 const CLOSING_MS = 500;
 
 export interface ReplayParts {
-  readonly outage: Outage;
-  readonly path: SpillPath;
+  readonly outage: Pick<Outage, 'ageMs' | 'close' | 'open'>;
+  readonly path: Pick<SpillPath, 'isEntering' | 'isUnderWay' | 'replayed'>;
   readonly store: SpillStore;
   readonly journal: SpillJournal;
   readonly clock: Clock;
@@ -39,8 +39,10 @@ export interface ReplayParts {
 /** Brings what was spilled into the journal, once it is back: SEMANTICS "Spilling". */
 export class Replay {
   readonly #parts: ReplayParts;
-  /** Replayed without an outcome so far. */
+  /** Replayed without an outcome so far, and nobody will tell the journal of it but this replay. */
   readonly #open = new Map<OperationId, LaneKey>();
+  /** Of the page that was last asked for: the journal may hold it, although it has not said so. */
+  #asked: readonly SpilledIntent[] = [];
   readonly #outOfOrder = new Set<LaneKey>();
   /** An earlier attempt, or process, may have replayed writes of any lane, which look as if they had been journaled. */
   #isAnyOutOfOrder = false;
@@ -69,7 +71,7 @@ export class Replay {
     this.#isRunning = true;
     const ageMs = outage.ageMs;
     try {
-      let reached = await this.#pages(await this.#parts.journal.progress(this.#parts.store.id), LAST_RECORDS);
+      let reached = await this.#pages(await this.#progress(), LAST_RECORDS);
       outage.close();
       reached = await this.#last(reached);
       await this.#parts.store.replayed(reached);
@@ -77,6 +79,7 @@ export class Replay {
       this.#hasFailed = false;
       emit('spill:replayed', { writes: this.#writes, durationMs: ageMs });
       this.#writes = 0;
+      this.#asked = [];
       this.#outOfOrder.clear();
       this.#isAnyOutOfOrder = false;
       outage.open('here');
@@ -88,6 +91,14 @@ export class Replay {
     } finally {
       this.#isRunning = false;
     }
+  }
+
+  /** What the journal holds, which may be more than it has answered for. */
+  async #progress(): Promise<number> {
+    const { journal, store } = this.#parts;
+    const reached = await journal.progress(store.id);
+    this.#holds(this.#asked.filter(({ number }) => number <= reached));
+    return reached;
   }
 
   /** Until a page holds no more than so many records. */
@@ -114,26 +125,37 @@ export class Replay {
       await clock.sleep(1);
     }
     const reached = await this.#pages(from, 0, untilMs);
-    await this.#settleLeft();
+    await this.#settleOpen(reached);
     return reached;
   }
 
   async #page(records: readonly SpillRecord[], after: number, untilMs: number): Promise<void> {
     const page = this.#pageOf(records, after);
-    const { clock, journal, path, onReplayed } = this.#parts;
-    // First: it may be in the journal although the answer is lost, and is not replayed again then.
-    this.#remember(page);
-    let lanes = await journal.replay(page);
-    while (lanes === undefined) {
-      if (clock.now() > untilMs) throw this.#late();
-      await clock.sleep(BUSY_RETRY_MS);
-      lanes = await journal.replay(page);
-    }
+    const lanes = await this.#placed(page, untilMs);
     this.#writes += page.intents.length;
-    path.replayed(page.intents.map(({ operationId }) => operationId));
+    for (const { operationId } of page.earlier) this.#open.delete(operationId);
+    this.#holds(page.intents);
     for (const [lane, replayed] of lanes) {
       if (replayed.isOutOfOrder) this.#outOfOrder.add(lane);
-      onReplayed(lane, replayed);
+      this.#parts.onReplayed(lane, replayed);
+    }
+  }
+
+  /**
+   * Waits while another replica has an open write of one of the lanes. That one may wait for what this one has left open on earlier
+   * pages: two replicas that replay would wait for each other for ever.
+   */
+  async #placed(page: ReplayPage, untilMs: number): Promise<ReadonlyMap<LaneKey, ReplayedLane>> {
+    const { clock, journal } = this.#parts;
+    for (;;) {
+      // First: it may be in the journal although the answer is lost, and is not replayed again then.
+      this.#remember(page);
+      const lanes = await journal.replay(page);
+      if (lanes !== undefined) return lanes;
+      for (const { operationId } of page.intents) this.#open.delete(operationId);
+      await this.#settleOpen(page.after);
+      if (clock.now() > untilMs) throw this.#late();
+      await clock.sleep(BUSY_RETRY_MS);
     }
   }
 
@@ -167,23 +189,33 @@ export class Replay {
     return this.#isAnyOutOfOrder || this.#outOfOrder.has(lane);
   }
 
-  /** Whoever waits for a reply tells the journal of it. */
-  #remember({ intents, outcomes, earlier }: ReplayPage): void {
-    const { path } = this.#parts;
+  #remember({ intents, outcomes }: ReplayPage): void {
+    this.#asked = intents;
     for (const { operationId, lane } of intents)
-      if (!outcomes.has(operationId) && !path.isUnderWay(operationId)) this.#open.set(operationId, lane);
-    for (const { operationId } of earlier) this.#open.delete(operationId);
+      if (outcomes.has(operationId)) this.#open.delete(operationId);
+      else this.#open.set(operationId, lane);
   }
 
-  /** Of what an earlier process was at, nobody will tell the outcome any more. */
-  async #settleLeft(): Promise<void> {
-    const outcomes = [...this.#open].map(([operationId, lane]) => ({
-      operationId,
-      lane,
-      outcome: 'unknown' as const,
-    }));
-    if (outcomes.length > 0) await this.#parts.journal.settle(outcomes);
-    this.#open.clear();
+  /** The journal holds these intents: whoever waits for a reply tells it of the outcome. */
+  #holds(intents: readonly SpilledIntent[]): void {
+    const { path } = this.#parts;
+    path.replayed(intents.map(({ operationId }) => operationId));
+    for (const { operationId } of intents) if (path.isUnderWay(operationId)) this.#open.delete(operationId);
+  }
+
+  /** By what stands behind the pages that are replayed. Of what an earlier process was at, nobody will tell the outcome any more. */
+  async #settleOpen(after: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    const { store, journal } = this.#parts;
+    const open = new Map(this.#open);
+    await store.flush();
+    const known = await store.outcomes(after, new Set(open.keys()));
+    const outcomes = [...open].map(([operationId, lane]) => {
+      const outcome = known.get(operationId) ?? 'unknown';
+      return { operationId, lane, outcome: this.#certain({ operationId, lane, outcome }) };
+    });
+    await journal.settle(outcomes);
+    for (const operationId of open.keys()) this.#open.delete(operationId);
   }
 
   #late(): StorageError {

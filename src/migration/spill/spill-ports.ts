@@ -56,6 +56,8 @@ export interface SpillStore {
   settle(lane: LaneKey, operationId: OperationId, outcome: Outcome): void;
   /** The records behind this number, in order; of at most so many bytes, and at least one where there is one. */
   page(after: number, bytes: number): Promise<readonly SpillRecord[]>;
+  /** What became of these writes, as far as it stands behind this number. Reads all of that. */
+  outcomes(after: number, of: ReadonlySet<OperationId>): Promise<ReadonlyMap<OperationId, Outcome>>;
   /** Everything that was settled so far can be read. */
   flush(): Promise<void>;
   /** The journal holds everything up to here. Where that is all, the space is given back. */

@@ -220,6 +220,21 @@ export class SpillFile implements SpillStore {
     return records;
   }
 
+  async outcomes(after: number, of: ReadonlySet<OperationId>): Promise<ReadonlyMap<OperationId, Outcome>> {
+    const found = new Map<OperationId, Outcome>();
+    const log = this.#log;
+    if (log === undefined) return found;
+    const untilOffset = this.#end.offset;
+    const from = after === this.#replayed.number ? this.#replayed : log.start;
+    // What is looked at here is read again as pages: where those have come to stays as it is.
+    for await (const { record, after: place } of log.read(from)) {
+      if (place.offset > untilOffset || found.size === of.size) break;
+      if (record.kind === 'outcome' && record.number > after && of.has(record.operationId))
+        found.set(record.operationId, record.outcome);
+    }
+    return found;
+  }
+
   async replayed(through: number): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#log === undefined) return;

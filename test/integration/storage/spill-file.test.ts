@@ -95,6 +95,26 @@ test('pages follow each other, and what is replayed gives its space back; number
   expect(await spill.page(30, Infinity)).toMatchObject([{ number: 31, request: 'next' }]);
 });
 
+test('outcomes are found ahead of the pages, which go on where they were', async () => {
+  const spill = await open(newFolder());
+  const writes = Array.from({ length: 30 }, (_, index) => intent(`write ${index}`));
+  for (const write of writes) await spill.append(write, ME);
+  const page = await spill.page(0, 2_000);
+  const through = page.at(-1)?.number ?? 0;
+  await spill.replayed(through);
+  const [first, second, third] = writes.map(({ operationId: id }) => id);
+  for (const { lane, operationId: id } of writes.slice(0, 2)) spill.settle(lane, id, 'applied');
+  await spill.flush();
+  const asked = new Set([first, third].filter((id) => id !== undefined));
+  expect(await spill.outcomes(through, asked)).toEqual(new Map([[first, 'applied']]));
+  expect(await spill.outcomes(0, new Set([second].filter((id) => id !== undefined)))).toEqual(
+    new Map([[second, 'applied']]),
+  );
+  expect(await spill.outcomes(32, asked)).toEqual(new Map());
+  expect(textsOf(await spill.page(through, Infinity))[0]).toBe(`write ${page.length}`);
+  expect(spill.facts().writes).toBe(30 - page.length);
+});
+
 test('a second process on the same folder is told who has it', async () => {
   const folder = newFolder();
   await open(folder);
