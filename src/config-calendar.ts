@@ -6,7 +6,7 @@ import { NO_SCHEDULE } from './operator/run-schedule.ts';
 const SCHEDULES: readonly (readonly [path: string, example: string])[] = [
   ['reports.schedule', '0 6 * * *'],
   ['reconciliation.changed', '30 2 * * *'],
-  ['reconciliation.full', '30 3 * * 0'],
+  ['reconciliation.full', '30 3 * * *'],
 ];
 
 /** Zones that nobody knows, and patterns that name no time. */

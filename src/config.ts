@@ -61,9 +61,9 @@ const DEFAULTS: Tree = {
   copies: { concurrency: 2, automatic: true },
   rollout: { folder: './flags' },
   operator: { tokens: {} },
-  interlocks: 'warn',
+  interlocks: 'enforce',
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20 },
-  reconciliation: { changed: '30 2 * * *', full: '30 3 * * 0', timeZone: LOCAL_ZONE },
+  reconciliation: { changed: '30 2 * * *', full: '30 3 * * *', timeZone: LOCAL_ZONE },
   reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400 },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };

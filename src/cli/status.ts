@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Status } from '../operator/status.ts';
+import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.ts';
 import { abLines } from './ab-lines.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
@@ -96,12 +97,12 @@ function told(service: ServiceStatus): string {
     lanesLine(service),
     seenLine(service),
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
-      line(flag, status, status.reason),
-      ...(status.interlocks ?? []).map(reasonLine),
+      line(flag, status, reasonOf(status)),
+      ...(status.interlocks ?? []).flatMap(interlockLines),
     ]),
     ...Object.entries(service.actions ?? {}).flatMap(([action, status]) => [
       line(`read-cutover of ${action}`, status, evidenceOf(status)),
-      ...status.interlocks.map(reasonLine),
+      ...ownInterlocks(status.interlocks, service.flags['read-cutover'].interlocks).flatMap(interlockLines),
     ]),
     ...Object.entries(service.ab).flatMap(([action, ab]) => abLines(action, ab)),
   ].join('\n');
@@ -133,10 +134,12 @@ function line(name: string, { asked, in_effect: inEffect }: Share, more: string)
   return `  ${name.padEnd(40)} asked ${String(asked).padStart(3)} %  in effect ${String(inEffect).padStart(3)} %  ${more}`;
 }
 
-function reasonLine({ word, have, need, of }: { word: string; have?: number; need?: number; of?: string }) {
-  const numbers =
-    have === undefined ? '' : ` (${shown(have)}, needed ${need === undefined ? '' : shown(need)})`;
-  return `      ${word}${of === undefined ? '' : ` ${of}`}${numbers}`;
+function reasonOf({ reason, held_actions: held = [] }: ServiceStatus['flags']['read-cutover']): string {
+  return held.length === 0 ? reason : `${reason}; less of ${held.join(', ')}`;
+}
+
+function interlockLines({ word, says, next, command }: ToldInterlock): string[] {
+  return [`      ${word}  ${says}`, `        ${next}${command === null ? '' : ` ${command}`}`];
 }
 
 const shown = (value: number): string => String(Number(value.toPrecision(3)));

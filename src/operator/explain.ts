@@ -13,6 +13,7 @@ import {
 } from '../domain/ids.ts';
 import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../migration/explain-ports.ts';
 import { decide } from '../migration/decide.ts';
+import type { InterlockReason } from '../migration/interlocks/reason.ts';
 import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limits.ts';
 import type { Clock, Flags, Orchestrator } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
@@ -112,17 +113,17 @@ function decisionsOf(parts: ExplainParts, { name, definition }: ServiceRuntime, 
       const context = { service: name, owner, lane, action };
       const { primary, dualWrite, shadowRead, reason } = decide(is, isCovered, { flags, context, limits });
       const decision = { primary, dual_write: dualWrite, shadow_read: shadowRead, reason };
-      return [
-        action,
-        is.kind === 'read' ? { ...decision, ...limitOf(limits.cutover(name, action)) } : decision,
-      ];
+      if (is.kind !== 'read') return [action, decision];
+      const because = parts.guarding.judged(name)?.verdict.actions[action]?.reasons ?? [];
+      return [action, { ...decision, ...limitOf(limits.cutover(name, action), because) }];
     }),
   );
 }
 
-/** What latches and interlocks leave of read-cutover. */
-function limitOf({ atMost, loweredBy }: CutoverLimit): object {
-  return { limit: { at_most: atMost, lowered_by: loweredBy ?? null } };
+/** What latches and interlocks leave of read-cutover, and why in closed words: `inputs.interlocks` has their numbers. */
+function limitOf({ atMost, loweredBy }: CutoverLimit, because: readonly InterlockReason[]): object {
+  const words = loweredBy === 'interlock' ? because.map(({ word }) => word) : [];
+  return { limit: { at_most: atMost, lowered_by: loweredBy ?? null, because: words } };
 }
 
 async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: LaneKey): Promise<object> {
@@ -143,7 +144,7 @@ async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: Lane
     lane: lane ?? 'never written, never copied',
     fence: fenceOf(lane, coverage),
     guard: guardStatus(guarding, name),
-    ...(judged !== undefined && { interlocks: printedInterlocks(judged) }),
+    ...(judged !== undefined && { interlocks: printedInterlocks(name, judged) }),
   };
 }
 

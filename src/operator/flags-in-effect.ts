@@ -1,6 +1,7 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
+import type { ServiceName } from '../domain/ids.ts';
 import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
-import type { InterlockReason } from '../migration/interlocks/reason.ts';
+import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
 /** What lowered a flag, or that nothing did, in closed words. */
 type InEffectReason =
@@ -21,11 +22,14 @@ export interface FlagStatus {
   readonly in_effect: number;
   readonly reason: InEffectReason;
   /** Every interlock that stands between, binding or not. Absent where there is none. */
-  readonly interlocks?: readonly InterlockReason[];
+  readonly interlocks?: readonly ToldInterlock[];
+  /** Of read-cutover: actions of which less is in effect than of the others; why is said beside each. Absent where there is none. */
+  readonly held_actions?: readonly string[];
 }
 
 /** What decides how much of a flag holds. */
 export interface FlagFacts {
+  readonly service: ServiceName;
   readonly asked: Readonly<Record<ServiceFlag, number>>;
   /** Number of the service's coverage; 0 while its writes pass unjournaled. */
   readonly coverage: number;
@@ -70,17 +74,35 @@ const RULES: Readonly<Record<ServiceFlag, Rule>> = {
 export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus> {
   const entries = SERVICE_FLAGS.map((flag) => {
     const asked = facts.asked[flag];
-    return [flag, lowered(flag, { asked, ...RULES[flag](asked, facts) }, facts)] as const;
+    const status = lowered(flag, { asked, ...RULES[flag](asked, facts) }, facts);
+    return [flag, flag === 'read-cutover' ? ofActions(status, facts) : status] as const;
   });
   return Object.fromEntries(entries) as Record<ServiceFlag, FlagStatus>;
 }
 
 /** What the interlocks and the latch leave of it. */
-function lowered(flag: ServiceFlag, status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
+function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: FlagFacts): FlagStatus {
   const judged = verdict?.flags[flag];
   if (judged === undefined || judged.reasons.length === 0) return status;
-  const told = { ...status, interlocks: judged.reasons };
+  const told = { ...status, interlocks: toldInterlocks(judged.reasons, { service }) };
   if (judged.inEffect >= status.in_effect) return told;
   const isLatched = judged.reasons.some(({ word }) => word === 'latched');
   return { ...told, in_effect: judged.inEffect, reason: isLatched ? 'latched' : 'interlock' };
+}
+
+/** Reads move action by action: while none has moved nothing is in effect, whatever the flag is let through for. */
+function ofActions(status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
+  const actions = Object.entries(verdict?.actions ?? {});
+  if (status.in_effect === 0 || actions.length === 0) return status;
+  const most = Math.max(...actions.map(([, { inEffect }]) => inEffect));
+  const inEffect = Math.min(most, status.in_effect);
+  const held = actions.filter(([, action]) => action.inEffect < status.in_effect).map(([name]) => name);
+  if (held.length === 0) return status;
+  const isLowered = inEffect < status.in_effect;
+  return {
+    ...status,
+    in_effect: inEffect,
+    ...(isLowered && { reason: 'interlock' as const }),
+    held_actions: held,
+  };
 }

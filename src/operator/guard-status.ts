@@ -5,7 +5,7 @@ import type { Hold } from '../migration/guard/latch-board.ts';
 import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
 import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
 import type { FlagVerdict } from '../migration/interlocks/judge-flags.ts';
-import type { InterlockReason } from '../migration/interlocks/reason.ts';
+import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
 /** Where latches, findings and verdicts are asked for. From memory. */
 export interface GuardSource {
@@ -22,7 +22,7 @@ export interface GuardSource {
 export interface ActionStatus {
   readonly asked: number;
   readonly in_effect: number;
-  readonly interlocks: readonly InterlockReason[];
+  readonly interlocks: readonly ToldInterlock[];
   /** A person answers for it: it moves without evidence. */
   readonly accepted: boolean;
   readonly comparable: number;
@@ -59,20 +59,27 @@ export interface GuardStatus {
   };
 }
 
-export function actionStatuses({ facts, verdict }: Judged): Record<string, ActionStatus> {
+export function actionStatuses(
+  service: ServiceName,
+  { facts, verdict }: Judged,
+): Record<string, ActionStatus> {
   const entries = Object.entries(facts.actions).flatMap(([action, shown]) => {
     const judged = verdict.actions[action];
-    return judged === undefined ? [] : [[action, actionStatus(shown, judged)] as const];
+    if (judged === undefined) return [];
+    const interlocks = toldInterlocks(judged.reasons, { service, action, confidence: shown.confidence });
+    return [[action, { ...actionStatus(shown, judged), interlocks }] as const];
   });
   return Object.fromEntries(entries);
 }
 
-function actionStatus({ confidence, isAccepted }: ActionFacts, judged: FlagVerdict): ActionStatus {
+function actionStatus(
+  { confidence, isAccepted }: ActionFacts,
+  judged: FlagVerdict,
+): Omit<ActionStatus, 'interlocks'> {
   const { interval } = confidence;
   return {
     asked: judged.asked,
     in_effect: judged.inEffect,
-    interlocks: judged.reasons,
     accepted: isAccepted,
     comparable: confidence.comparable,
     whole_lanes: confidence.wholeLanes,
@@ -92,8 +99,8 @@ export type StainedAction = Pick<ActionStatus, 'comparable' | 'mismatches' | 'co
 
 export function stainedActions(judged: Judged | undefined): StainedAction[] {
   if (judged === undefined) return [];
-  return Object.entries(actionStatuses(judged)).flatMap(([action, status]) => {
-    const { comparable, mismatches, comparisons_missing: missing } = status;
+  return Object.entries(judged.facts.actions).flatMap(([action, { confidence }]) => {
+    const { comparable, mismatches, missing } = confidence;
     return missing === 0 || mismatches === 0
       ? []
       : [{ action, comparable, mismatches, comparisons_missing: missing }];

@@ -1,22 +1,26 @@
+import type { ServiceName } from '../domain/ids.ts';
 import type { InterlockFacts, WriteFacts } from '../migration/interlocks/interlock-facts.ts';
 import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
 import type { FlagVerdict } from '../migration/interlocks/judge-flags.ts';
 import { actionStatuses } from './guard-status.ts';
+import { toldInterlocks } from './told-interlocks.ts';
 
 /** What the interlocks make of each flag, with every fact they were judged by. */
-export function printedInterlocks(judged: Judged): object {
+export function printedInterlocks(service: ServiceName, judged: Judged): object {
   const { facts, verdict } = judged;
-  const flags = Object.entries(verdict.flags).map(([flag, one]) => [flag, printedVerdict(one)] as const);
+  const flags = Object.entries(verdict.flags).map(
+    ([flag, one]) => [flag, printedVerdict(service, one)] as const,
+  );
   return {
     mode: facts.mode,
     flags: Object.fromEntries(flags),
-    actions: actionStatuses(judged),
+    actions: actionStatuses(service, judged),
     judged_by: printedFacts(facts),
   };
 }
 
-function printedVerdict({ asked, inEffect, permitted, reasons }: FlagVerdict): object {
-  return { asked, in_effect: inEffect, permitted, interlocks: reasons };
+function printedVerdict(service: ServiceName, { asked, inEffect, permitted, reasons }: FlagVerdict): object {
+  return { asked, in_effect: inEffect, permitted, interlocks: toldInterlocks(reasons, { service }) };
 }
 
 function printedFacts(facts: InterlockFacts): object {

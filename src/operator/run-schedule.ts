@@ -17,3 +17,14 @@ export function createRunSchedule(pattern: string, zone: string): RunSchedule {
     lastAt: (nowMs) => cron.previousRuns(1, new Date(nowMs + 1))[0]?.getTime(),
   };
 }
+
+/** A week of daily runs, and one more. */
+const LOOKED_AT = 8;
+
+/** The longest time between a schedule's next runs, milliseconds: Infinity where it names one or none. */
+export function longestGapMs(pattern: string, zone: string, from: Date): number {
+  if (pattern === NO_SCHEDULE) return Infinity;
+  const runs = new Cron(pattern, { timezone: zone, paused: true }).nextRuns(LOOKED_AT, from);
+  const gaps = runs.slice(1).map((run, index) => run.getTime() - (runs[index]?.getTime() ?? 0));
+  return gaps.length === 0 ? Infinity : Math.max(...gaps);
+}

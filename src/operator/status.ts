@@ -155,7 +155,7 @@ export interface StatusParts {
   };
   /** Latches, findings and verdicts. @defaultValue nothing is said of them */
   readonly guarding?: GuardSource;
-  /** @defaultValue warn, for a service that is not in it */
+  /** @defaultValue enforce, for a service that is not in it */
   readonly interlocks: ReadonlyMap<ServiceName, InterlockMode>;
 }
 
@@ -210,16 +210,17 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
   return {
     service: name,
     stage: stageOf(asked),
-    interlocks: parts.interlocks.get(name) ?? 'warn',
+    interlocks: parts.interlocks.get(name) ?? 'enforce',
     coverage,
     flags: flagsInEffect({
+      service: name,
       asked,
       coverage,
       isKilled: parts.flags.killSwitch(),
       isHeld: parts.guarding?.holdOf(name) !== undefined,
       verdict: judged?.verdict,
     }),
-    ...(judged !== undefined && { actions: actionStatuses(judged) }),
+    ...(judged !== undefined && { actions: actionStatuses(name, judged) }),
     ...(parts.guarding !== undefined && { guard: guardStatus(parts.guarding, name) }),
     ab: abStatuses(parts.arms, name),
     pending: parts.migration.pendingOf(name),

@@ -4,6 +4,7 @@ import type { ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../migration/compare/comparison-stores.ts';
 import type { DeadLetterStore, UnknownLedger } from '../migration/decision-ports.ts';
 import type { Events } from '../migration/events.ts';
+import { RECONCILED_TO_KEEP_SECONDS } from '../migration/interlocks/interlock-table.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { RunStore } from '../migration/runs/run-ports.ts';
 import type { Clock, Journal, Orchestrator } from '../migration/ports.ts';
@@ -11,6 +12,7 @@ import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { Arms } from '../operator/arms.ts';
 import { createStatistics, type Statistics } from '../operator/statistics.ts';
 import { createStatusReader, type StatusReader } from '../operator/status.ts';
+import { longestGapMs } from '../operator/run-schedule.ts';
 import { addressesOf } from './listeners.ts';
 import type { Part } from '../parts.ts';
 import type { Guarding } from './guard.ts';
@@ -195,8 +197,22 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
       'No encryption key is configured: requests stand in the journal in clear until they are pruned.',
     );
   }
+  if (isReconciledTooRarely(config)) {
+    log.warn(
+      'Interlocks are enforced, and full reconciliations are not scheduled within every 48 h (reconciliation.full): unless somebody else begins them, reads that have moved go back to legacy.',
+    );
+  }
   log.info(
     { flags: flags.describe().source, journal: database.kind, whileTheJournalIsAway: awayPolicy },
     'starting',
+  );
+}
+
+/** Whether reads that have moved would go back for want of a reconciliation. */
+function isReconciledTooRarely({ interlocks, services, reconciliation }: Config): boolean {
+  const modes = Object.values(services).map((service) => service.interlocks ?? interlocks);
+  const { full, timeZone } = reconciliation;
+  return (
+    modes.includes('enforce') && longestGapMs(full, timeZone, new Date()) > RECONCILED_TO_KEEP_SECONDS * 1_000
   );
 }

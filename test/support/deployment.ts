@@ -72,6 +72,8 @@ export interface DeploymentStatus {
 export interface DeploymentSettings {
   /** Top-level settings of the proxy beside those that are made here. */
   readonly config?: Readonly<Record<string, object>>;
+  /** @defaultValue warn: reads move before there are 3,000 comparisons */
+  readonly interlocks?: 'enforce';
   readonly asked?: Asked;
   /** The proxy does not know where the store of session-memory is: nothing of it can be read past its agents. */
   readonly isSessionStoreUnknown?: boolean;
@@ -151,11 +153,9 @@ async function assemble(
       http: { port: front.spare },
       journal: { folder: join(root, 'journal') },
       rollout: { folder: folders.flags },
-      // Reads move here before there are 3,000 comparisons.
-      interlocks: 'warn',
-      // Tests that break the orchestrator go on reading from it.
+      interlocks: settings.interlocks ?? 'warn',
+      // Tests that break the orchestrator go on reading from it, and at no time of a day does a run begin that none has begun.
       guard: { mode: 'warn' },
-      // At no time of a day does a run begin that a test has not begun.
       reconciliation: { changed: 'off', full: 'off' },
       telemetry: { logLevel: process.env['TEST_LOG'] ?? 'silent' },
       services: {

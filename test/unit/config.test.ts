@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ConfigSchema } from '../../src/config-schema.ts';
 import { ConfigError, loadConfig } from '../../src/config.ts';
+import { longestGapMs } from '../../src/operator/run-schedule.ts';
 
 const root = new URL('../../config/', import.meta.url).pathname;
 
@@ -28,6 +29,24 @@ const SERVICE = 'services: { s: { legacy: { endpoint: "tcp://127.0.0.1:1" } } }'
 test('the shipped files are usable', () => {
   expect(loadConfig(join(root, 'crossfade.yaml'), {}).http.port).toBe(5580);
   expect(Object.keys(loadConfig(join(root, 'production.example.yaml'), {}).services)).toHaveLength(3);
+});
+
+test('interlocks bind unless they are asked only to warn, as in the embedded default', () => {
+  const { interlocks, services } = loadConfig(join(root, 'production.example.yaml'), {});
+  expect(interlocks).toBe('enforce');
+  expect(Object.values(services).map((service) => service.interlocks)).not.toContain('warn');
+  expect(load(SERVICE).interlocks).toBe('enforce');
+  expect(loadConfig(join(root, 'crossfade.yaml'), {}).interlocks).toBe('warn');
+});
+
+test('the example shows the defaults, and reconciles as often as interlocks ask for', () => {
+  const { reconciliation } = loadConfig(join(root, 'production.example.yaml'), {});
+  expect(load(SERVICE).reconciliation).toMatchObject({
+    full: reconciliation.full,
+    changed: reconciliation.changed,
+  });
+  const gapMs = longestGapMs(reconciliation.full, reconciliation.timeZone, new Date('2026-11-21T00:00:00Z'));
+  expect(gapMs).toBe(86_400_000);
 });
 
 test('every setting is explained in the example', () => {

@@ -13,7 +13,8 @@ export type Check<Facts> = (facts: Facts) => Checked;
 
 const HOUR_SECONDS = 3_600;
 const RECONCILED_TO_RAISE_SECONDS = 24 * HOUR_SECONDS;
-const RECONCILED_TO_KEEP_SECONDS = 48 * HOUR_SECONDS;
+/** Reads that have moved go back where the last full reconciliation is older. */
+export const RECONCILED_TO_KEEP_SECONDS = 48 * HOUR_SECONDS;
 const BYPASS_FREE_SECONDS = 24 * HOUR_SECONDS;
 const OLDEST_DELIVERY_SECONDS = 5;
 const ADDED_P95_MS = 50;

@@ -56,7 +56,7 @@ function judgeFlag(flag: ServiceFlag, facts: InterlockFacts, granted: number): F
   const { raise, keep } = INTERLOCKS[flag];
   const notKept = said(keep, facts);
   const notRaised = asked > granted ? said(raise, facts) : [];
-  const reasons = spoken(facts, distinct([...notKept, ...notRaised]));
+  const reasons = spoken(facts, distinct([...notRaised, ...notKept]));
   const permitted = notKept.length > 0 ? 0 : notRaised.length > 0 ? granted : asked;
   return { asked, reasons, permitted, inEffect: bound(facts, { asked, permitted, reasons }) };
 }
@@ -95,7 +95,7 @@ function said<Facts>(checks: readonly Check<Facts>[], facts: Facts): InterlockRe
     .map(({ reason }) => reason);
 }
 
-/** A condition to keep is mostly one to raise too: its first saying stands. */
+/** A condition to keep is mostly one to raise too: the first saying stands, which is of what it takes to raise, and that is more. */
 function distinct(reasons: readonly InterlockReason[]): InterlockReason[] {
   return [...new Map(reasons.toReversed().map((reason) => [reason.word, reason])).values()].toReversed();
 }

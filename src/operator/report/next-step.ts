@@ -26,7 +26,10 @@ interface StepFacts {
   readonly daysMissing: number | null;
 }
 
-type Advice = (failed: Criterion, facts: StepFacts) => NextStep;
+type Advice = (
+  failed: Pick<Criterion, 'action'>,
+  facts: Pick<StepFacts, 'service' | 'daysMissing'>,
+) => NextStep;
 
 const mend = (text: string, command?: (service: string) => string): Advice => advising('mend', text, command);
 const prepare = (text: string, command?: (service: string) => string): Advice =>
@@ -57,7 +60,7 @@ const guardRelease = (service: string): string =>
 const status = (): string => 'crossfade status';
 
 /** In the order in which they are dealt with: the first that fails says what to do. */
-const ADVICE: Readonly<Record<CriterionName, Advice>> = {
+export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
   latched: mend(
     'Find what tripped the guard (its bundle holds what was known), then release the latch.',
     guardRelease,

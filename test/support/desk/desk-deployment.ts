@@ -1,4 +1,4 @@
-import { startDeployment, type Deployment } from '../deployment.ts';
+import { startDeployment, type Deployment, type DeploymentSettings } from '../deployment.ts';
 import { freePort } from '../ports.ts';
 
 /** A deployment whose operator has a desk. */
@@ -18,9 +18,11 @@ export const TOKENS = {
 export async function startDesk(
   config: Readonly<Record<string, object>> = {},
   tokens?: typeof TOKENS,
+  settings: DeploymentSettings = {},
 ): Promise<DeskDeployment> {
   const port = await freePort();
   const deployment = await startDeployment({
+    ...settings,
     config: {
       desk: { port, withoutSignIn: tokens === undefined },
       ...(tokens !== undefined && { operator: { tokens } }),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
 import type { Run, RunRequest } from '../../../src/migration/runs/run.ts';
 import { RunRefused } from '../../../src/migration/runs/run-desk.ts';
-import { createRunSchedule, type RunSchedule } from '../../../src/operator/run-schedule.ts';
+import { createRunSchedule, longestGapMs, type RunSchedule } from '../../../src/operator/run-schedule.ts';
 import { ScheduledReconciliations, type Scope } from '../../../src/operator/scheduled-reconciliations.ts';
 
 describe('a schedule', () => {
@@ -29,6 +29,15 @@ describe('a schedule', () => {
     expect(named('2026-10-24T12:00:00Z', 2).size).toBe(3);
     expect(named('2026-03-28T12:00:00Z', 2).size).toBe(3);
   });
+});
+
+test.each([
+  { pattern: '30 3 * * *', hours: 24 },
+  { pattern: '30 3 * * 0', hours: 168 },
+  { pattern: '30 3 * * 1-5', hours: 72 },
+  { pattern: 'off', hours: Infinity },
+])('$pattern leaves at most $hours h between two runs', ({ pattern, hours }) => {
+  expect(longestGapMs(pattern, 'UTC', new Date('2026-11-21T10:00:00Z'))).toBe(hours * 3_600_000);
 });
 
 const SERVICE = serviceName('session-memory');

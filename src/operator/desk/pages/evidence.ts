@@ -1,6 +1,7 @@
 import type { Status } from '../../status.ts';
 import { consistency, count, percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
+import { ownInterlocks } from '../../told-interlocks.ts';
 import { tablePanel } from './table-panel.ts';
 
 type ServiceStatus = Status['services'][number];
@@ -35,10 +36,14 @@ function compared({ comparisons, lane_comparisons: lanes, not_comparable_by: apa
 }
 
 /** The evidence for each action's part of read-cutover. */
-function actions({ actions: judged = {} }: ServiceStatus): Html | false {
+function actions({ actions: judged = {}, flags }: ServiceStatus): Html | false {
   const rows = Object.entries(judged).map(([action, each]) => [
     html`<code>${action}</code
-      ><span class="note">${[...new Set(each.interlocks.map(({ word }) => spoken(word)))].join(', ')}</span>`,
+      ><span class="note"
+        >${ownInterlocks(each.interlocks, flags['read-cutover'].interlocks)
+          .map(({ says }) => says)
+          .join('; ')}</span
+      >`,
     percent(each.asked),
     percent(each.in_effect),
     count(each.comparable - each.whole_lanes),

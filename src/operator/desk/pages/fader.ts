@@ -1,5 +1,5 @@
 import type { FlagStatus } from '../../flags-in-effect.ts';
-import { percent } from '../figures.ts';
+import { percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 
 export interface Fader {
@@ -34,8 +34,13 @@ const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {
   not_available: 'not available yet',
 };
 
-export function reasonOf({ reason, asked }: FlagStatus): string {
-  return reason === 'not_available' && asked === 0 ? 'not available yet' : REASONS[reason];
+export function reasonOf({ reason, asked, interlocks = [], held_actions: held = [] }: FlagStatus): string {
+  if (reason === 'not_available' && asked === 0) return 'not available yet';
+  if (reason !== 'interlock')
+    return held.length === 0 ? REASONS[reason] : `${REASONS[reason]}, less of ${held.length} actions`;
+  const [first, ...more] = interlocks.map(({ word }) => spoken(word));
+  const why = first === undefined ? 'no action is proven yet' : first;
+  return `${REASONS.interlock}: ${why}${more.length === 0 ? '' : ` and ${more.length} more`}`;
 }
 
 /** `held`: less is in effect than is asked for. */

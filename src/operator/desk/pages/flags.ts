@@ -3,7 +3,8 @@ import { stageOf } from '../../../domain/stage.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
 import type { ShownFlag, ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
-import { percent, shownValue, spoken } from '../figures.ts';
+import { ownInterlocks, type ToldInterlock } from '../../told-interlocks.ts';
+import { percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
@@ -99,8 +100,7 @@ function flagRow({ service, flags }: ServiceStatus, flag: ServiceFlag, editable:
 }
 
 function interlocks({ interlocks: reasons = [] }: FlagStatus): Html | false {
-  if (reasons.length === 0) return false;
-  return html`<span class="note">${[...new Set(reasons.map(({ word }) => spoken(word)))].join(', ')}</span>`;
+  return reasons.length > 0 && html`<span class="note">${reasons.map(({ says }) => says).join('; ')}</span>`;
 }
 
 /** One flag, and its change: how it stands, how it would, and why somebody wants it. */
@@ -137,7 +137,6 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
     return html`<p>
       <strong class="state ${flag.asked > 0 ? 'bad' : 'good'}">${flag.asked > 0 ? '▲ on' : '● off'}</strong>
     </p>`;
-  const held = status.interlocks ?? [];
   return html`<dl class="figures">
       <div>
         <dt>asked</dt>
@@ -156,19 +155,38 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
       status.reason === 'not_available' &&
       html`<p class="help">Writes stay on legacy in this version: whatever is asked for has no effect.</p>`
     }
-    ${
-      held.length > 0 &&
-      html`<h3>Interlocks</h3>
-        <ul class="plain">
-          ${held.map(({ word, ...rest }) => html`<li><strong>${spoken(word)}</strong> <span class="note">${wordsOf(rest)}</span></li>`)}
-        </ul>`
-    }`;
+    ${interlockList(status)}${flag.flag === 'read-cutover' && heldActions(service)}`;
 }
 
-function wordsOf(rest: object): string {
-  return Object.entries(rest)
-    .map(([name, value]) => `${spoken(name)} ${shownValue(value)}`)
-    .join(', ');
+function interlockList({ interlocks: held = [] }: FlagStatus): Html | false {
+  if (held.length === 0) return false;
+  return html`<h3>Interlocks</h3>
+    <ul class="plain">
+      ${held.map(heldBy)}
+    </ul>`;
+}
+
+/** What stands in the way, what there must be, and what to do. */
+function heldBy({ word, says, next, command }: ToldInterlock): Html {
+  return html`<li>
+    <strong>${spoken(word)}</strong> <span class="note">${says}. ${next}</span>
+    ${command !== null && html`<span class="note"><code>${command}</code></span>`}
+  </li>`;
+}
+
+/** Actions whose reads stay on legacy, each for want of its own evidence. */
+function heldActions(service: ServiceStatus | undefined): Html | false {
+  const { flags, actions = {} } = service ?? {};
+  const { held_actions: names = [], interlocks: ofFlag } = flags?.['read-cutover'] ?? {};
+  if (names.length === 0) return false;
+  return html`<h3>Actions that are held</h3>
+    ${names.map((name) => {
+      const own = ownInterlocks(actions[name]?.interlocks ?? [], ofFlag);
+      return html`<p><code>${name}</code></p>
+        <ul class="plain">
+          ${own.map(heldBy)}
+        </ul>`;
+    })}`;
 }
 
 /** What the query asks for, or what the flag asks for already. */

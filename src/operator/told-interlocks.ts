@@ -1,0 +1,69 @@
+import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
+import type { InterlockReason, InterlockWord } from '../migration/interlocks/reason.ts';
+import { CRITERION_WORDS, type CriterionName } from './report/criterion-words.ts';
+import { printedFigure } from './report/figures.ts';
+import { ADVICE } from './report/next-step.ts';
+
+/** What stands between a flag and its effect, in words for people beside those for programs. */
+export interface ToldInterlock extends InterlockReason {
+  /** What was measured, what it is, and what it must be. */
+  readonly says: string;
+  /** What to do about it. */
+  readonly next: string;
+  /** The command line for it, where there is one. */
+  readonly command: string | null;
+}
+
+/** Of whom the reasons are: a service, or one action of it with its evidence. */
+export interface HeldBack {
+  readonly service: string;
+  readonly action?: string;
+  readonly confidence?: Pick<ActionFacts['confidence'], 'days'>;
+}
+
+/** What a person may answer for by name in the place of evidence. */
+const EVIDENCE: ReadonlySet<InterlockWord> = new Set([
+  'too_few_comparisons',
+  'too_few_without_error',
+  'mismatch_rate_not_proven',
+]);
+
+export function toldInterlocks(reasons: readonly InterlockReason[], of: HeldBack): ToldInterlock[] {
+  return reasons.map((reason) => ({ ...reason, says: standing(reason), ...advice(reason, of) }));
+}
+
+/** What stands in the way of an action alone: the rest is said of the flag. */
+export function ownInterlocks(
+  ofAction: readonly ToldInterlock[],
+  ofFlag: readonly ToldInterlock[] = [],
+): readonly ToldInterlock[] {
+  const said = new Set(ofFlag.map(({ word }) => word));
+  return ofAction.filter(({ word }) => !said.has(word));
+}
+
+/** One that was never made fails the same criterion as one that is too old. */
+const nameOf = (word: InterlockWord): CriterionName =>
+  word === 'never_reconciled' ? 'reconciliation_too_old' : word;
+
+function standing({ word, have, need, of }: InterlockReason): string {
+  const { title, unit, sign } = CRITERION_WORDS[nameOf(word)];
+  if (unit === 'yes_no') return `${title}: no${of === undefined ? '' : ` (${of})`}`;
+  const figure = (value: number | undefined): string => printedFigure({ value: value ?? null, unit });
+  const is = word === 'never_reconciled' ? 'never' : figure(have);
+  return `${title}: ${is}, needed ${sign} ${figure(need)}`;
+}
+
+function advice(
+  { word }: InterlockReason,
+  { service, action, confidence }: HeldBack,
+): Pick<ToldInterlock, 'next' | 'command'> {
+  const { text, command } = ADVICE[nameOf(word)](
+    { action: action ?? null },
+    { service, daysMissing: confidence?.days ?? null },
+  );
+  if (action === undefined || !EVIDENCE.has(word)) return { next: text, command };
+  return {
+    next: `${text} Or answer for it by name.`,
+    command: `crossfade guard accept ${service} action:${action} --person NAME --reason TEXT`,
+  };
+}

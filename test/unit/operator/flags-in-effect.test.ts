@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { serviceName } from '../../../src/domain/ids.ts';
+import type { InterlockFacts } from '../../../src/migration/interlocks/interlock-facts.ts';
+import { judgeFlags, NOTHING_GRANTED } from '../../../src/migration/interlocks/judge-flags.ts';
+import type { InterlockWord } from '../../../src/migration/interlocks/reason.ts';
+import { flagsInEffect } from '../../../src/operator/flags-in-effect.ts';
+import { toldInterlocks } from '../../../src/operator/told-interlocks.ts';
+import { actionWith, fineFacts } from '../migration/interlocks/facts.ts';
+
+const service = serviceName('session-memory');
+
+function readCutover(more: Partial<InterlockFacts>) {
+  const facts = fineFacts(more);
+  const verdict = judgeFlags(facts, NOTHING_GRANTED);
+  return flagsInEffect({ service, asked: facts.asked, coverage: 7, isKilled: false, isHeld: false, verdict })[
+    'read-cutover'
+  ];
+}
+
+const ASKED = { ...fineFacts().asked, 'read-cutover': 1 };
+
+test('on a new installation the first percent is held, and each reason says what there is, what is needed and what to do', () => {
+  const { interlocks = [], ...status } = readCutover({
+    asked: ASKED,
+    lanes: { total: 12, unseeded: 12, isBackfillListed: false, unwell: 0 },
+    reconciledAgoSeconds: null,
+    actions: { get_context: actionWith(0) },
+  });
+  expect(status).toMatchObject({ asked: 1, in_effect: 0, reason: 'interlock' });
+  expect(interlocks.map(({ word, says, command }) => ({ word, says, command }))).toEqual([
+    {
+      word: 'backfill_not_finished',
+      says: 'Lanes that are backfilled: 0, needed ≥ 12',
+      command: 'crossfade backfill --service session-memory',
+    },
+    {
+      word: 'never_reconciled',
+      says: 'Since the last full reconciliation: never, needed < 24 h',
+      command: 'crossfade reconcile --full --service session-memory',
+    },
+  ]);
+});
+
+test('a flag that is let through while no action has its evidence is not in effect', () => {
+  const actions = { get_context: actionWith(12), search: actionWith(0) };
+  expect(readCutover({ asked: ASKED, actions })).toMatchObject({
+    in_effect: 0,
+    reason: 'interlock',
+    held_actions: ['get_context', 'search'],
+  });
+});
+
+test('actions that are held beside others that move are named', () => {
+  const actions = { get_context: actionWith(3_000), search: actionWith(0) };
+  const status = readCutover({ asked: ASKED, actions });
+  expect(status).toMatchObject({ in_effect: 1, reason: 'on', held_actions: ['search'] });
+  expect(readCutover({ asked: ASKED, actions, mode: 'warn' }).held_actions).toBeUndefined();
+  expect(
+    readCutover({ asked: ASKED, actions: { get_context: actionWith(3_000) } }).held_actions,
+  ).toBeUndefined();
+});
+
+const NUMBERS = { have: 12, need: 3_000 };
+
+test.each<[InterlockWord, string, string]>([
+  ['too_few_comparisons', 'Comparisons: 12, needed ≥ 3,000', 'about 3 days'],
+  ['legacy_does_not_answer', 'Legacy answers a probe: no', 'look at the service'],
+  ['deliveries_behind', 'Oldest write not delivered: 12 s, needed < 50 min', 'the orchestrator keeps up'],
+])('%s says: %s', (word, says, next) => {
+  const of = { service, action: 'get_context', confidence: { days: 2.5 } };
+  const [told] = toldInterlocks([{ word, ...NUMBERS }], of);
+  expect(told).toMatchObject({ word, ...NUMBERS, says });
+  expect(told?.next).toContain(next);
+});
+
+test('what waits for evidence names the action that a person may answer for', () => {
+  const of = { service, action: 'get_context', confidence: { days: null } };
+  expect(toldInterlocks([{ word: 'too_few_comparisons', ...NUMBERS }], of)[0]?.command).toBe(
+    'crossfade guard accept session-memory action:get_context --person NAME --reason TEXT',
+  );
+  expect(toldInterlocks([{ word: 'never_reconciled', need: 1 }], of)[0]?.command).toContain('reconcile');
+});
