@@ -7,6 +7,7 @@ import { explainVanished } from '../copies/forgetting.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
 import { readContents } from '../copies/lane-contents.ts';
 import type { FenceReason, Lanes } from '../lanes/lanes.ts';
+import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../shadow/look-again.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
 import type { BaselineStore, WriteHistory } from '../runs/run-ports.ts';
@@ -82,21 +83,22 @@ export class LaneComparer {
     const { signal } = patience;
     const service = this.#parts.services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);
-    let compared = await this.#once(service, owner, patience);
-    for (const [looks, waitMs] of LOOK_AGAIN_MS.entries()) {
-      if (!isWorthALook(compared, looks)) return compared;
+    const looks = new LaneLooks();
+    for (const waitMs of LOOK_AGAIN_MS) {
+      const compared = await this.#once(service, owner, patience);
+      if (!looks.isWorthAnother(compared)) return compared;
       await this.#parts.clock.sleep(waitMs, signal);
       if (signal?.aborted === true) return compared;
-      const isLast = looks === LOOK_AGAIN_MS.length - 1;
-      compared = isLast
-        ? await this.#held(service, owner, patience)
-        : await this.#once(service, owner, patience);
     }
-    return compared;
+    return this.#held(service, owner, { ...patience, looks });
   }
 
   /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
-  async #held(service: ServiceRuntime, owner: Owner, patience: Patience): Promise<ComparedLane> {
+  async #held(
+    service: ServiceRuntime,
+    owner: Owner,
+    { looks, ...patience }: Patience & { readonly looks: LaneLooks },
+  ): Promise<ComparedLane> {
     const { lanes, hold, clock } = this.#parts;
     const { catchUpMs, holdMs } = patience;
     const lane = await lanes.load(service.name, owner);
@@ -111,7 +113,9 @@ export class LaneComparer {
         await clock.sleep(CATCH_UP_LOOK_MS);
         compared = await this.#once(service, owner, patience);
       }
-      return compared;
+      // What no look has shown before is looked at twice while nothing can move.
+      if (compared.verdict !== 'different' || !looks.isWorthAnother(compared)) return compared;
+      return looks.surviving(await this.#once(service, owner, patience));
     } finally {
       ended.abort();
       letGo();
@@ -249,14 +253,6 @@ function once(action: () => void): () => void {
     if (!isDone) action();
     isDone = true;
   };
-}
-
-/** What a moment later may be over. */
-const MAY_PASS: ReadonlySet<string> = new Set(['racy', 'behind', 'dirty', 'copying']);
-
-function isWorthALook(compared: ComparedLane, looks: number): boolean {
-  if (compared.verdict === 'not_comparable') return MAY_PASS.has(compared.reason);
-  return compared.verdict === 'different' && looks === 0;
 }
 
 type Obstacle = FenceReason;

@@ -1,18 +1,28 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { AskOrchestrator } from '../ask-orchestrator.ts';
 import type { CallLegacy } from '../call-legacy.ts';
-import { isErrorText, type Judgement } from '../compare/compare-replies.ts';
+import type { Judgement } from '../compare/compare-replies.ts';
 import type { RemovedItems } from '../compare/removed-items.ts';
 import type { Verdicts } from '../compare/verdicts.ts';
-import type { Emit, PairedAnswer } from '../events.ts';
+import type { Emit } from '../events.ts';
 import type { Fences } from '../lanes/fences.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
-import { isWorthALook, LOOK_AGAIN_MS, looksAllowed } from './look-again.ts';
+import {
+  both,
+  isWorthALook,
+  LOOK_AGAIN_MS,
+  looksAllowed,
+  NOTHING_SEEN,
+  sightingsIn,
+  surviving,
+  type Sightings,
+} from './look-again.ts';
 import type { Clock } from '../ports.ts';
 import type { LaneSamples } from '../reconciliation/lane-samples.ts';
 import type { DifferenceStore } from './difference-store.ts';
 import { judgeFenced } from './fenced-lane.ts';
+import { ShadowPairs } from './shadow-pairs.ts';
 import {
   comparedOf,
   effectOf,
@@ -25,12 +35,9 @@ import {
   type ShadowRead,
   type ShadowTask,
 } from './shadow-task.ts';
-import { Snapshot } from '../lanes/snapshot.ts';
 
 /** Of the reads that do nothing to legacy so many ask legacy twice: what then differs is noise. */
 const REPEAT_SHARE = 0.01;
-/** Most that a lane is held for a comparison, its agents' writes waiting. */
-const HOLD_MS = 250;
 /** Replies kept in memory while they wait to be compared. */
 const QUEUE_BYTES = 32 * 1024 * 1024;
 /** A serial legacy service with so many agents waiting gets no shadow reads on top. */
@@ -61,12 +68,20 @@ export interface ShadowParts {
   readonly timeoutMs: number;
 }
 
+/** One look at a read's two answers. */
+interface JudgedPair {
+  readonly judgement: Judgement;
+  readonly pair: Pair;
+  readonly shown: Sightings;
+}
+
 /**
  * Asks the other backend after the agent has its reply, and compares. Bounded: what does not fit is dropped and counted.
  * A lane that moved meanwhile proves nothing, and only a difference that is still there when looked at again counts.
  */
 export class ShadowReads {
   readonly #parts: ShadowParts;
+  readonly #pairs: ShadowPairs;
   readonly #waiting: ShadowTask[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #bytes = 0;
@@ -75,6 +90,7 @@ export class ShadowReads {
 
   constructor(parts: ShadowParts) {
     this.#parts = parts;
+    this.#pairs = new ShadowPairs({ ...parts, emit: (...event) => this.#isStopped || parts.emit(...event) });
   }
 
   /** Reads that wait, run, or will be looked at again. */
@@ -89,7 +105,7 @@ export class ShadowReads {
     const isBusy =
       read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
     if (isFull || isBusy) return this.#dropped(read, isFull ? 'queue_full' : 'legacy_busy');
-    this.#enqueue({ ...read, looks: 0, startedAtMs: this.#parts.clock.now() });
+    this.#enqueue({ ...read, looks: 0, seen: NOTHING_SEEN, startedAtMs: this.#parts.clock.now() });
   }
 
   async stop(): Promise<void> {
@@ -122,7 +138,7 @@ export class ShadowReads {
   async #run(task: ShadowTask): Promise<void> {
     try {
       const lane = await this.#parts.lanes.load(task.operation.service.name, task.operation.owner);
-      if (!task.isCompared) await this.#askLegacy(task);
+      if (!task.isCompared) await this.#pairs.askLegacy(task);
       else await this.#look(task, lane);
     } catch (error) {
       if (task.isCompared) this.#conclude(task, notComparable(error));
@@ -134,17 +150,40 @@ export class ShadowReads {
     const deleted = await this.#removed(task);
     const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs);
     if (reason !== undefined) {
-      const fenced = { lane, reason, deadlineAtMs: this.#deadline() };
-      return this.#conclude(task, await judgeFenced(task, fenced, this.#parts));
+      const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
+      return this.#conclude(task, await judgeFenced(task, { lane, reason, deadlineAtMs }, this.#parts));
     }
-    const isLastLook = task.looks === looksAllowed(effectOf(task));
-    const isHeld = isLastLook && task.looks > 0;
-    const pair = isHeld ? await this.#pairUnderHold(task, lane) : await this.#pair(task, lane);
-    const judgement = await this.#judge(task, pair, { isHeld, deleted });
-    if (pair.isSteady && task.looks === 0) await this.#repeat(task, pair);
-    if (isWorthALook(judgement.comparison, task.looks) && !isLastLook && this.#mayLookAgain())
-      this.#lookAgain(task);
-    else this.#conclude(task, judgement, pair);
+    const most = looksAllowed(effectOf(task));
+    const isFirst = task.looks === 0;
+    if (!isFirst && task.looks === most) {
+      const { judgement, pair } = await this.#lookUnderHold(task, lane, deleted);
+      return this.#conclude(task, judgement, pair);
+    }
+    const pair = await (isFirst ? this.#pairs.first(task) : this.#pairs.again(task, lane));
+    const look = await this.#judge(task, pair, { isHeld: false, deleted });
+    if (pair.isSteady && isFirst) await this.#repeat(task, pair);
+    // Of a read that may not be repeated its only look has to do.
+    if (most === 0 || !isWorthALook(look.judgement.comparison, task.seen))
+      return this.#conclude(task, look.judgement, pair);
+    if (this.#mayLookAgain()) this.#lookAgain({ ...task, seen: both(task.seen, look.shown) });
+    else this.#conclude(task, RACY, pair);
+  }
+
+  /** What no look has shown before is looked at twice while nothing can move; where legacy may not be asked again, it proves nothing. */
+  #lookUnderHold(
+    task: ShadowTask,
+    lane: Lane,
+    deleted: ReadonlySet<string> | undefined,
+  ): Promise<JudgedPair> {
+    return this.#pairs.underHold(task, lane, async (read) => {
+      const look = async (): Promise<JudgedPair> =>
+        this.#judge(task, await read(), { isHeld: true, deleted });
+      const first = await look();
+      const isSettled = !isWorthALook(first.judgement.comparison, task.seen) || effectOf(task) !== 'nothing';
+      const last = isSettled ? first : await look();
+      const seen = isSettled ? task.seen : both(task.seen, first.shown);
+      return { ...last, judgement: surviving(last.judgement, seen) };
+    });
   }
 
   /** A/A, on legacy also when cut over: what the orchestrator says two ways excuses nothing. A lane that moved says nothing of noise. */
@@ -152,7 +191,7 @@ export class ShadowReads {
     const { random, verdicts } = this.#parts;
     if (effectOf(task) !== 'nothing' || random() >= REPEAT_SHARE) return;
     try {
-      const again = await this.#askLegacy(task);
+      const again = await this.#pairs.askLegacy(task);
       if (task.before.stillHolds) await verdicts.repeated(namesOf(task), legacy, again);
     } catch {
       // An answer that did not come is no noise, and its comparison goes on without it.
@@ -164,71 +203,14 @@ export class ShadowReads {
     task: ShadowTask,
     pair: Pair,
     { isHeld, deleted }: { isHeld: boolean; deleted: ReadonlySet<string> | undefined },
-  ): Promise<Judgement> {
-    if (!pair.isSteady) return RACY;
+  ): Promise<JudgedPair> {
+    if (!pair.isSteady) return { judgement: RACY, pair, shown: NOTHING_SEEN };
     const judgement = await this.#parts.verdicts.compare(...comparedOf(task, pair, deleted));
     const { verdict, deletedReturned } = judgement.comparison;
-    const isClean = verdict !== 'mismatch' && deletedReturned === undefined;
-    return isClean || isHeld || this.#parts.isAlone() ? judgement : RACY;
-  }
-
-  /** The first time the agent's own answer is one of the pair; later both are read anew. */
-  async #pair(task: ShadowTask, lane: Lane): Promise<Pair> {
-    const isFirst = task.looks === 0;
-    if (isFirst) return this.#firstPair(task);
-    const before = new Snapshot(lane);
-    const legacy = await this.#askLegacy(task);
-    const orchestrator = await this.#askOrchestrator(task);
-    return { legacy, orchestrator, isSteady: before.stillHolds, place: before.place };
-  }
-
-  async #firstPair(task: ShadowTask): Promise<Pair> {
-    const { text, primary, before, primaryMs } = task;
-    const { clock } = this.#parts;
-    const own: PairedAnswer = { ms: primaryMs, isFailure: isErrorText(text) };
-    const startedAtMs = clock.now();
-    try {
-      const other = primary === 'legacy' ? await this.#askOrchestrator(task) : await this.#askLegacy(task);
-      this.#paired(task, own, { ms: clock.now() - startedAtMs, isFailure: isErrorText(other) });
-      const stood = { isSteady: before.stillHolds, place: before.place };
-      return primary === 'legacy'
-        ? { legacy: text, orchestrator: other, ...stood }
-        : { legacy: other, orchestrator: text, ...stood };
-    } catch (error) {
-      this.#paired(task, own, { isFailure: true });
-      throw error;
-    }
-  }
-
-  #paired({ operation, primary }: ShadowTask, own: PairedAnswer, other: PairedAnswer): void {
-    if (this.#isStopped) return;
-    const [legacy, orchestrator] = primary === 'legacy' ? [own, other] : [other, own];
-    this.#parts.emit('shadow:paired', {
-      operationId: operation.id,
-      service: operation.service.name,
-      action: operation.name,
-      lane: operation.lane,
-      primary,
-      legacy,
-      orchestrator,
-    });
-  }
-
-  /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
-  async #pairUnderHold(task: ShadowTask, lane: Lane): Promise<Pair> {
-    const untilMs = this.#parts.clock.now() + HOLD_MS;
-    const held = await this.#parts.hold(lane, untilMs);
-    try {
-      const behind = await this.#parts.fences.catchUp(lane, untilMs - this.#parts.clock.now());
-      const [legacy, orchestrator] = await Promise.all([
-        this.#askLegacy(task, untilMs),
-        this.#askOrchestrator(task, untilMs),
-      ]);
-      const isSteady = behind === undefined && held.isSure();
-      return { legacy, orchestrator, isSteady, place: new Snapshot(lane).place };
-    } finally {
-      held.release();
-    }
+    if (verdict !== 'mismatch' && deletedReturned === undefined)
+      return { judgement, pair, shown: NOTHING_SEEN };
+    const isProof = isHeld || this.#parts.isAlone();
+    return { judgement: isProof ? judgement : RACY, pair, shown: sightingsIn(judgement.comparison) };
   }
 
   /** Where the journal cannot say it, the answers are compared all the same. */
@@ -239,19 +221,6 @@ export class ShadowReads {
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
       return undefined;
     }
-  }
-
-  async #askLegacy(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
-    const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
-    return reply.body.toString('utf8');
-  }
-
-  #askOrchestrator(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
-    return this.#parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
-  }
-
-  #deadline(): number {
-    return this.#parts.clock.now() + this.#parts.timeoutMs;
   }
 
   #mayLookAgain(): boolean {

@@ -6,6 +6,7 @@ import type { MappedOperation } from '../ask-orchestrator.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
 import { notCompared, type ConcludedLook, type Verdicts } from '../compare/verdicts.ts';
 import type { DifferenceSample } from './difference-store.ts';
+import type { Sightings } from './look-again.ts';
 import type { Snapshot } from '../lanes/snapshot.ts';
 
 /** An answer that an agent got, to be compared with what the other backend says. */
@@ -34,6 +35,8 @@ export interface Pair {
 export interface ShadowTask extends ShadowRead {
   /** How often it was looked at before. */
   readonly looks: number;
+  /** What those have shown to differ. */
+  readonly seen: Sightings;
   readonly startedAtMs: number;
 }
 

@@ -28,6 +28,7 @@ export function beginShadowReads(
     rules?: MappedRead['rules'];
     removed?: () => Promise<ReadonlySet<string>>;
     isAlone?: boolean;
+    queueSize?: number;
     /** Whether no other replica has given this one up. @defaultValue true */
     mayAct?: () => boolean;
   } = {},
@@ -59,9 +60,11 @@ export function beginShadowReads(
     return answers[backend];
   };
   const stored: StoredDifference[] = [];
+  const doubted: LaneKey[] = [];
   const shadows = new ShadowReads({
     lanes,
     verdicts,
+    samples: { sample: () => undefined, doubt: ({ lane: key }) => void doubted.push(key) },
     removed: facts.removed && { of: facts.removed },
     fences: new Fences({
       journal,
@@ -85,7 +88,7 @@ export function beginShadowReads(
     random: () => facts.random ?? 1,
     clock,
     emit,
-    queueSize: 10,
+    queueSize: facts.queueSize ?? 30,
     concurrency: 1,
     timeoutMs: 100,
   });
@@ -101,6 +104,7 @@ export function beginShadowReads(
   return {
     asked,
     answers,
+    doubted,
     events,
     lane,
     names,

@@ -1,0 +1,109 @@
+import type { AskOrchestrator } from '../ask-orchestrator.ts';
+import type { CallLegacy } from '../call-legacy.ts';
+import { isErrorText } from '../compare/compare-replies.ts';
+import type { Emit, PairedAnswer } from '../events.ts';
+import type { Fences } from '../lanes/fences.ts';
+import type { HoldLane } from '../lanes/hold-lane.ts';
+import type { Lane } from '../lanes/lanes.ts';
+import { Snapshot } from '../lanes/snapshot.ts';
+import type { Clock } from '../ports.ts';
+import type { Pair, ShadowTask } from './shadow-task.ts';
+
+/** Most that a lane is held for a comparison, its agents' writes waiting. */
+const HOLD_MS = 250;
+
+export interface PairParts {
+  readonly callLegacy: CallLegacy;
+  readonly askOrchestrator: AskOrchestrator;
+  readonly fences: Pick<Fences, 'catchUp'>;
+  readonly hold: HoldLane;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Most that one answer may take. */
+  readonly timeoutMs: number;
+}
+
+/** Gets both answers of a read. @throws CrossfadeError where one does not come */
+export class ShadowPairs {
+  readonly #parts: PairParts;
+
+  constructor(parts: PairParts) {
+    this.#parts = parts;
+  }
+
+  /** The agent's own answer is one of the pair; the other backend's is compared with it for its latency, too. */
+  async first(task: ShadowTask): Promise<Pair> {
+    const { text, primary, before, primaryMs } = task;
+    const { clock } = this.#parts;
+    const own: PairedAnswer = { ms: primaryMs, isFailure: isErrorText(text) };
+    const startedAtMs = clock.now();
+    try {
+      const other = primary === 'legacy' ? await this.#askOrchestrator(task) : await this.askLegacy(task);
+      this.#paired(task, own, { ms: clock.now() - startedAtMs, isFailure: isErrorText(other) });
+      const stood = { isSteady: before.stillHolds, place: before.place };
+      return primary === 'legacy'
+        ? { legacy: text, orchestrator: other, ...stood }
+        : { legacy: other, orchestrator: text, ...stood };
+    } catch (error) {
+      this.#paired(task, own, { isFailure: true });
+      throw error;
+    }
+  }
+
+  /** Both are read anew. */
+  async again(task: ShadowTask, lane: Lane): Promise<Pair> {
+    const before = new Snapshot(lane);
+    const legacy = await this.askLegacy(task);
+    const orchestrator = await this.#askOrchestrator(task);
+    return { legacy, orchestrator, isSteady: before.stillHolds, place: before.place };
+  }
+
+  /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
+  async underHold<Seen>(
+    task: ShadowTask,
+    lane: Lane,
+    look: (read: () => Promise<Pair>) => Promise<Seen>,
+  ): Promise<Seen> {
+    const untilMs = this.#parts.clock.now() + HOLD_MS;
+    const held = await this.#parts.hold(lane, untilMs);
+    try {
+      const behind = await this.#parts.fences.catchUp(lane, untilMs - this.#parts.clock.now());
+      return await look(async () => {
+        const [legacy, orchestrator] = await Promise.all([
+          this.askLegacy(task, untilMs),
+          this.#askOrchestrator(task, untilMs),
+        ]);
+        const isSteady = behind === undefined && held.isSure();
+        return { legacy, orchestrator, isSteady, place: new Snapshot(lane).place };
+      });
+    } finally {
+      held.release();
+    }
+  }
+
+  async askLegacy(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
+    const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
+    return reply.body.toString('utf8');
+  }
+
+  #askOrchestrator(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
+    return this.#parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
+  }
+
+  #deadline(): number {
+    return this.#parts.clock.now() + this.#parts.timeoutMs;
+  }
+
+  #paired({ operation, primary }: ShadowTask, own: PairedAnswer, other: PairedAnswer): void {
+    const [legacy, orchestrator] = primary === 'legacy' ? [own, other] : [other, own];
+    this.#parts.emit('shadow:paired', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      lane: operation.lane,
+      primary,
+      legacy,
+      orchestrator,
+    });
+  }
+}
