@@ -90,7 +90,7 @@ export function createProxy(facts: ProxyFacts): Running {
     named('orchestrator', orchestrator),
     watchers.telemetry,
     { name: 'comparing', start: async () => undefined, stop: () => largeComparisons.stop() },
-    watchers.bundles,
+    ...watchers.books,
     store.late(guarding.parts.guard),
     migrationPart(migration, store.journal),
     store.late(guarding.parts.interlocks),

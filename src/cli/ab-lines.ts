@@ -1,7 +1,13 @@
-import type { AbStatus, ShownInterval } from '../operator/ab-status.ts';
+import { FAILURE_WORDS, type AbStatus, type ShownInterval } from '../operator/ab-status.ts';
+
+/** Every action that was read from both backends, and what is called a failure. */
+export function allAbLines(actions: Readonly<Record<string, AbStatus>>): string[] {
+  const lines = Object.entries(actions).flatMap(([action, ab]) => abLines(action, ab));
+  return lines.length === 0 ? [] : [...lines, `      ${FAILURE_WORDS}`];
+}
 
 /** Two or three lines about an action that was read from both backends; none where there is nothing to compare. */
-export function abLines(action: string, { orchestrator, legacy, paired, ...between }: AbStatus): string[] {
+function abLines(action: string, { orchestrator, legacy, paired, ...between }: AbStatus): string[] {
   const hasArms = orchestrator.reads > 0 && legacy.reads > 0;
   if (!hasArms && paired.pairs === 0) return [];
   const arms = [
@@ -11,7 +17,7 @@ export function abLines(action: string, { orchestrator, legacy, paired, ...betwe
   ];
   const pairs = `      the same read on both: ${paired.pairs} pairs; latency ${ratio(paired.latency_ratio)}, failures ${difference(paired.failure_difference)}`;
   return [
-    `  orchestrator beside legacy, ${action}, last ${between.window_minutes} minutes, 95 % intervals`,
+    `  orchestrator beside legacy, ${action}, last ${between.window_minutes} minutes of all replicas, 95 % intervals`,
     ...(hasArms ? [arms.join('')] : []),
     ...(paired.pairs > 0 ? [pairs] : []),
   ];

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Status } from '../operator/status.ts';
 import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.ts';
-import { abLines } from './ab-lines.ts';
+import { allAbLines } from './ab-lines.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
@@ -98,13 +98,13 @@ function told(service: ServiceStatus): string {
     seenLine(service),
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
       line(flag, status, reasonOf(status)),
-      ...(status.interlocks ?? []).flatMap(interlockLines),
+      ...interlockLines(status.interlocks),
     ]),
     ...Object.entries(service.actions ?? {}).flatMap(([action, status]) => [
       line(`read-cutover of ${action}`, status, evidenceOf(status)),
-      ...ownInterlocks(status.interlocks, service.flags['read-cutover'].interlocks).flatMap(interlockLines),
+      ...interlockLines(ownInterlocks(status.interlocks, service.flags['read-cutover'].interlocks)),
     ]),
-    ...Object.entries(service.ab).flatMap(([action, ab]) => abLines(action, ab)),
+    ...allAbLines(service.ab),
   ].join('\n');
 }
 
@@ -138,8 +138,12 @@ function reasonOf({ reason, held_actions: held = [] }: ServiceStatus['flags']['r
   return held.length === 0 ? reason : `${reason}; less of ${held.join(', ')}`;
 }
 
-function interlockLines({ word, says, next, command }: ToldInterlock): string[] {
-  return [`      ${word}  ${says}`, `        ${next}${command === null ? '' : ` ${command}`}`];
+/** What each says, and once what to do about them: several may wait for the same. */
+function interlockLines(interlocks: readonly ToldInterlock[] = []): string[] {
+  const advice = interlocks.map(
+    ({ next, command }) => `        ${next}${command === null ? '' : ` ${command}`}`,
+  );
+  return [...interlocks.map(({ word, says }) => `      ${word}  ${says}`), ...new Set(advice)];
 }
 
 const shown = (value: number): string => String(Number(value.toPrecision(3)));

@@ -7,7 +7,8 @@ import {
   ratioOfMeans,
   type Interval,
 } from '../migration/evidence/arm-intervals.ts';
-import { WINDOW_MINUTES, type ActionArms, type Arm, type Arms, type Pairs } from './arms.ts';
+import type { ActionArms, Arm, Pairs } from './action-arms.ts';
+import { WINDOW_MINUTES, type Arms } from './arms.ts';
 
 /** Value and both ends of its 95 % interval; null where too few lanes were seen to say anything. */
 export type ShownInterval = readonly [value: number, lower: number, upper: number] | null;
@@ -22,9 +23,14 @@ interface ArmStatus {
   readonly p95_ms: number | null;
 }
 
-/** Lanes that read from the orchestrator beside lanes that read from legacy, and reads that both were asked. This process, the last hour. */
-export interface AbStatus {
-  readonly window_minutes: number;
+/** What is called a failure here: an agent's, and that of one backend in a pair. */
+export const FAILURE_WORDS =
+  'Failed for an agent: no reply in time, or none that a backend could give. What legacy answered in the place of the orchestrator is a ' +
+  'fallback and no failure, and neither is an error in the words of the service. Failed in a pair: no answer, or an error in the words of ' +
+  'the service, where the other backend gave one that is none.';
+
+/** Lanes that read from the orchestrator beside lanes that read from legacy, and reads that both were asked. Of all replicas. */
+export interface AbNumbers {
   readonly orchestrator: ArmStatus & { readonly fallbacks: number };
   readonly legacy: ArmStatus;
   /** Lanes of the orchestrator / lanes of legacy: geometric means of what agents waited. */
@@ -39,15 +45,22 @@ export interface AbStatus {
   };
 }
 
-/** Every action of the service that was read within the window. */
-export function abStatuses(arms: Pick<Arms, 'of'>, service: ServiceName): Record<string, AbStatus> {
-  return Object.fromEntries([...arms.of(service)].map(([action, seen]) => [action, abStatus(seen)]));
+/** The same of the last hour; other replicas tell what they saw every ten seconds. */
+export interface AbStatus extends AbNumbers {
+  readonly window_minutes: number;
 }
 
-function abStatus(arms: ActionArms): AbStatus {
+/** Every action of the service that was read within the window. */
+export function abStatuses(arms: Pick<Arms, 'of'>, service: ServiceName): Record<string, AbStatus> {
+  const entries = [...arms.of(service)].map(
+    ([action, seen]) => [action, { window_minutes: WINDOW_MINUTES, ...abNumbers(seen) }] as const,
+  );
+  return Object.fromEntries(entries);
+}
+
+export function abNumbers(arms: ActionArms): AbNumbers {
   const { legacy, orchestrator } = arms.arms;
   return {
-    window_minutes: WINDOW_MINUTES,
     orchestrator: { ...armStatus(orchestrator), fallbacks: orchestrator.fallbacks },
     legacy: armStatus(legacy),
     latency_ratio: shown(ratioOfMeans(orchestrator.latency.estimate(), legacy.latency.estimate())),

@@ -1,85 +1,89 @@
-import type { Backend } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import { GroupedTally, groupOf } from '../migration/evidence/grouped-tally.ts';
-import type { Listener, MigrationEvents } from '../migration/events.ts';
+import type { ActionArmCounts, ArmSlice, StoredArmSlice } from '../migration/evidence/arm-ports.ts';
+import { groupOf } from '../migration/evidence/grouped-tally.ts';
+import type { Listener, MigrationEvents, ReplyStatus } from '../migration/events.ts';
 import type { Clock } from '../migration/ports.ts';
-import { LatencyHistogram } from './latency-histogram.ts';
+import { ActionArms } from './action-arms.ts';
 
-/** What was seen is forgotten after an hour, ten minutes at a time: both arms are always of the same hour. */
+/** What was seen is forgotten after an hour, ten minutes at a time: both arms are always of the same hour, in every replica. */
 const SLICE_MS = 600_000;
 const SLICES = 6;
 export const WINDOW_MINUTES = (SLICES * SLICE_MS) / 60_000;
 /** A clock may say that nothing passed. */
 const LEAST_MS = 0.001;
 
-/** Reads of the lanes that one backend is chosen for: what their agents saw. */
-export class Arm {
-  /** Of the logarithm of what the agent waited. */
-  readonly latency = new GroupedTally();
-  readonly failures = new GroupedTally();
-  readonly histogram = new LatencyHistogram();
-  /** Reads that legacy had to answer in the orchestrator's place, whatever the reason. */
-  fallbacks = 0;
+/** What an agent calls a failure. An answer is none, be it an error in the service's own words. */
+const FAILED: ReadonlySet<ReplyStatus> = new Set(['timeout', 'unavailable']);
 
-  merge(other: Arm): void {
-    this.latency.merge(other.latency);
-    this.failures.merge(other.failures);
-    this.histogram.merge(other.histogram);
-    this.fallbacks += other.fallbacks;
-  }
+interface Slice {
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly beganAtMs: number;
 }
 
-/** Reads that both backends were asked. */
-export class Pairs {
-  /** Of the logarithm of orchestrator / legacy, where both answered. */
-  readonly latency = new GroupedTally();
-  readonly onlyOrchestratorFailed = new GroupedTally();
-  readonly onlyLegacyFailed = new GroupedTally();
-
-  merge(other: Pairs): void {
-    this.latency.merge(other.latency);
-    this.onlyOrchestratorFailed.merge(other.onlyOrchestratorFailed);
-    this.onlyLegacyFailed.merge(other.onlyLegacyFailed);
-  }
-}
-
-/** Both arms of one action, and its pairs. */
-export class ActionArms {
-  readonly arms: Readonly<Record<Backend, Arm>> = { legacy: new Arm(), orchestrator: new Arm() };
-  readonly pairs = new Pairs();
-
-  merge(other: ActionArms): void {
-    this.arms.legacy.merge(other.arms.legacy);
-    this.arms.orchestrator.merge(other.arms.orchestrator);
-    this.pairs.merge(other.pairs);
-  }
-}
+const keyOf = ({ service, action, beganAtMs }: Slice): string => `${service} ${action} ${beganAtMs}`;
 
 /** The reads of the last hour by the backend that their lanes read from, in constant memory an action. */
 export class Arms {
-  readonly #clock: Clock;
-  readonly #slices = new Map<string, Map<number, ActionArms>>();
+  readonly #clock: Pick<Clock, 'wallMs'>;
+  readonly #own = new Map<string, Slice & { readonly arms: ActionArms }>();
+  /** What other replicas have written, and earlier lives of this one. */
+  readonly #others = new Map<string, Slice & { readonly counts: ActionArmCounts }>();
+  readonly #changed = new Set<string>();
   readonly listener: Listener = (name, event) => {
     if (name === 'operation:replied') this.#replied(event as MigrationEvents['operation:replied']);
     if (name === 'shadow:paired') this.#paired(event as MigrationEvents['shadow:paired']);
   };
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, 'wallMs'>) {
     this.#clock = clock;
+  }
+
+  /** When the oldest slice began that still counts. */
+  get fromMs(): number {
+    return this.#sliceNow() - (SLICES - 1) * SLICE_MS;
   }
 
   /** By action; actions without a read of the last hour are not in it. */
   of(service: ServiceName): ReadonlyMap<string, ActionArms> {
-    const oldest = this.#slice() - SLICES;
-    const found = [...this.#slices].flatMap(([key, slices]) => {
-      const [name, action = ''] = key.split(' ');
-      if (name !== service) return [];
-      const sum = new ActionArms();
-      const recent = [...slices].filter(([slice]) => slice > oldest);
-      for (const [, arms] of recent) sum.merge(arms);
-      return recent.length === 0 ? [] : [[action, sum] as const];
+    const sums = new Map<string, ActionArms>();
+    const sumOf = (action: string): ActionArms => {
+      const sum = sums.get(action) ?? new ActionArms();
+      sums.set(action, sum);
+      return sum;
+    };
+    const counts = (slice: Slice): boolean => slice.service === service && slice.beganAtMs >= this.fromMs;
+    for (const slice of this.#own.values()) if (counts(slice)) sumOf(slice.action).add(slice.arms.counts());
+    for (const slice of this.#others.values()) if (counts(slice)) sumOf(slice.action).add(slice.counts);
+    return sums;
+  }
+
+  /** What has changed since it was last taken. */
+  takeChanged(): readonly ArmSlice[] {
+    const taken = [...this.#changed].flatMap((key) => {
+      const slice = this.#own.get(key);
+      if (slice === undefined) return [];
+      const { arms, ...of } = slice;
+      return [{ ...of, counts: arms.counts() }];
     });
-    return new Map(found);
+    this.#changed.clear();
+    this.#forget();
+    return taken;
+  }
+
+  /** They could not be written. */
+  putBack(slices: readonly ArmSlice[]): void {
+    for (const slice of slices) this.#changed.add(keyOf(slice));
+  }
+
+  /** What others have written, in place of what they had written before. */
+  adopt(slices: readonly StoredArmSlice[]): void {
+    for (const { replica, ...slice } of slices) this.#others.set(`${replica} ${keyOf(slice)}`, slice);
+  }
+
+  #forget(): void {
+    for (const slices of [this.#own, this.#others])
+      for (const [key, { beganAtMs }] of slices) if (beganAtMs < this.fromMs) slices.delete(key);
   }
 
   #replied(event: MigrationEvents['operation:replied']): void {
@@ -88,7 +92,7 @@ export class Arms {
     const arm = this.#at(service, action).arms[assigned];
     const group = groupOf(lane);
     arm.latency.add(group, Math.log(Math.max(durationMs, LEAST_MS)));
-    arm.failures.add(group, status === 'timeout' || status === 'unavailable' ? 1 : 0);
+    arm.failures.add(group, FAILED.has(status) ? 1 : 0);
     arm.histogram.record(durationMs);
     if (assigned === 'orchestrator' && backend !== 'orchestrator') arm.fallbacks += 1;
   }
@@ -104,19 +108,18 @@ export class Arms {
   }
 
   #at(service: ServiceName, action: string): ActionArms {
-    const key = `${service} ${action}`;
-    let slices = this.#slices.get(key);
-    if (slices === undefined) this.#slices.set(key, (slices = new Map()));
-    const slice = this.#slice();
-    let arms = slices.get(slice);
-    if (arms === undefined) {
-      slices.set(slice, (arms = new ActionArms()));
-      for (const old of slices.keys()) if (old <= slice - SLICES) slices.delete(old);
-    }
+    const of = { service, action, beganAtMs: this.#sliceNow() };
+    const key = keyOf(of);
+    this.#changed.add(key);
+    const known = this.#own.get(key);
+    if (known !== undefined) return known.arms;
+    this.#forget();
+    const arms = new ActionArms();
+    this.#own.set(key, { ...of, arms });
     return arms;
   }
 
-  #slice(): number {
-    return Math.floor(this.#clock.now() / SLICE_MS);
+  #sliceNow(): number {
+    return Math.floor(this.#clock.wallMs() / SLICE_MS) * SLICE_MS;
   }
 }

@@ -41,10 +41,17 @@ export class LatencyHistogram {
     this.#count += 1;
   }
 
-  merge(other: LatencyHistogram): void {
-    for (const [index, count] of other.#counts.entries())
+  /** What is in it, by bucket. */
+  counts(): readonly (readonly [bucket: number, count: number])[] {
+    return [...this.#counts.entries()].filter(([, count]) => count > 0);
+  }
+
+  addCounts(counts: readonly (readonly [bucket: number, count: number])[]): void {
+    for (const [bucket, count] of counts) {
+      const index = Math.min(bucket, BUCKETS - 1);
       this.#counts[index] = (this.#counts[index] ?? 0) + count;
-    this.#count += other.#count;
+      this.#count += count;
+    }
   }
 
   /** `share` is 0–1. Null while nothing was recorded. */

@@ -9,6 +9,7 @@ import type { Migration } from '../migration/migration.ts';
 import type { RunStore } from '../migration/runs/run-ports.ts';
 import type { Clock, Journal, Orchestrator } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { ArmExchange } from '../operator/arm-exchange.ts';
 import { Arms } from '../operator/arms.ts';
 import { createStatistics, type Statistics } from '../operator/statistics.ts';
 import { createStatusReader, type StatusReader } from '../operator/status.ts';
@@ -28,6 +29,7 @@ import type { FlagFile } from '../rollout/flag-file.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
 import type { RequestCounts } from '../rollout/request-counts.ts';
+import { createArmStore } from '../storage/arms.ts';
 import type { Database } from '../storage/database.ts';
 import type { DifferenceArchive } from '../storage/differences.ts';
 import { createReplicationLag } from '../storage/replication-lag.ts';
@@ -65,8 +67,8 @@ export interface WatcherFacts {
 }
 
 export interface Watchers {
-  /** Writes down what was known at a trip. */
-  readonly bundles: Part;
+  /** Write down what was known at a trip, and what lanes of both backends saw. */
+  readonly books: readonly Part[];
   /** Makes the daily reports, and delivers them. */
   readonly reports: Part;
   /** Says what the operator should know at the start. */
@@ -101,16 +103,17 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
   const live = config.desk && createLive(facts);
+  const bundles = createTripBundles({
+    ...facts,
+    ...facts.guarding,
+    databaseKind: facts.database.kind,
+    status: () => status.read(),
+    onProblem: (problem) => onProblem('guard', 'bundle', problem),
+  });
   logFlagChanges(log, facts);
   return {
     reports: reports.part,
-    bundles: createTripBundles({
-      ...facts,
-      ...facts.guarding,
-      databaseKind: facts.database.kind,
-      status: () => status.read(),
-      onProblem: (problem) => onProblem('guard', 'bundle', problem),
-    }),
+    books: [bundles, createArmExchange(facts, arms, onProblem)],
     log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
     service: {
       name: 'service',
@@ -138,6 +141,18 @@ function listeningOf({ config, services }: WatcherFacts): Record<string, string>
     return service === undefined ? [] : [{ name, definition, config: service }];
   });
   return addressesOf(config, configured);
+}
+
+function createArmExchange(facts: WatcherFacts, arms: Arms, onProblem: OnProblem): Part {
+  const exchange = new ArmExchange({
+    ...facts,
+    arms,
+    // An identity that is changed meanwhile would make others of what this process wrote.
+    replica: facts.replica.id,
+    store: createArmStore(facts.database),
+    onProblem: (problem) => onProblem('replicas', 'ab', problem),
+  });
+  return { name: 'arms', start: () => exchange.start(), stop: () => exchange.stop() };
 }
 
 function createStatus(

@@ -124,7 +124,8 @@ export const GAUGES = {
   },
   abReads: {
     name: 'crossfade_ab_reads',
-    description: 'Reads of the last hour, by the backend that their lanes read from; paired: asked of both',
+    description:
+      'Reads of the last hour, of all replicas, by the backend that their lanes read from; paired: asked of both',
     unit: '{read}',
     labels: ['service', 'action', 'arm'],
   },

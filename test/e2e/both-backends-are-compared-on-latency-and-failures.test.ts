@@ -88,7 +88,10 @@ test('a slower orchestrator is seen between lanes and in pairs, with intervals, 
   ).toBeGreaterThan(0);
   const args = [MAIN, 'status', '--url', deployment.httpUrl];
   const { stdout } = await promisify(execFile)(process.execPath, args);
-  expect(stdout).toMatch(/orchestrator beside legacy, get_context, last 60 minutes, 95 % intervals/);
+  expect(stdout).toMatch(
+    /orchestrator beside legacy, get_context, last 60 minutes of all replicas, 95 % intervals/,
+  );
+  expect(stdout).toContain('Failed for an agent: no reply in time');
   expect(stdout).toMatch(
     /the same read on both: \d+ pairs; latency x [\d.]+ \([\d.]+ to [\d.]+\), failures 0 %/,
   );

@@ -24,6 +24,15 @@ export interface Estimate {
   readonly groups: number;
 }
 
+/** A tally as it is stored: by group how many values, and their sum. Empty where all are zero. */
+export interface TallyCounts {
+  readonly counts: readonly number[];
+  readonly sums: readonly number[];
+}
+
+/** Of the logarithm of a duration less than is ever measured. */
+const STORED_DIGITS = 1e6;
+
 /**
  * Values by group of lanes. What one lane does is alike, so that its thousand operations are not a thousand proofs: the mean's error is
  * taken from how the groups differ ("random groups"), never from how operations do.
@@ -37,10 +46,15 @@ export class GroupedTally {
     this.#sums[group] = (this.#sums[group] ?? 0) + value;
   }
 
-  merge(other: GroupedTally): void {
+  counts(): TallyCounts {
+    const sums = [...this.#sums].map((sum) => Math.round(sum * STORED_DIGITS) / STORED_DIGITS);
+    return { counts: unlessZero([...this.#counts]), sums: unlessZero(sums) };
+  }
+
+  addCounts({ counts, sums }: TallyCounts): void {
     for (let group = 0; group < GROUPS; group += 1) {
-      this.#counts[group] = (this.#counts[group] ?? 0) + (other.#counts[group] ?? 0);
-      this.#sums[group] = (this.#sums[group] ?? 0) + (other.#sums[group] ?? 0);
+      this.#counts[group] = (this.#counts[group] ?? 0) + (counts[group] ?? 0);
+      this.#sums[group] = (this.#sums[group] ?? 0) + (sums[group] ?? 0);
     }
   }
 
@@ -54,4 +68,8 @@ export class GroupedTally {
     const error = groups < 2 ? 0 : Math.sqrt((groups / (groups - 1)) * squares) / count;
     return { count, mean, error, groups };
   }
+}
+
+function unlessZero(numbers: readonly number[]): readonly number[] {
+  return numbers.every((number) => number === 0) ? [] : numbers;
 }

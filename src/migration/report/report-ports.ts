@@ -1,4 +1,5 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { ArmSlice } from '../evidence/arm-ports.ts';
 import type { GuardCounts } from '../guard/guard-counts.ts';
 import type { RunKind, RunRequest } from '../runs/run.ts';
 
@@ -36,6 +37,8 @@ export interface DayTrip {
 /** What the journal's database says of one service: of a day, and of the moment it is asked. No owner, no lane, no content. */
 export interface ServiceDay {
   readonly hours: readonly HourCounts[];
+  /** What lanes that read from either backend saw, of all replicas. Empty where the day is more than eight days ago. */
+  readonly arms: readonly Pick<ArmSlice, 'action' | 'counts'>[];
   readonly letters: {
     readonly open: number;
     /** Lanes that wait behind them. */

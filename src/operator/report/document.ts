@@ -6,6 +6,10 @@ export type Unit =
   | 'change'
   /** 0–1. */
   | 'rate'
+  /** A difference of two rates, -1–1. */
+  | 'change_rate'
+  /** So many times as much. */
+  | 'ratio'
   /** 0–100. */
   | 'percentage'
   | 'ms'

@@ -8,6 +8,8 @@ const PRINTED: Readonly<Record<Unit, (value: number) => string>> = {
   count: (value) => grouped.format(value),
   change: (value) => signed(value, ''),
   rate: (value) => `${precise.format(value * 100)} %`,
+  change_rate: (value) => signed(value * 100, ' %', precise),
+  ratio: (value) => `× ${precise.format(value)}`,
   percentage: (value) => `${grouped.format(value)} %`,
   ms: (value) => `${grouped.format(value)} ms`,
   change_ms: (value) => signed(value, ' ms'),
@@ -21,9 +23,9 @@ export function printedFigure({ value, unit }: Figure): string {
   return value === null ? NOTHING : PRINTED[unit](value);
 }
 
-function signed(value: number, unit: string): string {
+function signed(value: number, unit: string, format = grouped): string {
   const sign = value === 0 ? '±' : value > 0 ? '+' : '−';
-  return `${sign}${grouped.format(Math.abs(value))}${unit}`;
+  return `${sign}${format.format(Math.abs(value))}${unit}`;
 }
 
 /** From here on the next larger unit says more. */

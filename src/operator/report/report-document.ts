@@ -1,5 +1,6 @@
 import type { Stage } from '../../domain/stage.ts';
 import { STAGES } from '../../domain/stage.ts';
+import { abSection } from './ab-section.ts';
 import { longDate, momentOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import {
@@ -87,6 +88,7 @@ function partOf(service: ServiceReport, zone: string): ServicePart {
       planSection(service),
       flagsSection(service),
       trafficSection(service),
+      abSection(service),
       consistencySection(service),
       stateSection(service),
       signaturesSection(service),

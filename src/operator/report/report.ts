@@ -1,5 +1,6 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Stage } from '../../domain/stage.ts';
+import type { AbNumbers } from '../ab-status.ts';
 import type { CriterionName } from './criterion-words.ts';
 import type { NextStep } from './next-step.ts';
 
@@ -40,6 +41,8 @@ export interface ServiceReport {
   readonly consistency: Consistency;
   readonly errors: Errors;
   readonly added_latency: AddedLatency;
+  /** Lanes that read from the orchestrator beside those that read from legacy, by action. */
+  readonly ab: readonly ActionAb[];
   readonly state: State;
   readonly signatures: Signatures;
   readonly rules: Rules;
@@ -68,6 +71,10 @@ interface Traffic {
   readonly reads_from_orchestrator: number;
   readonly actions: readonly ActionTraffic[];
   readonly hours: readonly HourNumbers[];
+}
+
+export interface ActionAb extends AbNumbers {
+  readonly action: string;
 }
 
 export interface ActionTraffic {

@@ -9,6 +9,7 @@ import type { InterlockFacts } from '../../migration/interlocks/interlock-facts.
 import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
 import type { DaySpan, ServiceDay } from '../../migration/report/report-ports.ts';
 import type { Status } from '../status.ts';
+import { actionAbs } from './ab-of-day.ts';
 import { Changes } from './changes.ts';
 import { planOf } from './criteria.ts';
 import { DayNumbers, rateNumbers } from './day-numbers.ts';
@@ -86,6 +87,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     consistency: consistencyOf(numbers, evidence),
     errors: errorsOf(numbers),
     added_latency: numbers.latency(),
+    ab: actionAbs(day.arms),
     state: stateOf(facts, changes),
     signatures: signaturesOf(facts, { changes, ...reported }),
     rules: rulesOf(facts, changes),

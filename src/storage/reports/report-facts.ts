@@ -7,6 +7,7 @@ import type {
   ReportFactStore,
   ServiceDay,
 } from '../../migration/report/report-ports.ts';
+import { createArmStore } from '../arms.ts';
 import type { Database } from '../database.ts';
 import * as sql from './report-sql.ts';
 
@@ -18,9 +19,13 @@ interface Asked {
 
 /** What daily reports are made of, read from the journal's database. */
 export function createReportFactStore(database: Database): ReportFactStore {
+  const arms = createArmStore(database);
   return {
-    of: (service, { fromMs, toMs }: DaySpan) =>
-      readDay({ database, of: [service, new Date(fromMs).toISOString(), new Date(toMs).toISOString()] }),
+    async of(service, span: DaySpan) {
+      const [from, to] = [new Date(span.fromMs).toISOString(), new Date(span.toMs).toISOString()];
+      const day = await readDay({ database, of: [service, from, to] });
+      return { ...day, arms: await arms.ofDay(service, span) };
+    },
     async installedAtMs() {
       const [row] = await database.query<{ at: Date }>(
         `select coalesce(min(applied_at), now()) as at from schema_steps where part = 'storage'`,
@@ -30,7 +35,7 @@ export function createReportFactStore(database: Database): ReportFactStore {
   };
 }
 
-async function readDay({ database, of }: Asked): Promise<ServiceDay> {
+async function readDay({ database, of }: Asked): Promise<Omit<ServiceDay, 'arms'>> {
   const [service] = of;
   const one = async <Row extends object>(text: string, parameters: readonly unknown[] = of): Promise<Row> => {
     const [row] = await database.query<Row>(text, parameters);

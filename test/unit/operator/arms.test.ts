@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
-import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { MigrationEvents } from '../../../src/migration/events.ts';
-import { abStatuses } from '../../../src/operator/ab-status.ts';
+import { abNumbers, abStatuses } from '../../../src/operator/ab-status.ts';
+import { ActionArms } from '../../../src/operator/action-arms.ts';
 import { Arms } from '../../../src/operator/arms.ts';
-import { fakeClock } from '../migration/engine-parts.ts';
 
 const SERVICE = serviceName('session-memory');
 const OF = { operationId: operationId('o-1'), service: SERVICE, action: 'get_context' };
@@ -15,7 +15,7 @@ let arms: Arms;
 
 beforeEach(() => {
   nowMs = 0;
-  arms = new Arms({ ...fakeClock(), now: () => nowMs });
+  arms = new Arms({ wallMs: () => nowMs });
 });
 
 const laneOf = (index: number): LaneKey => `${SERVICE}/owner-${index}` as LaneKey;
@@ -102,4 +102,52 @@ test('after an hour a read is forgotten', () => {
   expect(status()?.legacy.reads).toBe(1);
   nowMs = 95 * MINUTE_MS;
   expect(status()).toBeUndefined();
+});
+
+const OTHER = replicaId('0d9b0c9e-0000-4000-8000-000000000002');
+const throughJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value)) as Value;
+
+test('what another replica saw is added to what was seen here, once, however often it is told', () => {
+  const other = new Arms({ wallMs: () => nowMs });
+  for (let lane = 0; lane < LANES; lane += 1) {
+    replied(lane, { assigned: 'legacy', backend: 'legacy', durationMs: 10 });
+    const event = { ...OF, kind: 'read', status: 'timeout', durationMs: 20, primaryMs: 19 } as const;
+    other.listener('operation:replied', { ...event, assigned: 'orchestrator', lane: laneOf(lane + LANES) });
+  }
+  const slices = throughJson(other.takeChanged()).map((slice) => ({ ...slice, replica: OTHER }));
+  expect(slices).toHaveLength(1);
+  arms.adopt(slices);
+  arms.adopt(slices);
+  expect(status()).toMatchObject({
+    orchestrator: { reads: LANES, failure_rate: [1, expect.any(Number), 1] },
+    legacy: { reads: LANES, p50_ms: expect.any(Number) },
+    latency_ratio: [2, 2, 2],
+    failure_difference: [1, expect.any(Number), 1],
+  });
+  nowMs = 65 * MINUTE_MS;
+  expect(status()).toBeUndefined();
+});
+
+test('only what has changed is told again, and what could not be written stays to be', () => {
+  replied(1, { assigned: 'legacy', backend: 'legacy' });
+  const first = arms.takeChanged();
+  expect(first.map(({ counts }) => counts.legacy.fallbacks)).toEqual([0]);
+  expect(arms.takeChanged()).toEqual([]);
+  arms.putBack(first);
+  replied(2, { assigned: 'legacy', backend: 'legacy' });
+  const [again] = arms.takeChanged();
+  expect(again?.counts.legacy.failures.counts.reduce((sum, one) => sum + one, 0)).toBe(2);
+});
+
+test('sums that were stored say what they said before', () => {
+  const [before, after] = [new ActionArms(), new ActionArms()];
+  for (let group = 0; group < LANES; group += 1) {
+    before.arms.legacy.latency.add(group, Math.log(3 + group));
+    before.arms.legacy.histogram.record(3 + group);
+    before.pairs.onlyLegacyFailed.add(group, group % 2);
+  }
+  after.add(throughJson(before.counts()));
+  const [told, kept] = [abNumbers(before), abNumbers(after)];
+  expect(kept).toEqual(told);
+  expect(kept.legacy.p95_ms).toBeGreaterThan(30);
 });

@@ -41,6 +41,7 @@ export function countsWith(more: Partial<GuardCounts>): GuardCounts {
 
 export const QUIET_DAY: ServiceDay = {
   hours: [],
+  arms: [],
   letters: { open: 0, lanes: 0, added: 0, redriven: 0, skipped: 0, copied: 0 },
   unknown: { open: 0, found: 0, closed: 0 },
   backlog: { writes: 0, oldestSeconds: 0 },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { ActionArms } from '../../../../src/operator/action-arms.ts';
 import { printedFigure } from '../../../../src/operator/report/figures.ts';
 import { documentOf } from '../../../../src/operator/report/report-document.ts';
 import { renderHtml } from '../../../../src/operator/report/render-html.ts';
@@ -7,6 +8,24 @@ import { renderMarkdown } from '../../../../src/operator/report/render-markdown.
 import type { Report } from '../../../../src/operator/report/report.ts';
 import { actionWith } from '../../migration/interlocks/facts.ts';
 import { countsWith, fineService, judgedBy, QUIET_DAY, reported, reportOf, SPAN } from './facts.ts';
+
+/** Lanes that read from either backend, in pairs too, of some failures and every latency. */
+function busyArms(): ReturnType<ActionArms['counts']> {
+  const arms = new ActionArms();
+  for (let group = 0; group < 40; group += 1) {
+    for (const backend of ['legacy', 'orchestrator'] as const) {
+      const waitedMs = (backend === 'legacy' ? 10 : 17) + group / 7;
+      arms.arms[backend].latency.add(group, Math.log(waitedMs));
+      arms.arms[backend].failures.add(group, group % (backend === 'legacy' ? 13 : 7) === 0 ? 1 : 0);
+      arms.arms[backend].histogram.record(waitedMs);
+    }
+    arms.pairs.latency.add(group, Math.log(1.3 + group / 50));
+    arms.pairs.onlyOrchestratorFailed.add(group, group % 5 === 0 ? 1 : 0);
+    arms.pairs.onlyLegacyFailed.add(group, 0);
+  }
+  arms.arms.orchestrator.fallbacks = unique();
+  return arms.counts();
+}
 
 let last = 100;
 /** A number that no other place has. */
@@ -57,6 +76,10 @@ function busyReport(): Report {
     day: {
       ...QUIET_DAY,
       hours: Array.from({ length: 24 }, (_, hour) => ({ action: 'get_context', hour, counts: counts() })),
+      arms: [
+        { action: 'get_context', counts: busyArms() },
+        { action: 'get_context', counts: busyArms() },
+      ],
       letters: {
         open: unique(),
         lanes: unique(),
@@ -134,6 +157,17 @@ test('every number of the JSON stands in the HTML, exactly', () => {
   expect(html).toContain(`${toStay} criteria of the present phases failing, ${failed - toStay} `);
 });
 
+test('lanes of both backends are in every format, with what is called a failure', () => {
+  const one = report.services[0]?.ab[0];
+  expect(one).toMatchObject({ action: 'get_context', legacy: { reads: 80 }, orchestrator: { reads: 80 } });
+  expect([one?.latency_ratio, one?.failure_difference, one?.paired.latency_ratio]).not.toContain(null);
+  for (const text of [html, markdown]) {
+    expect(text).toContain('Orchestrator beside legacy');
+    expect(text).toContain('Failed for an agent: no reply in time');
+    expect(text).toContain(printedFigure({ value: one?.latency_ratio?.[0] ?? 0, unit: 'ratio' }));
+  }
+});
+
 test('what the HTML prints, the Markdown prints too, in the same order', () => {
   // The charts say nothing that their table does not say, and the cards nothing that the sections do not.
   const body = html.slice(html.indexOf('</nav>')).replaceAll(/<figure[^]*?<\/figure>/g, '');
@@ -165,6 +199,8 @@ test.each([
   [{ value: 0.000_321_4, unit: 'rate' }, '0.0321 %'],
   [{ value: 0, unit: 'change' }, '±0'],
   [{ value: -3, unit: 'change' }, '−3'],
+  [{ value: -0.0012, unit: 'change_rate' }, '−0.12 %'],
+  [{ value: 1.2345, unit: 'ratio' }, '× 1.23'],
   [{ value: 12, unit: 'change_ms' }, '+12 ms'],
   [{ value: 0.04, unit: 'seconds' }, '0 s'],
   [{ value: 119, unit: 'seconds' }, '119 s'],

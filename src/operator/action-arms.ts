@@ -1,0 +1,70 @@
+import type { Backend } from '../domain/backend.ts';
+import type { ActionArmCounts, ArmCounts, PairCounts } from '../migration/evidence/arm-ports.ts';
+import { GroupedTally } from '../migration/evidence/grouped-tally.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
+
+/** Reads of the lanes that one backend is chosen for: what their agents saw. */
+export class Arm {
+  /** Of the logarithm of what the agent waited. */
+  readonly latency = new GroupedTally();
+  readonly failures = new GroupedTally();
+  readonly histogram = new LatencyHistogram();
+  /** Reads that legacy had to answer in the orchestrator's place, whatever the reason. */
+  fallbacks = 0;
+
+  counts(): ArmCounts {
+    const { latency, failures, histogram, fallbacks } = this;
+    return {
+      latency: latency.counts(),
+      failures: failures.counts(),
+      durations: histogram.counts(),
+      fallbacks,
+    };
+  }
+
+  add({ latency, failures, durations, fallbacks }: ArmCounts): void {
+    this.latency.addCounts(latency);
+    this.failures.addCounts(failures);
+    this.histogram.addCounts(durations);
+    this.fallbacks += fallbacks;
+  }
+}
+
+/** Reads that both backends were asked. */
+export class Pairs {
+  /** Of the logarithm of orchestrator / legacy, where both answered. */
+  readonly latency = new GroupedTally();
+  readonly onlyOrchestratorFailed = new GroupedTally();
+  readonly onlyLegacyFailed = new GroupedTally();
+
+  counts(): PairCounts {
+    return {
+      latency: this.latency.counts(),
+      onlyOrchestratorFailed: this.onlyOrchestratorFailed.counts(),
+      onlyLegacyFailed: this.onlyLegacyFailed.counts(),
+    };
+  }
+
+  add({ latency, onlyOrchestratorFailed, onlyLegacyFailed }: PairCounts): void {
+    this.latency.addCounts(latency);
+    this.onlyOrchestratorFailed.addCounts(onlyOrchestratorFailed);
+    this.onlyLegacyFailed.addCounts(onlyLegacyFailed);
+  }
+}
+
+/** Both arms of one action, and its pairs. */
+export class ActionArms {
+  readonly arms: Readonly<Record<Backend, Arm>> = { legacy: new Arm(), orchestrator: new Arm() };
+  readonly pairs = new Pairs();
+
+  counts(): ActionArmCounts {
+    const { legacy, orchestrator } = this.arms;
+    return { legacy: legacy.counts(), orchestrator: orchestrator.counts(), pairs: this.pairs.counts() };
+  }
+
+  add({ legacy, orchestrator, pairs }: ActionArmCounts): void {
+    this.arms.legacy.add(legacy);
+    this.arms.orchestrator.add(orchestrator);
+    this.pairs.add(pairs);
+  }
+}

@@ -1,0 +1,17 @@
+import type { ServiceDay } from '../../migration/report/report-ports.ts';
+import { abNumbers } from '../ab-status.ts';
+import { ActionArms } from '../action-arms.ts';
+import type { ActionAb } from './report.ts';
+
+/** The sums of a day's slices, of all replicas. */
+export function actionAbs(slices: ServiceDay['arms']): ActionAb[] {
+  const sums = new Map<string, ActionArms>();
+  for (const { action, counts } of slices) {
+    const sum = sums.get(action) ?? new ActionArms();
+    sum.add(counts);
+    sums.set(action, sum);
+  }
+  return [...sums]
+    .map(([action, arms]) => ({ action, ...abNumbers(arms) }))
+    .toSorted((a, b) => a.action.localeCompare(b.action));
+}
