@@ -1,3 +1,4 @@
+import type { Finding } from '../migration/guard/finding.ts';
 import type { TriggerLevel } from '../migration/guard/trigger-levels.ts';
 import { groupedFindings, type FindingGroup } from '../operator/grouped-findings.ts';
 import type { GuardStatus } from '../operator/guard-status.ts';
@@ -15,7 +16,7 @@ export function toldGuard(service: string, watched: WatchedService): string {
   ]);
   return [
     ...latchLines(service, watched),
-    ...groupedFindings(watched.findings).map(findingLine),
+    ...findingLines(watched.findings),
     table(['  trigger', 'reached', 'counted'], levels),
   ].join('\n');
 }
@@ -31,6 +32,11 @@ function latchLines(service: string, { held_by: heldBy, latch }: WatchedService)
     `  tripped ${at} by ${finding.trigger} of ${where}: ${counted(finding.numbers)}`,
     `  released from ${until} on: crossfade guard release ${service} --person NAME --reason TEXT`,
   ];
+}
+
+/** What was found in the last second, and what is done about it. */
+export function findingLines(findings: readonly Finding[]): string[] {
+  return groupedFindings(findings).map(findingLine);
 }
 
 function findingLine({ trigger, steps, numbers, actions, details }: FindingGroup): string {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Status } from '../operator/status.ts';
 import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.ts';
 import { allAbLines } from './ab-lines.ts';
+import { findingLines } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
@@ -63,7 +64,7 @@ function lagWords({ writes, lanes, oldest_seconds: oldest }: NonNullable<Service
 function seenLine(service: ServiceStatus): string {
   const { comparisons, reads_by: reads, latency_ms: latency } = service;
   const { match, mismatch, not_comparable: incomparable } = comparisons;
-  const reasons = counted(service.fallbacks);
+  const [reasons, dropped] = [counted(service.fallbacks), counted(service.shadow_dropped)];
   const obstacles = counted(service.not_comparable_by);
   const why = obstacles.length === 0 ? '' : ` (${obstacles.join(', ')})`;
   return [
@@ -71,6 +72,7 @@ function seenLine(service: ServiceStatus): string {
     `  reads: ${reads.legacy} by legacy (p99 ${shownMs(latency.legacy.p99)}), ${reads.orchestrator} by the orchestrator (p99 ${shownMs(latency.orchestrator.p99)})`,
     ...wholeLanesLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
+    ...(dropped.length === 0 ? [] : [`  not compared for want of room: ${dropped.join(', ')}`]),
   ].join('\n');
 }
 
@@ -94,6 +96,7 @@ function told(service: ServiceStatus): string {
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
     ...flagsOffLine(guard?.flags_off),
     ...releaseLine(service),
+    ...findingLines(guard?.findings ?? []),
     lanesLine(service),
     seenLine(service),
     ...Object.entries(service.flags).flatMap(([flag, status]) => [
@@ -134,7 +137,9 @@ function line(name: string, { asked, in_effect: inEffect }: Share, more: string)
   return `  ${name.padEnd(40)} asked ${String(asked).padStart(3)} %  in effect ${String(inEffect).padStart(3)} %  ${more}`;
 }
 
-function reasonOf({ reason, held_actions: held = [] }: ServiceStatus['flags']['read-cutover']): string {
+function reasonOf(status: ServiceStatus['flags']['read-cutover']): string {
+  const { reason, held_actions: held = [], dropped_for: triggers = [] } = status;
+  if (triggers.length > 0) return `${reason} for ${triggers.join(', ')}`;
   return held.length === 0 ? reason : `${reason}; less of ${held.join(', ')}`;
 }
 

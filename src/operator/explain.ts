@@ -12,10 +12,10 @@ import {
   type ServiceName,
 } from '../domain/ids.ts';
 import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../migration/explain-ports.ts';
-import { decide } from '../migration/decide.ts';
+import { decide, type Decision } from '../migration/decide.ts';
 import type { InterlockReason } from '../migration/interlocks/reason.ts';
 import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limits.ts';
-import type { Clock, Flags, Orchestrator } from '../migration/ports.ts';
+import type { Clock, FlagContext, Flags, Orchestrator } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { guardStatus, type GuardSource } from './guard-status.ts';
 import { standingOf, timelineOf } from './operation-timeline.ts';
@@ -115,9 +115,26 @@ function decisionsOf(parts: ExplainParts, { name, definition }: ServiceRuntime, 
       const decision = { primary, dual_write: dualWrite, shadow_read: shadowRead, reason };
       if (is.kind !== 'read') return [action, decision];
       const because = parts.guarding.judged(name)?.verdict.actions[action]?.reasons ?? [];
-      return [action, { ...decision, ...limitOf(limits.cutover(name, action), because) }];
+      const shadow = shadowReason(parts, { shadowRead, reason }, context);
+      return [
+        action,
+        { ...decision, shadow_reason: shadow, ...limitOf(limits.cutover(name, action), because) },
+      ];
     }),
   );
+}
+
+/** Why a read is compared behind the agent's back, or is not, in closed words. */
+function shadowReason(
+  { flags, guarding }: ExplainParts,
+  { shadowRead, reason }: Pick<Decision, 'shadowRead' | 'reason'>,
+  context: FlagContext & { readonly service: ServiceName },
+): string {
+  if (shadowRead) return 'flag_on';
+  if (reason === 'not_covered' || reason === 'legacy_only') return reason;
+  if (!flags.isEnabled('shadow-read', context).enabled) return 'flag_off';
+  const triggers = guarding.shadowDroppedFor(context.service);
+  return triggers.length === 0 ? 'interlock' : `shadow_load_dropped: ${triggers.join(', ')}`;
 }
 
 /** What latches and interlocks leave of read-cutover, and why in closed words: `inputs.interlocks` has their numbers. */

@@ -1,6 +1,7 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { Trigger } from '../migration/guard/finding.ts';
+import { readsInEffect, type InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
 import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
 /** What lowered a flag, or that nothing did, in closed words. */
@@ -13,6 +14,8 @@ type InEffectReason =
   | 'kill_switch'
   | 'latched'
   | 'interlock'
+  /** The guard takes load off both sides: no shadow read is made. */
+  | 'shadow_load_dropped'
   | 'not_available';
 
 export interface FlagStatus {
@@ -25,6 +28,8 @@ export interface FlagStatus {
   readonly interlocks?: readonly ToldInterlock[];
   /** Of read-cutover: actions of which less is in effect than of the others; why is said beside each. Absent where there is none. */
   readonly held_actions?: readonly string[];
+  /** What the guard found that shadow load is dropped for. Absent where it is not. */
+  readonly dropped_for?: readonly Trigger[];
 }
 
 /** What decides how much of a flag holds. */
@@ -36,6 +41,8 @@ export interface FlagFacts {
   readonly isKilled: boolean;
   /** A latch holds the service's reads. Known at once, where a verdict is a second old. */
   readonly isHeld: boolean;
+  /** What the guard found that shadow load is dropped for; empty where it is not. */
+  readonly shadowDroppedFor: readonly Trigger[];
   /** Absent before the first judgement. */
   readonly verdict?: InterlockVerdict | undefined;
 }
@@ -53,6 +60,12 @@ const whenCovered: Rule = (asked, { coverage }) => {
   return coverage === 0 ? { in_effect: 0, reason: 'not_covered' } : { in_effect: asked, reason: 'on' };
 };
 
+const unlessDropped: Rule = (asked, facts) => {
+  const [status, triggers] = [whenCovered(asked, facts), facts.shadowDroppedFor];
+  if (status.reason !== 'on' || triggers.length === 0) return status;
+  return { in_effect: 0, reason: 'shadow_load_dropped', dropped_for: triggers };
+};
+
 const unlessKilled: Rule = (asked, facts) => {
   const status = whenCovered(asked, facts);
   if (status.reason !== 'on') return status;
@@ -64,7 +77,7 @@ const notAvailable: Rule = () => ({ in_effect: 0, reason: 'not_available' });
 
 const RULES: Readonly<Record<ServiceFlag, Rule>> = {
   'dual-write': dualWrite,
-  'shadow-read': whenCovered,
+  'shadow-read': unlessDropped,
   'read-cutover': unlessKilled,
   'write-cutover': notAvailable,
   'legacy-read-only': notAvailable,
@@ -92,11 +105,11 @@ function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: Fl
 
 /** Reads move action by action: while none has moved nothing is in effect, whatever the flag is let through for. */
 function ofActions(status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
-  const actions = Object.entries(verdict?.actions ?? {});
-  if (status.in_effect === 0 || actions.length === 0) return status;
-  const most = Math.max(...actions.map(([, { inEffect }]) => inEffect));
-  const inEffect = Math.min(most, status.in_effect);
-  const held = actions.filter(([, action]) => action.inEffect < status.in_effect).map(([name]) => name);
+  if (verdict === undefined || status.in_effect === 0) return status;
+  const inEffect = Math.min(readsInEffect(verdict), status.in_effect);
+  const held = Object.entries(verdict.actions)
+    .filter(([, action]) => action.inEffect < status.in_effect)
+    .map(([name]) => name);
   if (held.length === 0) return status;
   const isLowered = inEffect < status.in_effect;
   return {

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { Finding } from '../migration/guard/finding.ts';
+import type { Finding, Trigger } from '../migration/guard/finding.ts';
 import type { FlagsOffState } from '../migration/guard/flags-after-trip.ts';
 import type { Hold } from '../migration/guard/latch-board.ts';
 import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
@@ -14,6 +14,8 @@ export interface GuardSource {
   holdOf(service: ServiceName): Hold | undefined;
   /** What was found in the last second. */
   findingsOf(service: ServiceName): readonly Finding[];
+  /** What was found that shadow load is dropped for; empty where it is not. */
+  shadowDroppedFor(service: ServiceName): readonly Trigger[];
   /** Undefined where nothing tripped. */
   flagsOffOf(service: ServiceName): FlagsOffState | undefined;
 }

@@ -218,6 +218,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
       coverage,
       isKilled: parts.flags.killSwitch(),
       isHeld: parts.guarding?.holdOf(name) !== undefined,
+      shadowDroppedFor: parts.guarding?.shadowDroppedFor(name) ?? [],
       verdict: judged?.verdict,
     }),
     ...(judged !== undefined && { actions: actionStatuses(name, judged) }),

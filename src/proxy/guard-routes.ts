@@ -27,6 +27,11 @@ export function guardSourceOf({ board, watch, interlocks, flagsAfterTrip }: Guar
     judged: (service) => interlocks.judged(service),
     holdOf: (service) => board.holdOf(service),
     findingsOf: (service) => watch.findingsOf(service),
+    shadowDroppedFor(service) {
+      if (!board.has(service, 'drop_shadow_load')) return [];
+      const found = watch.findingsOf(service).filter(({ steps }) => steps.includes('drop_shadow_load'));
+      return [...new Set(found.map(({ trigger }) => trigger))];
+    },
     flagsOffOf: (service) => flagsAfterTrip.stateOf(service),
   };
 }

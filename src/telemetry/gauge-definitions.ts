@@ -118,9 +118,10 @@ export const GAUGES = {
   },
   interlockReasons: {
     name: 'crossfade_interlock_reasons',
-    description: 'Interlocks that stand between what a flag asks for and its being in effect, binding or not',
-    unit: '{reason}',
-    labels: ['service', 'flag'],
+    description:
+      'Interlocks that stand between what a flag asks for and its being in effect, binding or not: 1 where they hold the flag as a whole, else the number of its actions that they hold',
+    unit: '1',
+    labels: ['service', 'flag', 'reason'],
   },
   abReads: {
     name: 'crossfade_ab_reads',

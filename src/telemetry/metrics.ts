@@ -1,9 +1,11 @@
 import type { BatchObservableResult, Histogram, Meter, Observable } from '@opentelemetry/api';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../migration/events.ts';
-import type { InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
+import { readsInEffect, type InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { InterlockWord } from '../migration/interlocks/reason.ts';
 import type { SpillStatus } from '../migration/spill/spill.ts';
 import type { RunFigures } from '../migration/runs/run-ports.ts';
 import type { LaneCounts } from '../migration/journal-facts.ts';
@@ -230,10 +232,14 @@ class AskedGauges {
   ): void {
     result.observe(this.#observables.latched, isLatched ? 1 : 0, { service });
     result.observe(this.#observables.flagsOffWaiting, isFlagsOffWaiting ? 1 : 0, { service });
-    for (const [flag, { asked, inEffect, reasons }] of Object.entries(verdict?.flags ?? {})) {
+    if (verdict === undefined) return;
+    for (const flag of SERVICE_FLAGS) {
+      const { asked, inEffect } = verdict.flags[flag];
+      const share = flag === 'read-cutover' ? Math.min(inEffect, readsInEffect(verdict)) : inEffect;
       result.observe(this.#observables.flagPercentage, asked, { service, flag, stand: 'asked' });
-      result.observe(this.#observables.flagPercentage, inEffect, { service, flag, stand: 'in_effect' });
-      result.observe(this.#observables.interlockReasons, reasons.length, { service, flag });
+      result.observe(this.#observables.flagPercentage, share, { service, flag, stand: 'in_effect' });
+      for (const [reason, held] of heldBy(verdict, flag))
+        result.observe(this.#observables.interlockReasons, held, { service, flag, reason });
     }
   }
 
@@ -248,4 +254,13 @@ class AskedGauges {
     result.observe(this.#observables.openDeadLetters, counts.deadLetters, { service });
     result.observe(this.#observables.unknownOutcomes, counts.unknown, { service });
   }
+}
+
+/** By reason: 1 where it holds the flag as a whole, else how many of its actions it holds. */
+function heldBy({ flags, actions }: InterlockVerdict, flag: ServiceFlag): Map<InterlockWord, number> {
+  const ofActions = flag === 'read-cutover' ? Object.values(actions).flatMap(({ reasons }) => reasons) : [];
+  const held = new Map<InterlockWord, number>();
+  for (const { word } of ofActions) held.set(word, (held.get(word) ?? 0) + 1);
+  for (const { word } of flags[flag].reasons) held.set(word, 1);
+  return held;
 }

@@ -50,6 +50,12 @@ export function judgeFlags(facts: InterlockFacts, granted: Granted): InterlockVe
   return { flags, actions };
 }
 
+/** Percent of lanes whose reads move: reads move action by action, and so this is the share of the action that moves most. */
+export function readsInEffect({ flags, actions }: InterlockVerdict): number {
+  const shares = Object.values(actions).map(({ inEffect }) => inEffect);
+  return shares.length === 0 ? flags['read-cutover'].inEffect : Math.max(...shares);
+}
+
 function judgeFlag(flag: ServiceFlag, facts: InterlockFacts, granted: number): FlagVerdict {
   const asked = facts.asked[flag];
   if (asked === 0) return { asked, inEffect: 0, permitted: 0, reasons: [] };

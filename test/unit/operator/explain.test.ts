@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
+import type { Trigger } from '../../../src/migration/guard/finding.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import type { ExplainedOperation } from '../../../src/migration/explain-ports.ts';
 import { explain, type ExplainParts } from '../../../src/operator/explain.ts';
@@ -41,7 +42,10 @@ const WRITE = {
 };
 const SERVICE_RUNTIME = { name: SERVICE, definition: jarvisMemory } as unknown as ServiceRuntime;
 
-function explaining(store: Partial<ExplainParts['store']>) {
+function explaining(
+  store: Partial<ExplainParts['store']>,
+  { isAsked = false, coverage = 0, dropped = [] as readonly Trigger[] } = {},
+) {
   const asked: OrchestratorRead[] = [];
   const parts: ExplainParts = {
     services: new Map(),
@@ -53,15 +57,22 @@ function explaining(store: Partial<ExplainParts['store']>) {
       differences: async () => [],
       ...store,
     },
-    flags: { isEnabled: () => false, killSwitch: () => false } as unknown as ExplainParts['flags'],
-    limits: { cutover: () => ({ atMost: 100 }) } as unknown as ExplainParts['limits'],
+    flags: {
+      isEnabled: () => ({ enabled: isAsked, reason: 'on' }),
+      killSwitch: () => false,
+    } as unknown as ExplainParts['flags'],
+    limits: {
+      cutover: () => ({ atMost: 100 }),
+      mayShadow: () => dropped.length === 0,
+    } as unknown as ExplainParts['limits'],
     guarding: {
       judged: () => undefined,
       holdOf: () => undefined,
       findingsOf: () => [],
+      shadowDroppedFor: () => dropped,
       flagsOffOf: () => undefined,
     },
-    coverageOf: () => 0,
+    coverageOf: () => coverage,
     clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
     orchestrator: {
       read: async (read: OrchestratorRead) => {
@@ -141,4 +152,23 @@ test('what legacy refused is not due; what was skipped is left out, though its l
   expect(last({ letter_resolution: 'skipped' })).toBe('left_out');
   expect(last({ via: 'copy' })).toBe('copied');
   expect(last({ is_through: false, through_at: null })).toBe('applied');
+});
+
+test.each<[string, Parameters<typeof explaining>[1], string, boolean]>([
+  ['covered and asked', { isAsked: true, coverage: 1 }, 'flag_on', true],
+  ['not asked', { coverage: 1 }, 'flag_off', false],
+  ['not covered', { isAsked: true }, 'not_covered', false],
+  [
+    'held back by the guard',
+    { isAsked: true, coverage: 1, dropped: ['latency'] },
+    'shadow_load_dropped: latency',
+    false,
+  ],
+])('why a read is compared or not: %s', async (_case, facts, reason, isCompared) => {
+  const { decisions } = (await explaining({}, facts).explain('ada')) as {
+    decisions: Record<string, { shadow_read: boolean; shadow_reason?: string }>;
+  };
+  const read = decisions['get_memories'];
+  expect(read).toMatchObject({ shadow_read: isCompared, shadow_reason: reason });
+  expect(decisions['add_memory']).not.toHaveProperty('shadow_reason');
 });

@@ -9,12 +9,12 @@ import { actionWith, fineFacts } from '../migration/interlocks/facts.ts';
 
 const service = serviceName('session-memory');
 
+const QUIET = { service, coverage: 7, isKilled: false, isHeld: false, shadowDroppedFor: [] };
+
 function readCutover(more: Partial<InterlockFacts>) {
   const facts = fineFacts(more);
   const verdict = judgeFlags(facts, NOTHING_GRANTED);
-  return flagsInEffect({ service, asked: facts.asked, coverage: 7, isKilled: false, isHeld: false, verdict })[
-    'read-cutover'
-  ];
+  return flagsInEffect({ ...QUIET, asked: facts.asked, verdict })['read-cutover'];
 }
 
 const ASKED = { ...fineFacts().asked, 'read-cutover': 1 };
@@ -79,4 +79,17 @@ test('what waits for evidence names the action that a person may answer for', ()
     'crossfade guard accept session-memory action:get_context --person NAME --reason TEXT',
   );
   expect(toldInterlocks([{ word: 'never_reconciled', need: 1 }], of)[0]?.command).toContain('reconcile');
+});
+
+test('shadow reads that the guard drops are not in effect, and what for is said', () => {
+  const { asked } = fineFacts();
+  const dropping = { ...QUIET, asked, shadowDroppedFor: ['latency', 'errors'] as const };
+  expect(flagsInEffect(dropping)['shadow-read']).toEqual({
+    asked: 100,
+    in_effect: 0,
+    reason: 'shadow_load_dropped',
+    dropped_for: ['latency', 'errors'],
+  });
+  expect(flagsInEffect({ ...dropping, coverage: 0 })['shadow-read'].reason).toBe('not_covered');
+  expect(flagsInEffect({ ...QUIET, asked })['shadow-read']).toMatchObject({ in_effect: 100, reason: 'on' });
 });

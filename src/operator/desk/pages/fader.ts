@@ -31,6 +31,7 @@ const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {
   kill_switch: 'kill switch',
   latched: 'latched',
   interlock: 'interlock',
+  shadow_load_dropped: 'no shadow reads: the guard takes load off',
   not_available: 'not available yet',
 };
 
