@@ -100,6 +100,7 @@ function createWorker(
     concurrency: settings.copyConcurrency,
     liveP95: () => latency.lastSecond(),
     calmP95: () => latency.lately(),
+    slower: (thanMs) => latency.slower(thanMs),
     embeddingLine: createEmbeddingLine(orchestrator, clock),
   });
 }

@@ -2,11 +2,16 @@ import type { Listener, MigrationEvents } from '../events.ts';
 import type { Clock } from '../ports.ts';
 
 const BUCKET_MS = 250;
-const WINDOW_BUCKETS = 4;
-/** What is remembered to compare with: half a minute. */
-const CALM_BUCKETS = 120;
-/** Fewer operations prove nothing. */
+const SECOND = 4;
+/** Where fewer than two operations ended in the last second, those of the last five are looked at. */
+const FIVE_SECONDS = 20;
+/** What is remembered to compare with: half a minute, or as many minutes as it takes to hold enough operations. */
+const CALM = 120;
+const LONGEST = 2_400;
+/** A p95 of fewer operations says nothing: theirs are counted instead, see `slower`. */
 const LEAST = 20;
+/** One operation alone proves nothing, however slow it was. */
+const LEAST_COUNTED = 2;
 const SAMPLES_PER_BUCKET = 500;
 
 interface Bucket {
@@ -14,10 +19,17 @@ interface Bucket {
   readonly durations: number[];
 }
 
+/** How many of the newest operations took longer than was asked for. */
+export interface Slower {
+  readonly slower: number;
+  readonly of: number;
+}
+
 /** How long agents wait, from the engine's events, a quarter of a second at a time. */
 export class LiveLatency {
   readonly #clock: Clock;
   readonly #buckets: Bucket[] = [];
+  #operations = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,29 +40,58 @@ export class LiveLatency {
   };
 
   #replied({ durationMs }: MigrationEvents['operation:replied']): void {
-    const at = Math.floor(this.#clock.now() / BUCKET_MS);
+    const at = this.#now();
     let bucket = this.#buckets.at(-1);
     if (bucket?.at !== at) {
       bucket = { at, durations: [] };
       this.#buckets.push(bucket);
-      if (this.#buckets.length > CALM_BUCKETS) this.#buckets.shift();
+      this.#forget(at);
     }
-    if (bucket.durations.length < SAMPLES_PER_BUCKET) bucket.durations.push(durationMs);
+    if (bucket.durations.length >= SAMPLES_PER_BUCKET) return;
+    bucket.durations.push(durationMs);
+    this.#operations += 1;
+  }
+
+  /** What is older than half a minute stays while what is newer is too little to compare with. */
+  #forget(now: number): void {
+    const kept = this.#buckets.findIndex(({ at, durations }) => {
+      const age = now - at;
+      const isSpare = age > CALM && this.#operations - durations.length >= LEAST;
+      if (!isSpare && age <= LONGEST) return true;
+      this.#operations -= durations.length;
+      return false;
+    });
+    this.#buckets.splice(0, kept);
   }
 
   /** p95 of the last second, milliseconds; undefined where too few operations ended in it. */
   lastSecond(): number | undefined {
-    return this.#p95(Math.floor(this.#clock.now() / BUCKET_MS) - WINDOW_BUCKETS);
+    return p95Of(this.#within(SECOND));
   }
 
-  /** p95 of the last half minute. */
+  /** p95 of the last half minute, or of the last operations that are enough, up to ten minutes back. */
   lately(): number | undefined {
-    return this.#p95(0);
+    return p95Of(this.#within(LONGEST));
   }
 
-  #p95(after: number): number | undefined {
-    const durations = this.#buckets.filter(({ at }) => at > after).flatMap((bucket) => bucket.durations);
-    if (durations.length < LEAST) return undefined;
-    return durations.sort((a, b) => a - b)[Math.floor(durations.length * 0.95)];
+  /** Of those that ended in the last second, or where these are fewer than two in the last five. */
+  slower(thanMs: number): Slower {
+    const second = this.#within(SECOND);
+    const newest = second.length >= LEAST_COUNTED ? second : this.#within(FIVE_SECONDS);
+    return { slower: newest.filter((duration) => duration > thanMs).length, of: newest.length };
   }
+
+  #within(buckets: number): number[] {
+    const after = this.#now() - buckets;
+    return this.#buckets.filter(({ at }) => at > after).flatMap(({ durations }) => durations);
+  }
+
+  #now(): number {
+    return Math.floor(this.#clock.now() / BUCKET_MS);
+  }
+}
+
+function p95Of(durations: number[]): number | undefined {
+  if (durations.length < LEAST) return undefined;
+  return durations.sort((a, b) => a - b)[Math.floor(durations.length * 0.95)];
 }

@@ -1,10 +1,14 @@
 import type { Clock } from '../ports.ts';
+import type { Slower } from './live-latency.ts';
 
 /** Agents wait longer than they did: by this share, and by at least this much, below which it is noise. */
 const RISE = 1.2;
 const LEAST_RISE_MS = 1;
 /** More memories than these wait to be embedded: a backfill would only make the line longer. */
 const LONG_LINE = 5_000;
+/** While agents wait as they did, 5 % of their operations are slower than the p95, and chance alone brakes in at most 1 look of 100. */
+const SLOW_SHARE = 0.05;
+const LIKELY_CHANCE = 0.01;
 const LOOK_EVERY_MS = 250;
 const PAUSE_FIRST_MS = 25;
 const PAUSE_LONGEST_MS = 1_000;
@@ -15,10 +19,14 @@ export interface PaceParts {
   readonly clock: Clock;
   /** Lanes under way together at most. */
   readonly most: number;
-  /** p95 of what agents waited in the last second, milliseconds. */
+  /** p95 of what agents waited in the last second, milliseconds; undefined where too few operations ended in it. */
   readonly liveP95: () => number | undefined;
-  /** The same before the run began, where there was traffic. */
+  /** What is judged by there: how many of the newest operations took longer. */
+  readonly slower: (thanMs: number) => Slower;
+  /** p95 before the run began, where there was traffic. */
   readonly calmP95: number | undefined;
+  /** p95 of what is remembered: what a run is judged by where there was no traffic before it. */
+  readonly latelyP95: () => number | undefined;
   /** Memories that wait to be embedded. */
   readonly embeddingLine: () => number;
   /** Items a second of this replica. */
@@ -87,9 +95,37 @@ export class Pace {
   #judge(): Brake | undefined {
     if (this.#parts.embeddingLine() > LONG_LINE) return 'embeddings_wait';
     const p95 = this.#parts.liveP95();
-    if (p95 === undefined) return undefined;
+    if (p95 === undefined) return this.#judgeFew();
     this.#calmMs = this.#calmMs === undefined ? p95 : Math.min(p95, this.#calmMs * GIVE_WAY);
     if (this.#parts.calmP95 !== undefined) this.#calmMs = Math.max(this.#calmMs, this.#parts.calmP95);
-    return p95 > this.#calmMs * RISE && p95 - this.#calmMs > LEAST_RISE_MS ? 'agents_wait' : undefined;
+    return p95 > limitOver(this.#calmMs) ? 'agents_wait' : undefined;
   }
+
+  /**
+   * Fewer than 20 operations a second have no p95 worth the name. Two are enough to judge by where both are slower than 95 of 100 were;
+   * of more, so many must be that chance does not explain it: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
+   */
+  #judgeFew(): Brake | undefined {
+    this.#calmMs ??= this.#parts.latelyP95();
+    if (this.#calmMs === undefined) return undefined;
+    const { slower, of } = this.#parts.slower(limitOver(this.#calmMs));
+    if (chanceOf(slower, of) > LIKELY_CHANCE) return undefined;
+    this.#calmMs *= GIVE_WAY;
+    return 'agents_wait';
+  }
+}
+
+function limitOver(calmMs: number): number {
+  return Math.max(calmMs * RISE, calmMs + LEAST_RISE_MS);
+}
+
+/** How likely it is that so many of these, or more, are among the slowest 5 % by chance. */
+function chanceOf(slower: number, of: number): number {
+  let exactly = (1 - SLOW_SHARE) ** of;
+  let fewer = 0;
+  for (let some = 0; some < slower; some += 1) {
+    fewer += exactly;
+    exactly *= ((of - some) / (some + 1)) * (SLOW_SHARE / (1 - SLOW_SHARE));
+  }
+  return 1 - fewer;
 }

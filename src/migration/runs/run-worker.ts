@@ -2,6 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
+import type { Slower } from './live-latency.ts';
 import { leftOutOf, listService } from './list-service.ts';
 import { Pace, type Brake } from './pace.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from './run.ts';
@@ -28,6 +29,7 @@ export interface RunWorkerParts {
   readonly concurrency: number;
   readonly liveP95: () => number | undefined;
   readonly calmP95: () => number | undefined;
+  readonly slower: (thanMs: number) => Slower;
   readonly embeddingLine: () => Promise<number>;
 }
 
@@ -166,7 +168,7 @@ export class RunWorker {
 
   /** Follows whether the run is still wanted, and how fast it may go. */
   #watch(run: Run): RunControl & { end(): void } {
-    const { store, embeddingLine, clock, concurrency, liveP95, calmP95, liveReplicas } = this.#parts;
+    const { store, embeddingLine, clock, concurrency, liveP95, calmP95, slower, liveReplicas } = this.#parts;
     let isWanted = true;
     let line = 0;
     const look = async (): Promise<void> => {
@@ -179,6 +181,8 @@ export class RunWorker {
       clock,
       most: concurrency,
       liveP95,
+      slower,
+      latelyP95: calmP95,
       calmP95: this.#pace?.run === run.id ? undefined : calmP95(),
       embeddingLine: () => line,
       rate: rate === undefined ? undefined : rate / Math.max(1, liveReplicas()),

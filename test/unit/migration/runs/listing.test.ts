@@ -91,6 +91,7 @@ function start(begun: readonly Run[], problem: Error) {
     concurrency: 4,
     liveP95: () => undefined,
     calmP95: () => undefined,
+    slower: () => ({ slower: 0, of: 0 }),
     embeddingLine: async () => 0,
   });
   worker.start();

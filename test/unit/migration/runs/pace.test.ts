@@ -2,7 +2,14 @@ import { expect, test } from 'vitest';
 import { Pace } from '../../../../src/migration/runs/pace.ts';
 
 /** A clock that only moves when it is told to, or slept on. */
-function paceAt(settings: { live?: () => number; calm?: number; line?: () => number; rate?: number }) {
+function paceAt(settings: {
+  live?: () => number;
+  few?: () => readonly number[];
+  calm?: number;
+  lately?: () => number | undefined;
+  line?: () => number;
+  rate?: number;
+}) {
   let nowMs = 0;
   const clock = {
     now: () => nowMs,
@@ -15,7 +22,12 @@ function paceAt(settings: { live?: () => number; calm?: number; line?: () => num
     clock,
     most: 8,
     liveP95: () => settings.live?.(),
+    slower: (thanMs) => {
+      const newest = settings.few?.() ?? [];
+      return { slower: newest.filter((duration) => duration > thanMs).length, of: newest.length };
+    },
     calmP95: settings.calm,
+    latelyP95: () => settings.lately?.(),
     embeddingLine: () => settings.line?.() ?? 0,
     rate: settings.rate,
   });
@@ -38,6 +50,48 @@ test('within a second of agents waiting 20 % longer, an eighth of the lanes is u
   }
   expect(pace.brake).toBe('agents_wait');
   expect(pace.width).toBe(1);
+});
+
+test('with three operations a second two slow ones are enough, and within a second it is slow', async () => {
+  let newest = [10, 9, 8];
+  const { pace, pass } = paceAt({ few: () => newest, calm: 10 });
+  pass(250);
+  expect(pace.width).toBe(8);
+  newest = [9, 13, 14];
+  for (let quarter = 0; quarter < 3; quarter += 1) {
+    pass(250);
+    await pace.after(nothing);
+  }
+  expect(pace.brake).toBe('agents_wait');
+  expect(pace.width).toBe(1);
+  newest = [10, 9, 8];
+  pass(250);
+  expect(pace.brake).toBeUndefined();
+});
+
+test.each<[string, readonly number[], 'agents_wait' | undefined]>([
+  ['one alone', [500], undefined],
+  ['two of two', [13, 13], 'agents_wait'],
+  ['one of two', [13, 10], undefined],
+  ['two of four', [13, 13, 10, 10], undefined],
+  ['three of four', [13, 13, 13, 10], 'agents_wait'],
+  ['three of nine', [13, 13, 13, 9, 9, 9, 9, 9, 9], 'agents_wait'],
+  ['three of ten', [13, 13, 13, 9, 9, 9, 9, 9, 9, 9], undefined],
+  ['all of nineteen by less than 20 %', Array.from({ length: 19 }, () => 11.9), undefined],
+])('%s of few operations', (_name, newest, brake) => {
+  const { pace, pass } = paceAt({ few: () => newest, calm: 10 });
+  pass(250);
+  expect(pace.brake).toBe(brake);
+});
+
+test('where there was no traffic before the run, few operations are compared with those that are remembered', () => {
+  const remembered: number[] = [];
+  const { pace, pass } = paceAt({ few: () => [30, 30, 30], lately: () => remembered[0] });
+  pass(250);
+  expect(pace.brake).toBeUndefined();
+  remembered.push(10);
+  pass(250);
+  expect(pace.brake).toBe('agents_wait');
 });
 
 test('a rise of less than 20 %, or of less than a millisecond, slows nothing', () => {

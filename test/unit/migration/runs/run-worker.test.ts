@@ -27,6 +27,7 @@ afterEach(() => worker?.stop());
 function startRun(parts: {
   readonly waiting?: () => number;
   readonly p95?: () => number;
+  readonly newest?: () => readonly number[];
   readonly pages?: number;
   readonly pagesAtOnce?: number;
 }) {
@@ -72,7 +73,11 @@ function startRun(parts: {
     liveReplicas: () => 1,
     concurrency: 16,
     liveP95: () => parts.p95?.(),
-    calmP95: () => (parts.p95 === undefined ? undefined : 10),
+    slower: (thanMs) => {
+      const newest = parts.newest?.() ?? [];
+      return { slower: newest.filter((duration) => duration > thanMs).length, of: newest.length };
+    },
+    calmP95: () => (parts.p95 === undefined && parts.newest === undefined ? undefined : 10),
     embeddingLine: async () => parts.waiting?.() ?? 0,
   });
   worker.start();
@@ -101,6 +106,16 @@ test('a run goes slowly while agents wait longer than before it', async () => {
   await eventually('one lane at a time', async () => width() === 1);
   expect(worker?.brakeOf(RUN.id)).toBe('agents_wait');
   expect(worker?.brakeOf(RUN.id + 1)).toBeUndefined();
+  end();
+});
+
+test('a run goes slowly with few operations too, where all of them wait longer', async () => {
+  let newest = [9, 9, 10];
+  const { width, end } = startRun({ newest: () => newest });
+  await eventually('it is under way', async () => width() === 16);
+  newest = [15, 16, 15];
+  await eventually('one lane at a time', async () => width() === 1);
+  expect(worker?.brakeOf(RUN.id)).toBe('agents_wait');
   end();
 });
 
