@@ -6,7 +6,7 @@ import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import { lanesOfAPage } from '../runs/page-size.ts';
-import type { Page, Run, RunProgress, RunRequest, Skipped, Tally } from '../runs/run.ts';
+import type { Page, Run, RunRequest, Skipped, Tally } from '../runs/run.ts';
 import type { BaselineStore, BaselineSummary, LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
@@ -87,8 +87,8 @@ export class BackfillWork implements RunWork {
     return this.#outcome(run, page, copied);
   }
 
-  document({ request }: Run, progress: RunProgress): Promise<object> {
-    return importDocument(request, progress, this.#parts.services);
+  document({ request }: Run, tallies: Readonly<Record<string, Tally>>): Promise<object> {
+    return importDocument(request, tallies, this.#parts.services);
   }
 
   #isSeeded(service: ServiceName, state: LaneState | undefined): boolean {

@@ -1,5 +1,5 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
-import { EMPTY_TALLY, type RunProgress, type RunRequest } from '../runs/run.ts';
+import { EMPTY_TALLY, type RunRequest, type Tally } from '../runs/run.ts';
 import { readLegacyLanes } from '../runs/legacy-lanes.ts';
 import { shapeOf } from '../compare/shape.ts';
 import { parseTolerantly } from '../../domain/json.ts';
@@ -8,7 +8,7 @@ import type { ServiceRuntime } from '../service-runtime.ts';
 /** What was imported, by service: counts, a digest, what was left out and why, where each member went, samples without content. */
 export async function importDocument(
   { services }: RunRequest,
-  { tallies }: RunProgress,
+  tallies: Readonly<Record<string, Tally>>,
   runtimes: ReadonlyMap<ServiceName, ServiceRuntime>,
 ): Promise<object> {
   const documents: Record<string, object> = {};

@@ -3,15 +3,7 @@ import type { Emit } from '../events.ts';
 import { baselineOf } from '../runs/baseline.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import { lanesOfAPage } from '../runs/page-size.ts';
-import {
-  EMPTY_TALLY,
-  type Page,
-  type Run,
-  type RunProgress,
-  type RunRequest,
-  type Skipped,
-  type Tally,
-} from '../runs/run.ts';
+import { EMPTY_TALLY, type Page, type Run, type RunRequest, type Skipped, type Tally } from '../runs/run.ts';
 import type { BaselineStore, LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
@@ -79,7 +71,7 @@ export class ReconcileWork implements RunWork {
     return { tally: tallyOf(equal, found) };
   }
 
-  async document({ request }: Run, { tallies }: RunProgress): Promise<object> {
+  async document({ request }: Run, tallies: Readonly<Record<string, Tally>>): Promise<object> {
     return {
       services: Object.fromEntries(
         request.services.map((name) => {

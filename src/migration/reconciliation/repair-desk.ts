@@ -73,8 +73,8 @@ export class RepairDesk {
     const { store, divergences } = this.#parts;
     const of = await store.get(run);
     if (of?.kind !== 'reconcile') throw new RunRefused('not_found', `there is no reconciliation ${run}`);
-    const { tallies } = await store.progress(run);
-    const compared = Object.values(tallies).reduce((sum, { counts }) => sum + (counts['items'] ?? 0), 0);
+    const { services } = await store.progress(run);
+    const compared = Object.values(services).reduce((sum, { counts }) => sum + (counts['items'] ?? 0), 0);
     const lanes = await divergences.open(run);
     const findings = lanes.reduce((sum, one) => sum + one.findings.length, 0);
     const share = compared === 0 ? 0 : findings / compared;

@@ -1,6 +1,6 @@
 import { laneKeyOf, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
 import { inParallel } from '../runs/in-parallel.ts';
-import { EMPTY_TALLY, type Page, type Run, type RunProgress, type Skipped } from '../runs/run.ts';
+import { EMPTY_TALLY, type Page, type Run, type Skipped, type Tally } from '../runs/run.ts';
 import type { LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
@@ -82,7 +82,7 @@ export class RepairWork implements RunWork {
     };
   }
 
-  async document({ request }: Run, { tallies }: RunProgress): Promise<object> {
+  async document({ request }: Run, tallies: Readonly<Record<string, Tally>>): Promise<object> {
     return {
       of: request.of,
       services: Object.fromEntries(

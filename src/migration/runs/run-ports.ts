@@ -36,7 +36,10 @@ export interface RunStore {
   recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]>;
   /** Runs to work on, the oldest first. */
   open(): Promise<readonly Run[]>;
+  /** Asked for every second by whoever watches: reads no pages. */
   progress(id: number): Promise<RunProgress>;
+  /** By service what all its pages came to, with what was left out. Reads them all. */
+  tallies(id: number): Promise<Readonly<Record<string, Tally>>>;
   /** True for one replica at a time; what one that died had listed is forgotten. */
   claimListing(id: number, replica: ReplicaId): Promise<boolean>;
   addPages(id: number, service: ServiceName, pages: readonly (readonly Owner[])[]): Promise<void>;

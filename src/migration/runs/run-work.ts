@@ -1,5 +1,5 @@
 import type { Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { Page, Run, RunProgress, RunRequest, Tally } from './run.ts';
+import type { Page, Run, RunRequest, Tally } from './run.ts';
 
 /** What a run may do at this moment. */
 export interface RunControl {
@@ -36,7 +36,7 @@ export interface RunWork {
   list(run: Pick<Run, 'request'>, service: ServiceName): Promise<Listing>;
   page(run: Run, page: Page, control: RunControl): Promise<PageOutcome>;
   /** The document about what was done. */
-  document(run: Run, progress: RunProgress): Promise<object>;
+  document(run: Run, tallies: Readonly<Record<string, Tally>>): Promise<object>;
 }
 
 /** A page was not finished, because nobody wants it to be. */

@@ -158,7 +158,7 @@ export class RunWorker {
   async #finish(run: Run): Promise<void> {
     const { store, works } = this.#parts;
     if ((await store.pagesLeft(run.id)) > 0) return;
-    const document = await works[run.kind].document(run, await store.progress(run.id));
+    const document = await works[run.kind].document(run, await store.tallies(run.id));
     await store.report(run.id, document);
     // It was listed since this replica looked at it.
     const reason = leftOutOf((await store.get(run.id))?.survey ?? run.survey);

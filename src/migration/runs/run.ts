@@ -66,11 +66,11 @@ export interface Run {
   readonly report: object | null;
 }
 
-/** How far a run has come. */
+/** How far a run has come, by service what was counted so far. */
 export interface RunProgress {
   readonly lanes: number;
   readonly lanesDone: number;
-  readonly tallies: Readonly<Record<string, Tally>>;
+  readonly services: Readonly<Record<string, Pick<Tally, 'counts' | 'digest'>>>;
 }
 
 /** Lanes that are worked on together. */
@@ -101,5 +101,10 @@ export function addTallies(one: Tally, other: Tally): Tally {
 }
 
 function addDigests(one: string, other: string): string {
-  return ((BigInt(`0x${one}`) + BigInt(`0x${other}`)) % MODULUS).toString(16).padStart(32, '0');
+  return hexadecimal((BigInt(`0x${one}`) + BigInt(`0x${other}`)) % MODULUS);
+}
+
+/** A digest as it is printed: 32 digits. */
+export function hexadecimal(digest: bigint): string {
+  return digest.toString(16).padStart(32, '0');
 }

@@ -116,7 +116,7 @@ function printed({ run, progress, brake }: RunStatus): object {
     lanes_done: progress.lanesDone,
     brake: brake ?? null,
     services: Object.fromEntries(
-      Object.entries(progress.tallies).map(([service, { counts, digest }]) => [
+      Object.entries(progress.services).map(([service, { counts, digest }]) => [
         service,
         { ...counts, digest },
       ]),

@@ -17,10 +17,8 @@ select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc
 
 export const OPEN = `select ${COLUMNS} from runs where state in ('listing', 'running') order by id`;
 
-export const LANES = `
-select coalesce(sum(cardinality(owners)), 0) as lanes,
-  coalesce(sum(cardinality(owners)) filter (where done_at is not null), 0) as "lanesDone"
-from run_pages where run_id = $1`;
+export const COUNTERS = `
+select service, lanes, lanes_done as "lanesDone", counts, digest::text as digest from run_counters where run_id = $1 order by service`;
 
 /** A page's result may be long. */
 export const RESULTS_PER_QUERY = 500;
@@ -35,9 +33,15 @@ where id = $1 and state = 'listing' and (lister is null or lister = $2 or not ${
 returning id`;
 
 /** What was listed by halves is listed anew. */
-export const FORGET_PAGES = 'delete from run_pages where run_id = $1';
+export const FORGET_PAGES = `
+with forgotten as (delete from run_counters where run_id = $1)
+delete from run_pages where run_id = $1`;
 
 export const ADD_PAGES = `
+with counted as (
+  insert into run_counters as c (run_id, service, lanes)
+  select $1, $2, coalesce(sum(jsonb_array_length(owners)), 0) from jsonb_array_elements($3::jsonb) as listed(owners)
+  on conflict (run_id, service) do update set lanes = c.lanes + excluded.lanes)
 insert into run_pages (run_id, page, service, owners)
 select $1, (select coalesce(max(page), 0) from run_pages where run_id = $1) + listed.number, $2,
   array(select jsonb_array_elements_text(listed.owners))
@@ -73,9 +77,22 @@ where run_id = $1 and page = (
   order by page limit 1 for update skip locked)
 returning page, service, owners, attempts`;
 
+/** A page counts once. Lanes that moved to another replica's page are done with that one. */
 export const FINISH_PAGE = `
-update run_pages set done_at = now(), result = $3::jsonb, owners = $4::text[], claim_replica = null
-where run_id = $1 and page = $2 and done_at is null`;
+with done as (
+  update run_pages set done_at = now(), result = $3::jsonb, owners = $4::text[], claim_replica = null
+  where run_id = $1 and page = $2 and done_at is null returning service)
+insert into run_counters as c (run_id, service, lanes_done, counts, digest)
+select $1, service, cardinality($4::text[]), $3::jsonb -> 'counts', $5::numeric from done
+on conflict (run_id, service) do update set
+  lanes_done = c.lanes_done + excluded.lanes_done,
+  counts = (
+    select coalesce(jsonb_object_agg(name, total), '{}') from (
+      select name, sum(number::numeric) as total from (
+        select * from jsonb_each_text(c.counts) union all select * from jsonb_each_text(excluded.counts)) as each(name, number)
+      group by name) as totals),
+  digest = mod(c.digest + excluded.digest, 340282366920938463463374607431768211456)
+returning c.run_id`;
 
 export const RELEASE_PAGE = `
 update run_pages set claim_replica = null, not_before = now() + make_interval(secs => $3)
@@ -85,12 +102,11 @@ export const PAGES_LEFT = 'select count(*) as pages from run_pages where run_id 
 
 export const FIGURES = `
 select k.kind, count(distinct r.id) as open,
-  coalesce(sum(cardinality(p.owners)), 0) as lanes,
-  coalesce(sum(cardinality(p.owners)) filter (where p.done_at is not null), 0) as "lanesDone",
+  coalesce(sum(c.lanes), 0) as lanes, coalesce(sum(c.lanes_done), 0) as "lanesDone",
   (select max(f.finished_at) from runs f where f.kind = k.kind and f.state = 'finished') as finished_at
 from unnest($1::text[]) as k(kind)
 left join runs r on r.kind = k.kind and r.state in ('listing', 'running')
-left join run_pages p on p.run_id = r.id
+left join run_counters c on c.run_id = r.id
 group by k.kind`;
 
 export const FOUND_BY_SERVICE = `

@@ -2,6 +2,7 @@ import type { Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
 import {
   addTallies,
   EMPTY_TALLY,
+  hexadecimal,
   RUN_KINDS,
   type Page,
   type Run,
@@ -28,6 +29,15 @@ interface RunRow {
 }
 
 type FigureRow = Omit<RunFigures['kinds'][number], 'finishedAtMs'> & { readonly finished_at: Date | null };
+
+interface CounterRow {
+  readonly service: string;
+  readonly lanes: number;
+  readonly lanesDone: number;
+  readonly counts: Readonly<Record<string, number>>;
+  /** A whole number, decimal. */
+  readonly digest: string;
+}
 
 interface ResultRow {
   readonly page: number;
@@ -66,11 +76,20 @@ export class PostgresRunStore implements RunStore {
   }
 
   async progress(id: number): Promise<RunProgress> {
-    const [counts] = await this.#database.query<{ lanes: number; lanesDone: number }>(sql.LANES, [id]);
-    return { lanes: 0, lanesDone: 0, ...counts, tallies: await this.#tallies(id) };
+    const rows = await this.#database.query<CounterRow>(sql.COUNTERS, [id]);
+    const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+    return {
+      lanes: sum(rows.map(({ lanes }) => lanes)),
+      lanesDone: sum(rows.map(({ lanesDone }) => lanesDone)),
+      services: Object.fromEntries(
+        rows
+          .filter(({ lanesDone }) => lanesDone > 0)
+          .map(({ service, counts, digest }) => [service, { counts, digest: hexadecimal(BigInt(digest)) }]),
+      ),
+    };
   }
 
-  async #tallies(id: number): Promise<Record<string, Tally>> {
+  async tallies(id: number): Promise<Readonly<Record<string, Tally>>> {
     const tallies: Record<string, Tally> = {};
     let rows: readonly ResultRow[] = [];
     do {
@@ -113,9 +132,11 @@ export class PostgresRunStore implements RunStore {
     elsewhere: ReadonlyMap<ReplicaId, readonly Owner[]>,
   ): Promise<void> {
     const left = new Set([...elsewhere.values()].flat());
+    const digest = BigInt(`0x${tally.digest}`).toString();
     const done = owners.filter((owner) => !left.has(owner));
     await this.#database.transaction(async (session: Session) => {
-      await session.query(sql.FINISH_PAGE, [run, page, JSON.stringify(tally), done]);
+      const counted = await session.query(sql.FINISH_PAGE, [run, page, JSON.stringify(tally), done, digest]);
+      if (counted.length === 0) return;
       for (const [home, theirs] of elsewhere)
         await session.query(sql.ADD_PAGE_OF, [run, service, theirs, home]);
     });

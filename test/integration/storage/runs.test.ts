@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type Owner, type ReplicaId } from '../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type RunRequest } from '../../../src/migration/runs/run.ts';
@@ -16,6 +17,11 @@ afterAll(() => postgres?.stop());
 
 const SERVICE = serviceName('session-memory');
 const REQUEST: RunRequest = { services: [SERVICE], scope: 'full' };
+/** What a database that has runs is given with the counters. */
+const COUNT_EARLIER_RUNS = readFileSync(
+  new URL('../../../src/storage/schema/016_run_counters.sql', import.meta.url),
+  'utf8',
+).replace(/^.*?(?=insert into)/s, '');
 const owners = (...names: readonly string[]): Owner[] => names as readonly string[] as Owner[];
 
 describe.each(DATABASES)('runs on %s', (kind) => {
@@ -89,6 +95,63 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     expect(await store.claimPage(run, me, [1, 2])).toMatchObject({ page: 3, attempts: 1 });
     expect(await store.claimPage(run, me, [1, 2, 3])).toBeUndefined();
     expect(await store.claimPage(run, me, [1, 3])).toMatchObject({ page: 2, attempts: 2 });
+  });
+
+  test('how far a run has come is told without reading its pages, and a page counts once', async () => {
+    const [me, other] = [await replica(), await replica()];
+    const run = await running(owners('a', 'b'), owners('c'));
+    const tally = (digest: string, lanes: number, more: Readonly<Record<string, number>> = {}) => ({
+      counts: { lanes, ...more },
+      digest: digest.padStart(32, '0'),
+      skipped: [{ owner: 'a', reason: 'it is too long' }],
+      samples: [],
+    });
+    expect(await store.progress(run)).toEqual({ lanes: 3, lanesDone: 0, services: {} });
+    const [first, second] = [await store.claimPage(run, me, []), await store.claimPage(run, me, [1])];
+    if (first === undefined || second === undefined) throw new Error('a page was not there to be claimed');
+    // One of its lanes is at home with another replica.
+    await store.finishPage(first, tally('f'.repeat(32), 1), new Map([[other, owners('b')]]));
+    await store.finishPage(first, tally('f'.repeat(32), 1), new Map());
+    expect(await store.progress(run)).toMatchObject({ lanes: 3, lanesDone: 1 });
+    await store.finishPage(second, tally('3', 1, { items: 5 }), new Map());
+    const counters = await store.progress(run);
+    await database.query('delete from run_counters');
+    await database.query(COUNT_EARLIER_RUNS);
+    expect(await store.progress(run)).toEqual(counters);
+    await database.query('update run_pages set result = null where run_id = $1', [run]);
+    expect(await store.progress(run)).toEqual({
+      lanes: 3,
+      lanesDone: 2,
+      services: { [SERVICE]: { counts: { lanes: 2, items: 5 }, digest: '2'.padStart(32, '0') } },
+    });
+  });
+
+  test('what was listed by halves, and then anew, counts once', async () => {
+    const me = await replica();
+    const anew = (await store.create('reconcile', REQUEST))?.id ?? 0;
+    await store.addPages(anew, SERVICE, [owners('a')]);
+    await store.claimListing(anew, me);
+    await store.addPages(anew, SERVICE, [owners('b')]);
+    expect(await store.progress(anew)).toMatchObject({ lanes: 1 });
+  });
+
+  test('what all pages came to is told with what was left out', async () => {
+    const me = await replica();
+    const run = await running(owners('a', 'b'), owners('c'));
+    for (let page = await store.claimPage(run, me, []); page; page = await store.claimPage(run, me, []))
+      await store.finishPage(
+        page,
+        {
+          ...EMPTY_TALLY,
+          counts: { lanes_left: 1 },
+          skipped: [{ owner: String(page.page), reason: 'gone' }],
+        },
+        new Map(),
+      );
+    expect((await store.tallies(run))[SERVICE]).toMatchObject({
+      counts: { lanes_left: 2 },
+      skipped: [{ owner: '1' }, { owner: '2' }],
+    });
   });
 
   test('the figures tell what is under way, when the last one ended, and what nobody has settled', async () => {

@@ -45,7 +45,8 @@ function createStore(begun: readonly Run[]) {
     },
     finishPage: async () => undefined,
     pagesLeft: async () => 0,
-    progress: async () => ({ lanes: 0, lanesDone: 0, tallies: {} }),
+    progress: async () => ({ lanes: 0, lanesDone: 0, services: {} }),
+    tallies: async () => ({}),
     report: async () => undefined,
   } as unknown as RunStore;
   return { store, runs };

@@ -45,7 +45,8 @@ function startRun(parts: {
     },
     finishPage: async () => undefined,
     pagesLeft: async () => 0,
-    progress: async () => ({ lanes: 1, lanesDone: 1, tallies: {} }),
+    progress: async () => ({ lanes: 1, lanesDone: 1, services: {} }),
+    tallies: async () => ({}),
     report: async () => undefined,
     change: async () => true,
   } as unknown as RunStore;
