@@ -11,6 +11,7 @@ import { compareStores } from './equality.ts';
 import { fillLegacy, LegacyWriter } from './fill.ts';
 import { judge, type FoundDivergence, type Say } from './findings.ts';
 import { LiveTraffic } from './live-traffic.ts';
+import { problemsOf } from './problems.ts';
 
 /** Every breakage gets a session of its own. */
 const LEAST_DIALOGUES = 200;
@@ -237,18 +238,6 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
-}
-
-const MUST_BE_ZERO = ['false_findings', 'duplicates', 'resurrected', 'unequal'] as const;
-
-function problemsOf(result: Readonly<Record<string, number>>): string[] {
-  const { broken = 0, found = 0, lost_on_legacy: lost = 0, left = 0, repaired = 0 } = result;
-  return [
-    ...MUST_BE_ZERO.filter((name) => result[name] !== 0).map((name) => `${name} is not zero`),
-    ...(found === broken ? [] : [`${broken} were broken and ${found} found`]),
-    ...(left === lost && lost === BREAKAGES.lost ? [] : [`${left} are left and ${lost} lost on legacy`]),
-    ...(repaired === broken - lost ? [] : [`${repaired} were repaired of ${broken - lost}`]),
-  ];
 }
 
 const program = new Command('accept:reconcile')
