@@ -17,6 +17,8 @@ interface BackfillOptions extends ProxyAddress {
   readonly resume?: true;
   readonly detach?: true;
   readonly rate?: number;
+  readonly person?: string;
+  readonly reason?: string;
   readonly json?: true;
 }
 
@@ -37,6 +39,8 @@ export function createBackfillCommand(env: Environment): Command {
       ).conflicts(['service', 'owner', 'rate', 'dryRun']),
     )
     .option('--rate <n>', 'items a second, all replicas together', parseRate)
+    .option('--reason <text>', 'why; it is audited. Not needed for --dry-run')
+    .option('--person <name>', 'who answers for it; not needed where a token says it')
     .option('--detach', 'begin it and do not wait')
     .option('--json', 'JSON lines while it runs, and the document as one JSON object')
     .addOption(urlOption(env))
@@ -51,7 +55,7 @@ Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes 
 }
 
 async function backfill(options: BackfillOptions): Promise<void> {
-  const { url, token, service, owner, rate } = options;
+  const { url, token, service, owner, rate, person, reason } = options;
   const at = { url, ...(token !== undefined && { token }) };
   const wish = { kind: 'backfill', service, owner, rate };
   if (options.dryRun === true) {
@@ -63,13 +67,14 @@ async function backfill(options: BackfillOptions): Promise<void> {
     if (isLeftOut({ survey })) process.exitCode = LEFT;
     return;
   }
-  const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
+  const path = options.resume === true ? '/v1/runs/resume' : '/v1/runs';
+  const begun = await askProxy(at, path, { ...wish, person, reason });
   const { run } = JSON.parse(begun) as RunView;
   if (options.detach === true) {
     console.log(options.json === true ? JSON.stringify({ run }) : `run ${run}: crossfade runs show ${run}`);
     return;
   }
-  const view = await watchRun(run, { at, json: options.json === true });
+  const view = await watchRun(run, { at, person, json: options.json === true });
   tell(view, options.json === true);
 }
 

@@ -11,7 +11,7 @@ interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly resume?: true;
   readonly repair?: 'plan' | 'apply';
   readonly person?: string;
-  readonly reason?: string;
+  readonly reason: string;
   readonly json?: true;
 }
 
@@ -42,8 +42,8 @@ export function createReconcileCommand(env: Environment): Command {
       ]),
     );
   return limitOptions(command)
-    .option('--person <name>', 'who answers for the repair; not needed where a token says it')
-    .option('--reason <text>', 'why')
+    .requiredOption('--reason <text>', 'why; it is audited')
+    .option('--person <name>', 'who answers for it; not needed where a token says it')
     .option('--json', 'JSON lines while it runs, and the result as one JSON object')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
@@ -58,25 +58,19 @@ Exit codes: 0 equal, or repaired; 1 it could not be begun, or failed; 2 lanes di
 }
 
 async function reconcile(options: ReconcileOptions): Promise<void> {
-  const { service, owner } = options;
+  const { service, owner, person, reason } = options;
   const at = addressOf(options);
-  refuseNamelessRepair(options);
-  const wish = { kind: 'reconcile', service, owner, scope: options.changed === true ? 'changed' : 'full' };
+  const scope = options.changed === true ? 'changed' : 'full';
+  const wish = { kind: 'reconcile', service, owner, scope, person, reason };
   const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
   const isJson = options.json === true;
-  const view = await watchRun((JSON.parse(begun) as RunView).run, { at, json: isJson });
+  const view = await watchRun((JSON.parse(begun) as RunView).run, { at, person, json: isJson });
   const repaired = view.state === 'finished' ? await repair(options, view) : undefined;
   const plan = options.repair === 'plan' ? await planOf(at, view.run) : undefined;
   if (isJson)
     console.log(JSON.stringify({ ...resultOf(view), plan, repair: repaired && resultOf(repaired) }));
   else tell(view, plan, repaired);
   process.exitCode = exitCodeOf(view, repaired);
-}
-
-/** A token says who it is. @throws Error */
-function refuseNamelessRepair({ repair: how, person, token, reason }: ReconcileOptions): void {
-  if (how !== 'apply' || (reason !== undefined && (person ?? token) !== undefined)) return;
-  throw new Error('--repair apply changes what is stored: say --person and --reason');
 }
 
 async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
@@ -91,7 +85,7 @@ async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunV
     ...limitsIn(options),
   };
   const begun = JSON.parse(await askProxy(at, `/v1/runs/${run}/repair`, wish)) as RunView;
-  return watchRun(begun.run, { at, json: options.json === true });
+  return watchRun(begun.run, { at, person, json: options.json === true });
 }
 
 function addressOf({ url, token }: ReconcileOptions): ProxyAddress {

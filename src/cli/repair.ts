@@ -50,7 +50,7 @@ async function apply(of: string, options: ApplyOptions): Promise<void> {
   const { run } = JSON.parse(
     await askProxy(at, `/v1/runs/${encodeURIComponent(of)}/repair`, wish),
   ) as RunView;
-  const view = await watchRun(run, { at, json: json === true });
+  const view = await watchRun(run, { at, person, json: json === true });
   const { state, report } = view;
   console.log(json === true ? JSON.stringify({ run, state, reason: view.reason, ...report }) : showRun(view));
   if (state === 'failed') process.exitCode = 1;

@@ -18,6 +18,8 @@ export interface RunView {
 
 export interface WatchOptions {
   readonly at: ProxyAddress;
+  /** Who answers for a stop; absent where the token says it. */
+  readonly person: string | undefined;
   /** Lines for programs, also on a terminal. */
   readonly json: boolean;
 }
@@ -34,12 +36,13 @@ export function isLeftOut({ survey }: Pick<RunView, 'survey'>): boolean {
 }
 
 /** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines otherwise. Ctrl-C stops the run. */
-export async function watchRun(id: number, { at, json }: WatchOptions): Promise<RunView> {
+export async function watchRun(id: number, { at, person, json }: WatchOptions): Promise<RunView> {
   const shown = createRunProgress({ json, screen: process.stderr, lines: process.stdout });
   const onInterrupt = (): void => {
     shown.end();
     process.exitCode = INTERRUPTED;
-    void askProxy(at, `/v1/runs/${id}/stop`, { person: 'whoever watched it' }).catch(() => undefined);
+    const stop = { person, reason: 'Ctrl-C where it was watched' };
+    void askProxy(at, `/v1/runs/${id}/stop`, stop).catch(() => undefined);
   };
   process.once('SIGINT', onInterrupt);
   try {

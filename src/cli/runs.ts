@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { askProxy, type Environment } from './operator-client.ts';
-import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
 import type { RunView } from './run-watch.ts';
 
 /** `crossfade runs`: backfills, reconciliations and repairs, those under way and those before. */
@@ -24,14 +24,11 @@ export function createRunsCommand(env: Environment): Command {
   const stopping = runs
     .command('stop')
     .argument('<run>')
-    .description('What is under way ends, nothing more begins; --resume of its command takes it up again')
-    .option('--person <name>', 'who answers for it; not needed where a token says it');
-  proxyOptions(stopping, env).action(
-    async (run: string, { person, json, ...at }: ProxyOptions & { readonly person?: string }) => {
-      const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/stop`, { person });
-      console.log(json === true ? text : `run ${run} is stopped`);
-    },
-  );
+    .description('What is under way ends, nothing more begins; --resume of its command takes it up again');
+  personOptions(stopping, env).action(async (run: string, { person, reason, json, ...at }: PersonOptions) => {
+    const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/stop`, { person, reason });
+    console.log(json === true ? text : `run ${run} is stopped`);
+  });
   return runs;
 }
 

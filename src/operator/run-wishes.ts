@@ -35,6 +35,11 @@ export function requiredText(body: unknown, name: string): string {
   return text;
 }
 
+/** Who answers for a change, and why. With a token the name is the token's. @throws Refusal */
+export function responsibleOf(body: unknown): { readonly person: string; readonly reason: string } {
+  return { person: requiredText(body, 'person'), reason: requiredText(body, 'reason') };
+}
+
 /** @throws Refusal */
 export function ownerOf(text: string): Owner {
   const owner = parseOwner(text);

@@ -37,7 +37,15 @@ beforeAll(async () => {
 afterAll(() => deployment?.end());
 
 async function reconcile(...args: readonly string[]) {
-  const result = await runCommand(['reconcile', '--full', ...args, '--json', '--url', deployment.httpUrl]);
+  const result = await runCommand([
+    'reconcile',
+    '--full',
+    ...BY,
+    ...args,
+    '--json',
+    '--url',
+    deployment.httpUrl,
+  ]);
   return { code: result.code, ...resultOf<Reconciled>(result) };
 }
 

@@ -43,7 +43,7 @@ interface Shown {
 }
 
 async function begin(kind: string, rate: number): Promise<number> {
-  const body = JSON.stringify({ kind, rate, service: 'session-memory' });
+  const body = JSON.stringify({ kind, rate, service: 'session-memory', person: 'ann', reason: 'a test' });
   const headers = { 'content-type': 'application/json' };
   const response = await fetch(`${deployment.httpUrl}/v1/runs`, { method: 'POST', headers, body });
   const begun = (await response.json()) as Shown;

@@ -18,6 +18,7 @@ interface Backfilled {
   readonly services: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
+const BY = ['--person', 'ann', '--reason', 'a test'];
 let deployment: Deployment;
 
 beforeAll(async () => {
@@ -63,7 +64,7 @@ async function fill({ direct }: Deployment): Promise<void> {
 }
 
 const backfill = (...args: readonly string[]) =>
-  runCommand(['backfill', '--json', '--url', deployment.httpUrl, ...args]);
+  runCommand(['backfill', '--json', '--url', deployment.httpUrl, ...BY, ...args]);
 
 const stored = async (): Promise<readonly { session_id: string; items: number }[]> =>
   deployment.store(
@@ -192,7 +193,7 @@ test('a backfill that was stopped is taken up by --resume, and after a kill too;
   const stopped = await fetch(`${deployment.httpUrl}/v1/runs/${run}/stop`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ person: 'ann' }),
+    body: JSON.stringify({ person: 'ann', reason: 'a test' }),
   });
   expect({ status: stopped.status, text: await stopped.text() }).toMatchObject({ status: 200 });
   const other = await backfill('--resume', '--rate', '5');
@@ -212,6 +213,28 @@ test('a backfill that was stopped is taken up by --resume, and after a kill too;
   const again = await backfill('--resume');
   expect(again.code).toBe(1);
   expect(again.stderr).toContain('there is nothing to take up');
+});
+
+test('a run is begun, stopped and taken up by somebody, for a reason, and all of it is audited', async () => {
+  const at = ['--url', deployment.httpUrl];
+  for (const command of [['backfill'], ['backfill', '--resume'], ['runs', 'stop', '1'], ['reconcile']]) {
+    const nobody = await runCommand([...command, '--reason', 'a test', ...at]);
+    expect({ code: nobody.code, err: nobody.stderr }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('--person') as string,
+    });
+    const why = await runCommand([...command, '--person', 'ann', ...at]);
+    expect({ code: why.code, err: why.stderr }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('--reason') as string,
+    });
+  }
+  const { stdout } = await runCommand(['audit', '--service', 'session-memory', '--json', ...at]);
+  const { entries } = JSON.parse(stdout) as { entries: readonly { command: string; reason: string }[] };
+  const commands = entries.map(({ command, reason }) => `${command}: ${reason}`);
+  expect(commands).toEqual(
+    expect.arrayContaining(['runs begin: a test', 'runs stop: a test', 'runs resume: a test']),
+  );
 });
 
 test('what cannot be begun says what to do', async () => {

@@ -35,7 +35,7 @@ const crossfade = (...args: readonly string[]) =>
   runCommand([...args, '--json', '--url', deployment.httpUrl]);
 
 const reconcile = async (...args: readonly string[]) => {
-  const result = await crossfade('reconcile', ...args);
+  const result = await crossfade('reconcile', ...BY, ...args);
   return { code: result.code, ...resultOf<Reconciled>(result) };
 };
 

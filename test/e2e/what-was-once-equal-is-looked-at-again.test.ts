@@ -37,7 +37,9 @@ async function crossfade(...args: readonly string[]): Promise<Reconciled & { rea
 }
 
 async function reconciled(): Promise<Readonly<Record<string, number>> | undefined> {
-  return (await crossfade('reconcile', '--service', 'session-memory')).services['session-memory'];
+  return (await crossfade('reconcile', '--service', 'session-memory', ...BY.slice(0, 4))).services[
+    'session-memory'
+  ];
 }
 
 /** Past every program. */
@@ -103,7 +105,7 @@ test('what is altered afterwards is found on either side, and no more when it is
 
 test('a repair ends at the first lane that differs in another way than it did when it was found', async () => {
   await onOrchestrator('first', 'item 1', 'altered');
-  const { run } = await crossfade('reconcile', '--service', 'session-memory');
+  const { run } = await crossfade('reconcile', '--service', 'session-memory', ...BY.slice(0, 4));
   await onOrchestrator('first', 'item 2', 'altered as well');
   const surprised = await crossfade('repair', 'apply', String(run), ...BY);
   expect(surprised).toMatchObject({ code: 2, state: 'stopped' });
@@ -112,7 +114,7 @@ test('a repair ends at the first lane that differs in another way than it did wh
     `select content ->> 'text' as text from memory_entries where session_id = 'first' order by position`,
   );
   expect(held.map(({ text }) => text)).toEqual(['item 0', 'altered', 'altered as well']);
-  const again = await crossfade('reconcile', '--service', 'session-memory');
+  const again = await crossfade('reconcile', '--service', 'session-memory', ...BY.slice(0, 4));
   expect(await crossfade('repair', 'apply', String(again.run), ...BY)).toMatchObject({ state: 'finished' });
   expect(await reconciled()).toMatchObject(ALL_EQUAL);
 });

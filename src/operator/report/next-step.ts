@@ -101,11 +101,11 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
   ),
   backfill_not_finished: prepare(
     'Finish the backfill.',
-    (service) => `crossfade backfill --service ${service}`,
+    (service) => `crossfade backfill --service ${service} --person NAME --reason TEXT`,
   ),
   reconciliation_too_old: prepare(
     'Reconcile every lane.',
-    (service) => `crossfade reconcile --full --service ${service}`,
+    (service) => `crossfade reconcile --full --service ${service} --person NAME --reason TEXT`,
   ),
   unclassified_actions: prepare(
     'Agents send actions that no definition knows: define them, or accept them by name.',

@@ -5,7 +5,7 @@ import type { RepairDesk, RepairPlan } from '../../migration/reconciliation/repa
 import type { RepairLimits } from '../../migration/runs/run.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { printedRun } from './run-routes.ts';
-import { memberOf, numberOf, ownerOf, requiredText, said } from '../run-wishes.ts';
+import { memberOf, numberOf, ownerOf, requiredText, responsibleOf, said } from '../run-wishes.ts';
 
 interface OfRun {
   Params: { run: string };
@@ -83,10 +83,6 @@ class RepairRoutes {
     };
     return said(() => this.#desk.decide(item, decision, responsibleOf(body)));
   }
-}
-
-function responsibleOf(body: unknown): { readonly person: string; readonly reason: string } {
-  return { person: requiredText(body, 'person'), reason: requiredText(body, 'reason') };
 }
 
 function limitsOf(body: unknown): Partial<RepairLimits> {

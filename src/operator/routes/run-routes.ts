@@ -4,7 +4,7 @@ import type { AuditStore } from '../../migration/guard/guard-ports.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../migration/runs/run.ts';
 import type { RunDesk, RunStatus } from '../../migration/runs/run-desk.ts';
 import { answered, Refusal } from '../refusal.ts';
-import { memberOf, numberOf, ownerOf, said, textOf } from '../run-wishes.ts';
+import { memberOf, numberOf, ownerOf, responsibleOf, said, textOf } from '../run-wishes.ts';
 
 export interface RunRouteParts {
   readonly services: readonly ServiceName[];
@@ -13,7 +13,6 @@ export interface RunRouteParts {
 }
 
 const RUNS_SHOWN = 50;
-const SOMEBODY = 'somebody';
 
 interface OfRun {
   Params: { run: string };
@@ -52,7 +51,9 @@ class RunRoutes {
   }
 
   begin({ body }: FastifyRequest): Promise<object> {
-    return this.#changed(body, 'begin', () => this.#parts.desk.begin(kindOf(body), this.#requestOf(body)));
+    return this.#changed(body, 'begin', (by) =>
+      this.#parts.desk.begin(kindOf(body), { ...this.#requestOf(body), ...by }),
+    );
   }
 
   rehearse({ body }: FastifyRequest): Promise<object> {
@@ -66,18 +67,27 @@ class RunRoutes {
   }
 
   stop({ run }: OfRun['Params'], body: unknown): Promise<object> {
-    const stopped = `stopped by ${textOf(body, 'person') ?? SOMEBODY}`;
-    return this.#changed(body, 'stop', () => this.#parts.desk.stop(numberOf(run, 'run'), stopped));
+    return this.#changed(body, 'stop', ({ person, reason }) =>
+      this.#parts.desk.stop(numberOf(run, 'run'), `stopped by ${person}: ${reason}`),
+    );
   }
 
-  /** Audited under whoever the request names; the command line asks for no reason. */
-  #changed(body: unknown, command: string, change: () => Promise<Run>): Promise<object> {
+  /** Audited under whoever the request names. */
+  #changed(
+    body: unknown,
+    command: string,
+    change: (by: ReturnType<typeof responsibleOf>) => Promise<Run>,
+  ): Promise<object> {
     return said(async () => {
-      const [person = SOMEBODY, reason = ''] = [textOf(body, 'person'), textOf(body, 'reason')];
-      const run = await change();
-      const by = { person, reason, command: `runs ${command}` };
+      const by = responsibleOf(body);
+      const run = await change(by);
       for (const service of run.request.services)
-        await this.#parts.audit.add({ ...by, service, details: { run: run.id, kind: run.kind } });
+        await this.#parts.audit.add({
+          ...by,
+          command: `runs ${command}`,
+          service,
+          details: { run: run.id, kind: run.kind },
+        });
       return printedRun(run);
     });
   }
@@ -86,14 +96,11 @@ class RunRoutes {
     const service = textOf(body, 'service');
     const owner = textOf(body, 'owner');
     const rate = memberOf(body, 'rate');
-    const [person, reason] = [textOf(body, 'person'), textOf(body, 'reason')];
     return {
       services: service === undefined ? this.#parts.services : [this.#known(service)],
       ...(owner !== undefined && { owner: ownerOf(owner) }),
       ...(rate !== undefined && { rate: numberOf(rate, 'rate') }),
       ...(memberOf(body, 'scope') === 'changed' && { scope: 'changed' as const }),
-      ...(person !== undefined && { person }),
-      ...(reason !== undefined && { reason }),
     };
   }
 

@@ -15,6 +15,7 @@ import { problemsOf } from './problems.ts';
 
 /** Every breakage gets a session of its own. */
 const LEAST_DIALOGUES = 200;
+const BY = ['--person', 'accept', '--reason', 'an acceptance test'];
 const SETTLE_LIMIT_MS = 120_000;
 
 interface Options {
@@ -83,7 +84,7 @@ async function reconcileAll(stage: Stage): Promise<Record<string, number>> {
   const stores = { orchestrator: database, legacyFolder: world.folders.legacy, legacy: world.direct };
   await breakItems(lanes, stores);
   say('reconciling, with agents at work');
-  const first = await command<RunResult>(world, 'reconcile', '--repair', 'plan');
+  const first = await command<RunResult>(world, 'reconcile', '--repair', 'plan', ...BY);
   const judged = judge(await divergencesOf(world, first.run), lanes, say);
   say('repairing');
   const repair = await command<RunResult>(
@@ -93,16 +94,13 @@ async function reconcileAll(stage: Stage): Promise<Record<string, number>> {
     String(first.run),
     '--limit-share',
     '1',
-    '--person',
-    'accept',
-    '--reason',
-    'broken on purpose',
+    ...BY,
   );
   if (repair.state !== 'finished') say(`the repair is ${repair.state}: ${JSON.stringify(repair)}`);
   say('reconciling again');
   await stage.stopLive();
   await settled(world);
-  const second = await command<RunResult>(world, 'reconcile');
+  const second = await command<RunResult>(world, 'reconcile', ...BY);
   const left = await divergencesOf(world, second.run);
   const lostOnLegacy = sum(second, 'lost');
   const { surplus, unequal } = compareStores(
@@ -131,7 +129,7 @@ async function backfill({ world, say }: Stage): Promise<void> {
   await covered(world);
   const survey = await runCommand(['backfill', '--dry-run', '--json', '--url', world.httpUrl]);
   say(`dry run: ${survey.stdout.length} characters of survey, exit code ${survey.code}`);
-  const running = command<RunResult>(world, 'backfill');
+  const running = command<RunResult>(world, 'backfill', ...BY);
   let isOver = false;
   void running.finally(() => {
     isOver = true;

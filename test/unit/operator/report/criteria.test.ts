@@ -127,7 +127,7 @@ describe('the next step', () => {
     const old = { ...few, reconciledAgoSeconds: null };
     expect(next({ judged: judgedBy(old) })).toMatchObject({
       kind: 'prepare',
-      command: 'crossfade reconcile --full --service session-memory',
+      command: 'crossfade reconcile --full --service session-memory --person NAME --reason TEXT',
     });
     const lost = { ...QUIET_DAY, lost: { open: 2, found: 2, decided: 0 } };
     expect(next({ judged: judgedBy(old), day: lost })).toMatchObject({
