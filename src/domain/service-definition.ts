@@ -144,6 +144,8 @@ export interface LegacyItem {
   readonly timestamp: string;
   /** The same instant, ISO-8601 UTC. */
   readonly at: string;
+  /** The service's spelling is no time: `at` is that of the item before it, or 1970. */
+  readonly isTimeUnknown?: true;
 }
 
 /** A lane as the legacy store shows it. */
@@ -158,7 +160,13 @@ export interface LegacyLane {
    */
   readonly derived?: readonly LegacyItem[];
   /** The owner's own row: made or updated by a copy. */
-  readonly session?: { readonly userId: string; readonly metadata: string; readonly createdAt: string };
+  readonly session?: {
+    readonly userId: string;
+    readonly metadata: string;
+    readonly createdAt: string;
+    /** What the service has for it is no time: `createdAt` is 1970. */
+    readonly isTimeUnknown?: true;
+  };
 }
 
 /** An orchestrator item as `scan` and `batch_read` show it. */

@@ -8,7 +8,7 @@ import type {
   LegacyLane,
   StoredMemory,
 } from '../domain/service-definition.ts';
-import { instantOfEpoch } from './epoch-time.ts';
+import { epochTimeOf } from './epoch-time.ts';
 import { unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
 import { tagsOf } from './memory-tags.ts';
 import { writerIn } from './writer-name.ts';
@@ -109,7 +109,7 @@ function laneOf(owner: Owner, store: Store): LegacyLane {
 }
 
 function entryOf(raw: string): LegacyItem {
-  const { timestamp = '0', type = 'null', content = 'null', metadata } = rawMembers(raw);
+  const { timestamp, type = 'null', content = 'null', metadata } = rawMembers(raw);
   return {
     fields: {
       kind: '"entry"',
@@ -117,28 +117,25 @@ function entryOf(raw: string): LegacyItem {
       content: respell(content),
       ...(metadata === undefined ? {} : { metadata: respell(metadata) }),
     },
-    timestamp,
-    at: instantOfEpoch(timestamp),
+    ...epochTimeOf(timestamp),
   };
 }
 
 function decisionOf(raw: string): LegacyItem {
-  const { timestamp = '0', decision = 'null' } = rawMembers(raw);
+  const { timestamp, decision = 'null' } = rawMembers(raw);
   return {
     fields: { kind: '"decision"', decision: respell(decision) },
-    timestamp,
-    at: instantOfEpoch(timestamp),
+    ...epochTimeOf(timestamp),
   };
 }
 
 /** A summary without its decisions, which are items of their own. */
 function summaryOf(texts: Fields): LegacyItem {
-  const { last_updated: timestamp = '0' } = texts;
+  const { last_updated: timestamp } = texts;
   const members = Object.entries(texts).map(([key, raw]) => [key, new Json(raw)]);
   return {
     fields: { kind: '"summary"', summary: respell(encodeJson(Object.fromEntries(members))) },
-    timestamp,
-    at: instantOfEpoch(timestamp),
+    ...epochTimeOf(timestamp),
   };
 }
 

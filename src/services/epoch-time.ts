@@ -1,3 +1,4 @@
+import type { LegacyItem } from '../domain/service-definition.ts';
 import { spellFloat } from './python-spelling.ts';
 
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
@@ -7,10 +8,13 @@ function epochSecondsOf(instant: string): string {
   return spellFloat(Date.parse(instant) / 1_000);
 }
 
-/** The instant of an epoch time's text, ISO-8601 UTC with milliseconds; 1970 for what is none. */
-export function instantOfEpoch(seconds: string): string {
+/** When an item was written, from the raw text of its epoch time; 1970, and said to be unknown, where that is none. */
+export function epochTimeOf(
+  seconds: string | undefined,
+): Pick<LegacyItem, 'timestamp' | 'at' | 'isTimeUnknown'> {
   const date = new Date(Math.round(Number(seconds) * 1_000));
-  return Number.isNaN(date.getTime()) ? new Date(0).toISOString() : date.toISOString();
+  if (!Number.isNaN(date.getTime())) return { timestamp: seconds ?? '0', at: date.toISOString() };
+  return { timestamp: seconds ?? '0', at: new Date(0).toISOString(), isTimeUnknown: true };
 }
 
 /** The service's own spelling of an item's time where a copy kept it, else the time of its write. */

@@ -22,7 +22,7 @@ import {
   type StoredMemory,
   type WriteAction,
 } from '../domain/service-definition.ts';
-import { epochTimestampOf, instantOfEpoch } from './epoch-time.ts';
+import { epochTimeOf, epochTimestampOf } from './epoch-time.ts';
 import { tagsOf } from './memory-tags.ts';
 import { writerIn } from './writer-name.ts';
 import { respell, spellText } from './python-spelling.ts';
@@ -208,8 +208,8 @@ async function readMany(
 }
 
 function itemOf(raw: string): LegacyItem {
-  const { timestamp = '0', memory = 'null' } = rawMembers(raw);
-  return { fields: { memory: respell(memory) }, timestamp, at: instantOfEpoch(timestamp) };
+  const { timestamp, memory = 'null' } = rawMembers(raw);
+  return { fields: { memory: respell(memory) }, ...epochTimeOf(timestamp) };
 }
 
 function fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined {

@@ -42,6 +42,11 @@ export function localTimeOf(instant: string, timeZone: string): string {
   return ms % 1_000 === 0 ? local.slice(0, 19) : `${local.slice(0, 23)}000`;
 }
 
+/** Whether a text is a naive local time. */
+export function isLocalTime(text: string): boolean {
+  return !Number.isNaN(Date.parse(`${text}Z`));
+}
+
 /**
  * The instant of a naive local time, ISO-8601 UTC with milliseconds. Where clocks go back an hour has two meanings: the first
  * that is not before `notBeforeMs` is taken. A text that is no time counts as that moment itself.

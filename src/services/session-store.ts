@@ -9,7 +9,7 @@ import type {
   ServiceContext,
 } from '../domain/service-definition.ts';
 import { wrapMetadata } from './legacy-metadata.ts';
-import { instantOf } from './local-time.ts';
+import { instantOf, isLocalTime } from './local-time.ts';
 import { isFalsy, respell } from './python-spelling.ts';
 import { interactionFields, interactionPayload } from './session-interaction.ts';
 import { boundText } from './sqlite-text.ts';
@@ -36,8 +36,10 @@ const SESSIONS = `select session_id, user_id, created_at, metadata from sessions
   where session_id in (select value from json_each(?))`;
 const INTERACTIONS_OF_MANY = `select id, session_id, timestamp, role, content, metadata from interactions
   where session_id in (select value from json_each(?)) and id >= cast(? as integer) and id < cast(? as integer) order by id`;
+// `not in` would find none as soon as one session has no id.
 const ORPHANS = `select count(*) as rows from interactions
-  where id >= cast(? as integer) and id < cast(? as integer) and session_id not in (select session_id from sessions)`;
+  where id >= cast(? as integer) and id < cast(? as integer) 
+    and not exists (select 1 from sessions where sessions.session_id = interactions.session_id)`;
 
 interface SessionSource {
   readonly owner: Owner;
@@ -119,7 +121,8 @@ interface SessionRows {
 }
 
 function laneOf(owner: Owner, { session, rows }: SessionRows, context: ServiceContext): LegacyLane {
-  const createdAt = instantOf(String(session['created_at']), context.timeZone);
+  const created = String(session['created_at']);
+  const createdAt = instantOf(created, context.timeZone);
   const { user_id, session_metadata } = sessionFields({
     owner,
     userId: rawText(session['user_id']),
@@ -134,7 +137,12 @@ function laneOf(owner: Owner, { session, rows }: SessionRows, context: ServiceCo
   return {
     exists: true,
     items,
-    session: { userId: user_id, metadata: encodeJson(session_metadata), createdAt },
+    session: {
+      userId: user_id,
+      metadata: encodeJson(session_metadata),
+      createdAt,
+      ...(!isLocalTime(created) && { isTimeUnknown: true }),
+    },
   };
 }
 
@@ -177,6 +185,7 @@ function itemOf(row: Row, timeZone: string, notBeforeMs: number): LegacyItem {
     },
     timestamp,
     at: instantOf(timestamp, timeZone, notBeforeMs),
+    ...(!isLocalTime(timestamp) && { isTimeUnknown: true }),
   };
 }
 

@@ -29,7 +29,8 @@ type ConcernName =
   | 'shortened_ids'
   | 'repeated_items'
   | 'about_to_be_forgotten'
-  | 'times_going_backwards';
+  | 'times_going_backwards'
+  | 'unknown_times';
 
 /** What the store of a service holds, as it is before anything is copied. */
 export interface Survey {
@@ -87,6 +88,7 @@ class Surveyor {
     repeated_items: { count: 0, owners: [] },
     about_to_be_forgotten: { count: 0, owners: [] },
     times_going_backwards: { count: 0, owners: [] },
+    unknown_times: { count: 0, owners: [] },
   };
   #items = 0;
   #bytes = 0;
@@ -118,6 +120,7 @@ class Surveyor {
     if (sessionIdOf(sessionPrefix, owner) !== plainIdOf(sessionPrefix, owner))
       this.#concern('shortened_ids', owner);
     if (isExpired(retention, newest, this.#nowMs)) this.#concern('about_to_be_forgotten', owner);
+    if (lane.session?.isTimeUnknown === true) this.#concern('unknown_times', owner);
     this.#addItems(owner, lane.items);
   }
 
@@ -131,13 +134,22 @@ class Surveyor {
       this.#bytes += bytes;
       if (bytes > CONTENT_BYTES) this.#concern('oversize_items', owner);
       if (isUnstorable(content)) this.#concern('escaped_items', owner);
-      const at = Date.parse(item.at);
-      if (at < before) this.#concern('times_going_backwards', owner);
-      before = at;
+      before = this.#lookAtTime(owner, item, before);
       const digest = digestOfFields(item.fields);
       if (seen.has(digest)) this.#concern('repeated_items', owner);
       seen.add(digest);
     }
+  }
+
+  /** @returns the time that the next item must not be before */
+  #lookAtTime(owner: Owner, { at, isTimeUnknown }: LegacyItem, before: number): number {
+    if (isTimeUnknown === true) {
+      this.#concern('unknown_times', owner);
+      return before;
+    }
+    const atMs = Date.parse(at);
+    if (atMs < before) this.#concern('times_going_backwards', owner);
+    return atMs;
   }
 
   #concern(name: ConcernName, owner: Owner): void {

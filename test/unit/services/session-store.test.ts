@@ -1,9 +1,73 @@
+import { DatabaseSync } from 'node:sqlite';
 import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
+import { surveyService } from '../../../src/migration/backfill/survey.ts';
+import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
 import { Delivered, listedFields } from './memory-list.ts';
 import { ask, say, shownOf } from './session-requests.ts';
+
+/** The service's own tables, in memory: nothing stands for SQLite here. */
+function sessionFile(fill: (file: DatabaseSync) => void) {
+  const file = new DatabaseSync(':memory:');
+  file.exec(`create table sessions (session_id text primary key, user_id text, created_at text, last_activity text, metadata text);
+    create table interactions (id integer primary key autoincrement, session_id text, timestamp text, role text, content text, metadata text)`);
+  fill(file);
+  return {
+    sqlite: async (sql: string, parameters: readonly string[]) =>
+      file.prepare(sql).all(...parameters) as Readonly<Record<string, unknown>>[],
+  };
+}
+
+const SESSION_ROW = 'insert into sessions (session_id, user_id, created_at, metadata) values (?, ?, ?, ?)';
+const INTERACTION_ROW =
+  "insert into interactions (session_id, timestamp, role, content, metadata) values (?, ?, 'user', ?, '{}')";
+
+test('interactions of sessions that are gone are counted, also beside a session without an id', async () => {
+  const access = sessionFile((file) => {
+    file.prepare(SESSION_ROW).run('s', 'u', '2026-11-01T01:00:00', '{}');
+    file.prepare(SESSION_ROW).run(null, 'u', '2026-11-01T01:00:00', '{}');
+    for (const owner of ['s', 'gone', 'gone', null])
+      file.prepare(INTERACTION_ROW).run(owner, '2026-11-01T01:00:00', 'hello');
+  });
+  expect(await sessionMemory.lanes.strays?.(access)).toEqual({
+    'interactions of sessions that are gone': 3,
+    'sessions whose id no lane can carry': 1,
+  });
+});
+
+test('before a backfill it is told whose times are none, and whom the service is about to forget', async () => {
+  const access = sessionFile((file) => {
+    for (const [owner, created] of [
+      ['sound', '2026-11-01T11:50:00'],
+      ['old', '2026-11-01T10:00:00'],
+      ['made some day', 'some day'],
+      ['said some day', '2026-11-01T11:50:00'],
+    ])
+      file.prepare(SESSION_ROW).run(owner ?? '', 'u', created ?? '', '{}');
+    file.prepare(INTERACTION_ROW).run('sound', '2026-11-01T11:55:00', 'hello');
+    file.prepare(INTERACTION_ROW).run('old', '2026-11-01T11:00:00', 'an hour ago');
+    file.prepare(INTERACTION_ROW).run('made some day', '2026-11-01T11:55:00', 'hello');
+    for (const timestamp of ['2026-11-01T11:55:00', 'yesterday', '', '2026-11-01T11:56:00'])
+      file.prepare(INTERACTION_ROW).run('said some day', timestamp, 'hello');
+  });
+  const runtime = {
+    definition: sessionMemory,
+    access,
+    context: { timeZone: 'UTC' },
+  } as unknown as ServiceRuntime;
+  const { survey } = await surveyService(runtime, undefined, {
+    nowMs: Date.UTC(2026, 10, 1, 12),
+    journaled: async () => [],
+    isStopped: () => false,
+  });
+  expect(survey.concerns).toMatchObject({
+    unknown_times: { count: 3, owners: ['made some day', 'said some day'] },
+    about_to_be_forgotten: { count: 1, owners: ['old'] },
+    times_going_backwards: { count: 0 },
+  });
+});
 
 describe('the store', () => {
   const OWNER = parseOwner('s') as Owner;

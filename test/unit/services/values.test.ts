@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createNaiveLocalTime } from '../../../src/sandbox/python-time.ts';
 import { codePointLength, codePointPrefix } from '../../../src/sandbox/python-values.ts';
 import { countCodePoints, sliceCodePoints } from '../../../src/services/code-points.ts';
-import { epochTimestampOf, instantOfEpoch } from '../../../src/services/epoch-time.ts';
+import { epochTimeOf, epochTimestampOf } from '../../../src/services/epoch-time.ts';
 import { unwrapMetadata, wrapMetadata } from '../../../src/services/legacy-metadata.ts';
 import { instantOf, localTimeOf } from '../../../src/services/local-time.ts';
 import { tagsOf } from '../../../src/services/memory-tags.ts';
@@ -49,8 +49,13 @@ describe('naive local times', () => {
 
 test('epoch times keep the service’s spelling where a copy kept it', () => {
   const createdAt = '2026-11-21T01:57:15.500Z';
-  expect(instantOfEpoch('1795226235.5')).toBe(createdAt);
-  expect(instantOfEpoch('no time')).toBe('1970-01-01T00:00:00.000Z');
+  expect(epochTimeOf('1795226235.5')).toEqual({ timestamp: '1795226235.5', at: createdAt });
+  for (const [none, timestamp] of [['"no time"'], ['null'], ['NaN'], [undefined, '0']])
+    expect(epochTimeOf(none)).toEqual({
+      timestamp: timestamp ?? none,
+      at: '1970-01-01T00:00:00.000Z',
+      isTimeUnknown: true,
+    });
   expect(epochTimestampOf({ createdAt, legacyTimestamp: '1795226191.0797758' })).toBe('1795226191.0797758');
   expect(epochTimestampOf({ createdAt, legacyTimestamp: '}' })).toBe('1795226235.5');
 });

@@ -63,6 +63,19 @@ test('what will be different on the orchestrator is told beforehand, with the ow
   expect(found.to_embed).toEqual({ items: 7, seconds_with_the_built_in_model: 1 });
 });
 
+test('items whose time is none are told, and do not count as going backwards', async () => {
+  const { survey: found } = await survey({
+    text: [
+      { timestamp: 20, memory: 'oldest' },
+      { timestamp: 'yesterday' as never, memory: 'b' },
+      { timestamp: 30, memory: 'newest' },
+    ],
+    none: [{ memory: 'c' } as never],
+  });
+  expect(found.concerns.unknown_times).toEqual({ count: 2, owners: ['text', 'none'] });
+  expect(found.concerns.times_going_backwards.count).toBe(0);
+});
+
 test('where there is only an API the journal says whose lanes there are, and the report says so', async () => {
   const { owners, survey: found } = await survey(undefined, ['known']);
   expect(found.owners_from).toBe('journal');
