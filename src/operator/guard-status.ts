@@ -38,7 +38,7 @@ export interface ActionStatus {
   readonly mismatch_upper_bound: number;
   /** Further comparisons it takes if all of them match. */
   readonly comparisons_missing: number;
-  /** At the traffic of the last 24 hours; null where that is too little to tell: fewer than 100 comparisons. */
+  /** At the traffic of the last 24 hours, of what it is judged by; null where that is too little to tell: fewer than 100 comparisons. */
   readonly days_missing: number | null;
 }
 

@@ -34,7 +34,11 @@ export function parseMinute(line: string): MinuteRow | undefined {
 }
 
 /** What lines of before it was counted do not say. */
-const LATER: Partial<Record<(typeof COUNT_NAMES)[number], number>> = { dropped: 0, independent: 0 };
+const LATER: Partial<Record<(typeof COUNT_NAMES)[number], number>> = {
+  dropped: 0,
+  independent: 0,
+  wholeLanes: 0,
+};
 
 function parseCounts(printed: Members): GuardCounts | undefined {
   const counts = noCounts();

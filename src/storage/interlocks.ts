@@ -29,7 +29,8 @@ where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequ
 const LAST_DAY = `
 select action, sum((counts ->> 'operations')::bigint) as operations,
   sum((counts ->> 'comparable')::bigint) as comparable, sum((counts ->> 'bothErrors')::bigint) as "bothErrors",
-  sum(coalesce(counts ->> 'independent', counts ->> 'comparable')::bigint) as independent
+  sum(coalesce(counts ->> 'independent', counts ->> 'comparable')::bigint) as independent,
+  sum(coalesce((counts ->> 'wholeLanes')::bigint, 0)) as "wholeLanes"
 from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
 
 /** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect: of a store that could not be read none were. */
@@ -53,6 +54,8 @@ interface DayRow {
   readonly comparable: number;
   readonly bothErrors: number;
   readonly independent: number;
+  /** Of these. */
+  readonly wholeLanes: number;
 }
 
 /** What interlocks are judged by, and what was granted, in PostgreSQL. */
@@ -122,13 +125,15 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
     oldestDeliverySeconds: seconds,
     unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
     ...(await readRuns(database, service)),
-    traffic: new Map(
-      day.map(({ action, comparable, bothErrors, independent }) => [
-        action,
-        { comparablePerDay: independent, notErrorsPerDay: Math.min(independent, comparable - bothErrors) },
-      ]),
-    ),
+    traffic: new Map(day.map((row) => [row.action, ownTraffic(row)])),
+    lanesPerDay: day.reduce((sum, { wholeLanes }) => sum + wholeLanes, 0),
   };
+}
+
+/** Of an action's own answers: whole lanes are compared because of it, and count for all. */
+function ownTraffic({ comparable, bothErrors, independent, wholeLanes }: DayRow) {
+  const own = independent - wholeLanes;
+  return { comparablePerDay: own, notErrorsPerDay: Math.min(own, comparable - wholeLanes - bothErrors) };
 }
 
 async function readRuns(

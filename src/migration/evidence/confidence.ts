@@ -69,10 +69,12 @@ export interface Confidence {
 
 /** Traffic that an estimate of time is made from. */
 export interface Traffic {
-  /** Comparisons in the last day that are evidence: with a verdict, and no repeats. */
+  /** Comparisons of the action's own answers in the last day that are evidence: with a verdict, and no repeats. */
   readonly comparablePerDay: number;
   /** Of these, not both errors. */
   readonly notErrorsPerDay: number;
+  /** Comparisons of whole lanes of its service in the last day. */
+  readonly lanesPerDay: number;
 }
 
 /** Comparisons that an action is judged by. */
@@ -81,6 +83,8 @@ interface Judged {
   readonly notErrors: number;
   readonly mismatches: number;
   readonly wholeLanes: number;
+  /** False where its own answers alone must prove it. */
+  readonly countsLanes: boolean;
 }
 
 /** Fewer comparisons a day say nothing of the days to come: the first minutes of a service would promise years. */
@@ -106,7 +110,7 @@ export function confidenceOf(
     upperBound: exactUpperBound(tally),
     isProven: missing.comparable === 0 && missing.notErrors === 0,
     missing: Math.max(missing.comparable, missing.notErrors),
-    days: daysFor(missing, traffic),
+    days: daysFor(missing, trafficOf(judged, traffic)),
   };
 }
 
@@ -117,12 +121,19 @@ export function confidenceOf(
  */
 function judgedBy(evidence: Evidence): Judged {
   const { comparable, errors, mismatches, laneComparable, laneMismatches } = evidence;
-  const own = { comparable, notErrors: comparable - errors, mismatches, wholeLanes: 0 };
+  const own = {
+    comparable,
+    notErrors: comparable - errors,
+    mismatches,
+    wholeLanes: 0,
+    countsLanes: false,
+  };
   const all = {
     comparable: comparable + laneComparable,
     notErrors: own.notErrors + laneComparable,
     mismatches: mismatches + laneMismatches,
     wholeLanes: laneComparable,
+    countsLanes: true,
   };
   const isWorseAlone = mismatches > 0 && exactUpperBound(tallyOf(own)) > exactUpperBound(tallyOf(all));
   return isWorseAlone ? own : all;
@@ -132,6 +143,7 @@ function tallyOf({ comparable, mismatches }: Judged): Tally {
   return { hits: mismatches, tries: comparable };
 }
 
+/** Comparisons, and those that are not of two errors: how many are missing, or come in a day. */
 interface Missing {
   readonly comparable: number;
   readonly notErrors: number;
@@ -146,12 +158,18 @@ function missingOf({ comparable, notErrors, mismatches }: Judged, limits: Eviden
   };
 }
 
-function daysFor(missing: Missing, traffic: Traffic): number | null {
+/** Comparisons a day of what the action is judged by; those of whole lanes are never of errors. */
+function trafficOf({ countsLanes }: Judged, traffic: Traffic): Missing {
+  const lanes = countsLanes ? traffic.lanesPerDay : 0;
+  return { comparable: traffic.comparablePerDay + lanes, notErrors: traffic.notErrorsPerDay + lanes };
+}
+
+function daysFor(missing: Missing, perDay: Missing): number | null {
   if (missing.comparable === 0 && missing.notErrors === 0) return 0;
-  if (traffic.comparablePerDay < LEAST_DAILY_COMPARISONS) return null;
+  if (perDay.comparable < LEAST_DAILY_COMPARISONS) return null;
   const days = Math.max(
-    missing.comparable / traffic.comparablePerDay,
-    missing.notErrors === 0 ? 0 : missing.notErrors / traffic.notErrorsPerDay,
+    missing.comparable / perDay.comparable,
+    missing.notErrors === 0 ? 0 : missing.notErrors / perDay.notErrors,
   );
   return Number.isFinite(days) ? days : null;
 }

@@ -9,6 +9,8 @@ export interface GuardCounts {
   comparable: number;
   /** Of these, those that are evidence: no repeats. */
   independent: number;
+  /** Of these, comparisons of whole lanes: they are evidence for every read of the service, and none of this action's own answers. */
+  wholeLanes: number;
   mismatches: number;
   /** Comparisons of which both answers were errors. */
   bothErrors: number;
@@ -31,6 +33,7 @@ export interface GuardCounts {
 export const COUNT_NAMES = [
   'comparable',
   'independent',
+  'wholeLanes',
   'mismatches',
   'bothErrors',
   'notComparable',
@@ -45,6 +48,7 @@ export function noCounts(): GuardCounts {
   return {
     comparable: 0,
     independent: 0,
+    wholeLanes: 0,
     mismatches: 0,
     bothErrors: 0,
     notComparable: 0,

@@ -118,8 +118,10 @@ export class GuardRecorder {
   }
 
   #laneCompared({ service, action, countsFor, comparison }: MigrationEvents['lane:compared']): void {
-    countComparison(this.#of(service, action), comparison);
+    const counts = this.#of(service, action);
+    countComparison(counts, comparison);
     if (!isEvidence(comparison)) return;
+    counts.wholeLanes += 1;
     for (const read of countsFor) {
       const evidence = this.#evidence.of(service, read);
       evidence.laneComparable += 1;

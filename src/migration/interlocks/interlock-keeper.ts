@@ -1,13 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import {
-  addEvidence,
-  confidenceOf,
-  NO_EVIDENCE,
-  type Evidence,
-  type Traffic,
-} from '../evidence/confidence.ts';
+import { addEvidence, confidenceOf, NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
 import type { Emit } from '../events.ts';
 import type { DigestOf, EvidenceStore } from '../guard/guard-ports.ts';
 import type { LatchBoard } from '../guard/latch-board.ts';
@@ -62,13 +56,13 @@ interface Known {
 interface Shown {
   readonly evidence: ReadonlyMap<string, Evidence>;
   readonly accepted: ReadonlySet<string>;
-  readonly traffic: ReadonlyMap<string, Traffic>;
+  readonly journal: Pick<JournalFacts, 'traffic' | 'lanesPerDay'>;
 }
 
 /** What flags answer that nobody has told them of. */
 const UNKNOWN: ReadonlySet<string> = new Set(['unknown_flag', 'not_evaluable']);
 
-const NO_TRAFFIC: Traffic = { comparablePerDay: 0, notErrorsPerDay: 0 };
+const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0 };
 
 /** Judges every service's flags each second, remembers what was let through, and answers every read from memory. */
 export class InterlockKeeper implements ReadLimits {
@@ -164,7 +158,7 @@ export class InterlockKeeper implements ReadLimits {
     const journal = await store.facts(service, coverageOf(service));
     const accepted = await store.accepted(service);
     const shown = await evidence.of(service, (action) => digestOf(service, action));
-    const actions = this.#actionFacts(service, { evidence: shown, accepted, traffic: journal.traffic });
+    const actions = this.#actionFacts(service, { evidence: shown, accepted, journal });
     const known: Known = { atMs: clock.now(), journal, accepted, actions };
     this.#known.set(service, known);
     return known;
@@ -198,7 +192,7 @@ export class InterlockKeeper implements ReadLimits {
     };
   }
 
-  #actionFacts(service: ServiceName, { evidence, accepted, traffic }: Shown): Record<string, ActionFacts> {
+  #actionFacts(service: ServiceName, { evidence, accepted, journal }: Shown): Record<string, ActionFacts> {
     const { services, unwrittenEvidence } = this.#parts;
     const actions = Object.entries(services.get(service)?.definition.actions ?? {});
     const readable = actions.filter(
@@ -207,7 +201,8 @@ export class InterlockKeeper implements ReadLimits {
     return Object.fromEntries(
       readable.map(([name]) => {
         const seen = addEvidence(evidence.get(name) ?? NO_EVIDENCE, unwrittenEvidence(service, name));
-        const confidence = confidenceOf(seen, traffic.get(name) ?? NO_TRAFFIC);
+        const { lanesPerDay } = journal;
+        const confidence = confidenceOf(seen, { ...(journal.traffic.get(name) ?? NO_TRAFFIC), lanesPerDay });
         return [name, { confidence, isAccepted: accepted.has(`action:${name}`) }] as const;
       }),
     );

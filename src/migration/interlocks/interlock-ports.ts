@@ -19,8 +19,9 @@ export interface JournalFacts {
   readonly reconciledAgoSeconds: number | null;
   /** All owners were listed by a backfill that a person asked for, since the present coverage began. */
   readonly isBackfillRun: boolean;
-  /** Comparisons of the last 24 h, by action. */
-  readonly traffic: ReadonlyMap<string, Traffic>;
+  /** Comparisons of the last 24 h: of each action's own answers, and of whole lanes. */
+  readonly traffic: ReadonlyMap<string, Omit<Traffic, 'lanesPerDay'>>;
+  readonly lanesPerDay: number;
 }
 
 export interface GrantRow {

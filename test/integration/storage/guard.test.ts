@@ -223,6 +223,19 @@ describe.each(DATABASES)('on %s', (kind) => {
     const facts = await createInterlockStore(database).facts(service, 1);
     expect(facts.unclassified).toBe(9);
     expect(facts.traffic.get('get_context')).toEqual({ comparablePerDay: 8, notErrorsPerDay: 6 });
+    expect(facts.lanesPerDay).toBe(0);
+  });
+
+  test('whole lanes are told apart from the answers of the action they were compared for', async () => {
+    const service = newService();
+    const counts = { ...noCounts(), comparable: 50, independent: 40, wholeLanes: 30, bothErrors: 5 };
+    await createMinuteStore(database).write(REPLICA, [
+      { service, action: 'get_context', minuteMs: Date.now(), counts },
+      { service, action: 'search', minuteMs: Date.now(), counts: { ...counts, wholeLanes: 1 } },
+    ]);
+    const { traffic, lanesPerDay } = await createInterlockStore(database).facts(service, 1);
+    expect(traffic.get('get_context')).toEqual({ comparablePerDay: 10, notErrorsPerDay: 10 });
+    expect(lanesPerDay).toBe(31);
   });
 
   test('a run that had to leave a service out has neither copied nor compared it', async () => {

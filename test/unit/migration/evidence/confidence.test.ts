@@ -7,7 +7,7 @@ import {
   type Evidence,
 } from '../../../../src/migration/evidence/confidence.ts';
 
-const TRAFFIC = { comparablePerDay: 1_000, notErrorsPerDay: 100 };
+const TRAFFIC = { comparablePerDay: 1_000, notErrorsPerDay: 100, lanesPerDay: 0 };
 
 describe('confidence in an action', () => {
   test('3,000 clean comparisons prove it, and nothing is missing', () => {
@@ -30,16 +30,16 @@ describe('confidence in an action', () => {
   });
 
   test('without traffic nobody can say how long it takes', () => {
-    const none = { comparablePerDay: 0, notErrorsPerDay: 0 };
+    const none = { comparablePerDay: 0, notErrorsPerDay: 0, lanesPerDay: 0 };
     expect(confidenceOf(NO_EVIDENCE, none).days).toBeNull();
     expect(confidenceOf(NO_EVIDENCE, none).rate).toBeNull();
   });
 
   test('a few comparisons of the first minutes promise no years', () => {
     const first = { ...NO_EVIDENCE, comparable: 3 };
-    const little = { comparablePerDay: LEAST_DAILY_COMPARISONS - 1, notErrorsPerDay: 3 };
+    const little = { comparablePerDay: LEAST_DAILY_COMPARISONS - 1, notErrorsPerDay: 3, lanesPerDay: 0 };
     expect(confidenceOf(first, little).days).toBeNull();
-    const enough = { comparablePerDay: LEAST_DAILY_COMPARISONS, notErrorsPerDay: LEAST_DAILY_COMPARISONS };
+    const enough = { ...little, comparablePerDay: 100, notErrorsPerDay: 100 };
     expect(confidenceOf(first, enough).days).toBeCloseTo(29.97, 2);
   });
 
@@ -47,6 +47,23 @@ describe('confidence in an action', () => {
     const one = { comparable: 3, errors: 2, mismatches: 1, laneComparable: 5, laneMismatches: 4 };
     const two = { comparable: 6, errors: 4, mismatches: 2, laneComparable: 10, laneMismatches: 8 };
     expect(addEvidence(one, one)).toEqual(two);
+  });
+});
+
+describe('how long it takes at the present traffic', () => {
+  const mostlyLanes = { comparablePerDay: 200, notErrorsPerDay: 100, lanesPerDay: 800 };
+
+  test('is told by own answers and whole lanes where both count', () => {
+    expect(confidenceOf(NO_EVIDENCE, mostlyLanes).days).toBeCloseTo(3, 2);
+    expect(confidenceOf({ ...NO_EVIDENCE, laneComparable: 1_000 }, mostlyLanes).days).toBeCloseTo(2, 2);
+  });
+
+  test('is told by own answers alone once one of them was wrong: lanes add nothing then', () => {
+    const wrong = { ...NO_EVIDENCE, comparable: 742, mismatches: 1, laneComparable: 10_000 };
+    const { missing, days, wholeLanes } = confidenceOf(wrong, mostlyLanes);
+    expect(wholeLanes).toBe(0);
+    expect(days).toBeCloseTo(missing / 200, 2);
+    expect(confidenceOf(wrong, { ...mostlyLanes, comparablePerDay: 50 }).days).toBeNull();
   });
 });
 

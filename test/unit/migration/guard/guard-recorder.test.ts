@@ -92,7 +92,9 @@ test('a match that was seen lately is counted, and is no evidence; a mismatch al
     comparison: { verdict: 'match', differences: [], suppressed: 0, isRepeat: true },
   });
   const { counted, evidence } = recorder.drain();
-  expect(counted).toMatchObject([{ counts: { comparable: 4, independent: 2, mismatches: 1 } }]);
+  expect(counted).toMatchObject([
+    { counts: { comparable: 4, independent: 2, mismatches: 1, wholeLanes: 0 } },
+  ]);
   expect(evidence).toMatchObject([{ counts: { comparable: 2, mismatches: 1, laneComparable: 0 } }]);
 });
 
@@ -104,7 +106,9 @@ test('a whole lane counts once for the guard, and as evidence for every read of 
     comparison: { verdict: 'mismatch', differences: [], suppressed: 0 },
   });
   const { counted, evidence } = recorder.drain();
-  expect(counted).toMatchObject([{ action: 'get_memories', counts: { comparable: 1, mismatches: 1 } }]);
+  expect(counted).toMatchObject([
+    { action: 'get_memories', counts: { comparable: 1, mismatches: 1, wholeLanes: 1 } },
+  ]);
   const counts = { ...NO_EVIDENCE, laneComparable: 1, laneMismatches: 1 };
   expect(evidence).toEqual(
     ['get_memories', 'get_profile'].map((action) => ({ service: SERVICE, action, counts })),

@@ -1,7 +1,7 @@
 import { confidenceOf, NO_EVIDENCE } from '../../../../src/migration/evidence/confidence.ts';
 import type { ActionFacts, InterlockFacts } from '../../../../src/migration/interlocks/interlock-facts.ts';
 
-const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0 };
+const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0, lanesPerDay: 0 };
 
 export function actionWith(
   comparable: number,
