@@ -169,7 +169,7 @@ export class WritePath {
       outcome !== 'unknown' &&
       (await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome));
     if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))
-      this.#parts.settle(lane, operation, sent.atMs);
+      this.#parts.settleAnew(lane, operation, sent.atMs);
   }
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */

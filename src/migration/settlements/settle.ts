@@ -1,6 +1,6 @@
 import { ConnectionError } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import { isSerial } from '../../domain/service-definition.ts';
+import { isReadable, isSerial } from '../../domain/service-definition.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../events.ts';
 import type { Lane } from '../lanes/lanes.ts';
@@ -53,6 +53,15 @@ export class Settler {
       sentAtMs,
       marked: this.#markDirty(lane, 'unknown_outcome'),
     });
+  }
+
+  /**
+   * A write that was sent at this instant took effect late: a copy may have read before that. Where the lane can be copied only a copy
+   * makes it certain again, whatever the late reply to another write proves: that one tells nothing of this.
+   */
+  settleAnew(lane: Lane, service: ServiceRuntime, sentAtMs: number): void {
+    const reason = isReadable(service) ? 'took_effect_late' : 'unknown_outcome';
+    this.#copyWhenProbed(lane, service, { sentAtMs, marked: this.#markDirty(lane, reason) });
   }
 
   /** Settles a lane that the journal says is dirty: after a start, which may have come right behind the unknown write. */

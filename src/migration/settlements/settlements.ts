@@ -23,7 +23,11 @@ export interface SettlementParts {
 export class Settlements {
   readonly #parts: SettlementParts;
   #waiting = 0;
-  #isStopped = false;
+  /** A signal of its own each: 20,000 listeners of one take it a second to tell. */
+  readonly #sleepers = new Set<AbortController>();
+  #isStopping = false;
+  /** Nothing is tried again from this instant on. */
+  #endsAtMs = Infinity;
 
   constructor(parts: SettlementParts) {
     this.#parts = parts;
@@ -44,21 +48,22 @@ export class Settlements {
     await this.untilDone(look);
     const sinceMs = clock.now();
     for (const afterMs of LATE_COMMITS_MS) {
-      await clock.sleep(Math.max(0, sinceMs + afterMs - clock.now()));
-      if (this.#isStopped) return;
+      await this.#pause(Math.max(0, sinceMs + afterMs - clock.now()));
+      if (this.#isStopping) return;
       await this.untilDone(look);
     }
   }
 
   /**
-   * Nothing is tried again any more. Resolves when what is on its way to the journal is there, or fails, or takes too long: whoever takes
-   * over would find it open.
+   * What waits to be tried again is tried at once. Resolves when all that is on its way to the journal is there, or takes too long:
+   * whoever takes over would find it open.
    */
   async stop(): Promise<void> {
-    this.#isStopped = true;
     const { clock } = this.#parts;
-    const untilMs = clock.now() + LAST_PATIENCE_MS;
-    while (this.#waiting > 0 && clock.now() < untilMs) await clock.sleep(1);
+    this.#endsAtMs = clock.now() + LAST_PATIENCE_MS;
+    this.#isStopping = true;
+    for (const sleeper of this.#sleepers) sleeper.abort();
+    while (this.#waiting > 0 && clock.now() < this.#endsAtMs) await clock.sleep(1);
   }
 
   /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
@@ -68,12 +73,20 @@ export class Settlements {
     try {
       for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
         if (await this.#isDone(work)) return true;
-        if (this.#isStopped) return false;
-        await this.#parts.clock.sleep(retryInMs);
+        if (this.#parts.clock.now() >= this.#endsAtMs) return false;
+        await this.#pause(retryInMs);
       }
     } finally {
       this.#waiting -= 1;
     }
+  }
+
+  /** Not for longer than the first time, once the process ends. */
+  async #pause(ms: number): Promise<void> {
+    const sleeper = new AbortController();
+    this.#sleepers.add(sleeper);
+    await this.#parts.clock.sleep(this.#isStopping ? FIRST_RETRY_MS : ms, sleeper.signal);
+    this.#sleepers.delete(sleeper);
   }
 
   async #isDone(work: () => Promise<void>): Promise<boolean> {

@@ -57,6 +57,8 @@ export class SpillPath {
   readonly #underWay = new Set<OperationId>();
   /** Of these the journal holds the intent already: their outcome goes there. */
   readonly #replayed = new Set<OperationId>();
+  /** Operations that the journal may hold an intent of, of which nothing was sent: what is tried again has an id of its own. */
+  readonly #tried = new WeakSet<OwnedOperation>();
   /** Notes that are being written. */
   #entering = 0;
 
@@ -84,9 +86,10 @@ export class SpillPath {
     lane: Lane,
     journaled: Journaled<Result>,
   ): Promise<Answer | Result> {
-    for (let attempts = 0; ; attempts += 1) {
+    for (;;) {
       if ((await this.#parts.outage.admit(operation)) === 'spill')
-        return this.#spill({ id: attempts === 0 ? operation.id : anotherId(), operation, lane });
+        return this.#spill({ id: this.#tried.has(operation) ? anotherId() : operation.id, operation, lane });
+      this.#tried.add(operation);
       try {
         const sequenced = await this.#unlessAway(journaled.sequence());
         if (sequenced !== undefined) return await journaled.send(sequenced);
@@ -222,7 +225,6 @@ export class SpillPath {
 }
 
 function anotherId(): OperationId {
-  // The journal may hold an intent of the first one, of which nothing was sent.
   return operationId(randomUUID());
 }
 

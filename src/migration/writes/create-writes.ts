@@ -51,6 +51,7 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
     mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),
     settle: (lane, { service }, sentAtMs) => settler.settle(lane, service, sentAtMs),
+    settleAnew: (lane, { service }, sentAtMs) => settler.settleAnew(lane, service, sentAtMs),
     gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
     isShut: ({ service }) => settler.isShut(service.name),
   });

@@ -38,6 +38,8 @@ export interface WriteParts {
   copySoon(lane: Lane, reason: CopyCause): void;
   /** The outcome of a write that was sent at this instant is unknown (W7): settles it, off the agent's path. */
   settle(lane: Lane, operation: OwnedOperation, sentAtMs: number): Settling;
+  /** Its late reply has come, and a copy may have read before it took effect: the lane is settled once more. */
+  settleAnew(lane: Lane, operation: OwnedOperation, sentAtMs: number): void;
   /** Whether this replica may still send a write: nobody takes over its lanes. */
   mayAct(): boolean;
   /** Whether it knows what the others do: while it stood still, they may have begun to journal. */

@@ -44,7 +44,10 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
   };
   const copiedAtMs: number[] = [];
   const copies = { add: () => void copiedAtMs.push(clock.now()), wake: () => undefined };
-  const journal = { markDirty: () => Promise.resolve() } as unknown as Journal;
+  const reasons: string[] = [];
+  const journal = {
+    markDirty: async (_lane: string, reason: string) => void reasons.push(reason),
+  } as unknown as Journal;
   const settler = new Settler({
     journal,
     settlements: new Settlements({ journal, clock, emit }),
@@ -52,7 +55,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
     clock,
     emit,
   });
-  return { clock, settler, service, legacyFacts, copiedAtMs, lane: laneNamed('ann') };
+  return { clock, settler, service, legacyFacts, copiedAtMs, reasons, lane: laneNamed('ann') };
 }
 
 test('until the second probe is answered the service gets no other write', async () => {
@@ -121,4 +124,14 @@ test('an outcome that has become known needs no copy', async () => {
   await clock.pass(DEADLINE_MS);
   await clock.pass(DEADLINE_MS);
   expect(copiedAtMs).toEqual([]);
+});
+
+test('what took effect behind a copy only another one settles; where none can look, it is an unknown outcome still', async () => {
+  const { settler, service, lane, reasons } = createSettler();
+  settler.settle(lane, service);
+  settler.settleAnew(lane, { ...service, access: { jsonFile: async () => '{}' } }, 0);
+  settler.settleAnew(lane, service, 0);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(reasons).toEqual(['unknown_outcome', 'took_effect_late', 'unknown_outcome']);
+  expect(lane.settling).toBe(3);
 });

@@ -49,7 +49,7 @@ function createPath(
   const attempts: boolean[] = [];
   const lanes = createLanes(readableJournal({}), clock, () => false);
   const toldHome: string[] = [];
-  const late: { arrive: () => void; generations: number[] } = { arrive: () => undefined, generations: [] };
+  const late = { arrive: (): void => undefined, generations: [] as number[], settledAnew: [] as string[] };
   const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
     const maySend = extra?.maySend?.() !== false;
     attempts.push(maySend);
@@ -88,6 +88,7 @@ function createPath(
     tellHome: ({ key }: Lane) => void toldHome.push(key),
     copySoon: () => undefined,
     settle: () => ({ marked: Promise.resolve(), end: () => undefined }),
+    settleAnew: ({ key }: Lane) => void late.settledAnew.push(key),
     mayAct: () => true,
     isAlone: () => true,
     repeats: {
@@ -163,5 +164,22 @@ test.each([
     late.arrive();
     await new Promise((resolve) => setImmediate(resolve));
     expect(late.generations).toEqual([generation]);
+  },
+);
+
+test.each([
+  [7, false],
+  [8, true],
+])(
+  'a late reply that a copy (generation 7 -> %i) may have overtaken asks for another one (%o), which no other late reply spares',
+  async (generation, isAsked) => {
+    const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { generation: 7 }));
+    await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+    lane.generation = generation;
+    late.arrive();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(late.settledAnew).toEqual(isAsked ? [lane.key] : []);
   },
 );
