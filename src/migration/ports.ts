@@ -237,6 +237,8 @@ export interface Journal {
   unwell(): Promise<readonly LaneKey[]>;
   /** The lane as all replicas together have made it; undefined where it was never written. */
   fence(lane: LaneKey): Promise<LaneView | undefined>;
+  /** The same of many lanes, in one look; those that were never written are left out. */
+  fences(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneView>>;
   /**
    * Settles everything up to `sequence`: seeded under `coverage`, writes up to it covered, `clean` again. The exceptions replace
    * those of the lane's copy before; one that a person has accepted stays accepted.

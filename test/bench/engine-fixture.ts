@@ -141,6 +141,7 @@ export function noopJournal(): Journal {
     takeForeign: async () => new Map(),
     unwell: async () => [],
     fence: done,
+    fences: async () => new Map(),
     finishCopy: done,
     cleanSpilled: done,
     stopLane: done,

@@ -60,6 +60,7 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
       await progress.add({ laneId, delivered: sequence });
     },
     fence: (lane) => fences.add(lane),
+    fences: (lanes) => readFences(parts, lanes),
     async drain() {
       await commits.drain();
       await progress.drain();
@@ -112,6 +113,7 @@ type Changes = Omit<
   | 'takeForeign'
   | 'unwell'
   | 'fence'
+  | 'fences'
   | 'recover'
 >;
 
@@ -209,16 +211,18 @@ function createProgress({ tables, statement, identity }: Parts): GroupCommit<Ste
   });
 }
 
+async function readFences(parts: Parts, lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneView>> {
+  const views = await parts.statement('fences', () => parts.tables.fences(lanes));
+  return new Map(
+    [...views].map(([lane, { row, ...rest }]) => [lane, { ...rest, state: stateOf(row, parts) }]),
+  );
+}
+
 function createFences(parts: Parts): GroupCommit<LaneKey, LaneView | undefined> {
   return new GroupCommit<LaneKey, LaneView | undefined>({
     async flush(lanes) {
-      const views = await parts.statement('fences', () => parts.tables.fences(lanes));
-      return lanes.map((lane) => {
-        const view = views.get(lane);
-        if (view === undefined) return undefined;
-        const { row, ...rest } = view;
-        return { ...rest, state: stateOf(row, parts) };
-      });
+      const views = await readFences(parts, lanes);
+      return lanes.map((lane) => views.get(lane));
     },
     keyOf: () => undefined,
     isUrgent: () => true,

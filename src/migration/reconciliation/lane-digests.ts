@@ -14,22 +14,26 @@ import type { ServiceRuntime } from '../service-runtime.ts';
  */
 export type ListDigest = string;
 
-/**
- * What the orchestrator's digests of the lanes' sessions must be, where it holds exactly what legacy shows. Without those that cannot be
- * read, or told apart so.
- */
+/** A lane as legacy shows it, and what the orchestrator's digest of its session must be where that holds exactly the same. */
+export interface DigestedLegacy {
+  readonly lane: LegacyLane;
+  readonly digest: ListDigest;
+}
+
+/** Without those that cannot be read, or told apart so. */
 export async function digestsOfLegacy(
   service: ServiceRuntime,
   readings: ReadonlyMap<Owner, LegacyReading>,
-): Promise<ReadonlyMap<Owner, ListDigest>> {
-  const digests = new Map<Owner, ListDigest>();
+): Promise<ReadonlyMap<Owner, DigestedLegacy>> {
+  const digests = new Map<Owner, DigestedLegacy>();
   const { digest } = service.definition.lanes;
   if (digest === undefined) return digests;
   const turns = new ItemTurns();
   for (const [owner, reading] of readings) {
     if ('problem' in reading) continue;
-    digests.set(owner, digestOf(service, { owner, lane: reading.lane, digest }));
-    await turns.after(reading.lane.items.length);
+    const { lane } = reading;
+    digests.set(owner, { lane, digest: digestOf(service, { owner, lane, digest }) });
+    await turns.after(lane.items.length);
   }
   return digests;
 }

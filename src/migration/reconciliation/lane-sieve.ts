@@ -1,6 +1,7 @@
 import { laneKeyOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
-import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
+import { readLegacyLanes } from '../runs/legacy-lanes.ts';
 import type { BaselineStore, BaselineSummary, EqualStates } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { isSame, obstacleOf } from './lane-comparer.ts';
@@ -27,7 +28,8 @@ export interface SieveParts {
 export interface EqualLane {
   readonly owner: Owner;
   readonly key: LaneKey;
-  readonly reading: Extract<LegacyReading, { lane: unknown }>;
+  /** As legacy shows it. */
+  readonly lane: LegacyLane;
   readonly sequence: number;
   /** What both sides showed. Undefined where the orchestrator makes no fingerprints. */
   readonly states: EqualStates | undefined;
@@ -44,6 +46,12 @@ export interface Sifted {
   readonly readingMs: number;
 }
 
+interface TwoLooks {
+  readonly before: ReadonlyMap<LaneKey, LaneView>;
+  readonly after: ReadonlyMap<LaneKey, LaneView>;
+  readonly coverage: number;
+}
+
 /** Compares many lanes by digest: one reading of the legacy store and few calls of the orchestrator for all of them. */
 export class LaneSieve {
   readonly #parts: SieveParts;
@@ -55,39 +63,56 @@ export class LaneSieve {
   /** Its agents come first: while their requests queue, nothing more is read of the service, for a while. @throws CrossfadeError */
   async sift(service: ServiceRuntime, owners: readonly Owner[]): Promise<Sifted> {
     await this.#waitForLegacy(service);
-    const number = this.#parts.coverage.get(service.name)?.number ?? 0;
-    const [before, baselines] = await Promise.all([
-      this.#views(service.name, owners),
-      this.#baselines(service.name, owners),
-    ]);
+    const coverage = this.#parts.coverage.get(service.name)?.number ?? 0;
+    const keyOf = new Map(owners.map((owner) => [owner, laneKeyOf(service.name, owner)]));
+    const keys = [...keyOf.values()];
+    const { journal, baselines } = this.#parts;
+    const [before, summaries] = await Promise.all([journal.fences(keys), baselines.summaries(keys)]);
     const equalLanes = new EqualLanes(service.definition.lanes.digest);
     const known = new Map(
-      [...baselines].flatMap(([owner, { states }]) => {
-        const fingerprint = equalLanes.fingerprintIn(states);
+      [...keyOf].flatMap(([owner, key]) => {
+        const fingerprint = equalLanes.fingerprintIn(summaries.get(key)?.states);
         return fingerprint === undefined ? [] : [[owner, fingerprint]];
       }),
     );
     // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
-    const [held, { readings, expected, readingMs }] = await Promise.all([
+    const [held, { expected, readingMs }] = await Promise.all([
       digestsOfOrchestrator(service, { owners, known }, this.#parts),
       this.#legacySide(service, owners),
     ]);
-    const after = await this.#views(service.name, owners);
-    const isSpilling = this.#parts.isSpilling();
-    const equal = owners.flatMap((owner): EqualLane[] => {
-      const [view, reading] = [before.get(owner), readings.get(owner)];
-      const isStill = !isSpilling && obstacleOf(view, number) === undefined && isSame(view, after.get(owner));
-      if (!isStill || view === undefined || reading === undefined || 'problem' in reading) return [];
-      const baseline = baselines.get(owner);
-      const [legacy, orchestrator] = [expected.get(owner), held.get(owner)];
-      if (legacy === undefined) return [];
-      if (!equalLanes.isEqual({ legacy, orchestrator, known: baseline?.states })) return [];
-      const states = equalLanes.statesOf({ legacy, orchestrator });
-      const key = laneKeyOf(service.name, owner);
-      return [{ owner, key, reading, sequence: view.state.sequence, states, baseline }];
-    });
-    const sifted = new Set(equal.map(({ owner }) => owner));
-    return { equal, doubtful: owners.filter((owner) => !sifted.has(owner)), readingMs };
+    const still = this.#still({ before, after: await journal.fences(keys), coverage });
+    const equal: EqualLane[] = [];
+    const doubtful: Owner[] = [];
+    for (const [owner, key] of keyOf) {
+      const [sequence, legacy, orchestrator] = [still.get(key), expected.get(owner), held.get(owner)];
+      const baseline = summaries.get(key);
+      if (sequence === undefined || legacy === undefined) doubtful.push(owner);
+      else {
+        const shown = { legacy: legacy.digest, orchestrator };
+        if (!equalLanes.isEqual({ ...shown, known: baseline?.states })) doubtful.push(owner);
+        else
+          equal.push({
+            owner,
+            key,
+            lane: legacy.lane,
+            sequence,
+            states: equalLanes.statesOf(shown),
+            baseline,
+          });
+      }
+    }
+    return { equal, doubtful, readingMs };
+  }
+
+  /** The sequences of those that can be compared and did not move between two looks. */
+  #still({ before, after, coverage }: TwoLooks): ReadonlyMap<LaneKey, number> {
+    const still = new Map<LaneKey, number>();
+    if (this.#parts.isSpilling()) return still;
+    for (const [key, view] of before) {
+      if (obstacleOf(view, coverage) === undefined && isSame(view, after.get(key)))
+        still.set(key, view.state.sequence);
+    }
+    return still;
   }
 
   async #waitForLegacy({ legacy }: ServiceRuntime): Promise<void> {
@@ -96,36 +121,11 @@ export class LaneSieve {
     while (legacy.load('live').queued > 0 && clock.now() < untilMs) await clock.sleep(LEGACY_LOOK_MS);
   }
 
-  async #baselines(
-    service: ServiceName,
-    owners: readonly Owner[],
-  ): Promise<ReadonlyMap<Owner, BaselineSummary>> {
-    const ownerOf = new Map(owners.map((owner) => [laneKeyOf(service, owner), owner]));
-    const summaries = await this.#parts.baselines.summaries([...ownerOf.keys()]);
-    return new Map(
-      [...summaries].flatMap(([key, summary]) => {
-        const owner = ownerOf.get(key);
-        return owner === undefined ? [] : [[owner, summary] as const];
-      }),
-    );
-  }
-
   async #legacySide(service: ServiceRuntime, owners: readonly Owner[]) {
     const { clock } = this.#parts;
     const startedAtMs = clock.now();
     const readings = await readLegacyLanes(service, owners);
     const readingMs = clock.now() - startedAtMs;
-    return { readings, readingMs, expected: await digestsOfLegacy(service, readings) };
-  }
-
-  async #views(
-    service: ServiceName,
-    owners: readonly Owner[],
-  ): Promise<ReadonlyMap<Owner, LaneView | undefined>> {
-    const { journal } = this.#parts;
-    const views = owners.map(
-      async (owner) => [owner, await journal.fence(laneKeyOf(service, owner))] as const,
-    );
-    return new Map(await Promise.all(views));
+    return { readingMs, expected: await digestsOfLegacy(service, readings) };
   }
 }

@@ -66,7 +66,7 @@ export class ReconcileWork implements RunWork {
     await this.#record(run.id, name, found);
     const alsoEqual = [...found].filter(([, { verdict }]) => verdict === 'equal').map(([owner]) => owner);
     await this.#parts.divergences.equal(name, [...equal.map(({ owner }) => owner), ...alsoEqual]);
-    const items = equal.reduce((sum, { reading }) => sum + reading.lane.items.length, 0);
+    const items = equal.reduce((sum, { lane }) => sum + lane.items.length, 0);
     await control.after(async () => items);
     return { tally: tallyOf(equal, found) };
   }
@@ -94,8 +94,8 @@ export class ReconcileWork implements RunWork {
     await Promise.all(
       equal
         .filter((lane) => !isRemembered(lane))
-        .map(({ key, sequence, reading, states }) =>
-          baselines.save({ lane: key, sequence, items: baselineOf(reading.lane.items), states }),
+        .map(({ key, sequence, lane, states }) =>
+          baselines.save({ lane: key, sequence, items: baselineOf(lane.items), states }),
         ),
     );
   }
@@ -128,7 +128,7 @@ function tallyOf(equal: readonly EqualLane[], found: ReadonlyMap<Owner, Compared
   const count = (name: string, by = 1): void => {
     counts[name] = (counts[name] ?? 0) + by;
   };
-  for (const { reading } of equal) count('items', reading.lane.items.length);
+  for (const { lane } of equal) count('items', lane.items.length);
   count('lanes', equal.length + found.size);
   count('lanes_equal', equal.length);
   const skipped: Skipped[] = [];

@@ -76,7 +76,10 @@ export class PostgresJournal implements Journal {
     this.#progress = new LaneProgress(settings.database, () => settings.replica.id);
     this.#copies = new CopyCommits(settings.database, () => settings.replica.id);
     this.#fences = new GroupCommit<LaneKey, LaneView | undefined>({
-      flush: (lanes) => this.#readFences(lanes),
+      flush: async (lanes) => {
+        const views = await this.fences(lanes);
+        return lanes.map((lane) => views.get(lane));
+      },
       keyOf: () => undefined,
       isUrgent: () => true,
       lingerMs: 0,
@@ -234,10 +237,9 @@ export class PostgresJournal implements Journal {
     return this.#fences.add(lane);
   }
 
-  async #readFences(lanes: readonly LaneKey[]): Promise<(LaneView | undefined)[]> {
+  async fences(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, LaneView>> {
     const rows = await this.#settings.database.query<FenceRow>(sql.FENCES, [lanes]);
-    const views = new Map(rows.map((row) => [row.key, viewOf(row, this.#stateOf(row))]));
-    return lanes.map((lane) => views.get(lane));
+    return new Map(rows.map((row) => [row.key as LaneKey, viewOf(row, this.#stateOf(row))]));
   }
 
   #stateOf(row: LaneRow): LaneState {

@@ -28,7 +28,11 @@ where run_id = $1 and ($2::text is null or service = $2) and state = 'open' orde
 
 const OF_RUN = `select ${COLUMNS} from divergences where run_id = $1 order by id limit $2`;
 
-const RETURNED = `
+/** What was open of lanes that are equal again: differences have gone, and lost items have returned. */
+const EQUAL = `
+with gone as (
+  update divergences set state = 'gone', settled_at = now()
+  where service = $1 and owner = any($2::text[]) and state in ('open', 'lost'))
 update lost_items set decision = 'returned', decided_at = now()
 where service = $1 and owner = any($2::text[]) and decision is null`;
 
@@ -47,8 +51,7 @@ export function createDivergenceStore(database: Database): DivergenceStore {
         await session.query(ADD, [run, service, owner, ...facts, state]);
       }),
     async equal(service: ServiceName, owners: readonly Owner[]) {
-      await database.query(SETTLE_OPEN, [service, owners, 'gone']);
-      await database.query(RETURNED, [service, owners]);
+      await database.query(EQUAL, [service, owners]);
     },
     async open(run, service) {
       return (await database.query<Row>(OPEN, [run, service ?? null])).map(divergenceOf);

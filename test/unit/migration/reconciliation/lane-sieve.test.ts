@@ -34,7 +34,9 @@ function siftBeside(queuedAt: (nowMs: number) => number) {
     isSpilling: () => false,
     coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]) as never,
     baselines: { summaries: async () => new Map() },
-    journal: { fence: async (key: LaneKey) => view(key) } as unknown as Journal,
+    journal: {
+      fences: async (keys: readonly LaneKey[]) => new Map(keys.map((key) => [key, view(key)])),
+    } as unknown as Journal,
     orchestrator: {
       read: async () => {
         saw('orchestrator');
