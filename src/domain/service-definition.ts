@@ -1,4 +1,5 @@
 import type { MemoryId, Owner, SessionId } from './ids.ts';
+import type { ShownItems } from './item-key.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from './orchestrator-call.ts';
 import type { ReplyOutcome } from './outcome.ts';
 import type { Message } from './request.ts';
@@ -53,6 +54,8 @@ export interface NamedItems {
 /** Keys of items as text: a number as JavaScript writes it. */
 export interface ItemKeys {
   readonly removed?: readonly string[];
+  /** All that was written to the lane before. */
+  readonly removesAll?: true;
   readonly written?: readonly string[];
 }
 
@@ -77,10 +80,13 @@ export interface WriteAction extends OwnedAction {
   readonly names?: NamedItems;
   /**
    * Keys that the request itself carries of items which the write removes for good, or writes: keys as the `keyed` and `ranking` rules of
-   * the service's reads name them. A removed item that the orchestrator shows afterwards, and legacy does not, trips the guard.
+   * the service's reads name them, or made by `itemKeyOf` as their {@link MappedRead.items} say. A removed item that the orchestrator
+   * shows afterwards, and legacy does not, trips the guard.
    * @defaultValue none: nobody looks for removed items
    */
   itemKeys?(request: Message): ItemKeys;
+  /** Its {@link itemKeys} remove nothing: a lane that knows no other writes is not looked into. @defaultValue false */
+  readonly onlyAdds?: true;
   /** Success proves that the lane was empty before. @defaultValue false */
   readonly provesEmpty?: boolean;
   /** What happens outside the store, and which backend raises it. @defaultValue nothing */
@@ -104,6 +110,8 @@ export interface MappedRead extends ReadBase {
   /** `answers` are all answers so far, in the order their reads were asked for. */
   fromOrchestrator(answers: readonly OrchestratorAnswer[], facts: ReadFacts): ReadAnswer;
   readonly rules: readonly ComparisonRule[];
+  /** Where items carry no ids that a rule could name: what of the answer shows an item. @defaultValue ids are what rules name */
+  readonly items?: ShownItems;
 }
 
 export interface ReadFacts {

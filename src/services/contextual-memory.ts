@@ -114,6 +114,11 @@ export const contextualMemory = defineService({
         'the file has one key for both, so they share a lane; the service keeps them apart, and after its restart finds what had no session only under "null"',
     },
     {
+      what: 'deleted items that come back',
+      reason:
+        'the service deletes nothing: it knows no such request, and what it forgets is declared; there is none to look for',
+    },
+    {
       what: 'summaries cut by a read with a small max_tokens',
       reason:
         'legacy keeps the cut text until its next summary; the orchestrator makes the whole text again, and the prefix rule accepts it',

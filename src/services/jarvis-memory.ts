@@ -1,4 +1,5 @@
 import { parseOwner, type Owner } from '../domain/ids.ts';
+import { itemKeyOf } from '../domain/item-key.ts';
 import {
   isJsonObject,
   Json,
@@ -90,6 +91,8 @@ const addMemory: WriteAction = {
   owner: userOf,
   outcome: outcomeOf,
   reverse: 'exact',
+  itemKeys: ({ fields }) => ({ written: [itemKeyOf([fields['memory']])] }),
+  onlyAdds: true,
   sideEffects: { raisedBy: 'legacy', what: 'a memory of type "reminder" is broadcast when it is stored' },
   toOrchestrator: (write) => [
     {
@@ -109,6 +112,7 @@ const clearMemories: WriteAction = {
   kind: 'write',
   owner: userOf,
   outcome: outcomeOf,
+  itemKeys: () => ({ removesAll: true }),
   reverse: 'exact',
   toOrchestrator: (write) => [
     {
@@ -151,6 +155,7 @@ const getMemories: MappedRead = {
   onLegacy: () => 'nothing',
   toOrchestrator: (_request, sessionId) => [pageOf(sessionId, 0)],
   fromOrchestrator: answerMemories,
+  items: { list: 'memories', members: ['memory'] },
   rules: [
     {
       kind: 'tolerance_seconds',

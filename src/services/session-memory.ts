@@ -1,4 +1,5 @@
 import { parseOwner, type Owner } from '../domain/ids.ts';
+import { itemKeyOf, type ShownItems } from '../domain/item-key.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { ReplyOutcome } from '../domain/outcome.ts';
 import type { Message } from '../domain/request.ts';
@@ -78,6 +79,9 @@ const createSession: WriteAction = {
   },
 };
 
+/** Interactions have no ids that agents see. What is said once more after a clear is there again. */
+const SHOWN = { list: 'context', members: ['role', 'content'] } as const satisfies ShownItems;
+
 const addInteraction: WriteAction = {
   kind: 'write',
   owner: sessionOf,
@@ -87,6 +91,8 @@ const addInteraction: WriteAction = {
     const outcome = outcomeOf(reply, 'Missing required parameters');
     return outcome === 'unknown' && isUnbindable(request, 'role', 'content') ? 'refused' : outcome;
   },
+  itemKeys: ({ fields }) => ({ written: [itemKeyOf(SHOWN.members.map((member) => fields[member]))] }),
+  onlyAdds: true,
   toOrchestrator: (write) => {
     const { request, owner, sessionId, acceptedAt } = write;
     const userId = request.raw['user_id'];
@@ -120,6 +126,7 @@ const clearSession: WriteAction = {
   alsoTouches: sessionOfRows,
   reverse: 'exact',
   outcome: (reply) => outcomeOf(reply, 'Missing session_id'),
+  itemKeys: () => ({ removesAll: true }),
   toOrchestrator: (write) => [deleteInteractions(write)],
 };
 
@@ -180,6 +187,7 @@ export const sessionMemory = defineService({
         };
       },
       rules: CONTEXT_RULES,
+      items: SHOWN,
     },
     health_check: { kind: 'passthrough', reason: 'says how the legacy service itself is' },
   },

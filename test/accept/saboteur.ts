@@ -2,7 +2,8 @@ import { Dealer, Router } from 'zeromq';
 
 export const SABOTAGES = ['drop-write', 'corrupt-field', 'swap-order', 'stale-read'] as const;
 
-export type Sabotage = (typeof SABOTAGES)[number];
+/** `keep-deleted`: nothing that is cleared goes. */
+export type Sabotage = (typeof SABOTAGES)[number] | 'keep-deleted';
 
 export interface Saboteur {
   stop(): void;
@@ -66,9 +67,10 @@ function createSpoiler(kind: Sabotage): Spoiler {
       const envelope = JSON.parse(body.toString()) as Envelope;
       if (envelope.action !== 'batch_write') return body;
       for (const operation of envelope.payload.operations ?? []) {
-        if (operation.action !== 'create') continue;
+        if (operation.action !== (kind === 'keep-deleted' ? 'bulk_delete' : 'create')) continue;
         seen += 1;
-        if (kind === 'swap-order' || seen % EVERY === 0) BREAK[kind](operation);
+        if (kind === 'keep-deleted') BREAK[kind](operation);
+        else if (kind === 'swap-order' || seen % EVERY === 0) BREAK[kind](operation);
       }
       return Buffer.from(JSON.stringify(envelope));
     },
@@ -76,10 +78,15 @@ function createSpoiler(kind: Sabotage): Spoiler {
   };
 }
 
+const NO_DELETE = { filter: { position_below: 0 } };
+
 const BREAK: Readonly<Record<Exclude<Sabotage, 'stale-read'>, (operation: Operation) => void>> = {
   'drop-write': (operation) => {
     operation.action = 'bulk_delete';
-    operation.payload = { filter: { position_below: 0 } };
+    operation.payload = NO_DELETE;
+  },
+  'keep-deleted': (operation) => {
+    operation.payload = NO_DELETE;
   },
   'corrupt-field': ({ payload }) => {
     const content = payload['content'] as { text?: string };

@@ -93,7 +93,7 @@ function judge(values: Values, pair: ReplyPair, tally: Tally): Judgement {
   const rules = compileRules(pair.rules, pair.nowIso);
   const found =
     isError === isErrorReply(orchestrator) ? differencesOf(values, rules, tally) : [parityOf(values)];
-  const returned = pair.deleted === undefined ? 0 : countReturned(values, rules, pair.deleted);
+  const returned = pair.deleted === undefined ? 0 : countReturned(values, { ...pair, rules }, pair.deleted);
   const { ranking } = tally;
   return {
     comparison: withDifferences(found, {

@@ -81,9 +81,12 @@ export interface SignatureStore {
 
 /** The writes of a lane by which items come and go. @throws StorageError */
 export interface KeyedWrites {
-  /** Those of these actions that legacy is known to have applied, oldest first: the last thousand that the journal keeps. */
+  /**
+   * Those of these actions that legacy is known to have applied, oldest first, among the lane's last thousand writes that the journal
+   * keeps; none where no `removing` one is among these.
+   */
   appliedTo(
     lane: LaneKey,
-    actions: readonly string[],
+    of: { readonly actions: readonly string[]; readonly removing: readonly string[] },
   ): Promise<readonly { readonly action: string; readonly request: string }[]>;
 }

@@ -1,29 +1,48 @@
+import { itemKeyOf, type ShownItems } from '../../domain/item-key.ts';
 import { isJsonObject } from '../../domain/json.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { plainOf } from './reply-values.ts';
 
+/** How the items of an answer are named. */
+interface Naming {
+  readonly rules: RuleNode;
+  readonly items?: ShownItems;
+}
+
 /**
- * How many removed items the orchestrator's answer shows and legacy's does not, in the lists whose rules name a key. What legacy shows
- * too was written again.
+ * How many removed items the orchestrator's answer shows and legacy's does not, in the lists whose rules name a key, or whose definition
+ * says what names an item. What legacy shows too was written again.
  */
 export function countReturned(
   { legacy, orchestrator }: { readonly legacy: unknown; readonly orchestrator: unknown },
-  rules: RuleNode,
+  naming: Naming,
   deleted: ReadonlySet<string>,
 ): number {
   if (deleted.size === 0) return 0;
-  const shown = shownKeys(orchestrator, rules, deleted);
+  const shown = shownKeys(orchestrator, naming, deleted);
   if (shown.size === 0) return 0;
-  const alive = shownKeys(legacy, rules, deleted);
+  const alive = shownKeys(legacy, naming, deleted);
   return [...shown].filter((key) => !alive.has(key)).length;
 }
 
-function shownKeys(value: unknown, rules: RuleNode, deleted: ReadonlySet<string>): ReadonlySet<string> {
+function shownKeys(
+  value: unknown,
+  { rules, items }: Naming,
+  deleted: ReadonlySet<string>,
+): ReadonlySet<string> {
   const found = new Set<string>();
-  collect(value, rules, (key) => {
+  const tell = (key: string): void => {
     if (deleted.has(key)) found.add(key);
-  });
+  };
+  collect(value, rules, tell);
+  if (items !== undefined) collectItems(value, items, tell);
   return found;
+}
+
+function collectItems(value: unknown, { list, members }: ShownItems, tell: (key: string) => void): void {
+  const items = isJsonObject(value) ? value[list] : undefined;
+  if (!Array.isArray(items)) return;
+  for (const item of items) if (isJsonObject(item)) tell(itemKeyOf(members.map((member) => item[member])));
 }
 
 /** Tells every key of the lists whose rules name one. */

@@ -1,6 +1,6 @@
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
 import { readText } from '../../domain/request.ts';
-import type { ServiceDefinition, WriteAction } from '../../domain/service-definition.ts';
+import type { ItemKeys, ServiceDefinition, WriteAction } from '../../domain/service-definition.ts';
 import type { KeyedWrites } from './comparison-stores.ts';
 
 type KeyedAction = WriteAction & Required<Pick<WriteAction, 'itemKeys'>>;
@@ -25,15 +25,33 @@ export class RemovedItems {
    */
   async of(service: ServiceName, lane: LaneKey): Promise<ReadonlySet<string> | undefined> {
     const actions = this.#actions.get(service);
-    if (actions === undefined || actions.size === 0) return undefined;
-    const writes = await this.#writes.appliedTo(lane, [...actions.keys()]);
-    const gone = new Set<string>();
+    if (actions === undefined) return undefined;
+    const removing = [...actions].filter(([, { onlyAdds }]) => onlyAdds !== true).map(([name]) => name);
+    if (removing.length === 0) return undefined;
+    const writes = await this.#writes.appliedTo(lane, { actions: [...actions.keys()], removing });
+    const items = new LaneItems();
     for (const { action, request } of writes) {
-      const { removed = [], written = [] } = actions.get(action)?.itemKeys(readText(request)) ?? {};
-      for (const key of written) gone.delete(key);
-      for (const key of removed) gone.add(key);
+      const keys = actions.get(action)?.itemKeys(readText(request));
+      if (keys !== undefined) items.take(keys);
     }
-    return gone;
+    return items.gone;
+  }
+}
+
+/** What came and went. */
+class LaneItems {
+  readonly gone = new Set<string>();
+  readonly #there = new Set<string>();
+
+  take({ removed = [], removesAll, written = [] }: ItemKeys): void {
+    for (const key of removesAll === true ? [...this.#there, ...removed] : removed) {
+      this.#there.delete(key);
+      this.gone.add(key);
+    }
+    for (const key of written) {
+      this.#there.add(key);
+      this.gone.delete(key);
+    }
   }
 }
 

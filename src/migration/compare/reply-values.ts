@@ -33,6 +33,10 @@ export class WholeFloat {
   toString(): string {
     return String(this.value);
   }
+
+  toJSON(): number {
+    return this.value;
+  }
 }
 
 /** A value as JavaScript has it: a float without fraction is a number like others. */

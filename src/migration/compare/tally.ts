@@ -1,4 +1,5 @@
 import type { ComparisonRule, RankingMeasure } from '../../domain/comparison.ts';
+import type { ShownItems } from '../../domain/item-key.ts';
 import type { ExpiryFacts } from './expiry.ts';
 
 /** Time gaps of one comparison that are kept to measure the clocks. */
@@ -12,6 +13,8 @@ export interface JudgingFacts {
   readonly request?: Readonly<Record<string, unknown>>;
   /** Keys of items of this lane that were deleted. */
   readonly deleted?: ReadonlySet<string>;
+  /** What names an item where no rule names its key. */
+  readonly items?: ShownItems;
   readonly expiry?: ExpiryFacts;
 }
 

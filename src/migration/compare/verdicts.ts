@@ -216,17 +216,15 @@ export class Verdicts {
     { service, action }: Pick<ComparedOperation, 'service' | 'action'>,
     pair: AnswerPair,
   ): ReplyPair & JudgedWith {
-    const idleSeconds = this.#parts.services.get(service)?.definition.lanes.retention.idleSeconds;
+    const compared = this.#parts.services.get(service);
     const nowMs = this.#parts.clock.wallMs();
-    const timeZone = this.#parts.services.get(service)?.context.timeZone ?? 'UTC';
     return {
       ...pair,
+      ...(pair.deleted && itemsOf(compared, action)),
+      ...expiryOf(compared, nowMs),
       rules: this.#rules.rulesOf(service, action),
       nowIso: this.#isoOf(nowMs),
       clockOffsetSeconds: this.#clocks.get(service)?.seconds ?? 0,
-      ...(idleSeconds !== undefined && {
-        expiry: { idleSeconds, nowSeconds: nowMs / 1_000, naiveNowSeconds: naiveSecondsOf(nowMs, timeZone) },
-      }),
     };
   }
 
@@ -267,6 +265,19 @@ export class Verdicts {
       .then(store)
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
+}
+
+function itemsOf(service: ComparedService | undefined, action: string): Pick<ReplyPair, 'items'> {
+  const read = service?.definition.actions[action];
+  const items = read?.kind === 'read' && read.legacyOnly === undefined ? read.items : undefined;
+  return items === undefined ? {} : { items };
+}
+
+function expiryOf(service: ComparedService | undefined, nowMs: number): Pick<ReplyPair, 'expiry'> {
+  const idleSeconds = service?.definition.lanes.retention.idleSeconds;
+  if (service === undefined || idleSeconds === undefined) return {};
+  const naiveNowSeconds = naiveSecondsOf(nowMs, service.context.timeZone);
+  return { expiry: { idleSeconds, nowSeconds: nowMs / 1_000, naiveNowSeconds } };
 }
 
 function ruleObjects(rules: readonly ComparisonRule[], places: readonly number[]): ComparisonRule[] {

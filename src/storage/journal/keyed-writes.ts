@@ -4,20 +4,30 @@ import type { Seal } from '../seal.ts';
 
 const MOST = 1_000;
 
+// Most lanes were never cleared: their requests are not read.
 const APPLIED = `
-select action, request from (
-  select w.sequence, w.action, w.request
+with newest as (
+  select w.lane_id, w.sequence, w.action
   from lanes l join writes w on w.lane_id = l.id
-  join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
-  where l.key = $1 and w.action = any($2::text[]) and o.outcome = 'applied'
-  order by w.sequence desc limit $3) newest
-order by sequence`;
+  where l.key = $1
+  order by w.sequence desc limit $4)
+select w.action, w.request
+from newest n
+join outcomes o on o.lane_id = n.lane_id and o.sequence = n.sequence and o.outcome = 'applied'
+join writes w on w.lane_id = n.lane_id and w.sequence = n.sequence
+where n.action = any($2::text[]) and exists (select from newest where action = any($3::text[]))
+order by w.sequence`;
 
 /** The journal's writes of a lane, by action. */
 export function createKeyedWrites(database: Database, seal: Seal): KeyedWrites {
   return {
-    async appliedTo(lane, actions) {
-      const rows = await database.query<{ action: string; request: string }>(APPLIED, [lane, actions, MOST]);
+    async appliedTo(lane, { actions, removing }) {
+      const rows = await database.query<{ action: string; request: string }>(APPLIED, [
+        lane,
+        actions,
+        removing,
+        MOST,
+      ]);
       return rows.map(({ action, request }) => ({ action, request: seal.open(request) }));
     },
   };

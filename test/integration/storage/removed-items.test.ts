@@ -25,9 +25,13 @@ const ids = ({ fields }: Message): string[] => (fields['ids'] as (string | numbe
 const keysOf: Readonly<Record<string, (request: Message) => ItemKeys>> = {
   delete_notes: (request) => ({ removed: ids(request) }),
   put_notes: (request) => ({ written: ids(request) }),
+  clear_notes: () => ({ removesAll: true }),
 };
 const actions = Object.fromEntries(
-  Object.entries(keysOf).map(([name, itemKeys]) => [name, { kind: 'write', itemKeys }]),
+  Object.entries(keysOf).map(([name, itemKeys]) => [
+    name,
+    { kind: 'write', itemKeys, ...(name === 'put_notes' && { onlyAdds: true }) },
+  ]),
 ) as unknown as ServiceDefinition['actions'];
 
 describe.each(DATABASES)('on %s', (kind) => {
@@ -74,6 +78,13 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await removed.of(service, laneOf('ann'))).toEqual(new Set(['a', '4']));
     expect(await removed.of(service, laneOf('bob'))).toEqual(new Set(['f']));
     expect(await removed.of(service, laneOf('eve'))).toEqual(new Set());
+    await write('eve', 'put_notes', ['h', 'i'], 'applied');
+    expect(await removed.of(service, laneOf('eve'))).toEqual(new Set());
+    await write('eve', 'clear_notes', [], 'unknown');
+    expect(await removed.of(service, laneOf('eve'))).toEqual(new Set());
+    await write('eve', 'clear_notes', [], 'applied');
+    await write('eve', 'put_notes', ['i', 'k'], 'applied');
+    expect(await removed.of(service, laneOf('eve'))).toEqual(new Set(['h']));
   });
 
   test('a service whose writes carry no keys is not asked for', async () => {
