@@ -69,7 +69,9 @@ test('the desk says it on the strip, at the flag and beside each action', async 
   expect(await page('/')).toContain('interlock: never reconciled');
   const flag = await page(`/flags/${FLAG}`);
   expect(flag).toContain('Since the last full reconciliation: never, needed &lt; 24 h');
-  expect(flag).toContain(`<code>crossfade reconcile --full --service ${SERVICE}</code>`);
+  expect(flag).toContain(
+    `<code>crossfade reconcile --full --service ${SERVICE} --person NAME --reason TEXT</code>`,
+  );
   expect(await page('/flags')).toContain('Since the last full reconciliation: never');
   expect(await page(`/services/${SERVICE}`)).toContain('needed ≥ 3,000');
 });

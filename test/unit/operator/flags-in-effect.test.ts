@@ -31,12 +31,12 @@ test('on a new installation the first percent is held, and each reason says what
     {
       word: 'backfill_not_finished',
       says: 'Lanes that are backfilled: 0, needed ≥ 12',
-      command: 'crossfade backfill --service session-memory',
+      command: 'crossfade backfill --service session-memory --person NAME --reason TEXT',
     },
     {
       word: 'never_reconciled',
       says: 'Since the last full reconciliation: never, needed < 24 h',
-      command: 'crossfade reconcile --full --service session-memory',
+      command: 'crossfade reconcile --full --service session-memory --person NAME --reason TEXT',
     },
   ]);
 });
