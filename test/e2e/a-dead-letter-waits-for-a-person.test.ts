@@ -190,6 +190,12 @@ test('the command line lists, shows and decides', async () => {
   expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions\n\S+ +clean/);
   const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
   expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
+  const mistyped = run('lanes', 'copy', SERVICE, `${owner}x`, '--person', 'ann', '--reason', 'a slip');
+  await expect(mistyped).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('neither the journal nor legacy knows its owner'),
+  });
+  expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
   const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
   expect(copied).toContain(`${SERVICE}/${owner} is being copied: crossfade explain ${SERVICE} ${owner}`);
   await storedWithin(['first', 'third']);

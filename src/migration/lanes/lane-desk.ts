@@ -1,13 +1,14 @@
-import { parseLaneKey, type LaneKey, type ServiceName } from '../../domain/ids.ts';
+import { parseLaneKey, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
 import { isReadable } from '../../domain/service-definition.ts';
 import type { Lanes } from './lanes.ts';
 import type { Journal } from '../ports.ts';
+import { readLegacyLanes } from '../runs/legacy-lanes.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { Settler } from '../settlements/settle.ts';
 import type { TakeOver } from '../replicas/take-over.ts';
 
 /** Why a lane cannot be copied now. */
-export type NoCopy = 'unreadable' | 'uncovered' | 'stopped';
+export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'unknown_lane';
 
 export interface LaneDeskParts {
   readonly lanes: Lanes;
@@ -40,11 +41,20 @@ export class LaneDesk {
 
   /** Undefined where it can be copied. @throws StorageError */
   async whyNotCopied(key: LaneKey): Promise<NoCopy | undefined> {
-    const { service } = parseLaneKey(key);
+    const { service, owner } = parseLaneKey(key);
     if (!this.isReadable(service)) return 'unreadable';
     if ((this.#parts.coverage.get(service)?.number ?? 0) === 0) return 'uncovered';
     const state = (await this.#parts.journal.lanes([key])).get(key);
+    if (state === undefined && (await this.#isNowhere(service, owner))) return 'unknown_lane';
     return state?.condition === 'stopped' ? 'stopped' : undefined;
+  }
+
+  /** A mistyped owner must not become a lane. Where legacy cannot be read the copy says so. */
+  async #isNowhere(name: ServiceName, owner: Owner): Promise<boolean> {
+    const service = this.#parts.services.get(name);
+    if (service === undefined) return true;
+    const reading = (await readLegacyLanes(service, [owner])).get(owner);
+    return reading !== undefined && 'lane' in reading && !reading.lane.exists;
   }
 
   /** Has the lane copied, by its home. @throws StorageError */

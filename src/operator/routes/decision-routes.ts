@@ -85,6 +85,7 @@ function idOf({ operation }: Static<typeof OfOperation>): OperationId {
 const NO_COPY: Readonly<Record<NoCopy, string>> = {
   unreadable: 'its store is not configured: redrive the letter, or skip it',
   uncovered: 'dual writes of the service are off',
+  unknown_lane: 'neither the journal nor legacy knows its owner',
   stopped: 'the lane is stopped: somebody must decide about what was lost first',
 };
 

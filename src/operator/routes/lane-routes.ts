@@ -24,6 +24,7 @@ export interface LaneRouteParts {
 const NO_COPY: Readonly<Record<NoCopy, string>> = {
   unreadable: 'its store is not configured',
   uncovered: 'dual writes of the service are off',
+  unknown_lane: 'neither the journal nor legacy knows its owner: crossfade lanes list finds those there are',
   stopped: 'the lane is stopped: somebody must decide about what was lost first',
 };
 
@@ -90,7 +91,8 @@ class LaneRoutes {
     const service = this.#known(name);
     const lane = laneKeyOf(service, ownerOf(body.owner));
     const why = await desk.whyNotCopied(lane);
-    if (why !== undefined) throw new Refusal(409, why, `${lane} cannot be copied: ${NO_COPY[why]}`);
+    if (why !== undefined)
+      throw new Refusal(why === 'unknown_lane' ? 404 : 409, why, `${lane} cannot be copied: ${NO_COPY[why]}`);
     const by = { person: body.person.trim(), reason: body.reason.trim() };
     await audit.add({ ...by, command: 'lanes copy', service, details: { lane } });
     await desk.copy(lane);
