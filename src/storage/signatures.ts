@@ -1,14 +1,13 @@
 import type { DifferenceClass, Hint } from '../domain/comparison.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type {
-  SignatureExample,
-  SignatureSightings,
-  SignatureStore,
+import {
+  SIGNATURES_KEPT,
+  type SignatureExample,
+  type SignatureSightings,
+  type SignatureStore,
 } from '../migration/compare/comparison-stores.ts';
 import type { Database } from './database.ts';
 
-/** Signatures of a service that are kept; those not seen for longest leave first. */
-const KEPT = 2_000;
 const TRIM_EVERY = 100;
 
 interface Row {
@@ -72,7 +71,7 @@ async function trim(database: Database, service: ServiceName): Promise<void> {
   await database.query(
     `delete from difference_signatures where service = $1 and last_at < (
        select last_at from difference_signatures where service = $1 order by last_at desc offset $2 limit 1)`,
-    [service, KEPT],
+    [service, SIGNATURES_KEPT],
   );
 }
 

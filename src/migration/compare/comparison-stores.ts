@@ -72,6 +72,9 @@ export interface SignatureSightings extends SignatureKey {
   readonly examples: readonly SignatureExample[];
 }
 
+/** Signatures of a service that are kept. */
+export const SIGNATURES_KEPT = 2_000;
+
 /** Difference signatures of all replicas. Bounded: those not seen for longest leave first. @throws StorageError */
 export interface SignatureStore {
   add(sightings: readonly SignatureSightings[]): Promise<void>;

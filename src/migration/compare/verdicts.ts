@@ -64,6 +64,8 @@ export interface ComparisonReport {
   readonly clockOffset: ClockOffsetReport;
   /** Comparisons of whole lanes, and of how many lanes they were, estimated. */
   readonly wholeLanes: { readonly lanes: number; readonly verdicts: Readonly<Record<Verdict, number>> };
+  /** Differences, of all services, that came in a flood of other causes and are counted under none. */
+  readonly differencesUngrouped: number;
 }
 
 interface WholeLanes {
@@ -187,6 +189,7 @@ export class Verdicts {
       rules: this.#rules.report(service, this.#nowIso()),
       clockOffset: this.#clocks.get(service)?.report() ?? { seconds: 0, measuredFrom: 0 },
       wholeLanes: { lanes: lanes.count, verdicts: { ...verdicts } },
+      differencesUngrouped: this.#signatures.dropped,
     };
   }
 

@@ -49,6 +49,8 @@ export interface ServiceDay {
     readonly copied: number;
   };
   readonly unknown: { readonly open: number; readonly found: number; readonly closed: number };
+  /** Signatures that are kept, and those of them first seen on the day. */
+  readonly signatures: { readonly known: number; readonly fresh: number };
   /** Writes that legacy has and the orchestrator has not, of lanes that are well. */
   readonly backlog: { readonly writes: number; readonly oldestSeconds: number };
   /** Why lanes are not clean. */

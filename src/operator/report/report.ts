@@ -159,8 +159,11 @@ interface State {
 }
 
 interface Signatures {
+  /** At most as many as are kept: those not seen for longest leave first. */
   readonly known: number;
   readonly new: number;
+  /** The most frequent ones, of which the top is told. */
+  readonly looked_at: number;
   readonly top: readonly SignatureNumbers[];
 }
 

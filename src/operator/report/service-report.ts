@@ -179,8 +179,9 @@ function stateOf({ status, day }: ServiceFacts, changes: Changes): ServiceReport
   };
 }
 
+/** Counted in the store, which holds more of them than are looked at here. */
 function signaturesOf(
-  { signatures }: ServiceFacts,
+  { signatures, day }: ServiceFacts,
   { changes, span }: { readonly changes: Changes; readonly span: DaySpan },
 ): ServiceReport['signatures'] {
   const isNew = ({ firstAtMs }: SignatureSightings): boolean =>
@@ -201,8 +202,9 @@ function signaturesOf(
     };
   });
   return {
-    known: all.length,
-    new: all.filter((signature) => signature.new).length,
+    known: day.signatures.known,
+    new: day.signatures.fresh,
+    looked_at: all.length,
     top: all
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0) || b.count - a.count)
       .slice(0, SIGNATURES_SHOWN),

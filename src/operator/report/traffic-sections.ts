@@ -11,6 +11,7 @@ import {
   type Section,
   type Table,
 } from './document.ts';
+import { SIGNATURES_KEPT } from '../../migration/compare/comparison-stores.ts';
 import { hintWords } from '../hint-words.ts';
 import type { ActionEvidence, HourNumbers, RateNumbers, ServiceReport } from './report.ts';
 
@@ -187,14 +188,19 @@ function intervalCell({ rate: value, interval }: RateNumbers): Cell {
   return [rate(value), ' (', rate(interval[0]), ' – ', rate(interval[1]), ')'];
 }
 
-export function signaturesSection({ signatures: { top, known, new: fresh } }: ServiceReport): Section {
+export function signaturesSection({ signatures }: ServiceReport): Section {
+  const { top, known, new: fresh, looked_at: lookedAt } = signatures;
   return {
     title: 'What differs',
     blocks: [
       {
         kind: 'facts',
         facts: [
-          { label: 'signatures known', cell: [count(known)] },
+          {
+            label: 'signatures known',
+            cell: [count(known), known >= SIGNATURES_KEPT ? ': no more are kept, the oldest have left' : ''],
+          },
+          { label: 'of these, the most frequent are looked at', cell: [count(lookedAt)] },
           { label: 'first seen on this day', cell: [count(fresh)] },
         ],
       },

@@ -44,7 +44,8 @@ function unknownService(reply: FastifyReply, service: string): object {
 }
 
 /** As `GET /v1/services/<service>/comparisons` shows it. */
-export function printedReport({ actions, rules, clockOffset, wholeLanes }: ComparisonReport): object {
+export function printedReport(report: ComparisonReport): object {
+  const { actions, rules, clockOffset, wholeLanes, differencesUngrouped } = report;
   const { seconds, measuredFrom, refused } = clockOffset;
   return {
     clock_offset: {
@@ -73,6 +74,7 @@ export function printedReport({ actions, rules, clockOffset, wholeLanes }: Compa
       .filter(([, { coverage }]) => coverage.comparable === 0)
       .map(([action]) => action),
     whole_lanes: { lanes: wholeLanes.lanes, ...wholeLanes.verdicts },
+    differences_ungrouped: differencesUngrouped,
     rules: rules.map(printedRule),
   };
 }

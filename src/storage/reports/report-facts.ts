@@ -47,6 +47,7 @@ async function readDay({ database, of }: Asked): Promise<Omit<ServiceDay, 'arms'
     hours: (await database.query<HourRow>(sql.HOURS, of)).map(hourOf),
     letters: await one<ServiceDay['letters']>(sql.LETTERS),
     unknown: await one<ServiceDay['unknown']>(sql.UNKNOWN),
+    signatures: await one<ServiceDay['signatures']>(sql.SIGNATURES),
     backlog: await one<ServiceDay['backlog']>(sql.BACKLOG, [service]),
     unwell: await database.query<ServiceDay['unwell'][number]>(sql.UNWELL, [service]),
     ...(await one<Pick<ServiceDay, 'lanesOnOrchestrator'>>(sql.ON_ORCHESTRATOR, [service])),

@@ -30,6 +30,9 @@ select count(*) filter (where closed_at is null and ended_at is null) as open,
   count(*) filter (where ${inDay('closed_at')}) as closed
 from unknown_outcomes where service = $1`;
 
+export const SIGNATURES = `
+select count(*) as known, count(*) filter (where ${inDay('first_at')}) as fresh from difference_signatures where service = $1`;
+
 /** As the interlocks ask for the oldest: lanes that are unwell, or wait behind a dead letter, are told apart from a backlog. */
 export const BACKLOG = `
 select count(*) as writes, coalesce(extract(epoch from now() - min(w.accepted_at)), 0)::float8 as "oldestSeconds"

@@ -3,9 +3,11 @@ import type { Comparison } from '../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { DistinctEstimate } from '../../../src/migration/compare/distinct-estimate.ts';
 import { SignatureBook } from '../../../src/migration/compare/signature-book.ts';
+import { spanOf } from '../../../src/operator/report/calendar-day.ts';
 import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createDifferenceStore } from '../../../src/storage/differences.ts';
+import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { createRuleStore } from '../../../src/storage/rules.ts';
 import { createSeal, PLAIN } from '../../../src/storage/seal.ts';
 import { createSignatureStore } from '../../../src/storage/signatures.ts';
@@ -52,6 +54,24 @@ describe.each(DATABASES)('on %s', (kind) => {
     database = await createJournalDatabase(kind, postgres);
   });
   afterAll(() => database.close());
+
+  test('signatures are counted beyond those that are listed', async () => {
+    const service = serviceName('many-signatures');
+    const span = spanOf('2026-11-20', 'UTC');
+    for (const [at, many] of [
+      ['2026-11-20T12:00:00Z', 501],
+      ['2026-11-19T12:00:00Z', 99],
+      ['2026-11-21T00:00:00Z', 1],
+    ] as const)
+      await database.query(
+        `insert into difference_signatures
+         select $1, 'get_context', 'path ' || $2 || n, 'value', 's', 1, $2::timestamptz, $2::timestamptz, null, '{}', '[]'
+         from generate_series(1, $3::int) n`,
+        [service, at, many],
+      );
+    const { signatures } = await createReportFactStore(database).of(service, span);
+    expect(signatures).toEqual({ known: 601, fresh: 501 });
+  });
 
   test('an operator’s rule is in force until it is removed, and is not removed twice', async () => {
     const store = createRuleStore(database);

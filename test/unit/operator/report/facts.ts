@@ -44,6 +44,7 @@ export const QUIET_DAY: ServiceDay = {
   arms: [],
   letters: { open: 0, lanes: 0, added: 0, redriven: 0, skipped: 0, copied: 0 },
   unknown: { open: 0, found: 0, closed: 0 },
+  signatures: { known: 0, fresh: 0 },
   backlog: { writes: 0, oldestSeconds: 0 },
   unwell: [],
   lanesOnOrchestrator: 0,

@@ -107,6 +107,7 @@ function busyReport(): Report {
       repairs: { lanes: unique(), undone: unique() },
       trips: [{ latch: 3, trigger: 'errors', action: null, trippedAtMs: SPAN.fromMs, releasedAtMs: null }],
       audited: [{ command: 'guard release', count: unique() }],
+      signatures: { known: unique(), fresh: unique() },
     },
     signatures: [
       {
@@ -179,6 +180,17 @@ test('what the HTML prints, the Markdown prints too, in the same order', () => {
     expect(at, `${text} of the HTML`).toBeGreaterThan(-1);
     at += text.length;
   }
+});
+
+test('more signatures than are looked at are counted, and where no more are kept that is said', () => {
+  const told = (known: number): string => {
+    const service = fineService();
+    const day = { ...service.day, signatures: { known, fresh: 0 } };
+    return renderMarkdown(documentOf(reportOf([{ ...service, day }])));
+  };
+  expect(told(1_234)).toContain('1,234');
+  expect(told(1_234)).not.toContain('the oldest have left');
+  expect(told(2_000)).toContain('2,000: no more are kept, the oldest have left');
 });
 
 test('nothing runs, nothing is loaded, and what is shown cannot break out', () => {
