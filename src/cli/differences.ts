@@ -1,19 +1,9 @@
 import { Command } from 'commander';
 import { hintWords } from '../operator/hint-words.ts';
+import type { ShownSignature } from '../operator/shown-signature.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 import { table } from './tables.ts';
-
-interface Signature {
-  readonly action: string;
-  readonly path: string;
-  readonly class: string;
-  readonly shape: string;
-  readonly count: number;
-  readonly lanes: number;
-  readonly last_at: string;
-  readonly hint: string | null;
-}
 
 const HEADS = ['action', 'where', 'what', 'times', 'lanes', 'last seen', 'looks like'];
 
@@ -34,7 +24,7 @@ export function createDifferencesCommand(env: Environment): Command {
 async function show(service: string, { json, ...at }: ProxyOptions): Promise<void> {
   const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/signatures`);
   if (json === true) return console.log(text);
-  const { signatures } = JSON.parse(text) as { signatures: readonly Signature[] };
+  const { signatures } = JSON.parse(text) as { signatures: readonly ShownSignature[] };
   if (signatures.length === 0) return console.log(`no comparison of ${service} has found a difference`);
   const rows = signatures.map(({ action, path, class: kind, shape, hint, ...seen }) => [
     action,

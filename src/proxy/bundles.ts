@@ -7,7 +7,8 @@ import type { MinuteStore, AuditStore, TripBundleStore } from '../migration/guar
 import type { Latch } from '../migration/guard/latch.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { Clock } from '../migration/ports.ts';
-import { printedReport, printedSignature } from '../operator/routes/comparison-routes.ts';
+import { printedReport } from '../operator/routes/comparison-routes.ts';
+import { shownSignature } from '../operator/shown-signature.ts';
 import { printedComparison } from '../operator/printed-comparison.ts';
 import { printedMinute } from '../operator/printed-minutes.ts';
 import { shownSettings } from '../operator/shown-settings.ts';
@@ -98,7 +99,7 @@ function sectionsOf({ service, trippedAtMs }: Latch, facts: BundleFacts): Record
         .filter((row) => row.service === service)
         .map(printedMinute)
         .toReversed(),
-    signatures: async () => (await signatures.list(service, SIGNATURES)).map(printedSignature),
+    signatures: async () => (await signatures.list(service, SIGNATURES)).map(shownSignature),
     comparisons: () => printedReport(migration.comparisonsOf(service)),
     differences: async () =>
       (await differences.recent(service, DIFFERENCES)).map(

@@ -19,7 +19,7 @@ interface Row {
   readonly count: number;
   readonly first_at: Date;
   readonly last_at: Date;
-  readonly hint: string | null;
+  readonly hint_counts: Readonly<Partial<Record<Hint, number>>>;
   readonly lane_registers: number[];
   readonly examples: SignatureExample[];
 }
@@ -27,9 +27,9 @@ interface Row {
 // Rows in the order of the key, so that two replicas never wait for each other. The first five examples stay: they show how it began.
 const ADD = `
   insert into difference_signatures as known
-    (service, action, path, class, shape, count, first_at, last_at, hint, lane_registers, examples)
+    (service, action, path, class, shape, count, first_at, last_at, hint_counts, lane_registers, examples)
   select s->>'service', s->>'action', s->>'path', s->>'class', s->>'shape', (s->>'count')::bigint,
-    (s->>'first_at')::timestamptz, (s->>'last_at')::timestamptz, s->>'hint',
+    (s->>'first_at')::timestamptz, (s->>'last_at')::timestamptz, s->'hints',
     array(select r::smallint from jsonb_array_elements_text(s->'lane_registers') with ordinality t(r, i) order by i),
     s->'examples'
   from jsonb_array_elements($1::jsonb) s
@@ -38,7 +38,12 @@ const ADD = `
     count = known.count + excluded.count,
     first_at = least(known.first_at, excluded.first_at),
     last_at = greatest(known.last_at, excluded.last_at),
-    hint = coalesce(excluded.hint, known.hint),
+    hint_counts = (
+      select coalesce(jsonb_object_agg(hint, times), '{}') from (
+        select key as hint, sum(value::bigint) as times
+        from (select * from jsonb_each_text(known.hint_counts) union all select * from jsonb_each_text(excluded.hint_counts)) both_sides
+        group by key
+      ) summed),
     lane_registers = array(
       select greatest(a, b) from unnest(known.lane_registers, excluded.lane_registers) with ordinality t(a, b, i) order by i),
     examples = (
@@ -95,7 +100,7 @@ function sightingsOf(row: Row): SignatureSightings {
     count,
     firstAtMs: row.first_at.getTime(),
     lastAtMs: row.last_at.getTime(),
-    hint: (row.hint ?? undefined) as Hint | undefined,
+    hints: row.hint_counts,
     laneRegisters: row.lane_registers,
     examples,
   };

@@ -65,7 +65,8 @@ export interface SignatureSightings extends SignatureKey {
   readonly count: number;
   readonly firstAtMs: number;
   readonly lastAtMs: number;
-  readonly hint: Hint | undefined;
+  /** How often each likely cause was found; nothing of those of which none was. */
+  readonly hints: Readonly<Partial<Record<Hint, number>>>;
   /** Registers of an estimate of the lanes touched: see `DistinctEstimate`. */
   readonly laneRegisters: readonly number[];
   /** At most five. */
@@ -74,6 +75,12 @@ export interface SignatureSightings extends SignatureKey {
 
 /** Signatures of a service that are kept. */
 export const SIGNATURES_KEPT = 2_000;
+
+/** The likely cause that was found most often: one that another difference does not show is not forgotten for it. */
+export function likeliest(hints: SignatureSightings['hints']): Hint | undefined {
+  const found = Object.entries(hints) as [Hint, number][];
+  return found.toSorted(([one, a], [other, b]) => b - a || one.localeCompare(other))[0]?.[0];
+}
 
 /** Difference signatures of all replicas. Bounded: those not seen for longest leave first. @throws StorageError */
 export interface SignatureStore {

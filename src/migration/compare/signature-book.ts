@@ -21,7 +21,7 @@ interface Sighting extends SignatureKey {
   readonly firstAtMs: number;
   lastAtMs: number;
   count: number;
-  readonly hints: Map<Hint | undefined, number>;
+  readonly hints: Partial<Record<Hint, number>>;
   readonly lanes: DistinctEstimate;
   readonly examples: SignatureExample[];
 }
@@ -46,11 +46,7 @@ export class SignatureBook {
   take(): readonly SignatureSightings[] {
     const taken = [...this.#sightings.values()];
     this.#sightings = new Map();
-    return taken.map(({ hints, lanes, ...rest }) => ({
-      ...rest,
-      hint: [...hints].toSorted(([, a], [, b]) => b - a)[0]?.[0],
-      laneRegisters: [...lanes.registers],
-    }));
+    return taken.map(({ lanes, ...rest }) => ({ ...rest, laneRegisters: [...lanes.registers] }));
   }
 
   #begin(text: string, key: SignatureKey, atMs: number): Sighting {
@@ -59,7 +55,7 @@ export class SignatureBook {
       firstAtMs: atMs,
       lastAtMs: atMs,
       count: 0,
-      hints: new Map(),
+      hints: {},
       lanes: new DistinctEstimate(),
       examples: [],
     };
@@ -75,7 +71,7 @@ export class SignatureBook {
     const { hint, legacy, orchestrator, apart } = difference;
     sighting.count += 1;
     sighting.lastAtMs = atMs;
-    sighting.hints.set(hint, (sighting.hints.get(hint) ?? 0) + 1);
+    if (hint !== undefined) sighting.hints[hint] = (sighting.hints[hint] ?? 0) + 1;
     sighting.lanes.add(operation.lane);
     if (sighting.examples.length >= EXAMPLES) return;
     sighting.examples.push({

@@ -1,5 +1,7 @@
+import type { Hint } from '../../domain/comparison.ts';
 import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
 import { digestOfFields, type ListedMemory } from '../copies/copy-plan.ts';
+import { hintOfItems } from './item-hint.ts';
 
 /**
  * One thing that two sides disagree about, and which of them moved.
@@ -17,6 +19,8 @@ export interface ItemFinding {
   readonly memoryId?: string;
   /** Who wrote it on legacy, where the service says so. */
   readonly by?: string;
+  /** Of what was altered: what both spellings have in common. */
+  readonly hint?: Hint;
 }
 
 export interface Sides {
@@ -208,11 +212,13 @@ class Books {
 
   #altered(legacy: Gap['legacy'][number], orchestrator: Gap['orchestrator'][number]): ItemFinding {
     const { entry } = legacy;
+    const hint = hintOfItems(entry.item.fields, orchestrator.entry.item.fields);
     const both = {
       kind: 'altered',
       before: orchestrator.entry.digest,
       after: entry.digest,
       memoryId: orchestrator.entry.item.memory.memory_id,
+      ...(hint !== undefined && { hint }),
     } as const;
     if (!this.#known.isKnown) return { side: 'unknown', ...both };
     if (legacy.wasKnown) return { side: 'orchestrator', ...both };

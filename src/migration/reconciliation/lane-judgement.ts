@@ -1,4 +1,10 @@
-import type { Comparison, Difference, DifferenceClass, NotComparable } from '../../domain/comparison.ts';
+import type {
+  Comparison,
+  Difference,
+  DifferenceClass,
+  Hint,
+  NotComparable,
+} from '../../domain/comparison.ts';
 import type { ItemFinding } from './attribute.ts';
 import type { ComparedLane, LaneDifference } from './lane-comparer.ts';
 
@@ -51,14 +57,24 @@ export function notComparable(reason: NotComparable): Comparison {
   return { verdict: 'not_comparable', reason, differences: [], suppressed: 0 };
 }
 
-function differenceOf({ kind, side, before, after }: ItemFinding): Difference | undefined {
+/** What a class alone says of the cause; what somebody wrote to legacy past the proxy is not on the orchestrator either. */
+const HINTS: Partial<Record<DifferenceClass, Hint>> = {
+  missing_in_orchestrator: 'missing_backfill',
+  order: 'order',
+};
+
+function differenceOf(finding: ItemFinding): Difference | undefined {
+  const { kind, side, before, after } = finding;
   if (kind === 'lost' || kind === 'not_seeded') return undefined;
   const isOnlyOnLegacy = kind === 'added' && side === 'legacy';
+  const found = isOnlyOnLegacy ? 'missing_in_orchestrator' : CLASSES[kind];
+  const hint = finding.hint ?? HINTS[found];
   return {
     path: PATH,
-    class: isOnlyOnLegacy ? 'missing_in_orchestrator' : CLASSES[kind],
+    class: found,
     legacy: shapeOf(after),
     orchestrator: shapeOf(before),
+    ...(hint !== undefined && { hint }),
   };
 }
 

@@ -2,7 +2,11 @@ import { ruleNameOf } from '../../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import { stageOf } from '../../domain/stage.ts';
-import type { RuleHits, SignatureSightings } from '../../migration/compare/comparison-stores.ts';
+import {
+  likeliest,
+  type RuleHits,
+  type SignatureSightings,
+} from '../../migration/compare/comparison-stores.ts';
 import { DistinctEstimate } from '../../migration/compare/distinct-estimate.ts';
 import type { RuleReport } from '../../migration/compare/rule-book.ts';
 import type { InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
@@ -187,14 +191,14 @@ function signaturesOf(
   const isNew = ({ firstAtMs }: SignatureSightings): boolean =>
     firstAtMs >= span.fromMs && firstAtMs < span.toMs;
   const all = signatures.map((signature) => {
-    const { action, path, shape, count, hint = null, laneRegisters } = signature;
+    const { action, path, shape, count, hints, laneRegisters } = signature;
     const name = ['signature', action, path, signature.class, shape].join(' ');
     return {
       action,
       path,
       class: signature.class,
       shape,
-      hint,
+      hint: likeliest(hints) ?? null,
       count,
       change: changes.of(name, count),
       lanes: new DistinctEstimate(laneRegisters).count,

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { CrossfadeError } from '../../domain/errors.ts';
 import type { SignatureSightings } from '../../migration/compare/comparison-stores.ts';
-import { DistinctEstimate } from '../../migration/compare/distinct-estimate.ts';
 import type { RuleReport } from '../../migration/compare/rule-book.ts';
 import type { ComparisonReport } from '../../migration/compare/verdicts.ts';
+import { shownSignature } from '../shown-signature.ts';
 
 export interface ComparisonRouteParts {
   /** Undefined for a service nobody knows. */
@@ -29,7 +29,7 @@ export function registerComparisonRoutes(app: FastifyInstance, parts: Comparison
       const found = await parts.signatures(service);
       return found === undefined
         ? unknownService(reply, service)
-        : { service, signatures: found.map(printedSignature) };
+        : { service, signatures: found.map(shownSignature) };
     } catch (error) {
       if (!(error instanceof CrossfadeError)) throw error;
       reply.code(503);
@@ -87,22 +87,5 @@ function printedRule({ action, rule, id, isExpired, hits, lastHitAtMs }: RuleRep
     expired: isExpired,
     hits,
     last_hit_at: lastHitAtMs === undefined ? null : new Date(lastHitAtMs).toISOString(),
-  };
-}
-
-/** As `GET /v1/services/<service>/signatures` shows it. */
-export function printedSignature(signature: SignatureSightings): object {
-  const { action, path, shape, count, firstAtMs, lastAtMs, hint, laneRegisters, examples } = signature;
-  return {
-    action,
-    path,
-    class: signature.class,
-    shape,
-    count,
-    first_at: new Date(firstAtMs).toISOString(),
-    last_at: new Date(lastAtMs).toISOString(),
-    hint: hint ?? null,
-    lanes: new DistinctEstimate(laneRegisters).count,
-    examples,
   };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Comparison } from '../../../src/domain/comparison.ts';
+import type { Comparison, Hint } from '../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
+import { likeliest } from '../../../src/migration/compare/comparison-stores.ts';
 import { DistinctEstimate } from '../../../src/migration/compare/distinct-estimate.ts';
 import { SignatureBook } from '../../../src/migration/compare/signature-book.ts';
 import { spanOf } from '../../../src/operator/report/calendar-day.ts';
@@ -23,7 +24,7 @@ afterAll(() => postgres.stop());
 const SERVICE = serviceName('session-memory');
 const RULE = { kind: 'ignore', path: 'a.b', owner: 'ann', reason: 'because', expires: '2027-01-01' } as const;
 
-const comparison = (path: string, hint?: 'clock'): Comparison => ({
+const comparison = (path: string, hint?: Hint): Comparison => ({
   verdict: 'mismatch',
   differences: [
     {
@@ -115,10 +116,32 @@ describe.each(DATABASES)('on %s', (kind) => {
       count: 12,
       firstAtMs: 1_000,
       lastAtMs: 2_003,
-      hint: 'clock',
+      hints: { clock: 8 },
     });
     expect(signature?.examples).toHaveLength(5);
     expect(new DistinctEstimate(signature?.laneRegisters).count).toBe(8);
+  });
+
+  test('a cause that was found is not forgotten for differences that show none, nor for a rarer one that comes last', async () => {
+    const store = createSignatureStore(database);
+    const found = async (hint: Hint | undefined, times: number): Promise<void> => {
+      const book = new SignatureBook();
+      for (let at = 0; at < times; at += 1) book.add(stored(`u-${at}`), comparison('hinted', hint), at);
+      await store.add(book.take());
+    };
+    const likely = async () => {
+      const signature = (await store.list(SERVICE, 10)).find(({ path }) => path === 'hinted');
+      return signature && likeliest(signature.hints);
+    };
+    await found(undefined, 5);
+    expect(await likely()).toBeUndefined();
+    await found('clock', 3);
+    await found(undefined, 20);
+    expect(await likely()).toBe('clock');
+    await found('rounding', 2);
+    expect(await likely()).toBe('clock');
+    await found('rounding', 2);
+    expect(await likely()).toBe('rounding');
   });
 
   test('samples are kept only where they are asked for, and sealed', async () => {

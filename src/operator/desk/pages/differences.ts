@@ -1,6 +1,7 @@
 import { parse } from 'yaml';
 import { messageOf } from '../../../domain/errors.ts';
 import { hintWords } from '../../hint-words.ts';
+import type { ShownSignature } from '../../shown-signature.ts';
 import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
@@ -11,18 +12,6 @@ import { differencesPanel, type Found } from './found-differences.ts';
 import { emptyState, type Page } from './layout.ts';
 import { serviceOf, type ServiceStatus } from './service.ts';
 import { tryPanel, type Trial } from './try-rules.ts';
-
-interface Signature {
-  readonly action: string;
-  readonly path: string;
-  readonly class: string;
-  readonly shape: string;
-  readonly count: number;
-  readonly first_at: string;
-  readonly last_at: string;
-  readonly hint: string | null;
-  readonly lanes: number;
-}
 
 interface Rule {
   readonly id: number | null;
@@ -72,7 +61,7 @@ async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial |
   const { service } = status;
   const base = `/v1/services/${service}`;
   const [{ signatures }, { differences }, { rules }] = await Promise.all([
-    visit.api.get<{ signatures: readonly Signature[] }>(`${base}/signatures`),
+    visit.api.get<{ signatures: readonly ShownSignature[] }>(`${base}/signatures`),
     visit.api.get<{ differences: readonly Found[] }>(`${base}/differences?limit=${SHOWN}`),
     visit.api.get<{ rules: readonly Rule[] }>(`${base}/comparisons`),
   ]);
@@ -85,7 +74,7 @@ async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial |
   };
 }
 
-function signaturesPanel(asked: ServiceStatus, signatures: readonly Signature[]): Html {
+function signaturesPanel(asked: ServiceStatus, signatures: readonly ShownSignature[]): Html {
   const { service } = asked;
   if (signatures.length === 0) return nothingDiffers(asked);
   return html`<section class="panel" aria-labelledby="signatures">
@@ -150,7 +139,7 @@ function nothingDiffers({ comparisons, flags }: ServiceStatus): Html {
 const RULE_DAYS = 90;
 
 function proposalOf(
-  signatures: readonly Signature[],
+  signatures: readonly ShownSignature[],
   {
     query: { rule = '0' },
     actions,

@@ -171,7 +171,7 @@ describe('signatures', () => {
       count: 40,
       firstAtMs: 0,
       lastAtMs: 39,
-      hint: 'missing_backfill',
+      hints: { missing_backfill: 40 },
     });
     expect(signature?.examples).toHaveLength(5);
     expect(new DistinctEstimate(signature?.laneRegisters).count).toBe(8);

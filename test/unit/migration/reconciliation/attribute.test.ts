@@ -138,3 +138,24 @@ test('a writer that bypasses the proxy is named where the service says who', () 
   });
   expect(findings).toEqual([{ side: 'legacy', kind: 'added', after: digest('x'), by: 'nightly-import' }]);
 });
+
+test.each([
+  ['clock', '"2026-01-01T10:00:00"', '"2026-01-01T11:00:00"'],
+  ['rounding', '0.333333', '0.33333'],
+  ['encoding', '"caf\\u00e9"', '"cafe\\u0301"'],
+  ['default_value', '""', '"x"'],
+  [undefined, '"one"', '"two"'],
+] as const)('of an altered item both spellings are looked into: %s', (hint, here, there) => {
+  const [item] = legacy('a');
+  const [memory] = orchestrator('a');
+  if (item === undefined || memory === undefined) throw new Error('two lists of one');
+  const { findings } = attribute({
+    legacy: [{ ...item, fields: { kind: '"entry"', text: here } }],
+    orchestrator: [{ ...memory, fields: { kind: '"entry"', text: there } }],
+    base: undefined,
+    laneKey: LANE,
+    writerOf: () => undefined,
+  });
+  expect(findings).toMatchObject([{ kind: 'altered', ...(hint !== undefined && { hint }) }]);
+  expect(findings[0]?.hint).toBe(hint);
+});

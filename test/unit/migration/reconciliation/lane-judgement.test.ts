@@ -51,8 +51,20 @@ test('what legacy lost is no mistake of the orchestrator, beside a mistake it do
       class: 'missing_in_orchestrator',
       legacy: 'item#01234567',
       orchestrator: 'absent',
+      hint: 'missing_backfill',
     },
   ]);
+});
+
+test.each<[string, ItemFinding, string | undefined]>([
+  ['what it lacks', { side: 'orchestrator', kind: 'removed' }, 'missing_backfill'],
+  ['what was written past the proxy', { side: 'legacy', kind: 'added' }, 'missing_backfill'],
+  ['another order', { side: 'orchestrator', kind: 'reordered' }, 'order'],
+  ['what was altered, as its values say', { side: 'orchestrator', kind: 'altered', hint: 'clock' }, 'clock'],
+  ['what was altered for no reason that shows', { side: 'orchestrator', kind: 'altered' }, undefined],
+  ['what came back', { side: 'orchestrator', kind: 'resurrected' }, undefined],
+])('a difference of whole lanes hints at its cause: %s', (_what, finding, hint) => {
+  expect(judgementOf(found([finding])).differences.map((one) => one.hint)).toEqual([hint]);
 });
 
 test.each([

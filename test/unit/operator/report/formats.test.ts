@@ -119,7 +119,7 @@ function busyReport(): Report {
         count: unique(),
         firstAtMs: SPAN.fromMs,
         lastAtMs: SPAN.fromMs,
-        hint: 'clock',
+        hints: { clock: 1 },
         laneRegisters: [1, 2, 3],
         examples: [],
       },

@@ -1,0 +1,34 @@
+import { likeliest, type SignatureSightings } from '../migration/compare/comparison-stores.ts';
+import { DistinctEstimate } from '../migration/compare/distinct-estimate.ts';
+
+/** A group of differences, as `GET /v1/services/<service>/signatures` shows it. */
+export interface ShownSignature {
+  readonly action: string;
+  readonly path: string;
+  readonly class: string;
+  readonly shape: string;
+  readonly count: number;
+  readonly first_at: string;
+  readonly last_at: string;
+  /** The likely cause that was found most often; null where none was. */
+  readonly hint: string | null;
+  /** About so many were touched. */
+  readonly lanes: number;
+  readonly examples: SignatureSightings['examples'];
+}
+
+export function shownSignature(signature: SignatureSightings): ShownSignature {
+  const { action, path, shape, count, firstAtMs, lastAtMs, hints, laneRegisters, examples } = signature;
+  return {
+    action,
+    path,
+    class: signature.class,
+    shape,
+    count,
+    first_at: new Date(firstAtMs).toISOString(),
+    last_at: new Date(lastAtMs).toISOString(),
+    hint: likeliest(hints) ?? null,
+    lanes: new DistinctEstimate(laneRegisters).count,
+    examples,
+  };
+}
