@@ -34,6 +34,8 @@ export interface LaneState {
   readonly deliveredSequence: number;
   /** Whether an agent may have no reply to a write of the lane's last minute: a repeat may come. */
   readonly mayRepeat: boolean;
+  /** Grows whenever another replica than the home finds the lane's history uncertain. */
+  readonly foundUncertain: number;
   /** Whether this replica is the lane's home: the one that delivers and copies it. */
   readonly isHome: boolean;
 }

@@ -218,7 +218,8 @@ export interface Journal {
   lastApplied(lane: LaneKey): Promise<LastApplied>;
   /**
    * Makes the lane if it is new, raises its generation and marks it `copying`.
-   * @returns undefined where another replica that lives is the lane's home: copying it is that one's affair
+   * @returns undefined where another replica that lives is the lane's home: copying it is that one's affair; and where another one has
+   * found the lane uncertain, until {@link takeForeign} has told of it
    */
   beginCopy(lane: LaneKey): Promise<LaneState | undefined>;
   /**

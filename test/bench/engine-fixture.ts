@@ -113,6 +113,7 @@ export function noopJournal(): Journal {
     deliveredSequence: 0,
     isHome: true,
     mayRepeat: false,
+    foundUncertain: 0,
   });
   const done = async (): Promise<undefined> => undefined;
   return {

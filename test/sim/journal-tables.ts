@@ -8,6 +8,7 @@ import { countLanes, isResolvedBy } from './lane-decisions.ts';
 import {
   appliedAtMs,
   isBehind,
+  foundUncertain,
   isOpenEnded,
   mayBeThere,
   outcomeOf,
@@ -131,7 +132,7 @@ export class JournalTables {
     const isWorse = lane.condition !== 'dirty' || reason !== 'unknown_outcome';
     if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
     if (reason === 'unknown_outcome') lane.mayRepeat = true;
-    if (this.isClaimedByOther(lane, me)) lane.foreignCount += 1;
+    if (this.isClaimedByOther(lane, me)) foundUncertain(lane);
     else lane.claim = me;
   }
 
@@ -182,6 +183,7 @@ export class JournalTables {
     this.#database.synced();
     const known = this.#database.lane(key);
     if (known !== undefined && this.isClaimedByOther(known, me)) return undefined;
+    if (known !== undefined && known.foundUncertain > known.foreignSeen) return undefined;
     const lane = this.#database.laneOrNew(key);
     Object.assign(lane, { generation: lane.generation + 1, condition: 'copying', reason: '', claim: me });
     return readOf(lane);

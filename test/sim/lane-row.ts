@@ -68,6 +68,7 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     exceptions: 0,
     deliveredSequence: 0,
     mayRepeat: false,
+    foundUncertain: 0,
     kept: new Map(),
     settledSequence: 0,
     writer: undefined,
@@ -92,7 +93,7 @@ export interface LaneRead extends Omit<LaneState, 'isHome'> {
 /** Whoever reads a row keeps what it read. */
 export function readOf(lane: LaneRow): LaneRead {
   const { id, sequence, generation, epoch, primary, condition, reason, seededCoverage } = lane;
-  const { exceptions, deliveredSequence, mayRepeat, claim } = lane;
+  const { exceptions, deliveredSequence, mayRepeat, foundUncertain, claim } = lane;
   return {
     id,
     sequence,
@@ -105,12 +106,19 @@ export function readOf(lane: LaneRow): LaneRead {
     exceptions,
     deliveredSequence,
     mayRepeat,
+    foundUncertain,
     claim,
   };
 }
 
 export function writesAbove(lane: LaneRow, sequence: number): StoredWrite[] {
   return [...lane.writes.values()].filter((write) => write.sequence > sequence);
+}
+
+/** Another replica than the home has found its history uncertain. */
+export function foundUncertain(lane: LaneRow): void {
+  lane.foreignCount += 1;
+  lane.foundUncertain = lane.foreignCount;
 }
 
 /** A write's first outcome stays. */

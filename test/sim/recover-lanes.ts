@@ -2,6 +2,7 @@ import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { Recovery } from '../../src/migration/journal-facts.ts';
 import type { Database } from './database.ts';
 import {
+  foundUncertain,
   isOpenEnded,
   outcomeOf,
   settleOutcome,
@@ -60,7 +61,7 @@ const markUnsettled: OnRow = (lane, { me, isGone }) => {
   if (!isBroken && !isUncertain) return;
   lane.condition = 'dirty';
   lane.reason = condition === 'copying' ? 'copy_interrupted' : 'unsettled';
-  if (!isGone(claim) && claim !== me) lane.foreignCount += 1;
+  if (!isGone(claim) && claim !== me) foundUncertain(lane);
 };
 
 const settleAbandoned: OnRow = (lane, { isGone, nowMs }) => {

@@ -11,7 +11,7 @@ import type {
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';
-import { readOf, type LaneRead, type LaneRow, type StoredWrite } from './lane-row.ts';
+import { foundUncertain, readOf, type LaneRead, type LaneRow, type StoredWrite } from './lane-row.ts';
 
 interface Replayed {
   readonly row: LaneRead;
@@ -113,7 +113,7 @@ function settleGone(lane: LaneRow, { database, me }: Replaying): void {
 
 /** One write of `TAKE_PLACES` and `INSERT_WRITES`. */
 function store(lane: LaneRow, intent: SpilledIntent, { tables, me }: Replaying): void {
-  if (tables.isClaimedByOther(lane, me)) lane.foreignCount += 1;
+  if (tables.isClaimedByOther(lane, me)) foundUncertain(lane);
   tables.store(me, intent);
   lane.mayRepeat = true;
   if (lane.condition !== 'stopped') Object.assign(lane, { condition: 'dirty', reason: 'spilled' });

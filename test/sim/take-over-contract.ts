@@ -72,6 +72,24 @@ export function testTakeOver(makePair: MakePair): void {
     expect(await there.journal.unwell()).not.toContain(there.lane.key);
   });
 
+  test('a lane that another replica found uncertain is copied once its home was told, whatever others write', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    await there.journal.markDirty(there.lane.key, 'unknown_outcome');
+    expect(await here.journal.beginCopy(here.lane.key)).toBeUndefined();
+    expect(await here.lane.state()).toMatchObject({ condition: 'dirty', generation: 0 });
+    const told = await takenBy(here, here.lane.key);
+    expect(told).toMatchObject({ condition: 'dirty', foundUncertain: 1 });
+    await takenBy(here, here.lane.key);
+    await there.lane.write('applied');
+    await there.journal.tellHome(there.lane.key);
+    expect(await here.lane.state()).toMatchObject({ foundUncertain: 1 });
+    expect(await here.journal.beginCopy(here.lane.key)).toMatchObject({
+      condition: 'copying',
+      generation: 1,
+    });
+  });
+
   test('a broken copy of a dead replica is begun anew', async () => {
     const { here, there, dies } = await makePair();
     await here.journal.beginCopy(here.lane.key);

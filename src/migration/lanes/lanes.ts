@@ -56,6 +56,8 @@ export class Lane {
   isHome = false;
   /** How often all that is known of it was forgotten: what waited here before is another's, until the journal is asked anew. */
   forgotten = 0;
+  /** {@link LaneState.foundUncertain} as far as it is being settled here, or was. */
+  foundUncertain = 0;
   /** Unknown outcomes that are being settled: a copy must not overtake that. */
   settling = 0;
   /** Instant from which on a copy proves what became of every unknown outcome of it; 0 where there is none. */

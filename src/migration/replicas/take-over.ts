@@ -127,7 +127,10 @@ export class TakeOver {
     lane.adoptForeign(state);
     // A copy that has begun does not answer for what made the lane dirty since.
     if (state.condition === 'dirty') {
-      if (lane.settling === 0) this.#settle(lane);
+      const isAnew = state.foundUncertain > lane.foundUncertain;
+      lane.foundUncertain = state.foundUncertain;
+      // What settles already may have probed before what was found since. What others write is no reason to begin again.
+      if (isAnew || lane.settling === 0) this.#settle(lane);
       return;
     }
     this.#seed(lane);

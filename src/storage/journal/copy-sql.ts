@@ -1,7 +1,10 @@
 import { claimedByOther, LANE_COLUMNS } from './journal-sql.ts';
 import { prepared } from '../sessions/prepared.ts';
 
-/** Lanes are locked in the order of their keys, as everywhere. */
+/**
+ * Lanes are locked in the order of their keys, as everywhere. A home that has not been told yet that another replica found the lane
+ * uncertain would read before that one's write takes effect, and call the lane clean.
+ */
 export const BEGIN_COPIES = prepared(`
 insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
 select key, service, owner, 1, 'copying', $4::uuid, 1
@@ -9,7 +12,7 @@ from unnest($1::text[], $2::text[], $3::text[]) as asked(key, service, owner) or
 on conflict (key) do update set
   generation = lanes.generation + 1, condition = 'copying', reason = '', claim_replica = $4,
   claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
-where not ${claimedByOther('lanes', '$4')}
+where not ${claimedByOther('lanes', '$4')} and lanes.uncertain_count <= lanes.foreign_seen
 returning ${LANE_COLUMNS}`);
 
 /**

@@ -21,6 +21,7 @@ export interface LaneRow {
   readonly delivered_sequence: number;
   readonly claim_replica: string | null;
   readonly may_repeat: boolean;
+  readonly uncertain_count: number;
 }
 
 /** A row of `FENCES`. */
@@ -43,6 +44,7 @@ export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
     exceptions: row.exceptions,
     deliveredSequence: row.delivered_sequence,
     mayRepeat: row.may_repeat,
+    foundUncertain: row.uncertain_count,
     isHome: row.claim_replica === replica.id,
   };
 }

@@ -1,7 +1,7 @@
 import { prepared } from '../sessions/prepared.ts';
 
 export const LANE_COLUMNS =
-  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat';
+  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat, uncertain_count';
 
 /** How long an agent that got no reply may repeat its request. */
 export const REPEATS = "interval '60 seconds'";
@@ -78,7 +78,8 @@ update lanes set condition = 'dirty',
   claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end,
   reason = case when condition = 'dirty' and $2 = 'unknown_outcome' then reason else $2 end,
   repeats_until = case when $2 = 'unknown_outcome' then now() + ${REPEATS} else repeats_until end,
-  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end
+  foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end,
+  uncertain_count = case when ${claimedByOther('lanes', '$3')} then foreign_count + 1 else uncertain_count end
 where key = $1 and condition <> 'stopped'`;
 
 export const STOP_LANE = `update lanes set condition = 'stopped', reason = $2 where key = $1`;

@@ -52,7 +52,8 @@ export const MARK_UNSETTLED = `
 update lanes set
   condition = 'dirty',
   reason = case condition when 'copying' then 'copy_interrupted' else 'unsettled' end,
-  foreign_count = foreign_count + case when ${gone('claim_replica')} or claim_replica = $1 then 0 else 1 end
+  foreign_count = foreign_count + case when ${gone('claim_replica')} or claim_replica = $1 then 0 else 1 end,
+  uncertain_count = case when ${gone('claim_replica')} or claim_replica = $1 then uncertain_count else foreign_count + 1 end
 where condition in ('clean', 'copying') and id = any($3::bigint[])
   or condition = 'copying' and ${gone('claim_replica')} and ${isAbout('$2')}`;
 

@@ -47,6 +47,7 @@ update lanes set
   condition = case condition when 'stopped' then 'stopped' else 'dirty' end,
   reason = case condition when 'stopped' then reason else 'spilled' end,
   foreign_count = foreign_count + case when ${claimedByOther('lanes', '$3')} then 1 else 0 end,
+  uncertain_count = case when ${claimedByOther('lanes', '$3')} then foreign_count + 1 else uncertain_count end,
   claim_fence = claim_fence + case when claim_replica = $3 or ${claimedByOther('lanes', '$3')} then 0 else 1 end,
   claim_replica = case when ${claimedByOther('lanes', '$3')} then claim_replica else $3 end
 from unnest($1::text[], $2::bigint[]) as asked(key, writes)

@@ -53,6 +53,7 @@ export function stateOf(lane: { readonly key: string }, facts: Partial<LaneState
     exceptions: 0,
     deliveredSequence: 0,
     mayRepeat: false,
+    foundUncertain: 0,
     isHome: true,
     ...facts,
   };
