@@ -80,8 +80,6 @@ export interface StoredUnknown {
 
 export interface Assumption extends ByPerson {
   readonly outcome: 'applied' | 'lost';
-  /** Whether the action's success proves that its lane was empty. */
-  readonly provesEmpty: (service: ServiceName, action: string) => boolean;
 }
 
 /** The ledger of unknown outcomes. @throws StorageError */

@@ -152,7 +152,10 @@ export interface PendingWrite extends WriteRef {
 export interface Settlement {
   readonly ref: WriteRef;
   readonly outcome: Outcome;
-  /** The write's success proves that the lane was empty: it is seeded at this write's predecessor, under this coverage. */
+  /**
+   * The write's success proves that the lane was empty: it is seeded at this write's predecessor, under this coverage. Of a write of
+   * unknown outcome: it would be.
+   */
   readonly seedsUnder?: number;
 }
 

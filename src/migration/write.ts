@@ -179,7 +179,7 @@ export class WritePath {
     lane.inFlight -= 1;
     lane.activity += 1;
     emit('write:answered', { ...labelsOf(sequenced), outcome });
-    const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : undefined;
+    const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : seedOf(sequenced);
     const settling = outcome === 'unknown' ? this.#parts.settle(lane, operation, sent.atMs) : undefined;
     const known = this.#knownOf(sequenced, { marked: settling?.marked, replying: sent.known });
     const recorded = this.#record(sequenced, { outcome, seedsUnder }, known);

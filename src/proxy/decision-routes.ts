@@ -34,10 +34,6 @@ export function decisionRoutesOf(facts: DecisionFacts): DecisionRouteParts {
     unknowns,
     desk: migration.laneDesk,
     audit: guarding.audit,
-    provesEmpty(service, name) {
-      const action = services.get(service)?.definition.actions[name];
-      return action?.kind === 'write' && action.provesEmpty === true;
-    },
     nowMs: () => clock.wallMs(),
   };
 }

@@ -7,16 +7,19 @@ on conflict (lane_id, sequence) do update set
   resolved_at = null, resolution = null, resolved_by = null, resolved_reason = null
 where dead_letters.resolution = 'redriven'`;
 
-/** Puts writes on the ledger of unknown outcomes: those of a query that gives their `lane_id` and `sequence`. */
-export function recordUnknown(found: string): string {
+/**
+ * Puts writes on the ledger of unknown outcomes: those of a query that gives their `lane_id` and `sequence`.
+ * @param seedsUnder the coverage under which the write's success would seed its lane
+ */
+export function recordUnknown(found: string, seedsUnder = 'null'): string {
   return `
-insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at)
-select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at
+insert into unknown_outcomes (lane_id, sequence, operation_id, service, lane, action, accepted_at, seeds_under)
+select w.lane_id, w.sequence, w.operation_id, l.service, l.key, w.action, w.accepted_at, ${seedsUnder}::bigint
 from (${found}) as found join writes w using (lane_id, sequence) join lanes l on l.id = w.lane_id
 on conflict do nothing`;
 }
 
-export const RECORD_UNKNOWN = recordUnknown('select $1::bigint as lane_id, $2::bigint as sequence');
+export const RECORD_UNKNOWN = recordUnknown('select $1::bigint as lane_id, $2::bigint as sequence', '$3');
 
 /** What makes a lane dirty for want of an outcome, and for nothing else. */
 const FOR_WANT_OF_AN_OUTCOME = "('unknown_outcome', 'unsettled')";

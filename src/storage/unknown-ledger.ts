@@ -37,8 +37,7 @@ order by u.found_at desc limit $3`;
 const LISTENED_SECONDS = 60;
 
 const LOCK = `
-select ${COLUMNS}, l.id, l.generation, u.found_at > now() - make_interval(secs => ${LISTENED_SECONDS}) as is_young,
-  coalesce((select c.number from coverage c where c.service = l.service and c.ended_at is null), 0) as coverage
+select ${COLUMNS}, l.id, l.generation, u.found_at > now() - make_interval(secs => ${LISTENED_SECONDS}) as is_young, u.seeds_under
 from unknown_outcomes u join lanes l on l.id = u.lane_id where u.operation_id = $1 for update of l`;
 
 const OUTCOME = `
@@ -53,7 +52,7 @@ interface LockedRow extends UnknownRow {
   readonly id: number;
   readonly generation: number;
   readonly is_young: boolean;
-  readonly coverage: number;
+  readonly seeds_under: number | null;
 }
 
 /** What each choice says of the write. */
@@ -102,13 +101,13 @@ export function createUnknownLedger(database: Database): UnknownLedger {
 }
 
 async function assume(session: Session, row: LockedRow, assumption: Assumption): Promise<void> {
-  const { id, sequence, service, lane, action, generation, coverage } = row;
+  const { id, sequence, service, lane, generation, seeds_under: seedsUnder } = row;
   const { person, reason } = assumption;
   const { outcome, ending, command } = CHOICES[assumption.outcome];
   await session.query(OUTCOME, [id, sequence, outcome]);
   await session.query(END, [id, sequence, ending, person, reason]);
-  const isFirst = sequence === 1 && generation === 0 && outcome === 'applied';
-  const seeds = isFirst && assumption.provesEmpty(service as ServiceName, action) ? coverage : 0;
+  // As the late reply would have: unless a copy has begun, or dual writes ended, since.
+  const seeds = generation === 0 && outcome === 'applied' ? (seedsUnder ?? 0) : 0;
   const cleaned = await session.query(CLEAN_LANE, [id, sequence, seeds]);
   await addAudit(session, {
     person,

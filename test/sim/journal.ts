@@ -48,7 +48,7 @@ export function createSimJournal({ database, identity, statement }: SimJournalPa
     append: (intent) => commits.add({ intent }),
     async settle(settlement) {
       await commits.add({ settlement });
-      if (settlement.seedsUnder === undefined) return;
+      if (settlement.outcome !== 'applied' || settlement.seedsUnder === undefined) return;
       await progress.add({ laneId: settlement.ref.laneId, seeded: settlement.seedsUnder });
     },
     async resolveLate(late) {

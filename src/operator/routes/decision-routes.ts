@@ -22,7 +22,6 @@ export interface DecisionRouteParts {
   readonly unknowns: UnknownLedger;
   readonly desk: Pick<LaneDesk, 'isReadable' | 'changed' | 'whyNotCopied' | 'copy'>;
   readonly audit: Pick<AuditStore, 'add'>;
-  readonly provesEmpty: (service: ServiceName, action: string) => boolean;
   readonly nowMs: () => number;
 }
 
@@ -138,12 +137,9 @@ class DecisionRoutes {
   }
 
   async assume(operation: OperationId, body: Static<typeof AssumeBody>): Promise<object> {
-    const { unknowns, desk, provesEmpty } = this.#parts;
+    const { unknowns, desk } = this.#parts;
     const { outcome } = body;
-    const lane = decided(
-      await unknowns.assume(operation, { ...trimmed(body), outcome, provesEmpty }),
-      operation,
-    );
+    const lane = decided(await unknowns.assume(operation, { ...trimmed(body), outcome }), operation);
     desk.changed(lane);
     return { operation_id: operation, lane, state: `assumed_${outcome}` };
   }

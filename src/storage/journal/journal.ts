@@ -104,14 +104,14 @@ export class PostgresJournal implements Journal {
   }
 
   async settle(settlement: Settlement): Promise<void> {
-    const { laneId, sequence } = settlement.ref;
+    const { ref, outcome, seedsUnder } = settlement;
+    const { laneId, sequence } = ref;
     // First of all, so that none is left out.
-    if (settlement.outcome === 'unknown')
-      await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence]);
+    if (outcome === 'unknown')
+      await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence, seedsUnder ?? null]);
     await this.#commits.add({ settlement });
-    if (settlement.seedsUnder !== undefined) {
-      await this.#progress.add(laneId, { seeded: settlement.seedsUnder });
-    }
+    if (outcome === 'applied' && seedsUnder !== undefined)
+      await this.#progress.add(laneId, { seeded: seedsUnder });
   }
 
   async resolveLate({ ref, outcome, generation, seedsUnder = 0 }: LateReply): Promise<LaneState | undefined> {

@@ -113,8 +113,7 @@ describe.each(DATABASES)('on %s', (kind) => {
           `update unknown_outcomes set found_at = now() - make_interval(secs => $2) where operation_id = $1`,
           [id, seconds],
         );
-      const assume = (outcome: 'applied' | 'lost', provesEmpty = false) =>
-        ledger.assume(id, { ...ANN, outcome, provesEmpty: () => provesEmpty });
+      const assume = (outcome: 'applied' | 'lost') => ledger.assume(id, { ...ANN, outcome });
       return { ...at, ledger, find, id, age, assume };
     }
 
@@ -186,6 +185,38 @@ describe.each(DATABASES)('on %s', (kind) => {
       await journal.markDirty(laneOf('ann'), 'delivery_altered');
       expect(await state('ann')).toMatchObject({ reason: 'delivery_altered' });
     });
+
+    test.for([
+      ['its replica knew that all others journal', true, false, true],
+      ['its replica did not know whether others journal', false, false, false],
+      ['dual writes have ended and begun again since', true, true, false],
+    ] as const)(
+      'that began a lane and is taken to be applied seeds it only where nothing can have passed beside it: %s',
+      async ([, wasSure, hasEnded, isSeeded]) => {
+        const { journal, service, write, state } = beginJournal(database, SEAL);
+        const store = createCoverageStore(database);
+        const coverage = await store.begin(service);
+        const ref = await write('ann', 'unknown', wasSure ? { seedsUnder: coverage } : {});
+        await journal.markDirty(ref.lane, 'unknown_outcome');
+        expect(await state('ann')).toMatchObject({ seededCoverage: 0 });
+        if (hasEnded) {
+          await store.end(service);
+          await store.begin(service);
+        }
+        await database.query(
+          `update unknown_outcomes set found_at = now() - interval '61 seconds' where service = $1`,
+          [service],
+        );
+        const ledger = createUnknownLedger(database);
+        const [found] = await ledger.list({ service, limit: 10 });
+        await ledger.assume(found?.operationId ?? NOBODY, { ...ANN, outcome: 'applied' });
+        expect(await state('ann')).toMatchObject(
+          isSeeded
+            ? { condition: 'clean', seededCoverage: coverage }
+            : { condition: 'dirty', seededCoverage: 0 },
+        );
+      },
+    );
 
     test('that a dead replica left is found by whoever takes over', async () => {
       const at = beginJournal(database, SEAL);

@@ -77,7 +77,6 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
         outcome: 'applied',
         person: 'ann',
         reason: 'seen',
-        provesEmpty: () => false,
       } as const;
       await createUnknownLedger(database).assume(operation, assumption);
     };
