@@ -1,37 +1,13 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
+import { commandsOf } from './cli/commands.ts';
 import { messageOf } from './domain/errors.ts';
 import { version } from './version.ts';
 
 const OLDEST_NODE = 24;
 
-// The command line, and the only reader of process.env.
-const { env } = process;
-
-/** Each command with all that it needs, loaded only where it is asked for: the orchestrator need not know the proxy. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  start: async () => (await import('./cli/start.ts')).createStartCommand(env),
-  orchestrator: async () => (await import('./cli/orchestrator.ts')).createOrchestratorCommand(env),
-  'stand-ins': async () => (await import('./cli/stand-ins.ts')).createStandInsCommand(),
-  status: async () => (await import('./cli/status.ts')).createStatusCommand(env),
-  explain: async () => (await import('./cli/explain.ts')).createExplainCommand(env),
-  backfill: async () => (await import('./cli/backfill.ts')).createBackfillCommand(env),
-  reconcile: async () => (await import('./cli/reconcile.ts')).createReconcileCommand(env),
-  repair: async () => (await import('./cli/repair.ts')).createRepairCommand(env),
-  lost: async () => (await import('./cli/lost.ts')).createLostCommand(env),
-  runs: async () => (await import('./cli/runs.ts')).createRunsCommand(env),
-  report: async () => (await import('./cli/report.ts')).createReportCommand(env),
-  flags: async () => (await import('./cli/flags.ts')).createFlagsCommand(env),
-  'dead-letters': async () => (await import('./cli/dead-letters.ts')).createDeadLettersCommand(env),
-  'unknown-outcomes': async () =>
-    (await import('./cli/unknown-outcomes.ts')).createUnknownOutcomesCommand(env),
-  lanes: async () => (await import('./cli/lanes.ts')).createLanesCommand(env),
-  audit: async () => (await import('./cli/audit.ts')).createAuditCommand(env),
-  backup: async () => (await import('./cli/backup.ts')).createBackupCommand(env),
-  differences: async () => (await import('./cli/differences.ts')).createDifferencesCommand(env),
-  rules: async () => (await import('./cli/rules.ts')).createRulesCommand(env),
-  guard: async () => (await import('./cli/guard.ts')).createGuardCommand(env),
-};
+// The only reader of process.env.
+const COMMANDS = commandsOf(process.env);
 
 /** The command that is asked for; all of them where the help or an error must list them. */
 function asked(): Promise<Command[]> {

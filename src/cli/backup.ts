@@ -56,7 +56,7 @@ export function createBackupCommand(env: Environment): Command {
     .option('--owners <file>', 'owners, one in each line, for a service that cannot list them')
     .option('--config <file>', 'settings of the proxy: where the service and its file are', DEFAULT_CONFIG)
     .option('--json', 'the manifest as one JSON object')
-    .addHelpText('after', HELP)
+    .addHelpText('afterAll', HELP)
     .action((options: MakeOptions) => make(options, env));
   backup
     .command('verify')

@@ -27,7 +27,7 @@ Exit codes: 0 done; 1 not done, and why is said.`;
 export function createFlagsCommand(env: Environment): Command {
   const flags = new Command('flags')
     .description('Flags: list them, set them where they are files, make them in Unleash')
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('afterAll', EXIT_CODES)
     .addCommand(createFlagListCommand(env))
     .addCommand(createFlagSetCommand(env));
   flags

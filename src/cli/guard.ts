@@ -41,7 +41,7 @@ What would half the limit have done in the last week?
 export function createGuardCommand(env: Environment): Command {
   const guard = new Command('guard')
     .description('Latches of the guard: look, release, replay')
-    .addHelpText('after', EXIT_CODES);
+    .addHelpText('afterAll', EXIT_CODES);
   proxyOptions(
     guard
       .command('status')

@@ -26,7 +26,7 @@ export function createLanesCommand(env: Environment): Command {
   const lanes = new Command('lanes')
     .description('The lanes of a service: find them, and have one copied anew')
     .addHelpText(
-      'after',
+      'afterAll',
       `
 One lane in full, with its writes: crossfade explain <service> <owner>. Compared on both backends: crossfade reconcile --service
 <service> --owner <owner>.

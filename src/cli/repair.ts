@@ -17,7 +17,7 @@ Exit codes: 0 done; 1 it could not be begun, or failed; 2 lanes were left as the
 export function createRepairCommand(env: Environment): Command {
   const repair = new Command('repair')
     .description('Settle what a reconciliation found, or put back what a repair changed')
-    .addHelpText('after', EXIT_CODES);
+    .addHelpText('afterAll', EXIT_CODES);
   const planning = repair
     .command('plan')
     .argument('<run>', 'number of the reconciliation')
@@ -30,16 +30,14 @@ export function createRepairCommand(env: Environment): Command {
     .argument('<run>', 'number of the reconciliation')
     .description(
       'Read each lane again under its lock, make the orchestrator equal, compare it, stop at the first surprise',
-    )
-    .addHelpText('after', EXIT_CODES);
+    );
   personOptions(applying, env, 'JSON lines while it runs, and the result as one JSON object').action(apply);
   const undoing = repair
     .command('undo')
     .argument('<run>', 'number of the repair, as "crossfade runs list" shows it')
     .description(
       'Put back what the repair changed. The lanes differ from legacy again: they stop, and read from legacy',
-    )
-    .addHelpText('after', EXIT_CODES);
+    );
   personOptions(undoing, env).action(undo);
   return repair;
 }

@@ -106,6 +106,7 @@ interface Head {
 function createListCommand(env: Environment): Command {
   return new Command('list')
     .description('Stored reports, the newest first')
+    .addHelpText('after', '\nExit codes: 0 shown; 1 not, and why is said.')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))

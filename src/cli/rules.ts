@@ -47,7 +47,7 @@ Exit codes: 0 done; 1 not done, and why is said.`;
 export function createRulesCommand(env: Environment): Command {
   const command = new Command('rules')
     .description('Comparison rules: list, try, add and remove')
-    .addHelpText('after', FILE);
+    .addHelpText('afterAll', FILE);
   const looking = (name: string, description: string): Command =>
     proxyOptions(
       command

@@ -9,7 +9,7 @@ export function createRunsCommand(env: Environment): Command {
   const runs = new Command('runs')
     .description('Backfills, reconciliations and repairs: list, show, stop')
     .addHelpText(
-      'after',
+      'afterAll',
       '\nExit codes: 0 done; 1 not done, and why is said. How a run itself ended is told by its state.',
     );
   proxyOptions(runs.command('list').description('The newest first'), env).action(list);

@@ -26,7 +26,7 @@ const CHOICES = {
 export function createUnknownOutcomesCommand(env: Environment): Command {
   const unknowns = new Command('unknown-outcomes')
     .description('Writes of which it was not known whether they took effect, and what gave each its end')
-    .addHelpText('after', '\nExit codes: 0 done; 1 not done, and why is said.');
+    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
   ledgerOptions(unknowns.command('list').description('The newest first'), env).action(list);
   for (const [name, [outcome, description]] of Object.entries(CHOICES)) {
     const command = unknowns.command(name).argument('<operation...>').description(description);

@@ -119,3 +119,14 @@ test('every form is refused without the secret of its session', async () => {
     expect([form, statusCode]).toEqual([form, 403]);
   }
 });
+
+test('more than 600 requests a minute from one address are refused, and it is said when to come again', async () => {
+  const ask = async () => desk.inject({ url: '/' });
+  const first = await Promise.all(Array.from({ length: 600 }, ask));
+  expect(first.filter(({ statusCode }) => statusCode === 429)).toEqual([]);
+  const { statusCode, headers } = await ask();
+  expect(statusCode).toBe(429);
+  expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+  const other = await desk.inject({ url: '/', remoteAddress: '127.0.0.2' });
+  expect(other.statusCode).toBe(first[0]?.statusCode);
+});

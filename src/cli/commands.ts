@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import type { Environment } from './operator-client.ts';
+
+/** Each command with all that it needs, loaded only where it is asked for: the orchestrator need not know the proxy. */
+export function commandsOf(env: Environment): Readonly<Record<string, () => Promise<Command>>> {
+  return {
+    start: async () => (await import('./start.ts')).createStartCommand(env),
+    orchestrator: async () => (await import('./orchestrator.ts')).createOrchestratorCommand(env),
+    'stand-ins': async () => (await import('./stand-ins.ts')).createStandInsCommand(),
+    status: async () => (await import('./status.ts')).createStatusCommand(env),
+    explain: async () => (await import('./explain.ts')).createExplainCommand(env),
+    backfill: async () => (await import('./backfill.ts')).createBackfillCommand(env),
+    reconcile: async () => (await import('./reconcile.ts')).createReconcileCommand(env),
+    repair: async () => (await import('./repair.ts')).createRepairCommand(env),
+    lost: async () => (await import('./lost.ts')).createLostCommand(env),
+    runs: async () => (await import('./runs.ts')).createRunsCommand(env),
+    report: async () => (await import('./report.ts')).createReportCommand(env),
+    flags: async () => (await import('./flags.ts')).createFlagsCommand(env),
+    'dead-letters': async () => (await import('./dead-letters.ts')).createDeadLettersCommand(env),
+    'unknown-outcomes': async () => (await import('./unknown-outcomes.ts')).createUnknownOutcomesCommand(env),
+    lanes: async () => (await import('./lanes.ts')).createLanesCommand(env),
+    audit: async () => (await import('./audit.ts')).createAuditCommand(env),
+    backup: async () => (await import('./backup.ts')).createBackupCommand(env),
+    differences: async () => (await import('./differences.ts')).createDifferencesCommand(env),
+    rules: async () => (await import('./rules.ts')).createRulesCommand(env),
+    guard: async () => (await import('./guard.ts')).createGuardCommand(env),
+  };
+}

@@ -1,0 +1,121 @@
+import { readdirSync } from 'node:fs';
+import { fastify, type FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OperatorAccess, type OperatorRole } from '../../../src/operator/operator-access.ts';
+
+/** What a route asks for, and what it is asked with here beside who and why. `own`: it has a token of its own. */
+type Asked = readonly [role: OperatorRole | 'own', body?: Readonly<Record<string, unknown>>];
+
+const SERVICE = 'session-memory';
+
+/** Every route that changes something: one that is not here fails the test, so that its role is thought of. */
+const CHANGES: Readonly<Record<string, Asked>> = {
+  '/v1/dead-letters/:operation/copy': ['operator'],
+  '/v1/dead-letters/:operation/redrive': ['operator'],
+  '/v1/dead-letters/:operation/skip': ['approver'],
+  '/v1/flags/:flag': ['operator', { share: 1, was: 0 }],
+  '/v1/guard/accept': ['approver', { service: SERVICE, subject: 'unclassified' }],
+  '/v1/guard/release': ['approver', { service: SERVICE }],
+  '/v1/guard/signal': ['own'],
+  '/v1/lost': ['approver', { decision: 'accept', service: SERVICE, owner: 'o', memory_id: 'm' }],
+  '/v1/rules': ['approver', { service: SERVICE, rules: [] }],
+  '/v1/rules/:rule/remove': ['operator'],
+  '/v1/runs': ['operator', { kind: 'backfill' }],
+  '/v1/runs/:run/repair': ['approver'],
+  '/v1/runs/:run/stop': ['operator'],
+  '/v1/runs/:run/undo': ['approver'],
+  '/v1/runs/resume': ['operator', { kind: 'backfill' }],
+  '/v1/services/:service/lanes/copy': ['operator', { owner: 'o' }],
+  '/v1/unknown-outcomes/:operation/assume': ['approver', { outcome: 'applied' }],
+};
+
+/** What is posted because it is long, and changes nothing. */
+const LOOKS: Readonly<Record<string, Asked>> = {
+  '/v1/rules/try': ['viewer', { service: SERVICE, rules: [] }],
+  '/v1/runs/rehearse': ['operator', { kind: 'backfill' }],
+};
+
+const ROLES = ['viewer', 'operator', 'approver'] as const;
+const tokenOf = (role: OperatorRole): string => `the-token-of-the-${role}`;
+
+const app = fastify();
+const posted: string[] = [];
+
+/** Registers all that the folders hold, whatever it is called: nothing that is added later is forgotten here. */
+async function registerAll(scope: FastifyInstance): Promise<void> {
+  new OperatorAccess(ROLES.map((role) => ({ name: role, role, token: tokenOf(role) }))).guard(scope);
+  for (const folder of ['routes', 'report']) {
+    const at = new URL(`../../../src/operator/${folder}/`, import.meta.url);
+    for (const file of readdirSync(at).filter((name) => name.endsWith('routes.ts'))) {
+      const exported = (await import(new URL(file, at).href)) as Record<string, unknown>;
+      for (const [name, register] of Object.entries(exported))
+        if (name.startsWith('register') && typeof register === 'function')
+          (register as (to: FastifyInstance, parts: object) => void)(scope, { services: [SERVICE] });
+    }
+  }
+}
+
+beforeAll(async () => {
+  app.addHook('onRoute', ({ method, url }) => {
+    const methods = [method].flat();
+    if (!methods.some((one) => one === 'GET' || one === 'HEAD')) posted.push(url);
+  });
+  await app.register(registerAll);
+  await app.ready();
+});
+afterAll(() => app.close());
+
+function addressOf(route: string): string {
+  return route
+    .replace(':operation', '0d9b0c9e-0000-7000-8000-000000000001')
+    .replace(':flag', 'crossfade.session-memory.read-cutover')
+    .replace(':service', SERVICE)
+    .replace(/:\w+/, '1');
+}
+
+async function post(route: string, role: OperatorRole | undefined, payload: object) {
+  const headers = role === undefined ? {} : { authorization: `Bearer ${tokenOf(role)}` };
+  const { statusCode, payload: text } = await app.inject({
+    method: 'POST',
+    url: addressOf(route),
+    headers,
+    payload,
+  });
+  return { status: statusCode, text };
+}
+
+test('every route that is posted to is known here', () => {
+  expect(posted.toSorted()).toEqual([...Object.keys(CHANGES), ...Object.keys(LOOKS)].toSorted());
+});
+
+const guarded = Object.entries({ ...CHANGES, ...LOOKS }).filter(([, [role]]) => role !== 'own');
+
+describe.each(guarded)('%s', (route, [asked, body = {}]) => {
+  test(`lets in ${asked} and above, and nobody else`, async () => {
+    expect((await post(route, undefined, body)).status).toBe(401);
+    for (const role of ROLES) {
+      const { status, text } = await post(route, role, body);
+      const isLetIn = ROLES.indexOf(role) >= ROLES.indexOf(asked as OperatorRole);
+      expect({ role, isRefused: status === 401 || status === 403, text }).toMatchObject({
+        role,
+        isRefused: !isLetIn,
+      });
+    }
+  });
+});
+
+describe.each(Object.entries(CHANGES).filter(([, [role]]) => role !== 'own'))(
+  '%s',
+  (route, [, body = {}]) => {
+    test.each([
+      ['no reason', {}],
+      ['a blank one', { reason: '  ' }],
+    ])('is refused with %s', async (_name, reason) => {
+      const { status, text } = await post(route, 'approver', { ...body, ...reason });
+      expect({ status, text }).toMatchObject({
+        status: 400,
+        text: expect.stringContaining('reason') as string,
+      });
+    });
+  },
+);
