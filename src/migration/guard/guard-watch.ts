@@ -5,7 +5,7 @@ import type { Emit } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import { within } from '../within.ts';
 import { EvidenceBook } from './evidence-book.ts';
-import { isTrip, TRIGGERS, type Finding, type GuardStep } from './finding.ts';
+import { isTrip, type Finding, type GuardStep } from './finding.ts';
 import { ServiceGuard } from './guard.ts';
 import type { GuardLimits } from './guard-limits.ts';
 import type {
@@ -21,6 +21,7 @@ import type { GuardRecorder } from './guard-recorder.ts';
 import type { Latch } from './latch.ts';
 import type { LatchBoard } from './latch-board.ts';
 import { MinuteBook } from './minute-book.ts';
+import { ToldFindings } from './told-findings.ts';
 import type { TriggerLevel } from './trigger-levels.ts';
 import { NO_TROUBLE } from './triggers.ts';
 
@@ -61,7 +62,9 @@ export class GuardWatch {
   readonly #evidence: EvidenceBook;
   /** What was found in the last second, by service. */
   readonly #found = new Map<ServiceName, readonly Finding[]>();
-  readonly #alerted = new Set<string>();
+  readonly #told = new ToldFindings();
+  /** Services of whose trip people heard before the database did. */
+  readonly #toldOfTrip = new Set<ServiceName>();
   #releasedAtMs: ReadonlyMap<ServiceName, number> = new Map();
   #ticks = 0;
   #isStopped = false;
@@ -216,7 +219,10 @@ export class GuardWatch {
     // A person has judged what was counted, here or through another replica: the last second, too.
     if ([...this.#guards.keys()].some(isReleased)) this.#count();
     for (const [service, guard] of this.#guards) {
-      if (isReleased(service)) guard.reset();
+      if (isReleased(service)) {
+        guard.reset();
+        this.#told.forget(service);
+      }
       guard.trouble(troubled.get(service) ?? NO_TROUBLE);
     }
     this.#releasedAtMs = releasedAtMs;
@@ -242,15 +248,10 @@ export class GuardWatch {
     const worth = findings.filter(
       (finding) => finding.steps.includes('alert') || (!isBinding && isTrip(finding)),
     );
-    for (const trigger of TRIGGERS) {
-      const finding = worth.find((one) => one.trigger === trigger);
-      const key = `${service} ${trigger}`;
-      if (finding === undefined) this.#alerted.delete(key);
-      else if (!this.#alerted.has(key)) {
-        this.#alerted.add(key);
-        emit('guard:found', { service, finding });
-        alerts.send({ kind: 'finding', service, finding, atMs: clock.wallMs() });
-      }
+    const atMs = clock.wallMs();
+    for (const finding of this.#told.news(service, worth, atMs)) {
+      emit('guard:found', { service, finding });
+      alerts.send({ kind: 'finding', service, finding, atMs });
     }
   }
 
@@ -270,17 +271,16 @@ export class GuardWatch {
   #tripped(latch: Latch): void {
     const { service, finding, trippedAtMs } = latch;
     this.#parts.emit('guard:latched', { service, latch });
-    if (this.#alerted.delete(`${service} trip`)) return;
+    if (this.#toldOfTrip.delete(service)) return;
     this.#parts.alerts.send({ kind: 'tripped', service, latch, finding, atMs: trippedAtMs });
   }
 
   /** People hear of a trip although the database does not. */
   #alertUnwritten(): void {
     for (const finding of this.#parts.board.unwritten()) {
-      const key = `${finding.service} trip`;
-      if (this.#alerted.has(key)) continue;
-      this.#alerted.add(key);
       const { service } = finding;
+      if (this.#toldOfTrip.has(service)) continue;
+      this.#toldOfTrip.add(service);
       this.#parts.alerts.send({ kind: 'tripped', service, finding, atMs: this.#parts.clock.wallMs() });
     }
   }
