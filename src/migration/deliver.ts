@@ -62,6 +62,16 @@ export class Deliverer {
     return this.#queue.lanesOf(service);
   }
 
+  /** Whether writes of the lane wait, or may do. */
+  isHolding(lane: Lane): boolean {
+    return this.#queue.holds(lane) || this.#underWay.has(lane);
+  }
+
+  /** The journal has forgotten how far the lane has come. */
+  recordAgain(lane: Lane): void {
+    void this.#records.record(lane, { laneId: lane.id, lane: lane.key, sequence: lane.delivered });
+  }
+
   /** Whether the last batch got through. */
   get isFlowing(): boolean {
     return this.#attempt === 0;

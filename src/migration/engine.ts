@@ -5,6 +5,7 @@ import { CoverageKeeper } from './lanes/coverage-keeper.ts';
 import { Deliverer } from './deliver.ts';
 import { Fences } from './lanes/fences.ts';
 import { ForeignLanes } from './replicas/foreign-lanes.ts';
+import { LooseEnds } from './replicas/loose-ends.ts';
 import { createHoldLane, type HoldLane } from './lanes/hold-lane.ts';
 import { createLanes, type Lane, type Lanes } from './lanes/lanes.ts';
 import { Membership } from './replicas/membership.ts';
@@ -29,6 +30,7 @@ export interface Engine {
   readonly keeper: CoverageKeeper;
   readonly takeOver: TakeOver;
   readonly foreign: ForeignLanes;
+  readonly looseEnds: LooseEnds;
   readonly unjournaled: Unjournaled;
   readonly settlements: Settlements;
   /** Absent: nothing is spilled, and writes are refused while the journal is away. */
@@ -41,7 +43,7 @@ export function createEngine(parts: MigrationParts): Engine {
   const { emit } = parts.events;
   const coverage = new Map([...services.keys()].map((name) => [name, new Coverage()]));
   const lanes = createLanes(journal, clock, (lane) => moving.copies.holds(lane));
-  const settlements = new Settlements({ journal, clock, emit });
+  const settlements = new Settlements({ journal, clock, emit, onAbandoned: (lane) => looseEnds.note(lane) });
   const { spilling, membership, isSpilling } = createPresence(parts, {
     settlements,
     keeper: () => keeper,
@@ -67,20 +69,43 @@ export function createEngine(parts: MigrationParts): Engine {
     mayCopy: (service) => keeper.mayCopy(service) && !isSpilling() && !membership.isAnySpilled,
     isSpilling,
     letGo: (lane) => takeOver.letGo(lane),
+    onRecorded: (lane) => looseEnds.note(lane.key),
     onOvertaken: (lane) => takeOver.overtaken(lane),
   });
   const { settler } = moving;
   const unjournaled = new Unjournaled({ coverage, clock, probed: (service) => settler.probed(service) });
   const around = { membership, spilling, unjournaled, coverage, lanes, ...moving };
   const keeper: CoverageKeeper = createKeeper(parts, around);
-  const takeOver: TakeOver = createTakeOver(parts, { ...around, settlements, keeper });
-  const foreign = createForeign(parts, { lanes, isAlone, takeOver, copies: moving.copies });
-  return { ...around, fences, hold, keeper, takeOver, foreign, settlements };
+  const looseEnds: LooseEnds = createLooseEnds(parts, { ...around, takeOver: () => takeOver });
+  const takeOver: TakeOver = createTakeOver(parts, { ...around, settlements, keeper, looseEnds });
+  const foreign = createForeign(parts, { lanes, isAlone, takeOver, looseEnds, copies: moving.copies });
+  return { ...around, fences, hold, keeper, takeOver, foreign, looseEnds, settlements };
+}
+
+function createLooseEnds(
+  { journal, clock }: MigrationParts,
+  around: Pick<Engine, 'lanes' | 'membership' | 'deliverer' | 'copies'> & {
+    readonly takeOver: () => TakeOver;
+  },
+): LooseEnds {
+  const { membership, copies, takeOver } = around;
+  return new LooseEnds({
+    ...around,
+    journal,
+    clock,
+    answeredMs: () => membership.answeredMs,
+    isHeld: (lane) => copies.holds(lane),
+    onUnseeded: (lane, state) => takeOver().unseeded(lane, state),
+    onWaiting: (lane) => takeOver().goOn(lane),
+  });
 }
 
 function createTakeOver(
   { replica: identity, journal, services, clock, events }: MigrationParts,
-  around: Pick<Engine, 'lanes' | 'coverage' | 'settlements' | 'deliverer' | 'copies' | 'settler' | 'keeper'>,
+  around: Pick<
+    Engine,
+    'lanes' | 'coverage' | 'settlements' | 'deliverer' | 'copies' | 'settler' | 'keeper' | 'looseEnds'
+  >,
 ): TakeOver {
   const backfillAnew = (): void => around.keeper.backfillAnew();
   return new TakeOver({ ...around, identity, journal, services, clock, emit: events.emit, backfillAnew });
@@ -126,8 +151,9 @@ function createForeign(
     lanes,
     isAlone,
     takeOver,
+    looseEnds,
     copies,
-  }: Pick<Engine, 'lanes' | 'takeOver' | 'copies'> & { readonly isAlone: () => boolean },
+  }: Pick<Engine, 'lanes' | 'takeOver' | 'looseEnds' | 'copies'> & { readonly isAlone: () => boolean },
 ): ForeignLanes {
   return new ForeignLanes({
     journal,
@@ -135,6 +161,7 @@ function createForeign(
     clock,
     emit: events.emit,
     isAlone,
+    looseEnds,
     onForeign: (lane, state) => takeOver.foreign(lane, state),
     isHeld: (lane) => copies.holds(lane),
     onUnattended: (lane) => takeOver.attend(lane),
@@ -176,19 +203,22 @@ interface Around {
   readonly mayCopy: (service: ServiceName) => boolean;
   readonly isSpilling: () => boolean;
   readonly letGo: (lane: Lane) => Promise<void>;
+  readonly onRecorded: (lane: Lane) => void;
   readonly onOvertaken: (lane: Lane) => Promise<void>;
 }
 
 function createMoving(parts: MigrationParts, around: Around): Moving {
   const { clock, journal, orchestrator, services, settings, random } = parts;
   const { emit } = parts.events;
-  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo, onOvertaken } = around;
+  const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo, onRecorded, onOvertaken } =
+    around;
   const shared = { journal, orchestrator, services, coverage, clock, emit };
   const deliverer: Deliverer = new Deliverer({
     ...shared,
     ...settings.delivery,
     random,
     isAlone,
+    onRecorded,
     onOvertaken,
     onAltered: (lane) => settler.copyAnew(lane, 'delivery_altered'),
     onUnnamed: (lane) => settler.copyAnew(lane, 'unnamed_items'),

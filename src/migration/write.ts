@@ -220,6 +220,7 @@ export class WritePath {
     const { lane } = sequenced;
     // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
     if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
+    this.#parts.written(lane);
     this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
     if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
   }

@@ -88,6 +88,17 @@ test('what a service lost with its file is counted apart, and may stay on the or
   expect(countsOf(lane, { legacy: ['b'], orchestrator: ['b'] })).toEqual({ lost: 1 });
 });
 
+test('what is deleted behind the loss that stopped a lane stays on the orchestrator until a person has decided', () => {
+  const lane = laneOf([A, B, CLEAR]);
+  lane.losses.push({ fromMs: 0.9, untilMs: 1.9 });
+  const found = { legacy: [], orchestrator: ['a', 'b'] };
+  expect(countsOf(lane, { ...found, isStopped: true })).toEqual({});
+  expect(countsOf(lane, found)).toEqual({ resurrected: 1 });
+  // A clear of before the loss was delivered, or is lost with it.
+  Object.assign(lane.losses[0] ?? {}, { fromMs: 2.9, untilMs: 3.9 });
+  expect(countsOf(lane, { ...found, isStopped: true })).toEqual({ resurrected: 2 });
+});
+
 test('a read that showed too little counts as lost', () => {
   const lane = laneOf([A]);
   lane.staleReads.push('jarvis-memory/ann: a read showed 0 items');

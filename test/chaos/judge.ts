@@ -105,7 +105,9 @@ class LaneJudgement {
     this.#find('duplicated', repeated(orchestrator), 'twice on the orchestrator');
     this.#find(
       'resurrected',
-      orchestrator.filter((text) => !there.has(text) && !this.#mayBeLost(this.#adds.get(text))),
+      orchestrator.filter(
+        (text) => !there.has(text) && !this.#mayBeLost(this.#adds.get(text)) && !this.#waitsForPerson(text),
+      ),
       'on the orchestrator only',
     );
     // A lane that waits for a person is listed; what came after its stop waits with it.
@@ -142,6 +144,14 @@ class LaneJudgement {
     return this.#lane.losses.some(
       ({ fromMs, untilMs }) => write !== undefined && write.endedAtMs >= fromMs && write.sentAtMs <= untilMs,
     );
+  }
+
+  /** What a clear behind the loss has taken from legacy stays on the orchestrator as long as the stopped lane waits. */
+  #waitsForPerson(text: string): boolean {
+    const [loss] = this.#lane.losses;
+    const add = this.#adds.get(text);
+    if (!this.#lists.isStopped || loss === undefined || add === undefined) return false;
+    return this.#clears.some(({ endedAtMs }) => endedAtMs >= Math.max(loss.untilMs, add.sentAtMs));
   }
 
   #hasLostClear(): boolean {

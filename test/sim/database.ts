@@ -32,6 +32,10 @@ export class Database {
   readonly #lanes = new Map<LaneKey, LaneRow>();
   readonly #byId: LaneRow[] = [];
   #unsynced: (() => void)[] = [];
+  /** Called after an asynchronous commit. */
+  onUnsynced: () => void = () => undefined;
+  /** How often it fell: every session of before has ended. */
+  crashes = 0;
 
   constructor(clock: DatabaseClock) {
     this.clock = clock;
@@ -69,10 +73,12 @@ export class Database {
   /** What would take an asynchronous commit back. */
   unsynced(undo: () => void): void {
     this.#unsynced.push(undo);
+    this.onUnsynced();
   }
 
   /** The database falls and comes back: what it had not written to its log is gone. */
   crash(): void {
+    this.crashes += 1;
     for (const undo of this.#unsynced.splice(0).toReversed()) undo();
   }
 
@@ -108,7 +114,11 @@ export function replicaStoreOf(database: Database, statement: Statement, isEmbed
   const { replicas } = database;
   return {
     register: (me, spill) => statement('register', () => replicas.register(me, { isEmbedded, spill })),
-    heartbeat: (me, beat) => statement('heartbeat', () => replicas.heartbeat(me, beat)),
+    heartbeat: (me, beat) =>
+      statement('heartbeat', () => {
+        database.synced();
+        return replicas.heartbeat(me, beat);
+      }),
     leave: (me) =>
       statement('leave', () => {
         for (const lane of database.lanes()) if (lane.claim === me) lane.claim = undefined;

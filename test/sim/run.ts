@@ -1,6 +1,7 @@
 import type { Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import { Agents } from './agents.ts';
+import { isBehind, type LaneRow } from './lane-row.ts';
 import { checkFinally } from './final-check.ts';
 import { Monitor } from './monitor.ts';
 import { Replica } from './replica.ts';
@@ -117,7 +118,8 @@ function calm(world: World, replicas: readonly Replica[]): void {
 }
 
 /** Nothing is under way; behind a dead letter its lane may wait for a person. */
-function isQuiet({ services, database }: World, replicas: readonly Replica[]): boolean {
+function isQuiet(world: World, replicas: readonly Replica[]): boolean {
+  const { services, database } = world;
   const lanes = database.lanes();
   const mayWait = lanes.some(({ deadLetters }) => deadLetters.size > 0);
   const isAtRest = replicas.every(({ incarnation }) => {
@@ -128,7 +130,19 @@ function isQuiet({ services, database }: World, replicas: readonly Replica[]): b
   });
   // A lane that another replica calls uncertain in the last moment is copied when the service is probed and a deadline is over.
   const isCopied = lanes.every(({ condition }) => condition !== 'copying' && condition !== 'dirty');
-  return isAtRest && isCopied && services.every(({ server }) => server.isIdle);
+  return (
+    isAtRest &&
+    isCopied &&
+    lanes.every((lane) => isThrough(lane, world)) &&
+    services.every(({ server }) => server.isIdle)
+  );
+}
+
+/** The journal knows that the lane was made equal, and that all of it is on the secondary: until then its reads stay on the primary. */
+function isThrough(lane: LaneRow, { database }: World): boolean {
+  if (lane.condition !== 'clean' || lane.deadLetters.size > 0) return true;
+  const isSeeded = lane.seededCoverage === database.coverage.current(lane.service).number;
+  return !isBehind(lane) && (isSeeded || ![...lane.outcomes.values()].includes('applied'));
 }
 
 function backlogOf(replicas: readonly Replica[]): string {

@@ -8,20 +8,23 @@ import type { World } from './world.ts';
 const COPY_OR_MARK = /^(?:begin copy|mark dirty)/;
 
 /** Statements of one process on the database: each takes effect at one instant and is answered at a later one, or not. */
-export function createStatements({ scheduler, faults, isEmbedded }: World, owner: Owner): Statement {
+export function createStatements(
+  { scheduler, faults, isEmbedded, database }: World,
+  owner: Owner,
+): Statement {
   return <Result>(what: string, apply: () => Result): Promise<Result> =>
     new Promise((resolve, reject) => {
       const { end, beforeMs, afterMs, lateMs = 0 } = faults.statement(COPY_OR_MARK.test(what));
+      const { crashes } = database;
       const answer = (run: () => void): void =>
         void scheduler.afterFor(owner, afterMs, { what: `answer ${what}`, run });
-      const fail = (effect: 'not_applied' | 'unknown'): void =>
-        answer(() =>
-          reject(new StorageError('The database is out of reach', { effect, reason: 'unreachable' })),
-        );
+      const fail = (effect: 'not_applied' | 'unknown'): void => answer(() => reject(outOfReach(effect)));
       scheduler.after(beforeMs, `statement ${what} ${end}`, () => {
         // A database in the process itself dies with it.
         if (isEmbedded && owner.isDead) return;
         if (end === 'not_applied') return fail('not_applied');
+        // Its session ended with the database's crash, and nobody tells how far it had come.
+        if (database.crashes !== crashes) return fail('unknown');
         if (end === 'unknown_lost') return fail('unknown');
         if (end === 'unknown_late') {
           scheduler.after(lateMs, `late ${what}`, () => {
@@ -31,9 +34,16 @@ export function createStatements({ scheduler, faults, isEmbedded }: World, owner
         }
         const result = apply();
         if (end === 'unknown_applied') return fail('unknown');
-        answer(() => resolve(result));
+        answer(() => {
+          if (database.crashes === crashes) resolve(result);
+          else reject(outOfReach('unknown'));
+        });
       });
     });
+}
+
+function outOfReach(effect: 'not_applied' | 'unknown'): StorageError {
+  return new StorageError('The database is out of reach', { effect, reason: 'unreachable' });
 }
 
 /** Reads a legacy service's own store, as it is at one instant. @throws Error where the file cannot be read at this moment */

@@ -21,6 +21,9 @@ const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** An answer arrives within it. */
+const UNSYNCED_MS = 5;
+const RECOVERY_MS = [100, 4_000] as const;
 /** So long a process is gone that leaves without a successor. */
 const AWAY_MS = { least: 10, most: 4_000 };
 /** A successor leaves the one before it so much time. */
@@ -37,7 +40,7 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     server_crash: () =>
       crashServer(world, random.pick([world.orchestrator, ...world.services.map(({ server }) => server)])),
     journal_outage: () => faults.journalGoesOut(random.whole(100, 15_000)),
-    database_crash: () => world.database.crash(),
+    database_crash: () => crashDatabase(world),
     flags: () => turnFlag(world),
     kill_switch: () => world.flags.kill(random.chance(0.5)),
     idle: () => passAnHour(world),
@@ -60,6 +63,7 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     plan();
   }
   crashAnywhere(world, replicas);
+  crashUnsynced(world);
 }
 
 /** Beside those that come by time: a crash right behind one of the steps of a process, which is any of its awaits. */
@@ -69,6 +73,23 @@ function crashAnywhere(world: World, replicas: readonly Replica[]): void {
     if (owner === scheduler.world || !faults.happens('crash', 0.0005)) return;
     const replica = replicas.find(({ incarnation }) => incarnation?.owner === owner);
     if (replica !== undefined) crash(world, replica);
+  };
+}
+
+/** All sessions end, and none begins until it has recovered. */
+function crashDatabase({ database, faults, random, isEmbedded }: World): void {
+  // One in the process itself falls with it.
+  if (isEmbedded) return;
+  database.crash();
+  faults.journalGoesOut(random.whole(...RECOVERY_MS));
+}
+
+/** Right behind a commit that it had answered and not written to its log: what it takes back somebody knows. */
+function crashUnsynced(world: World): void {
+  const { database, scheduler, faults, random } = world;
+  database.onUnsynced = () => {
+    if (!faults.happens('database_crash', 0.05)) return;
+    scheduler.after(random.next() * UNSYNCED_MS, 'trouble database_crash', () => crashDatabase(world));
   };
 }
 

@@ -18,6 +18,8 @@ export interface DeliveryParts {
   readonly random: () => number;
   /** Whether no other replica writes: then memory knows every write of a lane, else the journal does. */
   readonly isAlone: () => boolean;
+  /** The journal has answered that it knows how far the lane's deliveries have come: a database that falls may forget it. */
+  readonly onRecorded: (lane: Lane) => void;
   /** A delivery was read back and is not what was sent: the lane must be copied. */
   readonly onAltered: (lane: Lane) => void;
   /** The secondary knows of a copy of the lane that this replica does not. @throws StorageError */

@@ -60,6 +60,10 @@ export class DeliveryQueue {
     return [...this.#lanes.values()].map(({ lane }) => lane).filter((lane) => lane.service === service);
   }
 
+  holds(lane: Lane): boolean {
+    return this.#lanes.has(lane.key);
+  }
+
   add(lane: Lane, write: PendingWrite): void {
     const queued = this.#of(lane);
     if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);

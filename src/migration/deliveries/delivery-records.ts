@@ -1,7 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../events.ts';
 import type { Lane } from '../lanes/lanes.ts';
-import type { Clock, Journal, PendingWrite } from '../ports.ts';
+import type { Clock, Journal, WriteRef } from '../ports.ts';
 
 const RETRY_MS = 1_000;
 
@@ -9,6 +9,8 @@ interface RecordParts {
   readonly journal: Pick<Journal, 'delivered'>;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** The journal has answered that it knows how far the lane has come. */
+  readonly onRecorded: (lane: Lane) => void;
 }
 
 /**
@@ -18,7 +20,7 @@ interface RecordParts {
 export class DeliveryRecords {
   readonly #parts: RecordParts;
   /** The newest delivery of each lane that is to be written down again. */
-  readonly #missing = new Map<Lane, PendingWrite>();
+  readonly #missing = new Map<Lane, WriteRef>();
   #isRetrying = false;
   #isStopped = false;
 
@@ -26,8 +28,11 @@ export class DeliveryRecords {
     this.#parts = parts;
   }
 
-  /** Never rejects, and nobody waits for it: a delivery whose record a crash forgets is made again and has no effect. */
-  async record(lane: Lane, write: PendingWrite): Promise<void> {
+  /**
+   * Never rejects, and nobody waits for it: a delivery whose record a crash of this process forgets is made again and has no effect. What a
+   * crash of the database takes back is recorded again.
+   */
+  async record(lane: Lane, write: WriteRef): Promise<void> {
     const failure = await this.#tried(lane, write);
     if (failure !== undefined) this.#parts.emit('journal:failed', { reason: failure });
     if (this.#missing.size > 0 && !this.#isRetrying) await this.#retry();
@@ -51,7 +56,7 @@ export class DeliveryRecords {
   }
 
   /** Why it could not be written down, if it could not. */
-  async #tried(lane: Lane, write: PendingWrite): Promise<string | undefined> {
+  async #tried(lane: Lane, write: WriteRef): Promise<string | undefined> {
     const { sequence } = write;
     try {
       await this.#parts.journal.delivered(write);
@@ -59,6 +64,7 @@ export class DeliveryRecords {
       if ((this.#missing.get(lane)?.sequence ?? 0) < sequence) this.#missing.set(lane, write);
       return messageOf(error);
     }
+    this.#parts.onRecorded(lane);
     this.#parts.emit('delivery:recorded', { service: lane.service, lane: lane.key, sequence });
     return undefined;
   }

@@ -172,8 +172,11 @@ export class Lane {
 
   /** Whether this replica, its home, is at something that the journal may not know of yet. */
   get isInWork(): boolean {
-    const isUnwell = this.condition === 'dirty' || this.condition === 'copying';
-    return this.isHome && (this.isBehind || isUnwell || this.#isUnsettled);
+    return this.isHome && (this.isBehind || this.isUnwell || this.#isUnsettled);
+  }
+
+  get isUnwell(): boolean {
+    return this.condition === 'dirty' || this.condition === 'copying';
   }
 
   get #isUnsettled(): boolean {
@@ -195,6 +198,8 @@ export interface Lanes {
   forget(): void;
   /** The same of all lanes but those that this replica is at work on: what others knew of them is theirs no longer. */
   reread(): void;
+  /** Lanes that are dirty or being copied, as far as is remembered, and nobody here is at them. */
+  unattended(): Lane[];
   readonly size: number;
 }
 
@@ -237,6 +242,8 @@ export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane)
     reread() {
       for (const lane of lanes.values()) if (!lane.isInWork) lane.forget();
     },
+    unattended: () =>
+      [...lanes.values()].filter((lane) => lane.isUnwell && lane.settling === 0 && !isHeld(lane)),
     get size() {
       return lanes.size;
     },

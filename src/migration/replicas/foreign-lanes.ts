@@ -4,11 +4,13 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../events.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
+import type { LooseEnds } from './loose-ends.ts';
 
 /** How long a write of another replica may lie before the lane's home sees it. */
 const LOOK_EVERY_MS = 50;
 /** Where there is no other replica, a statement of a dead one may still have committed: every so many times. */
 const RARELY = 40;
+const LOOSE_ENDS_EVERY = 2 * RARELY;
 
 export interface ForeignLaneParts {
   readonly journal: Journal;
@@ -22,6 +24,7 @@ export interface ForeignLaneParts {
   readonly isHeld: (lane: Lane) => boolean;
   /** The journal calls the lane unwell, and nobody is at it. */
   readonly onUnattended: (lane: Lane) => void;
+  readonly looseEnds: Pick<LooseEnds, 'look'>;
 }
 
 /**
@@ -53,6 +56,7 @@ export class ForeignLanes {
       await this.#parts.clock.sleep(LOOK_EVERY_MS);
       if (!this.#parts.isAlone() || looks % RARELY === 0) await this.#try(() => this.#look());
       if (looks % RARELY === 0) await this.#try(() => this.#lookForUnattended());
+      if (looks % LOOSE_ENDS_EVERY === 0) await this.#try(() => this.#parts.looseEnds.look());
     }
   }
 

@@ -44,6 +44,8 @@ export class Membership {
   #answeredMs = -Infinity;
   #claimedAtMs = 0;
   #isAnySpilled = false;
+  /** The others have given it up, and it has not begun anew yet. */
+  #isGivenUp = false;
   /** Whether what replicas that have gone had left, and had found out, is known here. */
   #hasInherited = true;
 
@@ -58,6 +60,11 @@ export class Membership {
   get isAlone(): boolean {
     const isFresh = this.#parts.clock.now() < this.#answeredMs + SETTLE_IN_MS;
     return isFresh && this.isOnlyOne && !this.#isAnySpilled && this.#hasInherited;
+  }
+
+  /** When the newest heartbeat was sent that was answered. */
+  get answeredMs(): number {
+    return this.#answeredMs;
   }
 
   /** Whether no other replica is registered. */
@@ -128,7 +135,7 @@ export class Membership {
     this.#others = reports.filter(({ replica }) => replica !== identity.id);
     // Late enough for others to have taken lanes over, although none has struck this one off the list.
     const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isOnlyOne;
-    if (!isListed || hasLapsed) return this.#beginAnew();
+    if (!isListed || hasLapsed || this.#isGivenUp) return this.#beginAnew();
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
     if (hasGone(known, this.#others)) this.#takeOver('gone');
   }
@@ -144,9 +151,12 @@ export class Membership {
   async #beginAnew(): Promise<void> {
     const { store, identity, clock } = this.#parts;
     this.#leaseUntilMs = 0;
+    // Where one of the statements fails, the next heartbeat tries again: who is still listed is not taken for who was never given up.
+    this.#isGivenUp = true;
     await store.leave(identity.id);
     identity.renew();
     await store.register(identity.id, this.#parts.spill?.id);
+    this.#isGivenUp = false;
     this.#actsFromMs = clock.now() + SETTLE_IN_MS;
     this.#takeOver('expelled');
   }

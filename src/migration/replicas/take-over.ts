@@ -6,6 +6,7 @@ import type { Deliverer } from '../deliver.ts';
 import type { Emit } from '../events.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
+import type { LooseEnds } from './loose-ends.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { Settlements } from '../settlements/settlements.ts';
@@ -24,6 +25,7 @@ export interface TakeOverParts {
   readonly settlements: Settlements;
   readonly clock: Clock;
   readonly emit: Emit;
+  readonly looseEnds: Pick<LooseEnds, 'note'>;
   /** Asks for the copies of all lanes again that are not seeded. */
   readonly backfillAnew: () => void;
 }
@@ -76,6 +78,8 @@ export class TakeOver {
    */
   busy(lane: LaneKey): void {
     this.recover(lane).catch((error: unknown) => {
+      // It may have become this replica's all the same.
+      this.#parts.looseEnds.note(lane);
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
     });
   }
@@ -123,7 +127,6 @@ export class TakeOver {
 
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
   foreign(lane: Lane, state: LaneState): void {
-    const { deliverer } = this.#parts;
     lane.adoptForeign(state);
     // A copy that has begun does not answer for what made the lane dirty since.
     if (state.condition === 'dirty') {
@@ -133,17 +136,15 @@ export class TakeOver {
       if (isAnew || lane.settling === 0) this.#settle(lane);
       return;
     }
-    this.#seed(lane);
-    deliverer.resumeForeign(lane);
+    this.goOn(lane);
   }
 
   /** The lane's spilled writes are in the journal. Where nobody can say what became of one, the service is probed first. */
   spilled(key: LaneKey, { state, isUncertain }: ReplayedLane): void {
-    const { service, owner } = parseLaneKey(key);
-    const lane = this.#parts.lanes.of(service, owner);
+    const lane = this.#laneOf(key);
     lane.adopt(state);
     if (lane.condition !== 'stopped') lane.condition = 'dirty';
-    this.#parts.emit('lane:dirty', { service, lane: key, reason: 'spilled' });
+    this.#parts.emit('lane:dirty', { service: lane.service, lane: key, reason: 'spilled' });
     if (!state.isHome) return;
     if (isUncertain) this.#settle(lane);
     else this.#parts.copies.add(lane, 'dirty');
@@ -161,6 +162,8 @@ export class TakeOver {
     }
     lane.forget();
     deliverer.forget(lane);
+    // Unless a write that was answered meanwhile has made this one its home.
+    this.#parts.looseEnds.note(lane.key);
   }
 
   /** The secondary knows of a copy of the lane that this replica, which has stood still, does not. @throws StorageError */
@@ -180,6 +183,23 @@ export class TakeOver {
       const state = await journal.tellHome(lane.key);
       if (state?.isHome === true) this.foreign(lane, state);
     });
+  }
+
+  #laneOf(key: LaneKey): Lane {
+    const { service, owner } = parseLaneKey(key);
+    return this.#parts.lanes.of(service, owner);
+  }
+
+  /** The journal does not know that the lane was seeded. */
+  unseeded(lane: Lane, { seededCoverage }: LaneState): void {
+    lane.seededCoverage = seededCoverage;
+    this.#seed(lane);
+  }
+
+  /** What the journal holds of the lane waits for its delivery, and perhaps for a copy before that. */
+  goOn(lane: Lane): void {
+    this.#seed(lane);
+    this.#parts.deliverer.resumeForeign(lane);
   }
 
   #seed(lane: Lane): void {

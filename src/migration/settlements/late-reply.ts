@@ -13,6 +13,8 @@ export interface LateReplyParts {
   readonly emit: Emit;
   deliver(lane: Lane, write: PendingWrite): void;
   tellHome(lane: Lane): void;
+  /** A lane is certain again: what waited of it meanwhile is deliverable. */
+  wake(): void;
 }
 
 /** A write whose outcome is unknown so far. */
@@ -65,5 +67,6 @@ export class LateReplies {
     this.#parts.emit('write:came_late', { ...sequencedLabels(sequenced), outcome });
     if (!state.isHome) this.#parts.tellHome(lane);
     else if (outcome === 'applied') this.#parts.deliver(lane, write);
+    else this.#parts.wake();
   }
 }

@@ -17,6 +17,8 @@ export interface SettlementParts {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** An intent of the lane was or may yet become durable without anybody's being told, and this replica the lane's home with it. */
+  readonly onAbandoned?: (lane: LaneKey) => void;
 }
 
 /** Writes outcomes down until they are durable: a write that stays open in the journal keeps every other replica out of its lane. */
@@ -40,7 +42,10 @@ export class Settlements {
 
   /** An intent may be durable although its commit was reported as failed: nothing was sent, and nothing will be. */
   abandon(lane: LaneKey, operationId: OperationId): void {
-    void this.#abandon(() => this.#parts.journal.abandon(lane, operationId));
+    void this.#abandon(async () => {
+      await this.#parts.journal.abandon(lane, operationId);
+      this.#parts.onAbandoned?.(lane);
+    });
   }
 
   async #abandon(look: () => Promise<void>): Promise<void> {

@@ -16,8 +16,7 @@ const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
   const { clock, journal } = parts;
   const { emit } = parts.events;
-  const { lanes, coverage, membership, unjournaled } = engine;
-  const { settlements, settler } = engine;
+  const { lanes, coverage, membership, unjournaled, settlements, settler } = engine;
   const { services, settings } = parts;
   const waiting = (): Iterable<Lane> => engine.deliverer.allWaiting();
   const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
@@ -46,7 +45,15 @@ export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: 
     unjournaled,
     deliver,
     tellHome,
-    lateReplies: new LateReplies({ journal, settlements, emit, deliver, tellHome }),
+    written: (lane) => engine.looseEnds.note(lane.key),
+    lateReplies: new LateReplies({
+      journal,
+      settlements,
+      emit,
+      deliver,
+      tellHome,
+      wake: () => engine.deliverer.wake(),
+    }),
     mayAct: () => membership.mayAct,
     mayPass: () => membership.mayPass,
     copySoon: (lane, reason) => copySoon(engine, lane, reason),

@@ -34,6 +34,8 @@ export interface WriteParts {
   deliver(lane: Lane, write: PendingWrite): void;
   /** An applied write waits for its delivery by the lane's home, which is another replica. Never throws. */
   tellHome(lane: Lane): void;
+  /** What became of a write of the lane is durable, or nobody knows whether it is. Never throws. */
+  written(lane: Lane): void;
   /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
   copySoon(lane: Lane, reason: CopyCause): void;
   /** The outcome of a write that was sent at this instant is unknown (W7): settles it, off the agent's path. */

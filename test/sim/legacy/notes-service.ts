@@ -10,6 +10,7 @@ import {
   type WriteAction,
   type WriteFacts,
 } from '../../../src/domain/service-definition.ts';
+import { itemsOf } from '../../../src/services/stored-items.ts';
 
 /** Newest notes with a key that the service keeps of an owner. */
 export const KEPT_NOTES = 12;
@@ -166,7 +167,10 @@ const list: MappedRead = {
     const filter = { tags: ['note'], limit: 1_000, offset: 0, sort };
     return [{ action: 'batch_read', sessionId, payload: { filter, no_touch: true, count: false } }];
   },
-  fromOrchestrator: ([answer]) => ({ reply: `{"status":"ok","shown":${answer?.text ?? 'null'}}` }),
+  fromOrchestrator: ([answer]) => {
+    const shown = answer === undefined ? [] : itemsOf(answer).map(({ content }) => content.text);
+    return { reply: `{"status":"ok","shown":[${shown.join()}]}` };
+  },
   rules: [
     { ...IGNORED, path: 'shown' },
     { ...IGNORED, path: 'notes' },

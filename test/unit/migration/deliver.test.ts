@@ -57,6 +57,7 @@ function createDeliverer(deadLetter: () => Promise<void>) {
     random: () => 0.5,
     isAlone: () => true,
     onAltered: () => undefined,
+    onRecorded: () => undefined,
     onUnnamed: () => undefined,
   };
   const deliverer = new Deliverer(parts as unknown as DeliveryParts);

@@ -41,6 +41,7 @@ function createDeliverer(lane: Lane, onOvertaken: (deliverer: Deliverer) => void
     timeoutMs: 1_000,
     random: () => 1,
     isAlone: () => false,
+    onRecorded: () => undefined,
     onOvertaken: async () => onOvertaken(deliverer),
   };
   const deliverer = new Deliverer(parts as DeliveryParts);

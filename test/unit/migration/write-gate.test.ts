@@ -87,6 +87,7 @@ function createPath(
     deliver: () => undefined,
     tellHome: ({ key }: Lane) => void toldHome.push(key),
     copySoon: () => undefined,
+    written: () => undefined,
     settle: () => ({ marked: Promise.resolve(), end: () => undefined }),
     settleAnew: ({ key }: Lane) => void late.settledAnew.push(key),
     mayAct: () => true,

@@ -27,6 +27,7 @@ test('what others did to lanes is told of each, although the journal goes away w
   } as unknown as Journal;
   const told: LaneKey[] = [];
   const foreign = new ForeignLanes({
+    looseEnds: { look: async () => undefined },
     journal,
     lanes: createLanes(journal, clock, () => false),
     clock,

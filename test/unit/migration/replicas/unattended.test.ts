@@ -28,6 +28,7 @@ async function createLooking() {
   const lane = await lanes.load(SERVICE, ANN);
   const attended: Lane[] = [];
   const foreign = new ForeignLanes({
+    looseEnds: { look: async () => undefined },
     journal: journal as Journal,
     lanes,
     clock,
