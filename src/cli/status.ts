@@ -76,11 +76,13 @@ function seenLine(service: ServiceStatus): string {
   ].join('\n');
 }
 
-function wholeLanesLine({
-  lane_comparisons: { match, mismatch, not_comparable: incomparable },
-}: ServiceStatus) {
+function wholeLanesLine({ lane_comparisons: seen, lane_percentage: share }: ServiceStatus): string[] {
+  const { match, mismatch, not_comparable: incomparable } = seen;
+  if (share === 0) return ['  no whole lane is compared: shadow.lanePercentage is 0'];
   if (match + mismatch + incomparable === 0) return [];
-  return [`  ${match + mismatch} whole lanes compared, ${mismatch} differ, ${incomparable} not comparable`];
+  return [
+    `  ${match + mismatch} whole lanes compared, ${mismatch} differ, ${incomparable} not comparable (${share} % of the reads that do something to legacy)`,
+  ];
 }
 
 const counted = (words: Readonly<Record<string, number>>): string[] =>

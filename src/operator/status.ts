@@ -59,6 +59,8 @@ interface ServiceStatus {
   readonly unknown_outcomes: UnknownOutcomes;
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly lane_comparisons: Readonly<Record<Verdict, number>>;
+  /** Of the reads that do something to legacy so many percent have their whole lane compared; 0: none ever has. */
+  readonly lane_percentage: number;
   readonly not_comparable_by: WordCounts;
   /** Mismatches per comparison that had a verdict, 0–1; null while there is none. */
   readonly mismatch_rate: number | null;
@@ -152,6 +154,8 @@ export interface StatusParts {
     readonly version: string;
     readonly journal: JournalKind;
     readonly encrypted: boolean;
+    /** `shadow.lanePercentage`. */
+    readonly lanePercentage: number;
   };
   /** Latches, findings and verdicts. @defaultValue nothing is said of them */
   readonly guarding?: GuardSource;
@@ -226,6 +230,7 @@ async function serviceOf(service: ServiceRuntime, parts: StatusParts): Promise<S
     ab: abStatuses(parts.arms, name),
     pending: parts.migration.pendingOf(name),
     ...journaled,
+    lane_percentage: parts.facts.lanePercentage,
     ...happened(parts.statistics.of(name)),
     ...actionReasons(definition),
     unmapped: definition.unmapped,

@@ -166,6 +166,7 @@ function createStatus(
       version: facts.version,
       journal: facts.database.kind,
       encrypted: facts.config.journal.encryptionKey !== undefined,
+      lanePercentage: facts.config.shadow.lanePercentage,
     },
     lagOf: createReplicationLag(facts.database),
     readiness: () => readinessOf(facts),

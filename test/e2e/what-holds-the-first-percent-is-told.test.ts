@@ -73,5 +73,7 @@ test('the desk says it on the strip, at the flag and beside each action', async 
     `<code>crossfade reconcile --full --service ${SERVICE} --person NAME --reason TEXT</code>`,
   );
   expect(await page('/flags')).toContain('Since the last full reconciliation: never');
-  expect(await page(`/services/${SERVICE}`)).toContain('needed ≥ 3,000');
+  const service = await page(`/services/${SERVICE}`);
+  expect(service).toContain('needed ≥ 3,000');
+  expect(service).toContain('of 1 % of the reads that do something to legacy (shadow.lanePercentage)');
 });

@@ -24,7 +24,7 @@ export interface ContentsQuery {
   readonly options: () => OrchestratorOptions;
 }
 
-/** Reads a session completely. @throws CrossfadeError */
+/** Reads a session completely. A page of `scan` ends early where its contents are long: its cursor tells, and it is never `page_too_large`. @throws CrossfadeError */
 export async function readContents({
   orchestrator,
   sessionId,

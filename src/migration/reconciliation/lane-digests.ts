@@ -73,7 +73,12 @@ export interface DigestedLane {
   readonly digest?: ListDigest;
 }
 
-/** What the orchestrator holds of many lanes, in few calls. `known`: fingerprints of which is known what they stand for. @throws CrossfadeError */
+/**
+ * What the orchestrator holds of many lanes, in few calls. Tags are digested too (`with_tags`): an item without its lane's tags is read by
+ * nobody, and legacy has none to compare. Lanes whose fingerprint is the known one are not digested at all (`known_fingerprints`).
+ * @param known fingerprints of which is known what they stand for
+ * @throws CrossfadeError
+ */
 export async function digestsOfOrchestrator(
   { definition: { lanes } }: ServiceRuntime,
   { owners, known }: { readonly owners: readonly Owner[]; readonly known: ReadonlyMap<Owner, string> },

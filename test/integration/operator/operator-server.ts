@@ -205,7 +205,7 @@ export class OperatorServer {
       services: new Map([[SERVICE, RUNTIME]]),
       clock: { now: () => performance.now(), wallMs: () => Date.now(), sleep: () => Promise.resolve() },
       readiness: () => Promise.resolve(this.world.readiness),
-      facts: { version: '0.1.0', journal: 'pglite', encrypted: true },
+      facts: { version: '0.1.0', journal: 'pglite', encrypted: true, lanePercentage: 2.5 },
       interlocks: new Map([[SERVICE, 'enforce']]),
     });
   }

@@ -26,6 +26,7 @@ describe('GET /v1/status', () => {
       lanes: { total: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1, excepted: 1 },
       dead_letters: 3,
       pending: 0,
+      lane_percentage: 2.5,
       lag: { writes: 8, lanes: 3, oldest_seconds: 12.3 },
       legacy_only: [{ action: 'get_context', reason: 'it lives in the process' }],
       passthrough: [{ action: 'stats', reason: 'about the process' }],

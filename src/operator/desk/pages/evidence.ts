@@ -12,10 +12,11 @@ export function evidencePanels(service: ServiceStatus): Html {
 }
 
 /** Two ways to compare: they must not be added up unseen. */
-function compared({ comparisons, lane_comparisons: lanes, not_comparable_by: apart }: ServiceStatus): Html {
+function compared(service: ServiceStatus): Html {
+  const { comparisons, lane_comparisons: lanes, not_comparable_by: apart } = service;
   const rows = [
     ['its own answers', 'each shadow read, the two answers side by side', comparisons] as const,
-    ['whole lanes', 'a share of reads has all of its lane read from both stores', lanes] as const,
+    ['whole lanes', sampled(service), lanes] as const,
   ].map(([what, how, { match, mismatch, not_comparable: incomparable }]) => [
     html`${what}<span class="note">${how}</span>`,
     count(match + mismatch),
@@ -33,6 +34,12 @@ function compared({ comparisons, lane_comparisons: lanes, not_comparable_by: apa
     heads: ['What', 'With a verdict', 'Differ', 'Consistency', 'Not comparable'],
     rows,
   });
+}
+
+/** How many reads have their whole lane compared: `shadow.lanePercentage`. */
+function sampled({ lane_percentage: share }: ServiceStatus): string {
+  if (share === 0) return 'none: shadow.lanePercentage is 0';
+  return `of ${percent(share)} of the reads that do something to legacy (shadow.lanePercentage), at least one a second, all of the lane is read from both stores`;
 }
 
 /** The evidence for each action's part of read-cutover. */
