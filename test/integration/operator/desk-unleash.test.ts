@@ -1,0 +1,49 @@
+import { afterEach, expect, test } from 'vitest';
+import type { FastifyInstance } from 'fastify';
+import { createDesk } from '../../../src/operator/desk/desk.ts';
+import { LiveBook } from '../../../src/operator/live-book.ts';
+
+const FLAG = 'crossfade.session-memory.read-cutover';
+const SERVER = 'https://unleash.example.org/projects/default';
+
+const PROXY = { version: '0.1.0', started_at: '2026-11-22T00:00:00.000Z', flags: { fresh: true } };
+
+let desk: FastifyInstance | undefined;
+afterEach(() => desk?.close());
+
+/** A desk whose flags are kept by Unleash, or in files. */
+async function deskWith(flags: { editable: boolean; server: string | null }): Promise<FastifyInstance> {
+  const made = await createDesk({
+    tokens: [],
+    registerApi(api) {
+      const kept = { flag: 'read-cutover', name: FLAG, service: 'session-memory', kind: 'share', asked: 20 };
+      const kill = { flag: 'kill-switch', name: 'crossfade.kill-switch', kind: 'switch', asked: 0 };
+      api.get('/v1/flags', async () => ({ source: 'unleash', fresh: true, ...flags, flags: [kept, kill] }));
+      api.get('/v1/status', async () => ({ services: [], proxy: PROXY, replicas: { live: 1, silent: 0 } }));
+    },
+    live: new LiveBook([]),
+    nowMs: () => 0,
+  });
+  desk = made;
+  return made;
+}
+
+test('flags that Unleash keeps link to it, and nothing here changes them', async () => {
+  const app = await deskWith({ editable: false, server: SERVER });
+  const all = await app.inject('/flags');
+  expect(all.statusCode).toBe(200);
+  expect(all.body).toContain(`Kept by Unleash: <a href="${SERVER}" rel="noreferrer">${SERVER}</a>`);
+  expect(all.body).not.toContain('Switch on…');
+  const one = await app.inject(`/flags/${FLAG}`);
+  expect(one.statusCode).toBe(200);
+  expect(one.body).toContain(`href="${SERVER}" rel="noreferrer">Open Unleash</a>`);
+  expect(one.body).not.toContain(`action="/flags/${FLAG}"`);
+});
+
+test('flags in files are changed here, and name no Unleash', async () => {
+  const app = await deskWith({ editable: true, server: null });
+  expect((await app.inject('/flags')).body).toContain('Switch on…');
+  const one = await app.inject(`/flags/${FLAG}`);
+  expect(one.body).toContain(`action="/flags/${FLAG}"`);
+  expect(one.body).not.toContain('Unleash');
+});
