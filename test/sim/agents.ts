@@ -103,14 +103,15 @@ export class Agents {
     const run = (): void => {
       if (incarnation.isShut) return;
       incarnation.open += 1;
-      call.isCovered = migration.coverageOf(call.service) !== 0;
+      const isCovered = migration.coverageOf(call.service) !== 0;
+      call.isCovered = isCovered;
       // Unjournaled writes pass as they come; and a repeat that overtakes what it repeats is to the proxy the first of the two.
-      if (!call.isCovered || attempts < call.arrived || call.isDoubted) call.suspected.add(attempts);
+      if (!isCovered || attempts < call.arrived || call.isDoubted) call.suspected.add(attempts);
       call.isDoubted = false;
       call.arrived = Math.max(call.arrived, attempts);
       const { service, body } = call;
       const replied = migration.handle({ service, body, receivedAtMs: scheduler.nowMs });
-      const attempt = { call, number: attempts, owner };
+      const attempt = { call, number: attempts, owner, isCovered };
       monitor?.begun(attempt);
       const ended = (): void => void (incarnation.open -= 1);
       void replied.then(ended, ended);
@@ -133,6 +134,8 @@ export class Agents {
     if (!isAwaited) return;
     conclude(call, reply.body, definition);
     call.answered = attempt;
+    // One that was sent before may have arrived since.
+    call.isCovered = attempt.isCovered;
     call.isDoubted = false;
     call.isTaken = false;
     this.#world.monitor?.answered(call);

@@ -42,7 +42,7 @@ export interface Call {
   readonly spilled: Set<number>;
   operation?: OperationId;
   backend?: Backend;
-  /** Whether dual writes were in effect where it arrived. */
+  /** Whether dual writes were in effect where the attempt arrived that was answered, or else the last. */
   isCovered: boolean;
 }
 
@@ -52,6 +52,8 @@ export interface Attempt {
   readonly number: number;
   /** The process that took it up. */
   readonly owner: Owner;
+  /** Whether dual writes were in effect when it did. */
+  readonly isCovered: boolean;
 }
 
 /** Everything that agents asked for, in order. */

@@ -132,6 +132,7 @@ export class JournalTables {
     const isWorse = lane.condition !== 'dirty' || reason !== 'unknown_outcome';
     if (isWorse) Object.assign(lane, { condition: 'dirty', reason });
     if (reason === 'unknown_outcome') lane.mayRepeat = true;
+    if (reason === 'late_unjournaled') lane.seededCoverage = 0;
     if (this.isClaimedByOther(lane, me)) foundUncertain(lane);
     else lane.claim = me;
   }

@@ -90,6 +90,20 @@ export function testTakeOver(makePair: MakePair): void {
     });
   });
 
+  test('a lane that an unjournaled write of another replica has changed late is seeded anew', async () => {
+    const { here, there } = await makePair();
+    await here.lane.write('applied');
+    await here.journal.beginCopy(here.lane.key);
+    await here.lane.copied(1, 1);
+    expect(await here.lane.state()).toMatchObject({ seededCoverage: 1 });
+    await here.lane.write('applied');
+    await there.journal.markDirty(there.lane.key, 'unknown_outcome');
+    expect(await here.lane.state()).toMatchObject({ seededCoverage: 1 });
+    await there.journal.markDirty(there.lane.key, 'late_unjournaled');
+    const unseeded = { condition: 'dirty', reason: 'late_unjournaled', seededCoverage: 0 };
+    expect(await takenBy(here, here.lane.key)).toMatchObject(unseeded);
+  });
+
   test('a broken copy of a dead replica is begun anew', async () => {
     const { here, there, dies } = await makePair();
     await here.journal.beginCopy(here.lane.key);

@@ -12,6 +12,10 @@ import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { Settlements } from '../settlements/settlements.ts';
 import type { Settler } from '../settlements/settle.ts';
 import type { ReplayedLane } from '../spill/spill-ports.ts';
+import type { CopyCause } from '../writes/write-parts.ts';
+
+/** Why a replica calls a lane dirty that an unjournaled write of its own has changed late. */
+const LATE_UNJOURNALED: CopyCause = 'late_unjournaled';
 
 export interface TakeOverParts {
   readonly identity: ReplicaIdentity;
@@ -130,6 +134,8 @@ export class TakeOver {
     lane.adoptForeign(state);
     // A copy that has begun does not answer for what made the lane dirty since.
     if (state.condition === 'dirty') {
+      // What vanished may have been deleted by a write that passed unjournaled: it is not lost.
+      if (state.reason === LATE_UNJOURNALED || state.seededCoverage === 0) lane.seededCoverage = 0;
       const isAnew = state.foundUncertain > lane.foundUncertain;
       lane.foundUncertain = state.foundUncertain;
       // What settles already may have probed before what was found since. What others write is no reason to begin again.
