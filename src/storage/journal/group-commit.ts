@@ -1,6 +1,8 @@
 /** One thing to write down, and whom to tell. */
 interface Waiting<Entry, Result> {
   readonly entry: Entry;
+  /** Ascending, as they came. */
+  readonly number: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,7 +31,9 @@ export interface GroupCommitSettings<Entry, Result> {
 export class GroupCommit<Entry, Result> {
   readonly #settings: GroupCommitSettings<Entry, Result>;
   #waiting: Waiting<Entry, Result>[] = [];
+  #flushing: readonly Waiting<Entry, Result>[] = [];
   #isFlushing = false;
+  #added = 0;
   #linger: NodeJS.Timeout | undefined;
 
   constructor(settings: GroupCommitSettings<Entry, Result>) {
@@ -38,7 +42,8 @@ export class GroupCommit<Entry, Result> {
 
   add(entry: Entry): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ entry, resolve, reject });
+      this.#added += 1;
+      this.#waiting.push({ entry, number: this.#added, resolve, reject });
       this.#schedule(this.#settings.isUrgent(entry));
     });
   }
@@ -46,6 +51,17 @@ export class GroupCommit<Entry, Result> {
   /** Resolves when nothing waits any more. */
   async drain(): Promise<void> {
     while (this.#isFlushing || this.#waiting.length > 0) {
+      this.#schedule(true);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /** Resolves when all that came so far is flushed: under a steady load there is always something that waits. */
+  async flushed(): Promise<void> {
+    const through = this.#added;
+    const isDue = ([first]: readonly Waiting<Entry, Result>[]): boolean =>
+      (first?.number ?? Infinity) <= through;
+    while (isDue(this.#flushing) || isDue(this.#waiting)) {
       this.#schedule(true);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -68,12 +84,14 @@ export class GroupCommit<Entry, Result> {
   async #flush(): Promise<void> {
     this.#isFlushing = true;
     const batch = this.#takeBatch();
+    this.#flushing = batch;
     try {
       const results = await this.#settings.flush(batch.map(({ entry }) => entry));
       batch.forEach(({ resolve }, index) => resolve(results[index] as Result));
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
+    this.#flushing = [];
     this.#isFlushing = false;
     this.#schedule(this.#waiting.some(({ entry }) => this.#settings.isUrgent(entry)));
   }

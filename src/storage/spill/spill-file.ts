@@ -158,7 +158,7 @@ export class SpillFile implements SpillStore {
   }
 
   flush(): Promise<void> {
-    return this.#commits.drain();
+    return this.#commits.flushed();
   }
 
   async #write(batch: readonly Entry[]): Promise<readonly undefined[]> {

@@ -33,3 +33,27 @@ test('one that is larger than that goes alone, and holds up nobody behind it for
   expect(await Promise.all(sizes.map((size) => commits.add(size)))).toEqual(sizes);
   expect(batches).toEqual([[1], [20 * MIB], [5], [30 * MIB]]);
 });
+
+test('what came so far is flushed in the end, although under a steady load something always waits', async () => {
+  const flushed: number[] = [];
+  let isLoaded = true;
+  const commits = new GroupCommit<number, undefined>({
+    async flush(batch) {
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      flushed.push(...batch);
+      // Before it ends the next have come.
+      if (isLoaded) void commits.add(0);
+      return [];
+    },
+    keyOf: () => undefined,
+    isUrgent: () => true,
+    lingerMs: 0,
+  });
+  void commits.add(1);
+  void commits.add(2);
+  await commits.flushed();
+  expect(flushed).toEqual(expect.arrayContaining([1, 2]));
+  isLoaded = false;
+  await commits.drain();
+  await commits.flushed();
+});
