@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { flagName } from '../../src/domain/flags.ts';
+import { serviceName } from '../../src/domain/ids.ts';
+import { blueprintsOf } from '../../src/rollout/flag-blueprint.ts';
+import { createFlagSwitch } from '../../src/rollout/flag-switch.ts';
+import { pushFlags } from '../../src/rollout/push-flags.ts';
+import { UnleashAdmin } from '../../src/rollout/unleash-admin.ts';
+import { ADMIN_TOKEN, ENVIRONMENT, gradual, PROJECT, TestUnleash } from './unleash.ts';
+
+const SERVICE = serviceName('session-memory');
+const READ = flagName(SERVICE, 'read-cutover');
+
+let unleash: TestUnleash;
+
+beforeAll(async () => {
+  unleash = await TestUnleash.create();
+  await unleash.start();
+  await pushFlags(new UnleashAdmin(adminOf(PROJECT)), blueprintsOf([SERVICE]), { isDryRun: false });
+});
+
+afterAll(() => unleash?.end());
+
+const adminOf = (project: string) => ({
+  url: `${unleash.url}/admin`,
+  token: ADMIN_TOKEN,
+  project,
+  environment: ENVIRONMENT,
+});
+
+test('a project without the flag, or that does not exist, is an error that names flag, project and setting', async () => {
+  await unleash.setStrategies(READ, [gradual(100)]);
+  await unleash.switch(READ, 'on');
+  const off = createFlagSwitch(adminOf('another-project')).off(SERVICE);
+  await expect(off).rejects.toThrow(
+    `no flag "${READ}" in the project "another-project" (rollout.unleash.project)`,
+  );
+  const stranger = createFlagSwitch(adminOf(PROJECT)).off(serviceName('jarvis-memory'));
+  await expect(stranger).rejects.toThrow(
+    `no flag "${flagName(serviceName('jarvis-memory'), 'read-cutover')}" in the project "${PROJECT}" (rollout.unleash.project)`,
+  );
+});
+
+test('what asks for nothing stays as it is, and what asks for something is switched off', async () => {
+  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE)).toEqual([READ]);
+  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE)).toEqual([]);
+});
