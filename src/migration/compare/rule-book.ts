@@ -98,6 +98,14 @@ export class RuleBook {
     });
   }
 
+  /** They could not be stored. */
+  giveBack(hits: readonly RuleHits[]): void {
+    for (const { service, action, rule, hits: unstored } of hits) {
+      const counted = this.#actions.get(keyOf(service, action))?.hits.get(rule);
+      if (counted !== undefined) counted.unstored += unstored;
+    }
+  }
+
   report(service: ServiceName, nowIso: string): readonly RuleReport[] {
     const ids = new Map(this.#operators.map(({ rule, id }) => [rule, id]));
     return [...this.#actions].flatMap(([key, { all, hits }]) => {

@@ -255,18 +255,28 @@ export class Verdicts {
     }
   }
 
-  /** One exchange after the other. What a failed one was to store is gone: it is counted, not compared by. */
+  /** One exchange after the other. */
   #exchange(): void {
-    const { edges, emit } = this.#parts;
-    const store = async (): Promise<void> => {
-      await this.#adoptRules();
-      const [hits, sightings] = [this.#rules.takeHits(), this.#signatures.take()];
-      if (hits.length > 0) await edges?.rules.addHits(hits);
-      if (sightings.length > 0) await edges?.signatures.add(sightings);
-    };
+    const { emit } = this.#parts;
     this.#exchanging = this.#exchanging
-      .then(store)
+      .then(() => this.#store())
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  /** What is not stored is stored with the next: hits are given back, and signatures are not taken before hits are stored. */
+  async #store(): Promise<void> {
+    const { edges } = this.#parts;
+    await this.#adoptRules();
+    const hits = this.#rules.takeHits();
+    try {
+      if (hits.length > 0) await edges?.rules.addHits(hits);
+    } catch (error) {
+      this.#rules.giveBack(hits);
+      throw error;
+    }
+    const sightings = this.#signatures.take();
+    // Examples and estimates are not added to each other: where this fails, what the last seconds showed is gone.
+    if (sightings.length > 0) await edges?.signatures.add(sightings);
   }
 }
 
