@@ -24,7 +24,10 @@ interface Shares {
   }[];
 }
 
-/** The largest share that one of the strategies asks for, 0–100. Constraints and segments are not looked at. */
+/**
+ * The largest share that one of the strategies asks for, whole percents from 0 to 100. Constraints and segments are not looked at. The
+ * SDK sorts owners into hundredths: of 33.3 it lets through 33, and of 0.5 nobody.
+ */
 export function rolloutPercentage(feature: Shares | undefined): number {
   if (feature?.enabled !== true) return 0;
   const strategies = feature.strategies ?? [];
@@ -39,5 +42,5 @@ function shareOf(name: string, parameters: Readonly<Record<string, unknown>>): n
   if (share === 'everything') return 100;
   if (share === 'some') return SOME;
   const value = Number(parameters[share.parameter]);
-  return Number.isFinite(value) ? Math.min(Math.max(value, 0), 100) : 0;
+  return Number.isFinite(value) ? Math.floor(Math.min(Math.max(value, 0), 100)) : 0;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FlagSource } from '../../../src/rollout/flag-source.ts';
 import { createOfflineFlags } from '../../../src/rollout/offline.ts';
-import { contextOf, cutover, definitions, feature } from './flag-builder.ts';
+import { contextOf, cutover, definitions, feature, SERVICE } from './flag-builder.ts';
 
 const OWNERS = Array.from({ length: 2_000 }, (_, index) => `s-${index}`);
 
@@ -41,6 +41,17 @@ test('a flag at 80 % that is capped at 25 % permits exactly the lanes of a flag 
   const plain = lanesIn(await flagsWith([cutover(25)]));
   expect(capped).toEqual(plain);
   expect(capped.length / OWNERS.length).toBeGreaterThan(0.2);
+});
+
+test.each([
+  [33.3, 33],
+  [0.5, 0],
+  [99.9, 99],
+])('a flag at %s % permits, and shows, what one at %s % does', async (fractional, whole) => {
+  const flags = await flagsWith([cutover(fractional)]);
+  expect(flags.percentage('read-cutover', SERVICE)).toBe(whole);
+  expect(lanesIn(flags)).toEqual(lanesIn(await flagsWith([cutover(whole)])));
+  expect(lanesIn(flags, whole)).toEqual(lanesIn(flags));
 });
 
 test('a cap above what is asked changes nothing, one of 0 permits nothing, and none is left behind', async () => {

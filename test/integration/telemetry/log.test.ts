@@ -77,6 +77,12 @@ test('what a person must know is a warning, what is good to know is not', () => 
   ]);
 });
 
+test('a rule that has expired is told with whose it is', () => {
+  const rule = { kind: 'ignore', path: 'memories[].note', owner: 'ann', expires: '2026-11-22' } as const;
+  events.emit('rule:expired', { service: SERVICE, action: 'get_context', ...rule });
+  expect(lines).toMatchObject([{ event: 'rule:expired', level: WARN, action: 'get_context', ...rule }]);
+});
+
 test('requests are not logged', () => {
   const of = { operationId: operationId('op-1'), service: SERVICE, action: 'add' };
   events.emit('operation:received', { ...of, kind: 'write', atMs: 1 });
