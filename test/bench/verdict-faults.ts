@@ -11,12 +11,12 @@ export interface Item {
 /** Undefined where there is nothing to break: nothing was injected then. */
 type SpoilAnswer = (items: readonly Item[]) => readonly Item[] | undefined;
 
-/** The payload of a `create` that is delivered; `lost` where it never arrives, undefined where it passes as it is. */
+/** The payload of a write that is delivered; `lost` where it never arrives, undefined where it passes as it is. */
 type SpoilWrite = (payload: Item) => Item | 'lost' | undefined;
 
 type Way =
   | { readonly way: 'answer'; readonly spoil: SpoilAnswer }
-  | { readonly way: 'store'; readonly spoil: SpoilWrite }
+  | { readonly way: 'store'; readonly action: 'create' | 'bulk_delete'; readonly spoil: SpoilWrite }
   | { readonly way: 'error' }
   | { readonly way: 'delay'; readonly ms: number };
 
@@ -29,6 +29,10 @@ export type Fault = Way & {
   readonly truth: 'fault' | 'harmless';
   /** Reads come from the orchestrator: only what agents wait for can fail them, or be late. @defaultValue false */
   readonly isCutOver?: true;
+  /** The lane is cleared after its first turns. @defaultValue false */
+  readonly isCleared?: true;
+  /** What the guard has to trip by, and each comparison to say. @defaultValue any trigger, and a mismatch */
+  readonly trigger?: 'deleted_item_seen';
 };
 
 /** Newest first, as session-memory's reads ask for them: the last written is left out, as an answer from before it. */
@@ -93,7 +97,16 @@ const [fault, harmless] = [{ truth: 'fault' }, { truth: 'harmless' }] as const;
 
 /** Each class, where it is injected and what it does there. */
 export const FAULTS = {
-  'lost-write': { ...session, ...fault, way: 'store', spoil: loseSome },
+  'lost-write': { ...session, ...fault, way: 'store', action: 'create', spoil: loseSome },
+  'deleted-item-returned': {
+    ...session,
+    ...fault,
+    way: 'store',
+    action: 'bulk_delete',
+    spoil: () => 'lost',
+    isCleared: true,
+    trigger: 'deleted_item_seen',
+  },
   'altered-text': {
     ...session,
     ...fault,
@@ -113,7 +126,13 @@ export const FAULTS = {
     spoil: inWeight((weight) => weight + WEIGHT_TOLERANCE / 2),
   },
   'swapped-order': { ...session, ...fault, way: 'answer', spoil: swapped(0) },
-  'missing-tag': { ...measured, ...fault, way: 'store', spoil: (payload) => ({ ...payload, tags: [] }) },
+  'missing-tag': {
+    ...measured,
+    ...fault,
+    way: 'store',
+    action: 'create',
+    spoil: (payload) => ({ ...payload, tags: [] }),
+  },
   'wrong-type': { ...measured, ...fault, way: 'answer', spoil: inWeight((weight) => String(weight)) },
   'extra-item': {
     ...session,

@@ -200,7 +200,7 @@ class Spoiler {
   #breaks(operation: Operation): boolean {
     const { action, session_id: session = '', payload } = operation;
     const { fault } = this.#injection ?? {};
-    if (fault?.way !== 'store' || action !== 'create' || !this.#isChosen(session)) return false;
+    if (fault?.way !== 'store' || action !== fault.action || !this.#isChosen(session)) return false;
     const spoilt = fault.spoil(payload);
     if (spoilt === undefined) return false;
     Object.assign(operation, spoilt === 'lost' ? NOTHING_WRITTEN : { payload: spoilt });

@@ -38,22 +38,28 @@ test('one in a thousand may be missed, two may not', () => {
   expect(withMissed(2)).toMatchObject({ result: { missed: 2 }, missed: ['altered-text: detected share'] });
 });
 
-test('what could not be compared is neither found nor missed', () => {
-  const { result, missed } = judged({
-    truth: 'fault',
-    tripped: true,
-    cases: [...cases(10, true, true), ...cases(90, true, undefined), ...cases(1, false, false)],
+test('what could not be compared is neither found nor missed, and of ten reads nine must be compared', () => {
+  const withUncompared = (count: number) =>
+    judged({
+      truth: 'fault',
+      tripped: true,
+      cases: [...cases(90, true, true), ...cases(count, true, undefined), ...cases(10, false, false)],
+    });
+  expect(withUncompared(10)).toMatchObject({
+    result: { injected: 100, comparable: 90, comparable_share: 0.9, detected: 90, missed: 0 },
+    missed: [],
   });
-  expect(result).toMatchObject({ injected: 100, comparable: 10, detected: 10, missed: 0 });
-  expect(missed).toEqual([]);
+  expect(withUncompared(11).missed).toEqual(['altered-text: comparable share']);
 });
 
 test('a class of which nothing was injected, or nothing compared, has shown nothing', () => {
   const none = { truth: 'fault', tripped: true } as const;
   expect(judged({ ...none, cases: cases(100, false, false) }).missed).toEqual([
+    'altered-text: comparable share',
     'altered-text: detected share',
   ]);
   expect(judged({ ...none, cases: cases(100, true, undefined) }).missed).toEqual([
+    'altered-text: comparable share',
     'altered-text: detected share',
     'altered-text: false alarms',
   ]);
@@ -90,4 +96,7 @@ test('nothing injected, nothing found: one false mismatch in all of them misses 
   expect(judged({ ...clean, cases: [...cases(999, false, false), ...cases(1, false, true)] }).missed).toEqual(
     ['altered-text: false alarms'],
   );
+  expect(judged({ ...clean, cases: cases(900, false, false), notCompared: 101 }).missed).toEqual([
+    'altered-text: comparable share',
+  ]);
 });

@@ -18,6 +18,8 @@ export interface ClassRun {
   readonly tripped: boolean;
   /** Calls that agents got an error to; counted in the clean run only. */
   readonly failedCalls?: number;
+  /** Of the clean run's reads, those that could not be compared: its cases are the others. */
+  readonly notCompared?: number;
 }
 
 export interface ClassResult {
@@ -27,6 +29,8 @@ export interface ClassResult {
   readonly comparable: number;
   readonly detected: number;
   readonly missed: number;
+  /** Of the reads whose answers were broken, or in the clean run of all, those that the product could compare. */
+  readonly comparable_share: number;
   /** Mismatches where nothing was wrong. */
   readonly false_alarms: number;
   /** Comparisons where nothing was wrong. */
@@ -38,7 +42,8 @@ export interface ClassResult {
 }
 
 /** What a class came to. What is harmless counts as an alarm, and never as missed. */
-export function judgeClass({ name, truth, cases, tripped, failedCalls }: ClassRun): ClassResult {
+export function judgeClass(run: ClassRun): ClassResult {
+  const { name, truth, cases, tripped, failedCalls, notCompared = 0 } = run;
   const compared = cases.filter(({ isDetected }) => isDetected !== undefined);
   const isFault = ({ isInjected }: Case): boolean => isInjected && truth === 'fault';
   const broken = compared.filter(isFault);
@@ -51,6 +56,7 @@ export function judgeClass({ name, truth, cases, tripped, failedCalls }: ClassRu
     comparable: compared.filter(({ isInjected }) => isInjected).length,
     detected: detected.length,
     missed: broken.length - detected.length,
+    comparable_share: truth === 'none' ? clean.length / (cases.length + notCompared) : shareOf(injected),
     false_alarms: clean.filter(({ isDetected }) => isDetected === true).length,
     clean: clean.length,
     seconds_to_detect: detected.length === 0 ? null : secondsBetween(injected, detected),
@@ -59,12 +65,18 @@ export function judgeClass({ name, truth, cases, tripped, failedCalls }: ClassRu
   };
 }
 
+function shareOf(cases: readonly Case[]): number {
+  return cases.filter(({ isDetected }) => isDetected !== undefined).length / cases.length;
+}
+
 function secondsBetween(injected: readonly Case[], detected: readonly Case[]): number {
   const begun = Math.min(...injected.map(({ askedAtSeconds }) => askedAtSeconds));
   return Math.min(...detected.map(({ concludedAtSeconds }) => concludedAtSeconds)) - begun;
 }
 
 const DETECTED_SHARE = 0.999;
+/** A bench that could compare little has shown little. */
+const COMPARABLE_SHARE = 0.9;
 
 /** A class of which nothing could be compared has shown nothing: its goals are missed. */
 export function goalsOf(run: ClassRun, result: ClassResult): Goal[] {
@@ -72,9 +84,10 @@ export function goalsOf(run: ClassRun, result: ClassResult): Goal[] {
   const alarms = atMost(`${name}: false alarms`, 0, result.clean === 0 ? Infinity : result.false_alarms);
   const trips = (wanted: 0 | 1): Goal =>
     (wanted === 1 ? atLeast : atMost)(`${name}: trips`, wanted, Number(result.tripped));
-  if (truth === 'none') return [alarms, trips(0)];
+  const compared = atLeast(`${name}: comparable share`, COMPARABLE_SHARE, result.comparable_share);
+  if (truth === 'none') return [compared, alarms, trips(0)];
   if (truth === 'harmless')
-    return [atLeast(`${name}: harmless cases compared`, 1, result.injected), alarms, trips(0)];
+    return [compared, atLeast(`${name}: harmless cases compared`, 1, result.comparable), alarms, trips(0)];
   const share = result.detected / (result.detected + result.missed);
-  return [atLeast(`${name}: detected share`, DETECTED_SHARE, share), alarms, trips(1)];
+  return [compared, atLeast(`${name}: detected share`, DETECTED_SHARE, share), alarms, trips(1)];
 }

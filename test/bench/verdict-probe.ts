@@ -1,3 +1,4 @@
+import { EXPLAINED_CLASSES } from '../../src/domain/comparison.ts';
 import { laneKeyOf, serviceName, type Owner } from '../../src/domain/ids.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import type { Dialogue } from '../accept/dialogues.ts';
@@ -68,15 +69,15 @@ interface Lane {
 async function* readsOf({ plan, agent, owner, dialogue }: Lane): AsyncGenerator<Case> {
   const { fault } = plan.injection;
   const speak = WORDS[fault.service];
-  const turns = dialogue?.turns ?? [];
   const say = async (request: object | undefined): Promise<void> => {
     if (request !== undefined) await agent.call(JSON.stringify(request));
   };
+  const first = FIRST_TURNS[fault.service];
   await say(speak.create?.(owner));
-  for (let written = 0; written < FIRST_TURNS[fault.service] + MORE_READS; written += 1) {
-    const { speaker = 'user', text = '' } = turns[written % Math.max(1, turns.length)] ?? {};
-    await say(speak.write(owner, { role: speaker, text: `${text} (${written})`, number: written }));
-    if (written + 1 < FIRST_TURNS[fault.service]) continue;
+  for (let written = 0; written < first + MORE_READS; written += 1) {
+    if (fault.isCleared === true && written + 1 === first) await say(speak.clear?.(owner));
+    await say(speak.write(owner, turnOf(dialogue, written)));
+    if (written + 1 < first) continue;
     const lane = laneKeyOf(serviceName(fault.service), owner as Owner);
     if (fault.isCutOver === true)
       await plan.watch.delivered(lane, sequenceOf(speak, written), DELIVERED_WITHIN_MS);
@@ -89,17 +90,26 @@ async function* readsOf({ plan, agent, owner, dialogue }: Lane): AsyncGenerator<
   }
 }
 
+function turnOf(dialogue: Dialogue | undefined, written: number): Said {
+  const { turns = [] } = dialogue ?? {};
+  const { speaker = 'user', text = '' } = turns[written % Math.max(1, turns.length)] ?? {};
+  return { role: speaker, text: `${text} (${written})`, number: written };
+}
+
 /** Of the last write of a lane that was written to so often before. */
 function sequenceOf(speak: Words, written: number): number {
   return written + (speak.create === undefined ? 1 : 2);
 }
 
-function detectedBy({ way }: Fault, said: Concluded): boolean | undefined {
+/** What is explained away is compared, and not found. */
+function detectedBy({ way, trigger }: Fault, said: Concluded): boolean | undefined {
   // An answer that fails or is late differs in no member: it counts as a failure, or by its latency.
   if (way === 'error') return said.pair?.isFailure;
   if (way === 'delay') return isLate(said);
-  if (said.verdict === undefined || said.verdict === 'not_comparable') return undefined;
-  return said.verdict === 'mismatch';
+  const { verdict, reason, deletedReturned = 0 } = said.comparison ?? {};
+  const isExplained = EXPLAINED_CLASSES.some((one) => one === reason);
+  if (verdict === undefined || (verdict === 'not_comparable' && !isExplained)) return undefined;
+  return trigger === undefined ? verdict === 'mismatch' : deletedReturned > 0;
 }
 
 /** An answer that nobody delayed, and that came late all the same, says what the machine was at, and nothing of the product. */
@@ -118,6 +128,7 @@ interface Words {
   create?(owner: string): object;
   write(owner: string, said: Said): object;
   read(owner: string): object;
+  clear?(owner: string): object;
 }
 
 const session: Words = {
@@ -130,6 +141,7 @@ const session: Words = {
     request_id: 'w',
   }),
   read: (owner) => ({ action: 'get_context', session_id: owner, request_id: 'r' }),
+  clear: (owner) => ({ action: 'clear_session', session_id: owner, request_id: 'd' }),
 };
 
 const jarvis: Words = {

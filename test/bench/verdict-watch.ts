@@ -1,3 +1,4 @@
+import type { Comparison } from '../../src/domain/comparison.ts';
 import { parseLaneKey, sessionIdOf, type LaneKey } from '../../src/domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../../src/migration/events.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
@@ -8,7 +9,7 @@ import ranked from './verdict-ranked.ts';
 /** What the product said of one read. */
 export interface Concluded {
   /** Undefined where there was no conclusion in time. */
-  readonly verdict?: 'match' | 'mismatch' | 'not_comparable';
+  readonly comparison?: Comparison;
   readonly isInjected: boolean;
   /** Whether the orchestrator, or this machine, took long by itself. */
   readonly wasBusy: boolean;
@@ -39,7 +40,7 @@ export class VerdictWatch {
   readonly #pairs = new Map<LaneKey, NonNullable<Concluded['pair']>>();
   readonly #handlers: Handlers = {
     'shadow:paired': ({ lane, orchestrator }) => this.#pairs.set(lane, orchestrator),
-    'shadow:compared': ({ lane, comparison }) => this.#concluded(lane, comparison.verdict),
+    'shadow:compared': ({ lane, comparison }) => this.#concluded(lane, comparison),
     'lane:compared': ({ comparison }) => {
       this.totals[comparison.verdict] += 1;
     },
@@ -81,13 +82,13 @@ export class VerdictWatch {
     });
   }
 
-  #concluded(lane: LaneKey, verdict: keyof Totals): void {
-    this.totals[verdict] += 1;
+  #concluded(lane: LaneKey, comparison: Comparison): void {
+    this.totals[comparison.verdict] += 1;
     const pair = this.#pairs.get(lane);
     const tell = this.#waiting.get(lane);
     this.#waiting.delete(lane);
     const [isInjected, wasBusy] = [this.isBroken(lane), this.wasBusy(lane)];
-    tell?.({ verdict, isInjected, wasBusy, ...(pair !== undefined && { pair }) });
+    tell?.({ comparison, isInjected, wasBusy, ...(pair !== undefined && { pair }) });
   }
 }
 

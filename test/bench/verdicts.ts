@@ -66,7 +66,8 @@ async function runClass(stage: Stage, name: FaultClass): Promise<ClassRun> {
   await sleep(GUARD_LOOKS_MS);
   bar.end();
   world.injector.inject(undefined);
-  const tripped = watch.tripped.has(fault.service);
+  const trigger = watch.tripped.get(fault.service);
+  const tripped = 'trigger' in fault ? trigger === fault.trigger : trigger !== undefined;
   if (isCutOver) await world.ask(SHADOWED);
   await release(stage);
   return { name, truth: fault.truth, cases, tripped };
@@ -115,7 +116,8 @@ async function runClean({ world, watch, seed, operations, dialogues }: Stage): P
     concludedAtSeconds: 0,
   }));
   const failedCalls = ledger.agentErrors.length;
-  return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0, failedCalls };
+  const notCompared = watch.totals.not_comparable - before.not_comparable;
+  return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0, failedCalls, notCompared };
 }
 
 /** The guard's own code over seconds of a virtual clock. */
@@ -162,9 +164,13 @@ async function run(options: Options): Promise<void> {
   if (options.classes.includes(LONG)) goals.push(...longGoals(options.seed));
   if (options.json !== true) print(results, goals);
   const classes = Object.fromEntries(
-    results.map(({ class: name, seconds_to_detect: seconds, ...others }) => [
+    results.map(({ class: name, seconds_to_detect: seconds, comparable_share: share, ...others }) => [
       name,
-      { ...others, seconds_to_detect: seconds === null ? null : rounded(seconds) },
+      {
+        ...others,
+        comparable_share: rounded(share),
+        seconds_to_detect: seconds === null ? null : rounded(seconds),
+      },
     ]),
   );
   console.log(JSON.stringify({ operations: options.operations, seed: options.seed, classes, goals }));
@@ -173,11 +179,23 @@ async function run(options: Options): Promise<void> {
 
 function print(results: readonly ClassResult[], goals: readonly Goal[]): void {
   printTable(
-    ['class', 'injected', 'comparable', 'detected', 'missed', 'false alarms', 'clean', 'seconds', 'tripped'],
+    [
+      'class',
+      'injected',
+      'comparable',
+      'share',
+      'detected',
+      'missed',
+      'false alarms',
+      'clean',
+      'seconds',
+      'tripped',
+    ],
     results.map((result) => [
       result.class,
       result.injected,
       result.comparable,
+      result.comparable_share,
       result.detected,
       result.missed,
       result.false_alarms,
