@@ -6,7 +6,12 @@ import { LiveBook } from '../../../src/operator/live-book.ts';
 const FLAG = 'crossfade.session-memory.read-cutover';
 const SERVER = 'https://unleash.example.org/projects/default';
 
-const PROXY = { version: '0.1.0', started_at: '2026-11-22T00:00:00.000Z', flags: { fresh: true } };
+const PROXY = {
+  version: '0.1.0',
+  started_at: '2026-11-22T00:00:00.000Z',
+  journal: 'postgres',
+  flags: { source: 'unleash', fresh: true },
+};
 
 let desk: FastifyInstance | undefined;
 afterEach(() => desk?.close());
