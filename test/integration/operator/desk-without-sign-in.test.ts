@@ -45,6 +45,15 @@ test('flags that Unleash keeps link to it, and nothing here changes them', async
   expect(one.body).not.toContain(`action="/flags/${FLAG}"`);
 });
 
+test('where nobody signs in, what came through a page in somebody’s browser is refused by its host', async () => {
+  const app = await deskWith({ editable: true, server: null });
+  for (const host of ['evil.example.org', '127.0.0.1.example.org', 'localhost.example.org:5581'])
+    for (const method of ['GET', 'POST'] as const)
+      expect((await app.inject({ method, url: `/flags/${FLAG}`, headers: { host } })).statusCode).toBe(403);
+  for (const host of ['localhost:5581', '127.0.0.1:5581'])
+    expect((await app.inject({ url: '/flags', headers: { host } })).statusCode).toBe(200);
+});
+
 test('flags in files are changed here, and name no Unleash', async () => {
   const app = await deskWith({ editable: true, server: null });
   expect((await app.inject('/flags')).body).toContain('Switch on…');
