@@ -26,12 +26,13 @@ export class WebhookAlerts implements Alerts {
   }
 
   send(alert: Alert): void {
-    if (this.#waiting.length >= MOST_WAITING) this.#waiting.shift();
+    const oldest = this.#waiting.length >= MOST_WAITING ? this.#waiting.shift() : undefined;
+    if (oldest !== undefined) this.#givenUp(oldest, `${MOST_WAITING} others wait`);
     this.#waiting.push(alert);
     this.#sending ??= this.#sendAll().finally(() => (this.#sending = undefined));
   }
 
-  /** Gives up what could not be sent. */
+  /** Gives up what could not be sent: alerts wait in memory alone. What tripped stands in the latches, and who changed what in the audit. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#sending;
@@ -41,16 +42,19 @@ export class WebhookAlerts implements Alerts {
   async #sendAll(): Promise<void> {
     for (let alert = this.#waiting.shift(); alert !== undefined; alert = this.#waiting.shift()) {
       const problem = await this.#deliver(alert);
-      if (problem === undefined) continue;
-      this.#settings.onProblem(`the alert "${alert.kind}" of ${alert.service} was given up: ${problem}`);
+      if (problem !== undefined) this.#givenUp(alert, problem);
     }
+  }
+
+  #givenUp({ kind, service, finding: { trigger } }: Alert, problem: string): void {
+    this.#settings.onProblem(`the alert "${kind}" of ${service} (${trigger}) was given up: ${problem}`);
   }
 
   /** What went wrong the last time, or nothing. */
   async #deliver(alert: Alert): Promise<string | undefined> {
     const { clock, retryFirstMs = 1_000 } = this.#settings;
     const body = JSON.stringify(printed(alert));
-    let problem: string | undefined;
+    let problem: string | undefined = 'the proxy stopped';
     for (let tried = 0; tried < TRIES && !this.#stopped.signal.aborted; tried += 1) {
       if (tried > 0) await clock.sleep(retryFirstMs * 2 ** (tried - 1), this.#stopped.signal);
       problem = await this.#webhook.post(body);

@@ -99,7 +99,33 @@ test('an alert that nobody takes is given up after eight tries, and that is said
   alerts.send(ALERT);
   await eventually('a problem', () => problems.length > 0);
   expect(bodies).toHaveLength(8);
-  expect(problems).toEqual(['the alert "tripped" of session-memory was given up: it answered 500']);
+  expect(problems).toEqual(['the alert "tripped" of session-memory (errors) was given up: it answered 500']);
+});
+
+test('of more than a hundred that wait the oldest is given up, and so are all when the proxy stops: each is told', async () => {
+  const told: string[] = [];
+  const away = new WebhookAlerts({
+    url: `http://127.0.0.1:${await freePort()}/hook`,
+    key: KEY,
+    clock: systemClock,
+    retryFirstMs: 600_000,
+    onProblem: (problem) => told.push(problem),
+  });
+  const alertAt = (trigger: Alert['finding']['trigger']): Alert => ({
+    ...ALERT,
+    finding: { ...ALERT.finding, trigger },
+  });
+  // One is under way, a hundred wait behind it, and of these the oldest is of another trigger.
+  for (const trigger of [
+    'errors',
+    'latency',
+    ...Array.from({ length: 100 }, () => 'external' as const),
+  ] as const)
+    away.send(alertAt(trigger));
+  expect(told).toEqual(['the alert "tripped" of session-memory (latency) was given up: 100 others wait']);
+  await away.stop();
+  expect(told).toHaveLength(102);
+  expect(told.at(-1)).toContain('(external) was given up: the proxy stopped');
 });
 
 test('a receiver that is away does not keep the proxy from ending', async () => {
