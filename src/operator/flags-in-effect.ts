@@ -105,7 +105,9 @@ function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: Fl
 
 /** Reads move action by action: while none has moved nothing is in effect, whatever the flag is let through for. */
 function ofActions(status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
-  if (verdict === undefined || status.in_effect === 0) return status;
+  // A verdict of before the flag was moved says nothing of what it asks for now: the next comes within a second.
+  const isCurrent = verdict?.flags['read-cutover'].asked === status.asked;
+  if (verdict === undefined || !isCurrent || status.in_effect === 0) return status;
   const inEffect = Math.min(readsInEffect(verdict), status.in_effect);
   const held = Object.entries(verdict.actions)
     .filter(([, action]) => action.inEffect < status.in_effect)

@@ -50,6 +50,19 @@ test('a flag that is let through while no action has its evidence is not in effe
   });
 });
 
+test('a verdict of before the flag was moved does not hold it', () => {
+  const { asked } = fineFacts({ mode: 'warn' });
+  const verdict = judgeFlags(
+    fineFacts({ mode: 'warn', asked: { ...asked, 'read-cutover': 0 } }),
+    NOTHING_GRANTED,
+  );
+  expect(flagsInEffect({ ...QUIET, asked, verdict })['read-cutover']).toEqual({
+    asked: 50,
+    in_effect: 50,
+    reason: 'on',
+  });
+});
+
 test('actions that are held beside others that move are named', () => {
   const actions = { get_context: actionWith(3_000), search: actionWith(0) };
   const status = readCutover({ asked: ASKED, actions });
