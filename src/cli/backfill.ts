@@ -8,6 +8,7 @@ import {
   type Environment,
   type ProxyAddress,
 } from './operator-client.ts';
+import { responsibleFor } from './proxy-options.ts';
 import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
 
 interface BackfillOptions extends ProxyAddress {
@@ -39,8 +40,11 @@ export function createBackfillCommand(env: Environment): Command {
       ).conflicts(['service', 'owner', 'rate', 'dryRun']),
     )
     .option('--rate <n>', 'items a second, all replicas together', parseRate)
-    .option('--reason <text>', 'why; it is audited. Not needed for --dry-run')
-    .option('--person <name>', 'who answers for it; not needed where a token says it')
+    .option('--reason <text>', 'why; it is audited')
+    .option(
+      '--person <name>',
+      'who answers for it (default: what the token says, or the user of this machine)',
+    )
     .option('--detach', 'begin it and do not wait')
     .option('--json', 'JSON lines while it runs, and the document as one JSON object')
     .addOption(urlOption(env))
@@ -55,7 +59,7 @@ Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes 
 }
 
 async function backfill(options: BackfillOptions): Promise<void> {
-  const { url, token, service, owner, rate, person, reason } = options;
+  const { url, token, service, owner, rate } = options;
   const at = { url, ...(token !== undefined && { token }) };
   const wish = { kind: 'backfill', service, owner, rate };
   if (options.dryRun === true) {
@@ -68,13 +72,14 @@ async function backfill(options: BackfillOptions): Promise<void> {
     return;
   }
   const path = options.resume === true ? '/v1/runs/resume' : '/v1/runs';
-  const begun = await askProxy(at, path, { ...wish, person, reason });
+  const by = responsibleFor(options);
+  const begun = await askProxy(at, path, { ...wish, ...by });
   const { run } = JSON.parse(begun) as RunView;
   if (options.detach === true) {
     console.log(options.json === true ? JSON.stringify({ run }) : `run ${run}: crossfade runs show ${run}`);
     return;
   }
-  const view = await watchRun(run, { at, person, json: options.json === true });
+  const view = await watchRun(run, { at, person: by.person, json: options.json === true });
   tell(view, options.json === true);
 }
 

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 
@@ -26,4 +27,24 @@ export function personOptions(command: Command, env: Environment, json?: string)
     env,
     json,
   );
+}
+
+/** Who begins a run and why, as the audit has it. */
+export interface Responsible {
+  readonly person: string;
+  readonly reason: string;
+}
+
+/** Where nobody said it: the user of this machine. A token's name stands above it. */
+export function responsibleFor({ person, reason }: Partial<Responsible>): Responsible {
+  return { person: person ?? userName(), reason: reason ?? 'asked for on the command line' };
+}
+
+/** A container may run as a user without a name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return 'command line';
+  }
 }

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
+import { responsibleFor } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
 import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
@@ -11,7 +12,7 @@ interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly resume?: true;
   readonly repair?: 'plan' | 'apply';
   readonly person?: string;
-  readonly reason: string;
+  readonly reason?: string;
   readonly json?: true;
 }
 
@@ -42,8 +43,11 @@ export function createReconcileCommand(env: Environment): Command {
       ]),
     );
   return limitOptions(command)
-    .requiredOption('--reason <text>', 'why; it is audited')
-    .option('--person <name>', 'who answers for it; not needed where a token says it')
+    .option('--reason <text>', 'why; it is audited. Needed for --repair apply')
+    .option(
+      '--person <name>',
+      'who answers for it (default: what the token says, or the user of this machine)',
+    )
     .option('--json', 'JSON lines while it runs, and the result as one JSON object')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))
@@ -58,13 +62,15 @@ Exit codes: 0 equal, or repaired; 1 it could not be begun, or failed; 2 lanes di
 }
 
 async function reconcile(options: ReconcileOptions): Promise<void> {
-  const { service, owner, person, reason } = options;
+  const { service, owner } = options;
+  refuseUnexplainedRepair(options);
+  const by = responsibleFor(options);
   const at = addressOf(options);
   const scope = options.changed === true ? 'changed' : 'full';
-  const wish = { kind: 'reconcile', service, owner, scope, person, reason };
+  const wish = { kind: 'reconcile', service, owner, scope, ...by };
   const begun = await askProxy(at, options.resume === true ? '/v1/runs/resume' : '/v1/runs', wish);
   const isJson = options.json === true;
-  const view = await watchRun((JSON.parse(begun) as RunView).run, { at, person, json: isJson });
+  const view = await watchRun((JSON.parse(begun) as RunView).run, { at, person: by.person, json: isJson });
   const repaired = view.state === 'finished' ? await repair(options, view) : undefined;
   const plan = options.repair === 'plan' ? await planOf(at, view.run) : undefined;
   if (isJson)
@@ -73,19 +79,24 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
   process.exitCode = exitCodeOf(view, repaired);
 }
 
+/** @throws Error */
+function refuseUnexplainedRepair({ repair: how, reason }: ReconcileOptions): void {
+  if (how !== 'apply' || reason !== undefined) return;
+  throw new Error('--repair apply changes what is stored: say --reason');
+}
+
 async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunView | undefined> {
-  const { person, reason } = options;
+  const by = responsibleFor(options);
   const at = addressOf(options);
   if (options.repair !== 'apply') return undefined;
   const { lanes } = await planOf(at, run);
   if (lanes.length === 0) return undefined;
   const wish = {
-    person,
-    reason,
+    ...by,
     ...limitsIn(options),
   };
   const begun = JSON.parse(await askProxy(at, `/v1/runs/${run}/repair`, wish)) as RunView;
-  return watchRun(begun.run, { at, person, json: options.json === true });
+  return watchRun(begun.run, { at, person: by.person, json: options.json === true });
 }
 
 function addressOf({ url, token }: ReconcileOptions): ProxyAddress {

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readLegacyStores } from '../accept/stores.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
@@ -217,23 +218,40 @@ test('a backfill that was stopped is taken up by --resume, and after a kill too;
 
 test('a run is begun, stopped and taken up by somebody, for a reason, and all of it is audited', async () => {
   const at = ['--url', deployment.httpUrl];
-  for (const command of [['backfill'], ['backfill', '--resume'], ['runs', 'stop', '1'], ['reconcile']]) {
-    const nobody = await runCommand([...command, '--reason', 'a test', ...at]);
-    expect({ code: nobody.code, err: nobody.stderr }).toMatchObject({
+  const stop = ['runs', 'stop', '1', ...at];
+  for (const [args, missing] of [
+    [[...stop, '--reason', 'a test'], '--person'],
+    [[...stop, '--person', 'ann'], '--reason'],
+    [['reconcile', '--repair', 'apply', ...at], '--reason'],
+  ] as const) {
+    const refused = await runCommand([...args]);
+    expect({ code: refused.code, err: refused.stderr }).toMatchObject({
       code: 1,
-      err: expect.stringContaining('--person') as string,
-    });
-    const why = await runCommand([...command, '--person', 'ann', ...at]);
-    expect({ code: why.code, err: why.stderr }).toMatchObject({
-      code: 1,
-      err: expect.stringContaining('--reason') as string,
+      err: expect.stringContaining(missing) as string,
     });
   }
+  const nobody = await fetch(`${deployment.httpUrl}/v1/runs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'reconcile', reason: 'a test' }),
+  });
+  expect({ status: nobody.status, text: await nobody.text() }).toMatchObject({
+    status: 400,
+    text: expect.stringContaining('person') as string,
+  });
+  expect((await runCommand(['reconcile', '--json', ...at])).code).not.toBe(1);
   const { stdout } = await runCommand(['audit', '--service', 'session-memory', '--json', ...at]);
-  const { entries } = JSON.parse(stdout) as { entries: readonly { command: string; reason: string }[] };
-  const commands = entries.map(({ command, reason }) => `${command}: ${reason}`);
+  const { entries } = JSON.parse(stdout) as {
+    entries: readonly Record<'command' | 'person' | 'reason', string>[];
+  };
+  const commands = entries.map(({ command, person, reason }) => `${command} by ${person}: ${reason}`);
   expect(commands).toEqual(
-    expect.arrayContaining(['runs begin: a test', 'runs stop: a test', 'runs resume: a test']),
+    expect.arrayContaining([
+      'runs begin by ann: a test',
+      'runs stop by ann: a test',
+      'runs resume by ann: a test',
+      `runs begin by ${userInfo().username}: asked for on the command line`,
+    ]),
   );
 });
 
