@@ -50,6 +50,8 @@ const LIVES = [
   { replicas: 1, seed: 9_708, runs: 1 },
   // Two replicas replayed, each waiting for a write that an earlier page of the other had left open: for ever.
   { replicas: 1, seed: 3_940, runs: 1 },
+  // A write that had waited for its service until its deadline waited on for an equal one's reply.
+  { replicas: 1, seed: 31_618, runs: 1 },
   // Agents that give up early and are answered by another replica have said the same twice.
   { replicas: 2, seed: 50, runs: 1 },
 ];

@@ -59,7 +59,9 @@ export class Repeats {
       const under = lane.replying.find((one) => !seen.has(one) && isEqual(one, operation));
       if (under === undefined) return;
       seen.add(under);
-      await Promise.race([under.known, clock.sleep(LONGEST_REPLYING_MS)]);
+      // It may have waited for the service until nothing of its time is left.
+      const leftMs = Math.max(0, this.#leftMs(operation));
+      await Promise.race([under.known, clock.sleep(Math.min(LONGEST_REPLYING_MS, leftMs))]);
       if (!under.lacksReply) continue;
       await Promise.race([under.known, clock.sleep(waitUntil(operation) - clock.now())]);
       if (lane.replying.includes(under)) throw this.#comeAgain(operation);

@@ -19,7 +19,7 @@ const SERVICE = serviceName('session-memory');
 const REQUEST: RunRequest = { services: [SERVICE], scope: 'full' };
 /** What a database that has runs is given with the counters. */
 const COUNT_EARLIER_RUNS = readFileSync(
-  new URL('../../../src/storage/schema/016_run_counters.sql', import.meta.url),
+  new URL('../../../src/storage/schema/019_run_counters.sql', import.meta.url),
   'utf8',
 ).replace(/^.*?(?=insert into)/s, '');
 const owners = (...names: readonly string[]): Owner[] => names as readonly string[] as Owner[];
