@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { ReplayingAgent } from '../accept/agents.ts';
 import { readDialogues, type Dialogue } from '../accept/dialogues.ts';
-import { Ledger } from '../accept/ledger.ts';
 import { tripsOf } from '../support/guard-stream.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { rounded } from './samples.ts';
+import { CLEAN, runClean } from './verdict-clean.ts';
 import { FAULTS, type FaultClass } from './verdict-faults.ts';
 import { goalsOf, judgeClass, type ClassResult, type ClassRun } from './verdict-judge.ts';
 import { probe } from './verdict-probe.ts';
@@ -15,7 +14,6 @@ import { startVerdictWorld, type VerdictWorld } from './verdict-world.ts';
 
 // npm run bench:verdicts -- [--operations N] [--seed S] [--classes A,B] [--json]: what comparisons find of what is broken on purpose.
 
-const CLEAN = 'clean';
 const LONG = 'long';
 const CLASSES = [CLEAN, ...(Object.keys(FAULTS) as FaultClass[]), LONG] as const;
 type ClassName = (typeof CLASSES)[number];
@@ -38,7 +36,6 @@ const RATE = 0.25;
 /** Reads of each class, as a share of the clean ones: of 5,000, 1,250 are broken, and one missed is 0.08 %. */
 const CLASS_SHARE = 0.05;
 const LEAST_READS = 200;
-const CLEAN_AGENTS = 16;
 /** The guard looks every second. */
 const GUARD_LOOKS_MS = 2_500;
 const DAY_SECONDS = 86_400;
@@ -86,40 +83,6 @@ async function release({ world, watch }: Stage): Promise<void> {
   watch.tripped.clear();
 }
 
-/** Sixteen agents write and read at the same time, and nothing is broken: whatever differs is a false alarm. */
-async function runClean({ world, watch, seed, operations, dialogues }: Stage): Promise<ClassRun> {
-  const ledger = new Ledger();
-  const before = { ...watch.totals };
-  const compared = (): number => watch.totals.match + watch.totals.mismatch - before.match - before.mismatch;
-  const bar = createProgressBar(operations);
-  let next = 0;
-  const work = async (): Promise<void> => {
-    const agent = new ReplayingAgent(world.agents, ledger);
-    for (let index = next++; compared() < operations; index = next++) {
-      const dialogue = dialogues[index % dialogues.length];
-      if (dialogue !== undefined)
-        await agent.replay({ ...dialogue, id: `${dialogue.id}-${seed}-${index}` }, index);
-      bar.show(compared(), `${CLEAN}, ${ledger.agentErrors.length} errors`);
-    }
-    agent.close();
-  };
-  await Promise.all(Array.from({ length: CLEAN_AGENTS }, work));
-  await sleep(GUARD_LOOKS_MS);
-  bar.end();
-  // On a machine that is busy with other things calls come late, and the proxy refuses what it cannot send in time.
-  for (const error of ledger.agentErrors.slice(0, 3)) console.error(error);
-  const alarms = watch.totals.mismatch - before.mismatch;
-  const cases = Array.from({ length: compared() }, (_, index) => ({
-    isInjected: false,
-    isDetected: index < alarms,
-    askedAtSeconds: 0,
-    concludedAtSeconds: 0,
-  }));
-  const failedCalls = ledger.agentErrors.length;
-  const notCompared = watch.totals.not_comparable - before.not_comparable;
-  return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0, failedCalls, notCompared };
-}
-
 /** The guard's own code over seconds of a virtual clock. */
 function longGoals(seed: number): Goal[] {
   const days = { seed, perSecond: 1, seconds: 60 * DAY_SECONDS };
@@ -145,7 +108,8 @@ async function runWorld(options: Options): Promise<{ results: ClassResult[]; goa
     await world.ask(SHADOWED);
     for (const name of options.classes) {
       if (name === LONG) continue;
-      const run = name === CLEAN ? await runClean(stage) : await runClass(stage, name);
+      const run =
+        name === CLEAN ? await runClean({ ...stage, looksMs: GUARD_LOOKS_MS }) : await runClass(stage, name);
       const result = judgeClass(run);
       results.push(result);
       goals.push(...goalsOf(run, result));
