@@ -96,9 +96,9 @@ export class LooseEnds {
     const isSure = lane.isLoaded && !lane.hasUnseen && lane.applied <= state.deliveredSequence;
     if (!lane.isLoaded) lane.adopt(state);
     if (state.deliveredSequence < lane.delivered) deliverer.recordAgain(lane);
-    else if (state.isHome && !this.#isAttended(lane)) {
-      if (state.seededCoverage < lane.seededCoverage) onUnseeded(lane, state);
-      return !isSure && isBehind(state) && !deliverer.isHolding(lane);
+    else if (!this.#isAttended(lane)) {
+      if (hasLostSeed(state, lane)) onUnseeded(lane, state);
+      return state.isHome && !isSure && isBehind(state) && !deliverer.isHolding(lane);
     }
     return false;
   }
@@ -113,4 +113,9 @@ export class LooseEnds {
 
 function isBehind({ condition, sequence, deliveredSequence }: LaneState): boolean {
   return condition === 'clean' && deliveredSequence < sequence;
+}
+
+/** That all of it is delivered, recorded after the fall, has let go of the lane: nobody's it may be. No copy begins of another's. */
+function hasLostSeed({ isHome, condition, seededCoverage }: LaneState, lane: Lane): boolean {
+  return (isHome || condition === 'clean') && seededCoverage < lane.seededCoverage;
 }

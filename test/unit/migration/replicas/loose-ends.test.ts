@@ -76,13 +76,17 @@ test('what a database that fell takes back of a delivery is recorded again', asy
   expect(done).toEqual(['recorded 5']);
 });
 
-test('what it takes back of a seeded lane is made good', async () => {
-  const { lane, done, note, beats, look } = await createReplica({ seededCoverage: 0 });
+test.each<[name: string, row: Partial<LaneState>, done: readonly string[]]>([
+  ['of this home is made good', {}, ['unseeded']],
+  ['that the record of its deliveries has let go of, too', { isHome: false }, ['unseeded']],
+  ['that is not its own and stopped waits for a person', { isHome: false, condition: 'stopped' }, []],
+])('what it takes back of a seeded lane %s', async (_name, row, expected) => {
+  const { lane, done, note, beats, look } = await createReplica({ seededCoverage: 0, ...row });
   lane.seededCoverage = 1;
   note();
   await beats();
   await look();
-  expect(done).toEqual(['unseeded']);
+  expect(done).toEqual(expected);
 });
 
 test('the journal is asked behind a heartbeat, whose commit has made the record durable, and once', async () => {
