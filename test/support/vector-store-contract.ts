@@ -179,9 +179,17 @@ export function vectorStoreContract({ name, databaseUrl, create, settled }: Stor
       expect((await nearest([1, 0, 0])).ids).toEqual(['a', 'b']);
       await put([{ id: 'a', vector: [-1, 0, 0] }]);
       expect((await nearest([1, 0, 0])).ids).toEqual(['b', 'a']);
-      await createStoredVectors(storage.database, isCopied).remove(SPACE, ['b']);
+      const vectors = createStoredVectors(storage.database, isCopied);
+      // Looked at before the vector came that belongs to the version of today: only what nobody sees any more goes.
+      const seen = { memoryId: 'b', version: 1 };
+      expect(await vectors.remove(SPACE, [{ ...seen, isWanted: true }])).toEqual([]);
+      expect((await nearest([1, 0, 0])).ids).toEqual(['b', 'a']);
+      expect(await vectors.remove(SPACE, [{ ...seen, isWanted: false }])).toEqual(['b']);
       store.removed(SPACE, ['b']);
       expect((await nearest([1, 0, 0])).ids).toEqual(['a']);
+      expect(await vectors.remove(SPACE, [{ memoryId: 'a', version: 2, isWanted: true }])).toEqual(['a']);
+      store.removed(SPACE, ['a']);
+      expect((await nearest([1, 0, 0])).ids).toEqual([]);
     });
   });
 }

@@ -27,9 +27,8 @@ export async function renew(parts: RenewParts, line: Line, stale: readonly Stale
   if (provider === undefined) gone.push(...changed.filter(({ hasVector }) => hasVector));
   if (unchanged.length > 0) await vectors.confirm(space, unchanged);
   if (gone.length > 0) {
-    const ids = gone.map(({ memoryId }) => memoryId);
-    await vectors.remove(space, ids);
-    store.removed(space, ids);
+    const removed = await vectors.remove(space, gone);
+    if (removed.length > 0) store.removed(space, removed);
   }
   if (provider === undefined) return;
   for (let at = 0; at < changed.length; at += batchSize)

@@ -9,12 +9,16 @@ export interface NewVector extends Pick<StaleMemory, 'memoryId' | 'version' | 't
   readonly vector: Vector | undefined;
 }
 
+/** A memory as it was looked at. */
+type SeenMemory = Pick<StaleMemory, 'memoryId' | 'version' | 'isWanted'>;
+
 /** The table vector_embeddings. */
 export interface StoredVectors {
   keep(space: Space, vectors: readonly NewVector[]): Promise<void>;
   /** Vectors of unchanged texts now belong to the version of today. */
   confirm(space: Space, memories: readonly StaleMemory[]): Promise<void>;
-  remove(space: Space, memoryIds: readonly string[]): Promise<void>;
+  /** As they were looked at: a vector that came with a later write, or with this version's, stays. @returns the ids of what is gone */
+  remove(space: Space, memories: readonly SeenMemory[]): Promise<string[]>;
   /** Removes some vectors of a whole space; false when none is left. */
   removeSome(space: Space, limit: number): Promise<boolean>;
 }
@@ -29,6 +33,13 @@ on conflict (memory_id, embedding_model, dimension) do update set
   embedding = excluded.embedding, memory_version = excluded.memory_version, text_hash = excluded.text_hash,
   is_copied = excluded.is_copied, created_at = now()
   where excluded.memory_version >= e.memory_version`);
+
+const REMOVE = prepared(`
+delete from vector_embeddings e
+using jsonb_to_recordset($1::jsonb) as v ("memoryId" text, version int, "isWanted" boolean)
+where e.memory_id = v."memoryId" and e.embedding_model = $2 and e.dimension = $3
+  and (e.memory_version < v.version or e.memory_version = v.version and not v."isWanted")
+returning e.memory_id`);
 
 /** @param isCopiedLater an index outside the database gets copies */
 export function createStoredVectors(database: Session, isCopiedLater: boolean): StoredVectors {
@@ -48,11 +59,10 @@ export function createStoredVectors(database: Session, isCopiedLater: boolean): 
         [encodeJson(memories.map(({ memoryId, version }) => ({ memoryId, version }))), model, dimension],
       );
     },
-    async remove({ model, dimension }, memoryIds) {
-      await database.query(
-        'delete from vector_embeddings where memory_id = any($3::text[]) and embedding_model = $1 and dimension = $2',
-        [model, dimension, memoryIds],
-      );
+    async remove({ model, dimension }, memories) {
+      const seen = memories.map(({ memoryId, version, isWanted }) => ({ memoryId, version, isWanted }));
+      const rows = await database.query<{ memory_id: string }>(REMOVE, [encodeJson(seen), model, dimension]);
+      return rows.map(({ memory_id: id }) => id);
     },
     async removeSome({ model, dimension }, limit) {
       const rows = await database.query(
