@@ -189,12 +189,20 @@ export function deskProblems(tree: Tree): string[] {
   const desk = valueAt(tree, 'desk');
   const tokens = valueAt(tree, 'operator.tokens');
   if (!isTree(desk) || (isTree(tokens) && Object.keys(tokens).length > 0)) return [];
-  if (desk['withoutSignIn'] !== true)
-    return ['desk needs operator.tokens to sign in with, or desk.withoutSignIn: true on this machine'];
+  if (desk['withoutSignIn'] !== true) return ['desk needs operator.tokens to sign in with'];
   const host = String(desk['host']);
   return LOOPBACK_HOST.test(host)
     ? []
     : [`desk.host is ${host}: beyond this machine the desk needs operator.tokens`];
+}
+
+/** What stands in front of real services is changed by nobody without a name, not even from this machine. */
+export function openDeskProblems(tree: Tree): string[] {
+  return valueAt(tree, 'desk.withoutSignIn') === true
+    ? [
+        'desk.withoutSignIn is only for the services that npm start brings along: in front of others leave it out, and give operator.tokens to sign in with, or leave out the desk',
+      ]
+    : [];
 }
 
 const LOOPBACK = /^[a-z]+:\/\/(?:localhost|127\.[0-9.]+|\[::1\]):([0-9]+)/;

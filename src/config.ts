@@ -5,6 +5,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import {
   isTree,
   deskProblems,
+  openDeskProblems,
   operatorProblems,
   portProblems,
   schemaProblems,
@@ -93,9 +94,14 @@ const FROM_ENVIRONMENT: readonly (readonly [name: string, path: readonly string[
 
 /**
  * Reads a YAML file, fills in the environment and the defaults, and checks everything.
+ * @param services those that the proxy is started in front of; where it is not started at all, what is for trying out is no problem
  * @throws ConfigError listing every problem
  */
-export function loadConfig(file: string, env: Environment): Config {
+export function loadConfig(
+  file: string,
+  env: Environment,
+  services: 'embedded' | 'real' = 'embedded',
+): Config {
   const problems: string[] = [];
   const substituted = new Set<string>();
   const read = substitutedIn(readTree(file), { env, problems, substituted, path: '' }) as Tree;
@@ -108,6 +114,7 @@ export function loadConfig(file: string, env: Environment): Config {
   problems.push(...portProblems(tree), ...calendarProblems(tree), ...guardProblems(tree));
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
   problems.push(...operatorProblems(tree), ...deskProblems(tree), ...reportProblems(tree));
+  if (services === 'real') problems.push(...openDeskProblems(tree));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return tree as Config;
 }

@@ -38,7 +38,7 @@ export function createStartCommand(env: Environment): Command {
 }
 
 async function startAlone(file: string, env: Environment): Promise<void> {
-  const config = loadConfig(file, env);
+  const config = loadConfig(file, env, 'real');
   const services = await loadDefinitions(config);
   const proxy = createProxy({
     config,

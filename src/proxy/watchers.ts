@@ -218,10 +218,6 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
       'Interlocks are enforced, and full reconciliations are not scheduled within every 48 h (reconciliation.full): unless somebody else begins them, reads that have moved go back to legacy.',
     );
   }
-  if (config.desk?.withoutSignIn === true && database.kind !== 'pglite')
-    log.warn(
-      'Nobody signs in at the desk (desk.withoutSignIn): anybody on this machine may change everything. That is for trying out.',
-    );
   log.info(
     { flags: flags.describe().source, journal: database.kind, whileTheJournalIsAway: awayPolicy },
     'starting',

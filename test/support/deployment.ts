@@ -7,7 +7,7 @@ import { NOTHING_ASKED, writeFlags, type Asked } from '../accept/flags.ts';
 import { eventually } from './eventually.ts';
 import { freePorts } from './ports.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
-import { startProgram, type Program } from './processes.ts';
+import { startProgram, type Program, type ProgramOptions } from './processes.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 /** The proxy as a process of its own, between stand-ins in this process and the orchestrator's process, on one PostgreSQL. */
@@ -79,6 +79,8 @@ export interface DeploymentSettings {
   readonly isSessionStoreUnknown?: boolean;
   /** Services of other definitions, as they stand in the configuration. */
   readonly services?: Readonly<Record<string, object>>;
+  /** How the proxy is started. */
+  readonly start?: Pick<ProgramOptions, 'program'>;
   /** Instead of a stand-in. */
   readonly legacy?: Partial<Record<StandInService, string>>;
 }
@@ -171,7 +173,7 @@ async function assemble(
   );
   const databaseUrl = await postgres.createDatabase('journal');
   const start = (): Promise<Program> =>
-    startProgram(['start', '--config', config], { env: { DATABASE_URL: databaseUrl } });
+    startProgram(['start', '--config', config], { env: { DATABASE_URL: databaseUrl }, ...settings.start });
   let proxy = await start();
   keep({ stop: () => proxy.stop() });
   const startAnew = async (end: () => Promise<void>): Promise<void> => {
@@ -179,17 +181,15 @@ async function assemble(
     proxy = await start();
   };
   const httpUrl = `http://127.0.0.1:${front.spare}`;
-  const known = {
-    legacyFolder: folders.legacy,
-    endpoints: endpointsOf(front),
-    direct: endpointsOf(back),
-    httpUrl,
-  };
+  const [endpoints, direct] = [endpointsOf(front), endpointsOf(back)];
   const unlisted = settings.isSessionStoreUnknown === true ? 1 : 0;
   const watched = watching({ httpUrl, postgres, output: () => proxy.output(), folders, others, unlisted });
   if (asked.dualWrite) await watched.ask(asked);
   return {
-    ...known,
+    legacyFolder: folders.legacy,
+    endpoints,
+    direct,
+    httpUrl,
     ...watched,
     peakMegabytes: () => proxy.peakMegabytes(),
     restart: () => startAnew(() => proxy.stop()),

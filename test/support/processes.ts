@@ -28,6 +28,8 @@ export interface ProgramOptions {
   readonly without?: readonly string[];
   readonly cwd?: string;
   readonly readyTimeoutMs?: number;
+  /** Path of another program. @defaultValue crossfade */
+  readonly program?: string;
   /** Further stdio entries, from file descriptor 4 on. */
   readonly pipes?: number;
 }
@@ -37,8 +39,8 @@ const STOP_PATIENCE_MS = 30_000;
 
 /** Starts `crossfade <args>` and waits until it says over IPC that it is ready. @throws Error with its output */
 export async function startProgram(args: readonly string[], options: ProgramOptions = {}): Promise<Program> {
-  const { readyTimeoutMs = 120_000, cwd, pipes = 0 } = options;
-  const child = spawn(process.execPath, [...FLAGS, MAIN, ...args], {
+  const { readyTimeoutMs = 120_000, program = MAIN, cwd, pipes = 0 } = options;
+  const child = spawn(process.execPath, [...FLAGS, program, ...args], {
     env: environmentOf(options),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...Array.from({ length: pipes }, () => 'pipe' as const)],
     ...(cwd !== undefined && { cwd }),

@@ -8,15 +8,15 @@ import { longestGapMs } from '../../src/operator/run-schedule.ts';
 
 const root = new URL('../../config/', import.meta.url).pathname;
 
-function load(text: string, env: Record<string, string> = {}) {
+function load(text: string, env: Record<string, string> = {}, services?: 'real') {
   const file = join(mkdtempSync(join(tmpdir(), 'crossfade-config-')), 'c.yaml');
   writeFileSync(file, text);
-  return loadConfig(file, env);
+  return loadConfig(file, env, services);
 }
 
-function problemsOf(text: string, env: Record<string, string> = {}): readonly string[] {
+function problemsOf(text: string, env: Record<string, string> = {}, services?: 'real'): readonly string[] {
   try {
-    load(text, env);
+    load(text, env, services);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -129,7 +129,7 @@ services: { s: { port: 7000, legacy: { endpoint: "tcp://127.0.0.1:7000", pubEndp
 test('a desk needs tokens, or to be asked for without them on this machine', () => {
   expect(load(SERVICE).desk).toBeUndefined();
   expect(problemsOf(`${SERVICE}\ndesk: { port: 5590 }`)).toEqual([
-    'desk needs operator.tokens to sign in with, or desk.withoutSignIn: true on this machine',
+    'desk needs operator.tokens to sign in with',
   ]);
   expect(problemsOf(`${SERVICE}\ndesk: { host: 0.0.0.0, withoutSignIn: true }`)).toEqual([
     'desk.host is 0.0.0.0: beyond this machine the desk needs operator.tokens',
@@ -143,6 +143,18 @@ test('a desk needs tokens, or to be asked for without them on this machine', () 
   expect(problemsOf(`${SERVICE}\ndesk: { port: 5580, withoutSignIn: true }`)).toEqual([
     'desk.port is 5580, which http.port uses too',
   ]);
+});
+
+test('in front of real services nobody may use the desk without signing in, not even on this machine', () => {
+  const desk = 'desk: { port: 5590, withoutSignIn: true }';
+  expect(load(`${SERVICE}\n${desk}`).desk?.withoutSignIn).toBe(true);
+  const refused = problemsOf(`${SERVICE}\n${desk}`, {}, 'real');
+  expect(refused).toEqual([
+    expect.stringMatching(/^desk\.withoutSignIn is only for .* give operator\.tokens/),
+  ]);
+  const tokens = 'operator: { tokens: { lead: { role: approver, token: 0123456789abcdef0 } } }';
+  expect(problemsOf(`${SERVICE}\n${tokens}\n${desk}`, {}, 'real')).toEqual(refused);
+  expect(problemsOf(`${SERVICE}\n${tokens}\ndesk: { port: 5590 }`, {}, 'real')).toEqual([]);
 });
 
 test('an address is explained by an example', () => {

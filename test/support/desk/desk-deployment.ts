@@ -1,5 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { startDeployment, type Deployment, type DeploymentSettings } from '../deployment.ts';
 import { freePort } from '../ports.ts';
+
+/** Without signing in there is a desk in the embedded default alone. */
+const EMBEDDED = fileURLToPath(new URL('proxy-of-the-embedded-default.ts', import.meta.url));
 
 /** A deployment whose operator has a desk. */
 export interface DeskDeployment {
@@ -22,6 +26,7 @@ export async function startDesk(
 ): Promise<DeskDeployment> {
   const port = await freePort();
   const deployment = await startDeployment({
+    ...(tokens === undefined && { start: { program: EMBEDDED } }),
     ...settings,
     config: {
       desk: { port, withoutSignIn: tokens === undefined },
