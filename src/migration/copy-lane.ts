@@ -206,7 +206,7 @@ export class LaneCopier {
       existing: contents.listed,
       derived: { source: reading.source.derived ?? [], existing: contents.derived },
       sequence: reading.sequence,
-      deletedBelow: journaled.deletedBelow,
+      deletions: journaled.deletions,
       named: journaled.named,
       journaledIds: journaled.ids,
     });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Owner, SessionId } from '../../domain/ids.ts';
-import { isJsonObject, Json } from '../../domain/json.ts';
+import { Json } from '../../domain/json.ts';
 import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
 import type { LaneDefinition, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import { raiseFence } from './copy-apply.ts';
@@ -63,12 +63,4 @@ function sessionOperations({
   return [
     { action: 'upsert_session', payload: { ...session, session_type: 'conversation', ended_at: null } },
   ];
-}
-
-/** The position below which an operation deletes everything of its lane; 0 where it is no such delete. */
-export function deletedBelow({ action, payload }: OrchestratorWrite): number {
-  const filter = payload['filter'];
-  if (action !== 'bulk_delete' || !isJsonObject(filter)) return 0;
-  const below = filter['position_below'];
-  return typeof below === 'number' ? below : 0;
 }

@@ -3,6 +3,7 @@ import { canonicalJson } from '../../domain/canonical-json.ts';
 import type { NamedItem } from '../../domain/named-item.ts';
 import { POSITIONS_PER_SEQUENCE, positionOf } from '../../domain/lane.ts';
 import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
+import { takes, type LaneDeletion } from './lane-deletion.ts';
 
 /** How what the legacy service forgot by itself is marked on the orchestrator: kept, and hidden from answers in the legacy dialect. */
 export const FORGOTTEN_TAG = 'forgotten';
@@ -24,8 +25,8 @@ export interface CopyFacts {
   readonly derived: { readonly source: readonly LegacyItem[]; readonly existing: readonly ListedMemory[] };
   /** The lane's sequence when the source was read. */
   readonly sequence: number;
-  /** Items below this position were deleted by a journaled write that the secondary may not have seen. */
-  readonly deletedBelow: number;
+  /** What journaled writes deleted by filter, which the secondary may not have seen. */
+  readonly deletions: readonly LaneDeletion[];
   /** Items that such a write deleted by itself. */
   readonly named: readonly NamedItem[];
   /** Ids of journaled writes that the secondary may not have seen, by the digest of what they write. */
@@ -97,7 +98,7 @@ function retagOf({ memory, dueTags }: ListedMemory): CopyPlan['retags'][number][
 
 /** What the journal's deletes explain, and what they do not. */
 function explainGone(
-  { deletedBelow, named }: CopyFacts,
+  { deletions, named }: CopyFacts,
   gone: readonly ListedMemory[],
 ): { deleted: StoredMemory[]; vanished: StoredMemory[] } {
   const left = new Map<string, number>();
@@ -109,7 +110,9 @@ function explainGone(
     left.set(digest, count - 1);
     return count > 0;
   };
-  const deleted = gone.filter((one) => one.memory.position < deletedBelow || isNamed(one));
+  const isTaken = ({ memory, dueTags: tags = memory.tags }: ListedMemory): boolean =>
+    deletions.some((deletion) => takes(deletion, { ...memory, tags }));
+  const deleted = gone.filter((one) => isTaken(one) || isNamed(one));
   return {
     deleted: deleted.map(({ memory }) => memory),
     vanished: gone.filter((one) => !deleted.includes(one)).map(({ memory }) => memory),

@@ -207,7 +207,8 @@ export class LaneComparer {
     if (blind.findings.length + blind.vanished.length === 0) return blind;
     const baseline = await baselines.of(key);
     const writes = baseline && (await history.between(key, baseline.sequence, sequence));
-    return attribute({ ...sides, base: expectedList(service, owner, { baseline, writes }) });
+    const shown = [...source.items, ...listed];
+    return attribute({ ...sides, base: expectedList(service, owner, { baseline, writes, shown }) });
   }
 
   async #explain(

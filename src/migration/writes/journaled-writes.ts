@@ -4,8 +4,8 @@ import { positionOf } from '../../domain/lane.ts';
 import type { NamedItem } from '../../domain/named-item.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { StoredMemory, WriteAction } from '../../domain/service-definition.ts';
-import { deletedBelow } from '../copies/copy-operations.ts';
 import { digestOfFields } from '../copies/copy-plan.ts';
+import { laneDeletionOf, takes, type LaneDeletion } from '../copies/lane-deletion.ts';
 import { parseStoredMemory } from '../copies/lane-contents.ts';
 import type { PendingWrite } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
@@ -13,8 +13,8 @@ import { orchestratorWritesOf } from './write-plan.ts';
 
 /** What a lane's journaled writes, which the secondary may not have seen, say of what its primary shows. */
 export interface JournaledWrites {
-  /** Items below this position were deleted. */
-  readonly deletedBelow: number;
+  /** What they deleted by filter. */
+  readonly deletions: readonly LaneDeletion[];
   /** Everything below this position belongs to an earlier life of the owner. */
   readonly emptyBelow: number;
   /** Ids of the items that were written, oldest first, by the digest of their fields; without those that were deleted since. */
@@ -39,22 +39,16 @@ interface Planned {
   readonly action: WriteAction | undefined;
   /** None for a write that names its items: they are found when it is delivered. */
   readonly operations: readonly OrchestratorWrite[];
+  readonly deletions: readonly LaneDeletion[];
 }
 
 export function readJournaled(facts: JournaledFacts): JournaledWrites {
   const planned = facts.writes.map((write) => plannedOf(write, facts));
-  const operations = planned.flatMap((each) => each.operations);
-  const below = Math.max(0, ...operations.map(deletedBelow));
-  // Executed late, it has deleted what an earlier copy has numbered anew since.
-  const isAnyUncertain = planned.some(
-    ({ write, operations: own }) =>
-      write.isUncertain === true && own.some((operation) => deletedBelow(operation) > 0),
-  );
   const naming = planned.filter(({ action }) => action?.names !== undefined);
   return {
-    deletedBelow: isAnyUncertain ? positionOf(facts.sequence + 1) : below,
+    deletions: planned.flatMap((each) => deletionsOf(each, facts.sequence)),
     emptyBelow: Math.max(0, ...planned.map((each) => emptyBelow(each, facts.sequence))),
-    ids: idsOf(planned, facts.service, below),
+    ids: idsOf(planned, facts.service),
     named: naming.flatMap(({ write }) => write.items ?? []),
     unaccounted: naming
       .filter(({ write }) => write.items === undefined || write.isUncertain === true)
@@ -66,21 +60,26 @@ function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Pla
   const known = service.definition.actions[write.action];
   const action = known?.kind === 'write' ? known : undefined;
   const operations = action?.names === undefined ? orchestratorWritesOf(service, { owner, write }) : [];
-  return { write, action, operations };
+  const deletions = operations.flatMap((operation) => laneDeletionOf(operation) ?? []);
+  return { write, action, operations, deletions };
+}
+
+/** Executed late, it has deleted what an earlier copy has numbered anew since. */
+function deletionsOf({ write, deletions }: Planned, read: number): readonly LaneDeletion[] {
+  if (write.isUncertain !== true) return deletions;
+  return deletions.map((deletion) => ({ ...deletion, below: positionOf(read + 1) }));
 }
 
 /** An equal item that was written after a delete has an id of its own. */
-function idsOf(
-  planned: readonly Planned[],
-  { definition }: ServiceRuntime,
-  below: number,
-): Map<string, string[]> {
+function idsOf(planned: readonly Planned[], { definition }: ServiceRuntime): Map<string, string[]> {
   const ids = new Map<string, string[]>();
+  const deletions = planned.flatMap((each) => each.deletions);
   for (const { write, operations } of planned) {
     for (const operation of operations) {
       const memory = createdBy(operation);
       const fields = memory && definition.lanes.fieldsOf(memory);
-      if (memory === undefined || fields === undefined || memory.position < below) continue;
+      if (memory === undefined || fields === undefined) continue;
+      if (deletions.some((deletion) => takes(deletion, memory))) continue;
       const digest = digestOfFields(fields);
       ids.set(digest, [...(ids.get(digest) ?? []), memory.memory_id]);
     }

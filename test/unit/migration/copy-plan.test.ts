@@ -2,6 +2,7 @@ import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { positionOf } from '../../../src/domain/lane.ts';
 import type { LegacyItem, StoredMemory } from '../../../src/domain/service-definition.ts';
+import type { LaneDeletion } from '../../../src/migration/copies/lane-deletion.ts';
 import {
   digestOfFields,
   planCopy,
@@ -53,6 +54,8 @@ function applyPlan(existing: readonly ListedMemory[], plan: CopyPlan): ListedMem
   return [...kept, ...created].toSorted((a, b) => a.memory.position - b.memory.position);
 }
 
+const everythingBelow = (below: number): LaneDeletion => ({ below, tags: [] });
+
 const NOTHING_DERIVED = { source: [], existing: [] };
 
 function factsOf(facts: Partial<CopyFacts>): CopyFacts {
@@ -61,7 +64,7 @@ function factsOf(facts: Partial<CopyFacts>): CopyFacts {
     existing: [],
     derived: NOTHING_DERIVED,
     sequence: 1,
-    deletedBelow: 0,
+    deletions: [],
     named: [],
     journaledIds: new Map(),
     ...facts,
@@ -96,7 +99,7 @@ const lanes: fc.Arbitrary<CopyFacts> = fc
       source: source.map(itemOf),
       existing: existing.map((text, index) => listedAs(text, idOf(text, index), distinct[index] ?? 0)),
       sequence,
-      deletedBelow: positionOf(deletedBelow),
+      deletions: [everythingBelow(positionOf(deletedBelow))],
       journaledIds: new Map(
         journaled.map((text) => [
           digestOfFields(itemOf(text).fields),
@@ -145,8 +148,9 @@ describe('whatever the secondary holds, a copy', () => {
 
   test('lets nothing survive that a journaled delete names, but what the primary shows', () => {
     holds((facts, plan) => {
-      expect(plan.vanished.filter(({ position }) => position < facts.deletedBelow)).toEqual([]);
-      expect(plan.deletes.filter(({ position }) => position >= facts.deletedBelow)).toEqual([]);
+      const [{ below } = expect.fail()] = facts.deletions;
+      expect(plan.vanished.filter(({ position }) => position < below)).toEqual([]);
+      expect(plan.deletes.filter(({ position }) => position >= below)).toEqual([]);
     });
   });
 
@@ -214,17 +218,15 @@ describe('a copy', () => {
   test('keeps the newest of equal items, so that what was cleared is what goes', () => {
     const existing = [listedAs('hello', 'cleared', positionOf(1)), listedAs('hello', 'new', positionOf(3))];
     const plan = planCopy(
-      factsOf({ source: [itemOf('hello')], existing, sequence: 3, deletedBelow: positionOf(2) }),
+      factsOf({
+        source: [itemOf('hello')],
+        existing,
+        sequence: 3,
+        deletions: [everythingBelow(positionOf(2))],
+      }),
     );
     expect(plan.deletes.map(({ memory_id }) => memory_id)).toEqual(['cleared']);
     expect(plan).toMatchObject({ creates: [], moves: [], vanished: [] });
-  });
-
-  test('calls vanished what no journaled delete explains', () => {
-    const existing = [listedAs('a', 'm-1', positionOf(1)), listedAs('b', 'm-2', positionOf(2))];
-    const plan = planCopy(factsOf({ existing, sequence: 2, deletedBelow: positionOf(2) }));
-    expect(plan.deletes.map(({ memory_id }) => memory_id)).toEqual(['m-1']);
-    expect(plan.vanished.map(({ memory_id }) => memory_id)).toEqual(['m-2']);
   });
 
   test('gives an item that lost its tag the tags it has to carry, and keeps its id', () => {

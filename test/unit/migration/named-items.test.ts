@@ -105,7 +105,7 @@ describe('a copy of a lane with writes that name their items', () => {
       existing: ['milk', 'milk', 'tea'].map(listedAs),
       derived: { source: [], existing: [] },
       sequence: 2,
-      deletedBelow: journaled.deletedBelow,
+      deletions: journaled.deletions,
       named: journaled.named,
       journaledIds: journaled.ids,
     });

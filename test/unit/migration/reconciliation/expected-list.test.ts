@@ -4,6 +4,7 @@ import { digestOfFields } from '../../../../src/migration/copies/copy-plan.ts';
 import type { PendingWrite } from '../../../../src/migration/ports.ts';
 import { expectedList } from '../../../../src/migration/reconciliation/expected-list.ts';
 import type { ServiceRuntime } from '../../../../src/migration/service-runtime.ts';
+import { notes } from '../../../sim/legacy/notes-service.ts';
 import { sessionMemory } from '../../../../src/services/session-memory.ts';
 
 const OWNER = parseOwner('s1') ?? expect.fail();
@@ -28,11 +29,15 @@ function write(sequence: number, request: object, isUncertain = false): PendingW
 }
 
 const said = (content: string) => ({ action: 'add_interaction', role: 'user', content });
-const digest = (content: string): string =>
-  digestOfFields({ role: '"user"', content: JSON.stringify(content), metadata: '{}' });
+const fieldsOf = (content: string) => ({
+  role: '"user"',
+  content: JSON.stringify(content),
+  metadata: '{}',
+});
+const digest = (content: string): string => digestOfFields(fieldsOf(content));
 const baseline = { sequence: 1, items: [{ digest: digest('a'), atMs: 0 }] };
 const expected = (writes: readonly PendingWrite[] | undefined) =>
-  expectedList(SERVICE, OWNER, { baseline, writes });
+  expectedList(SERVICE, OWNER, { baseline, writes, shown: [{ fields: fieldsOf('a') }] });
 
 test('writes since both sides were equal are added, and what they cleared is gone', () => {
   expect(expected([])).toEqual([digest('a')]);
@@ -42,7 +47,7 @@ test('writes since both sides were equal are added, and what they cleared is gon
 
 test('where it cannot be told it is not guessed', () => {
   expect(expected(undefined)).toBeUndefined();
-  expect(expectedList(SERVICE, OWNER, { baseline: undefined, writes: [] })).toBeUndefined();
+  expect(expectedList(SERVICE, OWNER, { baseline: undefined, writes: [], shown: [] })).toBeUndefined();
   expect(expected([write(2, said('b'), true)])).toBeUndefined();
 });
 
@@ -50,4 +55,23 @@ test('what a service had forgotten before an owner began again never counts as c
   const again = { action: 'create_session', user_id: 'u', metadata: {} };
   expect(expected([write(2, again)])).toBeUndefined();
   expect(expected([write(2, { action: 'delete_session' }), write(3, again)])).toEqual([]);
+});
+
+test('what replaces the item under its key leaves every other, and is there itself', () => {
+  const service = { ...SERVICE, definition: notes } as unknown as ServiceRuntime;
+  const note = (key: string, text: string) => ({ key: JSON.stringify(key), text: JSON.stringify(text) });
+  const held = [note('a', '1'), note('b', '2'), note('', '3')];
+  const afterNotes = (...requests: readonly object[]) =>
+    expectedList(service, OWNER, {
+      baseline: { sequence: 1, items: held.map((fields) => ({ digest: digestOfFields(fields), atMs: 0 })) },
+      writes: requests.map((request, index) => write(2 + index, { owner: 's1', ...request })),
+      shown: held.map((fields) => ({ fields })),
+    });
+  const put = (key: string, text: string) => ({ action: 'put', key, text });
+  const digests = (...fields: readonly ReturnType<typeof note>[]) => fields.map(digestOfFields);
+  const [, b = expect.fail(), jotted = expect.fail()] = held;
+  expect(afterNotes(put('a', '4'))).toEqual(digests(b, jotted, note('a', '4')));
+  expect(afterNotes(put('a', '4'), put('a', '5'))).toEqual(digests(b, jotted, note('a', '5')));
+  expect(afterNotes({ action: 'remove', key: 'b' })).toEqual(digests(note('a', '1'), jotted));
+  expect(afterNotes({ action: 'clear' }, put('b', '6'))).toEqual(digests(note('b', '6')));
 });

@@ -1,0 +1,44 @@
+import { isJsonObject } from '../../domain/json.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { StoredMemory } from '../../domain/service-definition.ts';
+
+/** A delete by filter of what a lane lists: all of it, or what carries certain tags. */
+export interface LaneDeletion {
+  /** Takes only what stands below this position. */
+  readonly below: number;
+  /** Absent: any type. */
+  readonly memoryType?: string;
+  /** Takes only what carries every one of them. */
+  readonly tags: readonly string[];
+}
+
+/** What a filter tells an item by. */
+export type FilteredItem = Pick<StoredMemory, 'memory_type' | 'tags' | 'position'>;
+
+const UNDERSTOOD: readonly string[] = ['memory_type', 'tags', 'position_below'];
+
+/**
+ * Undefined where an operation is no such delete. One that narrows by anything else explains nothing either: what it took counts as
+ * vanished, and a person is asked.
+ */
+export function laneDeletionOf({ action, payload }: OrchestratorWrite): LaneDeletion | undefined {
+  const filter = payload['filter'];
+  if (action !== 'bulk_delete' || !isJsonObject(filter)) return undefined;
+  const { memory_type: memoryType, tags = [], position_below: below } = filter;
+  const isUnderstood = Object.keys(filter).every((field) => UNDERSTOOD.includes(field));
+  if (!isUnderstood || typeof below !== 'number' || below <= 0 || !Array.isArray(tags)) return undefined;
+  return {
+    below,
+    tags: tags as readonly string[],
+    ...(typeof memoryType === 'string' && { memoryType }),
+  };
+}
+
+/** As the orchestrator judges its filter. */
+export function takes({ below, memoryType, tags }: LaneDeletion, item: FilteredItem): boolean {
+  return (
+    item.position < below &&
+    (memoryType === undefined || memoryType === item.memory_type) &&
+    tags.every((tag) => item.tags.includes(tag))
+  );
+}
