@@ -10,6 +10,7 @@ import type { Reply } from './ports.ts';
 import { latestSend, sequencedLabels as labelsOf, type Sequenced } from './writes/sequence-write.ts';
 import type { Verdict } from './writes/repeats.ts';
 import type { Settling } from './settlements/settle.ts';
+import { mayBeStoredLate } from './writes/stored-late.ts';
 import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './writes/write-outcome.ts';
 import type { WriteParts } from './writes/write-parts.ts';
 
@@ -167,9 +168,15 @@ export class WritePath {
       settling !== undefined &&
       recorded !== undefined &&
       outcome !== 'unknown' &&
+      // The copy that is on its way knows when.
+      !(outcome === 'applied' && this.#isStoredLate(sequenced)) &&
       (await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome));
     if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))
       this.#parts.settleAnew(lane, operation, sent.atMs);
+  }
+
+  #isStoredLate({ operation, write }: Sequenced): boolean {
+    return mayBeStoredLate(operation.service, this.#parts.clock.wallMs() - write.acceptedAtMs);
   }
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */
@@ -230,6 +237,8 @@ export class WritePath {
     lane.applied = write.sequence;
     const seedsUnder = seedOf(sequenced);
     if (seedsUnder !== undefined) lane.seededCoverage = coverage;
+    // Before its delivery: that waits for the copy.
+    if (this.#isStoredLate(sequenced)) this.#parts.copySoon(lane, 'stored_late');
     // The lane's home is told when the outcome is durable.
     if (!isStillHome(sequenced)) return seedsUnder;
     this.#parts.deliver(lane, write);

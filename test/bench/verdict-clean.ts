@@ -47,6 +47,7 @@ export async function runClean(plan: CleanPlan): Promise<ClassRun> {
   bar.end();
   // On a machine that is busy with other things calls come late, and the proxy refuses what it cannot send in time.
   for (const error of rounds.errors) console.error(error);
+  await showAlarms(plan);
   const alarms = watch.totals.mismatch - before.mismatch;
   const cases = Array.from({ length: compared() }, (_, index) => ({
     isInjected: false,
@@ -55,8 +56,17 @@ export async function runClean(plan: CleanPlan): Promise<ClassRun> {
     concludedAtSeconds: 0,
   }));
   const { failedCalls } = rounds;
-  const notCompared = watch.totals.not_comparable - before.not_comparable;
+  const notCompared = Object.fromEntries([...watch.notCompared].toSorted(([, a], [, b]) => b - a));
   return { name: CLEAN, truth: 'none', cases, tripped: watch.tripped.size > 0, failedCalls, notCompared };
+}
+
+/** What is known of each false alarm that was kept: nobody who only sees their number can find their cause. */
+async function showAlarms({ watch, world }: CleanPlan): Promise<void> {
+  for (const { service, action, lane, operationId, comparison } of watch.alarms) {
+    const response = await fetch(`${world.httpUrl}/v1/explain/${service}/${operationId}`);
+    const differences = JSON.stringify(comparison.differences);
+    console.error(`False alarm: ${lane} ${action} ${operationId} ${differences}\n${await response.text()}`);
+  }
 }
 
 interface GuardAnswer {

@@ -18,8 +18,8 @@ export interface ClassRun {
   readonly tripped: boolean;
   /** Calls that agents got an error to; counted in the clean run only. */
   readonly failedCalls?: number;
-  /** Of the clean run's reads, those that could not be compared: its cases are the others. */
-  readonly notCompared?: number;
+  /** Of the clean run's reads, those that could not be compared, by the reason: its cases are the others. */
+  readonly notCompared?: Readonly<Record<string, number>>;
 }
 
 export interface ClassResult {
@@ -39,11 +39,13 @@ export interface ClassResult {
   readonly seconds_to_detect: number | null;
   readonly tripped: boolean;
   readonly failed_calls?: number;
+  readonly not_compared?: Readonly<Record<string, number>>;
 }
 
 /** What a class came to. What is harmless counts as an alarm, and never as missed. */
 export function judgeClass(run: ClassRun): ClassResult {
-  const { name, truth, cases, tripped, failedCalls, notCompared = 0 } = run;
+  const { name, truth, cases, tripped, failedCalls, notCompared } = run;
+  const others = Object.values(notCompared ?? {}).reduce((sum, count) => sum + count, 0);
   const compared = cases.filter(({ isDetected }) => isDetected !== undefined);
   const isFault = ({ isInjected }: Case): boolean => isInjected && truth === 'fault';
   const broken = compared.filter(isFault);
@@ -56,12 +58,13 @@ export function judgeClass(run: ClassRun): ClassResult {
     comparable: compared.filter(({ isInjected }) => isInjected).length,
     detected: detected.length,
     missed: broken.length - detected.length,
-    comparable_share: truth === 'none' ? clean.length / (cases.length + notCompared) : shareOf(injected),
+    comparable_share: truth === 'none' ? clean.length / (cases.length + others) : shareOf(injected),
     false_alarms: clean.filter(({ isDetected }) => isDetected === true).length,
     clean: clean.length,
     seconds_to_detect: detected.length === 0 ? null : secondsBetween(injected, detected),
     tripped,
     ...(failedCalls !== undefined && { failed_calls: failedCalls }),
+    ...(notCompared !== undefined && { not_compared: notCompared }),
   };
 }
 

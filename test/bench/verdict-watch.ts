@@ -23,11 +23,26 @@ export interface Totals {
   not_comparable: number;
 }
 
+/** A mismatch that the product reported, for people who look for its cause. */
+export interface Alarm {
+  readonly service: string;
+  readonly action: string;
+  readonly lane: LaneKey;
+  readonly operationId: string;
+  readonly comparison: Comparison;
+}
+
+/** Mismatches that are kept; the others are only counted. */
+const ALARMS_KEPT = 20;
+
 type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 
 /** Listens to the engine: what became of the reads of each lane. */
 export class VerdictWatch {
   readonly totals: Totals = { match: 0, mismatch: 0, not_comparable: 0 };
+  /** Why reads, or whole lanes, could not be compared: `get_context racy`. */
+  readonly notCompared = new Map<string, number>();
+  readonly alarms: Alarm[] = [];
   readonly tripped = new Map<string, string>();
   /** Whether what the orchestrator last said about a lane was broken. */
   isBroken: (lane: LaneKey) => boolean = () => false;
@@ -40,10 +55,11 @@ export class VerdictWatch {
   readonly #pairs = new Map<LaneKey, NonNullable<Concluded['pair']>>();
   readonly #handlers: Handlers = {
     'shadow:paired': ({ lane, orchestrator }) => this.#pairs.set(lane, orchestrator),
-    'shadow:compared': ({ lane, comparison }) => this.#concluded(lane, comparison),
-    'lane:compared': ({ comparison }) => {
-      this.totals[comparison.verdict] += 1;
+    'shadow:compared': (event) => {
+      this.#count(event, event.action);
+      this.#concluded(event.lane, event.comparison);
     },
+    'lane:compared': (event) => this.#count(event, 'whole lane'),
     'delivery:applied': ({ lane, sequence }) => {
       this.#delivered.set(lane, Math.max(sequence, this.#delivered.get(lane) ?? 0));
       const waiter = this.#awaiting.get(lane);
@@ -82,8 +98,16 @@ export class VerdictWatch {
     });
   }
 
+  #count(alarm: Alarm, what: string): void {
+    const { verdict, reason } = alarm.comparison;
+    this.totals[verdict] += 1;
+    if (verdict === 'mismatch' && this.alarms.length < ALARMS_KEPT) this.alarms.push(alarm);
+    if (verdict !== 'not_comparable') return;
+    const why = `${what} ${reason}`;
+    this.notCompared.set(why, (this.notCompared.get(why) ?? 0) + 1);
+  }
+
   #concluded(lane: LaneKey, comparison: Comparison): void {
-    this.totals[comparison.verdict] += 1;
     const pair = this.#pairs.get(lane);
     const tell = this.#waiting.get(lane);
     this.#waiting.delete(lane);

@@ -13,7 +13,8 @@ import type { SpillPath } from '../spill/spill-path.ts';
 import type { Unjournaled } from '../unjournaled.ts';
 
 /** Why a write asks for a copy of its lane. */
-export type CopyCause = 'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled';
+export type CopyCause =
+  'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled' | 'stored_late';
 
 export interface WriteParts {
   readonly sequencer: Sequencer;

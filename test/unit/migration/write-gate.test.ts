@@ -23,11 +23,12 @@ const TEXT = '{"action": "add_memory", "user_id": "ann", "memory": 1}';
 const OWNER = ownerNamed('ann');
 const ADD = jarvisMemory.actions['add_memory'];
 
-function operation(): OwnedOperation {
+/** `access`: whether the service's store can be read. */
+function operation(access: object = {}): OwnedOperation {
   if (ADD === undefined) throw new Error('jarvis-memory has no add_memory');
   return {
     id: operationId('operation-1'),
-    service: { name: SERVICE, definition: jarvisMemory, deadlineMs: 1_000 },
+    service: { name: SERVICE, definition: jarvisMemory, deadlineMs: 1_000, access },
     name: 'add_memory',
     action: ADD,
     owner: OWNER,
@@ -41,20 +42,24 @@ function operation(): OwnedOperation {
 /** The way of a write before a service that becomes uncertain while the write waits in its queue. */
 function createPath(
   gate: () => Promise<void>,
-  state: { isShut: boolean; isSilent?: boolean },
+  state: { isShut: boolean; isSilent?: boolean; jumpsMs?: number },
   recorded = Promise.resolve(true),
 ) {
-  const clock = fakeClock();
+  let wallMs = 0;
+  const clock = { ...fakeClock(), wallMs: () => wallMs };
   const { emit, names } = recorder();
   const attempts: boolean[] = [];
   const lanes = createLanes(readableJournal({}), clock, () => false);
   const toldHome: string[] = [];
+  /** Of whoever brings the lane to the orchestrator. */
+  const asked: string[] = [];
   const late = { arrive: (): void => undefined, generations: [] as number[], settledAnew: [] as string[] };
   const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
     const maySend = extra?.maySend?.() !== false;
     attempts.push(maySend);
     if (!maySend) throw new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
     extra?.onSent?.();
+    wallMs += state.jumpsMs ?? 0;
     if (state.isSilent === true) {
       late.arrive = () => extra?.onLate?.({ body: Buffer.from('{"status": "ok"}') });
       throw new ConnectionError('silent', { effect: 'unknown', reason: 'timeout' });
@@ -63,10 +68,10 @@ function createPath(
   };
   const parts = {
     sequencer: {
-      sequence: async (asked: OwnedOperation, lane: object) => ({
-        operation: asked,
+      sequence: async (written: OwnedOperation, lane: object) => ({
+        operation: written,
         lane,
-        write: writeOf({ key: asked.lane }, 1),
+        write: writeOf({ key: written.lane }, 1),
         coverage: 1,
         isHome: true,
         forgotten: 0,
@@ -84,9 +89,9 @@ function createPath(
     clock,
     emit,
     coverage: new Map(),
-    deliver: () => undefined,
+    deliver: () => void asked.push('delivery'),
     tellHome: ({ key }: Lane) => void toldHome.push(key),
-    copySoon: () => undefined,
+    copySoon: (_lane: Lane, reason: string) => void asked.push(reason),
     written: () => undefined,
     settle: () => ({ marked: Promise.resolve(), end: () => undefined }),
     settleAnew: ({ key }: Lane) => void late.settledAnew.push(key),
@@ -101,12 +106,13 @@ function createPath(
     },
     // Passed before the intent was written down; what shut it came later.
     gate: (() => {
-      let asked = 0;
-      return () => ((asked += 1) === 1 ? Promise.resolve() : gate());
+      let times = 0;
+      return () => ((times += 1) === 1 ? Promise.resolve() : gate());
     })(),
     isShut: () => state.isShut,
   };
-  return { path: new WritePath(parts as unknown as WriteParts), attempts, names, lanes, toldHome, late };
+  const path = new WritePath(parts as unknown as WriteParts);
+  return { path, attempts, names, lanes, toldHome, late, asked };
 }
 
 const DECISION = { dualWrite: true } as never;
@@ -182,5 +188,23 @@ test.each([
     late.arrive();
     await new Promise((resolve) => setImmediate(resolve));
     expect(late.settledAnew).toEqual(isAsked ? [lane.key] : []);
+  },
+);
+
+const FROM_ITS_FILE = { jsonFile: async () => '{}' };
+
+test.each([
+  [4_900, FROM_ITS_FILE, ['delivery'], 'as near as the times of answers may be'],
+  [5_100, FROM_ITS_FILE, ['stored_late', 'delivery'], 'the copy knows when the service stored it'],
+  [-5_100, FROM_ITS_FILE, ['stored_late', 'delivery'], 'the clock was set back meanwhile'],
+  [5_100, {}, ['delivery'], 'where nothing can be copied it is delivered'],
+])(
+  'a write whose reply comes %i ms after it was accepted, its store readable or not (%o), asks for %o: %s',
+  async (jumpsMs, access, expected, _why) => {
+    const { path, lanes, asked } = createPath(async () => undefined, { isShut: false, jumpsMs });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+    await path.write(operation(access), DECISION);
+    expect(asked).toEqual(expected);
   },
 );
