@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Owner } from '../domain/ids.ts';
 import { isReadable, type LegacyAccess } from '../domain/service-definition.ts';
 import { readLegacyLanes } from '../migration/runs/legacy-lanes.ts';
+import { listOwners } from '../migration/runs/listed-owners.ts';
 import type { Clock } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { decodeLane, digestOf, encodeLane } from './lane-lines.ts';
@@ -139,8 +140,11 @@ async function ownersOf(
 ): Promise<readonly Owner[]> {
   if (owners !== undefined) return owners;
   for (const { access } of doors) {
-    const listed = await service.definition.lanes.owners(access);
-    if (listed !== undefined) return listed;
+    const listed = await listOwners({ ...service, access });
+    if (listed === undefined) continue;
+    const names: Owner[] = [];
+    for await (const some of listed) names.push(...some);
+    return names;
   }
   throw new Error(`${service.name} cannot list its owners: name them with --owners FILE, one in each line`);
 }

@@ -216,8 +216,11 @@ export interface LaneDefinition {
   /** Put before the owner in the orchestrator's session id; empty keeps the owner's own id. */
   readonly sessionPrefix: string;
   readonly retention: Retention;
-  /** Undefined where the store cannot be listed, such as behind an API: then the journal says whose lanes there are. */
-  owners(access: LegacyAccess): Promise<readonly Owner[] | undefined>;
+  /**
+   * All at once, or page by page where the store may be large. Undefined where it cannot be listed, such as behind an API: then the
+   * journal says whose lanes there are.
+   */
+  owners(access: LegacyAccess): Promise<readonly Owner[] | undefined> | AsyncIterable<readonly Owner[]>;
   readLegacy(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane>;
   /**
    * Whether what is configured is enough for `readLegacy`. Where it is not, no lane is copied, and a person decides what became of a

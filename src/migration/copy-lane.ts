@@ -16,6 +16,7 @@ import type { Lane } from './lanes/lanes.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
 import { baselineOf } from './runs/baseline.ts';
+import { countOwners } from './runs/listed-owners.ts';
 import type { BaselineStore } from './runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
@@ -229,7 +230,7 @@ export class LaneCopier {
       existing: facts.contents.listed,
       lastApplied: () => this.#parts.journal.lastApplied(lane.key),
       emptyBelow: facts.journaled.emptyBelow,
-      ownerCount: async () => (await lanes.owners(service.access))?.length ?? 0,
+      ownerCount: () => countOwners(service),
     });
   }
 

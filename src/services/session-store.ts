@@ -24,7 +24,9 @@ const NUL = '\u0000';
 /** Rows a statement looks at. No index leads to a session's interactions, and the service waits while a statement reads. */
 const IDS_PER_STATEMENT = 20_000;
 
-const OWNERS = 'select session_id from sessions order by session_id';
+const OWNERS_PER_STATEMENT = 1_000;
+const OWNERS = `select rowid as place, session_id from sessions where rowid > cast(? as integer)
+  order by rowid limit ${OWNERS_PER_STATEMENT}`;
 const SESSION = 'select user_id, created_at, metadata from sessions where session_id = ?';
 const RANGE =
   'select (select min(id) from interactions) as first, (select max(id) from interactions) as last';
@@ -82,9 +84,18 @@ function openStore(access: LegacyAccess): Query {
   return query;
 }
 
-async function readOwners(access: LegacyAccess): Promise<readonly Owner[]> {
-  const rows = await openStore(access)(OWNERS, []);
-  return rows.map((row) => parseOwner(row['session_id'])).filter((owner) => owner !== undefined);
+async function* readSessions(access: LegacyAccess): AsyncGenerator<readonly Row[]> {
+  const query = openStore(access);
+  let rows: readonly Row[] = [];
+  do {
+    rows = await query(OWNERS, [String(Number(rows.at(-1)?.['place'] ?? 0))]);
+    yield rows;
+  } while (rows.length === OWNERS_PER_STATEMENT);
+}
+
+async function* readOwners(access: LegacyAccess): AsyncGenerator<readonly Owner[]> {
+  for await (const rows of readSessions(access))
+    yield rows.map((row) => parseOwner(row['session_id'])).filter((owner) => owner !== undefined);
 }
 
 async function readLane(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane> {
@@ -192,12 +203,12 @@ function itemOf(row: Row, timeZone: string, notBeforeMs: number): LegacyItem {
 async function countStrays(access: LegacyAccess): Promise<Readonly<Record<string, number>>> {
   const query = openStore(access);
   const pages = await readPages(query, (first, end) => query(ORPHANS, [first, end]));
-  const sessions = await query(OWNERS, []);
+  let unnamed = 0;
+  for await (const sessions of readSessions(access))
+    unnamed += sessions.filter(({ session_id: id }) => parseOwner(id) === undefined).length;
   return {
     'interactions of sessions that are gone': pages.reduce((sum, { rows }) => sum + Number(rows), 0),
-    'sessions whose id no lane can carry': sessions.filter(
-      ({ session_id: id }) => parseOwner(id) === undefined,
-    ).length,
+    'sessions whose id no lane can carry': unnamed,
   };
 }
 

@@ -4,13 +4,16 @@ import type { LaneDirectory } from '../migration/runs/run-ports.ts';
 import type { Database } from './database.ts';
 import { LEASE } from './journal/journal-sql.ts';
 
-const OWNERS = 'select owner from lanes where service = $1 order by id';
+const OWNERS_PER_PAGE = 1_000;
+
+const OWNERS = `
+select id, owner from lanes where service = $1 and id > $2 order by id limit ${OWNERS_PER_PAGE}`;
 
 const CHANGED = `
-select l.owner from lanes l left join lane_baselines b on b.lane_id = l.id
-where l.service = $1 and (b.lane_id is null or b.sequence < l.sequence or l.condition <> 'clean'
+select l.id, l.owner from lanes l left join lane_baselines b on b.lane_id = l.id
+where l.service = $1 and l.id > $2 and (b.lane_id is null or b.sequence < l.sequence or l.condition <> 'clean'
   or exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state in ('open', 'lost')))
-order by l.id`;
+order by l.id limit ${OWNERS_PER_PAGE}`;
 
 const HOMES = `
 select l.key, l.claim_replica as home from lanes l join replicas r on r.id = l.claim_replica
@@ -22,8 +25,13 @@ where l.key = any($1::text[]) group by l.key, e.reason`;
 
 /** What PostgreSQL says of many lanes at once. */
 export function createLaneDirectory(database: Database, replica: ReplicaIdentity): LaneDirectory {
-  const owners = async (sql: string, service: string): Promise<Owner[]> =>
-    (await database.query<{ owner: Owner }>(sql, [service])).map(({ owner }) => owner);
+  async function* owners(sql: string, service: string): AsyncGenerator<readonly Owner[]> {
+    let rows: readonly { readonly id: number; readonly owner: Owner }[] = [];
+    do {
+      rows = await database.query(sql, [service, rows.at(-1)?.id ?? 0]);
+      yield rows.map(({ owner }) => owner);
+    } while (rows.length === OWNERS_PER_PAGE);
+  }
   return {
     owners: (service) => owners(OWNERS, service),
     changed: (service) => owners(CHANGED, service),

@@ -10,7 +10,7 @@ import type { Page, Run, RunRequest, Skipped, Tally } from '../runs/run.ts';
 import type { BaselineStore, BaselineSummary, LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
-  type Listing,
+  type ListedLane,
   type PageOutcome,
   type RunControl,
   type RunWork,
@@ -54,18 +54,21 @@ export class BackfillWork implements RunWork {
     return lanesOfAPage(request);
   }
 
-  async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {
+  async *list(
+    { request }: Pick<Run, 'request'>,
+    name: ServiceName,
+  ): AsyncGenerator<readonly ListedLane[], object> {
     const { services, clock, directory, emit } = this.#parts;
     const service = services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);
-    const listing = await surveyService(service, request.owner, {
+    const survey = yield* surveyService(service, {
       nowMs: clock.wallMs(),
-      journaled: () => directory.owners(name),
-      isStopped: () => false,
+      only: request.owner,
+      journaled: directory.owners(name),
     });
     if (request.owner === undefined)
-      emit('backfill:queued', { service: name, owners: listing.survey.lanes, lanes: listing.owners.length });
-    return listing;
+      emit('backfill:queued', { service: name, owners: survey.lanes, lanes: survey.lanes });
+    return survey;
   }
 
   async page(run: Run, page: Page, control: RunControl): Promise<PageOutcome> {

@@ -5,6 +5,8 @@ import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-def
 import { digestOfFields } from '../copies/copy-plan.ts';
 import { ItemTurns } from '../runs/item-turns.ts';
 import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
+import { listOwners } from '../runs/listed-owners.ts';
+import type { ListedLane } from '../runs/run-work.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 
 /** Lanes read together. */
@@ -51,35 +53,46 @@ export interface Survey {
 
 export interface SurveyParts {
   readonly nowMs: number;
-  /** Owners whose lanes the journal knows, for services that cannot be listed. */
-  readonly journaled: () => Promise<readonly Owner[]>;
-  readonly isStopped: () => boolean;
+  /** Only this owner's lane. */
+  readonly only?: Owner | undefined;
+  /** Owners whose lanes the journal knows: the store may not show them any more, or cannot be listed. */
+  readonly journaled: AsyncIterable<readonly Owner[]>;
 }
 
-/** Looks at everything a service holds, and writes nothing. Owners come back by activity: the newest item first. */
-export async function surveyService(
+/** Looks at everything a service holds, page by page, and writes nothing. Lanes come with the time of their newest item. */
+export async function* surveyService(
   service: ServiceRuntime,
-  only: Owner | undefined,
-  parts: SurveyParts,
-): Promise<{ owners: readonly Owner[]; survey: Survey }> {
+  { nowMs, only, journaled }: SurveyParts,
+): AsyncGenerator<readonly ListedLane[], Survey> {
   const { lanes } = service.definition;
-  const listed = await lanes.owners(service.access);
-  const known = [...new Set([...(listed ?? []), ...(await parts.journaled())])];
-  const owners = only === undefined ? known : known.filter((owner) => owner === only);
-  const surveyor = new Surveyor(service, parts.nowMs);
-  for (let at = 0; at < owners.length && !parts.isStopped(); at += LANES_PER_READING)
-    await surveyor.addAll(await readLegacyLanes(service, owners.slice(at, at + LANES_PER_READING)));
+  const surveyor = new Surveyor(service, nowMs);
+  const listed = await listOwners(service);
+  for await (const owners of listed ?? [])
+    for (const some of readTogether(owners, only))
+      yield surveyor.addAll(await readLegacyLanes(service, some));
+  // What the store shows of them it has listed.
+  const isNew = (reading: LegacyReading): boolean =>
+    listed === undefined || ('lane' in reading && !reading.lane.exists);
+  for await (const owners of journaled)
+    for (const some of readTogether(owners, only)) {
+      const readings = await readLegacyLanes(service, some);
+      yield surveyor.addAll(new Map([...readings].filter(([, reading]) => isNew(reading))));
+    }
   const strays = only === undefined ? ((await lanes.strays?.(service.access)) ?? {}) : {};
-  return {
-    owners: surveyor.byActivity(),
-    survey: surveyor.survey(listed === undefined ? 'journal' : 'store', strays),
-  };
+  return surveyor.survey(listed === undefined ? 'journal' : 'store', strays);
+}
+
+function readTogether(owners: readonly Owner[], only: Owner | undefined): Owner[][] {
+  const asked = owners.filter((owner) => owner === (only ?? owner));
+  return Array.from({ length: Math.ceil(asked.length / LANES_PER_READING) }, (_, page) =>
+    asked.slice(page * LANES_PER_READING, (page + 1) * LANES_PER_READING),
+  );
 }
 
 class Surveyor {
   readonly #service: ServiceRuntime;
   readonly #nowMs: number;
-  readonly #newest = new Map<Owner, number>();
+  #newestAtMs = Number.NEGATIVE_INFINITY;
   readonly #concerns: Readonly<Record<ConcernName, Concern>> = {
     unreadable: { count: 0, owners: [] },
     oversize_items: { count: 0, owners: [] },
@@ -90,6 +103,7 @@ class Surveyor {
     times_going_backwards: { count: 0, owners: [] },
     unknown_times: { count: 0, owners: [] },
   };
+  #lanes = 0;
   #items = 0;
   #bytes = 0;
 
@@ -98,25 +112,31 @@ class Surveyor {
     this.#nowMs = nowMs;
   }
 
-  async addAll(readings: ReadonlyMap<Owner, LegacyReading>): Promise<void> {
+  async addAll(readings: ReadonlyMap<Owner, LegacyReading>): Promise<ListedLane[]> {
     const turns = new ItemTurns();
+    const lanes: ListedLane[] = [];
     for (const [owner, reading] of readings) {
-      this.#add(owner, reading);
+      lanes.push(this.#add(owner, reading));
       if ('lane' in reading) await turns.after(reading.lane.items.length);
     }
+    return lanes;
   }
 
-  #add(owner: Owner, reading: LegacyReading): void {
+  #add(owner: Owner, reading: LegacyReading): ListedLane {
+    this.#lanes += 1;
     if ('problem' in reading) {
-      this.#newest.set(owner, Number.NEGATIVE_INFINITY);
       this.#concern('unreadable', owner);
-      return;
+      return { owner };
     }
-    const { lane } = reading;
+    const newestAtMs = newestOf(reading.lane);
+    if (reading.lane.exists) this.#addLane(owner, reading.lane, newestAtMs);
+    if (!Number.isFinite(newestAtMs)) return { owner };
+    this.#newestAtMs = Math.max(this.#newestAtMs, newestAtMs);
+    return { owner, newestAtMs };
+  }
+
+  #addLane(owner: Owner, lane: LegacyLane, newest: number): void {
     const { sessionPrefix, retention } = this.#service.definition.lanes;
-    const newest = newestOf(lane);
-    this.#newest.set(owner, newest);
-    if (!lane.exists) return;
     if (sessionIdOf(sessionPrefix, owner) !== plainIdOf(sessionPrefix, owner))
       this.#concern('shortened_ids', owner);
     if (isExpired(retention, newest, this.#nowMs)) this.#concern('about_to_be_forgotten', owner);
@@ -158,16 +178,11 @@ class Surveyor {
     if (concern.owners.length < EXAMPLES && concern.owners.at(-1) !== owner) concern.owners.push(owner);
   }
 
-  byActivity(): Owner[] {
-    return [...this.#newest].sort(([, a], [, b]) => compareNumbers(b, a)).map(([owner]) => owner);
-  }
-
   survey(from: Survey['owners_from'], strays: Survey['strays']): Survey {
-    let newest = Number.NEGATIVE_INFINITY;
-    for (const at of this.#newest.values()) newest = Math.max(newest, at);
+    const newest = this.#newestAtMs;
     return {
       owners_from: from,
-      lanes: this.#newest.size,
+      lanes: this.#lanes,
       items: this.#items,
       content_bytes: this.#bytes,
       newest_at: Number.isFinite(newest) ? new Date(newest).toISOString() : null,
@@ -179,12 +194,6 @@ class Surveyor {
       },
     };
   }
-}
-
-/** Infinities too: the difference of two of them is no number. */
-function compareNumbers(a: number, b: number): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 function newestOf({ items, session }: LegacyLane): number {

@@ -3,6 +3,7 @@ import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../events.ts';
 import type { Lane, Lanes } from './lanes.ts';
+import { listOwners } from '../runs/listed-owners.ts';
 import type { Membership } from '../replicas/membership.ts';
 import type { Clock, CoverageStore, Flags, Journal } from '../ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
@@ -194,25 +195,31 @@ export class CoverageKeeper {
   async #copyAll(service: ServiceRuntime, number: number): Promise<void> {
     const { copies, emit, copiesAll } = this.#parts;
     await this.#parts.store.quiet(service.name);
-    const listed = copiesAll ? ((await service.definition.lanes.owners(service.access)) ?? []) : [];
-    const unseeded = copiesAll ? await this.#unseeded(service.name, listed, number) : new Set<Lane>();
+    const unseeded = new Set<Lane>();
+    const listed = copiesAll ? await this.#findUnseeded(service, number, unseeded) : 0;
     // An owner that legacy holds nothing of any more may have writes that wait: they too wait for a copy.
     for (const lane of this.#parts.waitingLanes(service.name)) {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }
     for (const lane of unseeded) copies.add(lane, 'backfill');
     this.#listed.add(service.name);
-    if (copiesAll)
-      emit('backfill:queued', { service: service.name, owners: listed.length, lanes: unseeded.size });
+    if (copiesAll) emit('backfill:queued', { service: service.name, owners: listed, lanes: unseeded.size });
   }
 
-  async #unseeded(service: ServiceName, listed: readonly Owner[], number: number): Promise<Set<Lane>> {
+  /** @returns how many owners the store lists */
+  async #findUnseeded(service: ServiceRuntime, number: number, unseeded: Set<Lane>): Promise<number> {
     const { lanes, journal } = this.#parts;
+    let listed = 0;
+    const look = async (owners: readonly Owner[]): Promise<void> => {
+      for await (const page of lanes.loadAll(owners.map((owner) => laneKeyOf(service.name, owner))))
+        for (const lane of page) if (lane.seededCoverage !== number) unseeded.add(lane);
+    };
+    for await (const owners of (await listOwners(service)) ?? []) {
+      listed += owners.length;
+      await look(owners);
+    }
     // What legacy does not list any more may have been deleted while nothing was journaled.
-    const owners = new Set([...listed, ...(await journal.outdated(service, number))]);
-    const unseeded = new Set<Lane>();
-    for await (const page of lanes.loadAll([...owners].map((owner) => laneKeyOf(service, owner))))
-      for (const lane of page) if (lane.seededCoverage !== number) unseeded.add(lane);
-    return unseeded;
+    await look(await journal.outdated(service.name, number));
+    return listed;
   }
 }

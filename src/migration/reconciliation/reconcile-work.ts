@@ -2,12 +2,13 @@ import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../events.ts';
 import { baselineOf } from '../runs/baseline.ts';
 import { inParallel } from '../runs/in-parallel.ts';
+import { lanesOf, listOwners } from '../runs/listed-owners.ts';
 import { lanesOfAPage } from '../runs/page-size.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunRequest, type Skipped, type Tally } from '../runs/run.ts';
 import type { BaselineStore, LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
-  type Listing,
+  type ListedLane,
   type PageOutcome,
   type RunControl,
   type RunWork,
@@ -42,16 +43,17 @@ export class ReconcileWork implements RunWork {
     return lanesOfAPage(request);
   }
 
-  async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {
+  async *list(
+    { request }: Pick<Run, 'request'>,
+    name: ServiceName,
+  ): AsyncGenerator<readonly ListedLane[], object> {
     const { directory } = this.#parts;
-    const service = this.#service(name);
     const isChanged = request.scope === 'changed';
-    const listed = isChanged ? [] : await service.definition.lanes.owners(service.access);
-    const journaled = isChanged ? await directory.changed(name) : await directory.owners(name);
-    const known = [...new Set([...(listed ?? []), ...journaled])];
-    const owners = request.owner === undefined ? known : known.filter((owner) => owner === request.owner);
-    const from = listed === undefined || isChanged ? 'journal' : 'store';
-    return { owners, survey: { owners_from: from, lanes: owners.length } };
+    const listed = isChanged ? undefined : await listOwners(this.#service(name));
+    const journaled = isChanged ? directory.changed(name) : directory.owners(name);
+    for (const pages of listed === undefined ? [journaled] : [listed, journaled])
+      for await (const owners of pages) yield lanesOf(owners, request);
+    return { owners_from: listed === undefined ? 'journal' : 'store' };
   }
 
   async page(run: Run, { service: name, owners }: Page, control: RunControl): Promise<PageOutcome> {

@@ -1,10 +1,11 @@
 import { laneKeyOf, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
 import { inParallel } from '../runs/in-parallel.ts';
+import { lanesOf } from '../runs/listed-owners.ts';
 import { EMPTY_TALLY, type Page, type Run, type Skipped, type Tally } from '../runs/run.ts';
 import type { LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
-  type Listing,
+  type ListedLane,
   type PageOutcome,
   type RunControl,
   type RunWork,
@@ -46,11 +47,16 @@ export class RepairWork implements RunWork {
     return LANES_PER_PAGE;
   }
 
-  async list({ request }: Pick<Run, 'request'>, name: ServiceName): Promise<Listing> {
+  async *list(
+    { request }: Pick<Run, 'request'>,
+    name: ServiceName,
+  ): AsyncGenerator<readonly ListedLane[], object> {
     const planned = await this.#parts.divergences.open(request.of ?? 0, name);
-    const owners = planned.map(({ owner }) => owner).filter((owner) => owner === (request.owner ?? owner));
-    const items = planned.reduce((sum, { findings }) => sum + findings.length, 0);
-    return { owners, survey: { lanes: owners.length, findings: items } };
+    yield lanesOf(
+      planned.map(({ owner }) => owner),
+      request,
+    );
+    return { findings: planned.reduce((sum, { findings }) => sum + findings.length, 0) };
   }
 
   async page(run: Run, { service, owners }: Page, control: RunControl): Promise<PageOutcome> {

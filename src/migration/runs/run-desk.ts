@@ -66,8 +66,10 @@ export class RunDesk {
   /** What a run would find, by service. Nothing is written. */
   async rehearse(kind: RunKind, request: RunRequest): Promise<Readonly<Record<string, object>>> {
     const surveys: Record<string, object> = {};
+    const work = this.#parts.works[kind];
+    const keep = async (): Promise<void> => undefined;
     for (const service of request.services)
-      surveys[service] = (await listService(this.#parts.works[kind], { request }, service)).survey;
+      surveys[service] = await listService({ work, run: { request }, service, keep });
     return surveys;
   }
 

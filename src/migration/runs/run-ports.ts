@@ -1,5 +1,6 @@
 import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { PendingWrite } from '../ports.ts';
+import type { ListedLane } from './run-work.ts';
 import type { Page, Run, RunKind, RunProgress, RunRequest, RunState, Tally } from './run.ts';
 
 export interface StateChange {
@@ -42,7 +43,10 @@ export interface RunStore {
   tallies(id: number): Promise<Readonly<Record<string, Tally>>>;
   /** True for one replica at a time; what one that died had listed is forgotten. */
   claimListing(id: number, replica: ReplicaId): Promise<boolean>;
-  addPages(id: number, service: ServiceName, pages: readonly (readonly Owner[])[]): Promise<void>;
+  /** Writes down lanes that are being listed; one that comes twice counts once. */
+  addLanes(id: number, service: ServiceName, lanes: readonly ListedLane[]): Promise<void>;
+  /** Cuts the lanes that were listed of a service into pages, in the order they are worked on. @returns how many lanes there are */
+  cutPages(id: number, service: ServiceName, lanesPerPage: number): Promise<number>;
   surveyed(id: number, service: string, survey: object): Promise<void>;
   /** Changes the state from one of `from`; false where it was in none of them. */
   change(id: number, change: StateChange): Promise<boolean>;
@@ -104,10 +108,10 @@ export interface BaselineStore {
 
 /** What the journal's database says of many lanes at once. @throws StorageError */
 export interface LaneDirectory {
-  /** Owners whose lanes the journal knows. */
-  owners(service: ServiceName): Promise<readonly Owner[]>;
+  /** Owners whose lanes the journal knows, page by page. */
+  owners(service: ServiceName): AsyncIterable<readonly Owner[]>;
   /** Of lanes written to, or copied, since they were last found equal. */
-  changed(service: ServiceName): Promise<readonly Owner[]>;
+  changed(service: ServiceName): AsyncIterable<readonly Owner[]>;
   /** Lanes whose home is another replica that lives. */
   homesElsewhere(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReplicaId>>;
   /** Items that the secondary refused of a lane, by reason, accepted or not. */

@@ -11,11 +11,11 @@ export interface RunControl {
   after(items: () => Promise<number>): Promise<void>;
 }
 
-export interface Listing {
-  /** In the order they are worked on. */
-  readonly owners: readonly Owner[];
-  /** What was found meanwhile. */
-  readonly survey: object;
+/** A lane that is to be worked on. */
+export interface ListedLane {
+  readonly owner: Owner;
+  /** When it was written to last: the newest lanes come first. @defaultValue unknown: behind all others, in the order they were listed */
+  readonly newestAtMs?: number;
 }
 
 export interface PageOutcome {
@@ -32,8 +32,8 @@ export interface RunWork {
   lanesPerPage(request: RunRequest): number;
   /** While the stores answer for one page, another is worked on. What stops a repair must stop it before the next page. */
   readonly pagesAtOnce: number;
-  /** Writes nothing. */
-  list(run: Pick<Run, 'request'>, service: ServiceName): Promise<Listing>;
+  /** Writes nothing. A lane may come twice. Returns what was found meanwhile. */
+  list(run: Pick<Run, 'request'>, service: ServiceName): AsyncGenerator<readonly ListedLane[], object>;
   page(run: Run, page: Page, control: RunControl): Promise<PageOutcome>;
   /** The document about what was done. */
   document(run: Run, tallies: Readonly<Record<string, Tally>>): Promise<object>;

@@ -3,11 +3,11 @@ import type { Emit } from '../events.ts';
 import type { Clock } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
 import type { Slower } from './live-latency.ts';
-import { leftOutOf, listService } from './list-service.ts';
+import { isListed, leftOutOf, listService } from './list-service.ts';
 import { Pace, type Brake } from './pace.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunKind, type Tally } from './run.ts';
 import type { RunStore } from './run-ports.ts';
-import { RunInterrupted, type RunControl, type RunWork } from './run-work.ts';
+import { RunInterrupted, type ListedLane, type RunControl, type RunWork } from './run-work.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** How soon a stop is followed. */
@@ -15,7 +15,6 @@ const STATE_EVERY_MS = 250;
 /** A page that fails so often is left, and its lanes are listed as such. */
 const PAGE_ATTEMPTS = 5;
 const PAGE_RETRY_MS = 1_000;
-const OWNERS_PER_STATEMENT = 5_000;
 
 export interface RunWorkerParts {
   readonly store: RunStore;
@@ -102,12 +101,12 @@ export class RunWorker {
     if (!(await store.claimListing(run.id, replica.id))) return false;
     const work = works[run.kind];
     for (const service of run.request.services) {
-      const { owners, survey } = await listService(work, run, service);
-      for (let at = 0; at < owners.length; at += OWNERS_PER_STATEMENT) {
-        const pages = chunks(owners.slice(at, at + OWNERS_PER_STATEMENT), work.lanesPerPage(run.request));
-        await store.addPages(run.id, service, pages);
-      }
-      await store.surveyed(run.id, service, survey);
+      const keep = (lanes: readonly ListedLane[]): Promise<void> => store.addLanes(run.id, service, lanes);
+      const survey = await listService({ work, run, service, keep });
+      const lanes = isListed(survey)
+        ? await store.cutPages(run.id, service, work.lanesPerPage(run.request))
+        : 0;
+      await store.surveyed(run.id, service, { ...survey, lanes });
     }
     return store.change(run.id, { from: ['listing'], to: 'running' });
   }
@@ -195,12 +194,6 @@ export class RunWorker {
       end: () => clearInterval(timer),
     };
   }
-}
-
-function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }
 
 function leftOut({ owners }: Page, reason: string): Tally {

@@ -34,25 +34,36 @@ returning id`;
 
 /** What was listed by halves is listed anew. */
 export const FORGET_PAGES = `
-with forgotten as (delete from run_counters where run_id = $1)
+with listed as (delete from run_listings where run_id = $1), counted as (delete from run_counters where run_id = $1)
 delete from run_pages where run_id = $1`;
 
-export const ADD_PAGES = `
-with counted as (
-  insert into run_counters as c (run_id, service, lanes)
-  select $1, $2, coalesce(sum(jsonb_array_length(owners)), 0) from jsonb_array_elements($3::jsonb) as listed(owners)
-  on conflict (run_id, service) do update set lanes = c.lanes + excluded.lanes)
-insert into run_pages (run_id, page, service, owners)
-select $1, (select coalesce(max(page), 0) from run_pages where run_id = $1) + listed.number, $2,
-  array(select jsonb_array_elements_text(listed.owners))
-from jsonb_array_elements($3::jsonb) with ordinality as listed(owners, number)`;
+export const ADD_LANES = `
+insert into run_listings (run_id, service, owners, newest_at_ms) values ($1, $2, $3::text[], $4::float8[])`;
+
+/** By activity, else in the order they were listed. The database sorts them: they may be more than a replica's memory holds. */
+export const CUT_PAGES = `
+with listed as (delete from run_listings where run_id = $1 and service = $2 returning id, owners, newest_at_ms),
+each as (
+  select e.owner, e.newest_at_ms, row_number() over (order by l.id, e.number) as place
+  from listed l cross join unnest(l.owners, l.newest_at_ms) with ordinality as e(owner, newest_at_ms, number)),
+lane as (select owner, max(newest_at_ms) as newest_at_ms, min(place) as place from each group by owner),
+turn as (select owner, row_number() over (order by newest_at_ms desc nulls last, place) - 1 as turn from lane),
+cut as (
+  insert into run_pages (run_id, page, service, owners)
+  select $1, (select coalesce(max(page), 0) from run_pages where run_id = $1) + 1 + turn / $3, $2, array_agg(owner order by turn)
+  from turn group by turn / $3 returning cardinality(owners) as lanes)
+insert into run_counters as c (run_id, service, lanes) select $1, $2, coalesce(sum(lanes), 0) from cut
+on conflict (run_id, service) do update set lanes = c.lanes + excluded.lanes
+returning lanes`;
 
 /** Lanes whose home is another replica: that one does them. */
 export const ADD_PAGE_OF = `
 insert into run_pages (run_id, page, service, owners, home)
 select $1, max(page) + 1, $2, $3::text[], $4::uuid from run_pages where run_id = $1`;
 
+/** Of a service that could not be listed to its end nothing is worked on. */
 export const SURVEYED = `
+with listed as (delete from run_listings where run_id = $1 and service = $2)
 update runs set survey = survey || jsonb_build_object($2::text, $3::jsonb) where id = $1`;
 
 export const CHANGE = `

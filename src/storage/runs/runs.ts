@@ -13,6 +13,7 @@ import {
   type Tally,
 } from '../../migration/runs/run.ts';
 import type { RunFigures, RunStore, StateChange } from '../../migration/runs/run-ports.ts';
+import type { ListedLane } from '../../migration/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';
 import * as sql from './run-sql.ts';
 
@@ -109,8 +110,15 @@ export class PostgresRunStore implements RunStore {
     });
   }
 
-  async addPages(id: number, service: ServiceName, pages: readonly (readonly Owner[])[]): Promise<void> {
-    await this.#database.query(sql.ADD_PAGES, [id, service, JSON.stringify(pages)]);
+  async addLanes(id: number, service: ServiceName, lanes: readonly ListedLane[]): Promise<void> {
+    const owners = lanes.map(({ owner }) => owner);
+    const newest = lanes.map(({ newestAtMs }) => newestAtMs ?? null);
+    if (owners.length > 0) await this.#database.query(sql.ADD_LANES, [id, service, owners, newest]);
+  }
+
+  async cutPages(id: number, service: ServiceName, lanesPerPage: number): Promise<number> {
+    const [row] = await this.#database.query<{ lanes: number }>(sql.CUT_PAGES, [id, service, lanesPerPage]);
+    return row?.lanes ?? 0;
   }
 
   async surveyed(id: number, service: string, survey: object): Promise<void> {

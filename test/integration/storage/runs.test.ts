@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type Owner, type ReplicaId } from '../../../src/domain/ids.ts';
+import type { ListedLane } from '../../../src/migration/runs/run-work.ts';
 import { EMPTY_TALLY, type RunRequest } from '../../../src/migration/runs/run.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createDivergenceStore, createLostItemStore } from '../../../src/storage/runs/divergences.ts';
@@ -22,6 +23,8 @@ const COUNT_EARLIER_RUNS = readFileSync(
   new URL('../../../src/storage/schema/019_run_counters.sql', import.meta.url),
   'utf8',
 ).replace(/^.*?(?=insert into)/s, '');
+const OTHER = serviceName('jarvis-memory');
+const listed = (...names: readonly string[]): ListedLane[] => owners(...names).map((owner) => ({ owner }));
 const owners = (...names: readonly string[]): Owner[] => names as readonly string[] as Owner[];
 
 describe.each(DATABASES)('runs on %s', (kind) => {
@@ -44,10 +47,11 @@ describe.each(DATABASES)('runs on %s', (kind) => {
   }
 
   async function running(...pages: readonly (readonly Owner[])[]): Promise<number> {
-    const run = await store.create('reconcile', REQUEST);
-    await store.addPages(run?.id ?? 0, SERVICE, pages);
-    await store.change(run?.id ?? 0, { from: ['listing'], to: 'running' });
-    return run?.id ?? 0;
+    const run = (await store.create('reconcile', REQUEST))?.id ?? 0;
+    for (const page of pages) await store.addLanes(run, SERVICE, listed(...page));
+    await store.cutPages(run, SERVICE, pages[0]?.length ?? 1);
+    await store.change(run, { from: ['listing'], to: 'running' });
+    return run;
   }
 
   test('one run is begun for a time of a schedule, however many replicas begin it', async () => {
@@ -129,10 +133,43 @@ describe.each(DATABASES)('runs on %s', (kind) => {
   test('what was listed by halves, and then anew, counts once', async () => {
     const me = await replica();
     const anew = (await store.create('reconcile', REQUEST))?.id ?? 0;
-    await store.addPages(anew, SERVICE, [owners('a')]);
+    await store.addLanes(anew, SERVICE, listed('a'));
+    await store.cutPages(anew, SERVICE, 10);
+    await store.addLanes(anew, SERVICE, listed('c'));
     await store.claimListing(anew, me);
-    await store.addPages(anew, SERVICE, [owners('b')]);
+    await store.addLanes(anew, SERVICE, listed('b'));
+    expect(await store.cutPages(anew, SERVICE, 10)).toBe(1);
     expect(await store.progress(anew)).toMatchObject({ lanes: 1 });
+  });
+
+  test('lanes are worked on by activity, else as they were listed, each once', async () => {
+    const me = await replica();
+    const run = (await store.create('backfill', REQUEST))?.id ?? 0;
+    await store.addLanes(run, SERVICE, [...listed('unknown'), { owner: 'old' as Owner, newestAtMs: 10 }]);
+    await store.addLanes(run, SERVICE, [
+      { owner: 'new' as Owner, newestAtMs: 20 },
+      ...listed('later', 'old'),
+    ]);
+    await store.addLanes(run, OTHER, listed('others'));
+    expect(await store.cutPages(run, SERVICE, 3)).toBe(4);
+    expect(await store.cutPages(run, OTHER, 3)).toBe(1);
+    await store.change(run, { from: ['listing'], to: 'running' });
+    const [first, second, third] = [
+      await store.claimPage(run, me, []),
+      await store.claimPage(run, me, [1]),
+      await store.claimPage(run, me, [1, 2]),
+    ];
+    expect(first).toMatchObject({ service: SERVICE, owners: ['new', 'old', 'unknown'] });
+    expect(second).toMatchObject({ service: SERVICE, owners: ['later'] });
+    expect(third).toMatchObject({ service: OTHER, owners: ['others'] });
+    expect(await store.progress(run)).toMatchObject({ lanes: 5 });
+  });
+
+  test('of a service that could not be listed to its end nothing is worked on', async () => {
+    const run = (await store.create('backfill', REQUEST))?.id ?? 0;
+    await store.addLanes(run, SERVICE, listed('a'));
+    await store.surveyed(run, SERVICE, { not_listed: 'half a file' });
+    expect(await store.cutPages(run, SERVICE, 3)).toBe(0);
   });
 
   test('what all pages came to is told with what was left out', async () => {

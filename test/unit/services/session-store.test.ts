@@ -3,8 +3,11 @@ import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
 import { surveyService } from '../../../src/migration/backfill/survey.ts';
+import { listOwners, pagesOf } from '../../../src/migration/runs/listed-owners.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import type { LegacyAccess } from '../../../src/domain/service-definition.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { surveyed } from '../../support/surveyed.ts';
 import { Delivered, listedFields } from './memory-list.ts';
 import { ask, say, shownOf } from './session-requests.ts';
 
@@ -23,6 +26,13 @@ function sessionFile(fill: (file: DatabaseSync) => void) {
 const SESSION_ROW = 'insert into sessions (session_id, user_id, created_at, metadata) values (?, ?, ?, ?)';
 const INTERACTION_ROW =
   "insert into interactions (session_id, timestamp, role, content, metadata) values (?, ?, 'user', ?, '{}')";
+
+async function pagesIn(access: LegacyAccess): Promise<(readonly Owner[])[]> {
+  const pages: (readonly Owner[])[] = [];
+  for await (const owners of (await listOwners({ definition: sessionMemory, access })) ?? [])
+    pages.push(owners);
+  return pages;
+}
 
 test('interactions of sessions that are gone are counted, also beside a session without an id', async () => {
   const access = sessionFile((file) => {
@@ -57,11 +67,8 @@ test('before a backfill it is told whose times are none, and whom the service is
     access,
     context: { timeZone: 'UTC' },
   } as unknown as ServiceRuntime;
-  const { survey } = await surveyService(runtime, undefined, {
-    nowMs: Date.UTC(2026, 10, 1, 12),
-    journaled: async () => [],
-    isStopped: () => false,
-  });
+  const nowMs = Date.UTC(2026, 10, 1, 12);
+  const { survey } = await surveyed(surveyService(runtime, { nowMs, journaled: pagesOf([]) }));
   expect(survey.concerns).toMatchObject({
     unknown_times: { count: 3, owners: ['made some day', 'said some day'] },
     about_to_be_forgotten: { count: 1, owners: ['old'] },
@@ -92,16 +99,30 @@ describe('the store', () => {
         const [, first, end] = parameters.map(Number);
         return Promise.resolve(rows.filter(({ id }) => id >= Number(first) && id < Number(end)));
       }
-      if (sql.startsWith('select session_id'))
-        return Promise.resolve([{ session_id: 's' }, { session_id: '' }]);
+      if (sql.startsWith('select rowid'))
+        return Promise.resolve([
+          { place: 1, session_id: 's' },
+          { place: 2, session_id: '' },
+        ]);
       const session = { user_id: null, created_at: '2026-11-01T01:49:00', metadata: '{"device": "pc"}' };
       return Promise.resolve(parameters[0] === 's' ? [session] : []);
     },
   };
 
   test('names its sessions', async () => {
-    expect(await sessionMemory.lanes.owners(access)).toEqual(['s']);
-    await expect(sessionMemory.lanes.owners({})).rejects.toThrow('not configured');
+    expect(await pagesIn(access)).toEqual([['s']]);
+    await expect(pagesIn({})).rejects.toThrow('not configured');
+  });
+
+  test('names its sessions page by page, each once', async () => {
+    const many = sessionFile((file) => {
+      const insert = file.prepare(SESSION_ROW);
+      for (let session = 0; session < 2_500; session += 1)
+        insert.run(`s-${session}`, 'u', '2026-11-01T11:55:00', '{}');
+    });
+    const pages = await pagesIn(many);
+    expect(pages.map(({ length }) => length)).toEqual([1_000, 1_000, 500]);
+    expect(new Set(pages.flat()).size).toBe(2_500);
   });
 
   test('shows a session in the order of insertion, through the hour that comes twice', async () => {

@@ -2,8 +2,10 @@ import { expect, test } from 'vitest';
 import { serviceName, type Owner } from '../../../../src/domain/ids.ts';
 import type { LegacyLane } from '../../../../src/domain/service-definition.ts';
 import { surveyService } from '../../../../src/migration/backfill/survey.ts';
+import { pagesOf } from '../../../../src/migration/runs/listed-owners.ts';
 import type { ServiceRuntime } from '../../../../src/migration/service-runtime.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { surveyed } from '../../../support/surveyed.ts';
 
 type Stored = Readonly<Record<string, readonly { readonly timestamp: number; readonly memory: unknown }[]>>;
 
@@ -22,11 +24,12 @@ function runtime(text: string | undefined): ServiceRuntime {
 }
 
 const survey = (stored: Stored | undefined, journaled: readonly string[] = []) =>
-  surveyService(runtime(stored && JSON.stringify(stored)), undefined, {
-    nowMs: 0,
-    journaled: async () => journaled as readonly Owner[],
-    isStopped: () => false,
-  });
+  surveyed(
+    surveyService(runtime(stored && JSON.stringify(stored)), {
+      nowMs: 0,
+      journaled: pagesOf(journaled as readonly string[] as readonly Owner[]),
+    }),
+  );
 
 test('owners come by activity, the newest item first', async () => {
   const { owners } = await survey({
@@ -82,6 +85,13 @@ test('where there is only an API the journal says whose lanes there are, and the
   expect(owners).toEqual(['known']);
 });
 
+test('what only the journal knows is listed beside what the store shows, and nothing twice', async () => {
+  const stored = { there: [{ timestamp: 10, memory: 'a' }] };
+  const { owners, survey: found } = await survey(stored, ['there', 'gone']);
+  expect(owners).toEqual(['there', 'gone']);
+  expect(found).toMatchObject({ owners_from: 'store', lanes: 2, items: 1 });
+});
+
 test('a lane that cannot be read hides no other', async () => {
   const broken: ServiceRuntime = {
     ...runtime('{}'),
@@ -103,11 +113,7 @@ test('a lane that cannot be read hides no other', async () => {
       },
     },
   };
-  const { survey: found } = await surveyService(broken, undefined, {
-    nowMs: 0,
-    journaled: async () => [],
-    isStopped: () => false,
-  });
+  const { survey: found } = await surveyed(surveyService(broken, { nowMs: 0, journaled: pagesOf([]) }));
   expect(found.concerns.unreadable).toEqual({ count: 1, owners: ['bad'] });
   expect(found.items).toBe(1);
 });

@@ -5,7 +5,7 @@ import { EMPTY_TALLY, type Page, type Run } from '../../../../src/migration/runs
 import { RunDesk } from '../../../../src/migration/runs/run-desk.ts';
 import type { RunStore, StateChange } from '../../../../src/migration/runs/run-ports.ts';
 import { RunWorker } from '../../../../src/migration/runs/run-worker.ts';
-import type { RunWork } from '../../../../src/migration/runs/run-work.ts';
+import type { ListedLane, RunWork } from '../../../../src/migration/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';
 
 const [BROKEN, SOUND] = [serviceName('contextual-memory'), serviceName('jarvis-memory')];
@@ -29,9 +29,11 @@ function createStore(begun: readonly Run[]) {
     open: async () => [...runs.values()].filter(({ state }) => state === 'listing' || state === 'running'),
     get: async (id: number) => runs.get(id),
     claimListing: async () => true,
-    addPages: async (run: number, service: ServiceName, added: readonly (readonly Owner[])[]) => {
-      for (const owners of added) pages.push({ run, page: pages.length, service, owners, attempts: 1 });
+    addLanes: async (run: number, service: ServiceName, lanes: readonly ListedLane[]) => {
+      const owners = lanes.map(({ owner }) => owner);
+      pages.push({ run, page: pages.length, service, owners, attempts: 1 });
     },
+    cutPages: async () => 1,
     surveyed: async (id: number, service: string, found: object) =>
       put(id, ({ survey }) => ({ survey: { ...survey, [service]: found } })),
     change: async (id: number, { from, to, reason = '' }: StateChange) => {
@@ -57,9 +59,10 @@ function createWork(problem: Error) {
   const work: RunWork = {
     lanesPerPage: () => 1,
     pagesAtOnce: 1,
-    list: async (_run, service) => {
+    async *list(_run, service) {
       if (service === BROKEN) throw problem;
-      return { owners: ['ann' as Owner], survey: { lanes: 1 } };
+      yield [{ owner: 'ann' as Owner }];
+      return { lanes: 1 };
     },
     page: async (run, { service, owners }) => {
       worked.push(`${run.id} ${service}/${owners.join()}`);

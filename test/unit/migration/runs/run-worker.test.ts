@@ -53,7 +53,10 @@ function startRun(parts: {
   const work: RunWork = {
     lanesPerPage: () => 1,
     pagesAtOnce: parts.pagesAtOnce ?? 1,
-    list: async () => ({ owners: [], survey: {} }),
+    async *list() {
+      yield [];
+      return {};
+    },
     document: async () => ({}),
     page: async (_run, _page, control) => {
       seen.control = control;
