@@ -17,8 +17,13 @@ export function canonicalJson(text: string): string {
     return `[${rawElements(trimmed)
       .map((raw) => canonicalJson(raw))
       .join(',')}]`;
-  if (first === '"') return JSON.stringify(parseTolerantly(trimmed));
+  if (first === '"') return canonicalString(trimmed);
   return canonicalNumber(trimmed);
+}
+
+/** Most strings are spelled in one way only: without an escape, and without half a pair that would become one. */
+function canonicalString(token: string): string {
+  return token.includes('\\') || !token.isWellFormed() ? JSON.stringify(parseTolerantly(token)) : token;
 }
 
 function canonicalNumber(token: string): string {

@@ -31,13 +31,26 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /** JSON.stringify that embeds {@link Json} as it stands and leaves out undefined members. */
 export function encodeJson(value: unknown): string {
   if (value instanceof Json) return value.text;
-  if (Array.isArray(value)) return `[${value.map((item) => encodeJson(item ?? null)).join(',')}]`;
+  if (Array.isArray(value)) return encodeList(value);
   if (typeof value !== 'object' || value === null || value instanceof Date)
     return JSON.stringify(value) ?? 'null';
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .map(([key, member]) => `${JSON.stringify(key)}:${encodeJson(member)}`);
-  return `{${members.join(',')}}`;
+  return encodeMembers(value as JsonObject);
+}
+
+// Every message and every stored content comes through here: with lists of its members, each made for a moment, it takes twice as long.
+function encodeMembers(object: JsonObject): string {
+  let text = '';
+  for (const key of Object.keys(object)) {
+    const member = object[key];
+    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${encodeJson(member)}`;
+  }
+  return `{${text}}`;
+}
+
+function encodeList(items: readonly unknown[]): string {
+  let text = '';
+  for (const item of items) text += `${text === '' ? '' : ','}${encodeJson(item ?? null)}`;
+  return `[${text}]`;
 }
 
 /** Parses JSON as Python's json module reads it: NaN, Infinity and -Infinity are values too (read here as null). @throws SyntaxError */

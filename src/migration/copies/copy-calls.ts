@@ -132,6 +132,13 @@ function bytesOfAll(operations: readonly OrchestratorWrite[]): number {
   return operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
 }
 
+/** Payloads are measured where a copy is cut into calls, and again where the calls of several are put together. */
+const measured = new WeakMap<OrchestratorWrite['payload'], number>();
+
 function bytesOf({ payload }: OrchestratorWrite): number {
-  return OPERATION_BYTES + Buffer.byteLength(encodeJson(payload));
+  const known = measured.get(payload);
+  if (known !== undefined) return known;
+  const bytes = OPERATION_BYTES + Buffer.byteLength(encodeJson(payload));
+  measured.set(payload, bytes);
+  return bytes;
 }

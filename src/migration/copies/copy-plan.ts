@@ -51,11 +51,20 @@ export interface CopyPlan {
   readonly vanished: readonly StoredMemory[];
 }
 
+type Fields = Readonly<Record<string, string>>;
+
+/** A copy asks twice of each item: to plan, and to write down what it has left behind. */
+const digests = new WeakMap<Fields, string>();
+
 /** The identity of an item in a list without ids: every field the source shows, times aside. */
-export function digestOfFields(fields: Readonly<Record<string, string>>): string {
+export function digestOfFields(fields: Fields): string {
+  const known = digests.get(fields);
+  if (known !== undefined) return known;
   const keys = Object.keys(fields).sort();
   const text = keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(fields[key] ?? 'null')}`).join(',');
-  return hash('sha256', text, 'hex').slice(0, 32);
+  const digest = hash('sha256', text, 'hex').slice(0, 32);
+  digests.set(fields, digest);
+  return digest;
 }
 
 interface Match {

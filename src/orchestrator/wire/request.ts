@@ -146,7 +146,18 @@ function payloadOf(members: JsonObject): JsonObject {
   return withoutNulls(payload);
 }
 
+/** Of the nested members only those count that are looked into. */
+function hasNulls(object: JsonObject): boolean {
+  for (const name of Object.keys(object)) {
+    const value = object[name];
+    if (value === null ? !NULLABLE.has(name) : NESTED.has(name) && isJsonObject(value) && hasNulls(value))
+      return true;
+  }
+  return false;
+}
+
 function withoutNulls(object: JsonObject): JsonObject {
+  if (!hasNulls(object)) return object;
   const entries = Object.entries(object)
     .filter(([name, value]) => value !== null || NULLABLE.has(name))
     .map(([name, value]) => [name, NESTED.has(name) && isJsonObject(value) ? withoutNulls(value) : value]);
