@@ -10,6 +10,7 @@ import type { Guarding } from './guard.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import type { RequestCounts } from '../rollout/request-counts.ts';
 import type { AbGauges } from '../telemetry/arm-gauges.ts';
+import type { MemoryGauges } from '../telemetry/memory-gauges.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 
 interface GaugeFacts {
@@ -32,6 +33,7 @@ export function createProxyMetrics(facts: GaugeFacts): Metrics {
     spill: () => facts.migration.spillStatus(),
     flags: () => ({ ...facts.flags.describe(), requests: facts.flagRequests.list() }),
     ab: () => abGaugesOf(facts),
+    known: () => memoryGaugesOf(facts),
   });
 }
 
@@ -66,6 +68,15 @@ async function gaugesOf({ migration, journal, services, guarding, runs }: GaugeF
         return [service, { isLatched, isFlagsOffWaiting, verdict }] as const;
       }),
     ),
+  };
+}
+
+function memoryGaugesOf({ migration, services }: GaugeFacts): MemoryGauges {
+  const expiredOf = (service: ServiceName): number =>
+    migration.comparisonsOf(service).rules.filter(({ isExpired }) => isExpired).length;
+  return {
+    replicas: migration.replicas(),
+    expiredRules: new Map([...services.keys()].map((service) => [service, expiredOf(service)])),
   };
 }
 

@@ -186,6 +186,19 @@ export const GAUGES = {
     unit: '{try}',
     labels: ['target'],
   },
+  replicas: {
+    name: 'crossfade_replicas',
+    description:
+      'Replicas that share the journal, by state: silent ones have sent no heartbeat for longer than their lease, and may still write',
+    unit: '{replica}',
+    labels: ['state'],
+  },
+  expiredRules: {
+    name: 'crossfade_expired_rules',
+    description: 'Comparison rules that are off because they have expired',
+    unit: '{rule}',
+    labels: ['service'],
+  },
   residentMemory: {
     name: 'crossfade_resident_memory_bytes',
     description: 'Resident memory of the proxy',

@@ -13,6 +13,7 @@ import { observeArms, type AbGauges } from './arm-gauges.ts';
 import type { LabelSeries } from './label-series.ts';
 import { GAUGES } from './gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS } from './metric-definitions.ts';
+import { observeMemoryGauges, type MemoryGauges } from './memory-gauges.ts';
 import { observeRuns, RUN_GAUGES } from './run-gauges.ts';
 import { MetricRecorder, type Histograms } from './metric-recorder.ts';
 
@@ -61,6 +62,7 @@ export interface MetricsOptions {
   readonly gauges: () => Promise<Gauges> | Gauges;
   readonly flags: () => FlagGauges;
   readonly reports: () => ReportGauges;
+  readonly known?: () => MemoryGauges;
   /** Undefined where nothing is ever spilled. */
   readonly spill: () => SpillStatus | undefined;
 }
@@ -69,7 +71,7 @@ export interface MetricsOptions {
 const COLLECT_TIMEOUT_MS = 5_000;
 
 /** OpenTelemetry metrics, recorded by hand from events. Registers nothing globally and detects no resource. */
-export function createMetrics({ gauges, flags, ab, spill, reports }: MetricsOptions): Metrics {
+export function createMetrics({ gauges, flags, ab, spill, reports, known }: MetricsOptions): Metrics {
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   const provider = new MeterProvider({ readers: [exporter] });
@@ -82,6 +84,7 @@ export function createMetrics({ gauges, flags, ab, spill, reports }: MetricsOpti
   observeArms(meter, ab);
   observeSpill(meter, spill);
   observeReports(meter, reports);
+  if (known !== undefined) observeMemoryGauges(meter, known);
   return {
     listener: (name, event) => recorder.handlers[name]?.(event),
     async render() {

@@ -40,7 +40,7 @@ interface Ports {
 const OTHERS = ['ranked-memory', 'measured-memory', 'expiring-memory'];
 const at = (port: number): string => `tcp://127.0.0.1:${port}`;
 const definition = (name: string): string => fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-/** The stores write their whole file: not with every memory. */
+/** This store writes its whole file, and nobody reads it: not with every memory. Where lanes are copied from a file, it must be no older. */
 const SAVE_EVERY_MS = 500;
 
 async function somePorts(): Promise<Ports> {
@@ -163,7 +163,7 @@ function standInsOf(back: Ports, root: string): StandIns[] {
   return [
     createStandIns({
       'session-memory': { ...session(back.session, back.sessionHealth), dataFolder },
-      'contextual-memory': { port: back.contextual, dataFolder, saveEveryMs: SAVE_EVERY_MS },
+      'contextual-memory': { port: back.contextual, dataFolder },
       'jarvis-memory': { port: back.jarvis, dataFolder, saveEveryMs: SAVE_EVERY_MS },
     }),
     createStandIns({

@@ -241,9 +241,9 @@ test('a signal from outside needs the token, and trips at once', async () => {
   const right = { authorization: `Bearer ${SIGNAL_TOKEN}` };
   expect((await post('/v1/guard/signal', wish, right)).status).toBe(200);
   expect((await deployment.serviceStatus('jarvis-memory')).guard.held_by).toBe('external');
-  expect(await (await fetch(`${deployment.httpUrl}/metrics`)).text()).toContain(
-    'crossfade_latched{service="jarvis-memory"} 1',
-  );
+  const metrics = await (await fetch(`${deployment.httpUrl}/metrics`)).text();
+  expect(metrics).toContain('crossfade_latched{service="jarvis-memory"} 1');
+  expect(metrics).toMatch(/^crossfade_replicas.state="live". 1$/m);
 });
 
 test('the command line shows, explains, and replays', async () => {

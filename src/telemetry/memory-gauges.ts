@@ -1,0 +1,20 @@
+import type { Meter } from '@opentelemetry/api';
+import { GAUGES } from './gauge-definitions.ts';
+
+/** What this replica knows by itself, without the journal. */
+export interface MemoryGauges {
+  /** By `live` and `silent`. */
+  readonly replicas: Readonly<Record<'live' | 'silent', number>>;
+  /** Comparison rules that are off because their day has come, by service. */
+  readonly expiredRules: ReadonlyMap<string, number>;
+}
+
+export function observeMemoryGauges(meter: Meter, known: () => MemoryGauges): void {
+  const { replicas, expiredRules } = GAUGES;
+  meter.createObservableGauge(replicas.name, replicas).addCallback((result) => {
+    for (const [state, count] of Object.entries(known().replicas)) result.observe(count, { state });
+  });
+  meter.createObservableGauge(expiredRules.name, expiredRules).addCallback((result) => {
+    for (const [service, count] of known().expiredRules) result.observe(count, { service });
+  });
+}
