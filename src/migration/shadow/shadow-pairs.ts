@@ -31,8 +31,11 @@ export class ShadowPairs {
     this.#parts = parts;
   }
 
-  /** The agent's own answer is one of the pair; the other backend's is compared with it for its latency, too. */
-  async first(task: ShadowTask): Promise<Pair> {
+  /**
+   * The agent's own answer is one of the pair; the other backend's is compared with it for its latency, too.
+   * @param isPostponed of what failed: it is asked for later, and makes no pair yet
+   */
+  async first(task: ShadowTask, isPostponed: (error: unknown) => boolean): Promise<Pair> {
     const { text, primary, before, primaryMs } = task;
     const { clock } = this.#parts;
     const own: PairedAnswer = { ms: primaryMs, isFailure: isErrorText(text) };
@@ -45,7 +48,7 @@ export class ShadowPairs {
         ? { legacy: text, orchestrator: other, ...stood }
         : { legacy: other, orchestrator: text, ...stood };
     } catch (error) {
-      this.#paired(task, own, { isFailure: true });
+      if (!isPostponed(error)) this.#paired(task, own, { isFailure: true });
       throw error;
     }
   }

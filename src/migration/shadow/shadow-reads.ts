@@ -27,8 +27,10 @@ import {
   comparedOf,
   effectOf,
   lookOf,
+  mayWait,
   namesOf,
   notComparable,
+  POSTPONED_MS,
   RACY,
   sampleOf,
   type Pair,
@@ -105,7 +107,8 @@ export class ShadowReads {
     const isBusy =
       read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
     if (isFull || isBusy) return this.#dropped(read, isFull ? 'queue_full' : 'legacy_busy');
-    this.#enqueue({ ...read, looks: 0, seen: NOTHING_SEEN, startedAtMs: this.#parts.clock.now() });
+    const startedAtMs = this.#parts.clock.now();
+    this.#enqueue({ ...read, looks: 0, postponed: 0, seen: NOTHING_SEEN, startedAtMs });
   }
 
   async stop(): Promise<void> {
@@ -141,8 +144,15 @@ export class ShadowReads {
       if (!task.isCompared) await this.#pairs.askLegacy(task);
       else await this.#look(task, lane);
     } catch (error) {
-      if (task.isCompared) this.#conclude(task, notComparable(error));
+      if (!task.isCompared) return;
+      if (this.#isPostponed(task, error))
+        this.#later({ ...task, postponed: task.postponed + 1 }, POSTPONED_MS);
+      else this.#conclude(task, notComparable(error));
     }
+  }
+
+  #isPostponed(task: ShadowTask, error: unknown): boolean {
+    return mayWait(task, error) && this.#mayLookAgain();
   }
 
   async #look(task: ShadowTask, lane: Lane): Promise<void> {
@@ -159,13 +169,16 @@ export class ShadowReads {
       const { judgement, pair } = await this.#lookUnderHold(task, lane, deleted);
       return this.#conclude(task, judgement, pair);
     }
-    const pair = await (isFirst ? this.#pairs.first(task) : this.#pairs.again(task, lane));
+    const pair = await (isFirst
+      ? this.#pairs.first(task, (error) => this.#isPostponed(task, error))
+      : this.#pairs.again(task, lane));
     const look = await this.#judge(task, pair, { isHeld: false, deleted });
     if (pair.isSteady && isFirst) await this.#repeat(task, pair);
     // Of a read that may not be repeated its only look has to do.
     if (most === 0 || !isWorthALook(look.judgement.comparison, task.seen))
       return this.#conclude(task, look.judgement, pair);
-    if (this.#mayLookAgain()) this.#lookAgain({ ...task, seen: both(task.seen, look.shown) });
+    const again = { ...task, looks: task.looks + 1, seen: both(task.seen, look.shown) };
+    if (this.#mayLookAgain()) this.#later(again, LOOK_AGAIN_MS[task.looks]);
     else this.#conclude(task, RACY, pair);
   }
 
@@ -224,14 +237,16 @@ export class ShadowReads {
   }
 
   #mayLookAgain(): boolean {
-    return !this.#isStopped && this.#timers.size < this.#parts.queueSize;
+    return !this.#isStopped && this.#timers.size < this.#parts.queueSize && this.#bytes <= QUEUE_BYTES;
   }
 
-  #lookAgain(task: ShadowTask): void {
+  #later(task: ShadowTask, ms: number | undefined): void {
+    this.#bytes += task.text.length;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.#enqueue({ ...task, looks: task.looks + 1 });
-    }, LOOK_AGAIN_MS[task.looks]);
+      this.#bytes -= task.text.length;
+      this.#enqueue(task);
+    }, ms);
     this.#timers.add(timer);
   }
 

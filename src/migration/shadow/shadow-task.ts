@@ -35,12 +35,25 @@ export interface Pair {
 export interface ShadowTask extends ShadowRead {
   /** How often it was looked at before. */
   readonly looks: number;
+  /** How often a backend was not asked, because its circuit breaker was open. */
+  readonly postponed: number;
   /** What those have shown to differ. */
   readonly seen: Sightings;
   readonly startedAtMs: number;
 }
 
 export const RACY = notCompared('racy');
+
+/** A circuit breaker lets one call through each second. */
+export const POSTPONED_MS = 1_000;
+const POSTPONED_AT_MOST = 5;
+
+/** A backend that was not asked has said nothing: while its circuit breaker is open, a read waits where that asks legacy no more often. */
+export function mayWait(task: ShadowTask, error: unknown): boolean {
+  const isRefused = error instanceof CrossfadeError && error.reason === 'breaker_open';
+  const isFirst = task.looks === 0 || effectOf(task) === 'nothing';
+  return isRefused && isFirst && task.postponed < POSTPONED_AT_MOST;
+}
 
 export function notComparable(error: unknown): Judgement {
   const isTimeout = error instanceof CrossfadeError && error.reason === 'timeout';

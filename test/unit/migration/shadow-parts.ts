@@ -53,10 +53,10 @@ export function beginShadowReads(
   const asked: { readonly backend: Backend; readonly isHeld: boolean }[] = [];
   const answers = { legacy: replyOf('x'), orchestrator: replyOf('x') };
   const lane = lanes.of(SERVICE, OWNER);
-  let onAsked = (): void => undefined;
+  let onAsked = (_backend: Backend): void => undefined;
   const ask = async (backend: Backend): Promise<string> => {
     asked.push({ backend, isHeld: lane.turn.isTaken });
-    onAsked();
+    onAsked(backend);
     return answers[backend];
   };
   const stored: StoredDifference[] = [];
@@ -110,7 +110,7 @@ export function beginShadowReads(
     names,
     stored,
     verdicts,
-    whenAsked: (then: () => void) => {
+    whenAsked: (then: (backend: Backend) => void) => {
       onAsked = then;
     },
     offer: async (text = answers.legacy, primary: Backend = 'legacy'): Promise<void> => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
+import { ConnectionError } from '../../../src/domain/errors.ts';
 import { SERVICE } from './engine-parts.ts';
 import { beginShadowReads as begin, replyOf } from './shadow-parts.ts';
 
@@ -130,5 +131,53 @@ describe('noise', () => {
       name === 'shadow:compared' ? [(event as { comparison: Comparison }).comparison.reason] : [],
     );
     expect(concluded).toContain('noise');
+  });
+});
+
+describe('a backend whose circuit breaker is open', () => {
+  const refuseTimes = (times: number) => {
+    let left = times;
+    return (backend: string): void => {
+      if (backend !== 'orchestrator' || (left -= 1) < 0) return;
+      throw new ConnectionError('is not called', { effect: 'not_applied', reason: 'breaker_open' });
+    };
+  };
+
+  test('is asked a second later, and its read makes one pair', async () => {
+    const at = begin({ effect: 'loads' });
+    at.whenAsked(refuseTimes(3));
+    await at.offer();
+    expect(at.verdict()).toBeUndefined();
+    for (const _ of [1, 2, 3]) await at.pass(1_010);
+    expect(at.verdict()).toMatchObject({ verdict: 'match' });
+    expect(at.asked.map(({ backend }) => backend)).toEqual(Array(4).fill('orchestrator'));
+    expect(at.events.filter(({ name }) => name === 'shadow:paired')).toMatchObject([
+      { event: { orchestrator: { isFailure: false } } },
+    ]);
+  });
+
+  test('proves nothing where it is asked in vain for five seconds', async () => {
+    const at = begin();
+    at.whenAsked(refuseTimes(100));
+    await at.offer();
+    for (let second = 0; second < 5; second += 1) {
+      expect(at.verdict()).toBeUndefined();
+      await at.pass(1_010);
+    }
+    expect(at.verdict()).toMatchObject({ verdict: 'not_comparable', reason: 'shadow_error' });
+    expect(at.events.filter(({ name }) => name === 'shadow:paired')).toMatchObject([
+      { event: { orchestrator: { isFailure: true } } },
+    ]);
+  });
+
+  test('makes no read wait that would ask once more what does something to legacy', async () => {
+    const at = begin({ effect: 'loads' });
+    at.answers.orchestrator = replyOf('y');
+    await at.offer();
+    at.whenAsked(refuseTimes(1));
+    await at.pass(300);
+    expect(at.verdict()).toMatchObject({ verdict: 'not_comparable', reason: 'shadow_error' });
+    await at.pass(10_000);
+    expect(at.asked.filter(({ backend }) => backend === 'legacy')).toHaveLength(1);
   });
 });
