@@ -107,3 +107,14 @@ test('what no answer shows is found, redacted, and legacy is asked no more than 
   expect(JSON.stringify(found)).not.toContain('never said');
   expect(await metric('crossfade_backend_calls_total', `"${SERVICE}"`, '"legacy"', '"shadow"')).toBe(0);
 });
+
+test('all of it is evidence for one version of the orchestrator, and proves nothing of the next', async () => {
+  expect((await proved()).actions['get_context']?.mismatches).toBeGreaterThan(0);
+  // As if another had answered in between: the one that is running is a new one then.
+  await deployment.journal("insert into orchestrator_releases (version) values ('another')");
+  await eventually('evidence begins anew', async () => {
+    const { actions } = await proved();
+    const { comparable, whole_lanes: lanes, mismatches } = actions['get_context'] ?? {};
+    return comparable === 0 && lanes === 0 && mismatches === 0;
+  });
+});
