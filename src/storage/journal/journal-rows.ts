@@ -24,6 +24,52 @@ export interface LaneRow {
   readonly uncertain_count: number;
 }
 
+/** A row of `COMMIT`: a lane with a new intent. */
+export interface PlaceRow {
+  readonly id: number;
+  readonly key: string;
+  readonly sequence: number;
+  readonly generation: number;
+  readonly seeded_coverage: number;
+  readonly delivered_sequence: number;
+  readonly unusual: Unusual | null;
+}
+
+type Unusual = Omit<LaneState, 'id' | 'sequence' | 'generation' | 'seededCoverage' | 'deliveredSequence'>;
+
+/** What the row of a lane that is as most are does not say. */
+const USUAL: Unusual = {
+  epoch: 0,
+  primary: 'legacy',
+  condition: 'clean',
+  reason: '',
+  exceptions: 0,
+  mayRepeat: false,
+  foundUncertain: 0,
+  isHome: true,
+};
+
+/** @param isSame whether this replica still is the one that asked */
+export function placedStateOf(row: PlaceRow, isSame: boolean): LaneState {
+  const { epoch, primary, condition, reason, exceptions, mayRepeat, foundUncertain, isHome } =
+    row.unusual ?? USUAL;
+  return {
+    id: row.id,
+    sequence: row.sequence,
+    generation: row.generation,
+    epoch,
+    primary,
+    condition,
+    reason,
+    seededCoverage: row.seeded_coverage,
+    exceptions,
+    deliveredSequence: row.delivered_sequence,
+    mayRepeat,
+    foundUncertain,
+    isHome: isHome && isSame,
+  };
+}
+
 /** A row of `FENCES`. */
 export interface FenceRow extends LaneRow {
   readonly behind: boolean;

@@ -33,40 +33,6 @@ export function busyElsewhere(lane: string, me: string): string {
 export const WRITE_COLUMNS =
   'w.lane_id, w.sequence, w.operation_id, w.action, w.request, w.accepted_at, w.named';
 
-/**
- * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
- * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
- * What concerns other replicas is looked up only where the row names one.
- */
-export const COMMIT = prepared(`
-with asked as (
-  select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
-    as t(key, service, owner, operation_id, action, request, accepted_at)
-), settled as (
-  insert into outcomes (lane_id, sequence, outcome)
-  select * from unnest($9::bigint[], $10::bigint[], $11::text[])
-  on conflict do nothing
-), locked as (
-  insert into lanes (key, service, owner, sequence, writer_replica, claim_replica, claim_fence)
-  select key, service, owner, 1, $8, $8, 1 from asked order by key
-  on conflict (key) do update set
-    sequence = lanes.sequence + 1,
-    writer_replica = $8,
-    claim_replica = case when ${claimedByOther('lanes', '$8')} then lanes.claim_replica else $8 end,
-    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end,
-    -- Whoever copied it is dead, and its new home begins anew.
-    condition = case
-      when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${claimedByOther('lanes', '$8')} then 'dirty'
-      else lanes.condition end
-  where not coalesce(${busyElsewhere('lanes', '$8')}, false)
-  returning ${LANE_COLUMNS}
-), stored as (
-  insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
-  select locked.id, locked.sequence, operation_id, action, request, accepted_at, $8::uuid
-  from locked join asked using (key)
-)
-select * from locked`);
-
 export const LANES = `select ${LANE_COLUMNS} from lanes where key = any($1::text[])`;
 
 /**

@@ -19,10 +19,9 @@ import type {
   Settlement,
   WriteRef,
 } from '../../migration/ports.ts';
-import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
 import { CopyCommits } from './copy-commits.ts';
-import type { Database } from '../database.ts';
 import { GroupCommit } from './group-commit.ts';
+import { IntentCommits } from './intent-commits.ts';
 import {
   laneStateOf,
   pendingOf,
@@ -37,20 +36,12 @@ import * as sql from './journal-sql.ts';
 import * as recovery from './recovery-sql.ts';
 
 export { PRUNED_AT_ONCE } from './journal-sql.ts';
+import type { JournalSettings } from './journal-settings.ts';
 import { LaneProgress } from './lane-progress.ts';
-import type { Seal } from '../seal.ts';
 
-/** An outcome waits this long for an intent to share its commit with. Until then a crash would make its lane dirty, no more. */
-const OUTCOME_LINGER_MS = 5;
 /** How long it can be seen what became of dead letters and of unknown outcomes. */
 const KEEP_LEDGERS_DAYS = 90;
 const RESOLVE_LATE = decisions.resolveLate(sql.LANE_COLUMNS.replace(/^id/, 'lanes.id'));
-
-export interface JournalSettings {
-  readonly database: Database;
-  readonly replica: ReplicaIdentity;
-  readonly seal: Seal;
-}
 
 /** A row of `LANES_WITH_PENDING`. */
 interface PendingLane {
@@ -58,12 +49,10 @@ interface PendingLane {
   readonly newest: number;
 }
 
-type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
-
 /** The journal in PostgreSQL. Nothing is read or written before the first call. */
 export class PostgresJournal implements Journal {
   readonly #settings: JournalSettings;
-  readonly #commits: GroupCommit<Entry, LaneState | undefined>;
+  readonly #commits: IntentCommits;
   readonly #progress: LaneProgress;
   readonly #copies: CopyCommits;
   /** Lanes of which the last answer told, with their counts: told once more, until the next question says that it arrived. */
@@ -84,17 +73,11 @@ export class PostgresJournal implements Journal {
       isUrgent: () => true,
       lingerMs: 0,
     });
-    this.#commits = new GroupCommit<Entry, LaneState | undefined>({
-      flush: (batch) => this.#flush(batch),
-      keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
-      isUrgent: (entry) => 'intent' in entry,
-      sizeOf: (entry) => ('intent' in entry ? entry.intent.request.length : 0),
-      lingerMs: OUTCOME_LINGER_MS,
-    });
+    this.#commits = new IntentCommits(settings);
   }
 
   append(intent: Intent): Promise<LaneState | undefined> {
-    return this.#commits.add({ intent });
+    return this.#commits.append(intent);
   }
 
   async nameItems({ laneId, sequence }: WriteRef, items: readonly NamedItem[]): Promise<boolean> {
@@ -109,7 +92,7 @@ export class PostgresJournal implements Journal {
     // First of all, so that none is left out.
     if (outcome === 'unknown')
       await this.#settings.database.query(decisions.RECORD_UNKNOWN, [laneId, sequence, seedsUnder ?? null]);
-    await this.#commits.add({ settlement });
+    await this.#commits.settle(settlement);
     if (outcome === 'applied' && seedsUnder !== undefined)
       await this.#progress.add(laneId, { seeded: seedsUnder });
   }
@@ -122,27 +105,6 @@ export class PostgresJournal implements Journal {
 
   delivered(ref: WriteRef): Promise<void> {
     return this.#progress.add(ref.laneId, { delivered: ref.sequence });
-  }
-
-  async #flush(batch: readonly Entry[]): Promise<(LaneState | undefined)[]> {
-    const intents = batch.flatMap((entry) => ('intent' in entry ? [entry.intent] : []));
-    const settlements = batch.flatMap((entry) => ('settlement' in entry ? [entry.settlement] : []));
-    const { database, replica, seal } = this.#settings;
-    const rows = await database.query<LaneRow>(sql.COMMIT, [
-      intents.map(({ lane }) => lane),
-      intents.map(({ service }) => service),
-      intents.map(({ owner }) => owner),
-      intents.map(({ operationId }) => operationId),
-      intents.map(({ action }) => action),
-      intents.map(({ request }) => seal.seal(request)),
-      intents.map(({ acceptedAtMs }) => new Date(acceptedAtMs).toISOString()),
-      replica.id,
-      settlements.map(({ ref }) => ref.laneId),
-      settlements.map(({ ref }) => ref.sequence),
-      settlements.map(({ outcome }) => outcome),
-    ]);
-    const states = new Map(rows.map((row) => [row.key, laneStateOf(row, replica)]));
-    return batch.map((entry) => ('intent' in entry ? states.get(entry.intent.lane) : undefined));
   }
 
   async markDirty(lane: LaneKey, reason: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { PGlite, Transaction } from '@electric-sql/pglite';
 import { type Phase, storageError } from '../database-errors.ts';
 import { runPrepared } from './pglite-prepared.ts';
+import { Column } from './columns.ts';
 import { arrivedInTime, checkDeadline, type DeadlineMs } from './deadline.ts';
 import { runWork, type Session, type Work } from './session.ts';
 
@@ -10,7 +11,7 @@ export function pgliteSession(pglite: PGlite, phase: Phase, inside?: Transaction
   return {
     async query<Row extends object>(sql: string, params: readonly unknown[] = []): Promise<Row[]> {
       try {
-        const values = params.map((value) => value ?? null);
+        const values = params.map((value) => (value instanceof Column ? value.plain() : (value ?? null)));
         return (await runPrepared<Row>(pglite, sql, values)) ?? (await plain.query<Row>(sql, values)).rows;
       } catch (error) {
         throw storageError(error, phase);

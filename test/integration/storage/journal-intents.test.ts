@@ -94,6 +94,47 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await other.append(intent('ann'))).toMatchObject({ sequence: 2 });
     });
 
+    test('tells all that its lane’s row says', async () => {
+      const { journal, intent, write, laneOf, state } = begin();
+      await write('ann', 'applied', { seedsUnder: 7 });
+      await journal.markDirty(laneOf('ann'), 'unknown_outcome');
+      const placed = present(await journal.append(intent('ann')));
+      expect(placed).toMatchObject({ condition: 'dirty', reason: 'unknown_outcome', mayRepeat: true });
+      expect(placed).toEqual(await state('ann'));
+      await database.query(
+        `update lanes set primary_backend = 'orchestrator', epoch = 3, exceptions = 2, uncertain_count = 4 where key = $1`,
+        [laneOf('ann')],
+      );
+      const flipped = present(await journal.append(intent('ann')));
+      expect(flipped).toMatchObject({ primary: 'orchestrator', epoch: 3, exceptions: 2, foundUncertain: 4 });
+      expect(flipped).toEqual(await state('ann'));
+    });
+
+    test('does not call a lane its home of which the replica was given up meanwhile', async () => {
+      const { intent } = begin();
+      const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
+      const placing = new PostgresJournal({ database, replica, seal: PLAIN }).append(intent('ann'));
+      replica.renew();
+      expect(present(await placing).isHome).toBe(false);
+    });
+
+    test('gets its place beside an outcome that is written down already, which stays as it is', async () => {
+      const { journal, intent, write, pending, laneOf } = begin();
+      const ref = await write('ann', 'applied');
+      const other = await write('eve');
+      // The first is under way while the others come: they share a commit.
+      const places = Promise.all([journal.append(intent('bob')), journal.append(intent('ann'))]);
+      const settled = [
+        journal.settle({ ref, outcome: 'refused' }),
+        journal.settle({ ref: other, outcome: 'applied' }),
+      ];
+      expect((await places).map((place) => present(place).sequence)).toEqual([1, 2]);
+      await Promise.all(settled);
+      expect(await pending('ann')).toEqual([1]);
+      expect((await journal.undelivered(laneOf('ann'), 1)).map(({ sequence }) => sequence)).toEqual([1]);
+      expect(await pending('eve')).toEqual([1]);
+    });
+
     test('is read back as it was asked for', async () => {
       const { journal, intent, laneOf } = begin();
       const asked = intent('ann', '{"memory": "ä \\u0000 NaN", "x": NaN, "big": 12345678901234567890}');

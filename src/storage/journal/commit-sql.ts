@@ -1,0 +1,53 @@
+import { prepared } from '../sessions/prepared.ts';
+import { busyElsewhere, claimedByOther } from './journal-sql.ts';
+
+/** What most lanes have nothing to say of: null then. Every column costs each row of every commit, here and in the process. */
+const UNUSUAL = `
+  case when claim_replica = $8 and condition = 'clean' and reason = '' and exceptions = 0 and epoch = 0 and primary_backend = 'legacy'
+      and uncertain_count = 0 and coalesce(repeats_until <= now(), true)
+    then null
+    else json_build_object('epoch', epoch, 'primary', primary_backend, 'condition', condition, 'reason', reason,
+      'exceptions', exceptions, 'mayRepeat', coalesce(repeats_until > now(), false), 'foundUncertain', uncertain_count,
+      'isHome', coalesce(claim_replica = $8, false))
+    end as unusual`;
+
+/** The parameters are unnested where they are used: as one table for both they would be stored once more. */
+function commit(onKnownOutcome: string): string {
+  return prepared(`
+with settled as (
+  insert into outcomes (lane_id, sequence, outcome)
+  select * from unnest($9::bigint[], $10::bigint[], $11::text[])
+  ${onKnownOutcome}
+), locked as (
+  insert into lanes (key, service, owner, sequence, writer_replica, claim_replica, claim_fence)
+  select key, service, owner, 1, $8, $8, 1
+  from unnest($1::text[], $2::text[], $3::text[]) as asked(key, service, owner) order by key
+  on conflict (key) do update set
+    sequence = lanes.sequence + 1,
+    writer_replica = $8,
+    claim_replica = case when ${claimedByOther('lanes', '$8')} then lanes.claim_replica else $8 end,
+    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end,
+    -- Whoever copied it is dead, and its new home begins anew.
+    condition = case
+      when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${claimedByOther('lanes', '$8')} then 'dirty'
+      else lanes.condition end
+  where not coalesce(${busyElsewhere('lanes', '$8')}, false)
+  returning id, key, sequence, generation, seeded_coverage, delivered_sequence, ${UNUSUAL}
+), stored as (
+  insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
+  select locked.id, locked.sequence, operation_id, action, request, accepted_at, $8::uuid
+  from locked join unnest($1::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
+    as asked(key, operation_id, action, request, accepted_at) using (key)
+)
+select * from locked`);
+}
+
+/**
+ * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
+ * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
+ * What concerns other replicas is looked up only where the row names one. Fails where an outcome is written down already.
+ */
+export const COMMIT = commit('');
+
+/** The same, after it has failed of that: what stands there stays. Being ready for it in every commit costs a tenth of it. */
+export const COMMIT_BESIDE_KNOWN = commit('on conflict do nothing');
