@@ -26,7 +26,11 @@ export class SessionModel implements LegacyModel {
   readonly definition = sessionMemory;
   readonly effects = new Effects();
   readonly #clock: ModelClock;
-  readonly #sessions = new Map<string, { readonly createdAt: string; lastActiveMs: number }>();
+  readonly #sessions = new Map<
+    string,
+    { readonly place: number; readonly createdAt: string; lastActiveMs: number }
+  >();
+  #lastPlace = 0;
   #interactions: Interaction[] = [];
   #lastId = 0;
 
@@ -73,8 +77,10 @@ export class SessionModel implements LegacyModel {
   }
 
   sqlite = (sql: string, [owner = '']: readonly string[]): readonly Row[] => {
-    if (sql.startsWith('select session_id from sessions'))
-      return [...this.#sessions.keys()].toSorted().map((session_id) => ({ session_id }));
+    if (sql.startsWith('select rowid as place, session_id from sessions'))
+      return [...this.#sessions]
+        .filter(([, { place }]) => place > Number(owner))
+        .map(([session_id, { place }]) => ({ place, session_id }));
     if (sql.startsWith('select user_id, created_at'))
       return this.#known(owner).map(({ createdAt }) => ({
         user_id: 'agent',
@@ -121,7 +127,9 @@ export class SessionModel implements LegacyModel {
 
   #create(owner: string): boolean {
     if (this.#sessions.has(owner)) return false;
-    this.#sessions.set(owner, { createdAt: this.#now(), lastActiveMs: this.#clock.wallMs() });
+    this.#lastPlace += 1;
+    const [place, createdAt] = [this.#lastPlace, this.#now()];
+    this.#sessions.set(owner, { place, createdAt, lastActiveMs: this.#clock.wallMs() });
     return true;
   }
 
