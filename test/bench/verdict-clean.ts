@@ -79,7 +79,7 @@ interface GuardAnswer {
 }
 
 /** Replays dialogues round by round, by agents that are made anew: one that missed a reply fails for ever, at once. */
-class CleanRounds {
+export class CleanRounds {
   readonly errors: string[] = [];
   failedCalls = 0;
   /** Why shadow load is dropped; empty where it is not. */
