@@ -11,8 +11,33 @@ const UNUSUAL = `
       'isHome', coalesce(claim_replica = $8, false))
     end as unusual`;
 
+const CLAIMED_BY_OTHER = claimedByOther('lanes', '$8');
+
+/** What becomes of a lane's row, whatever it says: what concerns other replicas is looked up where it names one. */
+const WHOSE_EVER = `
+    claim_replica = case when ${CLAIMED_BY_OTHER} then lanes.claim_replica else $8 end,
+    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${CLAIMED_BY_OTHER} then 0 else 1 end,
+    -- Whoever copied it is dead, and its new home begins anew.
+    condition = case
+      when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${CLAIMED_BY_OTHER} then 'dirty'
+      else lanes.condition end
+  where not coalesce(${busyElsewhere('lanes', '$8')}, false)`;
+
+/** The same, where the row names no other replica. */
+const OWN = `
+    claim_replica = $8,
+    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 then 0 else 1 end
+  where (lanes.claim_replica = $8 or (lanes.claim_replica is null and lanes.condition <> 'copying'))
+    and coalesce(lanes.writer_replica = $8, true)
+    and (coalesce(lanes.hold_replica = $8, true) or coalesce(lanes.hold_until <= now(), true))`;
+
+interface CommitKind {
+  readonly lanes: string;
+  readonly onKnownOutcome: string;
+}
+
 /** The parameters are unnested where they are used: as one table for both they would be stored once more. */
-function commit(onKnownOutcome: string): string {
+function commit({ lanes, onKnownOutcome }: CommitKind): string {
   return prepared(`
 with settled as (
   insert into outcomes (lane_id, sequence, outcome)
@@ -24,14 +49,7 @@ with settled as (
   from unnest($1::text[], $2::text[], $3::text[]) as asked(key, service, owner) order by key
   on conflict (key) do update set
     sequence = lanes.sequence + 1,
-    writer_replica = $8,
-    claim_replica = case when ${claimedByOther('lanes', '$8')} then lanes.claim_replica else $8 end,
-    claim_fence = lanes.claim_fence + case when lanes.claim_replica = $8 or ${claimedByOther('lanes', '$8')} then 0 else 1 end,
-    -- Whoever copied it is dead, and its new home begins anew.
-    condition = case
-      when lanes.condition = 'copying' and lanes.claim_replica is distinct from $8 and not ${claimedByOther('lanes', '$8')} then 'dirty'
-      else lanes.condition end
-  where not coalesce(${busyElsewhere('lanes', '$8')}, false)
+    writer_replica = $8,${lanes}
   returning id, key, sequence, generation, seeded_coverage, delivered_sequence, ${UNUSUAL}
 ), stored as (
   insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
@@ -45,9 +63,12 @@ select * from locked`);
 /**
  * The group commit: outcomes of past writes, and new intents, each with its lane's next sequence. Lanes are locked in lane order:
  * in arrival order two replicas deadlock. A lane that another replica is busy with is not returned, and gets no intent.
- * What concerns other replicas is looked up only where the row names one. Fails where an outcome is written down already.
+ * Fails where an outcome is written down already.
  */
-export const COMMIT = commit('');
+export const COMMIT = commit({ lanes: WHOSE_EVER, onKnownOutcome: '' });
 
 /** The same, after it has failed of that: what stands there stays. Being ready for it in every commit costs a tenth of it. */
-export const COMMIT_BESIDE_KNOWN = commit('on conflict do nothing');
+export const COMMIT_BESIDE_KNOWN = commit({ lanes: WHOSE_EVER, onKnownOutcome: 'on conflict do nothing' });
+
+/** The same, but lanes whose rows name another replica are not returned either. Being ready for them costs another tenth. */
+export const COMMIT_OWN = commit({ lanes: OWN, onKnownOutcome: '' });

@@ -2,7 +2,7 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Intent, Settlement } from '../../migration/ports.ts';
 import { sqlstateOf } from '../database.ts';
 import { bigints, instants, texts, uuids } from '../sessions/columns.ts';
-import { COMMIT, COMMIT_BESIDE_KNOWN } from './commit-sql.ts';
+import { COMMIT, COMMIT_BESIDE_KNOWN, COMMIT_OWN } from './commit-sql.ts';
 import { GroupCommit } from './group-commit.ts';
 import { placedStateOf, type PlaceRow } from './journal-rows.ts';
 import type { JournalSettings } from './journal-settings.ts';
@@ -12,15 +12,23 @@ type Entry = { readonly intent: Intent } | { readonly settlement: Settlement };
 /** An outcome waits this long for an intent to share its commit with. Until then a crash would make its lane dirty, no more. */
 const OUTCOME_LINGER_MS = 5;
 const UNIQUE_VIOLATION = '23505';
+/** After so many commits in a row in which no lane named another replica, the next ones count on it. */
+const ALONE_AFTER = 100;
+/** The lane's row names another replica, which may be busy with it or not. */
+const NOT_OWN = 'not_own';
+
+type Place = LaneState | undefined | typeof NOT_OWN;
 
 /** The group commit that agents wait for: new intents, and with them the outcomes of past ones. */
 export class IntentCommits {
   readonly #settings: JournalSettings;
-  readonly #commits: GroupCommit<Entry, LaneState | undefined>;
+  readonly #commits: GroupCommit<Entry, Place>;
+  /** Commits since a lane last named another replica. */
+  #alone = 0;
 
   constructor(settings: JournalSettings) {
     this.#settings = settings;
-    this.#commits = new GroupCommit<Entry, LaneState | undefined>({
+    this.#commits = new GroupCommit<Entry, Place>({
       flush: (batch) => this.#flush(batch),
       keyOf: (entry) => ('intent' in entry ? entry.intent.lane : undefined),
       isUrgent: (entry) => 'intent' in entry,
@@ -30,8 +38,11 @@ export class IntentCommits {
   }
 
   /** Undefined where another replica is busy with the lane. */
-  append(intent: Intent): Promise<LaneState | undefined> {
-    return this.#commits.add({ intent });
+  async append(intent: Intent): Promise<LaneState | undefined> {
+    for (;;) {
+      const place = await this.#commits.add({ intent });
+      if (place !== NOT_OWN) return place;
+    }
   }
 
   async settle(settlement: Settlement): Promise<void> {
@@ -42,7 +53,7 @@ export class IntentCommits {
     return this.#commits.drain();
   }
 
-  async #flush(batch: readonly Entry[]): Promise<(LaneState | undefined)[]> {
+  async #flush(batch: readonly Entry[]): Promise<Place[]> {
     const intents: Intent[] = [];
     const settlements: Settlement[] = [];
     for (const entry of batch)
@@ -50,7 +61,8 @@ export class IntentCommits {
       else settlements.push(entry.settlement);
     const { replica, seal } = this.#settings;
     const { id } = replica;
-    const rows = await this.#commit([
+    const isAlone = this.#alone >= ALONE_AFTER;
+    const rows = await this.#commit(isAlone ? COMMIT_OWN : COMMIT, [
       texts(intents.map(({ lane }) => lane)),
       texts(intents.map(({ service }) => service)),
       texts(intents.map(({ owner }) => owner)),
@@ -65,17 +77,17 @@ export class IntentCommits {
     ]);
     // It may have been given up, and be another, since it asked.
     const isSame = replica.id === id;
-    const places = new Map(rows.map((row) => [row.key, row]));
-    return batch.map((entry) => {
-      const row = 'intent' in entry ? places.get(entry.intent.lane) : undefined;
-      return row && placedStateOf(row, isSame);
-    });
+    const places = new Map(rows.map((row) => [row.key, placedStateOf(row, isSame)]));
+    const areOwn = rows.length === intents.length && rows.every(({ unusual }) => unusual?.isHome !== false);
+    this.#alone = areOwn ? this.#alone + 1 : 0;
+    const left = isAlone ? NOT_OWN : undefined;
+    return batch.map((entry) => ('intent' in entry ? (places.get(entry.intent.lane) ?? left) : undefined));
   }
 
-  async #commit(parameters: readonly unknown[]): Promise<PlaceRow[]> {
+  async #commit(statement: string, parameters: readonly unknown[]): Promise<PlaceRow[]> {
     const { database } = this.#settings;
     try {
-      return await database.query<PlaceRow>(COMMIT, parameters);
+      return await database.query<PlaceRow>(statement, parameters);
     } catch (error) {
       // Nothing of it was done. Whoever took this replica's lanes over has written outcomes down, or a commit that seemed to fail has.
       if (sqlstateOf(error) !== UNIQUE_VIOLATION) throw error;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { replicaId } from '../../../src/domain/ids.ts';
+import type { LaneState } from '../../../src/domain/lane.ts';
 import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
@@ -92,6 +93,52 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
       expect(await other.append(intent('bob'))).toMatchObject({ sequence: 1 });
       await journal.settle({ ref, outcome: 'refused' });
       expect(await other.append(intent('ann'))).toMatchObject({ sequence: 2 });
+    });
+
+    test('is given or not just so after many commits in which no lane named another replica', async () => {
+      const { intent } = begin();
+      const [here, there] = [replicaId(randomUUID()), replicaId(randomUUID())];
+      const [journal, other] = [here, there].map(
+        (id) => new PostgresJournal({ database, replica: new ReplicaIdentity(() => id), seal: PLAIN }),
+      ) as [PostgresJournal, PostgresJournal];
+      const live = (...ids: readonly string[]) =>
+        database.query(
+          `insert into replicas (id, heartbeat_at) select id, now() + interval '1 hour' from unnest($1::uuid[]) as t(id)`,
+          [ids],
+        );
+      const appendAfterMany = async (owner: string) => {
+        for (let count = 0; count < 101; count += 1) present(await journal.append(intent('bob')));
+        return journal.append(intent(owner));
+      };
+      const settle = (state: LaneState | undefined, owner: string) => {
+        const { id, sequence } = present(state);
+        const ref = { laneId: id, lane: intent(owner).lane, sequence };
+        return journal.settle({ ref, outcome: 'applied' });
+      };
+      await live(here, there);
+      const open = await other.append(intent('ann'));
+      expect(await appendAfterMany('ann')).toBeUndefined();
+      await settle(open, 'ann');
+      // The other is its home for as long as it lives, whoever wrote to it last.
+      for (const sequence of [2, 3]) {
+        const state = await appendAfterMany('ann');
+        expect(state).toMatchObject({ sequence, isHome: false });
+        await settle(state, 'ann');
+      }
+      await database.query('delete from replicas where id = $1', [there]);
+      expect(await appendAfterMany('ann')).toMatchObject({ sequence: 4, isHome: true });
+
+      // Of a lane whose home is here a write is open there.
+      await settle(await journal.append(intent('eve')), 'eve');
+      const elsewhere = await other.append(intent('eve'));
+      expect(elsewhere).toMatchObject({ sequence: 2, isHome: false });
+      expect(await appendAfterMany('eve')).toBeUndefined();
+      await settle(elsewhere, 'eve');
+      await live(there);
+      await other.hold(intent('eve').lane, 60);
+      expect(await appendAfterMany('eve')).toBeUndefined();
+      await other.releaseHold(intent('eve').lane);
+      expect(await appendAfterMany('eve')).toMatchObject({ sequence: 3, isHome: true });
     });
 
     test('tells all that its lane’s row says', async () => {
