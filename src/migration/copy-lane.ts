@@ -5,6 +5,7 @@ import { isReadable, type LegacyLane, type StoredMemory } from '../domain/servic
 import { applyCopy, raiseFence, TooManyExceptions } from './copies/copy-apply.ts';
 import { CopyCalls } from './copies/copy-calls.ts';
 import { judgeVanished, type CopyAdvice } from './copies/copy-judgement.ts';
+import { CopyReads } from './copies/copy-reads.ts';
 import { copyOperations } from './copies/copy-operations.ts';
 import { planCopy, type CopyPlan } from './copies/copy-plan.ts';
 import type { Emit } from './events.ts';
@@ -73,6 +74,7 @@ interface Reading {
 export class LaneCopier {
   readonly #parts: CopyParts;
   readonly #calls: CopyCalls;
+  readonly #reads = new CopyReads();
 
   constructor(parts: CopyParts) {
     this.#parts = parts;
@@ -125,12 +127,11 @@ export class LaneCopier {
   }
 
   #operations(
-    { lane, service, sessionId }: Copy,
+    { lane, service: { definition }, sessionId }: Copy,
     { source }: Reading,
     { forgotten, ...plan }: CopyPlan & { readonly forgotten: readonly StoredMemory[] },
   ): OrchestratorWrite[] {
-    const { lanes } = service.definition;
-    return copyOperations({ sessionId, owner: lane.owner, lanes, plan, forgotten, source });
+    return copyOperations({ sessionId, owner: lane.owner, lanes: definition.lanes, plan, forgotten, source });
   }
 
   #canRead(lane: Lane): boolean {
@@ -163,8 +164,8 @@ export class LaneCopier {
     lane.adoptCopying(state);
     this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
     const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
-    const { generation } = state;
-    const isFirst = generation === 1 && state.sequence === 0;
+    const { generation, sequence } = state;
+    const isFirst = generation === 1 && sequence === 0;
     return { lane, service, sessionId, generation, coverage, wasUncovered, startedAtMs, isFirst };
   }
 
@@ -175,7 +176,7 @@ export class LaneCopier {
     const heldAtMs = clock.now();
     const closes = lane.closesAtMs > 0 && heldAtMs >= lane.closesAtMs;
     try {
-      const source = await service.definition.lanes.readLegacy(lane.owner, service.access, service.context);
+      const source = await this.#reads.read(service, lane.owner);
       if (!held.isSure()) throw new StorageError('the lane was let go', { effect: 'not_applied' });
       return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs, readAtMs: heldAtMs, closes };
     } finally {
@@ -272,8 +273,7 @@ export class LaneCopier {
     exceptions: readonly CopyException[],
   ): Promise<void> {
     const { journal } = this.#parts;
-    const facts = { generation, sequence, coverage, exceptions, closes };
-    const state = await journal.finishCopy(lane.key, facts);
+    const state = await journal.finishCopy(lane.key, { generation, sequence, coverage, exceptions, closes });
     if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
     // Another write of unknown outcome may have moved the end meanwhile.
     if (closes && lane.closesAtMs <= readAtMs) lane.closesAtMs = 0;

@@ -1,6 +1,3 @@
-/** Calls under way at the same time: while one is answered the next one gathers. */
-const CALLS = 2;
-
 export interface GatheredCallParts<Entry, Result> {
   /** One call for all of them. The results stand in the order of the entries. */
   send(entries: readonly Entry[]): Promise<readonly Result[]>;
@@ -16,11 +13,14 @@ interface Waiting<Entry, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** What several copies want of the orchestrator at the same time, in one call: a backfill waits for little else than its answers. */
+/**
+ * What several copies want at the same time, in one call. While it is answered the next one gathers: two under way would each be half
+ * as large, and a call costs more than what is in it.
+ */
 export class GatheredCalls<Entry, Result> {
   readonly #parts: GatheredCallParts<Entry, Result>;
   readonly #waiting: Waiting<Entry, Result>[] = [];
-  #underWay = 0;
+  #isUnderWay = false;
   #isScheduled = false;
 
   constructor(parts: GatheredCallParts<Entry, Result>) {
@@ -36,12 +36,11 @@ export class GatheredCalls<Entry, Result> {
 
   /** In the next turn: those that one answer of the journal has set free come one after the other. */
   #schedule(): void {
-    if (this.#isScheduled || this.#underWay >= CALLS || this.#waiting.length === 0) return;
+    if (this.#isScheduled || this.#isUnderWay || this.#waiting.length === 0) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
       void this.#call(this.#take());
-      this.#schedule();
     });
   }
 
@@ -55,9 +54,9 @@ export class GatheredCalls<Entry, Result> {
   }
 
   async #call(waiting: readonly Waiting<Entry, Result>[]): Promise<void> {
-    this.#underWay += 1;
+    this.#isUnderWay = true;
     await this.#send(waiting);
-    this.#underWay -= 1;
+    this.#isUnderWay = false;
     this.#schedule();
   }
 

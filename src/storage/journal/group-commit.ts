@@ -72,7 +72,9 @@ export class GroupCommit<Entry, Result> {
     if (isUrgent) {
       clearTimeout(this.#linger);
       this.#linger = undefined;
-      void this.#flush();
+      this.#isFlushing = true;
+      // What one answer has set free comes one after the other, in this turn.
+      queueMicrotask(() => void this.#flush());
       return;
     }
     this.#linger ??= setTimeout(() => {
@@ -82,7 +84,6 @@ export class GroupCommit<Entry, Result> {
   }
 
   async #flush(): Promise<void> {
-    this.#isFlushing = true;
     const batch = this.#takeBatch();
     this.#flushing = batch;
     try {

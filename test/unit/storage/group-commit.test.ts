@@ -19,18 +19,30 @@ function createCommits() {
   return { commits, batches };
 }
 
+/** The first begins a flush; the others come while that is under way. */
+async function addAll(commits: GroupCommit<number, number>, [first = 0, ...others]: readonly number[]) {
+  const added = [commits.add(first)];
+  await Promise.resolve();
+  return Promise.all([...added, ...others.map((size) => commits.add(size))]);
+}
+
+test('what one answer has set free, one after the other, shares a flush', async () => {
+  const { commits, batches } = createCommits();
+  await Promise.all([3, 1, 2].map((size) => commits.add(size)));
+  expect(batches).toEqual([[3, 1, 2]]);
+});
+
 test('what came while a flush was under way shares the next, as far as 8 MiB', async () => {
   const { commits, batches } = createCommits();
   const sizes = [1, 4 * MIB, 3 * MIB, 4 * MIB, MIB, 2];
-  const results = await Promise.all(sizes.map((size) => commits.add(size)));
-  expect(results).toEqual(sizes);
+  expect(await addAll(commits, sizes)).toEqual(sizes);
   expect(batches).toEqual([[1], [4 * MIB, 3 * MIB, MIB], [4 * MIB, 2]]);
 });
 
 test('one that is larger than that goes alone, and holds up nobody behind it for ever', async () => {
   const { commits, batches } = createCommits();
   const sizes = [1, 20 * MIB, 5, 30 * MIB];
-  expect(await Promise.all(sizes.map((size) => commits.add(size)))).toEqual(sizes);
+  expect(await addAll(commits, sizes)).toEqual(sizes);
   expect(batches).toEqual([[1], [20 * MIB], [5], [30 * MIB]]);
 });
 
