@@ -1,5 +1,5 @@
 import { messageOf, StorageError } from '../domain/errors.ts';
-import { sessionIdOf, type ServiceName, type SessionId } from '../domain/ids.ts';
+import { sessionIdOf, type ServiceName } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copies/copy-apply.ts';
@@ -7,12 +7,13 @@ import { CopyCalls } from './copies/copy-calls.ts';
 import { judgeVanished, type CopyAdvice } from './copies/copy-judgement.ts';
 import { CopyReads } from './copies/copy-reads.ts';
 import { copyOperations } from './copies/copy-operations.ts';
-import { planCopy, type CopyPlan } from './copies/copy-plan.ts';
+import { lookAt, type CopyLook, type LookedAt } from './copies/copy-look.ts';
+import type { CopyPlan } from './copies/copy-plan.ts';
 import type { Emit } from './events.ts';
 import { explainVanished } from './copies/forgetting.ts';
 import type { LaneContents } from './copies/lane-contents.ts';
 import type { HeldLane } from './lanes/hold-lane.ts';
-import { readJournaled, type JournaledWrites } from './writes/journaled-writes.ts';
+import type { JournaledWrites } from './writes/journaled-writes.ts';
 import type { Lane } from './lanes/lanes.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
@@ -47,17 +48,9 @@ export interface CopyParts {
 }
 
 /** A copy under way. */
-interface Copy {
-  readonly lane: Lane;
-  readonly service: ServiceRuntime;
-  readonly sessionId: SessionId;
-  readonly generation: number;
+interface Copy extends LookedAt {
   readonly coverage: number;
-  /** Agents may have written to the lane while nothing was journaled. */
-  readonly wasUncovered: boolean;
   readonly startedAtMs: number;
-  /** This copy made the lane's row: nothing of it was ever sent to the secondary. */
-  readonly isFirst: boolean;
 }
 
 /** What the primary showed while the lane was held. */
@@ -90,9 +83,9 @@ export class LaneCopier {
     const reading = await this.#read(copy);
     await this.#parts.quiet(lane);
     await this.#raiseFence(copy);
-    const contents = await this.#contentsOf(copy);
-    const journaled = await this.#journaled(copy, reading);
-    const plan = this.#plan(reading, { contents, journaled });
+    const look = await this.#look(copy, reading);
+    if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
+    const { contents, journaled, plan } = look;
     const found = { source: reading.source, listed: contents.listed, sequence: reading.sequence };
     const { deletes, forgotten, lost, stop } = await judgeVanished({
       vanished: plan.vanished,
@@ -109,8 +102,9 @@ export class LaneCopier {
       forgotten,
     });
     await advice?.beforeWriting(found, operations);
-    const exceptions = await this.#apply(copy, operations, reading.sequence);
-    if (exceptions === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
+    const applied = await this.#apply(copy, operations, reading.sequence);
+    if (applied === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
+    const exceptions = [...look.exceptions, ...applied];
     await this.#finish(copy, reading, exceptions);
     if (exceptions.length === 0) await this.#remember(copy, reading);
     this.#sayExceptions(lane, exceptions);
@@ -190,28 +184,9 @@ export class LaneCopier {
     await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#calls);
   }
 
-  async #journaled({ lane, service }: Copy, { sequence }: Reading): Promise<JournaledWrites> {
-    const writes = sequence === 0 ? [] : await this.#parts.journal.undelivered(lane.key, sequence);
-    return readJournaled({ service, owner: lane.owner, writes, sequence });
-  }
-
-  #contentsOf({ service, sessionId, isFirst, lane: { owner } }: Copy): Promise<LaneContents> {
-    return this.#calls.contents({ sessionId, lanes: service.definition.lanes, owner }, isFirst);
-  }
-
-  #plan(
-    reading: Reading,
-    { contents, journaled }: { readonly contents: LaneContents; readonly journaled: JournaledWrites },
-  ): CopyPlan {
-    return planCopy({
-      source: reading.source.items,
-      existing: contents.listed,
-      derived: { source: reading.source.derived ?? [], existing: contents.derived },
-      sequence: reading.sequence,
-      deletions: journaled.deletions,
-      named: journaled.named,
-      journaledIds: journaled.ids,
-    });
+  /** Undefined where so much was refused that the copy broke off. */
+  #look(copy: Copy, reading: Reading): Promise<CopyLook | undefined> {
+    return unlessTooMany(lookAt(copy, reading, { journal: this.#parts.journal, calls: this.#calls }));
   }
 
   #explain(
@@ -254,17 +229,12 @@ export class LaneCopier {
   }
 
   /** Undefined where so much was refused that the copy broke off. */
-  async #apply(
+  #apply(
     { lane, generation }: Copy,
     operations: readonly OrchestratorWrite[],
     sequence: number,
   ): Promise<readonly CopyException[] | undefined> {
-    try {
-      return await applyCopy(operations, { key: lane.key, generation, sequence }, this.#calls);
-    } catch (error) {
-      if (error instanceof TooManyExceptions) return undefined;
-      throw error;
-    }
+    return unlessTooMany(applyCopy(operations, { key: lane.key, generation, sequence }, this.#calls));
   }
 
   async #finish(
@@ -296,5 +266,14 @@ export class LaneCopier {
   #sayExceptions({ service, key }: Lane, exceptions: readonly CopyException[]): void {
     for (const { code, reason } of exceptions.slice(0, 1))
       this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
+  }
+}
+
+async function unlessTooMany<Result>(result: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof TooManyExceptions) return undefined;
+    throw error;
   }
 }

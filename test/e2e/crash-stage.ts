@@ -20,6 +20,8 @@ export interface CrashCase {
   /** Put in front of every owner, so that cases can share the orchestrator. */
   readonly prefix: string;
   readonly journalUrl: string;
+  /** Of the legacy services' stores. */
+  readonly legacyFolder: string;
   ask(dualWrite: boolean): void;
   startProxy(haltOn?: string): Promise<WatchedProxy>;
   /** Another proxy on the same journal, services and flags. */
@@ -137,6 +139,7 @@ async function createCase(facts: {
     secondEndpoints: endpointsOf(second.front),
     prefix,
     journalUrl: databaseUrl,
+    legacyFolder: folders.legacy,
     ask,
     async startProxy(haltOn) {
       proxy = await startWatched({ config, url: urlOf('first'), haltOn, ...settings });

@@ -19,6 +19,8 @@ export interface JournaledWrites {
   readonly emptyBelow: number;
   /** Ids of the items that were written, oldest first, by the digest of their fields; without those that were deleted since. */
   readonly ids: ReadonlyMap<string, readonly string[]>;
+  /** What wrote them, by id, where it has taken effect for certain. None where a write may have changed single items since. */
+  readonly creates: ReadonlyMap<string, OrchestratorWrite>;
   /** Items that were deleted, each by itself. */
   readonly named: readonly NamedItem[];
   /** So many items more may be gone because of writes of which nobody knows for certain what they named. */
@@ -44,11 +46,13 @@ interface Planned {
 
 export function readJournaled(facts: JournaledFacts): JournaledWrites {
   const planned = facts.writes.map((write) => plannedOf(write, facts));
+  const ids = idsOf(planned, facts.service);
   const naming = planned.filter(({ action }) => action?.names !== undefined);
   return {
     deletions: planned.flatMap((each) => deletionsOf(each, facts.sequence)),
     emptyBelow: Math.max(0, ...planned.map((each) => emptyBelow(each, facts.sequence))),
-    ids: idsOf(planned, facts.service),
+    ids,
+    creates: createsOf(planned, new Set([...ids.values()].flat())),
     named: naming.flatMap(({ write }) => write.items ?? []),
     unaccounted: naming
       .filter(({ write }) => write.items === undefined || write.isUncertain === true)
@@ -86,6 +90,23 @@ function idsOf(planned: readonly Planned[], { definition }: ServiceRuntime): Map
     takeAway(write, ids);
   }
   return ids;
+}
+
+function createsOf(
+  planned: readonly Planned[],
+  left: ReadonlySet<unknown>,
+): ReadonlyMap<string, OrchestratorWrite> {
+  if (planned.some(changesSingleItems)) return new Map();
+  const certain = planned.filter(({ write }) => write.isUncertain !== true);
+  const creates = certain.flatMap(({ operations }) =>
+    operations.filter(({ action, payload }) => action === 'create' && left.has(payload['memory_id'])),
+  );
+  return new Map(creates.map((create) => [String(create.payload['memory_id']), create]));
+}
+
+function changesSingleItems({ operations, deletions }: Planned): boolean {
+  const changes = operations.filter(({ action }) => ['update', 'delete', 'bulk_delete'].includes(action));
+  return changes.length > deletions.length;
 }
 
 function createdBy({ action, payload }: OrchestratorWrite): StoredMemory | undefined {

@@ -1,0 +1,98 @@
+import type { SessionId } from '../../domain/ids.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { LegacyLane } from '../../domain/service-definition.ts';
+import type { CopyException } from '../journal-facts.ts';
+import type { Lane } from '../lanes/lanes.ts';
+import type { Journal } from '../ports.ts';
+import type { ServiceRuntime } from '../service-runtime.ts';
+import { readJournaled, type JournaledWrites } from '../writes/journaled-writes.ts';
+import { applyCopy } from './copy-apply.ts';
+import type { CopyCalls } from './copy-calls.ts';
+import { planCopy, type CopyPlan } from './copy-plan.ts';
+import type { LaneContents } from './lane-contents.ts';
+
+export interface LookedAt {
+  readonly lane: Lane;
+  readonly service: ServiceRuntime;
+  readonly sessionId: SessionId;
+  readonly generation: number;
+  /** Agents may have written to the lane while nothing was journaled. */
+  readonly wasUncovered: boolean;
+  /** This copy made the lane's row: nothing of it was ever sent to the secondary. */
+  readonly isFirst: boolean;
+}
+
+/** What the primary showed while the lane was held. */
+export interface ShownLane {
+  readonly source: LegacyLane;
+  readonly sequence: number;
+}
+
+/** What a copy finds on the secondary and in the journal. */
+export interface CopyLook {
+  readonly contents: LaneContents;
+  readonly journaled: JournaledWrites;
+  readonly plan: CopyPlan;
+  /** What the secondary refused. */
+  readonly exceptions: readonly CopyException[];
+}
+
+export interface CopyLookParts {
+  readonly journal: Pick<Journal, 'undelivered'>;
+  readonly calls: CopyCalls;
+}
+
+/**
+ * Looks at what stands against what the primary shows. An applied write that was not delivered yet, and that the primary shows no more,
+ * is delivered first: what vanished is judged by what the secondary holds, and would go without a word.
+ * @throws CrossfadeError; TooManyExceptions
+ */
+export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookParts): Promise<CopyLook> {
+  const { lane, service, sessionId } = copy;
+  const look = async (journaled: JournaledWrites): Promise<Omit<CopyLook, 'exceptions'>> => {
+    const session = { sessionId, lanes: service.definition.lanes, owner: lane.owner };
+    const contents = await parts.calls.contents(session, copy.isFirst);
+    return { contents, journaled, plan: planOf(shown, contents, journaled) };
+  };
+  const first = await look(await journaledOf(copy, shown, parts));
+  // Of what was not covered nobody can say whether an agent deleted it.
+  const unshown = copy.wasUncovered ? [] : unshownCreates(first);
+  if (unshown.length === 0) return { ...first, exceptions: [] };
+  const fence = { key: lane.key, generation: copy.generation };
+  const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
+  return { ...(await look(first.journaled)), exceptions };
+}
+
+async function journaledOf(
+  { lane, service }: LookedAt,
+  { sequence }: ShownLane,
+  { journal }: CopyLookParts,
+): Promise<JournaledWrites> {
+  const writes = sequence === 0 ? [] : await journal.undelivered(lane.key, sequence);
+  return readJournaled({ service, owner: lane.owner, writes, sequence });
+}
+
+function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWrites): CopyPlan {
+  return planCopy({
+    source: shown.source.items,
+    existing: contents.listed,
+    derived: { source: shown.source.derived ?? [], existing: contents.derived },
+    sequence: shown.sequence,
+    deletions: journaled.deletions,
+    named: journaled.named,
+    journaledIds: journaled.ids,
+  });
+}
+
+/** All that wait for delivery, where the primary does not show every one of them: which of equal items it shows, positions say. */
+function unshownCreates({ contents, journaled, plan }: Omit<CopyLook, 'exceptions'>): OrchestratorWrite[] {
+  const held = new Set(contents.listed.map(({ memory }) => memory.memory_id));
+  const shown = new Set(plan.creates.map(({ memoryId }) => memoryId));
+  const waiting = [...journaled.creates].filter(([id]) => !held.has(id));
+  return waiting.every(([id]) => shown.has(id)) ? [] : waiting.map(([, create]) => create);
+}
+
+function asDelivered({ payload, ...create }: OrchestratorWrite): OrchestratorWrite {
+  const always = { create_session: true, escape_unstorable: true, suppress_events: true };
+  return { ...create, payload: { ...payload, ...always } };
+}
