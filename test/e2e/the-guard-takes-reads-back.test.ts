@@ -153,9 +153,11 @@ test('a trip leaves a bundle: what led to it, without secrets and without owners
   expect(head).toMatchObject({ service: SERVICE, trigger: 'inconsistency' });
   const read = async () => (await fetch(`${deployment.httpUrl}/v1/guard/bundles/${head?.bundle}`)).text();
   // It is written once more when what the last seconds brought is stored.
-  const text = await eventually('its signatures', async () => {
+  const books = ['minutes', 'differences', 'signatures'] as const;
+  const text = await eventually('what led to it', async () => {
     const found = await read();
-    return (JSON.parse(found) as { signatures: object[] }).signatures.length > 0 && found;
+    const written = JSON.parse(found) as Record<(typeof books)[number], object[]>;
+    return books.every((book) => written[book].length > 0) && found;
   });
   const bundle = JSON.parse(text) as Record<string, unknown>;
   expect(bundle).toMatchObject({
@@ -166,8 +168,6 @@ test('a trip leaves a bundle: what led to it, without secrets and without owners
     status: { service: { service: SERVICE } },
   });
   expect(bundle['cut']).toBeUndefined();
-  for (const section of ['minutes', 'differences', 'signatures'] as const)
-    expect((bundle[section] as object[]).length, section).toBeGreaterThan(0);
   expect(JSON.stringify(bundle['flags'])).toContain('"rollout":"100"');
   for (const secret of [
     ALERT_KEY,
