@@ -84,6 +84,8 @@ test('what a service lost with its file is counted apart, and may stay on the or
   expect(countsOf(lane, { legacy: ['a'], orchestrator: ['a', 'b'], isStopped: true })).toEqual({
     lost_by_legacy: 1,
   });
+  // Gone from both without a word.
+  expect(countsOf(lane, { legacy: ['a'], orchestrator: ['a'] })).toEqual({ lost_by_legacy: 1, lost: 1 });
   // Only what was written meanwhile.
   expect(countsOf(lane, { legacy: ['b'], orchestrator: ['b'] })).toEqual({ lost: 1 });
 });

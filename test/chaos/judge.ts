@@ -58,6 +58,8 @@ class LaneJudgement {
   readonly #lists: Lists;
   readonly #adds: ReadonlyMap<string, Write>;
   readonly #clears: readonly Write[];
+  /** What is found by comparing the stores stands on the orchestrator. */
+  readonly #lostByLegacy: string[] = [];
 
   constructor(lane: LaneRecord, lists: Lists) {
     this.#lane = lane;
@@ -84,6 +86,7 @@ class LaneJudgement {
     );
     const byLegacy = missing.filter((add) => this.#mayBeLost(add));
     this.counts.lost_by_legacy += byLegacy.length;
+    this.#lostByLegacy.push(...textsOf(byLegacy));
     this.#find('lost', textsOf(missing.filter((add) => !byLegacy.includes(add))), 'not on legacy');
     this.#find('duplicated', repeated(legacy), 'twice on legacy');
     this.#find(
@@ -111,6 +114,8 @@ class LaneJudgement {
       'on the orchestrator only',
     );
     // A lane that waits for a person is listed; what came after its stop waits with it.
+    const silent = isStopped ? [] : this.#lostByLegacy.filter((text) => !here.has(text));
+    this.#find('lost', silent, 'lost by its service, and nothing says so');
     const missing = isStopped ? [] : legacy.filter((text) => !here.has(text));
     this.#find('lost', this.#hasLostClear() ? [] : missing, 'not on the orchestrator');
     const both = [legacy.filter((text) => here.has(text)), orchestrator.filter((text) => there.has(text))];
