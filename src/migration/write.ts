@@ -175,8 +175,8 @@ export class WritePath {
       this.#parts.settleAnew(lane, operation, sent.atMs);
   }
 
-  #isStoredLate({ operation, write }: Sequenced): boolean {
-    return mayBeStoredLate(operation.service, this.#parts.clock.wallMs() - write.acceptedAtMs);
+  #isStoredLate({ operation, acceptedAtMs }: Sequenced): boolean {
+    return mayBeStoredLate(operation.service, this.#parts.clock.now() - acceptedAtMs);
   }
 
   /** Writes the outcome down with the next group commit; the agent does not wait for it. */

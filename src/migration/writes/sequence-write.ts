@@ -39,6 +39,8 @@ export interface Sequenced {
   readonly operation: OwnedOperation;
   readonly lane: Lane;
   readonly write: PendingWrite;
+  /** When it was accepted, by the clock that does not jump. */
+  readonly acceptedAtMs: number;
   readonly coverage: number;
   /** Whether its success may seed the lane: no write passed beside it that the journal does not know. */
   readonly maySeed: boolean;
@@ -90,6 +92,7 @@ export class Sequencer {
       operation,
       lane,
       write,
+      acceptedAtMs: startedAtMs,
       coverage: this.#parts.coverage.get(service)?.number ?? 0,
       maySeed: state.sequence === 1 && maySeed(service),
       isHome,

@@ -8,10 +8,10 @@ const TOLERANCES = new WeakMap<ServiceDefinition, number>();
  * at any moment in between, for it or this process may have stood still; an item that is delivered has the time it was accepted at, and
  * where the two are further apart than the answers' times may be, every read of it would differ. Only a copy knows the service's own
  * time. What cannot be copied is delivered.
- * @param sinceMs by the wall clock, as both times are: it may have jumped in either direction
+ * @param sinceMs by the clock that does not jump: a clock on the wall that does changes nothing
  */
 export function mayBeStoredLate(service: ServiceRuntime, sinceMs: number): boolean {
-  return Math.abs(sinceMs) > toleranceMsOf(service.definition) && isReadable(service);
+  return sinceMs > toleranceMsOf(service.definition) && isReadable(service);
 }
 
 /** How far apart the times of answers may be; Infinity where none are compared. */

@@ -42,11 +42,12 @@ function operation(access: object = {}): OwnedOperation {
 /** The way of a write before a service that becomes uncertain while the write waits in its queue. */
 function createPath(
   gate: () => Promise<void>,
-  state: { isShut: boolean; isSilent?: boolean; jumpsMs?: number },
+  state: { isShut: boolean; isSilent?: boolean; takesMs?: number; jumpsMs?: number },
   recorded = Promise.resolve(true),
 ) {
   let wallMs = 0;
-  const clock = { ...fakeClock(), wallMs: () => wallMs };
+  let nowMs = 0;
+  const clock = { ...fakeClock(), now: () => nowMs, wallMs: () => wallMs };
   const { emit, names } = recorder();
   const attempts: boolean[] = [];
   const lanes = createLanes(readableJournal({}), clock, () => false);
@@ -59,7 +60,8 @@ function createPath(
     attempts.push(maySend);
     if (!maySend) throw new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
     extra?.onSent?.();
-    wallMs += state.jumpsMs ?? 0;
+    nowMs += state.takesMs ?? 0;
+    wallMs += (state.takesMs ?? 0) + (state.jumpsMs ?? 0);
     if (state.isSilent === true) {
       late.arrive = () => extra?.onLate?.({ body: Buffer.from('{"status": "ok"}') });
       throw new ConnectionError('silent', { effect: 'unknown', reason: 'timeout' });
@@ -72,6 +74,7 @@ function createPath(
         operation: written,
         lane,
         write: writeOf({ key: written.lane }, 1),
+        acceptedAtMs: 0,
         coverage: 1,
         isHome: true,
         forgotten: 0,
@@ -194,14 +197,15 @@ test.each([
 const FROM_ITS_FILE = { jsonFile: async () => '{}' };
 
 test.each([
-  [4_900, FROM_ITS_FILE, ['delivery'], 'as near as the times of answers may be'],
-  [5_100, FROM_ITS_FILE, ['stored_late', 'delivery'], 'the copy knows when the service stored it'],
-  [-5_100, FROM_ITS_FILE, ['stored_late', 'delivery'], 'the clock was set back meanwhile'],
-  [5_100, {}, ['delivery'], 'where nothing can be copied it is delivered'],
+  [4_900, 0, FROM_ITS_FILE, ['delivery'], 'as near as the times of answers may be'],
+  [5_100, 0, FROM_ITS_FILE, ['stored_late', 'delivery'], 'the copy knows when the service stored it'],
+  [5_100, -5_100, FROM_ITS_FILE, ['stored_late', 'delivery'], 'a clock that jumps changes nothing'],
+  [1, 3_600_000, FROM_ITS_FILE, ['delivery'], 'nor does one that jumps the other way'],
+  [5_100, 0, {}, ['delivery'], 'where nothing can be copied it is delivered'],
 ])(
-  'a write whose reply comes %i ms after it was accepted, its store readable or not (%o), asks for %o: %s',
-  async (jumpsMs, access, expected, _why) => {
-    const { path, lanes, asked } = createPath(async () => undefined, { isShut: false, jumpsMs });
+  'a write whose reply comes %i ms after it was accepted, while the clock on the wall jumps %i ms, its store readable or not (%o), asks for %o: %s',
+  async (takesMs, jumpsMs, access, expected, _why) => {
+    const { path, lanes, asked } = createPath(async () => undefined, { isShut: false, takesMs, jumpsMs });
     const lane = lanes.of(SERVICE, OWNER);
     lane.adopt(stateOf(lane, { seededCoverage: 1 }));
     await path.write(operation(access), DECISION);
