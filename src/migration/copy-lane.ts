@@ -186,7 +186,9 @@ export class LaneCopier {
 
   /** Undefined where so much was refused that the copy broke off. */
   #look(copy: Copy, reading: Reading): Promise<CopyLook | undefined> {
-    return unlessTooMany(lookAt(copy, reading, { journal: this.#parts.journal, calls: this.#calls }));
+    const { journal } = this.#parts;
+    const lookTwice = (lane: Lane): Promise<void> => this.#lookTwice(lane);
+    return unlessTooMany(lookAt(copy, reading, { journal, calls: this.#calls, lookTwice }));
   }
 
   #explain(

@@ -58,6 +58,10 @@ const LIVES = [
   { replicas: 1, seed: 2_242, runs: 1 },
   // A note was replaced under its key; what was forgotten beside it was taken for come back.
   { replicas: 1, seed: 4_136, runs: 1 },
+  // A copy delivered what waited although an earlier one had brought it under another id, and so twice.
+  { replicas: 1, seed: 2_138, runs: 1 },
+  // A copy delivered what had been deleted by a write that was spilled.
+  { replicas: 1, seed: 5_167, runs: 1 },
 ];
 
 test.for(LIVES)(

@@ -8,7 +8,7 @@ import type { ServiceRuntime } from '../service-runtime.ts';
 import { readJournaled, type JournaledWrites } from '../writes/journaled-writes.ts';
 import { applyCopy } from './copy-apply.ts';
 import type { CopyCalls } from './copy-calls.ts';
-import { planCopy, type CopyPlan } from './copy-plan.ts';
+import { digestOfFields, planCopy, type CopyPlan } from './copy-plan.ts';
 import type { LaneContents } from './lane-contents.ts';
 
 export interface LookedAt {
@@ -40,6 +40,8 @@ export interface CopyLook {
 export interface CopyLookParts {
   readonly journal: Pick<Journal, 'undelivered'>;
   readonly calls: CopyCalls;
+  /** @throws StorageError where the lane may have been written to without the journal */
+  lookTwice(lane: Lane): Promise<void>;
 }
 
 /**
@@ -56,8 +58,10 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
   };
   const first = await look(await journaledOf(copy, shown, parts));
   // Of what was not covered nobody can say whether an agent deleted it.
-  const unshown = copy.wasUncovered ? [] : unshownCreates(first);
+  const unshown = copy.wasUncovered ? [] : unshownCreates(shown, first);
   if (unshown.length === 0) return { ...first, exceptions: [] };
+  // Deleted by a write that is not replayed yet it would come back.
+  await parts.lookTwice(lane);
   const fence = { key: lane.key, generation: copy.generation };
   const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
   return { ...(await look(first.journaled)), exceptions };
@@ -84,12 +88,15 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
   });
 }
 
-/** All that wait for delivery, where the primary does not show every one of them: which of equal items it shows, positions say. */
-function unshownCreates({ contents, journaled, plan }: Omit<CopyLook, 'exceptions'>): OrchestratorWrite[] {
-  const held = new Set(contents.listed.map(({ memory }) => memory.memory_id));
-  const shown = new Set(plan.creates.map(({ memoryId }) => memoryId));
-  const waiting = [...journaled.creates].filter(([id]) => !held.has(id));
-  return waiting.every(([id]) => shown.has(id)) ? [] : waiting.map(([, create]) => create);
+/** What neither side shows an equal of: an earlier copy may have given it another id. */
+function unshownCreates(
+  { source }: ShownLane,
+  { contents, journaled }: Omit<CopyLook, 'exceptions'>,
+): OrchestratorWrite[] {
+  const shown = new Set([...source.items, ...contents.listed].map(({ fields }) => digestOfFields(fields)));
+  return [...journaled.ids]
+    .filter(([digest]) => !shown.has(digest))
+    .flatMap(([, ids]) => ids.flatMap((id) => journaled.creates.get(id) ?? []));
 }
 
 function asDelivered({ payload, ...create }: OrchestratorWrite): OrchestratorWrite {
