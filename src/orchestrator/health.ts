@@ -1,9 +1,8 @@
 import { messageOf } from '../domain/errors.ts';
 import type { Database } from '../storage/database.ts';
+import { ItemCount } from './item-count.ts';
 
 const RECENT_ERRORS = 5;
-// Counting a large table takes a while and nobody needs it to the row.
-const COUNT_FRESH_MS = 10_000;
 // Whoever asks for health wants to know soon that there is none.
 const PATIENCE_MS = 2_000;
 
@@ -40,16 +39,8 @@ export interface HealthFacts {
 export function createHealth(database: Database, facts: HealthFacts): Health {
   const recent: RecentError[] = [];
   let errorCount = 0;
-  let count = { items: 0, at: -Infinity };
-
-  async function itemCount(bounded: Database): Promise<number> {
-    if (performance.now() - count.at < COUNT_FRESH_MS) return count.items;
-    const [row] = await bounded.query<{ items: number }>(
-      'select count(*) as items from memory_entries where is_active',
-    );
-    count = { items: row?.items ?? 0, at: performance.now() };
-    return count.items;
-  }
+  const count = new ItemCount();
+  let items = 0;
 
   async function databaseCondition(): Promise<DatabaseCondition> {
     const started = performance.now();
@@ -57,10 +48,10 @@ export function createHealth(database: Database, facts: HealthFacts): Health {
     try {
       await bounded.query('select 1');
       const latencyMs = rounded(performance.now() - started);
-      // A table that takes too long to count is no outage.
-      return { latencyMs, items: await itemCount(bounded).catch(() => count.items) };
+      items = await count.read(bounded);
+      return { latencyMs, items };
     } catch (error) {
-      return { latencyMs: null, items: count.items, outage: messageOf(error) };
+      return { latencyMs: null, items, outage: messageOf(error) };
     }
   }
 

@@ -110,7 +110,8 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   recent_errors: 'The last five.',
   at: 'UTC.',
   connection_pool_size: 'Connections to the database, at most.',
-  item_count: 'Active memories, at most 10 s ago.',
+  item_count:
+    'Active memories, 10 s ago or a little more. Of a table above 32 MiB what the statistics of PostgreSQL say of it.',
   embeddings: 'How texts become vectors.',
   provider: 'What makes vectors.',
   store: 'What compares them.',
