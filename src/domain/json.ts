@@ -12,6 +12,14 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
+const QUOTES = 2;
+/** Of a character that is written as \\u0000. */
+const ESCAPED_BYTES = 6;
+/** Of a character, which is one half of those that take four. */
+const UTF8_BYTES = 3;
+/** A number, a time, true, false or null. */
+const SCALAR_BYTES = 32;
+
 /** A parsed JSON object. Its values are what JSON.parse makes of them. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -51,6 +59,19 @@ function encodeList(items: readonly unknown[]): string {
   let text = '';
   for (const item of items) text += `${text === '' ? '' : ','}${encodeJson(item ?? null)}`;
   return `[${text}]`;
+}
+
+/** At most so many bytes of UTF-8 are what {@link encodeJson} would make of it: for a look at whether something is small. */
+export function mostBytesOf(value: unknown): number {
+  if (typeof value === 'string') return QUOTES + ESCAPED_BYTES * value.length;
+  if (value instanceof Json) return UTF8_BYTES * value.text.length;
+  if (typeof value !== 'object' || value === null || value instanceof Date) return SCALAR_BYTES;
+  let bytes = QUOTES;
+  if (Array.isArray(value)) for (const item of value) bytes += mostBytesOf(item) + 1;
+  else
+    for (const key of Object.keys(value))
+      bytes += mostBytesOf(key) + mostBytesOf((value as JsonObject)[key]) + 2;
+  return bytes;
 }
 
 /** Parses JSON as Python's json module reads it: NaN, Infinity and -Infinity are values too (read here as null). @throws SyntaxError */

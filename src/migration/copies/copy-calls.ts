@@ -1,6 +1,6 @@
 import { ConnectionError, StorageError } from '../../domain/errors.ts';
 import type { SessionId } from '../../domain/ids.ts';
-import { encodeJson, isJsonObject } from '../../domain/json.ts';
+import { encodeJson, isJsonObject, mostBytesOf } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Clock, Orchestrator, OrchestratorOptions, WriteAnswer } from '../ports.ts';
 import { GatheredCalls } from './gathered-calls.ts';
@@ -12,6 +12,8 @@ const OPERATIONS = 400;
 const BYTES = 3 * 1024 * 1024;
 /** What comes on top of an operation's payload: its action, session and fence, whose key may have 576 characters. */
 const OPERATION_BYTES = 1_024;
+/** While one is answered, and the journal keeps what came of it, the orchestrator need not wait for the next. */
+const AT_ONCE = 3;
 /** Sessions of one look. */
 const SESSIONS = 200;
 
@@ -41,11 +43,13 @@ export class CopyCalls {
     // After a call without an answer nobody knows who is to blame; every copy is made anew then.
     const isOnesFault = (error: unknown): boolean => !(error instanceof ConnectionError);
     this.#writes = new GatheredCalls({
+      atOnce: AT_ONCE,
       isOnesFault,
       fits: (batches, next) => fits([...batches, next]),
       send: (batches) => this.#write(batches),
     });
     this.#looks = new GatheredCalls({
+      atOnce: AT_ONCE,
       isOnesFault,
       fits: (sessions) => sessions.length < SESSIONS,
       send: (sessions) => this.#look(sessions),
@@ -136,6 +140,9 @@ function bytesOfAll(operations: readonly OrchestratorWrite[]): number {
 const measured = new WeakMap<OrchestratorWrite['payload'], number>();
 
 function bytesOf({ payload }: OrchestratorWrite): number {
+  // As many of these as one call takes fit: to spell it only to measure it would double the work of most.
+  const most = OPERATION_BYTES + mostBytesOf(payload);
+  if (most <= BYTES / OPERATIONS) return most;
   const known = measured.get(payload);
   if (known !== undefined) return known;
   const bytes = OPERATION_BYTES + Buffer.byteLength(encodeJson(payload));

@@ -24,6 +24,8 @@ export class CopyReads {
     const known = this.#gathered.get(service);
     if (known !== undefined) return known;
     const gathered = new GatheredCalls<Owner, LegacyLane>({
+      // Its service answers agents meanwhile.
+      atOnce: 1,
       // Each is read by itself then, and says by itself what is wrong with it.
       isOnesFault: () => true,
       fits: (owners) => owners.length < LANES,

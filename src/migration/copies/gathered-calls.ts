@@ -3,6 +3,8 @@ export interface GatheredCallParts<Entry, Result> {
   send(entries: readonly Entry[]): Promise<readonly Result[]>;
   /** Whether one more finds room in the call. One alone always does. */
   fits(entries: readonly Entry[], next: Entry): boolean;
+  /** Full calls under way together. */
+  readonly atOnce: number;
   /** Whether one entry may be to blame for what happened to all: then each is sent by itself. */
   isOnesFault(error: unknown): boolean;
 }
@@ -14,13 +16,13 @@ interface Waiting<Entry, Result> {
 }
 
 /**
- * What several copies want at the same time, in one call. While it is answered the next one gathers: two under way would each be half
- * as large, and a call costs more than what is in it.
+ * What several copies want at the same time, in one call. While it is answered the next one gathers, and goes when it is full or when
+ * nothing is under way: two that are half as large cost more than one, for a call costs more than what is in it.
  */
 export class GatheredCalls<Entry, Result> {
   readonly #parts: GatheredCallParts<Entry, Result>;
   readonly #waiting: Waiting<Entry, Result>[] = [];
-  #isUnderWay = false;
+  #underWay = 0;
   #isScheduled = false;
 
   constructor(parts: GatheredCallParts<Entry, Result>) {
@@ -36,27 +38,37 @@ export class GatheredCalls<Entry, Result> {
 
   /** In the next turn: those that one answer of the journal has set free come one after the other. */
   #schedule(): void {
-    if (this.#isScheduled || this.#isUnderWay || this.#waiting.length === 0) return;
+    if (this.#isScheduled || this.#underWay === this.#parts.atOnce || this.#waiting.length === 0) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      void this.#call(this.#take());
+      this.#begin();
     });
   }
 
-  #take(): Waiting<Entry, Result>[] {
+  #begin(): void {
+    while (this.#waiting.length > 0 && this.#underWay < this.#parts.atOnce) {
+      const fitting = this.#fitting();
+      const isFull = fitting < this.#waiting.length;
+      if (this.#underWay > 0 && !isFull) return;
+      void this.#call(this.#waiting.splice(0, fitting));
+    }
+  }
+
+  /** How many of those that wait find room in one call. */
+  #fitting(): number {
     const entries: Entry[] = [];
     for (const { entry } of this.#waiting) {
       if (entries.length > 0 && !this.#parts.fits(entries, entry)) break;
       entries.push(entry);
     }
-    return this.#waiting.splice(0, entries.length);
+    return entries.length;
   }
 
   async #call(waiting: readonly Waiting<Entry, Result>[]): Promise<void> {
-    this.#isUnderWay = true;
+    this.#underWay += 1;
     await this.#send(waiting);
-    this.#isUnderWay = false;
+    this.#underWay -= 1;
     this.#schedule();
   }
 

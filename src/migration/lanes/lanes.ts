@@ -9,7 +9,7 @@ export type FenceReason =
   'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted' | 'spilling' | 'replica_silent' | 'behind';
 
 /** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
-const LANE_LIMIT = 50_000;
+const LANE_LIMIT = 25_000;
 
 /** A write that was answered just now, that waits for its twin, or whose outcome is unknown and not durable yet. */
 export interface ReplyUnderWay {

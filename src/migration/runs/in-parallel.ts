@@ -8,17 +8,26 @@ export async function inParallel<Item>(
   control: Pick<RunControl, 'isStopped' | 'width'>,
   work: (item: Item) => Promise<void>,
 ): Promise<boolean> {
-  const underWay = new Set<Promise<void>>();
   const failures: unknown[] = [];
+  let underWay = 0;
+  let wake = (): void => undefined;
+  const ended = (): Promise<void> => new Promise((resolve) => (wake = resolve));
+  const begin = async (item: Item): Promise<void> => {
+    underWay += 1;
+    try {
+      await work(item);
+    } catch (error) {
+      failures.push(error);
+    }
+    underWay -= 1;
+    wake();
+  };
   for (const item of items) {
-    while (underWay.size >= Math.max(1, control.width())) await Promise.race([...underWay, pause()]);
+    while (underWay >= Math.max(1, control.width())) await Promise.race([ended(), pause()]);
     if (control.isStopped() || failures.length > 0) break;
-    const one = work(item)
-      .catch((error: unknown) => void failures.push(error))
-      .finally(() => underWay.delete(one));
-    underWay.add(one);
+    void begin(item);
   }
-  await Promise.all(underWay);
+  while (underWay > 0) await ended();
   if (failures.length > 0) throw failures[0];
   return !control.isStopped();
 }

@@ -6,6 +6,7 @@ import {
   hasLoneSurrogate,
   isDeeperThan,
   Json,
+  mostBytesOf,
   parseTolerantly,
   rawElements,
   rawMembers,
@@ -85,4 +86,30 @@ test('raw text is embedded untouched', () => {
   expect(encodeJson({ a: new Json('1000.0'), b: undefined, c: [new Json('NaN'), null] })).toBe(
     '{"a":1000.0,"c":[NaN,null]}',
   );
+});
+
+describe('the most bytes that a value may take', () => {
+  const leaf = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('\u0000\u0001', '\ud83d\ude00', '\ud83d', '€', undefined, new Date(0), -1.5e-300),
+    fc.jsonValue({ maxDepth: 2 }).map((value) => new Json(JSON.stringify(value))),
+  );
+  const value = fc.dictionary(
+    fc.string({ unit: 'binary' }),
+    fc.oneof(leaf, fc.array(leaf, { maxLength: 4 })),
+  );
+
+  test('are never fewer than it takes', () => {
+    fc.assert(
+      fc.property(value, (one) => {
+        expect(mostBytesOf(one)).toBeGreaterThanOrEqual(Buffer.byteLength(encodeJson(one)));
+      }),
+    );
+  });
+
+  test('are not many more for plain text', () => {
+    const one = { text: 'a'.repeat(1_000), tags: ['x', 'y'], priority: 5 };
+    expect(mostBytesOf(one)).toBeLessThan(7 * Buffer.byteLength(encodeJson(one)));
+  });
 });
