@@ -24,6 +24,12 @@ const MINUTE_MS = 60_000;
 
 const NONE: readonly never[] = [];
 
+/** The window of what happens at present. */
+const PRESENT = WINDOWS[0]?.name;
+const HOLD = ['hold_ramp'] as const;
+/** Only errors of the present are a reason: while shadow load is dropped nothing that it would show outweighs those of six hours. */
+const DROP_AND_HOLD = ['drop_shadow_load', 'hold_ramp'] as const;
+
 /** One rate that is watched, over all windows. */
 class WatchedRate {
   readonly #windows = WINDOWS.map((size) => ({ name: size.name, tally: new SlidingTally(size) }));
@@ -208,17 +214,23 @@ export class ServiceGuard {
   /** Every rate that is watched, by window, where there were so many hits. */
   *#rates(leastHits: number, nowMs: number) {
     const { mismatchRate, errorRate } = this.#limits;
-    const inconsistency = { limit: mismatchRate, early: ['hold_ramp'] } as const;
-    const errors = { limit: errorRate, early: ['drop_shadow_load', 'hold_ramp'] } as const;
     for (const [action, watched] of this.#actions) {
       const streams = [
-        { trigger: 'inconsistency', rate: watched.mismatches, rule: inconsistency, who: '' },
-        { trigger: 'errors', rate: watched.orchestrator, rule: errors, who: 'orchestrator, ' },
-        { trigger: 'errors', rate: watched.proxy, rule: errors, who: 'proxy, ' },
+        { trigger: 'inconsistency', rate: watched.mismatches, limit: mismatchRate, now: HOLD, who: '' },
+        {
+          trigger: 'errors',
+          rate: watched.orchestrator,
+          limit: errorRate,
+          now: DROP_AND_HOLD,
+          who: 'orchestrator, ',
+        },
+        { trigger: 'errors', rate: watched.proxy, limit: errorRate, now: DROP_AND_HOLD, who: 'proxy, ' },
       ] as const;
-      for (const { trigger, rate, rule, who } of streams)
-        for (const { name, tally } of rate.windowsWith(leastHits, nowMs))
+      for (const { trigger, rate, limit, now, who } of streams)
+        for (const { name, tally } of rate.windowsWith(leastHits, nowMs)) {
+          const rule = { limit, early: name === PRESENT ? now : HOLD };
           yield { trigger, rule, action, detail: who + name, tally };
+        }
     }
   }
 

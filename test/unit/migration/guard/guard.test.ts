@@ -116,6 +116,15 @@ describe('errors', () => {
     expect(found(calm, 'errors')[0]?.steps).toEqual(['drop_shadow_load', 'hold_ramp']);
   });
 
+  test('of the last minute drop shadow load, older ones only hold the ramp: without shadow reads none would outweigh them', () => {
+    const guard = newGuard();
+    guard.add('get', NOW_MS, counts({ orchestratorReads: 105, orchestratorFailures: 5 }));
+    const stepsAt = (afterMs: number) =>
+      new Set(found(guard, 'errors', NOW_MS + afterMs).flatMap(({ steps }) => steps));
+    expect(stepsAt(59_000)).toEqual(new Set(['drop_shadow_load', 'hold_ramp']));
+    expect(stepsAt(61_000)).toEqual(new Set(['hold_ramp']));
+  });
+
   test('of 1 % and less are no finding', () => {
     const guard = newGuard();
     guard.add('get', NOW_MS, counts({ operations: 1_000, proxyFailures: 10 }));
