@@ -96,7 +96,7 @@ async function reconcileAll(stage: Stage): Promise<Record<string, number>> {
     '1',
     ...BY,
   );
-  if (repair.state !== 'finished') say(`the repair is ${repair.state}: ${JSON.stringify(repair)}`);
+  say(`the repair is ${repair.state}: ${JSON.stringify(repair.services)}`);
   say('reconciling again');
   await stage.stopLive();
   await settled(world);
