@@ -14,6 +14,8 @@ const PAUSE_FIRST_MS = 25;
 const PAUSE_LONGEST_MS = 1_000;
 /** A reference that is too low would slow a run for ever: it gives way by so much a look. */
 const GIVE_WAY = 1.0005;
+/** Where agents wait although next to nothing of the run is under way, it is not the run that they wait for: they are judged by that soon. */
+const GIVE_WAY_AT_REST = 1.02;
 
 export interface PaceParts {
   readonly clock: Clock;
@@ -62,6 +64,10 @@ export class Pace {
     return this.#width;
   }
 
+  get #isAtRest(): boolean {
+    return this.#width === 1 && this.#pauseMs === PAUSE_LONGEST_MS;
+  }
+
   /** Waits as long as the rate and the brake ask for after so many items. */
   async after(items: () => Promise<number>): Promise<void> {
     const { clock, rate } = this.#parts;
@@ -87,6 +93,8 @@ export class Pace {
       this.#pauseMs = this.#pauseMs <= PAUSE_FIRST_MS ? 0 : this.#pauseMs / 2;
       return;
     }
+    if (this.#brake === 'agents_wait' && this.#isAtRest && this.#calmMs !== undefined)
+      this.#calmMs *= GIVE_WAY_AT_REST;
     if (this.#width === 1)
       this.#pauseMs = Math.min(PAUSE_LONGEST_MS, Math.max(PAUSE_FIRST_MS, this.#pauseMs * 2));
     this.#width = Math.max(1, Math.floor(this.#width / 2));

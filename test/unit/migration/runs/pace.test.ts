@@ -135,3 +135,31 @@ test('a rate is kept over lanes of any size', async () => {
   for (const items of [10, 300, 1, 89]) await pace.after(async () => items);
   expect(now()).toBe(4_000);
 });
+
+test('agents that wait as long without the run are no reason to rest for minutes', async () => {
+  const { pace, pass, now } = paceAt({ live: () => (now() < 1_000 ? 10 : 40), calm: 10 });
+  while (now() < 2_000) {
+    pass(250);
+    await pace.after(nothing);
+  }
+  expect(pace.brake).toBe('agents_wait');
+  while (pace.brake !== undefined && now() < 600_000) {
+    pass(250);
+    await pace.after(nothing);
+  }
+  expect(now()).toBeLessThan(90_000);
+});
+
+test('agents that wait because of the run are given way to for as long as it lasts', async () => {
+  // Half as many lanes under way, and they wait no longer.
+  const { pace, pass, now } = paceAt({ live: () => (pace.width > 2 ? 40 : 10), calm: 10 });
+  let wide = 0;
+  let looks = 0;
+  while (now() < 1_800_000) {
+    pass(250);
+    await pace.after(nothing);
+    looks += 1;
+    if (pace.width > 3) wide += 1;
+  }
+  expect(wide / looks).toBeLessThan(0.05);
+});
