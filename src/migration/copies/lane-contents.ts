@@ -25,13 +25,23 @@ export interface ContentsQuery {
 }
 
 /** Reads a session completely. A page of `scan` ends early where its contents are long: its cursor tells, and it is never `page_too_large`. @throws CrossfadeError */
-export async function readContents({
+export async function readContents({ lanes, owner, ...session }: ContentsQuery): Promise<LaneContents> {
+  const memories = await readMemories(session);
+  const shown = memories.filter(({ tags }) => !tags.includes(FORGOTTEN_TAG));
+  const checked = (listed: ListedMemory): ListedMemory =>
+    owner === undefined ? listed : withDueTags(listed, lanes, owner);
+  return {
+    listed: shown.flatMap((memory) => listedAs(memory, lanes.fieldsOf(memory))).map(checked),
+    derived: shown.flatMap((memory) => listedAs(memory, lanes.derivedFieldsOf?.(memory))).map(checked),
+  };
+}
+
+/** Everything that a session holds, whatever it is, with what is marked forgotten. @throws CrossfadeError */
+export async function readMemories({
   orchestrator,
   sessionId,
-  lanes,
-  owner,
   options,
-}: ContentsQuery): Promise<LaneContents> {
+}: Pick<ContentsQuery, 'orchestrator' | 'sessionId' | 'options'>): Promise<readonly StoredMemory[]> {
   const memories: StoredMemory[] = [];
   let cursor: unknown;
   do {
@@ -40,13 +50,7 @@ export async function readContents({
     memories.push(...rawElements(rawMembers(answer.text)['items'] ?? '[]').map(parseStoredMemory));
     cursor = answer.data['next_cursor'] ?? undefined;
   } while (cursor !== undefined);
-  const shown = memories.filter(({ tags }) => !tags.includes(FORGOTTEN_TAG));
-  const checked = (listed: ListedMemory): ListedMemory =>
-    owner === undefined ? listed : withDueTags(listed, lanes, owner);
-  return {
-    listed: shown.flatMap((memory) => listedAs(memory, lanes.fieldsOf(memory))).map(checked),
-    derived: shown.flatMap((memory) => listedAs(memory, lanes.derivedFieldsOf?.(memory))).map(checked),
-  };
+  return memories;
 }
 
 function listedAs(memory: StoredMemory, fields: ListedMemory['fields'] | undefined): ListedMemory[] {

@@ -87,6 +87,8 @@ export interface RepairStep {
   readonly owner: Owner;
   /** JSON: the writes that put back what was. */
   readonly inverse: string;
+  /** Of the lane when it was repaired; null where that was not written down. */
+  readonly sequence: number | null;
 }
 
 /** @throws StorageError */
@@ -94,5 +96,7 @@ export interface RepairStore {
   add(step: RepairStep): Promise<void>;
   /** Steps that were not undone, the newest first. */
   steps(run: number): Promise<readonly RepairStep[]>;
+  /** Nobody has put it back meanwhile. */
+  isOpen(step: RepairStep): Promise<boolean>;
   undone(step: RepairStep): Promise<void>;
 }

@@ -1,14 +1,17 @@
-import { laneKeyOf, sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { sessionIdOf, type Owner, type ServiceName, type SessionId } from '../../domain/ids.ts';
 import { applyCopy } from '../copies/copy-apply.ts';
 import { CopyCalls } from '../copies/copy-calls.ts';
 import type { CopyAdvice } from '../copies/copy-judgement.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
+import { readMemories } from '../copies/lane-contents.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal, Orchestrator } from '../ports.ts';
+import type { WriteHistory } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { LostAs, LostItemStore, RepairStep, RepairStore } from './divergence-ports.ts';
 import { inverseOf, parseInverse } from './inverse.ts';
 import { lostAs, type LaneComparer } from './lane-comparer.ts';
+import { onlyAdded, stillToPutBack } from './put-back.ts';
 
 export interface RepairerParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -19,6 +22,7 @@ export interface RepairerParts {
   readonly comparer: LaneComparer;
   readonly lostItems: LostItemStore;
   readonly repairs: RepairStore;
+  readonly history: WriteHistory;
   readonly clock: Clock;
   readonly timeoutMs: number;
   copy(lane: Lane, advice: CopyAdvice): Promise<void>;
@@ -51,11 +55,11 @@ export class LaneRepairer {
         const givenUp = found.listed.filter((item) => decided.has(placeOf(lostAs(item))));
         return new Set([...removable, ...givenUp.map(({ memory }) => memory)].map(({ memory_id: id }) => id));
       },
-      beforeWriting: async ({ listed }, operations) => {
+      beforeWriting: async ({ listed, sequence }, operations) => {
         changed = operations.filter(({ action }) => CHANGES.has(action)).length;
         if (run === undefined) return;
         const inverse = inverseOf(operations, listed);
-        await this.#parts.repairs.add({ run, service: name, owner, inverse });
+        await this.#parts.repairs.add({ run, service: name, owner, inverse, sequence });
       },
     };
     try {
@@ -68,38 +72,59 @@ export class LaneRepairer {
     return changed;
   }
 
-  /** Puts back what a repair changed. The lane stops there: it differs from legacy again, and a person has wanted that. */
-  async undo({ service: name, owner, inverse, ...step }: RepairStep): Promise<boolean> {
+  /**
+   * Puts back what a repair changed. The lane stops there: it differs from legacy again, and a person has wanted that. What agents have
+   * altered or deleted since does not come back: such a lane is left as it is. @returns why it was left, undefined where it was not
+   */
+  async undo(step: RepairStep): Promise<string | undefined> {
     const { lanes, copies, repairs } = this.#parts;
-    const lane = await lanes.load(name, owner);
-    const isUndone = await copies.exclusively(lane, () => this.#putBack(lane, inverse));
-    if (isUndone) await repairs.undone({ ...step, service: name, owner, inverse });
-    return isUndone;
+    const lane = await lanes.load(step.service, step.owner);
+    try {
+      return await copies.exclusively(lane, async () => {
+        if (!(await repairs.isOpen(step))) return 'somebody else has put it back meanwhile';
+        const left = await this.#putBack(lane, step);
+        if (left === undefined) await repairs.undone(step);
+        return left;
+      });
+    } finally {
+      // It was begun, and did not come to its end: deliveries of the lane wait until it is equal again.
+      if (lane.condition === 'copying') copies.add(lane, 'dirty');
+    }
   }
 
-  /** @returns false where another replica is the lane's home */
-  async #putBack(lane: Lane, inverse: string): Promise<boolean> {
+  async #putBack(lane: Lane, { inverse, sequence }: RepairStep): Promise<string | undefined> {
     const { journal } = this.#parts;
-    const { sessionPrefix } = this.#service(lane.service).definition.lanes;
+    const service = this.#service(lane.service);
     const before = lane.condition;
     lane.condition = 'copying';
     const state = await journal.beginCopy(lane.key);
     if (state === undefined) {
       lane.condition = before;
-      return false;
+      return 'another replica is its home, ask that one';
     }
     lane.adopt(state);
     await this.#parts.quiet(lane);
-    const operations = parseInverse(inverse, sessionIdOf(sessionPrefix, lane.owner));
-    const fence = {
-      key: laneKeyOf(lane.service, lane.owner),
-      generation: state.generation,
-      sequence: lane.delivered,
-    };
+    const { history } = this.#parts;
+    const writes = sequence === null ? undefined : await history.between(lane.key, sequence, state.sequence);
+    if (writes === undefined) return 'what agents wrote to it since is not known any more, it stays as it is';
+    if (!onlyAdded(service, lane.owner, writes))
+      return 'agents have altered or deleted items of it since, it stays as it is';
+    const { sessionPrefix } = service.definition.lanes;
+    const sessionId = sessionIdOf(sessionPrefix, lane.owner);
+    const operations = stillToPutBack(parseInverse(inverse, sessionId), await this.#held(sessionId));
+    const { generation } = state;
+    const fence = { key: lane.key, generation, sequence: lane.delivered };
     if (operations.length > 0) await applyCopy(operations, fence, new CopyCalls(this.#parts));
     await journal.stopLane(lane.key, 'repair_undone');
     lane.condition = 'stopped';
-    return true;
+    return undefined;
+  }
+
+  async #held(sessionId: SessionId): Promise<ReadonlySet<string>> {
+    const { orchestrator, clock, timeoutMs } = this.#parts;
+    const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
+    const memories = await readMemories({ orchestrator, sessionId, options });
+    return new Set(memories.map(({ memory_id: id }) => id));
   }
 
   #service(name: ServiceName): ServiceRuntime {

@@ -1,3 +1,4 @@
+import { messageOf } from '../../domain/errors.ts';
 import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
 import { readReply, readText } from '../../domain/request.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
@@ -110,14 +111,17 @@ export class RepairDesk {
         'not_found',
         `run ${run} has changed nothing, or it is put back already: "crossfade runs list" shows which runs are repairs`,
       );
+    // Before anything is put back: who wanted it is known, however it ends.
+    for (const service of new Set(steps.map((step) => step.service)))
+      await audit.add({ ...by, command: 'repair undo', service, details: { run } });
     const left: string[] = [];
     for (const step of steps) {
       const { service, owner } = step;
-      if (await repairer.undo(step)) await divergences.settle(service, owner, 'undone');
-      else left.push(`${service}/${owner}: another replica is its home, ask that one`);
+      // One lane that cannot be put back must not keep the others from it.
+      const reason = await repairer.undo(step).catch(messageOf);
+      if (reason === undefined) await divergences.settle(service, owner, 'undone');
+      else left.push(`${service}/${owner}: ${reason}`);
     }
-    for (const service of new Set(steps.map((step) => step.service)))
-      await audit.add({ ...by, command: 'repair undo', service, details: { run } });
     return { undone: steps.length - left.length, left };
   }
 

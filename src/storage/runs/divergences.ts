@@ -133,20 +133,28 @@ export function createLostItemStore(database: Database): LostItemStore {
 /** What repairs changed; what puts it back holds content, and is sealed. */
 export function createRepairStore(database: Database, seal: Seal): RepairStore {
   return {
-    async add({ run, service, owner, inverse }) {
+    async add({ run, service, owner, inverse, sequence }) {
       // A repair that was interrupted looks again at what it has changed already: the first inverse is the whole one.
       await database.query(
-        `insert into repair_steps (run_id, service, owner, inverse) values ($1, $2, $3, $4) on conflict do nothing`,
-        [run, service, owner, seal.seal(inverse)],
+        `insert into repair_steps (run_id, service, owner, inverse, sequence) values ($1, $2, $3, $4, $5)
+         on conflict do nothing`,
+        [run, service, owner, seal.seal(inverse), sequence],
       );
     },
     async steps(run) {
       const rows = await database.query<RepairStep>(
-        `select run_id as run, service, owner, inverse from repair_steps
+        `select run_id as run, service, owner, inverse, sequence from repair_steps
          where run_id = $1 and undone_at is null order by at desc`,
         [run],
       );
       return rows.map((row) => ({ ...row, inverse: seal.open(row.inverse) }));
+    },
+    async isOpen({ run, service, owner }) {
+      const rows = await database.query(
+        'select from repair_steps where run_id = $1 and service = $2 and owner = $3 and undone_at is null',
+        [run, service, owner],
+      );
+      return rows.length > 0;
     },
     async undone({ run, service, owner }) {
       await database.query(
