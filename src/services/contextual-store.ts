@@ -174,10 +174,12 @@ function restoreRequest(fields: Fields, owner: Owner): string {
   return `{"action": "add_interaction", ${session}, "type": ${type}, "content": ${content}, "metadata": ${metadata}}`;
 }
 
-/** Which of this service's items it is, and its content. */
+/** Which of this service's items it is, and its content: ours by its mark, or shown to agents for its tag, whoever wrote it. */
 function kindOf(memory: StoredMemory): { readonly kind: Kind; readonly content: Message } | undefined {
   const content = contentOf(memory);
-  if (memory.memory_type !== 'context' || content.fields['source_agent'] !== SOURCE) return undefined;
+  const isListed =
+    content.fields['source_agent'] === SOURCE || KINDS.some((kind) => memory.tags.includes(kind));
+  if (memory.memory_type !== 'context' || !isListed) return undefined;
   return { kind: kindOfContent(content), content };
 }
 

@@ -1,13 +1,6 @@
 import { parseOwner, type Owner } from '../domain/ids.ts';
 import { itemKeyOf } from '../domain/item-key.ts';
-import {
-  isJsonObject,
-  Json,
-  parseTolerantly,
-  rawElements,
-  rawMembers,
-  type JsonObject,
-} from '../domain/json.ts';
+import { isJsonObject, Json, parseTolerantly, rawElements, rawMembers } from '../domain/json.ts';
 import type { OrchestratorAnswer, OrchestratorRead } from '../domain/orchestrator-call.ts';
 import type { SessionId } from '../domain/ids.ts';
 import type { ReplyOutcome } from '../domain/outcome.ts';
@@ -31,6 +24,8 @@ import { contentOf, countItems, hasMore, itemsOf, type StoredItem } from './stor
 
 const DEFAULT_USER = 'default';
 const SOURCE = 'jarvis_memory';
+/** What reads ask for. */
+const TAG = 'memory';
 const PAGE = 1_000;
 
 function userOf({ fields }: Message): Owner | undefined {
@@ -79,7 +74,7 @@ function payloadOf(raw: string, owner: Owner, timestamp?: string): Readonly<Reco
       source_agent: SOURCE,
       metadata: { user_id: owner, legacy_timestamp: timestamp },
     },
-    tags: tagsOf(['memory', `user:${owner}`], []),
+    tags: tagsOf([TAG, `user:${owner}`], []),
     create_session: true,
     suppress_events: true,
     escape_unstorable: true,
@@ -118,14 +113,14 @@ const clearMemories: WriteAction = {
     {
       action: 'bulk_delete',
       sessionId: write.sessionId,
-      payload: { filter: { tags: ['memory'], position_below: write.position() }, suppress_events: true },
+      payload: { filter: { tags: [TAG], position_below: write.position() }, suppress_events: true },
     },
   ],
 };
 
 function pageOf(sessionId: SessionId, offset: number): OrchestratorRead {
   const sort = { field: 'position', order: 'asc' };
-  const filter = { tags: ['memory'], limit: PAGE, offset, sort };
+  const filter = { tags: [TAG], limit: PAGE, offset, sort };
   return { action: 'batch_read', sessionId, payload: { filter, no_touch: true, count: false } };
 }
 
@@ -217,14 +212,12 @@ function itemOf(raw: string): LegacyItem {
   return { fields: { memory: respell(memory) }, ...epochTimeOf(timestamp) };
 }
 
+/** Ours by its mark, even where its tag was lost; and what carries the tag, whoever wrote it: agents are shown it. */
 function fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined {
   const { fields, raw } = contentOf(memory);
   const value = raw['memory'];
-  return isOurs(fields) && value !== undefined ? { memory: respell(value) } : undefined;
-}
-
-function isOurs(content: JsonObject): boolean {
-  return content['source_agent'] === SOURCE;
+  const isListed = fields['source_agent'] === SOURCE || memory.tags.includes(TAG);
+  return isListed && value !== undefined ? { memory: respell(value) } : undefined;
 }
 
 /** JarvisMemoryAgent of PC2 (protocols.md 6.1): a list of anything per user, in a JSON file. */
