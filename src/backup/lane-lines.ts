@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import type { Owner } from '../domain/ids.ts';
 import { isJsonObject } from '../domain/json.ts';
 import type { LegacyItem, LegacyLane } from '../domain/service-definition.ts';
@@ -19,6 +20,21 @@ export function decodeLane(line: string): LaneLine {
   if (!isJsonObject(value) || typeof value['owner'] !== 'string' || !Array.isArray(value['items']))
     throw new Error('it is no lane');
   return value as unknown as LaneLine;
+}
+
+/** Nothing but a line feed ends one: node:readline takes U+2028 for an end too, which JSON leaves as it is within texts. */
+export async function* linesIn(content: Readable): AsyncGenerator<string> {
+  let begun: string[] = [];
+  for await (const chunk of content.setEncoding('utf8') as AsyncIterable<string>) {
+    const [first = '', ...others] = chunk.split('\n');
+    begun.push(first);
+    for (const other of others) {
+      yield begun.join('');
+      begun = [other];
+    }
+  }
+  const last = begun.join('');
+  if (last !== '') yield last;
 }
 
 /** What a lane holds, whenever it was written: equal where two readings hold the same items in the same order. */

@@ -9,6 +9,9 @@ const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 // Names come from a file that anybody may have written: none leads out of the folder.
 const Name = Type.String({ pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]*$', maxLength: 255 });
 
+// Services name their files as they like, with spaces and in any script: one name, and no way to another folder.
+const FileName = Type.String({ pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000]+$', maxLength: 255 });
+
 const Packed = {
   name: Name,
   bytes: Count,
@@ -29,7 +32,7 @@ const Store = Type.Object({
   ...Packed,
   kind: Type.Union([Type.Literal('sqlite'), Type.Literal('json')]),
   /** What the service calls the file. */
-  original_name: Name,
+  original_name: FileName,
 });
 
 const Manifest = Type.Object({

@@ -2,11 +2,10 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../domain/errors.ts';
 import { parseTolerantly } from '../domain/json.ts';
-import { decodeLane, type LaneLine } from './lane-lines.ts';
+import { decodeLane, linesIn, type LaneLine } from './lane-lines.ts';
 import { readManifest, type LanesFile, type Manifest, type StoreFile } from './manifest.ts';
 import { unpack } from './packed-file.ts';
 import { problemOfSqlite } from './store-copy.ts';
@@ -34,7 +33,7 @@ export async function readLanes(
 ): Promise<string | undefined> {
   let [lanes, items] = [0, 0];
   const problem = await unpack(folder, facts, async (content) => {
-    for await (const line of createInterface({ input: content, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const line of linesIn(content)) {
       const lane = decodeLane(line);
       lanes += 1;
       items += lane.items.length;

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Manifest } from '../../src/backup/manifest.ts';
+import { verifyBackup } from '../../src/backup/verify-backup.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import { createStandIns, type StandIns, type StandInService } from '../../src/sandbox/stand-ins.ts';
 import { resultOf, runCommand } from '../support/command.ts';
@@ -86,7 +87,7 @@ async function fill({ endpoints }: Place): Promise<void> {
   for (const agent of agents.values()) agent.close();
 }
 
-function backup(service: string, out: string, from = place) {
+function backup(service: string, out: string, from: Pick<Place, 'config'> = place) {
   return runCommand(['backup', '--service', service, '--out', out, '--config', from.config, '--json']);
 }
 
@@ -190,6 +191,38 @@ describe.each(SERVICES)('a backup of %s', (service) => {
     expect(restored.stderr).toContain('is not empty');
   });
 });
+
+test('a store of any name, with owners of any script, is found to be whole and restored', async () => {
+  const folder = mkdtempSync(join(root, 'named-'));
+  const name = 'mémoire du contexte (1).json';
+  const file = join(folder, name);
+  const entry = { timestamp: 1.5, type: 'user_query', content: 'one\u2028two\u0085' };
+  const text = JSON.stringify({ sessions: { 'a\u2028b': [entry], 'c\u2029': [entry] }, summaries: {} });
+  writeFileSync(file, text);
+  const config = join(folder, 'crossfade.yaml');
+  const legacy = { endpoint: place.endpoints['contextual-memory'], jsonFile: file };
+  writeFileSync(config, stringify({ services: { 'contextual-memory': { timeZone: 'UTC', legacy } } }));
+  const [out, into] = [join(folder, 'out'), join(folder, 'into')];
+  const made = await backup('contextual-memory', out, { config });
+  expect(resultOf<Manifest>(made).lanes).toMatchObject([{ lanes: 2, items: 2 }]);
+  const verified = await runCommand(['backup', 'verify', out, '--json']);
+  expect(verified).toMatchObject({ code: 0, stdout: '{"whole":true,"problems":[]}\n' });
+  const restored = await runCommand(['backup', 'restore', out, '--into', into, '--config', config]);
+  expect(restored).toMatchObject({ code: 0, stderr: '' });
+  expect(readFileSync(join(into, name), 'utf8')).toBe(text);
+});
+
+test.each(['../evil', '..', 'a/b', 'a\\b', 'a\u0000b'])(
+  'a manifest that leads to %j is none',
+  async (name) => {
+    const folder = mkdtempSync(join(root, 'evil-'));
+    cpSync(join(root, 'backup-contextual-memory'), folder, { recursive: true });
+    const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as Manifest;
+    const store = { ...manifest.store, original_name: name };
+    writeFileSync(join(folder, 'manifest.json'), JSON.stringify({ ...manifest, store }));
+    await expect(verifyBackup(folder)).rejects.toThrow('/store/original_name');
+  },
+);
 
 test('jarvis-memory is restored into a running instance through its own protocol, once', async () => {
   const from = join(root, 'backup-jarvis-memory');
