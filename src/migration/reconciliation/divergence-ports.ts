@@ -68,14 +68,17 @@ export interface LostItemStore {
    * something else, or stands elsewhere, nobody has decided about.
    */
   decided(service: ServiceName, owner: Owner): Promise<readonly LostAs[]>;
-  /** What was decided did not come about. */
-  reopen(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>): Promise<void>;
-  /** Audited. False where no such item waits. */
-  decide(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>, decision: Decided): Promise<boolean>;
+  /** It is given up. Audited. False where no such item waits. */
+  accept(item: LostItemName, by: DecidedBy): Promise<boolean>;
+  /** Nobody else decides about it for a minute. Audited. False where no such item waits. */
+  beginRestoring(item: LostItemName, by: DecidedBy): Promise<boolean>;
+  /** It is decided where legacy has taken it; else it waits again. */
+  endRestoring(item: LostItemName, isRestored: boolean): Promise<void>;
 }
 
-export interface Decided {
-  readonly decision: LostDecision;
+export type LostItemName = Pick<LostItem, 'service' | 'owner' | 'memoryId'>;
+
+export interface DecidedBy {
   readonly person: string;
   readonly reason: string;
 }

@@ -14,6 +14,7 @@ import type {
   DivergenceStore,
   LostDecision,
   LostItem,
+  LostItemName,
   LostItemStore,
   RepairStore,
 } from './divergence-ports.ts';
@@ -131,14 +132,16 @@ export class RepairDesk {
 
   /** The last decision about a lane's lost items lets it be repaired. */
   async decide(
-    item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>,
+    item: LostItemName,
     decision: LostDecision,
     by: Responsible,
   ): Promise<{ readonly waiting: number }> {
     const { lostItems, repairer, comparer, divergences } = this.#parts;
     const { service, owner } = item;
     const request = decision === 'restored' ? await this.#restoring(item) : undefined;
-    if (!(await lostItems.decide(item, { decision, ...by })))
+    const isBegun =
+      request === undefined ? await lostItems.accept(item, by) : await lostItems.beginRestoring(item, by);
+    if (!isBegun)
       throw new RunRefused(
         'not_found',
         `no item ${item.memoryId} of ${service}/${owner} waits for a decision`,
@@ -155,11 +158,7 @@ export class RepairDesk {
   }
 
   /** The request that stores the item on legacy anew, as the lane's last one. */
-  async #restoring({
-    service: name,
-    owner,
-    memoryId,
-  }: Pick<LostItem, 'service' | 'owner' | 'memoryId'>): Promise<string> {
+  async #restoring({ service: name, owner, memoryId }: LostItemName): Promise<string> {
     const { services, orchestrator, clock, timeoutMs } = this.#parts;
     const lanes = services.get(name)?.definition.lanes;
     if (lanes?.restoreRequest === undefined)
@@ -179,18 +178,27 @@ export class RepairDesk {
     return lanes.restoreRequest(found.fields, owner);
   }
 
-  async #restore(item: Pick<LostItem, 'service' | 'owner' | 'memoryId'>, text: string): Promise<void> {
-    const { services, say, lostItems } = this.#parts;
-    const definition = services.get(item.service)?.definition;
+  /** Until legacy has taken it, the orchestrator's may be the last that there is: nothing is decided before. */
+  async #restore(item: LostItemName, text: string): Promise<void> {
+    const { lostItems } = this.#parts;
+    const isRestored = await this.#isTaken(item, text).catch(async (error: unknown) => {
+      await lostItems.endRestoring(item, false);
+      throw error;
+    });
+    await lostItems.endRestoring(item, isRestored);
+    if (!isRestored)
+      throw new RunRefused(
+        'conflict',
+        `${item.service} did not say that it took the item back: it waits for a decision again`,
+      );
+  }
+
+  async #isTaken({ service }: LostItemName, text: string): Promise<boolean> {
+    const definition = this.#parts.services.get(service)?.definition;
     const request = readText(text);
     const action = definition?.actions[String(request.fields[definition.selector ?? 'action'])];
-    const reply = readReply(await say(item.service, text));
-    if (action?.kind === 'write' && action.outcome(reply, request) === 'applied') return;
-    await lostItems.reopen(item);
-    throw new RunRefused(
-      'conflict',
-      `${item.service} did not take the item back: it waits for a decision again`,
-    );
+    const reply = readReply(await this.#parts.say(service, text));
+    return action?.kind === 'write' && action.outcome(reply, request) === 'applied';
   }
 }
 

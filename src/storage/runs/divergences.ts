@@ -1,9 +1,11 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
 import type {
+  DecidedBy,
   Divergence,
   DivergenceStore,
   LostAs,
   LostItem,
+  LostItemName,
   LostItemStore,
   RepairStep,
   RepairStore,
@@ -79,7 +81,36 @@ type LostRow = Omit<LostItem, 'foundAtMs' | 'memoryId'> & {
   readonly found_at: Date;
 };
 
+/** Longer than legacy may take for a write. */
+const WAITS = `service = $1 and owner = $2 and memory_id = $3 and decision is null
+  and (restoring_since is null or restoring_since < now() - interval '1 minute')`;
+
+const ACCEPT = `
+update lost_items set decision = 'accepted', decided_at = now(), decided_by = $4, reason = $5, restoring_since = null
+where ${WAITS} returning memory_id`;
+
+const BEGIN_RESTORING = `
+update lost_items set restoring_since = now(), decided_by = $4, reason = $5 where ${WAITS} returning memory_id`;
+
+const END_RESTORING = `
+update lost_items set restoring_since = null,
+  decision = case when $4::boolean then 'restored' end, decided_at = case when $4::boolean then now() end
+where service = $1 and owner = $2 and memory_id = $3 and restoring_since is not null`;
+
+interface Decision {
+  readonly item: LostItemName;
+  readonly by: DecidedBy;
+}
+
 export function createLostItemStore(database: Database): LostItemStore {
+  const decide = (sql: string, command: string, { item, by }: Decision): Promise<boolean> =>
+    database.transaction(async (session) => {
+      const { service, owner, memoryId } = item;
+      const decided = await session.query(sql, [service, owner, memoryId, by.person, by.reason]);
+      if (decided.length === 0) return false;
+      await addAudit(session, { ...by, command, service, details: { owner, memory_id: memoryId } });
+      return true;
+    });
   return {
     async found(service, owner, items) {
       await database.query(FOUND, [
@@ -109,24 +140,11 @@ export function createLostItemStore(database: Database): LostItemStore {
         [service, owner],
       );
     },
-    async reopen({ service, owner, memoryId }) {
-      await database.query(
-        'update lost_items set decision = null where service = $1 and owner = $2 and memory_id = $3',
-        [service, owner, memoryId],
-      );
+    accept: (item, by) => decide(ACCEPT, 'lost accepted', { item, by }),
+    beginRestoring: (item, by) => decide(BEGIN_RESTORING, 'lost restored', { item, by }),
+    async endRestoring({ service, owner, memoryId }, isRestored) {
+      await database.query(END_RESTORING, [service, owner, memoryId, isRestored]);
     },
-    decide: ({ service, owner, memoryId }, { decision, person, reason }) =>
-      database.transaction(async (session) => {
-        const decided = await session.query(
-          `update lost_items set decision = $4, decided_at = now(), decided_by = $5, reason = $6
-           where service = $1 and owner = $2 and memory_id = $3 and decision is null returning memory_id`,
-          [service, owner, memoryId, decision, person, reason],
-        );
-        if (decided.length === 0) return false;
-        const details = { owner, memory_id: memoryId };
-        await addAudit(session, { person, command: `lost ${decision}`, service, reason, details });
-        return true;
-      }),
   };
 }
 

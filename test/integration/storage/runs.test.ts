@@ -248,8 +248,8 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     const waiting = async () => (await store.open(1_000)).filter((one) => one.service === service);
     await store.found(service, owner, [item]);
     expect(await waiting()).toMatchObject([item]);
-    const by = { decision: 'accepted', person: 'ann', reason: 'it was a test' } as const;
-    expect(await store.decide({ service, owner, memoryId: 'm1' }, by)).toBe(true);
+    const by = { person: 'ann', reason: 'it was a test' };
+    expect(await store.accept({ service, owner, memoryId: 'm1' }, by)).toBe(true);
     await store.found(service, owner, [item]);
     expect(await waiting()).toEqual([]);
     expect(await store.decided(service, owner)).toEqual([item]);
@@ -260,7 +260,25 @@ describe.each(DATABASES)('runs on %s', (kind) => {
       await store.found(service, owner, [later]);
       expect(await waiting()).toMatchObject([later]);
       expect(await store.decided(service, owner)).toEqual([]);
-      expect(await store.decide({ service, owner, memoryId: 'm1' }, by)).toBe(true);
+      expect(await store.accept({ service, owner, memoryId: 'm1' }, by)).toBe(true);
     }
+  });
+
+  test('an item that is being restored is decided by nobody else, and waits again where that failed', async () => {
+    const store = createLostItemStore(database);
+    const [service, owner] = [serviceName(`lost-${randomUUID()}`), 'ann' as Owner];
+    const name = { service, owner, memoryId: 'm1' };
+    const item = { memoryId: 'm1', digest: 'd1', position: 7 };
+    await store.found(service, owner, [item]);
+    const by = { person: 'ann', reason: 'it was a test' };
+    expect(await store.beginRestoring(name, by)).toBe(true);
+    expect(await store.beginRestoring(name, by)).toBe(false);
+    expect(await store.accept(name, by)).toBe(false);
+    expect(await store.decided(service, owner)).toEqual([]);
+    await store.endRestoring(name, false);
+    expect(await store.beginRestoring(name, by)).toBe(true);
+    await store.endRestoring(name, true);
+    expect(await store.decided(service, owner)).toEqual([item]);
+    expect(await store.accept(name, by)).toBe(false);
   });
 });
