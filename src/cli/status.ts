@@ -45,13 +45,20 @@ function spillLine({ seconds, writes, bytes, limit_bytes: limit }: NonNullable<S
 }
 
 function lanesLine(service: ServiceStatus): string {
-  const { lanes, lag, pending, dead_letters: deadLetters, unknown_outcomes: unknown } = service;
+  const {
+    lanes,
+    lag,
+    pending,
+    dead_letters: deadLetters,
+    unknown_outcomes: unknown,
+    lost_items: lost,
+  } = service;
   if (lanes === null || lag === null) return '  lanes are not known while the journal is away';
   const decide = unknown.readable ? '' : ' that a person must decide';
   return [
     `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${pending} deliveries wait`,
     `  lag: ${lagWords(lag)}`,
-    `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${decide}`,
+    `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${decide}, ${lost} lost items`,
   ].join('\n');
 }
 

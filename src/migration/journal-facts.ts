@@ -54,6 +54,8 @@ export interface LaneCounts {
   readonly deadLetters: number;
   /** Writes whose outcome nobody knows yet. */
   readonly unknown: number;
+  /** Items that legacy lost and nobody has decided about. */
+  readonly lostItems: number;
 }
 
 /** The counts of a service that the journal has never heard of. */
@@ -66,4 +68,5 @@ export const NO_LANES: LaneCounts = {
   excepted: 0,
   deadLetters: 0,
   unknown: 0,
+  lostItems: 0,
 };

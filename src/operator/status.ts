@@ -57,6 +57,8 @@ interface ServiceStatus {
   readonly lag: LagShown | null;
   readonly dead_letters: number | null;
   readonly unknown_outcomes: UnknownOutcomes;
+  /** Items that legacy lost and nobody has decided about; null while the journal is away. */
+  readonly lost_items: number | null;
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly lane_comparisons: Readonly<Record<Verdict, number>>;
   /** Of the reads that do something to legacy so many percent have their whole lane compared; 0: none ever has. */
@@ -246,15 +248,19 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
 async function journaledOf(
   service: ServiceRuntime,
   { migration, journal, lagOf }: StatusParts,
-): Promise<Pick<ServiceStatus, 'lanes' | 'lag' | 'dead_letters' | 'unknown_outcomes'>> {
+): Promise<Pick<ServiceStatus, 'lanes' | 'lag' | 'dead_letters' | 'unknown_outcomes' | 'lost_items'>> {
   const readable = isReadable(service);
   if (migration.spillStatus()?.isSpilling === true)
-    return { lanes: null, lag: null, dead_letters: null, unknown_outcomes: { open: null, readable } };
+    return { ...UNTOLD, unknown_outcomes: { open: null, readable } };
   const counts = await journal.counts(service.name);
   const unknown = { open: counts.unknown, readable };
   const lag = lagShown(await lagOf(service.name));
-  return { lanes: lanesOf(counts), lag, dead_letters: counts.deadLetters, unknown_outcomes: unknown };
+  const { deadLetters, lostItems } = counts;
+  const open = { dead_letters: deadLetters, unknown_outcomes: unknown, lost_items: lostItems };
+  return { lanes: lanesOf(counts), lag, ...open };
 }
+
+const UNTOLD = { lanes: null, lag: null, dead_letters: null, lost_items: null };
 
 function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['lanes']> {
   const { seeded, dirty, copying, stopped, excepted } = counts;

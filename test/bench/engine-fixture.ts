@@ -156,6 +156,7 @@ export function noopJournal(): Journal {
       excepted: 0,
       deadLetters: 0,
       unknown: 0,
+      lostItems: 0,
     }),
   };
 }

@@ -151,6 +151,7 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
     /altered on orchestrator[^]*open/,
   );
   expect(await page.content()).not.toContain('forged');
+  const found = new URL(page.url()).pathname;
   expect(await photograph(page, 'run-found')).toEqual([]);
   await page.locator('summary', { hasText: 'Repair them' }).click();
   await page.getByLabel('Most of all compared items').fill('100');
@@ -163,7 +164,16 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
   await change('Put back what it changed', 'it was right before');
   await page.getByText('1 lane is as it was before').waitFor();
   expect(await texts('r-altered')).toEqual(['first', 'forged', 'third']);
+  await open('/lanes/session-memory/r-altered', 'r-altered');
+  await page.getByText('A repair of it was put back').waitFor();
+  await open(found, /reconcile/);
+  expect(await page.getByRole('row', { name: /r-altered/ }).textContent()).toMatch(/undone/);
 }, 180_000);
+
+async function guardTells(): Promise<boolean> {
+  await open('/guard', 'Guard');
+  return /lost: 1 lane\./.test((await page.textContent('.notice')) ?? '');
+}
 
 async function texts(session: string): Promise<readonly string[]> {
   const rows = await desk.deployment.store<{ text: string }>(`
@@ -184,6 +194,12 @@ test('what legacy lost is listed, and given up by a person who says why', async 
   const card = page.locator('.card', { hasText: 'r-lost' });
   await card.waitFor();
   expect(await photograph(page, 'lost')).toEqual([]);
+  await page.getByRole('link', { name: 'Lost items 1 waiting' }).waitFor();
+  await open('/', 'Desk');
+  await page.getByRole('link', { name: '◆ 1 open' }).click();
+  await card.waitFor();
+  await eventually('the guard says how many lanes', guardTells, PATIENCE_MS);
+  await open('/lost', 'Lost items');
   await change('Give it up', 'nobody needs it');
   await page.getByText('It is given up. Its lane was made equal.').waitFor();
   await page.getByText('Nothing is lost').waitFor();

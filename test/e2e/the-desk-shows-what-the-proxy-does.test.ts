@@ -222,6 +222,9 @@ test('every other page is there, with nothing wrong in it', async () => {
   await page.getByLabel('Service').selectOption(SERVICE);
   await page.getByRole('button', { name: 'Show' }).click();
   await page.getByRole('row', { name: /dead-letters skip/ }).waitFor();
+  const [head, cell] = await Promise.all(['thead th', 'tbody td'].map(boxOfFirst));
+  expect(head?.x).toBeCloseTo(cell?.x ?? 0, 0);
+  expect(head?.y).toBeLessThan(cell?.y ?? 0);
   expect(await photograph(page, 'audit')).toEqual([]);
   await open('/reports', 'Reports');
   expect(await photograph(page, 'reports')).toEqual([]);
@@ -231,6 +234,10 @@ test('every other page is there, with nothing wrong in it', async () => {
   await open('/', 'Desk');
   expect(await photograph(page, 'desk')).toEqual([]);
 });
+
+function boxOfFirst(selector: string): Promise<{ x: number; y: number } | null> {
+  return page.locator(`.cards ${selector}`).first().boundingBox();
+}
 
 test('a page that is not there says so, and names a way', async () => {
   const before = watched.complaints.length;

@@ -43,6 +43,7 @@ export function countLanes(lanes: readonly LaneRow[], openCoverage: number): Lan
     excepted: count(({ exceptions }) => exceptions > 0),
     deadLetters: sum(({ deadLetters }) => deadLetters.size),
     unknown: sum((lane) => unsettledOf(lane).filter((write) => isRecorded(write, lane)).length),
+    lostItems: 0,
   };
 }
 

@@ -38,6 +38,8 @@ export interface DivergenceStore {
   open(run: number, service?: ServiceName): Promise<readonly Divergence[]>;
   ofRun(run: number, limit: number): Promise<readonly Divergence[]>;
   settle(service: ServiceName, owner: Owner, state: DivergenceState): Promise<void>;
+  /** What was repaired last of the lane was put back. */
+  undone(service: ServiceName, owner: Owner): Promise<void>;
 }
 
 export interface LostItem {

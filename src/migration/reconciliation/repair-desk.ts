@@ -120,7 +120,7 @@ export class RepairDesk {
       const { service, owner } = step;
       // One lane that cannot be put back must not keep the others from it.
       const reason = await repairer.undo(step).catch(messageOf);
-      if (reason === undefined) await divergences.settle(service, owner, 'undone');
+      if (reason === undefined) await divergences.undone(service, owner);
       else left.push(`${service}/${owner}: ${reason}`);
     }
     return { undone: steps.length - left.length, left };

@@ -174,7 +174,8 @@ select
   count(*) filter (where exceptions > 0) as excepted,
   (select count(*) from dead_letters d join lanes l on l.id = d.lane_id
     where l.service = $1 and d.resolved_at is null) as "deadLetters",
-  (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown
+  (select count(*) from unknown_outcomes u where u.service = $1 and u.closed_at is null and u.ended_at is null) as unknown,
+  (select count(*) from lost_items where service = $1 and decision is null) as "lostItems"
 from lanes where service = $1`;
 
 /** Lanes that were made equal under an older coverage: nobody knows what passed since. */

@@ -20,6 +20,10 @@ const SETTLE_OPEN = `
 update divergences set state = $3, settled_at = now()
 where service = $1 and owner = any($2::text[]) and state in ('open', 'lost')`;
 
+const UNDO_LAST = `
+update divergences set state = 'undone', settled_at = now()
+where id = (select max(id) from divergences where service = $1 and owner = $2 and state = 'repaired')`;
+
 const ADD = `
 insert into divergences (run_id, service, owner, findings, before, after, state)
 values ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7)`;
@@ -63,6 +67,9 @@ export function createDivergenceStore(database: Database): DivergenceStore {
     },
     async settle(service, owner, state) {
       await database.query(SETTLE_OPEN, [service, [owner], state]);
+    },
+    async undone(service, owner) {
+      await database.query(UNDO_LAST, [service, owner]);
     },
   };
 }

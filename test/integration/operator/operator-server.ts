@@ -66,6 +66,7 @@ const COUNTS: LaneCounts = {
   excepted: 1,
   deadLetters: 3,
   unknown: 4,
+  lostItems: 5,
 };
 
 /** What a test changes between requests. */

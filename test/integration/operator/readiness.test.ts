@@ -18,6 +18,7 @@ const COUNTS: LaneCounts = {
   excepted: 0,
   deadLetters: 0,
   unknown: 0,
+  lostItems: 0,
 };
 
 function partsWith(counts: () => Promise<LaneCounts>, legacy: BackendLoad = IDLE): ReadinessParts {

@@ -25,6 +25,7 @@ describe('GET /v1/status', () => {
       interlocks: 'enforce',
       lanes: { total: 10, seeded: 7, dirty: 2, copying: 1, stopped: 1, excepted: 1 },
       dead_letters: 3,
+      lost_items: 5,
       pending: 0,
       lane_percentage: 2.5,
       lag: { writes: 8, lanes: 3, oldest_seconds: 12.3 },

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { guardPage } from '../../../src/operator/desk/pages/guard.ts';
 import { shell, type Page } from '../../../src/operator/desk/pages/layout.ts';
 import { deadLettersPage, unknownOutcomesPage } from '../../../src/operator/desk/pages/ledgers.ts';
+import { lostPage } from '../../../src/operator/desk/pages/lost.ts';
 import type { Asked, Visit } from '../../../src/operator/desk/visit.ts';
 import type { Status } from '../../../src/operator/status.ts';
 
@@ -13,6 +14,11 @@ const ENTRY = { ...NOBODY, operation_id: 'o-1', lane: `${SERVICE}/s-1`, sequence
 const NOW: Readonly<Record<string, object>> = {
   'dead-letters': { dead_letters: [{ ...ENTRY, code: 'refused', waiting_behind: 0 }] },
   'unknown-outcomes': { unknown_outcomes: [ENTRY] },
+  lost: {
+    items: [
+      { service: SERVICE, owner: 's-1', memory_id: 'm-1', digest: 'd', found_at: '2026-01-01T00:00:00Z' },
+    ],
+  },
   'guard/bundles': { bundles: [] },
   guard: { services: { [SERVICE]: { held_by: 'external', triggers: [], findings: [] } } },
 };
@@ -23,6 +29,7 @@ function visitOf(path: string, waiting: number): Visit {
     service: SERVICE,
     dead_letters: waiting,
     unknown_outcomes: { open: waiting },
+    lost_items: waiting,
     guard: { held_by: waiting > 0 ? 'external' : null },
   };
   const proxy = { version: '1', started_at: '2026-01-01T00:00', journal: 'postgres', flags: { source: '' } };
@@ -40,6 +47,7 @@ function visitOf(path: string, waiting: number): Visit {
 const PAGES = {
   'Dead letters': deadLettersPage,
   'Unknown outcomes': unknownOutcomesPage,
+  'Lost items': lostPage,
   Guard: guardPage,
 } satisfies Readonly<Record<string, (visit: Visit, asked: Asked) => Promise<Page>>>;
 

@@ -1,7 +1,7 @@
 import type { TriggerLevel } from '../../../migration/guard/trigger-levels.ts';
 import { groupedFindings, type FindingGroup } from '../../grouped-findings.ts';
 import type { GuardStatus } from '../../guard-status.ts';
-import { count, percent, spoken, when } from '../figures.ts';
+import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
@@ -62,9 +62,11 @@ function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
 }
 
 function finding({ trigger, actions, details, numbers, steps }: FindingGroup): Html {
-  const where = [...actions, ...(details.length === 0 ? [] : [`(${details.join(', ')})`])].join(' ');
+  const where = [actions.join(', '), details.length === 0 ? '' : `(${details.join(', ')})`]
+    .filter(Boolean)
+    .join(' ');
   return html`<p class="notice warn">
-    <strong>◆ ${spoken(trigger)}</strong> ${where}${said(numbers)}. What is done:
+    <strong>◆ ${spoken(trigger)}</strong>${where !== '' && ` ${where}`}${said(numbers)}. What is done:
     ${steps.map(spoken).join(', ')}.
   </p>`;
 }
@@ -114,8 +116,16 @@ function level({ trigger, reached, numbers, action, detail }: TriggerLevel): Htm
   </li>`;
 }
 
-function said({ hits, of, found, limit, lower_bound: bound }: TriggerLevel['numbers']): string {
+function said({
+  hits,
+  of,
+  found,
+  limit,
+  lanes,
+  lower_bound: bound,
+}: Partial<Record<string, number>>): string {
   if (found !== undefined) return `: ${count(found)} of ${count(limit)}`;
+  if (lanes !== undefined) return `: ${counted(lanes, 'lane')}`;
   if (hits === undefined) return ': none';
   return `: ${count(hits)} of ${count(of)}, at least ${percent(100 * (bound ?? 0))} for sure, limit ${percent(100 * (limit ?? 0))}`;
 }

@@ -1,5 +1,5 @@
 import { count, spoken, when } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { conditionOf, type Lane } from './lanes.ts';
@@ -67,8 +67,23 @@ const FENCES: Readonly<Record<string, string>> = {
   excepted: 'The last copy left something out: legacy answers until a person accepts it.',
   dirty: 'Its history is uncertain: a copy must settle it.',
   copying: 'It is being copied.',
-  stopped: 'Somebody must decide about what legacy lost.',
 };
+
+/** Why a lane has stopped: it reads from legacy until somebody has decided. */
+const STOPS: Readonly<Record<string, Shown>> = {
+  lost: html`Legacy answers until somebody decides about <a href="/lost">what it lost</a>.`,
+  repair_undone:
+    'A repair of it was put back: legacy answers until a copy or a repair makes both sides equal.',
+  too_many_exceptions:
+    'A copy would leave out too much of it: legacy answers until what the orchestrator refuses is mended and it is copied.',
+  would_remove_too_much:
+    'A copy would remove too much of it: legacy answers until somebody has looked at legacy and copies it.',
+};
+
+function standingOf(fence: string, reason: string | undefined): Shown {
+  if (fence === 'stopped') return STOPS[reason ?? ''] ?? `Legacy answers: ${spoken(reason ?? fence)}.`;
+  return FENCES[fence] ?? spoken(fence);
+}
 
 function standing({ inputs: { lane, fence } }: Explained): Html {
   const known = typeof lane === 'string' ? {} : lane;
@@ -76,7 +91,7 @@ function standing({ inputs: { lane, fence } }: Explained): Html {
     <h2 id="now">Now</h2>
     <p>
       ${conditionOf(known.condition ?? 'never written')}
-      <span class="note-inline">${FENCES[fence] ?? spoken(fence)}</span>
+      <span class="note-inline">${standingOf(fence, known.reason)}</span>
     </p>
     <dl class="figures">
       <div>

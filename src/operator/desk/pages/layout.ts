@@ -3,7 +3,7 @@ import { html, type Html, type Shown } from '../html.ts';
 import type { Notice, Visit } from '../visit.ts';
 
 /** Places where something may wait for a person. */
-type LedgerPath = '/dead-letters' | '/unknown-outcomes' | '/guard';
+type LedgerPath = '/dead-letters' | '/unknown-outcomes' | '/guard' | '/lost';
 
 type Place = { readonly name: string } & (
   | { readonly path: LedgerPath; readonly waiting: (visit: Visit) => number }
@@ -30,7 +30,11 @@ const PLACES: readonly Place[] = [
       status?.services.filter(({ guard }) => (guard?.held_by ?? null) !== null).length ?? 0,
   },
   { path: '/runs', name: 'Runs' },
-  { path: '/lost', name: 'Lost items' },
+  {
+    path: '/lost',
+    name: 'Lost items',
+    waiting: ({ status }) => sumOf(status?.services.map((service) => service.lost_items)),
+  },
   { path: '/flags', name: 'Flags' },
   { path: '/reports', name: 'Reports' },
   { path: '/audit', name: 'Audit' },

@@ -14,12 +14,16 @@ interface Lost {
 }
 
 const SHOWN = 100;
+/** As many as the API lists. */
+const LISTED = 1_000;
 
 /** What legacy has lost, one by one: nobody but a person decides about it. */
 export async function lostPage(visit: Visit): Promise<Page> {
   const { items } = await visit.api.get<{ items: readonly Lost[] }>('/v1/lost');
   return {
     title: 'Lost items',
+    // The list ends somewhere: how many there are beyond it, only the status says.
+    waiting: items.length < LISTED ? { '/lost': items.length } : {},
     lead: 'Legacy does not show them any more, and no write deleted them. The orchestrator keeps them, and no repair touches them, until a person decides.',
     body:
       items.length === 0

@@ -188,14 +188,26 @@ function laneNote(lanes: NonNullable<ServiceStatus['lanes']>): string {
   ].join(', ');
 }
 
-/** What a person must decide. */
-function waiting({ service, dead_letters: letters, unknown_outcomes: unknown }: ServiceStatus): Html {
+/** What a person must decide, and what the guard holds the ramp or alerts for. */
+function waiting(service: ServiceStatus): Html {
+  const { service: name, dead_letters: letters, unknown_outcomes: unknown, lost_items: lost } = service;
   const row = (path: string, what: string, open: number | null): Html | false =>
     open !== null &&
     open > 0 &&
     html`<div>
       <dt>${what}</dt>
-      <dd><a class="state warn" href="${path}?service=${service}">◆ ${count(open)} open</a></dd>
+      <dd><a class="state warn" href="${path}?service=${name}">◆ ${count(open)} open</a></dd>
     </div>`;
-  return html`${row('/dead-letters', 'Dead letters', letters)}${row('/unknown-outcomes', 'Unknown outcomes', unknown.open)}`;
+  return html`${row('/dead-letters', 'Dead letters', letters)}${row('/unknown-outcomes', 'Unknown outcomes', unknown.open)}${row('/lost', 'Lost items', lost)}${found(service)}`;
+}
+
+function found({ guard }: ServiceStatus): Html | false {
+  const triggers = [...new Set((guard?.findings ?? []).map(({ trigger }) => spoken(trigger)))];
+  return (
+    triggers.length > 0 &&
+    html`<div>
+      <dt>Found now</dt>
+      <dd><a class="state warn" href="/guard">◆ ${triggers.join(', ')}</a></dd>
+    </div>`
+  );
 }

@@ -141,18 +141,18 @@ function answers({ reads_by: reads, fallbacks, writes, repeats, named_writes: na
 }
 
 function contents(service: ServiceStatus): Html {
-  const { lanes, pending, forgotten, lost, copied_lanes: copied } = service;
+  const { lanes, pending, forgotten, lost_items: lost, copied_lanes: copied } = service;
   return tablePanel({
     id: 'contents',
     title: 'Both sides',
-    note: 'Lanes are those of the journal, everything else is counted by this process.',
+    note: 'Lanes and lost items are those of the journal, everything else is counted by this process.',
     heads: ['What', 'Now'],
     rows: [
       ...Object.entries(lanes ?? {}).map(([what, there]) => [`lanes ${what}`, count(there)]),
       ['deliveries waiting', count(pending)],
       ['lanes copied', count(copied)],
       ['items forgotten by legacy', count(forgotten)],
-      ['items lost by legacy', count(lost)],
+      ['items lost by legacy, not decided', count(lost)],
     ],
   });
 }
