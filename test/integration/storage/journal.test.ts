@@ -172,6 +172,11 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
     const ref = await write('refused', 'applied');
     await journal.deadLetter({ ref, code: 'validation_error', reason: '' });
     await journal.deadLetter({ ref, code: 'validation_error', reason: 'again' });
+    await database.query(
+      `insert into lost_items (service, owner, memory_id, digest, decision)
+      values ($1, 'ann', 'm-1', '', null), ($1, 'ann', 'm-2', '', 'accepted')`,
+      [service],
+    );
     expect(await journal.counts(service)).toEqual({
       lanes: 6,
       seeded: 1,
@@ -181,6 +186,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       excepted: 0,
       deadLetters: 1,
       unknown: 0,
+      lostItems: 1,
     });
     expect(await journal.counts(serviceName('never-seen'))).toMatchObject({ lanes: 0, deadLetters: 0 });
   });
