@@ -73,19 +73,23 @@ export class ReportOffice {
   async #run(): Promise<void> {
     const { clock, schedule } = this.#parts;
     while (!this.#stopped.signal.aborted) {
-      try {
-        await this.#makeWhatIsDue();
-        await this.#deliverWhatIsDue();
-        const [newest] = await this.#parts.store.list(1);
-        this.#lastMadeAtMs = newest?.madeAtMs;
-      } catch (error) {
-        // The database is away, or the flags are not judged yet: it is looked again.
-        this.#parts.onProblem(`a report could not be made yet: ${messageOf(error)}`);
-      }
+      await this.#tried('made', () => this.#makeWhatIsDue());
+      // Also those of other days, where one cannot be made.
+      await this.#tried('delivered', () => this.#deliverWhatIsDue());
+      await this.#tried('looked for', () => this.#lookForNewest());
       const nowMs = clock.wallMs();
       const nextMs = schedule?.dueAt(nowMs).nextMs ?? Infinity;
       const pauseMs = Math.max(1, Math.min(LOOK_EVERY_MS, nextMs - nowMs));
       await clock.sleep(pauseMs, this.#stopped.signal);
+    }
+  }
+
+  /** Where the database is away, or the flags are not judged yet, it is looked again. */
+  async #tried(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#parts.onProblem(`a report could not be ${what} yet: ${messageOf(error)}`);
     }
   }
 
@@ -125,6 +129,11 @@ export class ReportOffice {
       if (delivery === undefined) return;
       await this.#deliver(delivery);
     }
+  }
+
+  async #lookForNewest(): Promise<void> {
+    const [newest] = await this.#parts.store.list(1);
+    this.#lastMadeAtMs = newest?.madeAtMs;
   }
 
   async #deliver(delivery: ReportDelivery): Promise<void> {

@@ -31,12 +31,13 @@ with made as (
 )
 select day from made`;
 
+/** What this replica has claimed before it could not write down what came of it is tried again: a replica delivers one after the other. */
 const CLAIM_DELIVERY = `
 update report_deliveries set claim_replica = $1
 where (day, target) = (
   select day, target from report_deliveries d
   where delivered_at is null and given_up_at is null and not_before <= now() and target = any($2::text[])
-    and (d.claim_replica is null or not ${lives('d.claim_replica')})
+    and (d.claim_replica is null or d.claim_replica = $1 or not ${lives('d.claim_replica')})
   order by day, target limit 1 for update skip locked)
 returning day, target, failures`;
 
