@@ -46,7 +46,8 @@ async function list({ service, limit, before, json, ...at }: AuditOptions): Prom
   const text = await askProxy(at, `/v1/audit?${query.toString()}`);
   if (json === true) return console.log(text);
   const { entries, next } = JSON.parse(text) as Listed;
-  if (entries.length === 0) return console.log('nothing was changed by hand');
+  if (entries.length === 0)
+    return console.log(`nothing was changed by hand${service === undefined ? '' : ` of "${service}"`}`);
   const rows = entries.map((entry) => [entry.at, entry.person, entry.command, entry.service, entry.reason]);
   console.log(table(HEADS, rows));
   if (next !== null) console.log(`there are older ones: --before ${next}`);

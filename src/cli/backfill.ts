@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { stringify } from 'yaml';
+import { showSurvey } from './import-document.ts';
 import {
   askPatiently,
   askProxy,
@@ -10,6 +10,7 @@ import {
 } from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
 import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
+import { showBackfill } from './run-tables.ts';
 
 interface BackfillOptions extends ProxyAddress {
   readonly service?: string;
@@ -53,7 +54,7 @@ export function createBackfillCommand(env: Environment): Command {
       'after',
       `
 Runs inside the proxies, shared among them; it goes on after a crash. Ctrl-C stops it, --resume takes it up again.
-Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes or services were left out; 130 stopped by Ctrl-C.`,
+Exit codes: 0 everything is copied; 1 it could not be begun, or failed; 2 lanes or services were left out, or the owner is not known; 130 stopped by Ctrl-C.`,
     )
     .action(backfill);
 }
@@ -67,9 +68,9 @@ async function backfill(options: BackfillOptions): Promise<void> {
       RunView,
       'survey'
     >;
-    console.log(options.json === true ? JSON.stringify({ dry_run: true, survey }) : stringify(survey));
+    console.log(options.json === true ? JSON.stringify({ dry_run: true, survey }) : showSurvey(survey));
     if (isLeftOut({ survey })) process.exitCode = LEFT;
-    return;
+    return tellOfNobody({ survey }, owner);
   }
   const path = options.resume === true ? '/v1/runs/resume' : '/v1/runs';
   const by = responsibleFor(options);
@@ -81,12 +82,22 @@ async function backfill(options: BackfillOptions): Promise<void> {
   }
   const view = await watchRun(run, { at, person: by.person, json: options.json === true });
   tell(view, options.json === true);
+  if (view.state === 'finished') tellOfNobody(view, view.request?.owner);
+}
+
+/** Whoever names an owner that is nowhere has misspelled it, or named the wrong service. */
+function tellOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | undefined): void {
+  const found = Object.values(survey) as { readonly lanes?: number }[];
+  if (owner === undefined || found.some(({ lanes }) => lanes !== 0)) return;
+  console.error(
+    `crossfade: ${Object.keys(survey).join(', ')}: no lane of "${owner}" is known: crossfade lanes list SERVICE finds them`,
+  );
+  process.exitCode = LEFT;
 }
 
 function tell(view: RunView, isJson: boolean): void {
   const { run, state, reason, survey, report } = view;
-  if (isJson) console.log(JSON.stringify({ run, state, reason, survey, ...report }));
-  else console.log(stringify({ run, state, ...(reason !== '' && { reason }), survey, ...report }));
+  console.log(isJson ? JSON.stringify({ run, state, reason, survey, ...report }) : showBackfill(view));
   if (state === 'failed') process.exitCode = 1;
   const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
   if (state === 'finished' && (left || isLeftOut(view))) process.exitCode = LEFT;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { askProxy, type Environment } from './operator-client.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { table } from './tables.ts';
 
 interface Head {
   readonly bundle: number;
@@ -24,11 +25,18 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await askProxy(at, '/v1/guard/bundles');
   if (json === true) return console.log(text);
   const { bundles } = JSON.parse(text) as { bundles: readonly Head[] };
-  const lines = bundles.map(
-    ({ bundle, at, service, trigger, bytes }) =>
-      `${String(bundle).padStart(5)}  ${at}  ${service.padEnd(20)}  ${trigger.padEnd(18)}  ${Math.ceil(bytes / 1_024)} KiB`,
+  const rows = bundles.map(({ bundle, at, service, trigger, bytes }) => [
+    String(bundle),
+    at,
+    service,
+    trigger,
+    `${Math.ceil(bytes / 1_024)} KiB`,
+  ]);
+  console.log(
+    rows.length === 0
+      ? 'no trip has left a bundle'
+      : table(['bundle', 'tripped', 'service', 'trigger', 'size'], rows),
   );
-  console.log(lines.length === 0 ? 'no trip has left a bundle' : lines.join('\n'));
 }
 
 /** `crossfade guard bundle`: fetches one. */

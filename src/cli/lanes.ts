@@ -68,6 +68,8 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
     String(lane.exceptions),
   ]);
   console.log(table(HEADS, rows));
+  if (lanes.length === Number(limit))
+    console.log(`the newest ${limit}: --owner finds others, --limit shows more`);
 }
 
 async function copyLane(

@@ -70,7 +70,12 @@ async function ask({ at: { url, token }, path, body, timeoutMs }: Question): Pro
   });
   const text = await response.body.text();
   if (response.statusCode < 300) return text;
-  throw new Error(messageIn(text) ?? `the proxy answered ${response.statusCode}`);
+  throw new Error(
+    messageIn(text) ??
+      (response.statusCode === 404
+        ? `what answers at ${url} is not the operator's port of a proxy (${path} is not there): name it with --url or CROSSFADE_URL`
+        : `the proxy answered ${response.statusCode}`),
+  );
 }
 
 function messageIn(text: string): string | undefined {

@@ -1,5 +1,6 @@
+import { showImport, showSurvey } from './import-document.ts';
 import type { RunView } from './run-watch.ts';
-import { counted } from './tables.ts';
+import { counted, table } from './tables.ts';
 
 /** What a repair would do, as the proxy shows it. */
 export interface RepairPlanView {
@@ -28,6 +29,55 @@ export function showRun({ run, kind, state, reason, services }: RunView): string
       .map(([name, count]) => `    ${name.replaceAll('_', ' ').padEnd(34)} ${String(count).padStart(9)}`),
   ]);
   return [title, ...lines].join('\n');
+}
+
+/** A backfill: its numbers, what was found before it wrote anything, and the document of what was imported. */
+export function showBackfill(view: RunView): string {
+  const services = (view.report?.['services'] ?? {}) as Parameters<typeof showImport>[0];
+  return [
+    showRun(view),
+    ...(Object.keys(view.survey).length === 0
+      ? []
+      : ['', 'Before it began', indented(showSurvey(view.survey))]),
+    ...(Object.keys(services).length === 0 ? [] : ['', 'What was imported', indented(showImport(services))]),
+  ].join('\n');
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, '  ');
+}
+
+/** Runs, the newest first. */
+export function showRuns(runs: readonly RunView[]): string {
+  return table(
+    ['run', 'kind', 'state', 'began', 'took', 'of', 'by', 'why'],
+    runs.map((run) => [
+      String(run.run),
+      run.kind,
+      run.state,
+      run.began_at,
+      tookOf(run),
+      askedOf(run.request ?? {}),
+      run.request?.person ?? '',
+      [run.request?.reason, run.reason].filter(Boolean).join('; '),
+    ]),
+  );
+}
+
+function tookOf({ began_at: began, finished_at: finished }: RunView): string {
+  if (finished === null) return '';
+  const seconds = (Date.parse(finished) - Date.parse(began)) / 1_000;
+  return seconds < 120 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+function askedOf({ services = [], owner, scope, of, scheduled }: NonNullable<RunView['request']>): string {
+  return [
+    services.join(', '),
+    ...(owner === undefined ? [] : [`owner ${owner}`]),
+    ...(scope === 'changed' ? ['what was written to since'] : []),
+    ...(of === undefined ? [] : [`of run ${of}`]),
+    ...(scheduled === undefined ? [] : ['by schedule']),
+  ].join('; ');
 }
 
 /** What would change of each lane: the digests of its list before and after. */

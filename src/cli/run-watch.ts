@@ -8,6 +8,16 @@ export interface RunView {
   readonly state: 'listing' | 'running' | 'stopped' | 'finished' | 'failed';
   readonly reason: string;
   readonly began_at: string;
+  readonly finished_at: string | null;
+  readonly request?: {
+    readonly services?: readonly string[];
+    readonly owner?: string;
+    readonly scope?: string;
+    readonly of?: number;
+    readonly scheduled?: string;
+    readonly person?: string;
+    readonly reason?: string;
+  };
   readonly lanes: number;
   readonly lanes_done: number;
   readonly brake: string | null;

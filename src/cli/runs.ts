@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { stringify } from 'yaml';
 import { askProxy, type Environment } from './operator-client.ts';
 import { personOptions, proxyOptions, type PersonOptions, type ProxyOptions } from './proxy-options.ts';
+import { showBackfill, showRun, showRuns } from './run-tables.ts';
 import type { RunView } from './run-watch.ts';
 
 /** `crossfade runs`: backfills, reconciliations and repairs, those under way and those before. */
@@ -19,7 +19,7 @@ export function createRunsCommand(env: Environment): Command {
     .description('How far it is, what it found, and its document');
   proxyOptions(showing, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}`);
-    console.log(json === true ? text : stringify(JSON.parse(text)));
+    console.log(json === true ? text : shown(JSON.parse(text) as RunView));
   });
   const stopping = runs
     .command('stop')
@@ -36,12 +36,17 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await askProxy(at, '/v1/runs');
   if (json === true) return console.log(text);
   const { runs: all } = JSON.parse(text) as { runs: readonly RunView[] };
-  const lines = all.map(({ run, kind, state, began_at: at, reason }) =>
-    `${String(run).padStart(5)}  ${kind.padEnd(9)}  ${state.padEnd(8)}  ${at}  ${reason}`.trimEnd(),
-  );
   console.log(
-    lines.length === 0
-      ? 'no runs yet: crossfade backfill --dry-run looks at what there is'
-      : lines.join('\n'),
+    all.length === 0 ? 'no runs yet: crossfade backfill --dry-run looks at what there is' : showRuns(all),
+  );
+}
+
+/** What was asked for, how far it is, and what came of it. */
+function shown(run: RunView): string {
+  const { lanes, lanes_done: done } = run;
+  const under =
+    run.state === 'listing' || run.state === 'running' ? [`${done} of ${lanes} lanes so far`] : [];
+  return [showRuns([run]), ...under, '', run.kind === 'backfill' ? showBackfill(run) : showRun(run)].join(
+    '\n',
   );
 }

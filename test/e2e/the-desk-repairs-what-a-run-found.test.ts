@@ -79,6 +79,9 @@ test('a backfill is begun, followed to its end, and audited', async () => {
   await change('Begin a backfill', 'the first one');
   await page.getByText(/Backfill \d+ has begun/).waitFor();
   await ended('backfill');
+  await page.getByText('before it began, and what was imported').first().waitFor();
+  await page.getByText('Where it went').first().click();
+  await page.getByText('content.text', { exact: false }).first().waitFor();
   expect(await page.getByText('Put back', { exact: false }).count()).toBe(0);
   expect(await photograph(page, 'run')).toEqual([]);
   await open('/audit', 'Audit');

@@ -72,11 +72,15 @@ test('runs are listed, shown and stopped by command line', async () => {
     runCommand(['runs', ...args, '--url', deployment.httpUrl]);
   const listed = await runs('list');
   expect(listed.code).toBe(0);
-  expect(listed.stdout.split('\n')[0]).toMatch(/^ +\d+ {2}backfill {3}finished {2}\d{4}-\d\d-\d\dT/);
+  expect(listed.stdout.split('\n')[1]).toMatch(
+    /^\d+ +backfill +finished +\d{4}-\d\d-\d\dT\S+ +[\d.]+ s +jarvis-memory; owner wanted +ann +a test$/,
+  );
   const newest = /\d+/.exec(listed.stdout)?.[0] ?? '';
   const shown = await runs('show', newest);
-  expect(shown.stdout).toMatch(/^state: finished$/m);
-  expect(shown.stdout).toMatch(/^ {4}items_copied: 1$/m);
+  expect(shown.stdout).toMatch(/^backfill \d+: finished$/m);
+  expect(shown.stdout).toMatch(/^ {4}items copied +1$/m);
+  expect(shown.stdout).toMatch(/^ {4}1 lane, 1 item, \d+ bytes, the newest of /m);
+  expect(shown.stdout).toMatch(/^ {6}memory → content\.memory/m);
   const json = JSON.parse((await runs('show', newest, '--json')).stdout) as { request: object };
   expect(json.request).toMatchObject({ owner: 'wanted', person: 'ann', reason: 'a test' });
   expect(await runs('show', '999999')).toMatchObject({
@@ -87,4 +91,15 @@ test('runs are listed, shown and stopped by command line', async () => {
     code: 1,
     stderr: expect.stringContaining('is not under way') as string,
   });
+});
+
+test('an owner that is nowhere is told, and not called copied', async () => {
+  for (const how of [[], ['--dry-run']]) {
+    const { code, stderr } = await backfill(...how, '--service', 'jarvis-memory', '--owner', 'wantd');
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr:
+        'crossfade: jarvis-memory: no lane of "wantd" is known: crossfade lanes list SERVICE finds them\n',
+    });
+  }
 });

@@ -15,6 +15,8 @@ export interface Lane {
   readonly exceptions: number;
 }
 
+const SHOWN = 100;
+
 /** Signs of a lane's condition; words go with them. */
 const SIGNS: Readonly<Record<string, string>> = {
   clean: 'good',
@@ -39,7 +41,7 @@ export async function lanesPage(visit: Visit, { query }: Asked): Promise<Page> {
   const isUnwell = query['unwell'] === 'true';
   const search = new URLSearchParams({
     unwell: String(isUnwell),
-    limit: '100',
+    limit: String(SHOWN + 1),
     ...(owner !== '' && { owner }),
   });
   const { lanes } = await visit.api.get<{ lanes: readonly Lane[] }>(
@@ -94,7 +96,10 @@ function nothingFound(owner: string, isUnwell: boolean): Html {
 
 function lanesTable(service: string, lanes: readonly Lane[]): Html {
   return html`<section class="panel" aria-labelledby="found">
-    <h2 id="found">${counted(lanes.length, 'lane')}</h2>
+    <h2 id="found">
+      ${lanes.length > SHOWN ? `The newest ${count(SHOWN)} lanes` : counted(lanes.length, 'lane')}
+      ${lanes.length > SHOWN && html`<span class="of">there are more: say how the owner begins</span>`}
+    </h2>
     <div class="table-frame" tabindex="0" role="group" aria-labelledby="found">
       <table>
         <thead>
@@ -108,7 +113,7 @@ function lanesTable(service: string, lanes: readonly Lane[]): Html {
           </tr>
         </thead>
         <tbody>
-          ${lanes.map(
+          ${lanes.slice(0, SHOWN).map(
             (lane) =>
               html`<tr>
                 <th scope="row" class="words">

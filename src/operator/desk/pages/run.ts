@@ -2,6 +2,7 @@ import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
+import { importPanels } from './import.ts';
 import { laneLink } from './ledgers.ts';
 import type { Page } from './layout.ts';
 import { askedOf, isOpen, runProgress, runState, type RunShown } from './runs.ts';
@@ -50,7 +51,9 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
         </div>
         <div class="deeds" data-live="deeds">${deedsOf(visit, run, plan)}</div>
       </section>
-      <div data-live="found">${divergences.length > 0 && foundPanel(divergences)}</div>`,
+      <div data-live="found">
+        ${divergences.length > 0 && foundPanel(divergences)}${!isOpen(run) && importPanels(run)}
+      </div>`,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { ShownSurvey } from '../../survey-words.ts';
 import { count, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
@@ -29,6 +30,8 @@ export interface RunShown extends RunListed {
   readonly lanes_done: number;
   readonly brake: string | null;
   readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
+  readonly survey?: Readonly<Record<string, ShownSurvey>>;
+  readonly report?: Readonly<Record<string, unknown>> | null;
 }
 
 const SIGNS: Readonly<Record<string, string>> = { finished: 'good', failed: 'bad' };
