@@ -25,6 +25,8 @@ export function textOf(body: unknown, name: string): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST_WORDS)
     throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
+  if (value.includes('\u0000') || !value.isWellFormed())
+    throw new Refusal(400, 'invalid_request', `${name} holds characters that cannot be stored`);
   return value.trim();
 }
 
@@ -45,6 +47,12 @@ export function ownerOf(text: string): Owner {
   const owner = parseOwner(text);
   if (owner === undefined) throw new Refusal(400, 'invalid_request', 'no lane can carry this owner');
   return owner;
+}
+
+/** As it is, blanks at its ends too: they are another owner's. Undefined where the body names none. @throws Refusal */
+export function ownerIn(body: unknown): Owner | undefined {
+  const owner = memberOf(body, 'owner');
+  return owner === undefined ? undefined : ownerOf(typeof owner === 'string' ? owner : '');
 }
 
 /** @throws Refusal */

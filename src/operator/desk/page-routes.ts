@@ -64,7 +64,14 @@ async function shown(
 ): Promise<FastifyReply> {
   const visit = await reception.visit(request, reply);
   if (visit === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
-  const { params, query } = request as unknown as Asked<never>;
-  const page = await make(visit, { params, query });
+  const page = await make(visit, { params: request.params as never, query: onceEach(request.query) });
   return reply.type('text/html').header('cache-control', 'no-store').send(shell(visit, page));
+}
+
+/** Of what an address names twice the last counts. */
+function onceEach(query: unknown): Asked['query'] {
+  const given = Object.entries(query as Readonly<Record<string, string | string[]>>);
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, Array.isArray(value) ? value.at(-1) : value]),
+  );
 }

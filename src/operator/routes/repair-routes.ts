@@ -5,7 +5,7 @@ import type { RepairDesk, RepairPlan } from '../../migration/reconciliation/repa
 import type { RepairLimits } from '../../migration/runs/run.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { printedRun } from './run-routes.ts';
-import { memberOf, numberOf, ownerOf, requiredText, responsibleOf, said } from '../run-wishes.ts';
+import { memberOf, numberOf, ownerIn, requiredText, responsibleOf, said } from '../run-wishes.ts';
 
 interface OfRun {
   Params: { run: string };
@@ -76,9 +76,11 @@ class RepairRoutes {
         'invalid_request',
         `decision must be one of ${Object.keys(DECISIONS).join(', ')}`,
       );
+    const owner = ownerIn(body);
+    if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
     const item = {
       service: serviceName(requiredText(body, 'service')),
-      owner: ownerOf(requiredText(body, 'owner')),
+      owner,
       memoryId: requiredText(body, 'memory_id'),
     };
     return said(() => this.#desk.decide(item, decision, responsibleOf(body)));

@@ -4,7 +4,7 @@ import type { AuditStore } from '../../migration/guard/guard-ports.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../migration/runs/run.ts';
 import type { RunDesk, RunStatus } from '../../migration/runs/run-desk.ts';
 import { answered, Refusal } from '../refusal.ts';
-import { memberOf, numberOf, ownerOf, responsibleOf, said, textOf } from '../run-wishes.ts';
+import { memberOf, numberOf, ownerIn, responsibleOf, said, textOf } from '../run-wishes.ts';
 
 export interface RunRouteParts {
   readonly services: readonly ServiceName[];
@@ -50,20 +50,23 @@ class RunRoutes {
     return said(async () => printed(await this.#parts.desk.show(numberOf(run, 'run'))));
   }
 
-  begin({ body }: FastifyRequest): Promise<object> {
+  async begin({ body }: FastifyRequest): Promise<object> {
+    const kind = wishedKindOf(body);
     return this.#changed(body, 'begin', (by) =>
-      this.#parts.desk.begin(kindOf(body), { ...this.#requestOf(body), ...by }),
+      this.#parts.desk.begin(kind, { ...this.#requestOf(body), ...by }),
     );
   }
 
-  rehearse({ body }: FastifyRequest): Promise<object> {
+  async rehearse({ body }: FastifyRequest): Promise<object> {
+    const kind = wishedKindOf(body);
     return said(async () => ({
-      survey: await this.#parts.desk.rehearse(kindOf(body), this.#requestOf(body)),
+      survey: await this.#parts.desk.rehearse(kind, this.#requestOf(body)),
     }));
   }
 
-  resume({ body }: FastifyRequest): Promise<object> {
-    return this.#changed(body, 'resume', () => this.#parts.desk.resume(kindOf(body)));
+  async resume({ body }: FastifyRequest): Promise<object> {
+    const kind = wishedKindOf(body);
+    return this.#changed(body, 'resume', () => this.#parts.desk.resume(kind));
   }
 
   stop({ run }: OfRun['Params'], body: unknown): Promise<object> {
@@ -94,11 +97,11 @@ class RunRoutes {
 
   #requestOf(body: unknown): RunRequest {
     const service = textOf(body, 'service');
-    const owner = textOf(body, 'owner');
+    const owner = ownerIn(body);
     const rate = memberOf(body, 'rate');
     return {
       services: service === undefined ? this.#parts.services : [this.#known(service)],
-      ...(owner !== undefined && { owner: ownerOf(owner) }),
+      ...(owner !== undefined && { owner }),
       ...(rate !== undefined && { rate: numberOf(rate, 'rate') }),
       ...(memberOf(body, 'scope') === 'changed' && { scope: 'changed' as const }),
     };
@@ -159,4 +162,15 @@ function kindOf(body: unknown): RunKind {
   if (kind === undefined)
     throw new Refusal(400, 'invalid_request', `kind must be one of ${RUN_KINDS.join(', ')}`);
   return kind;
+}
+
+/** A repair changes what agents may read: it has a route of its own, which asks for more than an operator. */
+function wishedKindOf(body: unknown): RunKind {
+  const kind = kindOf(body);
+  if (kind !== 'repair') return kind;
+  throw new Refusal(
+    400,
+    'invalid_request',
+    'a repair is begun of its reconciliation, also again after it was stopped: crossfade repair apply RUN, POST /v1/runs/RUN/repair',
+  );
 }

@@ -119,3 +119,15 @@ describe.each(Object.entries(CHANGES).filter(([, [role]]) => role !== 'own'))(
     });
   },
 );
+
+test.each(['/v1/runs', '/v1/runs/resume', '/v1/runs/rehearse'])(
+  'no operator begins a repair, or takes one up, through %s',
+  async (route) => {
+    const by = { person: 'ann', reason: 'a test' };
+    const { status, text } = await post(route, 'operator', { ...by, kind: 'repair' });
+    expect({ status, text }).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('crossfade repair apply RUN') as string,
+    });
+  },
+);

@@ -24,6 +24,7 @@ async function deskWith(flags: { editable: boolean; server: string | null }): Pr
       const kept = { flag: 'read-cutover', name: FLAG, service: 'session-memory', kind: 'share', asked: 20 };
       const kill = { flag: 'kill-switch', name: 'crossfade.kill-switch', kind: 'switch', asked: 0 };
       api.get('/v1/flags', async () => ({ source: 'unleash', fresh: true, ...flags, flags: [kept, kill] }));
+      api.get('/v1/services/*', async () => ({ lanes: [] }));
       api.get('/v1/status', async () => ({ services: [], proxy: PROXY, replicas: { live: 1, silent: 0 } }));
     },
     live: new LiveBook([]),
@@ -60,4 +61,10 @@ test('flags in files are changed here, and name no Unleash', async () => {
   const one = await app.inject(`/flags/${FLAG}`);
   expect(one.body).toContain(`action="/flags/${FLAG}"`);
   expect(one.body).not.toContain('Unleash');
+});
+
+test('an address that names the same twice is a page like any other', async () => {
+  const app = await deskWith({ editable: true, server: null });
+  const { statusCode } = await app.inject('/lanes?owner=a&owner=b&service=x&service=y');
+  expect(statusCode).toBe(200);
 });

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { ownerIn, responsibleOf } from '../../../src/operator/run-wishes.ts';
+
+test.each([' ', ' ann', 'ann ', 'a'.repeat(512)])('the owner %j is that one and no other', (owner) => {
+  expect(ownerIn({ owner })).toBe(owner);
+});
+
+test.each(['', 7, null, ['ann'], 'a\u0000', 'a'.repeat(513)])('%j is no owner', (owner) => {
+  expect(() => ownerIn({ owner })).toThrow('no lane can carry this owner');
+});
+
+test('where no owner is named there is none', () => {
+  expect(ownerIn({})).toBeUndefined();
+});
+
+test.each(['a\u0000b', 'a\ud800'])('a reason that cannot be stored is told as such: %j', (reason) => {
+  expect(() => responsibleOf({ person: 'ann', reason })).toThrow(
+    'reason holds characters that cannot be stored',
+  );
+});
