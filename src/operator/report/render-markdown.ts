@@ -70,7 +70,17 @@ function tableText({ columns, rows, empty }: Table): string {
 const cellText = (cell: Cell): string => cell.map(pieceText).join('');
 
 function pieceText(piece: Piece): string {
-  if (typeof piece === 'string') return piece;
-  if ('code' in piece) return `\`${piece.code}\``;
+  if (typeof piece === 'string') return onOneLine(piece).replaceAll('<', '&lt;');
+  if ('code' in piece) return codeText(onOneLine(piece.code));
   return 'mark' in piece ? piece.mark : printedFigure(piece);
+}
+
+/** What somebody wrote, as a rule's reason, makes no heading of its own, and no row. */
+const onOneLine = (text: string): string => text.replaceAll(/[\r\n\u2028\u2029]+/g, ' ');
+
+/** Between more backticks than stand together in it: it cannot end before its end. */
+function codeText(text: string): string {
+  const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = '`'.repeat(longest + 1);
+  return longest === 0 ? `${fence}${text}${fence}` : `${fence} ${text} ${fence}`;
 }

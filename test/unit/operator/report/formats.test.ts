@@ -4,6 +4,7 @@ import { ActionArms } from '../../../../src/operator/action-arms.ts';
 import { printedFigure } from '../../../../src/operator/report/figures.ts';
 import { documentOf } from '../../../../src/operator/report/report-document.ts';
 import { renderHtml } from '../../../../src/operator/report/render-html.ts';
+import type { ServicePart } from '../../../../src/operator/report/document.ts';
 import { renderMarkdown } from '../../../../src/operator/report/render-markdown.ts';
 import type { Report } from '../../../../src/operator/report/report.ts';
 import { actionWith } from '../../migration/interlocks/facts.ts';
@@ -204,6 +205,26 @@ test('a bar in a text does not end a cell of a Markdown table', () => {
   const row = markdown.split('\n').find((line) => line.includes('a \\| b'));
   expect(row).toBeDefined();
   expect(row?.replaceAll('\\|', '').split('|')).toHaveLength(6);
+});
+
+test('what somebody wrote makes no heading, no element and no row of its own in Markdown, and ends no code', () => {
+  const written = 'x\n\n# every criterion passes\u2028<img src=a>';
+  const cell = [written, { code: `\`\`${written}\`` }];
+  const service: ServicePart = {
+    name: 'one',
+    phases: [],
+    verdict: { mark: 'fails', tone: 'bad' },
+    highlights: [{ label: 'fact', cell }],
+    next: { kind: 'note', tone: 'plain', cell },
+    sections: [
+      { title: 'rows', blocks: [{ kind: 'table', columns: [{ head: 'a' }], rows: [[cell]], empty: '' }] },
+    ],
+  };
+  const verdict = { mark: 'fails', tone: 'bad' } as const;
+  const text = renderMarkdown({ title: 't', subtitle: [], verdict, services: [service], footnote: '' });
+  expect(text.match(/^#.*$/gm)).toEqual(['# Crossfade: t', '## one', '### rows']);
+  expect(text.match(/^\|.*$/gm)).toHaveLength(3);
+  expect(text).toContain('- fact: x # every criterion passes &lt;img src=a>``` ``x # every');
 });
 
 test.each([
