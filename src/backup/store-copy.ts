@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../domain/errors.ts';
 import type { LegacyAccess } from '../domain/service-definition.ts';
 
 /** Where the service keeps its data, as far as it is configured. */
@@ -65,6 +66,11 @@ async function copySqlite(from: string, to: string): Promise<void> {
   const database = new DatabaseSync(from, { readOnly: true, timeout: LOCK_TIMEOUT_MS });
   try {
     await backup(database, to, { rate: PAGES });
+  } catch (cause) {
+    // Of a file that stays locked SQLite's backup says "not an error", with code 0.
+    const isLocked = (cause as { readonly errcode?: number }).errcode === 0;
+    const why = isLocked ? 'its service kept it locked, try again' : messageOf(cause);
+    throw new Error(`${from} could not be copied: ${why}`, { cause });
   } finally {
     database.close();
   }

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { stringify } from 'yaml';
 import type { Manifest } from '../../src/backup/manifest.ts';
 import { verifyBackup } from '../../src/backup/verify-backup.ts';
@@ -266,6 +267,23 @@ test('lanes that the file and the service show differently are counted, and the 
   const result = await backup('jarvis-memory', join(root, 'differing'), scratch);
   expect(result.code).toBe(2);
   expect(resultOf(result)).toMatchObject({ lanes_different: 1 });
+});
+
+test('a store that stays locked is told as such', async () => {
+  const folder = mkdtempSync(join(root, 'locked-'));
+  const sqliteFile = join(folder, 'session_memory.db');
+  cpSync(join(place.folder, 'session_memory.db'), sqliteFile);
+  const config = join(folder, 'crossfade.yaml');
+  const legacy = { endpoint: place.endpoints['session-memory'], sqliteFile };
+  writeFileSync(config, stringify({ services: { 'session-memory': { timeZone: 'UTC', legacy } } }));
+  const service = new DatabaseSync(sqliteFile);
+  service.exec('begin exclusive');
+  const { code, stderr } = await backup('session-memory', join(folder, 'out'), { config });
+  service.close();
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: `crossfade: ${sqliteFile} could not be copied: its service kept it locked, try again\n`,
+  });
 });
 
 test('what cannot be backed up says why, and leaves nothing behind', async () => {
