@@ -1,14 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { curveKeyPair } from 'zeromq';
 import type { Environment } from '../config.ts';
 import { ROLES, type Role } from '../orchestrator/access/identity.ts';
 import { grantKey, type KeyRow, listKeys, revokeKey } from '../orchestrator/access/key-store.ts';
-import { createStorage } from '../orchestrator/database/storage.ts';
 import type { Session } from '../storage/database.ts';
-import { createLog } from '../telemetry/log.ts';
-import { loadOrchestratorSettings } from './orchestrator-settings.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -92,6 +88,12 @@ async function withDatabase(
   place: Place,
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
+  // Help and completion need nothing of it.
+  const [{ createStorage }, { createLog }, { loadOrchestratorSettings }] = await Promise.all([
+    import('../orchestrator/database/storage.ts'),
+    import('../telemetry/log.ts'),
+    import('./orchestrator-settings.ts'),
+  ]);
   const { storage: settings } = loadOrchestratorSettings({
     file: place.config,
     env,
@@ -168,6 +170,7 @@ function minuteOf(time: Date | null): string {
 }
 
 async function makePair(name: string, folder: string, json: boolean | undefined): Promise<void> {
+  const { curveKeyPair } = await import('zeromq');
   const { publicKey, secretKey } = curveKeyPair();
   const [publicFile, secretFile] = [join(folder, `${name}.pub`), join(folder, `${name}.key`)];
   // Never over a pair that is there: somebody may be using it.

@@ -1,13 +1,6 @@
 import { Command } from 'commander';
 import { existsSync } from 'node:fs';
-import { loadConfig, type Environment } from '../config.ts';
-import { loadDefinitions } from '../definitions.ts';
-import { createEventPipe } from '../telemetry/event-pipe.ts';
-import type { EventName, Listener } from '../migration/events.ts';
-import { createProxy } from '../proxy.ts';
-import { version } from '../version.ts';
-import { runUntilStopped } from './run.ts';
-import { startEmbedded } from './embedded.ts';
+import type { Environment } from '../config.ts';
 
 const EMBEDDED_CONFIG = './config/crossfade.yaml';
 
@@ -27,33 +20,13 @@ export function createStartCommand(env: Environment): Command {
     )
     .addHelpText('after', EXIT_CODES)
     .action(async ({ config }: { config?: string }) => {
-      if (config !== undefined) return startAlone(config, env);
+      // Help and completion need nothing of the proxy.
+      if (config !== undefined) return (await import('./start-alone.ts')).startAlone(config, env);
       if (!existsSync(EMBEDDED_CONFIG)) {
         throw new Error(
           `${EMBEDDED_CONFIG} is not here: start in the project's folder, or name a file with --config`,
         );
       }
-      return startEmbedded(EMBEDDED_CONFIG, env);
+      return (await import('./embedded.ts')).startEmbedded(EMBEDDED_CONFIG, env);
     });
-}
-
-async function startAlone(file: string, env: Environment): Promise<void> {
-  const config = loadConfig(file, env, 'real');
-  const services = await loadDefinitions(config);
-  const proxy = createProxy({
-    config,
-    services,
-    version,
-    isTerminal: process.stdout.isTTY,
-    listeners: listenersOf(env),
-  });
-  await runUntilStopped(proxy, () => process.send?.({ type: 'ready' }));
-}
-
-/** Crash tests see every event of the engine on a pipe, and stop the process at the one they name. */
-function listenersOf(env: Environment): Listener[] {
-  const fd = env['CROSSFADE_EVENT_FD'];
-  const haltOn = env['CROSSFADE_HALT_ON'];
-  if (fd === undefined) return [];
-  return [createEventPipe({ fd: Number(fd), ...(haltOn !== undefined && { haltOn: haltOn as EventName }) })];
 }

@@ -29,6 +29,24 @@ test(
   },
 );
 
+test('a completion waits for no part of the proxy or the orchestrator to be loaded', async () => {
+  const tell = `import { registerHooks } from 'node:module';
+    registerHooks({ load: (url, context, next) => (console.error(url), next(url, context)) });`;
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(tell)}`,
+    MAIN,
+    'complete',
+    '--',
+    'ba',
+  ]);
+  expect(stdout).toMatch(/^backfill/m);
+  expect(stderr).toMatch(/\/src\/cli\/orchestrator\.ts$/m);
+  expect(stderr).not.toMatch(
+    /\/src\/(proxy|config|orchestrator\/orchestrator)\.ts$|node_modules\/(pg|fastify|typebox)\//m,
+  );
+});
+
 test.each(['bash', 'zsh', 'fish', 'powershell'])('there is a script for %s', async (shell) => {
   const { code, stdout } = await runCommand(['completion', shell]);
   expect(code).toBe(0);

@@ -41,7 +41,7 @@ function surveyed(survey: Exclude<ShownSurvey, { not_listed: string }>): Html {
           html`<li>
             <span class="state warn">◆ ${count(times)}</span> ${words}${
               owners.length > 0 &&
-              html`<span class="note words">${owners.map((owner) => html`<code>${owner}</code> `)}</span>`
+              html`<p class="note words">${owners.map((owner) => html`<code>${owner}</code> `)}</p>`
             }
           </li>`,
       )}

@@ -1,0 +1,73 @@
+import type { Logger } from 'pino';
+import type { Environment } from '../config.ts';
+import { messageOf } from '../domain/errors.ts';
+import { createOrchestrator } from '../orchestrator/orchestrator.ts';
+import { createLog } from '../telemetry/log.ts';
+import { version } from '../version.ts';
+import { loadOrchestratorSettings } from './orchestrator-settings.ts';
+
+/** What the command line says of the settings. */
+export interface OrchestratorFlags {
+  readonly config?: string;
+  readonly databaseUrl?: string;
+  readonly folder?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly httpPort?: string;
+}
+
+/** Runs the orchestrator until it is told to stop. */
+export async function runOrchestrator(flags: OrchestratorFlags, env: Environment): Promise<void> {
+  const settings = loadOrchestratorSettings({
+    file: flags.config,
+    env,
+    flags: {
+      'listen.host': flags.host,
+      'listen.port': flags.port,
+      'listen.httpPort': flags.httpPort,
+      'storage.folder': flags.folder,
+      'storage.databaseUrl': flags.databaseUrl,
+    },
+  });
+  const { listen, storage, telemetry } = settings;
+  const log = createLog({ name: 'orchestrator', level: telemetry.logLevel, pretty: false });
+  const orchestrator = createOrchestrator({ settings, version, log });
+  const stopped = stopOnSignal(log, () => orchestrator.stop());
+  try {
+    await orchestrator.start();
+  } catch (error) {
+    throw new Error(`The orchestrator could not start: ${messageOf(error)}`, { cause: error });
+  }
+  const { host, port, httpPort } = listen;
+  const database = storage.databaseUrl === undefined ? 'pglite' : 'postgres';
+  if (database === 'pglite')
+    log.info(
+      { folder: storage.folder },
+      'Embedded database: it survives a crash of the process, not of the machine',
+    );
+  log.info({ ready: true, host, port, http_port: httpPort, database }, 'ready');
+  process.send?.({ type: 'ready', port, httpPort });
+  await stopped;
+}
+
+/** Resolves when the process was asked to end, by a signal or by its parent's leaving, and everything accepted is answered. */
+function stopOnSignal(log: Logger, stop: () => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let stopping = false;
+    const end = (reason: string): void => {
+      if (stopping) return;
+      stopping = true;
+      log.info({ reason }, 'stopping');
+      stop()
+        .then(() => {
+          log.info('stopped');
+          if (process.connected) process.disconnect();
+          resolve();
+        })
+        .catch(reject);
+    };
+    process.on('SIGTERM', () => end('SIGTERM'));
+    process.on('SIGINT', () => end('SIGINT'));
+    if (process.send !== undefined) process.once('disconnect', () => end('parent left'));
+  });
+}

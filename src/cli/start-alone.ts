@@ -1,0 +1,29 @@
+import { loadConfig, type Environment } from '../config.ts';
+import { loadDefinitions } from '../definitions.ts';
+import { createEventPipe } from '../telemetry/event-pipe.ts';
+import type { EventName, Listener } from '../migration/events.ts';
+import { createProxy } from '../proxy.ts';
+import { version } from '../version.ts';
+import { runUntilStopped } from './run.ts';
+
+/** The proxy alone, in front of real services. */
+export async function startAlone(file: string, env: Environment): Promise<void> {
+  const config = loadConfig(file, env, 'real');
+  const services = await loadDefinitions(config);
+  const proxy = createProxy({
+    config,
+    services,
+    version,
+    isTerminal: process.stdout.isTTY,
+    listeners: listenersOf(env),
+  });
+  await runUntilStopped(proxy, () => process.send?.({ type: 'ready' }));
+}
+
+/** Crash tests see every event of the engine on a pipe, and stop the process at the one they name. */
+function listenersOf(env: Environment): Listener[] {
+  const fd = env['CROSSFADE_EVENT_FD'];
+  const haltOn = env['CROSSFADE_HALT_ON'];
+  if (fd === undefined) return [];
+  return [createEventPipe({ fd: Number(fd), ...(haltOn !== undefined && { haltOn: haltOn as EventName }) })];
+}
