@@ -20,6 +20,9 @@ const UTF8_BYTES = 3;
 /** A number, a time, true, false or null. */
 const SCALAR_BYTES = 32;
 
+const SPELLED_KEYS = 1_000;
+const SPELLED_KEY_LENGTH = 64;
+
 /** A parsed JSON object. Its values are what JSON.parse makes of them. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -50,9 +53,21 @@ function encodeMembers(object: JsonObject): string {
   let text = '';
   for (const key of Object.keys(object)) {
     const member = object[key];
-    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${encodeJson(member)}`;
+    if (member !== undefined) text += `${text === '' ? '' : ','}${spelledKey(key)}:${encodeJson(member)}`;
   }
   return `{${text}}`;
+}
+
+/** Keys as they are spelled in JSON: nearly all that ever come are the same few, and spelling them was a third of the work. */
+const spelledKeys = new Map<string, string>();
+
+function spelledKey(key: string): string {
+  const known = spelledKeys.get(key);
+  if (known !== undefined) return known;
+  const spelled = JSON.stringify(key);
+  // Agents choose keys, too: of theirs, no more are kept than cost nothing.
+  if (spelledKeys.size < SPELLED_KEYS && key.length <= SPELLED_KEY_LENGTH) spelledKeys.set(key, spelled);
+  return spelled;
 }
 
 function encodeList(items: readonly unknown[]): string {

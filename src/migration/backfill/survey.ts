@@ -2,7 +2,7 @@ import type { Owner } from '../../domain/ids.ts';
 import { encodeJson } from '../../domain/json.ts';
 import { sessionIdOf } from '../../domain/ids.ts';
 import type { LegacyItem, LegacyLane, Retention } from '../../domain/service-definition.ts';
-import { digestOfFields } from '../copies/copy-plan.ts';
+import { canonicalFields } from '../copies/copy-plan.ts';
 import { ItemTurns } from '../runs/item-turns.ts';
 import { readLegacyLanes, type LegacyReading } from '../runs/legacy-lanes.ts';
 import { listOwners } from '../runs/listed-owners.ts';
@@ -155,9 +155,10 @@ class Surveyor {
       if (bytes > CONTENT_BYTES) this.#concern('oversize_items', owner);
       if (isUnstorable(content)) this.#concern('escaped_items', owner);
       before = this.#lookAtTime(owner, item, before);
-      const digest = digestOfFields(item.fields);
-      if (seen.has(digest)) this.#concern('repeated_items', owner);
-      seen.add(digest);
+      // As it is: what is looked at once is not worth a digest.
+      const identity = canonicalFields(item.fields);
+      if (seen.has(identity)) this.#concern('repeated_items', owner);
+      seen.add(identity);
     }
   }
 

@@ -60,11 +60,17 @@ const digests = new WeakMap<Fields, string>();
 export function digestOfFields(fields: Fields): string {
   const known = digests.get(fields);
   if (known !== undefined) return known;
-  const keys = Object.keys(fields).sort();
-  const text = keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(fields[key] ?? 'null')}`).join(',');
-  const digest = hash('sha256', text, 'hex').slice(0, 32);
+  const digest = hash('sha256', canonicalFields(fields), 'hex').slice(0, 32);
   digests.set(fields, digest);
   return digest;
+}
+
+/** What {@link digestOfFields} stands for: the same text for the same item, and for no other. */
+export function canonicalFields(fields: Fields): string {
+  let text = '';
+  for (const key of Object.keys(fields).sort())
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(fields[key] ?? 'null')}`;
+  return text;
 }
 
 interface Match {

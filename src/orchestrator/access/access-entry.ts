@@ -85,7 +85,7 @@ insert into memory_access_logs (timestamp, agent_id, key_id, operation, session_
 select e.at, e."agentId", e."keyId", e.operation, e."sessionId", e."memoryId",
   case when e.operations is not null then jsonb_build_object('operations', e.operations) end,
   e.outcome = 'success', e.outcome, e.reason, e."latencyMs", e.transport, e.address
-from jsonb_to_recordset($1::jsonb) as e (at timestamptz, "agentId" text, "keyId" text, operation text, "sessionId" text,
+from json_to_recordset($1::json) as e (at timestamptz, "agentId" text, "keyId" text, operation text, "sessionId" text,
   "memoryId" text, operations int, outcome text, reason text, "latencyMs" real, transport text, address text)`;
 
 /** @throws StorageError */

@@ -26,7 +26,7 @@ export interface StoredVectors {
 const KEEP = prepared(`
 insert into vector_embeddings as e (memory_id, embedding_model, dimension, embedding, memory_version, text_hash, is_copied)
 select m.memory_id, $2, $3, v.vector::real[], v.version, decode(v."textHash", 'hex'), $4
-from jsonb_to_recordset($1::jsonb) as v ("memoryId" text, version int, "textHash" text, vector text)
+from json_to_recordset($1::json) as v ("memoryId" text, version int, "textHash" text, vector text)
   join memory_entries m on m.memory_id = v."memoryId"
 order by m.memory_id
 on conflict (memory_id, embedding_model, dimension) do update set
@@ -36,7 +36,7 @@ on conflict (memory_id, embedding_model, dimension) do update set
 
 const REMOVE = prepared(`
 delete from vector_embeddings e
-using jsonb_to_recordset($1::jsonb) as v ("memoryId" text, version int, "isWanted" boolean)
+using json_to_recordset($1::json) as v ("memoryId" text, version int, "isWanted" boolean)
 where e.memory_id = v."memoryId" and e.embedding_model = $2 and e.dimension = $3
   and (e.memory_version < v.version or e.memory_version = v.version and not v."isWanted")
 returning e.memory_id`);
@@ -54,7 +54,7 @@ export function createStoredVectors(database: Session, isCopiedLater: boolean): 
     async confirm({ model, dimension }, memories) {
       await database.query(
         `update vector_embeddings e set memory_version = v.version
-         from jsonb_to_recordset($1::jsonb) as v ("memoryId" text, version int)
+         from json_to_recordset($1::json) as v ("memoryId" text, version int)
          where e.memory_id = v."memoryId" and e.embedding_model = $2 and e.dimension = $3 and e.memory_version < v.version`,
         [encodeJson(memories.map(({ memoryId, version }) => ({ memoryId, version }))), model, dimension],
       );

@@ -36,7 +36,7 @@ where m.memory_id > $1 and m.content_key is distinct from $2 order by m.memory_i
 // A row that was changed meanwhile was sealed with the newest key by whoever changed it.
 const REPLACE_CONTENTS = `
 update memory_entries m set content = i.content, content_text = null, content_key = i.content_key
-from jsonb_to_recordset($1::jsonb) as i (memory_id text, session_id text, content jsonb, content_key text, version int, old_key text)
+from json_to_recordset($1::json) as i (memory_id text, session_id text, content jsonb, content_key text, version int, old_key text)
 where m.memory_id = i.memory_id and m.session_id = i.session_id and m.version = i.version
   and m.content_key is not distinct from i.old_key`;
 
@@ -46,7 +46,7 @@ where s.session_id > $1 and s.summary is not null and s.summary_key is distinct 
 
 const REPLACE_SUMMARIES = `
 update sessions s set summary = i.text, summary_key = i.key
-from jsonb_to_recordset($1::jsonb) as i (session_id text, text text, key text, updated_at timestamptz)
+from json_to_recordset($1::json) as i (session_id text, text text, key text, updated_at timestamptz)
 where s.session_id = i.session_id and s.updated_at = i.updated_at and s.summary is not null`;
 
 /**

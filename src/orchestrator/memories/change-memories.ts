@@ -48,7 +48,7 @@ function inBothWays(sqlOf: (locking: Locking) => string): Statements {
 const UPDATE = inBothWays(
   ({ held, among }) => `
 with input as (
-  select * from jsonb_to_recordset($1::jsonb) as input (
+  select * from json_to_recordset($1::json) as input (
     index int, memory_id text, session_id text, content jsonb, content_text text, content_key text, escaped boolean, tags text[], priority int, position bigint,
     created_at timestamptz, updated_at timestamptz, changes_expiry boolean, expires_at timestamptz, ttl float8, if_version bigint)
 ), ${held}changed as (
@@ -68,7 +68,7 @@ with input as (
 const DELETE = inBothWays(
   ({ held, among }) => `
 with input as (
-  select * from jsonb_to_recordset($1::jsonb) as input (
+  select * from json_to_recordset($1::json) as input (
     index int, memory_id text, session_id text, deleted_at timestamptz, generation bigint, sequence bigint, if_version bigint)
 ), ${held}changed as (
   update memory_entries m set

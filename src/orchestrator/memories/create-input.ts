@@ -8,7 +8,7 @@ import { parseOptionalTime, refuseTtlBeyondYears } from '../wire/times.ts';
 import { storableJson, type StoredJson } from '../wire/unstorable-text.ts';
 
 /** The memories to create, as the rows that a statement reads from its first parameter. */
-export const INPUT = `select * from jsonb_to_recordset($1::jsonb) as input (
+export const INPUT = `select * from json_to_recordset($1::json) as input (
     index int, memory_id text, session_id text, memory_type text, content jsonb, content_text text, content_key text, content_hashes text[], escaped boolean, tags text[], priority int,
     position bigint, lane_key text, created_at timestamptz, updated_at timestamptz, expires_at timestamptz, ttl float8,
     create_session boolean, user_id text)`;

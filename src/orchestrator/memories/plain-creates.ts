@@ -11,7 +11,8 @@ import { type Behind, NO_LANE, singleCreate, type Statement } from './single-cre
 
 /*
  * What nearly every write is: memories that are new, in sessions that are open, behind lanes that stand lower. One statement does it
- * all, so one round trip and no transaction around it. It takes effect as a whole or, with `CFNEW`, not at all.
+ * all, so one round trip and no transaction around it. It takes effect as a whole or, with `CFNEW`, not at all. A memory that is there
+ * violates its key: to look for each before it is inserted, as `on conflict` does, costs more than the few statements that fail.
  */
 const insertedInto = (
   place: string,
@@ -22,7 +23,6 @@ const insertedInto = (
     coalesce(i.expires_at, coalesce(i.created_at, now()) + i.ttl * interval '1 second')
   from input i ${place}
   order by i.index
-  on conflict (memory_id) do nothing
   returning memory_id, created_at`;
 const INTO_OPEN = insertedInto('join sessions s on s.session_id = i.session_id and s.ended_at is null');
 // Or into one that the statement itself opens, since there was none.
@@ -85,7 +85,9 @@ export async function createPlainly(
     for (const { vector } of requests) vector?.kept();
     return results;
   } catch (error) {
-    if (isNotPlain(error)) return undefined;
+    // Whoever knows the key of a kept answer has the answer.
+    const isKeyKnown = key !== undefined && sqlstateOf(error) === ALREADY_THERE;
+    if (isNotPlain(error) && !isKeyKnown) return undefined;
     throw error;
   }
 }
@@ -98,7 +100,8 @@ export async function createNew(session: Session, requests: readonly Request<'cr
 
 /** Whether a statement failed for what it met or brought, so that a slower one may tell why, or succeed. */
 export function isNotPlain(error: unknown): boolean {
-  return sqlstateOf(error) === NOT_PLAIN || refusedValue(error) !== undefined;
+  const sqlstate = sqlstateOf(error);
+  return sqlstate === NOT_PLAIN || sqlstate === ALREADY_THERE || refusedValue(error) !== undefined;
 }
 
 async function created(
@@ -111,6 +114,8 @@ async function created(
 }
 
 const NOT_PLAIN = 'CFNEW';
+/** A unique violation. */
+const ALREADY_THERE = '23505';
 
 function areCreates(requests: readonly Request[]): requests is readonly Request<'create'>[] {
   return requests.every(({ action }) => action === 'create');

@@ -10,7 +10,7 @@ import { storableMember } from '../wire/unstorable-text.ts';
 // In the order of their ids, as memories open them: who writes the same ones meanwhile waits, and never in a circle.
 const UPSERT_SESSIONS = prepared(`
 with input as materialized (
-  select * from jsonb_to_recordset($1::jsonb) as i (session_id text, user_id text, session_type text, metadata jsonb, escaped boolean,
+  select * from json_to_recordset($1::json) as i (session_id text, user_id text, session_type text, metadata jsonb, escaped boolean,
     created_at timestamptz, updated_at timestamptz, says_end boolean, ended_at timestamptz, summary text, is_archived boolean,
     summary_key text)
 )
