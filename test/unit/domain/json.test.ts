@@ -88,6 +88,13 @@ test('raw text is embedded untouched', () => {
   );
 });
 
+test('keys are spelled as JSON spells them: strange ones, long ones, more than are remembered, the first time and again', () => {
+  const keys = ['', '"', 'a\\b', '\u0000', '\ud800', '__proto__', 'constructor', 'é', 'k'.repeat(1_000)];
+  const many = Array.from({ length: 3_000 }, (_, index) => `key "${index}"`);
+  const object = Object.fromEntries([...keys, ...many].map((key, index) => [key, index]));
+  for (const _time of [1, 2]) expect(encodeJson(object)).toBe(JSON.stringify(object));
+});
+
 describe('the most bytes that a value may take', () => {
   const leaf = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }),
