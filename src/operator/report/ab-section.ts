@@ -9,8 +9,7 @@ export function abSection({ ab }: ServiceReport): Section {
       armTable(ab),
       differenceTable(ab),
       {
-        kind: 'note',
-        tone: 'plain',
+        kind: 'remark',
         cell: [FAILURE_WORDS, ' Intervals take the reads of a lane for one habit.'],
       },
     ],

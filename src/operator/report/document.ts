@@ -76,6 +76,8 @@ export type Block =
   | Table
   | { readonly kind: 'charts'; readonly charts: readonly Chart[] }
   | { readonly kind: 'note'; readonly tone: Tone; readonly cell: Cell }
+  /** How the numbers before it are to be read. */
+  | { readonly kind: 'remark'; readonly cell: Cell }
   /** What is not looked at every day. */
   | { readonly kind: 'more'; readonly title: string; readonly blocks: readonly Block[] };
 

@@ -93,6 +93,8 @@ function blockHtml(block: Block): Html {
       return html`<div class="charts">${block.charts.map(renderChart)}</div>`;
     case 'note':
       return html`<p class="note ${block.tone}">${cellHtml(block.cell)}</p>`;
+    case 'remark':
+      return html`<p class="remark">${cellHtml(block.cell)}</p>`;
     case 'more':
       return html`<details>
         <summary>${block.title}</summary>

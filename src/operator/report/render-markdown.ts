@@ -48,6 +48,8 @@ function blockText(block: Block): string {
         .join('\n');
     case 'note':
       return `**${cellText(block.cell)}**`;
+    case 'remark':
+      return cellText(block.cell);
     case 'more':
       return [`#### ${block.title}`, ...block.blocks.map(blockText)].join('\n\n');
   }

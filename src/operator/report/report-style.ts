@@ -54,6 +54,7 @@ th:last-child,td:last-child{padding-right:0}tbody tr:last-child td{border-bottom
 .number{text-align:right;white-space:nowrap}td.text .mark{white-space:nowrap}td.number+td.text,th.number+th.text{padding-left:1.1rem}
 .empty{color:var(--soft)}
 .note{margin:1.1rem 0 .2rem;font-weight:620}
+.remark{margin:.9rem 0 0;font-size:.86rem;color:var(--soft);max-width:46rem}
 details{border-top:1px solid var(--line);padding-top:.8rem}
 summary{cursor:pointer;color:var(--accent);font-weight:560}summary:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:3px}
 details[open]>summary{margin-bottom:.7rem}
@@ -72,7 +73,7 @@ table,tbody{display:block}
 tbody tr{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.1rem 1.4rem;padding:.6rem 0;border-bottom:1px solid var(--line)}
 tbody tr:last-child{border-bottom:0;padding-bottom:0}
 td,td.number+td.text{display:flex;justify-content:space-between;align-items:baseline;gap:.6rem;padding:.05rem 0;border:0;text-align:right}
-td.number{white-space:normal}
+td.number,td.text .mark{white-space:normal}
 td::before{content:attr(data-head);color:var(--soft);font-size:.86rem;text-align:left}
 td:first-child{grid-column:1/-1;text-align:left;font-weight:600}td:first-child::before{display:none}
 dl div{gap:.8rem}

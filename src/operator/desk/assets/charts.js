@@ -59,6 +59,9 @@ const CHARTS = {
   },
 };
 
+/** A line needs two values: one alone is a point, or nothing would be seen of it. */
+const isLone = (plot, series) => plot.data[series].filter((value) => value !== null).length === 1;
+
 const samples = [];
 
 const charts = [...figures].map((figure) => {
@@ -87,7 +90,7 @@ const charts = [...figures].map((figure) => {
             label,
             stroke: colour(name),
             width: 1.75,
-            points: { show: false },
+            points: { show: isLone, size: 5 },
             spanGaps: true,
             ...(dash && { dash }),
             value: (_, value) => (value === null ? '–' : `${Math.round(value * 10) / 10}${unit}`),
