@@ -25,7 +25,8 @@ async function show(service: string, { json, ...at }: ProxyOptions): Promise<voi
   const text = await askProxy(at, `/v1/services/${encodeURIComponent(service)}/signatures`);
   if (json === true) return console.log(text);
   const { signatures } = JSON.parse(text) as { signatures: readonly ShownSignature[] };
-  if (signatures.length === 0) return console.log(`no comparison of ${service} has found a difference`);
+  if (signatures.length === 0)
+    return console.log(`no comparison of ${service} has found a difference, the last five seconds aside`);
   const rows = signatures.map(({ action, path, class: kind, shape, hint, ...seen }) => [
     action,
     path === '' ? '(whole answer)' : path,
