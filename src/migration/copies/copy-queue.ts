@@ -62,6 +62,12 @@ export class CopyQueue {
     });
   }
 
+  /** A person wants the lane as it is now: what asked for a copy of it before counts no more. */
+  drop(lane: Lane): void {
+    this.#wishes.drop(lane);
+    this.#tell(lane, 'a person wants the lane as it is');
+  }
+
   /** Does something to a lane while nothing copies it. */
   async exclusively<Result>(lane: Lane, work: () => Promise<Result>): Promise<Result> {
     while (this.#underWay.has(lane)) await this.#parts.clock.sleep(EXCLUSIVE_LOOK_MS);

@@ -52,6 +52,11 @@ export class CopyWishes {
     for (const ready of Object.values(this.#ready)) ready.clear();
   }
 
+  drop(lane: Lane): void {
+    const known = this.#all.get(lane);
+    if (known !== undefined) this.delete(known);
+  }
+
   delete(wish: Wish): void {
     this.#all.delete(wish.lane);
     this.#delayed.delete(wish.lane);

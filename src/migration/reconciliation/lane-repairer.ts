@@ -83,8 +83,11 @@ export class LaneRepairer {
       return await copies.exclusively(lane, async () => {
         if (!(await repairs.isOpen(step))) return 'somebody else has put it back meanwhile';
         const left = await this.#putBack(lane, step);
-        if (left === undefined) await repairs.undone(step);
-        return left;
+        if (left !== undefined) return left;
+        // A copy that was asked for before would repair it once more.
+        copies.drop(lane);
+        await repairs.undone(step);
+        return undefined;
       });
     } finally {
       // It was begun, and did not come to its end: deliveries of the lane wait until it is equal again.

@@ -1,3 +1,4 @@
+import { rawElements } from '../../domain/json.ts';
 import { laneKeyOf, type Owner, type ReplicaId, type ServiceName } from '../../domain/ids.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import { lanesOf } from '../runs/listed-owners.ts';
@@ -11,7 +12,7 @@ import {
   type RunWork,
 } from '../runs/run-work.ts';
 import type { ItemFinding } from './attribute.ts';
-import type { Divergence, DivergenceStore } from './divergence-ports.ts';
+import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
 import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
 import type { LaneRepairer } from './lane-repairer.ts';
 
@@ -20,6 +21,7 @@ export interface RepairParts {
   readonly directory: LaneDirectory;
   readonly comparer: LaneComparer;
   readonly repairer: LaneRepairer;
+  readonly repairs: Pick<RepairStore, 'steps'>;
 }
 
 /** What became of one lane. */
@@ -33,6 +35,8 @@ interface Repaired {
 }
 
 const LANES_PER_PAGE = 20;
+/** Lanes of a reconciliation: a repair is not begun of many. */
+const MOST_FOUND = 100_000;
 
 /** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. None is begun behind a surprise. */
 export class RepairWork implements RunWork {
@@ -65,13 +69,19 @@ export class RepairWork implements RunWork {
       (await divergences.open(run.request.of ?? 0, service)).map((one) => [one.owner, one]),
     );
     const homes = await directory.homesElsewhere(owners.map((owner) => laneKeyOf(service, owner)));
+    const isUnplanned = owners.some((owner) => !planned.has(owner));
+    const before = isUnplanned ? await this.#repairedBefore(run, service) : new Map<Owner, Repaired>();
     const elsewhere = new Map<ReplicaId, Owner[]>();
     const repaired: Repaired[] = [];
     let surprise: Repaired | undefined;
     const isWhole = await inParallel(owners, control, async (owner) => {
       const [plan, home] = [planned.get(owner), homes.get(laneKeyOf(service, owner))];
       // Settled since it was listed, by whoever was at this page before.
-      if (plan === undefined) return;
+      if (plan === undefined) {
+        const done = before.get(owner);
+        if (done !== undefined) repaired.push(done);
+        return;
+      }
       if (home !== undefined) {
         elsewhere.set(home, [...(elsewhere.get(home) ?? []), owner]);
         return;
@@ -86,6 +96,26 @@ export class RepairWork implements RunWork {
       elsewhere,
       ...haltAt(service, surprise),
     };
+  }
+
+  /** Of a page that was interrupted, by a crash or a stop: what was repaired of it counts as what is repaired now. */
+  async #repairedBefore({ id, request }: Run, service: ServiceName): Promise<ReadonlyMap<Owner, Repaired>> {
+    const { repairs, divergences } = this.#parts;
+    const steps = (await repairs.steps(id)).filter((step) => step.service === service);
+    const found = await divergences.ofRun(request.of ?? 0, MOST_FOUND);
+    const findings = new Map(
+      found
+        .filter((one) => one.service === service && one.state === 'repaired')
+        .map((one) => [one.owner, one.findings.length]),
+    );
+    return new Map(
+      steps.flatMap(({ owner, inverse }): [Owner, Repaired][] => {
+        const count = findings.get(owner);
+        if (count === undefined) return [];
+        const changed = rawElements(inverse).length;
+        return [[owner, { owner, result: 'repaired', changed, findings: count }]];
+      }),
+    );
   }
 
   async document({ request }: Run, tallies: Readonly<Record<string, Tally>>): Promise<object> {

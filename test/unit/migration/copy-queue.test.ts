@@ -160,3 +160,15 @@ test('stopping waits for what is under way, and begins nothing more', async () =
   await stopping;
   expect(begun).toEqual(['ann']);
 });
+
+test('a copy that was asked for before a person wanted the lane as it is never begins, and who waits for it is told', async () => {
+  const { queue, begun, end } = createQueue();
+  const [busy, ann] = [laneNamed('busy'), laneNamed('ann')];
+  queue.add(busy, 'dirty');
+  const waiting = queue.untilCopied(ann, 'backfill');
+  queue.drop(ann);
+  expect(await waiting).toBe('a person wants the lane as it is');
+  await end();
+  expect(begun).toEqual(['busy']);
+  expect(queue.size).toBe(0);
+});

@@ -14,13 +14,20 @@ const OTHER: ItemFinding = { ...FOUND, after: 'b'.repeat(32) };
 const RUN = { id: 2, kind: 'repair', request: { services: [SERVICE], of: 1 } } as unknown as Run;
 
 /** A page of six lanes, `surprising` ones of which differ in another way by now. */
-async function repair(width: number, surprising: ReadonlySet<Owner>) {
-  const open = new Set(OWNERS);
+async function repair(width: number, surprising: ReadonlySet<Owner>, before: readonly Owner[] = []) {
+  const open = new Set(OWNERS.filter((owner) => !before.includes(owner)));
   const [compared, repaired]: [Owner[], Owner[]] = [[], []];
   const work = new RepairWork({
     divergences: {
       open: async () =>
         [...open].map((owner): Divergence => ({ owner, service: SERVICE, findings: [FOUND] }) as never),
+      ofRun: async () =>
+        OWNERS.map((owner) => ({
+          owner,
+          service: SERVICE,
+          findings: [FOUND, FOUND],
+          state: open.has(owner) ? 'open' : 'repaired',
+        })),
       settle: async (_service: unknown, owner: Owner) => void open.delete(owner),
     } as never,
     directory: { homesElsewhere: async () => new Map<never, ReplicaId>() } as never,
@@ -35,6 +42,10 @@ async function repair(width: number, surprising: ReadonlySet<Owner>) {
     repairer: {
       repair: async (_run: unknown, _service: unknown, owner: Owner) => repaired.push(owner),
     } as unknown as LaneRepairer,
+    repairs: {
+      steps: async () =>
+        before.map((owner) => ({ run: 2, service: SERVICE, owner, inverse: '[{}, {}, {}]', sequence: 1 })),
+    },
   });
   const control = { isStopped: () => false, width: () => width, after: async () => undefined };
   const page = { run: 2, page: 1, service: SERVICE, owners: OWNERS, attempts: 1 };
@@ -71,4 +82,12 @@ test('without a surprise every lane is repaired', async () => {
   expect(outcome.halt).toBeUndefined();
   expect(open.size).toBe(0);
   expect(outcome.tally.counts).toMatchObject({ lanes_repaired: 6, lanes_left: 0, lanes_not_tried: 0 });
+});
+
+test('what a page had repaired when it was interrupted counts, and is not repaired again', async () => {
+  const before = OWNERS.slice(0, 2);
+  const { outcome, repaired } = await repair(1, new Set(), before);
+  expect(repaired).toEqual(OWNERS.slice(2));
+  expect(outcome.tally.counts).toMatchObject({ lanes: 6, lanes_repaired: 6, lanes_left: 0 });
+  expect(outcome.tally.counts['findings_repaired']).toBe(4 + 2 * before.length);
 });
