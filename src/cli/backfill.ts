@@ -9,7 +9,7 @@ import {
   type ProxyAddress,
 } from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
-import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
+import { isLeftOut, isOfNobody, watchRun, type RunView } from './run-watch.ts';
 import { showBackfill } from './run-tables.ts';
 
 interface BackfillOptions extends ProxyAddress {
@@ -63,15 +63,7 @@ async function backfill(options: BackfillOptions): Promise<void> {
   const { url, token, service, owner, rate } = options;
   const at = { url, ...(token !== undefined && { token }) };
   const wish = { kind: 'backfill', service, owner, rate };
-  if (options.dryRun === true) {
-    const { survey } = JSON.parse(await askPatiently(at, '/v1/runs/rehearse', wish)) as Pick<
-      RunView,
-      'survey'
-    >;
-    console.log(options.json === true ? JSON.stringify({ dry_run: true, survey }) : showSurvey(survey));
-    if (isLeftOut({ survey })) process.exitCode = LEFT;
-    return tellOfNobody({ survey }, owner);
-  }
+  if (options.dryRun === true) return rehearse(options, at, wish);
   const path = options.resume === true ? '/v1/runs/resume' : '/v1/runs';
   const by = responsibleFor(options);
   const begun = await askProxy(at, path, { ...wish, ...by });
@@ -82,17 +74,12 @@ async function backfill(options: BackfillOptions): Promise<void> {
   }
   const view = await watchRun(run, { at, person: by.person, json: options.json === true });
   tell(view, options.json === true);
-  if (view.state === 'finished') tellOfNobody(view, view.request?.owner);
 }
 
-/** Whoever names an owner that is nowhere has misspelled it, or named the wrong service. */
-function tellOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | undefined): void {
-  const found = Object.values(survey) as { readonly lanes?: number }[];
-  if (owner === undefined || found.some(({ lanes }) => lanes !== 0)) return;
-  console.error(
-    `crossfade: ${Object.keys(survey).join(', ')}: no lane of "${owner}" is known: crossfade lanes list SERVICE finds them`,
-  );
-  process.exitCode = LEFT;
+async function rehearse({ owner, json }: BackfillOptions, at: ProxyAddress, wish: object): Promise<void> {
+  const { survey } = JSON.parse(await askPatiently(at, '/v1/runs/rehearse', wish)) as Pick<RunView, 'survey'>;
+  console.log(json === true ? JSON.stringify({ dry_run: true, survey }) : showSurvey(survey));
+  if (isLeftOut({ survey }) || isOfNobody({ survey }, owner)) process.exitCode = LEFT;
 }
 
 function tell(view: RunView, isJson: boolean): void {
@@ -100,7 +87,8 @@ function tell(view: RunView, isJson: boolean): void {
   console.log(isJson ? JSON.stringify({ run, state, reason, survey, ...report }) : showBackfill(view));
   if (state === 'failed') process.exitCode = 1;
   const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
-  if (state === 'finished' && (left || isLeftOut(view))) process.exitCode = LEFT;
+  if (state !== 'finished') return;
+  if (left || isLeftOut(view) || isOfNobody(view, view.request?.owner)) process.exitCode = LEFT;
 }
 
 function parseRate(text: string): number {

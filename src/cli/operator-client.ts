@@ -70,12 +70,21 @@ async function ask({ at: { url, token }, path, body, timeoutMs }: Question): Pro
   });
   const text = await response.body.text();
   if (response.statusCode < 300) return text;
-  throw new Error(
-    messageIn(text) ??
-      (response.statusCode === 404
-        ? `what answers at ${url} is not the operator's port of a proxy (${path} is not there): name it with --url or CROSSFADE_URL`
-        : `the proxy answered ${response.statusCode}`),
-  );
+  throw new Error(problemOf(response.statusCode, messageIn(text), { at: { url, token }, path }));
+}
+
+/** What is said of a refusal, and what to do about it. */
+function problemOf(
+  status: number,
+  message: string | undefined,
+  { at: { url, token }, path }: { readonly at: { url: string; token: string | undefined }; path: string },
+): string {
+  if (status === 401)
+    return `${token === undefined ? 'this proxy asks for a token' : 'this proxy does not know that token'}: say --token or CROSSFADE_TOKEN, one of its operator.tokens`;
+  // What fastify says of a path that nobody has given it.
+  if (status === 404 && (message === undefined || /^Route \S+ not found$/.test(message)))
+    return `what answers at ${url} is not the operator's port of a proxy (${path} is not there): name it with --url or CROSSFADE_URL`;
+  return message ?? `the proxy answered ${status}`;
 }
 
 function messageIn(text: string): string | undefined {

@@ -3,7 +3,7 @@ import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress }
 import { responsibleFor } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
 import { showPlan, showRun, type RepairPlanView } from './run-tables.ts';
-import { isLeftOut, watchRun, type RunView } from './run-watch.ts';
+import { isLeftOut, isOfNobody, watchRun, type RunView } from './run-watch.ts';
 
 interface ReconcileOptions extends ProxyAddress, RepairLimitOptions {
   readonly service?: string;
@@ -131,7 +131,7 @@ function leftOf(view: RunView, repaired: RunView | undefined): number {
 }
 
 function isUnsure(view: RunView): boolean {
-  return sum(view, 'lanes_not_comparable') > 0 || isLeftOut(view);
+  return sum(view, 'lanes_not_comparable') > 0 || isLeftOut(view) || isOfNobody(view, view.request?.owner);
 }
 
 function sum({ services }: RunView, name: string): number {

@@ -45,6 +45,16 @@ export function isLeftOut({ survey }: Pick<RunView, 'survey'>): boolean {
   return Object.values(survey).some((found) => 'not_listed' in found);
 }
 
+/** Whoever names an owner that is nowhere has misspelled it, or named the wrong service: says so. */
+export function isOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | undefined): boolean {
+  const found = Object.values(survey) as { readonly lanes?: number }[];
+  if (owner === undefined || found.length === 0 || found.some(({ lanes }) => lanes !== 0)) return false;
+  console.error(
+    `crossfade: ${Object.keys(survey).join(', ')}: no lane of "${owner}" is known: crossfade lanes list SERVICE finds them`,
+  );
+  return true;
+}
+
 /** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines otherwise. Ctrl-C stops the run. */
 export async function watchRun(id: number, { at, person, json }: WatchOptions): Promise<RunView> {
   const shown = createRunProgress({ json, screen: process.stderr, lines: process.stdout });

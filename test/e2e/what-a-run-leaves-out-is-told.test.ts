@@ -94,8 +94,9 @@ test('runs are listed, shown and stopped by command line', async () => {
 });
 
 test('an owner that is nowhere is told, and not called copied', async () => {
-  for (const how of [[], ['--dry-run']]) {
-    const { code, stderr } = await backfill(...how, '--service', 'jarvis-memory', '--owner', 'wantd');
+  const wrong = ['--service', 'jarvis-memory', '--owner', 'wantd', '--json', '--url', deployment.httpUrl];
+  for (const command of [['backfill'], ['backfill', '--dry-run'], ['reconcile', ...BY]]) {
+    const { code, stderr } = await runCommand([...command, ...wrong]);
     expect({ code, stderr }).toEqual({
       code: 2,
       stderr:

@@ -2,6 +2,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { OperatorAccess, type OperatorToken } from '../../../src/operator/operator-access.ts';
+import { runCommand } from '../../support/command.ts';
 import { freePort } from '../../support/ports.ts';
 
 const TOKENS: readonly OperatorToken[] = [
@@ -133,4 +134,15 @@ test('without tokens whoever is on this machine may do everything, but no page i
 
 test('agents need no token: their protocols have none', async () => {
   expect((await ask('POST /v1/services/session-memory')).status).toBe(200);
+});
+
+test('the command line says how to show a token, and whether one was shown', async () => {
+  const without = await runCommand(['status', '--url', closed]);
+  const wrong = await runCommand(['status', '--url', closed, '--token', 'some-other-token']);
+  const nowhere = await runCommand(['runs', 'list', '--url', closed, '--token', VIEWER ?? '']);
+  expect([without, wrong, nowhere].map(({ code, stderr }) => [code, stderr])).toEqual([
+    [1, expect.stringContaining('asks for a token: say --token or CROSSFADE_TOKEN')],
+    [1, expect.stringContaining('does not know that token: say --token or CROSSFADE_TOKEN')],
+    [1, expect.stringContaining(`what answers at ${closed} is not the operator's port`)],
+  ]);
 });
