@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { CrossfadeError } from '../domain/errors.ts';
 
 /** An answer that is not 200, in words for the caller. */
@@ -29,4 +29,14 @@ export async function answered(
     reply.code(503);
     return { error: error.code, message: error.message };
   }
+}
+
+/** Nothing that is stored has a NUL in its name: the database would refuse to look for it, and seem not to be there. */
+export function refuseUnstorableAddresses(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ url }, reply) => {
+    if (!url.includes('%00')) return;
+    await reply
+      .code(400)
+      .send({ error: 'invalid_request', message: 'the address holds a NUL (%00), which no name can hold' });
+  });
 }

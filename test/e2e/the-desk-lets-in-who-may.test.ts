@@ -71,6 +71,23 @@ test('a viewer looks and changes nothing, although the form is sent', async () =
   );
 });
 
+test('an address with a NUL is refused, and nothing seems to be away', async () => {
+  const headers = { authorization: `Bearer ${TOKENS.grafana.token}` };
+  const asked = [
+    `${desk.deployment.httpUrl}/v1/audit?service=%00`,
+    `${desk.deployment.httpUrl}/v1/dead-letters?service=a%00b`,
+    `${desk.origin}/lanes?owner=%00`,
+  ];
+  for (const url of asked) {
+    const { statusCode, body } = await ask(url, { headers });
+    expect([url, statusCode, await body.json()]).toEqual([
+      url,
+      400,
+      { error: 'invalid_request', message: 'the address holds a NUL (%00), which no name can hold' },
+    ]);
+  }
+});
+
 test('an operator changes a flag under the name of the token', async () => {
   const { page, complaints } = await signedIn('on-call');
   await page.goto(`${desk.origin}/flags/${FLAG}?share=25`);

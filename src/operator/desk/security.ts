@@ -3,6 +3,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import { LOOPBACK_HOST } from '../operator-access.ts';
+import { refuseUnstorableAddresses } from '../refusal.ts';
 
 const SELF = ["'self'"];
 
@@ -39,6 +40,7 @@ export async function registerSecurity(
   });
   await app.register(rateLimit, { max: REQUESTS_A_MINUTE, timeWindow: '1 minute' });
   await app.register(formbody, { bodyLimit: BODY_LIMIT_BYTES });
+  refuseUnstorableAddresses(app);
   if (isOpen) refuseOtherHosts(app);
 }
 

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { CrossfadeError } from '../../domain/errors.ts';
 import type { StoredDifference } from '../../migration/shadow/difference-store.ts';
 import { printedComparison } from '../printed-comparison.ts';
 import type { Readiness } from '../readiness.ts';
+import { answered } from '../refusal.ts';
 import type { Status } from '../status.ts';
 
 export interface OperatorParts {
@@ -71,17 +71,6 @@ const ERROR_NAMES = { 400: 'invalid_request', 404: 'service_not_found' } as cons
 function refused(reply: FastifyReply, status: keyof typeof ERROR_NAMES, message: string): object {
   reply.code(status);
   return { error: ERROR_NAMES[status], message };
-}
-
-/** What the answer needs is not there, such as the database: it says so and does not look like a bug. */
-async function answered(reply: FastifyReply, answer: () => Promise<object | string>) {
-  try {
-    return await answer();
-  } catch (error) {
-    if (!(error instanceof CrossfadeError)) throw error;
-    reply.code(503);
-    return { error: error.code, message: error.message };
-  }
 }
 
 function parseLimit(value: string | string[] | undefined): number | undefined {
