@@ -34,13 +34,24 @@ afterEach(async () => {
 async function play(standIn: StandIn, ports: Readonly<Record<number, number>>): Promise<void> {
   await standIn.start();
   running.push(standIn);
+  connect(ports);
+}
+
+function connect(ports: Readonly<Record<number, number>>): void {
   for (const agent of agents.values()) agent.close();
   agents = connectAgents(ports);
 }
 
-async function restart(standIn: StandIn): Promise<void> {
+/** Its agents connect anew: what is sent on a connection before its end is seen gets no reply. */
+async function restart(
+  standIn: StandIn,
+  ports: Readonly<Record<number, number>>,
+  meanwhile: () => void = () => undefined,
+): Promise<void> {
   await standIn.stop();
+  meanwhile();
   await standIn.start();
+  connect(ports);
 }
 
 function readStore(name: string): PythonMap {
@@ -130,7 +141,7 @@ test('jarvis-memory finds its users under other ids after a restart, as recorded
   const standIn = createJarvisMemory({ port, dataFolder });
   await play(standIn, { 5598: port });
   expect(await replay(exchanges.slice(0, 2), agents)).toEqual([]);
-  await restart(standIn);
+  await restart(standIn, { 5598: port });
   expect(await replay(exchanges.slice(2), agents)).toEqual([]);
   expect(exchanges).toHaveLength(7);
 });
@@ -143,7 +154,7 @@ test('session-memory west of Greenwich loses young sessions at the next clean-up
   const standIn = createSessionMemory({ port, healthPort, dataFolder, timeZone: 'America/New_York' });
   await play(standIn, { 5574: port });
   expect(await replay(exchanges.slice(0, 4), agents)).toEqual([]);
-  await restart(standIn);
+  await restart(standIn, { 5574: port });
   expect(await replay(exchanges.slice(4), agents)).toEqual([]);
   expect(exchanges).toHaveLength(7);
 });
@@ -160,9 +171,9 @@ test('session-memory loads sessions after a restart, and east of Greenwich keeps
     const standIn = createSessionMemory({ port, healthPort, dataFolder: folder, timeZone });
     await play(standIn, { 5574: port });
     expect(await replay(part.slice(0, 3), agents)).toEqual([]);
-    await standIn.stop();
-    if (timeZone !== 'UTC') idleFor(join(folder, 'session_memory.db'), 8);
-    await standIn.start();
+    await restart(standIn, { 5574: port }, () => {
+      if (timeZone !== 'UTC') idleFor(join(folder, 'session_memory.db'), 8);
+    });
     expect(await replay(part.slice(3), agents)).toEqual([]);
   }
   expect(exchanges).toHaveLength(8);
