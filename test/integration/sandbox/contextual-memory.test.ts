@@ -107,8 +107,7 @@ test('what is stored without a session id is found under "null" after a restart,
   const text = readFileSync(join(dataFolder, 'contextual_memory_store.json'), 'utf8');
   expect(text.match(/^ {4}"null": /gm)).toHaveLength(2);
 
-  await standIn.stop();
-  await standIn.start();
+  await play.restart(standIn);
   expect(await read(null)).toBe(NO_SUMMARY);
   expect(JSON.parse(await read('null'))).toMatchObject({ key_decisions: [{ decision: 'under the word' }] });
 });

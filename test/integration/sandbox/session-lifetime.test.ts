@@ -99,8 +99,7 @@ test('a reader that keeps its transaction open fails a write after 5 s; the next
   expect(rows.map((row) => row['content'])).toEqual(['refused', 'taken']);
   reader.close();
   expect(await contents()).toEqual(['taken']);
-  await standIn.stop();
-  await standIn.start();
+  await play.restart(standIn);
   expect(await contents()).toEqual(['refused', 'taken']);
 });
 
@@ -127,8 +126,7 @@ test('content that is a number is stored, and makes the session read as empty un
   expect(await play.ask(agent, add)).toBe('{"status": "success", "request_id": ""}');
   const read = { action: 'get_context', session_id: 's' };
   expect(await play.ask(agent, read)).toBe('{"status": "success", "context": [], "request_id": ""}');
-  await standIn.stop();
-  await standIn.start();
+  await play.restart(standIn);
   expect(await play.ask(agent, read)).toContain('"content": "1000.0"');
 });
 
