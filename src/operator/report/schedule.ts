@@ -19,6 +19,12 @@ export interface ReportSchedule {
 /** @throws Error where the pattern is none */
 export function createSchedule(pattern: string, zone: string): ReportSchedule {
   const cron = new Cron(pattern, { timezone: zone, paused: true });
+  // Days as the calendar has them, none with a clock that changes.
+  const calendar = new Cron(pattern, { timezone: 'UTC', paused: true });
+  const isNamed = (day: string): boolean => {
+    const { fromMs, toMs } = spanOf(day, 'UTC');
+    return (calendar.nextRun(new Date(fromMs - 1))?.getTime() ?? Infinity) < toMs;
+  };
   const nextAfter = (atMs: number): number | null => cron.nextRun(new Date(atMs))?.getTime() ?? null;
   return {
     dueAt(nowMs) {
@@ -26,8 +32,9 @@ export function createSchedule(pattern: string, zone: string): ReportSchedule {
       const days = Array.from({ length: OWED_DAYS }, (_, index) => dateAfter(today, index + 1 - OWED_DAYS));
       const dates = days.filter((day) => {
         const { fromMs, toMs } = spanOf(day, zone);
-        const firstMs = nextAfter(fromMs - 1);
-        return firstMs !== null && firstMs < toMs && firstMs <= nowMs;
+        // Where clocks leave out the end of a day, its report falls due with the day after.
+        const firstMs = Math.min(nextAfter(fromMs - 1) ?? Infinity, toMs);
+        return firstMs <= nowMs && isNamed(day);
       });
       return { dates: dates.map((day) => dateAfter(day, -1)), nextMs: nextAfter(nowMs) };
     },

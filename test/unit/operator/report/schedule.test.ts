@@ -31,6 +31,14 @@ test('a time that the clocks leave out, or show twice, gives one report of each 
   expect(schedule.dueAt(at('2026-10-25T00:45:00Z')).dates.at(-1)).toBe('2026-10-24');
 });
 
+test('a time in the last hour of a day, which the clocks leave out, gives that day its report all the same', () => {
+  const schedule = createSchedule('30 23 * * *', 'America/Nuuk');
+  // From 22:00 to 23:00 of the 28th, which is midnight an hour later.
+  expect(schedule.dueAt(at('2026-03-29T00:59:00Z')).dates.at(-1)).toBe('2026-03-26');
+  expect(schedule.dueAt(at('2026-03-29T01:00:00Z')).dates.at(-1)).toBe('2026-03-27');
+  expect(new Set(schedule.dueAt(at('2026-04-01T12:00:00Z')).dates).size).toBe(6);
+});
+
 test('days that a pattern leaves out have no report', () => {
   const { dates, nextMs } = createSchedule('0 6 * * 1', 'UTC').dueAt(at('2026-11-20T12:00:00Z'));
   expect(dates).toEqual(['2026-11-15']);
