@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../migration/report/report-ports.ts';
 import type { SignedWebhook } from '../signed-webhook.ts';
@@ -20,8 +20,7 @@ function toFolder(folder: string): Deliver {
       await mkdir(folder, { recursive: true });
       for (const format of REPORT_FORMATS) {
         const file = join(folder, `${date}.${format}`);
-        await writeFile(`${file}.new`, texts[format]);
-        await rename(`${file}.new`, file);
+        await written(file, texts[format]);
       }
       return undefined;
     } catch (error) {
@@ -29,6 +28,18 @@ function toFolder(folder: string): Deliver {
       return `its files could not be written (${code})`;
     }
   };
+}
+
+/** What could not be put in its place is not left behind: the disk may be full of it. */
+async function written(file: string, text: string): Promise<void> {
+  const unfinished = `${file}.new`;
+  try {
+    await writeFile(unfinished, text);
+    await rename(unfinished, file);
+  } catch (error) {
+    await unlink(unfinished).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** What is posted: enough for a message, and the whole report. A receiver that has its `delivery` already may drop it. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -20,6 +20,14 @@ describe('the folder', () => {
       '2026-11-20.md',
     ]);
     expect(readFileSync(join(deep, '2026-11-20.md'), 'utf8')).toBe('ann');
+  });
+
+  test('in which something else has the place of a report keeps nothing half done', async () => {
+    const taken = join(folder, 'taken');
+    mkdirSync(join(taken, '2026-11-20.html'), { recursive: true });
+    const deliver = createDeliveries({ folder: taken, webhook: undefined }).get('folder');
+    expect(await deliver?.({ date: '2026-11-20', texts })).toBe('its files could not be written (EISDIR)');
+    expect(readdirSync(taken)).toEqual(['2026-11-20.html']);
   });
 
   test('that cannot be written to is said without its path', async () => {
