@@ -105,7 +105,8 @@ export class ReportOffice {
     const firstDate = dateOf(await facts.installedAtMs(), zone);
     for (const date of missing.filter((one) => one >= firstDate)) {
       if (this.#stopped.signal.aborted) return;
-      await this.#make(date);
+      // One that cannot be made keeps no later one from being made.
+      await this.#tried('made', () => this.#make(date));
     }
     await store.prune(firstKept);
   }
