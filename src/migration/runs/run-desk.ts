@@ -50,17 +50,22 @@ export class RunDesk {
         `dual writes of ${uncovered.join(', ')} are not in effect: nothing that is copied would stay equal. ` +
           'Switch crossfade.<service>.dual-write on first, or name other services with --service',
       );
-    const open = (await store.open()).find((run) => run.kind === kind);
-    if (open !== undefined)
-      throw new RunRefused(
-        'conflict',
-        `run ${open.id} is under way: --resume watches it, crossfade runs stop ${open.id} stops it`,
-      );
     const run = await store.create(kind, request);
-    if (run === undefined)
-      throw new RunRefused('known', `the ${kind} of ${request.scheduled ?? 'that time'} was begun before`);
+    if (run === undefined) {
+      const open = await this.#underWay(kind);
+      throw open === undefined
+        ? new RunRefused('known', `the ${kind} of ${request.scheduled ?? 'that time'} was begun before`)
+        : new RunRefused(
+            'conflict',
+            `run ${open.id} is under way: --resume watches it, crossfade runs stop ${open.id} stops it`,
+          );
+    }
     worker.wake();
     return run;
+  }
+
+  async #underWay(kind: RunKind): Promise<Run | undefined> {
+    return (await this.#parts.store.open()).find((run) => run.kind === kind);
   }
 
   /** What a run would find, by service. Nothing is written. */
@@ -97,20 +102,19 @@ export class RunDesk {
   /** Takes up the newest run of a kind that was stopped, or names the one under way. */
   async resume(kind: RunKind): Promise<Run> {
     const { store, worker } = this.#parts;
-    const [open] = (await store.open()).filter((run) => run.kind === kind);
+    const open = await this.#underWay(kind);
     if (open !== undefined) return open;
     const [newest] = await store.recent(kind, 1);
     if (newest === undefined)
       throw new RunRefused('not_found', `there is no ${kind} to take up: one is begun without --resume`);
     const isListed = Object.keys(newest.survey).length === newest.request.services.length;
-    const isResumed = await store.change(newest.id, {
-      from: ['stopped', 'failed'],
-      to: isListed ? 'running' : 'listing',
-    });
-    if (!isResumed)
+    const isResumed = await store.takeUp(newest.id, isListed ? 'running' : 'listing');
+    if (isResumed) worker.wake();
+    // Somebody else was faster.
+    const taken = isResumed ? await this.#get(newest.id) : await this.#underWay(kind);
+    if (taken === undefined)
       throw new RunRefused('conflict', `run ${newest.id} is ${newest.state}: there is nothing to take up`);
-    worker.wake();
-    return this.#get(newest.id);
+    return taken;
   }
 
   async #get(id: number): Promise<Run> {

@@ -30,8 +30,10 @@ export interface RunFigures {
 
 /** Runs, in the journal's database. Claims last as long as the replica that made them lives. @throws StorageError */
 export interface RunStore {
-  /** Undefined where one was begun for the same time of a schedule. */
+  /** Undefined where one of the kind is under way, or was begun for the same time of a schedule, by whichever replica. */
   create(kind: RunKind, request: RunRequest): Promise<Run | undefined>;
+  /** False where it neither was stopped nor failed, or another one of its kind is under way. */
+  takeUp(id: number, to: RunState): Promise<boolean>;
   get(id: number): Promise<Run | undefined>;
   /** Newest first. */
   recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]>;

@@ -7,8 +7,19 @@ function lives(claim: string): string {
   return `exists (select from replicas r where r.id = ${claim} and r.heartbeat_at > now() - ${LEASE})`;
 }
 
+/** One run of a kind is under way: who begins or takes up another one waits here for those who do the same, and sees theirs. */
+export const ONE_BY_ONE = 'lock table runs in share row exclusive mode';
+
+const underWay = (kind: string): string =>
+  `exists (select from runs o where o.kind = ${kind} and o.state in ('listing', 'running'))`;
+
 export const CREATE = `
-insert into runs (kind, request) values ($1, $2::jsonb) on conflict do nothing returning ${COLUMNS}`;
+insert into runs (kind, request) select $1, $2::jsonb where not ${underWay('$1')}
+on conflict do nothing returning ${COLUMNS}`;
+
+export const TAKE_UP = `
+update runs set state = $2, reason = '', finished_at = null
+where id = $1 and state in ('stopped', 'failed') and not ${underWay('runs.kind')} returning id`;
 
 export const GET = `select ${COLUMNS} from runs where id = $1`;
 

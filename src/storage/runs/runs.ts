@@ -59,8 +59,18 @@ export class PostgresRunStore implements RunStore {
   }
 
   async create(kind: RunKind, request: RunRequest): Promise<Run | undefined> {
-    const [row] = await this.#database.query<RunRow>(sql.CREATE, [kind, JSON.stringify(request)]);
-    return row && runOf(row);
+    return this.#database.transaction(async (session) => {
+      await session.query(sql.ONE_BY_ONE);
+      const [row] = await session.query<RunRow>(sql.CREATE, [kind, JSON.stringify(request)]);
+      return row && runOf(row);
+    });
+  }
+
+  async takeUp(id: number, to: RunState): Promise<boolean> {
+    return this.#database.transaction(async (session) => {
+      await session.query(sql.ONE_BY_ONE);
+      return (await session.query(sql.TAKE_UP, [id, to])).length > 0;
+    });
   }
 
   async get(id: number): Promise<Run | undefined> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type Owner, type ReplicaId } from '../../../src/domain/ids.ts';
 import type { ListedLane } from '../../../src/migration/runs/run-work.ts';
 import { EMPTY_TALLY, type RunRequest } from '../../../src/migration/runs/run.ts';
@@ -46,6 +46,13 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     return id;
   }
 
+  /** One run of a kind is under way at a time: what a test leaves is in the way of the next. */
+  async function endAll(): Promise<void> {
+    for (const { id } of await store.open())
+      await store.change(id, { from: ['listing', 'running'], to: 'failed' });
+  }
+  beforeEach(endAll);
+
   async function running(...pages: readonly (readonly Owner[])[]): Promise<number> {
     const run = (await store.create('reconcile', REQUEST))?.id ?? 0;
     for (const page of pages) await store.addLanes(run, SERVICE, listed(...page));
@@ -53,20 +60,6 @@ describe.each(DATABASES)('runs on %s', (kind) => {
     await store.change(run, { from: ['listing'], to: 'running' });
     return run;
   }
-
-  test('one run is begun for a time of a schedule, however many replicas begin it', async () => {
-    const scheduled = '2026-11-21T02:30:00.000Z';
-    const begun = await Promise.all(
-      Array.from({ length: 5 }, () => store.create('reconcile', { ...REQUEST, scheduled })),
-    );
-    expect(begun.filter((run) => run !== undefined)).toHaveLength(1);
-    // Another scope, another time, and people's own are runs of their own.
-    expect(await store.create('reconcile', { ...REQUEST, scope: 'changed', scheduled })).toBeDefined();
-    const next = '2026-11-22T02:30:00.000Z';
-    expect(await store.create('reconcile', { ...REQUEST, scheduled: next })).toBeDefined();
-    expect(await store.create('reconcile', REQUEST)).toBeDefined();
-    expect(await store.create('reconcile', REQUEST)).toBeDefined();
-  });
 
   test('a page is one replica’s while that lives, and its own again where it could not give it back', async () => {
     const [first, second] = [await replica(), await replica()];
@@ -192,8 +185,6 @@ describe.each(DATABASES)('runs on %s', (kind) => {
   });
 
   test('the figures tell what is under way, when the last one ended, and what nobody has settled', async () => {
-    for (const { id } of await store.open())
-      await store.change(id, { from: ['listing', 'running'], to: 'failed' });
     const before = await store.figures();
     expect(before.kinds.find((one) => one.kind === 'reconcile')).toEqual({
       kind: 'reconcile',
