@@ -1,4 +1,4 @@
-import { messageOf, StorageError } from '../domain/errors.ts';
+import { StorageError } from '../domain/errors.ts';
 import { sessionIdOf, type ServiceName } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
@@ -19,7 +19,6 @@ import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
 import { baselineOf } from './runs/baseline.ts';
 import { countOwners } from './runs/listed-owners.ts';
-import type { BaselineStore } from './runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** How long a copy waits for the writes before it in the lane. */
@@ -39,8 +38,6 @@ export interface CopyParts {
   readonly isSpilling: () => boolean;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
-  /** Where it is written down what both sides hold after a copy. Absent: nowhere. */
-  readonly baselines?: Pick<BaselineStore, 'save'>;
   /** Another replica is the lane's home: what was to be done here is its affair. @throws StorageError */
   letGo(lane: Lane): Promise<void>;
   /** Everything up to `sequence` is on the secondary. */
@@ -106,7 +103,6 @@ export class LaneCopier {
     if (applied === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const exceptions = [...look.exceptions, ...applied];
     await this.#finish(copy, reading, exceptions);
-    if (exceptions.length === 0) await this.#remember(copy, reading);
     this.#sayExceptions(lane, exceptions);
     this.#parts.emit('lane:copied', {
       service: lane.service,
@@ -241,11 +237,17 @@ export class LaneCopier {
 
   async #finish(
     { lane, generation, coverage }: Copy,
-    { sequence, readAtMs, closes }: Reading,
+    { source, sequence, readAtMs, closes }: Reading,
     exceptions: readonly CopyException[],
   ): Promise<void> {
     const { journal } = this.#parts;
-    const state = await journal.finishCopy(lane.key, { generation, sequence, coverage, exceptions, closes });
+    // Without it a later difference cannot be put down to one side.
+    const isWhole = exceptions.length === 0;
+    const facts = { generation, sequence, coverage, exceptions, closes };
+    const state = await journal.finishCopy(
+      lane.key,
+      isWhole ? { ...facts, baseline: baselineOf(source.items) } : facts,
+    );
     if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
     // Another write of unknown outcome may have moved the end meanwhile.
     if (closes && lane.closesAtMs <= readAtMs) lane.closesAtMs = 0;
@@ -255,14 +257,6 @@ export class LaneCopier {
     if (lane.condition === 'copying') lane.condition = 'clean';
     lane.advance(sequence);
     this.#parts.covered(lane, sequence);
-  }
-
-  /** Without it a later difference cannot be put down to one side: that is worth no failed copy. */
-  async #remember({ lane }: Copy, { source, sequence }: Reading): Promise<void> {
-    const { baselines, emit } = this.#parts;
-    await baselines
-      ?.save({ lane: lane.key, sequence, items: baselineOf(source.items) })
-      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
 
   #sayExceptions({ service, key }: Lane, exceptions: readonly CopyException[]): void {

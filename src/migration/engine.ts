@@ -226,7 +226,6 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
   const copier = new LaneCopier({
     ...shared,
     timeoutMs: settings.delivery.timeoutMs,
-    ...(parts.runs !== undefined && { baselines: parts.runs.baselines }),
     hold,
     isSpilling,
     quiet: (lane) => deliverer.quiet(lane),

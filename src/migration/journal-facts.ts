@@ -1,4 +1,5 @@
 import type { LaneKey } from '../domain/ids.ts';
+import type { BaselineItem } from './runs/run-ports.ts';
 
 /** What is found at the start: see SEMANTICS "Crash points". */
 export interface Recovery {
@@ -15,6 +16,8 @@ export interface FinishedCopy {
   readonly sequence: number;
   readonly coverage: number;
   readonly exceptions: readonly CopyException[];
+  /** What both sides hold behind it, to be compared with later. Absent where the secondary refused some of it. */
+  readonly baseline?: readonly BaselineItem[];
   /** The primary was read so late that no write of unknown outcome up to the sequence can take effect any more. @defaultValue false */
   readonly closes?: boolean;
 }

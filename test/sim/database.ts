@@ -43,6 +43,11 @@ export class Database {
     this.replicas = new ReplicaTable(() => clock.now(), this.spills);
   }
 
+  /** An older one takes the place of none. */
+  keepBaseline(lane: LaneKey, { sequence, items }: Baseline): void {
+    if ((this.baselines.get(lane)?.sequence ?? 0) <= sequence) this.baselines.set(lane, { sequence, items });
+  }
+
   lane(key: LaneKey): LaneRow | undefined {
     return this.#lanes.get(key);
   }

@@ -12,13 +12,13 @@ import {
   isOpenEnded,
   mayBeThere,
   outcomeOf,
+  pendingOf,
   readOf,
   settleOutcome,
   untilUnsettled,
   writesAbove,
   type LaneRead,
   type LaneRow,
-  type StoredWrite,
 } from './lane-row.ts';
 
 export interface Outcomes {
@@ -200,6 +200,7 @@ export class JournalTables {
     lane.deliveredSequence = Math.max(lane.deliveredSequence, facts.sequence);
     lane.settledSequence = Math.max(lane.settledSequence, facts.sequence);
     lane.exceptions = new Set(facts.exceptions.map(({ item }) => item)).size;
+    if (facts.baseline) this.#database.keepBaseline(key, { ...facts, items: facts.baseline });
     for (const sequence of lane.deadLetters.keys())
       if (sequence <= facts.sequence) lane.deadLetters.delete(sequence);
     return readOf(lane);
@@ -290,11 +291,4 @@ export class JournalTables {
     const lane = this.#database.lane(key);
     return lane === undefined ? [] : [lane];
   }
-}
-
-function pendingOf(
-  { atMs: _at, replica: _replica, ...write }: StoredWrite,
-  isUncertain = false,
-): PendingWrite {
-  return isUncertain ? { ...write, isUncertain } : write;
 }

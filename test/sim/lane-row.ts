@@ -182,3 +182,10 @@ export function allWrites({ past, writes, outcomes }: LaneRow): LaneRow['past'] 
 export function numberOf(request: string): number {
   return Number(/"number":(\d+)/.exec(request)?.[1] ?? 0);
 }
+
+export function pendingOf(
+  { atMs: _at, replica: _replica, ...write }: StoredWrite,
+  isUncertain = false,
+): PendingWrite {
+  return isUncertain ? { ...write, isUncertain } : write;
+}

@@ -11,11 +11,7 @@ export function createRunEdges(database: Database, statement: Statement): RunEdg
   } = {
     store: { open: async () => [] },
     baselines: {
-      save: (entry) =>
-        statement('save baseline', () => {
-          const { lane, sequence } = entry;
-          if ((baselines.get(lane)?.sequence ?? 0) <= sequence) baselines.set(lane, entry);
-        }),
+      save: (entry) => statement('save baseline', () => database.keepBaseline(entry.lane, entry)),
       of: (lane) => statement('baseline', () => baselines.get(lane)),
       summaries: (lanes) =>
         statement('baselines', () => {

@@ -80,7 +80,7 @@ export class BackfillWork implements RunWork {
     // Asked for together: one by one the journal is asked as often as there are lanes.
     for await (const _loaded of lanes.loadAll([...keys.values()]));
     const isWhole = await inParallel([...keys], control, async ([owner, key]) => {
-      // A process that died behind a copy has not said what it held: it is made once more.
+      // One that was seeded by its writes, or of which something was left out, has no baseline: it is copied.
       const isThere = this.#isSeeded(page.service, states.get(key)) && summaries.has(key);
       const failure = isThere ? undefined : await this.#copy(await lanes.load(page.service, owner));
       copied.push({ owner, key, isThere, failure });

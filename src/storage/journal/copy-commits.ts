@@ -1,5 +1,6 @@
 import type { LaneKey } from '../../domain/ids.ts';
 import type { FinishedCopy } from '../../migration/journal-facts.ts';
+import { packBaseline } from '../baseline-rows.ts';
 import type { Database } from '../database.ts';
 import { BEGIN_COPIES, FINISH_COPIES } from './copy-sql.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -61,12 +62,16 @@ export class CopyCommits {
       facts.exceptions.map((exception) => ({ lane, ...exception })),
     );
     const lanes = finished.map(({ lane }) => lane);
+    const baselines = finished.map(({ facts: { baseline } }) => baseline && packBaseline(baseline));
     const rows = await this.#database.query<LaneRow>(FINISH_COPIES, [
       lanes,
       finished.map(({ facts }) => facts.generation),
       finished.map(({ facts }) => facts.sequence),
       finished.map(({ facts }) => facts.coverage),
       finished.map(({ facts }) => facts.closes ?? false),
+      ...(['items', 'digest', 'entries'] as const).map((name) =>
+        baselines.map((baseline) => baseline?.[name] ?? null),
+      ),
       ...(['lane', 'item', 'action', 'code', 'reason'] as const).map((name) =>
         exceptions.map((exception) => exception[name]),
       ),

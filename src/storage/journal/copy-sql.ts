@@ -1,3 +1,4 @@
+import { REPLACE_BASELINE } from '../baseline-rows.ts';
 import { claimedByOther, LANE_COLUMNS } from './journal-sql.ts';
 import { prepared } from '../sessions/prepared.ts';
 
@@ -17,23 +18,28 @@ returning ${LANE_COLUMNS}`);
 
 /**
  * What became dirty while the copy ran stays dirty, and a copy of an older generation finishes nothing.
- * The exceptions replace those of the copy before; an item that was accepted before stays so.
+ * The exceptions replace those of the copy before; an item that was accepted before stays so. Baselines are locked in the order of
+ * their lanes, and the lanes so that who refers to one of them need not wait: whoever writes baselines down alone does both.
  */
 export const FINISH_COPIES = prepared(`
 with asked as (
-  select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[])
-    as t(key, generation, sequence, coverage, closes)
+  select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::int[], $7::text[], $8::text[])
+    as t(key, generation, sequence, coverage, closes, items, digest, entries)
 ), refused as (
-  select * from unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) as t(key, item, action, code, reason)
+  select * from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) as t(key, item, action, code, reason)
 ), lane as (
   select l.id as lane_id, l.key as lane_key, l.delivered_sequence as stood_at, asked.sequence as through, asked.coverage as seeds,
-    asked.closes
+    asked.closes, asked.items, asked.digest, asked.entries
   from lanes l join asked on asked.key = l.key and asked.generation = l.generation
-  order by l.key for update of l
+  order by l.key for no key update of l
 ), noted as (
   insert into lane_advances (lane_id, sequence, via)
   select lane_id, through, 'copy' from lane where stood_at < through
   on conflict do nothing
+), listed as (
+  insert into lane_baselines as b (lane_id, sequence, items, digest, entries)
+  select lane_id, through, items, digest, decode(entries, 'base64') from lane where entries is not null order by lane_id
+  ${REPLACE_BASELINE}
 ), gone as (
   delete from lane_exceptions e using lane
   where e.lane_id = lane.lane_id

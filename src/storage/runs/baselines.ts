@@ -1,32 +1,22 @@
-import { createHash } from 'node:crypto';
 import type { LaneKey } from '../../domain/ids.ts';
 import type {
   Baseline,
   BaselineEntry,
-  BaselineItem,
   BaselineStore,
   BaselineSummary,
 } from '../../migration/runs/run-ports.ts';
+import { packBaseline, REPLACE_BASELINE, unpackBaseline } from '../baseline-rows.ts';
 import type { Database } from '../database.ts';
 import { prepared } from '../sessions/prepared.ts';
 import { GroupCommit } from '../journal/group-commit.ts';
 
-const DIGEST_BYTES = 16;
-const ENTRY_BYTES = DIGEST_BYTES + 8;
 const SAVE = `
 insert into lane_baselines as b (lane_id, sequence, items, digest, entries, equal_legacy, equal_orchestrator)
 select l.id, t.sequence, t.items, t.digest, decode(t.entries, 'base64'), t.legacy, t.orchestrator
 from unnest($1::text[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[])
   as t(key, sequence, items, digest, entries, legacy, orchestrator)
 join lanes l on l.key = t.key order by l.id
-on conflict (lane_id) do update set
-  sequence = excluded.sequence, items = excluded.items, digest = excluded.digest, entries = excluded.entries,
-  equal_legacy = coalesce(excluded.equal_legacy, b.equal_legacy),
-  equal_orchestrator = coalesce(excluded.equal_orchestrator, b.equal_orchestrator),
-  at = case when (b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest) then now() else b.at end
-where b.sequence <= excluded.sequence and ((b.sequence, b.digest) is distinct from (excluded.sequence, excluded.digest)
-  or (b.equal_legacy, b.equal_orchestrator) is distinct from
-    (coalesce(excluded.equal_legacy, b.equal_legacy), coalesce(excluded.equal_orchestrator, b.equal_orchestrator)))`;
+${REPLACE_BASELINE}`;
 
 const ONE = `
 select b.sequence, encode(b.entries, 'base64') as entries from lane_baselines b join lanes l on l.id = b.lane_id
@@ -64,18 +54,13 @@ export class PostgresBaselines implements BaselineStore {
   }
 
   async #save(batch: readonly BaselineEntry[]): Promise<void[]> {
-    const packed = batch.map(({ items }) => pack(items));
+    const packed = batch.map(({ items }) => packBaseline(items));
     await this.#database.query(SAVE, [
       batch.map(({ lane }) => lane),
       batch.map(({ sequence }) => sequence),
-      batch.map(({ items }) => items.length),
-      packed.map((bytes) =>
-        createHash('sha256')
-          .update(bytes)
-          .digest('hex')
-          .slice(0, 2 * DIGEST_BYTES),
-      ),
-      packed.map((bytes) => bytes.toString('base64')),
+      packed.map(({ items }) => items),
+      packed.map(({ digest }) => digest),
+      packed.map(({ entries }) => entries),
       batch.map(({ states }) => states?.legacy ?? null),
       batch.map(({ states }) => states?.orchestrator ?? null),
     ]);
@@ -84,7 +69,7 @@ export class PostgresBaselines implements BaselineStore {
 
   async of(lane: LaneKey): Promise<Baseline | undefined> {
     const [row] = await this.#database.query<{ sequence: number; entries: string }>(ONE, [lane]);
-    return row && { sequence: row.sequence, items: unpack(Buffer.from(row.entries, 'base64')) };
+    return row && { sequence: row.sequence, items: unpackBaseline(row.entries) };
   }
 
   async summaries(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, BaselineSummary>> {
@@ -103,23 +88,4 @@ export class PostgresBaselines implements BaselineStore {
   drain(): Promise<void> {
     return this.#saves.drain();
   }
-}
-
-function pack(items: readonly BaselineItem[]): Buffer {
-  const bytes = Buffer.alloc(items.length * ENTRY_BYTES);
-  for (const [index, { digest, atMs }] of items.entries()) {
-    bytes.write(digest, index * ENTRY_BYTES, 'hex');
-    bytes.writeDoubleBE(atMs, index * ENTRY_BYTES + DIGEST_BYTES);
-  }
-  return bytes;
-}
-
-function unpack(bytes: Buffer): BaselineItem[] {
-  return Array.from({ length: bytes.length / ENTRY_BYTES }, (_, index) => {
-    const at = index * ENTRY_BYTES;
-    return {
-      digest: bytes.toString('hex', at, at + DIGEST_BYTES),
-      atMs: bytes.readDoubleBE(at + DIGEST_BYTES),
-    };
-  });
 }

@@ -3,7 +3,7 @@ import type { LaneKey } from '../../../src/domain/ids.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { PostgresBaselines } from '../../../src/storage/runs/baselines.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -69,5 +69,51 @@ describe.each(DATABASES)('baselines on %s', (kind) => {
     const stale = { legacy: 'x', orchestrator: 'y' };
     await baselines.save({ lane: key, sequence: 3, items: OTHER_LIST, states: stale });
     expect(await summary(key)).toMatchObject({ sequence: 4, states: STATES });
+  });
+
+  test('a copy that ends writes its list down with its end, and one that was overtaken writes none', async () => {
+    const { journal, laneOf, state } = beginJournal(database);
+    const key = laneOf('ann');
+    const { generation } = present(await journal.beginCopy(key));
+    const facts = { generation, sequence: 0, coverage: 1, exceptions: [] };
+    await journal.finishCopy(key, { ...facts, baseline: LIST });
+    expect(await state('ann')).toMatchObject({ condition: 'clean', seededCoverage: 1 });
+    expect((await baselines.of(key))?.items).toEqual(LIST);
+    await baselines.save({ lane: key, sequence: 0, items: LIST, states: STATES });
+
+    present(await journal.beginCopy(key));
+    expect(await journal.finishCopy(key, { ...facts, baseline: OTHER_LIST })).toBeUndefined();
+    expect((await baselines.of(key))?.items).toEqual(LIST);
+    await journal.finishCopy(key, { ...facts, generation: generation + 1, baseline: [] });
+    expect(await summary(key)).toMatchObject({ items: 0, states: STATES });
+  });
+
+  test('a copy that left something out leaves the list of the copy before', async () => {
+    const { journal, laneOf } = beginJournal(database);
+    const [key, other] = [laneOf('ann'), laneOf('bob')];
+    for (const lane of [key, other]) await journal.beginCopy(lane);
+    const facts = { generation: 1, sequence: 0, coverage: 1, exceptions: [] };
+    await Promise.all([
+      journal.finishCopy(key, facts),
+      journal.finishCopy(other, { ...facts, baseline: LIST }),
+    ]);
+    expect(await summary(key)).toBeUndefined();
+    expect((await baselines.of(other))?.items).toEqual(LIST);
+  });
+
+  test('copies that end and lists that are written down beside them do not wait for each other', async () => {
+    const { journal, laneOf } = beginJournal(database);
+    const others = new PostgresBaselines(database);
+    const keys = Array.from({ length: 40 }, (_, index) => laneOf(`owner-${index}`));
+    for (let generation = 1; generation <= 25; generation += 1) {
+      await Promise.all(keys.map((key) => journal.beginCopy(key)));
+      if (generation % 5 === 0) await database.query('delete from lane_baselines');
+      const facts = { generation, sequence: generation, coverage: 1, exceptions: [], baseline: LIST };
+      await Promise.all([
+        ...keys.map((key) => journal.finishCopy(key, facts)),
+        ...keys.toReversed().map((lane) => others.save({ lane, sequence: generation, items: OTHER_LIST })),
+      ]);
+    }
+    expect((await baselines.summaries(keys)).size).toBe(keys.length);
   });
 });
