@@ -28,7 +28,7 @@ export function createOpenAiProvider(settings: OpenAiSettings, model = settings.
   const space: Space = { model, dimension };
   const address = `${url.replace(/\/$/, '')}/embeddings`;
   const agent = new Agent({ headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connectTimeout: timeoutMs });
-  const turn = createTurns(settings.requestsPerMinute);
+  const turns = createTurns(settings.requestsPerMinute);
   const again = retry(handleType(AgainError), { maxAttempts: maxTries - 1, backoff: waits() });
   const headers = {
     'content-type': 'application/json',
@@ -36,7 +36,7 @@ export function createOpenAiProvider(settings: OpenAiSettings, model = settings.
   };
 
   async function ask(texts: readonly string[], signal: AbortSignal): Promise<unknown> {
-    await turn(signal);
+    await turns.next(signal);
     const body = JSON.stringify({
       model,
       input: texts,
@@ -52,7 +52,9 @@ export function createOpenAiProvider(settings: OpenAiSettings, model = settings.
     });
     if (answer.statusCode === 200) return answer.body.json();
     await answer.body.dump();
-    throw refusalOf(answer.statusCode, answer.headers['retry-after'], texts.length);
+    const refusal = refusalOf(answer.statusCode, answer.headers['retry-after'], texts.length);
+    if (refusal instanceof AgainError) turns.holdFor(refusal.afterMs ?? 0);
+    throw refusal;
   }
 
   return {
@@ -101,14 +103,27 @@ function waits(): DelegateBackoff<IRetryBackoffContext<unknown>> {
 }
 
 /** Spreads requests evenly: each waits until its turn. */
-function createTurns(requestsPerMinute: number): (signal: AbortSignal) => Promise<void> {
+interface Turns {
+  next(signal: AbortSignal): Promise<void>;
+  /** Nobody's turn comes for so long: who asks to be left alone means every request, those of searches too. */
+  holdFor(ms: number): void;
+}
+
+function createTurns(requestsPerMinute: number): Turns {
   const everyMs = 60_000 / requestsPerMinute;
   let nextAt = 0;
-  return async (signal) => {
-    const now = performance.now();
-    const at = Math.max(now, nextAt);
-    nextAt = at + everyMs;
-    if (at > now) await pause(at - now, undefined, { signal });
+  return {
+    async next(signal) {
+      let waitMs = nextAt - performance.now();
+      while (waitMs > 0) {
+        await pause(waitMs, undefined, { signal });
+        waitMs = nextAt - performance.now();
+      }
+      nextAt = performance.now() + everyMs;
+    },
+    holdFor(ms) {
+      nextAt = Math.max(nextAt, performance.now() + ms);
+    },
   };
 }
 

@@ -162,7 +162,10 @@ describe('a legacy ZMQ server', () => {
       reason: 'unreachable',
     });
     await startRepServer(port);
-    await eventually('it is connected again', () => legacy.load('live').isConnected);
+    const purposes = ['live', 'probe'] as const;
+    await eventually('it is connected again', () =>
+      purposes.every((purpose) => legacy.load(purpose).isConnected),
+    );
     await ask(legacy, { tag: 'after' });
     expect(await executed(legacy)).toEqual(['after']);
   });

@@ -47,15 +47,24 @@ describe('an OpenAI-compatible endpoint', () => {
   });
 
   test('that answers 429 is asked again no sooner than it says', async () => {
-    let refusals = 1;
-    // Of a test before, something may still be asked.
-    stage.endpoint.mood = (asked, response) =>
-      asked.texts[0] === 'one' && refusals-- > 0 && answering(429, { 'retry-after': '1' })(asked, response);
-    const session = searchedSession(await stage.start(), 'busy');
+    const refused: number[] = [];
+    stage.endpoint.mood = (asked, response) => {
+      // What was on its way when it began to refuse is refused too.
+      if (asked.atMs > (refused[0] ?? Infinity) + 100) return false;
+      refused.push(asked.atMs);
+      return answering(429, { 'retry-after': '1' })(asked, response);
+    };
+    const quick = stage.embeddingBy({}, { queryTimeoutMs: 100 });
+    const session = searchedSession(await stage.start(quick), 'busy');
     await session.create([saying('one')]);
+    await eventually('it has refused', () => performance.now() > (refused[0] ?? Infinity) + 150);
+    // What the refusal was not about is not asked either.
+    const { texts, metadata } = await session.search({ query: 'one', search_type: 'hybrid' });
+    expect(texts).toEqual(['one']);
+    expect(metadata).toMatchObject({ fallback: 'query_embedding_timeout' });
     await eventually('the memory is embedded', async () => (await stage.vectorsOf('first')) === 1);
-    const [first, second] = stage.endpoint.asked.filter(({ texts }) => texts[0] === 'one');
-    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990);
+    const next = stage.endpoint.asked[refused.length];
+    expect((next?.atMs ?? 0) - (refused.at(-1) ?? 0)).toBeGreaterThanOrEqual(990);
   });
 
   test('that fails for a while delays vectors, loses none, and is seen in the health', async () => {
