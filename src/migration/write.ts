@@ -8,7 +8,7 @@ import type { Lane } from './lanes/lanes.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Reply } from './ports.ts';
 import { latestSend, sequencedLabels as labelsOf, type Sequenced } from './writes/sequence-write.ts';
-import type { Verdict } from './writes/repeats.ts';
+import type { Replying, Verdict } from './writes/repeats.ts';
 import type { Settling } from './settlements/settle.ts';
 import { mayBeStoredLate } from './writes/stored-late.ts';
 import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from './writes/write-outcome.ts';
@@ -21,8 +21,8 @@ interface Sent {
   readonly generation: number;
   settling?: Settling;
   recorded?: Promise<boolean>;
-  /** Resolves when it is known whether the agent has its reply. */
-  known?: Promise<void>;
+  /** The reply on its way to the agent. */
+  replying?: Replying;
 }
 
 const NO_GENERATION = -1;
@@ -117,7 +117,7 @@ export class WritePath {
       const { reply, durationMs } = await this.#call(sequenced, sent);
       const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
       const replying = this.#parts.repeats.replying(sequenced, reply, outcome);
-      sent.known = replying.known;
+      sent.replying = replying;
       this.#conclude(sequenced, outcome, sent);
       return {
         reply: replying.reply,
@@ -188,7 +188,7 @@ export class WritePath {
     emit('write:answered', { ...labelsOf(sequenced), outcome });
     const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : seedOf(sequenced);
     const settling = outcome === 'unknown' ? this.#parts.settle(lane, operation, sent.atMs) : undefined;
-    const known = this.#knownOf(sequenced, { marked: settling?.marked, replying: sent.known });
+    const known = this.#knownOf(sequenced, { marked: settling?.marked, replying: sent.replying });
     const recorded = this.#record(sequenced, { outcome, seedsUnder }, known);
     if (settling !== undefined) Object.assign(sent, { settling, recorded });
   }
@@ -202,11 +202,11 @@ export class WritePath {
     {
       marked,
       replying,
-    }: { readonly marked?: Promise<void> | undefined; readonly replying?: Promise<void> | undefined },
+    }: { readonly marked?: Promise<void> | undefined; readonly replying?: Replying | undefined },
   ): Promise<unknown> | undefined {
     const { repeats } = this.#parts;
     if (marked !== undefined) repeats.unanswered(sequenced, marked);
-    const isHandedOver = replying && repeats.atMost(replying);
+    const isHandedOver = replying && repeats.handedOver(replying);
     return this.#parts.isAlone() ? isHandedOver : Promise.all([marked, isHandedOver]);
   }
 

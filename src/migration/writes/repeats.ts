@@ -33,6 +33,8 @@ export interface Replying {
   readonly reply: AgentReply;
   /** Resolves when the agent has it, or when it is kept for a repeat. */
   readonly known: Promise<void>;
+  /** Resolves with whether the agent has it, when the frontend says so. */
+  readonly told: Promise<boolean>;
 }
 
 /**
@@ -160,7 +162,7 @@ export class Repeats {
       return outcome === 'unknown' ? this.#close(write) : undefined;
     });
     const under = this.#underWay(lane, operation, known);
-    return { reply: { ...reply, delivered: tell }, known };
+    return { reply: { ...reply, delivered: tell }, known, told };
   }
 
   /** It waits out of turn, and what equals it and came later stays behind it until it ends. */
@@ -193,11 +195,17 @@ export class Repeats {
     return under;
   }
 
-  /** Resolves at the latest when nobody would wait for it any more. One timer serves all: there is one such wait for every write. */
-  atMost(known: Promise<void>): Promise<void> {
+  /**
+   * Resolves when a reply is known to be with its agent, or is kept, however long the journal takes to keep it; but does not wait for a
+   * frontend that does not say what became of it. One timer serves all: there is one such wait for every write.
+   */
+  handedOver({ known, told }: Pick<Replying, 'known' | 'told'>): Promise<void> {
     return new Promise((resolve) => {
+      let isLost = false;
+      void told.then((isDelivered) => (isLost = !isDelivered));
       void known.then(resolve);
-      this.#patient.push({ untilMs: this.#parts.clock.now() + LONGEST_REPLYING_MS, end: resolve });
+      const end = (): void => (isLost ? undefined : resolve());
+      this.#patient.push({ untilMs: this.#parts.clock.now() + LONGEST_REPLYING_MS, end });
       if (this.#patient.length === 1) this.#endLater();
     });
   }

@@ -103,7 +103,7 @@ function createPath(
     repeats: {
       replying: (_sequenced: object, reply: object) => ({ reply, known: Promise.resolve() }),
       keep: () => Promise.resolve(),
-      atMost: (known: Promise<void>) => known,
+      handedOver: ({ known }: { readonly known: Promise<void> }) => known,
       unanswered: () => undefined,
       forget: () => undefined,
     },

@@ -22,12 +22,16 @@ function requestWith(id: string): string {
 }
 
 /** A write that arrived now, in a lane where the same was said before. */
-function createRepeat(id: string, twins: UnansweredWrite[]) {
+function createRepeat(
+  id: string,
+  twins: UnansweredWrite[],
+  keep: KeptReplies['keep'] = async () => undefined,
+) {
   const clock = fakeClock();
   const { emit, events } = recorder();
   const taken: (readonly number[])[] = [];
   const kept: KeptReplies = {
-    keep: async () => undefined,
+    keep,
     unanswered: async () => twins,
     take: async (_write, sequences) => {
       taken.push(sequences);
@@ -102,4 +106,30 @@ test('what is not equal to the letter is no repeat', async () => {
   ]);
   expect(await repeats.judge(sequenced)).toBe('new');
   expect(results()).toEqual([]);
+});
+
+test('a reply that found no agent is handed over when it is kept, however long that takes: until then nobody would know its repeat', async () => {
+  let endKeeping = (): void => undefined;
+  const keeping = new Promise<void>((resolve) => (endKeeping = resolve));
+  const { clock, repeats, sequenced } = createRepeat('r-1', [], () => keeping);
+  const replying = repeats.replying(sequenced, { body: Buffer.from('{}') }, 'applied');
+  const isHandedOver = vi.fn<() => void>();
+  void repeats.handedOver(replying).then(isHandedOver);
+  replying.reply.delivered?.(false);
+  await clock.pass(60_000);
+  expect(isHandedOver).not.toHaveBeenCalled();
+  endKeeping();
+  await clock.pass(0);
+  expect(isHandedOver).toHaveBeenCalledOnce();
+});
+
+test('a frontend that does not say what became of a reply is waited for no longer than anybody would', async () => {
+  const { clock, repeats, sequenced } = createRepeat('r-1', []);
+  const replying = repeats.replying(sequenced, { body: Buffer.from('{}') }, 'applied');
+  const isHandedOver = vi.fn<() => void>();
+  void repeats.handedOver(replying).then(isHandedOver);
+  await clock.pass(99);
+  expect(isHandedOver).not.toHaveBeenCalled();
+  await clock.pass(1);
+  expect(isHandedOver).toHaveBeenCalledOnce();
 });
