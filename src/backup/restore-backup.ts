@@ -85,7 +85,17 @@ async function eachLane(
   manifest: Manifest,
   onLane: (lane: LaneLine) => Promise<void>,
 ): Promise<void> {
-  const problem = await readLanes(from, lanesOf(manifest), onLane);
+  let failure: { readonly error: unknown } | undefined;
+  const problem = await readLanes(from, lanesOf(manifest), async (lane) => {
+    try {
+      await onLane(lane);
+    } catch (error) {
+      failure ??= { error };
+      throw error;
+    }
+  });
+  // What the instance refuses is no fault of the backup's file.
+  if (failure !== undefined) throw failure.error;
   if (problem !== undefined) throw new Error(problem);
 }
 
@@ -93,7 +103,9 @@ async function eachLane(
 async function refuseFilled(service: ServiceRuntime, owner: Owner): Promise<void> {
   const reading = (await readLegacyLanes(service, [owner])).get(owner);
   if (reading === undefined || 'problem' in reading)
-    throw new Error(`the instance does not show the lane of ${owner}`);
+    throw new Error(
+      `the instance does not show the lane of ${owner}${reading === undefined ? '' : `: ${reading.problem}`}`,
+    );
   if (reading.lane.items.length > 0)
     throw new Error(`the instance holds items of ${owner} already: only an empty one is restored into`);
 }

@@ -40,7 +40,7 @@ export function createBackupCommand(env: Environment): Command {
     .description('Restore a backup into a scratch instance, and read every lane back from it')
     .requiredOption(
       '--into <target>',
-      "an empty folder for the service's file; or tcp://host:port of an empty instance, which gets every item anew",
+      "an empty folder for the service's file; or tcp://host:port of an empty instance, which gets every item anew, of a service whose lanes can be asked for without changing them",
     )
     .option('--config <file>', 'settings of the proxy: which definition knows the service', DEFAULT_CONFIG)
     .option('--json', 'as JSON')

@@ -81,9 +81,9 @@ export async function restore(
   { into, config, json }: RestoreOptions,
   env: Environment,
 ): Promise<void> {
+  const isInstance = isAddress(into);
   const { manifest } = await verifyBackup(folder);
   const service = await definedService(config, manifest.service, env);
-  const isInstance = /^(tcp|https?):\/\//.test(into);
   const { legacy } = service.config;
   const scratch = isInstance
     ? { ...service, config: { ...service.config, legacy: { ...legacy, endpoint: into } } }
@@ -99,6 +99,18 @@ export async function restore(
   );
   console.log(json === true ? JSON.stringify({ ...restored, into }) : outcomeOf(restored, into));
   if (restored.different.length > 0) process.exitCode = DIFFERENT;
+}
+
+/** Whether a target is a running instance, and no folder. @throws Error where it can be neither, or be meant as either */
+function isAddress(into: string): boolean {
+  if (/^[^/\\]+:\d+$/.test(into))
+    throw new Error(`"${into}" could be an instance or a folder: say tcp://${into}, or ./${into}`);
+  if (!/^\w+:\/\//.test(into)) return false;
+  const url = URL.parse(into);
+  const isWhole = url !== null && url.hostname !== '' && (url.protocol !== 'tcp:' || url.port !== '');
+  if (!isWhole || !/^(tcp|https?):$/.test(url.protocol))
+    throw new Error(`"${into}" is no address of an instance: say tcp://host:port`);
+  return true;
 }
 
 async function definedService(file: string, name: string, env: Environment): Promise<DefinedService> {
