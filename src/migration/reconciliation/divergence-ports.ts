@@ -1,7 +1,7 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
 import type { ItemFinding } from './attribute.ts';
 
-/** `lost`: it holds items that a person must decide about. `gone`: it was equal when looked at again. */
+/** `lost`: it holds items that a person must decide about. `gone`: it was equal, or another finding, when looked at again. */
 export type DivergenceState = 'open' | 'lost' | 'repaired' | 'undone' | 'gone';
 
 /** What a side shows of a lane. */
@@ -26,6 +26,8 @@ export interface Divergence extends Omit<FoundDivergence, 'state'> {
   readonly run: number;
   readonly foundAtMs: number;
   readonly state: DivergenceState;
+  /** The run that found the lane unequal once more, where that settled this one. Only of those of a run. */
+  readonly foundAgainBy?: number | null;
 }
 
 /** Lanes found unequal, and what became of them. No content. @throws StorageError */

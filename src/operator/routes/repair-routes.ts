@@ -98,13 +98,15 @@ function limitsOf(body: unknown): Partial<RepairLimits> {
   };
 }
 
-function printed({ id, run, service, owner, foundAtMs, findings, before, after, state }: Divergence): object {
+function printed(found: Divergence): object {
+  const { id, run, service, owner, foundAtMs, findings, before, after, state, foundAgainBy = null } = found;
   return {
     id,
     run,
     service,
     owner,
     state,
+    ...(foundAgainBy !== null && { found_again_by: foundAgainBy }),
     found_at: new Date(foundAtMs).toISOString(),
     findings: findings.map(({ memoryId, ...finding }) => ({
       ...finding,

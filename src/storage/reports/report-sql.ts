@@ -65,14 +65,22 @@ order by finished_at desc limit 1`;
 export const RUNS = `
 select ${ENDED_RUN} and ${inDay('finished_at')} order by finished_at, id limit 50`;
 
+/** A lane that is found unequal once more settles what was open of it at the same moment: it is neither equal again nor newly unequal. */
 export const DIVERGENCES = `
+with settled as (
+  select service, owner, settled_at from divergences where service = $1 and state = 'gone'),
+lanes as (
+  select *, exists (select from divergences later where later.service = one.service and later.owner = one.owner
+      and later.found_at = one.settled_at) as found_again,
+    exists (select from settled where settled.owner = one.owner and settled.settled_at = one.found_at) as was_open
+  from divergences one where service = $1)
 select count(*) filter (where state in ('open', 'lost')) as open,
-  count(*) filter (where ${inDay('found_at')}) as found,
+  count(*) filter (where ${inDay('found_at')} and not was_open) as found,
   count(*) filter (where ${inDay('found_at')} and state = 'lost') as "foundLost",
   count(*) filter (where ${inDay('settled_at')} and state = 'repaired') as repaired,
-  count(*) filter (where ${inDay('settled_at')} and state = 'gone') as gone,
+  count(*) filter (where ${inDay('settled_at')} and state = 'gone' and not found_again) as gone,
   count(*) filter (where ${inDay('settled_at')} and state = 'undone') as undone
-from divergences where service = $1`;
+from lanes`;
 
 export const LOST = `
 select count(*) filter (where decision is null) as open, count(*) filter (where ${inDay('found_at')}) as found,

@@ -32,7 +32,11 @@ const OPEN = `
 select ${COLUMNS} from divergences
 where run_id = $1 and ($2::text is null or service = $2) and state = 'open' order by id`;
 
-const OF_RUN = `select ${COLUMNS} from divergences where run_id = $1 order by id limit $2`;
+/** What is found unequal again settles what was open of its lane, at the same moment. */
+const OF_RUN = `
+select ${COLUMNS}, (select max(run_id) from divergences later where later.service = one.service
+  and later.owner = one.owner and later.found_at = one.settled_at and one.state = 'gone') as "foundAgainBy"
+from divergences one where run_id = $1 order by id limit $2`;
 
 /** What was open of lanes that are equal again: differences have gone, and lost items have returned. */
 const EQUAL = `

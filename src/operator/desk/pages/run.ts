@@ -16,6 +16,8 @@ interface Divergent {
   readonly service: string;
   readonly owner: string;
   readonly state: string;
+  /** The run that found it unequal once more. */
+  readonly found_again_by?: number;
   readonly findings: readonly { readonly side: string; readonly kind: string; readonly by?: string }[];
   readonly before: Side;
   readonly after: Side;
@@ -137,7 +139,7 @@ function foundPanel(divergences: readonly Divergent[]): Html {
         </thead>
         <tbody>
           ${divergences.slice(0, LANES_SHOWN).map(
-            ({ service, owner, state, findings, before, after }) =>
+            ({ service, owner, findings, before, after, ...found }) =>
               html`<tr>
                 <th scope="row" class="words">${laneLink(`${service}/${owner}`)}</th>
                 <td class="words">
@@ -147,7 +149,7 @@ function foundPanel(divergences: readonly Divergent[]): Html {
                         ><br />`,
                   )}
                 </td>
-                <td>${state === 'lost' ? html`<a href="/lost">lost</a>` : spoken(state)}</td>
+                <td>${stateOf(found)}</td>
                 <td class="number">${counted(before.items, 'item')}</td>
                 <td class="number">${counted(after.items, 'item')}</td>
               </tr>`,
@@ -156,6 +158,13 @@ function foundPanel(divergences: readonly Divergent[]): Html {
       </table>
     </div>
   </section>`;
+}
+
+/** What became of a lane since. */
+function stateOf({ state, found_again_by: by }: Pick<Divergent, 'state' | 'found_again_by'>): Html | string {
+  if (by !== undefined) return html`found again by <a href="/runs/${by}">run ${by}</a>`;
+  if (state === 'lost') return html`<a href="/lost">lost</a>`;
+  return state === 'gone' ? 'equal again' : spoken(state);
 }
 
 /** What was found of a lane, each kind once. */
