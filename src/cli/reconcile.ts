@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { afterReconciliation, sumOf } from './next-steps.ts';
 import { askProxy, tokenOption, urlOption, type Environment, type ProxyAddress } from './operator-client.ts';
 import { responsibleFor } from './proxy-options.ts';
 import { limitOptions, limitsIn, type RepairLimitOptions } from './repair-limits.ts';
@@ -72,7 +73,8 @@ async function reconcile(options: ReconcileOptions): Promise<void> {
   const isJson = options.json === true;
   const view = await watchRun((JSON.parse(begun) as RunView).run, { at, person: by.person, json: isJson });
   const repaired = view.state === 'finished' ? await repair(options, view) : undefined;
-  const plan = options.repair === 'plan' ? await planOf(at, view.run) : undefined;
+  const isPlanned = options.repair === 'plan' || (options.repair === 'apply' && isUnrepaired(view, repaired));
+  const plan = isPlanned ? await planOf(at, view.run) : undefined;
   if (isJson)
     console.log(JSON.stringify({ ...resultOf(view), plan, repair: repaired && resultOf(repaired) }));
   else tell(view, plan, repaired);
@@ -99,6 +101,11 @@ async function repair(options: ReconcileOptions, { run }: RunView): Promise<RunV
   return watchRun(begun.run, { at, person: by.person, json: options.json === true });
 }
 
+/** There was nothing to repair, which is said. */
+function isUnrepaired({ state }: RunView, repaired: RunView | undefined): boolean {
+  return state === 'finished' && repaired === undefined;
+}
+
 function addressOf({ url, token }: ReconcileOptions): ProxyAddress {
   return { url, ...(token !== undefined && { token }) };
 }
@@ -112,7 +119,9 @@ function resultOf({ run, state, reason, report }: RunView): object {
 }
 
 function tell(view: RunView, plan: RepairPlanView | undefined, repaired: RunView | undefined): void {
-  console.log(showRun(view));
+  console.log(
+    [showRun(view), ...afterReconciliation(view, plan !== undefined || repaired !== undefined)].join('\n'),
+  );
   if (plan !== undefined) console.log(`\n${showPlan(plan)}`);
   if (repaired !== undefined) console.log(`\n${showRun(repaired)}`);
 }
@@ -126,14 +135,10 @@ function exitCodeOf(view: RunView, repaired: RunView | undefined): number | unde
 
 function leftOf(view: RunView, repaired: RunView | undefined): number {
   return repaired === undefined
-    ? sum(view, 'lanes_different')
-    : sum(repaired, 'lanes_left') + sum(view, 'lost');
+    ? sumOf(view, 'lanes_different')
+    : sumOf(repaired, 'lanes_left') + sumOf(view, 'lost');
 }
 
 function isUnsure(view: RunView): boolean {
-  return sum(view, 'lanes_not_comparable') > 0 || isLeftOut(view) || isOfNobody(view, view.request?.owner);
-}
-
-function sum({ services }: RunView, name: string): number {
-  return Object.values(services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
+  return sumOf(view, 'lanes_not_comparable') > 0 || isLeftOut(view) || isOfNobody(view, view.request?.owner);
 }

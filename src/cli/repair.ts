@@ -62,7 +62,10 @@ async function undo(run: string, { person, reason, json, ...at }: PersonOptions)
   if (json === true) console.log(text);
   else
     console.log(
-      [`${counted(undone, 'lane is', 'lanes are')} as before run ${run}, and stopped`, ...left].join('\n'),
+      [
+        `${counted(undone, 'lane is', 'lanes are')} as before run ${run}, and stopped: read from legacy until repaired or copied anew`,
+        ...left,
+      ].join('\n'),
     );
   if (left.length > 0) process.exitCode = LEFT;
 }

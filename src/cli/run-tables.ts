@@ -91,8 +91,11 @@ export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanVie
   const more =
     lanes.length > LANES_SHOWN ? [`  and ${lanes.length - LANES_SHOWN} lanes more: --json shows all`] : [];
   const percent = Number((share * 100).toPrecision(3));
+  if (lanes.length === 0) return `nothing to repair of run ${run}`;
   const title = `repair of run ${run}: ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')}, ${percent} % of the compared items`;
-  return [title, ...shown, ...more, ...(refusal === null ? [] : [`  would be refused: ${refusal}`])].join(
-    '\n',
-  );
+  const next =
+    refusal === null
+      ? `next: crossfade repair apply ${run} --reason TEXT does it`
+      : `  would be refused: ${refusal}`;
+  return [title, ...shown, ...more, next].join('\n');
 }

@@ -67,6 +67,17 @@ test('what changed on the orchestrator is repaired, and agents go on', async () 
   await everythingDelivered(deployment);
 });
 
+test('what is no repair is not put back, and why is said', async () => {
+  const reconciliation = run - 1;
+  for (const [asked, said] of [
+    [reconciliation, `run ${reconciliation} is no repair`],
+    [999_999, 'there is no run 999999'],
+  ] as const) {
+    const refused = await crossfade('repair', 'undo', String(asked), ...BY);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(said) as string });
+  }
+});
+
 test('while the orchestrator is away nothing is put back, and no lane waits for ever', async () => {
   await deployment.orchestratorPath.refuse();
   const { undone, left } = await undo();

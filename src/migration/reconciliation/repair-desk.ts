@@ -105,13 +105,9 @@ export class RepairDesk {
     run: number,
     by: Responsible,
   ): Promise<{ readonly undone: number; readonly left: readonly string[] }> {
-    const { repairs, repairer, divergences, audit } = this.#parts;
+    const { store, repairs, repairer, divergences, audit } = this.#parts;
     const steps = await repairs.steps(run);
-    if (steps.length === 0)
-      throw new RunRefused(
-        'not_found',
-        `run ${run} has changed nothing, or it is put back already: "crossfade runs list" shows which runs are repairs`,
-      );
+    if (steps.length === 0) throw new RunRefused('not_found', nothingToUndo(run, await store.get(run)));
     // Before anything is put back: who wanted it is known, however it ends.
     for (const service of new Set(steps.map((step) => step.service)))
       await audit.add({ ...by, command: 'repair undo', service, details: { run } });
@@ -200,6 +196,12 @@ export class RepairDesk {
     const reply = readReply(await this.#parts.say(service, text));
     return action?.kind === 'write' && action.outcome(reply, request) === 'applied';
   }
+}
+
+function nothingToUndo(run: number, found: Run | undefined): string {
+  if (found === undefined) return `there is no run ${run}: the list of runs shows those there are`;
+  if (found.kind !== 'repair') return `run ${run} is no repair: "crossfade runs list" shows which are`;
+  return `run ${run} has changed nothing, or it is put back already`;
 }
 
 function refusalOf(findings: number, share: number, limits: RepairLimits): string | undefined {

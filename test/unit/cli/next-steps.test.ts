@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { afterReconciliation } from '../../../src/cli/next-steps.ts';
+import { showPlan } from '../../../src/cli/run-tables.ts';
+import type { RunView } from '../../../src/cli/run-watch.ts';
+
+function ended(counts: Readonly<Record<string, number>>, more: Partial<RunView> = {}): RunView {
+  return {
+    run: 7,
+    kind: 'reconcile',
+    state: 'finished',
+    reason: '',
+    began_at: '2026-11-22T12:00:00.000Z',
+    finished_at: '2026-11-22T12:00:01.000Z',
+    request: { scope: 'changed' },
+    lanes: 1,
+    lanes_done: 1,
+    brake: null,
+    survey: {},
+    services: { 'session-memory': counts },
+    report: null,
+    ...more,
+  };
+}
+
+test('a reconciliation says what to do about what it found', () => {
+  expect(afterReconciliation(ended({ lanes: 2, findings: 3, lost: 1 }), false)).toEqual([
+    'next: crossfade repair plan 7 says what a repair would do',
+    'next: crossfade lost list shows 1 item that legacy lost: no repair touches them',
+  ]);
+  // Nothing but what was lost differs: a plan would be empty.
+  expect(afterReconciliation(ended({ lanes: 2, findings: 2, lost: 2 }), false)).toHaveLength(1);
+  // The plan stands below, or the repair is made.
+  expect(afterReconciliation(ended({ lanes: 2, findings: 1 }), true)).toEqual([]);
+  expect(afterReconciliation(ended({ lanes: 2 }), false)).toEqual([]);
+});
+
+test('a reconciliation of what has changed, where nothing has, says so', () => {
+  const nothing = ended({}, { services: {} });
+  expect(afterReconciliation(nothing, false)).toEqual([
+    '  nothing to compare: no lane was written to since it was last found equal',
+  ]);
+  expect(afterReconciliation({ ...nothing, request: { scope: 'full' } }, false)).toEqual([]);
+  const unread = { 'session-memory': { not_listed: 'no such file' } };
+  expect(afterReconciliation({ ...nothing, survey: unread }, false)).toEqual([]);
+  expect(afterReconciliation({ ...nothing, state: 'stopped' }, false)).toEqual([]);
+});
+
+test('a plan ends with what to do, or says that there is nothing to repair', () => {
+  const side = { items: 1, digest: '0'.repeat(32) };
+  const lane = { service: 's', owner: 'o', findings: [], before: side, after: side };
+  const plan = { run: 7, findings: 1, share: 0.001, refusal: null, lanes: [lane] };
+  expect(showPlan(plan)).toMatch(/\nnext: crossfade repair apply 7 --reason TEXT does it$/);
+  expect(showPlan({ ...plan, refusal: 'too many' })).toMatch(/\n {2}would be refused: too many$/);
+  expect(showPlan({ ...plan, lanes: [] })).toBe('nothing to repair of run 7');
+});
