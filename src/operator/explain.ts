@@ -18,7 +18,7 @@ import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limi
 import type { Clock, FlagContext, Flags, Orchestrator } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { guardStatus, type GuardSource } from './guard-status.ts';
-import { standingOf, timelineOf } from './operation-timeline.ts';
+import { standingOf, timelineOf, type Standing } from './operation-timeline.ts';
 import { printedComparison } from './printed-comparison.ts';
 import { printedInterlocks } from './printed-interlocks.ts';
 import { Refusal } from './refusal.ts';
@@ -37,6 +37,10 @@ export interface ExplainParts {
 const WRITES = 20;
 const DIFFERENCES = 5;
 const ASK_TIMEOUT_MS = 1_000;
+const ABSENT =
+  ': the write makes no item, a later one has removed it, or a copy of the lane has stored it anew under another id';
+/** What may have become of the item of a write that is through. */
+const ABSENCES: Partial<Record<Standing, string>> = { delivered: ABSENT, copied: ABSENT };
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What a question is about. */
@@ -209,6 +213,8 @@ async function itemOf(
     );
     return { memory_id: id, created_at: data['created_at'], position: data['position'] };
   } catch (error) {
-    return error instanceof NotFoundError ? `${id} is not there` : 'the orchestrator does not answer';
+    return error instanceof NotFoundError
+      ? `${id} is not there${ABSENCES[standingOf(write)] ?? ''}`
+      : 'the orchestrator does not answer';
   }
 }

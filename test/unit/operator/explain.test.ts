@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { NotFoundError } from '../../../src/domain/errors.ts';
 import { serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
 import type { Trigger } from '../../../src/migration/guard/finding.ts';
@@ -44,7 +45,7 @@ const SERVICE_RUNTIME = { name: SERVICE, definition: jarvisMemory } as unknown a
 
 function explaining(
   store: Partial<ExplainParts['store']>,
-  { isAsked = false, coverage = 0, dropped = [] as readonly Trigger[] } = {},
+  { isAsked = false, coverage = 0, dropped = [] as readonly Trigger[], isGone = false } = {},
 ) {
   const asked: OrchestratorRead[] = [];
   const parts: ExplainParts = {
@@ -77,6 +78,7 @@ function explaining(
     orchestrator: {
       read: async (read: OrchestratorRead) => {
         asked.push(read);
+        if (isGone) throw new NotFoundError('no such memory');
         return { text: '{}', data: { position: 1 } };
       },
     } as unknown as ExplainParts['orchestrator'],
@@ -92,6 +94,16 @@ test('an explanation looks at the item without touching it: nothing counts as it
     operation: { orchestrator: { standing: 'delivered', item: { memory_id: `mem-${OPERATION}` } } },
   });
   expect(asked.map(({ payload }) => payload['no_touch'])).toEqual([true]);
+});
+
+test('an item that is not there is no alarm where the write is through: it says what may have become of it', async () => {
+  const itemOf = async (write: ExplainedOperation): Promise<unknown> => {
+    const { explain: ask } = explaining({ write: async () => write }, { isGone: true });
+    const { operation } = (await ask(OPERATION)) as { operation: { orchestrator: { item: unknown } } };
+    return operation.orchestrator.item;
+  };
+  expect(await itemOf(WRITE)).toMatch(/is not there: .* or a copy of the lane has stored it anew/);
+  expect(await itemOf({ ...WRITE, is_through: false })).toBe(`mem-${OPERATION} is not there`);
 });
 
 test('an operation of another service is named as that, and never taken for an owner', async () => {
