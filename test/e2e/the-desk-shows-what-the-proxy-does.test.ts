@@ -117,6 +117,8 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
     .click();
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('names no member of a list').waitFor();
+  // Each problem of a rule has a line of its own.
+  expect(await page.getByRole('alert').innerText()).toMatch(/not usable:\n\s*- rule 1/);
   const rules = page.getByRole('textbox', { name: 'Rules' });
   await rules.fill((await rules.inputValue()).replace('# hidesList', 'hidesList'));
   await page.getByRole('button', { name: 'Try', exact: true }).click();

@@ -108,11 +108,7 @@ function signaturesPanel(asked: ServiceStatus, signatures: readonly ShownSignatu
                 <td class="number">${count(each.count)}</td>
                 <td class="number">${count(each.lanes)}</td>
                 <td class="nowrap">${when(each.last_at)}</td>
-                <td>
-                  <a href="/services/${service}/differences?rule=${index}#try"
-                    >Try a rule<span class="unseen"> for ${each.path}</span></a
-                  >
-                </td>
+                <td>${!isOfWholeLane(each) && ruleLink(service, each.path, index)}</td>
               </tr>`,
           )}
         </tbody>
@@ -134,19 +130,29 @@ function nothingDiffers({ comparisons, flags }: ServiceStatus): Html {
       );
 }
 
-/** A rule for the signature that was chosen, to begin with. */
+/** No rule applies to what was compared as a whole, on the services' stores. */
+function isOfWholeLane({ path }: ShownSignature): boolean {
+  return path.startsWith('whole_lane');
+}
+
+function ruleLink(service: string, path: string, index: number): Html {
+  return html`<a href="/services/${service}/differences?rule=${index}#try"
+    >Try a rule<span class="unseen"> for ${path}</span></a
+  >`;
+}
+
 /** How long a proposed rule holds unless its author wants it otherwise. */
 const RULE_DAYS = 90;
 
+/** A rule for the signature that was chosen, to begin with. */
 function proposalOf(
   signatures: readonly ShownSignature[],
-  {
-    query: { rule = '0' },
-    actions,
-  }: { readonly query: OfService['query']; readonly actions: readonly string[] },
+  { query: { rule }, actions }: { readonly query: OfService['query']; readonly actions: readonly string[] },
 ): string {
   const { action = actions[0] ?? 'an action', path = 'member.of.the.answer' } =
-    signatures[Number(rule)] ?? {};
+    (rule === undefined ? undefined : signatures[Number(rule)]) ??
+    signatures.find((each) => !isOfWholeLane(each)) ??
+    {};
   return [
     `- action: ${action}`,
     '  kind: ignore',

@@ -144,7 +144,7 @@ const TONES: Readonly<Record<Notice['tone'], string>> = { good: 'Done', bad: 'No
 
 export function noticeBar({ tone, text }: Notice): Html {
   return html`<p class="notice ${tone}" role="${tone === 'bad' ? 'alert' : 'status'}">
-    <strong>${TONES[tone]}.</strong> ${text}
+    <strong>${TONES[tone]}.</strong> <span class="told">${text}</span>
   </p>`;
 }
 
