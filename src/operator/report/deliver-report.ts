@@ -1,4 +1,4 @@
-import { mkdir, rename, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../migration/report/report-ports.ts';
 import type { SignedWebhook } from '../signed-webhook.ts';
@@ -33,11 +33,13 @@ function toFolder(folder: string): Deliver {
 /** What could not be put in its place is not left behind: the disk may be full of it. */
 async function written(file: string, text: string): Promise<void> {
   const unfinished = `${file}.new`;
+  // A link would be followed, and a pipe waited at for ever.
+  await rm(unfinished, { force: true });
   try {
-    await writeFile(unfinished, text);
+    await writeFile(unfinished, text, { flag: 'wx' });
     await rename(unfinished, file);
   } catch (error) {
-    await unlink(unfinished).catch(() => undefined);
+    await rm(unfinished, { force: true }).catch(() => undefined);
     throw error;
   }
 }

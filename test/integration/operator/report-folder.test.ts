@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -28,6 +37,17 @@ describe('the folder', () => {
     const deliver = createDeliveries({ folder: taken, webhook: undefined }).get('folder');
     expect(await deliver?.({ date: '2026-11-20', texts })).toBe('its files could not be written (EISDIR)');
     expect(readdirSync(taken)).toEqual(['2026-11-20.html']);
+  });
+
+  test('in which a link has the place of an unfinished file has nothing written through it', async () => {
+    const linked = join(folder, 'linked');
+    mkdirSync(linked);
+    const elsewhere = join(folder, 'elsewhere');
+    symlinkSync(elsewhere, join(linked, '2026-11-20.html.new'));
+    const deliver = createDeliveries({ folder: linked, webhook: undefined }).get('folder');
+    expect(await deliver?.({ date: '2026-11-20', texts })).toBeUndefined();
+    expect(existsSync(elsewhere)).toBe(false);
+    expect(lstatSync(join(linked, '2026-11-20.html')).isFile()).toBe(true);
   });
 
   test('that cannot be written to is said without its path', async () => {
