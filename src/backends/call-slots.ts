@@ -38,6 +38,12 @@ interface SlotParts {
   onOutcome?(outcome: CallOutcome): void;
 }
 
+/** What is known of a reply that will not come. */
+interface Loss {
+  readonly cause?: unknown;
+  readonly how?: string | undefined;
+}
+
 /** The calls of one channel: a bounded queue in our memory, a bounded number in flight, deadlines, late replies. */
 export class CallSlots implements Deadlined {
   readonly #settings: SlotSettings;
@@ -137,9 +143,9 @@ export class CallSlots implements Deadlined {
   }
 
   /** The connection broke after the bytes were handed over. */
-  lost(pending: PendingCall, cause?: unknown): void {
+  lost(pending: PendingCall, cause?: unknown, how?: string): void {
     if (this.#sent.get(pending.id) !== pending) return;
-    this.#drop(pending, 'reset', cause);
+    this.#drop(pending, 'reset', { cause, how });
     this.drain();
   }
 
@@ -148,13 +154,13 @@ export class CallSlots implements Deadlined {
     for (const pending of this.#sent.values()) this.#drop(pending, reason);
   }
 
-  #drop(pending: PendingCall, reason: 'reset' | 'stopped', cause?: unknown): void {
+  #drop(pending: PendingCall, reason: 'reset' | 'stopped', { cause, how }: Loss = {}): void {
     const isWaitedFor = pending.state === 'sent';
     this.#forget(pending);
     if (!isWaitedFor) return;
     const what =
       reason === 'reset' ? 'closed the connection before it answered' : 'was let go before it answered';
-    pending.reject(this.#failure(what, { effect: 'unknown', reason, cause }));
+    pending.reject(this.#failure(how ?? what, { effect: 'unknown', reason, cause }));
     if (reason === 'reset') this.#parts.onOutcome?.('reset');
   }
 

@@ -1,4 +1,4 @@
-import { Pool, type Dispatcher } from 'undici';
+import { errors, Pool, type Dispatcher } from 'undici';
 import type { HttpTarget } from '../domain/request.ts';
 import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
 import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
@@ -8,6 +8,8 @@ import { endToEndHeaders } from './http-headers.ts';
 import type { CallOutcome, PendingCall } from './pending-call.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
+/** What is longer is no reply of a memory service: one without an end would be collected until nobody recognises it any more. */
+const LONGEST_REPLY_BYTES = 64 * 1024 * 1024;
 
 export interface HttpChannelSettings extends SlotSettings {
   /** `http://host:port`. */
@@ -67,12 +69,18 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#onEnd();
     // Without a start no byte of the request left.
     if (this.#controller === undefined) this.#slots.notSent(this.#pending);
-    else this.#slots.lost(this.#pending, error);
+    else this.#slots.lost(this.#pending, error, howLost(error));
   }
 
   abort(): void {
     this.#controller?.abort(new Error('nobody waits for the reply any more'));
   }
+}
+
+function howLost(error: Error): string | undefined {
+  return error instanceof errors.ResponseExceededMaxSizeError
+    ? `gave a reply longer than ${LONGEST_REPLY_BYTES / 1024 / 1024} MiB`
+    : undefined;
 }
 
 /** Calls to one HTTP server over its own connections. A call is never repeated. */
@@ -133,6 +141,7 @@ export class HttpChannel implements Channel, Transport {
       // Deadlines are ours: undici's own are half a second coarse.
       headersTimeout: 0,
       bodyTimeout: 0,
+      maxResponseSize: LONGEST_REPLY_BYTES,
       connect: { timeout: CONNECT_TIMEOUT_MS },
     });
   }

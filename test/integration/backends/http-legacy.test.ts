@@ -100,6 +100,27 @@ describe('a legacy HTTP server', () => {
     expect((await first).body.toString()).toBe('done');
   });
 
+  test('whose reply has no end: unknown long before the deadline, and not collected', async () => {
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    let sent = 0;
+    let isEnded = false;
+    const legacy = await connect(
+      await serve((_, response) => {
+        const more = (): void => {
+          while (!isEnded && response.write(piece)) sent += 1;
+        };
+        response.on('drain', more).on('close', () => (isEnded = true));
+        more();
+      }),
+    );
+    const failure = await failureOf(ask(legacy, 15_000));
+    expect(failure).toMatchObject({ effect: 'unknown', reason: 'reset' });
+    expect(String(failure)).toContain('gave a reply longer than 64 MiB');
+    await eventually('the server is left alone', () => isEnded);
+    expect(sent).toBeLessThan(200);
+    expect(legacy.load('live')).toMatchObject({ inFlight: 0 });
+  }, 30_000);
+
   test('that breaks off: unknown; that is not there: without effect', async () => {
     const breaking = await connect(await serve((_, response) => response.destroy()));
     expect(await failureOf(ask(breaking, 15_000))).toMatchObject({ effect: 'unknown', reason: 'reset' });
