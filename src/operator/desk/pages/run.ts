@@ -50,6 +50,10 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
           <p>${runState(run)}</p>
           ${isOpen(run) ? runProgress(run) : html`<p class="note">Ended ${when(run.finished_at)}</p>`}
           ${Object.entries(run.services).map(([service, counts]) => tally(service, counts))}
+          ${
+            hadNothingToCompare(run) &&
+            html`<p>Nothing to compare: no lane was written to since it was last found equal.</p>`
+          }
         </div>
         <div class="deeds" data-live="deeds">${deedsOf(visit, run, plan)}</div>
       </section>
@@ -57,6 +61,11 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
         ${divergences.length > 0 && foundPanel(divergences)}${!isOpen(run) && importPanels(run)}
       </div>`,
   };
+}
+
+function hadNothingToCompare({ kind, state, request, lanes, survey = {} }: RunShown): boolean {
+  if (kind !== 'reconcile' || state !== 'finished' || request.scope !== 'changed') return false;
+  return lanes === 0 && Object.values(survey).every((found) => !('not_listed' in found));
 }
 
 function tally(service: string, counts: RunShown['services'][string]): Html {

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { runPage } from '../../../src/operator/desk/pages/run.ts';
+import { shell } from '../../../src/operator/desk/pages/layout.ts';
+import type { Visit } from '../../../src/operator/desk/visit.ts';
+
+const SIDE = { items: 1, digest: '0'.repeat(32) };
+const LANE = { service: 'session-memory', findings: [], before: SIDE, after: SIDE };
+
+async function pageOf(run: object, divergences: readonly object[] = []): Promise<string> {
+  const shown = {
+    run: 7,
+    kind: 'reconcile',
+    state: 'finished',
+    reason: '',
+    began_at: '2026-11-22T12:00:00.000Z',
+    finished_at: '2026-11-22T12:00:01.000Z',
+    lanes: 0,
+    lanes_done: 0,
+    brake: null,
+    services: {},
+    survey: {},
+    request: { services: ['session-memory'], scope: 'full' },
+    ...run,
+  };
+  const get = async (path: string): Promise<unknown> => {
+    if (path.endsWith('/divergences')) return { divergences };
+    return path.endsWith('/repair-plan') ? { findings: 0, share: 0, refusal: null, lanes: [] } : shown;
+  };
+  const visit: Visit = {
+    api: { get } as unknown as Visit['api'],
+    visitor: { role: 'approver' },
+    person: '',
+    csrf: '',
+    path: '/',
+    status: undefined,
+  };
+  return shell(visit, await runPage(visit, { params: { run: '7' }, query: {} }));
+}
+
+test('a reconciliation of what has changed, where nothing has, says so', async () => {
+  const changed = { request: { services: ['session-memory'], scope: 'changed' } };
+  expect(await pageOf(changed)).toContain('Nothing to compare');
+  expect(await pageOf({ ...changed, lanes: 1 })).not.toContain('Nothing to compare');
+  expect(await pageOf({ request: { ...changed.request, scope: 'full' } })).not.toContain(
+    'Nothing to compare',
+  );
+  const unread = { ...changed, survey: { 'session-memory': { not_listed: 'no such file' } } };
+  expect(await pageOf(unread)).not.toContain('Nothing to compare');
+});
+
+test('what became of a lane that differed is told: found again, by which run, or equal again', async () => {
+  const page = await pageOf({ lanes: 2 }, [
+    { ...LANE, owner: 'a', state: 'gone', found_again_by: 9 },
+    { ...LANE, owner: 'b', state: 'gone' },
+  ]);
+  expect(page).toMatch(/found again by <a href="\/runs\/9">run 9<\/a>/);
+  expect(page).toContain('equal again');
+  expect(page).not.toContain('>gone<');
+});
