@@ -76,6 +76,8 @@ export interface LostItemStore {
   accept(item: LostItemName, by: DecidedBy): Promise<boolean>;
   /** Nobody else decides about it for a minute. Audited. False where no such item waits. */
   beginRestoring(item: LostItemName, by: DecidedBy): Promise<boolean>;
+  /** Since when it is being restored, where nobody knows how that ended. */
+  restoringSinceMs(item: LostItemName): Promise<number | undefined>;
   /** It is decided where legacy has taken it; else it waits again. */
   endRestoring(item: LostItemName, isRestored: boolean): Promise<void>;
 }

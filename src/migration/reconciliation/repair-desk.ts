@@ -1,7 +1,9 @@
 import { messageOf } from '../../domain/errors.ts';
 import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import type { ReplyOutcome } from '../../domain/outcome.ts';
 import { readReply, readText } from '../../domain/request.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
+import { digestOfFields } from '../copies/copy-plan.ts';
 import { readContents } from '../copies/lane-contents.ts';
 import type { Clock, Orchestrator } from '../ports.ts';
 import type { Run, RepairLimits } from '../runs/run.ts';
@@ -40,6 +42,15 @@ export interface RepairDeskParts {
   readonly timeoutMs: number;
   /** A request as an agent would send it: journaled, and delivered as any other. Resolves with the reply's text. */
   readonly say: (service: ServiceName, text: string) => Promise<Buffer>;
+}
+
+/** Clocks of the proxy and of legacy may differ by so much. */
+const CLOCKS_DIFFER_MS = 5_000;
+
+interface Restoring {
+  readonly request: string;
+  /** Legacy has it already. */
+  readonly isBack: boolean;
 }
 
 export interface Responsible {
@@ -134,15 +145,15 @@ export class RepairDesk {
   ): Promise<{ readonly waiting: number }> {
     const { lostItems, repairer, comparer, divergences } = this.#parts;
     const { service, owner } = item;
-    const request = decision === 'restored' ? await this.#restoring(item) : undefined;
+    const restoring = decision === 'restored' ? await this.#restoring(item) : undefined;
     const isBegun =
-      request === undefined ? await lostItems.accept(item, by) : await lostItems.beginRestoring(item, by);
+      restoring === undefined ? await lostItems.accept(item, by) : await lostItems.beginRestoring(item, by);
     if (!isBegun)
       throw new RunRefused(
         'not_found',
-        `no item ${item.memoryId} of ${service}/${owner} waits for a decision`,
+        `no item ${item.memoryId} of ${service}/${owner} waits for a decision: there is none, it is decided, or somebody restored it less than a minute ago`,
       );
-    if (request !== undefined) await this.#restore(item, request);
+    if (restoring !== undefined) await this.#restore(item, restoring);
     const waiting = (await lostItems.open(SHOWN)).filter(
       (one) => one.service === service && one.owner === owner,
     );
@@ -153,11 +164,13 @@ export class RepairDesk {
     return { waiting: 0 };
   }
 
-  /** The request that stores the item on legacy anew, as the lane's last one. */
-  async #restoring({ service: name, owner, memoryId }: LostItemName): Promise<string> {
+  /** How the item is stored on legacy anew, as the lane's last one. */
+  async #restoring(item: LostItemName): Promise<Restoring> {
     const { services, orchestrator, clock, timeoutMs } = this.#parts;
-    const lanes = services.get(name)?.definition.lanes;
-    if (lanes?.restoreRequest === undefined)
+    const { service: name, owner, memoryId } = item;
+    const service = services.get(name);
+    const lanes = service?.definition.lanes;
+    if (service === undefined || lanes?.restoreRequest === undefined)
       throw new RunRefused(
         'conflict',
         `${name} takes no item back through its protocol: it can only be accepted`,
@@ -171,30 +184,48 @@ export class RepairDesk {
     const found = listed.find(({ memory }) => memory.memory_id === memoryId);
     if (found === undefined)
       throw new RunRefused('not_found', `the orchestrator does not hold ${memoryId} of ${name}/${owner}`);
-    return lanes.restoreRequest(found.fields, owner);
+    const isBack = await this.#isBack(service, item, digestOfFields(found.fields));
+    return { request: lanes.restoreRequest(found.fields, owner), isBack };
+  }
+
+  /** Whoever restored it before may have died, or not have heard of it, when legacy had taken it: then legacy shows it since. */
+  async #isBack(
+    { definition, access, context }: ServiceRuntime,
+    item: LostItemName,
+    digest: string,
+  ): Promise<boolean> {
+    const sinceMs = await this.#parts.lostItems.restoringSinceMs(item);
+    if (sinceMs === undefined) return false;
+    const { items } = await definition.lanes.readLegacy(item.owner, access, context);
+    return items.some(
+      ({ fields, at, isTimeUnknown }) =>
+        isTimeUnknown !== true &&
+        Date.parse(at) >= sinceMs - CLOCKS_DIFFER_MS &&
+        digestOfFields(fields) === digest,
+    );
   }
 
   /** Until legacy has taken it, the orchestrator's may be the last that there is: nothing is decided before. */
-  async #restore(item: LostItemName, text: string): Promise<void> {
-    const { lostItems } = this.#parts;
-    const isRestored = await this.#isTaken(item, text).catch(async (error: unknown) => {
-      await lostItems.endRestoring(item, false);
-      throw error;
-    });
-    await lostItems.endRestoring(item, isRestored);
-    if (!isRestored)
-      throw new RunRefused(
-        'conflict',
-        `${item.service} did not say that it took the item back: it waits for a decision again`,
-      );
+  async #restore(item: LostItemName, { request, isBack }: Restoring): Promise<void> {
+    const outcome = isBack ? 'applied' : await this.#taking(item, request);
+    // How it ended nobody knows otherwise: whoever restores it again looks first whether legacy has it.
+    if (outcome === 'applied' || outcome === 'refused')
+      await this.#parts.lostItems.endRestoring(item, outcome === 'applied');
+    if (outcome === 'applied') return;
+    throw new RunRefused(
+      'conflict',
+      outcome === 'refused'
+        ? `${item.service} did not take the item back: it waits for a decision again`
+        : `${item.service} did not say that it took the item back: decide again in a minute; whether it has it is looked at first`,
+    );
   }
 
-  async #isTaken({ service }: LostItemName, text: string): Promise<boolean> {
+  async #taking({ service }: LostItemName, text: string): Promise<ReplyOutcome> {
     const definition = this.#parts.services.get(service)?.definition;
     const request = readText(text);
     const action = definition?.actions[String(request.fields[definition.selector ?? 'action'])];
     const reply = readReply(await this.#parts.say(service, text));
-    return action?.kind === 'write' && action.outcome(reply, request) === 'applied';
+    return action?.kind === 'write' ? action.outcome(reply, request) : 'unknown';
   }
 }
 

@@ -103,6 +103,10 @@ where ${WAITS} returning memory_id`;
 const BEGIN_RESTORING = `
 update lost_items set restoring_since = now(), decided_by = $4, reason = $5 where ${WAITS} returning memory_id`;
 
+const RESTORING_SINCE = `
+select restoring_since as since from lost_items
+where service = $1 and owner = $2 and memory_id = $3 and decision is null and restoring_since is not null`;
+
 const END_RESTORING = `
 update lost_items set restoring_since = null,
   decision = case when $4::boolean then 'restored' end, decided_at = case when $4::boolean then now() end
@@ -153,6 +157,10 @@ export function createLostItemStore(database: Database): LostItemStore {
     },
     accept: (item, by) => decide(ACCEPT, 'lost accepted', { item, by }),
     beginRestoring: (item, by) => decide(BEGIN_RESTORING, 'lost restored', { item, by }),
+    async restoringSinceMs({ service, owner, memoryId }) {
+      const [row] = await database.query<{ since: Date }>(RESTORING_SINCE, [service, owner, memoryId]);
+      return row?.since.getTime();
+    },
     async endRestoring({ service, owner, memoryId }, isRestored) {
       await database.query(END_RESTORING, [service, owner, memoryId, isRestored]);
     },
