@@ -20,6 +20,7 @@ interface DayFacts {
   readonly hours: readonly HourCounts[];
   readonly span: DaySpan;
   readonly zone: string;
+  readonly nowMs: number;
   readonly changes: Changes;
   /** Of a day that is not over, sums are no match for those of the day before. */
   readonly isWhole: boolean;
@@ -117,15 +118,18 @@ export class DayNumbers {
     return { action, kind: this.#kindOf(action), operations, comparable, mismatches, added_p95_ms: added };
   }
 
-  /** Every hour of the day, those without traffic too. */
+  /** Every hour of the day, those without traffic too, and those that are to come. */
   #hourNumbers(): HourNumbers[] {
-    const { span, zone } = this.#facts;
+    const { span, zone, nowMs } = this.#facts;
     const hours = Math.ceil((span.toMs - span.fromMs) / HOUR_MS);
-    return Array.from({ length: hours }, (_, hour) => {
-      const counts = this.#hours.get(hour) ?? noCounts();
+    return Array.from({ length: hours }, (_, index) => {
+      const beginsAtMs = span.fromMs + index * HOUR_MS;
+      const hour = timeOf(beginsAtMs, zone);
+      if (beginsAtMs >= nowMs)
+        return { hour, operations: null, comparable: null, mismatches: null, added_p95_ms: null };
+      const counts = this.#hours.get(index) ?? noCounts();
       const { operations, comparable, mismatches } = counts;
-      const at = timeOf(span.fromMs + hour * HOUR_MS, zone);
-      return { hour: at, operations, comparable, mismatches, added_p95_ms: quantile(counts, 0.95) };
+      return { hour, operations, comparable, mismatches, added_p95_ms: quantile(counts, 0.95) };
     });
   }
 }

@@ -90,9 +90,10 @@ export interface ActionTraffic {
 export interface HourNumbers {
   /** Local time of its beginning, such as `14:00`. */
   readonly hour: string;
-  readonly operations: number;
-  readonly comparable: number;
-  readonly mismatches: number;
+  /** Null where the hour had not begun, as everything of it. */
+  readonly operations: number | null;
+  readonly comparable: number | null;
+  readonly mismatches: number | null;
   readonly added_p95_ms: number | null;
 }
 

@@ -52,7 +52,7 @@ export function trafficSection({ traffic, errors, added_latency: added }: Servic
 
 function chartsOf(hours: readonly HourNumbers[], operations: number): Chart[] {
   const labels = hours.map(({ hour }) => hour);
-  const mismatches = hours.reduce((sum, hour) => sum + hour.mismatches, 0);
+  const mismatches = hours.reduce((sum, hour) => sum + (hour.mismatches ?? 0), 0);
   return [
     {
       title: 'Operations an hour',
