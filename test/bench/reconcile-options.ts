@@ -12,7 +12,7 @@ A backfill of lanes of ten items from a legacy store in memory into an orchestra
 reconciliations of what did not change, and one with 0.1 % of the lanes altered; beside reading and hashing both sides once.
 
   --lanes N            lanes of ten items (100000)
-  --concurrency N      lanes that are copied together (128)
+  --concurrency N      lanes that are copied together (256)
   --json               print the results as JSON too
   --help               this`;
 
@@ -21,7 +21,7 @@ export function reconcileOptions(): ReconcileOptions {
   const { values } = parseArgs({
     options: {
       lanes: { type: 'string', default: '100000' },
-      concurrency: { type: 'string', default: '128' },
+      concurrency: { type: 'string', default: '256' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
