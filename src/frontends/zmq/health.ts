@@ -17,6 +17,14 @@ export interface HealthResponderSettings {
   readonly onProblem?: ZmqFrontendSettings['onProblem'];
 }
 
+/** A health request is a line of JSON. A longer message is refused unread. */
+const REQUEST_BYTES = 4_096;
+/** A message that is longer than this is not received: its connection is cut. */
+const CUT_ABOVE_BYTES = 65_536;
+
+const TOO_LARGE = Buffer.from(
+  `{"status": "error", "error": "A health request has at most ${REQUEST_BYTES} bytes"}`,
+);
 const NOT_JSON = Buffer.from('{"status": "error", "error": "Invalid JSON request"}');
 const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 request"}');
 
@@ -37,12 +45,14 @@ export function createHealthResponder(settings: HealthResponderSettings): ZmqFro
     clock,
     takeOverMs,
     farewell,
+    cutAboveBytes: CUT_ABOVE_BYTES,
     handler: { handle: async ({ body }): Promise<Reply> => ({ body: answer(body) }) },
     ...(onProblem === undefined ? {} : { onProblem }),
   });
 }
 
 function refusalOf(body: Buffer): Buffer | undefined {
+  if (body.length > REQUEST_BYTES) return TOO_LARGE;
   if (!isUtf8(body)) return NOT_UTF8;
   try {
     parseTolerantly(body.toString('utf8'));

@@ -21,8 +21,10 @@ export interface ZmqFrontendSettings {
   readonly clock: Clock;
   /** Requests handed out and not answered; above it nothing more is received. @defaultValue 10000 */
   readonly inFlightLimit?: number;
-  /** @defaultValue as many as come, of at most 64 MiB each */
+  /** @defaultValue as many as come */
   readonly admission?: Admission;
+  /** A longer message ends its connection. @defaultValue what the admission can refuse in words, else 64 MiB */
+  readonly cutAboveBytes?: number;
   /** How stop() leaves the agents that are connected. */
   readonly farewell?: FarewellSettings;
   /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
@@ -71,7 +73,7 @@ class RequestRouter {
     });
     this.#connecting = {
       clock: settings.clock,
-      limitBytes: longest(settings.admission),
+      limitBytes: settings.cutAboveBytes ?? longest(settings.admission),
       onMessage: (connection, message) => {
         connection.inFlight += 1;
         this.#doorway.enter(connection, message);

@@ -36,6 +36,24 @@ describe('what stands beside a service', () => {
     ]);
   });
 
+  test('a large message to the health socket is refused unread, a very large one ends its connection', async () => {
+    const port = await freePort();
+    let answered = 0;
+    const healthReply = (): string => `{"status": "ok", "number": ${(answered += 1)}}`;
+    const health = createHealthResponder({ service: 'session-memory', host, port, clock, healthReply });
+    await health.start();
+    closing.push(() => health.stop());
+    const agent = requester(port);
+    const [refused] = await exchange(agent, [manyObjects(60_000)]);
+    expect(refused).toBe('{"status": "error", "error": "A health request has at most 4096 bytes"}');
+    const greedy = requester(port);
+    greedy.receiveTimeout = 500;
+    await greedy.send(manyObjects(16_000_000));
+    await expect(greedy.receive()).rejects.toThrow();
+    expect(answered).toBe(0);
+    expect(await exchange(agent, ['{}'])).toEqual(['{"status": "ok", "number": 1}']);
+  });
+
   test('broadcasts are passed on frame for frame, also after the service came back', async () => {
     const [source, port] = [await freePort(), await freePort()];
     const relay = createPubRelay({ source: `tcp://${host}:${source}`, host, port, clock });
@@ -59,6 +77,11 @@ describe('what stands beside a service', () => {
     }
   });
 });
+
+/** About so many bytes of small JSON values. */
+function manyObjects(bytes: number): string {
+  return `[${'{},'.repeat(Math.floor(bytes / 3))}{}]`;
+}
 
 /** The first of that round: some of the round before may still be on their way. */
 async function broadcastOf(agent: Subscriber, round: string): Promise<Buffer[]> {
