@@ -1,3 +1,4 @@
+import { changeWords, findingWords, itemWords, type PrintedFinding } from '../operator/finding-words.ts';
 import { showImport, showSurvey } from './import-document.ts';
 import type { RunView } from './run-watch.ts';
 import { counted, table } from './tables.ts';
@@ -11,13 +12,14 @@ export interface RepairPlanView {
   readonly lanes: readonly {
     readonly service: string;
     readonly owner: string;
-    readonly findings: readonly { readonly side: string; readonly kind: string; readonly by?: string }[];
+    readonly findings: readonly PrintedFinding[];
     readonly before: { readonly items: number; readonly digest: string };
     readonly after: { readonly items: number; readonly digest: string };
   }[];
 }
 
 const LANES_SHOWN = 50;
+const FINDINGS_SHOWN = 200;
 
 /** A run's numbers, service by service. */
 export function showRun({ run, kind, state, reason, services }: RunView): string {
@@ -80,22 +82,39 @@ function askedOf({ services = [], owner, scope, of, scheduled }: NonNullable<Run
   ].join('; ');
 }
 
-/** What would change of each lane: the digests of its list before and after. */
+/** What would change of each lane, item by item. */
 export function showPlan({ run, findings, share, refusal, lanes }: RepairPlanView): string {
+  if (lanes.length === 0) return `nothing to repair of run ${run}`;
   const shown = lanes
     .slice(0, LANES_SHOWN)
     .flatMap(({ service, owner, findings: found, before, after }) => [
       `  ${service}/${owner}: ${before.items} items ${before.digest.slice(0, 12)} → ${after.items} items ${after.digest.slice(0, 12)}`,
-      ...found.map(({ side, kind, by }) => `    ${kind} on ${side}${by === undefined ? '' : ` by ${by}`}`),
+      ...findingLines(found),
     ]);
   const more =
-    lanes.length > LANES_SHOWN ? [`  and ${lanes.length - LANES_SHOWN} lanes more: --json shows all`] : [];
+    lanes.length > LANES_SHOWN
+      ? [`  and ${counted(lanes.length - LANES_SHOWN, 'more lane')}: --json shows all`]
+      : [];
   const percent = Number((share * 100).toPrecision(3));
-  if (lanes.length === 0) return `nothing to repair of run ${run}`;
   const title = `repair of run ${run}: ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')}, ${percent} % of the compared items`;
   const next =
     refusal === null
       ? `next: crossfade repair apply ${run} --reason TEXT does it`
       : `  would be refused: ${refusal}`;
   return [title, ...shown, ...more, next].join('\n');
+}
+
+/** One line for each item: before is what the orchestrator holds, after what it will hold. No content. */
+function findingLines(findings: readonly PrintedFinding[]): string[] {
+  if (findings.length === 0) return [];
+  const rows = findings.slice(0, FINDINGS_SHOWN).map((finding) => {
+    const { before, after } = changeWords(finding);
+    return [itemWords(finding), finding.at ?? '–', finding.side, findingWords(finding), before, after];
+  });
+  const more =
+    findings.length > FINDINGS_SHOWN
+      ? [`    and ${counted(findings.length - FINDINGS_SHOWN, 'more finding')}: --json shows all`]
+      : [];
+  const lines = table(['item', 'written', 'side', 'finding', 'before', 'after'], rows).split('\n');
+  return [...lines.map((line) => `    ${line}`), ...more];
 }

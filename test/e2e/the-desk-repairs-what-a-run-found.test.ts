@@ -151,7 +151,7 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
   await ended('reconcile');
   await page.getByRole('row', { name: /r-altered/ }).waitFor();
   expect(await page.getByRole('row', { name: /r-altered/ }).textContent()).toMatch(
-    /altered on orchestrator[^]*open/,
+    /Changed on the orchestrator[^]*open/,
   );
   expect(await page.content()).not.toContain('forged');
   const found = new URL(page.url()).pathname;

@@ -1,6 +1,7 @@
 import type { Hint } from '../../domain/comparison.ts';
 import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
 import { digestOfFields, type ListedMemory } from '../copies/copy-plan.ts';
+import type { FieldShapes, FoundItems } from './item-detail.ts';
 import { hintOfItems } from './item-hint.ts';
 
 /**
@@ -21,6 +22,13 @@ export interface ItemFinding {
   readonly by?: string;
   /** Of what was altered: what both spellings have in common. */
   readonly hint?: Hint;
+  /** When the item was written, ISO-8601: legacy's time, or else the orchestrator's. */
+  readonly at?: string;
+  /** Place in legacy's list, from 1. */
+  readonly place?: number;
+  /** What the orchestrator holds, and what it should hold: shapes of the fields, no content. */
+  readonly beforeFields?: FieldShapes;
+  readonly afterFields?: FieldShapes;
 }
 
 export interface Sides {
@@ -39,11 +47,15 @@ export interface Attribution {
   readonly removable: readonly StoredMemory[];
   /** What legacy does not show any more, and nobody deleted: forgotten, or lost. */
   readonly vanished: readonly ListedMemory[];
+  /** The items of each finding that is about one item. */
+  readonly itemsOf: ReadonlyMap<ItemFinding, FoundItems>;
 }
 
 interface Entry<Item> {
   readonly item: Item;
   readonly digest: string;
+  /** In its list. */
+  readonly index: number;
   /** Index on the orchestrator of the nearest matched item before it: entries of one gap stand in the same place. */
   readonly gap: number;
 }
@@ -71,15 +83,21 @@ export function attribute(sides: Sides): Attribution {
   for (const entry of matched.onlyOrchestrator) books.addOrchestrator(entry);
   const side = reorderedSide(matched.partners, digests.legacy, sides.base);
   const reordered: ItemFinding[] = side === undefined ? [] : [{ side, kind: 'reordered' }];
-  return books.close([...reordered, ...untagged(sides, matched)]);
+  return books.close(reordered, untagged(sides, matched));
 }
 
 /** Legacy has no tags: where one is missing, nobody but the orchestrator can have lost it. */
-function untagged({ orchestrator }: Sides, { partners }: Matched): ItemFinding[] {
-  return [...partners.values()].flatMap((index) => {
-    const { dueTags, memory } = orchestrator[index] ?? {};
-    if (dueTags === undefined || memory === undefined) return [];
-    return [{ side: 'orchestrator', kind: 'altered', memoryId: memory.memory_id }];
+function untagged({ orchestrator }: Sides, { partners }: Matched): [ItemFinding, FoundItems][] {
+  return [...partners].flatMap(([legacyIndex, index]) => {
+    const listed = orchestrator[index];
+    if (listed?.dueTags === undefined) return [];
+    const { memory_id: memoryId } = listed.memory;
+    return [
+      [
+        { side: 'orchestrator', kind: 'altered', memoryId },
+        { orchestrator: listed, legacyIndex },
+      ],
+    ];
   });
 }
 
@@ -114,7 +132,7 @@ function leftOf<Item>(
   let gap = -1;
   return items.flatMap((item, index) => {
     const partner = partnerOf(index);
-    if (partner === undefined) return [{ item, digest: digests[index] ?? '', gap }];
+    if (partner === undefined) return [{ item, digest: digests[index] ?? '', index, gap }];
     gap = partner;
     return [];
   });
@@ -149,6 +167,7 @@ class Books {
   readonly #sides: Sides;
   readonly #known: KnownItems;
   readonly #gaps = new Map<number, Gap>();
+  readonly #itemsOf = new Map<ItemFinding, FoundItems>();
 
   constructor(sides: Sides, known: KnownItems) {
     this.#sides = sides;
@@ -171,26 +190,41 @@ class Books {
     return made;
   }
 
-  close(more: readonly ItemFinding[]): Attribution {
-    const findings: ItemFinding[] = [...more];
+  close(
+    reordered: readonly ItemFinding[],
+    untaggedItems: readonly (readonly [ItemFinding, FoundItems])[],
+  ): Attribution {
+    for (const [finding, items] of untaggedItems) this.#itemsOf.set(finding, items);
     const removable: StoredMemory[] = [];
     const vanished: ListedMemory[] = [];
     for (const gap of this.#gaps.values()) {
       for (const { legacy, orchestrator } of this.#pairs(gap)) {
-        findings.push(this.#altered(legacy, orchestrator));
+        this.#note(this.#altered(legacy, orchestrator), legacy.entry, orchestrator.entry);
         removable.push(orchestrator.entry.item.memory);
       }
-      findings.push(...gap.legacy.map((one) => this.#onlyOnLegacy(one)));
+      for (const one of gap.legacy) this.#note(this.#onlyOnLegacy(one), one.entry, undefined);
       for (const one of gap.orchestrator) {
         const finding = this.#onlyOnOrchestrator(one);
         if (finding === undefined) vanished.push(one.entry.item);
         else {
-          findings.push(finding);
+          this.#note(finding, undefined, one.entry);
           removable.push(one.entry.item.memory);
         }
       }
     }
-    return { findings, removable, vanished };
+    const itemsOf = this.#itemsOf;
+    return { findings: [...reordered, ...itemsOf.keys()], removable, vanished, itemsOf };
+  }
+
+  #note(
+    finding: ItemFinding,
+    legacy: Entry<LegacyItem> | undefined,
+    orchestrator: Entry<ListedMemory> | undefined,
+  ): void {
+    this.#itemsOf.set(finding, {
+      ...(legacy !== undefined && { legacy: legacy.item, legacyIndex: legacy.index }),
+      ...(orchestrator !== undefined && { orchestrator: orchestrator.item }),
+    });
   }
 
   /** Takes out of the gap what stands for each other: of each pair one side was known, the other is what became of it. */

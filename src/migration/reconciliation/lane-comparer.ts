@@ -16,6 +16,7 @@ import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
 import type { LostAs, SideSummary } from './divergence-ports.ts';
 import { expectedList } from './expected-list.ts';
+import { detailed, type FoundItems } from './item-detail.ts';
 
 const HOLD_PATIENCE_MS = 10_000;
 const CATCH_UP_MS = 5_000;
@@ -169,15 +170,14 @@ export class LaneComparer {
     const { source, listed, sequence } = facts;
     const attribution = await this.attribute(service, facts);
     const { forgotten, lost } = await this.#explain(service, facts, attribution);
-    const findings = [
-      ...attribution.findings,
-      ...lost.map(({ memory, fields }): ItemFinding => ({
-        side: 'legacy',
-        kind: 'lost',
-        before: digestOfFields(fields),
-        memoryId: memory.memory_id,
-      })),
-    ];
+    const ofLost = lost.map((orchestrator): [ItemFinding, FoundItems] => [
+      lostFinding(orchestrator),
+      { orchestrator },
+    ]);
+    const findings = detailed(
+      [...attribution.findings, ...ofLost.map(([finding]) => finding)],
+      new Map([...attribution.itemsOf, ...ofLost]),
+    );
     return {
       verdict: findings.length === 0 ? 'equal' : 'different',
       sequence,
@@ -232,6 +232,10 @@ export class LaneComparer {
       lost: vanished.filter(({ memory }) => lost.has(memory)),
     };
   }
+}
+
+function lostFinding({ memory, fields }: ListedMemory): ItemFinding {
+  return { side: 'legacy', kind: 'lost', before: digestOfFields(fields), memoryId: memory.memory_id };
 }
 
 /** A lane as both sides showed it at one sequence. */

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { serviceName } from '../../domain/ids.ts';
+import type { ItemFinding } from '../../migration/reconciliation/attribute.ts';
 import type { Divergence, LostDecision } from '../../migration/reconciliation/divergence-ports.ts';
 import type { RepairDesk, RepairPlan } from '../../migration/reconciliation/repair-desk.ts';
 import type { RepairLimits } from '../../migration/runs/run.ts';
@@ -108,12 +109,18 @@ function printed(found: Divergence): object {
     state,
     ...(foundAgainBy !== null && { found_again_by: foundAgainBy }),
     found_at: new Date(foundAtMs).toISOString(),
-    findings: findings.map(({ memoryId, ...finding }) => ({
-      ...finding,
-      ...(memoryId !== undefined && { memory_id: memoryId }),
-    })),
+    findings: findings.map(printedFinding),
     before,
     after,
+  };
+}
+
+function printedFinding({ memoryId, beforeFields, afterFields, ...finding }: ItemFinding): object {
+  return {
+    ...finding,
+    ...(memoryId !== undefined && { memory_id: memoryId }),
+    ...(beforeFields !== undefined && { before_fields: beforeFields }),
+    ...(afterFields !== undefined && { after_fields: afterFields }),
   };
 }
 

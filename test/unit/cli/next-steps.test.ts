@@ -53,3 +53,59 @@ test('a plan ends with what to do, or says that there is nothing to repair', () 
   expect(showPlan({ ...plan, refusal: 'too many' })).toMatch(/\n {2}would be refused: too many$/);
   expect(showPlan({ ...plan, lanes: [] })).toBe('nothing to repair of run 7');
 });
+
+test('a plan shows of each item its id, time, side, finding, before and after', () => {
+  const side = { items: 1, digest: '0'.repeat(32) };
+  const findings = [
+    {
+      side: 'unknown',
+      kind: 'removed',
+      at: '2026-11-22T19:30:01.000Z',
+      place: 3,
+      after_fields: { role: 'string(4)#aa', text: 'string(9)#bb' },
+    },
+    {
+      side: 'orchestrator',
+      kind: 'altered',
+      at: '2026-11-22T19:30:02.000Z',
+      memory_id: 'm7',
+      before_fields: { role: 'string(4)#aa', text: 'string(6)#cc' },
+      after_fields: { role: 'string(4)#aa', text: 'string(9)#dd' },
+    },
+  ];
+  const lane = { service: 's', owner: 'o', findings, before: side, after: side };
+  const told = showPlan({ run: 7, findings: 2, share: 0.001, refusal: null, lanes: [lane] });
+  expect(
+    told
+      .split('\n')
+      .map((line) => line.trim().split(/ {2,}/))
+      .slice(2, 5),
+  ).toEqual([
+    ['item', 'written', 'side', 'finding', 'before', 'after'],
+    [
+      'item 3 of legacy',
+      '2026-11-22T19:30:01.000Z',
+      'unknown',
+      'Missing on the orchestrator (cause unknown: no earlier baseline)',
+      'absent',
+      'role string(4)#aa, text string(9)#bb',
+    ],
+    [
+      'm7',
+      '2026-11-22T19:30:02.000Z',
+      'orchestrator',
+      'Changed on the orchestrator',
+      'text string(6)#cc',
+      'text string(9)#dd',
+    ],
+  ]);
+  const many = {
+    ...lane,
+    findings: Array.from({ length: 203 }, () => findings[0] ?? lane.findings[0]).filter(
+      (one) => one !== undefined,
+    ),
+  };
+  expect(showPlan({ run: 7, findings: 203, share: 0.1, refusal: null, lanes: [many] })).toContain(
+    'and 3 more findings: --json shows all',
+  );
+});

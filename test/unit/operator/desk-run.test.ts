@@ -57,3 +57,20 @@ test('what became of a lane that differed is told: found again, by which run, or
   expect(page).toContain('equal again');
   expect(page).not.toContain('>gone<');
 });
+
+test('what was found of a lane is shown item by item, with time, side, before and after', async () => {
+  const finding = {
+    side: 'unknown',
+    kind: 'removed',
+    at: '2026-11-22T19:30:01.000Z',
+    place: 3,
+    after_fields: { text: 'string(9)#bb' },
+  };
+  const page = await pageOf({ lanes: 1 }, [
+    { ...LANE, owner: 'a', state: 'open', findings: [finding, finding] },
+  ]);
+  expect(page).toMatch(/2 × (<!--.*?-->)?Missing on the orchestrator \(cause unknown/);
+  expect(page.match(/item 3 of legacy/g)).toHaveLength(2);
+  expect(page).toContain('2026-11-22T19:30:01.000Z');
+  expect(page).toContain('text string(9)#bb');
+});

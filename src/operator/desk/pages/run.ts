@@ -1,3 +1,4 @@
+import { changeWords, findingWords, itemWords, type PrintedFinding } from '../../finding-words.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
@@ -18,7 +19,7 @@ interface Divergent {
   readonly state: string;
   /** The run that found it unequal once more. */
   readonly found_again_by?: number;
-  readonly findings: readonly { readonly side: string; readonly kind: string; readonly by?: string }[];
+  readonly findings: readonly PrintedFinding[];
   readonly before: Side;
   readonly after: Side;
 }
@@ -31,6 +32,7 @@ interface Plan {
 }
 
 const LANES_SHOWN = 100;
+const FINDINGS_SHOWN = 200;
 
 /** One run: how far it has come, what it found, and what a person may do about it. */
 export async function runPage(visit: Visit, { params }: Asked<{ run: string }>): Promise<Page> {
@@ -156,7 +158,7 @@ function foundPanel(divergences: readonly Divergent[]): Html {
                     ([saying, times]) =>
                       html`<span class="note-inline">${times > 1 && `${count(times)} × `}${saying}</span
                         ><br />`,
-                  )}
+                  )}${findings.length > 0 && itemsOf(findings)}
                 </td>
                 <td>${stateOf(found)}</td>
                 <td class="number">${counted(before.items, 'item')}</td>
@@ -179,9 +181,48 @@ function stateOf({ state, found_again_by: by }: Pick<Divergent, 'state' | 'found
 /** What was found of a lane, each kind once. */
 function sayingsOf(findings: Divergent['findings']): [string, number][] {
   const times = new Map<string, number>();
-  for (const { side, kind, by } of findings) {
-    const saying = `${spoken(kind)} on ${side}${by === undefined ? '' : ` by ${by}`}`;
+  for (const finding of findings) {
+    const saying = findingWords(finding);
     times.set(saying, (times.get(saying) ?? 0) + 1);
   }
   return [...times];
+}
+
+/** Each item: what the orchestrator holds, and what a repair makes it hold. No content. */
+function itemsOf(findings: Divergent['findings']): Html {
+  return html`<details>
+    <summary>Item by item</summary>
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Item</th>
+          <th scope="col">Written</th>
+          <th scope="col">Side</th>
+          <th scope="col">Finding</th>
+          <th scope="col">Before</th>
+          <th scope="col">After</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${findings.slice(0, FINDINGS_SHOWN).map((finding) => {
+          const { before, after } = changeWords(finding);
+          return html`<tr>
+            <th scope="row" class="words">${itemWords(finding)}</th>
+            <td>${when(finding.at)}</td>
+            <td>${finding.side}</td>
+            <td class="words">${findingWords(finding)}</td>
+            <td class="words">${before}</td>
+            <td class="words">${after}</td>
+          </tr>`;
+        })}
+      </tbody>
+    </table>
+    ${
+      findings.length > FINDINGS_SHOWN &&
+      html`<p class="note">
+        The first ${FINDINGS_SHOWN} of ${count(findings.length)};
+        <code>crossfade repair plan --json</code> has all.
+      </p>`
+    }
+  </details>`;
 }
