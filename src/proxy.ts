@@ -96,7 +96,7 @@ export function createProxy(facts: ProxyFacts): Running {
     store.late(guarding.parts.interlocks),
     watchers.reports,
     createScheduledReconciliations({ ...shared, migration, onProblem }),
-    ...createFronts({ ...facts, ...watchers, handler: migration, clock }),
+    ...createFronts({ ...facts, ...watchers, runtimes: services, handler: migration, clock }),
     watchers.service,
   ]);
 }

@@ -7,7 +7,16 @@ export interface ZmqEndpoint {
   readonly healthPort?: number;
   readonly pubPort?: number;
   /** The reply of the health socket, which the proxy gives itself. Any body gets it. */
-  healthReply?(facts: { readonly uptimeSeconds: number; readonly nowLocalIso: string }): string;
+  healthReply?(facts: HealthFacts): string;
+}
+
+/** What the proxy knows when its health socket is asked. */
+export interface HealthFacts {
+  /** Of the proxy. */
+  readonly uptimeSeconds: number;
+  readonly nowLocalIso: string;
+  /** Whether the legacy service answers its probe. */
+  readonly isAnswering: boolean;
 }
 
 export interface HttpEndpoint {

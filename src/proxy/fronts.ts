@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { createHttpRelay, type HttpRelayClient } from '../backends/http-relay.ts';
 import type { Config } from '../config-schema.ts';
 import type { DefinedService } from '../definitions.ts';
-import { serviceName } from '../domain/ids.ts';
+import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-endpoint.ts';
 import { ByteBudget } from '../frontends/byte-budget.ts';
 import { createReverseProxy, type ProxiedService } from '../frontends/http/reverse-proxy.ts';
@@ -11,8 +11,10 @@ import { createHealthResponder } from '../frontends/zmq/health.ts';
 import { createPubRelay } from '../frontends/zmq/pub-relay.ts';
 import { createZmqFrontend } from '../frontends/zmq/router.ts';
 import { portsOf } from './listeners.ts';
+import { createLegacyHealth } from './legacy-health.ts';
 import type { Clock } from '../migration/ports.ts';
 import type { StreamHandler } from '../migration/request-handler.ts';
+import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { stoppingTogether, type Part } from '../parts.ts';
 import { deskParts } from './desk.ts';
 import type { Live } from './live.ts';
@@ -25,6 +27,7 @@ export interface FrontFacts {
   /** Routes for people and programs that watch. */
   readonly registerRoutes: (app: FastifyInstance) => void;
   readonly live: Live | undefined;
+  readonly runtimes: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly onProblem: (service: string, problem: string, detail: string) => void;
 }
 
@@ -33,6 +36,7 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
   const { config, handler, clock } = facts;
   const relays = facts.services.flatMap((service) => proxied(service, clock));
   const budget = createBudget(facts);
+  const isAnswering = createLegacyHealth(facts.runtimes, clock);
   const receiving = { handler, clock, limits: config.limits, budget, deadlineMs: config.proxy.deadlineMs };
   const http = createHttpServer({
     ...config.http,
@@ -49,7 +53,7 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
     ...relays.map(({ relay }, index) => named(`relay ${index + 1}`, relay)),
     stoppingTogether('listening for agents', [
       named('http', http),
-      ...facts.services.flatMap((service) => zmqParts(service, facts, budget)),
+      ...facts.services.flatMap((service) => zmqParts(service, { ...facts, isAnswering, budget })),
       ...deskParts(facts),
     ]),
   ];
@@ -77,7 +81,12 @@ function proxied(
   return [{ relay, service: { service: serviceName(name), endpoint, dialect: definition.dialect, relay } }];
 }
 
-function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget): Part[] {
+interface ZmqFacts extends FrontFacts {
+  readonly isAnswering: (service: ServiceName) => Promise<boolean>;
+  readonly budget: ByteBudget;
+}
+
+function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
   const { name, definition, config } = service;
   if (definition.endpoint.kind !== 'zmq') return [];
   const endpoint: ZmqEndpoint = definition.endpoint;
@@ -89,9 +98,9 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
   const { healthPort, pubPort } = portsOf(service) ?? {};
   const healthReply = endpoint.healthReply?.bind(endpoint);
   if (healthPort !== undefined && healthReply !== undefined) {
-    parts.push(
-      named(`${name} health`, createHealthResponder({ ...at, port: healthPort, healthReply, onProblem })),
-    );
+    const isAnswering = (): Promise<boolean> => facts.isAnswering(at.service);
+    const responder = createHealthResponder({ ...at, port: healthPort, healthReply, isAnswering, onProblem });
+    parts.push(named(`${name} health`, responder));
   }
   if (pubPort !== undefined && config.legacy.pubEndpoint !== undefined) {
     const relay = createPubRelay({
@@ -111,7 +120,7 @@ function zmqParts(service: DefinedService, facts: FrontFacts, budget: ByteBudget
     port: endpoint.port,
     handler: facts.handler,
     inFlightLimit: inFlightRequests,
-    admission: { budget, messageBytes, busyReply },
+    admission: { budget: facts.budget, messageBytes, busyReply },
     onProblem,
   });
   return [...parts, named(name, frontend)];

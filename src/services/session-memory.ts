@@ -3,6 +3,7 @@ import { itemKeyOf, type ShownItems } from '../domain/item-key.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import type { ReplyOutcome } from '../domain/outcome.ts';
 import type { Message } from '../domain/request.ts';
+import type { HealthFacts } from '../domain/service-endpoint.ts';
 import { defineService, type WriteAction, type WriteFacts } from '../domain/service-definition.ts';
 import { isFalsy, respell, spellText } from './python-spelling.ts';
 import { answerContext, CONTEXT_RULES, firstContextPage } from './session-context.ts';
@@ -146,6 +147,19 @@ const deleteSession: WriteAction = {
   ],
 };
 
+/**
+ * The dialect of BaseAgent. `initialized` stays false in the original, however healthy it is. Its health socket dies with it;
+ * the proxy's goes on and says that the service does not answer.
+ */
+function healthReply({ uptimeSeconds, nowLocalIso, isAnswering }: HealthFacts): string {
+  const [status, what] = isAnswering ? ['ok', 'is healthy'] : ['error', 'does not answer'];
+  const [uptime, threads] = isAnswering ? [uptimeSeconds, 5] : ['0.0', 0];
+  return respell(
+    `{"status":"${status}","ready":${isAnswering},"initialized":false,"message":"SessionMemoryAgent ${what}",` +
+      `"timestamp":${JSON.stringify(nowLocalIso)},"uptime":${uptime},"active_threads":${threads}}`,
+  );
+}
+
 /** SessionMemoryAgent of the main PC (protocols.md 4.1): sessions and their interactions, in SQLite. */
 export const sessionMemory = defineService({
   name: 'session-memory',
@@ -154,12 +168,7 @@ export const sessionMemory = defineService({
     port: 5574,
     healthPort: 5575,
     pubPort: 6583,
-    // `initialized` stays false in the original, however healthy it is.
-    healthReply: ({ uptimeSeconds, nowLocalIso }) =>
-      respell(
-        `{"status":"ok","ready":true,"initialized":false,"message":"SessionMemoryAgent is healthy",` +
-          `"timestamp":${JSON.stringify(nowLocalIso)},"uptime":${uptimeSeconds},"active_threads":5}`,
-      ),
+    healthReply,
   },
   dialect: {
     error: (_kind, message, request) => {

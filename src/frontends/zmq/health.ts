@@ -11,6 +11,8 @@ export interface HealthResponderSettings {
   /** The definition's health port. */
   readonly port: number;
   readonly healthReply: NonNullable<ZmqEndpoint['healthReply']>;
+  /** Whether the legacy service answers. */
+  readonly isAnswering: () => Promise<boolean>;
   readonly clock: Clock;
   readonly takeOverMs?: ZmqFrontendSettings['takeOverMs'];
   readonly farewell?: NonNullable<ZmqFrontendSettings['farewell']>;
@@ -28,15 +30,16 @@ const TOO_LARGE = Buffer.from(
 const NOT_JSON = Buffer.from('{"status": "error", "error": "Invalid JSON request"}');
 const NOT_UTF8 = Buffer.from('{"status": "error", "error": "Invalid UTF-8 request"}');
 
-/** The health socket that some services have beside their own: the proxy answers it itself, any JSON with the same reply. */
+/** The health socket that some services have beside their own: the proxy answers it itself, any JSON alike. */
 export function createHealthResponder(settings: HealthResponderSettings): ZmqFrontend {
   const { host, port, clock, healthReply, onProblem, farewell = {}, takeOverMs = 0 } = settings;
   const startedAtMs = clock.now();
-  const answer = (body: Buffer): Buffer => {
+  const answer = async (body: Buffer): Promise<Buffer> => {
     const refusal = refusalOf(body);
     if (refusal !== undefined) return refusal;
     const uptimeSeconds = (clock.now() - startedAtMs) / 1_000;
-    return Buffer.from(healthReply({ uptimeSeconds, nowLocalIso: localIso(clock.wallMs()) }));
+    const isAnswering = await settings.isAnswering();
+    return Buffer.from(healthReply({ uptimeSeconds, nowLocalIso: localIso(clock.wallMs()), isAnswering }));
   };
   return createZmqFrontend({
     service: serviceName(settings.service),
@@ -46,7 +49,7 @@ export function createHealthResponder(settings: HealthResponderSettings): ZmqFro
     takeOverMs,
     farewell,
     cutAboveBytes: CUT_ABOVE_BYTES,
-    handler: { handle: async ({ body }): Promise<Reply> => ({ body: answer(body) }) },
+    handler: { handle: async ({ body }): Promise<Reply> => ({ body: await answer(body) }) },
     ...(onProblem === undefined ? {} : { onProblem }),
   });
 }

@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { Publisher, Subscriber } from 'zeromq';
+import { Publisher, Reply, Subscriber } from 'zeromq';
 import { systemClock as clock } from '../../../src/clock.ts';
+import { createZmqLegacyBackend } from '../../../src/backends/zmq-legacy.ts';
+import { serviceName } from '../../../src/domain/ids.ts';
+import { createLegacyHealth } from '../../../src/proxy/legacy-health.ts';
+import { sessionMemory } from '../../../src/services/session-memory.ts';
 import { createHealthResponder } from '../../../src/frontends/zmq/health.ts';
 import { createPubRelay } from '../../../src/frontends/zmq/pub-relay.ts';
 import { freePort } from '../../support/ports.ts';
@@ -16,6 +20,7 @@ describe('what stands beside a service', () => {
       host,
       port,
       clock,
+      isAnswering: async () => true,
       healthReply: ({ uptimeSeconds, nowLocalIso }) =>
         JSON.stringify({ status: 'ok', uptime: uptimeSeconds, timestamp: nowLocalIso }),
     });
@@ -40,7 +45,9 @@ describe('what stands beside a service', () => {
     const port = await freePort();
     let answered = 0;
     const healthReply = (): string => `{"status": "ok", "number": ${(answered += 1)}}`;
-    const health = createHealthResponder({ service: 'session-memory', host, port, clock, healthReply });
+    const service = 'session-memory';
+    const isAnswering = async (): Promise<boolean> => true;
+    const health = createHealthResponder({ service, host, port, clock, healthReply, isAnswering });
     await health.start();
     closing.push(() => health.stop());
     const agent = requester(port);
@@ -52,6 +59,48 @@ describe('what stands beside a service', () => {
     await expect(greedy.receive()).rejects.toThrow();
     expect(answered).toBe(0);
     expect(await exchange(agent, ['{}'])).toEqual(['{"status": "ok", "number": 1}']);
+  });
+
+  test('the health socket says whether the service answers, and asks it once a second', async () => {
+    const [legacyPort, port] = [await freePort(), await freePort()];
+    let [probes, isHanging] = [0, false];
+    const rep = new Reply({ context, linger: 0 });
+    await rep.bind(`tcp://${host}:${legacyPort}`);
+    closing.push(() => rep.close());
+    void (async () => {
+      for await (const [body] of rep) {
+        probes += String(body) === sessionMemory.probe ? 1 : 0;
+        // A REP socket that does not reply receives nothing more.
+        if (isHanging) return;
+        await rep.send('{"status": "ok"}');
+      }
+    })();
+    const service = serviceName('session-memory');
+    const endpoint = `tcp://${host}:${legacyPort}`;
+    const legacy = createZmqLegacyBackend({ service, endpoint, clock });
+    await legacy.start();
+    closing.push(() => legacy.stop());
+    const answers = createLegacyHealth(new Map([[service, { legacy, definition: sessionMemory }]]), clock);
+    const health = createHealthResponder({
+      service,
+      host,
+      port,
+      clock,
+      isAnswering: () => answers(service),
+      healthReply: ({ isAnswering }) => JSON.stringify({ isAnswering }),
+    });
+    await health.start();
+    closing.push(() => health.stop());
+    const agent = requester(port);
+    const isAnswering = async (): Promise<unknown> => JSON.parse(String(await exchange(agent, ['{}'])));
+    await expect.poll(isAnswering, { timeout: 20_000 }).toEqual({ isAnswering: true });
+    const startedAtMs = clock.now();
+    const probesBefore = probes;
+    for (let times = 0; times < 50; times += 1) await isAnswering();
+    expect(probes).toBeGreaterThan(0);
+    expect(probes - probesBefore).toBeLessThanOrEqual(1 + (clock.now() - startedAtMs) / 1_000);
+    isHanging = true;
+    await expect.poll(isAnswering, { timeout: 20_000 }).toEqual({ isAnswering: false });
   });
 
   test('broadcasts are passed on frame for frame, also after the service came back', async () => {

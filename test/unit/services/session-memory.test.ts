@@ -176,9 +176,19 @@ describe('the dialect', () => {
     const { endpoint } = sessionMemory;
     const reply =
       endpoint.kind === 'zmq' &&
-      endpoint.healthReply?.({ uptimeSeconds: 1.5, nowLocalIso: '2026-11-21T01:57:15' });
+      endpoint.healthReply?.({ uptimeSeconds: 1.5, nowLocalIso: '2026-11-21T01:57:15', isAnswering: true });
     expect(reply).toBe(
       '{"status": "ok", "ready": true, "initialized": false, "message": "SessionMemoryAgent is healthy", "timestamp": "2026-11-21T01:57:15", "uptime": 1.5, "active_threads": 5}',
+    );
+  });
+
+  test('says on its health port that the service is not ready while it does not answer', () => {
+    const { endpoint } = sessionMemory;
+    const reply =
+      endpoint.kind === 'zmq' &&
+      endpoint.healthReply?.({ uptimeSeconds: 1.5, nowLocalIso: '2026-11-21T01:57:15', isAnswering: false });
+    expect(reply).toBe(
+      '{"status": "error", "ready": false, "initialized": false, "message": "SessionMemoryAgent does not answer", "timestamp": "2026-11-21T01:57:15", "uptime": 0.0, "active_threads": 0}',
     );
   });
 });
