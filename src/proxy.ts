@@ -3,7 +3,7 @@ import type { Clock } from './migration/ports.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config-schema.ts';
 import type { DefinedService } from './definitions.ts';
-import { replicaId, serviceName, type ServiceName } from './domain/ids.ts';
+import { replicaId, serviceName, type OperationId, type ServiceName } from './domain/ids.ts';
 import { createOrchestratorClient, type OrchestratorClient } from './backends/orchestrator.ts';
 import { createEvents, type Events, type Listener } from './migration/events.ts';
 import { LargeComparisons } from './proxy/large-comparisons.ts';
@@ -60,7 +60,7 @@ export function createProxy(facts: ProxyFacts): Running {
     onProblem: (message) => onProblem('flags', 'unreadable', message),
     onRecovery: () => watchers.onFlagsRead(),
   });
-  const orchestrator = createOrchestrator(config, clock);
+  const orchestrator = createOrchestrator(config, clock, (operation) => watchers.traceparentOf(operation));
   const { services, parts } = createServices(facts, { config, clock, onProblem });
   const largeComparisons = new LargeComparisons();
   const shared = { ...facts, ...store, ...flagged, services, orchestrator, events, clock };
@@ -164,11 +164,13 @@ function createStore(config: Config) {
 function createOrchestrator(
   { orchestrator: { endpoint, inFlight, key, curve } }: Config,
   clock: Clock,
+  traceparentOf: (operation: OperationId) => string | undefined,
 ): OrchestratorClient {
   return createOrchestratorClient({
     endpoint,
     inFlightLimit: inFlight,
     clock,
+    traceparentOf,
     ...(key !== undefined && { key }),
     ...(curve !== undefined && { curve }),
   });

@@ -19,6 +19,8 @@ export interface Envelope {
   /** ISO-8601, UTC. */
   readonly timestamp: string;
   readonly key: string | undefined;
+  /** W3C trace context: the orchestrator's span becomes part of the caller's trace. Absent where nothing is traced. */
+  readonly traceparent?: string | undefined;
 }
 
 export function encodeRead(call: OrchestratorRead, envelope: Envelope): Buffer {
@@ -37,9 +39,9 @@ export function encodeBatch(operations: readonly OrchestratorWrite[], envelope: 
   return encode({ action: 'batch_write', payload }, envelope);
 }
 
-function encode(request: object, { requestId, timestamp, key }: Envelope): Buffer {
+function encode(request: object, { requestId, timestamp, key, traceparent }: Envelope): Buffer {
   const auth = key === undefined ? undefined : { key };
-  return Buffer.from(encodeJson({ ...request, request_id: requestId, timestamp, auth }));
+  return Buffer.from(encodeJson({ ...request, request_id: requestId, timestamp, traceparent, auth }));
 }
 
 /** The `data` of a success. @throws CrossfadeError what the orchestrator reported, or that its reply makes no sense */

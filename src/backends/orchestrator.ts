@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Context } from 'zeromq';
 import type { Purpose } from '../domain/backend.ts';
+import type { OperationId } from '../domain/ids.ts';
 import type { HttpTarget } from '../domain/request.ts';
 import type { Clock, Orchestrator, OrchestratorOptions } from '../migration/ports.ts';
 import type { BreakerSettings } from './circuit.ts';
@@ -23,6 +24,8 @@ export interface OrchestratorSettings {
   readonly key?: string;
   /** Encrypts a `tcp://` connection. Beside the key, not in its place: it does not say who asks. */
   readonly curve?: CurveKeys;
+  /** The trace of an agent's operation, as `traceparent`. @defaultValue nothing is traced */
+  readonly traceparentOf?: (operation: OperationId) => string | undefined;
   /** @defaultValue opens after 3 misses in a row, one trial each second */
   readonly breaker?: BreakerSettings;
 }
@@ -67,9 +70,9 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
 
   return {
     read: (read, options) =>
-      call(options.purpose, encodeRead(read, nextEnvelope()), { ...options, action: read.action }),
+      call(options.purpose, encodeRead(read, nextEnvelope(options)), { ...options, action: read.action }),
     batchWrite: async (operations, options) => {
-      const body = encodeBatch(operations, nextEnvelope());
+      const body = encodeBatch(operations, nextEnvelope(options));
       const answer = await call('write', body, { ...options, action: 'batch_write' });
       return decodeResults(answer, operations.length);
     },
@@ -105,15 +108,32 @@ function httpHeaders(key: string | undefined): Record<string, string> {
 }
 
 /** Request ids are ours alone: a repeated one would be answered from the orchestrator's memory. */
-function envelopes({ clock, key }: OrchestratorSettings): () => Envelope {
+function envelopes({
+  clock,
+  key,
+  traceparentOf = () => undefined,
+}: OrchestratorSettings): (options: OrchestratorOptions) => Envelope {
   const prefix = randomUUID();
   let last = 0;
-  return () => {
+  return ({ operations = [] }) => {
     last += 1;
     return {
       requestId: `${prefix}-${last.toString(36)}`,
       timestamp: new Date(clock.wallMs()).toISOString(),
       key,
+      traceparent: firstTrace(operations, traceparentOf),
     };
   };
+}
+
+/** A batch carries writes of many agents, and one trace: that of its first traced operation. */
+function firstTrace(
+  operations: readonly OperationId[],
+  traceparentOf: (operation: OperationId) => string | undefined,
+): string | undefined {
+  for (const operation of operations) {
+    const traceparent = traceparentOf(operation);
+    if (traceparent !== undefined) return traceparent;
+  }
+  return undefined;
 }

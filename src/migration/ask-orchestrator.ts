@@ -45,7 +45,11 @@ export function createAskOrchestrator({ orchestrator, clock, emit }: AskParts): 
         result,
       });
     try {
-      const reply = await answer(orchestrator, operation, { purpose, deadlineAtMs });
+      const reply = await answer(orchestrator, operation, {
+        purpose,
+        deadlineAtMs,
+        operations: [operation.id],
+      });
       said('answered');
       return reply;
     } catch (error) {

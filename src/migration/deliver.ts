@@ -220,6 +220,7 @@ export class Deliverer {
           : await orchestrator.batchWrite(operations, {
               purpose: 'live',
               deadlineAtMs: clock.now() + timeoutMs,
+              operations: parcels.map(({ write }) => write.operationId),
             });
       this.#attempt = 0;
       superseded = this.#arrived(parcels, resultsOf(parcels, answers));

@@ -56,9 +56,9 @@ export interface LegacyBackend {
   load(purpose: Purpose): BackendLoad;
 }
 
-export interface OrchestratorOptions {
-  readonly purpose: Purpose;
-  readonly deadlineAtMs: number;
+export interface OrchestratorOptions extends Pick<LegacyCall, 'purpose' | 'deadlineAtMs'> {
+  /** The agents' operations that the call serves, for its trace. */
+  readonly operations?: readonly OperationId[];
 }
 
 /** What one operation of a batch did. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
-import type { ReplicaId, ServiceName } from '../domain/ids.ts';
+import type { OperationId, ReplicaId, ServiceName } from '../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../migration/compare/comparison-stores.ts';
 import type { DeadLetterStore, UnknownLedger } from '../migration/decision-ports.ts';
 import type { Events } from '../migration/events.ts';
@@ -80,6 +80,8 @@ export interface Watchers {
   /** Absent where nobody has a desk to watch it on. */
   readonly live: Live | undefined;
   readonly onProblem: OnProblem;
+  /** The trace of an operation, for the calls made on its behalf. */
+  readonly traceparentOf: (operation: OperationId) => string | undefined;
   /** The flags can be read again. */
   readonly onFlagsRead: () => void;
 }
@@ -131,6 +133,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports, live }),
     live,
     onProblem,
+    traceparentOf: (operation) => traces?.traceparentOf(operation),
     onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
   };
 }

@@ -25,6 +25,8 @@ export interface TracesOptions {
 
 export interface Traces {
   readonly listener: Listener;
+  /** The W3C trace context of an operation that is traced, for calls made on its behalf. */
+  traceparentOf(operation: OperationId): string | undefined;
   /** Exports what is left. */
   stop(): Promise<void>;
 }
@@ -60,6 +62,7 @@ export function createTraces({ sampleRatio, endpoint, random }: TracesOptions): 
   const tracing = new Tracing(trace.getTracer('crossfade'), () => random() < sampleRatio);
   return {
     listener: (name, event) => tracing.handlers[name]?.(event),
+    traceparentOf: (operation) => tracing.traceparentOf(operation),
     async stop() {
       tracing.stop();
       await sdk.shutdown();
@@ -75,7 +78,11 @@ function tracesUrl(endpoint: string): string {
   return url.href;
 }
 
-const NO_TRACES: Traces = { listener: () => undefined, stop: () => Promise.resolve() };
+const NO_TRACES: Traces = {
+  listener: () => undefined,
+  traceparentOf: () => undefined,
+  stop: () => Promise.resolve(),
+};
 
 class Tracing {
   readonly handlers: Handlers = {
@@ -112,6 +119,12 @@ class Tracing {
 
   stop(): void {
     this.#open.clear();
+  }
+
+  traceparentOf(operation: OperationId): string | undefined {
+    const context = this.#open.get(operation)?.span.spanContext();
+    // Version 00, and the flag that says the trace is recorded: only sampled operations are open here.
+    return context === undefined ? undefined : `00-${context.traceId}-${context.spanId}-01`;
   }
 
   #received({ operationId, service, action, kind, atMs }: MigrationEvents['operation:received']): void {
