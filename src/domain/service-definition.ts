@@ -193,14 +193,22 @@ export interface StoredMemory {
 
 /** What a service forgets by itself. Anything else that vanishes is lost. */
 export interface Retention {
-  /** Sessions not used for so long are deleted. */
+  /** Owners not used for so long are deleted. */
   readonly idleSeconds?: number;
-  /** Only so many owners are kept. */
+  /** Whether the idle time starts again with each use of the owner, or only when the service makes or loads it. @defaultValue true */
+  readonly isProlongedByUse?: boolean;
+  /** Only so many owners are kept: those made or loaded last. It explains nothing without {@link LaneDefinition.ownersAround}. */
   readonly owners?: number;
   /** Only so many newest items of an owner are kept. */
   readonly entries?: number;
   /** Which items `entries` counts; every item where absent. */
   counts?(fields: Readonly<Record<string, string>>): boolean;
+}
+
+/** How many of the owners that a service holds it made, or loaded last, before an instant, and how many since then. */
+export interface OwnersAround {
+  readonly before: number;
+  readonly since: number;
 }
 
 /** The members of `content` that make an item what it is, whoever wrote it. */
@@ -221,6 +229,11 @@ export interface LaneDefinition {
    * journal says whose lanes there are.
    */
   owners(access: LegacyAccess): Promise<readonly Owner[] | undefined> | AsyncIterable<readonly Owner[]>;
+  /**
+   * How the owners of the store stand to an instant (ISO-8601), by the times that the service's {@link retention} goes by. An owner that
+   * is gone can only have been forgotten in that order. @defaultValue the order is unknown
+   */
+  ownersAround?(instant: string, access: LegacyAccess, context: ServiceContext): Promise<OwnersAround>;
   readLegacy(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane>;
   /**
    * Whether what is configured is enough for `readLegacy`. Where it is not, no lane is copied, and a person decides what became of a

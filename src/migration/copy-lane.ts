@@ -18,7 +18,6 @@ import type { Lane } from './lanes/lanes.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
 import { baselineOf } from './runs/baseline.ts';
-import { countOwners } from './runs/listed-owners.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** How long a copy waits for the writes before it in the lane. */
@@ -188,7 +187,7 @@ export class LaneCopier {
   }
 
   #explain(
-    { service, lane }: Copy,
+    { service: { definition, access, context }, lane }: Copy,
     facts: {
       reading: Reading;
       contents: LaneContents;
@@ -196,7 +195,7 @@ export class LaneCopier {
       journaled: JournaledWrites;
     },
   ) {
-    const { lanes } = service.definition;
+    const { lanes } = definition;
     return explainVanished({
       retention: lanes.retention,
       source: facts.reading.source,
@@ -204,7 +203,7 @@ export class LaneCopier {
       existing: facts.contents.listed,
       lastApplied: () => this.#parts.journal.lastApplied(lane.key),
       emptyBelow: facts.journaled.emptyBelow,
-      ownerCount: () => countOwners(service),
+      ownersAround: async (instant) => lanes.ownersAround?.(instant, access, context),
     });
   }
 

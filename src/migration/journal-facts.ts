@@ -30,9 +30,11 @@ export interface CopyException {
   readonly reason: string;
 }
 
-/** When the journal last heard of a lane, in milliseconds of its own clock: those of the replicas may be wrong, each in its own way. */
+/** When a lane was written to, in milliseconds of the journal's own clock, because those of the replicas may be wrong. */
 export interface LastApplied {
   readonly nowMs: number;
+  /** When the first write of the lane was known to be applied; absent where the journal no longer holds it. */
+  readonly firstAtMs?: number;
   /** When its newest applied write was known to be applied; absent where it holds none. */
   readonly atMs?: number;
 }

@@ -6,10 +6,11 @@ import type {
   LegacyAccess,
   LegacyItem,
   LegacyLane,
+  OwnersAround,
   ServiceContext,
 } from '../domain/service-definition.ts';
 import { wrapMetadata } from './legacy-metadata.ts';
-import { instantOf, isLocalTime } from './local-time.ts';
+import { instantOf, isLocalTime, localTimeOf } from './local-time.ts';
 import { isFalsy, respell } from './python-spelling.ts';
 import { interactionFields, interactionPayload } from './session-interaction.ts';
 import { boundText } from './sqlite-text.ts';
@@ -27,6 +28,9 @@ const IDS_PER_STATEMENT = 20_000;
 const OWNERS_PER_STATEMENT = 1_000;
 const OWNERS = `select rowid as place, session_id from sessions where rowid > cast(? as integer)
   order by rowid limit ${OWNERS_PER_STATEMENT}`;
+// `last_active` moves when the service makes a session or loads it, and orders what it deletes. What is no time it never deletes.
+const AROUND = `select count(*) as held, count(case when last_active < ? then 1 end) as before from sessions
+  where datetime(last_active) is not null`;
 const SESSION = 'select user_id, created_at, metadata from sessions where session_id = ?';
 const RANGE =
   'select (select min(id) from interactions) as first, (select max(id) from interactions) as last';
@@ -96,6 +100,16 @@ async function* readSessions(access: LegacyAccess): AsyncGenerator<readonly Row[
 async function* readOwners(access: LegacyAccess): AsyncGenerator<readonly Owner[]> {
   for await (const rows of readSessions(access))
     yield rows.map((row) => parseOwner(row['session_id'])).filter((owner) => owner !== undefined);
+}
+
+async function countAround(
+  instant: string,
+  access: LegacyAccess,
+  { timeZone }: ServiceContext,
+): Promise<OwnersAround> {
+  const [row] = await openStore(access)(AROUND, [localTimeOf(instant, timeZone)]);
+  const before = Number(row?.['before'] ?? 0);
+  return { before, since: Number(row?.['held'] ?? 0) - before };
 }
 
 async function readLane(owner: Owner, access: LegacyAccess, context: ServiceContext): Promise<LegacyLane> {
@@ -215,8 +229,9 @@ async function countStrays(access: LegacyAccess): Promise<Readonly<Record<string
 /** Sessions as the service's SQLite file shows them. Reading it through `get_context` would push other sessions out. */
 export const sessionLanes: LaneDefinition = {
   sessionPrefix: '',
-  retention: { idleSeconds: 3_600, owners: 100 },
+  retention: { idleSeconds: 3_600, isProlongedByUse: false, owners: 100 },
   owners: readOwners,
+  ownersAround: countAround,
   readLegacy: readLane,
   isReadable: (access) => access.sqlite !== undefined,
   readMany,

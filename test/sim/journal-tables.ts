@@ -177,7 +177,14 @@ export class JournalTables {
     const { clock } = this.#database;
     const applied = this.#known(key).flatMap(appliedAtMs);
     const nowMs = clock.wallOf(clock.now());
-    return { nowMs, ...(applied.length > 0 && { atMs: clock.wallOf(Math.max(...applied)) }) };
+    const firstMs = this.#known(key)
+      .find(({ outcomes }) => outcomes.get(1) === 'applied')
+      ?.outcomesAtMs.get(1);
+    return {
+      nowMs,
+      ...(firstMs !== undefined && { firstAtMs: clock.wallOf(firstMs) }),
+      ...(applied.length > 0 && { atMs: clock.wallOf(Math.max(...applied)) }),
+    };
   }
 
   beginCopy(me: ReplicaId, key: LaneKey): LaneRead | undefined {

@@ -1,9 +1,9 @@
-import type { LegacyLane, Retention, StoredMemory } from '../../domain/service-definition.ts';
+import type { LegacyLane, OwnersAround, Retention, StoredMemory } from '../../domain/service-definition.ts';
 import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
 import { digestOfFields, type ListedMemory } from './copy-plan.ts';
 import type { LastApplied } from '../journal-facts.ts';
 
-/** A service that keeps only so many owners has forgotten some once it holds nearly that many. */
+/** Agents may have deleted some of the owners that pushed another one out. */
 const NEARLY_FULL = 0.9;
 /** Two clocks may be so far apart. */
 const SLACK_MS = 5_000;
@@ -19,8 +19,8 @@ export interface VanishedFacts {
   readonly lastApplied: () => Promise<LastApplied>;
   /** A write proved that the service held nothing of the owner: what lies below this position it had forgotten by then. */
   readonly emptyBelow: number;
-  /** How many owners the service holds. */
-  readonly ownerCount: () => Promise<number>;
+  /** How the owners that the service still holds stand to an instant (ISO-8601). Undefined where the service does not show it. */
+  readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
 }
 
 /** Splits what vanished into what the service's declared retention explains, and what is lost. */
@@ -39,22 +39,44 @@ export async function explainVanished(
 type Fields = Readonly<Record<string, string>>;
 type Explained = (memory: StoredMemory) => boolean;
 
-/** The whole owner is gone: idle for too long, or one too many. */
+/**
+ * The whole owner is gone. Idle time explains it only where no owner remains that is older, because the service deletes the longest idle
+ * first. An owners limit explains it only where as many owners remain as the service keeps that were made or loaded after it.
+ */
 async function byOwner(facts: VanishedFacts): Promise<Explained> {
-  const { retention, ownerCount } = facts;
-  const isIdle =
-    retention.idleSeconds !== undefined && (await idleMs(facts)) >= retention.idleSeconds * 1_000;
-  const isCrowded = retention.owners !== undefined && (await ownerCount()) >= retention.owners * NEARLY_FULL;
+  const { idleSeconds = Infinity, owners = Infinity, isProlongedByUse = true } = facts.retention;
+  if (Math.min(idleSeconds, owners) === Infinity) return () => false;
+  const { nowMs, madeMs, usedMs } = await lifeOf(facts);
+  const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
+  const { before, since } = asked ?? { before: 0, since: 0 };
+  const idleMs = nowMs - (isProlongedByUse ? usedMs : madeMs);
+  const isIdle = idleMs >= idleSeconds * 1_000 && before === 0;
+  const isCrowded = since >= owners * NEARLY_FULL;
   return () => isIdle || isCrowded;
 }
 
-/** A delivered item bears the time of a proxy's clock, which may be an hour off: it is no newer than what the journal says. */
-async function idleMs({ existing, lastApplied }: VanishedFacts): Promise<number> {
-  const { nowMs, atMs = Infinity } = await lastApplied();
-  const times = existing.map(({ memory: { created_at: time, position } }) =>
-    position % POSITIONS_PER_SEQUENCE === 0 ? Math.min(Date.parse(time), atMs) : Date.parse(time),
-  );
-  return nowMs - times.reduce((latest, time) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
+interface OwnerLife {
+  readonly nowMs: number;
+  /** Not after the service made the owner. */
+  readonly madeMs: number;
+  readonly usedMs: number;
+}
+
+/** A delivered item has the time of a proxy's clock, which may be an hour wrong: the journal's clock sets its limits. */
+async function lifeOf({ vanished, existing, emptyBelow, lastApplied }: VanishedFacts): Promise<OwnerLife> {
+  const { nowMs, firstAtMs = -Infinity, atMs = Infinity } = await lastApplied();
+  const timeOf = ({ created_at: time, position }: StoredMemory): number =>
+    position % POSITIONS_PER_SEQUENCE === 0
+      ? Math.min(Math.max(Date.parse(time), firstAtMs), atMs)
+      : Date.parse(time);
+  const life = vanished.filter(({ position }) => position >= emptyBelow);
+  return {
+    nowMs,
+    madeMs: life.map(timeOf).reduce((first, time) => Math.min(first, time), nowMs),
+    usedMs: existing
+      .map(({ memory }) => timeOf(memory))
+      .reduce((last, time) => Math.max(last, time), -Infinity),
+  };
 }
 
 /**

@@ -10,7 +10,6 @@ import type { FenceReason, Lanes } from '../lanes/lanes.ts';
 import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../shadow/look-again.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
-import { countOwners } from '../runs/listed-owners.ts';
 import type { BaselineStore, WriteHistory } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
@@ -213,18 +212,18 @@ export class LaneComparer {
   }
 
   async #explain(
-    service: ServiceRuntime,
+    { definition, access, context }: ServiceRuntime,
     { key, source, listed }: LaneFacts,
     { vanished }: Attribution,
   ): Promise<{ forgotten: number; lost: readonly ListedMemory[] }> {
     const explained = await explainVanished({
-      retention: service.definition.lanes.retention,
+      retention: definition.lanes.retention,
       source,
       vanished: vanished.map(({ memory }) => memory),
       existing: listed,
       lastApplied: () => this.#parts.journal.lastApplied(key),
       emptyBelow: 0,
-      ownerCount: () => countOwners(service),
+      ownersAround: async (instant) => definition.lanes.ownersAround?.(instant, access, context),
     });
     const lost = new Set(explained.lost);
     return {

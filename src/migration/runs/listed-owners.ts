@@ -23,13 +23,6 @@ export function lanesOf(owners: readonly Owner[], { owner: only }: Pick<RunReque
   return owners.flatMap((owner) => (owner === (only ?? owner) ? [{ owner }] : []));
 }
 
-/** How many the legacy store lists; 0 where it cannot be listed. */
-export async function countOwners(service: Listed): Promise<number> {
-  let count = 0;
-  for await (const owners of (await listOwners(service)) ?? pagesOf([])) count += owners.length;
-  return count;
-}
-
 export async function* pagesOf(owners: readonly Owner[]): AsyncGenerator<readonly Owner[]> {
   for (let at = 0; at < owners.length; at += OWNERS_PER_PAGE) yield owners.slice(at, at + OWNERS_PER_PAGE);
 }

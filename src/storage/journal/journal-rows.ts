@@ -103,6 +103,7 @@ export function viewOf({ behind, coverage, silent }: FenceRow, state: LaneState)
 export interface LastAppliedRow {
   readonly now_ms: number;
   readonly at_ms: number | null;
+  readonly first_at_ms: number | null;
 }
 
 /** A row of `writes`, as the statements return it. */

@@ -104,7 +104,8 @@ where l.key = $1 and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')
 order by w.sequence`;
 
 export const LAST_APPLIED = `
-select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms
+select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms,
+  (extract(epoch from min(o.at) filter (where o.sequence = 1)) * 1000)::float8 as first_at_ms
 from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied'`;
 
 /** Where no other replica that lives is the lane's home, this one is. */

@@ -138,8 +138,8 @@ export class PostgresJournal implements Journal {
 
   async lastApplied(lane: LaneKey): Promise<LastApplied> {
     const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [lane]);
-    const [{ now_ms: nowMs, at_ms: atMs }] = rows as [LastAppliedRow];
-    return { nowMs, ...(atMs !== null && { atMs }) };
+    const [{ now_ms: nowMs, at_ms: atMs, first_at_ms: firstAtMs }] = rows as [LastAppliedRow];
+    return { nowMs, ...(firstAtMs !== null && { firstAtMs }), ...(atMs !== null && { atMs }) };
   }
 
   async #writes(lane: LaneKey, statement: string, parameters: readonly unknown[]): Promise<PendingWrite[]> {

@@ -28,7 +28,12 @@ export class SessionModel implements LegacyModel {
   readonly #clock: ModelClock;
   readonly #sessions = new Map<
     string,
-    { readonly place: number; readonly createdAt: string; lastActiveMs: number }
+    {
+      readonly place: number;
+      readonly createdAt: string;
+      readonly lastActive: string;
+      readonly lastActiveMs: number;
+    }
   >();
   #lastPlace = 0;
   #interactions: Interaction[] = [];
@@ -63,7 +68,7 @@ export class SessionModel implements LegacyModel {
     return true;
   }
 
-  /** Sessions that were idle for an hour are deleted. */
+  /** Sessions that were made an hour ago are deleted, however much they are used. */
   cleanUp(): void {
     for (const [owner, { lastActiveMs }] of this.#sessions)
       if (this.#clock.wallMs() - lastActiveMs >= IDLE_MS) this.#forget(owner);
@@ -113,7 +118,13 @@ export class SessionModel implements LegacyModel {
         .filter(({ session }) => owners.has(session))
         .map((row) => ({ ...row, session_id: row.session, metadata: '{}' }));
     }
+    if (sql.startsWith('select count(*) as held')) return this.#around(list);
     throw new Error(`The simulated SQLite file does not know: ${sql}`);
+  }
+
+  #around(localTime: string): readonly Row[] {
+    const times = [...this.#sessions.values()].map(({ lastActive }) => lastActive);
+    return [{ held: times.length, before: times.filter((time) => time < localTime).length }];
   }
 
   #known(owner: string): readonly { readonly createdAt: string }[] {
@@ -129,14 +140,14 @@ export class SessionModel implements LegacyModel {
     if (this.#sessions.has(owner)) return false;
     this.#lastPlace += 1;
     const [place, createdAt] = [this.#lastPlace, this.#now()];
-    this.#sessions.set(owner, { place, createdAt, lastActiveMs: this.#clock.wallMs() });
+    const lastActiveMs = this.#clock.wallMs();
+    this.#sessions.set(owner, { place, createdAt, lastActive: createdAt, lastActiveMs });
     return true;
   }
 
   #add(owner: string, { role, content, number }: Fields): boolean {
     const session = this.#sessions.get(owner);
     if (session === undefined) return false;
-    session.lastActiveMs = this.#clock.wallMs();
     this.#lastId += 1;
     this.#interactions.push({
       id: this.#lastId,

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { positionOf } from '../../../src/domain/lane.ts';
-import type { LegacyItem, Retention, StoredMemory } from '../../../src/domain/service-definition.ts';
+import type {
+  LegacyItem,
+  OwnersAround,
+  Retention,
+  StoredMemory,
+} from '../../../src/domain/service-definition.ts';
 import type { ListedMemory } from '../../../src/migration/copies/copy-plan.ts';
 import { explainVanished } from '../../../src/migration/copies/forgetting.ts';
 import type { LastApplied } from '../../../src/migration/journal-facts.ts';
@@ -35,7 +40,7 @@ async function explain(facts: {
   vanished: readonly ListedMemory[];
   items?: readonly LegacyItem[];
   exists: boolean;
-  owners?: number;
+  around?: OwnersAround;
   emptyBelow?: number;
   lastApplied?: LastApplied;
 }) {
@@ -46,7 +51,7 @@ async function explain(facts: {
     existing: facts.existing,
     lastApplied: async () => facts.lastApplied ?? { nowMs: NOW_MS },
     emptyBelow: facts.emptyBelow ?? 0,
-    ownerCount: async () => facts.owners ?? 1,
+    ownersAround: async () => facts.around,
   });
   return { forgotten: forgotten.map(({ memory_id }) => memory_id), lost: lost.map((one) => one.memory_id) };
 }
@@ -55,35 +60,113 @@ describe('an owner that the primary no longer knows', () => {
   const existing = [listed('a', agoMs(3 * HOUR_MS)), listed('b', agoMs(HOUR_MS))];
   const gone = { existing, vanished: existing, exists: false };
   const all = ['a', 'b'];
+  const older = { before: 1, since: 100 };
+  const youngest = { before: 100, since: 0 };
   const cases: readonly {
     name: string;
     retention: Retention;
-    owners?: number;
+    around?: OwnersAround;
     forgotten: readonly string[];
   }[] = [
     { name: 'idle for exactly as long as is kept', retention: { idleSeconds: 3_600 }, forgotten: all },
     { name: 'used a second too lately to be idle', retention: { idleSeconds: 3_601 }, forgotten: [] },
-    { name: 'one of too many', retention: { owners: 100 }, owners: 100, forgotten: all },
-    { name: 'one of nearly too many', retention: { owners: 100 }, owners: 90, forgotten: all },
-    { name: 'one of few', retention: { owners: 100 }, owners: 89, forgotten: [] },
-    { name: 'nothing is forgotten by itself', retention: {}, owners: 1_000, forgotten: [] },
+    {
+      name: 'made so long ago, where use does not count',
+      retention: { idleSeconds: 3 * 3_600, isProlongedByUse: false },
+      forgotten: all,
+    },
+    {
+      name: 'idle for long enough, and an older owner is still there',
+      retention: { idleSeconds: 3_600 },
+      around: older,
+      forgotten: [],
+    },
+    {
+      name: 'older than as many owners as are kept',
+      retention: { owners: 100 },
+      around: { before: 0, since: 100 },
+      forgotten: all,
+    },
+    {
+      name: 'older than nearly as many owners as are kept',
+      retention: { owners: 100 },
+      around: { before: 0, since: 90 },
+      forgotten: all,
+    },
+    {
+      name: 'older than few owners, among many older ones that were not loaded',
+      retention: { owners: 100 },
+      around: { before: 1_000, since: 89 },
+      forgotten: [],
+    },
+    {
+      name: 'newer than all that remain',
+      retention: { owners: 100, idleSeconds: 3_600 },
+      around: youngest,
+      forgotten: [],
+    },
+    { name: 'one of a service that does not show the order', retention: { owners: 1 }, forgotten: [] },
+    {
+      name: 'nothing is forgotten by itself',
+      retention: {},
+      around: { before: 0, since: 1_000 },
+      forgotten: [],
+    },
     {
       name: 'only entries are forgotten, never owners',
       retention: { entries: 1 },
-      owners: 1_000,
+      around: { before: 0, since: 1_000 },
       forgotten: [],
     },
   ];
-  test.each(cases)('$name', async ({ retention, owners, forgotten }) => {
+  test.each(cases)('$name', async ({ retention, around, forgotten }) => {
     const lost = all.filter((id) => !forgotten.includes(id));
-    expect(await explain({ ...gone, retention, ...(owners !== undefined && { owners }) })).toEqual({
+    expect(await explain({ ...gone, retention, ...(around !== undefined && { around }) })).toEqual({
       forgotten,
       lost,
     });
   });
 });
 
-describe('how long an owner was idle is told by the journal’s clock', () => {
+describe('since when a service had an owner', () => {
+  const asked = async (existing: readonly ListedMemory[], lastApplied: LastApplied): Promise<string[]> => {
+    const instants: string[] = [];
+    await explainVanished({
+      retention: { owners: 1 },
+      source: { exists: false, items: [] },
+      vanished: existing.map((one) => one.memory),
+      existing,
+      lastApplied: async () => lastApplied,
+      emptyBelow: positionOf(2),
+      ownersAround: async (instant) => {
+        instants.push(instant);
+        return undefined;
+      },
+    });
+    return instants;
+  };
+  const at = (position: number, createdAt: string): ListedMemory => ({
+    ...listed(`at ${position}`, createdAt),
+    memory: memory(`at ${position}`, createdAt, position),
+  });
+
+  test('is when its oldest item came, not that of its earlier life', async () => {
+    const items = [
+      at(positionOf(1), agoMs(HOUR_MS)),
+      at(positionOf(2), agoMs(90_000)),
+      at(positionOf(3), agoMs(0)),
+    ];
+    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
+  });
+
+  test('is not before its first write, however slow the clock of the proxy was', async () => {
+    const items = [at(positionOf(2), agoMs(HOUR_MS))];
+    const lastApplied = { nowMs: NOW_MS, firstAtMs: NOW_MS - 90_000, atMs: NOW_MS };
+    expect(await asked(items, lastApplied)).toEqual([agoMs(95_000)]);
+  });
+});
+
+describe('how long an owner was idle is counted by the clock of the journal', () => {
   const retention = { idleSeconds: 3_600 };
   const delivered = (createdAt: string): ListedMemory => ({
     ...listed('d', createdAt),
@@ -188,7 +271,7 @@ describe('an item that vanished from a list', () => {
   });
 });
 
-test('owners are not counted where nothing vanished', async () => {
+test('nothing is asked where nothing vanished', async () => {
   const found = await explainVanished({
     retention: { owners: 1 },
     source: { exists: false, items: [] },
@@ -196,7 +279,7 @@ test('owners are not counted where nothing vanished', async () => {
     existing: [],
     lastApplied: () => Promise.reject(new Error('the journal was asked')),
     emptyBelow: 0,
-    ownerCount: () => Promise.reject(new Error('the service was asked')),
+    ownersAround: () => Promise.reject(new Error('the service was asked')),
   });
   expect(found).toEqual({ forgotten: [], lost: [] });
 });

@@ -14,7 +14,7 @@ import { ask, say, shownOf } from './session-requests.ts';
 /** The service's own tables, in memory: nothing stands for SQLite here. */
 function sessionFile(fill: (file: DatabaseSync) => void) {
   const file = new DatabaseSync(':memory:');
-  file.exec(`create table sessions (session_id text primary key, user_id text, created_at text, last_activity text, metadata text);
+  file.exec(`create table sessions (session_id text primary key, user_id text, created_at text, last_active text, metadata text);
     create table interactions (id integer primary key autoincrement, session_id text, timestamp text, role text, content text, metadata text)`);
   fill(file);
   return {
@@ -183,4 +183,19 @@ describe('the store', () => {
       { role: '"user"', content: '"x"', metadata: '{}' },
     ]);
   });
+});
+
+test('owners stand around an instant by when the service made or loaded them, in its own zone', async () => {
+  const access = sessionFile((file) => {
+    const add = file.prepare('insert into sessions (session_id, last_active) values (?, ?)');
+    for (const time of ['2026-07-01T11:59:59.999999', '2026-07-01T12:00:00', '2026-07-01T12:00:00.000001'])
+      add.run(time, time);
+    // The service never deletes what has no time.
+    add.run('some day', 'some day');
+    add.run('never', null);
+  });
+  const around = await sessionMemory.lanes.ownersAround?.('2026-07-01T10:00:00.000Z', access, {
+    timeZone: 'Europe/Berlin',
+  });
+  expect(around).toEqual({ before: 1, since: 2 });
 });
