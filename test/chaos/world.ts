@@ -14,7 +14,7 @@ import { writeFlags } from '../accept/flags.ts';
 import { readLegacyStores, readOrchestratorStore, type StoreContents } from '../accept/stores.ts';
 import type { ProxyStatus } from '../accept/world.ts';
 import { freePort, freePorts } from '../support/ports.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { startOwnPostgres, type OwnPostgres } from '../support/postgres.ts';
 import { startProgram, type Program } from '../support/processes.ts';
 import { LegacyService, STORE_FILES } from './legacy-service.ts';
 import { REPLICAS, SERVICES, startLinks, type Links, type Replica } from './links.ts';
@@ -39,7 +39,7 @@ export interface World {
   readonly replicas: Readonly<Record<Replica, Restartable>>;
   readonly orchestrator: Restartable;
   readonly legacy: Readonly<Record<StandInService, LegacyService>>;
-  readonly postgres: TestPostgres;
+  readonly postgres: OwnPostgres;
   readonly links: Links;
   /** Where agents of a service connect, by replica. */
   endpoints(service: StandInService): readonly string[];
@@ -88,7 +88,7 @@ async function assemble(root: string, ending: Ending): Promise<Omit<World, 'end'
   for (const folder of Object.values(folders)) mkdirSync(folder);
   writeFlags(folders.flags, { dualWrite: true, shadowRead: 20, readCutover: 50 });
   writeEmptyStores(folders.legacy);
-  const postgres = await startPostgres();
+  const postgres = await startOwnPostgres();
   ending.push(() => postgres.stop());
   const [journalUrl, orchestratorUrl] = [
     await postgres.createDatabase('journal'),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
+import { databaseOf } from '../support/postgres.ts';
 import {
   addInteraction,
   askOnce,
@@ -21,8 +22,13 @@ afterAll(async () => {
 
 /** As a primary that has become a standby: it answers, and refuses every write. Said in another database of the same server. */
 async function takeWrites(isOn: boolean): Promise<void> {
-  await deployment.store(`alter database journal set default_transaction_read_only = ${isOn ? 'off' : 'on'}`);
-  await deployment.store("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'journal'");
+  const journal = databaseOf(deployment.databaseUrl);
+  await deployment.store(
+    `alter database ${journal} set default_transaction_read_only = ${isOn ? 'off' : 'on'}`,
+  );
+  await deployment.store(
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${journal}'`,
+  );
 }
 
 async function readiness(): Promise<{ ready: boolean; parts: Record<string, { reason?: string }> }> {

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import { eventually } from '../support/eventually.ts';
 import { acknowledgedIn, agentsRun, failedIn } from './crash.ts';
+import { startOwnPostgres } from '../support/postgres.ts';
 import { startStage, type CrashStage } from './crash-stage.ts';
 import { findingsOf, workOf } from './crash-workload.ts';
 import { createTcpGate } from './tcp-gate.ts';
 
 let stage: CrashStage;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startStage(startOwnPostgres);
 });
 afterAll(() => stage.end());
 

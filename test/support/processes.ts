@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 /** The memory settings that `npm start` gives the program. */
 const FLAGS = startFlags();
 
+/** Compiled code of every program that tests start: without it, each strips the types of hundreds of files again. */
+export const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/crossfade', import.meta.url));
+
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** One of our own programs, running. */
@@ -94,7 +97,12 @@ export async function startProgram(args: readonly string[], options: ProgramOpti
 
 function environmentOf({ env = {}, without = [] }: ProgramOptions): NodeJS.ProcessEnv {
   // A sentence model beside what is measured or timed would be all that is seen; its own tests switch it on.
-  const defaults = { NODE_NO_WARNINGS: '1', MALLOC_ARENA_MAX: '2', ORCHESTRATOR_EMBEDDINGS: 'off' };
+  const defaults = {
+    NODE_NO_WARNINGS: '1',
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+    MALLOC_ARENA_MAX: '2',
+    ORCHESTRATOR_EMBEDDINGS: 'off',
+  };
   const given = Object.entries({ ...process.env, ...defaults }).filter(([name]) => !without.includes(name));
   return { ...Object.fromEntries(given), ...env };
 }

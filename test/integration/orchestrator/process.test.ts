@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connectOrchestrator } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { databaseOf, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { eventually } from '../../support/eventually.ts';
 import { lockTable } from '../../support/table-lock.ts';
 
@@ -153,10 +153,9 @@ test('a port that is taken stops the start and says so', async () => {
 });
 
 test('an outage of the database is an error that says what is known, and ends with it', async () => {
-  const name = 'outage';
-  const running = await ready(
-    await run([], { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase(name) }),
-  );
+  const url = await postgres.createDatabase();
+  const name = databaseOf(url);
+  const running = await ready(await run([], { ORCHESTRATOR_DATABASE_URL: url }));
   const client = connectOrchestrator(running.port);
   await client.ask('create', MEMORY, { session_id: 's' });
   await postgres.execute(`alter database ${name} allow_connections false`);

@@ -5,7 +5,7 @@ import { createStorage, type Storage } from '../../../src/orchestrator/database/
 import type { StorageSettings } from '../../../src/orchestrator/database/storage-settings.ts';
 import { DATABASES, settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { databaseOf, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { startProgram } from '../../support/processes.ts';
 
 let postgres: TestPostgres;
@@ -117,10 +117,12 @@ describe('the schema', () => {
 
   test('a user who may not make roles is told once, and served', async () => {
     const name = 'no_roles';
-    await postgres.createDatabase(name);
-    await postgres.execute(`create role plain login password 'plain'`);
-    await postgres.execute('grant create, usage on schema public to plain', name);
-    const databaseUrl = postgres.url(name).replace('postgres:password@', 'plain:plain@');
+    const url = await postgres.createDatabase(name);
+    // A role belongs to the whole server, which other runs of this test share.
+    const role = `plain_${databaseOf(url)}`;
+    await postgres.execute(`create role ${role} login password 'plain'`);
+    await postgres.execute(`grant create, usage on schema public to ${role}`, name);
+    const databaseUrl = postgres.url(name).replace('postgres:password@', `${role}:plain@`);
     // Whoever may make roles in this cluster has already made those of the default names.
     const names = { applicationRole: 'unmade_application', readOnlyRole: 'unmade_read_only' };
     const { storage, said } = await open({ databaseUrl, ...names });

@@ -13,7 +13,7 @@ import {
 } from '../../../src/storage/database.ts';
 import { prepared } from '../../../src/storage/sessions/prepared.ts';
 import { eventually } from '../../support/eventually.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { databaseOf, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 let postgres: TestPostgres;
 let folder: string;
@@ -212,12 +212,12 @@ describe('PostgreSQL that goes away', () => {
   });
 
   test('in the middle of a statement leaves its effect unknown, in the middle of a transaction not applied', async () => {
-    const name = 'going_away';
-    const database = createPostgresDatabase({ url: await postgres.createDatabase(name), poolSize: 2 });
+    const url = await postgres.createDatabase();
+    const database = createPostgresDatabase({ url, poolSize: 2 });
     await database.query('select 1');
     const statement = failureOf(database.query('select pg_sleep(20)'));
     const transaction = failureOf(database.transaction((session) => session.query('select pg_sleep(20)')));
-    const asleep = `from pg_stat_activity where datname = '${name}' and query like '%pg_sleep%'`;
+    const asleep = `from pg_stat_activity where datname = '${databaseOf(url)}' and query like '%pg_sleep%'`;
     await eventually('both are under way', async () => {
       const [row] = await postgres.execute(`select count(*)::int as count ${asleep} and state = 'active'`);
       return (row as { count: number }).count === 2;
