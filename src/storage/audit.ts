@@ -1,9 +1,13 @@
 import type { AuditEntry, AuditStore, StoredAuditEntry } from '../migration/guard/guard-ports.ts';
 import type { Database, Session } from './database.ts';
 
+/** One act on several services names them in its details. */
+export const OF_SERVICE = (parameter: string): string =>
+  `(service = ${parameter} or details -> 'services' ? ${parameter})`;
+
 const RECENT = `
 select id, at, person, command, service, reason, details from audit
-where ($2::text is null or service = $2) and ($3::bigint is null or id < $3)
+where ($2::text is null or ${OF_SERVICE('$2')}) and ($3::bigint is null or id < $3)
 order by id desc limit $1`;
 
 /** Writes an entry down, in the transaction of what it tells about. */

@@ -64,7 +64,10 @@ export function createLatchStore(database: Database): LatchStore {
         const seconds = coolDownMs(counted?.trips ?? 0, firstCoolDownMs) / 1_000;
         const parameters = [service, JSON.stringify(finding), replica, seconds];
         const [made] = await session.query<LatchRow>(TRIP, parameters);
-        if (made !== undefined) return { latch: latchOf(made), isNew: true };
+        if (made !== undefined) {
+          await auditTrip(session, latchOf(made));
+          return { latch: latchOf(made), isNew: true };
+        }
         const open = await openLatch(session, service);
         if (open === undefined) throw new Error(`The latch of ${service} was released while it was set`);
         return { latch: open, isNew: false };
@@ -90,6 +93,18 @@ export function createLatchStore(database: Database): LatchStore {
         return { result: 'released', latch };
       }),
   };
+}
+
+async function auditTrip(session: Session, { id, service, finding }: Latch): Promise<void> {
+  const { trigger, action, detail, numbers } = finding;
+  const details = { latch: id, ...(action !== undefined && { action }), ...numbers };
+  await addAudit(session, {
+    person: 'guard',
+    command: 'guard trip',
+    service,
+    reason: trigger === 'external' ? `${trigger}: ${detail ?? ''}` : trigger,
+    details,
+  });
 }
 
 async function writeFlagsOff(

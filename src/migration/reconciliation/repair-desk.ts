@@ -2,6 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import { readReply, readText } from '../../domain/request.ts';
+import { auditedServices } from '../guard/audited-services.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import { digestOfFields } from '../copies/copy-plan.ts';
 import { readContents } from '../copies/lane-contents.ts';
@@ -101,13 +102,11 @@ export class RepairDesk {
     if (plan.lanes.length === 0) throw new RunRefused('conflict', `there is nothing to repair of run ${run}`);
     const services = [...new Set(plan.lanes.map(({ service }) => service))];
     const begun = await this.#parts.desk.begin('repair', { services, of: run, limits: plan.limits, ...by });
-    for (const service of services)
-      await this.#parts.audit.add({
-        ...by,
-        command: 'repair apply',
-        service,
-        details: { run: begun.id, of: run },
-      });
+    await this.#parts.audit.add({
+      ...by,
+      command: 'repair apply',
+      ...auditedServices(services, { run: begun.id, of: run }),
+    });
     return begun;
   }
 
@@ -120,8 +119,8 @@ export class RepairDesk {
     const steps = await repairs.steps(run);
     if (steps.length === 0) throw new RunRefused('not_found', nothingToUndo(run, await store.get(run)));
     // Before anything is put back: who wanted it is known, however it ends.
-    for (const service of new Set(steps.map((step) => step.service)))
-      await audit.add({ ...by, command: 'repair undo', service, details: { run } });
+    const services = [...new Set(steps.map((step) => step.service))];
+    await audit.add({ ...by, command: 'repair undo', ...auditedServices(services, { run }) });
     const left: string[] = [];
     for (const step of steps) {
       const { service, owner } = step;

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
+import { auditedServices } from '../../migration/guard/audited-services.ts';
 import type { AuditStore } from '../../migration/guard/guard-ports.ts';
 import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../migration/runs/run.ts';
 import type { RunDesk, RunStatus } from '../../migration/runs/run-desk.ts';
@@ -84,13 +85,11 @@ class RunRoutes {
     return said(async () => {
       const by = responsibleOf(body);
       const run = await change(by);
-      for (const service of run.request.services)
-        await this.#parts.audit.add({
-          ...by,
-          command: `runs ${command}`,
-          service,
-          details: { run: run.id, kind: run.kind },
-        });
+      await this.#parts.audit.add({
+        ...by,
+        command: `runs ${command}`,
+        ...auditedServices(run.request.services, { run: run.id, kind: run.kind }),
+      });
       return printedRun(run);
     });
   }

@@ -1,4 +1,5 @@
 import { ADDED_BOUNDS_MS, COUNT_NAMES } from '../../migration/guard/guard-counts.ts';
+import { OF_SERVICE } from '../audit.ts';
 
 /** Of a service ($1), in a day ($2 up to, and without, $3). */
 const inDay = (column: string): string => `${column} >= $2 and ${column} < $3`;
@@ -98,4 +99,4 @@ from latches where service = $1 and (${inDay('tripped_at')} or ${inDay('released
 order by id desc limit 20`;
 
 export const AUDITED = `
-select command, count(*) as count from audit where service = $1 and ${inDay('at')} group by command order by 2 desc, 1`;
+select command, count(*) as count from audit where ${OF_SERVICE('$1')} and ${inDay('at')} group by command order by 2 desc, 1`;

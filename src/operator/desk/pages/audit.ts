@@ -25,7 +25,7 @@ export async function auditPage(visit: Visit, { query }: Asked): Promise<Page> {
   const { entries, next } = await visit.api.get<AuditAnswer>(`/v1/audit?${search.toString()}`);
   return {
     title: 'Audit',
-    lead: 'What was changed, by people and by the guard. The newest first.',
+    lead: 'Changes by people and by the guard, newest first.',
     body: html`${choice(services, service)}${listed(entries)}${
       next !== null && html`<p><a href="/audit?${olderThan(next, chosen)}">Older changes</a></p>`
     }`,
@@ -52,8 +52,8 @@ function choice(services: readonly string[], service: string | undefined): Html 
 function listed(entries: AuditAnswer['entries']): Html {
   if (entries.length === 0)
     return emptyState(
-      'Nobody changed anything yet',
-      'Whatever is changed here, by command line or by the guard is written down with its reason.',
+      'Nothing was changed yet',
+      'Changes made here, on the command line or by the guard are listed with their reasons.',
     );
   return html`<section class="panel">
     <div class="table-frame" tabindex="0" role="group" aria-label="Audit">
@@ -85,7 +85,14 @@ function row({ at, person, command, service, reason, details }: AuditAnswer['ent
     <td class="words" data-head="Reason">${reason}</td>
     <td class="words" data-head="Details">
       <span
-        >${Object.entries(details).map(([name, value]) => html`<span class="pair"><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span> `)}</span
+        >${Object.entries(details)
+          .filter(([name]) => name !== 'services')
+          .map(
+            ([name, value]) =>
+              html`<span class="pair"
+                ><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span
+              > `,
+          )}</span
       >
     </td>
   </tr>`;
