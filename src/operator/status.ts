@@ -103,6 +103,7 @@ interface ProxyStatus {
   readonly encrypted: boolean;
   readonly flags: {
     readonly source: string;
+    readonly kill_switch: boolean;
     /** False while what is in effect may be older than what the source says. */
     readonly fresh: boolean;
     /** Since the flags were last read; absent while they never were. */
@@ -200,6 +201,7 @@ function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' 
     encrypted: facts.encrypted,
     flags: {
       source,
+      kill_switch: flags.killSwitch(),
       fresh,
       ...(ageMs !== undefined && { age_seconds: Math.round(ageMs / 100) / 10 }),
       ...(lastError !== undefined && { last_error: lastError }),

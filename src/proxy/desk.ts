@@ -16,7 +16,7 @@ export interface DeskFacts {
 
 /** The operator's desk, where it is configured. */
 export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): readonly Part[] {
-  const { desk, operator, proxy } = config;
+  const { desk, operator, proxy, reports } = config;
   if (desk === undefined || live === undefined) return [];
   let app: FastifyInstance | undefined;
   return [
@@ -30,6 +30,7 @@ export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): r
           registerApi: registerRoutes,
           live: live.book,
           nowMs: () => clock.now(),
+          zone: reports.timeZone,
         });
         app = made;
         await takePort(() => made.listen({ host: desk.host, port: desk.port }), {

@@ -7,6 +7,7 @@ import type { Migration } from '../migration/migration.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';
 import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from '../operator/routes/comparison-routes.ts';
+import { registerConsistencyRoutes } from '../operator/routes/consistency-routes.ts';
 import { registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
 import { registerFlagRoutes } from '../operator/routes/flag-routes.ts';
 import { registerGuardRoutes } from '../operator/routes/guard-routes.ts';
@@ -26,6 +27,7 @@ import { guardRoutesOf, type GuardRouteFacts } from './guard-routes.ts';
 import type { Live } from './live.ts';
 import { readinessOf } from './readiness.ts';
 import type { Reports } from './reports.ts';
+import { createComparedSince } from '../storage/compared-since.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 const SIGNATURES_SHOWN = 200;
@@ -67,6 +69,12 @@ export function registerRoutes(
   registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
   if (live !== undefined) registerLiveRoutes(app, live.book);
   registerFlagRoutes(app, flagRoutesOf(facts));
+  registerConsistencyRoutes(app, {
+    services: [...services.keys()],
+    zone: facts.config.reports.timeZone,
+    comparedSince: createComparedSince(facts.database),
+    nowMs: () => facts.clock.wallMs(),
+  });
   registerBundleRoutes(app, facts.guarding.bundles);
   registerReportRoutes(app, reports.routes);
   registerRuns(app, facts);

@@ -66,7 +66,7 @@ test('a fader that is moved by keyboard changes the stage shown and the routing 
   expect(performance.now() - pressedAtMs).toBeLessThan(MOVED_WITHIN_MS);
 
   expect(await strip.locator('.stage').textContent()).toContain('read cutover');
-  expect(await strip.locator('.fader-effect').first().textContent()).toContain('100 % in effect');
+  expect(await strip.locator('.fader-effect').first().textContent()).toContain('100 % active');
   await eventually('a lane that may be read from the orchestrator', async () => {
     await agent.ask(getContext(SESSION));
     return (await readsBy()).orchestrator > 0;

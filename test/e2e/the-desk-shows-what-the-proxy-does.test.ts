@@ -118,7 +118,7 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('names no member of a list').waitFor();
   // Each problem of a rule has a line of its own.
-  expect(await page.getByRole('alert').innerText()).toMatch(/not usable:\n\s*- rule 1/);
+  expect(await page.locator('.notice[role=alert]').innerText()).toMatch(/not usable:\n\s*- rule 1/);
   const rules = page.getByRole('textbox', { name: 'Rules' });
   await rules.fill((await rules.inputValue()).replace('# hidesList', 'hidesList'));
   await page.getByRole('button', { name: 'Try', exact: true }).click();
@@ -198,17 +198,17 @@ test('the guard shows how near a trip is, and a tripped latch is released by a p
     body: JSON.stringify({ service: SERVICE, person: 'a watcher', reason: 'agents repeat themselves' }),
   });
   // The page is not loaded again: it asks by itself, and its navigation moves with it.
-  await page.getByText(/latched: (external|inconsistency)/).waitFor();
+  await page.locator('.lamp', { hasText: /Held on legacy: (external|inconsistency)/ }).waitFor();
   expect(await page.getByRole('link', { name: /^Guard 1/ }).count()).toBe(1);
   await open('/guard', 'Guard');
   expect(await photograph(page, 'guard')).toEqual([]);
   await open('/', 'Desk');
-  expect(await page.getByRole('article', { name: SERVICE }).textContent()).toContain('latched');
+  expect(await page.getByRole('article', { name: SERVICE }).textContent()).toContain('Held on legacy');
   expect(await photograph(page, 'desk-latched')).toEqual([]);
   await open('/guard', 'Guard');
-  await page.getByText('Release the latch').first().click();
+  await page.locator('summary', { hasText: 'Release the latch' }).click();
   await page.getByLabel('Reason').first().fill('it was a wrong alarm');
-  await page.getByRole('button', { name: 'Release the latch' }).click();
+  await page.getByRole('button', { name: /^Release the latch/ }).click();
   await page.getByText(`The latch of ${SERVICE} is released`).waitFor();
 });
 
@@ -220,7 +220,7 @@ test('every other page is there, with nothing wrong in it', async () => {
   await open('/audit', 'Audit');
   await page.getByLabel('Service').selectOption('jarvis-memory');
   await page.getByRole('button', { name: 'Show' }).click();
-  await page.getByText('Nobody changed anything yet').waitFor();
+  await page.getByText('Nothing was changed yet').waitFor();
   await page.getByLabel('Service').selectOption(SERVICE);
   await page.getByRole('button', { name: 'Show' }).click();
   await page.getByRole('row', { name: /dead-letters skip/ }).waitFor();
@@ -266,7 +266,7 @@ test('it works without a script', async () => {
   const plain = await context.newPage();
   await plain.goto(desk.origin);
   await plain.getByRole('article', { name: SERVICE }).getByRole('button', { name: 'Set reads…' }).click();
-  await plain.getByLabel('Share asked for, percent').fill('75');
+  await plain.getByLabel('Requested share, percent').fill('75');
   await plain.getByLabel('Your name').fill('ben');
   await plain.getByLabel('Reason').fill('without a script');
   await plain.getByRole('button', { name: 'Set', exact: true }).click();

@@ -22,10 +22,18 @@ export interface DeskParts {
   readonly live: LiveBook;
   /** By which sessions end. */
   readonly nowMs: () => number;
+  /** In which a browser without scripts shows times; others show their own. @defaultValue UTC */
+  readonly zone?: string;
 }
 
 /** The operator's desk: pages in front of the operator's API, not listening yet. */
-export async function createDesk({ tokens, registerApi, live, nowMs }: DeskParts): Promise<FastifyInstance> {
+export async function createDesk({
+  tokens,
+  registerApi,
+  live,
+  nowMs,
+  zone = 'UTC',
+}: DeskParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -36,7 +44,7 @@ export async function createDesk({ tokens, registerApi, live, nowMs }: DeskParts
   await registerAssets(app);
   await registerSecurity(app, { isOpen: book.isEmpty });
   await registerSessions(app);
-  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi), nowMs });
+  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi), nowMs, zone });
   registerProblems(app, reception);
   registerSignIn(app, { tokens: book, reception });
   registerPages(app, reception);

@@ -41,13 +41,9 @@ export function age(seconds: number): string {
   return seconds < 7_200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3_600).toFixed(0)} h`;
 }
 
-/** An ISO-8601 instant as people read it, UTC. */
+/** An ISO-8601 instant. `inZone` fills it in with the date and time of a zone. */
 export function when(iso: string | null | undefined): Html | string {
-  if (iso === null || iso === undefined) return NONE;
-  const day = iso.slice(0, 10);
-  return html`<time datetime="${iso}" title="${iso}"
-    >${day} ${iso.slice(11, 19)} <span class="zone">UTC</span></time
-  >`;
+  return iso === null || iso === undefined ? NONE : html`<time datetime="${iso}"></time>`;
 }
 
 /** A closed word of the protocol in a sentence: `read_cutover` → `read cutover`. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest, Session } from 'fastify';
+import { KILL_SWITCH } from '../../domain/flags.ts';
 import type { OperatorToken } from '../operator-access.ts';
 import type { Status } from '../status.ts';
 import { ApiRefusal, type OperatorApi, type OperatorApiHost } from './operator-api.ts';
@@ -14,6 +15,7 @@ interface ReceptionParts {
   readonly tokens: readonly OperatorToken[];
   readonly api: OperatorApiHost;
   readonly nowMs: () => number;
+  readonly zone: string;
 }
 
 /** Knows from the session who looks, and asks the API as them. */
@@ -21,11 +23,13 @@ export class Reception {
   readonly #tokens: readonly OperatorToken[];
   readonly #api: OperatorApiHost;
   readonly #nowMs: () => number;
+  readonly #zone: string;
 
-  constructor({ tokens, api, nowMs }: ReceptionParts) {
+  constructor({ tokens, api, nowMs, zone }: ReceptionParts) {
     this.#tokens = tokens;
     this.#api = api;
     this.#nowMs = nowMs;
+    this.#zone = zone;
   }
 
   /** Somebody has signed in with a token. */
@@ -69,6 +73,8 @@ export class Reception {
     // A page that refreshes itself shows nobody what was to be told.
     const notice = request.headers['x-refresh'] === undefined ? session.notice : undefined;
     if (notice !== undefined) delete session.notice;
+    const status = await statusOf(known.api);
+    const killedSince = status?.proxy.flags.kill_switch === true ? await killedSinceOf(known.api) : undefined;
     return {
       ...known,
       person,
@@ -76,7 +82,9 @@ export class Reception {
       // A form's answer that is a page has the page's address; others have none to come back to.
       path: isPage(request) ? url : '/',
       ...(notice !== undefined && { notice }),
-      status: await statusOf(known.api),
+      status,
+      zone: this.#zone,
+      ...(killedSince !== undefined && { killedSince }),
     };
   }
 }
@@ -88,6 +96,23 @@ function isByItself({ headers, routeOptions }: FastifyRequest): boolean {
 
 function isPage({ server, routeOptions }: FastifyRequest): boolean {
   return server.hasRoute({ method: 'GET', url: routeOptions.url ?? '' });
+}
+
+/** Where Unleash keeps the flags, the audit does not know. */
+async function killedSinceOf(api: OperatorApi): Promise<string | undefined> {
+  try {
+    const { entries } = await api.get<{ entries: readonly AuditedFlag[] }>('/v1/audit?service=all&limit=100');
+    const last = entries.find(({ details }) => details.flag === KILL_SWITCH);
+    return last?.details.to === 100 ? last.at : undefined;
+  } catch (error) {
+    if (error instanceof ApiRefusal) return undefined;
+    throw error;
+  }
+}
+
+interface AuditedFlag {
+  readonly at: string;
+  readonly details: { readonly flag?: string; readonly to?: number };
 }
 
 /** Undefined while the journal is away: then a page says so where it needs it. */

@@ -28,6 +28,10 @@ export interface Visit {
   readonly path: string;
   readonly notice?: Notice;
   readonly status: Status | undefined;
+  /** In which times are shown without a script. @defaultValue UTC */
+  readonly zone?: string;
+  /** When the kill switch was switched on; absent while it is off, or where the audit does not say. */
+  readonly killedSince?: string;
 }
 
 export function may({ visitor }: Visit, role: OperatorRole): boolean {

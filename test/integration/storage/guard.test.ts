@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
 import type { Finding } from '../../../src/migration/guard/finding.ts';
 import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
+import { auditedServices } from '../../../src/migration/guard/audited-services.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
+import { createComparedSince } from '../../../src/storage/compared-since.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
@@ -78,6 +80,42 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(entry).toMatchObject({ ...ANN, service, command: 'guard release', details: { latch: latch.id } });
   });
 
+  test('a trip is in the audit once, with what tripped it', async () => {
+    const service = newService();
+    const [{ latch }] = await Promise.all([trip(service), trip(service)]);
+    const entries = await createAuditStore(database).recent({ service, limit: 10 });
+    expect(entries).toHaveLength(1);
+    expect(entries[0]).toMatchObject({ person: 'guard', command: 'guard trip', reason: 'inconsistency' });
+    expect(entries[0]?.details).toMatchObject({ latch: latch.id, action: 'get_context', hits: 5, of: 10 });
+  });
+
+  test('an act on several services is one entry, found by each of them', async () => {
+    const [first, second, other] = [newService(), newService(), newService()];
+    const store = createAuditStore(database);
+    await store.add({ ...ANN, command: 'runs begin', ...auditedServices([first, second], { run: 1 }) });
+    for (const service of [first, second]) {
+      const entries = await store.recent({ service, limit: 10 });
+      expect(entries.map(({ details }) => details)).toEqual([{ run: 1, services: [first, second] }]);
+    }
+    expect(await store.recent({ service: other, limit: 10 })).toEqual([]);
+  });
+
+  test('what was compared since an instant is counted over all replicas and actions', async () => {
+    const [service, minutes] = [newService(), createMinuteStore(database)];
+    const counts = { ...noCounts(), comparable: 10, mismatches: 2 };
+    const row = { service, minuteMs: MINUTE_MS, counts };
+    await minutes.write(REPLICA, [
+      { ...row, action: 'get_context' },
+      { ...row, action: 'search', minuteMs: MINUTE_MS - 60_000 },
+    ]);
+    await minutes.write(replicaId(randomUUID()), [{ ...row, action: 'search' }]);
+    const since = createComparedSince(database);
+    const of = async (fromMs: number) => (await since(fromMs)).find((one) => one.service === service);
+    expect(await of(MINUTE_MS)).toEqual({ service, compared: 20, differ: 4 });
+    expect(await of(MINUTE_MS - 60_000)).toEqual({ service, compared: 30, differ: 6 });
+    expect(await of(MINUTE_MS + 60_000)).toBeUndefined();
+  });
+
   test('no latch is released before its cool-down, which doubles with each trip', async () => {
     const service = newService();
     const store = createLatchStore(database);
@@ -98,7 +136,7 @@ describe.each(DATABASES)('on %s', (kind) => {
       [flags, ['later'], []].map((off) => store.flagsAreOff(latch.id, { service, flags: off })),
     );
     const entries = await createAuditStore(database).recent({ service, limit: 10 });
-    expect(entries).toHaveLength(1);
+    expect(entries.map(({ command }) => command)).toEqual(['flags off', 'guard trip']);
     expect(entries[0]).toMatchObject({ person: 'guard', command: 'flags off', reason: 'inconsistency' });
     const open = (await store.state()).open.find(({ id }) => id === latch.id);
     expect(entries[0]?.details).toEqual({ latch: latch.id, flags: open?.flagsOff });

@@ -22,7 +22,7 @@ async function pageOf(query: Readonly<Record<string, string>>): Promise<string> 
     person: '',
     csrf: '',
     path: '/',
-    status: { services: [service], proxy, replicas: { live: 1 } } as unknown as Status,
+    status: { services: [service], proxy, replicas: { live: 1 }, readiness: {} } as unknown as Status,
   };
   return shell(visit, await differencesPage(visit, { params: { service: SERVICE }, query }));
 }

@@ -40,7 +40,7 @@ function visitOf(path: string, waiting: number): Visit {
     person: '',
     csrf: '',
     path,
-    status: { services: [service], proxy, replicas: { live: 1 } } as unknown as Status,
+    status: { services: [service], proxy, replicas: { live: 1 }, readiness: {} } as unknown as Status,
   };
 }
 

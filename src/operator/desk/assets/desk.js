@@ -3,6 +3,23 @@
 
 const REFRESH_EVERY_MS = 3_000;
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const dateAndTime = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium' });
+const zoneName = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' });
+
+/** Shows every instant in the browser's zone. The server has filled in its own, for browsers without scripts. */
+function localize(part) {
+  for (const time of part.querySelectorAll('time[datetime]')) {
+    const at = new Date(time.dateTime);
+    const zone = document.createElement('span');
+    zone.className = 'zone';
+    zone.textContent = zoneName.formatToParts(at).find(({ type }) => type === 'timeZoneName').value;
+    time.replaceChildren(`${dateAndTime.format(at)} `, zone);
+  }
+  for (const named of part.querySelectorAll('[data-zone]')) named.textContent = ZONE;
+}
+localize(document);
+
 // On a phone the places are a strip wider than the window: the present one is brought into sight, nothing else moves.
 const strip = document.querySelector('.top nav');
 const here = strip?.querySelector('[aria-current]');
@@ -38,7 +55,8 @@ async function refresh() {
   if (response.redirected) return location.assign(response.url);
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
-  for (const old of document.querySelectorAll('[data-live]')) {
+  localize(fresh);
+  for (const old of document.querySelectorAll(LIVE)) {
     const now = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
     const isAtIt = old.contains(document.activeElement) || old.querySelector('details[open]') !== null;
     if (now === null || shown(now) === shown(old) || isAtIt) continue;
@@ -46,8 +64,13 @@ async function refresh() {
   }
 }
 
-// What waits for a person stands on every page: it moves with what is shown beside it, and never alone.
-if (document.querySelector('main [data-live]') !== null)
+// What waits for a person is in the navigation of every page. It changes together with the page beside it and never alone;
+// an incident is news on every page.
+const INCIDENTS = '[data-live="incidents"]';
+const hasLiveParts = document.querySelector(`main [data-live]:not(${INCIDENTS})`) !== null;
+const LIVE = hasLiveParts ? '[data-live]' : INCIDENTS;
+
+if (document.querySelector(LIVE) !== null)
   setInterval(() => {
     // The next one tries again.
     refresh().catch(() => undefined);

@@ -17,6 +17,8 @@ export interface Change {
   readonly back?: string;
   /** It cannot be taken back. */
   readonly isGrave?: boolean;
+  /** Unfolded from the start. */
+  readonly isOpen?: boolean;
   /** Tells it from others of the same action on one page. @defaultValue the action */
   readonly id?: string;
 }
@@ -42,7 +44,7 @@ export function changeForm(visit: Visit, change: Change): Html {
         required
         maxlength="500"
         autocomplete="off"
-        placeholder="Why, for whoever reads the audit"
+        placeholder="It is written to the audit"
       />
     </div>
     <div><button class="${isGrave ? 'grave' : 'primary'}">${label}</button></div>
@@ -58,7 +60,7 @@ function personField({ person }: Visit, id: string): Html {
 }
 /** The same, folded away behind its label: in a list of many. */
 export function foldedChange(visit: Visit, change: Change): Html {
-  return html`<details class="fold">
+  return html`<details class="fold" ${change.isOpen === true && html`open`}>
     <summary>${change.label}</summary>
     ${changeForm(visit, change)}
   </details>`;

@@ -28,7 +28,7 @@ function compared(service: ServiceStatus): Html {
   return tablePanel({
     id: 'compared',
     title: 'Compared',
-    note: `Since the start of this process. Reads that do something to legacy cannot be asked for again: their lanes stand for them.${
+    note: `This process, since its start; the consistency above is of all replicas. Reads with side effects on legacy cannot be repeated, so their whole lanes are compared.${
       why.length === 0 ? '' : ` Not comparable: ${why.join(', ')}.`
     }`,
     heads: ['What', 'With a verdict', 'Differ', 'Consistency', 'Not comparable'],
@@ -66,7 +66,7 @@ function actions({ actions: judged = {}, flags }: ServiceStatus): Html | false {
     note:
       'Comparisons since the last change of definition or rules, of all replicas. The bound of the mismatch rate holds with 95 %, and must ' +
       'be below 0.1 %. Whole lanes count for every action, until an answer of its own was wrong.',
-    heads: ['Action', 'Asked', 'In effect', 'Own answers', 'Whole lanes', 'Differ', 'Rate', 'Missing'],
+    heads: ['Action', 'Requested', 'Active', 'Own answers', 'Whole lanes', 'Differ', 'Rate', 'Missing'],
     rows,
   });
 }

@@ -23,24 +23,24 @@ const yOf = (share: number): number => HEIGHT - CAP / 2 - (TRAVEL * share) / 100
 
 /** What lowered a flag, in words for people. */
 const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {
-  on: 'as asked',
-  off: 'as asked',
-  beginning: 'beginning',
+  on: 'as requested',
+  off: 'as requested',
+  beginning: 'starting',
   ending: 'ending',
   not_covered: 'dual writes are off',
-  kill_switch: 'kill switch',
-  latched: 'latched',
+  kill_switch: 'kill switch is on',
+  latched: 'held by the guard',
   interlock: 'interlock',
-  shadow_load_dropped: 'no shadow reads: the guard takes load off',
+  shadow_load_dropped: 'the guard has paused shadow reads to take load off',
   not_available: 'not available yet',
 };
 
 export function reasonOf({ reason, asked, interlocks = [], held_actions: held = [] }: FlagStatus): string {
   if (reason === 'not_available' && asked === 0) return 'not available yet';
   if (reason !== 'interlock')
-    return held.length === 0 ? REASONS[reason] : `${REASONS[reason]}, less of ${held.length} actions`;
+    return held.length === 0 ? REASONS[reason] : `${REASONS[reason]}; ${held.length} actions have less`;
   const [first, ...more] = interlocks.map(({ word }) => spoken(word));
-  const why = first === undefined ? 'no action is proven yet' : first;
+  const why = first === undefined ? 'no action has enough evidence yet' : first;
   return `${REASONS.interlock}: ${why}${more.length === 0 ? '' : ` and ${more.length} more`}`;
 }
 
@@ -54,7 +54,7 @@ export function faderState({
   return reason === 'latched' || reason === 'kill_switch' ? 'tripped' : 'held';
 }
 
-/** Two marks: the cap is what is asked for, the lit column beside it what is in effect. Without a script it works as well. */
+/** Handle = requested, bar = active. It works without a script too. */
 export function fader({ id, name, flag, status, fixed }: Fader): Html {
   const isFixed = fixed !== undefined;
   const state = faderState(status);
@@ -75,16 +75,18 @@ export function fader({ id, name, flag, status, fixed }: Fader): Html {
         data-fader
       />
     </div>
-    <p class="fader-asked">
-      <output for="${id}">${Math.round(status.asked)}</output><span class="unit"> %</span
-      ><span class="caption">asked</span>
-    </p>
-    <p class="fader-effect" id="${id}-effect" data-live="effect-${id}">
-      <strong>${percent(status.in_effect)}</strong> in effect<span class="why"
-        >${state === 'tripped' ? '▲ ' : state === 'held' ? '◆ ' : ''}${reasonOf(status)}</span
-      >
-    </p>
-    ${isFixed ? html`<p class="fader-fixed">${fixed}</p>` : html`<button class="move">Set ${name.toLowerCase()}…</button>`}
+    <div class="fader-state">
+      <p class="fader-asked">
+        <output for="${id}">${Math.round(status.asked)}</output><span class="unit"> %</span
+        ><span class="caption">requested</span>
+      </p>
+      <p class="fader-effect" id="${id}-effect" data-live="effect-${id}">
+        <strong>${percent(status.in_effect)}</strong> active<span class="why"
+          >${state === 'tripped' ? '▲ ' : state === 'held' ? '◆ ' : ''}${reasonOf(status)}</span
+        >
+      </p>
+      ${isFixed ? html`<p class="fader-fixed">${fixed}</p>` : html`<button class="move">Set ${name.toLowerCase()}…</button>`}
+    </div>
   </form>`;
 }
 

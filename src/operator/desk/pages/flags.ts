@@ -17,23 +17,21 @@ type ServiceStatus = Status['services'][number];
 /** What each flag is for. */
 const MEANINGS: Readonly<Record<ShownFlag['flag'], string>> = {
   'dual-write': 'Writes are journaled, sent to legacy, and delivered to the orchestrator too.',
-  'shadow-read': 'Share of the reads that are also asked of the other side, and compared.',
+  'shadow-read': 'Share of the reads that are sent to both sides and compared.',
   'read-cutover': 'Share of the lanes whose reads the orchestrator answers.',
   'write-cutover': 'Share of the lanes whose writes go to the orchestrator first.',
   'legacy-read-only': 'Legacy takes no more writes.',
-  'kill-switch': 'While it is on, legacy answers every read of every service. Writes go on being journaled.',
+  'kill-switch': 'While it is on, legacy answers every read of every service. Dual writes continue.',
 };
 
-/** All flags, asked and in effect. */
+/** All flags, requested and active. */
 export async function flagsPage(visit: Visit): Promise<Page> {
   const flags = await visit.api.get<ShownFlags>('/v1/flags');
   const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
-  const kill = flags.flags.find(({ flag }) => flag === 'kill-switch');
   return {
     title: 'Flags',
     lead: whereFrom(flags),
-    body: html`${kill !== undefined && killPanel(kill, flags.editable)}
-    ${status.services.map((service) => serviceTable(service, flags.editable))}`,
+    body: html`${killSwitch(flags)} ${status.services.map((service) => serviceTable(service, flags.editable))}`,
   };
 }
 
@@ -44,15 +42,20 @@ function whereFrom({ source, editable, server }: ShownFlags): Html {
   return html`From ${source}. ${editable && 'A change is written to the file, and in effect within a second.'}`;
 }
 
-function killPanel({ name, asked }: ShownFlag, editable: boolean): Html {
+/** The one switch that an operator may need at once. */
+export function killSwitch({ flags, editable, server }: ShownFlags): Html | false {
+  const found = flags.find(({ flag }) => flag === 'kill-switch');
+  if (found === undefined) return false;
+  const { name, asked } = found;
   const isOn = asked > 0;
   return html`<section class="panel kill ${isOn && 'on'}" aria-labelledby="kill">
     <h2 id="kill">Kill switch</h2>
-    <p>
+    <p data-live="kill">
       <strong class="state ${isOn ? 'bad' : 'good'}">${isOn ? '▲ on' : '● off'}</strong>
       ${MEANINGS['kill-switch']}
     </p>
-    ${editable && html`<p><a class="button ${isOn ? '' : 'grave'}" href="/flags/${name}?share=${isOn ? 0 : 100}">${isOn ? 'Switch off…' : 'Switch on…'}</a></p>`}
+    ${editable && html`<a class="button ${isOn ? '' : 'grave'}" href="/flags/${name}?share=${isOn ? 0 : 100}">${isOn ? 'Switch off…' : 'Switch on…'}</a>`}
+    ${server !== null && html`<a class="button" href="${server}" rel="noreferrer">Switch it in Unleash</a>`}
   </section>`;
 }
 
@@ -67,8 +70,8 @@ function serviceTable(service: ServiceStatus, editable: boolean): Html {
         <thead>
           <tr>
             <th scope="col">Flag</th>
-            <th scope="col" class="number">Asked</th>
-            <th scope="col" class="number">In effect</th>
+            <th scope="col" class="number">Requested</th>
+            <th scope="col" class="number">Active</th>
             <th scope="col">Why</th>
             <th scope="col"><span class="unseen">Change</span></th>
           </tr>
@@ -139,11 +142,11 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
     </p>`;
   return html`<dl class="figures">
       <div>
-        <dt>asked</dt>
+        <dt>requested</dt>
         <dd>${percent(status.asked)}</dd>
       </div>
       <div>
-        <dt>in effect</dt>
+        <dt>active</dt>
         <dd>${percent(status.in_effect)}</dd>
       </div>
       <div>
@@ -153,7 +156,7 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
     </dl>
     ${
       status.reason === 'not_available' &&
-      html`<p class="help">Writes stay on legacy in this version: whatever is asked for has no effect.</p>`
+      html`<p class="help">Writes stay on legacy in this version: a requested share has no effect.</p>`
     }
     ${interlockList(status)}${flag.flag === 'read-cutover' && heldActions(service)}`;
 }
@@ -230,7 +233,7 @@ function labelOf(flag: ShownFlag, share: number): string {
 
 function shareField(flag: ShownFlag, share: number): Html {
   return html`<div class="field">
-    <label for="share">Share asked for, percent</label>
+    <label for="share">Requested share, percent</label>
     <input
       id="share"
       name="share"

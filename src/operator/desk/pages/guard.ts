@@ -3,8 +3,8 @@ import { groupedFindings, type FindingGroup } from '../../grouped-findings.ts';
 import type { GuardStatus } from '../../guard-status.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
-import type { Visit } from '../visit.ts';
-import { foldedChange } from './change-form.ts';
+import type { Asked, Visit } from '../visit.ts';
+import { latchOf } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
 
 type Watched = GuardStatus & { readonly triggers: readonly TriggerLevel[] };
@@ -24,14 +24,14 @@ const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
   latency: 'slow minutes among the last five',
   deleted_item_seen: 'deleted items that were shown again',
   dead_letters: 'lanes with a dead letter for five minutes',
-  lost: 'lanes of which legacy lost something: it holds the ramp',
-  not_comparable: 'reads that could not be compared: it only alerts',
-  not_compared: 'reads that have moved and are compared no more: it holds the ramp',
+  lost: 'lanes of which legacy lost something (blocks further increases)',
+  not_comparable: 'reads that could not be compared (alert only)',
+  not_compared: 'moved reads no longer compared (blocks further increases)',
   external: 'signals from outside',
 };
 
 /** What the guard watches, how near it is to a trip, and the way out of one. */
-export async function guardPage(visit: Visit): Promise<Page> {
+export async function guardPage(visit: Visit, { query }: Asked): Promise<Page> {
   const [{ services }, { bundles }] = await Promise.all([
     visit.api.get<{ services: Readonly<Record<string, Watched>> }>('/v1/guard'),
     visit.api.get<{ bundles: readonly Bundle[] }>('/v1/guard/bundles'),
@@ -40,18 +40,24 @@ export async function guardPage(visit: Visit): Promise<Page> {
   return {
     title: 'Guard',
     waiting: { '/guard': held.length },
-    lead: 'It takes reads back to legacy by itself when the two sides differ too much, answers fail or come late. A person releases it.',
+    lead: 'The guard moves reads back to legacy when answers differ too much, fail or come late. A person releases it.',
     body: html`<div class="columns guards">
-        ${Object.entries(services).map(([service, watched]) => watchedPanel(visit, service, watched))}
+        ${Object.entries(services).map(([service, watched]) => watchedPanel(visit, { service, watched, isReleasing: query['release'] === service }))}
       </div>
       ${bundlesPanel(bundles)}`,
   };
 }
 
-function watchedPanel(visit: Visit, service: string, watched: Watched): Html {
+interface WatchedService {
+  readonly service: string;
+  readonly watched: Watched;
+  readonly isReleasing: boolean;
+}
+
+function watchedPanel(visit: Visit, { service, watched, isReleasing }: WatchedService): Html {
   return html`<section class="panel" aria-labelledby="g-${service}">
     <h2 id="g-${service}"><a href="/services/${service}">${service}</a></h2>
-    <div data-live="latch-${service}">${latchOf(visit, service, watched)}</div>
+    <div data-live="latch-${service}">${latchOf(visit, { service, guarded: watched, isReleasing })}</div>
     <div data-live="triggers-${service}">
       ${groupedFindings(watched.findings).map(finding)}
       <ul class="triggers">
@@ -66,33 +72,9 @@ function finding({ trigger, actions, details, numbers, steps }: FindingGroup): H
     .filter(Boolean)
     .join(' ');
   return html`<p class="notice warn">
-    <strong>◆ ${spoken(trigger)}</strong>${where !== '' && ` ${where}`}${said(numbers)}. What is done:
+    <strong>◆ ${spoken(trigger)}</strong>${where !== '' && ` ${where}`}${said(numbers)}. Done about it:
     ${steps.map(spoken).join(', ')}.
   </p>`;
-}
-
-function latchOf(visit: Visit, service: string, { held_by: heldBy, latch, flags_off: off }: Watched): Html {
-  if (heldBy === null) return html`<p class="lamp good"><span aria-hidden="true">●</span> free</p>`;
-  if (latch === undefined)
-    return html`<p class="lamp bad"><span aria-hidden="true">▲</span> held: ${spoken(heldBy)}</p>
-      <p class="help">There is no latch to release: it ends when its cause does.</p>`;
-  return html`<p class="lamp bad"><span aria-hidden="true">▲</span> latched: ${spoken(heldBy)}</p>
-    <p class="note">
-      ${when(latch.tripped_at)},
-      ${[latch.finding.action ?? 'the service as a whole', latch.finding.detail].filter(Boolean).join(', ')}.
-      Cools down until ${when(latch.cool_down_until)}.
-    </p>
-    ${off !== undefined && html`<p class="note">${flagsOff(off)}</p>`}
-    ${foldedChange(visit, { action: `/guard/${service}/release`, label: 'Release the latch', role: 'approver', isGrave: true })}`;
-}
-
-/** Whether people see the trip where they look at flags. */
-function flagsOff({ state, flags = [], last_error: error }: NonNullable<GuardStatus['flags_off']>): string {
-  if (state === 'not_configured')
-    return 'Its flags ask for what they asked before: nothing lowers them from here.';
-  if (state === 'off')
-    return `Switched off in Unleash: ${flags.length === 0 ? 'nothing, no flag asked for anything' : flags.join(', ')}.`;
-  return `Not yet switched off in Unleash: ${error ?? 'it is being tried'}`;
 }
 
 function level({ trigger, reached, numbers, action, detail }: TriggerLevel): Html {
@@ -123,11 +105,13 @@ function said({
   limit,
   lanes,
   lower_bound: bound,
+  least_hits: least,
 }: Partial<Record<string, number>>): string {
   if (found !== undefined) return `: ${count(found)} of ${count(limit)}`;
   if (lanes !== undefined) return `: ${counted(lanes, 'lane')}`;
   if (hits === undefined) return ': none';
-  return `: ${count(hits)} of ${count(of)}, at least ${percent(100 * (bound ?? 0))} for sure, limit ${percent(100 * (limit ?? 0))}`;
+  const rate = of === undefined || of === 0 ? '' : `${percent((100 * hits) / of)}; `;
+  return `: ${count(hits)} of ${count(of)} (${rate}lower bound ${percent(100 * (bound ?? 0))}, limit ${percent(100 * (limit ?? 0))}${least === undefined ? '' : `, at least ${count(least)} needed`})`;
 }
 
 function bundlesPanel(bundles: readonly Bundle[]): Html {

@@ -1,5 +1,7 @@
-import { counted, spoken } from '../figures.ts';
+import { inZone } from '../clock.ts';
+import { counted, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
+import { incidentBanner, incidentsOf } from '../incidents.ts';
 import type { Notice, Visit } from '../visit.ts';
 
 /** Places where something may wait for a person. */
@@ -57,9 +59,9 @@ export interface Page {
 }
 
 /** A whole document. */
-export function documentOf(page: Page, inner: Html): string {
+export function documentOf(page: Page, inner: Html, zone = 'UTC'): string {
   const { title, scripts = [], styles = [] } = page;
-  return html`<!doctype html>
+  const text = html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -77,6 +79,7 @@ export function documentOf(page: Page, inner: Html): string {
         ${inner}
       </body>
     </html> `.toString();
+  return inZone(text, zone);
 }
 
 /** A page of somebody who may look. */
@@ -87,6 +90,7 @@ export function shell(visit: Visit, page: Page): string {
     html`<a class="skip" href="#main">Skip to the content</a>
       ${header(visit, page)}
       <main id="main" tabindex="-1">
+        ${incidentBanner(incidentsOf(visit.status, visit.killedSince))}
         ${visit.notice !== undefined && noticeBar(visit.notice)}
         <div class="page-head">
           <h1>${title}</h1>
@@ -95,6 +99,7 @@ export function shell(visit: Visit, page: Page): string {
         ${body}
       </main>
       ${footer(visit)}`,
+    visit.zone,
   );
 }
 
@@ -148,16 +153,18 @@ export function noticeBar({ tone, text }: Notice): Html {
   </p>`;
 }
 
-function footer({ status }: Visit): Html {
-  if (status === undefined) return html`<footer class="foot"></footer>`;
-  const { proxy, replicas } = status;
+function footer({ status, zone = 'UTC' }: Visit): Html {
   return html`<footer class="foot">
     <p>
-      Crossfade ${proxy.version} · counted by this process since
-      ${proxy.started_at.slice(0, 16).replace('T', ' ')} UTC · ${counted(replicas.live, 'replica')} · journal
-      ${spoken(proxy.journal)} · flags from ${proxy.flags.source}
+      ${status !== undefined && runningNow(status)}Times are in <span data-zone>${zone}</span>; hover over one
+      for UTC.
     </p>
   </footer>`;
+}
+
+function runningNow({ proxy, replicas }: NonNullable<Visit['status']>): Html {
+  return html`Crossfade ${proxy.version} · this process started ${when(proxy.started_at)} ·
+  ${counted(replicas.live, 'replica')} · journal ${spoken(proxy.journal)} · flags from ${proxy.flags.source} · `;
 }
 
 /** Where a list has nothing to show. */

@@ -1,10 +1,13 @@
 import { flagName, type ServiceFlag } from '../../../domain/flags.ts';
 import type { ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
-import { age, consistency, count, counted, milliseconds, percent, spoken } from '../figures.ts';
+import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
+import { age, count, counted, milliseconds, percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { fader } from './fader.ts';
+import { killSwitch } from './flags.ts';
+import { lamp } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
 import { ladder } from './stage.ts';
 
@@ -14,12 +17,14 @@ type ServiceStatus = Status['services'][number];
 export async function overviewPage(visit: Visit): Promise<Page> {
   const flags = await visit.api.get<ShownFlags>('/v1/flags');
   const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
-  const isKilled = flags.flags.some(({ flag, asked }) => flag === 'kill-switch' && asked > 0);
+  const consistency = await consistencyOf(visit);
   return {
     title: 'Desk',
-    lead: 'One strip a service. The cap is what its flag asks for, the lit column what is in effect.',
-    body: html`${isKilled && killBar()}${freshness(status)}${spilling(status)}
-      <div class="desk">${status.services.map((service) => strip(service, flags))}</div>
+    lead: 'One strip per service. Handle = requested, bar = active.',
+    body: html`${killSwitch(flags)}
+      <div class="desk">
+        ${status.services.map((service) => strip(service, flags, consistency?.services[service.service]))}
+      </div>
       ${status.services.length === 0 && emptyState('No service', 'The configuration names none.')}
       <section class="panel backlog" aria-labelledby="backlog">
         <h2 id="backlog">Waiting in this process</h2>
@@ -40,38 +45,20 @@ export async function overviewPage(visit: Visit): Promise<Page> {
   };
 }
 
-function killBar(): Html {
-  return html`<p class="notice bad" role="alert">
-    <strong>▲ The kill switch is on.</strong> Legacy answers every read of every service.
-    <a href="/flags">Flags</a>
-  </p>`;
-}
-
-function freshness({ proxy: { flags } }: Status): Html | false {
-  if (flags.fresh) return false;
-  return html`<p class="notice warn" role="status">
-    <strong>◆ The flags cannot be read.</strong> What was last known stays in effect. ${flags.last_error}
-  </p>`;
-}
-
-function spilling({ spill }: Status): Html | false {
-  if (spill?.spilling !== true) return false;
-  return html`<p class="notice warn" role="status">
-    <strong>◆ The journal is away.</strong> ${counted(spill.writes, 'write')} noted down on disk, to be
-    replayed. Reads come from legacy.
-  </p>`;
-}
-
-function strip(service: ServiceStatus, flags: ShownFlags): Html {
+function strip(service: ServiceStatus, flags: ShownFlags, compared: Windows | undefined): Html {
   const { service: name, stage } = service;
   return html`<article class="strip" aria-labelledby="strip-${name}">
     <header>
       <h2 id="strip-${name}"><a href="/services/${name}">${name}</a></h2>
-      <div data-live="latch-${name}">${latch(service)}</div>
+      <div data-live="latch-${name}">${lampLink(service)}</div>
     </header>
     <div data-live="stage-${name}">${ladder(stage)}</div>
     <dl class="inputs" data-live="inputs-${name}">
       ${input(service, 'dual-write', 'Dual writes')}${input(service, 'shadow-read', 'Shadow reads')}
+      <div>
+        <dt>Writes</dt>
+        <dd>${writesAt(service)}</dd>
+      </div>
     </dl>
     <div class="faders">
       ${fader({
@@ -81,15 +68,9 @@ function strip(service: ServiceStatus, flags: ShownFlags): Html {
         status: service.flags['read-cutover'],
         ...fixedBy(flags),
       })}
-      ${fader({
-        id: `writes-${name}`,
-        name: 'Writes',
-        flag: flagName(name, 'write-cutover'),
-        status: service.flags['write-cutover'],
-        fixed: 'Writes stay on legacy in this version.',
-      })}
+      ${hasWrites(service) && fader({ id: `writes-${name}`, name: 'Writes', flag: flagName(name, 'write-cutover'), status: service.flags['write-cutover'], ...fixedBy(flags) })}
     </div>
-    <dl class="readings" data-live="readings-${name}">${readings(service)}</dl>
+    <dl class="readings" data-live="readings-${name}">${readings(service, compared)}</dl>
   </article>`;
 }
 
@@ -97,12 +78,21 @@ function fixedBy({ editable }: ShownFlags): { fixed?: string } {
   return editable ? {} : { fixed: 'Moved in Unleash.' };
 }
 
-function latch({ guard }: ServiceStatus): Html {
-  const heldBy = guard?.held_by ?? null;
-  if (heldBy === null) return html`<p class="lamp good"><span aria-hidden="true">●</span> free</p>`;
-  return html`<p class="lamp bad">
-    <a href="/guard"><span aria-hidden="true">▲</span> latched: ${spoken(heldBy)}</a>
-  </p>`;
+/** A flag that cannot take effect in this version has no fader. */
+function hasWrites({ flags }: ServiceStatus): boolean {
+  return flags['write-cutover'].reason !== 'not_available';
+}
+
+function writesAt(service: ServiceStatus): string {
+  const { in_effect: active } = service.flags['write-cutover'];
+  return active === 0 ? 'legacy first' : `${percent(active)} orchestrator first`;
+}
+
+function lampLink({ service, guard }: ServiceStatus): Html {
+  const shown = lamp({ held_by: guard?.held_by ?? null });
+  return (guard?.held_by ?? null) === null
+    ? shown
+    : html`<a class="lamp-link" href="/services/${service}">${shown}</a>`;
 }
 
 function input({ service, flags }: ServiceStatus, flag: ServiceFlag, label: string): Html {
@@ -116,33 +106,16 @@ function input({ service, flags }: ServiceStatus, flag: ServiceFlag, label: stri
       <a href="/flags/${flagName(service, flag)}">${said}</a>${
         differs &&
         html` <span class="state warn"
-          >◆ asked ${isSwitch ? (asked > 0 ? 'on' : 'off') : percent(asked)}</span
+          >◆ requested ${isSwitch ? (asked > 0 ? 'on' : 'off') : percent(asked)}</span
         >`
       }
     </dd>
   </div>`;
 }
 
-function readings(service: ServiceStatus): Html {
-  const { comparisons, lanes, latency_ms: latency, added_ms: added } = service;
-  const judged = comparisons.match + comparisons.mismatch;
-  return html`<div class="main-reading">
-      <dt>Consistency</dt>
-      <dd>
-        <strong class="${comparisons.mismatch > 0 && 'warn'}"
-          >${consistency(comparisons.mismatch, judged)}</strong
-        ><span class="note"
-          >${
-            judged === 0
-              ? 'nothing compared yet'
-              : html`${count(judged)} compared,
-                  <a href="/services/${service.service}/differences"
-                    >${count(comparisons.mismatch)} differ</a
-                  >`
-          }</span
-        >
-      </dd>
-    </div>
+function readings(service: ServiceStatus, compared: Windows | undefined): Html {
+  const { lanes, latency_ms: latency, added_ms: added } = service;
+  return html`${consistencyReading(service.service, compared)}
     <div>
       <dt>Deliveries waiting</dt>
       <dd>${count(service.pending)}</dd>
@@ -158,14 +131,14 @@ function readings(service: ServiceStatus): Html {
       </dd>
     </div>
     <div>
-      <dt>Latency p95</dt>
+      <dt>Latency p95, this process</dt>
       <dd>
         ${milliseconds(latency.legacy.p95)} <span class="note">legacy</span
         ><br />${milliseconds(latency.orchestrator.p95)} <span class="note">orchestrator</span>
       </dd>
     </div>
     <div>
-      <dt>Added p95</dt>
+      <dt>Added p95, this process</dt>
       <dd>${milliseconds(added.p95)}</dd>
     </div>
     ${waiting(service)}`;

@@ -2,10 +2,12 @@ import type { LiveSample } from '../../live-book.ts';
 import type { Status } from '../../status.ts';
 import { count, milliseconds, percent, spoken } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
+import { consistencyOf, consistencyReading } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { reasonOf } from './fader.ts';
 import { evidencePanels } from './evidence.ts';
+import { latchOf } from './latch.ts';
 import type { Page } from './layout.ts';
 import { ladder } from './stage.ts';
 import { tablePanel } from './table-panel.ts';
@@ -21,26 +23,47 @@ export async function serviceOf(visit: Visit, name: string): Promise<ServiceStat
   return service;
 }
 
-/** One service: what happens now, and why it goes where it goes. */
+/** One service, in the order in which an operator asks: is it healthy, how far is it, is it ready, what happens now. */
 export async function servicePage(visit: Visit, { params }: Asked<{ service: string }>): Promise<Page> {
   const service = await serviceOf(visit, params.service);
   const { samples } = await visit.api.get<{ samples: readonly LiveSample[] }>(
     `/v1/services/${service.service}/live`,
   );
+  const consistency = await consistencyOf(visit);
   return {
     title: service.service,
     lead: html`<a href="/services/${service.service}/differences">Differences</a> ·
       <a href="/lanes?service=${service.service}">Lanes</a> · <a href="/flags">Flags</a>`,
-    body: html`<div class="panel" data-live="ladder">${ladder(service.stage)}</div>
-      ${charts(service)}
+    body: html`<div class="columns">
+        ${reads(visit, service)}
+        <section class="panel" aria-labelledby="stage">
+          <h2 id="stage">Stage</h2>
+          <div data-live="ladder">${ladder(service.stage)}</div>
+          <dl class="readings" data-live="consistency">
+            ${consistencyReading(service.service, consistency?.services[service.service])}
+          </dl>
+        </section>
+      </div>
+      ${flagsAsked(service)}${evidencePanels(service)}${charts(service)}
       <div class="columns">
-        <div class="column">${decisions(samples)}${answers(service)}${flagsAsked(service)}</div>
+        <div class="column">${decisions(samples)}${answers(service)}</div>
         <div class="column">${latencies(service)}${contents(service)}</div>
       </div>
-      ${evidencePanels(service)}${left(service)}`,
+      ${left(service)}`,
     styles: ['/assets/uplot/uPlot.min.css'],
     scripts: ['/assets/uplot/uPlot.iife.min.js', '/assets/charts.js'],
   };
+}
+
+/** First on the page: whether the guard holds the reads, since when, and the way out. */
+function reads(visit: Visit, { service, guard }: ServiceStatus): Html {
+  return html`<section class="panel" aria-labelledby="reads">
+    <h2 id="reads">Reads from the orchestrator</h2>
+    <div data-live="latch-${service}">
+      ${guard === undefined ? html`<p>not known yet</p>` : latchOf(visit, { service, guarded: guard })}
+    </div>
+    <p class="note"><a href="/guard#g-${service}">All triggers of the guard</a></p>
+  </section>`;
 }
 
 const CHARTS = [
@@ -78,7 +101,7 @@ const REASONS: Readonly<Record<string, string>> = {
   flag_on: 'the orchestrator, by the share of lanes',
   kill_switch: 'the kill switch is on',
   interlock: 'an interlock lowers the share',
-  latched: 'the guard holds the reads',
+  latched: 'the guard holds the reads on legacy',
 };
 
 function decisions(samples: readonly LiveSample[]): Html {
@@ -96,7 +119,7 @@ function decisions(samples: readonly LiveSample[]): Html {
   return tablePanel({
     id: 'decisions',
     title: 'Decisions by reason',
-    note: rows.length === 0 ? 'Nobody asked in the last 15 minutes.' : 'The last 15 minutes.',
+    note: rows.length === 0 ? 'No request in the last 15 minutes.' : 'The last 15 minutes.',
     heads: ['Reason', 'Operations', 'Share'],
     rows,
   });
@@ -113,7 +136,7 @@ function latencies({ latency_ms: latency, added_ms: added }: ServiceStatus): Htm
   return tablePanel({
     id: 'latencies',
     title: 'Latency',
-    note: 'Since the start of this process: each backend’s own answers, and what the proxy added.',
+    note: 'This process, since its start: answers of each backend, and what the proxy added.',
     heads: ['Of', 'p50', 'p95', 'p99', 'Calls'],
     rows: [row('legacy', latency.legacy), row('orchestrator', latency.orchestrator), row('added', added)],
   });
@@ -128,7 +151,7 @@ function answers({ reads_by: reads, fallbacks, writes, repeats, named_writes: na
   return tablePanel({
     id: 'answers',
     title: 'Answers',
-    note: 'Since the start of this process.',
+    note: 'This process, since its start.',
     heads: ['What', 'Times'],
     rows: [
       ...words('reads answered by', reads),
@@ -145,7 +168,7 @@ function contents(service: ServiceStatus): Html {
   return tablePanel({
     id: 'contents',
     title: 'Both sides',
-    note: 'Lanes and lost items are those of the journal, everything else is counted by this process.',
+    note: 'Lanes and lost items come from the journal. The rest is counted by this process since its start.',
     heads: ['What', 'Now'],
     rows: [
       ...Object.entries(lanes ?? {}).map(([what, there]) => [`lanes ${what}`, count(there)]),
@@ -161,7 +184,7 @@ function flagsAsked({ flags }: ServiceStatus): Html {
   return tablePanel({
     id: 'flags-asked',
     title: 'Flags',
-    heads: ['Flag', 'Asked', 'In effect'],
+    heads: ['Flag', 'Requested', 'Active'],
     rows: Object.entries(flags).map(([flag, status]) => [
       html`${spoken(flag)} <span class="note-inline">${reasonOf(status)}</span>`,
       percent(status.asked),
@@ -179,11 +202,11 @@ function left({ legacy_only: legacyOnly, passthrough, unmapped }: ServiceStatus)
       ({ action, reason }) =>
         html`<li><code>${action}</code> ${what}: <span class="note-inline">${reason}</span></li>`,
     );
-  return html`<section class="panel" aria-labelledby="left">
-    <h2 id="left">What stays on legacy</h2>
+  return html`<details class="panel fold">
+    <summary>What stays on legacy</summary>
     <ul class="plain">
       ${list('is answered by legacy only', legacyOnly)}${list('passes through', passthrough)}
       ${unmapped.map(({ what, reason }) => html`<li>${what} is not mapped: <span class="note-inline">${reason}</span></li>`)}
     </ul>
-  </section>`;
+  </details>`;
 }

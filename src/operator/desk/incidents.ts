@@ -1,0 +1,168 @@
+import { groupedFindings } from '../grouped-findings.ts';
+import type { Status } from '../status.ts';
+import { count, counted, percent, spoken, when } from './figures.ts';
+import { html, type Html, type Shown } from './html.ts';
+
+type ServiceStatus = Status['services'][number];
+
+/** Something that an operator must know on whatever page they are. */
+export interface Incident {
+  readonly tone: 'bad' | 'warn';
+  /** What happened. */
+  readonly what: string;
+  /** ISO-8601; absent where it is not known. */
+  readonly since?: string | undefined;
+  /** Whether agents are served, and by what. */
+  readonly agents: string;
+  /** What to do, as links. */
+  readonly next: readonly { readonly to: string; readonly label: string }[];
+}
+
+const SERVED_BY_LEGACY = 'Agents are safe: legacy answers every read and has every acknowledged write.';
+
+/** @param killedSince when the kill switch was switched on; undefined where the audit does not say */
+export function incidentsOf(
+  status: Status | undefined,
+  killedSince: string | undefined,
+): readonly Incident[] {
+  if (status === undefined) return [JOURNAL_AWAY];
+  return [
+    ...(status.proxy.flags.kill_switch ? [killed(killedSince)] : []),
+    ...status.services.flatMap((service) => ofService(service, status)),
+    ...journalOf(status),
+    ...flagsOf(status),
+  ];
+}
+
+const JOURNAL_AWAY: Incident = {
+  tone: 'bad',
+  what: 'The journal does not answer',
+  agents: 'Legacy answers the reads. Writes are accepted as journal.whenAway in the settings says.',
+  next: [],
+};
+
+function killed(since: string | undefined): Incident {
+  return {
+    tone: 'bad',
+    what: 'The kill switch is on',
+    since,
+    agents: SERVED_BY_LEGACY,
+    next: [
+      { to: '/audit', label: 'See why' },
+      { to: '/flags/crossfade.kill-switch?share=0', label: 'Switch it off' },
+    ],
+  };
+}
+
+function ofService(service: ServiceStatus, status: Status): Incident[] {
+  const isDown = status.readiness[service.service]?.ok === false;
+  return [...(isDown ? [legacyDown(service)] : []), ...heldReads(service, isDown)];
+}
+
+function legacyDown({ service }: ServiceStatus): Incident {
+  return {
+    tone: 'bad',
+    what: `Legacy ${service} does not answer`,
+    agents: 'Agents of this service get errors. What was acknowledged before is stored.',
+    next: [{ to: `/services/${service}`, label: 'See the service' }],
+  };
+}
+
+function heldReads({ service, guard }: ServiceStatus, isDown: boolean): Incident[] {
+  const { held_by: heldBy = null, latch } = guard ?? {};
+  if (heldBy === null) return [];
+  const agents = isDown ? 'Legacy does not answer either.' : SERVED_BY_LEGACY;
+  if (latch === undefined)
+    return [
+      {
+        tone: 'bad',
+        what: `The reads of ${service} are held on legacy: ${spoken(heldBy)}`,
+        agents,
+        next: [{ to: '/guard', label: 'See why' }],
+      },
+    ];
+  return [
+    {
+      tone: 'bad',
+      what: `The guard stopped orchestrator reads of ${service}: ${causeOf(latch.finding)}`,
+      since: latch.tripped_at,
+      agents,
+      next: [
+        { to: `/guard/bundles/${latch.id}`, label: 'See why' },
+        { to: `/guard?release=${service}#g-${service}`, label: 'Release' },
+      ],
+    },
+  ];
+}
+
+type Numbers = NonNullable<NonNullable<ServiceStatus['guard']>['latch']>['finding']['numbers'];
+
+/** Rates are of what the guard counted, the others are named. */
+export function causeOf({
+  trigger,
+  numbers,
+  detail,
+}: {
+  readonly trigger: string;
+  readonly numbers: Numbers;
+  readonly detail?: string;
+}): string {
+  const { hits, of } = numbers;
+  if (trigger === 'external') return `a signal from outside${detail === undefined ? '' : ` (${detail})`}`;
+  if (hits === undefined || of === undefined) return spoken(trigger);
+  return `${spoken(trigger)}, ${count(hits)} of ${count(of)} ${trigger === 'errors' ? 'failed' : 'differ'} (${percent((100 * hits) / of)})`;
+}
+
+function journalOf({ spill, proxy }: Status): Incident[] {
+  if (spill?.spilling !== true) return [];
+  return [
+    {
+      tone: 'warn',
+      what: `The journal (${spoken(proxy.journal)}) does not answer`,
+      since: spill.oldest_at ?? undefined,
+      agents: `Agents are served by legacy. ${counted(spill.writes, 'write')} wait on disk and are replayed when it is back.`,
+      next: [{ to: '/', label: 'See the desk' }],
+    },
+  ];
+}
+
+function flagsOf({ proxy: { flags } }: Status): Incident[] {
+  if (flags.fresh) return [];
+  return [
+    {
+      tone: 'warn',
+      what: `The flags cannot be read${flags.last_error === undefined ? '' : `: ${flags.last_error}`}`,
+      agents: 'Agents are safe: the flags that were last read stay active.',
+      next: [{ to: '/flags', label: 'See the flags' }],
+    },
+  ];
+}
+
+/** First on every page. A person who wakes at three in the morning reads this. */
+export function incidentBanner(incidents: readonly Incident[]): Html {
+  return html`<div data-live="incidents" class="incidents">${incidents.map(oneIncident)}</div>`;
+}
+
+function oneIncident({ tone, what, since, agents, next }: Incident): Html {
+  return html`<section class="incident ${tone}" role="${tone === 'bad' ? 'alert' : 'status'}">
+    <p class="incident-what">
+      <strong>${tone === 'bad' ? '▲' : '◆'} ${what}.</strong>
+      ${since !== undefined && html`<span class="incident-since">Since ${when(since)}.</span>`}
+    </p>
+    <p>${agents}</p>
+    ${next.length > 0 && html`<p class="incident-next">${next.map(link)}</p>`}
+  </section>`;
+}
+
+function link({ to, label }: Incident['next'][number]): Shown {
+  return html`<a class="button" href="${to}">${label}</a>`;
+}
+
+/** What the guard still finds, in one line; undefined where it finds nothing that trips. */
+export function stillFound(guard: ServiceStatus['guard']): string | undefined {
+  const trips = groupedFindings(
+    (guard?.findings ?? []).filter(({ steps }) => steps.includes('reads_to_legacy')),
+  );
+  if (trips.length === 0) return undefined;
+  return trips.map((found) => causeOf({ ...found, detail: found.details.join(', ') })).join('; ');
+}

@@ -1,0 +1,67 @@
+import type { Status } from '../../status.ts';
+import { spoken, when } from '../figures.ts';
+import { html, type Html } from '../html.ts';
+import { causeOf, stillFound } from '../incidents.ts';
+import type { Visit } from '../visit.ts';
+import { foldedChange } from './change-form.ts';
+
+type Guarded = NonNullable<Status['services'][number]['guard']>;
+
+/** Whether the guard lets the orchestrator answer the reads of a service. */
+export function lamp({ held_by: heldBy }: Pick<Guarded, 'held_by'>): Html {
+  return heldBy === null
+    ? html`<p class="lamp good"><span aria-hidden="true">●</span> Healthy</p>`
+    : html`<p class="lamp bad"><span aria-hidden="true">▲</span> Held on legacy: ${spoken(heldBy)}</p>`;
+}
+
+interface OfService {
+  readonly service: string;
+  readonly guarded: Guarded;
+  /** The form is unfolded: a person came to release it. */
+  readonly isReleasing?: boolean;
+}
+
+/** The latch of a service: what tripped it, when, and its release. */
+export function latchOf(visit: Visit, { service, guarded, isReleasing = false }: OfService): Html {
+  const { latch, flags_off: off, held_by: heldBy } = guarded;
+  if (heldBy === null) return lamp(guarded);
+  if (latch === undefined)
+    return html`${lamp(guarded)}
+      <p class="help">No latch is set. The reads move again when the cause is gone.</p>`;
+  const { action, detail } = latch.finding;
+  const found = stillFound(guarded);
+  return html`${lamp(guarded)}
+    <p>
+      ${causeOf(latch.finding)}${action !== undefined && html` in <code>${action}</code>`}.
+      <span class="note"
+        >Tripped ${when(latch.tripped_at)}${detail !== undefined && `, window or source: ${detail}`}. It can
+        be released after ${when(latch.cool_down_until)}.</span
+      >
+    </p>
+    <p><a href="/guard/bundles/${latch.id}">What was known at this trip</a></p>
+    ${off !== undefined && html`<p class="note">${flagsOff(off)}</p>`}
+    ${foldedChange(visit, {
+      action: `/guard/${service}/release`,
+      label: found === undefined ? 'Release the latch' : 'Release the latch although it may trip again',
+      role: 'approver',
+      isGrave: true,
+      isOpen: isReleasing,
+      controls:
+        found !== undefined &&
+        html`<p class="notice warn" role="note">
+          ◆ The guard still finds: ${found}. Repair the cause first: counting starts again at the release, and
+          the guard will trip again on the same answers.
+        </p>`,
+    })}`;
+}
+
+/** Whether people see the trip where they look at flags. */
+function flagsOff({ state, flags = [], last_error: error }: NonNullable<Guarded['flags_off']>): string {
+  if (state === 'not_configured')
+    return 'The flags still say what they said before; the latch overrides them.';
+  if (state === 'off')
+    return flags.length === 0
+      ? 'No flag in Unleash had to be switched off.'
+      : `Switched off in Unleash: ${flags.join(', ')}.`;
+  return `Not yet switched off in Unleash: ${error ?? 'the proxy is trying'}`;
+}

@@ -1,0 +1,19 @@
+import type { ServiceName } from '../domain/ids.ts';
+import type { Database } from './database.ts';
+
+/** Comparisons of a service with a verdict, and how many of them differ. Of all replicas. */
+export interface Compared {
+  readonly service: ServiceName;
+  readonly compared: number;
+  readonly differ: number;
+}
+
+const COMPARED = `
+select service, sum((counts ->> 'comparable')::bigint) as compared, sum((counts ->> 'mismatches')::bigint) as differ
+from guard_minutes where minute >= $1 group by service`;
+
+/** What was compared since the beginning of a minute. A service without a comparison is not in the answer. @throws StorageError */
+export function createComparedSince(database: Database) {
+  return (fromMs: number): Promise<readonly Compared[]> =>
+    database.query<Compared>(COMPARED, [new Date(fromMs).toISOString()]);
+}

@@ -1,0 +1,150 @@
+import { expect, test } from 'vitest';
+import { inZone } from '../../../src/operator/desk/clock.ts';
+import { incidentsOf } from '../../../src/operator/desk/incidents.ts';
+import { latchOf } from '../../../src/operator/desk/pages/latch.ts';
+import { shell } from '../../../src/operator/desk/pages/layout.ts';
+import { overviewPage } from '../../../src/operator/desk/pages/overview.ts';
+import { html } from '../../../src/operator/desk/html.ts';
+import { when } from '../../../src/operator/desk/figures.ts';
+import type { Visit } from '../../../src/operator/desk/visit.ts';
+import type { Status } from '../../../src/operator/status.ts';
+
+const SERVICE = 'session-memory';
+const TRIPPED = '2026-11-22T19:31:09.000Z';
+const FLAG = { asked: 0, in_effect: 0, reason: 'off' };
+const QUANTILES = { p50: null, p95: null, p99: null, count: 0 };
+const FINDING = {
+  service: SERVICE,
+  trigger: 'inconsistency',
+  steps: ['reads_to_legacy'],
+  numbers: { hits: 21, of: 25, lower_bound: 0.452, limit: 0.001 },
+};
+const LATCH = { id: 7, tripped_at: TRIPPED, cool_down_until: TRIPPED, finding: FINDING };
+const FREE = { held_by: null, findings: [] };
+const LATCHED = { held_by: 'inconsistency', latch: LATCH, findings: [FINDING] };
+
+interface World {
+  readonly guard?: object;
+  readonly flags?: object;
+  readonly spill?: object;
+  readonly isLegacyDown?: boolean;
+}
+
+function statusOf({ guard = FREE, flags = {}, spill, isLegacyDown = false }: World = {}): Status {
+  const proxy = {
+    version: '1',
+    started_at: TRIPPED,
+    journal: 'postgres',
+    memory_rss_mb: 1,
+    flags: { source: 'files', fresh: true, kill_switch: false, ...flags },
+  };
+  const service = {
+    service: SERVICE,
+    stage: 'read_cutover',
+    flags: Object.fromEntries(
+      ['dual-write', 'shadow-read', 'read-cutover', 'write-cutover', 'legacy-read-only'].map((flag) => [
+        flag,
+        flag === 'write-cutover' ? { ...FLAG, reason: 'not_available' } : FLAG,
+      ]),
+    ),
+    guard,
+    // Of a process that was started a moment ago.
+    comparisons: { match: 3, mismatch: 0, not_comparable: 0 },
+    unknown_outcomes: { open: 0, readable: true },
+    latency_ms: { legacy: QUANTILES, orchestrator: QUANTILES },
+    added_ms: QUANTILES,
+    lanes: null,
+    lag: null,
+    pending: 0,
+  };
+  return {
+    proxy,
+    services: [service],
+    readiness: { [SERVICE]: { ok: !isLegacyDown } },
+    replicas: { live: 1 },
+    backlog: {},
+    spill: spill ?? null,
+  } as unknown as Status;
+}
+
+function visitOf(status: Status | undefined, answers: Readonly<Record<string, object>> = {}): Visit {
+  return {
+    api: { get: async (path: string) => answers[path] } as unknown as Visit['api'],
+    visitor: { role: 'approver' },
+    person: '',
+    csrf: '',
+    path: '/runs',
+    status,
+    zone: 'Europe/Berlin',
+  };
+}
+
+const pageOf = (visit: Visit): string => shell(visit, { title: 'Runs', body: html`<p>any page</p>` });
+
+test('every page says what the guard stopped, since when, and whether agents are safe', () => {
+  const page = pageOf(visitOf(statusOf({ guard: LATCHED })));
+  expect(page).toContain('inconsistency, 21 of 25 differ (84 %)');
+  expect(page).toMatch(/Since <time datetime="2026-11-22T19:31:09.000Z"[^>]*>2026-11-22 20:31:09/);
+  expect(page).toContain('Agents are safe');
+  expect(page).toContain('href="/guard/bundles/7">See why');
+  expect(page).toContain(`href="/guard?release=${SERVICE}#g-${SERVICE}">Release`);
+});
+
+test('a page without an incident has no banner', () => {
+  expect(pageOf(visitOf(statusOf()))).not.toContain('class="incident ');
+});
+
+test('agents are not called safe while the legacy service does not answer', () => {
+  const incidents = incidentsOf(statusOf({ guard: LATCHED, isLegacyDown: true }), undefined);
+  expect(incidents).toHaveLength(2);
+  expect(incidents.map(({ agents }) => agents).join(' ')).not.toContain('Agents are safe');
+});
+
+test.each([
+  ['the kill switch', { flags: { kill_switch: true } }, 'The kill switch is on'],
+  ['stale flags', { flags: { fresh: false, last_error: 'broken JSON' } }, 'cannot be read: broken JSON'],
+  ['a journal that is away', { spill: { spilling: true, writes: 3, oldest_at: TRIPPED } }, 'does not answer'],
+])('%s is an incident on every page', (_, world, words) => {
+  expect(pageOf(visitOf(statusOf(world)))).toContain(words);
+});
+
+test('without a status the banner says that the journal does not answer', () => {
+  expect(incidentsOf(undefined, undefined).map(({ what }) => what)).toEqual(['The journal does not answer']);
+});
+
+test('a release warns while the guard still finds what tripped it', () => {
+  const visit = visitOf(statusOf());
+  const of = (findings: readonly object[]): string => {
+    const guarded = { ...LATCHED, findings } as unknown as NonNullable<Status['services'][number]['guard']>;
+    return latchOf(visit, { service: SERVICE, guarded }).toString();
+  };
+  expect(of([FINDING])).toContain('The guard still finds: inconsistency, 21 of 25 differ');
+  expect(of([])).not.toContain('still finds');
+});
+
+test('the desk shows consistency of all replicas by window, not since the start', async () => {
+  const window = { from: TRIPPED, compared: 0, differ: 0 };
+  const services = {
+    [SERVICE]: { last_hour: window, today: { ...window, compared: 115_432, differ: 5_368 } },
+  };
+  const answers = {
+    '/v1/flags': { source: 'files', editable: true, server: null, flags: [] },
+    '/v1/consistency': { zone: 'UTC', services },
+  };
+  const page = (await overviewPage(visitOf(statusOf(), answers))).body.toString();
+  expect(page).toMatch(/Consistency, last hour.*nothing compared/s);
+  expect(page).toMatch(/Consistency, today.*95\.3 %.*115,432 compared.*5,368 differ/s);
+  expect(page).not.toContain('100 %</strong>');
+});
+
+test('a fader that cannot move is not on the desk', async () => {
+  const answers = { '/v1/flags': { source: 'files', editable: true, server: null, flags: [] } };
+  const page = (await overviewPage(visitOf(statusOf(), answers))).body.toString();
+  expect(page).toContain('id="reads-session-memory"');
+  expect(page).not.toContain('id="writes-session-memory"');
+});
+
+test('an instant is shown in the zone of the settings, with UTC as its title', () => {
+  const page = inZone(html`${when('2026-07-01T22:00:00Z')}`.toString(), 'Europe/Berlin');
+  expect(page).toMatch(/title="2026-07-01 22:00:00 UTC">2026-07-02 00:00:00 <span class="zone">CEST</);
+});
