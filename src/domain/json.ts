@@ -116,8 +116,11 @@ export function withoutNonFinite(text: string): string {
   return result;
 }
 
-/** The members of an object's text as raw text, the last of a repeated key winning. The text must have been parsed before. */
-export function rawMembers(text: string): Record<string, string> {
+/**
+ * The members of an object's text as raw text, the last of a repeated key winning. The text must have been parsed before.
+ * @param names only these members. @defaultValue all
+ */
+export function rawMembers(text: string, names?: ReadonlySet<string>): Record<string, string> {
   const members: Record<string, string> = Object.create(null) as Record<string, string>;
   let at = skipSpace(text, text.indexOf('{') + 1);
   while (text.charCodeAt(at) === QUOTE) {
@@ -127,7 +130,7 @@ export function rawMembers(text: string): Record<string, string> {
     if (text.charCodeAt(colon) !== COLON) break;
     const start = skipSpace(text, colon + 1);
     const end = endOfValue(text, start);
-    members[key] = text.slice(start, end);
+    if (names === undefined || names.has(key)) members[key] = text.slice(start, end);
     at = afterComma(text, end);
   }
   return members;

@@ -5,8 +5,9 @@ import type { Operation, Sender } from './access/access-entry.ts';
 import type { ServiceParts } from './call.ts';
 import { BREAKER_OPEN } from './database/database-circuit.ts';
 import { perform } from './handlers.ts';
+import { LIMITS } from './wire/limits.ts';
 import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './wire/reply.ts';
-import { type Message, parseRequest, readMessage } from './wire/request.ts';
+import { type Message, parseRequest, readMessage, readSender } from './wire/request.ts';
 
 /** What a front knows of a message beside its bytes. */
 export interface Origin extends Sender {
@@ -47,9 +48,15 @@ export function createService(parts: ServiceParts): Service {
     };
     let echo: Echo = { action: origin.action };
     try {
+      const isLong = bytes.byteLength > LIMITS.parsedUnidentifiedBytes;
+      if (isLong && access.needsKey) {
+        const sender = addressed(readSender(bytes), origin.action);
+        echo = echoOf(sender);
+        progress.identity = await access.identify(sender, origin);
+      }
       const message = (progress.message = addressed(readMessage(bytes), origin.action));
       echo = echoOf(message);
-      const caller = (progress.identity = await access.identify(message, origin));
+      const caller = (progress.identity ??= await access.identify(message, origin));
       const request = (progress.request = parseRequest(message));
       const permission = await access.permit(caller, request);
       const database = parts.database.until(startedMs + request.deadlineMs);
@@ -81,7 +88,7 @@ function textIn(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function addressed(message: Message, action: string | undefined): Message {
+function addressed<M extends Pick<Message, 'members'>>(message: M, action: string | undefined): M {
   if (action === undefined) return message;
   const given = message.members['action'];
   if (given !== undefined && given !== action)
@@ -91,7 +98,7 @@ function addressed(message: Message, action: string | undefined): Message {
   return { ...message, members: { ...message.members, action } };
 }
 
-function echoOf({ members, raw }: Message): Echo {
+function echoOf({ members, raw }: Pick<Message, 'members' | 'raw'>): Echo {
   const { action, request_id: id } = members;
   const isShort = (typeof id === 'string' || typeof id === 'number') && String(id).length <= ECHOED_LENGTH;
   return {

@@ -15,8 +15,10 @@ import { createStanding } from './standing.ts';
 
 /** The door of the orchestrator: who is there, may they, and what was done. */
 export interface Access {
+  /** Whether a caller without a key is refused. */
+  readonly needsKey: boolean;
   /** Who sent the message; counts it against their rate. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
-  identify(message: Message, sender: Sender): Promise<Identity>;
+  identify(message: Pick<Message, 'members'>, sender: Sender): Promise<Identity>;
   /** @throws OperationError `permission_denied` */
   permit(identity: Identity, request: Request): Promise<Permission>;
   /** Takes down an operation that was answered, off its way. */
@@ -33,15 +35,17 @@ export interface AccessParts {
 export function createAccess(settings: AccessSettings, parts: AccessParts): Access {
   const log = settings.log ? createAccessLog(settings, parts) : undefined;
   const retention = log === undefined ? undefined : createLogRetention(settings, parts);
+  const needsKey = settings.keys === 'required';
   return {
-    ...(settings.keys === 'required' ? lockedDoor(settings, parts.database) : OPEN_DOOR),
+    needsKey,
+    ...(needsKey ? lockedDoor(settings, parts.database) : OPEN_DOOR),
     note(operation) {
       // Whoever keeps a service alive asks every few seconds, and touches no memory.
       const isProbe = operation.error === undefined && WITHOUT_KEY.has(operation.message?.members['action']);
       if (!isProbe) log?.note(entryOf(operation));
     },
     async start() {
-      if (settings.keys === 'required') await warnWithoutKeys(parts);
+      if (needsKey) await warnWithoutKeys(parts);
       await retention?.start();
     },
     async stop() {

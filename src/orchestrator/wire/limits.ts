@@ -3,6 +3,10 @@ import { LANE_KEY_LIMIT } from '../../domain/ids.ts';
 /** What a caller may send. Over a limit the answer names the field and the limit. */
 export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
+  /** Of a longer message its key is looked at before the rest is parsed. */
+  parsedUnidentifiedBytes: 64 * 1024,
+  /** Of each member that is looked at first. A longer one counts as absent. */
+  senderBytes: 4 * 1024,
   contentBytes: 1024 * 1024,
   /** Nesting of a whole message: PostgreSQL's own recursion ends not far above, and PGlite's stack is smaller. */
   depth: 500,

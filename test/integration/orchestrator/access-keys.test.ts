@@ -6,7 +6,7 @@ import { ROLES, type Role } from '../../../src/orchestrator/access/identity.ts';
 import { createOrchestrator } from '../../../src/orchestrator/orchestrator.ts';
 import { dumpOf, type GuardedOrchestrator, startGuarded } from '../../support/access.ts';
 import { eventually } from '../../support/eventually.ts';
-import { settingsWith } from '../../support/orchestrator.ts';
+import { type Answer, settingsWith } from '../../support/orchestrator.ts';
 import { createPlace as createPlaceBy } from '../../support/place.ts';
 
 let orchestrator: GuardedOrchestrator;
@@ -63,6 +63,27 @@ describe('a key that opens nothing', () => {
   test('health answers without one', async () => {
     for (const action of ['health', 'ping', 'health_check'])
       expect((await orchestrator.as(undefined)(action)).status).toBe('success');
+  });
+
+  test('a long message without a good key is refused before it is parsed', async () => {
+    // What is behind the key is no JSON: had it been parsed, it would have been refused for that.
+    const rest = `,"payload":{"tags":[${'1,'.repeat(50_000)}x]}}`;
+    const send = async (key: string, headers: Record<string, string> = {}) => {
+      const body = `{"request_id":"r"${key === '' ? '' : `,"auth":{"key":"${key}"}`}${rest}`;
+      const url = `http://127.0.0.1:${orchestrator.httpPort}/v1/create`;
+      const response = await fetch(url, { method: 'POST', headers, body });
+      const { error, request_id: id } = (await response.json()) as Answer;
+      return [response.status, error.code, error.details?.['reason'], id];
+    };
+    expect(await send('')).toEqual([401, 'permission_denied', 'key_missing', 'r']);
+    expect(await send('nonsense')).toEqual([401, 'permission_denied', 'key_unknown', 'r']);
+    expect(await send('', { authorization: 'Bearer nonsense' })).toEqual([
+      401,
+      'permission_denied',
+      'key_unknown',
+      'r',
+    ]);
+    expect((await send(keys.agent)).slice(0, 2)).toEqual([400, 'invalid_request']);
   });
 
   test('the bearer header is as good as auth.key', async () => {
