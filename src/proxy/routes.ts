@@ -15,6 +15,7 @@ import { registerLaneRoutes } from '../operator/routes/lane-routes.ts';
 import { registerLiveRoutes } from '../operator/routes/live-routes.ts';
 import { registerRepairRoutes } from '../operator/routes/repair-routes.ts';
 import { registerReportRoutes } from '../operator/report/report-routes.ts';
+import { boundBodies } from '../operator/posted-bodies.ts';
 import { refuseUnstorableAddresses } from '../operator/refusal.ts';
 import { registerOperatorRoutes } from '../operator/routes/routes.ts';
 import { registerRuleRoutes, type RuleRouteParts } from '../operator/routes/rule-routes.ts';
@@ -61,6 +62,7 @@ export function registerRoutes(
 ): void {
   const { services } = facts;
   accessOf(facts.config).guard(app);
+  boundBodies(app);
   refuseUnstorableAddresses(app);
   registerGuardRoutes(app, guardRoutesOf(facts));
   registerAuditRoutes(app, facts.guarding.audit);

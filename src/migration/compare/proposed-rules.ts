@@ -73,13 +73,18 @@ const MEMBERS: Readonly<Record<RuleKind, Readonly<Record<string, Check>>>> = {
   ranking: { key: text, text: optional(text), query: optional(text), floors: optional(floors) },
 };
 
+/** More are not reported at once. */
+const MOST_PROBLEMS = 50;
+
 /** Rules of a file: a list of mappings, each with its action. @throws Error naming every problem */
 export function parseRules(value: unknown): readonly ProposedRule[] {
   if (!Array.isArray(value) || value.length === 0)
     throw new Error('The rules must be a list of at least one');
-  const problems = value.flatMap((rule: unknown, index) =>
-    problemsOf(rule).map((problem) => `rule ${index + 1}: ${problem}`),
-  );
+  const problems: string[] = [];
+  for (const [index, rule] of value.entries()) {
+    problems.push(...problemsOf(rule).map((problem) => `rule ${index + 1}: ${problem}`));
+    if (problems.length >= MOST_PROBLEMS) break;
+  }
   if (problems.length > 0) throw new Error(`The rules are not usable:\n  - ${problems.join('\n  - ')}`);
   return value.map((entry: unknown) => {
     const { action, ...rule } = entry as { action: string } & ComparisonRule;

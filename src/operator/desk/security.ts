@@ -3,12 +3,10 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import { LOOPBACK_HOST } from '../operator-access.ts';
+import { BODY_LIMIT_BYTES } from '../posted-bodies.ts';
 import { refuseUnstorableAddresses } from '../refusal.ts';
 
 const SELF = ["'self'"];
-
-/** A form holds a reason and a few words. */
-export const BODY_LIMIT_BYTES = 64 * 1024;
 
 /** Of one address, within a minute. A desk that is open refreshes itself 20 times. */
 const REQUESTS_A_MINUTE = 600;

@@ -67,7 +67,7 @@ export function checkBySchemas(app: FastifyInstance): void {
     const checker = Compile(schema as Type.TSchema);
     return (value) => {
       if (checker.Check(value)) return { value };
-      const [mistake] = [...checker.Errors(value)] as Mistake[];
+      const [mistake] = checker.Errors(value) as Mistake[];
       return { error: new Error(mistake === undefined ? 'is not as it should be' : sayingOf(mistake)) };
     };
   });

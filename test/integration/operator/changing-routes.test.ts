@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { fastify, type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { boundBodies, POSTED_MEMBERS } from '../../../src/operator/posted-bodies.ts';
 import { OperatorAccess, type OperatorRole } from '../../../src/operator/operator-access.ts';
 
 /** What a route asks for, and what it is asked with here beside who and why. `own`: it has a token of its own. */
@@ -44,6 +45,7 @@ const posted: string[] = [];
 /** Registers all that the folders hold, whatever it is called: nothing that is added later is forgotten here. */
 async function registerAll(scope: FastifyInstance): Promise<void> {
   new OperatorAccess(ROLES.map((role) => ({ name: role, role, token: tokenOf(role) }))).guard(scope);
+  boundBodies(scope);
   for (const folder of ['routes', 'report']) {
     const at = new URL(`../../../src/operator/${folder}/`, import.meta.url);
     for (const file of readdirSync(at).filter((name) => name.endsWith('routes.ts'))) {
@@ -86,6 +88,24 @@ async function post(route: string, role: OperatorRole | undefined, payload: obje
 
 test('every route that is posted to is known here', () => {
   expect(posted.toSorted()).toEqual([...Object.keys(CHANGES), ...Object.keys(LOOKS)].toSorted());
+});
+
+test('every route that is posted to knows the members of its body', () => {
+  expect(Object.keys(POSTED_MEMBERS).toSorted()).toEqual(posted.toSorted());
+});
+
+describe.each(Object.entries({ ...CHANGES, ...LOOKS }))('%s', (route, [, body = {}]) => {
+  test('refuses an unknown member of its body by its name', async () => {
+    const by = { person: 'ann', reason: 'a test' };
+    const { status, text } = await post(route, 'approver', { ...body, ...by, services: ['session-memory'] });
+    expect([status, JSON.parse(text)]).toMatchObject([400, { error: 'invalid_request' }]);
+    expect(text).toContain(String.raw`\"services\" is not known here: the body of`);
+  });
+
+  test('takes in no body of more than 64 KiB', async () => {
+    const { status } = await post(route, 'approver', { ...body, rules: Array(2_000_000).fill(1) });
+    expect(status).toBe(413);
+  });
 });
 
 const guarded = Object.entries({ ...CHANGES, ...LOOKS }).filter(([, [role]]) => role !== 'own');

@@ -295,4 +295,15 @@ describe('a file of rules', () => {
   test.each(['2027-01-31', '2028-02-29', '2027-01-31T12:00:00Z'])('may end on %s', (expires) => {
     expect(parseRules([{ action: 'x', kind: 'set', path: 'a', ...ann, expires }])).toHaveLength(1);
   });
+
+  test('names the first fifty problems of 20,000 rules', () => {
+    const problems = (): number => {
+      try {
+        return parseRules(Array(20_000).fill(1)).length;
+      } catch (error) {
+        return (error as Error).message.split('\n').length - 1;
+      }
+    };
+    expect(problems()).toBe(50);
+  });
 });
