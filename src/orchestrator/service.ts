@@ -2,12 +2,13 @@ import { CrossfadeError, ValidationError } from '../domain/errors.ts';
 import { isJsonObject, Json } from '../domain/json.ts';
 import { sqlstateOf } from '../storage/database.ts';
 import type { Operation, Sender } from './access/access-entry.ts';
+import type { Identity } from './access/identity.ts';
 import type { ServiceParts } from './call.ts';
 import { BREAKER_OPEN } from './database/database-circuit.ts';
 import { perform } from './handlers.ts';
 import { LIMITS } from './wire/limits.ts';
 import { type Echo, renderError, renderSuccess, type Reply, wireErrorOf } from './wire/reply.ts';
-import { type Message, parseRequest, readMessage, readSender } from './wire/request.ts';
+import { type Message, parseRequest, readMessage, readSender, type Request } from './wire/request.ts';
 
 /** What a front knows of a message beside its bytes. */
 export interface Origin extends Sender {
@@ -16,7 +17,7 @@ export interface Origin extends Sender {
 }
 
 /** How far a message came, for what is told about it afterwards. */
-type Progress = { -readonly [K in 'message' | 'identity' | 'request']?: Operation[K] };
+type Progress = { -readonly [K in 'message' | 'identity' | 'request']: Operation[K] };
 
 /** What both fronts call: bytes in, one reply out, whatever happens. */
 export interface Service {
@@ -33,24 +34,21 @@ export function createService(parts: ServiceParts): Service {
   // The way of every request: read, identify, check, permit, perform, render.
   async function answer(bytes: Uint8Array, origin: Origin): Promise<Reply> {
     const startedMs = performance.now();
-    const { access, cache, observer } = parts;
+    const { access, observer } = parts;
     observer.began();
-    const progress: Progress = {};
+    const progress: Progress = { message: undefined, identity: undefined, request: undefined };
     const note = (error?: unknown): void => {
-      const { message, identity, request } = progress;
       const endedMs = performance.now();
       const failure = error === undefined ? undefined : wireErrorOf(error);
-      const latencyMs = endedMs - startedMs;
-      access.note({ sender: origin, message, identity, request, error: failure, latencyMs });
-      const traceparent = textIn(message?.members['traceparent']);
+      access.note({ sender: origin, ...progress, error: failure, latencyMs: endedMs - startedMs });
+      const traceparent = textIn(progress.message?.members['traceparent']);
       const outcome = failure?.code ?? 'success';
       observer.ended({ action: echo.action, traceparent, outcome, startedMs, endedMs });
     };
     let echo: Echo = { action: origin.action };
     try {
-      const isLong = bytes.byteLength > LIMITS.parsedUnidentifiedBytes;
-      if (isLong && access.needsKey) {
-        const sender = addressed(readSender(bytes), origin.action);
+      const sender = senderOf(access, bytes, origin);
+      if (sender !== undefined) {
         echo = echoOf(sender);
         progress.identity = await access.identify(sender, origin);
       }
@@ -58,11 +56,7 @@ export function createService(parts: ServiceParts): Service {
       echo = echoOf(message);
       const caller = (progress.identity ??= await access.identify(message, origin));
       const request = (progress.request = parseRequest(message));
-      const permission = await access.permit(caller, request);
-      const database = parts.database.until(startedMs + request.deadlineMs);
-      const call = { parts: { ...parts, database }, request, caller };
-      const data = await cache.through({ request, caller, database }, () => perform(call));
-      await permission.granted(data);
+      const data = await carryOut(parts, { request, caller }, startedMs);
       note();
       return renderSuccess(echo, data);
     } catch (error) {
@@ -82,6 +76,30 @@ export function createService(parts: ServiceParts): Service {
       while (open.size > 0) await Promise.all(open);
     },
   };
+}
+
+/** What says who sent a long message, where a key is needed: it is looked at before the rest is parsed. Undefined for any other message. */
+function senderOf(
+  { needsKey }: ServiceParts['access'],
+  bytes: Uint8Array,
+  { action }: Origin,
+): ReturnType<typeof readSender> | undefined {
+  if (!needsKey || bytes.byteLength <= LIMITS.parsedUnidentifiedBytes) return undefined;
+  return addressed(readSender(bytes), action);
+}
+
+/** Permits and performs a request that was checked. */
+async function carryOut(
+  parts: ServiceParts,
+  { request, caller }: { readonly request: Request; readonly caller: Identity },
+  startedMs: number,
+): ReturnType<typeof perform> {
+  const permission = await parts.access.permit(caller, request);
+  const database = parts.database.until(startedMs + request.deadlineMs);
+  const call = { parts: { ...parts, database }, request, caller };
+  const data = await parts.cache.through({ request, caller, database }, () => perform(call));
+  await permission.granted(data);
+  return data;
 }
 
 function textIn(value: unknown): string | undefined {
