@@ -51,6 +51,17 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     expect(await texts()).toEqual(['new']);
   });
 
+  test('a fenced clear of an unknown session raises the fence, and an earlier create stays out', async () => {
+    const { send, at, create, texts } = newLane();
+    const clear = { action: 'bulk_delete', payload: { filter: { memory_type: 'conversation' } } };
+    expect(await send([{ ...clear, lane: at(1, 2) }])).toMatchObject({
+      data: { results: [{ deleted_count: 0 }] },
+    });
+    const late = await send([{ ...create('late'), lane: at(1, 1) }]);
+    expect(late.data.results).toEqual([{ already_applied: true }]);
+    expect(await texts()).toEqual([]);
+  });
+
   test('a repeated or overtaken sequence has no effect and is told so', async () => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('five'), lane: at(1, 5) }]);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { replicaId } from '../../../src/domain/ids.ts';
 import type { LaneState } from '../../../src/domain/lane.ts';
@@ -23,6 +23,13 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
   });
   afterAll(() => database.close());
   const begin = (seal?: Seal) => beginJournal(database, seal);
+  const waitingForLocks = async (): Promise<number> => {
+    const rows = await database.query<{ pid: number }>(
+      `select distinct pid from pg_locks where not granted
+         and pid in (select pid from pg_stat_activity where datname = current_database())`,
+    );
+    return rows.length;
+  };
 
   describe('an intent', () => {
     test('gets its lane’s next sequence, and makes the lane', async () => {
@@ -84,6 +91,28 @@ describe.each(DATABASES)('intents in the journal on %s', (kind) => {
         ...owners.map(() => 2),
       ]);
     });
+
+    test.runIf(kind === 'postgres')(
+      'locks lanes in the order of their keys, in which nobody waits in a circle',
+      async () => {
+        const { open, intent, write } = begin();
+        const owners = ['a', 'm', 'z'].map((name) => `locked-${name}`);
+        for (const owner of owners) await write(owner, 'applied');
+        const [here, there] = [open(), open()];
+        const appended = await database.transaction(async (session) => {
+          await session.query('select from lanes where key = $1 for update', [intent('locked-m').lane]);
+          const asked = [
+            ...owners.map((owner) => here.append(intent(owner))),
+            ...owners.toReversed().map((owner) => there.append(intent(owner))),
+          ].map((append) => append.then((state) => state?.sequence ?? 'busy'));
+          await vi.waitFor(async () => expect(await waitingForLocks()).toBe(2), { timeout: 10_000 });
+          return asked;
+        });
+        // In the order in which they came one would hold `a`, the other `z`, and each would wait for the other's.
+        const places = await Promise.all(appended);
+        expect(places.filter((place) => place === 2)).toHaveLength(owners.length);
+      },
+    );
 
     test('is not given while another replica’s write of the lane is open', async () => {
       const { journal, open, intent, write } = begin();

@@ -53,6 +53,22 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       expect(await leftOf(laneId)).toEqual([1, 2]);
     });
 
+    test('stays while its dead letter is open, although a copy has covered it', async () => {
+      const { journal, write, laneOf } = begin();
+      const refused = await write('ann', 'applied');
+      await write('ann', 'applied');
+      await journal.deadLetter({ ref: refused, code: 'validation_error', reason: 'too_long' });
+      await journal.delivered({ laneId: refused.laneId, lane: laneOf('ann'), sequence: 2 });
+      await agedOf(refused.laneId);
+      await journal.prune(1);
+      expect(await leftOf(refused.laneId)).toEqual([1]);
+      await database.query('update dead_letters set resolved_at = now() where lane_id = $1', [
+        refused.laneId,
+      ]);
+      await journal.prune(1);
+      expect(await leftOf(refused.laneId)).toEqual([]);
+    });
+
     test('stays while it may take effect or be repeated, whatever the clock said that it came by', async () => {
       const { journal, write, laneOf } = begin();
       const kept = new PostgresKeptReplies({ database, seal: PLAIN });

@@ -35,7 +35,10 @@ const DEFINITION: ServiceDefinition = {
 };
 
 /** A deliverer before an orchestrator that refuses one lane's writes, and a journal whose dead letters go as `deadLetter` says. */
-function createDeliverer(deadLetter: () => Promise<void>) {
+function createDeliverer(
+  deadLetter: () => Promise<void>,
+  sending: (operations: number) => Promise<void> = async () => undefined,
+) {
   const { emit, events, names } = recorder();
   const covered = Object.assign(new Coverage(), { number: 1, latest: 1 });
   const parts = {
@@ -43,6 +46,7 @@ function createDeliverer(deadLetter: () => Promise<void>) {
     orchestrator: {
       read: async () => ({ text: '{"items": [{"memory_id": "m1", "content": "tea"}]}', data: {} }),
       async batchWrite(operations: readonly { readonly lane?: { readonly key: string } }[]) {
+        await sending(operations.length);
         const operation = operations.findIndex(({ lane }) => lane?.key.includes(POISON));
         if (operation >= 0) throw new ValidationError('poison', { details: { operation } });
         return operations.map(() => ({ result: 'applied' }));
@@ -149,4 +153,44 @@ test('it ends only when the letters that are under way are written down', async 
   store();
   await stopped;
   expect(names()).toContain('delivery:dead_letter');
+});
+
+test('nothing of a lane is delivered while it is being copied', async () => {
+  const { deliverer, write, applied } = createDeliverer(async () => undefined);
+  const [copying, clean] = [seededLane('ann'), seededLane('bob')];
+  copying.condition = 'copying';
+  write(copying, 1);
+  write(clean, 1);
+  await vi.waitFor(() => expect(applied()).toEqual([`${clean.key} 1`]), { timeout: 10_000 });
+  copying.condition = 'clean';
+  deliverer.wake();
+  await vi.waitFor(() => expect(applied()).toEqual([`${clean.key} 1`, `${copying.key} 1`]), {
+    timeout: 10_000,
+  });
+});
+
+test('a second batch of a lane waits for the first one', async () => {
+  const sent: number[] = [];
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const { deliverer, write, applied } = createDeliverer(
+    async () => undefined,
+    async (count) => {
+      sent.push(count);
+      await answered;
+    },
+  );
+  const lane = seededLane('ann');
+  write(lane, 1);
+  deliverer.hurry();
+  await vi.waitFor(() => expect(sent).toEqual([1]), { timeout: 10_000 });
+  write(lane, 2);
+  deliverer.hurry();
+  // Another lane's batch goes meanwhile, so the second one of this lane could have gone, too.
+  write(seededLane('bob'), 1);
+  deliverer.hurry();
+  await vi.waitFor(() => expect(sent).toEqual([1, 1]), { timeout: 10_000 });
+  answer();
+  await vi.waitFor(() => expect(applied()).toHaveLength(3), { timeout: 10_000 });
+  expect(applied().filter((text) => text.startsWith(lane.key))).toEqual([`${lane.key} 1`, `${lane.key} 2`]);
 });

@@ -33,3 +33,24 @@ test.each([
 ])('a lane of which the journal says %o is fenced by %s', async (facts, reason) => {
   expect(await fencesThat(facts)).toBe(reason);
 });
+
+test('a replica that spills answers no read from memory either', () => {
+  const lane = laneNamed('ann');
+  lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+  const facts = { isSpilling: false };
+  const fences = new Fences({
+    journal: {} as Journal,
+    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]),
+    clock: fakeClock(),
+    isAlone: () => true,
+    isSpilling: () => facts.isSpilling,
+  });
+  expect(fences.lookInMemory(lane)).toBeUndefined();
+  facts.isSpilling = true;
+  expect(fences.lookInMemory(lane)).toBe('spilling');
+});
+
+test('items that the orchestrator refused keep the reads of their lane on legacy', async () => {
+  const state = stateOf(laneNamed('ann'), { seededCoverage: 1, exceptions: 1 });
+  expect(await fencesThat({ view: { state } })).toBe('excepted');
+});

@@ -39,3 +39,30 @@ test('a lane that is held for longer than the journal keeps others out may have 
   expect(held.isSure()).toBe(false);
   held.release();
 });
+
+test('a replica that was given up holds nothing any more', async () => {
+  const clock = fakeClock();
+  const lane = new Lane(SERVICE, ownerNamed('ann'), clock);
+  const facts = { mayAct: true };
+  const identity = new ReplicaIdentity(() => replicaId(crypto.randomUUID()));
+  const hold = createHoldLane({
+    journal: {
+      hold: async () => stateOf(lane),
+      releaseHold: async () => undefined,
+    } as unknown as Journal,
+    clock,
+    isAlone: () => false,
+    identity,
+    mayAct: () => facts.mayAct,
+    busy: () => undefined,
+  });
+  const first = await hold(lane, clock.now() + 1_000);
+  facts.mayAct = false;
+  expect(first.isSure()).toBe(false);
+  facts.mayAct = true;
+  expect(first.isSure()).toBe(true);
+  // Under its new name it may act, but the hold was that of the old one.
+  identity.renew();
+  expect(first.isSure()).toBe(false);
+  first.release();
+});

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { laneKeyOf, type LaneKey } from '../../../src/domain/ids.ts';
 import { createLanes } from '../../../src/migration/lanes/lanes.ts';
+import type { Journal } from '../../../src/migration/ports.ts';
 import { fakeClock, laneNamed, ownerNamed, readableJournal, SERVICE, stateOf } from './engine-parts.ts';
 
 beforeEach(() => {
@@ -50,6 +51,17 @@ describe('what the journal says of a lane', () => {
     lane.advance(9);
     lane.adopt(stateOf(lane, { sequence: 7, generation: 1, deliveredSequence: 6 }));
     expect(lane).toMatchObject({ sequence: 9, generation: 2, seededCoverage: 1, delivered: 9 });
+  });
+
+  test('does not make a lane clean whose unknown outcome is still being settled', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { isHome: false }));
+    Object.assign(lane, { condition: 'dirty', settling: 1 });
+    lane.adopt(stateOf(lane, { isHome: false, condition: 'clean' }));
+    expect(lane.condition).toBe('dirty');
+    lane.settling = 0;
+    lane.adopt(stateOf(lane, { isHome: false, condition: 'clean' }));
+    expect(lane.condition).toBe('clean');
   });
 
   test('does not end a copy that has begun since', () => {
@@ -190,4 +202,23 @@ test('who must forget all lanes goes on with the same ones, since a copy may be 
   expect(lanes.of(SERVICE, ownerNamed('ann'))).toBe(lane);
   expect(await lanes.load(SERVICE, ownerNamed('ann'))).toMatchObject({ condition: 'dirty', isHome: false });
   expect(asked).toHaveLength(1);
+});
+
+test('what the journal said before a lane was forgotten is not believed', async () => {
+  const answers: ((condition: 'clean' | 'stopped') => void)[] = [];
+  const key = laneKeyOf(SERVICE, ownerNamed('ann'));
+  const journal = {
+    lanes: () =>
+      new Promise((resolve) => {
+        answers.push((condition) => resolve(new Map([[key, stateOf({ key }, { condition })]])));
+      }),
+  } as unknown as Journal;
+  const lanes = createLanes(journal, fakeClock(), () => false);
+  const loading = lanes.load(SERVICE, ownerNamed('ann'));
+  lanes.forget();
+  answers[0]?.('clean');
+  await vi.advanceTimersByTimeAsync(0);
+  expect(answers).toHaveLength(2);
+  answers[1]?.('stopped');
+  expect((await loading).condition).toBe('stopped');
 });

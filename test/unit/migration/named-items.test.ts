@@ -9,6 +9,7 @@ import { readJournaled } from '../../../src/migration/writes/journaled-writes.ts
 import { findNamed, nameItems } from '../../../src/migration/writes/named-items.ts';
 import type { PendingWrite } from '../../../src/migration/ports.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import { sessionMemory } from '../../../src/services/session-memory.ts';
 import { reminders } from '../../support/reminder-service.ts';
 import { laneNamed, SERVICE, writeOf } from './engine-parts.ts';
 
@@ -133,4 +134,19 @@ describe('a copy of a lane with writes that name their items', () => {
       'mem-1',
     ]);
   });
+});
+
+test('a clear of unknown outcome covers what a copy numbered while it was under way', () => {
+  const sessions: ServiceRuntime = { ...runtime, definition: sessionMemory };
+  const clear: PendingWrite = {
+    ...writeOf(lane, 2, '{"action": "clear_session", "session_id": "ann"}'),
+    action: 'clear_session',
+  };
+  const below = (isUncertain: boolean): number | undefined => {
+    const facts = { service: sessions, owner: 'ann' as Owner, sequence: 5 };
+    return readJournaled({ ...facts, writes: [{ ...clear, isUncertain }] }).deletions[0]?.below;
+  };
+  expect(below(false)).toBe(positionOf(2));
+  // It may take effect behind a copy that read up to sequence 5 and numbered the items anew.
+  expect(below(true)).toBe(positionOf(6));
 });

@@ -45,8 +45,12 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
   const copiedAtMs: number[] = [];
   const copies = { add: () => void copiedAtMs.push(clock.now()), wake: () => undefined };
   const reasons: string[] = [];
+  const journalFacts = { marked: Promise.resolve() };
   const journal = {
-    markDirty: async (_lane: string, reason: string) => void reasons.push(reason),
+    markDirty: async (_lane: string, reason: string) => {
+      reasons.push(reason);
+      await journalFacts.marked;
+    },
   } as unknown as Journal;
   const settler = new Settler({
     journal,
@@ -55,7 +59,7 @@ function createSettler(definition: ServiceDefinition = jarvisMemory) {
     clock,
     emit,
   });
-  return { clock, settler, service, legacyFacts, copiedAtMs, reasons, lane: laneNamed('ann') };
+  return { clock, settler, service, legacyFacts, journalFacts, copiedAtMs, reasons, lane: laneNamed('ann') };
 }
 
 test('until the second probe is answered the service gets no other write', async () => {
@@ -134,4 +138,17 @@ test('what took effect behind a copy only another one settles; where none can lo
   await vi.advanceTimersByTimeAsync(0);
   expect(reasons).toEqual(['unknown_outcome', 'took_effect_late', 'unknown_outcome']);
   expect(lane.settling).toBe(3);
+});
+
+test('a lane is copied anew only after the journal knows that it is dirty', async () => {
+  const { settler, lane, journalFacts, copiedAtMs } = createSettler();
+  let mark = (): void => undefined;
+  journalFacts.marked = new Promise<void>((resolve) => (mark = resolve));
+  settler.copyAnew(lane, 'delivery_altered');
+  await vi.advanceTimersByTimeAsync(0);
+  // A mark that is stored after the copy would leave the lane dirty for ever.
+  expect(copiedAtMs).toEqual([]);
+  mark();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(copiedAtMs).toHaveLength(1);
 });

@@ -98,3 +98,10 @@ test('a process that ends tries until its patience is at its end', async () => {
   expect(await recorded).toEqual([true]);
   await stopped;
 });
+
+test('outcomes above 20,000 are left to the next start instead of filling the memory', async () => {
+  const { settlements, record } = createAway();
+  void record(20_000);
+  expect(await record(2)).toEqual([false, false]);
+  void settlements.stop();
+});

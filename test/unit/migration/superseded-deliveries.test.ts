@@ -11,7 +11,11 @@ import { laneNamed, readableJournal, recorder, SERVICE, stateOf, writeOf } from 
 const REQUEST = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'tea' });
 
 /** Three writes of a lane wait, and the orchestrator knows of a copy of another generation. */
-function createDeliverer(lane: Lane, onOvertaken: (deliverer: Deliverer) => void) {
+function createDeliverer(
+  lane: Lane,
+  onOvertaken: (deliverer: Deliverer) => void = () => undefined,
+  isAlone = false,
+) {
   const writes = [1, 2, 3].map((sequence) => writeOf(lane, sequence, REQUEST));
   const recorded: number[] = [];
   const sent: number[] = [];
@@ -40,7 +44,7 @@ function createDeliverer(lane: Lane, onOvertaken: (deliverer: Deliverer) => void
     batchSize: 200,
     timeoutMs: 1_000,
     random: () => 1,
-    isAlone: () => false,
+    isAlone: () => isAlone,
     onRecorded: () => undefined,
     onOvertaken: async () => onOvertaken(deliverer),
   };
@@ -74,5 +78,17 @@ test('what another replica has copied meanwhile is not recorded as delivered by 
   expect(recorded).toEqual([]);
   expect(sent).toEqual([3]);
   expect(lane.delivered).toBe(0);
+  await deliverer.stop();
+});
+
+test('a replica that takes itself for alone reads the journal when a sequence is missing', async () => {
+  const lane = laneOfGeneration(7);
+  const { deliverer, recorded } = createDeliverer(lane, undefined, true);
+  lane.sequenced(1);
+  // Another replica has written sequence 2.
+  lane.sequenced(3);
+  lane.applied = 3;
+  deliverer.deliver(lane, writeOf(lane, 3, REQUEST));
+  await vi.waitFor(() => expect(recorded).toEqual([1, 2, 3]));
   await deliverer.stop();
 });

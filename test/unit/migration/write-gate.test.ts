@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { laneKeyOf, operationId } from '../../../src/domain/ids.ts';
+import type { Outcome } from '../../../src/domain/outcome.ts';
 import { readReply } from '../../../src/domain/request.ts';
 import type { CallLegacy } from '../../../src/migration/call-legacy.ts';
 import { createLanes, type Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { UnknownWrite } from '../../../src/migration/settlements/late-reply.ts';
 import type { OwnedOperation } from '../../../src/migration/operation.ts';
+import type { Settlement } from '../../../src/migration/ports.ts';
 import type { WriteParts } from '../../../src/migration/writes/write-parts.ts';
 import { WritePath } from '../../../src/migration/write.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
@@ -42,7 +44,14 @@ function operation(access: object = {}): OwnedOperation {
 /** The way of a write before a service that becomes uncertain while the write waits in its queue. */
 function createPath(
   gate: () => Promise<void>,
-  state: { isShut: boolean; isSilent?: boolean; takesMs?: number; jumpsMs?: number },
+  state: {
+    isShut: boolean;
+    isSilent?: boolean;
+    takesMs?: number;
+    jumpsMs?: number;
+    /** Other replicas share the journal; this resolves when it knows that the lane is uncertain. */
+    marked?: Promise<void>;
+  },
   recorded = Promise.resolve(true),
 ) {
   let wallMs = 0;
@@ -54,6 +63,7 @@ function createPath(
   const toldHome: string[] = [];
   /** Of whoever brings the lane to the orchestrator. */
   const asked: string[] = [];
+  const outcomes: Outcome[] = [];
   const late = { arrive: (): void => undefined, generations: [] as number[], settledAnew: [] as string[] };
   const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
     const maySend = extra?.maySend?.() !== false;
@@ -80,7 +90,12 @@ function createPath(
         forgotten: 0,
       }),
     },
-    settlements: { record: () => recorded },
+    settlements: {
+      record: ({ outcome }: Settlement) => {
+        outcomes.push(outcome);
+        return recorded;
+      },
+    },
     lateReplies: {
       resolve: async ({ generation }: UnknownWrite) => {
         late.generations.push(generation);
@@ -96,10 +111,10 @@ function createPath(
     tellHome: ({ key }: Lane) => void toldHome.push(key),
     copySoon: (_lane: Lane, reason: string) => void asked.push(reason),
     written: () => undefined,
-    settle: () => ({ marked: Promise.resolve(), end: () => undefined }),
+    settle: () => ({ marked: state.marked ?? Promise.resolve(), end: () => undefined }),
     settleAnew: ({ key }: Lane) => void late.settledAnew.push(key),
     mayAct: () => true,
-    isAlone: () => true,
+    isAlone: () => state.marked === undefined,
     repeats: {
       replying: (_sequenced: object, reply: object) => ({ reply, known: Promise.resolve() }),
       keep: () => Promise.resolve(),
@@ -115,7 +130,7 @@ function createPath(
     isShut: () => state.isShut,
   };
   const path = new WritePath(parts as unknown as WriteParts);
-  return { path, attempts, names, lanes, toldHome, late, asked };
+  return { path, attempts, names, lanes, toldHome, late, asked, outcomes };
 }
 
 const DECISION = { dualWrite: true } as never;
@@ -212,3 +227,36 @@ test.each([
     expect(asked).toEqual(expected);
   },
 );
+
+test('a lane is copied when the outcome of its write could not be recorded', async () => {
+  const { path, lanes, asked } = createPath(async () => undefined, { isShut: false }, Promise.resolve(false));
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+  await path.write(operation(), DECISION);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(asked).toEqual(['delivery', 'outcome_not_recorded']);
+});
+
+test('beside other replicas an unknown outcome is recorded after its lane is marked dirty', async () => {
+  let mark = (): void => undefined;
+  const marked = new Promise<void>((resolve) => (mark = resolve));
+  const { path, outcomes } = createPath(async () => undefined, { isShut: false, isSilent: true, marked });
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ effect: 'unknown' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual([]);
+  mark();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual(['unknown']);
+});
+
+test.each([
+  [4_900, [0]],
+  [5_100, []],
+])('a late reply after %i ms settles its write only while its time is known', async (takesMs, expected) => {
+  const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true, takesMs });
+  lanes.of(SERVICE, OWNER).adopt(stateOf({ key: laneKeyOf(SERVICE, OWNER) }));
+  await expect(path.write(operation(FROM_ITS_FILE), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+  late.arrive();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(late.generations).toEqual(expected);
+});

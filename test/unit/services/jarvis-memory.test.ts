@@ -137,3 +137,15 @@ describe('the store', () => {
     expect((await jarvisMemory.lanes.readLegacy(ALICE, { jsonFile }, context)).items).toHaveLength(2);
   });
 });
+
+test('a clear that is delivered late deletes nothing that was added after it', () => {
+  const delivered = new Delivered(jarvisMemory);
+  const add = (memory: string): string => JSON.stringify({ action: 'add_memory', user_id: 'alice', memory });
+  delivered.write(add('before'));
+  delivered.sequence = 2;
+  delivered.write(add('after'));
+  delivered.sequence = 1;
+  delivered.write('{"action": "clear_memories", "user_id": "alice"}');
+  const { memories } = JSON.parse(delivered.read(ASK)) as { memories: { memory: string }[] };
+  expect(memories.map(({ memory }) => memory)).toEqual(['after']);
+});

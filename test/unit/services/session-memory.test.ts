@@ -5,7 +5,7 @@ import { CONTEXT_RULES } from '../../../src/services/session-context.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
 import { Delivered, message } from './memory-list.ts';
 import { exchangesOf } from './recordings.ts';
-import { say } from './session-requests.ts';
+import { ask, say, shownOf } from './session-requests.ts';
 
 const RECORDED = [
   ...exchangesOf('session_memory_agent_v1_alone', 5574),
@@ -138,6 +138,26 @@ describe('a session', () => {
     const delivered = new Delivered(sessionMemory);
     delivered.write(`{"action":"create_session","session_id":"s","user_id":${user}}`);
     expect(delivered.list.sessions.get('s')?.['user_id']).toBe(expected);
+  });
+});
+
+describe('a write that is delivered', () => {
+  test('as a clear deletes what was said before it, and nothing that was said after it', () => {
+    const delivered = new Delivered(sessionMemory);
+    delivered.write(say('before'));
+    delivered.sequence = 2;
+    delivered.write(say('after'));
+    delivered.sequence = 1;
+    delivered.write('{"action": "clear_session", "session_id": "s"}');
+    expect(shownOf(delivered.read(ask())).map(({ content }) => content)).toEqual(['after']);
+  });
+
+  test('as a create opens a session again that was deleted', () => {
+    const delivered = new Delivered(sessionMemory);
+    delivered.write('{"action": "delete_session", "session_id": "s"}');
+    expect(delivered.list.sessions.get('s')?.['ended_at']).toEqual(expect.any(String));
+    delivered.write('{"action": "create_session", "session_id": "s"}');
+    expect(delivered.list.sessions.get('s')).toMatchObject({ ended_at: null });
   });
 });
 

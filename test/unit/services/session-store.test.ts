@@ -144,6 +144,22 @@ describe('the store', () => {
     });
   });
 
+  test('shows every interaction of a file with more than 40,000 of them', async () => {
+    const ids = [1, 20_000, 20_001, 40_000, 40_001];
+    const long = sessionFile((file) => {
+      file.prepare(SESSION_ROW).run('s', 'u', '2026-11-01T11:55:00', '{}');
+      const insert = file.prepare(
+        "insert into interactions (id, session_id, timestamp, role, content, metadata) values (?, 's', '2026-11-01T11:55:00', 'user', ?, '{}')",
+      );
+      for (const id of ids) insert.run(id, `said ${id}`);
+    });
+    const said = ids.map((id) => JSON.stringify(`said ${id}`));
+    const alone = await sessionMemory.lanes.readLegacy(OWNER, long, context);
+    expect(alone.items.map(({ fields }) => fields['content'])).toEqual(said);
+    const together = await sessionMemory.lanes.readMany?.([OWNER], long, context);
+    expect(together?.get(OWNER)?.items.map(({ fields }) => fields['content'])).toEqual(said);
+  });
+
   test('copied, shows the same fields and is answered with the service’s own timestamps', async () => {
     const lane = await sessionMemory.lanes.readLegacy(OWNER, access, context);
     const delivered = new Delivered(sessionMemory, context.timeZone);

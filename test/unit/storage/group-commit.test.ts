@@ -69,3 +69,38 @@ test('what came so far is flushed in the end, although under a steady load somet
   await commits.drain();
   await commits.flushed();
 });
+
+test('entries of one key go into successive flushes, in the order in which they came', async () => {
+  const batches: string[] = [];
+  const commits = new GroupCommit<string, string>({
+    flush: async (batch) => {
+      batches.push(batch.join(' '));
+      return batch;
+    },
+    keyOf: (entry) => (entry.startsWith('-') ? undefined : entry.slice(0, 1)),
+    isUrgent: () => true,
+    lingerMs: 0,
+    // The second entry of `a` has no room in the first flush; the third one would.
+    sizeOf: (entry) => (entry === 'b2' ? 8 * MIB : 0),
+  });
+  await Promise.all(['a1', 'b1', 'a2', '-', 'a3', 'b2', 'b3'].map((entry) => commits.add(entry)));
+  expect(batches).toEqual(['a1 b1 -', 'a2 b2', 'a3 b3']);
+});
+
+test('an entry does not pass an earlier one of its key that has no room', async () => {
+  const batches: string[] = [];
+  const commits = new GroupCommit<string, string>({
+    flush: async (batch) => {
+      batches.push(batch.join(' '));
+      return batch;
+    },
+    keyOf: (entry) => entry.slice(0, 1),
+    isUrgent: () => true,
+    lingerMs: 0,
+    sizeOf: (entry) => (entry === 'a1' ? 8 * MIB : 1),
+  });
+  const first = commits.add('b1');
+  await Promise.resolve();
+  await Promise.all([first, ...['c1', 'a1', 'a2'].map((entry) => commits.add(entry))]);
+  expect(batches).toEqual(['b1', 'c1', 'a1', 'a2']);
+});

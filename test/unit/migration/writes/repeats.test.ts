@@ -133,3 +133,15 @@ test('a frontend that does not say what became of a reply is waited for no longe
   await clock.pass(1);
   expect(isHandedOver).toHaveBeenCalledOnce();
 });
+
+test.each([
+  ['unknown', [[2]]],
+  ['applied', []],
+] as const)('a delivered reply to a write of outcome %s closes %o', async (outcome, closed) => {
+  const { repeats, sequenced, taken } = createRepeat('r-1', []);
+  const { reply, known } = repeats.replying(sequenced, { body: Buffer.from('{}') }, outcome);
+  reply.delivered?.(true);
+  await known;
+  // An agent that has its reply does not repeat: an equal write that comes later is a new one.
+  expect(taken).toEqual(closed);
+});

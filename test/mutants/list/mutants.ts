@@ -1,0 +1,13 @@
+import type { Mutant } from '../mutant.ts';
+import { ENGINE_MUTANTS } from './engine.ts';
+import { LANE_MUTANTS } from './lanes.ts';
+import { SERVICE_MUTANTS } from './services.ts';
+import { STORE_MUTANTS } from './stores.ts';
+
+/** All of them, by their numbers. */
+export const MUTANTS: readonly Mutant[] = [
+  ...ENGINE_MUTANTS,
+  ...LANE_MUTANTS,
+  ...STORE_MUTANTS,
+  ...SERVICE_MUTANTS,
+].toSorted((a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)));

@@ -1,0 +1,157 @@
+import { expect, test } from 'vitest';
+import {
+  decodeAnswer,
+  decodeResults,
+  encodeBatch,
+  encodeRead,
+} from '../../../src/backends/orchestrator-wire.ts';
+import type { LaneState } from '../../../src/domain/lane.ts';
+import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
+import { LaneCopier, type CopyParts } from '../../../src/migration/copy-lane.ts';
+import type { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Journal, Orchestrator } from '../../../src/migration/ports.ts';
+import { Coverage } from '../../../src/migration/service-runtime.ts';
+import { orchestratorWritesOf } from '../../../src/migration/writes/write-plan.ts';
+import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
+import { OrchestratorStore } from '../../sim/orchestrator-store.ts';
+import { answerRequest } from '../../sim/orchestrator-wire.ts';
+import { fakeClock, laneNamed, recorder, SERVICE, stateOf, writeOf } from './engine-parts.ts';
+
+const COVERAGE = 3;
+const ENVELOPE = { requestId: 'test', timestamp: '', key: undefined };
+const NO_FAULTS = {
+  isFenceOff: false,
+  isDropped: () => false,
+  isRefused: () => false,
+  resurrects: () => false,
+};
+
+/** What happens to the lane or to the orchestrator at a moment of the copy. */
+interface Moments {
+  readonly whileReading?: () => void;
+  readonly afterLooking?: () => Promise<void>;
+  readonly whileFinishing?: (lane: Lane) => void;
+}
+
+/** A copier of one lane, whose service shows these memories, in front of the simulation's orchestrator. */
+function createCopier(memories: readonly string[], moments: Moments = {}) {
+  const lane = laneNamed('ann');
+  const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage: COVERAGE });
+  lane.adopt(row);
+  const store = new OrchestratorStore(NO_FAULTS);
+  const orchestrator = orchestratorOver(store, moments);
+  const file = JSON.stringify({
+    ann: memories.map((memory) => ({ timestamp: '2026-01-01T00:00:00', memory })),
+  });
+  const service = {
+    name: SERVICE,
+    definition: jarvisMemory,
+    context: { timeZone: 'UTC' },
+    access: {
+      jsonFile: async () => {
+        moments.whileReading?.();
+        return file;
+      },
+    },
+  };
+  const held = { isSure: true };
+  const finished: number[] = [];
+  const covered: number[] = [];
+  const journal: Partial<Journal> = {
+    beginCopy: async () => ({ ...row, generation: 2, condition: 'copying' }),
+    undelivered: async () => [],
+    lastApplied: async () => ({ nowMs: 0 }),
+    fence: async () => ({
+      state: { ...row, condition: 'copying' },
+      isBehind: false,
+      coverage: COVERAGE,
+      isReplicaSilent: false,
+    }),
+    finishCopy: async (_lane, { sequence }) => {
+      moments.whileFinishing?.(lane);
+      finished.push(sequence);
+      return { ...row, generation: 2, deliveredSequence: sequence };
+    },
+    stopLane: async () => undefined,
+  };
+  const parts: CopyParts = {
+    journal: journal as Journal,
+    orchestrator,
+    services: new Map([[SERVICE, service]]) as unknown as CopyParts['services'],
+    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: COVERAGE, latest: COVERAGE })]]),
+    clock: fakeClock(),
+    emit: recorder().emit,
+    timeoutMs: 1_000,
+    hold: async () => ({ isSure: () => held.isSure, release: () => undefined }),
+    isSpilling: () => false,
+    quiet: async () => undefined,
+    letGo: async () => undefined,
+    covered: (_lane, sequence) => void covered.push(sequence),
+  };
+  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, finished, covered };
+}
+
+function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
+  let hasLooked = false;
+  return {
+    read: async (call) => {
+      const answer = decodeAnswer(answerRequest(store, encodeRead(call, ENVELOPE)));
+      if (!hasLooked) {
+        hasLooked = true;
+        await afterLooking?.();
+      }
+      return answer;
+    },
+    batchWrite: async (operations) => {
+      const reply = answerRequest(store, encodeBatch(operations, ENVELOPE));
+      return decodeResults(decodeAnswer(reply), operations.length);
+    },
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
+  };
+}
+
+/** What a delivery sends of an agent's write, under the generation that it knew when it was sent. */
+function deliveryOf(lane: Lane, memory: string, generation: number): OrchestratorWrite[] {
+  const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory });
+  const service = { definition: jarvisMemory, context: { timeZone: 'UTC' } } as never;
+  const fence = { key: lane.key, generation, sequence: 4 };
+  const writes = orchestratorWritesOf(service, { owner: lane.owner, write: writeOf(lane, 4, request) });
+  return writes.map((write) => ({ ...write, lane: fence }));
+}
+
+const sessionOf = (lane: Lane): string => `jarvis:${lane.owner}`;
+const shownBy = (store: OrchestratorStore, lane: Lane): string[] =>
+  store.visible(sessionOf(lane)).flatMap(({ content }) => /tea|milk|stale/u.exec(content)?.[0] ?? []);
+
+test('a copy makes the orchestrator hold what legacy shows', async () => {
+  const { copier, lane, store, finished, covered } = createCopier(['tea', 'milk']);
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
+  expect(lane).toMatchObject({ condition: 'clean', generation: 2, seededCoverage: COVERAGE, delivered: 4 });
+  expect({ finished, covered }).toEqual({ finished: [4], covered: [4] });
+});
+
+test('a delivery of before the copy that arrives after its look has no effect', async () => {
+  const late = { deliver: async (): Promise<void> => undefined };
+  const { copier, lane, store, orchestrator } = createCopier(['tea'], { afterLooking: () => late.deliver() });
+  late.deliver = async () => {
+    const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
+    await orchestrator.batchWrite(deliveryOf(lane, 'stale', 1), options);
+  };
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+});
+
+test('a lane that became dirty while its copy ended stays dirty', async () => {
+  const { copier, lane } = createCopier(['tea'], { whileFinishing: (one) => void (one.condition = 'dirty') });
+  await copier.copy(lane);
+  expect(lane.condition).toBe('dirty');
+});
+
+test('what was read after the hold on the lane was lost is not copied', async () => {
+  const made = createCopier(['tea'], { whileReading: () => void (made.held.isSure = false) });
+  await expect(made.copier.copy(made.lane)).rejects.toMatchObject({ effect: 'not_applied' });
+  expect(made.store.all(sessionOf(made.lane))).toEqual([]);
+  expect(made.finished).toEqual([]);
+  expect(made.lane.condition).toBe('copying');
+});
