@@ -21,7 +21,7 @@ export function createFlagsCommand(env: Environment): Command {
   flags
     .command('push')
     .description(
-      'Make the flags of the configured services that are missing in Unleash, at 0 %; touch no other',
+      'Make the flags of the configured services that are missing in Unleash: shares at 0 %, switches off; touch no other',
     )
     .option('--config <file>', 'settings of the proxy', './config/crossfade.yaml')
     .option('--dry-run', 'only say what would be made')

@@ -7,7 +7,7 @@ export interface FlagBlueprint {
   /** Unleash's word for what the flag is for. */
   readonly type: 'release' | 'kill-switch';
   readonly description: string;
-  /** At 0 % a flag is on: a person only has to raise its share. */
+  /** A share is on at 0 %: a person raises it. A switch is off at 100 %: a person switches it on. */
   readonly enabled: boolean;
   readonly strategy: {
     readonly name: 'flexibleRollout';
@@ -17,6 +17,8 @@ export interface FlagBlueprint {
 
 interface Sort {
   readonly description: string;
+  /** `switch`: asked for a service as a whole, so that a share of it means nothing. */
+  readonly kind: 'share' | 'switch';
   readonly stickiness: 'random' | 'sessionId';
   /** Flags of one group take the same lanes first. */
   readonly group: string;
@@ -26,49 +28,58 @@ const SORTS = {
   'dual-write': {
     description:
       'Writes of SERVICE are journaled and delivered to the orchestrator too. Asked for the service as a whole.',
+    kind: 'switch',
     stickiness: 'sessionId',
     group: 'dual-write',
   },
   'shadow-read': {
     description: 'Share of the reads of SERVICE that are also asked of the orchestrator and compared.',
+    kind: 'share',
     stickiness: 'random',
     group: 'shadow-read',
   },
   'read-cutover': {
     description: 'Share of the lanes of SERVICE whose reads the orchestrator answers.',
+    kind: 'share',
     stickiness: 'sessionId',
     group: 'cutover',
   },
   'write-cutover': {
     description:
       'Share of the lanes of SERVICE whose writes go to the orchestrator first. Same group as read-cutover: the same lanes move.',
+    kind: 'share',
     stickiness: 'sessionId',
     group: 'cutover',
   },
   'legacy-read-only': {
     description:
       'SERVICE takes no more writes; the orchestrator alone has them. Asked for the service as a whole.',
+    kind: 'switch',
     stickiness: 'sessionId',
     group: 'legacy-read-only',
   },
 } as const satisfies Record<ServiceFlag, Sort>;
 
-/** Every flag of these services, and the kill switch: 0 % or off. */
+/** Every flag of these services, and the kill switch: shares at 0 %, switches off. */
 export function blueprintsOf(services: readonly ServiceName[]): FlagBlueprint[] {
   const ofServices = services.flatMap((service) => SERVICE_FLAGS.map((flag) => blueprintOf(service, flag)));
   return [...ofServices, killSwitch];
 }
 
 function blueprintOf(service: ServiceName, flag: ServiceFlag): FlagBlueprint {
-  const { description, stickiness, group } = SORTS[flag];
+  const { description, kind, stickiness, group } = SORTS[flag];
   return {
     name: flagName(service, flag),
     type: 'release',
     description: description.replace('SERVICE', service),
-    enabled: true,
+    enabled: kind === 'share',
     strategy: {
       name: 'flexibleRollout',
-      parameters: { rollout: '0', stickiness, groupId: `crossfade.${service}.${group}` },
+      parameters: {
+        rollout: kind === 'share' ? '0' : '100',
+        stickiness,
+        groupId: `crossfade.${service}.${group}`,
+      },
     },
   };
 }

@@ -3,7 +3,7 @@ import type { FlagBlueprint } from './flag-blueprint.ts';
 import type { StandingFlag, UnleashAdmin } from './unleash-admin.ts';
 import { UnleashError, type UnleashResult } from './unleash-answer.ts';
 
-/** What became of one flag. `completed`: it stood without a strategy, off, and has one at 0 % now. */
+/** What became of one flag. `completed`: it stood without a strategy, off, and has one now. */
 export interface PushedFlag {
   readonly flag: string;
   readonly result: 'created' | 'completed' | 'kept' | 'failed';
@@ -88,16 +88,31 @@ async function complete(admin: UnleashAdmin, blueprint: FlagBlueprint): Promise<
 /** The flags whose group decides which lanes move first. */
 const CUTOVER = /\.(?:read|write)-cutover$/;
 
-function kept({ name, strategy }: FlagBlueprint, { enabled, share, groups }: StandingFlag): PushedFlag {
-  const { groupId } = strategy.parameters;
-  const others = CUTOVER.test(name) ? groups.filter((group) => group !== groupId) : [];
+function kept(blueprint: FlagBlueprint, standing: StandingFlag): PushedFlag {
+  const { enabled, share } = standing;
+  const note = oddGroup(blueprint, standing) ?? oddSwitch(blueprint, standing);
   return {
-    flag: name,
+    flag: blueprint.name,
     result: 'kept',
     asks: enabled ? share : 0,
-    // Changing it would move other lanes than those that have moved.
-    ...(others.length > 0 && {
-      note: `its group is "${others.join('", "')}", not "${groupId}": reads and writes must share one to move the same lanes`,
-    }),
+    ...(note !== undefined && { note }),
   };
+}
+
+/** Changing a group would move other lanes than those that have moved. */
+function oddGroup({ name, strategy }: FlagBlueprint, { groups }: StandingFlag): string | undefined {
+  const { groupId } = strategy.parameters;
+  const others = CUTOVER.test(name) ? groups.filter((group) => group !== groupId) : [];
+  if (others.length === 0) return undefined;
+  return `its group is "${others.join('", "')}", not "${groupId}": reads and writes must share one to move the same lanes`;
+}
+
+/** Earlier versions made switches as shares: on, at 0 %. */
+function oddSwitch(
+  { enabled: isShare }: FlagBlueprint,
+  { enabled, share }: StandingFlag,
+): string | undefined {
+  if (isShare || share === 100) return undefined;
+  const state = enabled ? 'it is on' : 'switched on';
+  return `${state} at a share of ${share} %, so "on" does not mean on: set its rollout to 100 % and use its switch`;
 }

@@ -18,6 +18,9 @@ const NAMES = [
   'crossfade.kill-switch',
 ];
 
+/** Off, and everything when they are on. */
+const SWITCH = /\.(?:dual-write|legacy-read-only|kill-switch)$/;
+
 let unleash: TestUnleash;
 let gate: Gate;
 let config: string;
@@ -84,10 +87,9 @@ test('every flag is made: described, in its group, asking for nothing', async ()
     expect(description.length, name).toBeGreaterThan(40);
     expect(strategies, name).toHaveLength(1);
     const { parameters } = strategies[0] ?? {};
-    // One switch stops all: it is off, and everything when it is on.
-    const expected =
-      name === 'crossfade.kill-switch' ? ['kill-switch', false, '100'] : ['release', true, '0'];
-    expect([type, enabled, parameters?.['rollout']], name).toEqual(expected);
+    const kind = name === 'crossfade.kill-switch' ? 'kill-switch' : 'release';
+    const state = SWITCH.test(name) ? [false, '100'] : [true, '0'];
+    expect([type, enabled, parameters?.['rollout']], name).toEqual([kind, ...state]);
     const groupId = name.replace(/(read|write)-cutover$/, 'cutover');
     const stickiness = name.endsWith('shadow-read') ? 'random' : 'sessionId';
     expect(parameters).toMatchObject({ groupId, stickiness });
@@ -123,6 +125,7 @@ test('a second push changes nothing', async () => {
 test('what people raised, constrained, grouped or switched off stays as it is', async () => {
   const [dualWrite, shadowRead, readCutover, writeCutover] = NAMES as [string, string, string, string];
   await unleash.setStrategies(dualWrite, [{ name: 'default' }]);
+  await unleash.switch(dualWrite, 'on');
   const constraint = { contextName: 'agent', operator: 'IN', values: ['ann'] };
   await unleash.setStrategies(readCutover, [gradual(25, { constraints: [constraint] }), gradual(5)]);
   await unleash.setStrategies(writeCutover, [gradual(10), { ...gradual(100), disabled: true }]);
@@ -136,6 +139,28 @@ test('what people raised, constrained, grouped or switched off stays as it is', 
   expect(again[2]?.note).toContain('its group is "tests"');
 });
 
+test('a switch that an older push made at 0 % is kept and named', async () => {
+  const dualWrite = NAMES[0] ?? '';
+  await unleash.setStrategies(dualWrite, [gradual(0)]);
+  await unleash.switch(dualWrite, 'on');
+  const before = await unleash.flag(dualWrite);
+  const [first] = await pushed();
+  expect(first).toMatchObject({
+    result: 'kept',
+    asks: 0,
+    note: 'it is on at a share of 0 %, so "on" does not mean on: set its rollout to 100 % and use its switch',
+  });
+  expect(await unleash.flag(dualWrite)).toEqual(before);
+});
+
+test('a switch that is switched on asks for everything', async () => {
+  const dualWrite = NAMES[0] ?? '';
+  await remove(dualWrite);
+  await push();
+  await unleash.switch(dualWrite, 'on');
+  expect((await pushed())[0]).toMatchObject({ result: 'kept', asks: 100 });
+});
+
 test('a push that ended in its middle is completed by the next', async () => {
   const [first, second] = [NAMES[5] ?? '', NAMES[6] ?? ''];
   await remove(first);
@@ -144,12 +169,14 @@ test('a push that ended in its middle is completed by the next', async () => {
   const again = await pushed();
   expect(again[5]).toEqual({ flag: first, result: 'completed', asks: 0 });
   expect(again[6]).toEqual({ flag: second, result: 'created', asks: 0 });
-  for (const name of [first, second]) {
-    expect(await unleash.flag(name)).toMatchObject({
-      enabled: true,
-      strategies: [{ parameters: { rollout: '0' } }],
-    });
-  }
+  expect(await unleash.flag(first)).toMatchObject({
+    enabled: false,
+    strategies: [{ parameters: { rollout: '100' } }],
+  });
+  expect(await unleash.flag(second)).toMatchObject({
+    enabled: true,
+    strategies: [{ parameters: { rollout: '0' } }],
+  });
 });
 
 test('two pushes at once make every flag once', async () => {
@@ -158,8 +185,8 @@ test('two pushes at once make every flag once', async () => {
   expect(ends.map(({ code }) => code)).toEqual([0, 0, 0]);
   for (const { name, strategies } of await standing()) {
     expect(strategies.length, name).toBeGreaterThanOrEqual(1);
-    if (name !== 'crossfade.kill-switch')
-      for (const { parameters } of strategies) expect(parameters?.['rollout']).toBe('0');
+    for (const { parameters } of strategies)
+      expect(parameters?.['rollout'], name).toBe(SWITCH.test(name) ? '100' : '0');
   }
 });
 

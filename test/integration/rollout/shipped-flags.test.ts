@@ -33,6 +33,13 @@ test('the shipped flags are those that a push makes, in the same words and group
   }
 });
 
+test('a push makes shares on at 0 % and switches off at 100 %', () => {
+  for (const { name, enabled, strategy } of blueprintsOf(SERVICES)) {
+    const isSwitch = /\.(?:dual-write|legacy-read-only|kill-switch)$/.test(name);
+    expect([enabled, strategy.parameters.rollout], name).toEqual(isSwitch ? [false, '100'] : [true, '0']);
+  }
+});
+
 test('the shipped flags write twice, compare every read and move nothing', async () => {
   const flags = createOfflineFlags({ folder: FOLDER });
   await flags.start();
