@@ -56,7 +56,7 @@ export function createProxy(facts: ProxyFacts): Running {
   const store = createStore(config);
   // The watchers look at the flags, and tell of their problems: by the time there is one, both are made.
   const onProblem: OnProblem = (...problem) => watchers.onProblem(...problem);
-  const flagged = createFlags(config, {
+  const flagged = createFlags(config, store, {
     onProblem: (message) => onProblem('flags', 'unreadable', message),
     onRecovery: () => watchers.onFlagsRead(),
   });
@@ -142,6 +142,7 @@ function createStore(config: Config) {
   return {
     database,
     heartbeats,
+    seal,
     replica,
     spilling,
     awayPolicy: spilling.policy,

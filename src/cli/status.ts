@@ -4,6 +4,7 @@ import { ownInterlocks, type ToldInterlock } from '../operator/told-interlocks.t
 import { allAbLines } from './ab-lines.ts';
 import { findingLines } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
+import { flagsInUse } from '../operator/flag-words.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 type ServiceStatus = Status['services'][number];
@@ -24,7 +25,7 @@ export function createStatusCommand(env: Environment): Command {
 
 function toldAll({ proxy: { flags }, readiness, services, spill }: Status): string {
   const isStale = !flags.fresh;
-  const stale = `FLAGS ARE STALE (${flags.source}): ${flags.last_error ?? 'not read yet'}`;
+  const stale = `FLAGS ARE STALE (${flags.source}): ${flags.last_error ?? 'not read yet'}\n${flagsInUse(flags)}`;
   const spilled = spill?.spilling === true ? [spillLine(spill)] : [];
   const troubles = readinessLines(readiness);
   return [...spilled, ...(isStale ? [stale] : []), ...troubles, ...services.map(told)].join('\n\n');

@@ -106,6 +106,8 @@ interface ProxyStatus {
     readonly kill_switch: boolean;
     /** False while what is in effect may be older than what the source says. */
     readonly fresh: boolean;
+    /** Where they come from while their source has not answered since the start. */
+    readonly from?: 'journal' | 'files';
     /** Since the flags were last read; absent while they never were. */
     readonly age_seconds?: number;
     readonly last_error?: string;
@@ -137,6 +139,7 @@ interface FlagSource {
   readonly source: string;
   readonly fresh: boolean;
   readonly lastError?: string;
+  readonly from?: 'journal' | 'files';
   readonly ageMs?: number;
 }
 
@@ -193,7 +196,7 @@ export function createStatusReader(parts: StatusParts): StatusReader {
 }
 
 function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' | 'uptime_seconds'> {
-  const { source, fresh, lastError, ageMs } = flags.describe();
+  const { source, fresh, lastError, from, ageMs } = flags.describe();
   return {
     version: facts.version,
     memory_rss_mb: Math.round(process.memoryUsage.rss() / 2 ** 20),
@@ -203,6 +206,7 @@ function proxyOf({ facts, flags }: StatusParts): Omit<ProxyStatus, 'started_at' 
       source,
       kill_switch: flags.killSwitch(),
       fresh,
+      ...(from !== undefined && { from }),
       ...(ageMs !== undefined && { age_seconds: Math.round(ageMs / 100) / 10 }),
       ...(lastError !== undefined && { last_error: lastError }),
     },

@@ -6,10 +6,14 @@ import type { FlagRouteParts } from '../operator/routes/flag-routes.ts';
 import type { FlagSource, FlagSourceListener } from '../rollout/flag-source.ts';
 import { createFlagFile, type FlagFile } from '../rollout/flag-file.ts';
 import { createFlagSwitch } from '../rollout/flag-switch.ts';
+import { createLastKnownFlags } from '../rollout/last-known-flags.ts';
 import { createOfflineFlags } from '../rollout/offline.ts';
 import { RequestCounts } from '../rollout/request-counts.ts';
 import type { AdminSettings } from '../rollout/unleash-admin.ts';
 import { createUnleashFlags } from '../rollout/unleash.ts';
+import type { Database } from '../storage/database.ts';
+import { createKeptFlags } from '../storage/kept-flags.ts';
+import type { Seal } from '../storage/seal.ts';
 
 type UnleashConfig = NonNullable<Config['rollout']['unleash']>;
 
@@ -22,8 +26,18 @@ export interface ProxyFlags {
   readonly flagRequests: RequestCounts;
 }
 
+/** Where the flags of a server are kept. */
+interface FlagKeeping {
+  readonly database: Database;
+  readonly seal: Seal;
+}
+
 /** Flags of a server where one is configured, else of files. */
-export function createFlags({ rollout }: Config, listener: FlagSourceListener): ProxyFlags {
+export function createFlags(
+  { rollout }: Config,
+  { database, seal }: FlagKeeping,
+  listener: FlagSourceListener,
+): ProxyFlags {
   const flagRequests = new RequestCounts();
   const { unleash } = rollout;
   if (unleash === undefined) {
@@ -32,8 +46,9 @@ export function createFlags({ rollout }: Config, listener: FlagSourceListener): 
   }
   const onAnswer = flagRequests.add;
   const admin = adminOf(unleash);
+  const lastKnown = createLastKnownFlags(createKeptFlags({ database, seal }, unleash), rollout.folder);
   return {
-    flags: createUnleashFlags({ ...unleash, ...listener, onAnswer }),
+    flags: createUnleashFlags({ ...unleash, ...listener, onAnswer, lastKnown }),
     flagSwitch: admin && createFlagSwitch({ ...admin, onAnswer }),
     flagFile: undefined,
     flagRequests,

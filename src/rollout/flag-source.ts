@@ -1,5 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
 import type { Flags } from '../migration/ports.ts';
+import type { LastKnown } from './last-known-flags.ts';
 
 /** How current the flags are. */
 interface FlagSourceState {
@@ -8,6 +9,8 @@ interface FlagSourceState {
   /** False while what is evaluated may be older than what the source says: never read, unreachable, not readable. */
   readonly fresh: boolean;
   readonly lastError?: string;
+  /** Where the flags of this start come from while their source has not answered yet. Absent once it has. */
+  readonly from?: LastKnown['from'];
   /** Since they were last read, milliseconds; absent while they never were. */
   readonly ageMs?: number;
 }
@@ -43,6 +46,7 @@ export class FlagHealth {
   #problem: string | undefined;
   #isTold = false;
   #readAtMs: number | undefined;
+  #from: LastKnown['from'] | undefined;
 
   /** @param problem while nothing was read yet: not told */
   constructor(listener: FlagSourceListener, problem: string) {
@@ -57,16 +61,26 @@ export class FlagHealth {
   set(problem: string | undefined): void {
     const isNew = problem !== this.#problem;
     this.#problem = problem;
-    if (problem === undefined) this.#readAtMs = performance.now();
+    if (problem === undefined) {
+      this.#readAtMs = performance.now();
+      this.#from = undefined;
+    }
     if (problem === undefined && this.#isTold) this.#listener.onRecovery?.();
     if (problem !== undefined && isNew) this.#listener.onProblem?.(problem);
     this.#isTold = problem !== undefined;
   }
 
+  /** The flags of an earlier run are in effect. */
+  assume({ from, ageMs }: LastKnown): void {
+    this.#from = from;
+    if (ageMs !== undefined) this.#readAtMs = performance.now() - ageMs;
+  }
+
   describe(): Omit<FlagSourceState, 'source'> {
-    const [lastError, readAtMs] = [this.#problem, this.#readAtMs];
+    const [lastError, readAtMs, from] = [this.#problem, this.#readAtMs, this.#from];
     return {
       fresh: lastError === undefined,
+      ...(from !== undefined && { from }),
       ...(lastError !== undefined && { lastError }),
       ...(readAtMs !== undefined && { ageMs: performance.now() - readAtMs }),
     };

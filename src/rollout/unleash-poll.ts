@@ -13,7 +13,13 @@ export interface PollSettings {
 const REQUEST_TIMEOUT_MS = 5_000;
 const SPEC_VERSION = '5.2.0';
 
-type Poll = (signal: AbortSignal) => Promise<Definitions | undefined>;
+interface PolledFlags {
+  readonly definitions: Definitions;
+  /** As the server spelled them. */
+  readonly text: string;
+}
+
+type Poll = (signal: AbortSignal) => Promise<PolledFlags | undefined>;
 
 /** Asks a server for its flags. Resolves with nothing where they have not changed. @throws UnleashError naming URL and status or cause */
 export function createUnleashPoll(settings: PollSettings): Poll {
@@ -25,13 +31,13 @@ export function createUnleashPoll(settings: PollSettings): Poll {
     if (status !== 200) throw new UnleashError(resultOf(status), refusalOf(url, status));
     const definitions = known?.text === text ? undefined : parseAnswer(url, text);
     known = { etag, text };
-    return definitions;
+    return definitions && { definitions, text };
   };
   return async (signal) => {
     try {
-      const definitions = await ask(signal);
-      settings.onAnswer?.('client', definitions === undefined ? 'not_modified' : 'ok');
-      return definitions;
+      const polled = await ask(signal);
+      settings.onAnswer?.('client', polled === undefined ? 'not_modified' : 'ok');
+      return polled;
     } catch (error) {
       if (error instanceof UnleashError && !signal.aborted) settings.onAnswer?.('client', error.result);
       throw error;

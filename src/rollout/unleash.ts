@@ -1,12 +1,16 @@
 import { UnleashEvents } from 'unleash-client';
 import { messageOf } from '../domain/errors.ts';
-import { createDefinitionStore } from './definition-store.ts';
+import { createDefinitionStore, type DefinitionStore } from './definition-store.ts';
 import { createEvaluation } from './evaluation.ts';
 import { shownFlags } from './shown-flags.ts';
+import type { LastKnownFlags } from './last-known-flags.ts';
 import { FlagHealth, type FlagSource, type FlagSourceListener } from './flag-source.ts';
 import { createUnleashPoll, type PollSettings } from './unleash-poll.ts';
 
-export interface UnleashFlagSettings extends PollSettings, FlagSourceListener {}
+export interface UnleashFlagSettings extends PollSettings, FlagSourceListener {
+  /** For a start while the server is away. @defaultValue every flag is unknown until it answers */
+  readonly lastKnown?: LastKnownFlags;
+}
 
 const FIRST_ANSWER_MS = 2_000;
 /** A request of the SDK's that is under way at the end holds the process up no longer than this. */
@@ -31,19 +35,25 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
   const health = new FlagHealth(settings, 'not asked yet');
   const asking = createAsking(settings.refreshIntervalMs, async (signal) => {
     try {
-      const definitions = await poll(signal);
+      const polled = await poll(signal);
       health.set(undefined);
-      if (definitions !== undefined) store.replace(definitions);
+      if (polled !== undefined) store.replace(polled.definitions);
+      await settings.lastKnown?.keep(polled?.text);
     } catch (cause) {
-      if (!signal.aborted) health.set(messageOf(cause));
+      if (signal.aborted) return;
+      health.set(messageOf(cause));
+      await goOn();
     }
   });
+  const goOn = (): Promise<void> => assumeLastKnown(settings.lastKnown, store, health);
   return {
     ...flags,
     async start() {
       void unleash.start().catch(() => undefined);
       const isAnswered = await within(FIRST_ANSWER_MS, asking.start());
-      if (!isAnswered) health.set(`no answer within ${FIRST_ANSWER_MS} ms`);
+      if (isAnswered) return;
+      health.set(`no answer within ${FIRST_ANSWER_MS} ms`);
+      await goOn();
     },
     async stop() {
       await asking.stop();
@@ -53,6 +63,20 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
     names: () => store.getToggles().map(({ name }) => name),
     shown: (service) => shownFlags(store, service),
   };
+}
+
+/** Takes the flags of the last run while the server has never answered. The journal may be away too: then it is tried again. */
+async function assumeLastKnown(
+  lastKnown: LastKnownFlags | undefined,
+  store: DefinitionStore,
+  health: FlagHealth,
+): Promise<void> {
+  if (store.version() > 0) return;
+  const last = await lastKnown?.find().catch(() => undefined);
+  // The server may have answered meanwhile.
+  if (last === undefined || store.version() > 0) return;
+  health.assume(last);
+  store.replace(last.definitions);
 }
 
 interface Asking {

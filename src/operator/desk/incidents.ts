@@ -1,3 +1,4 @@
+import { flagsInUse } from '../flag-words.ts';
 import { groupedFindings } from '../grouped-findings.ts';
 import type { Status } from '../status.ts';
 import { count, counted, percent, spoken, when } from './figures.ts';
@@ -132,7 +133,7 @@ function flagsOf({ proxy: { flags } }: Status): Incident[] {
     {
       tone: 'warn',
       what: `The flags cannot be read${flags.last_error === undefined ? '' : `: ${flags.last_error}`}`,
-      agents: 'Agents are safe: the flags that were last read stay active.',
+      agents: `Agents are safe. ${flagsInUse(flags)}`,
       next: [{ to: '/flags', label: 'See the flags' }],
     },
   ];

@@ -1,6 +1,14 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createUnleashFlags } from '../../../src/rollout/unleash.ts';
+import {
+  createLastKnownFlags,
+  type KeptFlags,
+  type LastKnownFlags,
+} from '../../../src/rollout/last-known-flags.ts';
 import type { FlagSource } from '../../../src/rollout/flag-source.ts';
 import { freePort } from '../../support/ports.ts';
 import { contextOf, cutover, definitions, feature, SERVICE, until } from './flag-builder.ts';
@@ -72,13 +80,14 @@ afterEach(async () => {
   await server.close();
 });
 
-function createFlags(apiToken: string): FlagSource {
+function createFlags(apiToken: string, lastKnown?: LastKnownFlags): FlagSource {
   return createUnleashFlags({
     url: `http://127.0.0.1:${port}/api`,
     apiToken,
     appName: 'crossfade-test',
     refreshIntervalMs: 100,
     onProblem: (message) => problems.push(message),
+    ...(lastKnown !== undefined && { lastKnown }),
   });
 }
 
@@ -187,4 +196,68 @@ test('a wrong token is reported without being shown', async () => {
   expect(errorOf()).toContain('the API token is not accepted');
   expect(JSON.stringify(flags.describe()) + problems.join()).not.toContain('wrong-secret');
   expect([...server.seen.authorizations]).toEqual(['wrong-secret']);
+});
+
+/** What a journal does, in memory. */
+function keeping(): KeptFlags & { text: string | undefined; isAway: boolean } {
+  return {
+    text: undefined,
+    isAway: false,
+    async load() {
+      if (this.isAway) throw new Error('the journal is away');
+      return this.text === undefined ? undefined : { text: this.text, readAtMs: Date.now() - 3_600_000 };
+    },
+    async save(text) {
+      this.text = text;
+    },
+    confirm: async () => undefined,
+  };
+}
+
+test('a start while the server is away goes on with the flags that the journal keeps', async () => {
+  const kept = keeping();
+  server.publish(definitions([feature('dual-write')]));
+  await server.listen(port);
+  await flags.stop();
+  flags = createFlags(TOKEN, createLastKnownFlags(kept, '/nowhere'));
+  await flags.start();
+  await until(() => kept.text !== undefined);
+  await flags.stop();
+  await server.close();
+
+  flags = createFlags(TOKEN, createLastKnownFlags(kept, '/nowhere'));
+  await flags.start();
+  expect(isOn()).toBe(true);
+  const { ageMs = 0, ...state } = flags.describe();
+  expect(state).toMatchObject({ fresh: false, from: 'journal' });
+  expect(Math.round(ageMs / 60_000)).toBe(60);
+
+  server.publish(definitions([feature('dual-write', { enabled: false })]));
+  await server.listen(port);
+  await until(() => flags.describe().fresh);
+  expect(isOn()).toBe(false);
+  expect(flags.describe().from).toBeUndefined();
+});
+
+test('a first start while the server is away takes the flag files', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'crossfade-flags-'));
+  writeFileSync(join(folder, 'flags.json'), definitions([feature('dual-write')]));
+  await flags.stop();
+  flags = createFlags(TOKEN, createLastKnownFlags(keeping(), folder));
+  await flags.start();
+  expect(isOn()).toBe(true);
+  expect(flags.describe()).toMatchObject({ fresh: false, from: 'files' });
+  expect(flags.describe().ageMs).toBeUndefined();
+});
+
+test('without server and journal no flag is known, until one of them answers', async () => {
+  const kept = keeping();
+  [kept.isAway, kept.text] = [true, definitions([feature('dual-write')])];
+  await flags.stop();
+  flags = createFlags(TOKEN, createLastKnownFlags(kept, '/nowhere'));
+  await flags.start();
+  expect(flags.isEnabled('dual-write', { service: SERVICE }).reason).toBe('unknown_flag');
+  kept.isAway = false;
+  await until(isOn);
+  expect(flags.describe().from).toBe('journal');
 });
