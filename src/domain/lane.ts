@@ -30,6 +30,11 @@ export interface LaneState {
   readonly seededCoverage: number;
   /** Items that the secondary refused of the lane's last copy, and nobody has accepted. */
   readonly exceptions: number;
+  /**
+   * Above 0: a difference that a reconciliation found, and that is neither repaired nor accepted. Its number, negative once it is
+   * settled; 0 where none was ever found.
+   */
+  readonly finding: number;
   /** Every applied write up to this sequence is on the secondary. */
   readonly deliveredSequence: number;
   /** Whether an agent may have no reply to a write of the lane's last minute: a repeat may come. */

@@ -101,7 +101,7 @@ export class LaneCopier {
     const applied = await this.#apply(copy, operations, reading.sequence);
     if (applied === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const exceptions = [...look.exceptions, ...applied];
-    await this.#finish(copy, reading, exceptions);
+    await this.#finish(copy, reading, { exceptions, isRepair: advice !== undefined });
     this.#sayExceptions(lane, exceptions);
     this.#parts.emit('lane:copied', {
       service: lane.service,
@@ -237,12 +237,12 @@ export class LaneCopier {
   async #finish(
     { lane, generation, coverage }: Copy,
     { source, sequence, readAtMs, closes }: Reading,
-    exceptions: readonly CopyException[],
+    { exceptions, isRepair }: { readonly exceptions: readonly CopyException[]; readonly isRepair: boolean },
   ): Promise<void> {
     const { journal } = this.#parts;
     // Without it a later difference cannot be put down to one side.
     const isWhole = exceptions.length === 0;
-    const facts = { generation, sequence, coverage, exceptions, closes };
+    const facts = { generation, sequence, coverage, exceptions, closes, isRepair };
     const state = await journal.finishCopy(
       lane.key,
       isWhole ? { ...facts, baseline: baselineOf(source.items) } : facts,
@@ -252,6 +252,7 @@ export class LaneCopier {
     if (closes && lane.closesAtMs <= readAtMs) lane.closesAtMs = 0;
     lane.seededCoverage = coverage;
     lane.exceptions = state.exceptions;
+    lane.found(state.finding);
     // What made it dirty meanwhile has asked for another copy.
     if (lane.condition === 'copying') lane.condition = 'clean';
     lane.advance(sequence);

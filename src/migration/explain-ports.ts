@@ -58,6 +58,8 @@ export interface ExplainedLane {
   readonly delivered_sequence: number;
   readonly settled_sequence: number;
   readonly exceptions: number;
+  /** Above 0 while a difference that a reconciliation found stands. */
+  readonly finding: number;
 }
 
 export interface ExplainedDifference {

@@ -20,6 +20,8 @@ export interface FinishedCopy {
   readonly baseline?: readonly BaselineItem[];
   /** The primary was read so late that no write of unknown outcome up to the sequence can take effect any more. @defaultValue false */
   readonly closes?: boolean;
+  /** A repair compares the lane once more before its finding is settled. Any other copy settles it. @defaultValue false */
+  readonly isRepair?: boolean;
 }
 
 /** An item that the secondary refused of a copy. It names the item across copies, and holds nothing of its content. */

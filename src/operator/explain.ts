@@ -173,7 +173,8 @@ async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: Lane
 function fenceOf(lane: ExplainedLane | undefined, coverage: number): string {
   if (lane === undefined || coverage === 0 || lane.seeded_coverage !== coverage) return 'not_seeded';
   if (lane.condition !== 'clean') return lane.condition;
-  return lane.exceptions > 0 ? 'excepted' : 'open';
+  if (lane.exceptions > 0) return 'excepted';
+  return lane.finding > 0 ? 'differs' : 'open';
 }
 
 async function operationOf(

@@ -51,7 +51,7 @@ export function createExplainStore(database: Database): ExplainStore {
     async lane(lane) {
       const rows = await database.query<ExplainedLane>(
         `select sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage,
-           delivered_sequence, settled_sequence, exceptions
+           delivered_sequence, settled_sequence, exceptions, finding
          from lanes where key = $1`,
         [lane],
       );

@@ -3,6 +3,7 @@ import type { ReplicaIdentity } from '../migration/replicas/replica-identity.ts'
 import type { LaneDirectory } from '../migration/runs/run-ports.ts';
 import type { Database } from './database.ts';
 import { LEASE } from './journal/journal-sql.ts';
+import { UNSETTLED } from './runs/standing-sql.ts';
 
 const OWNERS_PER_PAGE = 1_000;
 
@@ -12,7 +13,7 @@ select id, owner from lanes where service = $1 and id > $2 order by id limit ${O
 const CHANGED = `
 select l.id, l.owner from lanes l left join lane_baselines b on b.lane_id = l.id
 where l.service = $1 and l.id > $2 and (b.lane_id is null or b.sequence < l.sequence or l.condition <> 'clean'
-  or exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state in ('open', 'lost')))
+  or exists (select from divergences d where d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}))
 order by l.id limit ${OWNERS_PER_PAGE}`;
 
 const HOMES = `

@@ -164,7 +164,8 @@ export const GAUGES = {
   },
   divergentLanes: {
     name: 'crossfade_divergent_lanes',
-    description: 'Lanes that a reconciliation found unequal and that nobody has settled',
+    description:
+      'Lanes that a reconciliation found unequal, and that are neither repaired, copied nor accepted by name',
     unit: '{lane}',
     labels: ['service'],
   },

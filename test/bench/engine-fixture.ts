@@ -110,6 +110,7 @@ export function noopJournal(): Journal {
     reason: '',
     seededCoverage: 1,
     exceptions: 0,
+    finding: 0,
     deliveredSequence: 0,
     isHome: true,
     mayRepeat: false,

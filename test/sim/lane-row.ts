@@ -66,6 +66,7 @@ export function newLane(key: LaneKey, id: number): LaneRow {
     reason: '',
     seededCoverage: 0,
     exceptions: 0,
+    finding: 0,
     deliveredSequence: 0,
     mayRepeat: false,
     foundUncertain: 0,
@@ -93,7 +94,7 @@ export interface LaneRead extends Omit<LaneState, 'isHome'> {
 /** Whoever reads a row keeps what it read. */
 export function readOf(lane: LaneRow): LaneRead {
   const { id, sequence, generation, epoch, primary, condition, reason, seededCoverage } = lane;
-  const { exceptions, deliveredSequence, mayRepeat, foundUncertain, claim } = lane;
+  const { exceptions, finding, deliveredSequence, mayRepeat, foundUncertain, claim } = lane;
   return {
     id,
     sequence,
@@ -104,6 +105,7 @@ export function readOf(lane: LaneRow): LaneRead {
     reason,
     seededCoverage,
     exceptions,
+    finding,
     deliveredSequence,
     mayRepeat,
     foundUncertain,

@@ -13,6 +13,7 @@ const FENCES: ReadonlySet<string> = new Set([
   'stopped',
   'behind',
   'excepted',
+  'differs',
 ]);
 
 /**

@@ -1,4 +1,4 @@
-import type { FenceReason, Lane } from './lanes.ts';
+import type { FenceReason, FenceUse, Lane } from './lanes.ts';
 import type { Clock, Journal, LaneView } from '../ports.ts';
 import type { Coverage } from '../service-runtime.ts';
 
@@ -29,19 +29,19 @@ export class Fences {
   }
 
   /** Undefined where it does, as far as this replica knows: for a lane that is known in memory. */
-  lookInMemory(lane: Lane): FenceReason | undefined {
-    return this.#parts.isSpilling() ? 'spilling' : lane.fence(this.#coverageOf(lane));
+  lookInMemory(lane: Lane, use: FenceUse = 'read'): FenceReason | undefined {
+    return this.#parts.isSpilling() ? 'spilling' : lane.fence(this.#coverageOf(lane), use);
   }
 
   /** Undefined where it does. @throws StorageError */
-  async look(lane: Lane): Promise<FenceReason | undefined> {
+  async look(lane: Lane, use: FenceUse = 'read'): Promise<FenceReason | undefined> {
     // What another replica knew of it, which has gone since, stands in the journal only.
-    if (this.isInMemory(lane)) return this.lookInMemory(lane);
+    if (this.isInMemory(lane)) return this.lookInMemory(lane, use);
     if (this.#parts.isSpilling()) return 'spilling';
     const number = this.#coverageOf(lane);
     const view = await this.#parts.journal.fence(lane.key);
     // Another replica may have ended this coverage, and let writes pass unjournaled since.
-    return view === undefined || view.coverage !== number ? 'not_seeded' : fenceOf(view, number);
+    return view === undefined || view.coverage !== number ? 'not_seeded' : fenceOf(view, number, use);
   }
 
   #coverageOf({ service }: Lane): number {
@@ -49,25 +49,30 @@ export class Fences {
   }
 
   /** The same, after waiting so long for the lane's deliveries. @throws StorageError */
-  async catchUp(lane: Lane, ms: number): Promise<FenceReason | undefined> {
+  async catchUp(lane: Lane, ms: number, use: FenceUse = 'read'): Promise<FenceReason | undefined> {
     const { clock, isAlone } = this.#parts;
     if (isAlone()) {
       if (lane.isBehind) await lane.caughtUp(ms);
-      return this.look(lane);
+      return this.look(lane, use);
     }
     const untilMs = clock.now() + ms;
     for (;;) {
-      const reason = await this.look(lane);
+      const reason = await this.look(lane, use);
       if (reason !== 'behind' || clock.now() >= untilMs) return reason;
       await clock.sleep(LOOK_AGAIN_MS);
     }
   }
 }
 
-function fenceOf({ state, isBehind, isReplicaSilent }: LaneView, coverage: number): FenceReason | undefined {
+function fenceOf(
+  { state, isBehind, isReplicaSilent }: LaneView,
+  coverage: number,
+  use: FenceUse,
+): FenceReason | undefined {
   if (coverage === 0 || state.seededCoverage !== coverage) return 'not_seeded';
   if (state.condition !== 'clean') return state.condition;
   if (state.exceptions > 0) return 'excepted';
+  if (use === 'read' && state.finding > 0) return 'differs';
   if (isReplicaSilent) return 'replica_silent';
   return isBehind ? 'behind' : undefined;
 }

@@ -6,7 +6,18 @@ import { Turn } from '../writes/turn.ts';
 
 /** Why a lane's reads stay on legacy at this moment. */
 export type FenceReason =
-  'not_seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted' | 'spilling' | 'replica_silent' | 'behind';
+  | 'not_seeded'
+  | 'dirty'
+  | 'copying'
+  | 'stopped'
+  | 'excepted'
+  | 'differs'
+  | 'spilling'
+  | 'replica_silent'
+  | 'behind';
+
+/** A `read` answers an agent. A lane with a known difference is still compared: that is how its end is seen. */
+export type FenceUse = 'read' | 'compare';
 
 /** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
 const LANE_LIMIT = 25_000;
@@ -39,6 +50,8 @@ export class Lane {
   condition: LaneCondition = 'clean';
   /** Items of it that the secondary refuses, and nobody has accepted. */
   exceptions = 0;
+  /** {@link LaneState.finding} as far as this replica knows. */
+  finding = 0;
   /** Every applied write up to here is on the secondary. */
   delivered = 0;
   /** Last write that the primary has applied. */
@@ -86,8 +99,15 @@ export class Lane {
     const isUncertain = this.settling > 0 && this.condition === 'dirty' && state.condition === 'clean';
     if (!knowsBetter && !isUncertain) this.condition = state.condition;
     if (!knowsBetter) this.exceptions = state.exceptions;
+    this.found(state.finding);
     this.isHome = state.isHome;
     this.isLoaded = true;
+  }
+
+  /** A reconciliation found a difference, or one is settled. A row that was read before the last change of it changes nothing. */
+  found(finding: number): void {
+    const [known, told] = [Math.abs(this.finding), Math.abs(finding)];
+    if (told > known || (told === known && finding < 0)) this.finding = finding;
   }
 
   /** A write of this replica has got its place. */
@@ -123,10 +143,11 @@ export class Lane {
   }
 
   /** Undefined where the secondary holds every acknowledged write of the lane. */
-  fence(coverage: number): FenceReason | undefined {
+  fence(coverage: number, use: FenceUse = 'read'): FenceReason | undefined {
     if (coverage === 0 || this.seededCoverage !== coverage) return 'not_seeded';
     if (this.condition !== 'clean') return this.condition;
     if (this.exceptions > 0) return 'excepted';
+    if (use === 'read' && this.finding > 0) return 'differs';
     return this.isBehind ? 'behind' : undefined;
   }
 

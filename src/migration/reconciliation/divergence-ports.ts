@@ -1,8 +1,13 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
 import type { ItemFinding } from './attribute.ts';
+import type { StoreFindings } from './store-findings.ts';
 
-/** `lost`: it holds items that a person must decide about. `gone`: it was equal, or another finding, when looked at again. */
-export type DivergenceState = 'open' | 'lost' | 'repaired' | 'undone' | 'gone';
+/**
+ * `lost`: it holds items that a person must decide about. `accepted`: a person accepted it by name, and it is the same as it was then.
+ * `copied`: a copy has made the lane equal since. `undone`: its repair was put back. `gone`: it was equal, or another finding, when
+ * looked at again.
+ */
+export type DivergenceState = 'open' | 'lost' | 'accepted' | 'repaired' | 'copied' | 'undone' | 'gone';
 
 /** What a side shows of a lane. */
 export interface SideSummary {
@@ -19,9 +24,11 @@ export interface FoundDivergence {
   readonly before: SideSummary;
   readonly after: SideSummary;
   readonly state: Extract<DivergenceState, 'open' | 'lost'>;
+  /** Of the lane when it was compared: what was found before a later copy says nothing of it. */
+  readonly generation: number;
 }
 
-export interface Divergence extends Omit<FoundDivergence, 'state'> {
+export interface Divergence extends Omit<FoundDivergence, 'state' | 'generation'> {
   readonly id: number;
   readonly run: number;
   readonly foundAtMs: number;
@@ -30,18 +37,43 @@ export interface Divergence extends Omit<FoundDivergence, 'state'> {
   readonly foundAgainBy?: number | null;
 }
 
-/** Lanes found unequal, and what became of them. No content. @throws StorageError */
+/** What a lane's row says of its finding now: see `LaneState.finding`. */
+export interface LaneFinding {
+  readonly service: ServiceName;
+  readonly owner: Owner;
+  readonly finding: number;
+}
+
+/** What became of a wish to accept a difference. `lost_first`: items that legacy lost must be decided about before. */
+export type Acceptance =
+  | {
+      readonly result: 'accepted';
+      readonly run: number;
+      readonly findings: number;
+      readonly lane: LaneFinding;
+    }
+  | { readonly result: 'none' | 'lost_first' };
+
+/** Lanes found unequal, and what became of them. No content. Methods that change lanes resolve with these. @throws StorageError */
 export interface DivergenceStore {
-  /** What was open of the lane before is settled by it. */
-  add(run: number, found: FoundDivergence): Promise<void>;
+  /** What was open of the lane before is settled by it. The same difference as one that a person accepted is accepted. */
+  add(run: number, found: FoundDivergence): Promise<readonly LaneFinding[]>;
   /** Lanes found equal: what was open of them is gone, and what was lost has come back. */
-  equal(service: ServiceName, owners: readonly Owner[]): Promise<void>;
+  equal(service: ServiceName, owners: readonly Owner[]): Promise<readonly LaneFinding[]>;
   /** Those that wait for a repair, in the order they were found. */
   open(run: number, service?: ServiceName): Promise<readonly Divergence[]>;
   ofRun(run: number, limit: number): Promise<readonly Divergence[]>;
-  settle(service: ServiceName, owner: Owner, state: DivergenceState): Promise<void>;
+  settle(
+    service: ServiceName,
+    owner: Owner,
+    state: Extract<DivergenceState, 'gone' | 'repaired'>,
+  ): Promise<readonly LaneFinding[]>;
+  /** The lane's reads may move although it differs. Audited. */
+  accept(service: ServiceName, owner: Owner, by: DecidedBy): Promise<Acceptance>;
   /** What was repaired last of the lane was put back. */
   undone(service: ServiceName, owner: Owner): Promise<void>;
+  /** What stands, by service. */
+  standing(): Promise<ReadonlyMap<ServiceName, StoreFindings>>;
 }
 
 export interface LostItem {

@@ -54,8 +54,12 @@ export type ComparedLane =
   | { readonly verdict: 'not_comparable'; readonly reason: string }
   | ({ readonly verdict: 'equal' | 'different' } & LaneDifference);
 
+type JudgedFacts = LaneFacts & Pick<LaneDifference, 'generation'>;
+
 export interface LaneDifference {
   readonly sequence: number;
+  /** Of the lane while it was looked at; 0 where it has no row. */
+  readonly generation: number;
   readonly source: LegacyLane;
   readonly findings: readonly ItemFinding[];
   /** What a repair may take off the orchestrator. */
@@ -141,11 +145,11 @@ export class LaneComparer {
     const source = await this.#read(service, owner);
     onRead?.(clock.now() - startedAtMs);
     if (typeof source === 'string') return { verdict: 'not_comparable', reason: source };
-    if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source);
+    if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source, before);
     const listed = await this.#listed(service, owner);
     const after = await journal.fence(key);
     if (!isSame(before, after)) return { verdict: 'not_comparable', reason: 'racy' };
-    return this.#judge(service, { owner, key, source, listed, sequence: before.state.sequence });
+    return this.#judge(service, { owner, key, source, listed, ...before.state });
   }
 
   async #read({ definition, access, context }: ServiceRuntime, owner: Owner): Promise<LegacyLane | string> {
@@ -165,8 +169,8 @@ export class LaneComparer {
     return (await readContents({ orchestrator, sessionId, lanes, owner, options })).listed;
   }
 
-  async #judge(service: ServiceRuntime, facts: LaneFacts): Promise<ComparedLane> {
-    const { source, listed, sequence } = facts;
+  async #judge(service: ServiceRuntime, facts: JudgedFacts): Promise<ComparedLane> {
+    const { source, listed, sequence, generation } = facts;
     const attribution = await this.attribute(service, facts);
     const { forgotten, lost } = await this.#explain(service, facts, attribution);
     const ofLost = lost.map((orchestrator): [ItemFinding, FoundItems] => [
@@ -180,6 +184,7 @@ export class LaneComparer {
     return {
       verdict: findings.length === 0 ? 'equal' : 'different',
       sequence,
+      generation,
       source,
       findings,
       removable: attribution.removable,
@@ -285,9 +290,10 @@ export function isSame(before: LaneView | undefined, after: LaneView | undefined
 }
 
 /** Nothing of it may be on the orchestrator yet: all that legacy shows has to be copied. */
-function notSeeded(source: LegacyLane): ComparedLane {
+function notSeeded(source: LegacyLane, view: LaneView | undefined): ComparedLane {
+  const generation = view?.state.generation ?? 0;
   const nothing = summaryOf([]);
-  const base = { source, sequence: 0, removable: [], lost: [], forgotten: 0, before: nothing };
+  const base = { source, sequence: 0, generation, removable: [], lost: [], forgotten: 0, before: nothing };
   if (!source.exists) return { verdict: 'equal', ...base, findings: [], after: nothing };
   const findings: ItemFinding[] = [{ side: 'unknown', kind: 'not_seeded' }];
   return { verdict: 'different', ...base, findings, after: summaryOf(source.items) };

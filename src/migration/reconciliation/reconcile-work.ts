@@ -106,9 +106,9 @@ export class ReconcileWork implements RunWork {
     const { divergences, lostItems, emit } = this.#parts;
     for (const [owner, compared] of found) {
       if (compared.verdict !== 'different') continue;
-      const { findings, before, after, lost } = compared;
+      const { findings, before, after, lost, generation } = compared;
       const state = lost.length > 0 ? 'lost' : 'open';
-      await divergences.add(run, { service, owner, findings, before, after, state });
+      await divergences.add(run, { service, owner, findings, before, after, state, generation });
       if (lost.length > 0) await lostItems.found(service, owner, compared.lost.map(lostAs));
       emit('lane:diverged', {
         service,

@@ -4,6 +4,7 @@ import type { MigrationParts } from '../migration.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import type { DivergenceStore, LostItemStore, RepairStore } from '../reconciliation/divergence-ports.ts';
 import type { LaneComparing } from '../reconciliation/create-lane-comparing.ts';
+import { fencedDivergences } from '../reconciliation/fenced-divergences.ts';
 import { LaneRepairer } from '../reconciliation/lane-repairer.ts';
 import { ReconcileWork } from '../reconciliation/reconcile-work.ts';
 import { RepairDesk, type RepairDeskParts } from '../reconciliation/repair-desk.ts';
@@ -49,6 +50,7 @@ export function createRuns(
   const timeoutMs = settings.delivery.timeoutMs;
   const shared = {
     ...edges,
+    divergences: fencing(edges.divergences, engine),
     services,
     coverage,
     journal,
@@ -66,10 +68,7 @@ export function createRuns(
     quiet: (lane) => engine.deliverer.quiet(lane),
   });
   const works = {
-    backfill: new BackfillWork({
-      ...shared,
-      copy: (lane, reason) => copies.untilCopied(lane, reason),
-    }),
+    backfill: new BackfillWork({ ...shared, copy: (lane, reason) => copies.untilCopied(lane, reason) }),
     reconcile: new ReconcileWork({ ...shared, comparer, sieve }),
     repair: new RepairWork({ ...shared, comparer, repairer }),
   };
@@ -82,6 +81,14 @@ export function createRuns(
   });
   const repairDesk = new RepairDesk({ ...shared, desk, comparer, repairer, say });
   return { desk, worker, repairDesk };
+}
+
+function fencing(store: DivergenceStore, { lanes, membership, takeOver }: Engine): DivergenceStore {
+  return fencedDivergences(store, {
+    lanes,
+    isAlone: () => membership.isAlone,
+    tellHome: (lane) => takeOver.tellHome(lane),
+  });
 }
 
 function createWorker(

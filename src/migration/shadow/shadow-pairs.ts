@@ -70,7 +70,7 @@ export class ShadowPairs {
     const untilMs = this.#parts.clock.now() + HOLD_MS;
     const held = await this.#parts.hold(lane, untilMs);
     try {
-      const behind = await this.#parts.fences.catchUp(lane, untilMs - this.#parts.clock.now());
+      const behind = await this.#parts.fences.catchUp(lane, untilMs - this.#parts.clock.now(), 'compare');
       return await look(async () => {
         const [legacy, orchestrator] = await Promise.all([
           this.askLegacy(task, untilMs),

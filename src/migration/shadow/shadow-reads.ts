@@ -158,7 +158,7 @@ export class ShadowReads {
   async #look(task: ShadowTask, lane: Lane): Promise<void> {
     // Before the fence: what is removed by now has reached the orchestrator when that lets through.
     const deleted = await this.#removed(task);
-    const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs);
+    const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs, 'compare');
     if (reason !== undefined) {
       const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
       return this.#conclude(task, await judgeFenced(task, { lane, reason, deadlineAtMs }, this.#parts));

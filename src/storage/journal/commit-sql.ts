@@ -3,11 +3,11 @@ import { busyElsewhere, claimedByOther } from './journal-sql.ts';
 
 /** What most lanes have nothing to say of: null then. Every column costs each row of every commit, here and in the process. */
 const UNUSUAL = `
-  case when claim_replica = $8 and condition = 'clean' and reason = '' and exceptions = 0 and epoch = 0 and primary_backend = 'legacy'
+  case when claim_replica = $8 and condition = 'clean' and reason = '' and exceptions = 0 and finding = 0 and epoch = 0 and primary_backend = 'legacy'
       and uncertain_count = 0 and coalesce(repeats_until <= now(), true)
     then null
     else json_build_object('epoch', epoch, 'primary', primary_backend, 'condition', condition, 'reason', reason,
-      'exceptions', exceptions, 'mayRepeat', coalesce(repeats_until > now(), false), 'foundUncertain', uncertain_count,
+      'exceptions', exceptions, 'finding', finding, 'mayRepeat', coalesce(repeats_until > now(), false), 'foundUncertain', uncertain_count,
       'isHome', coalesce(claim_replica = $8, false))
     end as unusual`;
 

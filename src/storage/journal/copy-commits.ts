@@ -75,6 +75,7 @@ export class CopyCommits {
       ...(['lane', 'item', 'action', 'code', 'reason'] as const).map((name) =>
         exceptions.map((exception) => exception[name]),
       ),
+      finished.map(({ facts }) => facts.isRepair !== true),
     ]);
     return inOrder(rows, lanes);
   }

@@ -18,6 +18,7 @@ export interface LaneRow {
   readonly reason: string;
   readonly seeded_coverage: number;
   readonly exceptions: number;
+  readonly finding: number;
   readonly delivered_sequence: number;
   readonly claim_replica: string | null;
   readonly may_repeat: boolean;
@@ -44,6 +45,7 @@ const USUAL: Unusual = {
   condition: 'clean',
   reason: '',
   exceptions: 0,
+  finding: 0,
   mayRepeat: false,
   foundUncertain: 0,
   isHome: true,
@@ -51,7 +53,7 @@ const USUAL: Unusual = {
 
 /** @param isSame whether this replica still is the one that asked */
 export function placedStateOf(row: PlaceRow, isSame: boolean): LaneState {
-  const { epoch, primary, condition, reason, exceptions, mayRepeat, foundUncertain, isHome } =
+  const { epoch, primary, condition, reason, exceptions, finding, mayRepeat, foundUncertain, isHome } =
     row.unusual ?? USUAL;
   return {
     id: row.id,
@@ -63,6 +65,7 @@ export function placedStateOf(row: PlaceRow, isSame: boolean): LaneState {
     reason,
     seededCoverage: row.seeded_coverage,
     exceptions,
+    finding,
     deliveredSequence: row.delivered_sequence,
     mayRepeat,
     foundUncertain,
@@ -88,6 +91,7 @@ export function laneStateOf(row: LaneRow, replica: ReplicaIdentity): LaneState {
     reason: row.reason,
     seededCoverage: row.seeded_coverage,
     exceptions: row.exceptions,
+    finding: row.finding,
     deliveredSequence: row.delivered_sequence,
     mayRepeat: row.may_repeat,
     foundUncertain: row.uncertain_count,

@@ -1,7 +1,7 @@
 import { prepared } from '../sessions/prepared.ts';
 
 export const LANE_COLUMNS =
-  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat, uncertain_count';
+  'id, key, sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage, exceptions, finding, delivered_sequence, claim_replica, coalesce(repeats_until > now(), false) as may_repeat, uncertain_count';
 
 /** How long an agent that got no reply may repeat its request. */
 export const REPEATS = "interval '60 seconds'";

@@ -1,3 +1,4 @@
+import { UNSETTLED } from '../runs/standing-sql.ts';
 import { ADDED_BOUNDS_MS, COUNT_NAMES } from '../../migration/guard/guard-counts.ts';
 import { OF_SERVICE } from '../audit.ts';
 
@@ -75,7 +76,7 @@ lanes as (
       and later.found_at = one.settled_at) as found_again,
     exists (select from settled where settled.owner = one.owner and settled.settled_at = one.found_at) as was_open
   from divergences one where service = $1)
-select count(*) filter (where state in ('open', 'lost')) as open,
+select count(*) filter (where state in ${UNSETTLED}) as open,
   count(*) filter (where ${inDay('found_at')} and not was_open) as found,
   count(*) filter (where ${inDay('found_at')} and state = 'lost') as "foundLost",
   count(*) filter (where ${inDay('settled_at')} and state = 'repaired') as repaired,

@@ -1,8 +1,11 @@
-import type { Owner, ServiceName } from '../../domain/ids.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { ItemFinding } from '../../migration/reconciliation/attribute.ts';
 import type {
+  Acceptance,
   DecidedBy,
   Divergence,
   DivergenceStore,
+  LaneFinding,
   LostAs,
   LostItem,
   LostItemName,
@@ -11,22 +14,80 @@ import type {
   RepairStore,
 } from '../../migration/reconciliation/divergence-ports.ts';
 import { addAudit } from '../audit.ts';
-import type { Database } from '../database.ts';
+import type { Database, Session } from '../database.ts';
 import type { Seal } from '../seal.ts';
+import { readStoreFindings } from './standing.ts';
+import { STANDING, UNSETTLED } from './standing-sql.ts';
+
+/** Items of a lane that legacy lost and nobody has decided about. */
+const WAITING_LOST = 'select from lost_items l where l.service = $1 and l.owner = $2 and l.decision is null';
 
 const COLUMNS = 'id, run_id as run, service, owner, found_at, findings, before, after, state';
 
-const SETTLE_OPEN = `
-update divergences set state = $3, settled_at = now()
-where service = $1 and owner = any($2::text[]) and state in ('open', 'lost')`;
+/** Settles what stands of lanes, and lets their reads move again. As the end of a copy does, it locks the lanes first, in lane order. */
+const settleLanes = (owners: string, state: string): string => `locked as (
+  select id from lanes where key in (
+    select d.service || '/' || d.owner from divergences d
+    where d.service = $1 and d.owner = any(${owners}) and d.state in ${STANDING})
+  order by key for no key update
+), settled as (
+  update divergences set state = ${state}, settled_at = now()
+  where service = $1 and owner = any(${owners}) and state in ${STANDING} and (select count(*) from locked) >= 0
+)
+update lanes set finding = -abs(finding) from locked where lanes.id = locked.id
+returning lanes.owner, lanes.finding`;
+
+const SETTLE = `with ${settleLanes('array[$2::text]', '$3')}`;
 
 const UNDO_LAST = `
 update divergences set state = 'undone', settled_at = now()
 where id = (select max(id) from divergences where service = $1 and owner = $2 and state = 'repaired')`;
 
+/** Findings that fence the lane: see `025_open_findings.sql`. */
+const NO_FENCE: ReadonlySet<ItemFinding['kind']> = new Set(['lost', 'not_seeded']);
+
+/**
+ * The lane is locked first: what was compared before its last copy began says nothing of it, and of two that write at once the second
+ * sees the first.
+ */
 const ADD = `
-insert into divergences (run_id, service, owner, findings, before, after, state)
-values ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7)`;
+with lane as (
+  select id, generation from lanes where key = $2::text || '/' || $3::text for no key update
+), accepted as (
+  select accepted_by, accepted_reason from divergences
+  where service = $2 and owner = $3 and state = 'accepted' and findings = $4::jsonb and $8 = 'open'
+), settled as (
+  update divergences set state = 'gone', settled_at = now()
+  where service = $2 and owner = $3 and state in ${STANDING}
+), added as (
+  insert into divergences (run_id, service, owner, findings, before, after, differing, state, settled_at, accepted_by, accepted_reason)
+  select $1::bigint, $2::text, $3::text, $4::jsonb, $5::jsonb, $6::jsonb, $7::int, found.state,
+    case when found.state = any(array['open', 'lost']) then null else now() end,
+    (select accepted_by from accepted), (select accepted_reason from accepted)
+  from (select case
+    when exists (select from lane where generation <> $9::bigint) then 'gone'
+    when exists (select from accepted) then 'accepted'
+    else $8::text end as state) as found
+  returning id, state, differing
+)
+update lanes set finding = case when added.state = any(array['open', 'lost']) and added.differing > 0 then added.id else -abs(finding) end
+from lane cross join added where lanes.id = lane.id
+returning lanes.owner, lanes.finding`;
+
+/** What legacy lost and nobody has decided about is no difference that can be accepted as a whole. */
+const ACCEPT_DIFFERENCE = `
+with locked as (
+  select id from lanes where key = $1::text || '/' || $2::text for no key update
+), accepted as (
+  update divergences set state = 'accepted', settled_at = now(), accepted_by = $3, accepted_reason = $4
+  where service = $1 and owner = $2 and state in ${UNSETTLED} and not exists (${WAITING_LOST})
+    and (select count(*) from locked) >= 0
+  returning id, run_id, jsonb_array_length(findings) as findings
+), moved as (
+  update lanes set finding = -abs(finding) from locked where lanes.id = locked.id and exists (select from accepted)
+  returning finding
+)
+select run_id as run, findings, coalesce((select finding from moved), 0) as finding from accepted order by id desc`;
 
 const OPEN = `
 select ${COLUMNS} from divergences
@@ -40,11 +101,10 @@ from divergences one where run_id = $1 order by id limit $2`;
 
 /** What was open of lanes that are equal again: differences have gone, and lost items have returned. */
 const EQUAL = `
-with gone as (
-  update divergences set state = 'gone', settled_at = now()
-  where service = $1 and owner = any($2::text[]) and state in ('open', 'lost'))
-update lost_items set decision = 'returned', decided_at = now()
-where service = $1 and owner = any($2::text[]) and decision is null`;
+with returned as (
+  update lost_items set decision = 'returned', decided_at = now()
+  where service = $1 and owner = any($2::text[]) and decision is null
+), ${settleLanes('$2::text[]', "'gone'")}`;
 
 type Row = Omit<Divergence, 'foundAtMs'> & { readonly found_at: Date };
 
@@ -52,30 +112,54 @@ function divergenceOf({ found_at, ...row }: Row): Divergence {
   return { ...row, foundAtMs: found_at.getTime() };
 }
 
+type ChangedRow = Omit<LaneFinding, 'service'>;
+
 export function createDivergenceStore(database: Database): DivergenceStore {
+  const changed = async (
+    service: ServiceName,
+    sql: string,
+    parameters: readonly unknown[],
+  ): Promise<readonly LaneFinding[]> =>
+    (await database.query<ChangedRow>(sql, parameters)).map((row) => ({ service, ...row }));
   return {
-    add: (run, { service, owner, findings, before, after, state }) =>
-      database.transaction(async (session) => {
-        await session.query(SETTLE_OPEN, [service, [owner], 'gone']);
-        const facts = [findings, before, after].map((fact) => JSON.stringify(fact));
-        await session.query(ADD, [run, service, owner, ...facts, state]);
-      }),
-    async equal(service: ServiceName, owners: readonly Owner[]) {
-      await database.query(EQUAL, [service, owners]);
+    add(run, { service, owner, findings, before, after, state, generation }) {
+      const facts = [findings, before, after].map((fact) => JSON.stringify(fact));
+      const differing = findings.filter(({ kind }) => !NO_FENCE.has(kind)).length;
+      return changed(service, ADD, [run, service, owner, ...facts, differing, state, generation]);
     },
+    equal: (service, owners) => changed(service, EQUAL, [service, owners]),
     async open(run, service) {
       return (await database.query<Row>(OPEN, [run, service ?? null])).map(divergenceOf);
     },
     async ofRun(run, limit) {
       return (await database.query<Row>(OF_RUN, [run, limit])).map(divergenceOf);
     },
-    async settle(service, owner, state) {
-      await database.query(SETTLE_OPEN, [service, [owner], state]);
-    },
+    settle: (service, owner, state) => changed(service, SETTLE, [service, owner, state]),
+    accept: (service, owner, by) =>
+      database.transaction((session) => accept(session, { service, owner, by })),
     async undone(service, owner) {
       await database.query(UNDO_LAST, [service, owner]);
     },
+    standing: () => readStoreFindings(database),
   };
+}
+
+async function accept(
+  session: Session,
+  { service, owner, by }: Pick<LaneFinding, 'service' | 'owner'> & { readonly by: DecidedBy },
+): Promise<Acceptance> {
+  const parameters = [service, owner, by.person, by.reason];
+  const [row] = await session.query<{ run: number; findings: number; finding: number }>(
+    ACCEPT_DIFFERENCE,
+    parameters,
+  );
+  if (row === undefined) {
+    const lost = await session.query(WAITING_LOST, [service, owner]);
+    return { result: lost.length > 0 ? 'lost_first' : 'none' };
+  }
+  const { finding, ...found } = row;
+  await addAudit(session, { ...by, command: 'repair accept', service, details: { owner, ...found } });
+  return { result: 'accepted', ...found, lane: { service, owner, finding } };
 }
 
 /** What was decided holds for the item as it was: another that has its id waits for a decision of its own. */

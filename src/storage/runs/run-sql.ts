@@ -1,4 +1,5 @@
 import { LEASE } from '../journal/journal-sql.ts';
+import { UNSETTLED } from './standing-sql.ts';
 
 const COLUMNS = 'id, kind, request, state, reason, began_at, finished_at, survey, report';
 
@@ -133,7 +134,7 @@ group by k.kind`;
 
 export const FOUND_BY_SERVICE = `
 select service, sum(divergent) as "divergentLanes", sum(lost) as "lostItems" from (
-  select service, 1 as divergent, 0 as lost from divergences where state in ('open', 'lost')
+  select service, 1 as divergent, 0 as lost from divergences where state in ${UNSETTLED}
   union all select service, 0, 1 from lost_items where decision is null) as found
 group by service`;
 

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serviceName, type Owner } from '../../../src/domain/ids.ts';
+import { createAuditStore } from '../../../src/storage/audit.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
-import { createDivergenceStore } from '../../../src/storage/runs/divergences.ts';
+import { createDivergenceStore, createLostItemStore } from '../../../src/storage/runs/divergences.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
 
 const SERVICE = serviceName('session-memory');
 const SIDE = { items: 1, digest: '0'.repeat(32) };
@@ -27,7 +28,14 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
   test('a lane that is found unequal run after run is one, and is not equal again', async () => {
     const store = createDivergenceStore(database);
     const findings = [{ side: 'orchestrator', kind: 'altered' }] as const;
-    const found = { service: SERVICE, findings, before: SIDE, after: SIDE, state: 'open' } as const;
+    const found = {
+      service: SERVICE,
+      findings,
+      before: SIDE,
+      after: SIDE,
+      state: 'open',
+      generation: 0,
+    } as const;
     for (const run of [1, 2, 3]) await store.add(run, { ...found, owner: again });
     await store.add(1, { ...found, owner: better });
     await store.equal(SERVICE, [better]);
@@ -46,5 +54,113 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
       [again, 'gone', 2],
       [better, 'gone', null],
     ]);
+  });
+
+  /** A lane that is seeded and clean, as a finished copy leaves it. */
+  async function seededLane(owner: string) {
+    const { journal, service, laneOf } = beginJournal(database);
+    const lane = laneOf(owner);
+    const { generation } = present(await journal.beginCopy(lane));
+    await journal.finishCopy(lane, { generation, sequence: 0, coverage: 1, exceptions: [] });
+    const store = createDivergenceStore(database);
+    const facts = { service, owner: owner as Owner, before: SIDE, after: SIDE, generation };
+    const differs = {
+      ...facts,
+      findings: [{ side: 'orchestrator', kind: 'altered' }],
+      state: 'open',
+    } as const;
+    const finding = async (): Promise<number> => (await journal.fence(lane))?.state.finding ?? 0;
+    const stands = async () => (await store.standing()).get(service) ?? { lanes: 0, items: 0 };
+    const stateIn = async (run: number) =>
+      (await store.ofRun(run, 100)).find((one) => one.service === service)?.state;
+    const copy = async (isRepair: boolean) => {
+      const state = present(await journal.beginCopy(lane));
+      const finished = { generation: state.generation, sequence: 0, coverage: 1, exceptions: [], isRepair };
+      return present(await journal.finishCopy(lane, finished)).finding;
+    };
+    return { store, service, owner: owner as Owner, facts, differs, finding, stands, stateIn, copy };
+  }
+
+  test('a finding fences its lane until the lane is found equal', async () => {
+    const { store, service, owner, differs, finding, stands } = await seededLane('equal');
+    const [told] = await store.add(7, differs);
+    expect(told).toMatchObject({ service, owner });
+    expect(await finding()).toBe(told?.finding);
+    expect(await finding()).toBeGreaterThan(0);
+    expect(await stands()).toMatchObject({ lanes: 1, fencedLanes: 1, items: 1, run: 7 });
+
+    expect(await store.equal(service, [owner])).toEqual([{ service, owner, finding: -(told?.finding ?? 0) }]);
+    expect(await finding()).toBe(-(told?.finding ?? 0));
+    expect(await stands()).toMatchObject({ lanes: 0, items: 0 });
+  });
+
+  test('a copy settles the finding of its lane; a repair settles it once the lane is compared', async () => {
+    const { store, service, owner, differs, finding, stands, stateIn, copy } = await seededLane('copied');
+    await store.add(1, differs);
+    expect(await copy(true)).toBeGreaterThan(0);
+    await store.settle(service, owner, 'repaired');
+    expect(await finding()).toBeLessThan(0);
+
+    const { generation } = differs;
+    await store.add(2, { ...differs, generation: generation + 1 });
+    expect(await finding()).toBeGreaterThan(0);
+    expect(await copy(false)).toBeLessThan(0);
+    expect(await stands()).toMatchObject({ lanes: 0 });
+    expect(await stateIn(2)).toBe('copied');
+  });
+
+  test('what was compared before a later copy began says nothing of the lane', async () => {
+    const { store, differs, finding, stands, copy } = await seededLane('stale');
+    await copy(false);
+    await store.add(1, differs);
+    expect(await finding()).toBeLessThanOrEqual(0);
+    expect(await stands()).toMatchObject({ lanes: 0 });
+  });
+
+  test('lost items and lanes that were never copied are counted and fence no lane', async () => {
+    const { store, facts, finding, stands } = await seededLane('lost');
+    const findings = [{ side: 'legacy', kind: 'lost' }] as const;
+    await store.add(1, { ...facts, findings, state: 'lost' });
+    expect(await finding()).toBe(0);
+    expect(await stands()).toMatchObject({ lanes: 1, fencedLanes: 0, items: 0 });
+    await store.add(1, { ...facts, findings: [{ side: 'unknown', kind: 'not_seeded' }], state: 'open' });
+    expect(await finding()).toBe(0);
+    expect(await stands()).toMatchObject({ lanes: 1, fencedLanes: 0 });
+  });
+
+  test('an accepted difference stays accepted while it is the same', async () => {
+    const { store, service, owner, differs, finding, stands, stateIn } = await seededLane('accepted');
+    const by = { person: 'ann', reason: 'known' };
+    expect(await store.accept(service, owner, by)).toEqual({ result: 'none' });
+    await store.add(1, differs);
+    expect(await store.accept(service, owner, by)).toMatchObject({ result: 'accepted', run: 1, findings: 1 });
+    expect(await finding()).toBeLessThan(0);
+    expect(await stands()).toMatchObject({ lanes: 0 });
+    const [audited] = await createAuditStore(database).recent({ limit: 1, service });
+    expect(audited).toMatchObject({ ...by, command: 'repair accept', details: { owner, run: 1 } });
+
+    await store.add(2, differs);
+    expect(await stateIn(2)).toBe('accepted');
+    expect(await finding()).toBeLessThan(0);
+    await store.add(3, { ...differs, findings: [{ side: 'orchestrator', kind: 'removed' }] });
+    expect(await finding()).toBeGreaterThan(0);
+    expect(await stands()).toMatchObject({ lanes: 1, run: 3 });
+  });
+
+  test('a lane with lost items is accepted once these are decided about', async () => {
+    const { store, service, owner, facts, finding } = await seededLane('both');
+    const findings = [
+      { side: 'legacy', kind: 'lost' },
+      { side: 'orchestrator', kind: 'altered' },
+    ] as const;
+    await store.add(1, { ...facts, findings, state: 'lost' });
+    expect(await finding()).toBeGreaterThan(0);
+    const lost = createLostItemStore(database);
+    await lost.found(service, owner, [{ memoryId: 'm', digest: 'd', position: 1 }]);
+    const by = { person: 'ann', reason: 'known' };
+    expect(await store.accept(service, owner, by)).toEqual({ result: 'lost_first' });
+    await lost.accept({ service, owner, memoryId: 'm' }, by);
+    expect(await store.accept(service, owner, by)).toMatchObject({ result: 'accepted' });
+    expect(await finding()).toBeLessThan(0);
   });
 });

@@ -206,6 +206,7 @@ describe.each(DATABASES)('runs on %s', (kind) => {
       before: side,
       after: side,
       state: 'lost',
+      generation: 0,
     });
     const lost = [
       { memoryId: 'm1', digest: side.digest, position: 1 },

@@ -51,6 +51,7 @@ export function stateOf(lane: { readonly key: string }, facts: Partial<LaneState
     reason: '',
     seededCoverage: 0,
     exceptions: 0,
+    finding: 0,
     deliveredSequence: 0,
     mayRepeat: false,
     foundUncertain: 0,

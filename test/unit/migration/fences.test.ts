@@ -1,14 +1,23 @@
 import { expect, test } from 'vitest';
 import { Fences } from '../../../src/migration/lanes/fences.ts';
+import type { FenceReason, FenceUse } from '../../../src/migration/lanes/lanes.ts';
 import type { Journal, LaneView } from '../../../src/migration/ports.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { fakeClock, laneNamed, SERVICE, stateOf } from './engine-parts.ts';
 
+interface Facts {
+  view?: Partial<LaneView>;
+  isAlone?: boolean;
+  isSpilling?: boolean;
+  finding?: number;
+  use?: FenceUse;
+}
+
 /** Of a lane that the secondary holds, as far as the journal knows. */
-function fencesThat(facts: { view?: Partial<LaneView>; isAlone?: boolean; isSpilling?: boolean }) {
+function fencesThat(facts: Facts) {
   const lane = laneNamed('ann');
   const coverage = Object.assign(new Coverage(), { number: 1, latest: 1 });
-  const state = stateOf(lane, { seededCoverage: 1 });
+  const state = stateOf(lane, { seededCoverage: 1, finding: facts.finding ?? 0 });
   lane.adopt(state);
   const view: LaneView = { state, isBehind: false, coverage: 1, isReplicaSilent: false, ...facts.view };
   const fences = new Fences({
@@ -18,16 +27,23 @@ function fencesThat(facts: { view?: Partial<LaneView>; isAlone?: boolean; isSpil
     isAlone: () => facts.isAlone ?? false,
     isSpilling: () => facts.isSpilling ?? false,
   });
-  return fences.look(lane);
+  return fences.look(lane, facts.use);
 }
 
-test.each([
+test.each<[Facts, FenceReason | undefined]>([
   [{}, undefined],
   [{ view: { isReplicaSilent: true } }, 'replica_silent'],
   [{ view: { isReplicaSilent: true, isBehind: true } }, 'replica_silent'],
   [{ view: { isBehind: true } }, 'behind'],
   [{ view: { coverage: 2 } }, 'not_seeded'],
   [{ isSpilling: true }, 'spilling'],
+  [{ finding: 3 }, 'differs'],
+  [{ finding: 3, isAlone: true }, 'differs'],
+  [{ finding: -3 }, undefined],
+  // It is still compared.
+  [{ finding: 3, use: 'compare' }, undefined],
+  [{ finding: 3, use: 'compare', isAlone: true }, undefined],
+  [{ finding: 3, use: 'compare', view: { isBehind: true } }, 'behind'],
   // Registered alone, nobody else may have written what the journal does not know.
   [{ isAlone: true, view: { isReplicaSilent: true } }, undefined],
 ])('a lane of which the journal says %o is fenced by %s', async (facts, reason) => {

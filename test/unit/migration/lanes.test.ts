@@ -20,6 +20,8 @@ describe('the fence of a lane', () => {
     { name: 'dirty', state: { ...clean, condition: 'dirty' }, reason: 'dirty' },
     { name: 'being copied', state: { ...clean, condition: 'copying' }, reason: 'copying' },
     { name: 'stopped for a person', state: { ...clean, condition: 'stopped' }, reason: 'stopped' },
+    { name: 'found different by a reconciliation', state: { ...clean, finding: 4 }, reason: 'differs' },
+    { name: 'different until it was repaired', state: { ...clean, finding: -4 }, reason: undefined },
     { name: 'everything delivered', state: clean, reason: undefined },
   ] as const;
   test.each(cases)('$name: $reason', ({ state, reason }) => {
@@ -62,6 +64,19 @@ describe('what the journal says of a lane', () => {
     lane.settling = 0;
     lane.adopt(stateOf(lane, { isHome: false, condition: 'clean' }));
     expect(lane.condition).toBe('clean');
+  });
+
+  test('a row that was read before a finding was recorded or settled changes nothing', () => {
+    const lane = laneNamed('ann');
+    lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+    lane.found(4);
+    lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+    expect(lane.fence(1)).toBe('differs');
+    lane.found(-4);
+    lane.adopt(stateOf(lane, { seededCoverage: 1, finding: 4 }));
+    expect(lane.fence(1)).toBeUndefined();
+    lane.adopt(stateOf(lane, { seededCoverage: 1, finding: 5 }));
+    expect(lane.fence(1)).toBe('differs');
   });
 
   test('does not end a copy that has begun since', () => {

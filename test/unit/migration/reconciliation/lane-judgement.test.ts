@@ -9,6 +9,7 @@ function found(findings: readonly ItemFinding[], exists = true): ComparedLane {
   return {
     verdict: findings.length === 0 ? 'equal' : 'different',
     sequence: exists ? 7 : 0,
+    generation: 1,
     source: { exists, items: [] },
     findings,
     removable: [],
