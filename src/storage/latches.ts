@@ -3,8 +3,10 @@ import type { Finding } from '../migration/guard/finding.ts';
 import type { GuardState, LatchStore, Release } from '../migration/guard/guard-ports.ts';
 import { coolDownMs, type Latch } from '../migration/guard/latch.ts';
 import type { TroubledLanes } from '../migration/guard/triggers.ts';
+import { NOTHING_FOUND } from '../migration/reconciliation/store-findings.ts';
 import { addAudit } from './audit.ts';
 import type { Database, Session } from './database.ts';
+import { readStoreFindings } from './runs/standing.ts';
 
 interface LatchRow {
   readonly id: number;
@@ -142,10 +144,13 @@ async function readState(database: Database): Promise<GuardState> {
   const letters = await database.query<{ service: ServiceName; age_ms: number }>(DEAD_LETTERS);
   const lost = await database.query<{ service: ServiceName; lanes: number }>(LOST);
   const troubled = new Map<ServiceName, TroubledLanes>();
-  for (const service of new Set([...letters, ...lost].map((row) => row.service))) {
+  const stores = await readStoreFindings(database);
+  const inTrouble = [...letters, ...lost].map((row) => row.service);
+  for (const service of new Set([...inTrouble, ...stores.keys()])) {
     troubled.set(service, {
       deadLetterAgesMs: letters.filter((row) => row.service === service).map((row) => row.age_ms),
       lost: lost.find((row) => row.service === service)?.lanes ?? 0,
+      stores: stores.get(service) ?? NOTHING_FOUND,
     });
   }
   return {

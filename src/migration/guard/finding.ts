@@ -8,6 +8,7 @@ export const TRIGGERS = [
   'deleted_item_seen',
   'dead_letters',
   'lost',
+  'stores',
   'not_comparable',
   'not_compared',
   'external',

@@ -18,6 +18,12 @@ export interface GuardLimits {
   readonly slowMinutes: number;
   readonly ofMinutes: number;
   readonly leastOperations: number;
+  /** Share of the items, or of the lanes, of the last full reconciliation that may differ, 0–1. */
+  readonly storesShare: number;
+  /** Fewer differing items prove nothing, whatever their share. */
+  readonly storesItems: number;
+  /** The same of lanes. */
+  readonly storesLanes: number;
   /** Lanes with a dead letter, each for at least {@link deadLetterMs}. */
   readonly deadLetterLanes: number;
   readonly deadLetterMs: number;
@@ -34,6 +40,9 @@ export const GUARD_LIMITS: GuardLimits = {
   slowMinutes: 3,
   ofMinutes: 5,
   leastOperations: 40,
+  storesShare: 0.001,
+  storesItems: 5,
+  storesLanes: 3,
   deadLetterLanes: 3,
   deadLetterMs: 300_000,
 };

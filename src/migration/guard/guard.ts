@@ -6,13 +6,14 @@ import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-co
 import type { GuardLimits } from './guard-limits.ts';
 import { IncomparableReads } from './incomparable-reads.ts';
 import { SlidingTally, WINDOWS } from './sliding-tally.ts';
-import { countLevel, nearest, rateLevel, type TriggerLevel } from './trigger-levels.ts';
+import { countLevel, nearest, rateLevel, storesLevel, type TriggerLevel } from './trigger-levels.ts';
 import {
   judgeDeadLetters,
   judgeLatency,
   judgeLost,
   judgeNotComparable,
   judgeRate,
+  judgeStores,
   NO_TROUBLE,
   type Judgement,
   type TroubledLanes,
@@ -150,6 +151,7 @@ export class ServiceGuard {
       countLevel('deleted_item_seen', this.#seenAgain, 1),
       countLevel('dead_letters', old, deadLetterLanes),
       countLevel('lost', this.#troubled.lost, 1),
+      storesLevel(this.#troubled.stores, this.#limits),
       this.#notComparableLevel(nowMs),
       countLevel('not_compared', [...this.#notCompared(nowMs)].length > 0 ? 1 : 0, 1),
       countLevel('external', this.#signal === undefined ? 0 : 1, 1),
@@ -248,6 +250,8 @@ export class ServiceGuard {
     if (deadLetters !== undefined) yield this.#finding('dead_letters', deadLetters);
     const lost = judgeLost(this.#troubled);
     if (lost !== undefined) yield this.#finding('lost', lost);
+    const stores = judgeStores(this.#troubled, this.#limits);
+    if (stores !== undefined) yield this.#finding('stores', stores);
     const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
     const incomparable = judgeNotComparable(tally, this.#limits);
     if (incomparable !== undefined) yield this.#finding('not_comparable', incomparable, { detail });

@@ -1,7 +1,9 @@
 import type { Tally } from '../evidence/rate-bounds.ts';
 import { wilsonLowerBound } from '../evidence/rate-bounds.ts';
 import type { Trigger } from './finding.ts';
+import type { StoreFindings } from '../reconciliation/store-findings.ts';
 import type { GuardLimits } from './guard-limits.ts';
+import { areStoresApart } from './triggers.ts';
 
 /** How near a trigger is to its trip, for people who watch. */
 export interface TriggerLevel {
@@ -33,6 +35,26 @@ export function rateLevel(
 /** So many of what trips at `limit`. */
 export function countLevel(trigger: Trigger, found: number, limit: number): TriggerLevel {
   return { trigger, numbers: { found, limit }, reached: within(found / limit) };
+}
+
+/** The share trips above its limit, not at it: at the limit it is all but there. */
+export function storesLevel(stores: StoreFindings, limits: GuardLimits): TriggerLevel {
+  const { items, fencedLanes: lanes, full } = stores;
+  const { storesShare, storesItems, storesLanes } = limits;
+  const share = (have: number, least: number, of: number): number =>
+    Math.min(have / least, have / Math.max(storesShare * of, 1));
+  const near =
+    full === null
+      ? 0
+      : Math.max(share(items, storesItems, full.items), share(lanes, storesLanes, full.lanes));
+  const numbers = {
+    items,
+    lanes,
+    of_items: full?.items ?? 0,
+    of_lanes: full?.lanes ?? 0,
+    limit: storesShare,
+  };
+  return { trigger: 'stores', numbers, reached: areStoresApart(stores, limits) ? 1 : Math.min(near, 0.99) };
 }
 
 /** The nearest of several; of the same the first. */

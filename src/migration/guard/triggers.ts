@@ -1,3 +1,4 @@
+import { NOTHING_FOUND, type StoreFindings } from '../reconciliation/store-findings.ts';
 import type { Tally } from '../evidence/rate-bounds.ts';
 import { wilsonLowerBound } from '../evidence/rate-bounds.ts';
 import type { GuardStep } from './finding.ts';
@@ -54,9 +55,11 @@ export interface TroubledLanes {
   readonly deadLetterAgesMs: readonly number[];
   /** Lanes that a copy left alone because items were lost. */
   readonly lost: number;
+  /** What reconciliations found that is neither repaired nor accepted. */
+  readonly stores: StoreFindings;
 }
 
-export const NO_TROUBLE: TroubledLanes = { deadLetterAgesMs: [], lost: 0 };
+export const NO_TROUBLE: TroubledLanes = { deadLetterAgesMs: [], lost: 0, stores: NOTHING_FOUND };
 
 export function judgeDeadLetters(
   { deadLetterAgesMs: ages }: TroubledLanes,
@@ -81,4 +84,29 @@ export function judgeNotComparable(tally: Tally, limits: GuardLimits): Judgement
 /** It is legacy that lost it: no reads move. */
 export function judgeLost({ lost }: TroubledLanes): Judgement | undefined {
   return lost === 0 ? undefined : { steps: ['alert', 'hold_ramp'], numbers: { lanes: lost } };
+}
+
+/** Stored differences stand until they are repaired or accepted, however long ago they were found. */
+export function judgeStores({ stores }: TroubledLanes, limits: GuardLimits): Judgement | undefined {
+  const { items, fencedLanes, full, run } = stores;
+  if (items === 0) return undefined;
+  const numbers = {
+    items,
+    lanes: fencedLanes,
+    of_items: full?.items ?? 0,
+    of_lanes: full?.lanes ?? 0,
+    limit: limits.storesShare,
+    run: run ?? 0,
+  };
+  return { steps: areStoresApart(stores, limits) ? ['reads_to_legacy'] : ['alert', 'hold_ramp'], numbers };
+}
+
+/** Whether so many items, or lanes, differ that the reads of the service go to legacy. */
+export function areStoresApart({ items, fencedLanes, full }: StoreFindings, limits: GuardLimits): boolean {
+  const { storesShare, storesItems, storesLanes } = limits;
+  if (full === null) return false;
+  return (
+    (items >= storesItems && items > storesShare * full.items) ||
+    (fencedLanes >= storesLanes && fencedLanes > storesShare * full.lanes)
+  );
 }

@@ -15,9 +15,11 @@ export const UNSETTLED_BY_SERVICE = `
 select service, count(*) as lanes, count(*) filter (where differing > 0) as "fencedLanes", sum(differing) as items, max(run_id) as run
 from divergences where state in ${UNSETTLED} and ($1::text is null or service = $1) group by service`;
 
+/** Asked every second: of each service that was ever covered, the newest run alone is looked up. */
 export const LAST_FULL_RUNS = `
-select distinct on (c.service) c.service, r.id as run, c.lanes, coalesce((c.counts ->> 'items')::bigint, 0) as items,
-  coalesce((c.counts ->> 'lanes_not_comparable')::bigint, 0) as "notComparable"
-from runs r join run_counters c on c.run_id = r.id
-where ($1::text is null or c.service = $1) and ${isFullRun('c.service')}
-order by c.service, r.finished_at desc`;
+select s.service, full_run.* from (select distinct service from coverage where $1::text is null or service = $1) as s
+cross join lateral (
+  select r.id as run, c.lanes, coalesce((c.counts ->> 'items')::bigint, 0) as items,
+    coalesce((c.counts ->> 'lanes_not_comparable')::bigint, 0) as "notComparable"
+  from runs r join run_counters c on c.run_id = r.id and c.service = s.service
+  where ${isFullRun('s.service')} order by r.finished_at desc limit 1) as full_run`;

@@ -163,4 +163,34 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await store.accept(service, owner, by)).toMatchObject({ result: 'accepted' });
     expect(await finding()).toBeLessThan(0);
   });
+
+  test('findings are held against the size of the last full reconciliation', async () => {
+    const { store, service, differs } = await seededLane('size');
+    await store.add(1, differs);
+    expect((await store.standing()).get(service)).toMatchObject({ items: 1, full: null });
+    await database.query('insert into coverage (service) values ($1)', [service]);
+    const finished = async (request: object, lanes: number, survey: object = {}) => {
+      const [run] = await database.query<{ id: number }>(
+        `insert into runs (kind, request, state, finished_at, survey)
+         values ('reconcile', $1::jsonb, 'finished', clock_timestamp(), $2::jsonb) returning id`,
+        [JSON.stringify(request), JSON.stringify({ [service]: survey })],
+      );
+      await database.query(
+        'insert into run_counters (run_id, service, lanes, counts) values ($1, $2, $3, $4::jsonb)',
+        [run?.id, service, lanes, JSON.stringify({ items: lanes * 10, lanes_not_comparable: 2 })],
+      );
+      return run?.id;
+    };
+    await finished({}, 50);
+    const full = await finished({ scope: 'full' }, 100);
+    await finished({ scope: 'changed' }, 7);
+    await finished({ owner: 'size' }, 1);
+    await finished({}, 0, { not_listed: 'the store was away' });
+    expect((await store.standing()).get(service)?.full).toEqual({
+      run: full,
+      lanes: 100,
+      items: 1_000,
+      notComparable: 2,
+    });
+  });
 });

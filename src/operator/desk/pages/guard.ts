@@ -25,6 +25,7 @@ const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
   deleted_item_seen: 'deleted items that were shown again',
   dead_letters: 'lanes with a dead letter for five minutes',
   lost: 'lanes of which legacy lost something (blocks further increases)',
+  stores: 'items and lanes that a reconciliation found different',
   not_comparable: 'reads that could not be compared (alert only)',
   not_compared: 'moved reads no longer compared (blocks further increases)',
   external: 'signals from outside',
@@ -98,20 +99,32 @@ function level({ trigger, reached, numbers, action, detail }: TriggerLevel): Htm
   </li>`;
 }
 
-function said({
-  hits,
-  of,
-  found,
-  limit,
-  lanes,
-  lower_bound: bound,
-  least_hits: least,
-}: Partial<Record<string, number>>): string {
+type Numbers = Readonly<Partial<Record<string, number>>>;
+
+function said(numbers: Numbers): string {
+  const { hits, found, limit, lanes, of_items: ofItems } = numbers;
+  if (ofItems !== undefined) return `: ${storesSaid(numbers)}`;
   if (found !== undefined) return `: ${count(found)} of ${count(limit)}`;
   if (lanes !== undefined) return `: ${counted(lanes, 'lane')}`;
-  if (hits === undefined) return ': none';
+  return hits === undefined ? ': none' : `: ${rateSaid(hits, numbers)}`;
+}
+
+function rateSaid(
+  hits: number,
+  { of, limit = 0, lower_bound: bound = 0, least_hits: least }: Numbers,
+): string {
   const rate = of === undefined || of === 0 ? '' : `${percent((100 * hits) / of)}; `;
-  return `: ${count(hits)} of ${count(of)} (${rate}lower bound ${percent(100 * (bound ?? 0))}, limit ${percent(100 * (limit ?? 0))}${least === undefined ? '' : `, at least ${count(least)} needed`})`;
+  return `${count(hits)} of ${count(of)} (${rate}lower bound ${percent(100 * bound)}, limit ${percent(100 * limit)}${least === undefined ? '' : `, at least ${count(least)} needed`})`;
+}
+
+function storesSaid({
+  items = 0,
+  lanes = 0,
+  of_items: ofItems,
+  of_lanes: ofLanes,
+  limit = 0,
+}: Numbers): string {
+  return `${counted(items, 'item')} of ${count(ofItems)}, in ${counted(lanes, 'lane')} of ${count(ofLanes)}, limit ${percent(100 * limit)}`;
 }
 
 function bundlesPanel(bundles: readonly Bundle[]): Html {

@@ -9,6 +9,7 @@ import {
   type GuardCounts,
 } from '../../../../src/migration/guard/guard-counts.ts';
 import { GUARD_LIMITS } from '../../../../src/migration/guard/guard-limits.ts';
+import { NO_TROUBLE } from '../../../../src/migration/guard/triggers.ts';
 import { coolDownMs } from '../../../../src/migration/guard/latch.ts';
 
 const MINUTE_MS = 60_000;
@@ -182,8 +183,45 @@ describe('latency', () => {
   });
 });
 
+describe('what reconciliations found', () => {
+  const full = { run: 1, lanes: 10_000, items: 100_000, notComparable: 0 };
+  const stores = (items: number, fencedLanes: number, of: Partial<typeof full> | null = {}) => ({
+    ...NO_TROUBLE,
+    stores: { lanes: fencedLanes, fencedLanes, items, run: 1, full: of && { ...full, ...of } },
+  });
+  const early = ['alert', 'hold_ramp'];
+
+  test.each([
+    ['a single item alerts and holds the ramp', stores(1, 1), early],
+    ['a thousandth of the items does not trip', stores(100, 1), early],
+    ['more than a thousandth of the items trips', stores(101, 1), ['reads_to_legacy']],
+    ['four of ten items prove nothing', stores(4, 2, { items: 10, lanes: 10 }), early],
+    ['five of a hundred items trip', stores(5, 1, { items: 100 }), ['reads_to_legacy']],
+    ['two of ten lanes prove nothing', stores(2, 2, { lanes: 10 }), early],
+    ['three of ten lanes trip', stores(3, 3, { lanes: 10 }), ['reads_to_legacy']],
+    ['ten of ten thousand lanes do not trip', stores(11, 10), early],
+    ['eleven of ten thousand lanes trip', stores(11, 11), ['reads_to_legacy']],
+    ['without a full reconciliation there is no share', stores(500, 50, null), early],
+  ])('%s', (_name, troubled, steps) => {
+    const guard = newGuard();
+    guard.trouble(troubled);
+    expect(found(guard, 'stores')[0]?.steps).toEqual(steps);
+    const [level] = guard.levels(NOW_MS).filter(({ trigger }) => trigger === 'stores');
+    expect((level?.reached ?? 0) >= 1).toBe(steps.includes('reads_to_legacy'));
+  });
+
+  test('stands until it is repaired or accepted, whoever has released the latch', () => {
+    const guard = newGuard();
+    guard.trouble(stores(101, 11));
+    guard.reset();
+    expect(trips(guard.findings(NOW_MS))).toBe(true);
+    guard.trouble(stores(0, 0));
+    expect(guard.findings(NOW_MS)).toEqual([]);
+  });
+});
+
 describe('lanes in trouble', () => {
-  const ages = (...deadLetterAgesMs: number[]) => ({ deadLetterAgesMs, lost: 0 });
+  const ages = (...deadLetterAgesMs: number[]) => ({ ...NO_TROUBLE, deadLetterAgesMs });
 
   test.each([
     ['one dead letter, however old, alerts', ages(86_400_000), ['alert']],
@@ -198,17 +236,17 @@ describe('lanes in trouble', () => {
 
   test('a lost item alerts and holds the ramp, and moves no reads', () => {
     const guard = newGuard();
-    guard.trouble({ deadLetterAgesMs: [], lost: 20 });
+    guard.trouble({ ...NO_TROUBLE, lost: 20 });
     expect(found(guard, 'lost')[0]?.steps).toEqual(['alert', 'hold_ramp']);
     expect(trips(guard.findings(NOW_MS))).toBe(false);
   });
 
   test('stays until the journal says otherwise, whoever has judged the rest', () => {
     const guard = newGuard();
-    guard.trouble({ deadLetterAgesMs: [], lost: 1 });
+    guard.trouble({ ...NO_TROUBLE, lost: 1 });
     guard.reset();
     expect(found(guard, 'lost')).toHaveLength(1);
-    guard.trouble({ deadLetterAgesMs: [], lost: 0 });
+    guard.trouble({ ...NO_TROUBLE, lost: 0 });
     expect(guard.findings(NOW_MS)).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { isTrip } from '../../../../src/migration/guard/finding.ts';
 import { ServiceGuard } from '../../../../src/migration/guard/guard.ts';
 import { noCounts } from '../../../../src/migration/guard/guard-counts.ts';
 import { GUARD_LIMITS } from '../../../../src/migration/guard/guard-limits.ts';
+import { NO_TROUBLE } from '../../../../src/migration/guard/triggers.ts';
 import type { TriggerLevel } from '../../../../src/migration/guard/trigger-levels.ts';
 
 const NOW = 1_000_000_000;
@@ -26,6 +27,7 @@ test('every trigger has one level, at nothing while nothing happened', () => {
     ['deleted_item_seen', 0],
     ['dead_letters', 0],
     ['lost', 0],
+    ['stores', 0],
     ['not_comparable', 0],
     ['not_compared', 0],
     ['external', 0],
@@ -52,7 +54,7 @@ test('it names the action where it is nearest, with its numbers', () => {
 
 test('what is counted is held against its limit', () => {
   const guard = guardWith(0, 10);
-  guard.trouble({ deadLetterAgesMs: [GUARD_LIMITS.deadLetterMs, 1], lost: 2 });
+  guard.trouble({ ...NO_TROUBLE, deadLetterAgesMs: [GUARD_LIMITS.deadLetterMs, 1], lost: 2 });
   guard.signal('agents repeat themselves');
   guard.seenAgain();
   expect(levelOf(guard, 'dead_letters')?.reached).toBeCloseTo(1 / 3);
