@@ -1,7 +1,8 @@
 import type { Clock } from '../migration/ports.ts';
+import { Arrivals } from './arrivals.ts';
 
 export interface ByteBudgetSettings {
-  /** Bytes of requests under way, over all services and protocols; the last that is let in may go above it. */
+  /** Bytes of requests under way, over all services of a protocol; the last that is let in may go above it. */
   readonly limitBytes: number;
   /** How long a request waits for room before it is refused, milliseconds: what is left of its deadline must do for the answer. */
   readonly patienceMs: number;
@@ -17,6 +18,8 @@ interface Waiter {
 export class ByteBudget {
   readonly patienceMs: number;
   readonly limitBytes: number;
+  /** What is on its way in, and takes no room of the requests under way: half as much as these may. */
+  readonly arrivals: Arrivals;
   readonly #clock: Clock;
   #usedBytes = 0;
   readonly #waiting: Waiter[] = [];
@@ -25,6 +28,7 @@ export class ByteBudget {
     this.limitBytes = limitBytes;
     this.patienceMs = patienceMs;
     this.#clock = clock;
+    this.arrivals = new Arrivals({ limitBytes: limitBytes / 2, clock });
   }
 
   /** Whether a request of unknown length may come in. Nobody passes those who wait. */

@@ -59,13 +59,15 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
   ];
 }
 
+/** HTTP and ZeroMQ. */
+const PROTOCOLS = 2;
 const BUSY = 'the proxy has no room for the request at this moment';
 
-/** One for all services and protocols. A request waits half a deadline for room, and has the other half for its answer. */
+/** One for all services of a protocol, which has half of the room: neither protocol can take the other's. A request waits half a deadline for room, and has the other half for its answer. */
 function createBudget({ config: { proxy, limits, services }, clock }: FrontFacts): ByteBudget {
   const deadlinesMs = Object.values(services).map(({ deadlineMs = proxy.deadlineMs }) => deadlineMs);
   return new ByteBudget({
-    limitBytes: limits.inFlightBytes,
+    limitBytes: limits.inFlightBytes / PROTOCOLS,
     patienceMs: Math.min(proxy.deadlineMs, ...deadlinesMs) / 2,
     clock,
   });

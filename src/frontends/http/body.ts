@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Arrival } from '../arrivals.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 
 export interface BodyLimits {
@@ -18,56 +19,74 @@ export interface ReceivedBody {
 /** Why there is no body: `busy`, no room for it in time; `late`, it did not arrive; `aborted`, the client left. */
 export type NoBody = 'too_large' | 'busy' | 'late' | 'aborted';
 
-/** The whole body, read only where there is room for all of it. Never rejects. */
+/** The whole body. Its bytes are counted as they come, so that a client that announces a body and sends none takes no room. Never rejects. */
 export async function receiveBody(
   request: IncomingMessage,
   { messageBytes, budget, leftMs }: BodyLimits,
 ): Promise<ReceivedBody | NoBody> {
-  const reserved = longestBody(request, messageBytes);
-  if (reserved > messageBytes) return 'too_large';
-  if (!(await budget.take(reserved))) return 'busy';
-  const body = await collectBody(request, messageBytes, leftMs());
-  if (typeof body === 'string') {
-    budget.give(reserved);
-    return body;
-  }
-  const { length } = body;
-  budget.give(reserved - length);
-  return { bytes: body, release: () => budget.give(length) };
+  if (Number(request.headers['content-length'] ?? 0) > messageBytes) return 'too_large';
+  const body = new ArrivingBody(request, { messageBytes, budget, leftMs });
+  const bytes = await body.whole;
+  if (typeof bytes === 'string') return bytes;
+  const { length } = bytes;
+  const hasRoom = await budget.take(length, Math.max(0, Math.min(budget.patienceMs, leftMs())));
+  body.arrival.end();
+  return hasRoom ? { bytes, release: () => budget.give(length) } : 'busy';
 }
 
-/** What the client said, or the most it may send where it did not. */
-function longestBody({ headers }: IncomingMessage, messageBytes: number): number {
-  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : messageBytes;
-}
+class ArrivingBody {
+  readonly arrival: Arrival;
+  readonly whole: Promise<Buffer | NoBody>;
+  readonly #request: IncomingMessage;
+  readonly #chunks: Buffer[] = [];
+  readonly #limitBytes: number;
+  #resolve: (result: Buffer | NoBody) => void = () => undefined;
 
-function collectBody(
-  request: IncomingMessage,
-  limitBytes: number,
-  leftMs: number,
-): Promise<Buffer | Exclude<NoBody, 'busy'>> {
-  if (request.destroyed) return Promise.resolve('aborted');
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const end = (result: Buffer | Exclude<NoBody, 'busy'>): void => {
-      clearTimeout(timer);
-      resolve(result);
-    };
-    const stop = (why: 'too_large' | 'late'): void => {
-      request.removeAllListeners('data').pause();
-      end(why);
-    };
-    const timer = setTimeout(() => stop('late'), leftMs);
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > limitBytes) stop('too_large');
-      else chunks.push(chunk);
+  constructor(request: IncomingMessage, { messageBytes, budget, leftMs }: BodyLimits) {
+    this.#request = request;
+    this.#limitBytes = messageBytes;
+    this.arrival = budget.arrivals.begin({
+      pause: () => request.pause(),
+      resume: () => request.resume(),
+      cut: () => this.#stop('busy'),
     });
-    request.on('end', () => end(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    request.on('close', () => end('aborted'));
-    request.on('error', () => end('aborted'));
-  });
+    this.whole = new Promise((resolve) => (this.#resolve = resolve));
+    if (request.destroyed) this.#end('aborted');
+    else this.#listen(leftMs());
+  }
+
+  #listen(leftMs: number): void {
+    const late = setTimeout(() => this.#stop(this.arrival.isPaused ? 'busy' : 'late'), leftMs);
+    void this.whole.then(() => clearTimeout(late));
+    this.#request
+      .on('data', (chunk: Buffer) => this.#take(chunk))
+      .on('end', () => this.#finish())
+      .on('close', () => this.#end('aborted'))
+      .on('error', () => this.#end('aborted'));
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.arrival.bytes + chunk.length > this.#limitBytes) return this.#stop('too_large');
+    this.#chunks.push(chunk);
+    this.arrival.grew(chunk.length);
+  }
+
+  #finish(): void {
+    this.arrival.becameWhole();
+    const [first] = this.#chunks;
+    this.#resolve(this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks));
+  }
+
+  #stop(why: NoBody): void {
+    this.#request.removeAllListeners('data').pause();
+    this.#end(why);
+  }
+
+  /** No more than the first word counts: a request closes after its end, too. */
+  #end(why: NoBody): void {
+    if (!this.arrival.isWhole) this.arrival.end();
+    this.#resolve(why);
+  }
 }
 
 /** How long a body that nobody reads is taken in where nothing else limits it, milliseconds. */

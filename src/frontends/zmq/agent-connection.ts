@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../migration/ports.ts';
-import { FrameReader } from './frame-reader.ts';
+import type { Arrival, Arrivals } from '../arrivals.ts';
+import { FrameReader, type FrameLimits } from './frame-reader.ts';
 import * as zmtp from './zmtp.ts';
 
 /** One message as it came: the envelope's frames and whatever is behind them. */
@@ -10,12 +11,22 @@ export interface AgentMessage {
   readonly bytes: number;
   /** The earliest instant it can have come at. */
   readonly receivedAtMs: number;
+  /** The length of a frame that was too long to be kept: an empty one is in its place. */
+  readonly droppedBytes?: number;
+  /** Where it came in pieces: it counts as arriving until this is ended. */
+  readonly arrival?: Arrival;
 }
 
 export interface ConnectionSettings {
   readonly clock: Clock;
   /** A message that is longer ends the connection. */
   readonly limitBytes: number;
+  /** Of a frame that is longer only its length is kept. @defaultValue limitBytes */
+  readonly keptBytes?: number | undefined;
+  /** Where messages are counted that are not whole yet. @defaultValue nowhere */
+  readonly arrivals?: Arrivals | undefined;
+  /** A message must be whole this long after its first byte, milliseconds. @defaultValue 10000 */
+  readonly wholeWithinMs?: number | undefined;
   /** Whoever cannot take it in holds the connection. */
   onMessage(connection: AgentConnection, message: AgentMessage): void;
   /** It asked after we had ended the connection, before it knew: nobody can answer it. */
@@ -24,6 +35,8 @@ export interface ConnectionSettings {
 
 /** libzmq's own. */
 const HANDSHAKE_MS = 30_000;
+/** A legacy agent gives up after 5 s. */
+const WHOLE_WITHIN_MS = 10_000;
 /** Its side closes at once when it hears that we have ended. */
 const CLOSED_WITHIN_MS = 250;
 /** What an empty frame costs to keep. */
@@ -49,21 +62,26 @@ export class AgentConnection {
   #step: () => boolean = () => this.#readSignature();
   #frames: Buffer[] = [];
   #bytes = 0;
+  #droppedBytes: number | undefined;
   #arrivedAtMs: number;
   #holds = 0;
   #heldSinceMs: number | undefined;
+  #arrival: Arrival | undefined;
+  #late: NodeJS.Timeout | undefined;
   #hasLeft = false;
+  #isOpen = false;
   /** A REQ: it has no request on its way while one is in flight. */
   #isLockstep = false;
 
   constructor(socket: Socket, settings: ConnectionSettings) {
     this.#socket = socket;
     this.#settings = settings;
-    this.#reader = new FrameReader(settings.limitBytes);
+    this.#reader = new FrameReader(limitsOf(settings));
     this.lastAtMs = this.#arrivedAtMs = settings.clock.now();
     socket.setTimeout(HANDSHAKE_MS, () => socket.destroy());
     // 'close' follows, and says all there is to say.
     socket.on('error', () => undefined);
+    socket.on('close', () => this.#settle());
     socket.on('data', (chunk) => this.#take(chunk));
     socket.write(zmtp.SIGNATURE);
   }
@@ -79,7 +97,19 @@ export class AgentConnection {
     this.#holds -= 1;
     if (this.#holds > 0) return;
     this.#pump();
-    if (this.#holds === 0) this.#socket.resume();
+    if (this.#holds > 0) return;
+    this.#socket.resume();
+    this.#forgetHold();
+  }
+
+  /** After one whole turn of the event loop, all that had come during the hold is read: what comes then comes now. */
+  #forgetHold(): void {
+    const heldSinceMs = this.#heldSinceMs;
+    setImmediate(() =>
+      setImmediate(() => {
+        if (this.#holds === 0 && this.#heldSinceMs === heldSinceMs) this.#heldSinceMs = undefined;
+      }),
+    );
   }
 
   /** False where the agent is gone. */
@@ -131,6 +161,47 @@ export class AgentConnection {
     this.lastAtMs = now;
     this.#reader.push(chunk);
     this.#pump();
+    this.#countUnfinished();
+  }
+
+  /** Counts what is in memory of a message that is not whole. */
+  #countUnfinished(): void {
+    const heldBytes = this.#bytes + this.#reader.heldBytes;
+    const isBegun = heldBytes > 0 || this.#frames.length > 0 || this.#reader.isInFrame;
+    if (!isBegun) return this.#settle()?.end();
+    if (this.#holds > 0 || this.#socket.destroyed) return;
+    if (this.#late === undefined) this.#expectWhole();
+    const { arrivals } = this.#settings;
+    if (arrivals === undefined) return;
+    this.#arrival ??= arrivals.begin({
+      pause: () => {
+        clearTimeout(this.#late);
+        this.hold();
+      },
+      resume: () => {
+        if (this.#arrival !== undefined) this.#expectWhole();
+        this.letGo();
+      },
+      cut: () => this.#socket.destroy(),
+    });
+    this.#arrival.grew(heldBytes - this.#arrival.bytes);
+  }
+
+  /** Until the handshake is done, its own time limit counts. */
+  #expectWhole(): void {
+    clearTimeout(this.#late);
+    if (!this.#isOpen) return;
+    this.#late = setTimeout(() => this.#socket.destroy(), this.#settings.wholeWithinMs ?? WHOLE_WITHIN_MS);
+  }
+
+  /** Nothing of a message is on its way any more. */
+  #settle(): Arrival | undefined {
+    const arrival = this.#arrival;
+    clearTimeout(this.#late);
+    this.#late = undefined;
+    this.#arrival = undefined;
+    if (this.#socket.destroyed) arrival?.end();
+    return arrival;
   }
 
   #pump(): void {
@@ -197,6 +268,7 @@ export class AgentConnection {
 
   #open(peer: zmtp.Peer): true {
     this.#isLockstep = peer === 'REQ';
+    this.#isOpen = true;
     this.#socket.setTimeout(0);
     this.#step = () => this.#readMessage();
     return true;
@@ -224,16 +296,31 @@ export class AgentConnection {
     this.#socket.once('drain', () => this.letGo());
   }
 
-  #collect({ body, hasMore }: zmtp.Frame): void {
+  #collect({ body, hasMore, droppedBytes }: zmtp.Frame): void {
     this.#frames.push(body);
     this.#bytes += body.length + (hasMore ? FRAME_BYTES : 0);
+    this.#droppedBytes ??= droppedBytes;
     if (this.#bytes > this.#settings.limitBytes) throw new RangeError(`a message of ${this.#bytes} bytes`);
     if (hasMore) return;
-    const message = { frames: this.#frames, bytes: this.#bytes, receivedAtMs: this.#arrivedAtMs };
+    const message = {
+      frames: this.#frames,
+      bytes: this.#bytes,
+      receivedAtMs: this.#arrivedAtMs,
+      ...this.#arrived(),
+    };
     this.#frames = [];
     this.#bytes = 0;
-    if (this.#hasLeft) this.#settings.onTooLate();
-    else this.#settings.onMessage(this, message);
+    if (!this.#hasLeft) return this.#settings.onMessage(this, message);
+    message.arrival?.end();
+    this.#settings.onTooLate();
+  }
+
+  #arrived(): Pick<AgentMessage, 'arrival' | 'droppedBytes'> {
+    const arrival = this.#settle();
+    const droppedBytes = this.#droppedBytes;
+    this.#droppedBytes = undefined;
+    arrival?.becameWhole();
+    return { ...(arrival && { arrival }), ...(droppedBytes !== undefined && { droppedBytes }) };
   }
 
   #write(frames: readonly Buffer[]): void {
@@ -245,6 +332,10 @@ export class AgentConnection {
     for (const piece of pieces(frames)) this.#socket.write(piece);
     this.#socket.uncork();
   }
+}
+
+function limitsOf({ limitBytes, keptBytes = limitBytes }: ConnectionSettings): FrameLimits {
+  return { limitBytes, keptBytes };
 }
 
 function encode(frames: readonly Buffer[]): Buffer {

@@ -50,6 +50,7 @@ export class Doorway {
     }
     this.#inFlight += 1;
     admission?.budget.add(message.bytes);
+    message.arrival?.end();
     this.#settings.onAdmitted({ connection, message, isRefused: false });
   }
 
@@ -63,6 +64,7 @@ export class Doorway {
     if (hasPlace) this.#inFlight += 1;
     else await this.#place();
     const isRefused = !(await this.#hasRoom(message));
+    message.arrival?.end();
     this.#settings.onAdmitted({ connection, message, isRefused });
     connection.letGo();
   }

@@ -3,31 +3,51 @@ import { COMMAND, LONG, MORE, type Frame } from './zmtp.ts';
 /** A frame whose bytes have not all come. */
 interface Unfinished {
   readonly flags: number;
-  readonly body: Buffer;
+  readonly length: number;
+  /** Grows with what comes: memory is not taken for what was only announced. Nothing of a frame that is too long is kept. */
+  body: Buffer;
   filled: number;
+  readonly isKept: boolean;
+}
+
+export interface FrameLimits {
+  /** A longer frame is an error. */
+  readonly limitBytes: number;
+  /** Of a longer frame only its length is kept. @defaultValue limitBytes */
+  readonly keptBytes?: number;
 }
 
 const NOTHING = Buffer.alloc(0);
 /** A small frame is copied out of a large chunk, which it would keep in memory as long as itself. */
 const COPIED_BELOW_SHARE = 0.25;
+/** What a frame is given at first. */
+const FIRST_BYTES = 131_072;
 
 /** Finds frames in bytes that come in pieces. */
 export class FrameReader {
   readonly #limitBytes: number;
+  readonly #keptBytes: number;
   #rest: Buffer = NOTHING;
   #unfinished: Unfinished | undefined;
 
-  /** @param limitBytes longest frame that is read */
-  constructor(limitBytes: number) {
+  constructor({ limitBytes, keptBytes = limitBytes }: FrameLimits) {
     this.#limitBytes = limitBytes;
+    this.#keptBytes = keptBytes;
+  }
+
+  /** In memory, of what is not whole. */
+  get heldBytes(): number {
+    const { body, filled } = this.#unfinished ?? { body: NOTHING, filled: 0 };
+    return this.#rest.length + Math.min(body.length, filled);
+  }
+
+  /** The head of a frame has come, and not its end. */
+  get isInFrame(): boolean {
+    return this.#unfinished !== undefined;
   }
 
   push(chunk: Buffer): void {
-    let from = 0;
-    if (this.#unfinished !== undefined) {
-      from = chunk.copy(this.#unfinished.body, this.#unfinished.filled);
-      this.#unfinished.filled += from;
-    }
+    const from = this.#unfinished === undefined ? 0 : fill(this.#unfinished, chunk);
     if (from === chunk.length) return;
     const rest = from === 0 ? chunk : chunk.subarray(from);
     this.#rest = this.#rest.length === 0 ? rest : Buffer.concat([this.#rest, rest]);
@@ -48,18 +68,23 @@ export class FrameReader {
     if (isLong && this.#rest.length < 9) return undefined;
     const length = isLong ? Number(this.#rest.readBigUInt64BE(1)) : short;
     if (length > this.#limitBytes) throw new RangeError(`a frame of ${length} bytes`);
-    const from = isLong ? 9 : 2;
-    if (this.#rest.length >= from + length) return frameOf(flags, this.#body(from, length));
-    const body = Buffer.allocUnsafe(length);
-    this.#unfinished = { flags, body, filled: this.#rest.copy(body, 0, from) };
-    this.#rest = NOTHING;
-    return undefined;
+    return this.#begin(flags, isLong ? 9 : 2, length);
   }
 
-  #finished({ flags, body, filled }: Unfinished): Frame | undefined {
-    if (filled < body.length) return undefined;
+  #begin(flags: number, from: number, length: number): Frame | undefined {
+    const isKept = length <= this.#keptBytes;
+    if (isKept && this.#rest.length >= from + length) return frameOf(flags, this.#body(from, length));
+    const unfinished = { flags, length, body: NOTHING, filled: 0, isKept };
+    const rest = this.#rest.subarray(from);
+    this.#rest = rest.subarray(fill(unfinished, rest));
+    this.#unfinished = unfinished;
+    return this.#finished(unfinished);
+  }
+
+  #finished({ flags, length, body, filled, isKept }: Unfinished): Frame | undefined {
+    if (filled < length) return undefined;
     this.#unfinished = undefined;
-    return frameOf(flags, body);
+    return isKept ? frameOf(flags, body) : { ...frameOf(flags, NOTHING), droppedBytes: length };
   }
 
   #body(from: number, length: number): Buffer {
@@ -73,6 +98,24 @@ export class FrameReader {
     this.#rest = this.#rest.length === from + length ? NOTHING : this.#rest.subarray(from + length);
     return bytes;
   }
+}
+
+/** How many bytes of the chunk belong to the frame. */
+function fill(frame: Unfinished, chunk: Buffer): number {
+  const taken = Math.min(chunk.length, frame.length - frame.filled);
+  const filled = frame.filled + taken;
+  if (frame.isKept) {
+    if (filled > frame.body.length) frame.body = grown(frame, filled);
+    chunk.copy(frame.body, frame.filled, 0, taken);
+  }
+  frame.filled = filled;
+  return taken;
+}
+
+function grown({ body, filled, length }: Unfinished, needed: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(Math.min(length, Math.max(FIRST_BYTES, 2 * needed)));
+  body.copy(larger, 0, 0, filled);
+  return larger;
 }
 
 function frameOf(flags: number, body: Buffer): Frame {

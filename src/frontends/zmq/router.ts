@@ -4,7 +4,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../migration/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
 import { takePort } from '../take-port.ts';
-import { AgentConnection, type ConnectionSettings } from './agent-connection.ts';
+import { AgentConnection, type AgentMessage, type ConnectionSettings } from './agent-connection.ts';
 import { Doorway, type Admission, type Admitted } from './doorway.ts';
 import { farewell, type FarewellSettings } from './farewell.ts';
 
@@ -25,6 +25,8 @@ export interface ZmqFrontendSettings {
   readonly admission?: Admission;
   /** A longer message ends its connection. @defaultValue what the admission can refuse in words, else 64 MiB */
   readonly cutAboveBytes?: number;
+  /** A message must be whole this long after its first byte, milliseconds. @defaultValue 10000 */
+  readonly wholeWithinMs?: number;
   /** How stop() leaves the agents that are connected. */
   readonly farewell?: FarewellSettings;
   /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
@@ -74,6 +76,9 @@ class RequestRouter {
     this.#connecting = {
       clock: settings.clock,
       limitBytes: settings.cutAboveBytes ?? longest(settings.admission),
+      keptBytes: settings.admission?.messageBytes,
+      arrivals: settings.admission?.budget.arrivals,
+      wholeWithinMs: settings.wholeWithinMs,
       onMessage: (connection, message) => {
         connection.inFlight += 1;
         this.#doorway.enter(connection, message);
@@ -107,9 +112,9 @@ class RequestRouter {
   }
 
   #handle(admitted: Admitted): void {
-    const { frames, bytes, receivedAtMs } = admitted.message;
+    const { frames, bytes } = admitted.message;
     const bodyAt = startOfBody(frames);
-    const request = this.#read(frames, bodyAt, receivedAtMs);
+    const request = this.#read(admitted.message, bodyAt);
     frames.length = bodyAt;
     const handled = admitted.isRefused ? this.#refuse(bytes) : this.#settings.handler.handle(request);
     handled.then(
@@ -126,9 +131,13 @@ class RequestRouter {
     return { body: this.#settings.admission?.busyReply ?? LAST_RESORT.body };
   }
 
-  #read(frames: Buffer[], bodyAt: number, receivedAtMs: number): AgentRequest {
-    const { service } = this.#settings;
+  #read({ frames, receivedAtMs, droppedBytes }: AgentMessage, bodyAt: number): AgentRequest {
+    const { service, admission } = this.#settings;
     const body = frames[bodyAt] ?? NOTHING;
+    if (droppedBytes !== undefined) {
+      const detail = `the message has ${droppedBytes} bytes, the limit is ${admission?.messageBytes}`;
+      return { service, body, receivedAtMs, problem: { kind: 'too_large', detail } };
+    }
     if (frames.length === bodyAt + 1 && body.length > 0) return { service, body, receivedAtMs };
     const problem = frames.length > bodyAt + 1 ? severalFrames(frames.length - bodyAt) : EMPTY;
     return { service, body, receivedAtMs, problem };

@@ -10,6 +10,8 @@ export interface Frame {
   readonly hasMore: boolean;
   /** For the connection, not for the one who reads messages. */
   readonly isCommand: boolean;
+  /** Its length, where it was too long to be kept. Its body is empty then. */
+  readonly droppedBytes?: number;
 }
 
 export const MORE = 0x01;

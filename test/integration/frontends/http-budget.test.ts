@@ -6,7 +6,17 @@ import { systemClock as clock } from '../../../src/clock.ts';
 import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
 import type { StreamHandler } from '../../../src/migration/request-handler.ts';
 import { eventually } from '../../support/eventually.ts';
-import { closeAll, host, open, proxy, readAll, refuse, send, upstream } from './http-proxy-under-test.ts';
+import {
+  closeAll,
+  closing,
+  host,
+  open,
+  proxy,
+  readAll,
+  refuse,
+  send,
+  upstream,
+} from './http-proxy-under-test.ts';
 
 afterEach(closeAll);
 
@@ -88,6 +98,20 @@ describe.each(ROUTES)('over $over', ({ path }) => {
       expect(JSON.parse((await readAll(incoming)).toString())).toMatchObject({ oops: 'timeout' });
     }
     expect(clock.now() - startedAtMs).toBeLessThan(10_000);
+    expect((await send(port, post, BODY)).status).toBe(200);
+  });
+
+  test('connections that announce bodies and send none keep no room from others', async () => {
+    const port = await proxy(NOWHERE, async ({ body }) => ({ body }), { budget: budgetOf(100) });
+    for (const headers of [{ 'content-length': 1_000 }, { 'transfer-encoding': 'chunked' }])
+      for (let count = 0; count < 8; count += 1) {
+        const { request, response } = open(port, { ...post, headers });
+        response.catch(() => undefined);
+        request.on('error', () => undefined);
+        request.flushHeaders();
+        closing.push(() => request.destroy());
+      }
+    await sleep(50);
     expect((await send(port, post, BODY)).status).toBe(200);
   });
 

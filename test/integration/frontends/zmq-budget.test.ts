@@ -148,4 +148,41 @@ describe('while more bytes are under way than memory would hold', () => {
     await expect(greedy.receive()).rejects.toThrow();
     expect(await exchange(requester(port), large)).toEqual([large]);
   });
+
+  test('a message of any length that is too long is refused in words, and not kept', async () => {
+    const admission = {
+      ...admissionOf(1_000),
+      budget: new ByteBudget({ limitBytes: 40 * messageBytes, patienceMs: 1_000, clock }),
+    };
+    const refuse: Handle = async ({ body, problem }) => ({
+      body: Buffer.from(`${body.length} ${problem?.kind} ${problem?.detail}`),
+    });
+    const agent = requester(await serve(refuse, { admission }));
+    expect(await exchange(agent, 'x'.repeat(30 * messageBytes))).toEqual([
+      '0 too_large the message has 30000 bytes, the limit is 1000',
+    ]);
+  });
+
+  test('a request long after an overload counts from when it came', async () => {
+    let nowMs = clock.now();
+    const moved = { ...clock, now: () => nowMs };
+    const budget = new ByteBudget({ limitBytes: messageBytes, patienceMs: 20_000, clock });
+    const waitedMs: number[] = [];
+    const handle: Handle = async ({ body, receivedAtMs }) => {
+      waitedMs.push(nowMs - receivedAtMs);
+      return { body };
+    };
+    const port = await serve(handle, { admission: { budget, messageBytes, busyReply }, clock: moved });
+    const agent = requester(port);
+    await exchange(agent, 'connected');
+    expect(await budget.take(messageBytes)).toBe(true);
+    const held = exchange(agent, large);
+    await sleep(100);
+    budget.give(messageBytes);
+    expect(await held).toEqual([large]);
+    await sleep(50);
+    nowMs += 10_000;
+    expect(await exchange(agent, 'later')).toEqual(['later']);
+    expect(waitedMs.at(-1)).toBe(0);
+  });
 });

@@ -4,7 +4,12 @@ import { afterEach, expect, test } from 'vitest';
 import { Context, Publisher, Request } from 'zeromq';
 import { systemClock } from '../../../src/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import { createZmqFrontend, type ZmqFrontend } from '../../../src/frontends/zmq/router.ts';
+import { ByteBudget } from '../../../src/frontends/byte-budget.ts';
+import {
+  createZmqFrontend,
+  type ZmqFrontend,
+  type ZmqFrontendSettings,
+} from '../../../src/frontends/zmq/router.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 
@@ -19,7 +24,11 @@ interface Served {
   readonly problems: string[];
 }
 
-async function serve(drainMs = 0, clock = systemClock): Promise<Served> {
+async function serve(
+  drainMs = 0,
+  clock = systemClock,
+  more: Partial<ZmqFrontendSettings> = {},
+): Promise<Served> {
   const port = await freePort();
   const problems: string[] = [];
   const frontend = createZmqFrontend({
@@ -30,6 +39,7 @@ async function serve(drainMs = 0, clock = systemClock): Promise<Served> {
     handler: { handle: async ({ body }) => ({ body }) },
     farewell: { drainMs },
     onProblem: (problem) => problems.push(problem),
+    ...more,
   });
   await frontend.start();
   closing.push(() => frontend.stop());
@@ -133,6 +143,50 @@ test.for([
   agent.connect(`tcp://127.0.0.1:${port}`);
   await agent.send('still there?');
   expect(String(await agent.receive())).toBe('still there?');
+});
+
+test('a message that does not become whole in time ends its connection, an idle agent stays', async () => {
+  const { port } = await serve(0, systemClock, { wholeWithinMs: 300 });
+  const [idle, pinging, head, half, frames] = Array.from({ length: 5 }, () => new RawPeer(port));
+  for (const peer of [idle, pinging, head, half, frames]) await peer?.greet();
+  // A heartbeat in two pieces is whole in the end.
+  pinging?.say([4, 7], '\u0004PI');
+  await sleep(50);
+  pinging?.say('NG\0\u0001');
+  head?.say([0]);
+  half?.say(ENVELOPE, [0, 100], 'half of it');
+  frames?.say(ENVELOPE, ENVELOPE);
+  await eventually('the end of the unfinished', () => [head, half, frames].every((peer) => peer?.isClosed));
+  await sleep(300);
+  expect([idle?.isClosed, pinging?.isClosed]).toEqual([false, false]);
+});
+
+test('unfinished messages are counted as they come, and given up where others need their room', async () => {
+  const messageBytes = 1_000_000;
+  const budget = new ByteBudget({ limitBytes: 4 * messageBytes, patienceMs: 5_000, clock: systemClock });
+  const { port } = await serve(0, systemClock, {
+    admission: { budget, messageBytes, busyReply: Buffer.from('busy') },
+  });
+  const idle = Array.from({ length: 8 }, () => new RawPeer(port));
+  for (const peer of idle) await peer.greet();
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64BE(BigInt(messageBytes));
+  for (const peer of idle) peer.say(ENVELOPE, [2], length);
+  await sleep(100);
+  expect(budget.arrivals.usedBytes).toBeLessThan(8 * 1_000);
+  for (const peer of idle) peer.say(Buffer.alloc(messageBytes - 10));
+  const agent = new Request({ context: new Context(), linger: 0, receiveTimeout: 10_000 });
+  closing.push(() => agent.close());
+  agent.connect(`tcp://127.0.0.1:${port}`);
+  let most = 0;
+  const look = setInterval(() => (most = Math.max(most, budget.arrivals.usedBytes)), 5);
+  for (const body of ['small', 'x'.repeat(messageBytes), 'small']) {
+    await agent.send(body);
+    expect(String(await agent.receive())).toBe(body);
+  }
+  clearInterval(look);
+  // Two messages' worth, one that goes on where all are paused, and what one read brings of each before it is paused.
+  expect(most).toBeLessThan(3 * messageBytes + 9 * 2 * 65_536);
 });
 
 test('a publisher that connects by mistake is not listened to', async () => {

@@ -22,7 +22,7 @@ test('frames are found however their bytes come in pieces, and wherever they are
       fc.array(fc.integer({ min: 1, max: 700 })),
       fc.boolean(),
       (frames, cuts, isEager) => {
-        const reader = new FrameReader(LIMIT_BYTES);
+        const reader = new FrameReader({ limitBytes: LIMIT_BYTES });
         const found: Frame[] = [];
         const look = (): void => {
           for (let next = reader.next(); next !== undefined; next = reader.next()) found.push(next);
@@ -41,13 +41,13 @@ test('frames are found however their bytes come in pieces, and wherever they are
 });
 
 test('a frame that says it is longer than the limit is not waited for', () => {
-  const reader = new FrameReader(LIMIT_BYTES);
+  const reader = new FrameReader({ limitBytes: LIMIT_BYTES });
   reader.push(encodeFrame(Buffer.alloc(LIMIT_BYTES + 1), 0).subarray(0, 9));
   expect(() => reader.next()).toThrow('a frame of 1001 bytes');
 });
 
 test('bytes before the first frame are taken by number', () => {
-  const reader = new FrameReader(LIMIT_BYTES);
+  const reader = new FrameReader({ limitBytes: LIMIT_BYTES });
   reader.push(Buffer.from('abc'));
   expect(reader.take(4)).toBeUndefined();
   reader.push(Buffer.from('d\u0000\u0001x'));

@@ -1,0 +1,155 @@
+import type { Clock } from '../migration/ports.ts';
+
+/** A connection on which a message arrives. */
+export interface ArrivalSource {
+  /** Reads no more until it is resumed. */
+  pause(): void;
+  resume(): void;
+  /** Gives the message up: others need its room. */
+  cut(): void;
+}
+
+export interface ArrivalsSettings {
+  /** Bytes of messages that are still arriving, or wait for room. Above it, long messages are not read on. */
+  readonly limitBytes: number;
+  readonly clock: Clock;
+}
+
+/** A message below this may use twice the limit: nearly all messages are, and they do not wait for the long ones. */
+const SHORT_BYTES = 65_536;
+/** A message that is still read after this time is given up while others wait to be read, milliseconds. */
+const PATIENCE_MS = 500;
+const LOOK_EVERY_MS = 100;
+
+/**
+ * Counts what has arrived of messages that are not whole yet, byte by byte. A message is counted when its bytes come, not when they are
+ * announced, so that an idle connection takes no room.
+ */
+export class Arrivals {
+  readonly #limitBytes: number;
+  readonly #clock: Clock;
+  /** Oldest first. */
+  readonly #arriving = new Set<Arrival>();
+  #usedBytes = 0;
+  #isLooking = false;
+
+  constructor({ limitBytes, clock }: ArrivalsSettings) {
+    this.#limitBytes = limitBytes;
+    this.#clock = clock;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  begin(source: ArrivalSource): Arrival {
+    const arrival = new Arrival(source, {
+      onGrown: (bytes) => this.#grown(arrival, bytes),
+      onWhole: () => this.#goOn(),
+      onEnd: () => this.#ended(arrival),
+    });
+    arrival.readSinceMs = this.#clock.now();
+    this.#arriving.add(arrival);
+    return arrival;
+  }
+
+  #grown(arrival: Arrival, bytes: number): void {
+    this.#usedBytes += bytes;
+    if (this.#hasRoomFor(arrival) || !this.#arriving.has(arrival)) return;
+    arrival.pause();
+    this.#goOn();
+    if (!this.#isLooking) void this.#look();
+  }
+
+  #hasRoomFor({ bytes }: Arrival): boolean {
+    return this.#usedBytes <= (bytes > SHORT_BYTES ? this.#limitBytes : 2 * this.#limitBytes);
+  }
+
+  #ended(arrival: Arrival): void {
+    if (!this.#arriving.delete(arrival)) return;
+    this.#usedBytes -= arrival.bytes;
+    this.#goOn();
+  }
+
+  /** Resumes what was paused, oldest first, while there is room; and the oldest in any case, where nothing else could make room. */
+  #goOn(): void {
+    const paused = [...this.#arriving].filter(({ isPaused }) => isPaused);
+    const isStuck = paused.length === this.#arriving.size;
+    for (const [index, arrival] of paused.entries()) {
+      if (!this.#hasRoomFor(arrival) && !(isStuck && index === 0)) continue;
+      arrival.readSinceMs = this.#clock.now();
+      arrival.resume();
+    }
+  }
+
+  /** While messages wait to be read, those that keep them waiting for too long are given up. */
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    while ([...this.#arriving].some(({ isPaused }) => isPaused)) {
+      await this.#clock.sleep(LOOK_EVERY_MS);
+      const sinceMs = this.#clock.now() - PATIENCE_MS;
+      const late = [...this.#arriving].filter((each) => isRead(each) && each.readSinceMs <= sinceMs);
+      if ([...this.#arriving].some(({ isPaused }) => isPaused)) for (const arrival of late) arrival.cut();
+    }
+    this.#isLooking = false;
+  }
+}
+
+function isRead({ isPaused, isWhole }: Arrival): boolean {
+  return !isPaused && !isWhole;
+}
+
+interface ArrivalEvents {
+  onGrown(bytes: number): void;
+  onWhole(): void;
+  onEnd(): void;
+}
+
+/** One message on its way in. */
+export class Arrival {
+  bytes = 0;
+  isPaused = false;
+  /** It has come whole, and waits for room. */
+  isWhole = false;
+  readSinceMs = 0;
+  readonly #source: ArrivalSource;
+  readonly #events: ArrivalEvents;
+
+  constructor(source: ArrivalSource, events: ArrivalEvents) {
+    this.#source = source;
+    this.#events = events;
+  }
+
+  /** So many bytes more are in memory. The source may be paused, or cut, before this returns. */
+  grew(bytes: number): void {
+    this.bytes += bytes;
+    this.#events.onGrown(bytes);
+  }
+
+  becameWhole(): void {
+    this.isWhole = true;
+    if (this.isPaused) this.resume();
+    this.#events.onWhole();
+  }
+
+  /** Its bytes are counted elsewhere, or are gone. May be called more than once. */
+  end(): void {
+    this.#events.onEnd();
+  }
+
+  pause(): void {
+    if (this.isPaused || this.isWhole) return;
+    this.isPaused = true;
+    this.#source.pause();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.#source.resume();
+  }
+
+  cut(): void {
+    this.end();
+    this.#source.cut();
+  }
+}
