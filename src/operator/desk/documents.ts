@@ -4,7 +4,7 @@ import { goTo } from './visit.ts';
 
 /** Documents of the API that are shown or saved as they are: daily reports, and what was known at a trip. */
 export function registerDocuments(app: FastifyInstance, reception: Reception): void {
-  const serve = (path: string, source: string): void => {
+  const serve = (path: string, source: string, saveAs?: (name: string) => string): void => {
     app.get<{ Params: { name: string } }>(path, async (request, reply) => {
       const known = reception.known(request);
       if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
@@ -13,9 +13,12 @@ export function registerDocuments(app: FastifyInstance, reception: Reception): v
       );
       // A report is one file with its styles in it: it names them by their digests itself.
       if (policy !== undefined) reply.header('content-security-policy', policy);
+      if (saveAs !== undefined)
+        reply.header('content-disposition', `attachment; filename="${saveAs(request.params.name)}"`);
       return reply.type(type).header('cache-control', 'no-store').send(text);
     });
   };
   serve('/reports/:name', '/v1/reports');
-  serve('/guard/bundles/:name', '/v1/guard/bundles');
+  // Only a number gets here: the API knows no other bundle.
+  serve('/guard/bundles/:name/json', '/v1/guard/bundles', (name) => `crossfade-trip-${name}.json`);
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { auditPage } from './pages/audit.ts';
+import { bundlePage } from './pages/bundle.ts';
 import { differencesPage, triedPage } from './pages/differences.ts';
 import { flagPage, flagsPage } from './pages/flags.ts';
 import { guardPage } from './pages/guard.ts';
@@ -31,6 +32,7 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/dead-letters': deadLettersPage,
   '/unknown-outcomes': unknownOutcomesPage,
   '/guard': guardPage,
+  '/guard/bundles/:bundle': bundlePage,
   '/runs': runsPage,
   '/runs/:run': runPage,
   '/lost': lostPage,

@@ -3,15 +3,17 @@ import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 
+export interface AuditEntry {
+  readonly at: string;
+  readonly person: string;
+  readonly command: string;
+  readonly service: string;
+  readonly reason: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
 interface AuditAnswer {
-  readonly entries: readonly {
-    readonly at: string;
-    readonly person: string;
-    readonly command: string;
-    readonly service: string;
-    readonly reason: string;
-    readonly details: Readonly<Record<string, unknown>>;
-  }[];
+  readonly entries: readonly AuditEntry[];
   readonly next: number | null;
 }
 
@@ -76,7 +78,7 @@ function listed(entries: AuditAnswer['entries']): Html {
   </section>`;
 }
 
-function row({ at, person, command, service, reason, details }: AuditAnswer['entries'][number]): Html {
+function row({ at, person, command, service, reason, details }: AuditEntry): Html {
   return html`<tr>
     <td class="nowrap" data-head="When">${when(at)}</td>
     <td data-head="Who">${person}</td>

@@ -143,18 +143,24 @@ function bundlesPanel(bundles: readonly Bundle[]): Html {
             <th scope="col">Service</th>
             <th scope="col">Trigger</th>
             <th scope="col">When</th>
-            <th scope="col" class="number">Size</th>
+            <th scope="col" class="number">JSON</th>
           </tr>
         </thead>
         <tbody>
           ${bundles.map(
             ({ bundle, service, trigger, at, bytes }) =>
               html`<tr>
-                <th scope="row"><a href="/guard/bundles/${bundle}" download>Bundle ${bundle}</a></th>
+                <th scope="row"><a href="/guard/bundles/${bundle}">Trip ${bundle}</a></th>
                 <td>${service}</td>
                 <td>${spoken(trigger)}</td>
                 <td class="nowrap">${when(at)}</td>
-                <td class="number">${count(Math.ceil(bytes / 1_024))} KiB</td>
+                <td class="number">
+                  <a href="/guard/bundles/${bundle}/json" download
+                    >${count(Math.ceil(bytes / 1_024))} KiB<span class="unseen"
+                      >, JSON of trip ${bundle}</span
+                    ></a
+                  >
+                </td>
               </tr>`,
           )}
         </tbody>

@@ -1,37 +1,77 @@
 import { html, type Html, type Shown } from '../html.ts';
 
-export interface Table {
-  readonly id: string;
-  readonly title: string;
-  readonly note?: string;
-  readonly heads: readonly string[];
+/** A column: of numbers, or of texts. An unseen head is for screen readers alone. */
+interface Head {
+  readonly name: string;
+  readonly kind: 'number' | 'text' | 'words' | 'nowrap' | 'unseen';
+}
+
+/** A name alone is a column of numbers. */
+type HeadLike = string | Head;
+
+export const text = (name: string): Head => ({ name, kind: 'text' });
+/** Long words are broken. */
+export const words = (name: string): Head => ({ name, kind: 'words' });
+export const nowrap = (name: string): Head => ({ name, kind: 'nowrap' });
+export const unseen = (name: string): Head => ({ name, kind: 'unseen' });
+
+/** So many columns fit on a phone. */
+const FITTING = 3;
+
+interface Columns {
+  /** The first names the row. */
+  readonly heads: readonly HeadLike[];
   readonly rows: readonly (readonly Shown[])[];
 }
 
-/** A panel with a small table; its first column names, the others are numbers. */
-export function tablePanel({ id, title, note, heads, rows }: Table): Html {
+interface Table extends Columns {
+  readonly id: string;
+  readonly title: Shown;
+  readonly note?: Shown;
+}
+
+/** A panel with a small table. */
+export function tablePanel({ id, title, note, ...columns }: Table): Html {
   return html`<section class="panel" aria-labelledby="${id}">
     <h2 id="${id}">${title}</h2>
     <div data-live="${id}">
-      ${note !== undefined && html`<p class="help">${note}</p>`}
-      <div class="table-frame" tabindex="0" role="group" aria-labelledby="${id}">
-        <table>
-          <thead>
-            <tr>
-              ${heads.map((head, index) => html`<th scope="col" ${index > 0 && html`class="number"`}>${head}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${rows.map(
-              ([name, ...cells]) =>
-                html`<tr>
-                  <th scope="row">${name}</th>
-                  ${cells.map((cell) => html`<td class="number">${cell}</td>`)}
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
+      ${note !== undefined && html`<p class="help">${note}</p>`} ${table(id, columns)}
     </div>
   </section>`;
+}
+
+/** A table that is a list of cards on a phone: there each cell says what it is. @param labelledBy id of its title */
+export function table(labelledBy: string, { heads, rows }: Columns): Html {
+  const [first, ...others] = heads.map((head, index) =>
+    typeof head === 'string'
+      ? { name: head, kind: index === 0 ? ('text' as const) : ('number' as const) }
+      : head,
+  );
+  const cells = ([name, ...values]: readonly Shown[]): Html =>
+    html`<tr>
+      <th scope="row" data-head="${first?.name}" class="${first?.kind}"><div>${name}</div></th>
+      ${values.map((value, index) => cell(others[index], value))}
+    </tr>`;
+  return html`<div class="table-frame" tabindex="0" role="group" aria-labelledby="${labelledBy}">
+    <table class="${heads.length > FITTING && 'cards'}">
+      <thead>
+        <tr>
+          ${[first, ...others].map(headCell)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(cells)}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+function headCell(head: Head | undefined): Html {
+  if (head?.kind === 'unseen') return html`<th scope="col"><span class="unseen">${head.name}</span></th>`;
+  return html`<th scope="col" class="${head?.kind === 'number' && 'number'}">${head?.name}</th>`;
+}
+
+function cell(head: Head | undefined, value: Shown): Html {
+  const name = head?.kind === 'unseen' ? '' : (head?.name ?? '');
+  return html`<td class="${head?.kind}" data-head="${name}"><div>${value}</div></td>`;
 }
