@@ -45,9 +45,19 @@ export function ownInterlocks(
 const nameOf = (word: InterlockWord): CriterionName =>
   word === 'never_reconciled' ? 'reconciliation_too_old' : word;
 
+/** What fails is said as it is, not as what it should be. */
+const FAILED: Partial<Record<InterlockWord, string>> = {
+  latched: 'The guard has stopped reads',
+  kill_switch: 'The kill switch is on',
+  ramp_held: 'The guard blocks further increases',
+  not_covered: 'Writes are not journaled yet',
+  legacy_does_not_answer: 'Legacy does not answer a probe',
+  orchestrator_does_not_answer: 'The orchestrator does not answer a probe',
+};
+
 function standing({ word, have, need, of }: InterlockReason): string {
   const { title, unit, sign } = CRITERION_WORDS[nameOf(word)];
-  if (unit === 'yes_no') return `${title}: no${of === undefined ? '' : ` (${of})`}`;
+  if (unit === 'yes_no') return `${FAILED[word] ?? `${title}: no`}${of === undefined ? '' : ` (${of})`}`;
   const figure = (value: number | undefined): string => printedFigure({ value: value ?? null, unit });
   const is = word === 'never_reconciled' ? 'never' : figure(have);
   return `${title}: ${is}, needed ${sign} ${figure(need)}`;
@@ -63,7 +73,7 @@ function advice(
   );
   if (action === undefined || !EVIDENCE.has(word)) return { next: text, command };
   return {
-    next: `${text} Or answer for it by name.`,
+    next: `${text} Or override it under your name.`,
     command: `crossfade guard accept ${service} action:${action} --person NAME --reason TEXT`,
   };
 }

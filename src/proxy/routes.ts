@@ -4,6 +4,7 @@ import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { SignatureStore } from '../migration/compare/comparison-stores.ts';
 import type { DifferenceStore } from '../migration/shadow/difference-store.ts';
 import type { Migration } from '../migration/migration.ts';
+import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';
 import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from '../operator/routes/comparison-routes.ts';
@@ -11,8 +12,10 @@ import { registerConsistencyRoutes } from '../operator/routes/consistency-routes
 import { registerDecisionRoutes } from '../operator/routes/decision-routes.ts';
 import { registerFlagRoutes } from '../operator/routes/flag-routes.ts';
 import { registerGuardRoutes } from '../operator/routes/guard-routes.ts';
+import { registerHistoryRoutes } from '../operator/routes/history-routes.ts';
 import { registerLaneRoutes } from '../operator/routes/lane-routes.ts';
 import { registerLiveRoutes } from '../operator/routes/live-routes.ts';
+import { registerRaiseRoutes, type RaiseRouteParts } from '../operator/routes/raise-routes.ts';
 import { registerRepairRoutes } from '../operator/routes/repair-routes.ts';
 import { registerReportRoutes } from '../operator/report/report-routes.ts';
 import { boundBodies } from '../operator/posted-bodies.ts';
@@ -29,6 +32,7 @@ import type { Live } from './live.ts';
 import { readinessOf } from './readiness.ts';
 import type { Reports } from './reports.ts';
 import { createComparedSince } from '../storage/compared-since.ts';
+import { createSummedMinutes } from '../storage/summed-minutes.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 const SIGNATURES_SHOWN = 200;
@@ -71,6 +75,9 @@ export function registerRoutes(
   registerRuleRoutes(app, { ...facts, audit: facts.guarding.audit, nowMs: () => facts.clock.wallMs() });
   if (live !== undefined) registerLiveRoutes(app, live.book);
   registerFlagRoutes(app, flagRoutesOf(facts));
+  const raising = raiseRoutesOf(facts);
+  registerRaiseRoutes(app, raising);
+  registerHistoryRoutes(app, raising);
   registerConsistencyRoutes(app, {
     services: [...services.keys()],
     zone: facts.config.reports.timeZone,
@@ -88,6 +95,17 @@ export function registerRoutes(
     differences: async (service, limit) =>
       services.has(serviceName(service)) ? facts.differences.recent(serviceName(service), limit) : undefined,
   });
+}
+
+function raiseRoutesOf({ services, guarding, database, orchestrator, clock }: RouteFacts): RaiseRouteParts {
+  const probes = createBackendProbes({ services, orchestrator, clock });
+  return {
+    services,
+    summed: createSummedMinutes(database),
+    judged: (service) => guarding.interlocks.judged(service),
+    probe: (service) => probes.ask(service),
+    nowMs: () => clock.wallMs(),
+  };
 }
 
 function registerRuns(

@@ -48,6 +48,13 @@ const CHANGES: readonly ChangeRoute[] = [
       `The latch of ${service} is released: its reads go where the flags send them.${stainOf(stained)}`,
   },
   {
+    path: '/guard/:service/accept',
+    to: () => '/v1/guard/accept',
+    body: ({ subject }, { service }) => ({ service, subject }),
+    done: ({ subject = '' }, { service = '' }) =>
+      `${subject.replace('action:', '')} of ${service} is accepted under your name: it moves without evidence.`,
+  },
+  {
     path: '/lanes/:service/copy',
     to: ({ service = '' }) => `/v1/services/${part(service)}/lanes/copy`,
     body: ({ owner }) => ({ owner }),

@@ -2,7 +2,7 @@ import type { ServiceFlag } from '../../domain/flags.ts';
 import { STAGES, type Stage } from '../../domain/stage.ts';
 import { exactLowerBound, type Tally } from '../../migration/evidence/rate-bounds.ts';
 import { GUARD_LIMITS } from '../../migration/guard/guard-limits.ts';
-import type { InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
+import type { ActionFacts, InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
 import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
 import type { InterlockWord } from '../../migration/interlocks/reason.ts';
 import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../migration/interlocks/interlock-table.ts';
@@ -110,6 +110,24 @@ export function failedIn(plan: readonly PhasePlan[]): Criterion[] {
     .flatMap(({ criteria }) => criteria.filter(({ verdict }) => verdict === 'fail'));
 }
 
+/** What it takes to raise a flag, whatever it asks for now: each with what there is and what there must be. */
+export function raiseCriteria(flag: ServiceFlag, known: Known): Criterion[] {
+  const ofService = INTERLOCKS[flag].raise.map((check): Criterion => ({
+    ...judged(check, flag, known),
+    for: 'go_on',
+    action: null,
+  }));
+  if (flag !== 'read-cutover') return ofService;
+  const ofActions = Object.entries(known.judged.facts.actions).flatMap(([action, shown]) =>
+    ACTION_INTERLOCKS.map((check) => actionCriterion(action, check(shown), acceptance(shown))),
+  );
+  return [...ofService, ...ofActions];
+}
+
+type Known = Pick<PlanFacts, 'judged' | 'answers'>;
+
+const acceptance = ({ isAccepted }: ActionFacts): string | null => (isAccepted ? 'accepted by name' : null);
+
 function criteriaOf(phase: Stage, facts: PlanFacts): Criterion[] {
   const { keeps, raises, day } = PHASES[phase];
   const stay = [
@@ -136,7 +154,7 @@ function raisedBy(phase: Stage, raises: ServiceFlag | undefined, facts: PlanFact
 
 type Check = (typeof INTERLOCKS)[ServiceFlag]['raise'][number];
 
-function judged(check: Check, flag: ServiceFlag, facts: PlanFacts): Omit<Criterion, 'for' | 'action'> {
+function judged(check: Check, flag: ServiceFlag, facts: Known): Omit<Criterion, 'for' | 'action'> {
   const { facts: known } = facts.judged;
   const checked = check({ ...known, answers: facts.answers });
   const cannot = OF_WRITES.has(flag) && known.writes === undefined && !isKnownBefore(checked);
@@ -189,16 +207,17 @@ function excused({ isFine, reason: { have = 0, need = 0 } }: Checked, why: strin
 function actionCriteria({ judged: { facts, verdict } }: PlanFacts): Criterion[] {
   return Object.entries(facts.actions).flatMap(([action, shown]) => {
     const hasMoved = (verdict.actions[action]?.permitted ?? 0) > 0;
-    return ACTION_INTERLOCKS.map((check): Criterion => {
-      const checked = check(shown);
-      const excuse = shown.isAccepted ? 'accepted by name' : hasMoved ? 'has moved' : null;
-      return {
-        ...numbersOf(checked),
-        for: 'go_on',
-        action,
-        verdict: checked.isFine || excuse !== null ? 'pass' : 'fail',
-        note: checked.isFine ? null : excuse,
-      };
-    });
+    const excuse = acceptance(shown) ?? (hasMoved ? 'has moved' : null);
+    return ACTION_INTERLOCKS.map((check) => actionCriterion(action, check(shown), excuse));
   });
+}
+
+function actionCriterion(action: string, checked: Checked, excuse: string | null): Criterion {
+  return {
+    ...numbersOf(checked),
+    for: 'go_on',
+    action,
+    verdict: checked.isFine || excuse !== null ? 'pass' : 'fail',
+    note: checked.isFine ? null : excuse,
+  };
 }

@@ -1,5 +1,4 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import { COUNT_NAMES, ADDED_BOUNDS_MS, noCounts } from '../../migration/guard/guard-counts.ts';
 import type {
   DaySpan,
   EndedRun,
@@ -9,6 +8,7 @@ import type {
 } from '../../migration/report/report-ports.ts';
 import { createArmStore } from '../arms.ts';
 import type { Database } from '../database.ts';
+import { countsOf, type SumRow } from '../summed-minutes.ts';
 import * as sql from './report-sql.ts';
 
 interface Asked {
@@ -62,14 +62,10 @@ async function readDay({ database, of }: Asked): Promise<Omit<ServiceDay, 'arms'
   };
 }
 
-type HourRow = Readonly<Record<string, number>> & { readonly action: string; readonly hour: number };
+type HourRow = SumRow & { readonly action: string; readonly hour: number };
 
 function hourOf(row: HourRow): HourCounts {
-  const counts = noCounts();
-  for (const name of COUNT_NAMES) counts[name] = row[name] ?? 0;
-  for (let bucket = 0; bucket <= ADDED_BOUNDS_MS.length; bucket += 1)
-    counts.added[bucket] = row[`added_${bucket}`] ?? 0;
-  return { action: row.action, hour: row.hour, counts };
+  return { action: row.action, hour: row.hour, counts: countsOf(row) };
 }
 
 interface CoverageRow {

@@ -1,17 +1,9 @@
 import { UNSETTLED } from '../runs/standing-sql.ts';
-import { ADDED_BOUNDS_MS, COUNT_NAMES } from '../../migration/guard/guard-counts.ts';
 import { OF_SERVICE } from '../audit.ts';
+import { SUMS } from '../summed-minutes.ts';
 
 /** Of a service ($1), in a day ($2 up to, and without, $3). */
 const inDay = (column: string): string => `${column} >= $2 and ${column} < $3`;
-
-const SUMS = [
-  ...COUNT_NAMES.map((name) => `sum((counts ->> '${name}')::bigint) as "${name}"`),
-  ...Array.from(
-    { length: ADDED_BOUNDS_MS.length + 1 },
-    (_, bucket) => `sum((counts -> 'added' ->> ${bucket})::bigint) as added_${bucket}`,
-  ),
-].join(', ');
 
 export const HOURS = `
 select action, floor(extract(epoch from minute - $2::timestamptz) / 3600)::int as hour, ${SUMS}

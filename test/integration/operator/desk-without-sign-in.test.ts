@@ -24,6 +24,7 @@ async function deskWith(flags: { editable: boolean; server: string | null }): Pr
       const kept = { flag: 'read-cutover', name: FLAG, service: 'session-memory', kind: 'share', asked: 20 };
       const kill = { flag: 'kill-switch', name: 'crossfade.kill-switch', kind: 'switch', asked: 0 };
       api.get('/v1/flags', async () => ({ source: 'unleash', fresh: true, ...flags, flags: [kept, kill] }));
+      api.get('/v1/services/:service/raise/:flag', async () => ({ mode: 'enforce', criteria: [], lanes: 0 }));
       api.get('/v1/services/*', async () => ({ lanes: [] }));
       api.get('/v1/status', async () => ({ services: [], proxy: PROXY, replicas: { live: 1, silent: 0 } }));
     },
@@ -68,3 +69,13 @@ test('an address that names the same twice is a page like any other', async () =
   const { statusCode } = await app.inject('/lanes?owner=a&owner=b&service=x&service=y');
   expect(statusCode).toBe(200);
 });
+
+test.each(['banana', '101', '-1', '1.5', '%201'])(
+  'a share of "%s" is refused with a sentence',
+  async (share) => {
+    const app = await deskWith({ editable: true, server: null });
+    const { statusCode, body } = await app.inject(`/flags/${FLAG}?share=${share}`);
+    expect(statusCode).toBe(400);
+    expect(body).toContain('it must be a whole number from 0 to 100');
+  },
+);

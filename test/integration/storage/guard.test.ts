@@ -10,6 +10,7 @@ import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
 import { createLatchStore } from '../../../src/storage/latches.ts';
+import { createSummedMinutes } from '../../../src/storage/summed-minutes.ts';
 import { createTripBundleStore } from '../../../src/storage/trip-bundles.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
@@ -114,6 +115,24 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await of(MINUTE_MS)).toEqual({ service, compared: 20, differ: 4 });
     expect(await of(MINUTE_MS - 60_000)).toEqual({ service, compared: 30, differ: 6 });
     expect(await of(MINUTE_MS + 60_000)).toBeUndefined();
+  });
+
+  test('minutes are added up in steps, over all replicas', async () => {
+    const [service, minutes] = [newService(), createMinuteStore(database)];
+    const counts = { ...noCounts(), operations: 3 };
+    const row = { service, action: 'get_context', counts };
+    const offsets = [0, 1, 10];
+    await minutes.write(
+      REPLICA,
+      offsets.map((offset) => ({ ...row, minuteMs: MINUTE_MS + offset * 60_000 })),
+    );
+    await minutes.write(replicaId(randomUUID()), [{ ...row, minuteMs: MINUTE_MS }]);
+    const summed = await createSummedMinutes(database)(service, { fromMs: MINUTE_MS, stepSeconds: 600 });
+    expect(summed.map(({ step, counts: { operations } }) => [step, operations])).toEqual([
+      [0, 9],
+      [1, 3],
+    ]);
+    expect(summed[0]?.counts.added).toEqual(noCounts().added);
   });
 
   test('no latch is released before its cool-down, which doubles with each trip', async () => {

@@ -77,7 +77,7 @@ const NUMBERS = { have: 12, need: 3_000 };
 
 test.each<[InterlockWord, string, string]>([
   ['too_few_comparisons', 'Comparisons: 12, needed ≥ 3,000', 'about 3 days'],
-  ['legacy_does_not_answer', 'Legacy answers a probe: no', 'look at the service'],
+  ['legacy_does_not_answer', 'Legacy does not answer a probe', 'look at the service'],
   ['deliveries_behind', 'Oldest write not delivered: 12 s, needed < 50 min', 'the orchestrator keeps up'],
 ])('%s says: %s', (word, says, next) => {
   const of = { service, action: 'get_context', confidence: { days: 2.5 } };

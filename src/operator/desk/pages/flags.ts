@@ -3,14 +3,15 @@ import { stageOf } from '../../../domain/stage.ts';
 import type { FlagStatus } from '../../flags-in-effect.ts';
 import type { ShownFlag, ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
-import { ownInterlocks, type ToldInterlock } from '../../told-interlocks.ts';
 import { percent, spoken } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { html, type Html, type Shown } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { changeForm } from './change-form.ts';
 import { faderState, reasonOf } from './fader.ts';
 import type { Page } from './layout.ts';
+import { raisePanels } from './raise.ts';
+import { table, text, unseen } from './table-panel.ts';
 
 type ServiceStatus = Status['services'][number];
 
@@ -39,7 +40,7 @@ function whereFrom({ source, editable, server }: ShownFlags): Html {
   if (server !== null)
     return html`Kept by Unleash: <a href="${server}" rel="noreferrer">${server}</a>. They are changed there,
       and shown here.`;
-  return html`From ${source}. ${editable && 'A change is written to the file, and in effect within a second.'}`;
+  return html`From ${source}. ${editable && 'A change is written to the file and is active within a second.'}`;
 }
 
 /** The one switch that an operator may need at once. */
@@ -60,46 +61,36 @@ export function killSwitch({ flags, editable, server }: ShownFlags): Html | fals
 }
 
 function serviceTable(service: ServiceStatus, editable: boolean): Html {
-  return html`<section class="panel" aria-labelledby="flags-${service.service}">
+  return html`<section class="panel flags-of" aria-labelledby="flags-${service.service}">
     <h2 id="flags-${service.service}">
       <a href="/services/${service.service}">${service.service}</a>
       <span class="of">${spoken(service.stage)}</span>
     </h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="flags-${service.service}">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Flag</th>
-            <th scope="col" class="number">Requested</th>
-            <th scope="col" class="number">Active</th>
-            <th scope="col">Why</th>
-            <th scope="col"><span class="unseen">Change</span></th>
-          </tr>
-        </thead>
-        <tbody>
-          ${SERVICE_FLAGS.map((flag) => flagRow(service, flag, editable))}
-        </tbody>
-      </table>
+    <div data-live="flags-${service.service}">
+      ${table(`flags-${service.service}`, {
+        heads: ['Flag', 'Requested', 'Active', text('Why'), ...(editable ? [unseen('Change')] : [])],
+        rows: SERVICE_FLAGS.map((flag) => flagRow(service, flag, editable)),
+      })}
     </div>
   </section>`;
 }
 
-function flagRow({ service, flags }: ServiceStatus, flag: ServiceFlag, editable: boolean): Html {
+function flagRow({ service, flags }: ServiceStatus, flag: ServiceFlag, editable: boolean): readonly Shown[] {
   const status = flags[flag];
   const state = faderState(status);
-  return html`<tr>
-    <th scope="row"><code>${flag}</code></th>
-    <td class="number">${percent(status.asked)}</td>
-    <td class="number">${percent(status.in_effect)}</td>
-    <td>
-      <span class="state ${state === 'as_asked' ? '' : state === 'held' ? 'warn' : 'bad'}"
+  const isFixed = status.reason === 'not_available';
+  const change = html`<a href="/flags/${flagName(service, flag)}"
+    >Change<span class="unseen"> ${flag} of ${service}</span></a
+  >`;
+  return [
+    html`<code>${flag}</code>`,
+    percent(status.asked),
+    percent(status.in_effect),
+    html`<span class="state ${state === 'as_asked' ? '' : state === 'held' ? 'warn' : 'bad'}"
         >${reasonOf(status)}</span
-      >${interlocks(status)}
-    </td>
-    <td>
-      ${editable && html`<a href="/flags/${flagName(service, flag)}">Change<span class="unseen"> ${flag} of ${service}</span></a>`}
-    </td>
-  </tr>`;
+      >${interlocks(status)}`,
+    ...(editable ? [!isFixed && change] : []),
+  ];
 }
 
 function interlocks({ interlocks: reasons = [] }: FlagStatus): Html | false {
@@ -113,20 +104,22 @@ export async function flagPage(visit: Visit, { params, query }: Asked<{ flag: st
   if (flag === undefined) throw new ApiRefusal(404, 'flag_not_found', `No flag is called “${params.flag}”.`);
   const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
   const service = status.services.find((one) => one.service === flag.service);
+  const share = shareOf(query['share'], flag);
   return {
     title:
       flag.flag === 'kill-switch' ? 'Kill switch' : `${capital(spoken(flag.flag))} of ${flag.service ?? ''}`,
     lead: MEANINGS[flag.flag],
     body: html`<div class="columns">
-      <section class="panel" aria-labelledby="now">
-        <h2 id="now">Now</h2>
-        ${standing(flag, service)}
-      </section>
-      <section class="panel" aria-labelledby="change">
-        <h2 id="change">Change</h2>
-        ${changeOf(visit, { flag, flags, service, share: shareOf(query['share'], flag) })}
-      </section>
-    </div>`,
+        <section class="panel" aria-labelledby="now">
+          <h2 id="now">Now</h2>
+          ${standing(flag, service)}
+        </section>
+        <section class="panel" aria-labelledby="change">
+          <h2 id="change">Change</h2>
+          ${changeOf(visit, { flag, flags, service, share })}
+        </section>
+      </div>
+      ${await raisePanels(visit, flag, share)}`,
   };
 }
 
@@ -157,47 +150,22 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
     ${
       status.reason === 'not_available' &&
       html`<p class="help">Writes stay on legacy in this version: a requested share has no effect.</p>`
-    }
-    ${interlockList(status)}${flag.flag === 'read-cutover' && heldActions(service)}`;
+    }`;
 }
 
-function interlockList({ interlocks: held = [] }: FlagStatus): Html | false {
-  if (held.length === 0) return false;
-  return html`<h3>Interlocks</h3>
-    <ul class="plain">
-      ${held.map(heldBy)}
-    </ul>`;
-}
-
-/** What stands in the way, what there must be, and what to do. */
-function heldBy({ word, says, next, command }: ToldInterlock): Html {
-  return html`<li>
-    <strong>${spoken(word)}</strong> <span class="note">${says}. ${next}</span>
-    ${command !== null && html`<span class="note"><code>${command}</code></span>`}
-  </li>`;
-}
-
-/** Actions whose reads stay on legacy, each for want of its own evidence. */
-function heldActions(service: ServiceStatus | undefined): Html | false {
-  const { flags, actions = {} } = service ?? {};
-  const { held_actions: names = [], interlocks: ofFlag } = flags?.['read-cutover'] ?? {};
-  if (names.length === 0) return false;
-  return html`<h3>Actions that are held</h3>
-    ${names.map((name) => {
-      const own = ownInterlocks(actions[name]?.interlocks ?? [], ofFlag);
-      return html`<p><code>${name}</code></p>
-        <ul class="plain">
-          ${own.map(heldBy)}
-        </ul>`;
-    })}`;
-}
-
-/** What the query asks for, or what the flag asks for already. */
-function shareOf(text: string | undefined, flag: ShownFlag): number {
-  const share = Number(text ?? '');
-  const isGiven = text !== undefined && text !== '' && Number.isInteger(share) && share >= 0 && share <= 100;
-  if (isGiven) return share;
-  return flag.kind === 'share' ? Math.round(flag.asked) : flag.asked > 0 ? 0 : 100;
+/** What the query asks for, or what the flag asks for already. @throws ApiRefusal for what is no share */
+function shareOf(given: string | undefined, flag: ShownFlag): number {
+  if (given === undefined || given === '')
+    return flag.kind === 'share' ? Math.round(flag.asked) : flag.asked > 0 ? 0 : 100;
+  const share = Number(given);
+  const isShare = /^\d{1,3}$/.test(given) && share <= 100 && (flag.kind === 'share' || share % 100 === 0);
+  if (isShare) return share;
+  const allowed = flag.kind === 'share' ? 'a whole number from 0 to 100' : '0 or 100';
+  throw new ApiRefusal(
+    400,
+    'invalid_request',
+    `“${given}” is not a share of ${flag.name}: it must be ${allowed}.`,
+  );
 }
 
 interface Wanted {

@@ -72,6 +72,6 @@ function headCell(head: Head | undefined): Html {
 }
 
 function cell(head: Head | undefined, value: Shown): Html {
-  const name = head?.kind === 'unseen' ? '' : (head?.name ?? '');
-  return html`<td class="${head?.kind}" data-head="${name}"><div>${value}</div></td>`;
+  if (head?.kind === 'unseen') return html`<td data-head=""><div>${value}</div></td>`;
+  return html`<td class="${head?.kind}" data-head="${head?.name}"><div>${value}</div></td>`;
 }

@@ -1,0 +1,66 @@
+import type { FastifyInstance } from 'fastify';
+import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { InterlockFacts, InterlockMode } from '../../migration/interlocks/interlock-facts.ts';
+import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
+import { raiseCriteria } from '../report/criteria.ts';
+import type { Criterion } from '../report/report.ts';
+import { answered, Refusal } from '../refusal.ts';
+import { knownService, operationsOf, type HistoryRouteParts } from './history-routes.ts';
+
+export interface RaiseRouteParts extends HistoryRouteParts {
+  /** Undefined before the first judgement. */
+  judged(service: ServiceName): Judged | undefined;
+  /** Asks both backends, end to end. */
+  probe(service: ServiceName): Promise<InterlockFacts['answers']>;
+}
+
+/** The answer of `GET /v1/services/<service>/raise/<flag>`. */
+export interface RaiseCheck {
+  readonly service: string;
+  readonly flag: ServiceFlag;
+  /** Under `warn` a criterion that fails lowers nothing. */
+  readonly mode: InterlockMode;
+  readonly criteria: readonly Criterion[];
+  readonly lanes: number;
+  /** Of agents, all replicas. */
+  readonly reads_last_hour: number;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_SECONDS = 3_600;
+
+/** What it takes to raise a flag, and what that would touch: looked at before it is raised. */
+export function registerRaiseRoutes(app: FastifyInstance, parts: RaiseRouteParts): void {
+  app.get<{ Params: { service: string; flag: string } }>(
+    '/v1/services/:service/raise/:flag',
+    ({ params }, reply) =>
+      answered(reply, () => raiseCheck(knownService(params.service, parts), params.flag, parts)),
+  );
+}
+
+async function raiseCheck(service: ServiceName, name: string, parts: RaiseRouteParts): Promise<RaiseCheck> {
+  const flag = SERVICE_FLAGS.find((one) => one === name);
+  if (flag === undefined)
+    throw new Refusal(404, 'flag_not_found', `no flag is called "${name}": ${SERVICE_FLAGS.join(', ')}`);
+  const judged = parts.judged(service);
+  if (judged === undefined)
+    throw new Refusal(
+      503,
+      'not_ready',
+      `the flags of ${service} have not been judged yet: ask again in a moment`,
+    );
+  // Only dual-write asks for it; a probe is a request to legacy.
+  const answers = flag === 'dual-write' ? await parts.probe(service) : judged.facts.answers;
+  const fromMs = Math.floor(parts.nowMs() / MINUTE_MS) * MINUTE_MS - HOUR_SECONDS * 1_000;
+  const summed = await parts.summed(service, { fromMs, stepSeconds: 2 * HOUR_SECONDS });
+  const actions = parts.services.get(service)?.definition.actions ?? {};
+  return {
+    service,
+    flag,
+    mode: judged.facts.mode,
+    criteria: raiseCriteria(flag, { judged, answers }),
+    lanes: judged.facts.lanes.total,
+    reads_last_hour: operationsOf(summed, actions, 'read'),
+  };
+}

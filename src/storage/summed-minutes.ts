@@ -1,0 +1,46 @@
+import type { ServiceName } from '../domain/ids.ts';
+import { ADDED_BOUNDS_MS, COUNT_NAMES, noCounts, type GuardCounts } from '../migration/guard/guard-counts.ts';
+import type { Database } from './database.ts';
+
+/** Columns that {@link countsOf} makes counts of: sums over minutes of the guard. */
+export const SUMS = [
+  ...COUNT_NAMES.map((name) => `sum((counts ->> '${name}')::bigint) as "${name}"`),
+  ...Array.from(
+    { length: ADDED_BOUNDS_MS.length + 1 },
+    (_, bucket) => `sum((counts -> 'added' ->> ${bucket})::bigint) as added_${bucket}`,
+  ),
+].join(', ');
+
+export type SumRow = Readonly<Record<string, number>>;
+
+export function countsOf(row: SumRow): GuardCounts {
+  const counts = noCounts();
+  for (const name of COUNT_NAMES) counts[name] = row[name] ?? 0;
+  for (let bucket = 0; bucket <= ADDED_BOUNDS_MS.length; bucket += 1)
+    counts.added[bucket] = row[`added_${bucket}`] ?? 0;
+  return counts;
+}
+
+/** Of one action, all replicas together. */
+export interface SummedMinutes {
+  readonly action: string;
+  /** Steps since the beginning; the first is 0. */
+  readonly step: number;
+  readonly counts: GuardCounts;
+}
+
+const STEPS = `
+select action, floor(extract(epoch from minute - $2::timestamptz) / $3)::int as step, ${SUMS}
+from guard_minutes where service = $1 and minute >= $2 group by 1, 2 order by 2, 1`;
+
+/** What the guard counted of a service since an instant, added up in steps. @throws StorageError */
+export function createSummedMinutes(database: Database) {
+  return async (
+    service: ServiceName,
+    { fromMs, stepSeconds }: { readonly fromMs: number; readonly stepSeconds: number },
+  ): Promise<readonly SummedMinutes[]> => {
+    const parameters = [service, new Date(fromMs).toISOString(), stepSeconds];
+    const rows = await database.query<SumRow & { action: string; step: number }>(STEPS, parameters);
+    return rows.map((row) => ({ action: row.action, step: row.step, counts: countsOf(row) }));
+  };
+}
