@@ -1,15 +1,34 @@
 import { defineConfig } from 'vitest/config';
+import { groupsOf, OWN_PACKAGES, testFiles, type Groups } from './test/tiers.ts';
+
+const GROUPS = groupsOf(testFiles());
+
+/** @param cases which cases of a table the project runs, see test/support/tier.ts */
+const project = (name: keyof Groups, cases: 'quick' | 'rest' | 'all', more = {}) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [...GROUPS[name]],
+    env: { CROSSFADE_TEST_CASES: cases },
+    ...more,
+  },
+});
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Their packages are installed by `npm run test:adapters` and `npm run test:unleash`.
-    exclude: ['test/adapters/**', 'test/unleash/**'],
+    exclude: OWN_PACKAGES,
     globalSetup: ['test/support/shared-postgres.ts', 'test/support/compile-cache.ts'],
     // Files start real processes; the machines that run this have two cores.
     maxWorkers: 2,
     // A test that waits fails by what it waits for, which says what is missing; these limits come after that.
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    // `npm test` is the first two, `npm run test:system` the others; a file that is named runs in each of its projects.
+    projects: [
+      project('unit', 'quick', { pool: 'threads', isolate: false }),
+      project('quick', 'quick'),
+      project('rest', 'rest'),
+      project('system', 'all'),
+    ],
   },
 });

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { casesOfTier } from '../support/tier.ts';
 import { BREAKS } from './plant.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
@@ -64,7 +65,7 @@ const LIVES = [
   { replicas: 1, seed: 5_167, runs: 1 },
 ];
 
-test.for(LIVES)(
+test.for(casesOfTier(LIVES, ({ runs }) => runs > 1))(
   'the engine keeps the invariants in $runs random lives of $replicas, from seed $seed on',
   { timeout: 120_000 },
   async ({ replicas, seed, runs }) => {
@@ -90,7 +91,7 @@ test('a seed replays exactly, step by step', { timeout: 120_000 }, async () => {
 /** What is compared are the answers' timestamps too: after a jump a shadow read is looked at once more. */
 const ONLY_CLOCKS = ['--without', 'clock,idle', '--without-shadow-reads'];
 
-test.for([1, 2])(
+test.for(casesOfTier([1, 2], () => false))(
   'clocks that jump an hour forth and back change no step of %i replicas',
   { timeout: 120_000 },
   async (replicas) => {
@@ -112,7 +113,7 @@ test('asked for help, it says how it is used and runs nothing', async () => {
   expect(exitCode).toBe(0);
 });
 
-test.for(BREAKS)('a planted %s is caught', { timeout: 120_000 }, async (broken) => {
+test.for(casesOfTier(BREAKS, () => false))('a planted %s is caught', { timeout: 120_000 }, async (broken) => {
   const { exitCode, lines } = await simulate('--runs', '1000', '--break', broken, '--json');
   expect(exitCode).toBe(1);
   expect(lines.join('\n')).toContain(`--break ${broken}`);

@@ -5,6 +5,7 @@ import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts';
 import { defaultsOf, type Settings, SettingsSchema } from '../../src/orchestrator/settings.ts';
 import { freePorts } from './ports.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
+import type { DatabaseKind } from './tier.ts';
 
 export interface Memory {
   readonly memory_id: string;
@@ -138,11 +139,9 @@ export async function startOrchestrator({ database, settings = {} }: Started): P
   };
 }
 
-export const DATABASES = ['pglite', 'postgres'] as const;
-
 /** Starts orchestrators on either database, and ends them all together. */
 export interface Stage {
-  start(kind: (typeof DATABASES)[number], settings?: Differing): Promise<TestOrchestrator>;
+  start(kind: DatabaseKind, settings?: Differing): Promise<TestOrchestrator>;
   stop(): Promise<void>;
 }
 

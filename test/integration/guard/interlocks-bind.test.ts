@@ -15,7 +15,8 @@ import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from '../storage/journal-under-test.ts';
+import { createJournalDatabase } from '../storage/journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const ACTION = 'get_memories';
 const ANN = { person: 'ann', reason: 'it was looked at' };

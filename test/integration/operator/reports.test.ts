@@ -13,7 +13,8 @@ import { createReportFactStore } from '../../../src/storage/reports/report-facts
 import { createReportStore } from '../../../src/storage/reports/reports.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from '../storage/journal-under-test.ts';
+import { createJournalDatabase } from '../storage/journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 21, 6, 0, 30);
 const INSTALLED = '2026-11-18T12:00:00Z';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

@@ -9,13 +9,13 @@ import { Dealer } from 'zeromq';
 import {
   type Answer,
   connectOrchestrator,
-  DATABASES,
   type TestOrchestrator,
   startOrchestrator,
 } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { type Program, startProgram } from '../../support/processes.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const MEBIBYTE = 1_024 * 1_024;
 

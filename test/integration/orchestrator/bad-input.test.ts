@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Action, PAYLOADS } from '../../../src/orchestrator/wire/payloads.ts';
-import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { badValues, fieldsOf, requiredOf, type Schema } from './bad-values.ts';
 import { createKept, GOOD, keptIn, MEMORY, SESSION } from './good-payloads.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

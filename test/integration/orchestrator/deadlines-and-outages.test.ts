@@ -5,10 +5,11 @@ import type { StorageError } from '../../../src/domain/errors.ts';
 import { createStorage, type Storage } from '../../../src/orchestrator/database/storage.ts';
 import type { StorageSettings } from '../../../src/orchestrator/database/storage-settings.ts';
 import { eventually } from '../../support/eventually.ts';
-import { DATABASES, settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
+import { settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { lockTable } from '../../support/table-lock.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
+import { DATABASES, type DatabaseKind } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -16,9 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-type Kind = (typeof DATABASES)[number];
-
-async function placeOf(kind: Kind): Promise<Partial<StorageSettings>> {
+async function placeOf(kind: DatabaseKind): Promise<Partial<StorageSettings>> {
   return kind === 'postgres'
     ? { databaseUrl: await postgres.createDatabase(), folder: ':memory:' }
     : { folder: ':memory:' };

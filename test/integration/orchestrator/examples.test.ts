@@ -5,14 +5,9 @@ import { PAYLOADS } from '../../../src/orchestrator/wire/payloads.ts';
 import { REPLIES } from '../../../src/orchestrator/wire/replies.ts';
 import { REPLY_EXCEPTIONS, REPLY_FIELDS } from '../../../src/orchestrator/wire/reply-fields.ts';
 import { REQUEST_EXCEPTIONS, REQUEST_FIELDS } from '../../../src/orchestrator/wire/request-fields.ts';
-import {
-  type Answer,
-  answerOf,
-  createStage,
-  DATABASES,
-  type TestOrchestrator,
-} from '../../support/orchestrator.ts';
+import { type Answer, answerOf, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { type Example, examplesFor } from './examples.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

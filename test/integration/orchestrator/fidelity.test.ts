@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawElements, rawMembers } from '../../../src/domain/json.ts';
-import { type Answer, createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { type Answer, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

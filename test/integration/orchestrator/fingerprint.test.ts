@@ -7,8 +7,9 @@ import {
   createPostgresDatabase,
   type Database,
 } from '../../../src/storage/database.ts';
-import { DATABASES } from '../../support/orchestrator.ts';
+
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const SCHEMA = new URL('../../../src/orchestrator/schema/', import.meta.url);
 

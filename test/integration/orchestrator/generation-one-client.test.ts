@@ -1,13 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from 'vitest';
 import { Request } from 'zeromq';
-import {
-  type Answer,
-  answerOf,
-  createStage,
-  DATABASES,
-  type TestOrchestrator,
-} from '../../support/orchestrator.ts';
+import { type Answer, answerOf, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

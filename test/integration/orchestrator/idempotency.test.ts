@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPurge } from '../../../src/orchestrator/database/purge.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { createPgliteDatabase } from '../../../src/storage/database.ts';
-import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

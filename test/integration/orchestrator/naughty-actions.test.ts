@@ -2,9 +2,10 @@ import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isJsonObject } from '../../../src/domain/json.ts';
 import { type Action, PAYLOADS } from '../../../src/orchestrator/wire/payloads.ts';
-import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { fieldsOf, type Schema } from './bad-values.ts';
 import { createKept, GOOD, keptIn, SESSION } from './good-payloads.ts';
+import { DATABASES, type DatabaseKind } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());
@@ -14,7 +15,7 @@ const ACTIONS = Object.keys(PAYLOADS) as Action[];
 const REFUSALS = new Set(['validation_error', 'memory_not_found', 'session_not_found', 'invalid_request']);
 const AT_A_TIME = 32;
 // Both databases are asked through the same code: the second one gets a part of the list.
-const EVERY: Readonly<Record<(typeof DATABASES)[number], number>> = { pglite: 1, postgres: 9 };
+const EVERY: Readonly<Record<DatabaseKind, number>> = { pglite: 1, postgres: 9 };
 const SENT_AGAIN = 7;
 
 interface Sent {

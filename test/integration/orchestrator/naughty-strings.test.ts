@@ -4,10 +4,10 @@ import { isJsonObject } from '../../../src/domain/json.ts';
 import {
   type Answer,
   createStage,
-  DATABASES,
   type Envelope,
   type TestOrchestrator,
 } from '../../support/orchestrator.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

@@ -1,12 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  createStage,
-  DATABASES,
-  startOrchestrator,
-  type TestOrchestrator,
-} from '../../support/orchestrator.ts';
+import { createStage, startOrchestrator, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { startPostgres } from '../../support/postgres.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StorageError } from '../../../src/domain/errors.ts';
 import { createStorage, type Storage } from '../../../src/orchestrator/database/storage.ts';
 import type { StorageSettings } from '../../../src/orchestrator/database/storage-settings.ts';
-import { DATABASES, settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
+import { settingsWith, startOrchestrator } from '../../support/orchestrator.ts';
 import { freePorts } from '../../support/ports.ts';
 import { databaseOf, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { startProgram } from '../../support/processes.ts';
+import { DATABASES, type DatabaseKind } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -14,9 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-type Kind = (typeof DATABASES)[number];
-
-async function placeOf(kind: Kind): Promise<Partial<StorageSettings>> {
+async function placeOf(kind: DatabaseKind): Promise<Partial<StorageSettings>> {
   return kind === 'postgres'
     ? { databaseUrl: await postgres.createDatabase(), folder: ':memory:' }
     : { folder: ':memory:' };

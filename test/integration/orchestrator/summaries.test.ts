@@ -1,7 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createStage, DATABASES, settingsWith, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { createStage, settingsWith, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { freePort } from '../../support/ports.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const stage = createStage();
 afterAll(() => stage.stop());

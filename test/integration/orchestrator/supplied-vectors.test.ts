@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../../support/eventually.ts';
-import { createStage, DATABASES, type TestOrchestrator } from '../../support/orchestrator.ts';
+import { createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { saying, type SearchedSession, searchedSession } from '../../support/searching.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const embeddings = {
   provider: 'caller',

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bigints, instants, texts, uuids } from '../../../src/storage/sessions/columns.ts';
 import { prepared } from '../../../src/storage/sessions/prepared.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

@@ -13,7 +13,8 @@ import { createRuleStore } from '../../../src/storage/rules.ts';
 import { createSeal, PLAIN } from '../../../src/storage/seal.ts';
 import { createSignatureStore } from '../../../src/storage/signatures.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

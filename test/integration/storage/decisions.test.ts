@@ -8,7 +8,8 @@ import { createDeadLetterStore } from '../../../src/storage/dead-letters.ts';
 import { createSeal } from '../../../src/storage/seal.ts';
 import { createUnknownLedger } from '../../../src/storage/unknown-ledger.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

@@ -5,7 +5,8 @@ import type { Database } from '../../../src/storage/database.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { createDivergenceStore, createLostItemStore } from '../../../src/storage/runs/divergences.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
+import { beginJournal, createJournalDatabase, present } from './journal-under-test.ts';
 
 const SERVICE = serviceName('session-memory');
 const SIDE = { items: 1, digest: '0'.repeat(32) };

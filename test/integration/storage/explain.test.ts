@@ -3,7 +3,8 @@ import { operationId } from '../../../src/domain/ids.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createExplainStore } from '../../../src/storage/explain.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

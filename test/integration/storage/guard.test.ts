@@ -14,7 +14,8 @@ import { createSummedMinutes } from '../../../src/storage/summed-minutes.ts';
 import { createTripBundleStore } from '../../../src/storage/trip-bundles.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 

@@ -8,7 +8,8 @@ import type { Database } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
 import { createSeal, PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase, present } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

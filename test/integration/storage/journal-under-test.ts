@@ -19,16 +19,12 @@ import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
 import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
+import type { DatabaseKind } from '../../support/tier.ts';
 
 const SCHEMA = new URL('../../../src/storage/schema/', import.meta.url);
 
-export const DATABASES = ['pglite', 'postgres'] as const;
-
 /** An empty database that knows the journal's tables. */
-export async function createJournalDatabase(
-  kind: (typeof DATABASES)[number],
-  postgres: TestPostgres,
-): Promise<Database> {
+export async function createJournalDatabase(kind: DatabaseKind, postgres: TestPostgres): Promise<Database> {
   const database =
     kind === 'pglite'
       ? createPgliteDatabase()

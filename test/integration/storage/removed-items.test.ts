@@ -9,7 +9,8 @@ import type { Database } from '../../../src/storage/database.ts';
 import { createKeyedWrites } from '../../../src/storage/journal/keyed-writes.ts';
 import { createSeal } from '../../../src/storage/seal.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES, present } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase, present } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 

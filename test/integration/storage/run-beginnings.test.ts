@@ -4,7 +4,8 @@ import type { RunRequest } from '../../../src/migration/runs/run.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { PostgresRunStore } from '../../../src/storage/runs/runs.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 const REQUEST: RunRequest = { services: [serviceName('session-memory')], scope: 'full' };
 

@@ -8,7 +8,8 @@ import type { Database } from '../../../src/storage/database.ts';
 import { createDivergenceStore, createLostItemStore } from '../../../src/storage/runs/divergences.ts';
 import { PostgresRunStore } from '../../../src/storage/runs/runs.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {

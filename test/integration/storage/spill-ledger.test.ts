@@ -11,7 +11,8 @@ import { createReplicaStore } from '../../../src/storage/replicas.ts';
 import { createSpillJournal } from '../../../src/storage/spill/spill-journal.ts';
 import { createUnknownLedger } from '../../../src/storage/unknown-ledger.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
+import { DATABASES } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 beforeAll(async () => {
