@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import { createProgressBar } from '../support/progress.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { countViolations, type RunResult } from './run.ts';
+import { createThreads } from './threads.ts';
 
 /** Failing seeds that are printed whole. */
 const SHOWN = 10;
@@ -29,15 +29,15 @@ function parse(): Options | undefined {
 /** Runs all seeds; with a planted fault only until it is caught. */
 async function runAll(options: Options): Promise<RunResult[]> {
   const bar = createProgressBar(options.runs);
+  const threads = createThreads(options.workers);
   const results: RunResult[] = [];
   let next = options.seed;
   const end = options.seed + options.runs;
   let isCaught = false;
   await Promise.all(
     Array.from({ length: Math.min(options.workers, options.runs) }, async () => {
-      const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: workerFacts(options) });
       while (next < end && !isCaught) {
-        const result = await runOn(worker, next++);
+        const result = await threads.run({ ...options, keepsTrace: options.trace, seed: next++ });
         results.push(result);
         isCaught ||= options.broken !== undefined && result.violations.length > 0;
         bar.show(
@@ -45,28 +45,11 @@ async function runAll(options: Options): Promise<RunResult[]> {
           `${results.filter(({ violations }) => violations.length > 0).length} failed`,
         );
       }
-      await worker.terminate();
     }),
   );
+  await threads.end();
   bar.end();
   return results.toSorted((a, b) => a.seed - b.seed);
-}
-
-function workerFacts({ replicas, without, broken, trace, jumpsClocks, hasShadowReads }: Options) {
-  return { replicas, without, broken, keepsTrace: trace, jumpsClocks, hasShadowReads };
-}
-
-function runOn(worker: Worker, seed: number): Promise<RunResult> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: unknown): void =>
-      reject(new Error(`Seed ${seed} broke the simulation`, { cause: error }));
-    worker.once('error', failed);
-    worker.once('message', (result: RunResult) => {
-      worker.off('error', failed);
-      resolve(result);
-    });
-    worker.postMessage(seed);
-  });
 }
 
 function report(

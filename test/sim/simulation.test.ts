@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { casesOfTier } from '../support/tier.ts';
 import { BREAKS } from './plant.ts';
+import type { RunResult } from './run.ts';
+import { createThreads } from './threads.ts';
+import type { RunSettings } from './world.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
 
@@ -11,7 +14,7 @@ interface Ended {
   readonly lines: readonly string[];
 }
 
-/** A process of its own: the simulation replaces its timers and its clock. */
+/** The command, as a process of its own. */
 function simulate(...args: readonly string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [MAIN, ...args], { maxBuffer: 64 * 1024 * 1024 }, (error, stdout) => {
@@ -65,46 +68,75 @@ const LIVES = [
   { replicas: 1, seed: 5_167, runs: 1 },
 ];
 
+interface Course extends Partial<Omit<RunSettings, 'seed'>> {
+  readonly seed: number;
+  readonly runs: number;
+}
+
+/** The lives of some seeds, on threads that all tests of this file share. */
+function livesOf({ seed, runs, ...settings }: Course): Promise<RunResult[]> {
+  return Promise.all(
+    Array.from({ length: runs }, (_, index) => threads.run({ ...PLAIN, ...settings, seed: seed + index })),
+  );
+}
+
+const PLAIN: Omit<RunSettings, 'seed'> = {
+  replicas: 1,
+  without: [],
+  broken: undefined,
+  keepsTrace: false,
+  jumpsClocks: false,
+  hasShadowReads: true,
+};
+
+const threads = createThreads(2);
+afterAll(() => threads.end());
+
 test.for(casesOfTier(LIVES, ({ runs }) => runs > 1))(
   'the engine keeps the invariants in $runs random lives of $replicas, from seed $seed on',
   { timeout: 120_000 },
-  async ({ replicas, seed, runs }) => {
-    const given = ['--replicas', String(replicas), '--seed', String(seed), '--runs', String(runs)];
-    const { exitCode, lines } = await simulate(...given, '--json');
-    expect(lines.slice(0, -1)).toEqual([]);
-    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
-      runs,
-      violations: { I1: 0, I2: 0, I3: 0, I4: 0, I5: 0, I6: 0, I7: 0, I8: 0, I9: 0 },
-    });
-    expect(exitCode).toBe(0);
+  async (course) => {
+    const broken = (await livesOf(course)).flatMap(({ seed, violations }) =>
+      violations.map(({ invariant, message }) => `seed ${seed} breaks ${invariant}: ${message}`),
+    );
+    expect(broken).toEqual([]);
   },
 );
 
 test('a seed replays exactly, step by step', { timeout: 120_000 }, async () => {
   const steps = async (): Promise<readonly string[]> =>
-    (await simulate('--seed', '7', '--runs', '5', '--trace')).lines.slice(0, -1);
+    (await livesOf({ seed: 7, runs: 5, keepsTrace: true })).flatMap(({ trace }) => trace);
   const [once, again] = await Promise.all([steps(), steps()]);
   expect(once.length).toBeGreaterThan(1_000);
   expect(again).toEqual(once);
 });
 
-/** What is compared are the answers' timestamps too: after a jump a shadow read is looked at once more. */
-const ONLY_CLOCKS = ['--without', 'clock,idle', '--without-shadow-reads'];
-
 test.for(casesOfTier([1, 2], () => false))(
   'clocks that jump an hour forth and back change no step of %i replicas',
   { timeout: 120_000 },
   async (replicas) => {
-    const course = async (...jumps: readonly string[]): Promise<readonly string[]> => {
-      const given = ['--replicas', String(replicas), '--seed', '1', '--runs', '5', '--trace'];
-      const { lines } = await simulate(...given, ...ONLY_CLOCKS, ...jumps);
-      return lines.filter((line) => /^(?:seed )?\d+(?:$|\.)/.test(line));
-    };
-    const [steady, jumping] = await Promise.all([course(), course('--jump-clocks')]);
+    // The answers' timestamps are compared too: after a jump a shadow read is looked at once more.
+    const onlyClocks = { without: ['clock', 'idle'], hasShadowReads: false, keepsTrace: true };
+    const course = async (jumpsClocks: boolean): Promise<readonly string[]> =>
+      (await livesOf({ replicas, seed: 1, runs: 5, ...onlyClocks, jumpsClocks })).flatMap(({ trace }) =>
+        trace.filter((line) => /^\d+\./.test(line)),
+      );
+    const [steady, jumping] = await Promise.all([course(false), course(true)]);
     expect(steady.length).toBeGreaterThan(1_000);
     expect(jumping).toEqual(steady);
   },
 );
+
+/** How many lives a planted fault may survive. */
+const CAUGHT_WITHIN = 1_000;
+
+test.for(casesOfTier(BREAKS, () => false))('a planted %s is caught', { timeout: 120_000 }, async (broken) => {
+  for (let seed = 1; seed <= CAUGHT_WITHIN; seed += 2) {
+    const lives = await livesOf({ seed, runs: 2, broken });
+    if (lives.some(({ violations }) => violations.length > 0)) return;
+  }
+  expect.unreachable(`${broken} was not caught in ${CAUGHT_WITHIN} lives`);
+});
 
 test('asked for help, it says how it is used and runs nothing', async () => {
   const { exitCode, lines } = await simulate('--help', '--runs', '1000000');
@@ -113,8 +145,16 @@ test('asked for help, it says how it is used and runs nothing', async () => {
   expect(exitCode).toBe(0);
 });
 
-test.for(casesOfTier(BREAKS, () => false))('a planted %s is caught', { timeout: 120_000 }, async (broken) => {
+test('the command ends with exit code 1 and says how a life that failed is replayed', async () => {
+  const [broken] = BREAKS;
   const { exitCode, lines } = await simulate('--runs', '1000', '--break', broken, '--json');
   expect(exitCode).toBe(1);
   expect(lines.join('\n')).toContain(`--break ${broken}`);
+});
+
+test('the command ends with exit code 0 and counts where nothing is broken', async () => {
+  const { exitCode, lines } = await simulate('--runs', '2', '--json');
+  expect(lines).toHaveLength(1);
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ runs: 2, violations: { I1: 0, I9: 0 } });
+  expect(exitCode).toBe(0);
 });
