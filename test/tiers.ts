@@ -12,7 +12,15 @@ const QUICK_FOLDERS = ['test/unit/', 'test/integration/', 'test/accept/'];
 /** Tests of quick folders that take longer than `npm test` may. */
 export const SYSTEM_FILES: readonly string[] = [
   'test/unit/migration/guard/windows-simulation.test.ts',
+  'test/integration/backup.test.ts',
+  'test/integration/guard/latch-in-every-replica.test.ts',
+  'test/integration/large-comparisons.test.ts',
+  'test/integration/orchestrator/adversaries.test.ts',
   'test/integration/orchestrator/cache-hammer.test.ts',
+  'test/integration/orchestrator/embeddings-models.test.ts',
+  'test/integration/orchestrator/keys-command.test.ts',
+  'test/integration/orchestrator/upkeep.test.ts',
+  'test/integration/storage/full-disk.test.ts',
 ];
 
 /** Tests of other folders that every commit needs. */
