@@ -21,6 +21,8 @@ import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import type { DatabaseKind } from '../../support/tier.ts';
 
+export { DATABASES } from '../../support/tier.ts';
+
 const SCHEMA = new URL('../../../src/storage/schema/', import.meta.url);
 
 /** An empty database that knows the journal's tables. */
