@@ -127,6 +127,8 @@ function heartbeatDatabase(url: string, prepares: boolean): Database {
   return createPostgresDatabase({ url, poolSize: 1, statementTimeoutMs: HEARTBEAT_TIMEOUT_MS, prepares });
 }
 
+const servicesOf = ({ services }: Config): ServiceName[] => Object.keys(services).map(serviceName).toSorted();
+
 /** What is kept in the database. */
 function createStore(config: Config) {
   const { databaseUrl, folder, poolSize, preparedStatements, encryptionKey } = config.journal;
@@ -137,7 +139,7 @@ function createStore(config: Config) {
   const heartbeats =
     databaseUrl === undefined ? database : heartbeatDatabase(databaseUrl, preparedStatements);
   const seal = encryptionKey === undefined ? PLAIN : createSeal(Buffer.from(encryptionKey, 'base64'));
-  const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
+  const replica = new ReplicaIdentity(() => replicaId(randomUUID()), servicesOf(config));
   const spilling = createSpill({ config, database, replica, seal });
   return {
     database,
@@ -158,7 +160,7 @@ function createStore(config: Config) {
     keyedWrites: createKeyedWrites(database, seal),
     // Asked between two heartbeats.
     coverageStore: createCoverageStore(heartbeats),
-    replicas: createReplicaStore(database, heartbeats),
+    replicas: createReplicaStore({ database, heartbeats }, replica.services),
   };
 }
 

@@ -281,8 +281,8 @@ export interface CoverageStore {
   quiet(service: ServiceName): Promise<void>;
   end(service: ServiceName): Promise<void>;
   /**
-   * Opens a new row for every service that has one, where a replica that may have written without the journal has not come back
-   * for so long: every lane is copied anew.
+   * Opens a new row for every service that has one and that is served by a replica that may have written without the journal and
+   * has not come back for so long: every lane is copied again.
    */
   renewAfterLoss(seconds: number): Promise<void>;
 }

@@ -6,6 +6,8 @@ export interface ReplicaReport {
   readonly silentMs: number;
   /** Coverage by service, as far as none of its unjournaled writes is under way. */
   readonly coverage: Readonly<Record<string, number>>;
+  /** The services that it serves. Undefined: any. */
+  readonly services?: readonly string[] | undefined;
 }
 
 /** What a replica says of itself with every heartbeat. */
@@ -19,7 +21,7 @@ export interface Beat {
 export interface BeatAnswer {
   /** All that are registered; without this one where the others have given it up. */
   readonly replicas: readonly ReplicaReport[];
-  /** Another replica, listed or not, may have written what the journal does not know. */
+  /** Another replica that shares a service, listed or not, may have written what the journal does not know. */
   readonly isAnySpilled: boolean;
 }
 
@@ -27,7 +29,7 @@ export interface BeatAnswer {
 export interface ReplicaStore {
   /**
    * @param spill where it writes when the journal is away, if anywhere: an earlier process with the same one is dead
-   * @returns how many others are on the list, dead ones among them
+   * @returns how many others that share a service are on the list, dead ones among them
    */
   register(replica: ReplicaId, spill?: string): Promise<number>;
   heartbeat(replica: ReplicaId, beat: Beat): Promise<BeatAnswer>;

@@ -16,6 +16,8 @@ export interface ScheduledReconciliationParts {
   readonly schedules: ReadonlyMap<Scope, RunSchedule>;
   /** Services whose lanes are on both sides: of others there is nothing to compare yet. */
   readonly comparable: () => Promise<readonly ServiceName[]>;
+  /** Services whose reconciliation of that time was begun before. */
+  readonly begun: (request: Pick<RunRequest, 'scope' | 'scheduled'>) => Promise<ReadonlySet<string>>;
   /** @throws RunRefused */
   readonly begin: (request: RunRequest) => Promise<Run>;
   /** Whether a backfill or a repair is under way: what is half done differs. */
@@ -60,14 +62,18 @@ export class ScheduledReconciliations {
   }
 
   async #begin(scope: Scope, schedule: RunSchedule): Promise<void> {
-    const { clock, installedAtMs, isBusy, comparable } = this.#parts;
+    const { clock, installedAtMs, isBusy, comparable, begun } = this.#parts;
     const nowMs = clock.wallMs();
     const dueMs = schedule.lastAt(nowMs);
     if (dueMs === undefined || nowMs - dueMs > OWED_MS || dueMs <= (this.#begunMs.get(scope) ?? 0)) return;
     if (dueMs < (await installedAtMs()) || (await isBusy())) return;
-    const services = await comparable();
-    if (services.length === 0) return;
-    if (await this.#isBegun({ services, scope, scheduled: new Date(dueMs).toISOString() }))
+    const ours = await comparable();
+    if (ours.length === 0) return;
+    const scheduled = new Date(dueMs).toISOString();
+    // Another replica may serve some of them, and have begun these.
+    const before = await begun({ scope, scheduled });
+    const services = ours.filter((service) => !before.has(service));
+    if (services.length === 0 || (await this.#isBegun({ services, scope, scheduled })))
       this.#begunMs.set(scope, dueMs);
   }
 

@@ -8,6 +8,7 @@ import { ScheduledReconciliations, type Scope } from '../operator/scheduled-reco
 import type { Part } from '../parts.ts';
 import type { Database } from '../storage/database.ts';
 import { createReportFactStore } from '../storage/reports/report-facts.ts';
+import { scheduledServices } from '../storage/runs/runs.ts';
 import type { OnProblem } from '../telemetry/problem-log.ts';
 
 export interface ReconciliationFacts {
@@ -35,6 +36,7 @@ export function createScheduledReconciliations(facts: ReconciliationFacts): Part
       const counts = await Promise.all(covered.map((service) => journal.counts(service)));
       return covered.filter((_, index) => (counts[index]?.seeded ?? 0) > 0);
     },
+    begun: (request) => scheduledServices(facts.database, request),
     async begin(request) {
       if (migration.runs === undefined) throw new Error('this proxy keeps no runs');
       return migration.runs.desk.begin('reconcile', request);

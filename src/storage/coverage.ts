@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 const GIVE_UP = `
 update spills set open_since = null
 where open_since < now() - make_interval(secs => $1) and not exists (select from replicas r where r.spill = spills.id)
-returning id`;
+returning services`;
 
 /** Coverage rows in PostgreSQL. */
 export function createCoverageStore(database: Database): CoverageStore {
@@ -36,10 +36,15 @@ export function createCoverageStore(database: Database): CoverageStore {
     },
     async renewAfterLoss(seconds) {
       await database.transaction(async (session) => {
-        const lost = await session.query(GIVE_UP, [seconds]);
+        const lost = await session.query<{ services: readonly string[] | null }>(GIVE_UP, [seconds]);
         if (lost.length === 0) return;
+        const services = lost.some((spill) => spill.services === null)
+          ? null
+          : lost.flatMap((spill) => spill.services ?? []);
         const ended = await session.query<{ service: string }>(
-          'update coverage set ended_at = now() where ended_at is null returning service',
+          `update coverage set ended_at = now() where ended_at is null and ($1::text[] is null or service = any($1))
+           returning service`,
+          [services],
         );
         for (const { service } of ended)
           await session.query('insert into coverage (service) values ($1)', [service]);

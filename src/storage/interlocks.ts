@@ -9,7 +9,7 @@ const SILENT_AFTER = "interval '5 seconds'";
 
 const REPLICAS = `
 select count(*) as replicas, count(*) filter (where (coverage ->> $1)::bigint = $2) as acting
-from replicas where heartbeat_at > now() - ${SILENT_AFTER}`;
+from replicas where heartbeat_at > now() - ${SILENT_AFTER} and (services is null or $1 = any(services))`;
 
 const LANES = `
 select count(*) as lanes, count(*) filter (where seeded_coverage <> $2) as unseeded,

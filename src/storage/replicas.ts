@@ -1,12 +1,19 @@
 import type { ReplicaId } from '../domain/ids.ts';
 import type { BeatAnswer, ReplicaStore } from '../migration/replica-ports.ts';
+import type { ReplicaIdentity } from '../migration/replicas/replica-identity.ts';
 import type { Database } from './database.ts';
 
 interface ReplicaRow {
   readonly id: string;
   readonly silent_ms: number;
   readonly coverage: Record<string, number>;
+  readonly services: readonly string[] | null;
   readonly is_any_spilled: boolean;
+}
+
+/** Whether two lists of services have one in common; null is a list of all. */
+function overlap(one: string, other: string): string {
+  return `(${one} is null or ${other} is null or ${one} && ${other})`;
 }
 
 // Another replica's claims are of no use to anybody once it has left.
@@ -17,10 +24,16 @@ delete from replicas where id = $1`;
 const REGISTER = `
 with spill as (
   -- Until the first heartbeat says otherwise, there is something in it.
-  insert into spills (id, open_since) select $2::uuid, now() where $2::uuid is not null
-  on conflict (id) do update set open_since = coalesce(spills.open_since, now())
+  insert into spills (id, open_since, services) select $2::uuid, now(), $3::text[] where $2::uuid is not null
+  on conflict (id) do update set open_since = coalesce(spills.open_since, now()), services = case
+    when spills.open_since is null then excluded.services
+    -- What is in it may be of services that are configured no more.
+    when spills.services is not null and excluded.services is not null
+      then array(select distinct unnest(spills.services || excluded.services))
+  end
 )
-insert into replicas (id, spill) values ($1, $2::uuid) on conflict (id) do update set spill = excluded.spill`;
+insert into replicas (id, spill, services) values ($1, $2::uuid, $3::text[])
+on conflict (id) do update set spill = excluded.spill, services = excluded.services`;
 
 // Whoever had the same spill before is dead: two processes cannot work on one.
 const REMOVE_PREDECESSOR = 'delete from replicas where id <> $1 and spill = $2::uuid';
@@ -33,33 +46,45 @@ with beat as (
   from beat where spills.id = beat.spill and (open_since is not null or $3)
 )
 select r.id, case when r.id = $1 then 0 else extract(epoch from now() - r.heartbeat_at)::float8 * 1000 end as silent_ms,
-  case when r.id = $1 then $2::jsonb else r.coverage end as coverage,
-  exists (select from spills s where s.open_since is not null and s.id is distinct from (select spill from replicas where id = $1))
+  case when r.id = $1 then $2::jsonb else r.coverage end as coverage, r.services,
+  exists (select from spills s where s.open_since is not null and s.id is distinct from (select spill from replicas where id = $1)
+    and ${overlap('s.services', '$4::text[]')})
     as is_any_spilled
 from replicas r where r.id <> $1 or exists (select from beat)`;
 
-/**
- * Registered proxy processes in PostgreSQL.
- * @param heartbeats the same database; a heartbeat that waits for its turn behind other work comes too late. @defaultValue database
- */
-export function createReplicaStore(database: Database, heartbeats = database): ReplicaStore {
+interface ReplicaDatabases {
+  readonly database: Database;
+  /** The same database; a heartbeat that waits for its turn behind other work comes too late. @defaultValue database */
+  readonly heartbeats?: Database;
+}
+
+/** Registered proxy processes in PostgreSQL. */
+export function createReplicaStore(
+  { database, heartbeats = database }: ReplicaDatabases,
+  services?: ReplicaIdentity['services'],
+): ReplicaStore {
+  const served = services ?? null;
   return {
     async register(replica: ReplicaId, spill) {
-      const others = await database.query('select from replicas where id <> $1', [replica]);
+      const others = await database.query(
+        `select from replicas where id <> $1 and ${overlap('services', '$2::text[]')}`,
+        [replica, served],
+      );
       // An embedded database has one proxy: whoever else is registered is dead.
       if (database.kind === 'pglite') await database.query('delete from replicas');
-      await database.query(REGISTER, [replica, spill ?? null]);
+      await database.query(REGISTER, [replica, spill ?? null, served]);
       if (spill !== undefined) await database.query(REMOVE_PREDECESSOR, [replica, spill]);
       return others.length;
     },
     async heartbeat(replica, { coverage, isSpilling }): Promise<BeatAnswer> {
-      const parameters = [replica, JSON.stringify(coverage), isSpilling];
+      const parameters = [replica, JSON.stringify(coverage), isSpilling, served];
       const rows = await heartbeats.query<ReplicaRow>(HEARTBEAT, parameters);
       return {
         replicas: rows.map((row) => ({
           replica: row.id as ReplicaId,
           silentMs: row.silent_ms,
           coverage: row.coverage,
+          services: row.services ?? undefined,
         })),
         isAnySpilled: rows.some((row) => row.is_any_spilled),
       };

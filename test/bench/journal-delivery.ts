@@ -69,7 +69,7 @@ function startable({ database, journal, replica }: Stores, orchestrator: Orchest
     replica,
     orchestrator,
     coverageStore: createCoverageStore(database),
-    replicas: createReplicaStore(database),
+    replicas: createReplicaStore({ database }),
     flagsOn: ['dual-write'],
   });
 }

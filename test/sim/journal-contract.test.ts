@@ -39,7 +39,7 @@ describeJournal('the journal in PostgreSQL', async () => ({
       journal: new PostgresJournal({ database, replica: identity, seal: PLAIN }),
       kept: new PostgresKeptReplies({ database, seal: PLAIN }),
       coverage: createCoverageStore(database),
-      replicas: createReplicaStore(database),
+      replicas: createReplicaStore({ database }),
       spills: createSpillJournal({ database, replica: identity }),
     };
   },

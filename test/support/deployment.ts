@@ -79,6 +79,8 @@ export interface DeploymentSettings {
   readonly isSessionStoreUnknown?: boolean;
   /** Services of other definitions, as they stand in the configuration. */
   readonly services?: Readonly<Record<string, object>>;
+  /** The stand-ins that the proxy serves. @defaultValue all */
+  readonly only?: readonly StandInService[];
   /** How the proxy is started. */
   readonly start?: Pick<ProgramOptions, 'program'>;
   /** Instead of a stand-in. */
@@ -164,6 +166,7 @@ async function assemble(
         ...servicesOf(front, legacy, {
           folder: folders.legacy,
           isSessionStoreUnknown: settings.isSessionStoreUnknown === true,
+          only: settings.only,
         }),
         ...settings.services,
       },
@@ -232,9 +235,13 @@ async function startOrchestrator(root: string, keep: Keep, postgres: TestPostgre
 function servicesOf(
   front: Ports,
   legacy: Readonly<Record<StandInService, string>>,
-  { folder, isSessionStoreUnknown }: { folder: string; isSessionStoreUnknown: boolean },
+  {
+    folder,
+    isSessionStoreUnknown,
+    only,
+  }: { folder: string; isSessionStoreUnknown: boolean; only: readonly StandInService[] | undefined },
 ): object {
-  return {
+  const all: Record<StandInService, object> = {
     'session-memory': {
       port: front['session-memory'],
       healthPort: front.health,
@@ -255,6 +262,7 @@ function servicesOf(
       legacy: { endpoint: legacy['jarvis-memory'], jsonFile: join(folder, 'jarvis_memory_store.json') },
     },
   };
+  return only === undefined ? all : Object.fromEntries(only.map((service) => [service, all[service]]));
 }
 
 interface Watched {

@@ -25,7 +25,7 @@ export interface MembershipParts {
   readonly onChange: (what: 'expelled' | 'gone') => Promise<boolean>;
 }
 
-/** Replicas that share one journal. */
+/** Replicas that share one journal, and a service with this one. */
 export interface ReplicaCounts {
   /** Heard of within their lease; this one is among them. */
   readonly live: number;
@@ -33,7 +33,7 @@ export interface ReplicaCounts {
   readonly silent: number;
 }
 
-/** This replica among the others that share its journal. */
+/** This replica among the others that share its journal. One that shares no service with it is none of them: their lanes never meet. */
 export class Membership {
   readonly #parts: MembershipParts;
   #others: readonly ReplicaReport[] = [];
@@ -101,9 +101,11 @@ export class Membership {
     return this.isOnlyOne || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
   }
 
-  /** Whether every other replica acts on this coverage, with no unjournaled write of the service under way. */
+  /** Whether every other replica of the service acts on this coverage, with no unjournaled write of the service under way. */
   allReport(service: ServiceName, number: number): boolean {
-    return this.#others.every(({ coverage }) => coverage[service] === number);
+    return this.#others.every(
+      ({ coverage, services }) => services?.includes(service) === false || coverage[service] === number,
+    );
   }
 
   /** Resolves with whether others are, or were until they died, on the list. @throws StorageError */
@@ -132,7 +134,9 @@ export class Membership {
     this.#answeredMs = sentAtMs;
     const isListed = reports.some(({ replica }) => replica === identity.id);
     const known = this.#others;
-    this.#others = reports.filter(({ replica }) => replica !== identity.id);
+    this.#others = reports.filter(
+      ({ replica, services }) => replica !== identity.id && identity.shares(services),
+    );
     // Late enough for others to have taken lanes over, although none has struck this one off the list.
     const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isOnlyOne;
     if (!isListed || hasLapsed || this.#isGivenUp) return this.#beginAnew();

@@ -84,12 +84,17 @@ export class RunWorker {
   }
 
   async #workOn(run: Run): Promise<void> {
-    if (this.#isStopped) return;
-    if (run.state === 'listing' && !(await this.#list(run))) return;
+    const { services } = run.request;
+    const { replica } = this.#parts;
+    const served = services.filter((service) => replica.serves(service));
+    // A replica that serves some of them works on these. One that serves all also lists the lanes and ends the run.
+    const isWhole = served.length === services.length;
+    if (this.#isStopped || (served.length === 0 && !isWhole)) return;
+    if (run.state === 'listing' && !(isWhole && (await this.#list(run)))) return;
     const watch = this.#watch(run);
     try {
       await this.#pages(run, watch);
-      if (!watch.isStopped()) await this.#finish(run);
+      if (isWhole && !watch.isStopped()) await this.#finish(run);
     } finally {
       watch.end();
     }

@@ -145,6 +145,11 @@ where claim_replica = $1 and foreign_count > foreign_seen
 
 export const UNWELL = `select key from lanes where condition in ('copying', 'dirty') and claim_replica = $1`;
 
+/** Whether a replica with these services may have written to the lane. */
+function concerns(services: string): string {
+  return `(${services} is null or lanes.service = any(${services}))`;
+}
+
 /** A lane as every replica must see it: what is acknowledged anywhere and not recorded as delivered keeps its reads on the primary. */
 export const FENCES = prepared(`
 select ${LANE_COLUMNS},
@@ -153,8 +158,9 @@ select ${LANE_COLUMNS},
     where w.lane_id = lanes.id and w.sequence > lanes.delivered_sequence
       and coalesce(o.outcome, 'unknown') in ('applied', 'unknown')) as behind,
   coalesce((select c.number from coverage c where c.service = lanes.service and c.ended_at is null), 0) as coverage,
-  (exists (select from spills where open_since is not null)
-    or exists (select from replicas r where r.spill is not null and r.heartbeat_at < now() - ${SILENCE})) as silent
+  (exists (select from spills s where s.open_since is not null and ${concerns('s.services')})
+    or exists (select from replicas r where r.spill is not null and r.heartbeat_at < now() - ${SILENCE}
+      and ${concerns('r.services')})) as silent
 from lanes where key = any($1::text[])`);
 
 /** An intent of which nobody knew whether it became durable. Nothing was sent. */

@@ -181,7 +181,7 @@ export class PostgresJournal implements Journal {
 
   async takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>> {
     const { database, replica } = this.#settings;
-    await database.query(recovery.TAKE_ABANDONED, [replica.id]);
+    await database.query(recovery.TAKE_ABANDONED, [replica.id, replica.services ?? null]);
     const seen = [...this.#foreignSeen];
     const parameters = [replica.id, seen.map(([id]) => id), seen.map(([, count]) => count)];
     const rows = await database.query<LaneRow & { foreign_count: number }>(sql.TAKE_FOREIGN, parameters);
@@ -212,17 +212,18 @@ export class PostgresJournal implements Journal {
     const { database, replica } = this.#settings;
     const { id } = replica;
     const lane = only ?? null;
+    const services = replica.services ?? null;
     return database.transaction(async (session) => {
       await session.query(recovery.REMOVE_DEAD, [id]);
-      const unsettled = await session.query<{ id: number }>(recovery.FIND_UNSETTLED, [lane]);
+      const unsettled = await session.query<{ id: number }>(recovery.FIND_UNSETTLED, [lane, services]);
       const ids = unsettled.map((row) => row.id);
-      await session.query(recovery.LOCK_ABANDONED, [lane, ids]);
-      await session.query(recovery.MARK_UNSETTLED, [id, lane, ids]);
-      await session.query(recovery.SETTLE_ABANDONED, [lane]);
-      await session.query(recovery.ADOPT_ORPHANS, [id, lane]);
+      await session.query(recovery.LOCK_ABANDONED, [lane, ids, services]);
+      await session.query(recovery.MARK_UNSETTLED, [id, lane, ids, services]);
+      await session.query(recovery.SETTLE_ABANDONED, [lane, services]);
+      await session.query(recovery.ADOPT_ORPHANS, [id, lane, services]);
       const dirty = await session.query<{ key: LaneKey }>(recovery.DIRTY, [id, lane]);
       const pending = await session.query<PendingLane>(recovery.LANES_WITH_PENDING, [id, lane]);
-      const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id, lane]);
+      const unclosed = await session.query<{ key: LaneKey }>(recovery.UNCLOSED, [id, lane, services]);
       return {
         unclosed: unclosed.map(({ key }) => key),
         dirty: dirty.map(({ key }) => key),

@@ -16,8 +16,13 @@ function isAbout(parameter: string, key = 'key'): string {
   return `(${parameter}::text is null or ${key} = ${parameter})`;
 }
 
+/** Lanes of other services are left to the replicas that serve these. Null: there are no others. */
+function isServed(parameter: string, service = 'service'): string {
+  return `(${parameter}::text[] is null or ${service} = any(${parameter}))`;
+}
+
 /** A lane, `l`, of which nobody has said yet that its history is uncertain. */
-const CERTAIN = `${isAbout('$1', 'l.key')} and l.condition in ('clean', 'copying')`;
+const CERTAIN = `${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and l.condition in ('clean', 'copying')`;
 
 const LACKS_OUTCOME =
   'not exists (select from outcomes o where o.lane_id = w.lane_id and o.sequence = w.sequence)';
@@ -44,7 +49,7 @@ where ${CERTAIN} and ${gone('w.replica')} and o.sequence > l.settled_sequence an
 export const LOCK_ABANDONED = `
 select id from lanes
 where id = any($2::bigint[])
-  or (${isAbout('$1')} and ${gone('claim_replica')} and (condition in ('copying', 'dirty') or delivered_sequence < sequence))
+  or (${isAbout('$1')} and ${isServed('$3')} and ${gone('claim_replica')} and (condition in ('copying', 'dirty') or delivered_sequence < sequence))
 order by key for update`;
 
 /** Where another replica that lives is the lane's home, that one is told. `$1` is this replica, `$3` are the lanes found unsettled. */
@@ -55,7 +60,7 @@ update lanes set
   foreign_count = foreign_count + case when ${gone('claim_replica')} or claim_replica = $1 then 0 else 1 end,
   uncertain_count = case when ${gone('claim_replica')} or claim_replica = $1 then uncertain_count else foreign_count + 1 end
 where condition in ('clean', 'copying') and id = any($3::bigint[])
-  or condition = 'copying' and ${gone('claim_replica')} and ${isAbout('$2')}`;
+  or condition = 'copying' and ${gone('claim_replica')} and ${isAbout('$2')} and ${isServed('$4')}`;
 
 /** The outcome that nobody is left to tell. Others may write to the lane from now on, and what comes late changes nothing. */
 export const SETTLE_ABANDONED = `
@@ -63,7 +68,7 @@ with abandoned as (
   insert into outcomes (lane_id, sequence, outcome)
   select w.lane_id, w.sequence, 'unknown'
   from lanes l join writes w on w.lane_id = l.id and w.sequence > l.settled_sequence
-  where l.condition <> 'clean' and ${isAbout('$1', 'l.key')} and ${ABANDONED}
+  where l.condition <> 'clean' and ${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and ${ABANDONED}
   on conflict do nothing returning lane_id, sequence
 ), repeatable as (
   -- Its agent has no reply, and may ask again.
@@ -73,7 +78,7 @@ with abandoned as (
 /** Lanes with work left and no home: this replica is it from now on. */
 export const ADOPT_ORPHANS = `
 update lanes set claim_replica = $1, claim_fence = claim_fence + 1
-where (condition = 'dirty' or delivered_sequence < sequence) and ${isAbout('$2')}
+where (condition = 'dirty' or delivered_sequence < sequence) and ${isAbout('$2')} and ${isServed('$3')}
   and (claim_replica is distinct from $1) and ${gone('claim_replica')}`;
 
 export const DIRTY = `select key from lanes 
@@ -90,7 +95,8 @@ cross join lateral (
 where l.claim_replica = $1 and l.delivered_sequence < l.sequence and ${isAbout('$2', 'l.key')} order by l.key`;
 
 /** Whether the lane, `l`, is this replica's, `$1`, to look at once more. */
-const IS_OURS = `(l.claim_replica = $1 or ${gone('l.claim_replica')}) and ${isAbout('$2', 'l.key')}`;
+const IS_OURS = `(l.claim_replica = $1 or ${gone('l.claim_replica')}) and ${isAbout('$2', 'l.key')}
+  and ${isServed('$3', 'l.service')}`;
 
 /**
  * What the dead left without an outcome is unknown by now, but for what a copy has covered while it was open: only up to there is looked
@@ -113,4 +119,4 @@ where u.closed_at is null and ${IS_OURS}`;
 /** Copies that nobody is at: their replica died before, or while, they began. */
 export const TAKE_ABANDONED = `
 update lanes set condition = 'dirty', reason = 'copy_interrupted', claim_replica = $1, foreign_count = foreign_count + 1
-where condition = 'copying' and ${gone('claim_replica')}`;
+where condition = 'copying' and ${gone('claim_replica')} and ${isServed('$2')}`;

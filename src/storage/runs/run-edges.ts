@@ -12,7 +12,7 @@ import { createWriteHistory } from '../journal/write-history.ts';
 /** Everything that work over many lanes is kept in. */
 export function createRunEdges(database: Database, replica: ReplicaIdentity, seal: Seal): RunEdges {
   return {
-    store: new PostgresRunStore(database),
+    store: new PostgresRunStore(database, replica.services),
     baselines: new PostgresBaselines(database),
     directory: createLaneDirectory(database, replica),
     history: createWriteHistory(database, seal),

@@ -86,7 +86,7 @@ where id = $1 and state = any($2::text[]) returning id`;
 /**
  * Locked in the order of pages; one that another replica looks at in this moment is left to it. What this replica claimed before it
  * gave up, because the database was away when it wanted to give it back, it takes up again: it names those that it works on. Of a run
- * that was stopped none is claimed, also where the replica has not heard of it.
+ * that was stopped none is claimed, also where the replica has not heard of it. Pages of services that it does not serve are others'.
  */
 export const CLAIM_PAGE = `
 update run_pages set claim_replica = $2, attempts = attempts + 1
@@ -94,6 +94,7 @@ where run_id = $1 and page = (
   select page from run_pages p
   where p.run_id = $1 and p.done_at is null and p.not_before <= now()
     and p.page <> all($3::int[])
+    and ($4::text[] is null or p.service = any($4))
     and exists (select from runs r where r.id = $1 and r.state = 'running')
     and (p.home is null or p.home = $2 or not ${lives('p.home')})
     and (p.claim_replica is null or p.claim_replica = $2 or not ${lives('p.claim_replica')})

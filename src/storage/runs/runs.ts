@@ -12,6 +12,7 @@ import {
   type RunState,
   type Tally,
 } from '../../migration/runs/run.ts';
+import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
 import type { RunFigures, RunStore, StateChange } from '../../migration/runs/run-ports.ts';
 import type { ListedLane } from '../../migration/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';
@@ -53,9 +54,12 @@ function runOf({ began_at, finished_at, ...row }: RunRow): Run {
 /** Runs in PostgreSQL. */
 export class PostgresRunStore implements RunStore {
   readonly #database: Database;
+  /** The services whose pages are claimed. Null: all. */
+  readonly #services: ReplicaIdentity['services'] | null;
 
-  constructor(database: Database) {
+  constructor(database: Database, services?: ReplicaIdentity['services']) {
     this.#database = database;
+    this.#services = services ?? null;
   }
 
   async create(kind: RunKind, request: RunRequest): Promise<Run | undefined> {
@@ -140,7 +144,12 @@ export class PostgresRunStore implements RunStore {
   }
 
   async claimPage(id: number, replica: ReplicaId, underWay: readonly number[]): Promise<Page | undefined> {
-    const [row] = await this.#database.query<Omit<Page, 'run'>>(sql.CLAIM_PAGE, [id, replica, underWay]);
+    const [row] = await this.#database.query<Omit<Page, 'run'>>(sql.CLAIM_PAGE, [
+      id,
+      replica,
+      underWay,
+      this.#services,
+    ]);
     return row && { run: id, ...row };
   }
 
@@ -184,4 +193,17 @@ export class PostgresRunStore implements RunStore {
   async report(id: number, report: object): Promise<void> {
     await this.#database.query(sql.REPORT, [id, JSON.stringify(report)]);
   }
+}
+
+/** The services whose reconciliation of that time was begun before, by whichever replica. */
+export async function scheduledServices(
+  database: Database,
+  { scope, scheduled }: Pick<RunRequest, 'scope' | 'scheduled'>,
+): Promise<ReadonlySet<string>> {
+  const rows = await database.query<{ service: string }>(
+    `select distinct jsonb_array_elements_text(request -> 'services') as service from runs
+     where kind = 'reconcile' and request ->> 'scope' = $1 and request ->> 'scheduled' = $2`,
+    [scope, scheduled],
+  );
+  return new Set(rows.map(({ service }) => service));
 }

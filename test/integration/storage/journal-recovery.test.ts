@@ -40,6 +40,23 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       });
     });
 
+    test('lanes of services that the replica does not serve are left alone', async () => {
+      const [ours, theirs] = [begin(), begin()];
+      await ours.write('ann', 'applied');
+      await theirs.write('ann', 'applied');
+      await theirs.write('bob', 'unknown');
+      await theirs.write('eve');
+      const found = await ours.open([ours.service]).recover();
+      expect(found.pending.map(({ lane }) => lane)).toEqual([ours.laneOf('ann')]);
+      expect([...found.dirty, ...found.unclosed].filter((lane) => lane.startsWith(theirs.service))).toEqual(
+        [],
+      );
+      expect(await theirs.state('eve')).toMatchObject({ condition: 'clean' });
+      const later = await theirs.open([theirs.service]).recover();
+      expect(later.pending.map(({ lane }) => lane)).toEqual([theirs.laneOf('ann')]);
+      expect([...later.dirty].toSorted()).toEqual([theirs.laneOf('bob'), theirs.laneOf('eve')]);
+    });
+
     test('in the middle of a copy: the lane is dirty, under the generation that began', async () => {
       const { journal, open, write, laneOf } = begin();
       await write('ann', 'applied');

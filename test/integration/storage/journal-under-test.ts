@@ -6,6 +6,7 @@ import {
   serviceName,
   type LaneKey,
   type Owner,
+  type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
@@ -46,8 +47,12 @@ export function present<Value>(value: Value | undefined): Value {
 /** A journal as a newly started process has it, and a service of the test's own: nothing of other tests is seen. */
 export function beginJournal(database: Database, seal: Seal = PLAIN) {
   const service = serviceName(`service-${++made}`);
-  const open = () =>
-    new PostgresJournal({ database, replica: new ReplicaIdentity(() => replicaId(randomUUID())), seal });
+  const open = (services?: readonly ServiceName[]) =>
+    new PostgresJournal({
+      database,
+      replica: new ReplicaIdentity(() => replicaId(randomUUID()), services),
+      seal,
+    });
   const journal = open();
   const laneOf = (owner: string): LaneKey => laneKeyOf(service, owner as Owner);
   const intent = (owner: string, request = '{}'): Intent => ({

@@ -31,7 +31,7 @@ describe.for(DATABASES)('writes that were spilled, on %s', (kind) => {
   async function begin() {
     const { journal: lanes, service, intent, write, laneOf, state, pending } = beginJournal(database);
     const replica = new ReplicaIdentity(() => replicaId(randomUUID()));
-    await createReplicaStore(database).register(replica.id);
+    await createReplicaStore({ database }).register(replica.id);
     const journal = createSpillJournal({ database, replica });
     const spill = randomUUID();
     let through = 0;

@@ -51,6 +51,8 @@ interface Case {
   readonly isBusy?: boolean;
   readonly comparable?: readonly (typeof SERVICE)[];
   readonly installedAtMs?: number;
+  /** By other replicas. */
+  readonly begunBefore?: readonly string[];
   readonly refusal?: RunRefused;
 }
 
@@ -64,6 +66,7 @@ async function begun(looks: number, given: Case): Promise<readonly RunRequest[]>
   const scheduled = new ScheduledReconciliations({
     schedules: new Map(scopes.map((scope) => [scope, schedule])),
     comparable: async () => given.comparable ?? [SERVICE],
+    begun: async () => new Set(given.begunBefore),
     async begin(request) {
       asked.push(request);
       if (refusal !== undefined) throw refusal;
@@ -102,6 +105,15 @@ test('what another replica has begun is not asked for again', async () => {
   expect(await begun(3, { scopes: ['full'], refusal: new RunRefused('known', 'begun before') })).toHaveLength(
     1,
   );
+});
+
+test('services that another replica has begun are left out', async () => {
+  const other = serviceName('jarvis-memory');
+  const given: Case = { scopes: ['full'], comparable: [SERVICE, other] };
+  expect(await begun(3, { ...given, begunBefore: [other] })).toEqual([
+    expect.objectContaining({ services: [SERVICE] }),
+  ]);
+  expect(await begun(3, { ...given, begunBefore: [SERVICE, other] })).toEqual([]);
 });
 
 test('while another one is under way it is asked for again and again', async () => {

@@ -4,6 +4,7 @@ import { serviceName, type Owner, type ServiceName } from '../../../../src/domai
 import { EMPTY_TALLY, type Page, type Run } from '../../../../src/migration/runs/run.ts';
 import { RunDesk } from '../../../../src/migration/runs/run-desk.ts';
 import type { RunStore, StateChange } from '../../../../src/migration/runs/run-ports.ts';
+import { ReplicaIdentity } from '../../../../src/migration/replicas/replica-identity.ts';
 import { RunWorker } from '../../../../src/migration/runs/run-worker.ts';
 import type { ListedLane, RunWork } from '../../../../src/migration/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -82,7 +83,7 @@ function start(begun: readonly Run[], problem: Error) {
   worker = new RunWorker({
     store,
     works,
-    replica: { id: 'r' } as never,
+    replica: new ReplicaIdentity(() => 'r' as never),
     clock: {
       now: () => performance.now(),
       wallMs: () => Date.now(),

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { Owner, ReplicaId, ServiceName } from '../../../../src/domain/ids.ts';
 import { EMPTY_TALLY, type Page, type Run } from '../../../../src/migration/runs/run.ts';
 import type { RunStore } from '../../../../src/migration/runs/run-ports.ts';
+import { ReplicaIdentity } from '../../../../src/migration/replicas/replica-identity.ts';
 import { RunWorker } from '../../../../src/migration/runs/run-worker.ts';
 import type { RunControl, RunWork } from '../../../../src/migration/runs/run-work.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -67,7 +68,7 @@ function startRun(parts: {
   worker = new RunWorker({
     store,
     works: { backfill: work, reconcile: work, repair: work },
-    replica: { id: 'r' as ReplicaId } as never,
+    replica: new ReplicaIdentity(() => 'r' as ReplicaId),
     clock: {
       now: () => performance.now(),
       wallMs: () => Date.now(),
