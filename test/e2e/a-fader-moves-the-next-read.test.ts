@@ -62,7 +62,7 @@ test('a fader that is moved by keyboard changes the stage shown and the routing 
   await page.getByLabel('Reason').fill('compared for a week');
   const pressedAtMs = performance.now();
   await page.getByRole('button', { name: 'Set', exact: true }).press('Enter');
-  await page.getByText('crossfade.session-memory.read-cutover asks for 100 %.').waitFor();
+  await page.getByText('crossfade.session-memory.read-cutover now requests 100 %.').waitFor();
   expect(performance.now() - pressedAtMs).toBeLessThan(MOVED_WITHIN_MS);
 
   expect(await strip.locator('.stage').textContent()).toContain('read cutover');

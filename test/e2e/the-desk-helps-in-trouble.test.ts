@@ -127,7 +127,7 @@ test('the kill switch is put on with a reason, is seen everywhere, and is put of
     await page.getByLabel('Reason').fill(reason);
     expect(await photograph(page, `kill-switch-${to}`)).toEqual([]);
     await page.getByRole('button', { name: from, exact: true }).click();
-    await page.getByText(/kill-switch asks for \d+ %/).waitFor();
+    await page.getByText(/kill-switch now requests \d+ %/).waitFor();
   };
   await flip('Switch on', 'on', 'a drill');
   await eventually('no lane is read from the orchestrator', async () => {

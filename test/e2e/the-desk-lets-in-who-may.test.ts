@@ -94,7 +94,7 @@ test('an operator changes a flag under the name of the token', async () => {
   expect(await page.getByLabel('Your name').count()).toBe(0);
   await page.getByLabel('Reason').fill('a quarter of the lanes');
   await page.getByRole('button', { name: 'Set', exact: true }).click();
-  await page.getByText(`${FLAG} asks for 25 %.`).waitFor();
+  await page.getByText(`${FLAG} now requests 25 %.`).waitFor();
   await page.goto(`${desk.origin}/audit`);
   expect(await page.getByRole('row', { name: /flags set/ }).textContent()).toContain('on-call');
   expect(complaints).toEqual([]);

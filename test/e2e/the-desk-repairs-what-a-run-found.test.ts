@@ -114,7 +114,7 @@ test('a backfill under way fills its gauge, is stopped, stays where it is, and i
   expect(held.lanes).toBeLessThan(late.length);
   await openNewest('backfill');
   await change('Take up the last backfill', 'lunch is over');
-  await page.getByText(/Run \d+ goes on/).waitFor();
+  await page.getByText(/Run \d+ continues/).waitFor();
   await ended('backfill');
   expect(await copied(late)).toBe(late.length);
   await open('/audit', 'Audit');
@@ -157,7 +157,7 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
   const found = new URL(page.url()).pathname;
   expect(await photograph(page, 'run-found')).toEqual([]);
   await page.locator('summary', { hasText: 'Repair them' }).click();
-  await page.getByLabel('Most of all compared items').fill('100');
+  await page.getByLabel('Repair at most, percent').fill('100');
   await page.getByLabel('Your name').fill('ann');
   await page.getByLabel('Reason').fill('legacy is right');
   await page.getByRole('button', { name: 'Repair them' }).click();

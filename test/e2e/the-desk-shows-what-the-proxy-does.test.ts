@@ -136,7 +136,7 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
     30_000,
   );
   await decide('Remove it', 'it must not differ after all');
-  await page.getByText(/Rule \d+ is in force no more/).waitFor();
+  await page.getByText(/Rule \d+ is no longer in force/).waitFor();
   await page.getByRole('textbox', { name: 'Rules' }).fill('- action: get_context\n  kind: guess');
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('kind must be one of').waitFor();
@@ -184,7 +184,7 @@ test('a dead letter is seen, and left out for good by a person', async () => {
   await page.getByText('Leave it out for good').first().click();
   await page.getByLabel('Reason').last().fill('nobody needs it');
   await page.getByRole('button', { name: 'Leave it out for good' }).click();
-  await page.getByText('The write is left out for good.').waitFor();
+  await page.getByText('The write is skipped for good.').waitFor();
   await page.getByRole('link', { name: 'ended' }).click();
   expect(await page.locator('.card').textContent()).toMatch(/skipped.*ann: nobody needs it/s);
 });
@@ -270,7 +270,7 @@ test('it works without a script', async () => {
   await plain.getByLabel('Your name').fill('ben');
   await plain.getByLabel('Reason').fill('without a script');
   await plain.getByRole('button', { name: 'Set', exact: true }).click();
-  await plain.getByText('read-cutover asks for 75 %.').waitFor();
+  await plain.getByText('read-cutover now requests 75 %.').waitFor();
   await context.close();
 });
 

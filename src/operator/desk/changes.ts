@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { StainedAction } from '../guard-status.ts';
 import { ApiRefusal } from './operator-api.ts';
 import { count, counted } from './figures.ts';
-import type { Answer, ChangeRoute, Form, Params } from './change-route.ts';
+import { begun, type Answer, type ChangeRoute, type Form, type Params } from './change-route.ts';
 import { rulesIn } from './pages/differences.ts';
 import { RUN_CHANGES } from './run-changes.ts';
 import type { Reception } from './reception.ts';
@@ -17,7 +17,7 @@ const CHANGES: readonly ChangeRoute[] = [
     to: ({ flag = '' }) => `/v1/flags/${part(flag)}`,
     body: ({ share, was }) => ({ share: Number(share), was: Number(was) }),
     done: ({ share }, { flag = '' }, { seen }) =>
-      `${flag} asks for ${share ?? ''} %${seen === true ? '.' : '; the proxy has not read it yet.'}`,
+      `${flag} now requests ${share ?? ''} %${seen === true ? '.' : '; the proxy has not read it yet.'}`,
   },
   {
     path: '/dead-letters/:operation/redrive',
@@ -32,7 +32,7 @@ const CHANGES: readonly ChangeRoute[] = [
   {
     path: '/dead-letters/:operation/skip',
     to: ({ operation = '' }) => `/v1/dead-letters/${part(operation)}/skip`,
-    done: () => 'The write is left out for good.',
+    done: () => 'The write is skipped for good.',
   },
   {
     path: '/unknown-outcomes/:operation/:outcome',
@@ -64,7 +64,7 @@ const CHANGES: readonly ChangeRoute[] = [
     path: '/lanes/:service/compare',
     to: () => '/v1/runs',
     body: ({ owner }, { service }) => ({ kind: 'reconcile', service, owner }),
-    done: (_form, _params, { run }) => `Run ${String(run)} compares it: it is among the runs.`,
+    done: (_form, _params, { run }) => begun(run, `Run ${String(run)} compares it.`),
   },
   ...RUN_CHANGES,
   {
@@ -72,12 +72,12 @@ const CHANGES: readonly ChangeRoute[] = [
     to: () => '/v1/rules',
     body: ({ rules = '' }, { service }) => ({ service, rules: rulesIn(rules) }),
     done: (_form, _params, { added }) =>
-      `In force on every replica within 5 s: ${Array.isArray(added) ? `rule ${added.join(', ')}` : 'the rules'}. The evidence of their actions begins anew.`,
+      `In force on every replica within 5 s: ${Array.isArray(added) ? `rule ${added.join(', ')}` : 'the rules'}. Evidence for their actions starts again at zero.`,
   },
   {
     path: '/rules/:rule/remove',
     to: ({ rule = '' }) => `/v1/rules/${part(rule)}/remove`,
-    done: (_form, { rule = '' }) => `Rule ${rule} is in force no more.`,
+    done: (_form, { rule = '' }) => `Rule ${rule} is no longer in force.`,
   },
 ];
 
@@ -120,7 +120,8 @@ async function made(
   try {
     const wish = { ...change.body?.(form, params), person, reason };
     const answer = await known.api.post<Answer>(change.to(params), wish);
-    tell(request, { tone: 'good', text: change.done(form, params, answer) });
+    const done = change.done(form, params, answer);
+    tell(request, { tone: 'good', ...(typeof done === 'string' ? { text: done } : done) });
   } catch (error) {
     if (!(error instanceof ApiRefusal)) throw error;
     tell(request, { tone: 'bad', text: error.message });

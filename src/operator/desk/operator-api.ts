@@ -70,5 +70,18 @@ export class OperatorApiHost {
 
 function refusalIn(status: number, payload: string): ApiRefusal {
   const { error, message } = JSON.parse(payload) as { readonly error?: string; readonly message?: string };
-  return new ApiRefusal(status, error ?? 'failed', message ?? 'the operator’s API failed');
+  return new ApiRefusal(status, error ?? 'failed', inFieldNames(message ?? 'the operator’s API failed'));
+}
+
+/** Options of the command line, as the fields of forms are called. */
+const FIELDS: Readonly<Record<string, string>> = {
+  '--limit-share': 'the field “Repair at most, percent of the compared items”',
+  '--limit-items': 'the field “Repair at most, findings”',
+  '--person': 'the field “Your name”',
+  '--reason': 'the field “Reason”',
+};
+
+/** A message for people who fill in forms. */
+export function inFieldNames(message: string): string {
+  return message.replaceAll(/--[a-z-]+/g, (option) => FIELDS[option] ?? option);
 }

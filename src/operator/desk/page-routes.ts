@@ -3,6 +3,7 @@ import { auditPage } from './pages/audit.ts';
 import { bundlePage } from './pages/bundle.ts';
 import { differencesPage, triedPage } from './pages/differences.ts';
 import { flagPage, flagsPage } from './pages/flags.ts';
+import { glossaryPage } from './pages/glossary.ts';
 import { guardPage } from './pages/guard.ts';
 import { lanePage } from './pages/lane.ts';
 import { lanesPage } from './pages/lanes.ts';
@@ -38,6 +39,7 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/lost': lostPage,
   '/reports': reportsPage,
   '/audit': auditPage,
+  '/glossary': glossaryPage,
 };
 
 export function registerPages(app: FastifyInstance, reception: Reception): void {

@@ -1,4 +1,4 @@
-import type { ChangeRoute, Form } from './change-route.ts';
+import { begun, type ChangeRoute, type Form } from './change-route.ts';
 
 const part = encodeURIComponent;
 
@@ -15,30 +15,33 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
     path: '/runs/backfill',
     to: () => '/v1/runs',
     body: (form) => ({ kind: 'backfill', ...serviceOf(form), ...given('rate', form['rate']) }),
-    done: (_form, _params, { run }) => `Backfill ${String(run)} has begun.`,
+    done: (_form, _params, { run }) => begun(run, `Backfill ${String(run)} has begun.`),
   },
   {
     path: '/runs/reconcile',
     to: () => '/v1/runs',
     body: (form) => ({ kind: 'reconcile', ...serviceOf(form), ...given('scope', form['scope']) }),
-    done: (_form, _params, { run }) => `Reconciliation ${String(run)} has begun.`,
+    done: (_form, _params, { run }) => begun(run, `Reconciliation ${String(run)} has begun.`),
   },
   {
     path: '/runs/:run/stop',
     to: ({ run = '' }) => `/v1/runs/${part(run)}/stop`,
-    done: (_form, { run = '' }) => `Run ${run} is stopped; what was under way ends.`,
+    done: (_form, { run = '' }) => `Run ${run} is stopped. Lanes under way are finished.`,
   },
   {
     path: '/runs/:kind/resume',
     to: () => '/v1/runs/resume',
     body: (_form, { kind }) => ({ kind }),
-    done: (_form, _params, { run }) => `Run ${String(run)} goes on.`,
+    done: (_form, _params, { run }) => begun(run, `Run ${String(run)} continues.`),
   },
   {
     path: '/runs/:run/repair',
     to: ({ run = '' }) => `/v1/runs/${part(run)}/repair`,
-    body: ({ share }) => ({ limit_share: Number(share) / 100 }),
-    done: (_form, _params, { run }) => `Repair ${String(run)} has begun: it is among the runs.`,
+    body: ({ share, items = '' }) => ({
+      limit_share: Number(share) / 100,
+      ...(items !== '' && { limit_items: Number(items) }),
+    }),
+    done: (_form, _params, { run }) => begun(run, `Repair ${String(run)} has begun.`),
   },
   {
     path: '/runs/:run/undo',

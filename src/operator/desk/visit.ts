@@ -14,6 +14,8 @@ export interface Visitor {
 export interface Notice {
   readonly tone: 'good' | 'bad';
   readonly text: string;
+  /** What was begun. */
+  readonly link?: { readonly to: string; readonly label: string };
 }
 
 /** One request of somebody who may look, with what every page needs. */

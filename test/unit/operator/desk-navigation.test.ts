@@ -79,3 +79,10 @@ test.each(['Dead letters', 'Unknown outcomes'] as const)(
     expect(saidOf(place, await pageOf(place, { state: 'all' }, 7))).toBe(7);
   },
 );
+
+test('the guard is pinned in the navigation, and places with something waiting come first', async () => {
+  const page = await pageOf('Guard', {}, 7);
+  const places = [...page.matchAll(/<li class="([^"]*)">\s*<a\s[^>]*href="([^"]+)"/g)];
+  const classes = Object.fromEntries(places.map(([, name, path]) => [path, name]));
+  expect(classes).toMatchObject({ '/guard': 'pinned', '/dead-letters': 'urgent', '/audit': '' });
+});

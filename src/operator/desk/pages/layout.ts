@@ -14,6 +14,12 @@ type Place = { readonly name: string } & (
 
 const PLACES: readonly Place[] = [
   { path: '/', name: 'Desk' },
+  {
+    path: '/guard',
+    name: 'Guard',
+    waiting: ({ status }) =>
+      status?.services.filter(({ guard }) => (guard?.held_by ?? null) !== null).length ?? 0,
+  },
   { path: '/lanes', name: 'Lanes' },
   {
     path: '/dead-letters',
@@ -24,12 +30,6 @@ const PLACES: readonly Place[] = [
     path: '/unknown-outcomes',
     name: 'Unknown outcomes',
     waiting: ({ status }) => sumOf(status?.services.map((service) => service.unknown_outcomes.open)),
-  },
-  {
-    path: '/guard',
-    name: 'Guard',
-    waiting: ({ status }) =>
-      status?.services.filter(({ guard }) => (guard?.held_by ?? null) !== null).length ?? 0,
   },
   { path: '/runs', name: 'Runs' },
   {
@@ -129,7 +129,7 @@ function waitingAt(visit: Visit, place: Place, { waiting = {} }: Page): number {
 function placeItem(visit: Visit, { path, name }: Place, open: number): Html {
   const at = visit.path.split('?')[0] ?? '';
   const isHere = path === '/' ? at === '/' : at === path || at.startsWith(`${path}/`);
-  return html`<li>
+  return html`<li class="${path === '/guard' ? 'pinned' : open > 0 && 'urgent'}">
     <a href="${path}" ${isHere && html`aria-current="page"`}
       >${name}${open > 0 && html` <span class="badge">${open}<span class="unseen"> waiting</span></span>`}</a
     >
@@ -147,9 +147,10 @@ function whoever({ visitor, csrf }: Visit): Html {
 
 const TONES: Readonly<Record<Notice['tone'], string>> = { good: 'Done', bad: 'Not done' };
 
-export function noticeBar({ tone, text }: Notice): Html {
+export function noticeBar({ tone, text, link }: Notice): Html {
   return html`<p class="notice ${tone}" role="${tone === 'bad' ? 'alert' : 'status'}">
-    <strong>${TONES[tone]}.</strong> <span class="told">${text}</span>
+    <strong>${TONES[tone]}.</strong>
+    <span class="told">${text}</span>${link !== undefined && html` <a href="${link.to}">${link.label}</a>`}
   </p>`;
 }
 
@@ -157,7 +158,7 @@ function footer({ status, zone = 'UTC' }: Visit): Html {
   return html`<footer class="foot">
     <p>
       ${status !== undefined && runningNow(status)}Times are in <span data-zone>${zone}</span>; hover over one
-      for UTC.
+      for UTC. <a href="/glossary">Glossary</a>
     </p>
   </footer>`;
 }

@@ -3,6 +3,7 @@ import type { ShownFlags } from '../../routes/flag-routes.ts';
 import type { Status } from '../../status.ts';
 import { consistencyOf, consistencyReading, type Windows } from '../consistency.ts';
 import { age, count, counted, milliseconds, percent, spoken } from '../figures.ts';
+import { term } from '../glossary.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { fader } from './fader.ts';
@@ -125,7 +126,7 @@ function readings(service: ServiceStatus, compared: Windows | undefined): Html {
       <dd>${lagReading(service)}</dd>
     </div>
     <div>
-      <dt>Lanes</dt>
+      <dt>${term('lane', 'Lanes')}</dt>
       <dd>
         ${lanes === null ? 'not known' : html`${count(lanes.total)}<span class="note">${laneNote(lanes)}</span>`}
       </dd>

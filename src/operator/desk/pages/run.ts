@@ -1,6 +1,7 @@
 import { changeWords, findingWords, itemWords, type PrintedFinding } from '../../finding-words.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
+import { inFieldNames } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { importPanels } from './import.ts';
@@ -113,15 +114,28 @@ function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal 
       ${percent(100 * share)} of the items compared. Each lane is read again first; the first surprise ends
       it, and it can be put back.
     </p>
-    ${refusal !== null && html`<p class="notice warn">◆ ${refusal}</p>`}
+    ${refusal !== null && html`<p class="notice warn">◆ ${inFieldNames(refusal)}</p>`}
     ${foldedChange(visit, {
       action: `${at}/repair`,
       label: 'Repair them',
       role: 'approver',
       controls: html`<div class="field">
-        <label for="share">Most of all compared items that may be repaired, percent</label
-        ><input id="share" name="share" type="number" min="0.001" max="100" step="any" value="0.5" required />
-      </div>`,
+          <label for="share">Repair at most, percent of the compared items</label
+          ><input
+            id="share"
+            name="share"
+            type="number"
+            min="0.001"
+            max="100"
+            step="any"
+            value="0.5"
+            required
+          />
+        </div>
+        <div class="field">
+          <label for="items">Repair at most, findings (empty: the default)</label
+          ><input id="items" name="items" type="number" min="1" max="1000000" />
+        </div>`,
     })}`;
 }
 

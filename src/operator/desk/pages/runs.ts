@@ -137,7 +137,7 @@ function beginForms(visit: Visit): Html {
 
 function runsTable(runs: readonly RunListed[]): Html {
   return html`<section class="panel" aria-labelledby="runs">
-    <h2 id="runs">The last ${count(runs.length)}</h2>
+    <h2 id="runs">${runs.length === 1 ? 'The last run' : `The last ${count(runs.length)} runs`}</h2>
     <div class="table-frame" tabindex="0" role="group" aria-labelledby="runs">
       <table>
         <thead>

@@ -1,6 +1,7 @@
 import type { LiveSample } from '../../live-book.ts';
 import type { Status } from '../../status.ts';
 import { count, milliseconds, percent, spoken } from '../figures.ts';
+import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import { consistencyOf, consistencyReading } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
@@ -112,7 +113,9 @@ function decisions(samples: readonly LiveSample[]): Html {
   const rows = [...sums]
     .toSorted(([, a], [, b]) => b - a)
     .map(([reason, times]) => [
-      html`${spoken(reason)}<span class="note">${REASONS[reason] ?? ''}</span>`,
+      html`${reason === 'covered' ? term('covered') : spoken(reason)}<span class="note"
+          >${REASONS[reason] ?? ''}</span
+        >`,
       count(times),
       percent((100 * times) / all),
     ]);
@@ -171,13 +174,23 @@ function contents(service: ServiceStatus): Html {
     note: 'Lanes and lost items come from the journal. The rest is counted by this process since its start.',
     heads: ['What', 'Now'],
     rows: [
-      ...Object.entries(lanes ?? {}).map(([what, there]) => [`lanes ${what}`, count(there)]),
+      ...Object.entries(lanes ?? {}).map(([what, there]) => [
+        html`${term('lane', 'lanes')} ${laneState(what)}`,
+        count(there),
+      ]),
       ['deliveries waiting', count(pending)],
       ['lanes copied', count(copied)],
       ['items forgotten by legacy', count(forgotten)],
       ['items lost by legacy, not decided', count(lost)],
     ],
   });
+}
+
+const LANE_STATES = { seeded: 'seeded', dirty: 'dirty', stopped: 'stopped', excepted: 'exception' } as const;
+
+function laneState(what: string): Shown {
+  const name = LANE_STATES[what as keyof typeof LANE_STATES];
+  return name === undefined ? what : term(name, what);
 }
 
 function flagsAsked({ flags }: ServiceStatus): Html {

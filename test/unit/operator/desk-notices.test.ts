@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { GLOSSARY, term } from '../../../src/operator/desk/glossary.ts';
+import { inFieldNames } from '../../../src/operator/desk/operator-api.ts';
+import { glossaryPage } from '../../../src/operator/desk/pages/glossary.ts';
+import { noticeBar } from '../../../src/operator/desk/pages/layout.ts';
+import { RUN_CHANGES } from '../../../src/operator/desk/run-changes.ts';
+
+test.each(['/runs/backfill', '/runs/reconcile', '/runs/:run/repair', '/runs/:kind/resume'])(
+  'after %s the notice links to the run that was begun',
+  (path) => {
+    const change = RUN_CHANGES.find((one) => one.path === path);
+    const done = change?.done({}, {}, { run: 7 });
+    if (done === undefined || typeof done === 'string') throw new Error('a notice with a link was expected');
+    expect(String(noticeBar({ tone: 'good', ...done }))).toContain('<a href="/runs/7">Open run 7</a>');
+  },
+);
+
+test('messages name fields of the form instead of options of the command line', () => {
+  expect(inFieldNames('look at the plan, then raise --limit-share')).toBe(
+    'look at the plan, then raise the field “Repair at most, percent of the compared items”',
+  );
+  expect(inFieldNames('--url is not ours')).toBe('--url is not ours');
+});
+
+test('a term shows its meaning as a tooltip and links to the glossary', async () => {
+  expect(String(term('lane', 'Lanes'))).toContain(`href="/glossary#lane" title="${GLOSSARY.lane}">Lanes</a>`);
+  const page = String((await glossaryPage()).body);
+  for (const name of ['lane', 'seeded', 'generation', 'covered', 'dead-letter'])
+    expect(page).toContain(`id="${name}"`);
+});
