@@ -57,7 +57,7 @@ test('the status says why, what is needed, and what to do', async () => {
 });
 
 test('the explanation of a read says it too', async () => {
-  const explained = await run('explain', SERVICE, SESSION);
+  const explained = await run('explain', SERVICE, SESSION, '--full');
   expect(explained).toMatch(
     /at_most: 0\n +lowered_by: interlock\n +because:(\n +- \w+)*\n +- never_reconciled/,
   );

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { isUnknownOwner, toldExplanation, type Explanation } from '../../../src/cli/explained.ts';
+
+const LANE = { condition: 'clean', reason: '', sequence: 12 };
+const READ = {
+  primary: 'legacy',
+  dual_write: false,
+  shadow_read: true,
+  reason: 'interlock',
+  shadow_reason: 'flag_on',
+};
+const EXPLANATION: Explanation = {
+  service: 'session-memory',
+  owner: 's-1',
+  asked_about: 'owner',
+  decisions: {
+    add_interaction: { primary: 'legacy', dual_write: true, shadow_read: false, reason: 'covered' },
+    get_context: { ...READ, limit: { at_most: 0, lowered_by: 'interlock', because: ['never_reconciled'] } },
+  },
+  inputs: { lane: LANE, fence: 'open', guard: { held_by: null } },
+  writes: Array.from({ length: 20 }, (_, index) => ({
+    operation_id: `op-${index}`,
+    action: 'add_interaction',
+    accepted_at: '2026-11-22T19:30:00.000Z',
+    outcome: 'applied',
+    standing: 'delivered',
+  })),
+  differences: [],
+};
+
+test('the summary fits on a screen and says who answers, why, and what blocks the rest', () => {
+  const lines = toldExplanation(EXPLANATION).split('\n');
+  expect(lines.length).toBeLessThan(20);
+  expect(lines.slice(0, 2)).toEqual(['session-memory, owner: s-1', '  lane: clean, 12 writes; fence: open']);
+  expect(lines.find((line) => line.includes('get_context'))).toMatch(
+    /legacy +reason: interlock +shadow read: yes \(flag_on\) +interlock, at most 0 %: never_reconciled/,
+  );
+  expect(lines.filter((line) => line.includes('op-'))).toHaveLength(5);
+});
+
+test('an owner of whom nothing is stored is unknown', () => {
+  const inputs = { ...EXPLANATION.inputs, lane: 'never written, never copied' };
+  expect(isUnknownOwner({ ...EXPLANATION, inputs, writes: [] })).toBe(true);
+  expect(isUnknownOwner({ ...EXPLANATION, inputs })).toBe(false);
+  expect(isUnknownOwner({ ...EXPLANATION, writes: [] })).toBe(false);
+});
