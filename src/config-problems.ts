@@ -1,4 +1,5 @@
 import { PATTERNS } from './config-schema.ts';
+import { nearestName } from './nearest-name.ts';
 
 /** Settings as a file holds them, before they are checked. */
 export type Tree = { [key: string]: unknown };
@@ -73,7 +74,7 @@ function oneOf(errors: readonly SchemaProblem[], instancePath: string): string {
 
 function unknownKey(path: string, key: string, { keysAt }: Checked): string {
   if (path === 'services') return `services.${key} must be named in small letters, digits and dashes`;
-  const near = nearest(key, keysAt(path));
+  const near = nearestName(key, keysAt(path));
   const proposal = near === undefined ? '' : `; did you mean ${joined(path, near)}?`;
   return `${joined(path, key)} is no setting${proposal}`;
 }
@@ -81,36 +82,6 @@ function unknownKey(path: string, key: string, { keysAt }: Checked): string {
 function missingKey(path: string, { variableFor }: Checked): string {
   const variable = variableFor(path);
   return `${path} is missing${variable === undefined ? '' : `, and so is ${variable} in the environment`}`;
-}
-
-// Two slips of the finger, or the right name with another unit behind it.
-const NEAR = 2;
-const SAME_BEGINNING = 5;
-
-function nearest(key: string, candidates: readonly string[]): string | undefined {
-  const [best] = candidates
-    .map((candidate) => ({ candidate, distance: distanceOf(key.toLowerCase(), candidate.toLowerCase()) }))
-    .toSorted((a, b) => a.distance - b.distance);
-  if (best !== undefined && best.distance <= NEAR) return best.candidate;
-  const beginning = key.slice(0, SAME_BEGINNING).toLowerCase();
-  if (beginning.length < SAME_BEGINNING) return undefined;
-  return candidates.find((candidate) => candidate.toLowerCase().startsWith(beginning));
-}
-
-/** Letters to insert, remove or replace; two that changed places count as one. */
-function distanceOf(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
-  const cell = (row: number, column: number): number => rows[row]?.[column] ?? Infinity;
-  for (let row = 1; row <= a.length; row += 1) {
-    rows.push([row]);
-    for (let column = 1; column <= b.length; column += 1) {
-      const replaced = cell(row - 1, column - 1) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      const isSwapped = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
-      const swapped = isSwapped ? cell(row - 2, column - 2) + 1 : Infinity;
-      rows[row]?.push(Math.min(replaced, swapped, cell(row - 1, column) + 1, cell(row, column - 1) + 1));
-    }
-  }
-  return cell(a.length, b.length);
 }
 
 function joined(path: string, key: string): string {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { commandsOf } from './cli/commands.ts';
+import { refuseUnknownCommand } from './cli/unknown-command.ts';
 import { messageOf } from './domain/errors.ts';
 import { version } from './version.ts';
 
@@ -31,14 +32,15 @@ async function main(): Promise<void> {
   for (const command of commands) program.addCommand(command);
   // Where one command is asked for, the others are not there to be completed.
   if (commands.length > 1) (await import('./cli/completion.ts')).addCompletion(program);
-  hintAtHelp(program);
+  hintAtHelp(program, 'crossfade');
+  refuseUnknownCommand(program, process.argv.slice(2));
   await program.parseAsync();
 }
 
-/** Whoever is told that something is missing learns where it is explained. */
-function hintAtHelp(command: Command): void {
-  command.showHelpAfterError('What it takes is shown with --help.');
-  for (const one of command.commands) hintAtHelp(one);
+/** A usage error names the command whose help explains the usage. */
+function hintAtHelp(command: Command, path: string): void {
+  command.showHelpAfterError(`Run \`${path} --help\` for usage.`);
+  for (const one of command.commands) hintAtHelp(one, `${path} ${one.name()}`);
 }
 
 try {

@@ -22,11 +22,28 @@ export function proxyOptions(command: Command, env: Environment, json = 'as JSON
 export function personOptions(command: Command, env: Environment, json?: string): Command {
   return proxyOptions(
     command
-      .requiredOption('--reason <text>', 'why; it is audited')
-      .option('--person <name>', 'who answers for it; not needed where a token says it'),
+      .option('--reason <text>', 'why (required; recorded in the audit log)')
+      .option('--person <name>', 'who is responsible (required unless a token says it)')
+      // Commander would report one missing option at a time.
+      .hook('preAction', refuseMissingOptions),
     env,
     json,
   );
+}
+
+const IS_REQUIRED = /\(required/;
+
+/** Reports everything that is missing at once: what is required says so in its description. */
+function refuseMissingOptions(command: Command): void {
+  const given = command.opts<Readonly<Record<string, string | undefined>>>();
+  const isGiven = (name: string): boolean => (given[name] ?? '').trim() !== '';
+  const missing = command.options.filter(
+    (option) => IS_REQUIRED.test(option.description) && !isGiven(option.attributeName()),
+  );
+  const named = missing
+    .filter((option) => option.attributeName() !== 'person' || !isGiven('token'))
+    .map(({ flags }) => flags);
+  if (named.length > 0) command.error(`error: missing required options: ${named.join(', ')}`);
 }
 
 /** Who begins a run and why, as the audit has it. */

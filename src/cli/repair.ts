@@ -22,6 +22,10 @@ export function createRepairCommand(env: Environment): Command {
     .command('plan')
     .argument('<run>', 'number of the reconciliation')
     .description('What a repair would do, lane by lane; nothing is changed');
+  // The siblings require both: a script may pass them to all three.
+  planning
+    .option('--reason <text>', 'accepted as in apply and undo; a plan is not recorded in the audit log')
+    .option('--person <name>', 'accepted as in apply and undo');
   proxyOptions(planning, env).action(async (run: string, { json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, `/v1/runs/${encodeURIComponent(run)}/repair-plan`);
     console.log(json === true ? text : showPlan(JSON.parse(text) as RepairPlanView));
@@ -63,7 +67,7 @@ async function undo(run: string, { person, reason, json, ...at }: PersonOptions)
   else
     console.log(
       [
-        `${counted(undone, 'lane is', 'lanes are')} as before run ${run}, and stopped: read from legacy until repaired or copied anew`,
+        `Undid ${counted(undone, 'lane')} of run ${run}. ${undone === 0 ? 'Nothing was changed.' : 'These lanes are stopped: their reads stay on legacy until they are repaired or copied again.'}`,
         ...left,
       ].join('\n'),
     );

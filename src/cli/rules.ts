@@ -41,7 +41,7 @@ keyed (key), ranking (key, text, query, floors):
 
 A rule that ignores what may be a whole list of items (memories, memories[], data) is refused unless it says hidesList: true.
 
-Exit codes: 0 done; 1 not done, and why is said.`;
+Exit codes: 0 success, 1 error (reason on stderr).`;
 
 /** `crossfade rules`: what comparisons let differ. */
 export function createRulesCommand(env: Environment): Command {
@@ -68,7 +68,7 @@ export function createRulesCommand(env: Environment): Command {
       ),
     env,
   )
-    .requiredOption('--service <name>', 'service of the rules')
+    .option('--service <name>', 'service of the rules (required)')
     .action(add);
   personOptions(
     command
