@@ -2,6 +2,7 @@ import type { Finding } from '../migration/guard/finding.ts';
 import type { TriggerLevel } from '../migration/guard/trigger-levels.ts';
 import { groupedFindings, type FindingGroup } from '../operator/grouped-findings.ts';
 import type { GuardStatus } from '../operator/guard-status.ts';
+import { countedWords, standingFindings, standingWords } from '../operator/trigger-words.ts';
 import { table } from './tables.ts';
 
 /** A service's part of `GET /v1/guard`. */
@@ -12,7 +13,9 @@ export function toldGuard(service: string, watched: WatchedService): string {
   const levels = watched.triggers.map(({ trigger, reached, numbers, action, detail }) => [
     `  ${trigger}`,
     percent(reached).padStart(6),
-    [counted(numbers), action, detail].filter((part) => part !== undefined).join(', '),
+    [countedWords(trigger, numbers), action, detail, EFFECTS[trigger]]
+      .filter((part) => part !== undefined)
+      .join(', '),
   ]);
   return [
     ...latchLines(service, watched),
@@ -21,17 +24,33 @@ export function toldGuard(service: string, watched: WatchedService): string {
   ].join('\n');
 }
 
-function latchLines(service: string, { held_by: heldBy, latch }: WatchedService): string[] {
-  if (heldBy === null) return [`${service}  free`];
+function latchLines(service: string, watched: WatchedService): string[] {
+  const { held_by: heldBy, latch } = watched;
+  if (heldBy === null) return [`${service}  reads are not held`];
   const title = `${service}  READS HELD ON LEGACY by ${heldBy}`;
-  if (latch === undefined) return [title, '  there is no latch to release: it ends when its cause does'];
+  if (latch === undefined)
+    return [title, '  There is no latch to release: the hold ends when its cause does.'];
   const { tripped_at: at, cool_down_until: until, finding } = latch;
   const where = [finding.action ?? 'the service as a whole', finding.detail].filter(Boolean).join(', ');
   return [
     title,
-    `  tripped ${at} by ${finding.trigger} of ${where}: ${counted(finding.numbers)}`,
-    `  released from ${until} on: crossfade guard release ${service} --person NAME --reason TEXT`,
+    `  tripped ${at} by ${finding.trigger} of ${where}: ${countedWords(finding.trigger, finding.numbers)}`,
+    `  Can be released after ${until} with: crossfade guard release ${service} --person NAME --reason TEXT`,
+    ...standingLine(watched.findings),
   ];
+}
+
+/** Triggers that do not trip. */
+const EFFECTS: Partial<Record<TriggerLevel['trigger'], string>> = {
+  lost: 'blocks further increases',
+  not_comparable: 'raises an alert only',
+  not_compared: 'moved reads no longer compared: blocks further increases',
+};
+
+function standingLine(findings: readonly Finding[]): string[] {
+  const standing = standingFindings(findings);
+  if (standing.length === 0) return [];
+  return [`  A trigger still stands (${standingWords(standing)}): the release is refused without --even-so`];
 }
 
 /** What was found in the last second, and what is done about it. */
@@ -42,17 +61,7 @@ export function findingLines(findings: readonly Finding[]): string[] {
 function findingLine({ trigger, steps, numbers, actions, details }: FindingGroup): string {
   const where = actions.length === 0 ? '' : ` of ${actions.join(', ')}`;
   const within = details.length === 0 ? '' : ` (${details.join(', ')})`;
-  return `  found now: ${trigger}${where}: ${counted(numbers)}${within} → ${steps.join(', ')}`;
-}
-
-function counted(numbers: Readonly<Record<string, number>>): string {
-  const { hits, of, found, limit, lower_bound: bound } = numbers;
-  if (found !== undefined) return `${found} of ${limit ?? '?'}`;
-  if (hits === 0) return `0 of ${of ?? 0}`;
-  if (hits !== undefined)
-    return `${hits} of ${of ?? 0}, at least ${percent(bound ?? 0)} for sure, limit ${percent(limit ?? 0)}`;
-  const words = Object.entries(numbers).map(([name, value]) => `${name.replaceAll('_', ' ')} ${value}`);
-  return words.length === 0 ? 'nothing' : words.join(', ');
+  return `  found now: ${trigger}${where}: ${countedWords(trigger, numbers)}${within} → ${steps.join(', ')}`;
 }
 
 const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;

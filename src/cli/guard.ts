@@ -24,13 +24,17 @@ interface StatusOptions extends ProxyOptions {
   readonly service?: string;
 }
 
+interface ReleaseOptions extends PersonOptions {
+  readonly evenSo?: true;
+}
+
 interface ReleaseAnswer {
   readonly flags_off?: readonly string[];
   readonly stained?: readonly StainedAction[];
 }
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 not done, and why is said.`;
+Exit codes: 0 success, 1 error (reason on stderr).`;
 
 const BACKTEST_EXAMPLE = `
 What would half the limit have done in the last week?
@@ -53,7 +57,10 @@ export function createGuardCommand(env: Environment): Command {
     guard
       .command('release')
       .argument('<service>')
-      .description('Let reads go after a trip; refused before the cool-down has passed'),
+      .description(
+        'Release the latch after a trip. Refused before the cool-down has passed, and while a trigger stands',
+      )
+      .option('--even-so', 'release although a trigger still stands; the guard may trip again at once'),
     env,
   ).action(release);
   personOptions(
@@ -82,11 +89,15 @@ async function status({ service, json, ...at }: StatusOptions): Promise<void> {
   console.log(chosen.map(([name, watched]) => toldGuard(name, watched)).join('\n\n'));
 }
 
-async function release(service: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
-  const text = await askProxy(at, '/v1/guard/release', { service, person, reason });
+async function release(
+  service: string,
+  { person, reason, json, evenSo, ...at }: ReleaseOptions,
+): Promise<void> {
+  const wish = { service, person, reason, ...(evenSo === true && { even_so: true }) };
+  const text = await askProxy(at, '/v1/guard/release', wish);
   if (json === true) return console.log(text);
   const { flags_off: flags = [], stained = [] } = JSON.parse(text) as ReleaseAnswer;
-  console.log(`${service} is released: the guard counts anew from here`);
+  console.log(`${service} is released: the guard starts counting again from zero`);
   for (const { action, comparable, mismatches, comparisons_missing: missing } of stained)
     console.log(
       `The evidence of ${action} keeps the ${mismatches} of ${comparable} comparisons that differed: ${missing} more must match before it is proven again.`,

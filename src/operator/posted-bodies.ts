@@ -15,7 +15,7 @@ export const POSTED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   '/v1/dead-letters/:operation/skip': BY,
   '/v1/flags/:flag': [...BY, 'share', 'was'],
   '/v1/guard/accept': [...BY, 'service', 'subject'],
-  '/v1/guard/release': [...BY, 'service'],
+  '/v1/guard/release': [...BY, 'service', 'even_so'],
   '/v1/guard/signal': [...BY, 'service'],
   '/v1/lost': [...BY, 'decision', 'service', 'owner', 'memory_id'],
   '/v1/rules': [...BY, 'service', 'rules'],

@@ -147,7 +147,7 @@ async function post(
   const response = await fetch(`${url}${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify({ service: SERVICE, person: 'ann', reason: 'a test' }),
+    body: JSON.stringify({ service: SERVICE, person: 'ann', reason: 'a test', even_so: true }),
   });
   if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
 }

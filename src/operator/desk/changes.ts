@@ -43,7 +43,7 @@ const CHANGES: readonly ChangeRoute[] = [
   {
     path: '/guard/:service/release',
     to: () => '/v1/guard/release',
-    body: (_form, { service }) => ({ service }),
+    body: ({ even_so: evenSo }, { service }) => ({ service, ...(evenSo === 'yes' && { even_so: true }) }),
     done: (_form, { service = '' }, { stained }) =>
       `The latch of ${service} is released: its reads go where the flags send them.${stainOf(stained)}`,
   },

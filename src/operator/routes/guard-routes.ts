@@ -6,6 +6,8 @@ import type { TriggerLevel } from '../../migration/guard/trigger-levels.ts';
 import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
 import { answered, Refusal } from '../refusal.ts';
+import { memberOf } from '../run-wishes.ts';
+import { standingFindings, standingWords } from '../trigger-words.ts';
 import { MISSING } from './checked-routes.ts';
 
 /** Who wants something, of which service, and why. */
@@ -77,8 +79,9 @@ class GuardRoutes {
 
   async release(request: FastifyRequest): Promise<object> {
     const wish = this.#wish(request.body);
-    const release = await this.#parts.release(wish);
     const { service } = wish;
+    this.#refuseWhileTriggersStand(service, request.body);
+    const release = await this.#parts.release(wish);
     if (release.result === 'released') {
       const { id, flagsOff = [] } = release.latch;
       const stained = stainedActions(this.#parts.guarding.judged(service));
@@ -90,7 +93,21 @@ class GuardRoutes {
     throw new Refusal(
       409,
       'cooling_down',
-      `the latch of ${service} cools down: it can be released from ${until} on, until then legacy answers`,
+      `the latch of ${service} cools down: it can be released after ${until}, until then legacy answers`,
+    );
+  }
+
+  /** A latch that cools down is refused for that reason, in its own words. */
+  #refuseWhileTriggersStand(service: ServiceName, body: unknown): void {
+    const { guarding, nowMs } = this.#parts;
+    const { latch } = guarding.holdOf(service) ?? {};
+    if (latch === undefined || latch.coolDownUntilMs > nowMs() || memberOf(body, 'even_so') === true) return;
+    const standing = standingFindings(guarding.findingsOf(service));
+    if (standing.length === 0) return;
+    throw new Refusal(
+      409,
+      'trigger_stands',
+      `a trigger of ${service} still stands (${standingWords(standing)}): reads would be taken back again. Remove the cause and wait until the last minute is clean, or release with --even-so (even_so: true)`,
     );
   }
 

@@ -42,13 +42,13 @@ describe('the guard of a service in words', () => {
   test('one cause is one finding, however many windows and actions it shows in', () => {
     const lines = toldGuard(SERVICE, LATCHED).split('\n');
     expect(lines.filter((line) => line.includes('found now'))).toEqual([
-      '  found now: inconsistency of get_context: 16 of 18, at least 43.3 % for sure, limit 0.1 % (1m, 15m, 6h) → reads_to_legacy',
+      '  found now: inconsistency of get_context: 16 of 18 differ (88.9 %; lower bound 43.3 %, limit 0.1 %) (1m, 15m, 6h) → reads_to_legacy',
     ]);
   });
 
   test('it says what holds the reads, since when, and the way out', () => {
     expect(toldGuard(SERVICE, LATCHED)).toMatch(
-      /^session-memory {2}READS HELD ON LEGACY by inconsistency\n.*tripped 2026-11-21T22:50:46.728Z.*\n.*released from 2026-11-21T23:05:46.728Z on: crossfade guard release session-memory --person NAME/,
+      /^session-memory {2}READS HELD ON LEGACY by inconsistency\n.*tripped 2026-11-21T22:50:46.728Z.*\n.*Can be released after 2026-11-21T23:05:46.728Z with: crossfade guard release session-memory --person NAME/,
     );
   });
 
@@ -70,6 +70,29 @@ describe('the guard of a service in words', () => {
       findings: [],
       triggers: [{ trigger: 'inconsistency', numbers: {}, reached: 0 }],
     });
-    expect(told).toMatch(/^session-memory {2}free\n.*\n {2}inconsistency +0 % +nothing$/);
+    expect(told).toMatch(/^session-memory {2}reads are not held\n.*\n {2}inconsistency +0 % +nothing$/);
+  });
+
+  test('a rate above its limit says why it does not trip yet', () => {
+    const numbers = { hits: 2, of: 10, lower_bound: 0.021, limit: 0.01, least_hits: 5 };
+    const told = toldGuard(SERVICE, {
+      held_by: null,
+      findings: [],
+      triggers: [{ trigger: 'errors', numbers, reached: 0.4 }],
+    });
+    expect(told).toContain('2 of 10 failed (20 %; lower bound 2.1 %, limit 1 %); needs at least 5 to trip');
+  });
+
+  test('a trigger that holds the ramp says so in plain words', () => {
+    const triggers = [{ trigger: 'not_compared', numbers: { found: 0, limit: 1 }, reached: 0 }] as const;
+    expect(toldGuard(SERVICE, { held_by: null, findings: [], triggers })).toContain(
+      '0 of 1, moved reads no longer compared: blocks further increases',
+    );
+  });
+
+  test('a trigger that still stands says that the release is refused without --even-so', () => {
+    expect(toldGuard(SERVICE, LATCHED)).toContain('the release is refused without --even-so');
+    const past = { ...LATCHED, findings: SIX.filter(({ detail }) => detail !== '1m') };
+    expect(toldGuard(SERVICE, past)).not.toContain('--even-so');
   });
 });

@@ -46,6 +46,8 @@ export function latchOf(visit: Visit, { service, guarded, isReleasing = false }:
       role: 'approver',
       isGrave: true,
       isOpen: isReleasing,
+      // The API refuses the release while a trigger stands, unless the person says so: the label is what the person agrees to.
+      fields: found === undefined ? {} : { even_so: 'yes' },
       controls:
         found !== undefined &&
         html`<p class="notice warn" role="note">
