@@ -10,6 +10,8 @@ export interface Running {
   start(): Promise<void>;
   /** Bottom to top, each although another failed. @throws AggregateError naming the parts that did not stop */
   stop(): Promise<void>;
+  /** Names of the parts that a stop is waiting for now. */
+  waitingFor(): readonly string[];
 }
 
 /** Parts that start in order and stop at the same time: what agents connect to is given free at once, for a successor. */
@@ -40,18 +42,22 @@ export function stoppingTogether(name: string, parts: readonly Part[]): Part {
 /** Parts in start order, as one. */
 export function inOrder(parts: readonly Part[]): Running {
   const started: Part[] = [];
+  let stopping: Part | undefined;
   const stop = async (): Promise<void> => {
     const failures: Error[] = [];
     for (const part of started.splice(0).toReversed()) {
+      stopping = part;
       await part.stop().catch((cause: unknown) => {
         failures.push(new Error(`${part.name} did not stop cleanly`, { cause }));
       });
     }
+    stopping = undefined;
     if (failures.length > 0)
       throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
   };
   return {
     stop,
+    waitingFor: () => (stopping === undefined ? [] : [stopping.name]),
     async start() {
       for (const part of parts) {
         try {

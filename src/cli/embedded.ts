@@ -8,6 +8,7 @@ import { loadDefinitions } from '../definitions.ts';
 import { messageOf } from '../domain/errors.ts';
 import { listenersOf, type Listener } from '../proxy/listeners.ts';
 import { inOrder, type Part, type Running } from '../parts.ts';
+import { checkFlags } from '../proxy/flags.ts';
 import { refuseTakenPorts } from '../proxy/ports.ts';
 import { createProxy } from '../proxy.ts';
 import { lockFolder } from '../storage/folder-lock.ts';
@@ -23,11 +24,12 @@ const STOP_WITHIN_MS = 8_000;
 /** The whole embedded default: stand-ins and orchestrator as processes of their own, the proxy in this one. */
 export async function startEmbedded(file: string, env: Environment): Promise<void> {
   const config = loadConfig(file, env);
+  await checkFlags(config);
   const services = await loadDefinitions(config);
   const standIns = inOrder([child('stand-ins', ['--data', STAND_INS])]);
   const orchestrator = inOrder([child('orchestrator', ['--folder', `${DATA}/orchestrator`])]);
   const proxy = createProxy({ config, services, version, isTerminal: process.stdout.isTTY, listeners: [] });
-  const place = inOrder([createPlace([...listenersOf(config, services), ...othersOf(config)])]);
+  const place = createPlace([...listenersOf(config, services), ...othersOf(config)]);
   const parts = together(standIns, orchestrator, proxy);
   const whole: Running = {
     start: async () => {
@@ -38,6 +40,7 @@ export async function startEmbedded(file: string, env: Environment): Promise<voi
       await parts.stop();
       await place.stop();
     },
+    waitingFor: () => parts.waitingFor(),
   };
   await runUntilStopped(whole, () => {
     console.log(createWelcome(config, services));
@@ -46,12 +49,11 @@ export async function startEmbedded(file: string, env: Environment): Promise<voi
 }
 
 /** A second start in the same folder would write to the same files: it is refused before anything else happens. */
-function createPlace(listeners: readonly Listener[]): Part {
+function createPlace(listeners: readonly Listener[]): Omit<Part, 'name'> {
   let release: (() => void) | undefined;
   return {
-    name: 'Crossfade',
     start: async () => {
-      mkdirSync(DATA, { recursive: true });
+      makeFolder(DATA);
       release = lockFolder(DATA);
       await refuseTakenPorts(listeners).catch((error: unknown) => {
         release?.();
@@ -60,6 +62,20 @@ function createPlace(listeners: readonly Listener[]): Part {
     },
     stop: async () => release?.(),
   };
+}
+
+/** @throws Error saying what stands in the folder's place */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is a file' : messageOf(cause);
+    throw new Error(
+      `the data folder ${path} cannot be used: ${why}. Move it away, or start in another folder`,
+      { cause },
+    );
+  }
 }
 
 const HOST = '127.0.0.1';
@@ -88,6 +104,7 @@ function together(...parts: readonly Running[]): Running {
   const stop = async (): Promise<void> => void (await Promise.all(parts.map((part) => part.stop())));
   return {
     stop,
+    waitingFor: () => parts.flatMap((part) => part.waitingFor()),
     start: async () => {
       const failed = (await Promise.allSettled(parts.map((part) => part.start()))).find(
         ({ status }) => status === 'rejected',

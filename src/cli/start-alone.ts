@@ -3,12 +3,14 @@ import { loadDefinitions } from '../definitions.ts';
 import { createEventPipe } from '../telemetry/event-pipe.ts';
 import type { EventName, Listener } from '../migration/events.ts';
 import { createProxy } from '../proxy.ts';
+import { checkFlags } from '../proxy/flags.ts';
 import { version } from '../version.ts';
 import { runUntilStopped } from './run.ts';
 
 /** The proxy alone, in front of real services. */
 export async function startAlone(file: string, env: Environment): Promise<void> {
   const config = loadConfig(file, env, 'real');
+  await checkFlags(config);
   const services = await loadDefinitions(config);
   const proxy = createProxy({
     config,

@@ -7,7 +7,7 @@ import type { FlagSource, FlagSourceListener } from '../rollout/flag-source.ts';
 import { createFlagFile, type FlagFile } from '../rollout/flag-file.ts';
 import { createFlagSwitch } from '../rollout/flag-switch.ts';
 import { createLastKnownFlags } from '../rollout/last-known-flags.ts';
-import { createOfflineFlags } from '../rollout/offline.ts';
+import { checkFlagFiles, createOfflineFlags } from '../rollout/offline.ts';
 import { RequestCounts } from '../rollout/request-counts.ts';
 import type { AdminSettings } from '../rollout/unleash-admin.ts';
 import { createUnleashFlags } from '../rollout/unleash.ts';
@@ -53,6 +53,11 @@ export function createFlags(
     flagFile: undefined,
     flagRequests,
   };
+}
+
+/** Flag files are checked before anything is started: a start may take a minute. @throws Error naming each broken file */
+export async function checkFlags({ rollout: { folder, unleash } }: Config): Promise<void> {
+  if (unleash === undefined) await checkFlagFiles(folder);
 }
 
 /** Undefined without an admin token: then the configuration has no environment to change. */

@@ -116,7 +116,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   return {
     reports: reports.part,
     books: [bundles, createArmExchange(facts, arms, onProblem)],
-    log: { name: 'log', start: async () => sayAtStart(log, facts), stop: async () => log.flush() },
+    log: logPart(log, facts),
     service: {
       name: 'service',
       start: async () => log.info({ listening: listeningOf(facts) }, 'ready'),
@@ -135,6 +135,17 @@ export function createWatchers(facts: WatcherFacts): Watchers {
     onProblem,
     traceparentOf: (operation) => traces?.traceparentOf(operation),
     onFlagsRead: () => log.info({ flags: facts.flags.describe().source }, 'the flags can be read again'),
+  };
+}
+
+function logPart(log: Logger, facts: WatcherFacts): Part {
+  return {
+    name: 'log',
+    start: async () => sayAtStart(log, facts),
+    stop: async () => {
+      log.info('stopped');
+      log.flush();
+    },
   };
 }
 
@@ -222,7 +233,12 @@ function sayAtStart(log: Logger, { config, database, flags, awayPolicy }: Watche
     );
   }
   log.info(
-    { flags: flags.describe().source, journal: database.kind, whileTheJournalIsAway: awayPolicy },
+    {
+      flags: flags.describe().source,
+      journal: database.kind,
+      // The embedded journal is never away while the process runs.
+      ...(database.kind !== 'pglite' && { when_the_journal_is_away: awayPolicy }),
+    },
     'starting',
   );
 }

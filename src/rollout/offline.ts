@@ -38,7 +38,7 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
     async start() {
       const { definitions, problem } = await lookAt(files);
       // There are no earlier values to keep yet, and flags that are off by accident would end dual writes.
-      if (problem !== undefined) throw new Error(`The flags in ${folder} cannot be used: ${problem}`);
+      if (problem !== undefined) throw unusable(folder, problem);
       health.set(undefined);
       if (definitions !== undefined) store.replace(definitions);
       looks.start();
@@ -51,6 +51,16 @@ export function createOfflineFlags({ folder, ...listener }: OfflineFlagSettings)
     names: () => store.getToggles().map(({ name }) => name),
     shown: (service) => shownFlags(store, service),
   };
+}
+
+/** Reads the flag files once, without following them. @throws Error naming each file that cannot be used */
+export async function checkFlagFiles(folder: string): Promise<void> {
+  const { problem } = await lookAt(createFlagFolder(folder));
+  if (problem !== undefined) throw unusable(folder, problem);
+}
+
+function unusable(folder: string, problem: string): Error {
+  return new Error(`the flags in ${folder} cannot be used: ${problem}`);
 }
 
 interface Look {
