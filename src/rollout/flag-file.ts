@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseDefinitions, type Feature } from './definitions.ts';
+import { messageOf } from '../domain/errors.ts';
+import { parseDefinitions, type Definitions, type Feature } from './definitions.ts';
 import { rolloutPercentage, SHARE_OF_STRATEGY } from './rollout-percentage.ts';
 
 /** What a person wants a flag of the files to ask for. */
@@ -17,6 +18,8 @@ export type FlagEdit =
   | { readonly result: 'written'; readonly file: string }
   | { readonly result: 'unknown_flag' }
   | { readonly result: 'changed_meanwhile'; readonly asks: number }
+  /** The file must be corrected first: nothing is known of the flags after the error. */
+  | { readonly result: 'broken_file'; readonly path: string; readonly why: string }
   /** Its definition has no one share that could be set; a person edits the file. */
   | { readonly result: 'not_simple'; readonly why: string };
 
@@ -45,7 +48,9 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
     const path = join(folder, file);
     const text = await readFile(path, 'utf8');
     // The first file that defines a flag is the one that is used.
-    const feature = parseDefinitions(text).features.find(({ name }) => name === wish.name);
+    const parsed = definitionsIn(text);
+    if (typeof parsed === 'string') return { result: 'broken_file', path, why: parsed };
+    const feature = parsed.features.find(({ name }) => name === wish.name);
     if (feature === undefined) continue;
     const asks = rolloutPercentage(feature);
     if (asks !== wish.was) return { result: 'changed_meanwhile', asks };
@@ -56,6 +61,15 @@ async function edited(folder: string, wish: FlagWish, beforeWriting: () => Promi
     return { result: 'written', file };
   }
   return { result: 'unknown_flag' };
+}
+
+/** What is wrong with the text, where it holds no definitions. */
+function definitionsIn(text: string): Definitions | string {
+  try {
+    return parseDefinitions(text);
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 interface FeatureChange {

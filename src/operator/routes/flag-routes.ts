@@ -16,6 +16,7 @@ export interface FlagEditor {
   ): Promise<
     | { readonly result: 'written'; readonly file: string }
     | { readonly result: 'unknown_flag' }
+    | { readonly result: 'broken_file'; readonly path: string; readonly why: string }
     | { readonly result: 'changed_meanwhile'; readonly asks: number }
     | { readonly result: 'not_simple'; readonly why: string }
   >;
@@ -166,6 +167,12 @@ function refusalOf(name: string, edit: Unwritten): Refusal {
       return new Refusal(404, 'flag_not_found', `no flag file defines ${name}`);
     case 'changed_meanwhile':
       return new Refusal(409, edit.result, `somebody changed ${name} meanwhile: it asks for ${edit.asks} %`);
+    case 'broken_file':
+      return new Refusal(
+        409,
+        edit.result,
+        `the flag file ${edit.path} cannot be read: ${edit.why}. Correct it first`,
+      );
     case 'not_simple':
       return new Refusal(409, edit.result, `${edit.why}: edit the flag file`);
   }

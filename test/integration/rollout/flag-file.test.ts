@@ -103,3 +103,10 @@ test('of two at the same time the second sees what the first wrote', async () =>
   );
   expect([first?.result, second]).toEqual(['written', { result: 'changed_meanwhile', asks: 30 }]);
 });
+
+test('a file that cannot be read is named with its path', async () => {
+  writeFileSync(join(folder, 'crossfade.json'), '{"version": 2, "features": [,]}');
+  const edit = await set(READS, 25, 10);
+  expect(edit).toMatchObject({ result: 'broken_file', path: join(folder, 'crossfade.json') });
+  expect(edit).toHaveProperty('why', expect.stringMatching(/JSON/));
+});
