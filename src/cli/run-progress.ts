@@ -1,6 +1,7 @@
 import type { RunView } from './run-watch.ts';
 
-const LINE_EVERY_MS = 2_000;
+const JSON_EVERY_MS = 2_000;
+const TEXT_EVERY_MS = 10_000;
 const WIDTH = 30;
 /** Looks of which the speed is made: ten seconds. */
 const LOOKS = 40;
@@ -15,9 +16,9 @@ export interface Screen {
 export interface RunProgressParts {
   /** Lines for programs, also on a terminal. */
   readonly json: boolean;
-  /** Where a bar stands. */
+  /** Where a bar or lines of text go. */
   readonly screen: Screen;
-  /** Where lines go. */
+  /** Where JSON lines go. */
   readonly lines: Screen;
   /** Milliseconds, never backwards. @defaultValue performance.now */
   readonly now?: () => number;
@@ -30,10 +31,13 @@ export interface RunProgress {
   end(): void;
 }
 
-/** How far a run is: on a terminal a bar with its rate and the time left, otherwise the same as JSON lines. */
+/** How far a run is: on a terminal a bar with its rate and the time left; with `json` JSON lines, else lines of text. */
 export function createRunProgress(parts: RunProgressParts): RunProgress {
   const { json, screen, lines, now = () => performance.now() } = parts;
-  return screen.isTTY === true && !json ? createBar(screen, now) : createLines(lines, now);
+  if (json) return createLines(lines, now, { lineOf: jsonLine, everyMs: JSON_EVERY_MS });
+  return screen.isTTY === true
+    ? createBar(screen, now)
+    : createLines(screen, now, { lineOf: textLine, everyMs: TEXT_EVERY_MS });
 }
 
 /** Lanes of the last seconds, and how long the rest takes at that speed. */
@@ -64,44 +68,62 @@ class Speed {
 function createBar(screen: Screen, now: () => number): RunProgress {
   const speed = new Speed(now);
   return {
-    show({ state, lanes, lanes_done: done, brake }) {
+    show(view) {
+      const { lanes, lanes_done: done } = view;
       speed.add(done);
       const filled = Math.round((WIDTH * done) / Math.max(1, lanes));
       const bar = '█'.repeat(filled).padEnd(WIDTH, '░');
-      const left = speed.secondsLeft(lanes - done);
-      const notes = [
-        state === 'listing' ? 'looking at what there is' : `${done}/${lanes} lanes`,
-        `${speed.lanesPerSecond.toFixed(0)}/s`,
-        left === undefined ? '' : `${left} s left`,
-        brake === null ? '' : `slowed: ${brake.replaceAll('_', ' ')}`,
-      ];
-      screen.write(`\r\u001B[K${bar} ${notes.filter((note) => note !== '').join(', ')}`);
+      screen.write(`\r\u001B[K${bar} ${notesOf(view, speed)}`);
     },
     end: () => void screen.write('\r\u001B[K'),
   };
 }
 
-function createLines(lines: Screen, now: () => number): RunProgress {
+interface LineStyle {
+  readonly lineOf: (view: SeenRun, speed: Speed) => string;
+  readonly everyMs: number;
+}
+
+function createLines(lines: Screen, now: () => number, { lineOf, everyMs }: LineStyle): RunProgress {
   const speed = new Speed(now);
   let lastMs = Number.NEGATIVE_INFINITY;
   return {
-    show({ run, state, lanes: all, lanes_done: done, brake }) {
-      speed.add(done);
-      if (now() - lastMs < LINE_EVERY_MS) return;
+    show(view) {
+      speed.add(view.lanes_done);
+      if (now() - lastMs < everyMs) return;
       lastMs = now();
-      const rate = Number(speed.lanesPerSecond.toFixed(1));
-      const left = speed.secondsLeft(all - done) ?? null;
-      const line = {
-        run,
-        state,
-        lanes: all,
-        lanes_done: done,
-        lanes_per_second: rate,
-        seconds_left: left,
-        brake,
-      };
-      lines.write(`${JSON.stringify(line)}\n`);
+      lines.write(`${lineOf(view, speed)}\n`);
     },
     end: () => undefined,
   };
+}
+
+function jsonLine({ run, state, lanes, lanes_done: done, brake }: SeenRun, speed: Speed): string {
+  const rate = Number(speed.lanesPerSecond.toFixed(1));
+  const left = speed.secondsLeft(lanes - done) ?? null;
+  return JSON.stringify({
+    run,
+    state,
+    lanes,
+    lanes_done: done,
+    lanes_per_second: rate,
+    seconds_left: left,
+    brake,
+  });
+}
+
+function textLine(view: SeenRun, speed: Speed): string {
+  return `run ${view.run}: ${notesOf(view, speed)}`;
+}
+
+/** What the bar says beside itself, and a line of text alone. */
+function notesOf({ state, lanes, lanes_done: done, brake }: SeenRun, speed: Speed): string {
+  const left = speed.secondsLeft(lanes - done);
+  const notes = [
+    state === 'listing' ? 'listing lanes' : `${done}/${lanes} lanes`,
+    `${speed.lanesPerSecond.toFixed(0)}/s`,
+    left === undefined ? '' : `${left} s left`,
+    brake === null ? '' : `slowed: ${brake.replaceAll('_', ' ')}`,
+  ];
+  return notes.filter((note) => note !== '').join(', ');
 }

@@ -55,13 +55,12 @@ export function isOfNobody({ survey }: Pick<RunView, 'survey'>, owner: string | 
   return true;
 }
 
-/** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines otherwise. Ctrl-C stops the run. */
+/** Watches a run to its end: a bar with rate and time left on a terminal, JSON lines with --json, else lines of text on stderr. Ctrl-C stops the run. */
 export async function watchRun(id: number, { at, person, json }: WatchOptions): Promise<RunView> {
   const shown = createRunProgress({
     json,
     screen: process.stderr,
-    // Words are a result that a program keeps: lines do not stand among them.
-    lines: json ? process.stdout : process.stderr,
+    lines: process.stdout,
   });
   const onInterrupt = (): void => {
     shown.end();
