@@ -40,7 +40,7 @@ const CHANGES = {
 export function createDeadLettersCommand(env: Environment): Command {
   const letters = new Command('dead-letters')
     .description('Writes that the orchestrator refused for good: their lanes wait behind them')
-    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
+    .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(letters.command('list').description('The newest first'), env).action(list);
   proxyOptions(
     letters

@@ -10,7 +10,7 @@ const HEADS = ['action', 'where', 'what', 'times', 'lanes', 'last seen', 'looks 
 const HELP = `
 What one comparison found, side by side and redacted: the desk, or GET /v1/services/<service>/differences. What may differ is said by
 rules: crossfade rules try.
-Exit codes: 0 shown, whether or not something differs; 1 not shown, and why is said.`;
+Exit codes: 0 success, with or without differences; 1 error (reason on stderr).`;
 
 /** `crossfade differences`: what shadow reads found, grouped by cause. */
 export function createDifferencesCommand(env: Environment): Command {

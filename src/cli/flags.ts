@@ -9,7 +9,7 @@ variables UNLEASH_URL, UNLEASH_ADMIN_TOKEN, UNLEASH_PROJECT and UNLEASH_ENVIRONM
 Exit code: 0 when every flag is there, 1 when one could not be made, or Unleash could not be asked.`;
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 not done, and why is said.`;
+Exit codes: 0 success, 1 error (reason on stderr).`;
 
 /** `crossfade flags`: what they ask for, their change where they are files, and their making in Unleash. */
 export function createFlagsCommand(env: Environment): Command {

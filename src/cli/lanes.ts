@@ -30,7 +30,7 @@ export function createLanesCommand(env: Environment): Command {
       `
 One lane in full, with its writes: crossfade explain <service> <owner>. Compared on both backends: crossfade reconcile --service
 <service> --owner <owner>.
-Exit codes: 0 done; 1 not done, and why is said.`,
+Exit codes: 0 success, 1 error (reason on stderr).`,
     );
   const list = lanes
     .command('list')

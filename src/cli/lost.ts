@@ -18,7 +18,7 @@ const DECISIONS = {
 export function createLostCommand(env: Environment): Command {
   const lost = new Command('lost')
     .description('Items that legacy lost: list them, and decide about each by name')
-    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
+    .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   proxyOptions(
     lost.command('list').description('Those that wait for a decision, the oldest first'),
     env,

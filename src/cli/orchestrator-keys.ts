@@ -30,7 +30,7 @@ export function createKeysCommand(env: Environment): Command {
   const keys = new Command('keys')
     .description('API keys of the orchestrator, and key pairs for CURVE')
     .addHelpText('after', HELP)
-    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
+    .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   onDatabase(keys.command('create <agent>'), 'Make a key and show it, once')
     .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).default('agent'))
     .option(

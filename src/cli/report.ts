@@ -34,9 +34,10 @@ export function createReportCommand(env: Environment): Command {
     .addHelpText(
       'after',
       `
-A stored report is shown as it was made. Of a day without one it is made now, from what is still known of that day, and not stored.
-Exit codes: 0 shown, and with --check every criterion of the present phase of every service passes; 1 with --check: one fails;
-without: it could not be shown, such as for a --date that is no day; 2 with --check: it could not be told.`,
+The default date is today: the numbers so far, computed now and not stored. --date latest is the newest stored report, normally the one
+made this morning about yesterday. A stored report is shown as it was made; for a day without one it is computed now and not stored.
+Exit codes: 0 success, and with --check every criterion of the present phase of every service passes; 1 with --check: a criterion
+fails; without: error (reason on stderr); 2 with --check: could not be evaluated.`,
     )
     .action((options: ReportOptions) => (options.check === true ? check(options) : show(options)))
     .addCommand(createListCommand(env));
@@ -106,7 +107,7 @@ interface Head {
 function createListCommand(env: Environment): Command {
   return new Command('list')
     .description('Stored reports, the newest first')
-    .addHelpText('after', '\nExit codes: 0 shown; 1 not, and why is said.')
+    .addHelpText('after', '\nExit codes: 0 success, 1 error (reason on stderr).')
     .option('--json', 'as JSON')
     .addOption(urlOption(env))
     .addOption(tokenOption(env))

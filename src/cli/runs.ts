@@ -10,7 +10,7 @@ export function createRunsCommand(env: Environment): Command {
     .description('Backfills, reconciliations and repairs: list, show, stop')
     .addHelpText(
       'afterAll',
-      '\nExit codes: 0 done; 1 not done, and why is said. How a run itself ended is told by its state.',
+      '\nExit codes: 0 success, 1 error (reason on stderr). The state of a run says how the run itself ended.',
     );
   proxyOptions(runs.command('list').description('The newest first'), env).action(list);
   const showing = runs

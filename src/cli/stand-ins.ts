@@ -29,10 +29,7 @@ interface StandInsOptions {
 export function createStandInsCommand(): Command {
   return new Command('stand-ins')
     .description('Run stand-ins for the legacy memory services')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 stopped by SIGTERM or SIGINT; 1 they could not start, and why is said.',
-    )
+    .addHelpText('after', '\nExit codes: 0 stopped by SIGTERM or SIGINT; 1 start failed (reason on stderr).')
     .option('--data <dir>', 'folder of their stores', join('data', 'stand-ins'))
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port-offset <n>', 'added to the ports of the originals', parseWholeNumber, 10_000)

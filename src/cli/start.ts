@@ -5,7 +5,7 @@ import type { Environment } from '../config.ts';
 const EMBEDDED_CONFIG = './config/crossfade.yaml';
 
 const EXIT_CODES = `
-Exit codes: 0 stopped by SIGTERM or SIGINT, and every write under way has its reply; 1 it could not start, and why is said; 130 ended at
+Exit codes: 0 stopped by SIGTERM or SIGINT after every write in progress had its reply; 1 start failed (reason on stderr); 130 ended at
 once by a second signal.`;
 
 /** `crossfade start`: the whole embedded default, or with --config the proxy alone. */

@@ -9,13 +9,13 @@ import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 type ServiceStatus = Status['services'][number];
 
-/** `crossfade status`: what each flag asks for, what of it is in effect, and every reason between. */
+/** `crossfade status`: what each flag requests, what is active, and what blocks the rest. */
 export function createStatusCommand(env: Environment): Command {
   const command = new Command('status')
-    .description('What is asked, what is in effect, and every reason between')
+    .description('Requested and active percentages, and what blocks the rest')
     .addHelpText(
       'after',
-      '\nExit codes: 0 shown; 1 not, and why is said. For a gate: crossfade report --check.',
+      '\nExit codes: 0 success, 1 error (reason on stderr). For a gate: crossfade report --check.',
     );
   return proxyOptions(command, env, 'everything, as JSON').action(async ({ json, ...at }: ProxyOptions) => {
     const text = await askProxy(at, '/v1/status');
@@ -104,7 +104,7 @@ function told(service: ServiceStatus): string {
   const held = guard?.held_by ?? null;
   return [
     held === null ? title : `${title}, READS HELD ON LEGACY by ${held}`,
-    ...flagsOffLine(guard?.flags_off),
+    ...flagsOffLine(service),
     ...releaseLine(service),
     ...findingLines(guard?.findings ?? []),
     lanesLine(service),
@@ -121,12 +121,11 @@ function told(service: ServiceStatus): string {
   ].join('\n');
 }
 
-function flagsOffLine(off: NonNullable<ServiceStatus['guard']>['flags_off']): string[] {
+function flagsOffLine(service: ServiceStatus): string[] {
+  const off = service.guard?.flags_off;
   if (off === undefined) return [];
   if (off.state === 'not_configured')
-    return [
-      '  its flags ask for what they asked before: from here they are not lowered (files, or no admin token of Unleash)',
-    ];
+    return [`  the flag still requests ${service.flags['read-cutover'].asked} %; the latch overrides it`];
   if (off.state === 'off')
     return [`  switched off in Unleash: ${off.flags?.join(', ') || 'nothing, none asked for anything'}`];
   return [`  not yet switched off in Unleash, ${off.tries ?? 0} tries failed: ${off.last_error ?? ''}`];
@@ -135,7 +134,9 @@ function flagsOffLine(off: NonNullable<ServiceStatus['guard']>['flags_off']): st
 function releaseLine({ service, guard }: ServiceStatus): string[] {
   if (guard?.latch === undefined) return [];
   const { cool_down_until: until } = guard.latch;
-  return [`  released from ${until} on: crossfade guard release ${service} --person NAME --reason TEXT`];
+  return [
+    `  Can be released after ${until} with: crossfade guard release ${service} --person NAME --reason TEXT`,
+  ];
 }
 
 interface Share {

@@ -25,8 +25,8 @@ const CHOICES = {
 /** `crossfade unknown-outcomes`: the ledger of writes whose outcome was not known, and a person's choice where nobody else can tell. */
 export function createUnknownOutcomesCommand(env: Environment): Command {
   const unknowns = new Command('unknown-outcomes')
-    .description('Writes of which it was not known whether they took effect, and what gave each its end')
-    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
+    .description('Writes with an unknown result, and how each was resolved')
+    .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
   ledgerOptions(unknowns.command('list').description('The newest first'), env).action(list);
   for (const [name, [outcome, description]] of Object.entries(CHOICES)) {
     const command = unknowns.command(name).argument('<operation...>').description(description);

@@ -25,9 +25,8 @@ interface ArmStatus {
 
 /** What is called a failure here: an agent's, and that of one backend in a pair. */
 export const FAILURE_WORDS =
-  'Failed for an agent: no reply in time, or none that a backend could give. What legacy answered in the place of the orchestrator is a ' +
-  'fallback and no failure, and neither is an error in the words of the service. Failed in a pair: no answer, or an error in the words of ' +
-  'the service, where the other backend gave one that is none.';
+  'An agent failure is a timeout or an error the backend could not answer. Fallbacks to legacy do not count, nor do error replies of the ' +
+  'service itself. A backend fails in a pair when it gives no answer, or an error reply where the other backend gives none.';
 
 /** Lanes that read from the orchestrator beside lanes that read from legacy, and reads that both were asked. Of all replicas. */
 export interface AbNumbers {

@@ -91,7 +91,7 @@ test('a slower orchestrator is seen between lanes and in pairs, with intervals, 
   expect(stdout).toMatch(
     /orchestrator beside legacy, get_context, last 60 minutes of all replicas, 95 % intervals/,
   );
-  expect(stdout).toContain('Failed for an agent: no reply in time');
+  expect(stdout).toContain('An agent failure is a timeout');
   expect(stdout).toMatch(
     /the same read on both: \d+ pairs; latency x [\d.]+ \([\d.]+ to [\d.]+\), failures 0 %/,
   );

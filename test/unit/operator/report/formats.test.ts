@@ -165,7 +165,7 @@ test('lanes of both backends are in every format, with what is called a failure'
   expect([one?.latency_ratio, one?.failure_difference, one?.paired.latency_ratio]).not.toContain(null);
   for (const text of [html, markdown]) {
     expect(text).toContain('Orchestrator beside legacy');
-    expect(text).toContain('Failed for an agent: no reply in time');
+    expect(text).toContain('An agent failure is a timeout');
     expect(text).toContain(printedFigure({ value: one?.latency_ratio?.[0] ?? 0, unit: 'ratio' }));
   }
 });
