@@ -27,6 +27,8 @@ const closed = { additionalProperties: false };
 
 const Interlocks = Type.Union([Type.Literal('enforce'), Type.Literal('warn'), Type.Literal('off')]);
 
+const WebhookFormat = Type.Union([Type.Literal('signed'), Type.Literal('slack'), Type.Literal('teams')]);
+
 const OperatorRole = Type.Union([Type.Literal('viewer'), Type.Literal('operator'), Type.Literal('approver')]);
 
 const Legacy = Type.Object(
@@ -157,7 +159,17 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
-    desk: Type.Optional(Type.Object({ host: Text, port: Port, withoutSignIn: Type.Boolean() }, closed)),
+    desk: Type.Optional(
+      Type.Object(
+        {
+          host: Text,
+          port: Port,
+          withoutSignIn: Type.Boolean(),
+          url: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
+        },
+        closed,
+      ),
+    ),
     interlocks: Interlocks,
     guard: Type.Object(
       {
@@ -168,6 +180,7 @@ export const ConfigSchema = Type.Object(
         signalToken: Type.Optional(Text),
         alertUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         alertKey: Type.Optional(Text),
+        alertFormat: WebhookFormat,
       },
       closed,
     ),
@@ -180,6 +193,7 @@ export const ConfigSchema = Type.Object(
         folder: Type.Optional(Text),
         webhookUrl: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         webhookKey: Type.Optional(Text),
+        webhookFormat: WebhookFormat,
       },
       closed,
     ),

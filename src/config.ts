@@ -63,9 +63,9 @@ const DEFAULTS: Tree = {
   rollout: { folder: './flags' },
   operator: { tokens: {} },
   interlocks: 'enforce',
-  guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20 },
+  guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20, alertFormat: 'signed' },
   reconciliation: { changed: '30 2 * * *', full: '30 3 * * *', timeZone: LOCAL_ZONE },
-  reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400 },
+  reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400, webhookFormat: 'signed' },
   telemetry: { logLevel: 'info', traceSampleRatio: 0.01 },
 };
 
@@ -242,16 +242,21 @@ function unleashWithDefaults(unleash: Tree): Tree {
   return merged({ ...UNLEASH_DEFAULTS, ...(environment !== undefined && { environment }) }, unleash);
 }
 
+/** A webhook that is signed needs its key; what goes to a chat is not signed, because its address is the secret. */
 function guardProblems(tree: Tree): string[] {
-  const [url, key] = ['guard.alertUrl', 'guard.alertKey'].map((path) => valueAt(tree, path));
-  return url !== undefined && key === undefined
+  const [url, key, format] = ['guard.alertUrl', 'guard.alertKey', 'guard.alertFormat'].map((path) =>
+    valueAt(tree, path),
+  );
+  return url !== undefined && key === undefined && format === 'signed'
     ? ['guard.alertUrl needs guard.alertKey: alerts are signed (CROSSFADE_ALERT_KEY)']
     : [];
 }
 
 function reportProblems(tree: Tree): string[] {
-  const [url, key] = ['reports.webhookUrl', 'reports.webhookKey'].map((path) => valueAt(tree, path));
-  return url !== undefined && key === undefined
+  const [url, key, format] = ['reports.webhookUrl', 'reports.webhookKey', 'reports.webhookFormat'].map(
+    (path) => valueAt(tree, path),
+  );
+  return url !== undefined && key === undefined && format === 'signed'
     ? ['reports.webhookUrl needs reports.webhookKey: what is posted is signed (CROSSFADE_REPORT_KEY)']
     : [];
 }

@@ -1,7 +1,13 @@
 import type { Alert, Alerts } from '../migration/guard/guard-ports.ts';
-import { SignedWebhook, type WebhookSettings } from './signed-webhook.ts';
+import { chatBody, type ChatMessage, type WebhookFormat } from './chat-message.ts';
+import { countedWords } from './trigger-words.ts';
+import { Webhook, type WebhookSettings } from './webhook.ts';
 
 export interface AlertSettings extends WebhookSettings {
+  /** @defaultValue signed */
+  readonly format?: WebhookFormat;
+  /** Where the desk is; absent: messages have no link. */
+  readonly deskUrl?: string;
   /** Told of an alert that was given up, in words without its content. */
   readonly onProblem: (problem: string) => void;
   /** First pause before an alert is sent again; doubled each time. @defaultValue 1000 */
@@ -15,14 +21,14 @@ const TRIES = 8;
 /** Posts alerts one after the other, each until it is taken or eight times. */
 export class WebhookAlerts implements Alerts {
   readonly #settings: AlertSettings;
-  readonly #webhook: SignedWebhook;
+  readonly #webhook: Webhook;
   readonly #waiting: Alert[] = [];
   readonly #stopped = new AbortController();
   #sending: Promise<void> | undefined;
 
   constructor(settings: AlertSettings) {
     this.#settings = settings;
-    this.#webhook = new SignedWebhook(settings);
+    this.#webhook = new Webhook(settings);
   }
 
   send(alert: Alert): void {
@@ -50,10 +56,18 @@ export class WebhookAlerts implements Alerts {
     this.#settings.onProblem(`the alert "${kind}" of ${service} (${trigger}) was given up: ${problem}`);
   }
 
+  #bodyOf(alert: Alert): string {
+    const { format = 'signed', deskUrl } = this.#settings;
+    if (format === 'signed') return JSON.stringify(printed(alert));
+    const link =
+      deskUrl === undefined ? {} : { link: { label: 'Open the guard page', url: `${deskUrl}/guard` } };
+    return chatBody(format, { ...messageOf(alert), ...link });
+  }
+
   /** What went wrong the last time, or nothing. */
   async #deliver(alert: Alert): Promise<string | undefined> {
     const { clock, retryFirstMs = 1_000 } = this.#settings;
-    const body = JSON.stringify(printed(alert));
+    const body = this.#bodyOf(alert);
     let problem: string | undefined = 'the proxy stopped';
     for (let tried = 0; tried < TRIES && !this.#stopped.signal.aborted; tried += 1) {
       if (tried > 0) await clock.sleep(retryFirstMs * 2 ** (tried - 1), this.#stopped.signal);
@@ -62,6 +76,33 @@ export class WebhookAlerts implements Alerts {
     }
     return problem;
   }
+}
+
+const TITLES: Readonly<Record<Alert['kind'], string>> = {
+  tripped: 'reads moved back to legacy',
+  released: 'latch released',
+  finding: 'the guard found something',
+};
+
+/** An alert for a chat: what happened, where, why, and what to do. */
+function messageOf({ kind, service, finding, atMs, latch }: Alert): ChatMessage {
+  const { trigger, numbers, action, detail } = finding;
+  const until = latch === undefined ? undefined : new Date(latch.coolDownUntilMs).toISOString();
+  const release = `After ${until ?? ''} release it: crossfade guard release ${service} --person NAME --reason TEXT`;
+  return {
+    title: `Crossfade: ${service}: ${TITLES[kind]}`,
+    lines: [
+      `${trigger.replaceAll('_', ' ')}: ${countedWords(trigger, numbers)}`,
+      ...(kind === 'tripped' && until !== undefined ? [release] : []),
+    ],
+    facts: [
+      ['Service', service],
+      ...(action === undefined ? [] : [['Action', action] as const]),
+      ...(detail === undefined ? [] : [['Window or source', detail] as const]),
+      ['Steps', finding.steps.join(', ').replaceAll('_', ' ')],
+      ['At', new Date(atMs).toISOString()],
+    ],
+  };
 }
 
 /** An alert as it travels, and as routes show it. */

@@ -26,6 +26,7 @@ import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { NO_ALERTS, WebhookAlerts } from '../operator/alerts.ts';
 import type { Part } from '../parts.ts';
 import { createAuditStore } from '../storage/audit.ts';
+import { deskUrlOf } from './desk-url.ts';
 import type { Database } from '../storage/database.ts';
 import { createEvidenceStore, createMinuteStore } from '../storage/evidence.ts';
 import { createInterlockStore } from '../storage/interlocks.ts';
@@ -142,9 +143,17 @@ function createWatch(facts: WatchFacts): GuardWatch {
 }
 
 function createAlerts({ config, clock, onProblem }: GuardFacts): Alerts & { stop(): Promise<void> } {
-  const { alertUrl, alertKey } = config.guard;
-  if (alertUrl === undefined || alertKey === undefined) return NO_ALERTS;
-  return new WebhookAlerts({ url: alertUrl, key: alertKey, clock, onProblem });
+  const { alertUrl, alertKey, alertFormat: format } = config.guard;
+  if (alertUrl === undefined) return NO_ALERTS;
+  const deskUrl = deskUrlOf(config);
+  return new WebhookAlerts({
+    url: alertUrl,
+    clock,
+    onProblem,
+    format,
+    ...(alertKey !== undefined && { key: alertKey }),
+    ...(deskUrl !== undefined && { deskUrl }),
+  });
 }
 
 /** All that evidence depends on: the definition and this version, the rules, and the orchestrator's version. */

@@ -11,7 +11,8 @@ import { ReportOffice, type ReportCounts } from '../operator/report/report-offic
 import type { ReportRouteParts } from '../operator/report/report-routes.ts';
 import { createSchedule } from '../operator/report/schedule.ts';
 import { NO_SCHEDULE } from '../operator/run-schedule.ts';
-import { SignedWebhook } from '../operator/signed-webhook.ts';
+import { Webhook } from '../operator/webhook.ts';
+import { deskUrlOf } from './desk-url.ts';
 import type { Status } from '../operator/status.ts';
 import type { Part } from '../parts.ts';
 import type { Guarding } from './guard.ts';
@@ -67,7 +68,10 @@ export function createReports(facts: ReportFacts): Reports {
     schedule: schedule === NO_SCHEDULE ? undefined : createSchedule(schedule, zone),
     zone,
     keepDays,
-    deliveries: createDeliveries({ folder, webhook }),
+    deliveries: createDeliveries({
+      folder,
+      webhook: webhook && { webhook, format: config.reports.webhookFormat, deskUrl: deskUrlOf(config) },
+    }),
   });
   const stop = async (): Promise<void> => {
     await office.stop();
@@ -80,7 +84,7 @@ export function createReports(facts: ReportFacts): Reports {
   };
 }
 
-function webhookOf({ reports }: Config, clock: Clock): SignedWebhook | undefined {
+function webhookOf({ reports }: Config, clock: Clock): Webhook | undefined {
   const { webhookUrl: url, webhookKey: key } = reports;
-  return url === undefined || key === undefined ? undefined : new SignedWebhook({ url, key, clock });
+  return url === undefined ? undefined : new Webhook({ url, clock, ...(key !== undefined && { key }) });
 }

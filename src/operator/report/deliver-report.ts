@@ -1,7 +1,8 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../migration/report/report-ports.ts';
-import type { SignedWebhook } from '../signed-webhook.ts';
+import { chatBody, type ChatMessage, type WebhookFormat } from '../chat-message.ts';
+import type { Webhook } from '../webhook.ts';
 import type { Report } from './report.ts';
 
 /** A stored report, to be taken somewhere. */
@@ -45,9 +46,10 @@ async function written(file: string, text: string): Promise<void> {
 }
 
 /** What is posted: enough for a message, and the whole report. A receiver that has its `delivery` already may drop it. */
-function toWebhook(webhook: SignedWebhook): Deliver {
+function toWebhook({ webhook, format, deskUrl }: ReportWebhook): Deliver {
   return ({ date, texts }) => {
     const report = JSON.parse(texts.json) as Report;
+    if (format !== 'signed') return webhook.post(chatBody(format, messageOf(report, deskUrl)));
     const services = report.services.map(({ service, phase, next_step: next }) => ({
       service,
       phase,
@@ -67,10 +69,34 @@ function toWebhook(webhook: SignedWebhook): Deliver {
   };
 }
 
+/** A report for a chat: a verdict, and of each service its phase and what to do next. */
+function messageOf(report: Report, deskUrl: string | undefined): ChatMessage {
+  const { date, failed_criteria: failed, failed_to_stay: toStay, services } = report;
+  const verdict =
+    toStay > 0
+      ? `${toStay} criteria of the present phases fail.`
+      : failed > 0
+        ? `Nothing is wrong; ${failed} criteria are missing for the next phase.`
+        : 'Every criterion of the present phases passes.';
+  return {
+    title: `Crossfade report of ${date}`,
+    lines: [verdict, ...services.map(({ service, next_step: { text } }) => `${service}: ${text}`)],
+    facts: services.map(({ service, phase }) => [service, `phase ${phase.replaceAll('_', ' ')}`] as const),
+    ...(deskUrl !== undefined && { link: { label: 'Open the report', url: `${deskUrl}/reports/${date}` } }),
+  };
+}
+
+export interface ReportWebhook {
+  readonly webhook: Webhook;
+  readonly format: WebhookFormat;
+  /** Where the desk is; absent: messages have no link. */
+  readonly deskUrl: string | undefined;
+}
+
 /** Where reports are taken. */
 export function createDeliveries(places: {
   readonly folder: string | undefined;
-  readonly webhook: SignedWebhook | undefined;
+  readonly webhook: ReportWebhook | undefined;
 }): ReadonlyMap<ReportTarget, Deliver> {
   const deliveries = new Map<ReportTarget, Deliver>();
   if (places.folder !== undefined) deliveries.set('folder', toFolder(places.folder));

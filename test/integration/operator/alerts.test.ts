@@ -137,3 +137,51 @@ test('a receiver that is away does not keep the proxy from ending', async () => 
   await slow.stop();
   expect(performance.now() - startedAtMs).toBeLessThan(5_000);
 });
+
+test('for Slack an alert is a message with a header, a text and fields, and is not signed', async () => {
+  const slack = new WebhookAlerts({
+    url,
+    format: 'slack',
+    deskUrl: 'https://crossfade.example.org',
+    clock: systemClock,
+    onProblem: () => undefined,
+  });
+  slack.send({ ...ALERT, finding: { ...ALERT.finding, detail: 'agents <repeat> & ask' } });
+  await eventually('it arrives', () => bodies.length > 0);
+  await slack.stop();
+  expect(bodies[0]?.isSigned).toBe(false);
+  const body = JSON.parse(bodies[0]?.text ?? '') as { text: string; blocks: { type: string }[] };
+  expect(body.text).toBe('Crossfade: session-memory: reads moved back to legacy');
+  expect(body.blocks.map(({ type }) => type)).toEqual(['header', 'section', 'section', 'section']);
+  expect(body.blocks[1]).toMatchObject({
+    text: { type: 'mrkdwn', text: expect.stringContaining('errors: 5 of 10 failed') as string },
+  });
+  expect(body.blocks[2]).toMatchObject({
+    text: { text: '<https://crossfade.example.org/guard|Open the guard page>' },
+  });
+  expect(bodies[0]?.text).toContain('agents &lt;repeat&gt; &amp; ask');
+});
+
+test('for Teams an alert is an adaptive card with its facts', async () => {
+  const teams = new WebhookAlerts({ url, format: 'teams', clock: systemClock, onProblem: () => undefined });
+  teams.send(ALERT);
+  await eventually('it arrives', () => bodies.length > 0);
+  await teams.stop();
+  const body = JSON.parse(bodies[0]?.text ?? '') as object;
+  expect(body).toMatchObject({
+    type: 'message',
+    attachments: [
+      {
+        contentType: 'application/vnd.microsoft.card.adaptive',
+        content: {
+          type: 'AdaptiveCard',
+          body: [
+            { type: 'TextBlock', text: 'Crossfade: session-memory: reads moved back to legacy' },
+            { type: 'TextBlock' },
+            { type: 'FactSet' },
+          ],
+        },
+      },
+    ],
+  });
+});

@@ -5,15 +5,15 @@ import type { Clock } from '../migration/ports.ts';
 export interface WebhookSettings {
   /** Where it is posted. */
   readonly url: string;
-  /** Signs everything (HMAC-SHA256), so that the receiver can tell ours from others'. */
-  readonly key: string;
+  /** Signs everything (HMAC-SHA256), so that the receiver can tell ours from others'. Absent: nothing is signed. */
+  readonly key?: string;
   readonly clock: Clock;
 }
 
 const TIMEOUT_MS = 5_000;
 
-/** Posts JSON, signed with its time, so that what is old cannot be sent again by others. */
-export class SignedWebhook {
+/** Posts JSON; with a key it is signed with its time, so that an old body cannot be sent again by others. */
+export class Webhook {
   readonly #settings: WebhookSettings;
   readonly #agent = new Agent({ connections: 1, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
 
@@ -23,18 +23,12 @@ export class SignedWebhook {
 
   /** What went wrong, in words without the address; undefined where it was taken. */
   async post(body: string): Promise<string | undefined> {
-    const { url, key, clock } = this.#settings;
-    const timestamp = String(Math.floor(clock.wallMs() / 1_000));
-    const signature = createHmac('sha256', key).update(`${timestamp}.${body}`).digest('hex');
+    const { url } = this.#settings;
     try {
       const response = await request(url, {
         method: 'POST',
         dispatcher: this.#agent,
-        headers: {
-          'content-type': 'application/json',
-          'x-crossfade-timestamp': timestamp,
-          'x-crossfade-signature': `sha256=${signature}`,
-        },
+        headers: { 'content-type': 'application/json', ...this.#signature(body) },
         body,
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
@@ -44,6 +38,14 @@ export class SignedWebhook {
       // An address may hold a secret: what undici says of it is not repeated.
       return 'it could not be reached';
     }
+  }
+
+  #signature(body: string): Record<string, string> {
+    const { key, clock } = this.#settings;
+    if (key === undefined) return {};
+    const timestamp = String(Math.floor(clock.wallMs() / 1_000));
+    const signature = createHmac('sha256', key).update(`${timestamp}.${body}`).digest('hex');
+    return { 'x-crossfade-timestamp': timestamp, 'x-crossfade-signature': `sha256=${signature}` };
   }
 
   close(): Promise<void> {
