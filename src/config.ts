@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { Compile } from 'typebox/compile';
 import { Settings } from 'typebox/system';
-import { LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import {
   isTree,
   deskProblems,
@@ -22,11 +22,24 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
-  constructor(file: string, problems: readonly string[]) {
-    super(`Configuration ${file} is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  /** @param lineOf where the file has the setting that a problem begins with */
+  constructor(file: string, problems: readonly string[], lineOf: LineOf = () => undefined) {
+    const told = problems.map((problem) => {
+      const line = lineOf(keyOf(problem));
+      return `  - ${problem}${line === undefined ? '' : ` (line ${line})`}`;
+    });
+    super(`Configuration ${file} is not usable:\n${told.join('\n')}`);
     this.name = 'ConfigError';
     this.problems = problems;
   }
+}
+
+/** The line of a setting, or of the nearest section around it that the file has. */
+export type LineOf = (path: string) => number | undefined;
+
+/** The setting that a problem is about: each begins with it. */
+export function keyOf(problem: string): string {
+  return /^[\w-]+(?:\.[\w-]+)*/.exec(problem)?.[0] ?? '';
 }
 
 const LOCAL_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -115,7 +128,7 @@ export function loadConfig(
   problems.push(...limitProblems(tree), ...journalProblems(tree), ...unleashProblems(tree));
   problems.push(...operatorProblems(tree), ...deskProblems(tree), ...reportProblems(tree));
   if (services === 'real') problems.push(...openDeskProblems(tree));
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  if (problems.length > 0) throw new ConfigError(file, problems, linesOf(file));
   return tree as Config;
 }
 
@@ -142,6 +155,28 @@ export function readTree(file: string): Tree {
   const tree: unknown = document.toJS() ?? {};
   if (isTree(tree)) return tree;
   throw new ConfigError(file, ['it must be a mapping of settings']);
+}
+
+/** Where a YAML file has its settings. A file that cannot be read has none. */
+export function linesOf(file: string): LineOf {
+  try {
+    const lines = new LineCounter();
+    const { contents } = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
+    return (path) => {
+      const offset = offsetOf(contents, path.split('.'));
+      return offset === undefined ? undefined : lines.linePos(offset).line;
+    };
+  } catch {
+    return () => undefined;
+  }
+}
+
+/** Of the last key of the path that is there. */
+function offsetOf(node: unknown, [key, ...rest]: readonly string[]): number | undefined {
+  if (key === undefined || !isMap(node)) return undefined;
+  const pair = node.items.find((one) => isScalar(one.key) && String(one.key.value) === key);
+  if (pair === undefined || !isScalar(pair.key)) return undefined;
+  return offsetOf(pair.value, rest) ?? pair.key.range?.[0];
 }
 
 function variableFor(path: string): string | undefined {

@@ -2,6 +2,7 @@ import type { Config, ServiceConfig } from './config-schema.ts';
 import { importDefinition } from './definition-file.ts';
 import type { ServiceDefinition } from './domain/service-definition.ts';
 import { contextualMemory } from './services/contextual-memory.ts';
+import { nearestName } from './nearest-name.ts';
 import { jarvisMemory } from './services/jarvis-memory.ts';
 import { sessionMemory } from './services/session-memory.ts';
 
@@ -25,8 +26,11 @@ export async function loadDefinitions(config: Config): Promise<readonly DefinedS
           ? BUILT_IN.get(name)
           : await importDefinition(name, service.definition);
       if (found === undefined) {
-        const known = [...BUILT_IN.keys()].join(', ');
-        throw new Error(`services.${name} needs a definition: a file of your own, or one of ours (${known})`);
+        const known = [...BUILT_IN.keys()];
+        const near = nearestName(name, known);
+        throw new Error(
+          `services.${name} needs a definition: a file of your own, or one of ours (${known.join(', ')})${near === undefined ? '' : `; did you mean services.${near}?`}`,
+        );
       }
       return { name, config: service, definition: adjusted(found, service) };
     }),

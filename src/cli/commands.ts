@@ -6,6 +6,7 @@ export function commandsOf(env: Environment): Readonly<Record<string, () => Prom
   return {
     start: async () => (await import('./start.ts')).createStartCommand(env),
     orchestrator: async () => (await import('./orchestrator.ts')).createOrchestratorCommand(env),
+    config: async () => (await import('./config.ts')).createConfigCommand(env),
     'stand-ins': async () => (await import('./stand-ins.ts')).createStandInsCommand(),
     status: async () => (await import('./status.ts')).createStatusCommand(env),
     explain: async () => (await import('./explain.ts')).createExplainCommand(env),

@@ -89,7 +89,7 @@ services:
 
 test('the message names the file and has a line for each problem', () => {
   expect(() => load('services: { s: { legacy: { endpoint: "tcp://h:1" } } }\nhttp: { port: soon }')).toThrow(
-    /^Configuration .*c\.yaml is not usable:\n {2}- http\.port must be a whole number, got "soon"$/,
+    /^Configuration .*c\.yaml is not usable:\n {2}- http\.port must be a whole number, got "soon" \(line 2\)$/,
   );
 });
 
