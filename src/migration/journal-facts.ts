@@ -58,6 +58,8 @@ export interface LaneCounts {
   readonly stopped: number;
   /** Lanes of which the last copy had to leave something out, and nobody has accepted it. */
   readonly excepted: number;
+  /** Lanes that reconciliations found unequal, neither repaired nor accepted. */
+  readonly differs: number;
   readonly deadLetters: number;
   /** Writes whose outcome nobody knows yet. */
   readonly unknown: number;
@@ -73,6 +75,7 @@ export const NO_LANES: LaneCounts = {
   copying: 0,
   stopped: 0,
   excepted: 0,
+  differs: 0,
   deadLetters: 0,
   unknown: 0,
   lostItems: 0,

@@ -37,11 +37,24 @@ function printedFacts(facts: InterlockFacts): object {
     oldest_delivery_seconds: facts.oldestDeliverySeconds,
     unclassified: { requests: unclassified.requests, accepted: unclassified.isAccepted },
     reconciled_ago_seconds: facts.reconciledAgoSeconds,
+    findings: printedFindings(facts),
     added_p95_ms: facts.addedP95Ms,
     ramp_held: facts.isRampHeld,
     latch: facts.latch,
     kill_switch: facts.isKilled,
     ...(writes !== undefined && { writes: printedWrites(writes) }),
+  };
+}
+
+function printedFindings({ stores: { lanes, items, run, full } }: InterlockFacts): object {
+  return {
+    lanes,
+    items,
+    run,
+    last_full:
+      full === null
+        ? null
+        : { run: full.run, lanes: full.lanes, items: full.items, not_comparable_lanes: full.notComparable },
   };
 }
 

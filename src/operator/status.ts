@@ -50,6 +50,8 @@ interface ServiceStatus {
     readonly stopped: number;
     /** Their last copy left out what the orchestrator refuses: their reads stay on legacy until a person accepts it. */
     readonly excepted: number;
+    /** A reconciliation found them unequal: their reads stay on legacy until they are repaired, copied or accepted by name. */
+    readonly differs: number;
   } | null;
   /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
   readonly pending: number;
@@ -269,8 +271,8 @@ async function journaledOf(
 const UNTOLD = { lanes: null, lag: null, dead_letters: null, lost_items: null };
 
 function lanesOf({ lanes, ...counts }: LaneCounts): NonNullable<ServiceStatus['lanes']> {
-  const { seeded, dirty, copying, stopped, excepted } = counts;
-  return { total: lanes, seeded, dirty, copying, stopped, excepted };
+  const { seeded, dirty, copying, stopped, excepted, differs } = counts;
+  return { total: lanes, seeded, dirty, copying, stopped, excepted, differs };
 }
 
 function happened(statistics: ServiceStatistics) {

@@ -64,12 +64,16 @@ function standing({ word, have, need, of }: InterlockReason): string {
 }
 
 function advice(
-  { word }: InterlockReason,
+  { word, of }: InterlockReason,
   { service, action, confidence }: HeldBack,
 ): Pick<ToldInterlock, 'next' | 'command'> {
   const { text, command } = ADVICE[nameOf(word)](
     { action: action ?? null },
-    { service, daysMissing: confidence?.days ?? null },
+    {
+      service,
+      daysMissing: confidence?.days ?? null,
+      findingsRun: word === 'lanes_differ' && of !== undefined ? Number(of) : null,
+    },
   );
   if (action === undefined || !EVIDENCE.has(word)) return { next: text, command };
   return {

@@ -76,13 +76,14 @@ async function lanesReadiness({ journal, services, migration }: ReadinessParts):
     return { ok: true, reason: 'not known: the journal is away' };
   try {
     const counts = await Promise.all([...services.keys()].map((service) => journal.counts(service)));
-    const total = (of: 'stopped' | 'excepted' | 'deadLetters'): number =>
+    const total = (of: 'stopped' | 'excepted' | 'differs' | 'deadLetters'): number =>
       counts.reduce((sum, each) => sum + each[of], 0);
-    const [stopped, excepted, deadLetters] = [total('stopped'), total('excepted'), total('deadLetters')];
-    if (stopped + excepted + deadLetters === 0) return { ok: true };
+    const [stopped, excepted, differs] = [total('stopped'), total('excepted'), total('differs')];
+    const deadLetters = total('deadLetters');
+    if (stopped + excepted + differs + deadLetters === 0) return { ok: true };
     return {
       ok: true,
-      reason: `${stopped} lanes stopped, ${excepted} excepted, ${deadLetters} dead letters`,
+      reason: `${stopped} lanes stopped, ${excepted} excepted, ${differs} different, ${deadLetters} dead letters`,
     };
   } catch {
     return { ok: true, reason: 'not known: the database does not answer' };

@@ -1,8 +1,10 @@
 import type { ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { InterlockStore, JournalFacts } from '../migration/interlocks/interlock-ports.ts';
+import { NOTHING_FOUND } from '../migration/reconciliation/store-findings.ts';
 import { addAudit } from './audit.ts';
 import type { Database } from './database.ts';
+import { readStoreFindings } from './runs/standing.ts';
 
 /** A replica that was silent for longer is not counted. */
 const SILENT_AFTER = "interval '5 seconds'";
@@ -125,6 +127,7 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
     oldestDeliverySeconds: seconds,
     unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
     ...(await readRuns(database, service)),
+    stores: (await readStoreFindings(database, service)).get(service) ?? NOTHING_FOUND,
     traffic: new Map(day.map((row) => [row.action, ownTraffic(row)])),
     lanesPerDay: day.reduce((sum, { wholeLanes }) => sum + wholeLanes, 0),
   };

@@ -155,6 +155,7 @@ export function noopJournal(): Journal {
       copying: 0,
       stopped: 0,
       excepted: 0,
+      differs: 0,
       deadLetters: 0,
       unknown: 0,
       lostItems: 0,

@@ -41,6 +41,7 @@ export function countLanes(lanes: readonly LaneRow[], openCoverage: number): Lan
     copying: count(({ condition }) => condition === 'copying'),
     stopped: count(({ condition }) => condition === 'stopped'),
     excepted: count(({ exceptions }) => exceptions > 0),
+    differs: 0,
     deadLetters: sum(({ deadLetters }) => deadLetters.size),
     unknown: sum((lane) => unsettledOf(lane).filter((write) => isRecorded(write, lane)).length),
     lostItems: 0,

@@ -1,5 +1,6 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Confidence } from '../evidence/confidence.ts';
+import type { StoreFindings } from '../reconciliation/store-findings.ts';
 
 /** `enforce` lowers what a flag permits while it would be unsafe, `warn` only says so. */
 export type InterlockMode = 'enforce' | 'warn' | 'off';
@@ -55,6 +56,8 @@ export interface InterlockFacts {
   readonly unclassified: { readonly requests: number; readonly isAccepted: boolean };
   /** Since the last full reconciliation; null where there was none. */
   readonly reconciledAgoSeconds: number | null;
+  /** What reconciliations found that is neither repaired nor accepted, and the size of the last full one. */
+  readonly stores: StoreFindings;
   /** p95 of what the proxy added in the last minutes, milliseconds; null without operations. */
   readonly addedP95Ms: number | null;
   readonly isRampHeld: boolean;

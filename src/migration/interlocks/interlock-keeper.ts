@@ -184,6 +184,7 @@ export class InterlockKeeper implements ReadLimits {
       oldestDeliverySeconds: journal.oldestDeliverySeconds,
       unclassified: { requests: journal.unclassified, isAccepted: accepted.has('unclassified') },
       reconciledAgoSeconds: journal.reconciledAgoSeconds,
+      stores: journal.stores,
       addedP95Ms: addedP95Ms(service),
       isRampHeld: board.has(service, 'hold_ramp'),
       latch: board.holdOf(service)?.cause ?? null,

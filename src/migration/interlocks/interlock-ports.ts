@@ -1,6 +1,7 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Traffic } from '../evidence/confidence.ts';
+import type { StoreFindings } from '../reconciliation/store-findings.ts';
 
 /** What the journal says of a service, for its interlocks. */
 export interface JournalFacts {
@@ -17,6 +18,7 @@ export interface JournalFacts {
   readonly unclassified: number;
   /** Since the last full reconciliation; null where there was none. */
   readonly reconciledAgoSeconds: number | null;
+  readonly stores: StoreFindings;
   /** All owners were listed by a backfill that a person asked for, since the present coverage began. */
   readonly isBackfillRun: boolean;
   /** Comparisons of the last 24 h: of each action's own answers, and of whole lanes. */

@@ -62,6 +62,16 @@ const reconciled =
       ? unless(false, 'never_reconciled', { need: withinSeconds })
       : unless(ago < withinSeconds, 'reconciliation_too_old', { have: ago, need: withinSeconds });
 
+/** Of every run: what a later one found elsewhere counts as well. */
+const equalStores: Check<InterlockFacts> = ({ stores: { lanes, run } }) =>
+  unless(lanes === 0, 'lanes_differ', { have: lanes, need: 0, ...(run !== null && { of: String(run) }) });
+
+const comparedEnough: Check<InterlockFacts> = ({ stores: { full } }) => {
+  const most = Math.max(UNWELL_LANES, UNWELL_SHARE * (full?.lanes ?? 0));
+  const have = full?.notComparable ?? 0;
+  return unless(have <= most, 'too_many_lanes_not_compared', { have, need: most });
+};
+
 const fastEnough: Check<InterlockFacts> = ({ addedP95Ms: added }) =>
   unless(added === null || added < ADDED_P95_MS, 'too_slow', { have: added ?? 0, need: ADDED_P95_MS });
 
@@ -137,6 +147,8 @@ export const INTERLOCKS: Readonly<
       delivered,
       classified,
       reconciled(RECONCILED_TO_RAISE_SECONDS),
+      equalStores,
+      comparedEnough,
       fastEnough,
     ],
     keep: [covered, ...keepCutover],

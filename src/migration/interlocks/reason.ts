@@ -13,6 +13,8 @@ export type InterlockWord =
   | 'unclassified_actions'
   | 'never_reconciled'
   | 'reconciliation_too_old'
+  | 'lanes_differ'
+  | 'too_many_lanes_not_compared'
   | 'too_slow'
   | 'ramp_held'
   | 'latched'

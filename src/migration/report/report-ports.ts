@@ -65,7 +65,10 @@ export interface ServiceDay {
   /** Unequal lanes: found in the day, by what became of them, and those that are open now. */
   readonly divergences: Readonly<
     Record<'open' | 'found' | 'repaired' | 'gone' | 'undone' | 'foundLost', number>
-  >;
+  > & {
+    /** The newest run that found any of the open ones; null where none is open. */
+    readonly run: number | null;
+  };
   readonly lost: { readonly open: number; readonly found: number; readonly decided: number };
   /** Lanes that repairs changed in the day, and those that were put back. */
   readonly repairs: { readonly lanes: number; readonly undone: number };

@@ -25,6 +25,8 @@ export interface PlanFacts {
   };
   readonly deadLetterLanes: number;
   readonly lostItems: number;
+  /** Lanes that reconciliations found unequal, neither repaired nor accepted. */
+  readonly differingLanes: number;
 }
 
 /** More than that cannot be compared: an alarm of its own. */
@@ -54,6 +56,8 @@ const deadLetters: DayCheck = ({ deadLetterLanes: lanes }) =>
   });
 const lostItems: DayCheck = ({ lostItems: items }) =>
   count('lost_items', items, { limit: 0, isFine: items === 0 });
+const lanesDiffer: DayCheck = ({ differingLanes: lanes }) =>
+  count('lanes_differ', lanes, { limit: 0, isFine: lanes === 0 });
 const mismatches: DayCheck = ({ day }) =>
   rate('mismatches_of_the_day', day.mismatches, GUARD_LIMITS.mismatchRate);
 const notComparable: DayCheck = ({ day }) =>
@@ -69,7 +73,7 @@ interface PhaseRow {
   readonly day: readonly DayCheck[];
 }
 
-const WRITTEN = [proxyErrors, deadLetters, lostItems];
+const WRITTEN = [proxyErrors, deadLetters, lostItems, lanesDiffer];
 const COMPARED = [...WRITTEN, mismatches, notComparable];
 
 /** The way of a migration: what each phase asks, and where it leads. */

@@ -33,6 +33,12 @@ export const CRITERION_WORDS: Readonly<Record<CriterionName, CriterionWords>> = 
   deliveries_behind: { title: 'Oldest write not delivered', unit: 'seconds', sign: '<' },
   unclassified_actions: { title: 'Requests of unknown actions, 24 h', unit: 'count', sign: '≤' },
   reconciliation_too_old: { title: 'Since the last full reconciliation', unit: 'seconds', sign: '<' },
+  lanes_differ: { title: 'Lanes that differ between the stores', unit: 'count', sign: '≤' },
+  too_many_lanes_not_compared: {
+    title: 'Lanes that the last full reconciliation could not compare',
+    unit: 'count',
+    sign: '≤',
+  },
   too_slow: { title: 'p95 of added latency, last minutes', unit: 'ms', sign: '<' },
   ramp_held: yesNo('Nothing holds the ramp'),
   latched: yesNo('No latch is set'),

@@ -24,11 +24,13 @@ interface StepFacts {
   readonly openLetters: number;
   /** Longest that an action's evidence still takes at today's traffic; null where it takes none, or nobody knows. */
   readonly daysMissing: number | null;
+  /** The newest reconciliation whose findings stand; null where none do. */
+  readonly findingsRun: number | null;
 }
 
 type Advice = (
   failed: Pick<Criterion, 'action'>,
-  facts: Pick<StepFacts, 'service' | 'daysMissing'>,
+  facts: Pick<StepFacts, 'service' | 'daysMissing' | 'findingsRun'>,
 ) => NextStep;
 
 const mend = (text: string, command?: (service: string) => string): Advice => advising('mend', text, command);
@@ -55,6 +57,12 @@ const waitForComparisons: Advice = ({ action }, { daysMissing }) => {
   };
 };
 
+const settleFindings: Advice = (_failed, { findingsRun: run }) => ({
+  kind: 'mend',
+  text: `Lanes differ between the stores: look at the repair plan${run === null ? '' : ` of run ${run}`}, then repair the lanes or accept each by name.`,
+  command: run === null ? 'crossfade runs list' : `crossfade repair plan ${run}`,
+});
+
 const guardRelease = (service: string): string =>
   `crossfade guard release ${service} --person NAME --reason TEXT`;
 const status = (): string => 'crossfade status';
@@ -70,6 +78,7 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     'Decide about each item that legacy lost: accept or restore it by name.',
     () => 'crossfade lost list',
   ),
+  lanes_differ: settleFindings,
   dead_letter_lanes: mend(
     'Deal with the dead letters: their lanes wait behind them.',
     () => 'crossfade dead-letters list',
@@ -105,6 +114,10 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
   ),
   reconciliation_too_old: prepare(
     'Reconcile every lane.',
+    (service) => `crossfade reconcile --full --service ${service} --person NAME --reason TEXT`,
+  ),
+  too_many_lanes_not_compared: prepare(
+    'The last full reconciliation could not compare these lanes: see why, then reconcile every lane again.',
     (service) => `crossfade reconcile --full --service ${service} --person NAME --reason TEXT`,
   ),
   unclassified_actions: prepare(

@@ -143,7 +143,9 @@ interface AddedLatency {
 }
 
 interface State {
-  readonly lanes: Readonly<Record<'total' | 'seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted', number>>;
+  readonly lanes: Readonly<
+    Record<'total' | 'seeded' | 'dirty' | 'copying' | 'stopped' | 'excepted' | 'differs', number>
+  >;
   readonly dirty_change: number | null;
   readonly unwell: readonly { readonly condition: string; readonly reason: string; readonly lanes: number }[];
   readonly backlog: { readonly writes: number; readonly oldest_seconds: number };

@@ -68,6 +68,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     day: numbers,
     deadLetterLanes: day.letters.lanes,
     lostItems: day.lost.open,
+    differingLanes: day.divergences.open,
   });
   const evidence = evidenceOf(judged);
   const next = nextStepOf({
@@ -79,6 +80,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     isKilled: judged.facts.isKilled,
     openLetters: day.letters.open,
     daysMissing: longest(evidence),
+    findingsRun: day.divergences.run,
   });
   return {
     service: status.service,
@@ -157,7 +159,7 @@ function errorsOf({ proxyErrors, orchestratorErrors }: DayNumbers): ServiceRepor
   return { proxy: rateNumbers(proxyErrors), orchestrator: rateNumbers(orchestratorErrors) };
 }
 
-const NO_LANES = { total: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, excepted: 0 };
+const NO_LANES = { total: 0, seeded: 0, dirty: 0, copying: 0, stopped: 0, excepted: 0, differs: 0 };
 
 function stateOf({ status, day }: ServiceFacts, changes: Changes): ServiceReport['state'] {
   const { open, lanes, added, redriven, skipped, copied } = day.letters;

@@ -37,8 +37,9 @@ where l.service = $1 and l.condition = 'clean' and l.sequence > l.delivered_sequ
   and not exists (select from dead_letters d where d.lane_id = l.id and d.resolved_at is null)`;
 
 export const UNWELL = `
-select condition, reason, count(*) as lanes from lanes
-where service = $1 and condition <> 'clean' group by 1, 2 order by 3 desc, 1, 2 limit 10`;
+select case when l.condition = 'clean' then 'differs' else l.condition end as condition, l.reason, count(*) as lanes
+from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}
+where l.service = $1 and (l.condition <> 'clean' or d.id is not null) group by 1, 2 order by 3 desc, 1, 2 limit 10`;
 
 export const ON_ORCHESTRATOR = `
 select count(*) filter (where primary_backend = 'orchestrator') as "lanesOnOrchestrator" from lanes where service = $1`;
@@ -68,7 +69,7 @@ lanes as (
       and later.found_at = one.settled_at) as found_again,
     exists (select from settled where settled.owner = one.owner and settled.settled_at = one.found_at) as was_open
   from divergences one where service = $1)
-select count(*) filter (where state in ${UNSETTLED}) as open,
+select count(*) filter (where state in ${UNSETTLED}) as open, max(run_id) filter (where state in ${UNSETTLED}) as run,
   count(*) filter (where ${inDay('found_at')} and not was_open) as found,
   count(*) filter (where ${inDay('found_at')} and state = 'lost') as "foundLost",
   count(*) filter (where ${inDay('settled_at')} and state = 'repaired') as repaired,

@@ -64,6 +64,7 @@ const COUNTS: LaneCounts = {
   copying: 1,
   stopped: 1,
   excepted: 1,
+  differs: 0,
   deadLetters: 3,
   unknown: 4,
   lostItems: 5,

@@ -16,6 +16,7 @@ const COUNTS: LaneCounts = {
   copying: 0,
   stopped: 0,
   excepted: 0,
+  differs: 0,
   deadLetters: 0,
   unknown: 0,
   lostItems: 0,
@@ -42,10 +43,13 @@ test('lanes that wait for nobody are ready without a word', async () => {
   expect(lanes).toEqual({ ok: true });
 });
 
-test('stopped and excepted lanes and dead letters are counted over all services, and make nothing unready', async () => {
-  const waiting = { ...COUNTS, stopped: 1, excepted: 2, deadLetters: 3 };
+test('lanes that wait for a person are counted, and make nothing unready', async () => {
+  const waiting = { ...COUNTS, stopped: 1, excepted: 2, differs: 4, deadLetters: 3 };
   const parts = await readinessOf(partsWith(() => Promise.resolve(waiting)));
-  expect(parts['lanes']).toEqual({ ok: true, reason: '2 lanes stopped, 4 excepted, 6 dead letters' });
+  expect(parts['lanes']).toEqual({
+    ok: true,
+    reason: '2 lanes stopped, 4 excepted, 8 different, 6 dead letters',
+  });
   expect(Object.values(parts).every(({ ok }) => ok)).toBe(true);
 });
 

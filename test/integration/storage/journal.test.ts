@@ -185,6 +185,7 @@ describe.each(DATABASES)('the journal on %s', (kind) => {
       copying: 1,
       stopped: 1,
       excepted: 0,
+      differs: 0,
       deadLetters: 1,
       unknown: 0,
       lostItems: 1,

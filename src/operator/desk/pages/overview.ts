@@ -152,8 +152,8 @@ function lagReading({ lag }: ServiceStatus): Html {
 }
 
 function laneNote(lanes: NonNullable<ServiceStatus['lanes']>): string {
-  const { seeded, dirty, copying, stopped, excepted } = lanes;
-  const unwell = Object.entries({ dirty, copying, stopped, excepted }).filter(
+  const { seeded, dirty, copying, stopped, excepted, differs } = lanes;
+  const unwell = Object.entries({ dirty, copying, stopped, excepted, differs }).filter(
     ([, lanesThere]) => lanesThere > 0,
   );
   return [

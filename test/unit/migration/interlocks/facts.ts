@@ -1,5 +1,6 @@
 import { confidenceOf, NO_EVIDENCE } from '../../../../src/migration/evidence/confidence.ts';
 import type { ActionFacts, InterlockFacts } from '../../../../src/migration/interlocks/interlock-facts.ts';
+import { NOTHING_FOUND } from '../../../../src/migration/reconciliation/store-findings.ts';
 
 const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0, lanesPerDay: 0 };
 
@@ -31,6 +32,7 @@ export function fineFacts(more: Partial<InterlockFacts> = {}): InterlockFacts {
     oldestDeliverySeconds: 0,
     unclassified: { requests: 0, isAccepted: false },
     reconciledAgoSeconds: 3_600,
+    stores: { ...NOTHING_FOUND, full: { run: 3, lanes: 10_000, items: 50_000, notComparable: 0 } },
     addedP95Ms: 2,
     isRampHeld: false,
     latch: null,

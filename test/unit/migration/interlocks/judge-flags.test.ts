@@ -7,6 +7,7 @@ import {
   type Granted,
 } from '../../../../src/migration/interlocks/judge-flags.ts';
 import { actionWith, fineFacts } from './facts.ts';
+import { NOTHING_FOUND } from '../../../../src/migration/reconciliation/store-findings.ts';
 
 const asked = (flags: Partial<Record<ServiceFlag, number>>): InterlockFacts['asked'] => ({
   ...fineFacts().asked,
@@ -29,6 +30,9 @@ test('where nothing stands in the way, all that is asked is in effect', () => {
   }
   expect(actions['get_context']).toEqual({ asked: 50, inEffect: 50, permitted: 50, reasons: [] });
 });
+
+const FULL = { run: 4, lanes: 10_000, items: 50_000, notComparable: 0 };
+const FOUND = { ...NOTHING_FOUND, full: FULL };
 
 /** Just past each limit, and at it. */
 const TO_RAISE_READS: readonly [string, Partial<InterlockFacts>, Partial<InterlockFacts>][] = [
@@ -60,6 +64,12 @@ const TO_RAISE_READS: readonly [string, Partial<InterlockFacts>, Partial<Interlo
   ],
   ['never_reconciled', { reconciledAgoSeconds: null }, {}],
   ['reconciliation_too_old', { reconciledAgoSeconds: 86_400 }, { reconciledAgoSeconds: 86_399 }],
+  ['lanes_differ', { stores: { ...FOUND, lanes: 1, run: 4 } }, { stores: FOUND }],
+  [
+    'too_many_lanes_not_compared',
+    { stores: { ...FOUND, full: { ...FULL, notComparable: 11 } } },
+    { stores: { ...FOUND, full: { ...FULL, notComparable: 10 } } },
+  ],
   ['too_slow', { addedP95Ms: 50 }, { addedP95Ms: 20 }],
 ];
 

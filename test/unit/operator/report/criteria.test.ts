@@ -17,6 +17,7 @@ function facts(more: Partial<PlanFacts> = {}): PlanFacts {
     day: { mismatches: NONE, notComparable: NONE, proxyErrors: NONE, orchestratorErrors: NONE },
     deadLetterLanes: 0,
     lostItems: 0,
+    differingLanes: 0,
     ...more,
   };
 }
@@ -28,6 +29,11 @@ describe('the criteria of a phase', () => {
   test('all pass where nothing is wrong, in every phase that there is', () => {
     for (const phase of ['off', 'dual_write', 'shadow_read', 'read_cutover'] as const)
       expect(failing({ phase, readsMoved: 100 })).toEqual([]);
+  });
+
+  test('a lane that differs fails every phase in which writes are journaled', () => {
+    for (const phase of ['dual_write', 'shadow_read', 'read_cutover'] as const)
+      expect(failing({ phase, readsMoved: 100, differingLanes: 1 })).toEqual(['lanes_differ']);
   });
 
   test('what writes would be judged for is not judged while they cannot move', () => {
@@ -128,6 +134,11 @@ describe('the next step', () => {
     expect(next({ judged: judgedBy(old) })).toMatchObject({
       kind: 'prepare',
       command: 'crossfade reconcile --full --service session-memory --person NAME --reason TEXT',
+    });
+    const differs = { ...QUIET_DAY, divergences: { ...QUIET_DAY.divergences, open: 20, run: 7 } };
+    expect(next({ judged: judgedBy(old), day: differs })).toMatchObject({
+      kind: 'mend',
+      command: 'crossfade repair plan 7',
     });
     const lost = { ...QUIET_DAY, lost: { open: 2, found: 2, decided: 0 } };
     expect(next({ judged: judgedBy(old), day: lost })).toMatchObject({

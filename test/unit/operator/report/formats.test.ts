@@ -66,6 +66,7 @@ function busyReport(): Report {
         copying: unique(),
         stopped: unique(),
         excepted: unique(),
+        differs: unique(),
       },
     },
     definition: { actions: { get_context: { kind: 'passthrough', reason: '' } } },
@@ -97,6 +98,7 @@ function busyReport(): Report {
       lastFull: run(4),
       runs: [run(5), run(6)],
       divergences: {
+        run: 4,
         open: unique(),
         found: unique(),
         repaired: unique(),
