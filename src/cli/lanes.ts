@@ -17,9 +17,10 @@ interface LaneView {
   readonly sequence: number;
   readonly delivered_sequence: number;
   readonly exceptions: number;
+  readonly differences: number;
 }
 
-const HEADS = ['owner', 'condition', 'why', 'writes', 'delivered', 'exceptions'];
+const HEADS = ['owner', 'condition', 'why', 'writes', 'delivered', 'exceptions', 'differences'];
 
 /** `crossfade lanes`: finds lanes, and has one copied anew. */
 export function createLanesCommand(env: Environment): Command {
@@ -37,7 +38,7 @@ Exit codes: 0 success, 1 error (reason on stderr).`,
     .argument('<service>')
     .description('The newest first')
     .option('--owner <text>', 'only those whose owner begins so')
-    .option('--unwell', 'only those that are not clean, or hold items that were left out')
+    .option('--unwell', 'only those that are not clean, hold items that were left out, or differ from legacy')
     .option('--limit <n>', 'at most so many, up to 1000', parseLimit, '50');
   proxyOptions(list, env).action(show);
   const copy = lanes
@@ -61,11 +62,12 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
   if (lanes.length === 0) return console.log('no such lanes');
   const rows = lanes.map((lane) => [
     lane.owner,
-    lane.condition,
+    lane.condition === 'clean' && lane.differences > 0 ? 'differs' : lane.condition,
     lane.reason === '' ? '-' : lane.reason,
     String(lane.sequence),
     String(lane.delivered_sequence),
     String(lane.exceptions),
+    String(lane.differences),
   ]);
   console.log(table(HEADS, rows));
   if (lanes.length === Number(limit))

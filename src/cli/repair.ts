@@ -36,6 +36,13 @@ export function createRepairCommand(env: Environment): Command {
       'Read each lane again under its lock, make the orchestrator equal, compare it, stop at the first surprise',
     );
   personOptions(applying, env, 'JSON lines while it runs, and the result as one JSON object').action(apply);
+  const accepting = repair
+    .command('accept')
+    .argument('<lane>', 'as the plan shows it: <service>/<owner>')
+    .description(
+      'Accept the difference of one lane: its reads may move again, and it counts no longer. A later difference counts again',
+    );
+  personOptions(accepting, env).action(accept);
   const undoing = repair
     .command('undo')
     .argument('<run>', 'number of the repair, as "crossfade runs list" shows it')
@@ -58,6 +65,20 @@ async function apply(of: string, options: ApplyOptions): Promise<void> {
   if (state === 'failed') process.exitCode = 1;
   const left = Object.values(view.services).some((counts) => Number(counts['lanes_left'] ?? 0) > 0);
   if (state === 'stopped' || left) process.exitCode = LEFT;
+}
+
+async function accept(lane: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {
+  const slash = lane.indexOf('/');
+  if (slash < 1)
+    throw new Error(`"${lane}" is not a lane: write <service>/<owner>, as "crossfade repair plan" does`);
+  const [service, owner] = [lane.slice(0, slash), lane.slice(slash + 1)];
+  const path = `/v1/services/${encodeURIComponent(service)}/lanes/accept`;
+  const text = await askProxy(at, path, { owner, person, reason });
+  if (json === true) return console.log(text);
+  const { run, findings } = JSON.parse(text) as { run: number; findings: number };
+  console.log(
+    `${counted(findings, 'difference')} of ${lane}, found by run ${run}, accepted: its reads may move again`,
+  );
 }
 
 async function undo(run: string, { person, reason, json, ...at }: PersonOptions): Promise<void> {

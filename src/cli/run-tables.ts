@@ -52,11 +52,12 @@ function indented(text: string): string {
 /** Runs, the newest first. */
 export function showRuns(runs: readonly RunView[]): string {
   return table(
-    ['run', 'kind', 'state', 'began', 'took', 'of', 'by', 'why'],
+    ['run', 'kind', 'state', 'result', 'began', 'took', 'of', 'by', 'why'],
     runs.map((run) => [
       String(run.run),
       run.kind,
       run.state,
+      resultOf(run),
       run.began_at,
       tookOf(run),
       askedOf(run.request ?? {}),
@@ -64,6 +65,15 @@ export function showRuns(runs: readonly RunView[]): string {
       [run.request?.reason, run.reason].filter(Boolean).join('; '),
     ]),
   );
+}
+
+/** What a reconciliation found, and what of it still stands. */
+function resultOf({ result = null }: RunView): string {
+  if (result === null) return '';
+  const { differences, lanes, unsettled_lanes: unsettled } = result;
+  if (lanes === 0) return 'equal';
+  const found = `${counted(differences, 'difference')} in ${counted(lanes, 'lane')}`;
+  return unsettled === 0 ? `${found}, settled` : found;
 }
 
 function tookOf({ began_at: began, finished_at: finished }: RunView): string {

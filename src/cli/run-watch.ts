@@ -24,6 +24,12 @@ export interface RunView {
   readonly survey: Readonly<Record<string, object>>;
   readonly services: Readonly<Record<string, Readonly<Record<string, number | string>>>>;
   readonly report: Readonly<Record<string, unknown>> | null;
+  /** Of a finished reconciliation. */
+  readonly result?: {
+    readonly differences: number;
+    readonly lanes: number;
+    readonly unsettled_lanes: number;
+  } | null;
 }
 
 export interface WatchOptions {

@@ -58,8 +58,11 @@ export interface ExplainedLane {
   readonly delivered_sequence: number;
   readonly settled_sequence: number;
   readonly exceptions: number;
-  /** Above 0 while a difference that a reconciliation found stands. */
+  /** Above 0 while a difference that a reconciliation found keeps its reads on legacy. */
   readonly finding: number;
+  /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
+  readonly differences: number;
+  readonly found_by_run: number | null;
 }
 
 export interface ExplainedDifference {

@@ -29,6 +29,7 @@ const ASKED: Readonly<Record<string, Asked>> = {
   'POST /v1/rules/try': 'viewer',
   'POST /v1/runs/:run/repair': 'approver',
   'POST /v1/runs/:run/undo': 'approver',
+  'POST /v1/services/:service/lanes/accept': 'approver',
   'POST /v1/unknown-outcomes/:operation/assume': 'approver',
 };
 

@@ -27,6 +27,7 @@ export const POSTED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   '/v1/runs/:run/undo': BY,
   '/v1/runs/rehearse': OF_RUN,
   '/v1/runs/resume': OF_RUN,
+  '/v1/services/:service/lanes/accept': [...BY, 'owner'],
   '/v1/services/:service/lanes/copy': [...BY, 'owner'],
   '/v1/unknown-outcomes/:operation/assume': [...BY, 'outcome'],
 };

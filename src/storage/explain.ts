@@ -7,6 +7,7 @@ import type {
   ExplainStore,
 } from '../migration/explain-ports.ts';
 import type { Database } from './database.ts';
+import { UNSETTLED } from './runs/standing-sql.ts';
 
 /** The first advance of its lane that is not below a write took it to the secondary. */
 const ADVANCED = `
@@ -50,9 +51,11 @@ export function createExplainStore(database: Database): ExplainStore {
   return {
     async lane(lane) {
       const rows = await database.query<ExplainedLane>(
-        `select sequence, generation, epoch, primary_backend, condition, reason, seeded_coverage,
-           delivered_sequence, settled_sequence, exceptions, finding
-         from lanes where key = $1`,
+        `select l.sequence, l.generation, l.epoch, l.primary_backend, l.condition, l.reason, l.seeded_coverage,
+           l.delivered_sequence, l.settled_sequence, l.exceptions, l.finding,
+           coalesce(jsonb_array_length(d.findings), 0) as differences, d.run_id as found_by_run
+         from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}
+         where l.key = $1 order by d.id desc limit 1`,
         [lane],
       );
       return rows[0];

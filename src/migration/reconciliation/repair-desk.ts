@@ -1,5 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
-import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import { sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import { readReply, readText } from '../../domain/request.ts';
 import { auditedServices } from '../guard/audited-services.ts';
@@ -130,6 +130,26 @@ export class RepairDesk {
       else left.push(`${service}/${owner}: ${reason}`);
     }
     return { undone: steps.length - left.length, left };
+  }
+
+  /** The lane's reads may move although it differs. What differs in another way later counts again. */
+  async accept(
+    service: ServiceName,
+    owner: Owner,
+    by: Responsible,
+  ): Promise<{ readonly run: number; readonly findings: number }> {
+    const acceptance = await this.#parts.divergences.accept(service, owner, by);
+    const { result } = acceptance;
+    if (result === 'accepted') return { run: acceptance.run, findings: acceptance.findings };
+    throw result === 'lost_first'
+      ? new RunRefused(
+          'conflict',
+          `${service}/${owner} has items that legacy lost: decide about each first, "crossfade lost list" shows them`,
+        )
+      : new RunRefused(
+          'not_found',
+          `no difference of ${service}/${owner} waits for a decision: the stores were not found unequal, or it is settled`,
+        );
   }
 
   lost(): Promise<readonly LostItem[]> {

@@ -84,6 +84,11 @@ export class RunDesk {
     return { run, progress: await store.progress(id), brake: worker.brakeOf(id) };
   }
 
+  /** Lanes that these runs found unequal and that nothing has settled since. */
+  unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return this.#parts.store.unsettled(ids);
+  }
+
   recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]> {
     return this.#parts.store.recent(kind, limit);
   }

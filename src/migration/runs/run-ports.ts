@@ -41,6 +41,8 @@ export interface RunStore {
   open(): Promise<readonly Run[]>;
   /** Asked for every second by whoever watches: reads no pages. */
   progress(id: number): Promise<RunProgress>;
+  /** Lanes that these runs found unequal, and that are neither repaired nor accepted; a run without any is left out. */
+  unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** By service what all its pages came to, with what was left out. Reads them all. */
   tallies(id: number): Promise<Readonly<Record<string, Tally>>>;
   /** True for one replica at a time; what one that died had listed is forgotten. */

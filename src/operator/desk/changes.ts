@@ -61,6 +61,12 @@ const CHANGES: readonly ChangeRoute[] = [
     done: () => 'The lane is being copied.',
   },
   {
+    path: '/lanes/:service/accept',
+    to: ({ service = '' }) => `/v1/services/${part(service)}/lanes/accept`,
+    body: ({ owner }) => ({ owner }),
+    done: () => 'The difference is accepted: the reads of the lane may move again.',
+  },
+  {
     path: '/lanes/:service/compare',
     to: () => '/v1/runs',
     body: ({ owner }, { service }) => ({ kind: 'reconcile', service, owner }),

@@ -15,7 +15,7 @@ import type { DaySpan, ServiceDay } from '../../migration/report/report-ports.ts
 import type { Status } from '../status.ts';
 import { actionAbs } from './ab-of-day.ts';
 import { Changes } from './changes.ts';
-import { planOf } from './criteria.ts';
+import { planOf, type PlanFacts } from './criteria.ts';
 import { DayNumbers, rateNumbers } from './day-numbers.ts';
 import { nextStepOf } from './next-step.ts';
 import { reconciliationOf } from './reconciliation-numbers.ts';
@@ -66,9 +66,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     answers,
     readsMoved,
     day: numbers,
-    deadLetterLanes: day.letters.lanes,
-    lostItems: day.lost.open,
-    differingLanes: day.divergences.open,
+    ...openIn(day),
   });
   const evidence = evidenceOf(judged);
   const next = nextStepOf({
@@ -103,6 +101,15 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     rollback: rollbackOf(facts),
     plan,
   };
+}
+
+/** What waits for a person. */
+function openIn({
+  letters,
+  lost,
+  divergences,
+}: ServiceDay): Pick<PlanFacts, 'deadLetterLanes' | 'lostItems' | 'differingLanes'> {
+  return { deadLetterLanes: letters.lanes, lostItems: lost.open, differingLanes: divergences.open };
 }
 
 function flagNumbers({ flags }: ServiceStatus): Record<ServiceFlag, FlagNumbers> {

@@ -59,17 +59,10 @@ export function stateSection({ state }: ServiceReport): Section {
           { label: 'lanes, of these seeded', cell: [count(lanes.total), ' · ', count(lanes.seeded)] },
           { label: 'dirty lanes', cell: [count(lanes.dirty), ' (', change(state.dirty_change), ')'] },
           {
-            label: 'copying, stopped, excepted, differing',
-            cell: [
-              count(lanes.copying),
-              ' · ',
-              count(lanes.stopped),
-              ' · ',
-              count(lanes.excepted),
-              ' · ',
-              count(lanes.differs),
-            ],
+            label: 'copying, stopped, excepted',
+            cell: [count(lanes.copying), ' · ', count(lanes.stopped), ' · ', count(lanes.excepted)],
           },
+          { label: 'lanes that differ', cell: [count(lanes.differs)] },
           { label: 'writes on their way', cell: [count(backlog.writes)] },
           { label: 'lag: the oldest of them', cell: [seconds(backlog.oldest_seconds)] },
           {

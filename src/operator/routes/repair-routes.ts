@@ -12,6 +12,10 @@ interface OfRun {
   Params: { run: string };
 }
 
+interface OfService {
+  Params: { service: string };
+}
+
 const DECISIONS: Readonly<Record<string, LostDecision>> = { accept: 'accepted', restore: 'restored' };
 
 /** What reconciliations found, its repair and the way back, and what waits for a person's decision. */
@@ -25,6 +29,9 @@ export function registerRepairRoutes(app: FastifyInstance, desk: RepairDesk): vo
   );
   app.post<OfRun>('/v1/runs/:run/repair', (request, reply) => answered(reply, () => routes.apply(request)));
   app.post<OfRun>('/v1/runs/:run/undo', (request, reply) => answered(reply, () => routes.undo(request)));
+  app.post<OfService>('/v1/services/:service/lanes/accept', (request, reply) =>
+    answered(reply, () => routes.accept(request)),
+  );
   app.get('/v1/lost', (_request, reply) => answered(reply, () => routes.lost()));
   app.post('/v1/lost', (request, reply) => answered(reply, () => routes.decide(request)));
 }
@@ -54,6 +61,16 @@ class RepairRoutes {
 
   undo({ params, body }: FastifyRequest<OfRun>): Promise<object> {
     return said(() => this.#desk.undo(numberOf(params.run, 'run'), responsibleOf(body)));
+  }
+
+  accept({ params, body }: FastifyRequest<OfService>): Promise<object> {
+    const service = serviceName(params.service);
+    const owner = ownerIn(body);
+    if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
+    return said(async () => ({
+      accepted: true,
+      ...(await this.#desk.accept(service, owner, responsibleOf(body))),
+    }));
   }
 
   async lost(): Promise<object> {

@@ -44,11 +44,19 @@ class RunRoutes {
   async list(kind: string | undefined): Promise<object> {
     const wanted = kind === undefined ? undefined : kindOf({ kind });
     const runs = await this.#parts.desk.recent(wanted, RUNS_SHOWN);
-    return { runs: runs.map(({ report: _report, ...run }) => printedRun({ ...run, report: null })) };
+    const unsettled = await this.#parts.desk.unsettled(runs.map(({ id }) => id));
+    return {
+      runs: runs.map((run) => ({ ...printedRun(run), result: resultOf(run, unsettled.get(run.id) ?? 0) })),
+    };
   }
 
   show({ run }: OfRun['Params']): Promise<object> {
-    return said(async () => printed(await this.#parts.desk.show(numberOf(run, 'run'))));
+    return said(async () => {
+      const { desk } = this.#parts;
+      const shown = await desk.show(numberOf(run, 'run'));
+      const unsettled = await desk.unsettled([shown.run.id]);
+      return { ...printed(shown), result: resultOf(shown.run, unsettled.get(shown.run.id) ?? 0) };
+    });
   }
 
   async begin({ body }: FastifyRequest): Promise<object> {
@@ -116,6 +124,25 @@ class RunRoutes {
       );
     return service;
   }
+}
+
+/** What a finished reconciliation found, and how many of its lanes still differ; null of any other run. */
+function resultOf({ kind, state, report }: Run, unsettled: number): object | null {
+  if (kind !== 'reconcile' || state !== 'finished' || report === null) return null;
+  const { services = {} } = report as {
+    services?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  };
+  const sum = (name: string): number =>
+    Object.values(services).reduce((total, counts) => total + Number(counts[name] ?? 0), 0);
+  return {
+    differences: sum('findings'),
+    lanes: sum('lanes_different'),
+    not_comparable_lanes: Object.values(services).reduce(
+      (total, { lanes_not_comparable: lanes = 0 }) => total + Number(lanes),
+      0,
+    ),
+    unsettled_lanes: unsettled,
+  };
 }
 
 function printed({ run, progress, brake }: RunStatus): object {

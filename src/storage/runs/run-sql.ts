@@ -27,6 +27,9 @@ export const GET = `select ${COLUMNS} from runs where id = $1`;
 export const RECENT = `
 select ${COLUMNS} from runs where $1::text is null or kind = $1 order by id desc limit $2`;
 
+export const UNSETTLED_OF = `
+select run_id as run, count(*) as lanes from divergences where run_id = any($1::bigint[]) and state in ${UNSETTLED} group by run_id`;
+
 export const OPEN = `select ${COLUMNS} from runs where state in ('listing', 'running') order by id`;
 
 export const COUNTERS = `

@@ -104,6 +104,11 @@ export class PostgresRunStore implements RunStore {
     };
   }
 
+  async unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const rows = await this.#database.query<{ run: number; lanes: number }>(sql.UNSETTLED_OF, [ids]);
+    return new Map(rows.map(({ run, lanes }) => [run, lanes]));
+  }
+
   async tallies(id: number): Promise<Readonly<Record<string, Tally>>> {
     const tallies: Record<string, Tally> = {};
     let rows: readonly ResultRow[] = [];

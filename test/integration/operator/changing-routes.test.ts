@@ -26,6 +26,7 @@ const CHANGES: Readonly<Record<string, Asked>> = {
   '/v1/runs/:run/stop': ['operator'],
   '/v1/runs/:run/undo': ['approver'],
   '/v1/runs/resume': ['operator', { kind: 'backfill' }],
+  '/v1/services/:service/lanes/accept': ['approver', { owner: 'o' }],
   '/v1/services/:service/lanes/copy': ['operator', { owner: 'o' }],
   '/v1/unknown-outcomes/:operation/assume': ['approver', { outcome: 'applied' }],
 };

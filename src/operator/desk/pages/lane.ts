@@ -2,7 +2,7 @@ import { count, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { conditionOf, type Lane } from './lanes.ts';
+import { conditionOf, differencesOf, shownCondition, type Lane } from './lanes.ts';
 import { emptyState, type Page } from './layout.ts';
 import { serviceOf } from './service.ts';
 
@@ -55,7 +55,7 @@ export async function lanePage(
     title: explained.owner,
     lead: html`A lane of <a href="/services/${service}">${service}</a>.
       <a href="/lanes?service=${service}">All lanes</a>`,
-    body: html`<div class="columns">${standing(explained)}${deeds(visit, service, explained.owner)}</div>
+    body: html`<div class="columns">${standing(explained)}${deeds(visit, service, explained)}</div>
       ${timeline(explained.writes)}${decisions(explained)}${differing(service, explained)}`,
   };
 }
@@ -67,6 +67,8 @@ const FENCES: Readonly<Record<string, string>> = {
   excepted: 'The last copy left something out: legacy answers until a person accepts it.',
   dirty: 'Its history is uncertain: a copy must settle it.',
   copying: 'It is being copied.',
+  differs:
+    'A reconciliation found a difference: legacy answers until the lane is repaired, copied or accepted.',
 };
 
 /** Why a lane has stopped: it reads from legacy until somebody has decided. */
@@ -90,9 +92,10 @@ function standing({ inputs: { lane, fence } }: Explained): Html {
   return html`<section class="panel" aria-labelledby="now">
     <h2 id="now">Now</h2>
     <p>
-      ${conditionOf(known.condition ?? 'never written')}
+      ${conditionOf(shownCondition(known))}
       <span class="note-inline">${standingOf(fence, known.reason)}</span>
     </p>
+    <p class="note">${differencesOf(known)}</p>
     <dl class="figures">
       <div>
         <dt>writes</dt>
@@ -114,7 +117,7 @@ function standing({ inputs: { lane, fence } }: Explained): Html {
   </section>`;
 }
 
-function deeds(visit: Visit, service: string, owner: string): Html {
+function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Explained): Html {
   const fields = { owner };
   return html`<section class="panel" aria-labelledby="deeds">
     <h2 id="deeds">What can be done</h2>
@@ -124,6 +127,17 @@ function deeds(visit: Visit, service: string, owner: string): Html {
     </p>
     ${foldedChange(visit, { action: `/lanes/${service}/copy`, label: 'Copy the lane', role: 'operator', fields })}
     ${foldedChange(visit, { action: `/lanes/${service}/compare`, label: 'Compare both sides', role: 'operator', fields })}
+    ${
+      typeof lane !== 'string' &&
+      (lane.differences ?? 0) > 0 &&
+      foldedChange(visit, {
+        action: `/lanes/${service}/accept`,
+        label: 'Accept the difference',
+        role: 'approver',
+        isGrave: true,
+        fields,
+      })
+    }
   </section>`;
 }
 

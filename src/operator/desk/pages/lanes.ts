@@ -13,6 +13,9 @@ export interface Lane {
   readonly seeded_coverage: number;
   readonly generation: number;
   readonly exceptions: number;
+  /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
+  readonly differences: number;
+  readonly found_by_run: number | null;
 }
 
 const SHOWN = 100;
@@ -22,9 +25,20 @@ const SIGNS: Readonly<Record<string, string>> = {
   clean: 'good',
   copying: 'warn',
   dirty: 'warn',
+  differs: 'warn',
   stopped: 'bad',
 };
 const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
+
+/** A clean lane is no good news while a reconciliation's difference stands. */
+export function shownCondition({ condition, differences = 0 }: Partial<Lane>): string {
+  return condition === 'clean' && differences > 0 ? 'differs' : (condition ?? 'never written');
+}
+
+export function differencesOf({ differences = 0, found_by_run: run }: Partial<Lane>): Html | false {
+  if (differences === 0) return false;
+  return html`${counted(differences, 'difference')}, found by <a href="/runs/${run}">run ${run}</a>`;
+}
 
 export function conditionOf(condition: string): Html {
   const sign = SIGNS[condition] ?? 'warn';
@@ -87,7 +101,10 @@ function nothingFound(owner: string, isUnwell: boolean): Html {
       `No owner begins with “${owner}”. A lane is known once it was written to through the proxy, or copied.`,
     );
   return isUnwell
-    ? emptyState('Every lane is clean', 'Nothing is dirty, being copied, stopped or excepted.')
+    ? emptyState(
+        'Every lane is clean',
+        'Nothing is dirty, being copied, stopped or excepted, and no reconciliation found a difference that stands.',
+      )
     : emptyState(
         'No lanes yet',
         'They appear when dual writes are on and an agent writes, or a backfill lists them.',
@@ -119,7 +136,10 @@ function lanesTable(service: string, lanes: readonly Lane[]): Html {
                 <th scope="row" class="words">
                   <a href="/lanes/${service}/${encodeURIComponent(lane.owner)}">${lane.owner}</a>
                 </th>
-                <td>${conditionOf(lane.condition)}<span class="note">${spoken(lane.reason)}</span></td>
+                <td>
+                  ${conditionOf(shownCondition(lane))}<span class="note">${spoken(lane.reason)}</span
+                  ><span class="note">${differencesOf(lane)}</span>
+                </td>
                 <td class="number">${count(lane.sequence)}</td>
                 <td class="number">${count(lane.delivered_sequence)}</td>
                 <td class="number">${count(lane.generation)}</td>

@@ -7,7 +7,7 @@ import { foldedChange } from './change-form.ts';
 import { importPanels } from './import.ts';
 import { laneLink } from './ledgers.ts';
 import type { Page } from './layout.ts';
-import { askedOf, isOpen, runProgress, runState, type RunShown } from './runs.ts';
+import { askedOf, isOpen, runProgress, runResult, runState, type RunShown } from './runs.ts';
 
 interface Side {
   readonly items: number;
@@ -50,7 +50,7 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
     body: html`<section class="panel" aria-labelledby="stands">
         <h2 id="stands">How it stands</h2>
         <div data-live="stands">
-          <p>${runState(run)}</p>
+          <p>${runState(run)} ${runResult(run)}</p>
           ${isOpen(run) ? runProgress(run) : html`<p class="note">Ended ${when(run.finished_at)}</p>`}
           ${Object.entries(run.services).map(([service, counts]) => tally(service, counts))}
           ${

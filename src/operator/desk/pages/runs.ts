@@ -1,5 +1,5 @@
 import type { ShownSurvey } from '../../survey-words.ts';
-import { count, percent, spoken, when } from '../figures.ts';
+import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
@@ -22,6 +22,13 @@ export interface RunListed {
   };
   readonly began_at: string;
   readonly finished_at: string | null;
+  /** Of a finished reconciliation. */
+  readonly result?: {
+    readonly differences: number;
+    readonly lanes: number;
+    readonly not_comparable_lanes: number;
+    readonly unsettled_lanes: number;
+  } | null;
 }
 
 /** The same with how far it has come. */
@@ -41,11 +48,26 @@ export function isOpen({ state }: RunListed): boolean {
   return state === 'listing' || state === 'running';
 }
 
-export function runState({ state, reason }: RunListed): Html {
-  const sign = SIGNS[state] ?? 'warn';
+export function runState({ state, reason, result }: RunListed): Html {
+  // That it has finished is no good news where lanes differ.
+  const sign = (result?.unsettled_lanes ?? 0) > 0 ? 'warn' : (SIGNS[state] ?? 'warn');
   return html`<span class="state ${sign}"
       ><span aria-hidden="true">${MARKS[sign]}</span> ${spoken(state)}</span
     >${reason !== '' && html`<span class="note">${reason}</span>`}`;
+}
+
+/** What a finished reconciliation found. It stays amber until every lane is repaired or accepted. */
+export function runResult({ result = null }: RunListed): Html | false {
+  if (result === null) return false;
+  const { differences, lanes, not_comparable_lanes: left, unsettled_lanes: unsettled } = result;
+  const found = lanes === 0 ? 'equal' : `${counted(differences, 'difference')} in ${counted(lanes, 'lane')}`;
+  const standing =
+    unsettled === 0 ? 'all settled' : unsettled === lanes ? '' : `${count(unsettled)} still differ`;
+  const notes = [lanes > 0 ? standing : '', left > 0 ? `${counted(left, 'lane')} not compared` : ''];
+  const isAmber = unsettled + left > 0;
+  return html`${isAmber ? html`<span class="state warn"><span aria-hidden="true">◆</span> ${found}</span>` : found}${notes
+    .filter(Boolean)
+    .map((note) => html`<span class="note">${note}</span>`)}`;
 }
 
 /** How far a run under way has come. */
@@ -144,6 +166,7 @@ function runsTable(runs: readonly RunListed[]): Html {
           <tr>
             <th scope="col">Run</th>
             <th scope="col">State</th>
+            <th scope="col">Result</th>
             <th scope="col">Of</th>
             <th scope="col">Began</th>
             <th scope="col">By</th>
@@ -155,6 +178,7 @@ function runsTable(runs: readonly RunListed[]): Html {
               html`<tr>
                 <th scope="row"><a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a></th>
                 <td>${runState(run)}</td>
+                <td>${runResult(run)}</td>
                 <td class="words">${askedOf(run)}</td>
                 <td class="nowrap">${when(run.began_at)}</td>
                 <td class="words">
