@@ -1,4 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
+import { startBusyCores } from '../support/busy-cores.ts';
 import { startChild, type Child } from './child.ts';
 import { measured, type Cleanup } from './cleanup.ts';
 import { atLeast, atMost, printGoals, printTable, type Goal } from './goals.ts';
@@ -12,56 +13,122 @@ import { startZmqWorld, type ZmqPath } from './zmq-world.ts';
 
 interface ZmqCell extends Cell {
   readonly action: ZmqJob['action'];
+  /** Measured beside one busy loop per core. */
+  readonly isBusy: boolean;
 }
+
+/** Reads that were to be answered by the orchestrator, by who answered them. */
+interface CutOverReads {
+  readonly byOrchestrator: number;
+  readonly fallbacks: Readonly<Record<string, number>>;
+}
+
+type ZmqSample = Sample & { readonly reads?: CutOverReads };
+type MeasuredCell = Measured<ZmqCell, ZmqSample>;
 
 type World = ReadonlyMap<string, ZmqPath>;
 
 const CLIENTS = [1, 16] as const;
 const WARM_UP_MS = 200;
-/** Writes are measured where they differ: only dual_write journals them, and the later stages write as it does. */
+/**
+ * Writes are measured where they differ: only dual_write journals them, and the later stages write as it does. Agents that read right
+ * after they write need their delivery at once; in dual_write the same reads go to legacy.
+ */
 const PATHS: Readonly<Record<ZmqJob['action'], readonly string[]>> = {
   get_context: ['direct', 'native proxy', 'off', 'dual_write', 'shadow_read', 'read_cutover'],
   add_interaction: ['direct', 'native proxy', 'off', 'dual_write'],
+  write_then_read: ['direct', 'dual_write', 'read_cutover'],
 };
 
-const cells: ZmqCell[] = CLIENTS.flatMap((clients) =>
-  (['get_context', 'add_interaction'] as const).flatMap((action) =>
-    PATHS[action].map((path) => ({ path, clients, action, group: `${action} ${clients}` })),
+const cells: ZmqCell[] = [
+  ...CLIENTS.flatMap((clients) =>
+    (['get_context', 'add_interaction'] as const).flatMap((action) =>
+      PATHS[action].map((path) => ({
+        path,
+        clients,
+        action,
+        isBusy: false,
+        group: `${action} ${clients}`,
+      })),
+    ),
   ),
-);
+  ...[false, true].flatMap((isBusy) =>
+    PATHS.write_then_read.map((path) => ({
+      path,
+      clients: 16,
+      action: 'write_then_read' as const,
+      isBusy,
+      group: `write_then_read ${isBusy ? 'busy' : 'quiet'}`,
+    })),
+  ),
+];
 
 async function measure(
   cell: ZmqCell,
   { load, world, seconds }: { load: Child; world: World; seconds: number },
-): Promise<Sample> {
+): Promise<ZmqSample> {
   const path = world.get(cell.path);
   if (path === undefined) throw new Error(`There is no path ${cell.path}`);
   const { action, clients } = cell;
   const prefix = cell.path.replace(' ', '-');
   const job: ZmqJob = { endpoint: path.endpoint, prefix, action, clients, warmUpMs: WARM_UP_MS, seconds };
-  const sample = await load.ask<Sample>(job);
+  const before = await cutOverReads(path);
+  const endLoad = cell.isBusy ? startBusyCores() : undefined;
+  const sample = await load.ask<Sample>(job).finally(endLoad);
   // What is still delivered or compared would load the machine under the next path.
   await path.crossfade?.settle();
-  return sample;
+  const after = await cutOverReads(path);
+  return after === undefined ? sample : { ...sample, reads: difference(after, before) };
 }
 
-function find(
-  all: readonly Measured<ZmqCell>[],
-  path: string,
-  of: Pick<ZmqCell, 'action' | 'clients'>,
-): Measured {
+/** Since the start of the path's proxy. */
+async function cutOverReads({ crossfade }: ZmqPath): Promise<CutOverReads | undefined> {
+  const service = (await crossfade?.status())?.services[0];
+  return service && { byOrchestrator: service.reads_by.orchestrator, fallbacks: service.fallbacks };
+}
+
+function difference(after: CutOverReads, before: CutOverReads | undefined): CutOverReads {
+  const counts = Object.entries(after.fallbacks).map(
+    ([reason, count]) => [reason, count - (before?.fallbacks[reason] ?? 0)] as const,
+  );
+  return {
+    byOrchestrator: after.byOrchestrator - (before?.byOrchestrator ?? 0),
+    fallbacks: Object.fromEntries(counts.filter(([, count]) => count > 0)),
+  };
+}
+
+/** Those of all rounds together. */
+function readsOf(samples: readonly ZmqSample[]): CutOverReads {
+  const fallbacks: Record<string, number> = {};
+  let byOrchestrator = 0;
+  for (const { reads } of samples) {
+    byOrchestrator += reads?.byOrchestrator ?? 0;
+    for (const [reason, count] of Object.entries(reads?.fallbacks ?? {}))
+      fallbacks[reason] = (fallbacks[reason] ?? 0) + count;
+  }
+  return { byOrchestrator, fallbacks };
+}
+
+function percentFallenBack({ byOrchestrator, fallbacks }: CutOverReads): number {
+  const fell = Object.values(fallbacks).reduce((sum, count) => sum + count, 0);
+  return (100 * fell) / (fell + byOrchestrator);
+}
+
+type Compared = Pick<ZmqCell, 'action' | 'clients'> & Partial<Pick<ZmqCell, 'isBusy'>>;
+
+function find(all: readonly MeasuredCell[], path: string, of: Compared): MeasuredCell {
   const found = all.find(
-    ({ cell }) => cell.path === path && cell.action === of.action && cell.clients === of.clients,
+    ({ cell }) =>
+      cell.path === path &&
+      cell.action === of.action &&
+      cell.clients === of.clients &&
+      cell.isBusy === (of.isBusy ?? false),
   );
   if (found === undefined) throw new Error(`${path} was not measured`);
   return found;
 }
 
-function added(
-  all: readonly Measured<ZmqCell>[],
-  path: string,
-  of: { cell: Pick<ZmqCell, 'action' | 'clients'>; over: string },
-) {
+function added(all: readonly MeasuredCell[], path: string, of: { cell: Compared; over: string }) {
   const pair = [find(all, path, of.cell), find(all, of.over, of.cell)] as const;
   return {
     p50Ms: paired(pair, (left, right) => left.p50Ms - right.p50Ms),
@@ -70,7 +137,7 @@ function added(
   };
 }
 
-function goalsOf(all: readonly Measured<ZmqCell>[]): Goal[] {
+function goalsOf(all: readonly MeasuredCell[]): Goal[] {
   const one = { action: 'get_context', clients: 1 } as const;
   const many = { action: 'get_context', clients: 16 } as const;
   const off = added(all, 'off', { cell: one, over: 'direct' }).p50Ms;
@@ -94,10 +161,26 @@ function goalsOf(all: readonly Measured<ZmqCell>[]): Goal[] {
         ),
       ];
     }),
+    ...[false, true].flatMap((isBusy) => goalsOfFreshReads(all, isBusy)),
   ];
 }
 
-function resultsOf(all: readonly Measured<ZmqCell>[]) {
+function goalsOfFreshReads(all: readonly MeasuredCell[], isBusy: boolean): Goal[] {
+  const cell = { action: 'write_then_read', clients: 16, isBusy } as const;
+  const { samples } = find(all, 'read_cutover', cell);
+  const more = added(all, 'read_cutover', { cell, over: 'dual_write' });
+  const where = `of agents that write and then read, 16 clients, ${isBusy ? 'one busy loop per core' : 'quiet cores'}`;
+  return [
+    atMost(
+      `read_cutover: percent of reads that fall back, ${where}`,
+      isBusy ? 10 : 2,
+      percentFallenBack(readsOf(samples)),
+    ),
+    atMost(`read_cutover: ms above legacy's p99 of reads, ${where}`, 25, more.p99Ms),
+  ];
+}
+
+function resultsOf(all: readonly MeasuredCell[]) {
   return all.map((measured) => {
     const { cell, samples } = measured;
     const more = added(all, cell.path, { cell, over: 'direct' });
@@ -105,6 +188,7 @@ function resultsOf(all: readonly Measured<ZmqCell>[]) {
       action: cell.action,
       clients: cell.clients,
       path: cell.path,
+      busy_cores: cell.isBusy,
       p50_ms: rounded(medianOf(measured, ({ p50Ms }) => p50Ms)),
       p99_ms: rounded(medianOf(measured, ({ p99Ms }) => p99Ms)),
       operations_per_second: rounded(
@@ -114,6 +198,7 @@ function resultsOf(all: readonly Measured<ZmqCell>[]) {
       added_p50_ms: rounded(more.p50Ms),
       added_p99_ms: rounded(more.p99Ms),
       errors: samples.reduce((sum, { errors }) => sum + errors, 0),
+      ...(cell.action === 'write_then_read' && { reads: readsOf(samples) }),
     };
   });
 }
@@ -163,8 +248,30 @@ async function run(cleanup: Cleanup): Promise<void> {
   });
   const [results, goals, stages] = [resultsOf(all), goalsOf(all), await accountOf(world)];
   printTable(
-    ['action', 'clients', 'path', 'p50 ms', 'p99 ms', 'per second', 'added p50', 'added p99', 'errors'],
-    results.map((row) => [row.action, String(row.clients), ...Object.values(row).slice(2)]),
+    [
+      'action',
+      'clients',
+      'path',
+      'cores',
+      'p50 ms',
+      'p99 ms',
+      'per second',
+      'added p50',
+      'added p99',
+      'errors',
+    ],
+    results.map((row) => [
+      row.action,
+      String(row.clients),
+      row.path,
+      row.busy_cores ? 'busy' : 'quiet',
+      row.p50_ms,
+      row.p99_ms,
+      row.operations_per_second,
+      row.added_p50_ms,
+      row.added_p99_ms,
+      row.errors,
+    ]),
   );
   printGoals(goals);
   const total = rounded((performance.now() - startedAtMs) / 1_000, 1);

@@ -10,21 +10,23 @@ export interface Cell {
 }
 
 /** A cell with what it did, round by round. */
-export interface Measured<Of extends Cell = Cell> {
+export interface Measured<Of extends Cell = Cell, Sampled extends Sample = Sample> {
   readonly cell: Of;
-  readonly samples: readonly Sample[];
+  readonly samples: readonly Sampled[];
 }
 
-export interface Rounds<Of extends Cell> {
+export interface Rounds<Of extends Cell, Sampled extends Sample> {
   readonly cells: readonly Of[];
   readonly rounds: number;
-  readonly measure: (cell: Of) => Promise<Sample>;
+  readonly measure: (cell: Of) => Promise<Sampled>;
 }
 
 /** Measures every cell once in every round. @throws Error where most operations of a cell failed: it was not measured */
-export async function runRounds<Of extends Cell>(plan: Rounds<Of>): Promise<Measured<Of>[]> {
+export async function runRounds<Of extends Cell, Sampled extends Sample>(
+  plan: Rounds<Of, Sampled>,
+): Promise<Measured<Of, Sampled>[]> {
   const { cells, rounds, measure } = plan;
-  const measured = cells.map((cell) => ({ cell, samples: [] as Sample[] }));
+  const measured = cells.map((cell) => ({ cell, samples: [] as Sampled[] }));
   const groups = [...Map.groupBy(measured, ({ cell }) => cell.group).values()];
   const bar = createProgressBar(rounds * cells.length);
   let done = 0;

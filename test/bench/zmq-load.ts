@@ -7,7 +7,8 @@ export interface ZmqJob {
   readonly endpoint: string;
   /** Begins the ids of the sessions: stores of different paths differ. */
   readonly prefix: string;
-  readonly action: 'get_context' | 'add_interaction';
+  /** `write_then_read` adds an interaction and reads the context right after; only the read is measured. */
+  readonly action: 'get_context' | 'add_interaction' | 'write_then_read';
   readonly clients: number;
   readonly warmUpMs: number;
   readonly seconds: number;
@@ -45,12 +46,22 @@ async function open(agent: Agent, sessionId: string): Promise<void> {
   );
 }
 
-/** The request that a client sends over and over: reads of a session with one interaction, or writes to a new one. */
-async function prepare(agent: Agent, { prefix, action }: ZmqJob, client: number): Promise<string> {
-  if (action === 'add_interaction') {
+/** What a client sends over and over. */
+interface Requests {
+  /** Sent before each measured request. */
+  readonly before?: string;
+  readonly measured: string;
+}
+
+/** Reads of a session with one interaction, writes to a new one, or both in turn. */
+async function prepare(agent: Agent, { prefix, action }: ZmqJob, client: number): Promise<Requests> {
+  if (action !== 'get_context') {
     const sessionId = `${prefix}-write-${(sessions += 1)}`;
     await open(agent, sessionId);
-    return interaction(sessionId);
+    const write = interaction(sessionId);
+    return action === 'add_interaction'
+      ? { measured: write }
+      : { before: write, measured: context(sessionId) };
   }
   const sessionId = `${prefix}-read-${client}`;
   if (!read.has(sessionId)) {
@@ -58,17 +69,25 @@ async function prepare(agent: Agent, { prefix, action }: ZmqJob, client: number)
     await send(agent, interaction(sessionId));
     read.add(sessionId);
   }
-  return padded({ action, session_id: sessionId, max_tokens: 2_000, request_id: 'r' }, 'note');
+  return { measured: context(sessionId) };
+}
+
+function context(sessionId: string): string {
+  return padded({ action: 'get_context', session_id: sessionId, max_tokens: 2_000, request_id: 'r' }, 'note');
 }
 
 async function repeat(
   agent: Agent,
-  request: string,
+  { before, measured }: Requests,
   until: { untilMs: number; recorder?: Recorder },
 ): Promise<void> {
   const { untilMs, recorder } = until;
   for (let startedAtMs = performance.now(); startedAtMs < untilMs;) {
-    await send(agent, request);
+    if (before !== undefined) {
+      await send(agent, before);
+      startedAtMs = performance.now();
+    }
+    await send(agent, measured);
     const nowMs = performance.now();
     recorder?.add(nowMs - startedAtMs);
     startedAtMs = nowMs;
@@ -82,14 +101,14 @@ async function measure(job: ZmqJob): Promise<object> {
   const failed = (error: unknown): void => recorder.failed(String(error));
   try {
     const ready = await Promise.all(
-      agents.map(async (agent, client) => ({ agent, request: await prepare(agent, job, client) })),
+      agents.map(async (agent, client) => ({ agent, requests: await prepare(agent, job, client) })),
     );
     const warmUntilMs = performance.now() + job.warmUpMs;
-    await Promise.all(ready.map(({ agent, request }) => repeat(agent, request, { untilMs: warmUntilMs })));
+    await Promise.all(ready.map(({ agent, requests }) => repeat(agent, requests, { untilMs: warmUntilMs })));
     const startedAtMs = performance.now();
     const untilMs = startedAtMs + job.seconds * 1_000;
     await Promise.all(
-      ready.map(({ agent, request }) => repeat(agent, request, { untilMs, recorder }).catch(failed)),
+      ready.map(({ agent, requests }) => repeat(agent, requests, { untilMs, recorder }).catch(failed)),
     );
     return recorder.sample((performance.now() - startedAtMs) / 1_000);
   } finally {
