@@ -1,7 +1,7 @@
 import { CrossfadeError, messageOf, NotFoundError } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { DeliveryParts } from './deliveries/delivery-parts.ts';
-import { DeliveryQueue } from './deliveries/delivery-queue.ts';
+import { DeliveryQueue, type QueuedLane } from './deliveries/delivery-queue.ts';
 import { DeliveryRecords } from './deliveries/delivery-records.ts';
 import type { Lane } from './lanes/lanes.ts';
 import type { PendingWrite } from './ports.ts';
@@ -14,10 +14,22 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 5_000;
 /** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
 const SENDERS = 3;
-/** A batch waits so long for company, unless a read waits for it. */
+/** So many more may be on their way while reads wait: their deliveries need not wait for a batch of others to end. */
+const EXPRESS_SENDERS = 3;
+/** Writes of a batch that reads wait for: each of them waits for the whole batch. */
+const EXPRESS_BATCH_SIZE = 16;
+/** One batch in so many is of all lanes, whatever reads wait for: the others are delivered too. */
+const ORDINARY_EVERY = 8;
+/** A batch that no read waits for is collected for so long. */
 const LINGER_MS = 20;
 /** What was applied a moment ago stands in the journal after this long. */
 const JOURNAL_LAG_MS = 5;
+
+/** What a read waits for: the lane's deliveries up to a sequence. */
+interface Asked {
+  readonly upTo: number;
+  readonly sinceMs: number;
+}
 
 /** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
 export class Deliverer {
@@ -28,9 +40,14 @@ export class Deliverer {
   readonly #refusals: Refusals;
   /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
   readonly #underWay = new Set<Lane>();
+  /** Lanes with deliveries that a read waits for. Those go first, in batches of their own. */
+  readonly #awaited = new Set<Lane>();
+  /** What reads have asked for, by lane, until it has come. */
+  readonly #asked = new Map<Lane, Asked>();
   #senders = 0;
   #isStopped = false;
   #attempt = 0;
+  #batches = 0;
   #isHurried = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -86,9 +103,12 @@ export class Deliverer {
     this.#linger();
   }
 
-  /** A read waits for a delivery: nothing lingers until the next batch has gone. */
-  hurry(): void {
-    this.#isHurried = true;
+  /** A read waits for the lane's deliveries: they go first and without the others'. */
+  hurry(lane: Lane): void {
+    if (!this.isHolding(lane)) return;
+    this.#awaited.add(lane);
+    if (!this.#asked.has(lane))
+      this.#asked.set(lane, { upTo: lane.applied, sinceMs: this.#parts.clock.now() });
     this.wake();
   }
 
@@ -108,6 +128,7 @@ export class Deliverer {
 
   /** A copy has made the secondary equal up to `sequence`: what stands before it needs no delivery. */
   covered(lane: Lane, sequence: number): void {
+    this.#asked.delete(lane);
     this.#queue.drop(lane, sequence);
     this.#queue.unblock(lane, sequence);
     this.wake();
@@ -115,8 +136,13 @@ export class Deliverer {
 
   /** Nothing of what waited is this replica's any more; of one lane, or of all. */
   forget(lane?: Lane): void {
-    if (lane === undefined) this.#queue.forget();
-    else this.#queue.letGo(lane);
+    if (lane === undefined) {
+      this.#asked.clear();
+      this.#queue.forget();
+    } else {
+      this.#asked.delete(lane);
+      this.#queue.letGo(lane);
+    }
   }
 
   /** Resolves when no batch that was sent before holds a write of the lane any more. */
@@ -126,16 +152,14 @@ export class Deliverer {
 
   /** Looks again at what can be delivered. */
   wake(): void {
-    // While the secondary is in trouble one sender asks how it is.
-    const most = this.#attempt > 0 ? 1 : SENDERS;
-    if (this.#senders >= most || this.#isStopped || !this.#hasReady()) return;
+    if (this.#isStopped || !this.#maySend()) return;
     this.#senders += 1;
     setImmediate(() => void this.#run());
   }
 
   /** A few writes more share the cost of a batch, which on small machines is the agents' own processor. */
   #linger(): void {
-    if (this.#isHurried) return this.wake();
+    if (this.#hasAwaited()) return this.wake();
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.wake();
@@ -160,7 +184,9 @@ export class Deliverer {
     } finally {
       this.#senders -= 1;
     }
-    if (this.#hasReady()) this.#linger();
+    if (!this.#hasReady()) return;
+    if (this.#isHurried) this.wake();
+    else this.#linger();
   }
 
   /** True where the next batch need not wait: there is more than one holds. */
@@ -171,7 +197,7 @@ export class Deliverer {
       const parcels = await this.#nextBatch(taken);
       if (parcels.length > 0) await this.#send(parcels);
       else if (taken.size > 0) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
-      return parcels.length >= this.#parts.batchSize;
+      return parcels.length >= this.#parts.batchSize || this.#hasAwaited();
     } finally {
       for (const lane of taken) if (!this.#refusals.isOpen(lane)) this.#underWay.delete(lane);
     }
@@ -179,6 +205,26 @@ export class Deliverer {
 
   #hasReady(): boolean {
     return this.#queue.hasReady((lane) => this.#isDeliverable(lane));
+  }
+
+  /** Whether one more sender finds something to send. While the secondary is in trouble one asks how it is. */
+  #maySend(): boolean {
+    if (this.#attempt > 0) return this.#senders === 0 && this.#hasReady();
+    if (this.#senders < SENDERS) return this.#hasReady();
+    return this.#senders < SENDERS + EXPRESS_SENDERS && this.#hasAwaited();
+  }
+
+  #hasAwaited(): boolean {
+    return !this.#awaitedReady().next().done;
+  }
+
+  /** Forgets on its way the lanes of which nothing waits for delivery any more. */
+  *#awaitedReady(): Generator<QueuedLane> {
+    for (const lane of this.#awaited) {
+      const queued = this.#queue.readyOf(lane, (one) => this.#isDeliverable(one));
+      if (queued !== undefined) yield queued;
+      else if (!this.#underWay.has(lane)) this.#awaited.delete(lane);
+    }
   }
 
   #isDeliverable(lane: Lane): boolean {
@@ -189,22 +235,36 @@ export class Deliverer {
 
   async #nextBatch(taken: Set<Lane>): Promise<Parcel[]> {
     const parcels: Parcel[] = [];
+    const { lanes, batchSize, isExpress } = this.#nextLanes();
     let size = 0;
-    for (const queued of this.#queue.ready((lane) => this.#isDeliverable(lane))) {
+    for (const queued of lanes) {
+      this.#awaited.delete(queued.lane);
       this.#underWay.add(queued.lane);
       taken.add(queued.lane);
-      const writes = await this.#queue.writesOf(queued, this.#parts.batchSize - size);
-      for (const [index, write] of writes.entries()) {
-        const parcel = this.#packer.pack(queued.lane, write);
-        const isNaming = this.#packer.isNaming(parcel);
-        if (isNaming && index > 0) break;
-        size += Math.max(1, parcel.operations.length);
-        parcels.push(parcel);
-        if (isNaming) break;
-      }
-      if (size >= this.#parts.batchSize) break;
+      const writes = await this.#queue.writesOf(queued, batchSize - size);
+      const next = this.#parcelsOf(queued.lane, writes);
+      if (isExpress && (queued.hasMore || queued.writes.length > next.length)) this.#awaited.add(queued.lane);
+      for (const { operations } of next) size += Math.max(1, operations.length);
+      parcels.push(...next);
+      if (size >= batchSize) break;
     }
     return parcels;
+  }
+
+  /** Those that reads wait for, or all; each of the former waits for its whole batch. */
+  #nextLanes(): { lanes: Iterable<QueuedLane>; batchSize: number; isExpress: boolean } {
+    this.#batches += 1;
+    if (this.#hasAwaited() && this.#batches % ORDINARY_EVERY !== 0)
+      return { lanes: this.#awaitedReady(), batchSize: EXPRESS_BATCH_SIZE, isExpress: true };
+    const lanes = this.#queue.ready((lane) => this.#isDeliverable(lane));
+    return { lanes, batchSize: this.#parts.batchSize, isExpress: false };
+  }
+
+  /** A write that names its items begins a batch of its own. */
+  #parcelsOf(lane: Lane, writes: readonly PendingWrite[]): Parcel[] {
+    const parcels = writes.map((write) => this.#packer.pack(lane, write));
+    const naming = parcels.findIndex((parcel) => this.#packer.isNaming(parcel));
+    return naming < 0 ? parcels : parcels.slice(0, Math.max(1, naming));
   }
 
   async #send(batch: readonly Parcel[]): Promise<void> {
@@ -256,6 +316,7 @@ export class Deliverer {
     const { clock, emit } = this.#parts;
     this.#queue.drop(lane, write.sequence);
     lane.advance(write.sequence);
+    this.#tellAsked(lane);
     const facts = { service: lane.service, lane: lane.key, sequence: write.sequence };
     const lagMs = clock.wallMs() - write.acceptedAtMs;
     emit('delivery:applied', {
@@ -266,6 +327,14 @@ export class Deliverer {
       lagMs,
     });
     void this.#records.record(lane, write);
+  }
+
+  #tellAsked(lane: Lane): void {
+    const asked = this.#asked.get(lane);
+    if (asked === undefined || lane.delivered < asked.upTo) return;
+    this.#asked.delete(lane);
+    const durationMs = this.#parts.clock.now() - asked.sinceMs;
+    this.#parts.emit('delivery:awaited', { service: lane.service, lane: lane.key, durationMs });
   }
 
   async #failed(parcels: readonly Parcel[], error: unknown): Promise<void> {

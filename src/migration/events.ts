@@ -114,6 +114,8 @@ export interface MigrationEvents {
     readonly result: 'applied' | 'already_applied' | 'superseded' | 'skipped';
     readonly lagMs: number;
   };
+  /** The deliveries that a read asked for have come, so long after it asked; whether or not it has waited for them. */
+  'delivery:awaited': OfLane & { readonly durationMs: number };
   /** It reached the secondary and the record of it is durable. */
   'delivery:recorded': OfLane & { readonly sequence: number };
   'delivery:failed': {

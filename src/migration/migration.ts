@@ -226,7 +226,7 @@ function createHandler(
     fences,
     clock,
     emit,
-    hurry: () => engine.deliverer.hurry(),
+    hurry: (lane) => engine.deliverer.hurry(lane),
     isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
     readTimeoutMs: settings.reads.timeoutMs,
     freshnessWaitMs: settings.reads.freshnessWaitMs,

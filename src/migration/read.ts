@@ -24,8 +24,8 @@ export interface ReadParts {
   readonly readTimeoutMs: number;
   /** Whether deliveries are getting through: else nobody need wait for one. */
   readonly isCatchingUp: () => boolean;
-  /** Asks for the next deliveries at once. */
-  readonly hurry: () => void;
+  /** Asks for the lane's deliveries at once. */
+  readonly hurry: (lane: Lane) => void;
   /** Most that a cut-over read waits for the lane's deliveries. @defaultValue 20 */
   readonly freshnessWaitMs: number;
 }
@@ -74,7 +74,7 @@ export class ReadPath {
     const { fences, freshnessWaitMs, hurry, isCatchingUp } = this.#parts;
     const reason = await fences.look(lane);
     if (reason !== 'behind' || !isCatchingUp()) return reason;
-    hurry();
+    hurry(lane);
     return fences.catchUp(lane, freshnessWaitMs);
   }
 

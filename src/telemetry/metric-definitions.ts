@@ -256,6 +256,14 @@ export const HISTOGRAMS = {
     labels: ['service'],
     boundaries: LATENCY_SECONDS,
   },
+  readDeliveryWait: {
+    name: 'crossfade_read_delivery_wait_seconds',
+    description:
+      'From the moment a cut-over read asks for the deliveries that it needs until they are on the secondary',
+    unit: 's',
+    labels: ['service'],
+    boundaries: LATENCY_SECONDS,
+  },
   deliveryLag: {
     name: 'crossfade_delivery_lag_seconds',
     description: 'From accepting a write until it is on the secondary',

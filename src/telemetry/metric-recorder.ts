@@ -43,6 +43,10 @@ export class MetricRecorder {
       this.counters.namedWrites.at(service).at(result).total += 1;
     },
     'delivery:applied': (event) => this.#delivered(event),
+    'delivery:awaited': ({ service, durationMs }) => {
+      const { labels } = this.#measured.readDeliveryWait.at(service);
+      this.#histograms.readDeliveryWait.record(durationMs / MS_PER_SECOND, labels);
+    },
     'delivery:failed': () => {
       this.counters.deliveryFailures.total += 1;
     },

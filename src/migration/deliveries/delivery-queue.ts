@@ -135,6 +135,13 @@ export class DeliveryQueue {
     }
   }
 
+  /** What waits of one lane, if any of it can be delivered now. */
+  readyOf(lane: Lane, isDeliverable: (lane: Lane) => boolean): QueuedLane | undefined {
+    const queued = this.#lanes.get(lane.key);
+    if (queued === undefined || this.#waitsBehindLetter(queued)) return undefined;
+    return isDeliverable(lane) ? queued : undefined;
+  }
+
   /** While a lane is blocked memory holds its letter, or what stands before that. */
   #waitsBehindLetter({ lane, writes }: QueuedLane): boolean {
     const letter = this.#blocked.get(lane.key);

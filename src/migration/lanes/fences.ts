@@ -48,12 +48,17 @@ export class Fences {
     return this.#parts.coverage.get(service)?.number ?? 0;
   }
 
-  /** The same, after waiting so long for the lane's deliveries. @throws StorageError */
+  /**
+   * The same, after waiting so long for the lane's deliveries. What is written while it waits need not have been delivered: nobody can
+   * expect to read it. @throws StorageError
+   */
   async catchUp(lane: Lane, ms: number, use: FenceUse = 'read'): Promise<FenceReason | undefined> {
     const { clock, isAlone } = this.#parts;
     if (isAlone()) {
+      const needed = lane.applied;
       if (lane.isBehind) await lane.caughtUp(ms);
-      return this.look(lane, use);
+      const reason = await this.look(lane, use);
+      return reason === 'behind' && lane.delivered >= needed ? undefined : reason;
     }
     const untilMs = clock.now() + ms;
     for (;;) {

@@ -77,7 +77,8 @@ export class Lane {
   closesAtMs = 0;
   /** Writes of which it is not known yet whether their agents get a reply, oldest first. */
   readonly replying: ReplyUnderWay[] = [];
-  readonly #waiting: (() => void)[] = [];
+  /** Who waits for its deliveries, each up to a sequence. */
+  #waiting: { readonly upTo: number; readonly admit: () => void }[] = [];
 
   constructor(service: ServiceName, owner: Owner, clock: Clock) {
     this.service = service;
@@ -154,26 +155,31 @@ export class Lane {
   /** Deliveries have come as far as `sequence`. */
   advance(sequence: number): void {
     this.delivered = Math.max(this.delivered, sequence);
-    if (this.isBehind) return;
-    for (const admit of this.#waiting.splice(0)) admit();
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ upTo }) => upTo > this.delivered);
+    for (const { upTo, admit } of waiting) if (upTo <= this.delivered) admit();
   }
 
-  /** Resolves when nothing applied is missing on the secondary, or after `ms`. True where it caught up. */
+  /** Resolves when the secondary holds every write that is applied by now, or after `ms`. True where it does. */
   async caughtUp(ms: number): Promise<boolean> {
     if (!this.isBehind) return true;
     return new Promise((resolve) => {
-      const admit = (): void => {
-        clearTimeout(timer);
-        resolve(true);
+      const waiter = {
+        upTo: this.applied,
+        admit: (): void => {
+          clearTimeout(timer);
+          resolve(true);
+        },
       };
       const timer = setTimeout(
         () => {
-          this.#waiting.splice(this.#waiting.indexOf(admit), 1);
+          this.#waiting = this.#waiting.filter((one) => one !== waiter);
           resolve(false);
         },
         Math.max(0, ms),
       );
-      this.#waiting.push(admit);
+      this.#waiting.push(waiter);
     });
   }
 

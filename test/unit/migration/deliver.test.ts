@@ -40,6 +40,7 @@ function createDeliverer(
   sending: (operations: number) => Promise<void> = async () => undefined,
 ) {
   const { emit, events, names } = recorder();
+  const batches: string[][] = [];
   const covered = Object.assign(new Coverage(), { number: 1, latest: 1 });
   const parts = {
     journal: { deadLetter, delivered: async () => undefined, pending: async () => [] },
@@ -47,6 +48,7 @@ function createDeliverer(
       read: async () => ({ text: '{"items": [{"memory_id": "m1", "content": "tea"}]}', data: {} }),
       async batchWrite(operations: readonly { readonly lane?: { readonly key: string } }[]) {
         await sending(operations.length);
+        batches.push(operations.map(({ lane }) => lane?.key ?? ''));
         const operation = operations.findIndex(({ lane }) => lane?.key.includes(POISON));
         if (operation >= 0) throw new ValidationError('poison', { details: { operation } });
         return operations.map(() => ({ result: 'applied' }));
@@ -79,7 +81,7 @@ function createDeliverer(
     events.flatMap(({ name, event }) =>
       name === 'delivery:dead_letter' && 'lane' in event ? [event.lane] : [],
     );
-  return { deliverer, write, applied, names, letters };
+  return { deliverer, write, applied, names, letters, events, batches };
 }
 
 const running: Deliverer[] = [];
@@ -182,15 +184,54 @@ test('a second batch of a lane waits for the first one', async () => {
   );
   const lane = seededLane('ann');
   write(lane, 1);
-  deliverer.hurry();
+  deliverer.hurry(lane);
   await vi.waitFor(() => expect(sent).toEqual([1]), { timeout: 10_000 });
   write(lane, 2);
-  deliverer.hurry();
+  deliverer.hurry(lane);
   // Another lane's batch goes meanwhile, so the second one of this lane could have gone, too.
-  write(seededLane('bob'), 1);
-  deliverer.hurry();
+  const other = seededLane('bob');
+  write(other, 1);
+  deliverer.hurry(other);
   await vi.waitFor(() => expect(sent).toEqual([1, 1]), { timeout: 10_000 });
   answer();
   await vi.waitFor(() => expect(applied()).toHaveLength(3), { timeout: 10_000 });
   expect(applied().filter((text) => text.startsWith(lane.key))).toEqual([`${lane.key} 1`, `${lane.key} 2`]);
+});
+
+test('the delivery that a read waits for goes first and alone', async () => {
+  const { deliverer, write, batches, events } = createDeliverer(async () => undefined);
+  const others = ['bob', 'carl', 'dora'].map(seededLane);
+  const awaited = seededLane('ann');
+  for (const lane of others) write(lane, 1);
+  write(awaited, 1);
+  deliverer.hurry(awaited);
+  await vi.waitFor(() => expect(batches.flat()).toHaveLength(4), { timeout: 10_000 });
+  expect(batches[0]).toEqual([awaited.key]);
+  expect(batches[1]?.toSorted()).toEqual(others.map(({ key }) => key).toSorted());
+  const told = events.filter(({ name }) => name === 'delivery:awaited');
+  expect(told).toMatchObject([{ event: { service: SERVICE, lane: awaited.key } }]);
+});
+
+test('deliveries that no read waits for go on while reads ask without a pause', async () => {
+  const { deliverer, write, applied } = createDeliverer(async () => undefined);
+  const [awaited, other] = [seededLane('ann'), seededLane('bob')];
+  write(other, 1);
+  let sequence = 0;
+  await vi.waitFor(
+    () => {
+      sequence += 1;
+      write(awaited, sequence);
+      deliverer.hurry(awaited);
+      expect(applied()).toContain(`${other.key} 1`);
+    },
+    { timeout: 10_000, interval: 1 },
+  );
+});
+
+test('a read of a lane without writes that wait asks for nothing', async () => {
+  const { deliverer, write, batches, events } = createDeliverer(async () => undefined);
+  deliverer.hurry(seededLane('ann'));
+  write(seededLane('bob'), 1);
+  await vi.waitFor(() => expect(batches).toHaveLength(1), { timeout: 10_000 });
+  expect(events.filter(({ name }) => name === 'delivery:awaited')).toEqual([]);
 });

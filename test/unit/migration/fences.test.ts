@@ -70,3 +70,21 @@ test('items that the orchestrator refused keep the reads of their lane on legacy
   const state = stateOf(laneNamed('ann'), { seededCoverage: 1, exceptions: 1 });
   expect(await fencesThat({ view: { state } })).toBe('excepted');
 });
+
+test('a read that has waited for its writes is let through although the lane was written to again', async () => {
+  const lane = laneNamed('ann');
+  lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+  const fences = new Fences({
+    journal: {} as Journal,
+    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]),
+    clock: fakeClock(),
+    isAlone: () => true,
+    isSpilling: () => false,
+  });
+  lane.applied = 3;
+  const reason = fences.catchUp(lane, 1_000);
+  lane.applied = 4;
+  lane.advance(3);
+  expect(await reason).toBeUndefined();
+  expect(await fences.look(lane)).toBe('behind');
+});

@@ -46,6 +46,20 @@ describe('the fence of a lane', () => {
   });
 });
 
+test('who waits for a lane waits only for what was written before', async () => {
+  const lane = laneNamed('ann');
+  lane.applied = 3;
+  const caughtUp = lane.caughtUp(1_000);
+  lane.applied = 5;
+  lane.advance(3);
+  expect(await caughtUp).toBe(true);
+  expect(lane.isBehind).toBe(true);
+  const late = lane.caughtUp(1_000);
+  lane.advance(4);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(await late).toBe(false);
+});
+
 describe('what the journal says of a lane', () => {
   test('never takes back what this replica knows already', () => {
     const lane = laneNamed('ann');
