@@ -13,7 +13,7 @@ const CHARACTERS_PER_TOKEN = 4;
 const DEFAULT_TOKENS = 2_000;
 
 /** Few budgets reach further back than the first page. */
-const FIRST_PAGE = 100;
+const FIRST_PAGE = 32;
 const NEXT_PAGE = 1_000;
 
 export const CONTEXT_RULES: readonly ComparisonRule[] = [

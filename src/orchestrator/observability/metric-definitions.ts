@@ -16,7 +16,7 @@ export const COUNTERS = {
   cacheLookups: {
     name: 'crossfade_orchestrator_cache_lookups',
     description:
-      'Reads that looked for a kept answer: hit, miss, stale (of an older session), off (Redis is out of reach)',
+      'Reads that looked for a kept answer: hit, miss, stale (of an older session), off (Redis is out of reach), skipped (the session is written to between reads)',
     unit: '{lookup}',
     labels: ['result'],
   },
