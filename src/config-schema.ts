@@ -116,7 +116,6 @@ export const ConfigSchema = Type.Object(
       },
       closed,
     ),
-    reads: Type.Object({ freshnessWaitMs: Whole(0) }, closed),
     shadow: Type.Object(
       {
         queueSize: Whole(1),

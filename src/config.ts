@@ -70,7 +70,6 @@ const DEFAULTS: Tree = {
     batchSize: 200,
     inFlight: 64,
   },
-  reads: { freshnessWaitMs: 20 },
   shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, lanePercentage: 1, sampleHours: 0 },
   copies: { concurrency: 2, automatic: true },
   rollout: { folder: './flags' },

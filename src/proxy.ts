@@ -188,11 +188,11 @@ function migrationPart(migration: Migration, journal: PostgresJournal): Part {
 }
 
 function settingsOf(config: Config): Parameters<typeof createMigration>[0]['settings'] {
-  const { limits, orchestrator, reads, shadow, copies } = config;
+  const { limits, orchestrator, shadow, copies } = config;
   return {
     limits,
     delivery: { batchSize: orchestrator.batchSize, timeoutMs: orchestrator.deliveryTimeoutMs },
-    reads: { timeoutMs: orchestrator.readTimeoutMs, freshnessWaitMs: reads.freshnessWaitMs },
+    reads: { timeoutMs: orchestrator.readTimeoutMs },
     shadow,
     copyConcurrency: copies.concurrency,
     backlog: { lane: config.journal.laneBacklog, total: config.journal.totalBacklog },

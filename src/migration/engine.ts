@@ -3,6 +3,7 @@ import { LaneCopier } from './copy-lane.ts';
 import { CopyQueue } from './copies/copy-queue.ts';
 import { CoverageKeeper } from './lanes/coverage-keeper.ts';
 import { Deliverer } from './deliver.ts';
+import { DeliveryWait } from './delivery-wait.ts';
 import { Fences } from './lanes/fences.ts';
 import { ForeignLanes } from './replicas/foreign-lanes.ts';
 import { LooseEnds } from './replicas/loose-ends.ts';
@@ -24,6 +25,7 @@ export interface Engine {
   readonly fences: Fences;
   readonly hold: HoldLane;
   readonly deliverer: Deliverer;
+  readonly deliveryWait: DeliveryWait;
   readonly copier: LaneCopier;
   readonly copies: CopyQueue;
   readonly settler: Settler;
@@ -59,6 +61,8 @@ export function createEngine(parts: MigrationParts): Engine {
     mayAct: () => membership.mayAct,
     busy: (lane) => takeOver.busy(lane),
   });
+  const deliveryWait = new DeliveryWait(clock);
+  parts.events.subscribe(deliveryWait.listener);
   const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling });
   const moving = createMoving(parts, {
     settlements,
@@ -79,7 +83,7 @@ export function createEngine(parts: MigrationParts): Engine {
   const looseEnds: LooseEnds = createLooseEnds(parts, { ...around, takeOver: () => takeOver });
   const takeOver: TakeOver = createTakeOver(parts, { ...around, settlements, keeper, looseEnds });
   const foreign = createForeign(parts, { lanes, isAlone, takeOver, looseEnds, copies: moving.copies });
-  return { ...around, fences, hold, keeper, takeOver, foreign, looseEnds, settlements };
+  return { ...around, deliveryWait, fences, hold, keeper, takeOver, foreign, looseEnds, settlements };
 }
 
 function createLooseEnds(

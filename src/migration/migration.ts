@@ -34,7 +34,7 @@ import { Starting } from './starting.ts';
 export interface MigrationSettings {
   readonly limits: MessageLimits;
   readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
-  readonly reads: { readonly timeoutMs: number; readonly freshnessWaitMs: number };
+  readonly reads: { readonly timeoutMs: number };
   readonly shadow: {
     readonly queueSize: number;
     readonly concurrency: number;
@@ -229,7 +229,7 @@ function createHandler(
     hurry: (lane) => engine.deliverer.hurry(lane),
     isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
     readTimeoutMs: settings.reads.timeoutMs,
-    freshnessWaitMs: settings.reads.freshnessWaitMs,
+    deliveryWait: engine.deliveryWait,
   });
   return new Handler({
     services: parts.services,

@@ -2,6 +2,7 @@ import { CrossfadeError } from '../domain/errors.ts';
 import { isMapped, type AskOrchestrator, type MappedOperation } from './ask-orchestrator.ts';
 import type { CallLegacy } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
+import type { DeliveryWait } from './delivery-wait.ts';
 import type { Emit } from './events.ts';
 import type { Fences } from './lanes/fences.ts';
 import type { Answer } from './handle.ts';
@@ -26,8 +27,7 @@ export interface ReadParts {
   readonly isCatchingUp: () => boolean;
   /** Asks for the lane's deliveries at once. */
   readonly hurry: (lane: Lane) => void;
-  /** Most that a cut-over read waits for the lane's deliveries. @defaultValue 20 */
-  readonly freshnessWaitMs: number;
+  readonly deliveryWait: Pick<DeliveryWait, 'of'>;
 }
 
 /** SEMANTICS "Reads": the orchestrator where the flag permits it and the lane's fence lets it, else legacy. */
@@ -54,7 +54,9 @@ export class ReadPath {
       // Where memory knows the lane nobody waits, and no timer is needed for it.
       const isAnswered = fences.isInMemory(known) && !known.isBehind;
       const lane = isAnswered ? known : await this.#inTime(lanes.load(known.service, known.owner));
-      const reason = isAnswered ? fences.lookInMemory(known) : await this.#inTime(this.#fence(lane));
+      const reason = isAnswered
+        ? fences.lookInMemory(known)
+        : await this.#inTime(this.#fence(operation, lane));
       if (reason === undefined) return await this.#fromOrchestrator(operation, { lane, decision });
       this.#fellBack(operation, reason);
     } catch (error) {
@@ -70,12 +72,12 @@ export class ReadPath {
     return within(asked, this.#parts.readTimeoutMs, { what: 'the journal' });
   }
 
-  async #fence(lane: Lane): Promise<FenceReason | undefined> {
-    const { fences, freshnessWaitMs, hurry, isCatchingUp } = this.#parts;
+  async #fence(operation: OwnedOperation, lane: Lane): Promise<FenceReason | undefined> {
+    const { fences, deliveryWait, hurry, isCatchingUp } = this.#parts;
     const reason = await fences.look(lane);
     if (reason !== 'behind' || !isCatchingUp()) return reason;
     hurry(lane);
-    return fences.catchUp(lane, freshnessWaitMs);
+    return fences.catchUp(lane, deliveryWait.of(lane.service, operation.name));
   }
 
   async #fromOrchestrator(

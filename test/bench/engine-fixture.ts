@@ -78,7 +78,7 @@ export function engineBetween(edges: EngineEdges): { migration: Migration; event
     settings: {
       limits: { messageBytes: 4 * 1024 * 1024, jsonDepth: 500 },
       delivery: { batchSize: 200, timeoutMs: 5_000 },
-      reads: { timeoutMs: 250, freshnessWaitMs: 20 },
+      reads: { timeoutMs: 250 },
       shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000 },
       copyConcurrency: 2,
     },

@@ -21,7 +21,7 @@ import type { World } from './world.ts';
 const SETTINGS = {
   limits: { messageBytes: 4 * 1024 * 1024, jsonDepth: 500 },
   delivery: { batchSize: 200, timeoutMs: 5_000 },
-  reads: { timeoutMs: 250, freshnessWaitMs: 20 },
+  reads: { timeoutMs: 250 },
   // Of the reads that do something to legacy so many have their lane compared: there are few in a life.
   shadow: { queueSize: 1_000, concurrency: 16, timeoutMs: 2_000, lanePercentage: 30 },
   copyConcurrency: 2,
