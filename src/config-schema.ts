@@ -5,6 +5,7 @@ const PUB_ADDRESS = '^(tcp|ipc)://.+';
 const HTTP_ADDRESS = '^https?://.+';
 const POSTGRES = '^postgres(ql)?://.+';
 const CURVE_KEY = '^[0-9a-zA-Z.:+=^!/*?&<>()\\[\\]{}@%$#-]{40}$';
+const NETWORK = '^[0-9a-fA-F.:]+(/\\d{1,3})?$';
 const KEY_OF_32_BYTES = '^[A-Za-z0-9+/]{43}=$';
 
 /** What each pattern asks, in words. */
@@ -14,6 +15,7 @@ export const PATTERNS: Readonly<Record<string, string>> = {
   [HTTP_ADDRESS]: 'an address such as http://host:4318',
   [POSTGRES]: 'an address such as postgres://user@host/database',
   [CURVE_KEY]: 'a CURVE key of 40 characters (crossfade orchestrator keys curve)',
+  [NETWORK]: 'an IP address or a network such as 10.0.0.7 or 10.0.0.0/8',
   [KEY_OF_32_BYTES]: '32 bytes in base64 (openssl rand -base64 32)',
   '^rediss?://.+': 'an address such as redis://host:6379',
   '^[a-z_][a-z0-9_]{0,62}$': 'a name of small letters, digits and underscores',
@@ -76,7 +78,15 @@ export const ConfigSchema = Type.Object(
       { host: Text, deadlineMs: Whole(100), drainMs: Whole(0), takeOverMs: Whole(0) },
       closed,
     ),
-    http: Type.Object({ host: Text, port: Port }, closed),
+    http: Type.Object(
+      {
+        host: Text,
+        port: Port,
+        allowedHosts: Type.Optional(Type.Array(Text, { maxItems: 100 })),
+        trustedProxies: Type.Optional(Type.Array(Type.String({ pattern: NETWORK }), { maxItems: 100 })),
+      },
+      closed,
+    ),
     limits: Type.Object(
       {
         messageBytes: Whole(1_024),

@@ -15,6 +15,7 @@ const ListenSettings = Type.Object(
     host: Type.String({ minLength: 1, default: '127.0.0.1' }),
     port: Port(5_570),
     httpPort: Port(5_571),
+    allowedHosts: Type.Array(Type.String({ minLength: 1 }), { maxItems: 100, default: [] }),
   },
   { additionalProperties: false },
 );

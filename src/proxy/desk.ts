@@ -16,7 +16,7 @@ export interface DeskFacts {
 
 /** The operator's desk, where it is configured. */
 export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): readonly Part[] {
-  const { desk, operator, proxy, reports } = config;
+  const { desk, http, operator, proxy, reports } = config;
   if (desk === undefined || live === undefined) return [];
   let app: FastifyInstance | undefined;
   return [
@@ -31,6 +31,7 @@ export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): r
           live: live.book,
           nowMs: () => clock.now(),
           zone: reports.timeZone,
+          trustedProxies: http.trustedProxies ?? [],
         });
         app = made;
         await takePort(() => made.listen({ host: desk.host, port: desk.port }), {

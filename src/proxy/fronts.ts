@@ -1,7 +1,9 @@
+import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { createHttpRelay, type HttpRelayClient } from '../backends/http-relay.ts';
 import type { Config } from '../config-schema.ts';
 import type { DefinedService } from '../definitions.ts';
+import { ownNames } from '../domain/http-caller.ts';
 import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { HttpEndpoint, ZmqEndpoint } from '../domain/service-endpoint.ts';
 import { ByteBudget } from '../frontends/byte-budget.ts';
@@ -41,6 +43,7 @@ export function createFronts(facts: FrontFacts): readonly Part[] {
   const http = createHttpServer({
     ...config.http,
     ...receiving,
+    names: ownNames(hostname(), config.http.allowedHosts),
     takeOverMs: config.proxy.takeOverMs,
     services: facts.services.map(({ name, definition: { dialect } }) => ({
       service: serviceName(name),

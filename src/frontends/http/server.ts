@@ -17,6 +17,8 @@ export interface HttpServerSettings extends ServiceRouteSettings {
   readonly graceMs?: number;
   /** How long start() waits for a port that is taken, milliseconds. @defaultValue 0 */
   readonly takeOverMs?: number;
+  /** Addresses and networks whose X-Forwarded-For is believed. @defaultValue none */
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface HttpServer {
@@ -72,7 +74,10 @@ interface Running {
 }
 
 /** Requests for legacy services never enter fastify: its routing and life cycle would cost them a third of their throughput. */
-function build({ limits, deadlineMs }: HttpServerSettings, reverseProxy: ReverseProxy | undefined): Running {
+function build(
+  { limits, deadlineMs, trustedProxies = [] }: HttpServerSettings,
+  reverseProxy: ReverseProxy | undefined,
+): Running {
   let server: Server | undefined;
   const headersTimeout = deadlineMs + HEADERS_SLACK_MS;
   const timeouts = {
@@ -83,6 +88,7 @@ function build({ limits, deadlineMs }: HttpServerSettings, reverseProxy: Reverse
   };
   const app = fastify({
     logger: false,
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     bodyLimit: limits.messageBytes,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: OWNER_IN_URL_LIMIT },

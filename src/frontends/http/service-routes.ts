@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { foreignCaller } from '../../domain/http-caller.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Dialect } from '../../domain/service-definition.ts';
 import { receiveRequest, type ReceiveSettings } from './receive-request.ts';
@@ -6,7 +7,11 @@ import { sendReply } from './send-reply.ts';
 
 export interface ServiceRouteSettings extends ReceiveSettings {
   readonly services: readonly { readonly service: ServiceName; readonly dialect: Dialect }[];
+  /** Host names by which agents call, beside addresses. @defaultValue localhost */
+  readonly names?: ReadonlySet<string>;
 }
+
+const NO_NAMES: ReadonlySet<string> = new Set();
 
 type ServiceRoute = { Params: { service: string } };
 
@@ -21,7 +26,10 @@ export async function registerServiceRoutes(
   app.removeAllContentTypeParsers();
   // The body is read where there is room for it, not before.
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
+  const { names = NO_NAMES } = settings;
   app.post<ServiceRoute>('/v1/services/:service', async ({ params, raw }, reply) => {
+    const foreign = foreignCaller(raw.headers, names);
+    if (foreign !== undefined) return reply.code(403).send({ status: 'error', error: foreign });
     const to = known.get(params.service);
     if (to === undefined) {
       // Nobody needs to send four megabytes to a service that does not exist.

@@ -22,6 +22,9 @@ export interface PubRelay {
   stop(): Promise<void>;
 }
 
+/** Subscribers send what they subscribe to, and nothing else. A longer message ends their connection. */
+const SUBSCRIPTION_BYTES = 4_096;
+
 /** Passes a legacy service's broadcasts on, frame for frame. Connects again by itself when the service comes back. */
 export function createPubRelay(settings: PubRelaySettings): PubRelay {
   const context = new Context();
@@ -41,7 +44,7 @@ export function createPubRelay(settings: PubRelaySettings): PubRelay {
 
   return {
     start: async () => {
-      const made = new Publisher({ context, linger: 0, sendTimeout: 0 });
+      const made = new Publisher({ context, linger: 0, sendTimeout: 0, maxMessageSize: SUBSCRIPTION_BYTES });
       const address = `tcp://${settings.host}:${settings.port}`;
       await takePort(() => made.bind(address), settings).catch((error: unknown) => {
         made.close();

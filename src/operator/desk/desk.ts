@@ -25,6 +25,8 @@ export interface DeskParts {
   readonly nowMs: () => number;
   /** In which a browser without scripts shows times; others show their own. @defaultValue UTC */
   readonly zone?: string;
+  /** Addresses and networks whose X-Forwarded-For is believed: rate limits count the client then. @defaultValue none */
+  readonly trustedProxies?: readonly string[];
 }
 
 /** The operator's desk: pages in front of the operator's API, not listening yet. */
@@ -34,9 +36,11 @@ export async function createDesk({
   live,
   nowMs,
   zone = 'UTC',
+  trustedProxies = [],
 }: DeskParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: OWNER_IN_URL_LIMIT },

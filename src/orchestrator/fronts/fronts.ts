@@ -1,5 +1,7 @@
+import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
+import { ownNames } from '../../domain/http-caller.ts';
 import { curveOf } from '../access/curve.ts';
 import type { Health } from '../health.ts';
 import { createHttpFront } from './http-front.ts';
@@ -20,7 +22,8 @@ export interface FrontsParts {
 
 /** All ways in, as one: they stop taking in at the same time, and nothing they took in is left unanswered. */
 export function createFronts({ settings, service, health, metrics, version, log }: FrontsParts): Part {
-  const { host, port, httpPort } = settings.listen;
+  const { host, port, httpPort, allowedHosts } = settings.listen;
+  const names = settings.access.keys === 'required' ? undefined : ownNames(hostname(), allowedHosts);
   const onLostReply = (error: unknown): void => {
     metrics.count('lostReplies');
     log.warn(`A reply was lost: ${messageOf(error)}`);
@@ -28,7 +31,14 @@ export function createFronts({ settings, service, health, metrics, version, log 
   const curve = curveOf(settings.access, (message) => log.error(`CURVE: ${message}`));
   const each = [
     createZmqFront(service, { host, port, onLostReply, curve }),
-    createHttpFront(service, { host, port: httpPort, health, version, metrics: () => metrics.render() }),
+    createHttpFront(service, {
+      host,
+      port: httpPort,
+      names,
+      health,
+      version,
+      metrics: () => metrics.render(),
+    }),
   ];
   return {
     start: () => startInOrder(each),

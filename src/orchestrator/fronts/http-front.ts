@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import { ValidationError } from '../../domain/errors.ts';
+import { foreignCaller } from '../../domain/http-caller.ts';
 import { encodeJson } from '../../domain/json.ts';
 import type { Health } from '../health.ts';
 import { LIMITS } from '../wire/limits.ts';
@@ -15,6 +21,8 @@ export interface HttpFrontSettings {
   readonly port: number;
   readonly health: Health;
   readonly version: string;
+  /** Host names by which actions may be asked, where no key is needed. Absent where one is. */
+  readonly names?: ReadonlySet<string> | undefined;
   /** Metrics as Prometheus text. */
   readonly metrics: () => Promise<string>;
 }
@@ -47,8 +55,13 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
 
   refuseInOurWords(server);
   const endConnections = farewellOf(server);
+  const onRequest = async ({ headers }: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const { names } = settings;
+    const foreign = names === undefined ? undefined : foreignCaller(headers, names);
+    if (foreign !== undefined) refuse(reply, 403, refusal(foreign));
+  };
 
-  server.post<{ Params: { action: string } }>('/v1/:action', async (request, reply) => {
+  server.post<{ Params: { action: string } }>('/v1/:action', { onRequest }, async (request, reply) => {
     const body = Buffer.isBuffer(request.body) ? request.body : Buffer.from('{}');
     const answer = await service.answer(body, {
       action: request.params.action,

@@ -23,7 +23,10 @@ export interface Front {
 const HIGH_WATER_MARK = 10_000;
 const LINGER_MS = 1_000;
 // A message over the limit is answered. One that could fill the memory is not even received: it ends its connection.
-const MOST_RECEIVED_BYTES = 16 * LIMITS.messageBytes;
+const MOST_RECEIVED_BYTES = 2 * LIMITS.messageBytes;
+// Of a peer that sends the beginning of a message and no more, libzmq hears no answer to its heartbeat: its connection ends.
+const HEARTBEAT_MS = 10_000;
+const HEARTBEAT_PATIENCE_MS = 30_000;
 
 export function createZmqFront(service: Service, settings: ZmqFrontSettings): Front {
   const { curve } = settings;
@@ -74,6 +77,8 @@ function createSocket(curve: Curve | undefined): Router {
   return new Router({
     ...(curve !== undefined && { context: curve.context }),
     maxMessageSize: MOST_RECEIVED_BYTES,
+    heartbeatInterval: HEARTBEAT_MS,
+    heartbeatTimeout: HEARTBEAT_PATIENCE_MS,
     mandatory: true,
     // Without sendTimeout a reply to an agent that has left waits for ever (zeromq 6.8); with it, send() rejects at once and we count a lost reply.
     sendTimeout: 0,

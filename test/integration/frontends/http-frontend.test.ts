@@ -231,3 +231,13 @@ describe('ZMQ services over HTTP', () => {
     });
   });
 });
+
+test.each([{ host: 'evil.example' }, { origin: 'http://evil.example', 'content-type': 'text/plain' }])(
+  'a web page cannot use the door of a service through a browser: %j',
+  async (headers) => {
+    const port = await proxy('http://127.0.0.1:1', () => expect.unreachable());
+    const path = '/v1/services/session-memory';
+    const { status, body } = await send(port, { method: 'POST', path, headers }, '{}');
+    expect([status, JSON.parse(body)]).toMatchObject([403, { status: 'error' }]);
+  },
+);

@@ -130,3 +130,30 @@ test('more than 600 requests a minute from one address are refused, and it is sa
   const other = await desk.inject({ url: '/', remoteAddress: '127.0.0.2' });
   expect(other.statusCode).toBe(first[0]?.statusCode);
 });
+
+test('sign-ins are counted by client only behind a server that is trusted', async () => {
+  const statuses = async (app: FastifyInstance) => {
+    const seen: number[] = [];
+    for (let client = 1; client <= 12; client += 1) {
+      const headers = { ...FORM, 'x-forwarded-for': `10.0.0.${client}` };
+      const { statusCode } = await app.inject({
+        method: 'POST',
+        url: '/sign-in',
+        headers,
+        payload: 'token=x',
+      });
+      seen.push(statusCode);
+    }
+    return seen.filter((status) => status === 429).length;
+  };
+  expect(await statuses(desk)).toBe(2);
+  const options = { tokens: [LEAD], registerApi: () => undefined, live, nowMs: () => nowMs };
+  for (const [trusted, refused] of [
+    ['127.0.0.0/8', 0],
+    ['10.9.9.9', 2],
+  ] as const) {
+    const behind = await createDesk({ ...options, trustedProxies: [trusted] });
+    expect(await statuses(behind)).toBe(refused);
+    await behind.close();
+  }
+});

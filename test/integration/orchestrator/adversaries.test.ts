@@ -150,7 +150,7 @@ async function halfARequest(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => undefined);
   await once(socket, 'connect');
-  socket.write('POST /v1/create HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{"session_id":');
+  socket.write('POST /v1/create HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{"session_id":');
   return socket;
 }
 

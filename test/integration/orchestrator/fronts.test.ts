@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Dealer, Request } from 'zeromq';
@@ -159,7 +161,9 @@ test('a front that stops answers what still arrives on an open connection, and e
   socket.setEncoding('utf8').on('data', (text: string) => received.push(text));
   const ended = new Promise<void>((resolve, reject) => socket.on('end', resolve).on('error', reject));
   const ask = (): void => {
-    socket.write(`POST /v1/ping HTTP/1.1\r\nhost: x\r\ncontent-length: ${PING.length}\r\n\r\n${PING}`);
+    socket.write(
+      `POST /v1/ping HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${PING.length}\r\n\r\n${PING}`,
+    );
   };
   ask();
   await eventually('the first answer', () => received.join('').includes('"status":"healthy"'));
@@ -172,3 +176,14 @@ test('a front that stops answers what still arrives on an open connection, and e
   expect(received.join('').toLowerCase()).toContain('connection: close');
   await stopped;
 });
+
+test.each([{ host: 'evil.example' }, { origin: 'http://evil.example', 'content-type': 'text/plain' }])(
+  'without keys a web page cannot ask through a browser: %j',
+  async (headers) => {
+    const request = httpRequest({ port: orchestrator.httpPort, path: '/v1/ping', method: 'POST', headers });
+    request.end('{}');
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(403);
+    response.resume();
+  },
+);
