@@ -70,8 +70,8 @@ test('the charts of a service follow what happens, without a script being asked 
   await talk(3);
   await open(`/services/${SERVICE}`, SERVICE);
   await page.getByText('live', { exact: true }).waitFor();
-  await page.locator('.u-over').nth(3).waitFor();
-  expect(await page.locator('.u-over').count()).toBe(4);
+  await page.locator('.u-over').nth(4).waitFor();
+  expect(await page.locator('.u-over').count()).toBe(5);
   const samples = async () => Number(await page.evaluate('document.documentElement.dataset.samples'));
   const before = await samples();
   await talk(2);

@@ -18,6 +18,17 @@ export function registerDocuments(app: FastifyInstance, reception: Reception): v
       return reply.type(type).header('cache-control', 'no-store').send(text);
     });
   };
+  // For the charts of the same page.
+  app.get<{ Params: { service: string }; Querystring: { hours?: string } }>(
+    '/services/:service/history',
+    async (request, reply) => {
+      const known = reception.known(request);
+      if (known === undefined) return reply.code(401).send();
+      const [service, hours] = [request.params.service, String(request.query.hours)].map(encodeURIComponent);
+      const { text, type } = await known.api.document(`/v1/services/${service}/history?hours=${hours}`);
+      return reply.type(type).header('cache-control', 'no-store').send(text);
+    },
+  );
   serve('/reports/:name', '/v1/reports');
   // Only a number gets here: the API knows no other bundle.
   serve('/guard/bundles/:name/json', '/v1/guard/bundles', (name) => `crossfade-trip-${name}.json`);

@@ -1,6 +1,6 @@
 import { flagsInUse } from '../flag-words.ts';
-import { groupedFindings } from '../grouped-findings.ts';
 import type { Status } from '../status.ts';
+import { standingFindings, standingWords } from '../trigger-words.ts';
 import { count, counted, percent, spoken, when } from './figures.ts';
 import { html, type Html, type Shown } from './html.ts';
 
@@ -159,11 +159,8 @@ function link({ to, label }: Incident['next'][number]): Shown {
   return html`<a class="button" href="${to}">${label}</a>`;
 }
 
-/** What the guard still finds, in one line; undefined where it finds nothing that trips. */
+/** What would trip the guard again right after a release; undefined where nothing would. */
 export function stillFound(guard: ServiceStatus['guard']): string | undefined {
-  const trips = groupedFindings(
-    (guard?.findings ?? []).filter(({ steps }) => steps.includes('reads_to_legacy')),
-  );
-  if (trips.length === 0) return undefined;
-  return trips.map((found) => causeOf({ ...found, detail: found.details.join(', ') })).join('; ');
+  const standing = standingFindings(guard?.findings ?? []);
+  return standing.length === 0 ? undefined : standingWords(standing);
 }

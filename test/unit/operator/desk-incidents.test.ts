@@ -118,7 +118,7 @@ test('a release warns while the guard still finds what tripped it', () => {
     const guarded = { ...LATCHED, findings } as unknown as NonNullable<Status['services'][number]['guard']>;
     return latchOf(visit, { service: SERVICE, guarded }).toString();
   };
-  expect(of([FINDING])).toContain('The guard still finds: inconsistency, 21 of 25 differ');
+  expect(of([FINDING])).toContain('The guard still finds: inconsistency: 21 of 25 differ');
   expect(of([])).not.toContain('still finds');
 });
 

@@ -1,10 +1,14 @@
-// Live charts of one service: the kept samples first, then one every two seconds.
+// Charts of one service. The last 15 minutes come as they happen, an hour or a day from the journal.
 'use strict';
 
-const figures = document.querySelectorAll('figure[data-chart]');
-const service = document.querySelector('[data-service]')?.dataset.service;
+const section = document.querySelector('[data-service]');
+const { service, hours } = section.dataset;
+const marks = JSON.parse(section.dataset.marks);
 const KEPT = 450;
-const SECONDS = 2;
+const SAMPLE_SECONDS = 2;
+/** Samples of two seconds are joined: single ones jump too much to be read. */
+const JOINED_SECONDS = 10;
+const HISTORY_EVERY_MS = 60_000;
 
 /** A colour of the style sheet as the canvas takes it: it knows no light-dark(). */
 function colour(name) {
@@ -17,97 +21,202 @@ function colour(name) {
   return found;
 }
 
-const clock = (seconds) => new Date(seconds * 1_000).toTimeString().slice(0, 8);
+const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const clock = (seconds) => time.format(seconds * 1_000);
 
-const perSecond = (value) => value / SECONDS;
+const rounded = (value) => (value >= 100 ? Math.round(value) : Math.round(value * 10) / 10);
+/** Seconds where milliseconds would be long. */
+const duration = (ms) => (ms >= 1_000 ? `${rounded(ms / 1_000)} s` : `${rounded(ms)} ms`);
+const rate = (unit) => (value) => `${rounded(value)}${unit}`;
 
-/** What each chart draws: how a sample becomes a value, and how its line looks. Dashes tell lines apart without colour. */
+/** What each chart draws of a point: its value, and the colour of its line. */
 const CHARTS = {
   reads: {
-    unit: '/s',
+    shown: rate('/s'),
     lines: [
-      { label: 'legacy', of: (s) => perSecond(s.reads.legacy), ink: 'legacy' },
-      {
-        label: 'orchestrator',
-        of: (s) => perSecond(s.reads.orchestrator),
-        ink: 'orchestrator',
-        dash: [6, 3],
-      },
-      { label: 'writes', of: (s) => perSecond(s.writes), ink: 'soft', dash: [2, 3] },
+      { label: 'legacy', of: (p) => p.legacy / p.seconds, ink: 'legacy' },
+      { label: 'orchestrator', of: (p) => p.orchestrator / p.seconds, ink: 'orchestrator' },
+      { label: 'writes', of: (p) => p.writes / p.seconds, ink: 'writes' },
     ],
   },
   latency: {
-    unit: ' ms',
+    shown: duration,
     lines: [
-      { label: 'legacy', of: (s) => s.p95.legacy, ink: 'legacy' },
-      { label: 'orchestrator', of: (s) => s.p95.orchestrator, ink: 'orchestrator', dash: [6, 3] },
+      { label: 'legacy', of: (p) => p.p95Legacy, ink: 'legacy' },
+      { label: 'orchestrator', of: (p) => p.p95Orchestrator, ink: 'orchestrator' },
     ],
   },
   added: {
-    unit: ' ms',
-    lines: [
-      { label: 'added', of: (s) => s.addedP95, ink: 'ink' },
-      { label: 'delivery lag', of: (s) => s.lagMs, ink: 'soft', dash: [2, 3] },
-    ],
+    shown: duration,
+    lines: [{ label: 'added p95', of: (p) => p.added, ink: 'orchestrator' }],
+  },
+  lag: {
+    shown: duration,
+    lines: [{ label: 'longest delivery', of: (p) => p.lag, ink: 'lag' }],
   },
   differing: {
-    unit: '',
+    shown: rate('/min'),
     lines: [
-      { label: 'equal', of: (s) => s.match, ink: 'soft' },
-      { label: 'differ', of: (s) => s.mismatch, ink: 'bad', dash: [6, 3] },
+      { label: 'equal', of: (p) => (60 * p.match) / p.seconds, ink: 'good' },
+      { label: 'differ', of: (p) => (60 * p.mismatch) / p.seconds, ink: 'bad' },
     ],
   },
 };
 
+const sum = (values) => values.reduce((all, value) => all + value, 0);
+const known = (values) => values.filter((value) => value !== null);
+
+function median(values) {
+  const sorted = known(values).sort((a, b) => a - b);
+  return sorted.length === 0 ? null : sorted[Math.floor(sorted.length / 2)];
+}
+
+function largest(values) {
+  return known(values).length === 0 ? null : Math.max(...known(values));
+}
+
+/** One point for each ten seconds. */
+function joined(samples) {
+  const groups = Map.groupBy(samples, ({ atMs }) => Math.floor(atMs / (JOINED_SECONDS * 1_000)));
+  return [...groups].map(([step, group]) => ({
+    at: step * JOINED_SECONDS,
+    seconds: group.length * SAMPLE_SECONDS,
+    legacy: sum(group.map((s) => s.reads.legacy)),
+    orchestrator: sum(group.map((s) => s.reads.orchestrator)),
+    writes: sum(group.map((s) => s.writes)),
+    p95Legacy: median(group.map((s) => s.p95.legacy)),
+    p95Orchestrator: median(group.map((s) => s.p95.orchestrator)),
+    added: median(group.map((s) => s.addedP95)),
+    lag: largest(group.map((s) => s.lagMs)),
+    match: sum(group.map((s) => s.match)),
+    mismatch: sum(group.map((s) => s.mismatch)),
+  }));
+}
+
+/** A step without a row had no traffic. The last one is not over. */
+function fromHistory({ step_seconds: step, samples }) {
+  const rows = new Map(samples.map((sample) => [Date.parse(sample.at) / 1_000, sample]));
+  const now = Date.now() / 1_000;
+  const first = Math.ceil((now - Number(hours) * 3_600) / step) * step;
+  const none = {
+    reads: { legacy: 0, orchestrator: 0 },
+    writes: 0,
+    match: 0,
+    mismatch: 0,
+    added_p95_ms: null,
+  };
+  return Array.from({ length: Math.max(1, Math.ceil((now - first) / step)) }, (_, index) => {
+    const at = first + index * step;
+    const { reads, writes, match, mismatch, added_p95_ms: added } = rows.get(at) ?? none;
+    const seconds = Math.max(1, Math.min(step, now - at));
+    return {
+      at,
+      seconds,
+      ...reads,
+      writes,
+      match,
+      mismatch,
+      added,
+      p95Legacy: null,
+      p95Orchestrator: null,
+      lag: null,
+    };
+  });
+}
+
+let points = [];
+
+/** Vertical lines where a flag was changed, the guard tripped, or a person released it. */
+function drawMarks(plot) {
+  const { ctx, bbox } = plot;
+  const [from, to] = [plot.scales.x.min, plot.scales.x.max];
+  for (const { at, ink } of marks) {
+    const seconds = Date.parse(at) / 1_000;
+    if (seconds < from || seconds > to) continue;
+    const x = Math.round(plot.valToPos(seconds, 'x', true));
+    ctx.save();
+    ctx.strokeStyle = colour(ink);
+    ctx.lineWidth = 2;
+    ctx.setLineDash(ink === 'bad' ? [] : [6, 4]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.restore();
+  }
+}
+
 /** A line needs two values: one alone is a point, or nothing would be seen of it. */
-const isLone = (plot, series) => plot.data[series].filter((value) => value !== null).length === 1;
+const isLone = (plot, series) => known(plot.data[series]).length === 1;
+const LABEL_PX = 6.5;
+const HEIGHT = 190;
 
-const samples = [];
+const FONT = '11px "Inter Variable", system-ui, sans-serif';
 
-const charts = [...figures].map((figure) => {
-  const { lines, unit } = CHARTS[figure.dataset.chart];
+function axesOf(shown) {
+  const axis = {
+    stroke: colour('soft'),
+    grid: { stroke: colour('line'), width: 1 },
+    ticks: { show: false },
+    font: FONT,
+  };
+  // As wide as its longest label: a number that is cut off is another number.
+  const size = (_, labels) => 14 + LABEL_PX * Math.max(4, ...(labels ?? []).map(({ length }) => length));
+  return [
+    { ...axis, space: 80, size: 28, values: (_, ticks) => ticks.map(clock) },
+    { ...axis, size, values: (_, ticks) => ticks.map(shown) },
+  ];
+}
+
+function optionsOf({ lines, shown }, { place, showLast }) {
+  const inks = lines.map(({ ink }) => colour(ink));
+  return {
+    width: Math.max(place.clientWidth, 200),
+    height: HEIGHT,
+    legend: { live: true, markers: { width: 0, fill: (_, index) => inks[index - 1] } },
+    cursor: { points: { size: 6 }, sync: { key: 'service' } },
+    scales: { y: { range: (_, low, high) => [0, Math.max(high, low + 1, 1) * 1.1] } },
+    axes: axesOf(shown),
+    series: [
+      { label: 'time', value: '{HH}:{mm}:{ss}' },
+      ...lines.map(({ label }, index) => ({
+        label,
+        stroke: inks[index],
+        width: 2,
+        points: { show: isLone, size: 5 },
+        spanGaps: true,
+        value: (_, value) => (value === null || value === undefined ? '–' : shown(value)),
+      })),
+    ],
+    hooks: { draw: [drawMarks], setCursor: [showLast] },
+  };
+}
+
+const charts = [...document.querySelectorAll('figure[data-chart]')].map((figure) => {
+  const chart = CHARTS[figure.dataset.chart];
   const place = figure.querySelector('.plot');
   let plot;
+  const rows = () => [points.map(({ at }) => at), ...chart.lines.map(({ of }) => points.map(of))];
+  /** While nobody points at the chart, its legend shows the last values. */
+  const showLast = () => {
+    if (plot.cursor.idx === null || plot.cursor.left < 0) plot.setLegend({ idx: points.length - 1 });
+  };
   const make = () => {
     plot?.destroy();
-    const [grid, soft] = [colour('line'), colour('soft')];
-    const font = '11px "Inter Variable", system-ui, sans-serif';
-    const axis = { stroke: soft, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font };
-    plot = new uPlot(
-      {
-        width: Math.max(place.clientWidth, 200),
-        height: 190,
-        legend: { live: true },
-        cursor: { points: { size: 6 } },
-        scales: { y: { range: (_, low, high) => [0, Math.max(high, low + 1, 1) * 1.1] } },
-        axes: [
-          { ...axis, space: 80, values: (_, ticks) => ticks.map(clock) },
-          { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => `${tick}${unit}`) },
-        ],
-        series: [
-          { label: 'time', value: '{HH}:{mm}:{ss}' },
-          ...lines.map(({ label, ink: name, dash }) => ({
-            label,
-            stroke: colour(name),
-            width: 1.75,
-            points: { show: isLone, size: 5 },
-            spanGaps: true,
-            ...(dash && { dash }),
-            value: (_, value) => (value === null ? '–' : `${Math.round(value * 10) / 10}${unit}`),
-          })),
-        ],
-      },
-      rows(),
-      place,
-    );
+    plot = new uPlot(optionsOf(chart, { place, showLast }), rows(), place);
+    showLast();
   };
-  const rows = () => [samples.map((s) => s.atMs / 1_000), ...lines.map(({ of }) => samples.map(of))];
   make();
-  new ResizeObserver(() => plot.setSize({ width: Math.max(place.clientWidth, 200), height: 190 })).observe(
+  new ResizeObserver(() => plot.setSize({ width: Math.max(place.clientWidth, 200), height: HEIGHT })).observe(
     place,
   );
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', make);
-  return { draw: () => plot.setData(rows()) };
+  return {
+    draw() {
+      plot.setData(rows());
+      showLast();
+    },
+  };
 });
 
 const state = document.querySelector('[data-stream]');
@@ -115,22 +224,51 @@ const say = (text) => {
   if (state !== null && state.textContent !== text) state.textContent = text;
 };
 
+function draw(more) {
+  points = more;
+  for (const chart of charts) chart.draw();
+}
+
+const samples = [];
+
 function add(more) {
   samples.push(...more);
   samples.splice(0, Math.max(0, samples.length - KEPT));
-  for (const { draw } of charts) draw();
+  draw(joined(samples));
   document.documentElement.dataset.samples = String(samples.length);
 }
 
-const stream = new EventSource(`/live/${encodeURIComponent(service)}`);
-stream.addEventListener('kept', ({ data }) => {
-  samples.length = 0;
-  add(JSON.parse(data));
-  say('live');
-});
-stream.addEventListener('sample', ({ data }) => {
-  add([JSON.parse(data)]);
-  say('live');
-});
-stream.addEventListener('error', () => say('no connection, trying again'));
-addEventListener('pagehide', () => stream.close());
+function follow() {
+  const stream = new EventSource(`/live/${encodeURIComponent(service)}`);
+  stream.addEventListener('kept', ({ data }) => {
+    samples.length = 0;
+    add(JSON.parse(data));
+    say('live');
+  });
+  stream.addEventListener('sample', ({ data }) => {
+    add([JSON.parse(data)]);
+    say('live');
+  });
+  stream.addEventListener('error', () => say('no connection, trying again'));
+  addEventListener('pagehide', () => stream.close());
+}
+
+async function readHistory() {
+  try {
+    const answer = await fetch(`/services/${encodeURIComponent(service)}/history?hours=${hours}`, {
+      headers: { 'x-refresh': '1' },
+    });
+    if (!answer.ok) throw new Error(String(answer.status));
+    draw(fromHistory(await answer.json()));
+    document.documentElement.dataset.samples = String(points.length);
+    say('every minute');
+  } catch {
+    say('the journal does not answer, trying again');
+  }
+}
+
+if (hours === '0') follow();
+else {
+  void readHistory();
+  setInterval(readHistory, HISTORY_EVERY_MS);
+}

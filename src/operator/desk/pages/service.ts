@@ -7,6 +7,7 @@ import { consistencyOf, consistencyReading } from '../consistency.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { reasonOf } from './fader.ts';
+import { chartsPanel } from './charts.ts';
 import { evidencePanels } from './evidence.ts';
 import { latchOf } from './latch.ts';
 import type { Page } from './layout.ts';
@@ -25,7 +26,10 @@ export async function serviceOf(visit: Visit, name: string): Promise<ServiceStat
 }
 
 /** One service, in the order in which an operator asks: is it healthy, how far is it, is it ready, what happens now. */
-export async function servicePage(visit: Visit, { params }: Asked<{ service: string }>): Promise<Page> {
+export async function servicePage(
+  visit: Visit,
+  { params, query }: Asked<{ service: string }>,
+): Promise<Page> {
   const service = await serviceOf(visit, params.service);
   const { samples } = await visit.api.get<{ samples: readonly LiveSample[] }>(
     `/v1/services/${service.service}/live`,
@@ -45,7 +49,8 @@ export async function servicePage(visit: Visit, { params }: Asked<{ service: str
           </dl>
         </section>
       </div>
-      ${flagsAsked(service)}${evidencePanels(service)}${charts(service)}
+      ${flagsAsked(service)}${evidencePanels(service)}
+      ${await chartsPanel(visit, service.service, query['window'])}
       <div class="columns">
         <div class="column">${decisions(samples)}${answers(service)}</div>
         <div class="column">${latencies(service)}${contents(service)}</div>
@@ -64,31 +69,6 @@ function reads(visit: Visit, { service, guard }: ServiceStatus): Html {
       ${guard === undefined ? html`<p>not known yet</p>` : latchOf(visit, { service, guarded: guard })}
     </div>
     <p class="note"><a href="/guard#g-${service}">All triggers of the guard</a></p>
-  </section>`;
-}
-
-const CHARTS = [
-  ['reads', 'Reads and writes', 'a second, by who answered'],
-  ['latency', 'Latency', 'p95 of each backend’s own answers'],
-  ['added', 'Added by the proxy', 'p95, and the longest delivery lag'],
-  ['differing', 'Comparisons', 'with a verdict, in two seconds'],
-] as const;
-
-function charts({ service }: ServiceStatus): Html {
-  return html`<section class="panel charts" aria-labelledby="now" data-service="${service}">
-    <h2 id="now">
-      Now <span class="of" role="status" data-stream>the last 15 minutes of this process</span>
-    </h2>
-    <div class="chart-grid">
-      ${CHARTS.map(
-        ([name, title, what]) =>
-          html`<figure data-chart="${name}">
-            <figcaption><strong>${title}</strong> <span class="note">${what}</span></figcaption>
-            <div class="plot"></div>
-          </figure>`,
-      )}
-    </div>
-    <noscript><p class="help">The charts need JavaScript; the figures below do not.</p></noscript>
   </section>`;
 }
 

@@ -1,0 +1,163 @@
+import type { FastifyInstance } from 'fastify';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serviceName, type OperationId, type ServiceName } from '../../src/domain/ids.ts';
+import { createDesk } from '../../src/operator/desk/desk.ts';
+import { LiveBook } from '../../src/operator/live-book.ts';
+import { startBrowser } from '../support/desk/browser.ts';
+import { freePort } from '../support/ports.ts';
+
+const SERVICE = serviceName('session-memory');
+const CHANGED_AT = '2026-07-01T18:30:00.000Z';
+const QUANTILES = { p50: 1, p95: 2, p99: 3, count: 4 };
+const FLAG = { asked: 0, in_effect: 0, reason: 'off' };
+const VERDICTS = { match: 0, mismatch: 0, not_comparable: 0 };
+const WINDOW = { from: CHANGED_AT, compared: 0, differ: 0 };
+const FLAGS = ['dual-write', 'shadow-read', 'read-cutover', 'write-cutover', 'legacy-read-only'];
+
+const STATUS = {
+  proxy: {
+    version: '1',
+    started_at: CHANGED_AT,
+    journal: 'postgres',
+    flags: { source: 'files', fresh: true, kill_switch: false },
+  },
+  replicas: { live: 1 },
+  readiness: {},
+  spill: null,
+  backlog: {},
+  services: [
+    {
+      service: SERVICE,
+      stage: 'read_cutover',
+      flags: Object.fromEntries(FLAGS.map((flag) => [flag, FLAG])),
+      guard: { held_by: null, findings: [] },
+      comparisons: VERDICTS,
+      lane_comparisons: VERDICTS,
+      lane_percentage: 1,
+      not_comparable_by: {},
+      unknown_outcomes: { open: 0, readable: true },
+      latency_ms: { legacy: QUANTILES, orchestrator: QUANTILES },
+      added_ms: QUANTILES,
+      reads_by: { legacy: 1, orchestrator: 1 },
+      fallbacks: {},
+      writes: {},
+      repeats: {},
+      named_writes: {},
+      legacy_only: [],
+      passthrough: [],
+      unmapped: [],
+      lanes: null,
+      lag: null,
+    },
+  ],
+};
+
+const AUDIT = {
+  entries: [
+    {
+      at: CHANGED_AT,
+      person: 'ann',
+      command: 'guard release',
+      service: SERVICE,
+      reason: 'a drill',
+      details: {},
+    },
+  ],
+  next: null,
+};
+
+function liveBook(): LiveBook {
+  const live = new LiveBook([SERVICE as ServiceName]);
+  const write = { service: SERVICE, operationId: 'o' as OperationId, lagMs: 12_000 };
+  for (let sample = 30; sample > 0; sample -= 1) {
+    live.listener('delivery:applied', write as never);
+    live.turn(Date.now() - sample * 2_000);
+  }
+  return live;
+}
+
+let app: FastifyInstance;
+let browser: Browser;
+let origin: string;
+let hoursAsked: string[] = [];
+
+beforeAll(async () => {
+  const live = liveBook();
+  app = await createDesk({
+    tokens: [],
+    live,
+    nowMs: () => 0,
+    zone: 'Europe/Berlin',
+    registerApi(api) {
+      api.get('/v1/status', async () => STATUS);
+      api.get('/v1/audit', async () => AUDIT);
+      api.get('/v1/consistency', async () => ({
+        services: { [SERVICE]: { last_hour: WINDOW, today: WINDOW } },
+      }));
+      api.get('/v1/services/:service/live', async () => ({ samples: live.samplesOf(SERVICE) }));
+      api.get<{ Querystring: { hours: string } }>('/v1/services/:service/history', async ({ query }) => {
+        hoursAsked.push(query.hours);
+        const at = new Date(Math.floor(Date.now() / 600_000) * 600_000 - 600_000).toISOString();
+        const sample = { at, writes: 0, match: 6_000, mismatch: 600, added_p95_ms: 1_500 };
+        return { step_seconds: 600, samples: [{ ...sample, reads: { legacy: 1_200, orchestrator: 0 } }] };
+      });
+    },
+  });
+  const port = await freePort();
+  await app.listen({ host: '127.0.0.1', port });
+  origin = `http://127.0.0.1:${port}`;
+  browser = await startBrowser();
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await app?.close();
+});
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ timezoneId: 'America/New_York', ...options });
+  const page = await context.newPage();
+  await page.goto(`${origin}${path}`);
+  return page;
+}
+
+test('with JavaScript times are in the zone of the browser, with UTC as their title', async () => {
+  const page = await open('/audit');
+  const time = page.locator('tbody time').first();
+  expect(await time.textContent()).toBe('2026-07-01 14:30:00 GMT-4');
+  expect(await time.getAttribute('title')).toBe('2026-07-01 18:30:00 UTC');
+  expect(await page.locator('.foot').textContent()).toContain('America/New_York');
+});
+
+test('without JavaScript times are in the configured zone, and the page names it', async () => {
+  const page = await open('/audit', { javaScriptEnabled: false });
+  expect(await page.locator('tbody time').first().textContent()).toBe('2026-07-01 20:30:00 CEST');
+  expect(await page.locator('.foot').textContent()).toContain('Europe/Berlin');
+});
+
+test('the legend of a chart shows its last value in seconds where it is long', async () => {
+  const page = await open(`/services/${SERVICE}`);
+  const legend = page.locator('figure[data-chart="lag"] .u-legend');
+  await legend.getByText('12 s', { exact: true }).waitFor();
+});
+
+test('the last 24 hours come from the journal', async () => {
+  hoursAsked = [];
+  const page = await open(`/services/${SERVICE}?window=24h`);
+  await page.getByText('every minute', { exact: true }).waitFor();
+  expect(hoursAsked).toEqual(['24']);
+  expect(await page.locator('figure[data-chart]').count()).toBe(3);
+});
+
+test('on a phone the guard stays in sight, and no page is wider than the window', async () => {
+  for (const path of ['/audit', `/services/${SERVICE}`, '/glossary']) {
+    const page = await open(path, { viewport: { width: 390, height: 844 } });
+    const guard = await page.getByRole('link', { name: 'Guard', exact: true }).first().boundingBox();
+    expect(guard?.x).toBeGreaterThanOrEqual(0);
+    expect((guard?.x ?? 0) + (guard?.width ?? 0)).toBeLessThanOrEqual(390);
+    expect(
+      Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth')),
+    ).toBeLessThanOrEqual(0);
+  }
+});
