@@ -54,6 +54,7 @@ export function createReports(facts: ReportFacts): Reports {
     zone,
     facts: known,
     reports: store,
+    deskUrl: deskUrlOf(config),
     judged: (service) => facts.guarding.interlocks.judged(service),
     probes: createBackendProbes({ services, orchestrator: facts.orchestrator, clock }),
     ruleHits: () => facts.rules.hits(),

@@ -34,7 +34,23 @@ export interface DayTrip {
   readonly releasedAtMs: number | null;
 }
 
-/** What the journal's database says of one service: of a day, and of the moment it is asked. No owner, no lane, no content. */
+/** One entry of the audit. */
+export interface DayEvent {
+  readonly atMs: number;
+  readonly person: string;
+  readonly command: string;
+  readonly reason: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** A lane that a reconciliation found unequal and that is not repaired. */
+export interface DifferingLane {
+  readonly owner: string;
+  readonly run: number;
+  readonly state: string;
+}
+
+/** What the journal's database says of one service: of a day, and of the moment it is asked. No content; owners only of lanes that differ. */
 export interface ServiceDay {
   readonly hours: readonly HourCounts[];
   /** What lanes that read from either backend saw, of all replicas. Empty where the day is more than eight days ago. */
@@ -75,6 +91,10 @@ export interface ServiceDay {
   readonly trips: readonly DayTrip[];
   /** What people, and the guard, changed in the day, by command. */
   readonly audited: readonly { readonly command: string; readonly count: number }[];
+  /** The first 50 of the day, oldest first. */
+  readonly events: readonly DayEvent[];
+  /** The first 20, those found last first. */
+  readonly differing: readonly DifferingLane[];
 }
 
 /** @throws StorageError */

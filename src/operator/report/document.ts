@@ -37,7 +37,13 @@ interface Code {
   readonly code: string;
 }
 
-export type Piece = string | Figure | Mark | Code;
+/** A page of the desk. */
+export interface Link {
+  readonly link: string;
+  readonly href: string;
+}
+
+export type Piece = string | Figure | Mark | Code | Link;
 
 export type Cell = readonly Piece[];
 
@@ -88,6 +94,10 @@ export interface Section {
 
 export interface ServicePart {
   readonly name: string;
+  /** What is in effect, what the flags request, and what stands between. */
+  readonly standing: string;
+  /** What happened on the day, in a sentence. */
+  readonly story: string;
   readonly phases: readonly { readonly name: string; readonly state: 'behind' | 'present' | 'ahead' }[];
   readonly verdict: Mark;
   readonly highlights: readonly Fact[];
@@ -111,6 +121,11 @@ export const seconds = (value: number | null): Figure => ({ value, unit: 'second
 export const ms = (value: number | null): Figure => ({ value, unit: 'ms' });
 export const code = (text: string): Code => ({ code: text });
 export const mark = (text: string, tone: Tone): Mark => ({ mark: text, tone });
+
+/** A page of the desk; plain text where there is no desk. */
+export function linked(desk: string | null, path: string, text: string): Piece {
+  return desk === null ? text : { link: text, href: `${desk}${path}` };
+}
 
 /** What fails to stay is wrong; what fails to go on is not there yet. */
 export function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict' | 'for'>): Mark {

@@ -15,6 +15,7 @@ import { renderMarkdown } from './render-markdown.ts';
 import type { Report, ServiceReport } from './report.ts';
 import { documentOf } from './report-document.ts';
 import { serviceReport, type ServiceStatus } from './service-report.ts';
+import { TREND_DAYS } from './trend.ts';
 
 /** Enough to see a change of any signature that may be among the first. */
 const SIGNATURES_READ = 500;
@@ -29,7 +30,9 @@ export interface GatherParts {
   readonly judged: (service: ServiceName) => Judged | undefined;
   readonly probes: BackendProbes;
   readonly facts: ReportFactStore;
-  readonly reports: Pick<ReportStore, 'totals'>;
+  readonly reports: Pick<ReportStore, 'totals' | 'read'>;
+  /** Where the desk is, for links. */
+  readonly deskUrl: string | undefined;
   readonly signatures: Pick<SignatureStore, 'list'>;
   readonly ruleHits: RuleStore['hits'];
   readonly rulesOf: (service: ServiceName) => readonly RuleReport[];
@@ -57,7 +60,8 @@ async function gather(date: string, parts: GatherParts, totals: Record<string, n
   const span = spanOf(date, zone);
   const nowMs = clock.wallMs();
   const [status, before] = [await parts.status(), await parts.reports.totals(dateAfter(date, -1))];
-  const reported = { span, zone, isWhole: nowMs >= span.toMs, nowMs, before, totals };
+  const earlier = await earlierReports(date, parts);
+  const reported = { span, zone, isWhole: nowMs >= span.toMs, nowMs, before, earlier, totals };
   const services: ServiceReport[] = [];
   for (const one of status.services)
     services.push(serviceReport(await factsOf(one, parts, reported), reported));
@@ -75,7 +79,15 @@ async function gather(date: string, parts: GatherParts, totals: Record<string, n
     failed_criteria: failed.length,
     failed_to_stay: failed.filter((criterion) => criterion.for === 'stay').length,
     services,
+    desk_url: parts.deskUrl ?? null,
   };
+}
+
+/** Those that are stored, oldest first: of days without a report nothing is shown. */
+async function earlierReports(date: string, { reports }: GatherParts): Promise<Report[]> {
+  const days = Array.from({ length: TREND_DAYS - 1 }, (_, ago) => dateAfter(date, ago + 1 - TREND_DAYS));
+  const texts = await Promise.all(days.map((day) => reports.read(day, 'json')));
+  return texts.flatMap((text) => (text === undefined ? [] : [JSON.parse(text) as Report]));
 }
 
 async function factsOf(

@@ -3,7 +3,7 @@ import type { RunNumbers, ServiceReport } from './report.ts';
 
 /** What compared the stores outside of any request, and what was repaired. */
 export function reconciliationOf(day: ServiceDay, nowMs: number): ServiceReport['reconciliation'] {
-  const { lastFull, runs, divergences, lost, repairs } = day;
+  const { lastFull, runs, divergences, lost, repairs, differing } = day;
   return {
     last_full:
       lastFull === null
@@ -21,6 +21,7 @@ export function reconciliationOf(day: ServiceDay, nowMs: number): ServiceReport[
     },
     lost_items: { open: lost.open, found: lost.found, decided: lost.decided },
     repairs: { lanes: repairs.lanes, undone: repairs.undone },
+    differing: differing.map(({ owner, run, state }) => ({ owner, run: String(run), state })),
   };
 }
 

@@ -40,7 +40,7 @@ export function renderHtml(report: ReportDocument): string {
 }
 
 /** A service at a glance. */
-function card({ name, phases, verdict, highlights, next }: ServicePart): Html {
+function card({ name, phases, verdict, highlights, next, standing, story }: ServicePart): Html {
   const present = phases.find(({ state }) => state === 'present')?.name ?? '';
   return html`<a class="card" href="#${name}">
     <span class="card-head"
@@ -49,7 +49,8 @@ function card({ name, phases, verdict, highlights, next }: ServicePart): Html {
     <span class="track" role="img" aria-label="phase ${present}"
       >${phases.map(({ state }) => html`<i class="${state}"></i>`)}</span
     >
-    <span class="phase">${present}</span>
+    <span class="phase">${standing}</span>
+    <span class="story">${story}</span>
     <span class="numbers"
       >${highlights.map(({ label, cell }) => html`<span><b>${cellHtml(cell)}</b><small>${label}</small></span>`)}</span
     >
@@ -57,12 +58,11 @@ function card({ name, phases, verdict, highlights, next }: ServicePart): Html {
   </a>`;
 }
 
-function servicePart({ name, verdict, next, sections, phases }: ServicePart): Html {
-  const present = phases.find(({ state }) => state === 'present')?.name ?? '';
+function servicePart({ name, verdict, next, sections, standing }: ServicePart): Html {
   return html`<section class="service" id="${name}">
     <header>
       <h2>${name}</h2>
-      <span class="pill">${present}</span><span class="mark ${verdict.tone}">${verdict.mark}</span>
+      <span class="pill">${standing}</span><span class="mark ${verdict.tone}">${verdict.mark}</span>
     </header>
     <p class="next ${next.tone}"><b>Next</b> ${cellHtml(next.cell)}</p>
     ${sections.map(
@@ -132,5 +132,6 @@ const cellHtml = (cell: Cell): Html => html`${cell.map(pieceHtml)}`;
 function pieceHtml(piece: Piece): Html {
   if (typeof piece === 'string') return html`${piece}`;
   if ('code' in piece) return html`<code>${piece.code}</code>`;
+  if ('link' in piece) return html`<a href="${piece.href}">${piece.link}</a>`;
   return 'mark' in piece ? html`<span class="mark ${piece.tone}">${piece.mark}</span>` : figureHtml(piece);
 }

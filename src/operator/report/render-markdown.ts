@@ -1,5 +1,4 @@
 import {
-  words,
   type Block,
   type Cell,
   type Piece,
@@ -22,11 +21,10 @@ export function renderMarkdown({ title, subtitle, verdict, services, footnote }:
     .concat('\n');
 }
 
-function serviceText({ name, phases, verdict, highlights, next, sections }: ServicePart): string {
-  const present = phases.find(({ state }) => state === 'present')?.name ?? '';
+function serviceText({ name, standing, verdict, highlights, next, sections }: ServicePart): string {
   return [
     `## ${name}`,
-    `Phase **${words(present)}** · ${verdict.mark}`,
+    `Phase **${standing}** · ${verdict.mark}`,
     factsText(highlights),
     `**Next:** ${cellText(next.cell)}`,
     ...sections.flatMap(({ title, blocks }) => [`### ${title}`, ...blocks.map(blockText)]),
@@ -74,6 +72,8 @@ const cellText = (cell: Cell): string => cell.map(pieceText).join('');
 function pieceText(piece: Piece): string {
   if (typeof piece === 'string') return onOneLine(piece).replaceAll('<', '&lt;');
   if ('code' in piece) return codeText(onOneLine(piece.code));
+  if ('link' in piece)
+    return `[${onOneLine(piece.link).replaceAll(/[[\]<]/g, '')}](${encodeURI(piece.href)})`;
   return 'mark' in piece ? piece.mark : printedFigure(piece);
 }
 

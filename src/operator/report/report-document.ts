@@ -19,6 +19,7 @@ import {
   type ServicePart,
 } from './document.ts';
 import { planSection } from './plan-section.ts';
+import { progressSection, todaySection, type Shown } from './progress-sections.ts';
 import type { Report, ServiceReport } from './report.ts';
 import {
   flagsSection,
@@ -36,11 +37,11 @@ export function documentOf(report: Report): ReportDocument {
     title: longDate(date),
     subtitle: subtitleOf(report),
     verdict: verdictOf(report),
-    services: services.map((service) => partOf(service, zone)),
+    services: services.map((service) => partOf(service, { zone, desk: report.desk_url ?? null })),
     footnote:
       'Sums are of the whole day and of all replicas. What is a state (lanes, backlog, flags, criteria) is as it was when the report was ' +
       'made. Intervals are exact, 95 %. Changes are since the report of the day before. Added latency is counted in buckets and ' +
-      'shown by their upper ends. No content and no owner is in a report.',
+      'shown by their upper ends. No memory content is in a report; owners are named only of lanes that differ.',
   };
 }
 
@@ -64,17 +65,19 @@ function subtitleOf({
 }: Report): Cell {
   const so = isWhole ? '' : ', the day so far';
   return [
-    `${zone}${so} · made ${momentOf(madeAt, zone)} · Crossfade ${version} · replicas `,
+    `Day in ${zone}${so} · made ${momentOf(madeAt, zone)} (${zone}) · Crossfade ${version} · replicas `,
     count(replicas),
   ];
 }
 
-function partOf(service: ServiceReport, zone: string): ServicePart {
+function partOf(service: ServiceReport, { zone, desk }: Shown): ServicePart {
   const failed = failedIn(service.plan);
   const toStay = failed.filter((criterion) => criterion.for === 'stay').length;
   const { consistency, state, added_latency: added, traffic } = service;
   return {
     name: service.service,
+    standing: standingOf(service),
+    story: service.today.sentence,
     phases: phasesOf(service.phase),
     verdict: failureMark(toStay, failed.length - toStay),
     highlights: [
@@ -85,6 +88,8 @@ function partOf(service: ServiceReport, zone: string): ServicePart {
     ],
     next: nextOf(service),
     sections: [
+      todaySection(service, { zone, desk }),
+      progressSection(service),
       planSection(service),
       flagsSection(service),
       trafficSection(service),
@@ -93,11 +98,21 @@ function partOf(service: ServiceReport, zone: string): ServicePart {
       stateSection(service),
       signaturesSection(service),
       rulesSection(service),
-      reconciliationSection(service, zone),
-      guardSection(service, zone),
+      reconciliationSection(service, { zone, desk }),
+      guardSection(service, { zone, desk }),
       readinessSection(service, zone),
     ],
   };
+}
+
+/** The phase in effect; where the flags request another one, that too, and what stands between. */
+function standingOf({ phase, asked, guard }: ServiceReport): string {
+  if (phase === asked) return words(phase);
+  const why =
+    guard.held_by === null
+      ? 'blocked by interlocks'
+      : `reads held on legacy by the guard: ${words(guard.held_by)}`;
+  return `${words(phase)}; requested: ${words(asked)} (${why})`;
 }
 
 function phasesOf(present: Stage): ServicePart['phases'] {

@@ -26,6 +26,8 @@ export interface Report {
   /** Of these, the ones that must hold to stay: something is wrong. */
   readonly failed_to_stay: number;
   readonly services: readonly ServiceReport[];
+  /** Where the desk is, for links; null without one. */
+  readonly desk_url: string | null;
 }
 
 export interface ServiceReport {
@@ -36,6 +38,12 @@ export interface ServiceReport {
   readonly asked: Stage;
   readonly interlocks: string;
   readonly next_step: NextStep;
+  /** What happened on the day. */
+  readonly today: { readonly sentence: string; readonly events: readonly EventNumbers[] };
+  /** The last 14 days with a report, this one last. */
+  readonly trend: readonly TrendDay[];
+  /** When the comparisons that are needed will be there at the present rate. */
+  readonly evidence_expected: { readonly complete: boolean; readonly date: string | null };
   readonly flags: Readonly<Record<ServiceFlag, FlagNumbers>>;
   readonly traffic: Traffic;
   readonly consistency: Consistency;
@@ -59,6 +67,26 @@ export interface FlagNumbers {
   readonly reason: string;
   /** Interlocks between the two, binding or not. */
   readonly held_by: readonly string[];
+}
+
+/** One entry of the audit: who did what, and why. */
+export interface EventNumbers {
+  readonly at: string;
+  readonly person: string;
+  readonly what: string;
+  readonly reason: string;
+}
+
+/** A day in a line. */
+export interface TrendDay {
+  readonly date: string;
+  readonly phase: Stage;
+  /** Percent of read-cutover in effect. */
+  readonly reads_moved: number;
+  readonly operations: number;
+  readonly mismatch_rate: number | null;
+  /** Of the present phase of the service. */
+  readonly failed_criteria: number;
 }
 
 interface Traffic {
@@ -216,6 +244,8 @@ interface Reconciliation {
   readonly unequal_lanes: Readonly<Record<'open' | 'found' | 'repaired' | 'equal_again', number>>;
   readonly lost_items: Readonly<Record<'open' | 'found' | 'decided', number>>;
   readonly repairs: Readonly<Record<'lanes' | 'undone', number>>;
+  /** Lanes that are not repaired, at most 20, and the run that found each. */
+  readonly differing: readonly { readonly owner: string; readonly run: string; readonly state: string }[];
 }
 
 interface Guard {

@@ -19,7 +19,10 @@ import { planOf, type PlanFacts } from './criteria.ts';
 import { DayNumbers, rateNumbers } from './day-numbers.ts';
 import { nextStepOf } from './next-step.ts';
 import { reconciliationOf } from './reconciliation-numbers.ts';
-import type { ActionEvidence, FlagNumbers, ServiceReport } from './report.ts';
+import type { ActionEvidence, FlagNumbers, Report, ServiceReport } from './report.ts';
+import { storyOf } from './day-story.ts';
+import { evidenceExpected, trendDay, trendDayOf } from './trend.ts';
+import { dateOf } from './calendar-day.ts';
 
 export type ServiceStatus = Pick<
   Status['services'][number],
@@ -45,6 +48,8 @@ export interface ReportedDay {
   readonly nowMs: number;
   /** Totals of the report of the day before. */
   readonly before: Readonly<Record<string, number>> | undefined;
+  /** Stored reports of the days before, oldest first. */
+  readonly earlier: readonly Report[];
   /** Totals of this one, noted on the way. */
   readonly totals: Record<string, number>;
 }
@@ -80,15 +85,21 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     daysMissing: longest(evidence),
     findingsRun: day.divergences.run,
   });
+  const [traffic, consistency] = [numbers.traffic(), consistencyOf(numbers, evidence)];
+  const earlier = reported.earlier.flatMap((report) => trendDayOf(report, status.service));
+  const today = dateOf(reported.span.fromMs, reported.zone);
   return {
     service: status.service,
     phase,
+    today: storyOf(day, reported),
+    trend: [...earlier, trendDay(today, { phase, flags, traffic, consistency, plan })],
+    evidence_expected: evidenceExpected(evidence, reported),
     asked: stageOf(percentages(flags, 'asked')),
     interlocks: status.interlocks,
     next_step: next,
     flags,
-    traffic: numbers.traffic(),
-    consistency: consistencyOf(numbers, evidence),
+    traffic,
+    consistency,
     errors: errorsOf(numbers),
     added_latency: numbers.latency(),
     ab: actionAbs(day.arms),

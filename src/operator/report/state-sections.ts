@@ -4,15 +4,18 @@ import {
   change,
   code,
   count,
+  linked,
   mark,
   rate,
   seconds,
   words,
+  type Block,
   type Cell,
   type Figure,
   type Section,
   type Table,
 } from './document.ts';
+import type { Shown } from './progress-sections.ts';
 import type { RunNumbers, ServiceReport } from './report.ts';
 
 const percentage = (value: number): Figure => ({ value, unit: 'percentage' });
@@ -97,7 +100,7 @@ export function stateSection({ state }: ServiceReport): Section {
   };
 }
 
-export function reconciliationSection({ reconciliation }: ServiceReport, zone: string): Section {
+export function reconciliationSection({ service, reconciliation }: ServiceReport, shown: Shown): Section {
   const { last_full: last, runs, unequal_lanes: unequal, lost_items: lost, repairs } = reconciliation;
   return {
     title: 'Reconciliation and repairs',
@@ -111,26 +114,78 @@ export function reconciliationSection({ reconciliation }: ServiceReport, zone: s
           },
           ...(last === null ? [] : [{ label: 'what it found', cell: foundCell(last) }]),
           {
-            label: 'unequal lanes open, found on this day',
-            cell: [count(unequal.open), ' · ', count(unequal.found)],
+            label: 'unequal lanes',
+            cell: [count(unequal.open), ' open, ', count(unequal.found), ' found on this day'],
           },
           {
-            label: 'of them repaired, equal again',
-            cell: [count(unequal.repaired), ' · ', count(unequal.equal_again)],
+            label: 'unequal lanes settled on this day',
+            cell: [count(unequal.repaired), ' repaired, ', count(unequal.equal_again), ' equal again'],
           },
           {
-            label: 'items legacy lost: open, found, decided',
-            cell: [count(lost.open), ' · ', count(lost.found), ' · ', count(lost.decided)],
+            label: 'items that legacy lost',
+            cell: [
+              count(lost.open),
+              ' open, ',
+              count(lost.found),
+              ' found, ',
+              count(lost.decided),
+              ' decided',
+            ],
           },
           {
-            label: 'lanes repaired, put back',
-            cell: [count(repairs.lanes), ' · ', count(repairs.undone)],
+            label: 'lanes changed by repairs',
+            cell: [count(repairs.lanes), ' repaired, ', count(repairs.undone), ' undone'],
           },
         ],
       },
-      runTable(runs, zone),
+      ...differingBlocks(service, reconciliation, shown),
+      runTable(runs, shown),
     ],
   };
+}
+
+/** Lanes that are not repaired, by name, and the command that repairs them. */
+function differingBlocks(
+  service: string,
+  { differing, unequal_lanes: unequal }: ServiceReport['reconciliation'],
+  { desk }: Shown,
+): Block[] {
+  if (differing.length === 0) return [];
+  const runs = [...new Set(differing.map(({ run }) => run))];
+  const more = unequal.open - differing.length;
+  const table: Table = {
+    kind: 'table',
+    columns: [{ head: 'lane that differs' }, { head: 'found by run' }, { head: 'state' }],
+    rows: differing.map(({ owner, run, state }) => [
+      [
+        linked(
+          desk,
+          `/lanes/${encodeURIComponent(service)}/${encodeURIComponent(owner)}`,
+          `${service}/${owner}`,
+        ),
+      ],
+      [linked(desk, `/runs/${run}`, run)],
+      [words(state)],
+    ]),
+    empty: '',
+  };
+  const review = runs.flatMap((run) => [' ', code(`crossfade repair plan ${run}`)]);
+  return [
+    table,
+    {
+      kind: 'remark',
+      cell: [
+        ...(more > 0 ? [`And ${more} more. `] : []),
+        'Review the repair with',
+        ...review,
+        ', then run ',
+        code('crossfade repair apply RUN --person NAME --reason TEXT'),
+        '. Lost items are decided with ',
+        code('crossfade lost list'),
+        '.',
+      ],
+    },
+  ];
 }
 
 function foundCell({ lanes, items, different, not_comparable: notComparable }: RunNumbers): Cell {
@@ -146,7 +201,7 @@ function foundCell({ lanes, items, different, not_comparable: notComparable }: R
   ];
 }
 
-function runTable(runs: readonly RunNumbers[], zone: string): Table {
+function runTable(runs: readonly RunNumbers[], { zone, desk }: Shown): Table {
   return {
     kind: 'table',
     columns: [
@@ -158,7 +213,13 @@ function runTable(runs: readonly RunNumbers[], zone: string): Table {
       { head: 'not comparable', isNumber: true },
     ],
     rows: runs.map((one) => [
-      [`${one.run} ${one.kind}${one.kind === 'reconcile' ? `, ${one.scope}` : ''}`],
+      [
+        linked(
+          desk,
+          `/runs/${one.run}`,
+          `${one.run} ${one.kind}${one.kind === 'reconcile' ? `, ${one.scope}` : ''}`,
+        ),
+      ],
       [momentOf(one.finished_at, zone)],
       [count(one.lanes)],
       [count(one.items)],
@@ -169,7 +230,7 @@ function runTable(runs: readonly RunNumbers[], zone: string): Table {
   };
 }
 
-export function guardSection({ guard }: ServiceReport, zone: string): Section {
+export function guardSection({ guard }: ServiceReport, { zone, desk }: Shown): Section {
   const held = guard.held_by === null ? mark('nothing', 'good') : mark(words(guard.held_by), 'bad');
   return {
     title: 'Guard',
@@ -185,10 +246,12 @@ export function guardSection({ guard }: ServiceReport, zone: string): Section {
         kind: 'table',
         columns: [{ head: 'trip' }, { head: 'trigger' }, { head: 'tripped' }, { head: 'released' }],
         rows: guard.trips.map((one) => [
-          [one.latch],
+          [linked(desk, `/guard/bundles/${one.latch}`, one.latch)],
           [`${words(one.trigger)}${one.action === null ? '' : `, ${one.action}`}`],
-          [momentOf(one.at, zone)],
-          one.released_at === null ? [mark('not yet', 'bad')] : [momentOf(one.released_at, zone)],
+          [`${momentOf(one.at, zone)} (${zone})`],
+          one.released_at === null
+            ? [mark('not yet', 'bad')]
+            : [`${momentOf(one.released_at, zone)} (${zone})`],
         ]),
         empty: 'The guard did not trip.',
       },

@@ -59,6 +59,11 @@ async function readDay({ database, of }: Asked): Promise<Omit<ServiceDay, 'arms'
     repairs: await one<ServiceDay['repairs']>(sql.REPAIRS),
     trips: (await database.query<TripRow>(sql.TRIPS, of)).map(tripOf),
     audited: await database.query<ServiceDay['audited'][number]>(sql.AUDITED, of),
+    events: (await database.query<EventRow>(sql.EVENTS, of)).map(({ at, ...event }) => ({
+      ...event,
+      atMs: at.getTime(),
+    })),
+    differing: await database.query<ServiceDay['differing'][number]>(sql.DIFFERING, [service]),
   };
 }
 
@@ -89,6 +94,8 @@ function runOf({ id, kind, scope, finished_at, document }: RunRow): EndedRun {
   );
   return { id, kind, scope, finishedAtMs: finished_at.getTime(), counts: Object.fromEntries(counts) };
 }
+
+type EventRow = Omit<ServiceDay['events'][number], 'atMs'> & { readonly at: Date };
 
 interface TripRow {
   readonly latch: number;

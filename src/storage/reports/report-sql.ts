@@ -94,3 +94,11 @@ order by id desc limit 20`;
 
 export const AUDITED = `
 select command, count(*) as count from audit where ${OF_SERVICE('$1')} and ${inDay('at')} group by command order by 2 desc, 1`;
+
+export const EVENTS = `
+select at, person, command, reason, details from audit
+where ${OF_SERVICE('$1')} and ${inDay('at')} order by at, id limit 50`;
+
+export const DIFFERING = `
+select owner, run_id as run, state from divergences
+where service = $1 and state in ${UNSETTLED} order by found_at desc, id desc limit 20`;

@@ -56,6 +56,8 @@ export const QUIET_DAY: ServiceDay = {
   repairs: { lanes: 0, undone: 0 },
   trips: [],
   audited: [],
+  events: [],
+  differing: [],
 };
 
 /** A service of which all is well, in the phase shadow_read. */
@@ -86,6 +88,7 @@ export function reported(more: Partial<ReportedDay> = {}): ReportedDay {
     isWhole: true,
     nowMs: SPAN.toMs + 6 * HOUR_MS,
     before: undefined,
+    earlier: [],
     totals: {},
     ...more,
   };
@@ -107,5 +110,6 @@ export function reportOf(services: readonly ServiceFacts[], day: ReportedDay = r
     failed_criteria: failed.length,
     failed_to_stay: failed.filter((criterion) => criterion.for === 'stay').length,
     services: parts,
+    desk_url: 'https://crossfade.example.org',
   };
 }

@@ -110,6 +110,16 @@ function busyReport(): Report {
       repairs: { lanes: unique(), undone: unique() },
       trips: [{ latch: 3, trigger: 'errors', action: null, trippedAtMs: SPAN.fromMs, releasedAtMs: null }],
       audited: [{ command: 'guard release', count: unique() }],
+      events: [
+        {
+          atMs: SPAN.fromMs + HOUR_MS,
+          person: 'ann <i>',
+          command: 'flags set',
+          reason: 'a | b',
+          details: { flag: 'crossfade.session-memory.read-cutover', from: 0, to: 25 },
+        },
+      ],
+      differing: [{ owner: 'chat-003', run: 5, state: 'open' }],
       signatures: { known: unique(), fresh: unique() },
     },
     signatures: [
@@ -197,7 +207,11 @@ test('more signatures than are looked at are counted, and where no more are kept
 });
 
 test('nothing runs, nothing is loaded, and what is shown cannot break out', () => {
-  expect(html).not.toMatch(/<script|<b>request_id|\sstyle=|<link|<img|https?:\/\//);
+  expect(html).not.toMatch(/<script|<b>request_id|\sstyle=|<link|<img|\ssrc=|url\(/);
+  // Links to the desk are followed by people, and nothing is loaded from them.
+  expect(html.replaceAll(/<a href="https:\/\/crossfade\.example\.org\/[^"]*"/g, '')).not.toMatch(
+    /https?:\/\//,
+  );
   expect(html).toContain('context[].&lt;script&gt;');
   const sheet = /<style>([^]*)<\/style>/.exec(html)?.[1] ?? '';
   expect(html).toContain(`style-src &#39;sha256-${createHash('sha256').update(sheet).digest('base64')}&#39;`);
@@ -214,6 +228,8 @@ test('what somebody wrote makes no heading, no element and no row of its own in 
   const cell = [written, { code: `\`\`${written}\`` }];
   const service: ServicePart = {
     name: 'one',
+    standing: '',
+    story: '',
     phases: [],
     verdict: { mark: 'fails', tone: 'bad' },
     highlights: [{ label: 'fact', cell }],

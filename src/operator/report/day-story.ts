@@ -1,0 +1,68 @@
+import type { DayEvent, DaySpan, ServiceDay } from '../../migration/report/report-ports.ts';
+import { timeOf } from './calendar-day.ts';
+import type { EventNumbers, ServiceReport } from './report.ts';
+
+/** What happened to a service on a day: for managers in a sentence, for engineers each event. */
+export function storyOf(
+  day: ServiceDay,
+  { span, zone }: { readonly span: DaySpan; readonly zone: string },
+): ServiceReport['today'] {
+  const moves = day.events
+    .flatMap((event) => moveOf(event))
+    .concat(day.trips.flatMap((trip) => tripMoves(trip, span)))
+    .toSorted((one, other) => one.atMs - other.atMs)
+    .slice(0, MOVES_TOLD)
+    .map(({ atMs, what }) => `${what} at ${timeOf(atMs, zone)}`);
+  return {
+    sentence: `${movesWords(moves)} ${lossWords(day)}`,
+    events: day.events.map(eventNumbers),
+  };
+}
+
+/** More are in the table of events. */
+const MOVES_TOLD = 6;
+
+interface Move {
+  readonly atMs: number;
+  readonly what: string;
+}
+
+function movesWords(moves: readonly string[]): string {
+  if (moves.length === 0) return 'No reads were moved.';
+  const [first = '', ...others] = moves;
+  const last = others.pop();
+  const between = others.map((move) => `, ${move}`).join('');
+  return `Reads were ${first}${between}${last === undefined ? '' : `, and ${last}`}.`;
+}
+
+/** Of a change of read-cutover, or of the release of a latch. */
+function moveOf({ atMs, person, command, details }: DayEvent): Move[] {
+  const { flag, from, to } = details;
+  if (command === 'flags set' && String(flag).endsWith('.read-cutover'))
+    return [
+      { atMs, what: `${Number(to) > Number(from) ? 'raised' : 'lowered'} to ${Number(to)} % by ${person}` },
+    ];
+  return command === 'guard release' ? [{ atMs, what: `released by ${person}` }] : [];
+}
+
+function tripMoves({ trigger, trippedAtMs }: ServiceDay['trips'][number], span: DaySpan): Move[] {
+  const isToday = trippedAtMs >= span.fromMs && trippedAtMs < span.toMs;
+  return isToday
+    ? [{ atMs: trippedAtMs, what: `taken back by the guard (${trigger.replaceAll('_', ' ')})` }]
+    : [];
+}
+
+/** Whether agents lost data: what is open waits for a person. */
+function lossWords({ lost, unknown }: ServiceDay): string {
+  const open = [
+    ...(lost.open > 0 ? [`${lost.open} items that legacy lost wait for a decision`] : []),
+    ...(unknown.open > 0 ? [`${unknown.open} writes have an unknown result`] : []),
+  ];
+  return open.length === 0 ? 'No agent lost data.' : `${open.join('; ')}.`;
+}
+
+function eventNumbers({ atMs, person, command, reason, details }: DayEvent): EventNumbers {
+  const { flag, from, to } = details;
+  const change = typeof flag === 'string' ? ` ${flag}: ${String(from)} % → ${String(to)} %` : '';
+  return { at: new Date(atMs).toISOString(), person, what: `${command}${change}`, reason };
+}

@@ -1,0 +1,67 @@
+import { momentOf } from './calendar-day.ts';
+import { count, linked, rate, words, type Section } from './document.ts';
+import type { ServiceReport } from './report.ts';
+
+/** How a report's moments and links are shown. */
+export interface Shown {
+  readonly zone: string;
+  /** Where the desk is; null without one. */
+  readonly desk: string | null;
+}
+
+/** For managers a sentence, for engineers who did what and when. */
+export function todaySection({ service, today }: ServiceReport, { zone, desk }: Shown): Section {
+  return {
+    title: 'What happened',
+    blocks: [
+      { kind: 'note', tone: 'plain', cell: [today.sentence] },
+      {
+        kind: 'table',
+        columns: [{ head: 'when' }, { head: 'who' }, { head: 'what' }, { head: 'why' }],
+        rows: today.events.map(({ at, person, what, reason }) => [
+          [`${momentOf(at, zone)} (${zone})`],
+          [person],
+          [what],
+          [reason],
+        ]),
+        empty: 'Nothing was changed by people or by the guard.',
+      },
+      {
+        kind: 'remark',
+        cell: [linked(desk, `/services/${encodeURIComponent(service)}`, 'The service on the desk')],
+      },
+    ].filter(({ kind }) => desk !== null || kind !== 'remark') as Section['blocks'],
+  };
+}
+
+/** The last two weeks, and when the evidence will be complete. */
+export function progressSection({ trend, evidence_expected: expected }: ServiceReport): Section {
+  const { complete, date } = expected;
+  const when = complete ? 'complete' : (date ?? 'not known: too little traffic to tell');
+  return {
+    title: 'Progress, last 14 days',
+    blocks: [
+      { kind: 'facts', facts: [{ label: 'comparisons needed before reads move, expected', cell: [when] }] },
+      {
+        kind: 'table',
+        columns: [
+          { head: 'day' },
+          { head: 'phase' },
+          { head: 'reads moved', isNumber: true },
+          { head: 'operations', isNumber: true },
+          { head: 'mismatches', isNumber: true },
+          { head: 'criteria failing', isNumber: true },
+        ],
+        rows: trend.map((day) => [
+          [day.date],
+          [words(day.phase)],
+          [{ value: day.reads_moved, unit: 'percentage' }],
+          [count(day.operations)],
+          [rate(day.mismatch_rate)],
+          [count(day.failed_criteria)],
+        ]),
+        empty: 'No earlier day has a report.',
+      },
+    ],
+  };
+}
