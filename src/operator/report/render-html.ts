@@ -4,8 +4,8 @@ import { html, Html } from '../desk/html.ts';
 import { figureHtml, renderChart } from './render-chart.ts';
 import { REPORT_STYLE } from './report-style.ts';
 
-/** Nothing is loaded and nothing runs: only the page's own style sheet holds. */
-export const REPORT_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`;
+/** Nothing is loaded and nothing runs: only the page's own style sheet and typeface hold. */
+export const REPORT_POLICY = `default-src 'none'; font-src data:; style-src 'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`;
 
 /** Written as one text: its digest is of every character between the tags. */
 const STYLE = new Html(`<style>${REPORT_STYLE}</style>`);

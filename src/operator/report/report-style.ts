@@ -1,13 +1,22 @@
-/** The one style sheet of a report. Its digest is the page's content security policy. */
+import { readFileSync } from 'node:fs';
+
+/** The desk's typeface, in the file itself: a report is read without the desk. 48 KB. */
+const INTER = readFileSync(
+  new URL('files/inter-latin-wght-normal.woff2', import.meta.resolve('@fontsource-variable/inter/wght.css')),
+  'base64',
+);
+
+/** The one style sheet of a report, in the desk's palette and typeface. Its digest is the page's content security policy. */
 export const REPORT_STYLE = `
-:root{color-scheme:light dark;--paper:#f7f6f3;--card:#fff;--ink:#1d1f24;--soft:#62666f;--line:#e4e1da;--faint:#efede8;
---accent:#245f86;--good:#24704a;--good-back:#e6f2ea;--bad:#a92b21;--bad-back:#fbeae7;--warn:#7d5a06;--warn-back:#faf1da}
-@media (prefers-color-scheme:dark){:root{--paper:#121316;--card:#1a1c20;--ink:#e8e6e1;--soft:#9ba0aa;--line:#2c2f35;--faint:#23262b;
---accent:#7fb3d8;--good:#79c79a;--good-back:#1b2d23;--bad:#f0938a;--bad-back:#351f1d;--warn:#dfb65c;--warn-back:#302816}}
+@font-face{font-family:"Inter Variable";font-weight:100 900;src:url(data:font/woff2;base64,${INTER}) format("woff2")}
+:root{color-scheme:light dark;--paper:light-dark(#eeedea,#111315);--card:light-dark(#fbfaf8,#1a1d20);--ink:light-dark(#191a1c,#eceae6);
+--soft:light-dark(#5b5c5f,#a3a8ae);--line:light-dark(#d8d5cf,#2e3338);--faint:light-dark(#e2e0db,#24282c);--accent:light-dark(#1d5fa8,#6fb1f5);
+--good:light-dark(#1f6f43,#63c98f);--good-back:light-dark(#e4f2ea,#16281f);--bad:light-dark(#b3261e,#ff8d84);
+--bad-back:light-dark(#fbe6e3,#331b1a);--warn:light-dark(#8a5200,#efb04a);--warn-back:light-dark(#fbeed7,#2c2314)}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0;background:var(--paper);color:var(--ink);
-font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums}
+font:15px/1.55 "Inter Variable",system-ui,sans-serif;font-variant-numeric:tabular-nums}
 main{max-width:66rem;margin:0 auto;padding:2.5rem clamp(1rem,4vw,2.5rem) 4rem}
 h1,h2,h3,p,dl,dd,figure{margin:0}
 h1{font-size:clamp(1.7rem,5vw,2.4rem);line-height:1.15;letter-spacing:-.022em;font-weight:680;margin:.3rem 0 .45rem}
@@ -33,6 +42,7 @@ background:var(--card);color:inherit;text-decoration:none}
 .numbers{display:grid;grid-template-columns:1fr 1fr;gap:.9rem 1rem;margin:1rem 0 1.1rem}
 .numbers b{display:block;font-size:1.32rem;font-weight:620;letter-spacing:-.015em;line-height:1.2}
 .numbers small{display:block;font-size:.8rem;line-height:1.35;color:var(--soft)}
+.story{font-size:.88rem;margin:.6rem 0 .2rem}
 .card .next{margin-top:auto;padding-top:.8rem;border-top:1px solid var(--line);font-size:.88rem;line-height:1.45}
 .card .next code{display:block;margin-top:.25rem;color:var(--soft)}
 .service{margin-top:1rem;padding-top:1.6rem;scroll-margin-top:1rem}

@@ -21,8 +21,7 @@ import { nextStepOf } from './next-step.ts';
 import { reconciliationOf } from './reconciliation-numbers.ts';
 import type { ActionEvidence, FlagNumbers, Report, ServiceReport } from './report.ts';
 import { storyOf } from './day-story.ts';
-import { evidenceExpected, trendDay, trendDayOf } from './trend.ts';
-import { dateOf } from './calendar-day.ts';
+import { evidenceExpected, trendOf } from './trend.ts';
 
 export type ServiceStatus = Pick<
   Status['services'][number],
@@ -65,14 +64,7 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
   const flags = flagNumbers(status);
   const phase = stageOf(percentages(flags, 'in_effect'));
   const readsMoved = flags['read-cutover'].in_effect;
-  const plan = planOf({
-    phase,
-    judged,
-    answers,
-    readsMoved,
-    day: numbers,
-    ...openIn(day),
-  });
+  const plan = planOf({ phase, judged, answers, readsMoved, day: numbers, ...openIn(day) });
   const evidence = evidenceOf(judged);
   const next = nextStepOf({
     service: status.service,
@@ -86,13 +78,11 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     findingsRun: day.divergences.run,
   });
   const [traffic, consistency] = [numbers.traffic(), consistencyOf(numbers, evidence)];
-  const earlier = reported.earlier.flatMap((report) => trendDayOf(report, status.service));
-  const today = dateOf(reported.span.fromMs, reported.zone);
   return {
     service: status.service,
     phase,
     today: storyOf(day, reported),
-    trend: [...earlier, trendDay(today, { phase, flags, traffic, consistency, plan })],
+    trend: trendOf(status.service, reported, { phase, flags, traffic, consistency, plan }),
     evidence_expected: evidenceExpected(evidence, reported),
     asked: stageOf(percentages(flags, 'asked')),
     interlocks: status.interlocks,

@@ -1,21 +1,33 @@
 import { dateOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import type { ActionEvidence, Report, ServiceReport, TrendDay } from './report.ts';
+import type { DaySpan } from '../../migration/report/report-ports.ts';
 
 const DAY_MS = 86_400_000;
 
 /** Days that a trend shows, this one included. */
 export const TREND_DAYS = 14;
 
-/** A service's part of a stored report, as one line of a trend. Older reports may lack what is shown. */
-export function trendDayOf(report: Report, service: string): TrendDay[] {
-  const found = report.services.find((one) => one.service === service);
-  return found === undefined ? [] : [trendDay(report.date, found)];
-}
-
 type Shown = Pick<ServiceReport, 'phase' | 'flags' | 'traffic' | 'consistency' | 'plan'>;
 
-export function trendDay(date: string, { phase, flags, traffic, consistency, plan }: Shown): TrendDay {
+/** The stored reports' lines of a service, and the present one's last. */
+export function trendOf(
+  service: string,
+  {
+    earlier,
+    span,
+    zone,
+  }: { readonly earlier: readonly Report[]; readonly span: DaySpan; readonly zone: string },
+  present: Shown,
+): TrendDay[] {
+  const before = earlier.flatMap((report) => {
+    const found = report.services.find((one) => one.service === service);
+    return found === undefined ? [] : [trendDay(report.date, found)];
+  });
+  return [...before, trendDay(dateOf(span.fromMs, zone), present)];
+}
+
+function trendDay(date: string, { phase, flags, traffic, consistency, plan }: Shown): TrendDay {
   return {
     date,
     phase,
