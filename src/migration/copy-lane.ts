@@ -17,6 +17,8 @@ import type { JournaledWrites } from './writes/journaled-writes.ts';
 import type { Lane } from './lanes/lanes.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
+import type { LostAs } from './reconciliation/divergence-ports.ts';
+import { lostAs } from './reconciliation/lost-as.ts';
 import { baselineOf } from './runs/baseline.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
@@ -35,6 +37,8 @@ export interface CopyParts {
   hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
   /** Whether this replica has written what the journal does not know. */
   readonly isSpilling: () => boolean;
+  /** Lists items for a person to decide about. @throws StorageError */
+  listLost(lane: Lane, items: readonly LostAs[]): Promise<void>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
   /** Another replica is the lane's home: what was to be done here is its affair. @throws StorageError */
@@ -87,11 +91,13 @@ export class LaneCopier {
       vanished: plan.vanished,
       unaccounted: journaled.unaccounted,
       wasUncovered: copy.wasUncovered,
+      covered: journaled.covered,
       held: contents.listed.length,
       removable: (await advice?.removable(found)) ?? new Set<string>(),
       explain: (vanished) => this.#explain(copy, { reading, contents, vanished, journaled }),
     });
-    if (stop !== undefined) return this.#stop(copy, stop, lost);
+    await this.#listLost(copy, contents, lost);
+    if (stop !== undefined) return this.#stop(copy, stop, lost.length);
     const operations = this.#operations(copy, reading, {
       ...plan,
       deletes: [...plan.deletes, ...deletes],
@@ -201,10 +207,19 @@ export class LaneCopier {
       source: facts.reading.source,
       vanished: facts.vanished,
       existing: facts.contents.listed,
-      lastApplied: () => this.#parts.journal.lastApplied(lane.key),
+      lastApplied: (before) => this.#parts.journal.lastApplied(lane.key, before),
       emptyBelow: facts.journaled.emptyBelow,
+      beginnings: facts.journaled.beginnings,
       ownersAround: async (instant) => lanes.ownersAround?.(instant, access, context),
     });
+  }
+
+  /** Before the lane stops for them: a person decides about what is listed. */
+  async #listLost({ lane }: Copy, { listed }: LaneContents, lost: readonly StoredMemory[]): Promise<void> {
+    if (lost.length === 0) return;
+    const items = listed.filter(({ memory }) => lost.includes(memory));
+    await this.#lookTwice(lane);
+    await this.#parts.listLost(lane, items.map(lostAs));
   }
 
   async #stop({ lane }: Copy, reason: string, lost: number): Promise<void> {

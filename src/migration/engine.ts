@@ -212,7 +212,7 @@ interface Around {
 }
 
 function createMoving(parts: MigrationParts, around: Around): Moving {
-  const { clock, journal, orchestrator, services, settings, random } = parts;
+  const { clock, journal, orchestrator, services, settings, random, runs } = parts;
   const { emit } = parts.events;
   const { settlements, coverage, hold, isAlone, mayCopy, isSpilling, letGo, onRecorded, onOvertaken } =
     around;
@@ -233,6 +233,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     hold,
     isSpilling,
     quiet: (lane) => deliverer.quiet(lane),
+    listLost: async ({ service, owner }, items) => runs?.lostItems.found(service, owner, items),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),
     letGo,
   });

@@ -121,6 +121,8 @@ export interface Intent {
   readonly request: string;
   /** Wall clock, for people and for `created_at`. */
   readonly acceptedAtMs: number;
+  /** The coverage under which every replica journaled when the write was accepted. @defaultValue 0: one may not have */
+  readonly coverage?: number;
 }
 
 /** A journaled write's place. */
@@ -143,6 +145,8 @@ export interface PendingWrite extends WriteRef {
   readonly acceptedAtMs: number;
   /** Whether it took effect on the primary, or when it will, is not known. @defaultValue false */
   readonly isUncertain?: boolean;
+  /** Every replica journaled when it was accepted, and has since: nothing took it away unseen. @defaultValue false */
+  readonly isCovered?: boolean;
   /** The secondary has refused it once. Absent: never. */
   readonly letter?: LetterState;
   /** What it names by place or condition; absent where it names nothing, or nobody could tell for certain. */
@@ -218,7 +222,8 @@ export interface Journal {
   pending(lane: LaneKey, after: number, most: PageLimit): Promise<readonly PendingWrite[]>;
   /** Writes of a lane that may be on the primary and are not recorded as delivered, up to `through`: applied, unknown, unsettled. */
   undelivered(lane: LaneKey, through: number): Promise<readonly PendingWrite[]>;
-  lastApplied(lane: LaneKey): Promise<LastApplied>;
+  /** Of all writes of the lane, or of those before a sequence. */
+  lastApplied(lane: LaneKey, before?: number): Promise<LastApplied>;
   /**
    * Makes the lane if it is new, raises its generation and marks it `copying`.
    * @returns undefined where another replica that lives is the lane's home: copying it is that one's affair; and where another one has

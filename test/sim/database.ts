@@ -29,6 +29,8 @@ export class Database {
   readonly replicas: ReplicaTable;
   /** What both sides of a lane were last seen to hold. */
   readonly baselines = new Map<LaneKey, Baseline>();
+  /** Lanes with items that wait for a person. */
+  readonly lostItems = new Set<LaneKey>();
   readonly #lanes = new Map<LaneKey, LaneRow>();
   readonly #byId: LaneRow[] = [];
   #unsynced: (() => void)[] = [];

@@ -26,6 +26,7 @@ export const FAULTS = [
   'idle',
   'clock',
   'prune',
+  'loss',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];
@@ -56,8 +57,14 @@ export type Profile = Readonly<Partial<Record<Fault, number>>>;
 export function drawProfile(random: Random, without: ReadonlySet<string>): Profile {
   const share = random.pick([0.15, 0.5, 1]);
   const strength = random.pick([0.3, 1, 2]);
-  const chosen = FAULTS.filter((fault) => random.chance(share) && !without.has(fault));
+  // Losses are drawn by themselves: without them every seed lives as it did before.
+  const chosen = FAULTS.filter((fault) => fault !== 'loss' && random.chance(share) && !without.has(fault));
   return Object.fromEntries(chosen.map((fault) => [fault, strength]));
+}
+
+/** Legacy services that lose what they stored last, in some of the runs. */
+export function drawLosses(random: Random, without: ReadonlySet<string>): Profile {
+  return random.chance(0.25) && !without.has('loss') ? { loss: random.pick([1, 2]) } : {};
 }
 
 /** Decides what goes wrong, by the seed, while it is allowed to. */

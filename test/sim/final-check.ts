@@ -7,6 +7,7 @@ import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
 import { marksIn } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
+import { checkLosses, hasLost } from './loss-check.ts';
 import type { Violations } from './violations.ts';
 import type { SimService, World } from './world.ts';
 
@@ -21,6 +22,7 @@ interface Item {
 export async function checkFinally(world: World, violations: Violations): Promise<void> {
   checkAcknowledged(world, violations);
   checkListed(world, violations);
+  await checkLosses(world, violations);
   for (const service of world.services) {
     checkLegacyOrder(service, world, violations);
     checkSideEffects(service, violations);
@@ -65,8 +67,10 @@ function checkAcknowledged({ history, services }: World, violations: Violations)
   }
 }
 
-/** Much vanished, and the journal does not know why: it was deleted while writes passed unjournaled. */
-function isForAPerson({ key, condition, reason }: LaneRow, { history }: World): boolean {
+/** Its service lost items of it; or much vanished, and the journal does not know why: it was deleted while writes passed unjournaled. */
+function isForAPerson({ key, condition, reason }: LaneRow, world: World): boolean {
+  const { history } = world;
+  if (condition === 'stopped' && reason === 'lost') return hasLost(world, key);
   if (condition !== 'stopped' || reason !== 'would_remove_too_much') return false;
   return history
     .writesOf(key)
@@ -162,7 +166,11 @@ interface Lane {
 /** Equal contents, net of what the service forgot by itself. */
 function compareLane({ lane, legacy, orchestrator, service }: Lane, violations: Violations): void {
   const missing = without(legacy, orchestrator);
-  const extra = without(orchestrator, legacy);
+  // A service loses its newest items; of equal ones it forgets the oldest.
+  const hasLostItems = service.model.effects.lostFrom.has(lane.slice(lane.indexOf('/') + 1));
+  const extra = hasLostItems
+    ? without(orchestrator.toReversed(), legacy).toReversed()
+    : without(orchestrator, legacy);
   for (const item of missing) violations.add('I2', `${lane}: the orchestrator lacks ${item.text}`);
   for (const item of extra) judgeExtra(item, { lane, service, violations });
   const gone = new Set<Item>([...missing, ...extra]);
@@ -183,8 +191,9 @@ function judgeExtra(
   item: Item,
   { lane, service, violations }: Pick<Lane, 'lane' | 'service'> & { readonly violations: Violations },
 ): void {
-  const { forgotten, deletedAtMs } = service.model.effects;
-  if (item.numbers.length > 0 && item.numbers.every((number) => forgotten.has(number))) return;
+  const { forgotten, lost, lostFrom, deletedAtMs } = service.model.effects;
+  const isExplained = (number: number): boolean => forgotten.has(number) || lost.has(number);
+  if (item.numbers.length > 0 ? item.numbers.every(isExplained) : lostFrom.size > 0) return;
   const isDeleted = item.numbers.some((number) => deletedAtMs.has(number));
   violations.add(
     isDeleted ? 'I5' : 'I4',

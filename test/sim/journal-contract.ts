@@ -83,6 +83,23 @@ function testWrites(begin: Begin): void {
     expect(delivered.some(({ isUncertain = false }) => isUncertain)).toBe(false);
   });
 
+  test('what waits says which writes every replica journaled beside, under the present coverage', async () => {
+    const { journal, coverage, lane } = begin();
+    const number = await coverage.begin(lane.service);
+    for (const under of [number, 0, number + 1_000]) {
+      await journal.append({ ...lane.intent(), coverage: under });
+      const refs = await journal.undelivered(lane.key, 100);
+      const ref = refs.at(-1);
+      if (ref !== undefined) await journal.settle({ ref, outcome: 'applied' });
+    }
+    const covered = async (): Promise<boolean[]> =>
+      (await journal.undelivered(lane.key, 100)).map(({ isCovered = false }) => isCovered);
+    expect(await covered()).toEqual([true, false, false]);
+    await coverage.end(lane.service);
+    await coverage.begin(lane.service);
+    expect(await covered()).toEqual([false, false, false]);
+  });
+
   test('the first and last applied writes of a lane are as old as the clock of the journal says', async () => {
     const { journal, lane } = begin();
     const hour = 3_600_000;

@@ -59,7 +59,10 @@ export class JournalTables {
     return new Map(free.map((intent) => [intent.lane, this.store(me, intent)]));
   }
 
-  store(me: ReplicaId, { operationId, lane: key, action, request, acceptedAtMs }: Intent): LaneRead {
+  store(
+    me: ReplicaId,
+    { operationId, lane: key, action, request, acceptedAtMs, coverage = 0 }: Intent,
+  ): LaneRead {
     const lane = this.#database.laneOrNew(key);
     lane.sequence += 1;
     lane.writer = me;
@@ -72,6 +75,7 @@ export class JournalTables {
       action,
       request,
       acceptedAtMs,
+      coverage,
       atMs,
       replica: me,
     });
@@ -169,13 +173,19 @@ export class JournalTables {
       [...lane.writes.values()]
         .filter(({ sequence }) => sequence <= through && mayBeThere(lane, sequence))
         .filter((write) => write.sequence > lane.deliveredSequence || isOpenEnded(lane, write, nowMs))
-        .map((write) => pendingOf(write, outcomeOf(lane, write.sequence) === 'unknown')),
+        .map((write) => {
+          const { number } = this.#database.coverage.current(lane.service);
+          return {
+            ...pendingOf(write, outcomeOf(lane, write.sequence) === 'unknown'),
+            ...(write.coverage > 0 && write.coverage === number && { isCovered: true }),
+          };
+        }),
     );
   }
 
-  lastApplied(key: LaneKey): LastApplied {
+  lastApplied(key: LaneKey, before = Infinity): LastApplied {
     const { clock } = this.#database;
-    const applied = this.#known(key).flatMap(appliedAtMs);
+    const applied = this.#known(key).flatMap((lane) => appliedAtMs(lane, before));
     const nowMs = clock.wallOf(clock.now());
     const firstMs = this.#known(key)
       .find(({ outcomes }) => outcomes.get(1) === 'applied')

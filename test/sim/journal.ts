@@ -96,7 +96,7 @@ function readsOf(parts: Parts): Reads {
     lanes: async (keys) => statesOf(await statement('lanes', () => tables.lanes(keys)), parts),
     pending: (lane, after, { writes }) => statement('pending', () => tables.pending(lane, after, writes)),
     undelivered: (lane, through) => statement('undelivered', () => tables.undelivered(lane, through)),
-    lastApplied: (lane) => statement(`last applied ${lane}`, () => tables.lastApplied(lane)),
+    lastApplied: (lane, before) => statement(`last applied ${lane}`, () => tables.lastApplied(lane, before)),
     outdated: (service, coverage) => statement('outdated', () => tables.outdated(service, coverage)),
     counts: (service) => statement('counts', () => tables.counts(service)),
   };

@@ -48,6 +48,8 @@ export interface LaneRow extends Mutable<Omit<LaneState, 'isHome'>> {
 export interface StoredWrite extends PendingWrite {
   /** `accepted_at`, as an instant of the database's clock. */
   readonly atMs: number;
+  /** 0: another replica may have passed writes unjournaled. */
+  readonly coverage: number;
   readonly replica: ReplicaId;
 }
 
@@ -158,10 +160,10 @@ export function unsettledOf(lane: LaneRow): StoredWrite[] {
   );
 }
 
-/** `at` of each write that was applied. */
-export function appliedAtMs({ outcomes, outcomesAtMs }: LaneRow): number[] {
+/** `at` of each write before a sequence that was applied. */
+export function appliedAtMs({ outcomes, outcomesAtMs }: LaneRow, before: number): number[] {
   return [...outcomesAtMs].flatMap(([sequence, atMs]) =>
-    outcomes.get(sequence) === 'applied' ? [atMs] : [],
+    outcomes.get(sequence) === 'applied' && sequence < before ? [atMs] : [],
   );
 }
 
@@ -186,7 +188,7 @@ export function numberOf(request: string): number {
 }
 
 export function pendingOf(
-  { atMs: _at, replica: _replica, ...write }: StoredWrite,
+  { atMs: _at, coverage: _coverage, replica: _replica, ...write }: StoredWrite,
   isUncertain = false,
 ): PendingWrite {
   return isUncertain ? { ...write, isUncertain } : write;

@@ -8,6 +8,7 @@ import type { WireOperation } from './orchestrator-rows.ts';
 import type { Committed } from './orchestrator-store.ts';
 import type { Owner } from './scheduler.ts';
 import { checkRead } from './read-check.ts';
+import { hasLost } from './loss-check.ts';
 import { noteRepeats } from './repeat-check.ts';
 import { checkCommit, createCommitLog } from './commit-check.ts';
 import type { Violations } from './violations.ts';
@@ -74,7 +75,7 @@ export class Monitor {
   /** Nothing alters the stores behind the engine's back: a lane that it finds different is wrong, or was judged wrongly. */
   #lanesCompared({ lane, comparison }: MigrationEvents['lane:compared']): void {
     this.lanesCompared[comparison.verdict] += 1;
-    if (comparison.verdict !== 'mismatch') return;
+    if (comparison.verdict !== 'mismatch' || hasLost(this.#world, lane)) return;
     const found = comparison.differences.map(({ class: kind }) => kind).join(', ');
     this.#violations.add('I2', `${lane} was compared whole, and is not the same on both sides: ${found}`);
   }

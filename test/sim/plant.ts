@@ -1,4 +1,5 @@
 import type { OrchestratorWrite } from '../../src/domain/orchestrator-call.ts';
+import type { Journal } from '../../src/migration/ports.ts';
 import type { Profile } from './faults.ts';
 import type { WireOperation } from './orchestrator-rows.ts';
 import type { StoreFaults } from './orchestrator-store.ts';
@@ -6,7 +7,7 @@ import { marksIn } from './legacy/effects.ts';
 import type { Random } from './random.ts';
 
 /** Faults that can be planted, to prove that the checks see them. */
-export const BREAKS = ['lost-write', 'double-apply', 'resurrect', 'reorder'] as const;
+export const BREAKS = ['lost-write', 'double-apply', 'resurrect', 'reorder', 'silent-loss'] as const;
 
 export type Break = (typeof BREAKS)[number];
 
@@ -31,7 +32,16 @@ export class Plant implements StoreFaults {
 
   /** A fence that is off shows only where deliveries are doubled. */
   profile(profile: Profile): Profile {
+    if (this.#broken === 'silent-loss') return { ...profile, loss: 2 };
     return this.#broken === 'double-apply' ? { ...profile, request_doubled: 2 } : profile;
+  }
+
+  /** With `silent-loss` the journal does not say that nothing passed it when a write was accepted. */
+  journal<Broken extends Pick<Journal, 'undelivered'>>(journal: Broken): Broken {
+    if (this.#broken !== 'silent-loss') return journal;
+    const undelivered: Journal['undelivered'] = async (lane, through) =>
+      (await journal.undelivered(lane, through)).map((write) => ({ ...write, isCovered: false }));
+    return { ...journal, undelivered };
   }
 
   isDropped({ action }: WireOperation): boolean {

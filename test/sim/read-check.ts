@@ -41,7 +41,8 @@ interface Facts {
 }
 
 function mustShow(read: Call, item: Call, { writes, effects }: Facts): boolean {
-  if (effects.forgotten.has(item.number) || isDeletedBy(writes, item, read)) return false;
+  if (effects.forgotten.has(item.number) || effects.lost.has(item.number)) return false;
+  if (isDeletedBy(writes, item, read)) return false;
   return isAcknowledgedBefore(item, read);
 }
 

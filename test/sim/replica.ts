@@ -167,7 +167,7 @@ function createIncarnation(
   const events = createEvents();
   const identity = new ReplicaIdentity(() => replicaId(random.uuid()));
   events.subscribe((event, facts) => world.monitor?.on({ owner, identity }, event, facts));
-  const journal = createSimJournal({ database, identity, statement });
+  const journal = world.plant.journal(createSimJournal({ database, identity, statement }));
   const migration = createMigration({
     replica: identity,
     services: new Map(runtimes.map((runtime) => [runtime.name, runtime])),

@@ -1,3 +1,4 @@
+import { laneKeyOf } from '../../src/domain/ids.ts';
 import type { RunEdges } from '../../src/migration/runs/create-runs.ts';
 import type { PendingWrite } from '../../src/migration/ports.ts';
 import type { Database } from './database.ts';
@@ -40,7 +41,10 @@ export function createRunEdges(database: Database, statement: Statement): RunEdg
           return found;
         }),
     },
-    lostItems: { found: () => statement('lost items', () => undefined) },
+    lostItems: {
+      found: (service, owner) =>
+        statement('lost items', () => void database.lostItems.add(laneKeyOf(service, owner))),
+    },
   };
   // A call of what is left out here would throw at whoever makes it, and be a violation.
   return edges as RunEdges;

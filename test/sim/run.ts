@@ -121,7 +121,7 @@ function calm(world: World, replicas: readonly Replica[]): void {
 function isQuiet(world: World, replicas: readonly Replica[]): boolean {
   const { services, database } = world;
   const lanes = database.lanes();
-  const mayWait = lanes.some(({ deadLetters }) => deadLetters.size > 0);
+  const mayWait = lanes.some(({ deadLetters, condition }) => deadLetters.size > 0 || condition === 'stopped');
   const isAtRest = replicas.every(({ incarnation }) => {
     if (incarnation?.isReady !== true) return false;
     const { deliveries, copies, shadowReads } = incarnation.migration.backlog();

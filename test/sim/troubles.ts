@@ -17,6 +17,7 @@ const EVERY_MS: Readonly<Partial<Record<Fault, number>>> = {
   kill_switch: 20_000,
   idle: 20_000,
   clock: 15_000,
+  loss: 20_000,
 };
 
 const HOUR_MS = 3_600_000;
@@ -45,6 +46,7 @@ export function startTroubles(world: World, replicas: readonly Replica[]): void 
     kill_switch: () => world.flags.kill(random.chance(0.5)),
     idle: () => passAnHour(world),
     clock: () => random.pick(replicas).setClock(random.pick([-HOUR_MS, 0, HOUR_MS])),
+    loss: () => loseNewest(world),
   };
   for (const [fault, act] of Object.entries(acts) as [Fault, () => void][]) {
     const rate = faults.rate(fault);
@@ -130,6 +132,15 @@ function crashServer({ scheduler, random, faults }: World, server: Server): void
   faults.trouble(server.name, forMs + 2_000);
   server.crash();
   scheduler.after(forMs, `restart ${server.name}`, () => server.restart());
+}
+
+/** A legacy service dies, and what it comes back with is older: by a torn write, or by a copy of a minute ago. */
+function loseNewest(world: World): void {
+  const { random, services, scheduler } = world;
+  const service = random.pick(services);
+  if (service.model.loseSince === undefined) return;
+  crashServer(world, service.server);
+  service.model.loseSince(scheduler.nowMs - random.pick([50, 500, 3_000, 60_000]));
 }
 
 function turnFlag({ random, flags, services }: World): void {

@@ -1,6 +1,6 @@
 import { serviceName, type ServiceName } from '../../src/domain/ids.ts';
 import { Database } from './database.ts';
-import { Faults, drawProfile, type Profile } from './faults.ts';
+import { Faults, drawLosses, drawProfile, type Profile } from './faults.ts';
 import { SimFlags } from './flags.ts';
 import { History } from './history.ts';
 import { ContextualModel } from './legacy/contextual-model.ts';
@@ -68,13 +68,18 @@ const MODELS: readonly (new (clock: ModelClock) => LegacyModel)[] = [
   NotesModel,
 ];
 
+/** Makes another seed of a run's. */
+const OF_LOSSES = 0x105e;
+
 export function createWorld(settings: RunSettings): World {
   const random = new Random(settings.seed);
   const trace = new Trace(settings.keepsTrace);
   const scheduler = new Scheduler(random, trace);
   useFor(scheduler, random);
   const plant = new Plant(settings.broken, random);
-  const profile = plant.profile(drawProfile(random, new Set(settings.without)));
+  const without = new Set(settings.without);
+  const losses = drawLosses(new Random(settings.seed ^ OF_LOSSES), without);
+  const profile = plant.profile({ ...drawProfile(random, without), ...losses });
   const faults = new Faults(random, profile, () => scheduler.nowMs);
   plant.poisonEvery = faults.rate('poison') > 0 ? random.whole(7, 40) : 0;
   const store = new OrchestratorStore(plant);

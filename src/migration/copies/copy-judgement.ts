@@ -25,7 +25,7 @@ export interface CopyAdvice {
 export interface VanishedJudgement {
   readonly deletes: readonly StoredMemory[];
   readonly forgotten: readonly StoredMemory[];
-  readonly lost: number;
+  readonly lost: readonly StoredMemory[];
   /** Why the copy stops for a person. */
   readonly stop: string | undefined;
 }
@@ -37,6 +37,8 @@ export interface JudgedFacts {
   readonly unaccounted: number;
   /** Agents may have written to the lane while nothing was journaled. */
   readonly wasUncovered: boolean;
+  /** Ids of items that were written since every replica journals: no agent can have deleted them unseen. */
+  readonly covered: ReadonlySet<string>;
   /** Items of the orchestrator's list. */
   readonly held: number;
   /** What a person has asked for. */
@@ -54,14 +56,16 @@ export async function judgeVanished(facts: JudgedFacts): Promise<VanishedJudgeme
   // An agent's delete comes before what the service may have forgotten by itself.
   const isCovered = vanished.length <= unaccounted;
   const { forgotten, lost } = isCovered ? { forgotten: [], lost: vanished } : await facts.explain(vanished);
-  // What vanished while nothing was journaled was deleted by an agent, as far as anyone can know.
-  const deletedUnseen = facts.wasUncovered || lost.length <= unaccounted ? lost : [];
+  // Anything else that vanished while nothing was journaled may have been deleted by an agent.
+  const known = facts.wasUncovered ? lost.filter(({ memory_id: id }) => facts.covered.has(id)) : lost;
+  const surelyLost = known.length <= unaccounted ? [] : known;
+  const deletedUnseen = lost.filter((memory) => !surelyLost.includes(memory));
   const stop = reasonToStop({
-    lost: lost.length - deletedUnseen.length,
+    lost: surelyLost.length,
     removed: deletedUnseen.length,
     held: facts.held,
   });
-  return { deletes: [...asked, ...deletedUnseen], forgotten, lost: lost.length, stop };
+  return { deletes: [...asked, ...deletedUnseen], forgotten, lost: surelyLost, stop };
 }
 
 interface Removal {

@@ -57,8 +57,10 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
     return { contents, journaled, plan: planOf(shown, contents, journaled) };
   };
   const first = await look(await journaledOf(copy, shown, parts));
-  // Of what was not covered nobody can say whether an agent deleted it.
-  const unshown = copy.wasUncovered ? [] : unshownCreates(shown, first);
+  const unshown = unshownCreates(shown, first).filter(
+    // An agent may have deleted unseen what was written before every replica journaled.
+    ({ payload }) => !copy.wasUncovered || first.journaled.covered.has(String(payload['memory_id'])),
+  );
   if (unshown.length === 0) return { ...first, exceptions: [] };
   // Deleted by a write that is not replayed yet it would come back.
   await parts.lookTwice(lane);

@@ -2,6 +2,7 @@ import type { LegacyLane, OwnersAround, Retention, StoredMemory } from '../../do
 import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
 import { digestOfFields, type ListedMemory } from './copy-plan.ts';
 import type { LastApplied } from '../journal-facts.ts';
+import type { PossibleBeginning } from '../writes/journaled-writes.ts';
 
 /** Agents may have deleted some of the owners that pushed another one out. */
 const NEARLY_FULL = 0.9;
@@ -15,10 +16,12 @@ export interface VanishedFacts {
   /** What the primary does not show any more, and no journaled write deleted. */
   readonly vanished: readonly StoredMemory[];
   readonly existing: readonly ListedMemory[];
-  /** Asked where the whole owner is gone. */
-  readonly lastApplied: () => Promise<LastApplied>;
-  /** A write proved that the service held nothing of the owner: what lies below this position it had forgotten by then. */
+  /** Of the lane, or of its writes before a sequence. Asked where the whole owner is gone, or was. */
+  readonly lastApplied: (before?: number) => Promise<LastApplied>;
+  /** A write proved that the service held nothing of the owner: what lies below this position was gone by then. */
   readonly emptyBelow: number;
+  /** Writes that prove the same if they took effect, which is not known. */
+  readonly beginnings?: readonly PossibleBeginning[];
   /** How the owners that the service still holds stand to an instant (ISO-8601). Undefined where the service does not show it. */
   readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
 }
@@ -28,55 +31,79 @@ export async function explainVanished(
   facts: VanishedFacts,
 ): Promise<{ forgotten: StoredMemory[]; lost: StoredMemory[] }> {
   if (facts.vanished.length === 0) return { forgotten: [], lost: [] };
-  const isForgotten = facts.source.exists ? byEntries(facts) : await byOwner(facts);
-  const isExplained: Explained = (memory) => memory.position < facts.emptyBelow || isForgotten(memory);
+  const isEarlier = await byBeginning(facts);
+  const [earlier, present] = [
+    facts.vanished.filter(isEarlier),
+    facts.vanished.filter((one) => !isEarlier(one)),
+  ];
+  const isForgotten = facts.source.exists ? byEntries(facts) : await isGoneByRetention(facts, present);
+  const areEarlierForgotten = await isGoneByRetention(facts, earlier, facts.emptyBelow);
+  const isExplained: Explained = (memory) =>
+    isEarlier(memory) ? areEarlierForgotten(memory) : isForgotten(memory);
   return {
     forgotten: facts.vanished.filter(isExplained),
     lost: facts.vanished.filter((memory) => !isExplained(memory)),
   };
 }
 
+/** The owner began again after the item: known by a write's position, or where its outcome is unknown by the time of the owner. */
+async function byBeginning(facts: VanishedFacts): Promise<Explained> {
+  const { source, emptyBelow, beginnings = [] } = facts;
+  if (beginnings.length === 0 || !source.exists) return ({ position }) => position < emptyBelow;
+  const times = await timesOf(facts);
+  const madeMs = source.session === undefined ? Infinity : Date.parse(source.session.createdAt);
+  // The clock of the proxy may be wrong: an owner that is no older than the newest known write was made after it.
+  const below = beginnings
+    .filter(({ acceptedAtMs }) => madeMs >= Math.min(acceptedAtMs - SLACK_MS, times.lastMs))
+    .reduce((highest, beginning) => Math.max(highest, beginning.below), 0);
+  return (memory) => memory.position < emptyBelow || (memory.position < below && times.of(memory) <= madeMs);
+}
+
 type Fields = Readonly<Record<string, string>>;
 type Explained = (memory: StoredMemory) => boolean;
 
 /**
- * The whole owner is gone. Idle time explains it only where no owner remains that is older, because the service deletes the longest idle
- * first. An owners limit explains it only where as many owners remain as the service keeps that were made or loaded after it.
+ * The whole owner is gone, or it was and began again. Idle time explains it only where no owner remains that is older, because the service
+ * deletes the longest idle first. An owners limit explains it only where as many owners remain as the service keeps that were made or
+ * loaded after it.
+ *
+ * @param items all of one life of the owner
+ * @param endedBelow position of the write that made the owner again; 0 where it is not known
  */
-async function byOwner(facts: VanishedFacts): Promise<Explained> {
+async function isGoneByRetention(
+  facts: VanishedFacts,
+  items: readonly StoredMemory[],
+  endedBelow = 0,
+): Promise<Explained> {
   const { idleSeconds = Infinity, owners = Infinity, isProlongedByUse = true } = facts.retention;
-  if (Math.min(idleSeconds, owners) === Infinity) return () => false;
-  const { nowMs, madeMs, usedMs } = await lifeOf(facts);
+  if (items.length === 0 || Math.min(idleSeconds, owners) === Infinity) return () => false;
+  const times = await timesOf(facts, endedBelow);
+  const madeMs = items.map(times.of).reduce((first, time) => Math.min(first, time), times.nowMs);
+  const usedMs = items.map(times.of).reduce((last, time) => Math.max(last, time), -Infinity);
   const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
   const { before, since } = asked ?? { before: 0, since: 0 };
-  const idleMs = nowMs - (isProlongedByUse ? usedMs : madeMs);
+  const idleMs = times.nowMs - (isProlongedByUse ? usedMs : madeMs);
   const isIdle = idleMs >= idleSeconds * 1_000 && before === 0;
   const isCrowded = since >= owners * NEARLY_FULL;
   return () => isIdle || isCrowded;
 }
 
-interface OwnerLife {
+interface ItemTimes {
   readonly nowMs: number;
-  /** Not after the service made the owner. */
-  readonly madeMs: number;
-  readonly usedMs: number;
+  /** When the newest write was known to be applied. */
+  readonly lastMs: number;
+  readonly of: (memory: StoredMemory) => number;
 }
 
 /** A delivered item has the time of a proxy's clock, which may be an hour wrong: the journal's clock sets its limits. */
-async function lifeOf({ vanished, existing, emptyBelow, lastApplied }: VanishedFacts): Promise<OwnerLife> {
-  const { nowMs, firstAtMs = -Infinity, atMs = Infinity } = await lastApplied();
-  const timeOf = ({ created_at: time, position }: StoredMemory): number =>
+async function timesOf({ lastApplied }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
+  const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
+  const { nowMs, firstAtMs = -Infinity, atMs: lastMs = Infinity } = await lastApplied(before);
+  const of = ({ created_at: time, position }: StoredMemory): number =>
     position % POSITIONS_PER_SEQUENCE === 0
-      ? Math.min(Math.max(Date.parse(time), firstAtMs), atMs)
+      ? Math.min(Math.max(Date.parse(time), firstAtMs), lastMs)
       : Date.parse(time);
-  const life = vanished.filter(({ position }) => position >= emptyBelow);
-  return {
-    nowMs,
-    madeMs: life.map(timeOf).reduce((first, time) => Math.min(first, time), nowMs),
-    usedMs: existing
-      .map(({ memory }) => timeOf(memory))
-      .reduce((last, time) => Math.max(last, time), -Infinity),
-  };
+  return { nowMs, lastMs, of };
 }
 
 /**

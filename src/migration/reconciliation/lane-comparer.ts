@@ -13,7 +13,7 @@ import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
 import type { BaselineStore, WriteHistory } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
-import type { LostAs, SideSummary } from './divergence-ports.ts';
+import type { SideSummary } from './divergence-ports.ts';
 import { expectedList } from './expected-list.ts';
 import { detailed, type FoundItems } from './item-detail.ts';
 
@@ -145,11 +145,12 @@ export class LaneComparer {
     const source = await this.#read(service, owner);
     onRead?.(clock.now() - startedAtMs);
     if (typeof source === 'string') return { verdict: 'not_comparable', reason: source };
-    if (obstacle === 'not_seeded' || before === undefined) return notSeeded(source, before);
+    const copied = obstacle === 'not_seeded' ? stoppedIn(before) : before;
+    if (copied === undefined) return notSeeded(source, before);
     const listed = await this.#listed(service, owner);
     const after = await journal.fence(key);
-    if (!isSame(before, after)) return { verdict: 'not_comparable', reason: 'racy' };
-    return this.#judge(service, { owner, key, source, listed, ...before.state });
+    if (!isSame(copied, after)) return { verdict: 'not_comparable', reason: 'racy' };
+    return this.#judge(service, { owner, key, source, listed, ...copied.state });
   }
 
   async #read({ definition, access, context }: ServiceRuntime, owner: Owner): Promise<LegacyLane | string> {
@@ -226,7 +227,7 @@ export class LaneComparer {
       source,
       vanished: vanished.map(({ memory }) => memory),
       existing: listed,
-      lastApplied: () => this.#parts.journal.lastApplied(key),
+      lastApplied: (before) => this.#parts.journal.lastApplied(key, before),
       emptyBelow: 0,
       ownersAround: async (instant) => definition.lanes.ownersAround?.(instant, access, context),
     });
@@ -249,11 +250,6 @@ export interface LaneFacts {
   readonly source: LegacyLane;
   readonly listed: readonly ListedMemory[];
   readonly sequence: number;
-}
-
-/** An item as it is written down for a person to decide about. */
-export function lostAs({ memory, fields }: ListedMemory): LostAs {
-  return { memoryId: memory.memory_id, digest: digestOfFields(fields), position: memory.position };
 }
 
 /** A hold that is given back twice could end another's. */
@@ -287,6 +283,11 @@ export function isSame(before: LaneView | undefined, after: LaneView | undefined
     after.state.generation === before.state.generation &&
     after.state.condition === before.state.condition
   );
+}
+
+/** A first copy stops only after it has put what legacy lost on the orchestrator. */
+function stoppedIn(view: LaneView | undefined): LaneView | undefined {
+  return view?.state.condition === 'stopped' ? view : undefined;
 }
 
 /** Nothing of it may be on the orchestrator yet: all that legacy shows has to be copied. */

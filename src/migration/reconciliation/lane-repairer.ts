@@ -10,7 +10,8 @@ import type { WriteHistory } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { LostAs, LostItemStore, RepairStep, RepairStore } from './divergence-ports.ts';
 import { inverseOf, parseInverse } from './inverse.ts';
-import { lostAs, type LaneComparer } from './lane-comparer.ts';
+import type { LaneComparer } from './lane-comparer.ts';
+import { lostAs } from './lost-as.ts';
 import { onlyAdded, stillToPutBack } from './put-back.ts';
 
 export interface RepairerParts {

@@ -11,7 +11,8 @@ import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DifferenceStore } from '../shadow/difference-store.ts';
 import type { LostItemStore } from './divergence-ports.ts';
 import { judgementOf, LANE_MATCHES, notComparable } from './lane-judgement.ts';
-import { lostAs, type LaneComparer } from './lane-comparer.ts';
+import type { LaneComparer } from './lane-comparer.ts';
+import { lostAs } from './lost-as.ts';
 import type { LaneSieve } from './lane-sieve.ts';
 
 /** However rarely such reads come, one in this time queues its lane. */

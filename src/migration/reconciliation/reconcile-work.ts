@@ -15,7 +15,8 @@ import {
 } from '../runs/run-work.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
-import { lostAs, type ComparedLane, type LaneComparer } from './lane-comparer.ts';
+import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
+import { lostAs } from './lost-as.ts';
 import { isSameStates } from './equal-states.ts';
 import type { EqualLane, LaneSieve } from './lane-sieve.ts';
 

@@ -17,14 +17,24 @@ export interface JournaledWrites {
   readonly deletions: readonly LaneDeletion[];
   /** Everything below this position belongs to an earlier life of the owner. */
   readonly emptyBelow: number;
+  /** Writes that would prove the same, if it were known that they took effect. */
+  readonly beginnings: readonly PossibleBeginning[];
   /** Ids of the items that were written, oldest first, by the digest of their fields; without those that were deleted since. */
   readonly ids: ReadonlyMap<string, readonly string[]>;
   /** What wrote them, by id, where it has taken effect for certain. None where a write may have changed single items since. */
   readonly creates: ReadonlyMap<string, OrchestratorWrite>;
+  /** Those of {@link creates} that no unjournaled write can have deleted since. */
+  readonly covered: ReadonlySet<string>;
   /** Items that were deleted, each by itself. */
   readonly named: readonly NamedItem[];
   /** So many items more may be gone because of writes of which nobody knows for certain what they named. */
   readonly unaccounted: number;
+}
+
+/** A write of unknown outcome: if it took effect, everything below this position belongs to an earlier life of the owner. */
+export interface PossibleBeginning {
+  readonly below: number;
+  readonly acceptedAtMs: number;
 }
 
 export interface JournaledFacts {
@@ -48,11 +58,18 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
   const planned = facts.writes.map((write) => plannedOf(write, facts));
   const ids = idsOf(planned, facts.service);
   const naming = planned.filter(({ action }) => action?.names !== undefined);
+  const beginnings = planned.filter(({ action }) => action?.provesEmpty === true);
+  const creates = createsOf(planned, new Set([...ids.values()].flat()));
   return {
     deletions: planned.flatMap((each) => deletionsOf(each, facts.sequence)),
-    emptyBelow: Math.max(0, ...planned.map((each) => emptyBelow(each, facts.sequence))),
+    emptyBelow: Math.max(0, ...beginnings.filter(isCertain).map(({ write }) => positionOf(write.sequence))),
+    // Executed late, it stands behind what an earlier copy has numbered anew since.
+    beginnings: beginnings
+      .filter((each) => !isCertain(each))
+      .map(({ write }) => ({ below: positionOf(facts.sequence + 1), acceptedAtMs: write.acceptedAtMs })),
     ids,
-    creates: createsOf(planned, new Set([...ids.values()].flat())),
+    creates,
+    covered: new Set(planned.flatMap(coveredIdsOf).filter((id) => creates.has(id))),
     named: naming.flatMap(({ write }) => write.items ?? []),
     unaccounted: naming
       .filter(({ write }) => write.items === undefined || write.isUncertain === true)
@@ -97,11 +114,15 @@ function createsOf(
   left: ReadonlySet<unknown>,
 ): ReadonlyMap<string, OrchestratorWrite> {
   if (planned.some(changesSingleItems)) return new Map();
-  const certain = planned.filter(({ write }) => write.isUncertain !== true);
+  const certain = planned.filter(isCertain);
   const creates = certain.flatMap(({ operations }) =>
     operations.filter(({ action, payload }) => action === 'create' && left.has(payload['memory_id'])),
   );
   return new Map(creates.map((create) => [String(create.payload['memory_id']), create]));
+}
+
+function coveredIdsOf({ write, operations }: Planned): readonly string[] {
+  return write.isCovered === true ? operations.map(({ payload }) => String(payload['memory_id'])) : [];
 }
 
 function changesSingleItems({ operations, deletions }: Planned): boolean {
@@ -122,9 +143,6 @@ function takeAway({ isUncertain, items = [] }: PendingWrite, ids: ReadonlyMap<st
   }
 }
 
-/** Where a write proves that its lane was empty: everything before it belongs to an earlier life of the owner. */
-function emptyBelow({ write, action }: Planned, read: number): number {
-  if (action?.provesEmpty !== true) return 0;
-  // Executed late, it stands behind what an earlier copy has numbered anew since.
-  return positionOf(write.isUncertain === true ? read + 1 : write.sequence);
+function isCertain({ write }: Planned): boolean {
+  return write.isUncertain !== true;
 }

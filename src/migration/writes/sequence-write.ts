@@ -76,7 +76,13 @@ export class Sequencer {
       lane: operation.lane,
     };
     const { name: service } = operation.service;
-    const state = await this.#inTime(operation, { ...intent, service, owner: operation.owner });
+    const state = await this.#inTime(operation, {
+      ...intent,
+      service,
+      owner: operation.owner,
+      // Asked before it is stored: what passed unjournaled until then took effect before it.
+      coverage: maySeed(service) ? this.#coverageOf(service) : 0,
+    });
     if (isSure) this.#unsure.delete(operation);
     const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
@@ -93,7 +99,7 @@ export class Sequencer {
       lane,
       write,
       acceptedAtMs: startedAtMs,
-      coverage: this.#parts.coverage.get(service)?.number ?? 0,
+      coverage: this.#coverageOf(service),
       maySeed: state.sequence === 1 && maySeed(service),
       isHome,
       forgotten: lane.forgotten,
@@ -101,6 +107,10 @@ export class Sequencer {
     };
     emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });
     return sequenced;
+  }
+
+  #coverageOf(service: ServiceName): number {
+    return this.#parts.coverage.get(service)?.number ?? 0;
   }
 
   #inTime(operation: OwnedOperation, intent: Intent): Promise<LaneState> {

@@ -52,10 +52,10 @@ with settled as (
     writer_replica = $8,${lanes}
   returning id, key, sequence, generation, seeded_coverage, delivered_sequence, ${UNUSUAL}
 ), stored as (
-  insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
-  select locked.id, locked.sequence, operation_id, action, request, accepted_at, $8::uuid
-  from locked join unnest($1::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
-    as asked(key, operation_id, action, request, accepted_at) using (key)
+  insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica, coverage)
+  select locked.id, locked.sequence, operation_id, action, request, accepted_at, $8::uuid, coverage
+  from locked join unnest($1::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $12::bigint[])
+    as asked(key, operation_id, action, request, accepted_at, coverage) using (key)
 )
 select * from locked`);
 }

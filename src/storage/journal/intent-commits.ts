@@ -74,6 +74,7 @@ export class IntentCommits {
       bigints(settlements.map(({ ref }) => ref.laneId)),
       bigints(settlements.map(({ ref }) => ref.sequence)),
       texts(settlements.map(({ outcome }) => outcome)),
+      bigints(intents.map(({ coverage = 0 }) => coverage)),
     ]);
     // It may have been given up, and be another, since it asked.
     const isSame = replica.id === id;

@@ -119,6 +119,7 @@ export interface WriteRow {
   readonly request: string;
   readonly accepted_at: Date;
   readonly is_uncertain?: boolean;
+  readonly is_covered?: boolean;
   readonly letter?: string | null;
   /** JSON, sealed. */
   readonly named: string | null;
@@ -138,6 +139,7 @@ export function pendingOf(lane: LaneKey, row: WriteRow, seal: Seal): PendingWrit
     request: seal.open(row.request),
     acceptedAtMs: row.accepted_at.getTime(),
     ...(row.is_uncertain === true && { isUncertain: true }),
+    ...(row.is_covered === true && { isCovered: true }),
     ...(isLetterState(row.letter) && { letter: row.letter }),
     ...(row.named !== null && { items: JSON.parse(seal.open(row.named)) as NamedItem[] }),
   };

@@ -95,7 +95,9 @@ where target.lane_id = $1 and target.sequence = $2 and not exists (
 returning target.sequence`;
 
 export const UNDELIVERED = `
-select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncertain from lanes l
+select ${WRITE_COLUMNS}, coalesce(o.outcome, 'unknown') = 'unknown' as is_uncertain,
+  exists (select from coverage c where c.service = l.service and c.ended_at is null and c.number = w.coverage) as is_covered
+from lanes l
 join writes w on w.lane_id = l.id and w.sequence <= $2
   and (w.sequence > l.delivered_sequence or ${ACCEPTED_LATELY})
 left join outcomes o on o.lane_id = w.lane_id and o.sequence = w.sequence
@@ -107,7 +109,7 @@ order by w.sequence`;
 export const LAST_APPLIED = `
 select (extract(epoch from now()) * 1000)::float8 as now_ms, (extract(epoch from max(o.at)) * 1000)::float8 as at_ms,
   (extract(epoch from min(o.at) filter (where o.sequence = 1)) * 1000)::float8 as first_at_ms
-from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied'`;
+from lanes l join outcomes o on o.lane_id = l.id where l.key = $1 and o.outcome = 'applied' and coalesce(o.sequence < $2::bigint, true)`;
 
 /** Where no other replica that lives is the lane's home, this one is. */
 export const TELL_HOME = `

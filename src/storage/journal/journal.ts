@@ -136,8 +136,11 @@ export class PostgresJournal implements Journal {
     return this.#writes(lane, sql.UNDELIVERED, [lane, through]);
   }
 
-  async lastApplied(lane: LaneKey): Promise<LastApplied> {
-    const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [lane]);
+  async lastApplied(lane: LaneKey, before?: number): Promise<LastApplied> {
+    const rows = await this.#settings.database.query<LastAppliedRow>(sql.LAST_APPLIED, [
+      lane,
+      before ?? null,
+    ]);
     const [{ now_ms: nowMs, at_ms: atMs, first_at_ms: firstAtMs }] = rows as [LastAppliedRow];
     return { nowMs, ...(firstAtMs !== null && { firstAtMs }), ...(atMs !== null && { atMs }) };
   }

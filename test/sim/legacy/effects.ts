@@ -27,8 +27,18 @@ export class Effects {
   /** Items that the service forgot by itself, as it declares. */
   readonly forgotten = new Set<number>();
   readonly stored = new Set<number>();
+  /** Items that the service lost, by whom they were of: it never declared to forget them. */
+  readonly lost = new Map<number, string>();
+  /** Not every item has a number. */
+  readonly lostFrom = new Set<string>();
   /** Side effects outside the store. */
   raised = 0;
+
+  lose(owner: string, gone: readonly number[], left: readonly number[]): void {
+    this.lostFrom.add(owner);
+    // Of what was said twice one may be there.
+    for (const number of gone) if (!left.includes(number)) this.lost.set(number, owner);
+  }
 
   /** How often a write was executed: agents say things twice. */
   times(number: number): number {
@@ -44,6 +54,8 @@ export interface LegacyModel {
   execute(body: Buffer): Buffer;
   /** Forgets what was not used for too long. */
   cleanUp?(): void;
+  /** Loses what it has stored since, as when its file is an older copy. */
+  loseSince?(ms: number): void;
   /** The service's JSON file as it stands. */
   readonly jsonFile?: () => string;
   /** The service's SQLite file, by the definition's own statements. */

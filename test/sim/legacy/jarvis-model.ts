@@ -16,6 +16,8 @@ export class JarvisModel implements LegacyModel {
   readonly #clock: ModelClock;
   readonly #memories = new Map<string, { timestamp: number; memory: Fields }[]>();
 
+  readonly #storedAtMs = new WeakMap<object, number>();
+
   constructor(clock: ModelClock) {
     this.#clock = clock;
   }
@@ -39,9 +41,20 @@ export class JarvisModel implements LegacyModel {
 
   jsonFile = (): string => JSON.stringify(Object.fromEntries(this.#memories));
 
+  loseSince(ms: number): void {
+    for (const [owner, items] of this.#memories) {
+      const left = items.filter((item) => (this.#storedAtMs.get(item) ?? -Infinity) < ms);
+      const gone = items.filter((item) => !left.includes(item));
+      if (gone.length === 0) continue;
+      this.#memories.set(owner, left);
+      this.effects.lose(owner, marksIn(JSON.stringify(gone)), marksIn(JSON.stringify(left)));
+    }
+  }
+
   #add(owner: string, { number, memory }: Fields): Buffer {
     const item = { timestamp: this.#clock.wallMs() / 1_000, memory: memory as Fields };
     this.#memories.set(owner, [...(this.#memories.get(owner) ?? []), item]);
+    this.#storedAtMs.set(item, this.#clock.nowMs());
     this.effects.stored.add(Number(number));
     if (item.memory['type'] !== 'reminder') return replyOf({ status: 'ok' });
     this.effects.raised += 1;

@@ -10,6 +10,8 @@ import {
 } from './effects.ts';
 
 const IDLE_MS = 3_600_000;
+/** More than nine tenths of the hundred that the service keeps. */
+const OTHERS = 95;
 
 interface Interaction {
   readonly id: number;
@@ -17,6 +19,15 @@ interface Interaction {
   readonly timestamp: string;
   readonly role: string;
   readonly content: string;
+  readonly atMs: number;
+}
+
+interface Session {
+  readonly place: number;
+  readonly createdAt: string;
+  /** By the wall clock of the service. */
+  readonly madeMs: number;
+  readonly atMs: number;
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -26,21 +37,18 @@ export class SessionModel implements LegacyModel {
   readonly definition = sessionMemory;
   readonly effects = new Effects();
   readonly #clock: ModelClock;
-  readonly #sessions = new Map<
-    string,
-    {
-      readonly place: number;
-      readonly createdAt: string;
-      readonly lastActive: string;
-      readonly lastActiveMs: number;
-    }
-  >();
+  readonly #sessions = new Map<string, Session>();
+  /** Sessions that were lost whole: as long as they would not have been forgotten, they are no others'. */
+  #lostSessions: { readonly owner: string; readonly madeMs: number }[] = [];
+  /** When the sessions of agents that no run looks at were made. */
+  #othersMs: number;
   #lastPlace = 0;
   #interactions: Interaction[] = [];
   #lastId = 0;
 
   constructor(clock: ModelClock) {
     this.#clock = clock;
+    this.#othersMs = clock.wallMs() - IDLE_MS / 2;
   }
 
   execute(body: Buffer): Buffer {
@@ -70,8 +78,31 @@ export class SessionModel implements LegacyModel {
 
   /** Sessions that were made an hour ago are deleted, however much they are used. */
   cleanUp(): void {
-    for (const [owner, { lastActiveMs }] of this.#sessions)
-      if (this.#clock.wallMs() - lastActiveMs >= IDLE_MS) this.#forget(owner);
+    const isOld = (madeMs: number): boolean => this.#clock.wallMs() - madeMs >= IDLE_MS;
+    for (const [owner, { madeMs }] of this.#sessions) if (isOld(madeMs)) this.#forget(owner);
+    for (const { owner } of this.#lostSessions.filter(({ madeMs }) => isOld(madeMs))) this.#forgetLost(owner);
+    this.#lostSessions = this.#lostSessions.filter(({ madeMs }) => !isOld(madeMs));
+    if (isOld(this.#othersMs)) this.#othersMs = this.#clock.wallMs() - IDLE_MS / 2;
+  }
+
+  loseSince(ms: number): void {
+    for (const [owner, { atMs, madeMs }] of this.#sessions) {
+      if (atMs < ms) continue;
+      this.#sessions.delete(owner);
+      this.#lostSessions.push({ owner, madeMs });
+    }
+    const left = this.#interactions.filter(({ atMs, session }) => atMs < ms && this.#sessions.has(session));
+    const textsOf = (owner: string, list: readonly Interaction[]): number[] =>
+      marksIn(list.flatMap(({ session, content }) => (session === owner ? [content] : [])).join(' '));
+    const gone = this.#interactions.filter((one) => !left.includes(one));
+    for (const owner of new Set(gone.map(({ session }) => session)))
+      this.effects.lose(owner, textsOf(owner, gone), textsOf(owner, left));
+    this.#interactions = left;
+  }
+
+  /** What it lost it would have forgotten by now. */
+  #forgetLost(owner: string): void {
+    for (const [number, of] of this.effects.lost) if (of === owner) this.effects.forgotten.add(number);
   }
 
   #forget(owner: string): void {
@@ -79,6 +110,7 @@ export class SessionModel implements LegacyModel {
       if (session === owner) for (const number of marksIn(content)) this.effects.forgotten.add(number);
     this.#interactions = this.#interactions.filter(({ session }) => session !== owner);
     this.#sessions.delete(owner);
+    this.#forgetLost(owner);
   }
 
   sqlite = (sql: string, [owner = '']: readonly string[]): readonly Row[] => {
@@ -123,8 +155,10 @@ export class SessionModel implements LegacyModel {
   }
 
   #around(localTime: string): readonly Row[] {
-    const times = [...this.#sessions.values()].map(({ lastActive }) => lastActive);
-    return [{ held: times.length, before: times.filter((time) => time < localTime).length }];
+    const times = [...this.#sessions.values()].map(({ madeMs }) => localTimeOf(madeMs));
+    const others = Array.from({ length: OTHERS }, () => localTimeOf(this.#othersMs));
+    const all = [...times, ...others];
+    return [{ held: all.length, before: all.filter((time) => time < localTime).length }];
   }
 
   #known(owner: string): readonly { readonly createdAt: string }[] {
@@ -133,15 +167,14 @@ export class SessionModel implements LegacyModel {
   }
 
   #now(): string {
-    return new Date(this.#clock.wallMs()).toISOString().replace('Z', '000');
+    return localTimeOf(this.#clock.wallMs());
   }
 
   #create(owner: string): boolean {
     if (this.#sessions.has(owner)) return false;
     this.#lastPlace += 1;
     const [place, createdAt] = [this.#lastPlace, this.#now()];
-    const lastActiveMs = this.#clock.wallMs();
-    this.#sessions.set(owner, { place, createdAt, lastActive: createdAt, lastActiveMs });
+    this.#sessions.set(owner, { place, createdAt, madeMs: this.#clock.wallMs(), atMs: this.#clock.nowMs() });
     return true;
   }
 
@@ -155,6 +188,7 @@ export class SessionModel implements LegacyModel {
       timestamp: this.#now(),
       role: String(role),
       content: String(content),
+      atMs: this.#clock.nowMs(),
     });
     this.effects.stored.add(Number(number));
     return true;
@@ -177,6 +211,10 @@ export class SessionModel implements LegacyModel {
 }
 
 const WRITES = { create_session: true, add_interaction: true, clear_session: true, delete_session: true };
+
+function localTimeOf(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000');
+}
 
 /** What `json_each` makes of a list of them. */
 function ownersIn(list: string): readonly string[] {

@@ -9,7 +9,7 @@ import type { LaneState } from '../../../src/domain/lane.ts';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import { LaneCopier, type CopyParts } from '../../../src/migration/copy-lane.ts';
 import type { Lane } from '../../../src/migration/lanes/lanes.ts';
-import type { Journal, Orchestrator } from '../../../src/migration/ports.ts';
+import type { Journal, Orchestrator, PendingWrite } from '../../../src/migration/ports.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { orchestratorWritesOf } from '../../../src/migration/writes/write-plan.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
@@ -34,9 +34,16 @@ interface Moments {
 }
 
 /** A copier of one lane, whose service shows these memories, in front of the simulation's orchestrator. */
-function createCopier(memories: readonly string[], moments: Moments = {}) {
+function createCopier(
+  memories: readonly string[],
+  moments: Moments = {},
+  {
+    seededCoverage = COVERAGE,
+    undelivered = [],
+  }: { seededCoverage?: number; undelivered?: PendingWrite[] } = {},
+) {
   const lane = laneNamed('ann');
-  const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage: COVERAGE });
+  const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage });
   lane.adopt(row);
   const store = new OrchestratorStore(NO_FAULTS);
   const orchestrator = orchestratorOver(store, moments);
@@ -57,9 +64,10 @@ function createCopier(memories: readonly string[], moments: Moments = {}) {
   const held = { isSure: true };
   const finished: number[] = [];
   const covered: number[] = [];
+  const lost: string[] = [];
   const journal: Partial<Journal> = {
     beginCopy: async () => ({ ...row, generation: 2, condition: 'copying' }),
-    undelivered: async () => [],
+    undelivered: async () => undelivered,
     lastApplied: async () => ({ nowMs: 0 }),
     fence: async () => ({
       state: { ...row, condition: 'copying' },
@@ -86,9 +94,10 @@ function createCopier(memories: readonly string[], moments: Moments = {}) {
     isSpilling: () => false,
     quiet: async () => undefined,
     letGo: async () => undefined,
+    listLost: async (_lane, items) => void lost.push(...items.map(({ memoryId }) => memoryId)),
     covered: (_lane, sequence) => void covered.push(sequence),
   };
-  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, finished, covered };
+  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, finished, covered, lost };
 }
 
 function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
@@ -129,6 +138,24 @@ test('a copy makes the orchestrator hold what legacy shows', async () => {
   expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
   expect(lane).toMatchObject({ condition: 'clean', generation: 2, seededCoverage: COVERAGE, delivered: 4 });
   expect({ finished, covered }).toEqual({ finished: [4], covered: [4] });
+});
+
+test.each([
+  { isCovered: true, shown: ['milk'], lost: 1, condition: 'stopped' },
+  { isCovered: false, shown: ['tea'], lost: 0, condition: 'clean' },
+])('a first copy lists what legacy lost if all replicas journaled: $isCovered', async (facts) => {
+  const { isCovered } = facts;
+  const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'milk' });
+  const write = { ...writeOf(laneNamed('ann'), 4, request), action: 'add_memory', isCovered };
+  const { copier, lane, store, lost } = createCopier(
+    ['tea'],
+    {},
+    { seededCoverage: 0, undelivered: [write] },
+  );
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(facts.shown);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
 });
 
 test('a delivery of before the copy that arrives after its look has no effect', async () => {

@@ -137,7 +137,7 @@ describe('since when a service had an owner', () => {
       vanished: existing.map((one) => one.memory),
       existing,
       lastApplied: async () => lastApplied,
-      emptyBelow: positionOf(2),
+      emptyBelow: 0,
       ownersAround: async (instant) => {
         instants.push(instant);
         return undefined;
@@ -150,12 +150,8 @@ describe('since when a service had an owner', () => {
     memory: memory(`at ${position}`, createdAt, position),
   });
 
-  test('is when its oldest item came, not that of its earlier life', async () => {
-    const items = [
-      at(positionOf(1), agoMs(HOUR_MS)),
-      at(positionOf(2), agoMs(90_000)),
-      at(positionOf(3), agoMs(0)),
-    ];
+  test('is when its oldest item came', async () => {
+    const items = [at(positionOf(2), agoMs(90_000)), at(positionOf(3), agoMs(0))];
     expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
   });
 
@@ -284,15 +280,52 @@ test('nothing is asked where nothing vanished', async () => {
   expect(found).toEqual({ forgotten: [], lost: [] });
 });
 
-test('an owner that begins again has forgotten what lies before its new beginning, whatever the retention says', async () => {
-  const existing = [listed('of the earlier life', agoMs(1_000))];
-  const facts = { retention: {}, existing, vanished: existing, exists: true };
-  expect(await explain({ ...facts, emptyBelow: 2 })).toEqual({
-    forgotten: ['of the earlier life'],
-    lost: [],
+describe('an owner that begins again', () => {
+  const existing = [listed('of the earlier life', agoMs(HOUR_MS))];
+  const begun = { existing, vanished: existing, exists: true, emptyBelow: positionOf(2) };
+
+  test('has forgotten what retention could have removed before its new beginning', async () => {
+    expect(await explain({ ...begun, retention: { idleSeconds: 3_600 } })).toMatchObject({ lost: [] });
+    const crowded = { retention: { owners: 100 }, around: { before: 0, since: 100 } };
+    expect(await explain({ ...begun, ...crowded })).toMatchObject({ lost: [] });
   });
-  expect(await explain({ ...facts, emptyBelow: 1 })).toEqual({
-    forgotten: [],
-    lost: ['of the earlier life'],
+
+  test('has lost what retention could not have removed', async () => {
+    for (const retention of [{}, { idleSeconds: 3_601 }, { owners: 100 }])
+      expect(await explain({ ...begun, retention })).toMatchObject({ lost: ['of the earlier life'] });
+  });
+});
+
+describe('a write of unknown outcome that would have made the owner again', () => {
+  const HALF_HOUR_MS = HOUR_MS / 2;
+  const existing = [listed('old', agoMs(HALF_HOUR_MS))];
+  const explainedWith = async (madeAgoMs: number, acceptedAgoMs: number) => {
+    const { forgotten } = await explainVanished({
+      retention: { owners: 1 },
+      source: {
+        exists: true,
+        items: [],
+        session: { userId: 'u', metadata: '{}', createdAt: agoMs(madeAgoMs) },
+      },
+      vanished: existing.map((one) => one.memory),
+      existing,
+      lastApplied: async () => ({ nowMs: NOW_MS, atMs: NOW_MS - HALF_HOUR_MS }),
+      emptyBelow: 0,
+      beginnings: [{ below: positionOf(9), acceptedAtMs: NOW_MS - acceptedAgoMs }],
+      ownersAround: async () => ({ before: 0, since: 1 }),
+    });
+    return forgotten.map(({ memory_id }) => memory_id);
+  };
+
+  test('explains items of before if the service shows an owner made since', async () => {
+    expect(await explainedWith(60_000, 60_000)).toEqual(['old']);
+  });
+
+  test('explains nothing if the owner was made before it', async () => {
+    expect(await explainedWith(HOUR_MS, 60_000)).toEqual([]);
+  });
+
+  test('explains nothing that was written after the owner was made', async () => {
+    expect(await explainedWith(HALF_HOUR_MS + 6_000, HALF_HOUR_MS + 6_000)).toEqual([]);
   });
 });

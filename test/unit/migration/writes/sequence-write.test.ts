@@ -80,6 +80,20 @@ test('a write that is tried again is not abandoned with the intent of which the 
 
 test.each([
   ['every replica journals', true, 7],
+  ['another replica may write past the journal', false, 0],
+])(
+  'the journal is told under which coverage a write was accepted while %s',
+  async (_when, maySeed, coverage) => {
+    const { lane, asked, sequence } = createSequencer({ maySeed });
+    const sequenced = sequence();
+    asked[0]?.answer(stateOf(lane, { sequence: 2 }));
+    await sequenced;
+    expect(asked[0]?.intent.coverage).toBe(coverage);
+  },
+);
+
+test.each([
+  ['every replica journals', true, 7],
   ['another replica may write past the journal still', false, undefined],
 ])('a session that is created while %s seeds its lane: %s', async (_when, maySeed, seeds) => {
   const { lane, asked, sequence } = createSequencer({ action: 'create_session', maySeed });

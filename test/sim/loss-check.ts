@@ -1,0 +1,89 @@
+import { sessionIdOf, type LaneKey, type Owner } from '../../src/domain/ids.ts';
+import { parseTolerantly } from '../../src/domain/json.ts';
+import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
+import { FORGOTTEN_TAG } from '../../src/migration/copies/copy-plan.ts';
+import { readMemories } from '../../src/migration/copies/lane-contents.ts';
+import type { Orchestrator } from '../../src/migration/ports.ts';
+import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
+import { marksIn } from './legacy/effects.ts';
+import { answerRequest } from './orchestrator-wire.ts';
+import type { Violations } from './violations.ts';
+import type { SimService, World } from './world.ts';
+
+/** Whether the service has lost items of this owner. */
+export function hasLost({ services }: World, lane: LaneKey): boolean {
+  const slash = lane.indexOf('/');
+  const service = services.find(({ name }) => name === lane.slice(0, slash));
+  return service?.model.effects.lostFrom.has(lane.slice(slash + 1)) === true;
+}
+
+/** I2: an acknowledged write that its service lost is on the orchestrator, or its lane waits for a person. It is never `forgotten`. */
+export async function checkLosses(world: World, violations: Violations): Promise<void> {
+  for (const service of world.services)
+    for (const lane of world.database.lanes())
+      if (lane.service === service.name && hasLost(world, lane.key))
+        await checkLane(lane, service, world, violations);
+}
+
+async function checkLane(
+  lane: LaneRow,
+  service: SimService,
+  world: World,
+  violations: Violations,
+): Promise<void> {
+  const { lost, forgotten } = service.model.effects;
+  const isLost = (number: number): boolean => lost.has(number) && !forgotten.has(number);
+  const { shown, hidden } = await heldOf(world, service, lane.owner);
+  for (const number of [...hidden].filter(isLost))
+    violations.add('I2', `${lane.key} calls item ${number} forgotten, which its service lost`);
+  if (lane.condition === 'stopped' && lane.reason === 'lost' && !world.database.lostItems.has(lane.key))
+    violations.add('I2', `${lane.key} stopped for what was lost, and lists nothing`);
+  if (lane.condition === 'stopped' || lane.deadLetters.size > 0) return;
+  for (const number of coveredOf(lane, world).filter(isLost))
+    if (!shown.has(number))
+      violations.add('I2', `item ${number} of ${lane.key} was acknowledged and lost, and nothing says so`);
+}
+
+/** Writes that were journaled under the present coverage, and that no later write may have deleted. */
+function coveredOf(lane: LaneRow, { database, history, plant }: World): readonly number[] {
+  const { number: coverage } = database.coverage.current(lane.service);
+  const writes = history.writesOf(lane.key);
+  return allWrites(lane)
+    .filter(({ write, outcome }) => outcome === 'applied' && write.coverage === coverage)
+    .map(({ write }) => numberOf(write.request))
+    .filter((number) => {
+      const call = writes.find((one) => one.number === number);
+      if (call === undefined || !call.stores || plant.isPoison(number)) return false;
+      return !writes.some(
+        (other) =>
+          other !== call &&
+          (other.deletes === 'all' || other.deletes === call.deletes) &&
+          other.deletes !== 'nothing' &&
+          other.endMs >= call.startMs,
+      );
+    });
+}
+
+interface Held {
+  readonly shown: ReadonlySet<number>;
+  /** What is marked forgotten. */
+  readonly hidden: ReadonlySet<number>;
+}
+
+async function heldOf({ store }: World, { model }: SimService, owner: Owner): Promise<Held> {
+  const envelope = { requestId: 'judge', timestamp: '', key: undefined };
+  const orchestrator: Pick<Orchestrator, 'read'> = {
+    read: async (call) => decodeAnswer(answerRequest(store, encodeRead(call, envelope))),
+  };
+  const memories = await readMemories({
+    orchestrator: orchestrator as Orchestrator,
+    sessionId: sessionIdOf(model.definition.lanes.sessionPrefix, owner),
+    options: () => ({ purpose: 'probe', deadlineAtMs: Infinity }),
+  });
+  const isHidden = ({ tags }: { readonly tags: readonly string[] }): boolean => tags.includes(FORGOTTEN_TAG);
+  const marksOf = (list: typeof memories): Set<number> =>
+    new Set(list.flatMap(({ content }) => marksIn(JSON.stringify(parseTolerantly(content)))));
+  const shown = marksOf(memories.filter((memory) => !isHidden(memory)));
+  const hidden = marksOf(memories.filter(isHidden));
+  return { shown, hidden: new Set([...hidden].filter((number) => !shown.has(number))) };
+}
