@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../src/domain/errors.ts';
 import { Random } from '../sim/random.ts';
+import { startBusy } from '../support/busy.ts';
 import { createProgressBar } from '../support/progress.ts';
 import { FaultDealer } from './faults.ts';
 import type { Counts, Judgement } from './judge.ts';
@@ -114,6 +115,7 @@ async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): 
 async function run(options: Options): Promise<Result> {
   const startedAtMs = performance.now();
   const signal = abortedBySignal();
+  const busy = options.isBusy ? startBusy() : undefined;
   const world = await startWorld(signal);
   const book = new LaneBook();
   try {
@@ -133,6 +135,7 @@ async function run(options: Options): Promise<Result> {
     throw error;
   } finally {
     await world.end();
+    await busy?.stop();
   }
 }
 

@@ -14,6 +14,8 @@ export interface Options {
   readonly afterSeconds: number;
   /** Names of the faults that are dealt. @defaultValue all */
   readonly only: readonly string[];
+  /** Whether every core has a busy loop beside the run. */
+  readonly isBusy: boolean;
 }
 
 const OPTIONS = {
@@ -23,6 +25,7 @@ const OPTIONS = {
   plant: { type: 'string' },
   after: { type: 'string', default: '65' },
   only: { type: 'string', default: '' },
+  busy: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
@@ -35,6 +38,7 @@ was lost, duplicated, misordered or resurrected.
   --only NAME,NAME        only faults whose names contain one of these
   --plant KIND            spoil the orchestrator's tables (${PLANTS.join(', ')}): the exit code must be 1
   --after SECONDS         wait before the last judgement: an unknown write is owed one more look after 60 s (65)
+  --busy                  keep every core busy with a loop while it runs
   --json                  only the JSON line
   --help                  this`;
 
@@ -48,6 +52,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     isJson: values.json,
     plant: plantNamed(values.plant),
     afterSeconds: wholeNumber('after', values.after, 0),
+    isBusy: values.busy,
     only: values.only.split(',').filter((name) => name !== ''),
   };
 }
