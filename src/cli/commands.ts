@@ -20,6 +20,7 @@ export function commandsOf(env: Environment): Readonly<Record<string, () => Prom
     'dead-letters': async () => (await import('./dead-letters.ts')).createDeadLettersCommand(env),
     'unknown-outcomes': async () => (await import('./unknown-outcomes.ts')).createUnknownOutcomesCommand(env),
     lanes: async () => (await import('./lanes.ts')).createLanesCommand(env),
+    agents: async () => (await import('./agents.ts')).createAgentsCommand(env),
     audit: async () => (await import('./audit.ts')).createAuditCommand(env),
     backup: async () => (await import('./backup.ts')).createBackupCommand(env),
     differences: async () => (await import('./differences.ts')).createDifferencesCommand(env),

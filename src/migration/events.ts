@@ -1,3 +1,4 @@
+import type { AskingAgent } from '../domain/agent-name.ts';
 import type { Backend, Purpose } from '../domain/backend.ts';
 import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
@@ -37,6 +38,8 @@ export interface PairedAnswer {
  * Instants and durations are milliseconds of the monotonic clock. Nothing here holds content of a memory.
  */
 export interface MigrationEvents {
+  /** An agent has sent a request to the service, whatever becomes of it. */
+  'agent:asked': OfService & { readonly agent: AskingAgent };
   'operation:received': OfOperation & {
     readonly kind: 'read' | 'write' | 'passthrough';
     readonly lane?: LaneKey | undefined;

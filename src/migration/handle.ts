@@ -94,6 +94,8 @@ export class Handler implements RequestHandler {
   async handle(request: AgentRequest): Promise<AgentReply> {
     const service = this.#parts.services.get(request.service);
     if (service === undefined) throw new Error(`No service is called "${request.service}"`);
+    const { agent } = request;
+    if (agent !== undefined) this.#parts.emit('agent:asked', { service: service.name, agent });
     if (request.problem !== undefined)
       return this.#refuse(service, request.problem.kind, request.problem.detail);
     const parsed = parseRequest(meaningOf(service, request), this.#parts.limits);
@@ -140,7 +142,7 @@ export class Handler implements RequestHandler {
       owner: operation.owner,
       lane: operation.lane,
       action: operation.name,
-      agent: operation.request.agent,
+      agent: operation.request.agent?.name,
     };
     const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) !== 0;
     const { flags, readLimits: limits } = this.#parts;

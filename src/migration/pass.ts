@@ -58,7 +58,9 @@ export class PassPath {
   passUnknown({
     service,
     receivedAtMs,
-  }: Pick<AgentRequest, 'service' | 'receivedAtMs'>): (status: ReplyStatus) => void {
+    agent,
+  }: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>): (status: ReplyStatus) => void {
+    if (agent !== undefined) this.#parts.emit('agent:asked', { service, agent });
     const labels = { operationId: operationId(randomUUID()), service, action: OTHER };
     const passing = { labels, kind: 'passthrough', receivedAtMs, startedAtMs: receivedAtMs } as const;
     this.#parts.emit('operation:received', { ...labels, kind: passing.kind, atMs: receivedAtMs });
@@ -68,7 +70,8 @@ export class PassPath {
   #begin(operation: Operation): Passage {
     const { emit, clock, flags } = this.#parts;
     const { kind } = operation.action;
-    const { receivedAtMs } = operation.request;
+    const { receivedAtMs, agent, service } = operation.request;
+    if (agent !== undefined) emit('agent:asked', { service, agent });
     const lane = operation.lane !== undefined && { lane: operation.lane };
     emit('operation:received', { ...labelsOf(operation), kind, atMs: receivedAtMs, ...lane });
     const context = { service: operation.service.name };

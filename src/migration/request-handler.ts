@@ -1,3 +1,4 @@
+import type { AskingAgent } from '../domain/agent-name.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { BadInput, HttpTarget } from '../domain/request.ts';
 import type { ReplyStatus } from './events.ts';
@@ -10,8 +11,8 @@ export interface AgentRequest {
   /** Instant of `Clock.now`. The service's deadline counts from here. */
   readonly receivedAtMs: number;
   readonly http?: HttpTarget;
-  /** How the agent is known, where it is: for flag constraints. */
-  readonly agent?: string;
+  /** Who asks: for flag constraints and for people. */
+  readonly agent?: AskingAgent;
   /** What the frontend itself found wrong: it is refused in the service's dialect. */
   readonly problem?: { readonly kind: BadInput; readonly detail: string };
 }
@@ -43,5 +44,7 @@ export interface StreamHandler extends RequestHandler {
    * For a request that no definition knows, which is streamed to its service unread: so that it is counted. The function that is
    * returned is called once, when the response begins or it is certain that there will be none.
    */
-  passUnknown(request: Pick<AgentRequest, 'service' | 'receivedAtMs'>): (status: ReplyStatus) => void;
+  passUnknown(
+    request: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>,
+  ): (status: ReplyStatus) => void;
 }

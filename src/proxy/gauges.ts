@@ -4,6 +4,7 @@ import type { RunFigures, RunStore } from '../migration/runs/run-ports.ts';
 import type { Journal } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { abStatuses } from '../operator/ab-status.ts';
+import type { AgentBook } from '../operator/agents.ts';
 import type { Arms } from '../operator/arms.ts';
 import type { ReportCounts } from '../operator/report/report-office.ts';
 import type { Guarding } from './guard.ts';
@@ -23,6 +24,7 @@ interface GaugeFacts {
   readonly flagRequests: RequestCounts;
   readonly arms: Arms;
   readonly reports: () => ReportCounts;
+  readonly agents: Pick<AgentBook, 'seenLastHour'>;
 }
 
 /** The metrics, with what must be asked for at every scrape. */
@@ -71,11 +73,12 @@ async function gaugesOf({ migration, journal, services, guarding, runs }: GaugeF
   };
 }
 
-function memoryGaugesOf({ migration, services }: GaugeFacts): MemoryGauges {
+function memoryGaugesOf({ migration, services, agents }: GaugeFacts): MemoryGauges {
   const expiredOf = (service: ServiceName): number =>
     migration.comparisonsOf(service).rules.filter(({ isExpired }) => isExpired).length;
   return {
     replicas: migration.replicas(),
+    agentsSeen: agents.seenLastHour(),
     expiredRules: new Map([...services.keys()].map((service) => [service, expiredOf(service)])),
   };
 }

@@ -5,6 +5,8 @@ import type { SignatureStore } from '../migration/compare/comparison-stores.ts';
 import type { DifferenceStore } from '../migration/shadow/difference-store.ts';
 import type { Migration } from '../migration/migration.ts';
 import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
+import type { AgentBook } from '../operator/agents.ts';
+import { registerAgentRoutes } from '../operator/routes/agent-routes.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';
 import { registerBundleRoutes } from '../operator/routes/bundle-routes.ts';
 import { registerComparisonRoutes, type ComparisonRouteParts } from '../operator/routes/comparison-routes.ts';
@@ -54,6 +56,7 @@ export interface Shown {
   readonly status: StatusReader;
   readonly metrics: Metrics;
   readonly reports: Reports;
+  readonly agents: AgentBook;
   /** Absent where nobody has a desk. */
   readonly live: Live | undefined;
 }
@@ -62,13 +65,14 @@ export interface Shown {
 export function registerRoutes(
   app: FastifyInstance,
   facts: RouteFacts,
-  { status, metrics, reports, live }: Shown,
+  { status, metrics, reports, live, agents }: Shown,
 ): void {
   const { services } = facts;
   accessOf(facts.config).guard(app);
   boundBodies(app);
   refuseUnstorableAddresses(app);
   registerGuardRoutes(app, guardRoutesOf(facts));
+  registerAgentRoutes(app, { services: [...services.keys()], book: agents, clock: facts.clock });
   registerAuditRoutes(app, facts.guarding.audit);
   registerDecisionRoutes(app, decisionRoutesOf(facts));
   registerLaneRoutes(app, laneRoutesOf(facts));

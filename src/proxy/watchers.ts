@@ -9,6 +9,7 @@ import type { Migration } from '../migration/migration.ts';
 import type { RunStore } from '../migration/runs/run-ports.ts';
 import type { Clock, Journal, Orchestrator } from '../migration/ports.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import { AgentBook, MOST_AGENTS } from '../operator/agents.ts';
 import { ArmExchange } from '../operator/arm-exchange.ts';
 import { Arms } from '../operator/arms.ts';
 import { createStatistics, type Statistics } from '../operator/statistics.ts';
@@ -29,6 +30,7 @@ import type { FlagFile } from '../rollout/flag-file.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import { misspelling, missingFlags } from '../rollout/missing-flags.ts';
 import type { RequestCounts } from '../rollout/request-counts.ts';
+import { createAgentStore } from '../storage/agents.ts';
 import { createArmStore } from '../storage/arms.ts';
 import type { Database } from '../storage/database.ts';
 import type { DifferenceArchive } from '../storage/differences.ts';
@@ -94,28 +96,24 @@ export function createWatchers(facts: WatcherFacts): Watchers {
   const statistics = createStatistics([...services.keys()]);
   const arms = new Arms(facts.clock);
   const status = createStatus(facts, { statistics, arms });
-  const reports: Reports = createReports({
-    ...facts,
-    status: () => status.read(),
-    onProblem: (problem) => onProblem('reports', 'report', problem),
-  });
-  const metrics = createProxyMetrics({ ...facts, arms, reports: reports.counts });
+  const reports = createReportsOf(facts, status, onProblem);
+  const agents = createAgentBook(facts, onProblem);
+  const metrics = createProxyMetrics({ ...facts, arms, agents, reports: reports.counts });
   const traces = createTracesOf(config);
-  for (const listener of [statistics.listener, arms.listener, createLogListener(log), metrics.listener])
+  for (const listener of [
+    agents.listener,
+    statistics.listener,
+    arms.listener,
+    createLogListener(log),
+    metrics.listener,
+  ])
     events.subscribe(listener);
   if (traces !== undefined) events.subscribe(traces.listener);
   const live = config.desk && createLive(facts);
-  const bundles = createTripBundles({
-    ...facts,
-    ...facts.guarding,
-    databaseKind: facts.database.kind,
-    status: () => status.read(),
-    onProblem: (problem) => onProblem('guard', 'bundle', problem),
-  });
   logFlagChanges(log, facts);
   return {
     reports: reports.part,
-    books: [bundles, createArmExchange(facts, arms, onProblem)],
+    books: booksOf(facts, { status, arms, agents, onProblem }),
     log: logPart(log, facts),
     service: {
       name: 'service',
@@ -130,7 +128,7 @@ export function createWatchers(facts: WatcherFacts): Watchers {
         await metrics.stop();
       },
     },
-    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports, live }),
+    registerRoutes: (app) => registerRoutes(app, facts, { status, metrics, reports, live, agents }),
     live,
     onProblem,
     traceparentOf: (operation) => traces?.traceparentOf(operation),
@@ -156,6 +154,54 @@ function listeningOf({ config, services }: WatcherFacts): Record<string, string>
   });
   return addressesOf(config, configured);
 }
+
+interface Books {
+  readonly status: StatusReader;
+  readonly arms: Arms;
+  readonly agents: AgentBook;
+  readonly onProblem: OnProblem;
+}
+
+function booksOf(facts: WatcherFacts, { status, arms, agents, onProblem }: Books): readonly Part[] {
+  return [
+    createBundles(facts, status, onProblem),
+    createArmExchange(facts, arms, onProblem),
+    agentPart(agents),
+  ];
+}
+
+function createReportsOf(facts: WatcherFacts, status: StatusReader, onProblem: OnProblem): Reports {
+  return createReports({
+    ...facts,
+    status: () => status.read(),
+    onProblem: (problem) => onProblem('reports', 'report', problem),
+  });
+}
+
+function createBundles(facts: WatcherFacts, status: StatusReader, onProblem: OnProblem): Part {
+  return createTripBundles({
+    ...facts,
+    ...facts.guarding,
+    databaseKind: facts.database.kind,
+    status: () => status.read(),
+    onProblem: (problem) => onProblem('guard', 'bundle', problem),
+  });
+}
+
+function createAgentBook({ services, clock, database }: WatcherFacts, onProblem: OnProblem): AgentBook {
+  return new AgentBook({
+    services: [...services.keys()],
+    store: createAgentStore(database, { keep: MOST_AGENTS }),
+    clock,
+    onProblem: (problem) => onProblem('agents', 'not_written', problem),
+  });
+}
+
+const agentPart = (agents: AgentBook): Part => ({
+  name: 'agents',
+  start: () => agents.start(),
+  stop: () => agents.stop(),
+});
 
 function createArmExchange(facts: WatcherFacts, arms: Arms, onProblem: OnProblem): Part {
   const exchange = new ArmExchange({

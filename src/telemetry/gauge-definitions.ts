@@ -162,6 +162,12 @@ export const GAUGES = {
     unit: 's',
     labels: ['kind'],
   },
+  agentsSeen: {
+    name: 'crossfade_agents_seen',
+    description: 'Agents that sent a request to the service in the last hour, through any replica',
+    unit: '{agent}',
+    labels: ['service'],
+  },
   divergentLanes: {
     name: 'crossfade_divergent_lanes',
     description:

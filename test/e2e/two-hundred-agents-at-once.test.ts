@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCommand } from '../support/command.ts';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
 import { everythingDelivered } from '../support/lane-view.ts';
@@ -71,4 +72,31 @@ test('two hundred strict REQ agents get their own replies, all right and in orde
     'select count(*)::int as count from memory_entries where is_active',
   );
   expect(stored).toEqual([{ count: AGENTS * TURNS.length * 2 }]);
+});
+
+test('agents are listed by name with their requests, and counted in a gauge', async () => {
+  const url = `${deployment.httpUrl}/v1/services/session-memory`;
+  for (const name of ['planner', 'writer'])
+    await fetch(url, {
+      method: 'POST',
+      headers: { 'crossfade-agent': name },
+      body: JSON.stringify(getContext('s-1')),
+    });
+  const { stdout } = await runCommand(['agents', '--json', '--url', deployment.httpUrl]);
+  const { agents } = JSON.parse(stdout) as { agents: readonly Record<string, unknown>[] };
+  expect(agents).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ service: 'session-memory', agent: 'planner', dialect: 'http', requests: 1 }),
+      expect.objectContaining({ agent: 'writer', dialect: 'http' }),
+      expect.objectContaining({ agent: '127.0.0.1', dialect: 'zmq', requests: AGENTS * CALLS }),
+    ]),
+  );
+  const table = await runCommand(['agents', '--service', 'session-memory', '--url', deployment.httpUrl]);
+  expect(table.stdout).toMatch(/session-memory +planner +http +1 /);
+  const wrong = await runCommand(['agents', '--service', 'nowhere', '--url', deployment.httpUrl]);
+  expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('no service is called "nowhere"')]);
+  await eventually('the gauge', async () => {
+    const text = await (await fetch(`${deployment.httpUrl}/metrics`)).text();
+    return text.includes('crossfade_agents_seen{service="session-memory"} 3');
+  });
 });

@@ -243,6 +243,26 @@ test('a person who switches the flag on again is not fought: the latch holds the
   for (const replica of [first, second]) await readsFrom(replica, 'orchestrator');
 });
 
+test('a constraint by agent moves the reads of that agent only', async () => {
+  const constraint = { contextName: 'agent', operator: 'IN', values: ['planner'] };
+  await unleash.setStrategies(READ, [gradual(100, { constraints: [constraint] })]);
+  const answeredBy = async (name: string): Promise<unknown> => {
+    const before = (await serviceOf(first)).reads_by;
+    await fetch(`${first.url}/v1/services/${SERVICE}`, {
+      method: 'POST',
+      headers: { 'crossfade-agent': name },
+      body: JSON.stringify(getContext('ann')),
+    });
+    const after = (await serviceOf(first)).reads_by;
+    return after.orchestrator > before.orchestrator ? 'orchestrator' : 'legacy';
+  };
+  await eventually('the constraint', async () => (await answeredBy('somebody')) === 'legacy');
+  await eventually('reads of the planner', async () => (await answeredBy('planner')) === 'orchestrator');
+  expect(await answeredBy('somebody')).toBe('legacy');
+  await raise();
+  for (const replica of [first, second]) await readsFrom(replica, 'orchestrator');
+});
+
 const FAULTS: readonly (readonly [string, () => void, string])[] = [
   ['401', () => gate.refuse({ status: 401, body: '{}' }), 'the admin token is not accepted'],
   ['403', () => gate.refuse({ status: 403, body: '{}' }), 'the token may not change flags'],

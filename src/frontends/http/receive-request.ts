@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AGENT_HEADER, agentName, type AskingAgent } from '../../domain/agent-name.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, FailureKind } from '../../domain/service-definition.ts';
@@ -68,12 +69,20 @@ export async function receiveRequest(
   const leftMs = (): number => receivedAtMs + deadlineMs - clock.now();
   const body = await receiveBody(exchange.request, { messageBytes, budget, leftMs });
   const { service, http } = to;
-  const facts = { service, receivedAtMs, ...(http !== undefined && { http }) };
+  const agent = agentOf(exchange.request);
+  const facts = { service, receivedAtMs, agent, ...(http !== undefined && { http }) };
   if (typeof body === 'string') {
     await refuse(body, { exchange, to, facts, settings });
     return undefined;
   }
   return { request: { ...facts, body: body.bytes }, release: () => body.release() };
+}
+
+/** Who asks, by the header that names it or by its address. */
+export function agentOf({ headers, socket }: IncomingMessage): AskingAgent {
+  // Node joins a header that is sent twice.
+  const header = String(headers[AGENT_HEADER] ?? '');
+  return { name: agentName({ header, address: socket.remoteAddress }), dialect: 'http' };
 }
 
 interface Refused {

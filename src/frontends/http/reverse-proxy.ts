@@ -5,7 +5,7 @@ import type { Dialect } from '../../domain/service-definition.ts';
 import type { HttpEndpoint } from '../../domain/service-endpoint.ts';
 import type { Passage, StreamHandler } from '../../migration/request-handler.ts';
 import { dismissBody } from './body.ts';
-import { receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';
+import { agentOf, receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';
 import { sendReply } from './send-reply.ts';
 
 /** One request to be streamed to its service, and the place for the response. */
@@ -88,7 +88,11 @@ function serve(proxied: ProxiedService, exchange: Exchange, settings: ReversePro
     return;
   }
   const { service } = proxied;
-  const onBegin = settings.handler.passUnknown({ service, receivedAtMs: settings.clock.now() });
+  const onBegin = settings.handler.passUnknown({
+    service,
+    receivedAtMs: settings.clock.now(),
+    agent: agentOf(request),
+  });
   proxied.relay.relay({ ...exchange, onBegin, onFailure: (kind) => fail(proxied, exchange, kind) });
 }
 

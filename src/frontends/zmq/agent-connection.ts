@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { agentName, type AskingAgent } from '../../domain/agent-name.ts';
 import type { Clock } from '../../migration/ports.ts';
 import type { Arrival, Arrivals } from '../arrivals.ts';
 import { FrameReader, type FrameLimits } from './frame-reader.ts';
@@ -55,6 +56,8 @@ export class AgentConnection {
   inFlight = 0;
   /** When it was last heard, or answered. */
   lastAtMs: number;
+  /** Known when the first message comes. */
+  agent: AskingAgent | undefined;
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
   readonly #reader: FrameReader;
@@ -252,8 +255,8 @@ export class AgentConnection {
   #readReady(): boolean {
     const frame = this.#reader.next();
     if (frame === undefined) return false;
-    const peer = zmtp.peerOf(frame);
-    return peer === undefined ? this.#refuse() : this.#open(peer);
+    const introduced = zmtp.introductionOf(frame);
+    return introduced === undefined ? this.#refuse() : this.#open(introduced.peer, introduced.identity);
   }
 
   #readKind2(): boolean {
@@ -262,11 +265,16 @@ export class AgentConnection {
     const peer = zmtp.PEERS_2.get(kind);
     if (peer === undefined) return this.#refuse();
     // Its identity: a ROUTER of libzmq would send by it, we know the connection.
-    this.#step = () => this.#reader.next() !== undefined && this.#open(peer);
+    this.#step = () => {
+      const identity = this.#reader.next();
+      return identity !== undefined && this.#open(peer, identity.body);
+    };
     return true;
   }
 
-  #open(peer: zmtp.Peer): true {
+  #open(peer: zmtp.Peer, identity: Buffer): true {
+    const address = this.#socket.remoteAddress;
+    this.agent = { name: agentName({ identity, address }), dialect: 'zmq' };
     this.#isLockstep = peer === 'REQ';
     this.#isOpen = true;
     this.#socket.setTimeout(0);

@@ -4,7 +4,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock, Reply } from '../../migration/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
 import { takePort } from '../take-port.ts';
-import { AgentConnection, type AgentMessage, type ConnectionSettings } from './agent-connection.ts';
+import { AgentConnection, type ConnectionSettings } from './agent-connection.ts';
 import { Doorway, type Admission, type Admitted } from './doorway.ts';
 import { farewell, type FarewellSettings } from './farewell.ts';
 
@@ -114,7 +114,7 @@ class RequestRouter {
   #handle(admitted: Admitted): void {
     const { frames, bytes } = admitted.message;
     const bodyAt = startOfBody(frames);
-    const request = this.#read(admitted.message, bodyAt);
+    const request = this.#read(admitted, bodyAt);
     frames.length = bodyAt;
     const handled = admitted.isRefused ? this.#refuse(bytes) : this.#settings.handler.handle(request);
     handled.then(
@@ -131,16 +131,18 @@ class RequestRouter {
     return { body: this.#settings.admission?.busyReply ?? LAST_RESORT.body };
   }
 
-  #read({ frames, receivedAtMs, droppedBytes }: AgentMessage, bodyAt: number): AgentRequest {
+  #read({ connection: { agent }, message }: Admitted, bodyAt: number): AgentRequest {
+    const { frames, receivedAtMs, droppedBytes } = message;
     const { service, admission } = this.#settings;
+    const facts = { service, receivedAtMs, ...(agent !== undefined && { agent }) };
     const body = frames[bodyAt] ?? NOTHING;
     if (droppedBytes !== undefined) {
       const detail = `the message has ${droppedBytes} bytes, the limit is ${admission?.messageBytes}`;
-      return { service, body, receivedAtMs, problem: { kind: 'too_large', detail } };
+      return { ...facts, body, problem: { kind: 'too_large', detail } };
     }
-    if (frames.length === bodyAt + 1 && body.length > 0) return { service, body, receivedAtMs };
+    if (frames.length === bodyAt + 1 && body.length > 0) return { ...facts, body };
     const problem = frames.length > bodyAt + 1 ? severalFrames(frames.length - bodyAt) : EMPTY;
-    return { service, body, receivedAtMs, problem };
+    return { ...facts, body, problem };
   }
 
   /** The reply takes the place of the request's body, behind the envelope. */

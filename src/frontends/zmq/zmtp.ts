@@ -60,19 +60,31 @@ export function isNullMechanism(rest: Buffer): boolean {
   return rest.subarray(1, 1 + MECHANISM_LENGTH).equals(mechanism('NULL'));
 }
 
-/** The kind of socket that a READY command names. Undefined where it is none, or none that may talk to us. */
-export function peerOf({ body, isCommand }: Frame): Peer | undefined {
+/** What a READY command says of a socket. */
+interface Introduction {
+  readonly peer: Peer;
+  /** Empty where the socket was given none. */
+  readonly identity: Buffer;
+}
+
+/** The kind of socket and the identity that a READY command names. Undefined where it is none, or none that may talk to us. */
+export function introductionOf({ body, isCommand }: Frame): Introduction | undefined {
   if (!isCommand || body.toString('latin1', 0, 6) !== '\x05READY') return undefined;
+  let kind: string | undefined;
+  let identity: Buffer = Buffer.alloc(0);
   for (let at = 6; at < body.length;) {
     const valueAt = at + 1 + (body[at] ?? 0) + 4;
-    if (valueAt > body.length) return undefined;
+    // What follows the last whole property is ignored.
+    if (valueAt > body.length) break;
     const name = body.toString('latin1', at + 1, valueAt - 4);
     const end = valueAt + body.readUInt32BE(valueAt - 4);
-    const value = body.toString('latin1', valueAt, end);
-    if (name.toLowerCase() === 'socket-type') return PEERS.find((peer) => peer === value);
+    const value = body.subarray(valueAt, end);
+    if (name.toLowerCase() === 'socket-type') kind ??= value.toString('latin1');
+    if (name.toLowerCase() === 'identity') identity = value;
     at = end;
   }
-  return undefined;
+  const peer = PEERS.find((known) => known === kind);
+  return peer && { peer, identity };
 }
 
 /** The answer to a heartbeat; undefined for any other command. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { agentsPage } from './pages/agents.ts';
 import { auditPage } from './pages/audit.ts';
 import { bundlePage } from './pages/bundle.ts';
 import { differencesPage, triedPage } from './pages/differences.ts';
@@ -38,6 +39,7 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/runs/:run': runPage,
   '/lost': lostPage,
   '/reports': reportsPage,
+  '/agents': agentsPage,
   '/audit': auditPage,
   '/glossary': glossaryPage,
 };

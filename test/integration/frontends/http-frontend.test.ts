@@ -46,6 +46,22 @@ test('it is told of each reply whether its agent was still there', async () => {
   expect(told).toEqual([true, false]);
 });
 
+test('an agent is known by its header, else by its address', async () => {
+  const target = await upstream(() => undefined);
+  const seen: unknown[] = [];
+  const port = await proxy(target, async ({ agent }) => {
+    seen.push(agent);
+    return { body: Buffer.from('{}') };
+  });
+  const headers = { 'crossfade-agent': 'planner' };
+  await send(port, { method: 'POST', path: '/twin/twins', headers }, '{}');
+  await send(port, { method: 'POST', path: '/twin/twins' }, '{}');
+  expect(seen).toEqual([
+    { name: 'planner', dialect: 'http' },
+    { name: '127.0.0.1', dialect: 'http' },
+  ]);
+});
+
 describe('what is no known action is streamed', () => {
   test('10 MiB each way, byte for byte', async () => {
     const target = await upstream((request, response) => void request.pipe(response));

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Request } from 'zeromq';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createZmqLegacyBackend } from '../../../src/backends/zmq-legacy.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
@@ -12,6 +13,7 @@ import { reached } from '../../support/reached.ts';
 import {
   closeAll,
   closing,
+  context,
   dealer,
   echo,
   exchange,
@@ -216,4 +218,20 @@ describe('agents over ZMQ', () => {
     const second = createZmqFrontend({ service, host, port, clock, handler: { handle: echo } });
     await expect(second.start()).rejects.toThrow(`${host}:${port}`);
   });
+});
+
+test('an agent is known by the identity of its socket, else by its address', async () => {
+  const seen: unknown[] = [];
+  const port = await serve(async ({ agent }) => {
+    seen.push(agent);
+    return { body: Buffer.from('{}') };
+  });
+  const named = new Request({ context, linger: 0, receiveTimeout: 25_000, routingId: 'planner' });
+  named.connect(`tcp://${host}:${port}`);
+  closing.push(() => named.close());
+  for (const socket of [named, requester(port)]) await exchange(socket, ['{}']);
+  expect(seen).toEqual([
+    { name: 'planner', dialect: 'zmq' },
+    { name: host, dialect: 'zmq' },
+  ]);
 });

@@ -39,6 +39,7 @@ const PLACES: readonly Place[] = [
   },
   { path: '/flags', name: 'Flags' },
   { path: '/reports', name: 'Reports' },
+  { path: '/agents', name: 'Agents' },
   { path: '/audit', name: 'Audit' },
 ];
 

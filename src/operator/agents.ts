@@ -1,0 +1,145 @@
+import type { AgentDialect, AskingAgent } from '../domain/agent-name.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { Listener } from '../migration/events.ts';
+import type { Clock } from '../migration/ports.ts';
+
+/** Agents that are kept; those that asked longest ago leave. */
+export const MOST_AGENTS = 10_000;
+const EVERY_MS = 10_000;
+
+interface Asked {
+  readonly service: ServiceName;
+  readonly name: string;
+  readonly dialect: AgentDialect;
+  readonly requests: number;
+  /** Wall clock. */
+  readonly lastAtMs: number;
+}
+
+/** An agent of a service, of all replicas together. */
+export interface KnownAgent extends Asked {
+  readonly firstAtMs: number;
+}
+
+/** Somebody who wrote to legacy past the proxy, as a reconciliation found it. */
+export interface WriterPastProxy {
+  readonly service: ServiceName;
+  /** Null where the service does not say who wrote. */
+  readonly writer: string | null;
+  readonly lanes: number;
+  readonly lastAtMs: number;
+  /** An agent of this name has asked through the proxy. */
+  readonly isSeen: boolean;
+}
+
+/** @throws StorageError */
+export interface AgentStore {
+  write(agents: readonly Asked[]): Promise<void>;
+  seenLastHour(services: readonly ServiceName[]): Promise<ReadonlyMap<ServiceName, number>>;
+  list(services: readonly ServiceName[], limit: number): Promise<readonly KnownAgent[]>;
+  writersPastProxy(services: readonly ServiceName[], limit: number): Promise<readonly WriterPastProxy[]>;
+}
+
+export interface AgentBookParts {
+  readonly services: readonly ServiceName[];
+  readonly store: AgentStore;
+  readonly clock: Clock;
+  /** Reported in words when the agents cannot be written down; it is tried again. */
+  readonly onProblem: (problem: string) => void;
+  /** @defaultValue 10000 */
+  readonly most?: number;
+}
+
+/** Counts the agents that ask, and writes them down every ten seconds, so that all replicas know all agents. */
+export class AgentBook {
+  readonly #parts: AgentBookParts;
+  readonly #most: number;
+  readonly #stopped = new AbortController();
+  /** Since they were written down last, the one that asked last at the end. */
+  #asked = new Map<string, Asked>();
+  #seen: ReadonlyMap<ServiceName, number> = new Map();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: AgentBookParts) {
+    this.#parts = parts;
+    this.#most = parts.most ?? MOST_AGENTS;
+  }
+
+  readonly listener: Listener = (name, event) => {
+    if (name === 'agent:asked' && 'agent' in event) this.#note(event.service, event.agent);
+  };
+
+  async start(): Promise<void> {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+    await this.#write().catch(() => undefined);
+  }
+
+  /** Agents that asked in the last hour, by service: as of the last ten seconds, of all replicas. */
+  seenLastHour(): ReadonlyMap<ServiceName, number> {
+    return new Map(this.#parts.services.map((service) => [service, this.#seen.get(service) ?? 0]));
+  }
+
+  /** The agents that asked last, and who writes past the proxy. @throws StorageError */
+  async list(services: readonly ServiceName[], limit: number) {
+    await this.#write();
+    const { store } = this.#parts;
+    return {
+      agents: await store.list(services, limit),
+      writersPastProxy: await store.writersPastProxy(services, limit),
+    };
+  }
+
+  #note(service: ServiceName, { name, dialect }: AskingAgent): void {
+    const key = `${service} ${name}`;
+    const requests = (this.#asked.get(key)?.requests ?? 0) + 1;
+    this.#put(key, { service, name, dialect, requests, lastAtMs: this.#parts.clock.wallMs() });
+  }
+
+  #put(key: string, asked: Asked): void {
+    this.#asked.delete(key);
+    this.#asked.set(key, asked);
+    if (this.#asked.size <= this.#most) return;
+    for (const oldest of this.#asked.keys()) return void this.#asked.delete(oldest);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, store, services, onProblem } = this.#parts;
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        await this.#write();
+        this.#seen = await store.seenLastHour(services);
+      } catch (error) {
+        onProblem(messageOf(error));
+      }
+      await clock.sleep(EVERY_MS, signal);
+    }
+  }
+
+  async #write(): Promise<void> {
+    if (this.#asked.size === 0) return;
+    const asked = this.#asked;
+    this.#asked = new Map();
+    try {
+      await this.#parts.store.write([...asked.values()]);
+    } catch (error) {
+      this.#putBack(asked);
+      throw error;
+    }
+  }
+
+  /** Counts what could not be written down together with what came since, in the order of the last request. */
+  #putBack(asked: ReadonlyMap<string, Asked>): void {
+    const since = this.#asked;
+    this.#asked = new Map();
+    for (const [key, one] of asked) if (!since.has(key)) this.#put(key, one);
+    for (const [key, one] of since)
+      this.#put(key, { ...one, requests: one.requests + (asked.get(key)?.requests ?? 0) });
+  }
+}

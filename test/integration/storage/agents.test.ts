@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serviceName } from '../../../src/domain/ids.ts';
+import { createAgentStore } from '../../../src/storage/agents.ts';
+import type { Database } from '../../../src/storage/database.ts';
+import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
+import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+
+const [SESSION, JARVIS] = [serviceName('session-memory'), serviceName('jarvis-memory')];
+const HOUR_MS = 3_600_000;
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres.stop());
+
+describe.each(DATABASES)('on %s', (kind) => {
+  let database: Database;
+  beforeAll(async () => {
+    database = await createJournalDatabase(kind, postgres);
+  });
+  afterAll(() => database.close());
+
+  const agent = (name: string, more: { requests?: number; hoursAgo?: number } = {}) => ({
+    service: SESSION,
+    name,
+    dialect: 'zmq' as const,
+    requests: more.requests ?? 1,
+    lastAtMs: Date.now() - (more.hoursAgo ?? 0) * HOUR_MS,
+  });
+
+  test('requests of all replicas add up, and the agents that asked longest ago leave', async () => {
+    const store = createAgentStore(database, { keep: 3 });
+    await store.write([agent('ann', { requests: 2 }), agent('old', { hoursAgo: 5 })]);
+    await store.write([agent('ann', { requests: 3, hoursAgo: 2 }), agent('bob', { hoursAgo: 2 })]);
+    await store.write([{ ...agent('ann'), service: JARVIS, dialect: 'http' }]);
+    const listed = await store.list([SESSION, JARVIS], 10);
+    expect(listed.map(({ service, name, dialect, requests }) => [service, name, dialect, requests])).toEqual(
+      expect.arrayContaining([
+        [SESSION, 'ann', 'zmq', 5],
+        [JARVIS, 'ann', 'http', 1],
+        [SESSION, 'bob', 'zmq', 1],
+      ]),
+    );
+    expect(listed).toHaveLength(3);
+    expect(Object.fromEntries(await store.seenLastHour([SESSION, JARVIS]))).toEqual({
+      [JARVIS]: 1,
+      [SESSION]: 1,
+    });
+    expect(await store.list([SESSION], 1)).toHaveLength(1);
+  });
+
+  test('who writes past the proxy is told apart from agents that were seen through it', async () => {
+    const found = [
+      { side: 'legacy', kind: 'added', by: 'ann' },
+      { side: 'legacy', kind: 'added', by: 'stranger' },
+      { side: 'legacy', kind: 'removed' },
+      { side: 'legacy', kind: 'lost', by: 'nobody' },
+      { side: 'orchestrator', kind: 'altered', by: 'nobody' },
+    ];
+    await database.query("insert into runs (kind, request) values ('reconcile', '{}')");
+    for (const owner of ['s-1', 's-2'])
+      await database.query(
+        `insert into divergences (run_id, service, owner, findings, before, after, state)
+         select max(id), $1, $2, $3::jsonb, '{}', '{}', 'open' from runs`,
+        [SESSION, owner, JSON.stringify(found)],
+      );
+    const writers = await createAgentStore(database, { keep: 10 }).writersPastProxy([SESSION], 10);
+    expect(
+      writers
+        .map(({ writer, lanes, isSeen }) => ({ writer, lanes, isSeen }))
+        .toSorted((a, b) => String(a.writer).localeCompare(String(b.writer))),
+    ).toEqual([
+      { writer: 'ann', lanes: 2, isSeen: true },
+      { writer: null, lanes: 2, isSeen: false },
+      { writer: 'stranger', lanes: 2, isSeen: false },
+    ]);
+  });
+});
