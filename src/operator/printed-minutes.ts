@@ -18,6 +18,7 @@ export function printedMinute({ service, action, minuteMs, replica, counts }: St
     counts: {
       ...Object.fromEntries(COUNT_NAMES.map((name) => [printedName(name), counts[name]])),
       added: counts.added,
+      above_legacy: counts.aboveLegacy,
     },
   };
 }
@@ -42,14 +43,17 @@ const LATER: Partial<Record<(typeof COUNT_NAMES)[number], number>> = {
 
 function parseCounts(printed: Members): GuardCounts | undefined {
   const counts = noCounts();
-  const { added } = printed;
-  if (!Array.isArray(added) || added.length !== counts.added.length) return undefined;
+  const { added, above_legacy: aboveLegacy = counts.aboveLegacy } = printed;
+  if (!isBuckets(added, counts.added.length) || !isBuckets(aboveLegacy, counts.added.length))
+    return undefined;
   for (const name of COUNT_NAMES)
     counts[name] = Number(printed[printedName(name)] ?? printed[name] ?? LATER[name]);
-  const read = { ...counts, added: added.map(Number) };
-  const isWhole =
-    COUNT_NAMES.every((name) => Number.isFinite(read[name])) && read.added.every(Number.isFinite);
-  return isWhole ? read : undefined;
+  const isWhole = COUNT_NAMES.every((name) => Number.isFinite(counts[name]));
+  return isWhole ? { ...counts, added: [...added], aboveLegacy: [...aboveLegacy] } : undefined;
+}
+
+function isBuckets(value: unknown, length: number): value is readonly number[] {
+  return Array.isArray(value) && value.length === length && value.every((count) => Number.isFinite(count));
 }
 
 function parsed(line: string): Members {

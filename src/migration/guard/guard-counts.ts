@@ -27,6 +27,8 @@ export interface GuardCounts {
   proxyFailures: number;
   /** What the proxy added to each operation, by bucket of {@link ADDED_BOUNDS_MS}. */
   readonly added: number[];
+  /** What the orchestrator took for each cut-over read above what legacy takes for the same action, by the same buckets. */
+  readonly aboveLegacy: number[];
 }
 
 /** The counts that are one number. */
@@ -44,6 +46,8 @@ export const COUNT_NAMES = [
   'proxyFailures',
 ] as const satisfies readonly (keyof GuardCounts)[];
 
+const noBuckets = (): number[] => ADDED_BOUNDS_MS.map(() => 0).concat(0);
+
 export function noCounts(): GuardCounts {
   return {
     comparable: 0,
@@ -57,33 +61,51 @@ export function noCounts(): GuardCounts {
     orchestratorFailures: 0,
     operations: 0,
     proxyFailures: 0,
-    added: ADDED_BOUNDS_MS.map(() => 0).concat(0),
+    added: noBuckets(),
+    aboveLegacy: noBuckets(),
   };
 }
 
 /** Adds `more` to `sum`, times `factor`: -1 takes it away. Rows of an older version lack the names that came later. */
 export function addCounts(sum: GuardCounts, more: GuardCounts, factor = 1): void {
   for (const name of COUNT_NAMES) sum[name] += factor * ((more as Partial<GuardCounts>)[name] ?? 0);
-  more.added.forEach((count, bucket) => {
-    sum.added[bucket] = (sum.added[bucket] ?? 0) + factor * count;
-  });
+  addBuckets(sum.added, more.added, factor);
+  addBuckets(sum.aboveLegacy, (more as Partial<GuardCounts>).aboveLegacy ?? [], factor);
+}
+
+function addBuckets(sum: number[], more: readonly number[], factor: number): void {
+  for (let bucket = 0; bucket < more.length; bucket += 1) {
+    const count = more[bucket] ?? 0;
+    // Most minutes have few buckets with anything in them.
+    if (count !== 0) sum[bucket] = (sum[bucket] ?? 0) + factor * count;
+  }
 }
 
 export function isNothing(counts: GuardCounts): boolean {
-  return COUNT_NAMES.every((name) => counts[name] === 0) && counts.added.every((count) => count === 0);
+  const buckets = [...counts.added, ...counts.aboveLegacy];
+  return COUNT_NAMES.every((name) => counts[name] === 0) && buckets.every((count) => count === 0);
 }
 
-export function recordAdded(counts: GuardCounts, addedMs: number): void {
+export function recordAdded({ added }: GuardCounts, addedMs: number): void {
+  record(added, addedMs);
+}
+
+/** A read that legacy would have answered sooner, or no later: then it is 0 ms above. */
+export function recordAboveLegacy({ aboveLegacy }: GuardCounts, ms: number): void {
+  record(aboveLegacy, Math.max(0, ms));
+}
+
+function record(buckets: number[], addedMs: number): void {
   const found = ADDED_BOUNDS_MS.findIndex((bound) => addedMs <= bound);
   const bucket = found === -1 ? ADDED_BOUNDS_MS.length : found;
-  counts.added[bucket] = (counts.added[bucket] ?? 0) + 1;
+  buckets[bucket] = (buckets[bucket] ?? 0) + 1;
 }
 
-/** How many of the operations whose added latency was measured took more than `limitMs`, an end of a bucket. */
-export function slowerThan({ added }: GuardCounts, limitMs: number): Tally {
+/** How many of what was measured took more than `limitMs`, an end of a bucket. */
+export function slowerThan(buckets: readonly number[], limitMs: number): Tally {
   let hits = 0;
   let tries = 0;
-  added.forEach((count, bucket) => {
+  buckets.forEach((count, bucket) => {
     tries += count;
     if ((ADDED_BOUNDS_MS[bucket] ?? Infinity) > limitMs) hits += count;
   });

@@ -3,7 +3,8 @@ import type { ServiceName } from '../../domain/ids.ts';
 import { NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
 import type { EventName, Listener, MigrationEvents } from '../events.ts';
 import type { Clock } from '../ports.ts';
-import { noCounts, recordAdded, type GuardCounts } from './guard-counts.ts';
+import { noCounts, recordAboveLegacy, recordAdded, type GuardCounts } from './guard-counts.ts';
+import { LegacyLatency } from './legacy-latency.ts';
 
 /** Why a cut-over read stayed on legacy although nothing failed: the lane's fence, or a breaker that is open already. */
 const FENCES: ReadonlySet<string> = new Set([
@@ -71,6 +72,7 @@ export class GuardRecorder {
   readonly #clock: Clock;
   readonly #onSeenAgain: (service: ServiceName, count: number) => void;
   readonly #legacyFailedAtMs = new Map<ServiceName, number>();
+  readonly #legacy = new LegacyLatency();
   #counts = countsByAction();
   #evidence = evidenceByAction();
   readonly #handlers: Handlers = {
@@ -83,6 +85,10 @@ export class GuardRecorder {
     'operation:replied': (event) => this.#replied(event),
     'write:journaled': ({ service, action, durationMs }) =>
       recordAdded(this.#of(service, action), durationMs),
+    'shadow:paired': ({ service, action, primary, legacy }) => {
+      // Where legacy is the primary, its answer is counted as the agent's.
+      if (primary === 'orchestrator' && legacy.ms !== undefined) this.#legacy.add(service, action, legacy.ms);
+    },
     'read:fell_back': (event) => this.#fellBack(event),
     'backend:called': ({ service, backend, purpose, result }) => {
       if (backend === 'legacy' && purpose === 'live' && result !== 'answered')
@@ -139,8 +145,19 @@ export class GuardRecorder {
       return;
     }
     if (backend === 'orchestrator') counts.orchestratorReads += 1;
+    if (kind === 'read') this.#timed(counts, event);
     // A write's place in its lane is waited for behind legacy's own slowness; what it costs by itself is its commit, told above.
     if (backend !== undefined && kind === 'read') recordAdded(counts, event.durationMs - event.primaryMs);
+  }
+
+  /** A cut-over read is held against what legacy takes for the same action, as far as that is known. */
+  #timed(
+    counts: GuardCounts,
+    { service, action, backend, primaryMs }: MigrationEvents['operation:replied'],
+  ): void {
+    if (backend === 'legacy') this.#legacy.add(service, action, primaryMs);
+    const legacyMs = backend === 'orchestrator' ? this.#legacy.p95(service, action) : undefined;
+    if (legacyMs !== undefined) recordAboveLegacy(counts, primaryMs - legacyMs);
   }
 
   #fellBack({ service, action, reason }: MigrationEvents['read:fell_back']): void {

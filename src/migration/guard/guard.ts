@@ -25,11 +25,21 @@ const MINUTE_MS = 60_000;
 
 const NONE: readonly never[] = [];
 
+/** Of cut-over reads: said beside a finding of latency. */
+const ABOVE_LEGACY = 'orchestrator slower than legacy';
+
 /** The window of what happens at present. */
 const PRESENT = WINDOWS[0]?.name;
 const HOLD = ['hold_ramp'] as const;
 /** Only errors of the present are a reason: while shadow load is dropped nothing that it would show outweighs those of six hours. */
 const DROP_AND_HOLD = ['drop_shadow_load', 'hold_ramp'] as const;
+
+/** Who was slow, and in how many of the last minutes. */
+interface SlowMinutes {
+  /** Absent: the proxy. */
+  readonly detail?: string;
+  readonly judged: Judgement;
+}
 
 /** One rate that is watched, over all windows. */
 class WatchedRate {
@@ -87,7 +97,7 @@ export class ServiceGuard {
   readonly #minutes = new Map<number, GuardCounts>();
   /** The minute at which latency was last judged: it changes no sooner than the next. */
   #latencyOf = -1;
-  #latency: Judgement | undefined;
+  #latency: readonly SlowMinutes[] = NONE;
   #incomparable = new IncomparableReads();
   #seenAgain = 0;
   #signal: string | undefined;
@@ -147,7 +157,7 @@ export class ServiceGuard {
     const old = this.#troubled.deadLetterAgesMs.filter((ageMs) => ageMs >= deadLetterMs).length;
     return [
       ...this.#rateLevels(nowMs),
-      countLevel('latency', this.#judgedLatency(nowMs)?.numbers['slow_minutes'] ?? 0, slowMinutes),
+      this.#latencyLevel(nowMs, slowMinutes),
       countLevel('deleted_item_seen', this.#seenAgain, 1),
       countLevel('dead_letters', old, deadLetterLanes),
       countLevel('lost', this.#troubled.lost, 1),
@@ -205,6 +215,14 @@ export class ServiceGuard {
     });
   }
 
+  #latencyLevel(nowMs: number, slowMinutes: number): TriggerLevel {
+    const levels = this.#judgedLatency(nowMs).map(({ judged, ...who }) => ({
+      ...countLevel('latency', judged.numbers['slow_minutes'] ?? 0, slowMinutes),
+      ...who,
+    }));
+    return nearest(levels) ?? countLevel('latency', 0, slowMinutes);
+  }
+
   #notComparableLevel(nowMs: number): TriggerLevel {
     const { notComparableRate: limit, leastOperations, z } = this.#limits;
     const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
@@ -244,8 +262,7 @@ export class ServiceGuard {
   }
 
   *#otherFindings(nowMs: number): Generator<Finding> {
-    const latency = this.#judgedLatency(nowMs);
-    if (latency !== undefined) yield this.#finding('latency', latency);
+    for (const { judged, ...who } of this.#judgedLatency(nowMs)) yield this.#finding('latency', judged, who);
     const deadLetters = judgeDeadLetters(this.#troubled, this.#limits);
     if (deadLetters !== undefined) yield this.#finding('dead_letters', deadLetters);
     const lost = judgeLost(this.#troubled);
@@ -260,14 +277,19 @@ export class ServiceGuard {
   }
 
   /** Judges the whole minutes before this one, once a minute. */
-  #judgedLatency(nowMs: number): Judgement | undefined {
+  #judgedLatency(nowMs: number): readonly SlowMinutes[] {
     const present = Math.floor(nowMs / MINUTE_MS);
     if (present === this.#latencyOf) return this.#latency;
     const oldest = present - this.#limits.ofMinutes;
     for (const minute of this.#minutes.keys()) if (minute < oldest) this.#minutes.delete(minute);
     const whole = [...this.#minutes].filter(([minute]) => minute < present).map(([, counts]) => counts);
     this.#latencyOf = present;
-    this.#latency = judgeLatency(whole, this.#limits);
+    const added = judgeLatency(whole, 'added', this.#limits);
+    const aboveLegacy = judgeLatency(whole, 'aboveLegacy', this.#limits);
+    this.#latency = [
+      ...(added === undefined ? [] : [{ judged: added }]),
+      ...(aboveLegacy === undefined ? [] : [{ judged: aboveLegacy, detail: ABOVE_LEGACY }]),
+    ];
     return this.#latency;
   }
 

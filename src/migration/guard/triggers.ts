@@ -35,16 +35,23 @@ const SLOW_STEPS: readonly (readonly GuardStep[])[] = [
   ['drop_shadow_load', 'hold_ramp'],
 ];
 
+/** What is held against the limit: what the proxy adds, or what the orchestrator takes above legacy for cut-over reads. */
+export type Waited = 'added' | 'aboveLegacy';
+
 /** @param minutes the last whole minutes, at most `limits.ofMinutes` */
-export function judgeLatency(minutes: readonly GuardCounts[], limits: GuardLimits): Judgement | undefined {
-  const slow = minutes.filter((minute) => isSlow(minute, limits)).length;
+export function judgeLatency(
+  minutes: readonly GuardCounts[],
+  waited: Waited,
+  limits: GuardLimits,
+): Judgement | undefined {
+  const slow = minutes.filter((minute) => isSlow(minute[waited], limits)).length;
   if (slow === 0) return undefined;
   const numbers = { slow_minutes: slow, of_minutes: limits.ofMinutes, limit_ms: limits.addedMs };
   if (slow >= limits.slowMinutes) return { steps: ['reads_to_legacy'], numbers };
   return { steps: SLOW_STEPS[Math.min(slow, SLOW_STEPS.length - 1)] ?? [], numbers };
 }
 
-function isSlow(minute: GuardCounts, { addedMs, leastOperations }: GuardLimits): boolean {
+function isSlow(minute: readonly number[], { addedMs, leastOperations }: GuardLimits): boolean {
   const { hits, tries } = slowerThan(minute, addedMs);
   return tries >= leastOperations && hits > SLOW_SHARE * tries;
 }

@@ -1,8 +1,13 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { operationId, type LaneKey } from '../../../../src/domain/ids.ts';
 import { NO_EVIDENCE } from '../../../../src/migration/evidence/confidence.ts';
 import { GuardRecorder } from '../../../../src/migration/guard/guard-recorder.ts';
-import { noCounts, recordAdded, type GuardCounts } from '../../../../src/migration/guard/guard-counts.ts';
+import {
+  ADDED_BOUNDS_MS,
+  noCounts,
+  recordAdded,
+  type GuardCounts,
+} from '../../../../src/migration/guard/guard-counts.ts';
 import type { MigrationEvents } from '../../../../src/migration/events.ts';
 import { fakeClock, SERVICE } from '../engine-parts.ts';
 
@@ -172,4 +177,52 @@ test('a shadow read that legacy does not answer excuses nothing', () => {
 test('deleted items that are seen again are told at once', () => {
   recorder.listener('comparison:deleted_returned', { ...OF, lane: LANE, items: 2 });
   expect(seenAgain).toEqual([2]);
+});
+
+describe('what a cut-over read takes above legacy', () => {
+  const above = (): number[] => {
+    const { aboveLegacy } = recorder.drain().counted[0]?.counts ?? noCounts();
+    return ADDED_BOUNDS_MS.flatMap((bound, index) => Array<number>(aboveLegacy[index] ?? 0).fill(bound));
+  };
+  const legacyTook = (ms: number, reads = 20): void => {
+    for (let read = 0; read < reads; read += 1) replied({ backend: 'legacy', primaryMs: ms, durationMs: ms });
+    recorder.drain();
+  };
+  const orchestratorTook = (ms: number): void =>
+    replied({ backend: 'orchestrator', primaryMs: ms, durationMs: ms });
+
+  test('is held against what legacy answered for the same action', () => {
+    legacyTook(1);
+    for (const ms of [0.5, 90, 120, 200]) orchestratorTook(ms);
+    expect(above()).toEqual([1, 100, 150, 250]);
+    legacyTook(110, 200);
+    for (const ms of [120, 200, 220]) orchestratorTook(ms);
+    expect(above()).toEqual([10, 100, 150]);
+  });
+
+  test('is held against what legacy answers to shadow reads once the orchestrator answers', () => {
+    for (let read = 0; read < 20; read += 1)
+      recorder.listener('shadow:paired', {
+        ...OF,
+        lane: LANE,
+        primary: 'orchestrator',
+        legacy: { ms: 2, isFailure: false },
+        orchestrator: { ms: 120, isFailure: false },
+      });
+    orchestratorTook(120);
+    expect(above()).toEqual([150]);
+  });
+
+  test('is not known before legacy has answered often enough', () => {
+    legacyTook(1, 19);
+    orchestratorTook(200);
+    expect(above()).toEqual([]);
+  });
+
+  test('is not counted for another action, nor for writes', () => {
+    legacyTook(1);
+    replied({ action: 'other', backend: 'orchestrator', primaryMs: 200 });
+    replied({ kind: 'write', backend: 'orchestrator', primaryMs: 200 });
+    expect(above()).toEqual([]);
+  });
 });

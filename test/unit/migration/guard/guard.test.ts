@@ -5,6 +5,7 @@ import { ServiceGuard } from '../../../../src/migration/guard/guard.ts';
 import {
   addedQuantile,
   noCounts,
+  recordAboveLegacy,
   recordAdded,
   type GuardCounts,
 } from '../../../../src/migration/guard/guard-counts.ts';
@@ -164,6 +165,25 @@ describe('latency', () => {
     const guard = newGuard();
     for (let ago = 1; ago <= 5; ago += 1) addMinute(guard, ago, minute);
     expect(found(guard, 'latency')).toEqual([]);
+  });
+
+  test.each([
+    [3, 101, ['reads_to_legacy']],
+    [2, 101, ['drop_shadow_load', 'hold_ramp']],
+    [5, 100, undefined],
+  ])('%i minutes of cut-over reads %i ms above legacy: %j', (minutes, ms, steps) => {
+    const guard = newGuard();
+    for (let ago = 1; ago <= minutes; ago += 1) {
+      const minute = noCounts();
+      for (let index = 0; index < 40; index += 1) {
+        recordAdded(minute, 1);
+        recordAboveLegacy(minute, index < 3 ? ms : 0);
+      }
+      guard.add('get', NOW_MS - ago * MINUTE_MS, minute);
+    }
+    const [slow] = found(guard, 'latency');
+    expect(slow?.steps).toEqual(steps);
+    expect(slow?.detail).toBe(steps && 'orchestrator slower than legacy');
   });
 
   test('the present minute, and the sixth before it, do not count', () => {
