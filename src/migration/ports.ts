@@ -238,7 +238,7 @@ export interface Journal {
   releaseHold(lane: LaneKey): Promise<void>;
   /** An applied write of a lane whose home is another replica waits for its delivery. Resolves with the lane: its home may have died. */
   tellHome(lane: LaneKey): Promise<LaneState | undefined>;
-  /** Owners whose lanes were seeded under an older coverage than this one. */
+  /** Owners of lanes that the journal knows and that are not seeded under this coverage: never, or under an older one. */
   outdated(service: ServiceName, coverage: number): Promise<readonly Owner[]>;
   /** Lanes whose home is this replica, of which others wrote or marked something since the last call. */
   takeForeign(): Promise<ReadonlyMap<LaneKey, LaneState>>;

@@ -230,6 +230,9 @@ export class WritePath {
     this.#parts.written(lane);
     this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
     if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
+    // The journal knows the lane from now on, and no delivery of this write would ask for its first copy.
+    if (hasNoEffect(outcome) && isStillHome(sequenced) && lane.seededCoverage !== sequenced.coverage)
+      this.#parts.copySoon(lane, 'unseeded');
   }
 
   #applied(sequenced: Sequenced): number | undefined {
@@ -276,6 +279,10 @@ export class WritePath {
   #coverageOf(operation: OwnedOperation): number {
     return this.#parts.coverage.get(operation.service.name)?.number ?? 0;
   }
+}
+
+function hasNoEffect(outcome: Outcome): boolean {
+  return outcome === 'refused' || outcome === 'not_applied';
 }
 
 /**

@@ -59,3 +59,15 @@ test('a dead letter says which field is over which limit', async () => {
   });
   expect(letter).toEqual({ code: 'validation_error', reason: 'content, limit 1048576' });
 });
+
+test('an owner whose first write legacy refuses is seeded by itself', async () => {
+  const session = freshSession();
+  const refusal = await ask(addInteraction(session, ''));
+  expect(refusal.status).toBe('error');
+  await eventually('the lane is seeded', async () => {
+    const lanes = await deployment.journal<{ seeded: number; condition: string }>(
+      `select seeded_coverage as seeded, condition from lanes where key = 'session-memory/${session}'`,
+    );
+    return lanes.some(({ seeded, condition }) => seeded > 0 && condition === 'clean');
+  });
+});

@@ -250,7 +250,7 @@ export class JournalTables {
     return this.#database
       .lanes()
       .filter((lane) => lane.service === service)
-      .filter(({ seededCoverage }) => seededCoverage > 0 && seededCoverage < coverage)
+      .filter(({ seededCoverage }) => seededCoverage < coverage)
       .map(({ owner }) => owner);
   }
 

@@ -189,9 +189,9 @@ select
   (select count(*) from lost_items where service = $1 and decision is null) as "lostItems"
 from lanes where service = $1`;
 
-/** Lanes that were made equal under an older coverage: nobody knows what passed since. */
+/** Lanes that are not seeded under this coverage: they never were, or writes may have passed unjournaled since. */
 export const OUTDATED = `
-select owner from lanes where service = $1 and seeded_coverage > 0 and seeded_coverage < $2 order by id`;
+select owner from lanes where service = $1 and seeded_coverage < $2 order by id`;
 
 /** Rows that one statement deletes. */
 export const PRUNED_AT_ONCE = 5_000;

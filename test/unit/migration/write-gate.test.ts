@@ -260,3 +260,17 @@ test.each([
   await new Promise((resolve) => setImmediate(resolve));
   expect(late.generations).toEqual(expected);
 });
+
+test.each([
+  [0, ['unseeded']],
+  [1, []],
+])('a write without effect to a lane of coverage %i asks for %o', async (seededCoverage, expected) => {
+  const refusal = new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
+  const { path, lanes, asked, outcomes } = createPath(() => Promise.reject(refusal), { isShut: true });
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane, { seededCoverage }));
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'stopped' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual(['not_applied']);
+  expect(asked).toEqual(expected);
+});
