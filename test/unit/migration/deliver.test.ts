@@ -87,7 +87,7 @@ function createDeliverer(
 const running: Deliverer[] = [];
 afterEach(async () => {
   for (const deliverer of running.splice(0)) await deliverer.stop();
-});
+}, 10_000);
 
 function seededLane(name: string): Lane {
   return Object.assign(laneNamed(name), { seededCoverage: 1, isLoaded: true, isHome: true });

@@ -104,4 +104,4 @@ test('outcomes above 20,000 are left to the next start instead of filling the me
   void record(20_000);
   expect(await record(2)).toEqual([false, false]);
   void settlements.stop();
-});
+}, 5_000);
