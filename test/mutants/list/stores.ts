@@ -188,8 +188,10 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     id: 'M96',
     fault: 'the open write of a dead replica is never settled, and its lane stays closed',
     file: RECOVERY_SQL,
-    search: "  where l.condition <> 'clean' and ${isAbout('$1', 'l.key')} and ${ABANDONED}",
-    replace: "  where l.condition = 'none' and ${isAbout('$1', 'l.key')} and ${ABANDONED}",
+    search:
+      "where l.condition <> 'clean' and ${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and ${ABANDONED}",
+    replace:
+      "where l.condition = 'none' and ${isAbout('$1', 'l.key')} and ${isServed('$2', 'l.service')} and ${ABANDONED}",
     commands: [CONTRACT],
   },
   {
