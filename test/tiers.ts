@@ -12,7 +12,9 @@ const QUICK_FOLDERS = ['test/unit/', 'test/integration/', 'test/accept/'];
 /** Tests of quick folders that take longer than `npm test` may. */
 export const SYSTEM_FILES: readonly string[] = [
   'test/unit/migration/guard/windows-simulation.test.ts',
+  'test/integration/backup-targets.test.ts',
   'test/integration/backup.test.ts',
+  'test/integration/frontends/zmq-hand-over.test.ts',
   'test/integration/guard/latch-in-every-replica.test.ts',
   'test/integration/large-comparisons.test.ts',
   'test/integration/orchestrator/adversaries.test.ts',

@@ -71,7 +71,7 @@ describe('the OpenAPI document', () => {
   }
 
   test('describes every action, its request, its answer and its errors', async () => {
-    const { httpPort } = await stage.start('pglite');
+    const { httpPort } = await stage.start('postgres');
     const response = await fetch(`http://127.0.0.1:${httpPort}/openapi.json`);
     expect(response.headers.get('content-type')).toContain('application/json');
     const document = (await response.json()) as {

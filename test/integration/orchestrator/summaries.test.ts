@@ -140,7 +140,7 @@ describe('a model that writes summaries', () => {
     const { summaries } = settingsWith();
     const url = `http://127.0.0.1:${port}/v1/`;
     const chat = { ...summaries.chat, url, apiKey: 'secret', model: 'm-1', timeoutMs: 3_000 };
-    orchestrator = await stage.start('pglite', { summaries: { chat } });
+    orchestrator = await stage.start('postgres', { summaries: { chat } });
   });
   afterAll(leave);
 
