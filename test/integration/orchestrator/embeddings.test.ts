@@ -157,11 +157,13 @@ describe('embedding goes on', () => {
     const session = searchedSession(await stage.start(), 'changes');
     const [memory_id] = await session.create([saying('the same text')]);
     await session.embedded();
+    // The first sweep and the loop of the writes may both ask for a text that was written at the start.
+    stage.endpoint.asked.length = 0;
     await session.ask('update', { memory_id, tags: ['new'] });
     await session.embedded();
     await session.ask('update', { memory_id, content: { text: 'another text' } });
     await session.embedded();
     const asked = stage.endpoint.asked.flatMap(({ texts }) => texts).filter((text) => text !== 'anything');
-    expect(asked).toEqual(['the same text', 'another text']);
+    expect(asked).toEqual(['another text']);
   });
 });
