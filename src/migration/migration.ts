@@ -23,8 +23,7 @@ import { passThrough } from './pass-through.ts';
 import { PassPath } from './pass.ts';
 import { ReadPath } from './read.ts';
 import type { ReplicaIdentity } from './replicas/replica-identity.ts';
-import { createLaneComparing } from './reconciliation/create-lane-comparing.ts';
-import type { LaneSamples } from './reconciliation/lane-samples.ts';
+import { createLaneComparing, type LaneComparing } from './reconciliation/create-lane-comparing.ts';
 import { createRuns, type RunEdges, type Runs } from './runs/create-runs.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
@@ -117,8 +116,8 @@ export function createMigration(parts: MigrationParts): Migration {
   const callLegacy = createCallLegacy(parts.clock, emit);
   const verdicts = new Verdicts({ ...parts, emit, edges: parts.comparisons });
   const comparing = createLaneComparing(parts, engine, verdicts);
-  const { samples } = comparing ?? {};
-  const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples });
+  const { samples, explainGone } = comparing ?? {};
+  const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples, explainGone });
   const handler = createHandler(parts, engine, { callLegacy, shadows });
   const { coverage, unjournaled } = engine;
   const say = sayTo(handler, parts.clock);
@@ -181,13 +180,14 @@ function sayTo(handler: Handler, clock: Clock) {
 interface Comparing {
   readonly callLegacy: CallLegacy;
   readonly verdicts: Verdicts;
-  readonly samples: LaneSamples | undefined;
+  readonly samples: LaneComparing['samples'] | undefined;
+  readonly explainGone: LaneComparing['explainGone'] | undefined;
 }
 
 function createShadowReads(
   parts: MigrationParts,
   engine: Engine,
-  { callLegacy, verdicts, samples }: Comparing,
+  { callLegacy, verdicts, samples, explainGone }: Comparing,
 ): ShadowReads {
   const { clock, orchestrator, differences, random, services, keyedWrites } = parts;
   const { emit } = parts.events;
@@ -202,6 +202,7 @@ function createShadowReads(
     differences,
     verdicts,
     samples,
+    explainGone,
     removed: keyedWrites && new RemovedItems(services, keyedWrites),
     random,
     clock,

@@ -33,6 +33,8 @@ export interface ComparerParts {
   /** Most that one page of the orchestrator may take, milliseconds. */
   readonly timeoutMs: number;
   readonly hold: HoldLane;
+  /** Has the items of a lane that legacy forgot marked on the orchestrator. Never waits. */
+  readonly hideForgotten: (service: ServiceName, owner: Owner) => void;
   /** Whether there may be writes that the journal does not know: what it says of a lane proves nothing then. */
   readonly isSpilling: () => boolean;
 }
@@ -79,12 +81,23 @@ export class LaneComparer {
     this.#parts = parts;
   }
 
-  /** A racy lane is looked at again, at last while it is held. @throws CrossfadeError where a side cannot be read */
+  /**
+   * A racy lane is looked at again, at last while it is held. Items that legacy forgot are hidden soon after, because agents read them.
+   * @throws CrossfadeError where a side cannot be read
+   */
   async compare(
     name: ServiceName,
     owner: Owner,
     patience: Patience = { catchUpMs: CATCH_UP_MS },
   ): Promise<ComparedLane> {
+    const compared = await this.#compare(name, owner, patience);
+    const hasForgotten = compared.verdict !== 'not_comparable' && compared.forgotten > 0;
+    // A lane with lost items waits for a person: a copy would stop it.
+    if (hasForgotten && compared.lost.length === 0) this.#parts.hideForgotten(name, owner);
+    return compared;
+  }
+
+  async #compare(name: ServiceName, owner: Owner, patience: Patience): Promise<ComparedLane> {
     const { signal } = patience;
     const service = this.#parts.services.get(name);
     if (service === undefined) throw new Error(`No service is called "${name}"`);

@@ -42,7 +42,7 @@ export function createRuns(
     comparer,
     sieve,
     ...edges
-  }: RunEdges & Omit<LaneComparing, 'samples'> & Pick<RepairDeskParts, 'say'>,
+  }: RunEdges & Pick<LaneComparing, 'comparer' | 'sieve'> & Pick<RepairDeskParts, 'say'>,
 ): Runs {
   const { services, journal, clock, orchestrator, settings } = parts;
   const { emit } = parts.events;

@@ -1,5 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
-import type { AskOrchestrator } from '../ask-orchestrator.ts';
+import type { AskOrchestrator, MappedOperation } from '../ask-orchestrator.ts';
 import type { CallLegacy } from '../call-legacy.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
 import type { RemovedItems } from '../compare/removed-items.ts';
@@ -22,6 +22,7 @@ import type { Clock } from '../ports.ts';
 import type { LaneSamples } from '../reconciliation/lane-samples.ts';
 import type { DifferenceStore } from './difference-store.ts';
 import { judgeFenced } from './fenced-lane.ts';
+import { explainedBy, showsLess, type GoneBy } from './gone-from-legacy.ts';
 import { ShadowPairs } from './shadow-pairs.ts';
 import {
   comparedOf,
@@ -53,6 +54,8 @@ export interface ShadowParts {
   readonly verdicts: Verdicts;
   /** Where reads that do something to legacy get their evidence; absent: from their answers alone. */
   readonly samples?: Pick<LaneSamples, 'sample' | 'doubt'> | undefined;
+  /** Why legacy shows less of a lane than the orchestrator; absent: it is a difference. */
+  readonly explainGone?: ((operation: MappedOperation) => Promise<GoneBy | undefined>) | undefined;
   /** Absent: nobody looks for removed items. */
   readonly removed?: Pick<RemovedItems, 'of'> | undefined;
   readonly random: () => number;
@@ -147,7 +150,7 @@ export class ShadowReads {
       if (!task.isCompared) return;
       if (this.#isPostponed(task, error))
         this.#later({ ...task, postponed: task.postponed + 1 }, POSTPONED_MS);
-      else this.#conclude(task, notComparable(error));
+      else await this.#conclude(task, notComparable(error));
     }
   }
 
@@ -179,7 +182,7 @@ export class ShadowReads {
       return this.#conclude(task, look.judgement, pair);
     const again = { ...task, looks: task.looks + 1, seen: both(task.seen, look.shown) };
     if (this.#mayLookAgain()) this.#later(again, LOOK_AGAIN_MS[task.looks]);
-    else this.#conclude(task, RACY, pair);
+    else await this.#conclude(task, RACY, pair);
   }
 
   /** What no look has shown before is looked at twice while nothing can move; where legacy may not be asked again, it proves nothing. */
@@ -250,7 +253,13 @@ export class ShadowReads {
     this.#timers.add(timer);
   }
 
-  #conclude(task: ShadowTask, judgement: Judgement, pair?: Pair): void {
+  /** What retention or a loss on legacy explains is no difference of the orchestrator: reconciliation says the same of the lane. */
+  async #conclude(task: ShadowTask, judgement: Judgement, pair?: Pair): Promise<void> {
+    const by = showsLess(judgement.comparison) ? await this.#parts.explainGone?.(task.operation) : undefined;
+    this.#record(task, by === undefined ? judgement : explainedBy(judgement, by), pair);
+  }
+
+  #record(task: ShadowTask, judgement: Judgement, pair?: Pair): void {
     const { clock, differences, emit, samples, verdicts } = this.#parts;
     const { operation, primary } = task;
     const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };

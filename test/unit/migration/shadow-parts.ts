@@ -8,6 +8,7 @@ import { createLanes } from '../../../src/migration/lanes/lanes.ts';
 import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
+import type { GoneBy } from '../../../src/migration/shadow/gone-from-legacy.ts';
 import { ShadowReads } from '../../../src/migration/shadow/shadow-reads.ts';
 import { Snapshot } from '../../../src/migration/lanes/snapshot.ts';
 import { Fences } from '../../../src/migration/lanes/fences.ts';
@@ -29,6 +30,8 @@ export function beginShadowReads(
     removed?: () => Promise<ReadonlySet<string>>;
     isAlone?: boolean;
     queueSize?: number;
+    /** What the comparison of the whole lane says of items that legacy does not show. */
+    goneBy?: GoneBy;
     /** Whether no other replica has given this one up. @defaultValue true */
     mayAct?: () => boolean;
   } = {},
@@ -61,11 +64,16 @@ export function beginShadowReads(
   };
   const stored: StoredDifference[] = [];
   const doubted: LaneKey[] = [];
+  const explained: LaneKey[] = [];
   const shadows = new ShadowReads({
     lanes,
     verdicts,
     samples: { sample: () => undefined, doubt: ({ lane: key }) => void doubted.push(key) },
     removed: facts.removed && { of: facts.removed },
+    explainGone: async ({ lane: key }) => {
+      explained.push(key);
+      return facts.goneBy;
+    },
     fences: new Fences({
       journal,
       coverage: new Map([[SERVICE, coverage]]),
@@ -105,6 +113,7 @@ export function beginShadowReads(
     asked,
     answers,
     doubted,
+    explained,
     events,
     lane,
     names,

@@ -181,3 +181,37 @@ describe('a backend whose circuit breaker is open', () => {
     expect(at.asked.filter(({ backend }) => backend === 'legacy')).toHaveLength(1);
   });
 });
+
+describe('an item that only the orchestrator shows', () => {
+  const emptyLegacy = JSON.stringify({ status: 'ok', memories: [] });
+
+  test.each(['forgotten', 'lost'] as const)(
+    'is no difference if its whole lane says it was %s',
+    async (goneBy) => {
+      const at = begin({ effect: 'loads', goneBy });
+      at.answers.legacy = emptyLegacy;
+      await at.offer();
+      await at.pass(10_000);
+      expect(at.explained).toHaveLength(1);
+      expect(at.verdict()).toMatchObject({ verdict: 'not_comparable', reason: goneBy, differences: [] });
+      expect(at.stored).toEqual([]);
+    },
+  );
+
+  test('is a difference if its lane explains nothing', async () => {
+    const at = begin({ effect: 'loads' });
+    at.answers.legacy = emptyLegacy;
+    await at.offer();
+    await at.pass(10_000);
+    expect(at.verdict()).toMatchObject({ verdict: 'mismatch' });
+  });
+
+  test('is not looked into beside an item that only legacy shows', async () => {
+    const at = begin({ effect: 'loads', goneBy: 'forgotten' });
+    at.answers.orchestrator = emptyLegacy;
+    await at.offer();
+    await at.pass(10_000);
+    expect(at.explained).toEqual([]);
+    expect(at.verdict()).toMatchObject({ verdict: 'mismatch' });
+  });
+});
