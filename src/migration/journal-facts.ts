@@ -35,7 +35,7 @@ export interface CopyException {
 /** When a lane was written to, in milliseconds of the journal's own clock, because those of the replicas may be wrong. */
 export interface LastApplied {
   readonly nowMs: number;
-  /** When the first write of the lane was known to be applied; absent where the journal no longer holds it. */
+  /** When the first applied write of the lane was known to be applied; absent where the journal no longer holds all of the lane. */
   readonly firstAtMs?: number;
   /** When its newest applied write was known to be applied; absent where it holds none. */
   readonly atMs?: number;

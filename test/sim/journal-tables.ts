@@ -187,9 +187,8 @@ export class JournalTables {
     const { clock } = this.#database;
     const applied = this.#known(key).flatMap((lane) => appliedAtMs(lane, before));
     const nowMs = clock.wallOf(clock.now());
-    const firstMs = this.#known(key)
-      .find(({ outcomes }) => outcomes.get(1) === 'applied')
-      ?.outcomesAtMs.get(1);
+    const isWhole = this.#known(key).some(({ writes }) => writes.has(1));
+    const firstMs = isWhole && applied.length > 0 ? Math.min(...applied) : undefined;
     return {
       nowMs,
       ...(firstMs !== undefined && { firstAtMs: clock.wallOf(firstMs) }),
