@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { commandsOf } from './cli/commands.ts';
+import { escapeOutput } from './cli/terminal-text.ts';
 import { refuseUnknownCommand } from './cli/unknown-command.ts';
 import { messageOf } from './domain/errors.ts';
 import { version } from './version.ts';
@@ -43,6 +44,8 @@ function hintAtHelp(command: Command, path: string): void {
   for (const one of command.commands) hintAtHelp(one, `${path} ${one.name()}`);
 }
 
+escapeOutput(process.stdout);
+escapeOutput(process.stderr);
 try {
   await main();
 } catch (error) {

@@ -87,6 +87,6 @@ function partsOf({ settings, version, log }: OrchestratorOptions): readonly Part
     log,
   });
   const purge = createPurge(database, stored, (error) => log.error(`The purge failed: ${messageOf(error)}`));
-  const fronts = createFronts({ settings, service, health, metrics, version, log });
+  const fronts = createFronts({ settings, service, access, health, metrics, version, log });
   return [observability, storage, encryption, access, cache, summarizer, meaning, purge, fronts];
 }

@@ -1,7 +1,8 @@
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Extensions, PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
-import { StorageError } from '../domain/errors.ts';
+import { messageOf, StorageError } from '../domain/errors.ts';
 import { sqlstateOf, storageError } from './database-errors.ts';
 import { arrivedInTime, type DeadlineMs } from './sessions/deadline.ts';
 import { lockFolder } from './folder-lock.ts';
@@ -226,11 +227,32 @@ async function openPglite({ folder, extensions = {} }: PgliteSettings): Promise<
   const release = folder === undefined ? ignore : lockFolder(folder);
   try {
     const { PGlite } = await import('@electric-sql/pglite');
-    const dataDir = folder === undefined ? 'memory://' : join(folder, 'data');
+    const dataDir = folder === undefined ? 'memory://' : privateFolder(join(folder, 'data'));
     const pglite = await PGlite.create(dataDir, { extensions, parsers: PGLITE_PARSERS });
     return { pglite, release };
   } catch (error) {
     release();
-    throw storageError(error, 'connect');
+    throw folder !== undefined && isAborted(error) ? damaged(folder, error) : storageError(error, 'connect');
   }
+}
+
+const OWNER_ONLY = 0o700;
+
+/** PGlite makes its files readable and writable for everybody, whatever the umask: nobody else may enter the folder. */
+function privateFolder(path: string): string {
+  mkdirSync(path, { recursive: true, mode: OWNER_ONLY });
+  chmodSync(path, OWNER_ONLY);
+  return path;
+}
+
+/** PostgreSQL gave up while it opened its files: inside PGlite that ends WebAssembly, and its own message is in the log alone. */
+function isAborted(error: unknown): boolean {
+  return /\bAborted\(|program exited|unreachable/i.test(messageOf(error));
+}
+
+function damaged(folder: string, cause: unknown): StorageError {
+  const what = `The embedded database in ${folder} cannot be opened: its files are damaged or incomplete (${messageOf(cause).split('\n', 1)[0]})`;
+  const help =
+    'Stop Crossfade, move the folder away, and put back a copy of it or a backup (crossfade backup --help)';
+  return new StorageError(`${what}. ${help}`, { effect: 'not_applied', reason: 'damaged', cause });
 }

@@ -27,7 +27,15 @@ export interface DeskParts {
   readonly zone?: string;
   /** Addresses and networks whose X-Forwarded-For is believed: rate limits count the client then. @defaultValue none */
   readonly trustedProxies?: readonly string[];
+  /** A connection that has not sent its headers by then is closed, milliseconds. @defaultValue 5000 */
+  readonly headersWithinMs?: number;
 }
+
+/** A browser sends its headers at once. */
+const HEADERS_WITHIN_MS = 5_000;
+const WHOLE_WITHIN_MS = 30_000;
+/** How often node looks for connections that are late, milliseconds. */
+const LOOK_EVERY_MS = 1_000;
 
 /** The operator's desk: pages in front of the operator's API, not listening yet. */
 export async function createDesk({
@@ -37,12 +45,15 @@ export async function createDesk({
   nowMs,
   zone = 'UTC',
   trustedProxies = [],
+  headersWithinMs = HEADERS_WITHIN_MS,
 }: DeskParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
+    requestTimeout: WHOLE_WITHIN_MS,
+    http: { headersTimeout: headersWithinMs, connectionsCheckingInterval: LOOK_EVERY_MS },
     routerOptions: { maxParamLength: OWNER_IN_URL_LIMIT },
   });
   const book = new TokenBook(tokens);

@@ -19,6 +19,8 @@ export interface Access {
   readonly needsKey: boolean;
   /** Who sent the message; counts it against their rate. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
   identify(message: Pick<Message, 'members'>, sender: Sender): Promise<Identity>;
+  /** Whether a page beside the actions may be shown. @throws OperationError `permission_denied`, `rate_limit_exceeded` */
+  admitToPages(sender: Sender): Promise<void>;
   /** @throws OperationError `permission_denied` */
   permit(identity: Identity, request: Request): Promise<Permission>;
   /** Takes down an operation that was answered, off its way. */
@@ -36,9 +38,13 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
   const log = settings.log ? createAccessLog(settings, parts) : undefined;
   const retention = log === undefined ? undefined : createLogRetention(settings, parts);
   const needsKey = settings.keys === 'required';
+  const door = needsKey ? lockedDoor(settings, parts.database) : OPEN_DOOR;
   return {
     needsKey,
-    ...(needsKey ? lockedDoor(settings, parts.database) : OPEN_DOOR),
+    ...door,
+    async admitToPages(sender) {
+      if (settings.pages === 'key') await door.identify({ members: {} }, sender);
+    },
     note(operation) {
       // Whoever keeps a service alive asks every few seconds, and touches no memory.
       const isProbe = operation.error === undefined && WITHOUT_KEY.has(operation.message?.members['action']);

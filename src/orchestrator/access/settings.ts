@@ -7,6 +7,8 @@ const file = Type.Optional(Type.String({ minLength: 1 }));
 export const AccessSettings = Type.Object(
   {
     keys: Type.Union([Type.Literal('off'), Type.Literal('required')], { default: 'off' }),
+    // Where keys are required: whether GET /metrics and GET /openapi.json need one, too.
+    pages: Type.Union([Type.Literal('key'), Type.Literal('open')], { default: 'key' }),
     // The contract of revocation: at most two seconds on any replica.
     keyCacheMs: Type.Integer({ minimum: 1, maximum: 2_000, default: 1_000 }),
     requestsPerSecond: whole(1, 200),

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { messageOf } from '../../domain/errors.ts';
 import { ownNames } from '../../domain/http-caller.ts';
+import type { Access } from '../access/access.ts';
 import { curveOf } from '../access/curve.ts';
 import type { Health } from '../health.ts';
 import { createHttpFront } from './http-front.ts';
@@ -14,6 +15,7 @@ import { createZmqFront } from './zmq-front.ts';
 export interface FrontsParts {
   readonly settings: Settings;
   readonly service: Service;
+  readonly access: Pick<Access, 'admitToPages'>;
   readonly health: Health;
   readonly metrics: Pick<Metrics, 'count' | 'render'>;
   readonly version: string;
@@ -21,7 +23,8 @@ export interface FrontsParts {
 }
 
 /** All ways in, as one: they stop taking in at the same time, and nothing they took in is left unanswered. */
-export function createFronts({ settings, service, health, metrics, version, log }: FrontsParts): Part {
+export function createFronts(parts: FrontsParts): Part {
+  const { settings, service, access, health, metrics, version, log } = parts;
   const { host, port, httpPort, allowedHosts } = settings.listen;
   const names = settings.access.keys === 'required' ? undefined : ownNames(hostname(), allowedHosts);
   const onLostReply = (error: unknown): void => {
@@ -38,6 +41,7 @@ export function createFronts({ settings, service, health, metrics, version, log 
       health,
       version,
       metrics: () => metrics.render(),
+      admit: (sender) => access.admitToPages(sender),
     }),
   ];
   return {

@@ -8,6 +8,7 @@ import fastify, {
 import { ValidationError } from '../../domain/errors.ts';
 import { foreignCaller } from '../../domain/http-caller.ts';
 import { encodeJson } from '../../domain/json.ts';
+import type { Sender } from '../access/access-entry.ts';
 import type { Health } from '../health.ts';
 import { LIMITS } from '../wire/limits.ts';
 import { messageTooLarge } from '../wire/message-too-large.ts';
@@ -25,6 +26,8 @@ export interface HttpFrontSettings {
   readonly names?: ReadonlySet<string> | undefined;
   /** Metrics as Prometheus text. */
   readonly metrics: () => Promise<string>;
+  /** Whether a page may be shown to whom. @throws OperationError */
+  readonly admit: (sender: Sender) => Promise<void>;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -91,10 +94,28 @@ export function createHttpFront(service: Service, settings: HttpFrontSettings): 
 }
 
 /** What is there beside the actions. */
-function servePages(server: FastifyInstance, { version, metrics, health }: HttpFrontSettings): void {
+function servePages(server: FastifyInstance, { version, metrics, health, admit }: HttpFrontSettings): void {
   const openApi = encodeJson(openApiOf(version));
-  server.get('/openapi.json', async (_request, reply) => reply.type(JSON_TYPE).send(openApi));
-  server.get('/metrics', async (_request, reply) => reply.type(METRICS_TYPE).send(await metrics()));
+  const preHandler = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply | undefined> => {
+    try {
+      await admit({
+        transport: 'http',
+        address: request.ip,
+        bearer: bearerIn(request.headers.authorization),
+      });
+      return undefined;
+    } catch (error) {
+      const { httpStatus, httpHeaders, text } = renderError({}, error);
+      return reply.code(httpStatus).headers(httpHeaders).type(JSON_TYPE).send(text);
+    }
+  };
+  server.get('/openapi.json', { preHandler }, async (_request, reply) => reply.type(JSON_TYPE).send(openApi));
+  server.get('/metrics', { preHandler }, async (_request, reply) =>
+    reply.type(METRICS_TYPE).send(await metrics()),
+  );
   server.get('/health/live', async (_request, reply) => reply.type(JSON_TYPE).send('{"status":"alive"}'));
   server.get('/health/ready', async (_request, reply) => {
     const report = await health.report();

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { FastifyInstance } from 'fastify';
 import { createDesk } from '../../../src/operator/desk/desk.ts';
 import { LiveBook } from '../../../src/operator/live-book.ts';
+import { freePort } from '../../support/ports.ts';
 
 const FLAG = 'crossfade.session-memory.read-cutover';
 const SERVER = 'https://unleash.example.org/projects/default';
@@ -30,6 +33,7 @@ async function deskWith(flags: { editable: boolean; server: string | null }): Pr
     },
     live: new LiveBook([]),
     nowMs: () => 0,
+    headersWithinMs: 200,
   });
   desk = made;
   return made;
@@ -79,3 +83,16 @@ test.each(['banana', '101', '-1', '1.5', '%201'])(
     expect(body).toContain('it must be a whole number from 0 to 100');
   },
 );
+
+test('connections whose headers do not end are closed', async () => {
+  const app = await deskWith({ editable: false, server: SERVER });
+  const port = await freePort();
+  await app.listen({ port, host: '127.0.0.1' });
+  const sockets = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+  for (const socket of sockets)
+    socket
+      .on('error', () => undefined)
+      .resume()
+      .write('GET /flags HTTP/1.1\r\nhost: x');
+  await Promise.all(sockets.map((socket) => once(socket, 'close')));
+});

@@ -65,6 +65,14 @@ describe('a key that opens nothing', () => {
       expect((await orchestrator.as(undefined)(action)).status).toBe('success');
   });
 
+  test.each(['/metrics', '/openapi.json'])('GET %s needs a key, of any role', async (page) => {
+    const get = async (headers: Record<string, string>) =>
+      (await fetch(`http://127.0.0.1:${orchestrator.httpPort}${page}`, { headers })).status;
+    expect(await get({})).toBe(401);
+    expect(await get({ authorization: 'Bearer nonsense' })).toBe(401);
+    expect(await get({ authorization: `Bearer ${keys.agent}` })).toBe(200);
+  });
+
   test('a long message without a good key is refused before it is parsed', async () => {
     // What is behind the key is no JSON: had it been parsed, it would have been refused for that.
     const rest = `,"payload":{"tags":[${'1,'.repeat(50_000)}x]}}`;
@@ -114,7 +122,9 @@ describe('a key that opens nothing', () => {
 
 describe('the rate of a key', () => {
   test('above it, requests are refused with the time to wait; other keys are not touched', async () => {
-    await orchestrator.restart({ access: { keys: 'required', burst: 5, logFlushMs: 20 } });
+    await orchestrator.restart({ access: { keys: 'required', burst: 5, logFlushMs: 20, pages: 'open' } });
+    // A scraper without a key, where the setting permits that.
+    expect((await fetch(`http://127.0.0.1:${orchestrator.httpPort}/metrics`)).status).toBe(200);
     const { text } = await orchestrator.grant({ agent: 'hasty', requestsPerSecond: 10 });
     const startedAt = performance.now();
     const answers = await Promise.all(Array.from({ length: 200 }, () => orchestrator.as(text)('ping')));

@@ -1,6 +1,6 @@
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { fork } from 'node:child_process';
-import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -276,4 +276,25 @@ describe('a PGlite folder', () => {
     expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
     await database.close();
   });
+});
+
+test('nobody else may enter the folder of an embedded database, new or old', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'crossfade-private-'));
+  const modeOf = async () => (await stat(join(folder, 'data'))).mode & 0o777;
+  const first = createPgliteDatabase({ folder });
+  await first.query('select 1');
+  expect(await modeOf()).toBe(0o700);
+  await first.close();
+  await chmod(join(folder, 'data'), 0o777);
+  const second = createPgliteDatabase({ folder });
+  await second.query('select 1');
+  expect(await modeOf()).toBe(0o700);
+  await second.close();
+  await truncate(join(folder, 'data/global/pg_control'), 100);
+  const third = createPgliteDatabase({ folder });
+  await expect(third.query('select 1')).rejects.toThrow(
+    /^The embedded database in \S+ cannot be opened: its files are damaged or incomplete \(.*\)\. Stop Crossfade, move/,
+  );
+  await third.close();
+  await rm(folder, { recursive: true });
 });
