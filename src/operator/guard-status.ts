@@ -1,4 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
+import { GUARD_LIMITS } from '../migration/guard/guard-limits.ts';
 import type { Finding, Trigger } from '../migration/guard/finding.ts';
 import type { FlagsOffState } from '../migration/guard/flags-after-trip.ts';
 import type { Hold } from '../migration/guard/latch-board.ts';
@@ -45,6 +46,8 @@ export interface ActionStatus {
 export interface GuardStatus {
   /** What keeps the service's reads on legacy; null where nothing does. */
   readonly held_by: string | null;
+  /** What the proxies added to an operation in the last minutes, as the interlock judges it. Absent before the first judgement. */
+  readonly added?: { readonly p95_ms: number | null; readonly minutes: number };
   readonly latch?: {
     readonly id: number;
     readonly tripped_at: string;
@@ -111,10 +114,14 @@ export function stainedActions(judged: Judged | undefined): StainedAction[] {
 
 export function guardStatus(source: GuardSource, service: ServiceName): GuardStatus {
   const hold = source.holdOf(service);
+  const judged = source.judged(service);
   const { latch } = hold ?? {};
   return {
     held_by: hold?.cause ?? null,
     findings: source.findingsOf(service),
+    ...(judged !== undefined && {
+      added: { p95_ms: judged.facts.addedP95Ms, minutes: GUARD_LIMITS.ofMinutes },
+    }),
     ...flagsOffStatus(source.flagsOffOf(service)),
     ...(latch !== undefined && {
       latch: {

@@ -112,14 +112,20 @@ export function slowerThan(buckets: readonly number[], limitMs: number): Tally {
   return { hits, tries };
 }
 
-/** Upper end of the bucket in which the quantile lies, milliseconds; null without a measurement, Infinity in the open bucket. */
+/**
+ * The quantile, milliseconds, interpolated within its bucket: a limit that is the end of a bucket is passed exactly where so many were
+ * slower. Null without a measurement, Infinity in the open bucket.
+ */
 export function addedQuantile({ added }: GuardCounts, quantile: number): number | null {
   const all = added.reduce((sum, count) => sum + count, 0);
   if (all === 0) return null;
   let seen = 0;
   for (const [bucket, count] of added.entries()) {
+    const rank = quantile * all - seen;
     seen += count;
-    if (seen >= quantile * all) return ADDED_BOUNDS_MS[bucket] ?? Infinity;
+    if (count === 0 || rank > count) continue;
+    const [from, to] = [ADDED_BOUNDS_MS[bucket - 1] ?? 0, ADDED_BOUNDS_MS[bucket]];
+    return to === undefined ? Infinity : from + (to - from) * (rank / count);
   }
   return Infinity;
 }

@@ -103,7 +103,7 @@ export class GuardWatch {
     return this.#guards.get(service)?.levels(this.#parts.clock.wallMs()) ?? [];
   }
 
-  /** p95 of what the proxy added in the last minutes, milliseconds. */
+  /** p95 of what the proxy added in the last five minutes, milliseconds. */
   addedP95Ms(service: ServiceName): number | null {
     return this.#guards.get(service)?.addedQuantile(0.95) ?? null;
   }

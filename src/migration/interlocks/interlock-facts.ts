@@ -58,7 +58,7 @@ export interface InterlockFacts {
   readonly reconciledAgoSeconds: number | null;
   /** What reconciliations found that is neither repaired nor accepted, and the size of the last full one. */
   readonly stores: StoreFindings;
-  /** p95 of what the proxy added in the last minutes, milliseconds; null without operations. */
+  /** p95 of what the proxy added in the last five minutes, milliseconds; null without operations. */
   readonly addedP95Ms: number | null;
   readonly isRampHeld: boolean;
   /** What tripped, where a latch is set. */

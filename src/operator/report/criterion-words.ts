@@ -1,3 +1,4 @@
+import { GUARD_LIMITS } from '../../migration/guard/guard-limits.ts';
 import type { InterlockWord } from '../../migration/interlocks/reason.ts';
 
 /** What only the numbers of a whole day say. */
@@ -39,7 +40,7 @@ export const CRITERION_WORDS: Readonly<Record<CriterionName, CriterionWords>> = 
     unit: 'count',
     sign: '≤',
   },
-  too_slow: { title: 'p95 of added latency, last minutes', unit: 'ms', sign: '<' },
+  too_slow: { title: `p95 of added latency, last ${GUARD_LIMITS.ofMinutes} minutes`, unit: 'ms', sign: '<' },
   ramp_held: yesNo('Nothing holds the ramp'),
   latched: yesNo('No latch is set'),
   kill_switch: yesNo('The kill switch is off'),

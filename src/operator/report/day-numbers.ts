@@ -140,7 +140,7 @@ function addTo<Key>(sums: Map<Key, GuardCounts>, key: Key, counts: GuardCounts):
   addCounts(sum, counts);
 }
 
-/** Upper end of its bucket; null above the last, or without a measurement. */
+/** Interpolated within its bucket; null above the last, or without a measurement. */
 function quantile(counts: GuardCounts, share: number): number | null {
   const found = addedQuantile(counts, share);
   return found === null || !Number.isFinite(found) ? null : found;

@@ -116,6 +116,7 @@ function input({ service, flags }: ServiceStatus, flag: ServiceFlag, label: stri
 
 function readings(service: ServiceStatus, compared: Windows | undefined): Html {
   const { lanes, latency_ms: latency, added_ms: added } = service;
+  const recent = service.guard?.added;
   return html`${consistencyReading(service.service, compared)}
     <div>
       <dt>Deliveries waiting</dt>
@@ -139,8 +140,8 @@ function readings(service: ServiceStatus, compared: Windows | undefined): Html {
       </dd>
     </div>
     <div>
-      <dt>Added p95, this process</dt>
-      <dd>${milliseconds(added.p95)}</dd>
+      <dt>Added p95, ${recent === undefined ? 'this process' : `last ${recent.minutes} minutes`}</dt>
+      <dd>${milliseconds(recent === undefined ? added.p95 : recent.p95_ms)}</dd>
     </div>
     ${waiting(service)}`;
 }

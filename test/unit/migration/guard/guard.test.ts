@@ -192,14 +192,22 @@ describe('latency', () => {
     expect(found(guard, 'latency')).toEqual([]);
   });
 
-  test('p95 is the end of its bucket', () => {
+  test('p95 is interpolated within its bucket', () => {
     const minute = noCounts();
     expect(addedQuantile(minute, 0.95)).toBeNull();
     for (let index = 0; index < 100; index += 1) recordAdded(minute, index < 95 ? 3 : 400);
     expect(addedQuantile(minute, 0.95)).toBe(5);
-    expect(addedQuantile(minute, 0.96)).toBe(500);
+    expect(addedQuantile(minute, 0.96)).toBeCloseTo(300);
     recordAdded(minute, 5_000);
     expect(addedQuantile(minute, 1)).toBe(Infinity);
+  });
+
+  test('p95 passes a limit of 50 ms only where 5 % of the operations were slower', () => {
+    const minute = noCounts();
+    for (let index = 0; index < 1_000; index += 1) recordAdded(minute, index < 960 ? 28 : 80);
+    expect(addedQuantile(minute, 0.95)).toBeLessThan(50);
+    for (let index = 0; index < 20; index += 1) recordAdded(minute, 80);
+    expect(addedQuantile(minute, 0.95)).toBeGreaterThan(50);
   });
 });
 
