@@ -36,7 +36,7 @@ Exit codes: 0 success, 1 error (reason on stderr).`,
   const list = lanes
     .command('list')
     .argument('<service>')
-    .description('The newest first')
+    .description('The last write first')
     .option('--owner <text>', 'only those whose owner begins so')
     .option('--unwell', 'only those that are not clean, hold items that were left out, or differ from legacy')
     .option('--limit <n>', 'at most so many, up to 1000', parseLimit, '50');
@@ -71,7 +71,7 @@ async function show(service: string, { owner, unwell, limit, json, ...at }: List
   ]);
   console.log(table(HEADS, rows));
   if (lanes.length === Number(limit))
-    console.log(`the newest ${limit}: --owner finds others, --limit shows more`);
+    console.log(`the first ${limit}: --owner finds others, --limit shows more`);
 }
 
 async function copyLane(

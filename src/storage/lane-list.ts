@@ -2,12 +2,34 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Database } from './database.ts';
 import { UNSETTLED } from './runs/standing-sql.ts';
 
+/** In which order lanes are listed. Where two are alike the newer lane is first. */
+const ORDERS = {
+  /** The last write first; lanes without one in the journal come last. */
+  activity: 'r.at desc nulls last',
+  owner: 'l.owner',
+  writes: 'l.sequence desc',
+  behind: 'l.sequence - l.delivered_sequence desc',
+} as const;
+
+/** Which lanes are listed. */
+const STATES = {
+  all: 'true',
+  unwell: "(l.condition <> 'clean' or l.exceptions > 0 or d.id is not null)",
+  seeded: 'l.seeded_coverage > 0',
+  dirty: "l.condition = 'dirty'",
+  copying: "l.condition = 'copying'",
+  stopped: "l.condition = 'stopped'",
+  excepted: 'l.exceptions > 0',
+  differs: 'd.id is not null',
+} as const;
+
 export interface LaneQuery {
   readonly service: ServiceName;
   /** How the owner begins; absent: all. */
   readonly owner?: string;
-  /** Only lanes that are not clean, hold exceptions, or differ. */
-  readonly isUnwell: boolean;
+  readonly state: keyof typeof STATES;
+  readonly order: keyof typeof ORDERS;
+  readonly offset: number;
   readonly limit: number;
 }
 
@@ -24,17 +46,33 @@ export interface ListedLane {
   /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
   readonly differences: number;
   readonly found_by_run: number | null;
+  /** ISO-8601 UTC; null where the journal holds no write of it any more. */
+  readonly last_write_at: string | null;
 }
 
-const LANES = `
-select l.owner, l.condition, l.reason, l.sequence, l.delivered_sequence, l.seeded_coverage, l.generation, l.exceptions,
-  coalesce(jsonb_array_length(d.findings), 0) as differences, d.run_id as found_by_run
-from lanes l left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}
-where l.service = $1 and starts_with(l.owner, $2) and (not $3 or l.condition <> 'clean' or l.exceptions > 0 or d.id is not null)
-order by l.id desc limit $4`;
+/** Activity is looked for among so many writes, of all services: beyond them lanes are listed by their age. */
+const RECENT_WRITES = 20_000;
 
-/** Lanes for a person who looks for one, the newest first. @throws StorageError */
+const lanesIn = (state: keyof typeof STATES, order: keyof typeof ORDERS): string => `
+with recent as (
+  select w.lane_id, max(w.accepted_at) as at
+  from (select lane_id, accepted_at from writes order by accepted_at desc limit ${RECENT_WRITES}) w group by w.lane_id)
+select l.owner, l.condition, l.reason, l.sequence, l.delivered_sequence, l.seeded_coverage, l.generation, l.exceptions,
+  coalesce(jsonb_array_length(d.findings), 0) as differences, d.run_id as found_by_run,
+  (select w.accepted_at from writes w where w.lane_id = l.id order by w.sequence desc limit 1) as last_write_at
+from lanes l left join recent r on r.lane_id = l.id
+left join divergences d on d.service = l.service and d.owner = l.owner and d.state in ${UNSETTLED}
+where l.service = $1 and starts_with(l.owner, $2) and ${STATES[state]}
+order by ${ORDERS[order]}, l.id desc limit $3 offset $4`;
+
+/** Lanes for a person who looks for one. @throws StorageError */
 export function createLaneList(database: Database) {
-  return ({ service, owner = '', isUnwell, limit }: LaneQuery): Promise<readonly ListedLane[]> =>
-    database.query<ListedLane>(LANES, [service, owner, isUnwell, limit]);
+  return async (query: LaneQuery): Promise<readonly ListedLane[]> => {
+    const { service, owner = '', state, order, limit, offset } = query;
+    const rows = await database.query<Omit<ListedLane, 'last_write_at'> & { last_write_at: Date | null }>(
+      lanesIn(state, order),
+      [service, owner, limit, offset],
+    );
+    return rows.map((row) => ({ ...row, last_write_at: row.last_write_at?.toISOString() ?? null }));
+  };
 }

@@ -7,13 +7,30 @@ import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { ownerOf } from '../run-wishes.ts';
 
+/** Which lanes are listed. `unwell`: not clean, with exceptions, or different. */
+export const LANE_STATES = [
+  'all',
+  'unwell',
+  'seeded',
+  'dirty',
+  'copying',
+  'stopped',
+  'excepted',
+  'differs',
+] as const;
+
+/** `activity`: the last write first. */
+export const LANE_ORDERS = ['activity', 'owner', 'writes', 'behind'] as const;
+
 export interface LaneRouteParts {
   readonly services: readonly ServiceName[];
-  /** The newest first. @throws StorageError */
+  /** @throws StorageError */
   list(query: {
     readonly service: ServiceName;
     readonly owner?: string;
-    readonly isUnwell: boolean;
+    readonly state: (typeof LANE_STATES)[number];
+    readonly order: (typeof LANE_ORDERS)[number];
+    readonly offset: number;
     readonly limit: number;
   }): Promise<readonly object[]>;
   readonly desk: Pick<LaneDesk, 'whyNotCopied' | 'copy'>;
@@ -36,7 +53,10 @@ const LanesQuerystring = Type.Object(
     /** How the owner begins. */
     owner: Type.Optional(Type.String({ maxLength: 512 })),
     unwell: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
+    state: Type.Optional(Type.Union(LANE_STATES.map((state) => Type.Literal(state)))),
+    order: Type.Optional(Type.Union(LANE_ORDERS.map((order) => Type.Literal(order)))),
     limit: Type.Optional(Type.String({ pattern: '^([1-9]\\d{0,2}|1000)$' })),
+    offset: Type.Optional(Type.String({ pattern: '^\\d{1,6}$' })),
   },
   { additionalProperties: false },
 );
@@ -75,11 +95,14 @@ class LaneRoutes {
     this.#parts = parts;
   }
 
-  async list(name: string, { owner, unwell, limit }: LanesRoute['Querystring']): Promise<object> {
+  async list(name: string, query: LanesRoute['Querystring']): Promise<object> {
+    const { owner, unwell, state, order = 'activity', limit, offset = '0' } = query;
     const service = this.#known(name);
     const lanes = await this.#parts.list({
       service,
-      isUnwell: unwell === 'true',
+      state: state ?? (unwell === 'true' ? 'unwell' : 'all'),
+      order,
+      offset: Number(offset),
       limit: Number(limit ?? DEFAULT_LIMIT),
       ...(owner !== undefined && { owner }),
     });

@@ -1,7 +1,10 @@
-import { count, counted, spoken } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { LANE_ORDERS, LANE_STATES } from '../../routes/lane-routes.ts';
+import { count, counted, spoken, when } from '../figures.ts';
+import { term } from '../glossary.ts';
+import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
+import { nowrap, table, text, words } from './table-panel.ts';
 
 /** A lane in a list. */
 export interface Lane {
@@ -16,6 +19,7 @@ export interface Lane {
   /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
   readonly differences: number;
   readonly found_by_run: number | null;
+  readonly last_write_at: string | null;
 }
 
 const SHOWN = 100;
@@ -47,109 +51,186 @@ export function conditionOf(condition: string): Html {
   >`;
 }
 
-/** Finds a lane by the beginning of its owner. */
-export async function lanesPage(visit: Visit, { query }: Asked): Promise<Page> {
-  const services = visit.status?.services.map(({ service }) => service as string) ?? [];
-  const service = services.find((one) => one === query['service']) ?? services[0] ?? '';
-  const owner = (query['owner'] ?? '').trim();
-  const isUnwell = query['unwell'] === 'true';
+interface Choice {
+  readonly service: string;
+  readonly owner: string;
+  readonly state: string;
+  readonly order: string;
+  readonly page: number;
+}
+
+function choiceOf(services: readonly string[], { query }: Asked): Choice {
+  const state = query['state'] ?? (query['unwell'] === 'true' ? 'unwell' : 'all');
+  return {
+    service: services.find((one) => one === query['service']) ?? services[0] ?? '',
+    owner: (query['owner'] ?? '').trim(),
+    state: LANE_STATES.find((one) => one === state) ?? 'all',
+    order: LANE_ORDERS.find((one) => one === query['order']) ?? 'activity',
+    page: /^[1-9]\d{0,3}$/.test(query['page'] ?? '') ? Number(query['page']) : 1,
+  };
+}
+
+/** The address of the same list with something changed; from its first page on. */
+function at(choice: Choice, changed: Partial<Choice>): string {
+  const { service, owner, state, order, page } = { ...choice, page: 1, ...changed };
+  const search = new URLSearchParams({ service });
+  if (owner !== '') search.set('owner', owner);
+  if (state !== 'all') search.set('state', state);
+  if (order !== 'activity') search.set('order', order);
+  if (page > 1) search.set('page', String(page));
+  return `/lanes?${search.toString()}`;
+}
+
+/** Lanes of a service by state, in an order, a page at a time. */
+export async function lanesPage(visit: Visit, asked: Asked): Promise<Page> {
+  const statuses = visit.status?.services ?? [];
+  const services = statuses.map(({ service }) => service as string);
+  const choice = choiceOf(services, asked);
+  const { service, owner, state, order, page } = choice;
   const search = new URLSearchParams({
-    unwell: String(isUnwell),
+    state,
+    order,
     limit: String(SHOWN + 1),
+    offset: String((page - 1) * SHOWN),
     ...(owner !== '' && { owner }),
   });
   const { lanes } = await visit.api.get<{ lanes: readonly Lane[] }>(
     `/v1/services/${service}/lanes?${search.toString()}`,
   );
+  const known = statuses.find((one) => one.service === service)?.lanes ?? undefined;
   return {
     title: 'Lanes',
-    lead: 'A lane is what one owner has in one service: a session, or a user. The newest first.',
-    body: html`<form class="panel row" method="get" action="/lanes" role="search">
-        <div class="field">
-          <label for="service">Service</label
-          ><select id="service" name="service">
-            ${services.map((one) => html`<option ${one === service && html`selected`}>${one}</option>`)}
-          </select>
-        </div>
-        <div class="field">
-          <label for="owner">Owner begins with</label
-          ><input
-            id="owner"
-            name="owner"
-            value="${owner}"
-            maxlength="512"
-            autocomplete="off"
-            spellcheck="false"
-          />
-        </div>
-        <div class="check">
-          <input id="unwell" name="unwell" type="checkbox" value="true" ${isUnwell && html`checked`} /><label
-            for="unwell"
-            >Only what is not clean</label
-          >
-        </div>
-        <button class="primary">Find</button>
-      </form>
-      ${lanes.length === 0 ? nothingFound(owner, isUnwell) : lanesTable(service, lanes)}`,
+    lead: html`A ${term('lane')} is everything that one owner has in one service: a session, or a user.`,
+    body: html`${searchForm(services, choice)}${stateTabs(choice, known)}
+    ${lanes.length === 0 ? nothingFound(choice) : lanesTable(choice, lanes)}`,
   };
 }
 
-function nothingFound(owner: string, isUnwell: boolean): Html {
+function searchForm(services: readonly string[], { service, owner, state, order }: Choice): Html {
+  return html`<form class="panel row" method="get" action="/lanes" role="search">
+    <div class="field">
+      <label for="service">Service</label
+      ><select id="service" name="service">
+        ${services.map((one) => html`<option ${one === service && html`selected`}>${one}</option>`)}
+      </select>
+    </div>
+    <div class="field">
+      <label for="owner">Owner begins with</label
+      ><input
+        id="owner"
+        name="owner"
+        value="${owner}"
+        maxlength="512"
+        autocomplete="off"
+        spellcheck="false"
+      />
+    </div>
+    <div class="field">
+      <label for="order">Order</label
+      ><select id="order" name="order">
+        ${LANE_ORDERS.map(
+          (one) =>
+            html`<option value="${one}" ${one === order && html`selected`}>${ORDER_WORDS[one]}</option>`,
+        )}
+      </select>
+    </div>
+    ${state !== 'all' && html`<input type="hidden" name="state" value="${state}" />`}
+    <button class="primary">Find</button>
+  </form>`;
+}
+
+const ORDER_WORDS: Readonly<Record<(typeof LANE_ORDERS)[number], string>> = {
+  activity: 'last write first',
+  owner: 'by owner',
+  writes: 'most writes first',
+  behind: 'most deliveries waiting first',
+};
+
+const STATE_WORDS: Readonly<Record<(typeof LANE_STATES)[number], string>> = {
+  all: 'all',
+  unwell: 'not clean',
+  seeded: 'seeded',
+  dirty: 'dirty',
+  copying: 'copying',
+  stopped: 'stopped',
+  excepted: 'with exceptions',
+  differs: 'differs',
+};
+
+type Counts = NonNullable<NonNullable<Visit['status']>['services'][number]['lanes']>;
+
+/** How many lanes of the service are in each state. */
+function stateTabs(choice: Choice, counts: Counts | undefined): Html {
+  const numbers: Readonly<Partial<Record<string, number>>> = { ...counts, all: counts?.total };
+  return html`<nav class="tabs lane-states" aria-label="State">
+    ${LANE_STATES.map((state) => {
+      const number = numbers[state];
+      return html`<a href="${at(choice, { state })}" ${state === choice.state && html`aria-current="page"`}
+        >${STATE_WORDS[state]}${number !== undefined && html` <span class="of">${count(number)}</span>`}</a
+      >`;
+    })}
+  </nav>`;
+}
+
+function nothingFound({ owner, state, page }: Choice): Html {
+  if (page > 1) return emptyState('No more lanes', 'The list ends before this page.');
   if (owner !== '')
     return emptyState(
       'No such lane',
-      `No owner begins with “${owner}”. A lane is known once it was written to through the proxy, or copied.`,
+      `No owner begins with “${owner}”${state === 'all' ? '' : ` in this state`}. A lane is known once it was written to through the proxy, or copied.`,
     );
-  return isUnwell
+  if (state === 'unwell')
+    return emptyState(
+      'Every lane is clean',
+      'Nothing is dirty, being copied, stopped or excepted, and no reconciliation found a difference that stands.',
+    );
+  return state === 'all'
     ? emptyState(
-        'Every lane is clean',
-        'Nothing is dirty, being copied, stopped or excepted, and no reconciliation found a difference that stands.',
-      )
-    : emptyState(
         'No lanes yet',
         'They appear when dual writes are on and an agent writes, or a backfill lists them.',
-      );
+      )
+    : emptyState('No lane is in this state', 'Choose “all” to see every lane of the service.');
 }
 
-function lanesTable(service: string, lanes: readonly Lane[]): Html {
+function lanesTable(choice: Choice, lanes: readonly Lane[]): Html {
+  const first = (choice.page - 1) * SHOWN + 1;
+  const shown = lanes.slice(0, SHOWN);
   return html`<section class="panel" aria-labelledby="found">
     <h2 id="found">
-      ${lanes.length > SHOWN ? `The newest ${count(SHOWN)} lanes` : counted(lanes.length, 'lane')}
-      ${lanes.length > SHOWN && html`<span class="of">there are more: say how the owner begins</span>`}
+      ${choice.page === 1 && lanes.length <= SHOWN ? counted(lanes.length, 'lane') : `Lanes ${count(first)} to ${count(first + shown.length - 1)}`}
+      <span class="of">${ORDER_WORDS[choice.order as keyof typeof ORDER_WORDS]}</span>
     </h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="found">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Owner</th>
-            <th scope="col">Condition</th>
-            <th scope="col" class="number">Writes</th>
-            <th scope="col" class="number">Delivered</th>
-            <th scope="col" class="number">Generation</th>
-            <th scope="col">Seeded</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${lanes.slice(0, SHOWN).map(
-            (lane) =>
-              html`<tr>
-                <th scope="row" class="words">
-                  <a href="/lanes/${service}/${encodeURIComponent(lane.owner)}">${lane.owner}</a>
-                </th>
-                <td>
-                  ${conditionOf(shownCondition(lane))}<span class="note">${spoken(lane.reason)}</span
-                  ><span class="note">${differencesOf(lane)}</span>
-                </td>
-                <td class="number">${count(lane.sequence)}</td>
-                <td class="number">${count(lane.delivered_sequence)}</td>
-                <td class="number">${count(lane.generation)}</td>
-                <td>
-                  ${lane.seeded_coverage > 0 ? 'yes' : 'not yet'}${lane.exceptions > 0 && html`<span class="note">${counted(lane.exceptions, 'exception')}</span>`}
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('found', {
+      heads: [
+        words('Owner'),
+        text('Condition'),
+        nowrap('Last write'),
+        'Writes',
+        'Delivered',
+        { name: 'Generation', kind: 'number', shown: term('generation', 'Generation') },
+        { name: 'Seeded', kind: 'text', shown: term('seeded', 'Seeded') },
+      ],
+      rows: shown.map((lane) => laneRow(choice.service, lane)),
+    })}
+    <p class="help">
+      The journal keeps writes for journal.retentionHours; a lane without one in it shows no last write.
+    </p>
+    <p class="pages">
+      ${choice.page > 1 && html`<a class="button" href="${at(choice, { page: choice.page - 1 })}">Previous ${SHOWN}</a>`}
+      ${lanes.length > SHOWN && html`<a class="button" href="${at(choice, { page: choice.page + 1 })}">Next ${SHOWN}</a>`}
+    </p>
   </section>`;
+}
+
+function laneRow(service: string, lane: Lane): readonly Shown[] {
+  const found = differencesOf(lane);
+  return [
+    html`<a href="/lanes/${service}/${encodeURIComponent(lane.owner)}">${lane.owner}</a>`,
+    html`${conditionOf(shownCondition(lane))}${lane.reason !== '' && html`<span class="note">${spoken(lane.reason)}</span>`}${found !== false && html`<span class="note">${found}</span>`}`,
+    when(lane.last_write_at),
+    count(lane.sequence),
+    count(lane.delivered_sequence),
+    count(lane.generation),
+    html`${lane.seeded_coverage > 0 ? 'yes' : 'not yet'}${lane.exceptions > 0 && html`<span class="note">${counted(lane.exceptions, 'exception')}</span>`}`,
+  ];
 }

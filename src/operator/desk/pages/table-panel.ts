@@ -4,6 +4,8 @@ import { html, type Html, type Shown } from '../html.ts';
 interface Head {
   readonly name: string;
   readonly kind: 'number' | 'text' | 'words' | 'nowrap' | 'unseen';
+  /** In the head of the column. @defaultValue the name */
+  readonly shown?: Shown;
 }
 
 /** A name alone is a column of numbers. */
@@ -68,7 +70,9 @@ export function table(labelledBy: string, { heads, rows }: Columns): Html {
 
 function headCell(head: Head | undefined): Html {
   if (head?.kind === 'unseen') return html`<th scope="col"><span class="unseen">${head.name}</span></th>`;
-  return html`<th scope="col" class="${head?.kind === 'number' && 'number'}">${head?.name}</th>`;
+  return html`<th scope="col" class="${head?.kind === 'number' && 'number'}">
+    ${head?.shown ?? head?.name}
+  </th>`;
 }
 
 function cell(head: Head | undefined, value: Shown): Html {
