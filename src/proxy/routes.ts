@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
 import { serviceName, type ServiceName } from '../domain/ids.ts';
 import type { SignatureStore } from '../migration/compare/comparison-stores.ts';
-import type { DifferenceStore } from '../migration/shadow/difference-store.ts';
 import type { Migration } from '../migration/migration.ts';
 import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
 import type { AgentBook } from '../operator/agents.ts';
@@ -33,6 +32,7 @@ import { guardRoutesOf, type GuardRouteFacts } from './guard-routes.ts';
 import type { Live } from './live.ts';
 import { readinessOf } from './readiness.ts';
 import type { Reports } from './reports.ts';
+import type { DifferenceArchive } from '../storage/differences.ts';
 import { createComparedSince } from '../storage/compared-since.ts';
 import { createSummedMinutes } from '../storage/summed-minutes.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -45,7 +45,7 @@ export type RouteFacts = GuardRouteFacts &
   FlagRouteFacts &
   Parameters<typeof readinessOf>[0] & {
     readonly config: Config;
-    readonly differences: DifferenceStore;
+    readonly differences: DifferenceArchive;
     readonly signatures: SignatureStore;
     readonly migration: Migration;
     readonly guarding: Guarding;
@@ -96,8 +96,8 @@ export function registerRoutes(
     status: () => status.read(),
     metrics: () => metrics.render(),
     readiness: () => readinessOf(facts),
-    differences: async (service, limit) =>
-      services.has(serviceName(service)) ? facts.differences.recent(serviceName(service), limit) : undefined,
+    differences: async (service, query) =>
+      services.has(serviceName(service)) ? facts.differences.find(serviceName(service), query) : undefined,
   });
 }
 

@@ -8,6 +8,7 @@ export const OF_SERVICE = (parameter: string): string =>
 const RECENT = `
 select id, at, person, command, service, reason, details from audit
 where ($2::text is null or ${OF_SERVICE('$2')}) and ($3::bigint is null or id < $3)
+  and ($4::text is null or person = $4) and ($5::text is null or starts_with(command, $5))
 order by id desc limit $1`;
 
 /** Writes an entry down, in the transaction of what it tells about. */
@@ -22,11 +23,13 @@ export async function addAudit(session: Session, entry: Omit<AuditEntry, 'atMs'>
 export function createAuditStore(database: Database): AuditStore {
   return {
     add: (entry) => addAudit(database, entry),
-    async recent({ limit, service = null, before = null }) {
+    async recent({ limit, service = null, before = null, person = null, command = null }) {
       const rows = await database.query<Omit<StoredAuditEntry, 'atMs'> & { readonly at: Date }>(RECENT, [
         limit,
         service,
         before,
+        person,
+        command,
       ]);
       return rows.map(({ at, ...entry }) => ({ ...entry, atMs: at.getTime() }));
     },

@@ -3,6 +3,7 @@ import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
 import type { JudgedWith } from '../migration/compare/compare-replies.ts';
 import type {
+  DifferenceQuery,
   DifferenceSample,
   DifferenceStore,
   StoredDifference,
@@ -23,11 +24,14 @@ export interface DifferenceSettings {
 
 /** Differences as they are judged again under other rules. */
 export interface DifferenceArchive extends DifferenceStore {
+  /** Newest first. @throws StorageError */
+  find(service: ServiceName, query: DifferenceQuery): Promise<readonly StoredDifference[]>;
   /** Newest first, each with its sample where one is kept, of samples no more than 16 MiB. @throws StorageError */
   withSamples(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;
 }
 
 interface Row {
+  readonly id: number;
   readonly at: Date;
   readonly service: string;
   readonly action: string;
@@ -56,6 +60,15 @@ const WITH_SAMPLES = `
   left join difference_samples s on s.difference_id = d.id and s.expires_at > now()
   order by d.id desc`;
 
+const FIND = `
+  select * from differences where service = $1
+    and ($3::text is null or action = $3) and ($4::text is null or lane = $4)
+    and ($5::text is null and $6::text is null or exists (
+      select from jsonb_array_elements(comparison -> 'differences') d
+      where ($5::text is null or d ->> 'path' = $5) and ($6::text is null or d ->> 'class' = $6)))
+    and ($7::timestamptz is null or at >= $7) and ($8::bigint is null or id < $8)
+  order by id desc limit $2`;
+
 /** Differences in PostgreSQL, redacted before they come here; beside them the compared texts, where the operator wants them kept. */
 export function createDifferenceStore({
   database,
@@ -79,6 +92,12 @@ export function createDifferenceStore({
         'select * from differences where service = $1 order by id desc limit $2',
         [service, limit],
       );
+      return rows.map(differenceOf);
+    },
+    async find(service, { limit, action = null, lane = null, path = null, sinceMs, before = null, ...more }) {
+      const since = sinceMs === undefined ? null : new Date(sinceMs).toISOString();
+      const parameters = [service, limit, action, lane, path, more.class ?? null, since, before];
+      const rows = await database.query<Row>(FIND, parameters);
       return rows.map(differenceOf);
     },
     async withSamples(service, limit) {
@@ -113,6 +132,7 @@ async function trim(database: Database, service: ServiceName): Promise<void> {
 
 function differenceOf(row: Row): StoredDifference {
   return {
+    id: row.id,
     atMs: row.at.getTime(),
     service: row.service as ServiceName,
     action: row.action,

@@ -125,6 +125,10 @@ export interface AuditQuery {
   readonly limit: number;
   /** @defaultValue every service */
   readonly service?: string;
+  /** @defaultValue everybody */
+  readonly person?: string;
+  /** How the command begins, such as `guard`. @defaultValue every command */
+  readonly command?: string;
   /** Only entries with a lower id: those behind a page that ended with it. */
   readonly before?: number;
 }

@@ -4,6 +4,8 @@ import type { JudgedWith } from '../compare/compare-replies.ts';
 import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
 
 export interface StoredDifference {
+  /** Ascends with time; absent before it is stored. */
+  readonly id?: number;
   readonly operationId: OperationId;
   readonly service: ServiceName;
   readonly action: string;
@@ -21,6 +23,19 @@ export interface DifferenceSample {
   readonly request: string;
   readonly legacy: string;
   readonly orchestrator: string;
+}
+
+/** Which differences of a service are looked for; what is absent restricts nothing. */
+export interface DifferenceQuery {
+  readonly limit: number;
+  readonly action?: string;
+  readonly lane?: LaneKey;
+  /** A difference at this path, of this class. */
+  readonly path?: string;
+  readonly class?: string;
+  readonly sinceMs?: number;
+  /** Only those with a lower id. */
+  readonly before?: number;
 }
 
 /** Differences, redacted. Bounded: the oldest leave first. */

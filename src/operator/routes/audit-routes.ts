@@ -23,13 +23,15 @@ export function registerAuditRoutes(app: FastifyInstance, audit: Pick<AuditStore
 
 async function pageOf(
   audit: Pick<AuditStore, 'recent'>,
-  { service, limit, before }: AuditRoute['Querystring'],
+  { service, person, command, limit, before }: AuditRoute['Querystring'],
 ): Promise<object> {
   const most = Number(limit ?? DEFAULT_LIMIT);
   // One more than is shown tells whether there is a next page.
   const found = await audit.recent({
     limit: most + 1,
     ...(service !== undefined && { service }),
+    ...(person !== undefined && { person }),
+    ...(command !== undefined && { command }),
     ...(before !== undefined && { before: Number(before) }),
   });
   const shown = found.slice(0, most);

@@ -35,6 +35,8 @@ export const LedgerQuerystring = Type.Object(
 export const AuditQuerystring = Type.Object(
   {
     service: Type.Optional(Type.String()),
+    person: Type.Optional(Type.String({ maxLength: 200 })),
+    command: Type.Optional(Type.String({ maxLength: 100 })),
     limit: Type.Optional(Type.String({ pattern: LIMIT })),
     before: Type.Optional(Type.String({ pattern: NUMBER })),
   },

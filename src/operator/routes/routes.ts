@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { StoredDifference } from '../../migration/shadow/difference-store.ts';
+import type { LaneKey } from '../../domain/ids.ts';
+import type { DifferenceQuery, StoredDifference } from '../../migration/shadow/difference-store.ts';
 import { printedComparison } from '../printed-comparison.ts';
 import type { Readiness } from '../readiness.ts';
 import { answered } from '../refusal.ts';
@@ -12,16 +13,19 @@ export interface OperatorParts {
   metrics(): Promise<string>;
   readiness(): Promise<Readiness>;
   /** Newest first; undefined for a service nobody knows. @throws StorageError */
-  differences(service: string, limit: number): Promise<readonly StoredDifference[] | undefined>;
+  differences(service: string, query: DifferenceQuery): Promise<readonly StoredDifference[] | undefined>;
 }
 
 const DEFAULT_LIMIT = 50;
 const MOST_DIFFERENCES = 1_000;
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
+/** `owner`: of the lane. `hours`: not older. `before`: an id, for the next page. */
+const FILTERS = ['action', 'owner', 'path', 'class', 'hours', 'before'] as const;
+
 interface DifferencesRoute {
   Params: { service: string };
-  Querystring: { limit?: string | string[] };
+  Querystring: Readonly<Partial<Record<(typeof FILTERS)[number] | 'limit', string | string[]>>>;
 }
 
 /** What an operator and a scraper ask the proxy: health, metrics, status and differences. */
@@ -60,7 +64,9 @@ class OperatorRoutes {
     const { service } = request.params;
     const limit = parseLimit(request.query.limit);
     if (limit === undefined) return refused(reply, 400, limitProblem(request.query.limit));
-    const found = await this.#parts.differences(service, limit);
+    const query = queryOf(service, request.query);
+    if (query === undefined) return refused(reply, 400, FILTER_PROBLEM);
+    const found = await this.#parts.differences(service, { ...query, limit });
     if (found === undefined) return refused(reply, 404, `no service is called "${service}"`);
     return { service, limit, differences: found.map(printed) };
   }
@@ -80,12 +86,35 @@ function parseLimit(value: string | string[] | undefined): number | undefined {
   return limit >= 1 && limit <= MOST_DIFFERENCES ? limit : undefined;
 }
 
+const FILTER_PROBLEM =
+  'each filter may be given once; hours must be a whole number from 1 to 9999, before a number of the list';
+
+const WHOLE: Readonly<Partial<Record<string, RegExp>>> = { hours: /^[1-9]\d{0,3}$/, before: /^\d{1,15}$/ };
+
+/** Undefined where a filter cannot be read. */
+function queryOf(
+  service: string,
+  query: DifferencesRoute['Querystring'],
+): Omit<DifferenceQuery, 'limit'> | undefined {
+  const given = FILTERS.flatMap((name) => (query[name] === undefined ? [] : [[name, query[name]] as const]));
+  if (!given.every(([name, value]) => typeof value === 'string' && (WHOLE[name]?.test(value) ?? true)))
+    return undefined;
+  const { hours, before, owner, ...texts } = Object.fromEntries(given) as Readonly<Record<string, string>>;
+  return {
+    ...texts,
+    ...(owner !== undefined && { lane: `${service}/${owner}` as LaneKey }),
+    ...(hours !== undefined && { sinceMs: Date.now() - Number(hours) * 3_600_000 }),
+    ...(before !== undefined && { before: Number(before) }),
+  };
+}
+
 function limitProblem(value: unknown): string {
   return `limit must be a whole number from 1 to ${MOST_DIFFERENCES}, got ${JSON.stringify(value)}`;
 }
 
-function printed({ operationId, comparison, atMs, ...rest }: StoredDifference): object {
+function printed({ id, operationId, comparison, atMs, ...rest }: StoredDifference): object {
   return {
+    ...(id !== undefined && { id }),
     at: new Date(atMs).toISOString(),
     operation_id: operationId,
     service: rest.service,

@@ -117,7 +117,7 @@ export class OperatorServer {
       status: () => status.read(),
       metrics: () => metrics.render(),
       readiness: () => Promise.resolve(this.world.readiness),
-      differences: (service, limit) => {
+      differences: (service, { limit }) => {
         this.limits.push(limit);
         return Promise.resolve(service === SERVICE ? [DIFFERENCE] : undefined);
       },

@@ -35,6 +35,14 @@ describe('health', () => {
 });
 
 describe('GET /v1/services/:service/differences', () => {
+  test.each(['hours=0', 'hours=x', 'before=-1', 'action=a&action=b'])(
+    'refuses the filter %s',
+    async (filter) => {
+      const answer = await server.ask(`/v1/services/${SERVICE}/differences?${filter}`);
+      expect(answer.status).toBe(400);
+    },
+  );
+
   test('shows the newest, 50 unless told', async () => {
     const answer = await server.ask(`/v1/services/${SERVICE}/differences`);
     expect(answer.status).toBe(200);

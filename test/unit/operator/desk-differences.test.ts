@@ -12,10 +12,17 @@ const [whole, answer] = ['whole_lane[]', 'context[].content'].map((path) => ({
   last_at: '2026-01-01T00:00:00Z',
 }));
 
-async function pageOf(query: Readonly<Record<string, string>>): Promise<string> {
+async function pageOf(
+  query: Readonly<Record<string, string>>,
+  differences: readonly object[] = [],
+  asked: string[] = [],
+): Promise<string> {
   const service = { service: SERVICE, actions: {}, guard: { held_by: null }, unknown_outcomes: { open: 0 } };
   const proxy = { version: '1', started_at: '2026-01-01T00:00', journal: 'postgres', flags: { source: '' } };
-  const get = async (): Promise<unknown> => ({ signatures: [whole, answer], differences: [], rules: [] });
+  const get = async (path: string): Promise<unknown> => {
+    asked.push(path);
+    return { signatures: [whole, answer], differences, rules: [] };
+  };
   const visit: Visit = {
     api: { get } as unknown as Visit['api'],
     visitor: { role: 'approver' },
@@ -33,4 +40,44 @@ test('a rule is offered for answers, and never for whole lanes, to which none ap
   expect(page).not.toContain('rule=0#try');
   expect(page).toContain('rule=1#try');
   expect(/<textarea.*<\/textarea>/s.exec(page)?.[0]).toContain('context[].content');
+});
+
+const FOUND = {
+  action: 'get_context',
+  lane: `${SERVICE}/chat-1`,
+  primary: 'legacy',
+  verdict: 'mismatch',
+  differences: [{ path: 'a', class: 'value', legacy: 'x#1', orchestrator: 'x#2' }],
+  suppressed: 0,
+};
+const found = (id: number, more: object = {}) => ({
+  ...FOUND,
+  id,
+  operation_id: `o-${id}`,
+  at: new Date(Date.UTC(2026, 10, 22, 19, 0, id)).toISOString(),
+  ...more,
+});
+
+test('equal differences of a lane are shown once, with how often and since when', async () => {
+  const page = await pageOf({}, [found(9), found(8), found(7, { lane: `${SERVICE}/chat-2` }), found(6)]);
+  expect(page.match(/<article class="found">/g)).toHaveLength(2);
+  expect(page).toMatch(/, 3 times since\s*<time datetime="2026-11-22T19:00:06.000Z"/);
+});
+
+test('differences are filtered by action, lane, cause and time, and paged', async () => {
+  const asked: string[] = [];
+  const many = Array.from({ length: 26 }, (_, index) => found(50 - index, { lane: `${SERVICE}/${index}` }));
+  const query = { action: 'get_context', owner: 'chat-1', path: '', class: 'value', hours: '24' };
+  const page = await pageOf(query, many, asked);
+  const search = new URLSearchParams(asked.find((path) => path.includes('/differences?'))?.split('?')[1]);
+  expect(Object.fromEntries(search)).toEqual({ ...query, limit: '26' });
+  // Twenty-five of them are shown; the last one of these ends the page.
+  expect(page).toMatch(/href="[^"]*before=26[^"]*#found">Older/);
+  expect(page).toContain('Cause: value at <code>(whole answer)</code>');
+});
+
+test('a filter that nothing passes says so and stays', async () => {
+  const page = await pageOf({ owner: 'nobody' });
+  expect(page).toContain('No stored difference passes this filter');
+  expect(page).toContain('value="nobody"');
 });

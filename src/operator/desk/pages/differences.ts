@@ -4,13 +4,14 @@ import { hintWords } from '../../hint-words.ts';
 import type { ShownSignature } from '../../shown-signature.ts';
 import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
-import { html, type Html } from '../html.ts';
+import { html, type Html, type Shown } from '../html.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
-import { differencesPanel, type Found } from './found-differences.ts';
+import { addressOf, differencesPanel, filterOf, searchOf, type Found } from './found-differences.ts';
 import { emptyState, type Page } from './layout.ts';
 import { serviceOf, type ServiceStatus } from './service.ts';
+import { nowrap, table, text, unseen, words } from './table-panel.ts';
 import { tryPanel, type Trial } from './try-rules.ts';
 
 interface Rule {
@@ -54,23 +55,23 @@ export function rulesIn(text: string): readonly unknown[] {
   }
 }
 
-const SHOWN = 25;
-
 async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial | undefined): Promise<Page> {
   const status = await serviceOf(visit, params.service);
   const { service } = status;
   const base = `/v1/services/${service}`;
+  const filter = filterOf(query);
   const [{ signatures }, { differences }, { rules }] = await Promise.all([
     visit.api.get<{ signatures: readonly ShownSignature[] }>(`${base}/signatures`),
-    visit.api.get<{ differences: readonly Found[] }>(`${base}/differences?limit=${SHOWN}`),
+    visit.api.get<{ differences: readonly Found[] }>(`${base}/differences?${searchOf(filter)}`),
     visit.api.get<{ rules: readonly Rule[] }>(`${base}/comparisons`),
   ]);
-  const text = trial?.rules ?? proposalOf(signatures, { query, actions: Object.keys(status.actions ?? {}) });
+  const proposal =
+    trial?.rules ?? proposalOf(signatures, { query, actions: Object.keys(status.actions ?? {}) });
   return {
     title: `Differences of ${service}`,
     lead: html`What shadow reads found, redacted: of a value its kind, its size and a digest.
       <a href="/services/${service}">${service}</a>`,
-    body: html`${signaturesPanel(status, signatures)}${tryPanel(visit, { service, text, trial })}${differencesPanel(differences)}${rulesPanel(visit, rules)}`,
+    body: html`${signaturesPanel(status, signatures)}${tryPanel(visit, { service, text: proposal, trial })}${differencesPanel(differences, { service, filter, actions: Object.keys(status.actions ?? {}) })}${rulesPanel(visit, rules)}`,
   };
 }
 
@@ -79,42 +80,29 @@ function signaturesPanel(asked: ServiceStatus, signatures: readonly ShownSignatu
   if (signatures.length === 0) return nothingDiffers(asked);
   return html`<section class="panel" aria-labelledby="signatures">
     <h2 id="signatures">By cause <span class="of">${counted(signatures.length, 'signature')}</span></h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="signatures">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Where</th>
-            <th scope="col">What</th>
-            <th scope="col" class="number">Times</th>
-            <th scope="col" class="number">Lanes</th>
-            <th scope="col">Last seen</th>
-            <th scope="col"><span class="unseen">Rule</span></th>
-          </tr>
-        </thead>
-        <tbody>
-          ${signatures.map(
-            (each, index) =>
-              html`<tr>
-                <th scope="row">
-                  <code>${each.path === '' ? '(whole answer)' : each.path}</code
-                  ><span class="note">${each.action}</span>
-                </th>
-                <td>
-                  ${spoken(each.class)}<span class="note"
-                    ><code>${each.shape}</code
-                    >${each.hint !== null && ` · looks like: ${hintWords(each.hint)}`}</span
-                  >
-                </td>
-                <td class="number">${count(each.count)}</td>
-                <td class="number">${count(each.lanes)}</td>
-                <td class="nowrap">${when(each.last_at)}</td>
-                <td>${!isOfWholeLane(each) && ruleLink(service, each.path, index)}</td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('signatures', {
+      heads: [words('Where'), words('What'), 'Times', 'Lanes', nowrap('Last seen'), unseen('Rule')],
+      rows: signatures.map((each, index) => signatureRow(service, each, index)),
+    })}
   </section>`;
+}
+
+function signatureRow(service: string, each: ShownSignature, index: number): readonly Shown[] {
+  const cause = { action: each.action, path: each.path, class: each.class };
+  return [
+    html`<code>${each.path === '' ? '(whole answer)' : each.path}</code
+      ><span class="note">${each.action}</span>`,
+    html`${spoken(each.class)}<span class="note"
+        ><code>${each.shape}</code>${each.hint !== null && ` · looks like: ${hintWords(each.hint)}`}</span
+      >`,
+    count(each.count),
+    count(each.lanes),
+    when(each.last_at),
+    html`<a href="${addressOf(service, cause)}"
+        >Show<span class="unseen"> differences at ${each.path}</span></a
+      >
+      ${!isOfWholeLane(each) && ruleLink(service, each.path, index)}`,
+  ];
 }
 
 function nothingDiffers({ comparisons, flags }: ServiceStatus): Html {
@@ -174,42 +162,24 @@ function rulesPanel(visit: Visit, rules: readonly Rule[]): Html | false {
   if (rules.length === 0) return false;
   return html`<section class="panel" aria-labelledby="rules-in-force">
     <h2 id="rules-in-force">Rules in force</h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="rules-in-force">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Rule</th>
-            <th scope="col">Action</th>
-            <th scope="col" class="number">Accepted</th>
-            <th scope="col">Why</th>
-            <th scope="col">Until</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rules.map(
-            ({ id, kind, path, action, hits, reason, owner, expires, expired }) =>
-              html`<tr>
-                <th scope="row">
-                  ${spoken(kind)} <code>${path}</code
-                  ><span class="note">${id === null ? 'of the definition' : `added, number ${id}`}</span>${
-                    id !== null &&
-                    foldedChange(visit, {
-                      action: `/rules/${id}/remove`,
-                      label: 'Remove it',
-                      role: 'operator',
-                    })
-                  }
-                </th>
-                <td><code>${action}</code></td>
-                <td class="number">${count(hits)}</td>
-                <td class="words">${reason}<span class="note">${owner}</span></td>
-                <td>
-                  ${expired ? html`<span class="state warn">◆ expired ${expires}</span>` : (expires ?? 'for ever')}
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('rules-in-force', {
+      heads: [words('Rule'), text('Action'), 'Accepted', words('Why'), text('Until')],
+      rows: rules.map((rule) => ruleRow(visit, rule)),
+    })}
   </section>`;
+}
+
+function ruleRow(visit: Visit, rule: Rule): readonly Shown[] {
+  const { id, kind, path, action, hits, reason, owner, expires, expired } = rule;
+  const removal = { action: `/rules/${id}/remove`, label: 'Remove it', role: 'operator' } as const;
+  return [
+    html`${spoken(kind)} <code>${path}</code
+      ><span class="note">${id === null ? 'of the definition' : `added, number ${id}`}</span>${
+        id !== null && foldedChange(visit, removal)
+      }`,
+    html`<code>${action}</code>`,
+    count(hits),
+    html`${reason}<span class="note">${owner}</span>`,
+    expired ? html`<span class="state warn">◆ expired ${expires}</span>` : (expires ?? 'no expiry'),
+  ];
 }

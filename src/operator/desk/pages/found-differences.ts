@@ -3,6 +3,7 @@ import { count, counted, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 
 export interface Found {
+  readonly id?: number;
   readonly at: string;
   readonly operation_id: string;
   readonly action: string;
@@ -22,21 +23,139 @@ export interface Found {
 
 /** Shown without being asked for. */
 const OPEN = 3;
+const PAGE = 25;
 
-/** The last ones, the newest open and the others folded. */
-export function differencesPanel(differences: readonly Found[]): Html | false {
-  if (differences.length === 0) return false;
+/** Which differences are looked at; empty texts restrict nothing. */
+interface Filter {
+  readonly action?: string;
+  readonly owner?: string;
+  readonly path?: string;
+  readonly class?: string;
+  readonly hours?: string;
+  readonly before?: string;
+}
+
+const NAMES = ['action', 'owner', 'path', 'class', 'hours', 'before'] as const;
+
+export function filterOf(query: Readonly<Record<string, string | undefined>>): Filter {
+  // The path of a whole answer is the empty text.
+  const given = NAMES.filter((name) => query[name] !== undefined && (query[name] !== '' || name === 'path'));
+  return Object.fromEntries(given.map((name) => [name, (query[name] ?? '').trim()]));
+}
+
+/** Of the API: one more than a page tells whether there is a next one. */
+export function searchOf({ path, ...filter }: Filter): string {
+  const isByPath = path !== undefined && (path !== '' || filter.class !== undefined);
+  return new URLSearchParams({ ...filter, ...(isByPath && { path }), limit: String(PAGE + 1) }).toString();
+}
+
+/** On the desk. */
+export function addressOf(service: string, filter: Filter): string {
+  const given = Object.entries(filter).filter(([name, value]) => value !== '' || name === 'path');
+  return `/services/${service}/differences?${new URLSearchParams(given).toString()}#found`;
+}
+
+interface Listed {
+  readonly service: string;
+  readonly filter: Filter;
+  readonly actions: readonly string[];
+}
+
+/** A page of them, the newest open and the others folded; equal ones once. */
+export function differencesPanel(found: readonly Found[], listed: Listed): Html | false {
+  const isFiltered = Object.keys(listed.filter).length > 0;
+  if (found.length === 0 && !isFiltered) return false;
+  const page = found.slice(0, PAGE);
+  const groups = collapsed(page);
   return html`<section class="panel" aria-labelledby="found">
-    <h2 id="found">One by one <span class="of">the last ${differences.length}</span></h2>
-    ${differences.slice(0, OPEN).map(oneFound)}
+    <h2 id="found">
+      One by one
+      <span class="of"
+        >${found.length === 0 ? 'none' : `${counted(page.length, 'difference')}, newest first${found.length > PAGE ? '; there are more' : ''}`}</span
+      >
+    </h2>
+    ${filterForm(listed)}
+    ${found.length === 0 && html`<p class="help">No stored difference passes this filter. The newest 10,000 of a service are kept.</p>`}
+    ${groups.slice(0, OPEN).map(oneFound)}
     ${
-      differences.length > OPEN &&
+      groups.length > OPEN &&
       html`<details class="fold found-more">
-        <summary>${counted(differences.length - OPEN, 'earlier difference')}</summary>
-        ${differences.slice(OPEN).map(oneFound)}
+        <summary>${counted(groups.length - OPEN, 'more difference')}</summary>
+        ${groups.slice(OPEN).map(oneFound)}
       </details>`
     }
+    ${pages(found, listed)}
   </section>`;
+}
+
+function pages(found: readonly Found[], { service, filter }: Listed): Html {
+  const last = found[PAGE - 1]?.id;
+  const hasMore = found.length > PAGE && last !== undefined;
+  return html`<p class="pages">
+    ${filter.before !== undefined && html`<a class="button" href="${addressOf(service, { ...filter, before: '' })}">Newest</a>`}
+    ${hasMore && html`<a class="button" href="${addressOf(service, { ...filter, before: String(last) })}">Older</a>`}
+  </p>`;
+}
+
+const HOURS = { '': 'any time', 1: 'the last hour', 24: 'the last 24 hours', 168: 'the last 7 days' };
+
+function filterForm({ service, filter, actions }: Listed): Html {
+  const known =
+    filter.action === undefined || actions.includes(filter.action) ? actions : [...actions, filter.action];
+  const isOfCause = filter.class !== undefined || filter.path !== undefined;
+  return html`<form
+    class="row filter"
+    method="get"
+    action="/services/${service}/differences#found"
+    role="search"
+  >
+    <div class="field">
+      <label for="f-action">Action</label
+      ><select id="f-action" name="action">
+        <option value="">every action</option>
+        ${known.map((one) => html`<option ${one === filter.action && html`selected`}>${one}</option>`)}
+      </select>
+    </div>
+    <div class="field">
+      <label for="f-owner">Owner of the lane</label
+      ><input
+        id="f-owner"
+        name="owner"
+        value="${filter.owner}"
+        maxlength="512"
+        autocomplete="off"
+        spellcheck="false"
+      />
+    </div>
+    <div class="field">
+      <label for="f-hours">Time</label
+      ><select id="f-hours" name="hours">
+        ${Object.entries(HOURS).map(([hours, name]) => html`<option value="${hours}" ${hours === (filter.hours ?? '') && html`selected`}>${name}</option>`)}
+      </select>
+    </div>
+    ${filter.class !== undefined && html`<input type="hidden" name="class" value="${filter.class}" />`}
+    ${filter.path !== undefined && html`<input type="hidden" name="path" value="${filter.path}" />`}
+    <button class="primary">Filter</button>
+    ${isOfCause && html`<p class="note">Cause: ${spoken(filter.class ?? 'any')} at <code>${filter.path === '' ? '(whole answer)' : (filter.path ?? 'any path')}</code>. <a href="/services/${service}/differences#found">Clear</a></p>`}
+  </form>`;
+}
+
+/** The newest of those that are equal but for their time and operation. */
+interface Collapsed extends Found {
+  readonly times: number;
+  readonly firstAt: string;
+}
+
+function collapsed(found: readonly Found[]): Collapsed[] {
+  const groups = Map.groupBy(found, ({ action, lane, primary, differences, suppressed }) =>
+    JSON.stringify([action, lane, primary, differences, suppressed]),
+  );
+  return [...groups.values()].flatMap((group) => {
+    const [latest, earliest] = [group[0], group.at(-1)];
+    return latest === undefined
+      ? []
+      : [{ ...latest, times: group.length, firstAt: earliest?.at ?? latest.at }];
+  });
 }
 
 function oneFound({
@@ -47,13 +166,16 @@ function oneFound({
   differences,
   suppressed,
   operation_id: operation,
-}: Found): Html {
+  times,
+  firstAt,
+}: Collapsed): Html {
   const slash = lane.indexOf('/');
   const [service, owner] = [lane.slice(0, slash), encodeURIComponent(lane.slice(slash + 1))];
   return html`<article class="found">
     <h3><code>${action}</code> <a href="/lanes/${service}/${owner}">${lane}</a></h3>
     <p class="note">
-      ${when(at)} · the agent got the answer of ${primary} ·
+      ${when(at)}${times > 1 && html`, ${count(times)} times since ${when(firstAt)}`} · the agent got the
+      answer of ${primary} ·
       <code>${operation}</code
       >${suppressed > 0 && ` · ${counted(suppressed, 'further difference')} accepted by rules`}
     </p>

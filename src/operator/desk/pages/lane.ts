@@ -206,7 +206,7 @@ function decisions({ decisions: decided }: Explained): Html {
   </section>`;
 }
 
-function differing(service: string, { differences }: Explained): Html | false {
+function differing(service: string, { differences, owner }: Explained): Html | false {
   if (differences.length === 0) return false;
   return html`<section class="panel" aria-labelledby="differing">
     <h2 id="differing">Differences found here</h2>
@@ -218,6 +218,10 @@ function differing(service: string, { differences }: Explained): Html | false {
           </li>`,
       )}
     </ul>
-    <p><a href="/services/${service}/differences">All differences of ${service}</a></p>
+    <p>
+      <a href="/services/${service}/differences?owner=${encodeURIComponent(owner)}#found"
+        >Both sides of these differences</a
+      >
+    </p>
   </section>`;
 }
