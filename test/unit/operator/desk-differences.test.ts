@@ -12,16 +12,26 @@ const [whole, answer] = ['whole_lane[]', 'context[].content'].map((path) => ({
   last_at: '2026-01-01T00:00:00Z',
 }));
 
+const TODAY = { from: '2026-01-01T00:00:00Z', compared: 1_284, differ: 0 };
+
 async function pageOf(
   query: Readonly<Record<string, string>>,
   differences: readonly object[] = [],
   asked: string[] = [],
+  signatures: readonly unknown[] = [whole, answer],
 ): Promise<string> {
-  const service = { service: SERVICE, actions: {}, guard: { held_by: null }, unknown_outcomes: { open: 0 } };
+  const service = {
+    service: SERVICE,
+    actions: {},
+    flags: { 'shadow-read': { asked: 100 } },
+    guard: { held_by: null },
+    unknown_outcomes: { open: 0 },
+  };
   const proxy = { version: '1', started_at: '2026-01-01T00:00', journal: 'postgres', flags: { source: '' } };
   const get = async (path: string): Promise<unknown> => {
     asked.push(path);
-    return { signatures: [whole, answer], differences, rules: [] };
+    if (path === '/v1/consistency') return { services: { [SERVICE]: { today: TODAY } } };
+    return { signatures, differences, rules: [] };
   };
   const visit: Visit = {
     api: { get } as unknown as Visit['api'],
@@ -80,4 +90,9 @@ test('a filter that nothing passes says so and stays', async () => {
   const page = await pageOf({ owner: 'nobody' });
   expect(page).toContain('No stored difference passes this filter');
   expect(page).toContain('value="nobody"');
+});
+
+test('whether something was compared is said of today and all replicas, not of this process', async () => {
+  const page = await pageOf({}, [], [], []);
+  expect(page).toContain('1,284 comparisons today, of all replicas');
 });

@@ -5,6 +5,8 @@ import type { ShownSignature } from '../../shown-signature.ts';
 import type { TriedAction } from '../../routes/rule-routes.ts';
 import { count, counted, percent, spoken, when } from '../figures.ts';
 import { html, type Html, type Shown } from '../html.ts';
+import { consistencyOf } from '../consistency.ts';
+import type { Consistency } from '../../routes/consistency-routes.ts';
 import { ApiRefusal } from '../operator-api.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
@@ -71,13 +73,17 @@ async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial |
     title: `Differences of ${service}`,
     lead: html`What shadow reads found, redacted: of a value its kind, its size and a digest.
       <a href="/services/${service}">${service}</a>`,
-    body: html`${signaturesPanel(status, signatures)}${tryPanel(visit, { service, text: proposal, trial })}${differencesPanel(differences, { service, filter, actions: Object.keys(status.actions ?? {}) })}${rulesPanel(visit, rules)}`,
+    body: html`${signaturesPanel(status, signatures, (await consistencyOf(visit))?.services[service]?.today)}${tryPanel(visit, { service, text: proposal, trial })}${differencesPanel(differences, { service, filter, actions: Object.keys(status.actions ?? {}) })}${rulesPanel(visit, rules)}`,
   };
 }
 
-function signaturesPanel(asked: ServiceStatus, signatures: readonly ShownSignature[]): Html {
+function signaturesPanel(
+  asked: ServiceStatus,
+  signatures: readonly ShownSignature[],
+  today: Consistency | undefined,
+): Html {
   const { service } = asked;
-  if (signatures.length === 0) return nothingDiffers(asked);
+  if (signatures.length === 0) return nothingDiffers(asked, today);
   return html`<section class="panel" aria-labelledby="signatures">
     <h2 id="signatures">By cause <span class="of">${counted(signatures.length, 'signature')}</span></h2>
     ${table('signatures', {
@@ -105,16 +111,17 @@ function signatureRow(service: string, each: ShownSignature, index: number): rea
   ];
 }
 
-function nothingDiffers({ comparisons, flags }: ServiceStatus): Html {
-  const judged = comparisons.match + comparisons.mismatch;
+function nothingDiffers({ flags }: ServiceStatus, today: Consistency | undefined): Html {
   const share = flags['shadow-read'].asked;
-  const advice =
-    share < 100 ? ` Shadow reads are asked for ${percent(share)}: raise them to compare more.` : '';
-  return judged === 0
-    ? emptyState('Nothing was compared yet', `A read of a lane that both sides hold begins it.${advice}`)
+  const advice = share < 100 ? ` Shadow reads are at ${percent(share)}: raise them to compare more.` : '';
+  return today === undefined || today.compared === 0
+    ? emptyState(
+        'No differences are stored',
+        `Nothing was compared today. A read of a lane that both sides hold begins it.${advice}`,
+      )
     : emptyState(
         'Nothing differs',
-        `${counted(judged, 'comparison')}, and no difference that counts.${advice}`,
+        `${counted(today.compared, 'comparison')} today, of all replicas, and no difference that counts.${advice}`,
       );
 }
 

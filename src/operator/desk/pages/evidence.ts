@@ -1,5 +1,5 @@
 import type { Status } from '../../status.ts';
-import { consistency, count, percent, spoken } from '../figures.ts';
+import { count, percent, spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import { ownInterlocks } from '../../told-interlocks.ts';
 import { tablePanel } from './table-panel.ts';
@@ -21,7 +21,6 @@ function compared(service: ServiceStatus): Html {
     html`${what}<span class="note">${how}</span>`,
     count(match + mismatch),
     count(mismatch),
-    consistency(mismatch, match + mismatch),
     count(incomparable),
   ]);
   const why = Object.entries(apart).map(([word, times]) => `${count(times)} ${spoken(word)}`);
@@ -31,7 +30,7 @@ function compared(service: ServiceStatus): Html {
     note: `This process, since its start; the consistency above is of all replicas. Reads with side effects on legacy cannot be repeated, so their whole lanes are compared.${
       why.length === 0 ? '' : ` Not comparable: ${why.join(', ')}.`
     }`,
-    heads: ['What', 'With a verdict', 'Differ', 'Consistency', 'Not comparable'],
+    heads: ['What', 'With a verdict', 'Differ', 'Not comparable'],
     rows,
   });
 }

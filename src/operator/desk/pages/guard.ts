@@ -6,6 +6,7 @@ import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { latchOf } from './latch.ts';
 import { emptyState, type Page } from './layout.ts';
+import { nowrap, table, text } from './table-panel.ts';
 
 type Watched = GuardStatus & { readonly triggers: readonly TriggerLevel[] };
 
@@ -135,36 +136,17 @@ function bundlesPanel(bundles: readonly Bundle[]): Html {
     );
   return html`<section class="panel" aria-labelledby="bundles">
     <h2 id="bundles">What was known at each trip</h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="bundles">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Trip</th>
-            <th scope="col">Service</th>
-            <th scope="col">Trigger</th>
-            <th scope="col">When</th>
-            <th scope="col" class="number">JSON</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${bundles.map(
-            ({ bundle, service, trigger, at, bytes }) =>
-              html`<tr>
-                <th scope="row"><a href="/guard/bundles/${bundle}">Trip ${bundle}</a></th>
-                <td>${service}</td>
-                <td>${spoken(trigger)}</td>
-                <td class="nowrap">${when(at)}</td>
-                <td class="number">
-                  <a href="/guard/bundles/${bundle}/json" download
-                    >${count(Math.ceil(bytes / 1_024))} KiB<span class="unseen"
-                      >, JSON of trip ${bundle}</span
-                    ></a
-                  >
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('bundles', {
+      heads: [text('Trip'), text('Service'), text('Trigger'), nowrap('When'), 'JSON'],
+      rows: bundles.map(({ bundle, service, trigger, at, bytes }) => [
+        html`<a href="/guard/bundles/${bundle}">Trip ${bundle}</a>`,
+        service,
+        spoken(trigger),
+        when(at),
+        html`<a href="/guard/bundles/${bundle}/json" download
+          >${count(Math.ceil(bytes / 1_024))} KiB<span class="unseen">, JSON of trip ${bundle}</span></a
+        >`,
+      ]),
+    })}
   </section>`;
 }

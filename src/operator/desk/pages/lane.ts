@@ -1,9 +1,11 @@
 import { count, spoken, when } from '../figures.ts';
+import { term } from '../glossary.ts';
 import { html, type Html, type Shown } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { conditionOf, differencesOf, shownCondition, type Lane } from './lanes.ts';
 import { emptyState, type Page } from './layout.ts';
+import { table, text } from './table-panel.ts';
 import { serviceOf } from './service.ts';
 
 interface Write {
@@ -73,13 +75,13 @@ const FENCES: Readonly<Record<string, string>> = {
 
 /** Why a lane has stopped: it reads from legacy until somebody has decided. */
 const STOPS: Readonly<Record<string, Shown>> = {
-  lost: html`Legacy answers until somebody decides about <a href="/lost">what it lost</a>.`,
+  lost: html`Legacy answers until a person decides about <a href="/lost">what it lost</a>.`,
   repair_undone:
     'A repair of it was put back: legacy answers until a copy or a repair makes both sides equal.',
   too_many_exceptions:
     'A copy would leave out too much of it: legacy answers until what the orchestrator refuses is mended and it is copied.',
   would_remove_too_much:
-    'A copy would remove too much of it: legacy answers until somebody has looked at legacy and copies it.',
+    'A copy would remove too much of it: legacy answers until a person has looked at legacy and copies it.',
 };
 
 function standingOf(fence: string, reason: string | undefined): Shown {
@@ -102,15 +104,15 @@ function standing({ inputs: { lane, fence } }: Explained): Html {
         <dd>${count(known.sequence)}</dd>
       </div>
       <div>
-        <dt>delivered</dt>
+        <dt>${term('delivered')}</dt>
         <dd>${count(known.delivered_sequence)}</dd>
       </div>
       <div>
-        <dt>generation</dt>
+        <dt>${term('generation')}</dt>
         <dd>${count(known.generation)}</dd>
       </div>
       <div>
-        <dt>exceptions</dt>
+        <dt>${term('exception', 'exceptions')}</dt>
         <dd>${count(known.exceptions)}</dd>
       </div>
     </dl>
@@ -143,7 +145,7 @@ function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Expla
 
 function timeline(writes: readonly Write[]): Html {
   if (writes.length === 0)
-    return emptyState('No writes are kept', 'Writes that are through leave the journal after its retention.');
+    return emptyState('No writes are kept', 'Delivered writes leave the journal after its retention.');
   return html`<section class="panel" aria-labelledby="timeline">
     <h2 id="timeline">Last writes <span class="of">the newest first</span></h2>
     <ol class="timeline">
@@ -178,31 +180,17 @@ function timeline(writes: readonly Write[]): Html {
 function decisions({ decisions: decided }: Explained): Html {
   return html`<section class="panel" aria-labelledby="decided">
     <h2 id="decided">What would be decided now</h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="decided">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Action</th>
-            <th scope="col">Answered by</th>
-            <th scope="col">Also</th>
-            <th scope="col">Why</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${Object.entries(decided).map(
-            ([action, { primary, dual_write: dualWrite, shadow_read: shadowRead, reason }]) =>
-              html`<tr>
-                <th scope="row"><code>${action}</code></th>
-                <td>${primary}</td>
-                <td>
-                  ${[dualWrite && 'dual write', shadowRead && 'shadow read'].filter(Boolean).join(', ')}
-                </td>
-                <td>${spoken(reason)}</td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('decided', {
+      heads: [text('Action'), text('Answered by'), text('Also'), text('Why')],
+      rows: Object.entries(decided).map(
+        ([action, { primary, dual_write: dualWrite, shadow_read: shadowRead, reason }]) => [
+          html`<code>${action}</code>`,
+          primary,
+          [dualWrite && 'dual write', shadowRead && 'shadow read'].filter(Boolean).join(', '),
+          spoken(reason),
+        ],
+      ),
+    })}
   </section>`;
 }
 

@@ -85,12 +85,12 @@ export async function deadLettersPage(visit: Visit, asked: Asked): Promise<Page>
   return {
     title: 'Dead letters',
     waiting: { '/dead-letters': openIn(filter, letters) },
-    lead: 'Writes that the orchestrator refused for good. What stands behind one in its lane waits; legacy has them all.',
+    lead: 'Writes that the orchestrator refused for good. Later writes of the same lane wait; legacy has all of them.',
     body: html`${filterBar('/dead-letters', filter)}${
       letters.length === 0
         ? emptyState(
             filter.state === 'open' ? 'No dead letter is open' : 'No dead letters',
-            'Every acknowledged write was taken by the orchestrator, or is on its way.',
+            'The orchestrator has applied every acknowledged write, or it is being delivered.',
           )
         : html`<div class="cards">${letters.map((letter) => letterCard(visit, letter))}</div>`
     }`,
@@ -133,7 +133,7 @@ export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<P
   return {
     title: 'Unknown outcomes',
     waiting: { '/unknown-outcomes': openIn(filter, found) },
-    lead: 'Writes whose agents got no clear answer. A late reply or a copy of the lane settles most; the rest a person decides.',
+    lead: 'Writes with an unknown result, and how each was resolved. A late reply or a copy of the lane resolves most; a person decides the rest.',
     body: html`${filterBar('/unknown-outcomes', filter)}${
       found.length === 0
         ? emptyState(

@@ -7,6 +7,7 @@ import { foldedChange } from './change-form.ts';
 import { importPanels } from './import.ts';
 import { laneLink } from './ledgers.ts';
 import type { Page } from './layout.ts';
+import { table, text, words } from './table-panel.ts';
 import { askedOf, isOpen, runProgress, runResult, runState, type RunShown } from './runs.ts';
 
 interface Side {
@@ -151,37 +152,21 @@ function foundPanel(divergences: readonly Divergent[]): Html {
         }</span
       >
     </h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="found">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Lane</th>
-            <th scope="col">What</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">Orchestrator</th>
-            <th scope="col" class="number">Should be</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${divergences.slice(0, LANES_SHOWN).map(
-            ({ service, owner, findings, before, after, ...found }) =>
-              html`<tr>
-                <th scope="row" class="words">${laneLink(`${service}/${owner}`)}</th>
-                <td class="words">
-                  ${sayingsOf(findings).map(
-                    ([saying, times]) =>
-                      html`<span class="note-inline">${times > 1 && `${count(times)} × `}${saying}</span
-                        ><br />`,
-                  )}${findings.length > 0 && itemsOf(findings)}
-                </td>
-                <td>${stateOf(found)}</td>
-                <td class="number">${counted(before.items, 'item')}</td>
-                <td class="number">${counted(after.items, 'item')}</td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('found', {
+      heads: [words('Lane'), words('What'), text('State'), 'Orchestrator', 'Should be'],
+      rows: divergences
+        .slice(0, LANES_SHOWN)
+        .map(({ service, owner, findings, before, after, ...found }) => [
+          laneLink(`${service}/${owner}`),
+          html`${sayingsOf(findings).map(
+            ([saying, times]) =>
+              html`<span class="note-inline">${times > 1 && `${count(times)} × `}${saying}</span><br />`,
+          )}${findings.length > 0 && itemsOf(findings)}`,
+          stateOf(found),
+          counted(before.items, 'item'),
+          counted(after.items, 'item'),
+        ]),
+    })}
   </section>`;
 }
 

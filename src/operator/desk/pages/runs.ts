@@ -4,6 +4,7 @@ import { html, type Html } from '../html.ts';
 import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { emptyState, type Page } from './layout.ts';
+import { nowrap, table, text, words } from './table-panel.ts';
 
 /** A run as `GET /v1/runs` shows it. */
 export interface RunListed {
@@ -160,34 +161,16 @@ function beginForms(visit: Visit): Html {
 function runsTable(runs: readonly RunListed[]): Html {
   return html`<section class="panel" aria-labelledby="runs">
     <h2 id="runs">${runs.length === 1 ? 'The last run' : `The last ${count(runs.length)} runs`}</h2>
-    <div class="table-frame" tabindex="0" role="group" aria-labelledby="runs">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Run</th>
-            <th scope="col">State</th>
-            <th scope="col">Result</th>
-            <th scope="col">Of</th>
-            <th scope="col">Began</th>
-            <th scope="col">By</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${runs.map(
-            (run) =>
-              html`<tr>
-                <th scope="row"><a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a></th>
-                <td>${runState(run)}</td>
-                <td>${runResult(run)}</td>
-                <td class="words">${askedOf(run)}</td>
-                <td class="nowrap">${when(run.began_at)}</td>
-                <td class="words">
-                  ${run.request.person ?? 'the command line'}<span class="note">${run.request.reason}</span>
-                </td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>
-    </div>
+    ${table('runs', {
+      heads: [text('Run'), text('State'), text('Result'), words('Of'), nowrap('Began'), words('By')],
+      rows: runs.map((run) => [
+        html`<a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a>`,
+        runState(run),
+        runResult(run),
+        askedOf(run),
+        when(run.began_at),
+        html`${run.request.person ?? 'the command line'}<span class="note">${run.request.reason}</span>`,
+      ]),
+    })}
   </section>`;
 }
