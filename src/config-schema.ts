@@ -180,6 +180,7 @@ export const ConfigSchema = Type.Object(
       ),
     ),
     interlocks: Interlocks,
+    criteria: Type.Object({ readLatencyToleranceMs: Type.Number({ minimum: 0, maximum: 1_000 }) }, closed),
     guard: Type.Object(
       {
         mode: Type.Union([Type.Literal('enforce'), Type.Literal('warn')]),

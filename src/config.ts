@@ -75,6 +75,7 @@ const DEFAULTS: Tree = {
   rollout: { folder: './flags' },
   operator: { tokens: {} },
   interlocks: 'enforce',
+  criteria: { readLatencyToleranceMs: 5 },
   guard: { mode: 'enforce', coolDownSeconds: 900, keepDays: 30, keepBundles: 20, alertFormat: 'signed' },
   reconciliation: { changed: '30 2 * * *', full: '30 3 * * *', timeZone: LOCAL_ZONE },
   reports: { schedule: '0 6 * * *', timeZone: LOCAL_ZONE, keepDays: 400, webhookFormat: 'signed' },

@@ -88,10 +88,10 @@ function told({ service, phase, plan, next_step: next }: Report['services'][numb
   ].join('\n');
 }
 
-function failedLine({ name, action, have, limit }: Criterion): string {
+function failedLine({ name, action, have, limit, note }: Criterion): string {
   const { title, unit, sign } = CRITERION_WORDS[name];
   const [is, needed] = [have, limit].map((value) => printedFigure({ value: value ?? null, unit }));
-  return `  ✗ ${title}${action === null ? '' : ` of ${action}`}: ${is}, needed ${unit === 'yes_no' ? '' : `${sign} `}${needed}`;
+  return `  ✗ ${title}${action === null ? '' : ` of ${action}`}: ${is}, needed ${unit === 'yes_no' ? '' : `${sign} `}${needed}${note === null ? '' : ` (${note})`}`;
 }
 
 interface Listed extends ProxyAddress {

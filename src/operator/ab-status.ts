@@ -41,7 +41,18 @@ export interface AbNumbers {
     /** Orchestrator / legacy, each backend's own time for the same request. */
     readonly latency_ratio: ShownInterval;
     readonly failure_difference: ShownInterval;
+    /** p95 of both, of the same reads. */
+    readonly p95: PairedP95;
   };
+}
+
+export interface PairedP95 {
+  readonly orchestrator_ms: number | null;
+  readonly legacy_ms: number | null;
+  /** Orchestrator / legacy. */
+  readonly ratio: number | null;
+  /** Orchestrator less legacy, with its 95 % interval; null below about 100 pairs, which say nothing of a p95. */
+  readonly difference_ms: ShownInterval;
 }
 
 /** The same of the last hour; other replicas tell what they saw every ten seconds. */
@@ -78,12 +89,37 @@ function armStatus({ failures, histogram }: Arm): ArmStatus {
   };
 }
 
-function pairedStatus({ latency, onlyOrchestratorFailed, onlyLegacyFailed }: Pairs): AbStatus['paired'] {
+/** Of each p95 the interval is one of 97.5 %: so both hold at the same time with 95 %. */
+const Z_OF_TWO = 2.2414;
+
+/** The interval is as wide as both p95 leave it: what the two have in common narrows nothing. */
+function pairedP95({ legacy, orchestrator }: Pairs['durations']): PairedP95 {
+  const [ours, theirs] = [orchestrator, legacy].map((one) => one.quantileInterval(0.95, Z_OF_TWO));
+  const [orchestratorMs, legacyMs] = [orchestrator.quantileMs(0.95), legacy.quantileMs(0.95)];
+  const hasRatio = orchestratorMs !== null && legacyMs !== null && legacyMs > 0;
+  return {
+    orchestrator_ms: orchestratorMs,
+    legacy_ms: legacyMs,
+    ratio: hasRatio ? rounded(orchestratorMs / legacyMs) : null,
+    difference_ms:
+      ours && theirs
+        ? [rounded(ours[0] - theirs[0]), rounded(ours[1] - theirs[2]), rounded(ours[2] - theirs[1])]
+        : null,
+  };
+}
+
+function pairedStatus({
+  latency,
+  onlyOrchestratorFailed,
+  onlyLegacyFailed,
+  durations,
+}: Pairs): AbStatus['paired'] {
   const failed = onlyOrchestratorFailed.estimate();
   return {
     pairs: failed.count,
     latency_ratio: shown(meanRatio(latency.estimate())),
     failure_difference: shown(pairedDifference(failed, onlyLegacyFailed.estimate())),
+    p95: pairedP95(durations),
   };
 }
 

@@ -36,19 +36,30 @@ export class Pairs {
   readonly latency = new GroupedTally();
   readonly onlyOrchestratorFailed = new GroupedTally();
   readonly onlyLegacyFailed = new GroupedTally();
+  /** What each took, where both answered. */
+  readonly durations: Readonly<Record<Backend, LatencyHistogram>> = {
+    legacy: new LatencyHistogram(),
+    orchestrator: new LatencyHistogram(),
+  };
 
   counts(): PairCounts {
     return {
       latency: this.latency.counts(),
       onlyOrchestratorFailed: this.onlyOrchestratorFailed.counts(),
       onlyLegacyFailed: this.onlyLegacyFailed.counts(),
+      durations: {
+        legacy: this.durations.legacy.counts(),
+        orchestrator: this.durations.orchestrator.counts(),
+      },
     };
   }
 
-  add({ latency, onlyOrchestratorFailed, onlyLegacyFailed }: PairCounts): void {
+  add({ latency, onlyOrchestratorFailed, onlyLegacyFailed, durations }: PairCounts): void {
     this.latency.addCounts(latency);
     this.onlyOrchestratorFailed.addCounts(onlyOrchestratorFailed);
     this.onlyLegacyFailed.addCounts(onlyLegacyFailed);
+    this.durations.legacy.addCounts(durations?.legacy ?? []);
+    this.durations.orchestrator.addCounts(durations?.orchestrator ?? []);
   }
 }
 

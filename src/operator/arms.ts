@@ -105,6 +105,8 @@ export class Arms {
     if (legacy.ms === undefined || orchestrator.ms === undefined) return;
     const ratio = Math.max(orchestrator.ms, LEAST_MS) / Math.max(legacy.ms, LEAST_MS);
     pairs.latency.add(group, Math.log(ratio));
+    pairs.durations.legacy.record(legacy.ms);
+    pairs.durations.orchestrator.record(orchestrator.ms);
   }
 
   #at(service: ServiceName, action: string): ActionArms {

@@ -66,6 +66,19 @@ export class LatencyHistogram {
     return roundedMs(endOf(BUCKETS - 1));
   }
 
+  /**
+   * The quantile and both ends of its interval, by the order of what was recorded: whatever its distribution is. Null where too little
+   * was recorded for an upper end.
+   * @param z of the interval: the normal distribution's quantile
+   */
+  quantileInterval(share: number, z: number): readonly [value: number, lower: number, upper: number] | null {
+    const spread = z * Math.sqrt(share * (1 - share) * this.#count);
+    const [lower, upper] = [share * this.#count - spread, share * this.#count + spread];
+    if (this.#count === 0 || upper > this.#count) return null;
+    const at = (rank: number): number => this.quantileMs(Math.max(0, rank) / this.#count) ?? 0;
+    return [at(share * this.#count), at(lower), at(upper)];
+  }
+
   quantiles(): Quantiles {
     return {
       p50: this.quantileMs(0.5),

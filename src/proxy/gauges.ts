@@ -1,3 +1,4 @@
+import type { Config } from '../config-schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Migration } from '../migration/migration.ts';
 import type { RunFigures, RunStore } from '../migration/runs/run-ports.ts';
@@ -15,6 +16,7 @@ import type { MemoryGauges } from '../telemetry/memory-gauges.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 
 interface GaugeFacts {
+  readonly config: Pick<Config, 'criteria'>;
   readonly migration: Migration;
   readonly journal: Journal;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
@@ -83,7 +85,7 @@ function memoryGaugesOf({ migration, services, agents }: GaugeFacts): MemoryGaug
   };
 }
 
-function abGaugesOf({ services, arms }: GaugeFacts): AbGauges[] {
+function abGaugesOf({ config, services, arms }: GaugeFacts): AbGauges[] {
   return [...services.keys()].flatMap((service) =>
     Object.entries(abStatuses(arms, service)).map(([action, ab]) => ({
       service,
@@ -91,6 +93,8 @@ function abGaugesOf({ services, arms }: GaugeFacts): AbGauges[] {
       reads: { orchestrator: ab.orchestrator.reads, legacy: ab.legacy.reads, paired: ab.paired.pairs },
       latencyRatio: { lanes: ab.latency_ratio, paired: ab.paired.latency_ratio },
       failureDifference: { lanes: ab.failure_difference, paired: ab.paired.failure_difference },
+      p95DifferenceMs: ab.paired.p95.difference_ms,
+      p95LimitMs: config.criteria.readLatencyToleranceMs,
     })),
   );
 }

@@ -52,6 +52,7 @@ export function createReports(facts: ReportFacts): Reports {
   const gathered: GatherParts = {
     ...facts,
     zone,
+    readLatencyToleranceMs: config.criteria.readLatencyToleranceMs,
     facts: known,
     reports: store,
     deskUrl: deskUrlOf(config),

@@ -11,6 +11,10 @@ export interface AbGauges {
   readonly reads: Readonly<Record<string, number>>;
   readonly latencyRatio: Readonly<Record<string, AbInterval>>;
   readonly failureDifference: Readonly<Record<string, AbInterval>>;
+  /** p95 of the same reads, orchestrator less legacy, milliseconds. */
+  readonly p95DifferenceMs: AbInterval;
+  /** Most that its upper end may be. */
+  readonly p95LimitMs: number;
 }
 
 const BOUNDS = ['value', 'lower', 'upper'] as const;
@@ -19,9 +23,8 @@ const BOUNDS = ['value', 'lower', 'upper'] as const;
 export function observeArms(meter: Meter, arms: () => readonly AbGauges[]): void {
   const gauge = ({ name, description, unit }: { name: string; description: string; unit: string }) =>
     meter.createObservableGauge(name, { description, unit });
-  const [reads, ratio, difference] = [GAUGES.abReads, GAUGES.abLatencyRatio, GAUGES.abFailureDifference].map(
-    gauge,
-  ) as [Observable, Observable, Observable];
+  const [reads, ratio] = [gauge(GAUGES.abReads), gauge(GAUGES.abLatencyRatio)];
+  const [difference, p95] = [gauge(GAUGES.abFailureDifference), gauge(GAUGES.abP95Difference)];
   meter.addBatchObservableCallback(
     (result) => {
       for (const { service, action, ...seen } of arms()) {
@@ -29,9 +32,12 @@ export function observeArms(meter: Meter, arms: () => readonly AbGauges[]): void
         for (const [arm, count] of Object.entries(seen.reads)) result.observe(reads, count, { ...of, arm });
         observeIntervals(result, ratio, { of, intervals: seen.latencyRatio });
         observeIntervals(result, difference, { of, intervals: seen.failureDifference });
+        if (seen.p95DifferenceMs === null) continue;
+        for (const [index, ms] of [...seen.p95DifferenceMs, seen.p95LimitMs].entries())
+          result.observe(p95, ms / 1_000, { ...of, bound: [...BOUNDS, 'limit'][index] ?? '' });
       }
     },
-    [reads, ratio, difference],
+    [reads, ratio, difference, p95],
   );
 }
 

@@ -144,6 +144,13 @@ export const GAUGES = {
     unit: '1',
     labels: ['service', 'action', 'design', 'bound'],
   },
+  abP95Difference: {
+    name: 'crossfade_ab_p95_difference_seconds',
+    description:
+      'p95 of the orchestrator less that of legacy, of the same reads of the last hour: value, both ends of its 95 % interval, and the limit of the upper end (criteria.readLatencyToleranceMs)',
+    unit: 's',
+    labels: ['service', 'action', 'bound'],
+  },
   openRuns: {
     name: 'crossfade_open_runs',
     description: 'Backfills, reconciliations and repairs that are under way',

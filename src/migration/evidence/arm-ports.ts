@@ -1,3 +1,4 @@
+import type { Backend } from '../../domain/backend.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { TallyCounts } from './grouped-tally.ts';
 
@@ -14,6 +15,8 @@ export interface PairCounts {
   readonly latency: TallyCounts;
   readonly onlyOrchestratorFailed: TallyCounts;
   readonly onlyLegacyFailed: TallyCounts;
+  /** What each backend took where both answered, by bucket as of {@link ArmCounts.durations}. Slices of older versions lack it. */
+  readonly durations?: Readonly<Record<Backend, ArmCounts['durations']>>;
 }
 
 /** What one action showed of both backends during some time: sums over groups of lanes, no owner. */

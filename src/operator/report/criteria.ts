@@ -6,8 +6,9 @@ import type { ActionFacts, InterlockFacts } from '../../migration/interlocks/int
 import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
 import type { InterlockWord } from '../../migration/interlocks/reason.ts';
 import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../migration/interlocks/interlock-table.ts';
+import type { PairedP95 } from '../ab-status.ts';
 import { CRITERION_WORDS, type CriterionName } from './criterion-words.ts';
-import type { Criterion, PhasePlan } from './report.ts';
+import type { ActionAb, Criterion, PhasePlan } from './report.ts';
 
 /** What criteria are judged by, beside what the interlocks know. */
 export interface PlanFacts {
@@ -27,6 +28,10 @@ export interface PlanFacts {
   readonly lostItems: number;
   /** Lanes that reconciliations found unequal, neither repaired nor accepted. */
   readonly differingLanes: number;
+  /** Of the day: reads that both backends were asked. */
+  readonly ab: readonly Pick<ActionAb, 'action' | 'paired'>[];
+  /** Most that the upper bound of p95 above legacy may be. */
+  readonly readLatencyToleranceMs: number;
 }
 
 /** More than that cannot be compared: an alarm of its own. */
@@ -138,9 +143,40 @@ function criteriaOf(phase: Stage, facts: PlanFacts): Criterion[] {
     ...(keeps === undefined ? [] : INTERLOCKS[keeps].keep.map((check) => judged(check, keeps, facts))),
     ...day.map((check) => check(facts)),
   ].map((criterion) => ({ ...criterion, for: 'stay' as const, action: null }));
+  const slower = slowerReads(phase, facts);
   const known = new Set(stay.map(({ name, limit }) => `${name} ${limit}`));
   const goOn = raisedBy(phase, raises, facts).filter(({ name, limit }) => !known.has(`${name} ${limit}`));
-  return [...stay, ...goOn];
+  return [...stay, ...goOn, ...slower];
+}
+
+/** Reads move once the orchestrator answers them as fast as legacy, and stay moved while it does. */
+const SLOWER_FOR: Partial<Record<Stage, Criterion['for']>> = {
+  shadow_read: 'go_on',
+  read_cutover: 'stay',
+  write_cutover: 'stay',
+};
+
+function slowerReads(phase: Stage, { ab, readLatencyToleranceMs: limit }: PlanFacts): Criterion[] {
+  const purpose = SLOWER_FOR[phase];
+  if (purpose === undefined) return [];
+  return ab
+    .filter(({ paired }) => paired.pairs > 0)
+    .map(({ action, paired: { p95 } }) => {
+      const of = { name: 'reads_slower_than_legacy', for: purpose, action, limit } as const;
+      if (p95.difference_ms === null)
+        return { ...of, have: null, verdict: 'not_judged', note: 'too few reads were asked of both' };
+      const [difference, , upper] = p95.difference_ms;
+      return {
+        ...of,
+        have: upper,
+        verdict: upper <= limit ? 'pass' : 'fail',
+        note: p95Note(difference, p95),
+      };
+    });
+}
+
+function p95Note(difference: number, { orchestrator_ms: ours, legacy_ms: theirs, ratio }: PairedP95): string {
+  return `p95 ${ours ?? 0} ms, legacy ${theirs ?? 0} ms: difference ${difference} ms, ratio ${ratio ?? 0}`;
 }
 
 /** Reads that have not all moved are raised by the same flag as before. */

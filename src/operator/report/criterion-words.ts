@@ -8,7 +8,8 @@ type DayWord =
   | 'proxy_errors_of_the_day'
   | 'orchestrator_errors_of_the_day'
   | 'dead_letter_lanes'
-  | 'lost_items';
+  | 'lost_items'
+  | 'reads_slower_than_legacy';
 
 /** One that was never made fails the same criterion as one that is too old. */
 export type CriterionName = Exclude<InterlockWord, 'never_reconciled'> | DayWord;
@@ -63,5 +64,10 @@ export const CRITERION_WORDS: Readonly<Record<CriterionName, CriterionWords>> = 
   proxy_errors_of_the_day: { title: "Requests failed by the proxy's fault", unit: 'rate', sign: '≤' },
   orchestrator_errors_of_the_day: { title: 'Reads the orchestrator failed', unit: 'rate', sign: '≤' },
   dead_letter_lanes: { title: 'Lanes behind a dead letter', unit: 'count', sign: '<' },
+  reads_slower_than_legacy: {
+    title: 'p95 above legacy, upper bound of the 95 % interval',
+    unit: 'ms',
+    sign: '≤',
+  },
   lost_items: { title: 'Items that legacy lost', unit: 'count', sign: '≤' },
 };

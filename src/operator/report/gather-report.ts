@@ -22,6 +22,7 @@ const SIGNATURES_READ = 500;
 
 export interface GatherParts {
   readonly zone: string;
+  readonly readLatencyToleranceMs: number;
   readonly version: string;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   /** @throws StorageError */
@@ -56,12 +57,21 @@ export async function makeReport(date: string, parts: GatherParts): Promise<Made
 }
 
 async function gather(date: string, parts: GatherParts, totals: Record<string, number>): Promise<Report> {
-  const { zone, clock } = parts;
+  const { zone, clock, readLatencyToleranceMs } = parts;
   const span = spanOf(date, zone);
   const nowMs = clock.wallMs();
   const [status, before] = [await parts.status(), await parts.reports.totals(dateAfter(date, -1))];
   const earlier = await earlierReports(date, parts);
-  const reported = { span, zone, isWhole: nowMs >= span.toMs, nowMs, before, earlier, totals };
+  const reported = {
+    span,
+    zone,
+    isWhole: nowMs >= span.toMs,
+    nowMs,
+    before,
+    earlier,
+    totals,
+    readLatencyToleranceMs,
+  };
   const services: ServiceReport[] = [];
   for (const one of status.services)
     services.push(serviceReport(await factsOf(one, parts, reported), reported));

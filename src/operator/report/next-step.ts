@@ -108,6 +108,10 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     'The proxy adds too much latency: look at the load on its machine and its database.',
     status,
   ),
+  reads_slower_than_legacy: mend(
+    'The orchestrator answers reads slower than legacy: look at its load and its database.',
+    status,
+  ),
   backfill_not_finished: prepare(
     'Finish the backfill.',
     (service) => `crossfade backfill --service ${service} --person NAME --reason TEXT`,

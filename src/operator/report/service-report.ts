@@ -49,6 +49,8 @@ export interface ReportedDay {
   readonly before: Readonly<Record<string, number>> | undefined;
   /** Stored reports of the days before, oldest first. */
   readonly earlier: readonly Report[];
+  /** `criteria.readLatencyToleranceMs`. */
+  readonly readLatencyToleranceMs: number;
   /** Totals of this one, noted on the way. */
   readonly totals: Record<string, number>;
 }
@@ -58,19 +60,21 @@ const RULES_SHOWN = 10;
 
 /** The numbers of a service's day, its criteria and its next step. Pure. */
 export function serviceReport(facts: ServiceFacts, reported: ReportedDay): ServiceReport {
-  const { status, judged, answers, day } = facts;
+  const { status, judged, day } = facts;
   const changes = new Changes(status.service, reported.before, reported.totals);
   const numbers = new DayNumbers({ ...facts, ...reported, hours: day.hours, changes });
   const flags = flagNumbers(status);
   const phase = stageOf(percentages(flags, 'in_effect'));
-  const readsMoved = flags['read-cutover'].in_effect;
-  const plan = planOf({ phase, judged, answers, readsMoved, day: numbers, ...openIn(day) });
+  const [readsMoved, shadowReads] = [flags['read-cutover'].in_effect, flags['shadow-read'].in_effect];
+  const { readLatencyToleranceMs } = reported;
+  const speed = { ab: actionAbs(day.arms), readLatencyToleranceMs };
+  const plan = planOf({ ...facts, phase, readsMoved, day: numbers, ...openIn(day), ...speed });
   const evidence = evidenceOf(judged);
   const next = nextStepOf({
     service: status.service,
     phase,
     plan,
-    shadowReads: flags['shadow-read'].in_effect,
+    shadowReads,
     readsMoved,
     isKilled: judged.facts.isKilled,
     openLetters: day.letters.open,

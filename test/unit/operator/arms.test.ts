@@ -92,6 +92,34 @@ test('pairs tell who failed alone; where one did not answer, there is no ratio',
   expect(status()?.paired.failure_difference?.[0]).toBeCloseTo(1 / 3, 3);
 });
 
+test('the p95 of the same reads is compared, with an interval once there are enough', () => {
+  const pairOf = (legacyMs: number, orchestratorMs: number): void =>
+    paired(1, {
+      legacy: { ms: legacyMs, isFailure: false },
+      orchestrator: { ms: orchestratorMs, isFailure: false },
+    });
+  for (let pair = 0; pair < 50; pair += 1) pairOf(2, 2);
+  expect(status()?.paired.p95).toMatchObject({ difference_ms: null });
+  for (let pair = 0; pair < 950; pair += 1) pairOf(2, pair % 10 === 0 ? 120 : 2);
+  const p95 = status()?.paired.p95;
+  const [value, lower, upper] = p95?.difference_ms ?? [NaN, NaN, NaN];
+  expect(value).toBeGreaterThan(105);
+  expect(upper).toBeGreaterThanOrEqual(value);
+  expect(lower).toBeLessThanOrEqual(value);
+  expect(lower).toBeGreaterThan(5);
+  expect(p95?.ratio).toBeGreaterThan(50);
+});
+
+test('orchestrator and legacy that are equally fast differ by less than a millisecond', () => {
+  for (let pair = 0; pair < 2_000; pair += 1) {
+    const ms = 2 + (pair % 7) / 10;
+    paired(1, { legacy: { ms, isFailure: false }, orchestrator: { ms, isFailure: false } });
+  }
+  const [value = NaN, , upper = NaN] = status()?.paired.p95.difference_ms ?? [];
+  expect(value).toBe(0);
+  expect(upper).toBeLessThan(1);
+});
+
 test('after an hour a read is forgotten', () => {
   replied(1, { assigned: 'legacy', backend: 'legacy' });
   nowMs = 30 * MINUTE_MS;

@@ -18,6 +18,8 @@ function facts(more: Partial<PlanFacts> = {}): PlanFacts {
     deadLetterLanes: 0,
     lostItems: 0,
     differingLanes: 0,
+    ab: [],
+    readLatencyToleranceMs: 5,
     ...more,
   };
 }
@@ -35,6 +37,46 @@ describe('the criteria of a phase', () => {
     for (const phase of ['dual_write', 'shadow_read', 'read_cutover'] as const)
       expect(failing({ phase, readsMoved: 100, differingLanes: 1 })).toEqual(['lanes_differ']);
   });
+
+  const paired = (value: number, upper: number | null) => ({
+    action: 'get_context',
+    paired: {
+      pairs: 500,
+      latency_ratio: null,
+      failure_difference: null,
+      p95: {
+        orchestrator_ms: 4 + value,
+        legacy_ms: 4,
+        ratio: (4 + value) / 4,
+        difference_ms: upper === null ? null : ([value, -1, upper] as const),
+      },
+    },
+  });
+  test.each([
+    [1, 5, 5, 'pass'],
+    [1, 5.1, 5, 'fail'],
+    [-2, -0.5, 0, 'pass'],
+    [0, 0.1, 0, 'fail'],
+    [90, null, 5, 'not_judged'],
+  ] as const)(
+    'p95 %d ms above legacy, at most %d ms, limit %d ms: %s',
+    (value, upper, readLatencyToleranceMs, verdict) => {
+      for (const phase of ['shadow_read', 'read_cutover'] as const) {
+        const ab = [paired(value, upper)];
+        const plan = planOf(facts({ phase, readsMoved: 100, ab, readLatencyToleranceMs }));
+        const criteria = plan.find(({ present }) => present)?.criteria ?? [];
+        const criterion = criteria.find(({ name }) => name === 'reads_slower_than_legacy');
+        expect(criterion).toMatchObject({
+          action: 'get_context',
+          have: upper,
+          limit: readLatencyToleranceMs,
+          verdict,
+        });
+        if (upper !== null)
+          expect(criterion?.note).toContain(`difference ${value} ms, ratio ${(4 + value) / 4}`);
+      }
+    },
+  );
 
   test('what writes would be judged for is not judged while they cannot move', () => {
     const present = planOf(facts({ phase: 'read_cutover', readsMoved: 100 })).find((one) => one.present);

@@ -90,6 +90,7 @@ export function reported(more: Partial<ReportedDay> = {}): ReportedDay {
     before: undefined,
     earlier: [],
     totals: {},
+    readLatencyToleranceMs: 5,
     ...more,
   };
 }
