@@ -35,6 +35,15 @@ select action, sum((counts ->> 'operations')::bigint) as operations,
   sum(coalesce((counts ->> 'wholeLanes')::bigint, 0)) as "wholeLanes"
 from guard_minutes where service = $1 and minute > now() - interval '24 hours' group by action`;
 
+/** Since the service was first used within a day. */
+const IN_USE = `
+select extract(epoch from now() - min(minute))::float8 as seconds
+from guard_minutes where service = $1 and minute > now() - interval '24 hours'`;
+
+const DAY_SECONDS = 86_400;
+/** A shorter time says little of a day. */
+const LEAST_SECONDS = 600;
+
 /** Whether all owners were listed by a backfill that a person asked for since dual writes are in effect: of a store that could not be read none were. */
 const BACKFILL_RUN = `
 select count(*) as runs from runs r join coverage c on c.service = $1 and c.ended_at is null
@@ -118,6 +127,8 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
   } = await one<Pick<JournalFacts, 'lanes' | 'unseeded' | 'unwell'>>(LANES, [service, coverage]);
   const { seconds = 0 } = await one<{ seconds: number }>(OLDEST_DELIVERY, [service]);
   const day = await database.query<DayRow>(LAST_DAY, [service]);
+  const { seconds: inUse } = await one<{ seconds: number | null }>(IN_USE, [service]);
+  const share = Math.min(DAY_SECONDS, Math.max(LEAST_SECONDS, inUse ?? 0)) / DAY_SECONDS;
   return {
     replicas,
     acting,
@@ -128,15 +139,19 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
     unclassified: day.find(({ action }) => action === UNKNOWN_ACTION)?.operations ?? 0,
     ...(await readRuns(database, service)),
     stores: (await readStoreFindings(database, service)).get(service) ?? NOTHING_FOUND,
-    traffic: new Map(day.map((row) => [row.action, ownTraffic(row)])),
-    lanesPerDay: day.reduce((sum, { wholeLanes }) => sum + wholeLanes, 0),
+    traffic: new Map(day.map((row) => [row.action, ownTraffic(row, share)])),
+    lanesPerDay: day.reduce((sum, { wholeLanes }) => sum + wholeLanes, 0) / share,
   };
 }
 
-/** Of an action's own answers: whole lanes are compared because of it, and count for all. */
-function ownTraffic({ comparable, bothErrors, independent, wholeLanes }: DayRow) {
+/**
+ * Of an action's own answers: whole lanes are compared because of it, and count for all.
+ * @param share of a day that the service was in use: what came in an hour is a 24th of a day's traffic
+ */
+function ownTraffic({ comparable, bothErrors, independent, wholeLanes }: DayRow, share: number) {
   const own = independent - wholeLanes;
-  return { comparablePerDay: own, notErrorsPerDay: Math.min(own, comparable - wholeLanes - bothErrors) };
+  const notErrors = Math.min(own, comparable - wholeLanes - bothErrors);
+  return { comparablePerDay: own / share, notErrorsPerDay: notErrors / share };
 }
 
 async function readRuns(

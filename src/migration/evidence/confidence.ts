@@ -63,17 +63,17 @@ export interface Confidence {
   readonly isProven: boolean;
   /** Further comparisons it takes if all of them match. */
   readonly missing: number;
-  /** Days that takes at today's traffic; null where that is none, or too little to tell. */
+  /** Days that takes at the rate since the service is in use, of the last day; null where that is none, or too little to tell. */
   readonly days: number | null;
 }
 
 /** Traffic that an estimate of time is made from. */
 export interface Traffic {
-  /** Comparisons of the action's own answers in the last day that are evidence: with a verdict, and no repeats. */
+  /** Comparisons of the action's own answers a day that are evidence: with a verdict, and no repeats. At the rate of the time in use. */
   readonly comparablePerDay: number;
   /** Of these, not both errors. */
   readonly notErrorsPerDay: number;
-  /** Comparisons of whole lanes of its service in the last day. */
+  /** Comparisons of whole lanes of its service a day. */
   readonly lanesPerDay: number;
 }
 

@@ -21,7 +21,7 @@ export interface JournalFacts {
   readonly stores: StoreFindings;
   /** All owners were listed by a backfill that a person asked for, since the present coverage began. */
   readonly isBackfillRun: boolean;
-  /** Comparisons of the last 24 h: of each action's own answers, and of whole lanes. */
+  /** Comparisons a day at the rate of the last 24 h, or since the service is in use: of each action's own answers, and of whole lanes. */
   readonly traffic: ReadonlyMap<string, Omit<Traffic, 'lanesPerDay'>>;
   readonly lanesPerDay: number;
 }

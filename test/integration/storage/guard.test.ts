@@ -280,7 +280,9 @@ describe.each(DATABASES)('on %s', (kind) => {
     ]);
     const facts = await createInterlockStore(database).facts(service, 1);
     expect(facts.unclassified).toBe(9);
-    expect(facts.traffic.get('get_context')).toEqual({ comparablePerDay: 8, notErrorsPerDay: 6 });
+    // Ten minutes at least: a day has 144 times as many.
+    expect(facts.traffic.get('get_context')?.comparablePerDay).toBeCloseTo(8 * 144);
+    expect(facts.traffic.get('get_context')?.notErrorsPerDay).toBeCloseTo(6 * 144);
     expect(facts.lanesPerDay).toBe(0);
   });
 
@@ -292,8 +294,23 @@ describe.each(DATABASES)('on %s', (kind) => {
       { service, action: 'search', minuteMs: Date.now(), counts: { ...counts, wholeLanes: 1 } },
     ]);
     const { traffic, lanesPerDay } = await createInterlockStore(database).facts(service, 1);
-    expect(traffic.get('get_context')).toEqual({ comparablePerDay: 10, notErrorsPerDay: 10 });
-    expect(lanesPerDay).toBe(31);
+    expect(traffic.get('get_context')?.comparablePerDay).toBeCloseTo(10 * 144);
+    expect(lanesPerDay).toBeCloseTo(31 * 144);
+  });
+
+  test.each([
+    { hoursAgo: 1 / 3, perDay: 72 * 41 },
+    { hoursAgo: 12, perDay: 2 * 41 },
+    { hoursAgo: 23.9, perDay: 41 },
+  ])('what came since $hoursAgo h ago is $perDay a day', async ({ hoursAgo, perDay }) => {
+    const service = newService();
+    const counts = { ...noCounts(), comparable: 41, independent: 41, operations: 41 };
+    const minuteMs = Date.now() - hoursAgo * 3_600_000;
+    await createMinuteStore(database).write(REPLICA, [{ service, action: 'get_context', minuteMs, counts }]);
+    const { traffic } = await createInterlockStore(database).facts(service, 1);
+    const { comparablePerDay = 0 } = traffic.get('get_context') ?? {};
+    // A minute is stored by its beginning.
+    expect(Math.abs(comparablePerDay / perDay - 1)).toBeLessThan(0.06);
   });
 
   test('a run that had to leave a service out has neither copied nor compared it', async () => {
