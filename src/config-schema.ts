@@ -133,6 +133,7 @@ export const ConfigSchema = Type.Object(
         timeoutMs: Whole(10),
         lanePercentage: Type.Number({ minimum: 0, maximum: 100 }),
         sampleHours: Whole(0),
+        repeatsPerMinute: Type.Integer({ minimum: 0, maximum: 600 }),
       },
       closed,
     ),

@@ -9,7 +9,7 @@ import { createEvents, type Events, type Listener } from './migration/events.ts'
 import { LargeComparisons } from './proxy/large-comparisons.ts';
 import { tellingFailures } from './proxy/legacy-failures.ts';
 import { createLegacyParts } from './legacy-parts.ts';
-import { createMigration, type Migration } from './migration/migration.ts';
+import { createMigration, type Migration, type MigrationParts } from './migration/migration.ts';
 import { ReplicaIdentity } from './migration/replicas/replica-identity.ts';
 import type { ServiceRuntime } from './migration/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';
@@ -21,6 +21,7 @@ import { createRunEdges } from './storage/runs/run-edges.ts';
 import { createDeadLetterStore } from './storage/dead-letters.ts';
 import { createDifferenceStore } from './storage/differences.ts';
 import { createRuleStore } from './storage/rules.ts';
+import { createKeptReadStore } from './storage/kept-reads.ts';
 import { createKeyedWrites } from './storage/journal/keyed-writes.ts';
 import { createSignatureStore } from './storage/signatures.ts';
 import { PostgresJournal } from './storage/journal/journal.ts';
@@ -29,7 +30,7 @@ import { createSeal, PLAIN } from './storage/seal.ts';
 import { createUnknownLedger } from './storage/unknown-ledger.ts';
 import { createFlags } from './proxy/flags.ts';
 import { createFronts } from './proxy/fronts.ts';
-import { createGuarding } from './proxy/guard.ts';
+import { createGuarding, type Guarding } from './proxy/guard.ts';
 import { createPortCheck } from './proxy/ports.ts';
 import { pruning } from './proxy/retention.ts';
 import { createScheduledReconciliations } from './proxy/reconciliations.ts';
@@ -72,7 +73,7 @@ export function createProxy(facts: ProxyFacts): Running {
   });
   const migration: Migration = createMigration({
     ...shared,
-    readLimits: guarding.interlocks,
+    ...readingOf(guarding, store),
     comparisons: { ...store, compareLarge: (pair) => largeComparisons.compare(pair) },
     random: Math.random,
     settings: settingsOf(config),
@@ -99,6 +100,14 @@ export function createProxy(facts: ProxyFacts): Running {
     ...createFronts({ ...facts, ...watchers, runtimes: services, handler: migration, clock }),
     watchers.service,
   ]);
+}
+
+/** What limits reads, and what proves them. */
+function readingOf(
+  { interlocks, digestOf }: Guarding,
+  { keptReads }: Pick<ReturnType<typeof createStore>, 'keptReads'>,
+): Required<Pick<MigrationParts, 'readLimits' | 'keptReads'>> {
+  return { readLimits: interlocks, keptReads: { store: keptReads, versionOf: digestOf } };
 }
 
 function eventsFor(listeners: readonly Listener[]): Events {
@@ -157,6 +166,7 @@ function createStore(config: Config) {
     rules: createRuleStore(database),
     signatures: createSignatureStore(database),
     runs: createRunEdges(database, replica, seal),
+    keptReads: createKeptReadStore(database, seal),
     keyedWrites: createKeyedWrites(database, seal),
     // Asked between two heartbeats.
     coverageStore: createCoverageStore(heartbeats),

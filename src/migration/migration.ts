@@ -26,6 +26,8 @@ import type { ReplicaIdentity } from './replicas/replica-identity.ts';
 import { createLaneComparing, type LaneComparing } from './reconciliation/create-lane-comparing.ts';
 import { createRuns, type RunEdges, type Runs } from './runs/create-runs.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
+import type { KeptReadStore } from './shadow/kept-read-store.ts';
+import { RepeatedReads } from './shadow/repeated-reads.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
 import type { SpillEdges, SpillStatus } from './spill/spill.ts';
 import { Starting } from './starting.ts';
@@ -40,6 +42,8 @@ export interface MigrationSettings {
     readonly timeoutMs: number;
     /** Of reads that do something to legacy, those that have their lane compared. @defaultValue 1 */
     readonly lanePercentage?: number;
+    /** Kept reads that are asked again in a minute at most. @defaultValue 0: none are kept */
+    readonly repeatsPerMinute?: number;
   };
   /** Writes that may wait for their delivery. @defaultValue no limit */
   readonly backlog?: BacklogLimits;
@@ -47,6 +51,12 @@ export interface MigrationSettings {
   readonly copyConcurrency: number;
   /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
   readonly copiesAll?: boolean;
+}
+
+/** Where reads are kept, and what their evidence depends on beside the lane. */
+interface KeptReading {
+  readonly store: KeptReadStore;
+  readonly versionOf: (service: ServiceName, action: string) => string;
 }
 
 export interface MigrationParts {
@@ -65,6 +75,8 @@ export interface MigrationParts {
   readonly differences: DifferenceStore;
   /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
   readonly runs?: RunEdges;
+  /** Absent: no reads are kept to be asked again. */
+  readonly keptReads?: KeptReading;
   /** Absent: rules of the definitions only, and no signatures are kept. */
   readonly comparisons?: ComparisonEdges;
   /** Absent: nobody looks for removed items in answers. */
@@ -118,11 +130,12 @@ export function createMigration(parts: MigrationParts): Migration {
   const comparing = createLaneComparing(parts, engine, verdicts);
   const { samples, explainGone } = comparing ?? {};
   const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples, explainGone });
-  const handler = createHandler(parts, engine, { callLegacy, shadows });
+  const repeats = createRepeats(parts, engine, { callLegacy, shadows });
+  const handler = createHandler(parts, engine, { callLegacy, shadows, repeats });
   const { coverage, unjournaled } = engine;
   const say = sayTo(handler, parts.clock);
   const runs = parts.runs && comparing && createRuns(parts, engine, { ...parts.runs, ...comparing, say });
-  const living = { engine, verdicts, shadows, samples, runs };
+  const living = { engine, verdicts, shadows, samples, repeats, runs };
   const starting = new Starting({
     spill: engine.spilling?.spill,
     coverage,
@@ -210,10 +223,38 @@ function createShadowReads(
   });
 }
 
+interface Asking {
+  readonly callLegacy: CallLegacy;
+  readonly shadows: ShadowReads;
+}
+
+function createRepeats(
+  parts: MigrationParts,
+  { coverage, lanes }: Engine,
+  asking: Asking,
+): RepeatedReads | undefined {
+  const { keptReads, services, flags, clock, settings, events } = parts;
+  const { repeatsPerMinute = 0, timeoutMs } = settings.shadow;
+  if (keptReads === undefined || repeatsPerMinute === 0) return undefined;
+  return new RepeatedReads({
+    ...keptReads,
+    ...asking,
+    services,
+    coverage,
+    flags,
+    lanes,
+    clock,
+    timeoutMs,
+    limits: settings.limits,
+    emit: events.emit,
+    perMinute: repeatsPerMinute,
+  });
+}
+
 function createHandler(
   parts: MigrationParts,
   engine: Engine,
-  { callLegacy, shadows }: { callLegacy: CallLegacy; shadows: ShadowReads },
+  { callLegacy, shadows, repeats }: Asking & { readonly repeats: RepeatedReads | undefined },
 ): Handler {
   const { clock, orchestrator, settings } = parts;
   const { emit } = parts.events;
@@ -223,7 +264,12 @@ function createHandler(
     lanes,
     callLegacy,
     askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
-    shadows,
+    shadows: {
+      offer(read) {
+        if (read.isCompared) repeats?.keep(read.operation);
+        shadows.offer(read);
+      },
+    },
     fences,
     clock,
     emit,

@@ -17,7 +17,7 @@ export interface ReadParts {
   readonly lanes: Lanes;
   readonly callLegacy: CallLegacy;
   readonly askOrchestrator: AskOrchestrator;
-  readonly shadows: ShadowReads;
+  readonly shadows: Pick<ShadowReads, 'offer'>;
   readonly fences: Fences;
   readonly clock: Clock;
   readonly emit: Emit;

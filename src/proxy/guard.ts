@@ -63,6 +63,8 @@ export interface Guarding {
   readonly minutes: MinuteStore;
   readonly bundles: TripBundleStore;
   readonly modes: ReadonlyMap<ServiceName, InterlockMode>;
+  /** What evidence of an action depends on. */
+  readonly digestOf: DigestOf;
   /** Latches are known before the engine starts; interlocks are judged by what the engine has found at its start. */
   readonly parts: { readonly guard: Part; readonly interlocks: Part };
 }
@@ -108,14 +110,16 @@ export function createGuarding(facts: GuardFacts): Guarding {
       await shared.alerts.stop();
     },
   };
-  const parts = {
-    guard,
-    interlocks: { name: 'interlocks', start: () => interlocks.start(), stop: () => interlocks.stop() },
-  };
+  const parts = { guard, interlocks: interlocksPart(interlocks) };
   const audit = createAuditStore(database);
+  const { minutes, digestOf } = shared;
   const bundles = createTripBundleStore(database, { keep: config.guard.keepBundles });
-  const { minutes } = shared;
-  return { board, watch, flagsAfterTrip, interlocks, interlockStore, audit, minutes, bundles, modes, parts };
+  const stores = { interlockStore, audit, minutes, bundles };
+  return { board, watch, flagsAfterTrip, interlocks, ...stores, modes, digestOf, parts };
+}
+
+function interlocksPart(interlocks: InterlockKeeper): Part {
+  return { name: 'interlocks', start: () => interlocks.start(), stop: () => interlocks.stop() };
 }
 
 type WatchFacts = GuardFacts &

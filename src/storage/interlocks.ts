@@ -127,8 +127,7 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
   } = await one<Pick<JournalFacts, 'lanes' | 'unseeded' | 'unwell'>>(LANES, [service, coverage]);
   const { seconds = 0 } = await one<{ seconds: number }>(OLDEST_DELIVERY, [service]);
   const day = await database.query<DayRow>(LAST_DAY, [service]);
-  const { seconds: inUse } = await one<{ seconds: number | null }>(IN_USE, [service]);
-  const share = Math.min(DAY_SECONDS, Math.max(LEAST_SECONDS, inUse ?? 0)) / DAY_SECONDS;
+  const share = await shareOfDay(database, service);
   return {
     replicas,
     acting,
@@ -142,6 +141,12 @@ async function readFacts(database: Database, service: ServiceName, coverage: num
     traffic: new Map(day.map((row) => [row.action, ownTraffic(row, share)])),
     lanesPerDay: day.reduce((sum, { wholeLanes }) => sum + wholeLanes, 0) / share,
   };
+}
+
+/** How much of the last day the service was in use, 0–1. */
+async function shareOfDay(database: Database, service: ServiceName): Promise<number> {
+  const [row] = await database.query<{ seconds: number | null }>(IN_USE, [service]);
+  return Math.min(DAY_SECONDS, Math.max(LEAST_SECONDS, row?.seconds ?? 0)) / DAY_SECONDS;
 }
 
 /**
