@@ -104,7 +104,14 @@ function zmqParts(service: DefinedService, facts: ZmqFacts): Part[] {
   const healthReply = endpoint.healthReply?.bind(endpoint);
   if (healthPort !== undefined && healthReply !== undefined) {
     const isAnswering = (): Promise<boolean> => facts.isAnswering(at.service);
-    const responder = createHealthResponder({ ...at, port: healthPort, healthReply, isAnswering, onProblem });
+    const responder = createHealthResponder({
+      ...at,
+      port: healthPort,
+      healthReply,
+      isAnswering,
+      timeZone: config.timeZone,
+      onProblem,
+    });
     parts.push(named(`${name} health`, responder));
   }
   if (pubPort !== undefined && config.legacy.pubEndpoint !== undefined) {

@@ -14,6 +14,8 @@ export interface HealthResponderSettings {
   /** Whether the legacy service answers. */
   readonly isAnswering: () => Promise<boolean>;
   readonly clock: Clock;
+  /** Of the times in replies, as the service spells them. @defaultValue the zone of this process */
+  readonly timeZone?: string | undefined;
   readonly takeOverMs?: ZmqFrontendSettings['takeOverMs'];
   readonly farewell?: NonNullable<ZmqFrontendSettings['farewell']>;
   readonly onProblem?: ZmqFrontendSettings['onProblem'];
@@ -39,7 +41,8 @@ export function createHealthResponder(settings: HealthResponderSettings): ZmqFro
     if (refusal !== undefined) return refusal;
     const uptimeSeconds = (clock.now() - startedAtMs) / 1_000;
     const isAnswering = await settings.isAnswering();
-    return Buffer.from(healthReply({ uptimeSeconds, nowLocalIso: localIso(clock.wallMs()), isAnswering }));
+    const nowLocalIso = localIso(clock.wallMs(), settings.timeZone);
+    return Buffer.from(healthReply({ uptimeSeconds, nowLocalIso, isAnswering }));
   };
   return createZmqFrontend({
     service: serviceName(settings.service),
@@ -66,7 +69,9 @@ function refusalOf(body: Buffer): Buffer | undefined {
 }
 
 /** Python's naive `datetime.now().isoformat()`: local time with microseconds, without a zone. */
-function localIso(wallMs: number): string {
-  const shifted = wallMs - new Date(wallMs).getTimezoneOffset() * 60_000;
-  return `${new Date(shifted).toISOString().slice(0, -1)}000`;
+function localIso(wallMs: number, timeZone: string | undefined): string {
+  const now = new Date(wallMs);
+  // Swedish dates are spelled as ISO-8601 does.
+  const local = now.toLocaleString('sv-SE', { timeZone }).replace(' ', 'T');
+  return `${local}.${String(now.getMilliseconds()).padStart(3, '0')}000`;
 }

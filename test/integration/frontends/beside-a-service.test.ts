@@ -61,6 +61,19 @@ describe('what stands beside a service', () => {
     expect(await exchange(agent, ['{}'])).toEqual(['{"status": "ok", "number": 1}']);
   });
 
+  test('the health socket gives times in the zone of its service', async () => {
+    const port = await freePort();
+    const healthReply = ({ nowLocalIso }: { readonly nowLocalIso: string }): string => `"${nowLocalIso}"`;
+    const service = 'session-memory';
+    const isAnswering = async (): Promise<boolean> => true;
+    const at = { service, host, port, healthReply, isAnswering };
+    const midnight = { ...clock, wallMs: () => Date.UTC(2026, 0, 31, 23, 30, 5, 7) };
+    const health = createHealthResponder({ ...at, clock: midnight, timeZone: 'Asia/Kolkata' });
+    await health.start();
+    closing.push(() => health.stop());
+    expect(await exchange(requester(port), ['{}'])).toEqual(['"2026-02-01T05:00:05.007000"']);
+  });
+
   test('the health socket says whether the service answers, and asks it once a second', async () => {
     const [legacyPort, port] = [await freePort(), await freePort()];
     let [probes, isHanging] = [0, false];
