@@ -1,4 +1,4 @@
-import { ConnectionError, StorageError } from '../domain/errors.ts';
+import { ConnectionError, type CrossfadeError, StorageError } from '../domain/errors.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
 import type { TimedReply } from './call-legacy.ts';
@@ -74,7 +74,7 @@ export class WritePath {
       if (spill !== undefined) return await spill.write(operation, lane, journaled);
       return await journaled.send(await journaled.sequence());
     } catch (error) {
-      if (error instanceof StorageError) this.#parts.emit('journal:failed', { reason: error.message });
+      if (isOfTheJournal(error)) this.#parts.emit('journal:failed', { reason: error.message });
       throw error;
     } finally {
       release();
@@ -279,6 +279,12 @@ export class WritePath {
   #coverageOf(operation: OwnedOperation): number {
     return this.#parts.coverage.get(operation.service.name)?.number ?? 0;
   }
+}
+
+/** The agent is told that the journal cannot be written. */
+function isOfTheJournal(error: unknown): error is CrossfadeError {
+  if (error instanceof StorageError) return true;
+  return error instanceof ConnectionError && (error.reason === 'slow' || error.reason === 'no_lease');
 }
 
 function hasNoEffect(outcome: Outcome): boolean {

@@ -274,3 +274,16 @@ test.each([
   expect(outcomes).toEqual(['not_applied']);
   expect(asked).toEqual(expected);
 });
+
+test.each(['slow', 'no_lease'])(
+  'a write that the journal cannot take (%s) counts as a journal failure',
+  async (reason) => {
+    const refusal = new ConnectionError('the journal took longer than 250 ms', {
+      effect: 'not_applied',
+      reason,
+    });
+    const { path, names } = createPath(() => Promise.reject(refusal), { isShut: true });
+    await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason });
+    expect(names()).toContain('journal:failed');
+  },
+);
