@@ -103,7 +103,9 @@ export class ReplayingAgent {
 
   async #readBack(session: SessionLedger): Promise<void> {
     const request = { action: 'get_context', session_id: session.sessionId, request_id: 'r2' };
+    const startedAtMs = performance.now();
     const reply = await this.#call<SessionReply>(this.#session, request);
+    this.#ledger.readTook(performance.now() - startedAtMs);
     if (reply === undefined) return;
     const seen = (reply.context ?? []).map(({ role, content }) => ({ role, content }));
     const expected = withinBudget(session.items);

@@ -13,14 +13,19 @@ export interface Asked {
 
 export const NOTHING_ASKED: Asked = { dualWrite: false, shadowRead: 0, readCutover: 0 };
 
+/** While all reads go to legacy, and the orchestrator is asked too. */
+export const SHADOWED = 'shadow-read 100 %';
+/** While all reads go to the orchestrator. */
+export const CUT_OVER = 'read-cutover 100 %';
+
 /** The way of a migration: from which share of the work on which flags stand. */
 export const WALK: readonly { readonly from: number; readonly name: string; readonly asked: Asked }[] = [
   { from: 0, name: 'off', asked: NOTHING_ASKED },
   { from: 0.1, name: 'dual-write', asked: { dualWrite: true, shadowRead: 0, readCutover: 0 } },
-  { from: 0.25, name: 'shadow-read 100 %', asked: { dualWrite: true, shadowRead: 100, readCutover: 0 } },
+  { from: 0.25, name: SHADOWED, asked: { dualWrite: true, shadowRead: 100, readCutover: 0 } },
   { from: 0.5, name: 'read-cutover 25 %', asked: { dualWrite: true, shadowRead: 100, readCutover: 25 } },
   { from: 0.65, name: 'read-cutover 50 %', asked: { dualWrite: true, shadowRead: 100, readCutover: 50 } },
-  { from: 0.8, name: 'read-cutover 100 %', asked: { dualWrite: true, shadowRead: 100, readCutover: 100 } },
+  { from: 0.8, name: CUT_OVER, asked: { dualWrite: true, shadowRead: 100, readCutover: 100 } },
 ];
 
 /** Writes the flags as an operator would edit them, all at once. */

@@ -32,8 +32,16 @@ export class Ledger {
   operations = 0;
   acknowledgedWrites = 0;
   readonly agentErrors: string[] = [];
+  /** The step of the walk that the flags are at. */
+  step = '';
+  /** How long agents waited for the context of a session, by step. */
+  readonly readsMs = new Map<string, number[]>();
   /** Whether dual writes of every service are in effect. */
   isCovered = false;
+
+  readTook(durationMs: number): void {
+    getOrMake(this.readsMs, this.step, () => []).push(durationMs);
+  }
 
   session(sessionId: string, userId: string): SessionLedger {
     return getOrMake(this.sessions, sessionId, () => ({ sessionId, userId, items: [], isOpen: true }));

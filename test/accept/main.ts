@@ -5,7 +5,7 @@ import { createPgliteDatabase, createPostgresDatabase } from '../../src/storage/
 import { createProgressBar, whileWaiting } from '../support/progress.ts';
 import { ReplayingAgent } from './agents.ts';
 import { readDialogues, type Dialogue } from './dialogues.ts';
-import { WALK } from './flags.ts';
+import { CUT_OVER, SHADOWED, WALK } from './flags.ts';
 import { parseCount, runToItsEnd } from './command-line.ts';
 import { judge } from './judge.ts';
 import { Ledger } from './ledger.ts';
@@ -43,6 +43,7 @@ async function replay(world: World, dialogues: readonly Dialogue[], ledger: Ledg
       for (let index = next++; index < dialogues.length; index = next++) {
         while (walk[0] !== undefined && index >= walk[0].from * dialogues.length) {
           note = walk[0].name;
+          ledger.step = note;
           world.ask(walk[0].asked);
           if (walk[0].asked.dualWrite && !ledger.isCovered) void watchCoverage(world, ledger);
           walk.shift();
@@ -192,7 +193,8 @@ function repeated(dialogues: readonly Dialogue[], least: number): Dialogue[] {
   return least === 0 ? all : all.slice(0, least);
 }
 
-function facts(ledger: Ledger, status: ProxyStatus): Record<string, number> {
+function facts(ledger: Ledger, status: ProxyStatus): Record<string, unknown> {
+  const fallbacks = fallbacksByReason(status);
   return {
     operations: ledger.operations,
     acknowledged_writes: ledger.acknowledgedWrites,
@@ -201,12 +203,28 @@ function facts(ledger: Ledger, status: ProxyStatus): Record<string, number> {
     mismatches: sum(status, ({ comparisons }) => comparisons.mismatch),
     not_comparable: sum(status, ({ comparisons }) => comparisons.not_comparable),
     reads_by_orchestrator: sum(status, ({ reads_by }) => reads_by.orchestrator),
-    fallbacks: sum(status, ({ fallbacks }) =>
-      Object.values(fallbacks).reduce((total, count) => total + count, 0),
-    ),
+    fallbacks: Object.values(fallbacks).reduce((total, count) => total + count, 0),
+    fallbacks_by_reason: fallbacks,
+    read_p99_ms_on_legacy: p99Of(ledger, SHADOWED),
+    read_p99_ms_cut_over: p99Of(ledger, CUT_OVER),
     dead_letters: sum(status, ({ dead_letters }) => dead_letters),
     dirty_lanes: sum(status, ({ lanes }) => lanes.dirty + lanes.copying + lanes.stopped),
   };
+}
+
+/** Of all services. */
+function fallbacksByReason({ services }: ProxyStatus): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const { fallbacks } of services)
+    for (const [reason, count] of Object.entries(fallbacks)) sums[reason] = (sums[reason] ?? 0) + count;
+  return sums;
+}
+
+/** Of the reads of sessions during one step of the walk; null where there were none. */
+function p99Of({ readsMs }: Ledger, step: string): number | null {
+  const sorted = (readsMs.get(step) ?? []).toSorted((a, b) => a - b);
+  const found = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.99))];
+  return found === undefined ? null : Math.round(found * 10) / 10;
 }
 
 function seconds(startedAtMs: number): number {
