@@ -43,7 +43,7 @@ export const CRITERION_WORDS: Readonly<Record<CriterionName, CriterionWords>> = 
   },
   too_slow: { title: `p95 of added latency, last ${GUARD_LIMITS.ofMinutes} minutes`, unit: 'ms', sign: '<' },
   ramp_held: yesNo('Nothing holds the ramp'),
-  latched: yesNo('No latch is set'),
+  latched: yesNo('The guard lets reads move'),
   kill_switch: yesNo('The kill switch is off'),
   too_few_comparisons: { title: 'Comparisons', unit: 'count', sign: '≥' },
   too_few_without_error: { title: 'Comparisons that were no errors', unit: 'count', sign: '≥' },
