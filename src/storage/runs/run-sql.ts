@@ -14,8 +14,10 @@ export const ONE_BY_ONE = 'lock table runs in share row exclusive mode';
 const underWay = (kind: string): string =>
   `exists (select from runs o where o.kind = ${kind} and o.state in ('listing', 'running'))`;
 
+/** After a crash a sequence continues up to 32 numbers later, as if runs were missing. The table is locked: the next number is free. */
 export const CREATE = `
-insert into runs (kind, request) select $1, $2::jsonb where not ${underWay('$1')}
+insert into runs (id, kind, request) overriding system value
+select (select coalesce(max(id), 0) + 1 from runs), $1, $2::jsonb where not ${underWay('$1')}
 on conflict do nothing returning ${COLUMNS}`;
 
 export const TAKE_UP = `

@@ -46,6 +46,17 @@ describe.each(DATABASES)('the beginning of runs on %s', (kind) => {
     expect(await store.create('reconcile', { ...REQUEST, scheduled })).toBeUndefined();
   });
 
+  test('run numbers have no gap after a crash made the sequence jump', async () => {
+    const before = await store.create('backfill', REQUEST);
+    await endAll();
+    // What a recovery of the database does with a sequence that had numbers prepared.
+    await database.query(`select setval(pg_get_serial_sequence('runs', 'id'), $1::bigint + 32)`, [
+      before?.id,
+    ]);
+    const after = await store.create('backfill', REQUEST);
+    expect(after?.id).toBe((before?.id ?? 0) + 1);
+  });
+
   test('one run of a kind is begun or taken up in the same moment, however many replicas do', async () => {
     const begun = await Promise.all(Array.from({ length: 8 }, () => store.create('backfill', REQUEST)));
     expect(begun.filter((run) => run !== undefined)).toHaveLength(1);
