@@ -175,6 +175,7 @@ export const ConfigSchema = Type.Object(
           host: Text,
           port: Port,
           withoutSignIn: Type.Boolean(),
+          pages: Type.Union([Type.Literal('all'), Type.Literal('reports')]),
           url: Type.Optional(Type.String({ pattern: HTTP_ADDRESS })),
         },
         closed,

@@ -90,7 +90,7 @@ const DEFAULTS: Tree = {
 };
 
 const SERVICE_DEFAULTS: Tree = { retention: {}, legacy: { inFlight: 1, queueSize: 10_000, connections: 32 } };
-const DESK_DEFAULTS: Tree = { host: '127.0.0.1', port: 5581, withoutSignIn: false };
+const DESK_DEFAULTS: Tree = { host: '127.0.0.1', port: 5581, withoutSignIn: false, pages: 'all' };
 const UNLEASH_DEFAULTS: Tree = { appName: 'crossfade', refreshIntervalMs: 1_000, project: 'default' };
 /** A client token names what it may read: `project:environment.secret`. */
 const CLIENT_TOKEN = /^[^:\s]+:([^.:\s]+)\./;

@@ -32,6 +32,7 @@ export function deskParts({ config, clock, registerRoutes, live }: DeskFacts): r
           nowMs: () => clock.now(),
           zone: reports.timeZone,
           trustedProxies: http.trustedProxies ?? [],
+          pages: desk.pages,
         });
         app = made;
         await takePort(() => made.listen({ host: desk.host, port: desk.port }), {

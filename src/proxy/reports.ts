@@ -12,7 +12,7 @@ import type { ReportRouteParts } from '../operator/report/report-routes.ts';
 import { createSchedule } from '../operator/report/schedule.ts';
 import { NO_SCHEDULE } from '../operator/run-schedule.ts';
 import { Webhook } from '../operator/webhook.ts';
-import { deskUrlOf } from './desk-url.ts';
+import { deskUrlOf, reportsUrlOf } from './desk-url.ts';
 import type { Status } from '../operator/status.ts';
 import type { Part } from '../parts.ts';
 import type { Guarding } from './guard.ts';
@@ -72,7 +72,7 @@ export function createReports(facts: ReportFacts): Reports {
     keepDays,
     deliveries: createDeliveries({
       folder,
-      webhook: webhook && { webhook, format: config.reports.webhookFormat, deskUrl: deskUrlOf(config) },
+      webhook: webhook && { webhook, format: config.reports.webhookFormat, reportsUrl: reportsUrlOf(config) },
     }),
   });
   const stop = async (): Promise<void> => {

@@ -139,6 +139,7 @@ test('a desk needs tokens, or to be asked for without them on this machine', () 
     host: '0.0.0.0',
     port: 5581,
     withoutSignIn: false,
+    pages: 'all',
   });
   expect(problemsOf(`${SERVICE}\ndesk: { port: 5580, withoutSignIn: true }`)).toEqual([
     'desk.port is 5580, which http.port uses too',

@@ -5,15 +5,16 @@ import { TokenBook, type OperatorToken } from '../operator-access.ts';
 import { registerAssets } from './assets.ts';
 import { registerChanges } from './changes.ts';
 import type { LiveBook } from '../live-book.ts';
-import { registerDocuments } from './documents.ts';
+import { registerReportDocuments, registerServiceDocuments } from './documents.ts';
 import { registerLiveStream } from './live-stream.ts';
-import { registerPages } from './page-routes.ts';
+import { registerPages, registerReportPages } from './page-routes.ts';
 import { registerProblems } from './problems.ts';
 import { BODY_LIMIT_BYTES } from '../posted-bodies.ts';
 import { registerSecurity } from './security.ts';
 import { registerSessions } from './sessions.ts';
 import { registerSignIn } from './sign-in-routes.ts';
 import { Reception } from './reception.ts';
+import type { DeskPages } from './visit.ts';
 
 export interface DeskParts {
   /** Who may sign in; empty: nobody signs in, and everybody on this machine may do everything. */
@@ -23,6 +24,8 @@ export interface DeskParts {
   readonly live: LiveBook;
   /** By which sessions end. */
   readonly nowMs: () => number;
+  /** `reports`: only the sign-in and the daily reports are served. @defaultValue all */
+  readonly pages?: DeskPages;
   /** In which a browser without scripts shows times; others show their own. @defaultValue UTC */
   readonly zone?: string;
   /** Addresses and networks whose X-Forwarded-For is believed: rate limits count the client then. @defaultValue none */
@@ -46,6 +49,7 @@ export async function createDesk({
   zone = 'UTC',
   trustedProxies = [],
   headersWithinMs = HEADERS_WITHIN_MS,
+  pages = 'all',
 }: DeskParts): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
@@ -60,12 +64,16 @@ export async function createDesk({
   await registerAssets(app);
   await registerSecurity(app, { isOpen: book.isEmpty });
   await registerSessions(app);
-  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi), nowMs, zone });
+  const reception = new Reception({ tokens, api: new OperatorApiHost(registerApi), nowMs, zone, pages });
   registerProblems(app, reception);
   registerSignIn(app, { tokens: book, reception });
-  registerPages(app, reception);
-  registerChanges(app, reception);
-  registerDocuments(app, reception);
-  registerLiveStream(app, { reception, live });
+  if (pages === 'reports') registerReportPages(app, reception);
+  else {
+    registerPages(app, reception);
+    registerChanges(app, reception);
+    registerServiceDocuments(app, reception);
+    registerLiveStream(app, { reception, live });
+  }
+  registerReportDocuments(app, reception);
   return app;
 }

@@ -2,22 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import type { Reception } from './reception.ts';
 import { goTo } from './visit.ts';
 
-/** Documents of the API that are shown or saved as they are: daily reports, and what was known at a trip. */
-export function registerDocuments(app: FastifyInstance, reception: Reception): void {
-  const serve = (path: string, source: string, saveAs?: (name: string) => string): void => {
-    app.get<{ Params: { name: string } }>(path, async (request, reply) => {
-      const known = reception.known(request);
-      if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
-      const { text, type, policy } = await known.api.document(
-        `${source}/${encodeURIComponent(request.params.name)}`,
-      );
-      // A report is one file with its styles in it: it names them by their digests itself.
-      if (policy !== undefined) reply.header('content-security-policy', policy);
-      if (saveAs !== undefined)
-        reply.header('content-disposition', `attachment; filename="${saveAs(request.params.name)}"`);
-      return reply.type(type).header('cache-control', 'no-store').send(text);
-    });
-  };
+/** Daily reports, as they are. */
+export function registerReportDocuments(app: FastifyInstance, reception: Reception): void {
+  serve(app, reception, { path: '/reports/:name', source: '/v1/reports' });
+}
+
+/** What was known at a trip, saved as a file, and the numbers of a service's charts. */
+export function registerServiceDocuments(app: FastifyInstance, reception: Reception): void {
   // For the charts of the same page.
   app.get<{ Params: { service: string }; Querystring: { hours?: string } }>(
     '/services/:service/history',
@@ -29,7 +20,32 @@ export function registerDocuments(app: FastifyInstance, reception: Reception): v
       return reply.type(type).header('cache-control', 'no-store').send(text);
     },
   );
-  serve('/reports/:name', '/v1/reports');
-  // Only a number gets here: the API knows no other bundle.
-  serve('/guard/bundles/:name/json', '/v1/guard/bundles', (name) => `crossfade-trip-${name}.json`);
+  serve(app, reception, {
+    path: '/guard/bundles/:name/json',
+    source: '/v1/guard/bundles',
+    // Only a number gets here: the API knows no other bundle.
+    saveAs: (name) => `crossfade-trip-${name}.json`,
+  });
+}
+
+interface Served {
+  readonly path: string;
+  /** Of the API. */
+  readonly source: string;
+  readonly saveAs?: (name: string) => string;
+}
+
+function serve(app: FastifyInstance, reception: Reception, { path, source, saveAs }: Served): void {
+  app.get<{ Params: { name: string } }>(path, async (request, reply) => {
+    const known = reception.known(request);
+    if (known === undefined) return goTo(reply, `/sign-in?to=${encodeURIComponent(request.url)}`);
+    const { text, type, policy } = await known.api.document(
+      `${source}/${encodeURIComponent(request.params.name)}`,
+    );
+    // A report is one file with its styles in it: it names them by their digests itself.
+    if (policy !== undefined) reply.header('content-security-policy', policy);
+    if (saveAs !== undefined)
+      reply.header('content-disposition', `attachment; filename="${saveAs(request.params.name)}"`);
+    return reply.type(type).header('cache-control', 'no-store').send(text);
+  });
 }

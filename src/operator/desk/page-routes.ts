@@ -44,6 +44,12 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/glossary': glossaryPage,
 };
 
+/** The list of reports alone, for people who read and change nothing. */
+export function registerReportPages(app: FastifyInstance, reception: Reception): void {
+  app.get('/', (_request, reply) => goTo(reply, '/reports'));
+  app.get('/reports', (request, reply) => shown(reception, reportsPage, { request, reply }));
+}
+
 export function registerPages(app: FastifyInstance, reception: Reception): void {
   for (const [path, make] of Object.entries(PAGES))
     app.get(path, (request, reply) => shown(reception, make, { request, reply }));

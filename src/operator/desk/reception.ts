@@ -4,7 +4,7 @@ import type { OperatorToken } from '../operator-access.ts';
 import type { Status } from '../status.ts';
 import { ApiRefusal, type OperatorApi, type OperatorApiHost } from './operator-api.ts';
 import { isFresh } from './sessions.ts';
-import type { Visit, Visitor } from './visit.ts';
+import type { DeskPages, Visit, Visitor } from './visit.ts';
 
 interface Known {
   readonly visitor: Visitor;
@@ -16,6 +16,7 @@ interface ReceptionParts {
   readonly api: OperatorApiHost;
   readonly nowMs: () => number;
   readonly zone: string;
+  readonly pages: DeskPages;
 }
 
 /** Knows from the session who looks, and asks the API as them. */
@@ -24,12 +25,14 @@ export class Reception {
   readonly #api: OperatorApiHost;
   readonly #nowMs: () => number;
   readonly #zone: string;
+  readonly #pages: DeskPages;
 
-  constructor({ tokens, api, nowMs, zone }: ReceptionParts) {
+  constructor({ tokens, api, nowMs, zone, pages }: ReceptionParts) {
     this.#tokens = tokens;
     this.#api = api;
     this.#nowMs = nowMs;
     this.#zone = zone;
+    this.#pages = pages;
   }
 
   /** Somebody has signed in with a token. */
@@ -84,6 +87,7 @@ export class Reception {
       ...(notice !== undefined && { notice }),
       status,
       zone: this.#zone,
+      pages: this.#pages,
       ...(killedSince !== undefined && { killedSince }),
     };
   }

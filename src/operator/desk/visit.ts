@@ -18,6 +18,9 @@ export interface Notice {
   readonly link?: { readonly to: string; readonly label: string };
 }
 
+/** Which pages of the desk are served. */
+export type DeskPages = 'all' | 'reports';
+
 /** One request of somebody who may look, with what every page needs. */
 export interface Visit {
   readonly api: OperatorApi;
@@ -30,6 +33,8 @@ export interface Visit {
   readonly path: string;
   readonly notice?: Notice;
   readonly status: Status | undefined;
+  /** @defaultValue all */
+  readonly pages?: DeskPages;
   /** In which times are shown without a script. @defaultValue UTC */
   readonly zone?: string;
   /** When the kill switch was switched on; absent while it is off, or where the audit does not say. */

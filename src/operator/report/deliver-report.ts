@@ -46,10 +46,10 @@ async function written(file: string, text: string): Promise<void> {
 }
 
 /** What is posted: enough for a message, and the whole report. A receiver that has its `delivery` already may drop it. */
-function toWebhook({ webhook, format, deskUrl }: ReportWebhook): Deliver {
+function toWebhook({ webhook, format, reportsUrl }: ReportWebhook): Deliver {
   return ({ date, texts }) => {
     const report = JSON.parse(texts.json) as Report;
-    if (format !== 'signed') return webhook.post(chatBody(format, messageOf(report, deskUrl)));
+    if (format !== 'signed') return webhook.post(chatBody(format, messageOf(report, reportsUrl)));
     const services = report.services.map(({ service, phase, next_step: next }) => ({
       service,
       phase,
@@ -70,7 +70,7 @@ function toWebhook({ webhook, format, deskUrl }: ReportWebhook): Deliver {
 }
 
 /** A report for a chat: a verdict, and of each service its phase and what to do next. */
-function messageOf(report: Report, deskUrl: string | undefined): ChatMessage {
+function messageOf(report: Report, reportsUrl: string | undefined): ChatMessage {
   const { date, failed_criteria: failed, failed_to_stay: toStay, services } = report;
   const verdict =
     toStay > 0
@@ -82,15 +82,17 @@ function messageOf(report: Report, deskUrl: string | undefined): ChatMessage {
     title: `Crossfade report of ${date}`,
     lines: [verdict, ...services.map(({ service, next_step: { text } }) => `${service}: ${text}`)],
     facts: services.map(({ service, phase }) => [service, `phase ${phase.replaceAll('_', ' ')}`] as const),
-    ...(deskUrl !== undefined && { link: { label: 'Open the report', url: `${deskUrl}/reports/${date}` } }),
+    ...(reportsUrl !== undefined && {
+      link: { label: 'Open the report', url: `${reportsUrl}/reports/${date}.html` },
+    }),
   };
 }
 
 export interface ReportWebhook {
   readonly webhook: Webhook;
   readonly format: WebhookFormat;
-  /** Where the desk is; absent: messages have no link. */
-  readonly deskUrl: string | undefined;
+  /** Where reports are read in a browser; absent: messages have no link. */
+  readonly reportsUrl: string | undefined;
 }
 
 /** Where reports are taken. */

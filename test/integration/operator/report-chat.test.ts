@@ -33,15 +33,15 @@ afterAll(async () => {
 test.each(['slack', 'teams'] as const)(
   'for %s a report is its verdict, the next step of each service and a link',
   async (format) => {
-    const deskUrl = 'https://crossfade.example.org';
-    const deliver = createDeliveries({ folder: undefined, webhook: { webhook, format, deskUrl } }).get(
+    const reportsUrl = 'https://crossfade.example.org';
+    const deliver = createDeliveries({ folder: undefined, webhook: { webhook, format, reportsUrl } }).get(
       'webhook',
     );
     const texts = { html: '', md: 'MARKDOWN', json: JSON.stringify(reportOf([fineService()])) };
     expect(await deliver?.({ date: DATE, texts })).toBeUndefined();
     const body = bodies.at(-1) ?? '';
     expect(body).toContain(`Crossfade report of ${DATE}`);
-    expect(body).toContain(`${deskUrl}/reports/${DATE}`);
+    expect(body).toContain(`${reportsUrl}/reports/${DATE}.html`);
     expect(body).toMatch(/session-memory: \w/);
     expect(body).not.toContain('MARKDOWN');
   },

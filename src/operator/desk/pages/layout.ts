@@ -91,7 +91,7 @@ export function shell(visit: Visit, page: Page): string {
     html`<a class="skip" href="#main">Skip to the content</a>
       ${header(visit, page)}
       <main id="main" tabindex="-1">
-        ${incidentBanner(incidentsOf(visit.status, visit.killedSince))}
+        ${visit.pages !== 'reports' && incidentBanner(incidentsOf(visit.status, visit.killedSince))}
         ${visit.notice !== undefined && noticeBar(visit.notice)}
         <div class="page-head">
           <h1>${title}</h1>
@@ -115,11 +115,16 @@ function header(visit: Visit, page: Page): Html {
     <a class="home" href="/">${wordmark}</a>
     <nav aria-label="Pages">
       <ul data-live="places">
-        ${PLACES.map((place) => placeItem(visit, place, waitingAt(visit, place, page)))}
+        ${placesOf(visit).map((place) => placeItem(visit, place, waitingAt(visit, place, page)))}
       </ul>
     </nav>
     ${whoever(visit)}
   </header>`;
+}
+
+/** Where only reports are served, the other places do not exist. */
+function placesOf({ pages }: Visit): readonly Place[] {
+  return pages === 'reports' ? PLACES.filter(({ path }) => path === '/reports') : PLACES;
 }
 
 function waitingAt(visit: Visit, place: Place, { waiting = {} }: Page): number {
@@ -155,11 +160,11 @@ export function noticeBar({ tone, text, link }: Notice): Html {
   </p>`;
 }
 
-function footer({ status, zone = 'UTC' }: Visit): Html {
+function footer({ status, zone = 'UTC', pages }: Visit): Html {
   return html`<footer class="foot">
     <p>
       ${status !== undefined && runningNow(status)}Times are in <span data-zone>${zone}</span>; hover over one
-      for UTC. <a href="/glossary">Glossary</a>
+      for UTC.${pages !== 'reports' && html` <a href="/glossary">Glossary</a>`}
     </p>
   </footer>`;
 }
