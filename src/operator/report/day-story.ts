@@ -3,10 +3,7 @@ import { timeOf } from './calendar-day.ts';
 import type { EventNumbers, ServiceReport } from './report.ts';
 
 /** What happened to a service on a day: for managers in a sentence, for engineers each event. */
-export function storyOf(
-  day: ServiceDay,
-  { span, zone }: { readonly span: DaySpan; readonly zone: string },
-): ServiceReport['today'] {
+export function storyOf(day: ServiceDay, { span, zone, moved }: StoryFacts): ServiceReport['today'] {
   const moves = day.events
     .flatMap((event) => moveOf(event))
     .concat(day.trips.flatMap((trip) => tripMoves(trip, span)))
@@ -14,9 +11,22 @@ export function storyOf(
     .slice(0, MOVES_TOLD)
     .map(({ atMs, what }) => `${what} at ${timeOf(atMs, zone)}`);
   return {
-    sentence: `${movesWords(moves)} ${lossWords(day)}`,
+    sentence: `${moves.length === 0 ? unauditedWords(moved) : movesWords(moves)} ${lossWords(day)}`,
     events: day.events.map(eventNumbers),
   };
+}
+
+interface StoryFacts {
+  readonly span: DaySpan;
+  readonly zone: string;
+  /** Percent of read-cutover in effect: in the report of the day before, and now. */
+  readonly moved: { readonly before: number | undefined; readonly now: number };
+}
+
+/** Flags that a server keeps are changed there, and the audit does not know: what is in effect tells it. */
+function unauditedWords({ before = 0, now }: StoryFacts['moved']): string {
+  if (before === now) return 'No reads were moved.';
+  return `Reads moved from ${before} % to ${now} % since the last report.`;
 }
 
 /** More are in the table of events. */
@@ -28,7 +38,6 @@ interface Move {
 }
 
 function movesWords(moves: readonly string[]): string {
-  if (moves.length === 0) return 'No reads were moved.';
   const [first = '', ...others] = moves;
   const last = others.pop();
   const between = others.map((move) => `, ${move}`).join('');

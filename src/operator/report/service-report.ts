@@ -82,11 +82,12 @@ export function serviceReport(facts: ServiceFacts, reported: ReportedDay): Servi
     findingsRun: day.divergences.run,
   });
   const [traffic, consistency] = [numbers.traffic(), consistencyOf(numbers, evidence)];
+  const trend = trendOf(status.service, reported, { phase, flags, traffic, consistency, plan });
   return {
     service: status.service,
     phase,
-    today: storyOf(day, reported),
-    trend: trendOf(status.service, reported, { phase, flags, traffic, consistency, plan }),
+    today: storyOf(day, { ...reported, moved: { before: trend.at(-2)?.reads_moved, now: readsMoved } }),
+    trend,
     evidence_expected: evidenceExpected(evidence, reported),
     asked: stageOf(percentages(flags, 'asked')),
     interlocks: status.interlocks,

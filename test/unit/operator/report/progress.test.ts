@@ -9,7 +9,7 @@ import { fineService, flagsAt, QUIET_DAY, reported, reportOf, SPAN, ZONE } from 
 
 const MINUTE_MS = 60_000;
 const atMs = (minute: number): number => SPAN.fromMs + (19 * 60 + minute) * MINUTE_MS;
-const SHOWN = { span: SPAN, zone: ZONE };
+const SHOWN = { span: SPAN, zone: ZONE, moved: { before: 0, now: 0 } };
 
 const raised: DayEvent = {
   atMs: atMs(30),
@@ -44,6 +44,11 @@ describe('what happened on a day', () => {
     expect(storyOf(QUIET_DAY, SHOWN).sentence).toBe('No reads were moved. No agent lost data.');
     const lost = { ...QUIET_DAY, lost: { open: 2, found: 2, decided: 0 } };
     expect(storyOf(lost, SHOWN).sentence).toContain('2 items that legacy lost wait for a decision.');
+  });
+
+  test('tells a change that the audit does not know by what is in effect', () => {
+    const moved = { before: 5, now: 25 };
+    expect(storyOf(QUIET_DAY, { ...SHOWN, moved }).sentence).toMatch(/^Reads moved from 5 % to 25 % since/);
   });
 
   test('leaves out trips of other days', () => {
