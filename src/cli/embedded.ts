@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadConfig, type Environment } from '../config.ts';
@@ -20,6 +21,8 @@ const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const DATA = './data';
 const STAND_INS = `${DATA}/stand-ins`;
 const STOP_WITHIN_MS = 8_000;
+const CONNECT_WITHIN_MS = 10_000;
+const LOOK_EVERY_MS = 50;
 
 /** The whole embedded default: stand-ins and orchestrator as processes of their own, the proxy in this one. */
 export async function startEmbedded(file: string, env: Environment): Promise<void> {
@@ -35,6 +38,7 @@ export async function startEmbedded(file: string, env: Environment): Promise<voi
     start: async () => {
       await place.start();
       await parts.start();
+      await connected(config);
     },
     stop: async () => {
       await parts.stop();
@@ -46,6 +50,23 @@ export async function startEmbedded(file: string, env: Environment): Promise<voi
     console.log(createWelcome(config, services));
     process.send?.({ type: 'ready' });
   });
+}
+
+/** The sockets need up to a few seconds after both sides listen: "ready" is said when every part is reached. */
+async function connected({ http: { host, port } }: Config): Promise<void> {
+  const endMs = performance.now() + CONNECT_WITHIN_MS;
+  while (performance.now() < endMs && !(await isWhollyReady(`http://${host}:${port}/health/ready`)))
+    await sleep(LOOK_EVERY_MS);
+}
+
+async function isWhollyReady(url: string): Promise<boolean> {
+  const response = await fetch(url).catch(() => undefined);
+  if (response === undefined) return false;
+  const { ready, parts } = (await response.json()) as {
+    readonly ready: boolean;
+    readonly parts: Readonly<Record<string, { readonly reason?: string }>>;
+  };
+  return ready && parts['orchestrator']?.reason === undefined;
 }
 
 /** A second start in the same folder would write to the same files: it is refused before anything else happens. */

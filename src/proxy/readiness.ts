@@ -46,7 +46,7 @@ function flagsReadiness(flags: ReadinessParts['flags'], services: readonly Servi
 }
 
 function legacyReadiness({ isConnected, breaker, queued }: BackendLoad): PartReadiness {
-  if (!isConnected) return { ok: false, reason: 'nobody takes connections at its endpoint' };
+  if (!isConnected) return { ok: false, reason: 'no connection to its endpoint' };
   if (breaker === 'closed') return { ok: true };
   return { ok: false, reason: `its circuit breaker is ${breaker}, ${queued} wait` };
 }
@@ -91,8 +91,7 @@ async function lanesReadiness({ journal, services, migration }: ReadinessParts):
 }
 
 function orchestratorReadiness(orchestrator: ReadinessParts['orchestrator']): PartReadiness {
-  if (!orchestrator.load('live').isConnected)
-    return { ok: true, reason: 'nobody takes connections at its endpoint' };
+  if (!orchestrator.load('live').isConnected) return { ok: true, reason: 'no connection to its endpoint' };
   const open = (['live', 'shadow', 'probe'] as const).filter(
     (purpose) => orchestrator.load(purpose).breaker !== 'closed',
   );

@@ -25,6 +25,7 @@ const WITHOUT = ['DATABASE_URL', 'ORCHESTRATOR_DATABASE_URL', 'UNLEASH_URL', 'UN
 let folder: string;
 let program: Program;
 let readyMs: number;
+let readyAtFirst: { ready: boolean; parts: Record<string, { reason?: string }> };
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'crossfade-quick-start-'));
@@ -46,6 +47,7 @@ async function startWhenFree(patience = 3): Promise<Program> {
   try {
     const started = await start();
     readyMs = performance.now() - startedAtMs;
+    readyAtFirst = (await (await fetch('http://127.0.0.1:5580/health/ready')).json()) as typeof readyAtFirst;
     return started;
   } catch (error) {
     if (patience === 1 || !/address already in use/i.test(String(error))) throw error;
@@ -156,6 +158,13 @@ async function typed(block: string | undefined): Promise<string> {
   });
   return stdout + stderr;
 }
+
+test('when it says that it is ready, every part is reached', () => {
+  expect(readyAtFirst.ready).toBe(true);
+  expect(Object.values(readyAtFirst.parts).map(({ reason }) => reason ?? '')).not.toContainEqual(
+    expect.stringContaining('no connection'),
+  );
+});
 
 test(
   "the README's first write and read, and its fault drill, do what they say",

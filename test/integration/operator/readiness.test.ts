@@ -62,7 +62,7 @@ test('counts that cannot be read are no answer of their own: the journal says wh
 test('a legacy service without a connection makes the proxy unready at once, an orchestrator without one does not', async () => {
   const gone = { ...IDLE, isConnected: false };
   const parts = { ...partsWith(() => Promise.resolve(COUNTS), gone), orchestrator: { load: () => gone } };
-  const reason = 'nobody takes connections at its endpoint';
+  const reason = 'no connection to its endpoint';
   expect(await readinessOf(parts)).toMatchObject({
     'session-memory': { ok: false, reason },
     'jarvis-memory': { ok: false, reason },
