@@ -91,6 +91,7 @@ export const ConfigSchema = Type.Object(
       {
         messageBytes: Whole(1_024),
         jsonDepth: Whole(8),
+        jsonValues: Whole(1_000),
         inFlightRequests: Whole(1),
         inFlightBytes: Whole(1_024),
       },

@@ -50,6 +50,7 @@ const DEFAULTS: Tree = {
   limits: {
     messageBytes: 4 * 1024 * 1024,
     jsonDepth: 500,
+    jsonValues: 100_000,
     inFlightRequests: 10_000,
     inFlightBytes: 32 * 1024 * 1024,
   },

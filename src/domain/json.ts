@@ -168,6 +168,25 @@ export function isDeeperThan(text: string, limit: number): boolean {
   return false;
 }
 
+/**
+ * Whether the text holds more than `limit` values. Commas and opening brackets are counted, so that a list in a list counts twice. To
+ * parse a million small values takes a second, to count them some milliseconds.
+ */
+export function hasMoreValuesThan(text: string, limit: number): boolean {
+  // A value costs at least two characters: itself, and what separates it.
+  if (text.length <= 2 * limit) return false;
+  let values = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at) - 1;
+    else if (code === COMMA || code === OPEN_OBJECT || code === OPEN_ARRAY) {
+      values += 1;
+      if (values > limit) return true;
+    }
+  }
+  return false;
+}
+
 const SURROGATE_ESCAPE = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
 
 /** Whether a string of this JSON text holds half of a surrogate pair, written as an escape (well-formed UTF-8 holds no other). */

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import {
   hasLoneSurrogate,
+  hasMoreValuesThan,
   isDeeperThan,
   isJsonObject,
   parseTolerantly,
@@ -43,6 +44,7 @@ export type BadInput =
   | 'invalid_json'
   | 'not_an_object'
   | 'too_deep'
+  | 'too_many_values'
   | 'lone_surrogate';
 
 export interface MessageLimits {
@@ -50,6 +52,8 @@ export interface MessageLimits {
   readonly messageBytes: number;
   /** @defaultValue 500 */
   readonly jsonDepth: number;
+  /** Numbers, texts, lists and objects in one message. @defaultValue as many as it has room for */
+  readonly jsonValues?: number | undefined;
 }
 
 export type ParsedRequest =
@@ -71,6 +75,9 @@ export function parseRequest(body: Buffer, limits: MessageLimits): ParsedRequest
 }
 
 function parseText(text: string, limits: MessageLimits): ParsedRequest {
+  const { jsonValues = Number.MAX_SAFE_INTEGER } = limits;
+  if (hasMoreValuesThan(text, jsonValues))
+    return bad('too_many_values', `the message holds more than ${jsonValues} JSON values`);
   if (isDeeperThan(text, limits.jsonDepth))
     return bad('too_deep', `the message is nested deeper than ${limits.jsonDepth} levels`);
   let value: unknown;

@@ -2,6 +2,7 @@ import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { canonicalJson } from '../../../src/domain/canonical-json.ts';
 import {
+  hasMoreValuesThan,
   encodeJson,
   hasLoneSurrogate,
   isDeeperThan,
@@ -11,6 +12,7 @@ import {
   rawElements,
   rawMembers,
 } from '../../../src/domain/json.ts';
+import { parseRequest } from '../../../src/domain/request.ts';
 
 describe('raw members', () => {
   test('keep the spelling of every value', () => {
@@ -119,4 +121,27 @@ describe('the most bytes that a value may take', () => {
     const one = { text: 'a'.repeat(1_000), tags: ['x', 'y'], priority: 5 };
     expect(mostBytesOf(one)).toBeLessThan(7 * Buffer.byteLength(encodeJson(one)));
   });
+});
+
+test.each([
+  ['[1,2,3]', 3],
+  ['{"a": {"b": [1]}, "c": "x, [y], {z}"}', 4],
+  [`[${'{},'.repeat(100)}{}]`, 202],
+  [`["${'a,'.repeat(100)}"]`, 1],
+])('values are counted by what opens and separates them: %#', (text, count) => {
+  const padded = text.padEnd(2 * count + 2);
+  expect(hasMoreValuesThan(padded, count)).toBe(false);
+  expect(hasMoreValuesThan(padded, count - 1)).toBe(true);
+});
+
+test('4 MiB of the smallest values are refused before they are parsed', () => {
+  const body = Buffer.from(`{"action":"x","content":[${'{},'.repeat(1_300_000)}{}]}`);
+  const before = process.cpuUsage();
+  const limits = { messageBytes: 4 * 1024 * 1024, jsonDepth: 500, jsonValues: 100_000 };
+  expect(parseRequest(body, limits)).toMatchObject({
+    problem: 'too_many_values',
+    detail: 'the message holds more than 100000 JSON values',
+  });
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1_000).toBeLessThan(150);
 });

@@ -74,7 +74,7 @@ function createHandler(facts: { covered?: boolean; follow?: () => Promise<Answer
     ]),
     paths,
     flags: flagsThatAreOn(['dual-write']),
-    limits: { messageBytes: 1_024, jsonDepth: 8 },
+    limits: { messageBytes: 1_024, jsonDepth: 8, jsonValues: 100 },
     clock: fakeClock(),
     emit,
   });
@@ -124,6 +124,7 @@ describe('what would harm a service is refused in its own words', () => {
     invalid_json: '{"action": ',
     not_an_object: '[1]',
     too_deep: `{"a": ${'['.repeat(9)}${']'.repeat(9)}}`,
+    too_many_values: JSON.stringify({ a: Array(150).fill(1) }),
     lone_surrogate: String.raw`{"action": "\ud800"}`,
   } as const;
   test.each(Object.entries(cases))('%s', async (problem, body) => {
