@@ -48,6 +48,7 @@ export class RepeatedReads {
   readonly #stopping = new AbortController();
   #waiting = new Map<string, KeptRead>();
   #writtenAtMs = 0;
+  #turn = 0;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(parts: RepeatedReadParts) {
@@ -103,10 +104,12 @@ export class RepeatedReads {
     await this.#parts.store.keep(reads);
   }
 
-  /** Of the first service that has one. The read that waited longest is next, so that services take turns as their lanes change. */
+  /** Services take turns; of each the read that waited longest is next. */
   async #repeatOne(): Promise<void> {
     const { store, services, clock } = this.#parts;
-    for (const service of services.values()) {
+    const all = [...services.values()];
+    this.#turn = (this.#turn + 1) % all.length;
+    for (const service of [...all.slice(this.#turn), ...all.slice(0, this.#turn)]) {
       if (!this.#isIdle(service)) continue;
       const kept = await store.next(service.name, this.#versionsOf(service));
       if (kept === undefined) continue;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { LaneKey } from '../../../src/domain/ids.ts';
+import { serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { parseRequest } from '../../../src/domain/request.ts';
 import type { LegacyReadEffect, MappedRead } from '../../../src/domain/service-definition.ts';
 import { isMapped, type MappedOperation } from '../../../src/migration/ask-orchestrator.ts';
@@ -12,6 +12,7 @@ import type { ShadowRead } from '../../../src/migration/shadow/shadow-task.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from './engine-parts.ts';
 
+const OTHER = serviceName('contextual-memory');
 const LIMITS = { messageBytes: 1_000_000, jsonDepth: 100 };
 
 beforeEach(() => vi.useFakeTimers());
@@ -21,6 +22,7 @@ function begin(facts: { effect?: LegacyReadEffect; queued?: number; share?: numb
   const clock = fakeClock();
   const kept: KeptRead[] = [];
   const given: string[] = [];
+  const givenOther: string[] = [];
   const offered: ShadowRead[] = [];
   const load = { queued: facts.queued ?? 0, isConnected: true, inFlight: 0, breaker: 'closed' };
   const read = jarvisMemory.actions['get_memories'] as MappedRead;
@@ -35,13 +37,13 @@ function begin(facts: { effect?: LegacyReadEffect; queued?: number; share?: numb
   const repeats = new RepeatedReads({
     store: {
       keep: async (reads) => void kept.push(...reads),
-      next: async () => {
-        const request = given.shift();
+      next: async (name) => {
+        const request = (name === SERVICE ? given : givenOther).shift();
         return request === undefined ? undefined : { request };
       },
     },
-    services: new Map([[SERVICE, service]]),
-    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: 1 })]]),
+    services: new Map([SERVICE, OTHER].map((name) => [name, { ...service, name }])),
+    coverage: new Map([SERVICE, OTHER].map((name) => [name, Object.assign(new Coverage(), { number: 1 })])),
     flags: { percentage: () => facts.share ?? 100 },
     shadows: { size: 0, offer: (one) => void offered.push(one) },
     lanes: createLanes(journal, clock, () => false),
@@ -62,7 +64,7 @@ function begin(facts: { effect?: LegacyReadEffect; queued?: number; share?: numb
     return operation as MappedOperation;
   };
   repeats.start();
-  return { repeats, clock, kept, given, offered, operationOf };
+  return { repeats, clock, kept, given, givenOther, offered, operationOf };
 }
 
 const READ = '{"action": "get_memories", "user_id": "ann", "limit": 3}';
@@ -101,6 +103,19 @@ test('a kept read is asked of legacy again and handed over to be compared, at th
   expect(offered[0]).toMatchObject({ primary: 'legacy', text: '{"status": "ok"}', isCompared: true });
   await clock.pass(2_000);
   expect(offered).toHaveLength(2);
+  void repeats.stop();
+});
+
+test('services take turns', async () => {
+  const { repeats, clock, given, givenOther, offered } = begin();
+  given.push(READ, READ, READ);
+  givenOther.push(READ);
+  for (let times = 0; times < 3; times += 1) await clock.pass(2_000);
+  expect(offered.map(({ operation }) => operation.service.name).toSorted()).toEqual([
+    OTHER,
+    SERVICE,
+    SERVICE,
+  ]);
   void repeats.stop();
 });
 
