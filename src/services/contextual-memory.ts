@@ -99,6 +99,11 @@ export const contextualMemory = defineService({
   probe: '{"action": "health_check"}',
   unmapped: [
     {
+      what: 'timestamps of decisions',
+      reason:
+        'the service stamps a decision when it stores it; what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+    },
+    {
       what: "the reply of every write, \"'bool' object has no attribute 'get'\"",
       reason:
         'it means that the write was stored: the service fails in its own loop afterwards; agents get it unchanged, and nothing else counts as stored',

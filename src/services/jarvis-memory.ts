@@ -260,6 +260,11 @@ export const jarvisMemory = defineService({
   probe: '{"action": "health_check"}',
   unmapped: [
     {
+      what: 'timestamps of memories',
+      reason:
+        'the service stamps a memory when it stores it; what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+    },
+    {
       what: 'the reply to a memory of type "reminder", "send_proactive_event() got an unexpected keyword argument \'text\'"',
       reason:
         'it means that the reminder was stored: the service fails to broadcast it afterwards; agents get it unchanged',

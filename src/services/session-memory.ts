@@ -204,6 +204,11 @@ export const sessionMemory = defineService({
   probe: '{"action": "health_check"}',
   unmapped: [
     {
+      what: 'timestamps of interactions',
+      reason:
+        'the service stamps an interaction when it stores it; what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+    },
+    {
       what: 'requests whose session_id is a number or a boolean',
       reason:
         'they are relayed unchanged; the service keeps them as a session of their own until its restart, but their rows in its file are those of the session that is called like their text (77 and "77", true and "1"), so a write of this kind has that session copied anew once it was answered, and the orchestrator shows it as the service will after its restart',
