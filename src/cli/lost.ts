@@ -6,33 +6,45 @@ interface LostView {
   readonly service: string;
   readonly owner: string;
   readonly memory_id: string;
+  readonly stored_at: string | null;
+  readonly shape: string | null;
   readonly found_at: string;
 }
-
-const DECISIONS = {
-  accept: 'Legacy is right: the orchestrator gives the item up',
-  restore: 'The item is stored on legacy anew through its protocol, as the last one of its lane',
-} as const;
 
 /** `crossfade lost`: items that legacy does not show any more although nobody deleted them. */
 export function createLostCommand(env: Environment): Command {
   const lost = new Command('lost')
-    .description('Items that legacy lost: list them, and decide about each by name')
-    .addHelpText('afterAll', '\nExit codes: 0 success, 1 error (reason on stderr).');
+    .description('Items that legacy lost: list them, and restore or accept them')
+    .addHelpText('afterAll', '\nExit codes: 0 done; 1 not done, and why is said.');
   proxyOptions(
-    lost.command('list').description('Those that wait for a decision, the oldest first'),
+    lost
+      .command('list')
+      .description(
+        'Those that wait for a decision: lane, place among them, time, shape of the fields, memory id',
+      ),
     env,
   ).action(list);
-  for (const [decision, description] of Object.entries(DECISIONS)) {
-    const command = lost
-      .command(decision)
-      .argument('<lane>', 'as the list shows it: <service>/<owner>')
+  const lane = ['<lane>', 'as the list shows it: <service>/<owner>'] as const;
+  personOptions(
+    lost
+      .command('accept')
+      .argument(...lane)
       .argument('<memory id>')
-      .description(description);
-    personOptions(command, env).action((lane: string, id: string, wish: PersonOptions) =>
-      decide({ decision, lane, id }, wish),
-    );
-  }
+      .description('Legacy is right: the orchestrator gives the item up'),
+    env,
+  ).action((of: string, id: string, wish: PersonOptions) =>
+    decide({ decision: 'accept', lane: of, id }, wish),
+  );
+  personOptions(
+    lost
+      .command('restore')
+      .argument(...lane)
+      .argument('[memory id]', 'one item (default: all items of the lane that wait, in their old order)')
+      .description('Store items on legacy again through its protocol, each as the last one of its lane'),
+    env,
+  ).action((of: string, id: string | undefined, wish: PersonOptions) =>
+    decide({ decision: 'restore', lane: of, id }, wish),
+  );
   return lost;
 }
 
@@ -40,23 +52,50 @@ async function list({ json, ...at }: ProxyOptions): Promise<void> {
   const text = await askProxy(at, '/v1/lost');
   if (json === true) return console.log(text);
   const { items } = JSON.parse(text) as { items: readonly LostView[] };
-  const lines = items.map(
-    ({ service, owner, memory_id: id, found_at: at }) => `${service}/${owner}  ${id}  found ${at}`,
+  console.log(items.length === 0 ? 'nothing is lost' : lostLines(items).join('\n'));
+}
+
+/** One line an item. The items of a lane come in their order. */
+export function lostLines(items: readonly LostView[]): string[] {
+  const lanes = Map.groupBy(items, ({ service, owner }) => `${service}/${owner}`);
+  return [...lanes].flatMap(([lane, ofLane]) =>
+    ofLane.map(({ memory_id: id, stored_at: storedAt, shape, found_at: foundAt }, index) =>
+      [
+        lane,
+        `${index + 1}/${ofLane.length}`,
+        storedAt ?? 'time unknown',
+        shape ?? 'shape unknown',
+        id,
+        `found ${foundAt}`,
+      ].join('  '),
+    ),
   );
-  console.log(lines.length === 0 ? 'nothing is lost' : lines.join('\n'));
+}
+
+interface Decision {
+  readonly decision: 'accept' | 'restore';
+  readonly lane: string;
+  /** Undefined: all items of the lane. */
+  readonly id: string | undefined;
 }
 
 async function decide(
-  { decision, lane, id }: Readonly<Record<'decision' | 'lane' | 'id', string>>,
+  { decision, lane, id }: Decision,
   { person, reason, json, ...at }: PersonOptions,
 ): Promise<void> {
   const slash = lane.indexOf('/');
   if (slash < 1)
-    throw new Error(`"${lane}" is no lane: say <service>/<owner>, as "crossfade lost list" does`);
-  const item = { service: lane.slice(0, slash), owner: lane.slice(slash + 1), memory_id: id };
+    throw new Error(`"${lane}" is no lane: use <service>/<owner>, as "crossfade lost list" shows it`);
+  const item = {
+    service: lane.slice(0, slash),
+    owner: lane.slice(slash + 1),
+    ...(id !== undefined && { memory_id: id }),
+  };
   const text = await askPatiently(at, '/v1/lost', { ...item, decision, person, reason });
   if (json === true) return console.log(text);
-  const { waiting } = JSON.parse(text) as { waiting: number };
-  const rest = waiting === 0 ? 'nothing of its lane waits any more' : `${waiting} more of its lane wait`;
-  console.log(`${id} is decided (${decision}); ${rest}`);
+  const { waiting, restored = 1 } = JSON.parse(text) as { waiting: number; restored?: number };
+  const rest =
+    waiting === 0 ? 'nothing of its lane waits for a decision' : `${waiting} more items of its lane wait`;
+  const what = id ?? `${restored} ${restored === 1 ? 'item' : 'items'} of ${lane}`;
+  console.log(`${decision === 'accept' ? 'accepted' : 'restored'} ${what}; ${rest}`);
 }

@@ -4,7 +4,12 @@ import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copies/copy-apply.ts';
 import { CopyCalls } from './copies/copy-calls.ts';
-import { judgeVanished, type CopyAdvice } from './copies/copy-judgement.ts';
+import {
+  judgeVanished,
+  type CopiedLane,
+  type CopyAdvice,
+  type JudgedFacts,
+} from './copies/copy-judgement.ts';
 import { CopyReads } from './copies/copy-reads.ts';
 import { copyOperations } from './copies/copy-operations.ts';
 import { lookAt, type CopyLook, type LookedAt } from './copies/copy-look.ts';
@@ -17,7 +22,7 @@ import type { JournaledWrites } from './writes/journaled-writes.ts';
 import type { Lane } from './lanes/lanes.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
-import type { LostAs } from './reconciliation/divergence-ports.ts';
+import type { FoundLost } from './reconciliation/divergence-ports.ts';
 import { lostAs } from './reconciliation/lost-as.ts';
 import { baselineOf } from './runs/baseline.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
@@ -38,7 +43,7 @@ export interface CopyParts {
   /** Whether this replica has written what the journal does not know. */
   readonly isSpilling: () => boolean;
   /** Lists items for a person to decide about. @throws StorageError */
-  listLost(lane: Lane, items: readonly LostAs[]): Promise<void>;
+  listLost(lane: Lane, items: readonly FoundLost[]): Promise<void>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
   /** Another replica is the lane's home: what was to be done here is its affair. @throws StorageError */
@@ -51,6 +56,14 @@ export interface CopyParts {
 interface Copy extends LookedAt {
   readonly coverage: number;
   readonly startedAtMs: number;
+}
+
+/** How a copy ended. */
+interface Finished {
+  readonly exceptions: readonly CopyException[];
+  readonly isRepair: boolean;
+  /** Nothing that legacy lost stays on the secondary. */
+  readonly isEqual: boolean;
 }
 
 /** What the primary showed while the lane was held. */
@@ -87,13 +100,13 @@ export class LaneCopier {
     if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const { contents, journaled, plan } = look;
     const found = { source: reading.source, listed: contents.listed, sequence: reading.sequence };
-    const { deletes, forgotten, lost, stop } = await judgeVanished({
+    const { deletes, forgotten, lost, left, stop } = await judgeVanished({
       vanished: plan.vanished,
       unaccounted: journaled.unaccounted,
       wasUncovered: copy.wasUncovered,
       covered: journaled.covered,
       held: contents.listed.length,
-      removable: (await advice?.removable(found)) ?? new Set<string>(),
+      ...(await advised(advice, found)),
       explain: (vanished) => this.#explain(copy, { reading, contents, vanished, journaled }),
     });
     await this.#listLost(copy, contents, lost);
@@ -107,7 +120,11 @@ export class LaneCopier {
     const applied = await this.#apply(copy, operations, reading.sequence);
     if (applied === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const exceptions = [...look.exceptions, ...applied];
-    await this.#finish(copy, reading, { exceptions, isRepair: advice !== undefined });
+    await this.#finish(copy, reading, {
+      exceptions,
+      isRepair: advice !== undefined && left === 0,
+      isEqual: left === 0,
+    });
     this.#sayExceptions(lane, exceptions);
     this.#parts.emit('lane:copied', {
       service: lane.service,
@@ -252,11 +269,11 @@ export class LaneCopier {
   async #finish(
     { lane, generation, coverage }: Copy,
     { source, sequence, readAtMs, closes }: Reading,
-    { exceptions, isRepair }: { readonly exceptions: readonly CopyException[]; readonly isRepair: boolean },
+    { exceptions, isRepair, isEqual }: Finished,
   ): Promise<void> {
     const { journal } = this.#parts;
     // Without it a later difference cannot be put down to one side.
-    const isWhole = exceptions.length === 0;
+    const isWhole = exceptions.length === 0 && isEqual;
     const facts = { generation, sequence, coverage, exceptions, closes, isRepair };
     const state = await journal.finishCopy(
       lane.key,
@@ -278,6 +295,15 @@ export class LaneCopier {
     for (const { code, reason } of exceptions.slice(0, 1))
       this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
   }
+}
+
+/** A copy that no person asked for removes nothing that a person would decide about. */
+async function advised(
+  advice: CopyAdvice | undefined,
+  found: CopiedLane,
+): Promise<Pick<JudgedFacts, 'removable' | 'undecided'>> {
+  if (advice === undefined) return { removable: new Set(), undecided: new Set() };
+  return { removable: await advice.removable(found), undecided: await advice.undecided(found) };
 }
 
 async function unlessTooMany<Result>(result: Promise<Result>): Promise<Result | undefined> {

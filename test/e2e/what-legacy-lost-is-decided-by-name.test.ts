@@ -9,7 +9,7 @@ import { everythingDelivered, readLane } from '../support/lane-view.ts';
 import { addInteraction, askOnce, createSession } from '../support/session-agent.ts';
 
 const BY = ['--person', 'ann', '--reason', 'a test'];
-const LANES = ['kept', 'accepted', 'restored', 'altered'];
+const LANES = ['kept', 'accepted', 'restored', 'altered', 'whole'];
 
 interface Reconciled {
   readonly run: number;
@@ -53,11 +53,17 @@ const stored = async (session: string): Promise<string[]> => {
   return rows.map(({ text }) => text);
 };
 
-const lost = async (): Promise<{ owner: string; memory_id: string }[]> =>
-  resultOf<{ items: { owner: string; memory_id: string }[] }>(await crossfade('lost', 'list')).items;
+interface LostView {
+  readonly owner: string;
+  readonly memory_id: string;
+  readonly shape: string;
+}
+
+const lostViews = async (): Promise<readonly LostView[]> =>
+  resultOf<{ items: readonly LostView[] }>(await crossfade('lost', 'list')).items;
 
 async function decide(how: 'accept' | 'restore', owner: string): Promise<number> {
-  const item = (await lost()).find((one) => one.owner === owner);
+  const item = (await lostViews()).find((one) => one.owner === owner);
   const result = await crossfade('lost', how, `session-memory/${owner}`, item?.memory_id ?? '', ...BY);
   return result.code;
 }
@@ -67,7 +73,7 @@ test('stores that are equal are found equal, and the exit code says so', async (
   expect(services['session-memory']).toMatchObject({
     lanes: LANES.length,
     lanes_equal: LANES.length,
-    items: 12,
+    items: 15,
   });
   expect(code).toBe(0);
 });
@@ -78,7 +84,7 @@ test('what legacy lost is found and listed, and no repair touches it', async () 
   const { code, services } = await reconcile('--repair', 'apply', ...BY);
   expect(services['session-memory']).toMatchObject({ lost: 3, lanes_different: 3 });
   expect(code).toBe(2);
-  expect((await lost()).map(({ owner }) => owner).sort()).toEqual(['accepted', 'kept', 'restored']);
+  expect((await lostViews()).map(({ owner }) => owner)).toEqual(['accepted', 'kept', 'restored']);
   expect(await stored('kept')).toEqual(['one', 'two', 'three']);
   const { services: now } = await deployment.status();
   expect(now[0]?.lanes.stopped).toBe(0);
@@ -92,12 +98,38 @@ test('accepted by name it leaves the orchestrator; restored by name it is on bot
   expect(await stored('restored')).toEqual(expected);
   const shown = readLegacyStores(deployment.legacyFolder).sessions.get('restored');
   expect(shown?.map((item) => item.split('\n')[1])).toEqual(expected);
-  expect((await lost()).map(({ owner }) => owner)).toEqual(['kept']);
+  expect((await lostViews()).map(({ owner }) => owner)).toEqual(['kept']);
   const unknown = await crossfade('lost', 'accept', 'session-memory/kept', 'mem-nobody', ...BY);
   expect(unknown.code).toBe(1);
   expect(unknown.stderr).toContain('waits for a decision');
   const { services } = await reconcile();
   expect(services['session-memory']).toMatchObject({ findings: 1, lost: 1 });
+});
+
+test('a lane is restored in its old order by one command, and neither store shows an item twice', async () => {
+  onLegacy('delete from interactions where session_id = ?', 'whole');
+  await reconcile();
+  const listed = (await lostViews()).filter(({ owner }) => owner === 'whole');
+  expect(listed.map(({ shape }) => shape)).toEqual(
+    ['one', 'two', 'three'].map(
+      (text) => expect.stringContaining(`content: string(${text.length})`) as unknown as string,
+    ),
+  );
+  expect(JSON.stringify(listed)).not.toContain('three');
+  const [, second] = listed;
+  const one = await crossfade('lost', 'restore', 'session-memory/whole', second?.memory_id ?? '', ...BY);
+  expect(resultOf(one)).toEqual({ restored: 1, waiting: 2 });
+  expect((await stored('whole')).toSorted()).toEqual(['one', 'three', 'two']);
+  expect((await reconcile()).services['session-memory']).toMatchObject({ lost: 3, findings: 3 });
+  const rest = await crossfade('lost', 'restore', 'session-memory/whole', ...BY);
+  expect(resultOf(rest)).toEqual({ restored: 2, waiting: 0 });
+  const expected = ['two', 'one', 'three'];
+  expect(await stored('whole')).toEqual(expected);
+  const shown = readLegacyStores(deployment.legacyFolder).sessions.get('whole');
+  expect(shown?.map((item) => item.split('\n')[1])).toEqual(expected);
+  const again = await crossfade('lost', 'restore', 'session-memory/whole', ...BY);
+  expect({ code: again.code, err: again.stderr }).toMatchObject({ code: 1 });
+  expect(again.stderr).toContain('no lost item of session-memory/whole waits');
 });
 
 test('a writer past the proxy is taken over and named; the repair can be undone, and the lane stops there', async () => {
@@ -138,5 +170,5 @@ test('only what was written to since is looked at where only that is asked for',
   const interlocks = await deployment.journal(
     "select count(*)::int as audited from audit where command in ('repair apply', 'repair undo', 'lost accepted', 'lost restored')",
   );
-  expect(interlocks).toEqual([{ audited: 5 }]);
+  expect(interlocks).toEqual([{ audited: 8 }]);
 });

@@ -18,6 +18,8 @@ export interface CopiedLane {
 export interface CopyAdvice {
   /** Ids of what the orchestrator shows and must not: what a person has asked to be taken off it. */
   removable(found: CopiedLane): Promise<ReadonlySet<string>>;
+  /** Ids of what legacy lost and a person has yet to decide about: it stays, and does not stop the copy. */
+  undecided(found: CopiedLane): Promise<ReadonlySet<string>>;
   /** Called before anything is written; what it throws ends the copy. */
   beforeWriting(found: CopiedLane, operations: readonly OrchestratorWrite[]): Promise<void>;
 }
@@ -26,6 +28,8 @@ export interface VanishedJudgement {
   readonly deletes: readonly StoredMemory[];
   readonly forgotten: readonly StoredMemory[];
   readonly lost: readonly StoredMemory[];
+  /** How many items stay because a person has yet to decide about them. */
+  readonly left: number;
   /** Why the copy stops for a person. */
   readonly stop: string | undefined;
 }
@@ -43,6 +47,8 @@ export interface JudgedFacts {
   readonly held: number;
   /** What a person has asked for. */
   readonly removable: ReadonlySet<string>;
+  /** What a person has yet to decide about. */
+  readonly undecided: ReadonlySet<string>;
   readonly explain: (
     vanished: readonly StoredMemory[],
   ) => Promise<{ readonly forgotten: readonly StoredMemory[]; readonly lost: readonly StoredMemory[] }>;
@@ -50,9 +56,9 @@ export interface JudgedFacts {
 
 /** What becomes of items that the primary does not show any more. */
 export async function judgeVanished(facts: JudgedFacts): Promise<VanishedJudgement> {
-  const { unaccounted, removable } = facts;
+  const { unaccounted, removable, undecided } = facts;
   const asked = facts.vanished.filter(({ memory_id: id }) => removable.has(id));
-  const vanished = facts.vanished.filter(({ memory_id: id }) => !removable.has(id));
+  const vanished = facts.vanished.filter(({ memory_id: id }) => !removable.has(id) && !undecided.has(id));
   // An agent's delete comes before what the service may have forgotten by itself.
   const isCovered = vanished.length <= unaccounted;
   const { forgotten, lost } = isCovered ? { forgotten: [], lost: vanished } : await facts.explain(vanished);
@@ -65,7 +71,8 @@ export async function judgeVanished(facts: JudgedFacts): Promise<VanishedJudgeme
     removed: deletedUnseen.length,
     held: facts.held,
   });
-  return { deletes: [...asked, ...deletedUnseen], forgotten, lost: surelyLost, stop };
+  const left = facts.vanished.length - asked.length - vanished.length;
+  return { deletes: [...asked, ...deletedUnseen], forgotten, lost: surelyLost, left, stop };
 }
 
 interface Removal {

@@ -45,8 +45,51 @@ export class LaneRepairer {
    */
   async repair(run: number | undefined, name: ServiceName, owner: Owner): Promise<number> {
     const { lanes, copies } = this.#parts;
-    const service = this.#service(name);
     const lane = await lanes.load(name, owner);
+    try {
+      return await copies.exclusively(lane, () => this.#repair(run, lane));
+    } catch (error) {
+      // The lane is being copied, as far as everybody knows: the queue ends that.
+      copies.add(lane, 'dirty');
+      throw error;
+    }
+  }
+
+  /**
+   * Lets items be stored on legacy again while nothing of the lane is delivered or compared, then repairs the lane: neither store shows
+   * one of them twice meanwhile. @throws what `restore` throws, after the lane was repaired; CrossfadeError
+   */
+  async restoring(name: ServiceName, owner: Owner, restore: () => Promise<void>): Promise<void> {
+    const { lanes, copies } = this.#parts;
+    const lane = await lanes.load(name, owner);
+    try {
+      await copies.exclusively(lane, async () => {
+        await this.#pause(lane);
+        const failure = await restore().then(
+          () => undefined,
+          (error: unknown) => ({ error }),
+        );
+        await this.#repair(undefined, lane);
+        if (failure !== undefined) throw failure.error;
+      });
+    } finally {
+      if (lane.condition === 'copying') copies.add(lane, 'dirty');
+    }
+  }
+
+  /** A lane whose home is another replica is not paused here: that replica goes on to deliver what is restored. */
+  async #pause(lane: Lane): Promise<void> {
+    const before = lane.condition;
+    lane.condition = 'copying';
+    const state = await this.#parts.journal.beginCopy(lane.key);
+    if (state === undefined) lane.condition = before;
+    else lane.adoptCopying(state);
+    await this.#parts.quiet(lane);
+  }
+
+  async #repair(run: number | undefined, lane: Lane): Promise<number> {
+    const { service: name, owner } = lane;
+    const service = this.#service(name);
     let changed = 0;
     const advice: CopyAdvice = {
       removable: async (found) => {
@@ -56,6 +99,11 @@ export class LaneRepairer {
         const givenUp = found.listed.filter((item) => decided.has(placeOf(lostAs(item))));
         return new Set([...removable, ...givenUp.map(({ memory }) => memory)].map(({ memory_id: id }) => id));
       },
+      undecided: async ({ listed }) => {
+        const waiting = new Set((await this.#parts.lostItems.waiting(name, owner)).map(placeOf));
+        const left = listed.filter((item) => waiting.has(placeOf(lostAs(item))));
+        return new Set(left.map(({ memory }) => memory.memory_id));
+      },
       beforeWriting: async ({ listed, sequence }, operations) => {
         changed = operations.filter(({ action }) => CHANGES.has(action)).length;
         if (run === undefined) return;
@@ -63,13 +111,7 @@ export class LaneRepairer {
         await this.#parts.repairs.add({ run, service: name, owner, inverse, sequence });
       },
     };
-    try {
-      await copies.exclusively(lane, () => this.#parts.copy(lane, advice));
-    } catch (error) {
-      // The lane is being copied, as far as everybody knows: the queue ends that.
-      copies.add(lane, 'dirty');
-      throw error;
-    }
+    await this.#parts.copy(lane, advice);
     return changed;
   }
 

@@ -1,7 +1,18 @@
+import { parseTolerantly } from '../../domain/json.ts';
+import { nameOf, shapeOf } from '../compare/shape.ts';
 import { digestOfFields, type ListedMemory } from '../copies/copy-plan.ts';
-import type { LostAs } from './divergence-ports.ts';
+import type { FoundLost } from './divergence-ports.ts';
 
-/** An item as it is written down for a person to decide about. */
-export function lostAs({ memory, fields }: ListedMemory): LostAs {
-  return { memoryId: memory.memory_id, digest: digestOfFields(fields), position: memory.position };
+/** An item as it is written down for a person to decide about: nothing of its text, only the shape of each field. */
+export function lostAs({ memory, fields }: ListedMemory): FoundLost {
+  const shapes = Object.entries(fields).map(
+    ([name, text]) => `${nameOf(name)}: ${shapeOf(parseTolerantly(text))}`,
+  );
+  return {
+    memoryId: memory.memory_id,
+    digest: digestOfFields(fields),
+    position: memory.position,
+    storedAt: memory.created_at,
+    shape: shapes.join(', '),
+  };
 }

@@ -15,7 +15,6 @@ import type { ServiceRuntime } from '../service-runtime.ts';
 import type {
   Divergence,
   DivergenceStore,
-  LostDecision,
   LostItem,
   LostItemName,
   LostItemStore,
@@ -48,10 +47,12 @@ export interface RepairDeskParts {
 /** Clocks of the proxy and of legacy may differ by so much. */
 const CLOCKS_DIFFER_MS = 5_000;
 
+/** An item on its way back to legacy. */
 interface Restoring {
+  readonly item: LostItem;
+  readonly service: ServiceRuntime;
+  readonly digest: string;
   readonly request: string;
-  /** Legacy has it already. */
-  readonly isBack: boolean;
 }
 
 export interface Responsible {
@@ -156,40 +157,55 @@ export class RepairDesk {
     return this.#parts.lostItems.open(SHOWN);
   }
 
-  /** The last decision about a lane's lost items lets it be repaired. */
-  async decide(
-    item: LostItemName,
-    decision: LostDecision,
-    by: Responsible,
-  ): Promise<{ readonly waiting: number }> {
-    const { lostItems, repairer, comparer, divergences } = this.#parts;
-    const { service, owner } = item;
-    const restoring = decision === 'restored' ? await this.#restoring(item) : undefined;
-    const isBegun =
-      restoring === undefined ? await lostItems.accept(item, by) : await lostItems.beginRestoring(item, by);
-    if (!isBegun)
-      throw new RunRefused(
-        'not_found',
-        `no item ${item.memoryId} of ${service}/${owner} waits for a decision: there is none, it is decided, or somebody restored it less than a minute ago`,
-      );
-    if (restoring !== undefined) await this.#restore(item, restoring);
-    const waiting = (await lostItems.open(SHOWN)).filter(
-      (one) => one.service === service && one.owner === owner,
-    );
+  /** Gives one item up. The last decision about a lane's lost items lets it be repaired. */
+  async giveUp(item: LostItemName, by: Responsible): Promise<{ readonly waiting: number }> {
+    const { lostItems, repairer } = this.#parts;
+    if (!(await lostItems.accept(item, by))) throw noneWaits(item);
+    const waiting = await lostItems.waiting(item.service, item.owner);
     if (waiting.length > 0) return { waiting: waiting.length };
-    await repairer.repair(undefined, service, owner);
+    await repairer.repair(undefined, item.service, item.owner);
+    return this.#decided(item);
+  }
+
+  /** Stores one item on legacy again, or all of a lane in their old order: each becomes the lane's last one. */
+  async restore(
+    lane: Pick<LostItemName, 'service' | 'owner'>,
+    memoryId: string | undefined,
+    by: Responsible,
+  ): Promise<{ readonly restored: number; readonly waiting: number }> {
+    const { service, owner } = lane;
+    const waiting = await this.#parts.lostItems.waiting(service, owner);
+    const items = waiting.filter((item) => item.memoryId === (memoryId ?? item.memoryId));
+    if (items.length === 0) throw noneWaits({ ...lane, memoryId });
+    const restorings = await this.#restorings(lane, items);
+    await this.#parts.repairer.restoring(service, owner, async () => {
+      for (const restoring of restorings) await this.#restore(restoring, by);
+    });
+    return { restored: items.length, ...(await this.#decided(lane)) };
+  }
+
+  async #decided({
+    service,
+    owner,
+  }: Pick<LostItemName, 'service' | 'owner'>): Promise<{ readonly waiting: number }> {
+    const { lostItems, comparer, divergences } = this.#parts;
+    const waiting = await lostItems.waiting(service, owner);
+    if (waiting.length > 0) return { waiting: waiting.length };
     const after = await comparer.compare(service, owner);
     if (after.verdict === 'equal') await divergences.settle(service, owner, 'repaired');
     return { waiting: 0 };
   }
 
-  /** How the item is stored on legacy anew, as the lane's last one. */
-  async #restoring(item: LostItemName): Promise<Restoring> {
+  /** How each item is stored on legacy again. Asked of all before the first is, so that none is left halfway for a known reason. */
+  async #restorings(
+    { service: name, owner }: Pick<LostItemName, 'service' | 'owner'>,
+    items: readonly LostItem[],
+  ): Promise<readonly Restoring[]> {
     const { services, orchestrator, clock, timeoutMs } = this.#parts;
-    const { service: name, owner, memoryId } = item;
     const service = services.get(name);
     const lanes = service?.definition.lanes;
-    if (service === undefined || lanes?.restoreRequest === undefined)
+    const requestOf = lanes?.restoreRequest?.bind(lanes);
+    if (service === undefined || lanes === undefined || requestOf === undefined)
       throw new RunRefused(
         'conflict',
         `${name} takes no item back through its protocol: it can only be accepted`,
@@ -200,11 +216,16 @@ export class RepairDesk {
       lanes,
       options: () => ({ purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs }),
     });
-    const found = listed.find(({ memory }) => memory.memory_id === memoryId);
-    if (found === undefined)
-      throw new RunRefused('not_found', `the orchestrator does not hold ${memoryId} of ${name}/${owner}`);
-    const isBack = await this.#isBack(service, item, digestOfFields(found.fields));
-    return { request: lanes.restoreRequest(found.fields, owner), isBack };
+    const held = new Map(listed.map(({ memory, fields }) => [memory.memory_id, fields]));
+    return items.map((item) => {
+      const fields = held.get(item.memoryId);
+      if (fields === undefined)
+        throw new RunRefused(
+          'not_found',
+          `the orchestrator does not hold ${item.memoryId} of ${name}/${owner}`,
+        );
+      return { item, service, digest: digestOfFields(fields), request: requestOf(fields, owner) };
+    });
   }
 
   /** Whoever restored it before may have died, or not have heard of it, when legacy had taken it: then legacy shows it since. */
@@ -225,17 +246,20 @@ export class RepairDesk {
   }
 
   /** Until legacy has taken it, the orchestrator's may be the last that there is: nothing is decided before. */
-  async #restore(item: LostItemName, { request, isBack }: Restoring): Promise<void> {
+  async #restore({ item, service, digest, request }: Restoring, by: Responsible): Promise<void> {
+    const { lostItems } = this.#parts;
+    const isBack = await this.#isBack(service, item, digest);
+    if (!(await lostItems.beginRestoring(item, by))) throw noneWaits(item);
     const outcome = isBack ? 'applied' : await this.#taking(item, request);
-    // How it ended nobody knows otherwise: whoever restores it again looks first whether legacy has it.
+    // How it ended is not known otherwise: the next restore looks first whether legacy has it.
     if (outcome === 'applied' || outcome === 'refused')
-      await this.#parts.lostItems.endRestoring(item, outcome === 'applied');
+      await lostItems.endRestoring(item, outcome === 'applied');
     if (outcome === 'applied') return;
     throw new RunRefused(
       'conflict',
       outcome === 'refused'
-        ? `${item.service} did not take the item back: it waits for a decision again`
-        : `${item.service} did not say that it took the item back: decide again in a minute; whether it has it is looked at first`,
+        ? `${item.service} did not take ${item.memoryId} back: it waits for a decision again`
+        : `${item.service} did not say that it took ${item.memoryId} back: restore it again in a minute; the proxy first looks whether legacy has it`,
     );
   }
 
@@ -246,6 +270,18 @@ export class RepairDesk {
     const reply = readReply(await this.#parts.say(service, text));
     return action?.kind === 'write' ? action.outcome(reply, request) : 'unknown';
   }
+}
+
+function noneWaits({
+  service,
+  owner,
+  memoryId,
+}: Pick<LostItemName, 'service' | 'owner'> & { readonly memoryId: string | undefined }): RunRefused {
+  const what = memoryId === undefined ? 'no lost item' : `no item ${memoryId}`;
+  return new RunRefused(
+    'not_found',
+    `${what} of ${service}/${owner} waits for a decision: there is none, it is decided, or somebody restored it less than a minute ago`,
+  );
 }
 
 function nothingToUndo(run: number, found: Run | undefined): string {

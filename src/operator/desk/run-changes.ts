@@ -56,6 +56,13 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
     done: (_form, _params, { waiting }) => `It is stored on legacy again. ${waits(waiting)}`,
   },
   {
+    path: '/lost/:service/restore-lane',
+    to: () => '/v1/lost',
+    body: ({ owner }, { service }) => ({ decision: 'restore', service, owner }),
+    done: (_form, _params, { restored, waiting }) =>
+      `${restored === 1 ? '1 item is' : `${String(restored)} items are`} stored on legacy again. ${waits(waiting)}`,
+  },
+  {
     path: '/lost/:service/accept',
     to: () => '/v1/lost',
     body: ({ owner, memory_id }, { service }) => ({ decision: 'accept', service, owner, memory_id }),

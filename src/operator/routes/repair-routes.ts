@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { serviceName } from '../../domain/ids.ts';
 import type { ItemFinding } from '../../migration/reconciliation/attribute.ts';
-import type { Divergence, LostDecision } from '../../migration/reconciliation/divergence-ports.ts';
+import type { Divergence } from '../../migration/reconciliation/divergence-ports.ts';
 import type { RepairDesk, RepairPlan } from '../../migration/reconciliation/repair-desk.ts';
 import type { RepairLimits } from '../../migration/runs/run.ts';
 import { answered, Refusal } from '../refusal.ts';
@@ -15,8 +15,6 @@ interface OfRun {
 interface OfService {
   Params: { service: string };
 }
-
-const DECISIONS: Readonly<Record<string, LostDecision>> = { accept: 'accepted', restore: 'restored' };
 
 /** What reconciliations found, its repair and the way back, and what waits for a person's decision. */
 export function registerRepairRoutes(app: FastifyInstance, desk: RepairDesk): void {
@@ -76,10 +74,13 @@ class RepairRoutes {
   async lost(): Promise<object> {
     const items = await this.#desk.lost();
     return {
-      items: items.map(({ service, owner, memoryId, digest, foundAtMs }) => ({
+      items: items.map(({ service, owner, memoryId, digest, position, storedAt, shape, foundAtMs }) => ({
         service,
         owner,
         memory_id: memoryId,
+        position,
+        stored_at: storedAt,
+        shape,
         digest,
         found_at: new Date(foundAtMs).toISOString(),
       })),
@@ -87,21 +88,22 @@ class RepairRoutes {
   }
 
   decide({ body }: FastifyRequest): Promise<object> {
-    const decision = DECISIONS[requiredText(body, 'decision')];
-    if (decision === undefined)
-      throw new Refusal(
-        400,
-        'invalid_request',
-        `decision must be one of ${Object.keys(DECISIONS).join(', ')}`,
-      );
+    const decision = requiredText(body, 'decision');
+    if (decision !== 'accept' && decision !== 'restore')
+      throw new Refusal(400, 'invalid_request', 'decision must be one of accept, restore');
     const owner = ownerIn(body);
     if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
-    const item = {
-      service: serviceName(requiredText(body, 'service')),
-      owner,
-      memoryId: requiredText(body, 'memory_id'),
-    };
-    return said(() => this.#desk.decide(item, decision, responsibleOf(body)));
+    const lane = { service: serviceName(requiredText(body, 'service')), owner };
+    const by = responsibleOf(body);
+    // Only a restore may mean all items of a lane: each that is given up is named.
+    if (decision === 'restore' && memberOf(body, 'memory_id') === undefined)
+      return said(() => this.#desk.restore(lane, undefined, by));
+    const memoryId = requiredText(body, 'memory_id');
+    return said(() =>
+      decision === 'restore'
+        ? this.#desk.restore(lane, memoryId, by)
+        : this.#desk.giveUp({ ...lane, memoryId }, by),
+    );
   }
 }
 

@@ -164,17 +164,28 @@ async function accept(
 
 /** What was decided holds for the item as it was: another that has its id waits for a decision of its own. */
 const FOUND = `
-insert into lost_items as l (service, owner, memory_id, digest, position)
-select $1, $2, memory_id, digest, position from unnest($3::text[], $4::text[], $5::bigint[]) as t(memory_id, digest, position)
+insert into lost_items as l (service, owner, memory_id, digest, position, stored_at, shape)
+select $1, $2, memory_id, digest, position, stored_at, shape
+from unnest($3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[])
+  as t(memory_id, digest, position, stored_at, shape)
 on conflict (service, owner, memory_id) do update
-set digest = excluded.digest, position = excluded.position, found_at = now(),
-  decision = null, decided_at = null, decided_by = null, reason = null
+set digest = excluded.digest, position = excluded.position, stored_at = excluded.stored_at, shape = excluded.shape,
+  found_at = now(), decision = null, decided_at = null, decided_by = null, reason = null
 where l.decision = 'returned' or l.digest <> excluded.digest or l.position is distinct from excluded.position`;
 
-type LostRow = Omit<LostItem, 'foundAtMs' | 'memoryId'> & {
+const WAITING = `
+select service, owner, memory_id, digest, position, stored_at, shape, found_at from lost_items where decision is null`;
+const IN_ORDER = 'order by service, owner, position nulls last, memory_id';
+
+type LostRow = Omit<LostItem, 'foundAtMs' | 'memoryId' | 'storedAt'> & {
   readonly memory_id: string;
+  readonly stored_at: Date | null;
   readonly found_at: Date;
 };
+
+function lostItemOf({ memory_id: memoryId, stored_at, found_at, ...row }: LostRow): LostItem {
+  return { ...row, memoryId, storedAt: stored_at?.toISOString() ?? null, foundAtMs: found_at.getTime() };
+}
 
 /** Longer than legacy may take for a write. */
 const WAITS = `service = $1 and owner = $2 and memory_id = $3 and decision is null
@@ -218,19 +229,16 @@ export function createLostItemStore(database: Database): LostItemStore {
         items.map(({ memoryId }) => memoryId),
         items.map(({ digest }) => digest),
         items.map(({ position }) => position),
+        items.map(({ storedAt = null }) => storedAt),
+        items.map(({ shape = null }) => shape),
       ]);
     },
     async open(limit) {
-      const rows = await database.query<LostRow>(
-        `select service, owner, memory_id, digest, position, found_at from lost_items where decision is null
-         order by found_at, service, owner, memory_id limit $1`,
-        [limit],
-      );
-      return rows.map(({ memory_id: memoryId, found_at, ...row }) => ({
-        ...row,
-        memoryId,
-        foundAtMs: found_at.getTime(),
-      }));
+      return (await database.query<LostRow>(`${WAITING} ${IN_ORDER} limit $1`, [limit])).map(lostItemOf);
+    },
+    async waiting(service, owner) {
+      const ofLane = `${WAITING} and service = $1 and owner = $2 ${IN_ORDER}`;
+      return (await database.query<LostRow>(ofLane, [service, owner])).map(lostItemOf);
     },
     decided(service, owner) {
       return database.query<LostAs>(

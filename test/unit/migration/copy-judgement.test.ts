@@ -27,6 +27,7 @@ function judge(facts: {
   wasUncovered: boolean;
   covered?: readonly string[];
   unaccounted?: number;
+  undecided?: readonly string[];
 }) {
   return judgeVanished({
     vanished: facts.vanished.map(memory),
@@ -35,6 +36,7 @@ function judge(facts: {
     covered: new Set(facts.covered),
     held: 10,
     removable: new Set<string>(),
+    undecided: new Set(facts.undecided),
     explain: async (lost) => ({ forgotten: [], lost }),
   });
 }
@@ -54,6 +56,13 @@ describe('an item that the primary no longer shows', () => {
     expect(deletes.map(({ memory_id: id }) => id)).toEqual(['before']);
     expect(lost.map(({ memory_id: id }) => id)).toEqual(['covered']);
     expect(stop).toBe('lost');
+  });
+
+  test('stays and stops nothing while a person has yet to decide about it', async () => {
+    const facts = { vanished: ['waits', 'new'], wasUncovered: false, undecided: ['waits'] };
+    const { deletes, lost } = await judge(facts);
+    expect([deletes, lost.map(({ memory_id: id }) => id)]).toEqual([[], ['new']]);
+    expect(await judge({ ...facts, vanished: ['waits'] })).toMatchObject({ deletes: [], stop: undefined });
   });
 
   test('is not lost if a journaled delete may have meant it', async () => {

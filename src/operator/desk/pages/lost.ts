@@ -10,6 +10,8 @@ interface Lost {
   readonly owner: string;
   readonly memory_id: string;
   readonly digest: string;
+  readonly stored_at: string | null;
+  readonly shape: string | null;
   readonly found_at: string;
 }
 
@@ -32,18 +34,46 @@ export async function lostPage(visit: Visit): Promise<Page> {
             'A reconciliation lists here what legacy lost without an explanation.',
           )
         : html`${items.length > SHOWN && html`<p class="note">The first ${SHOWN} of ${count(items.length)}.</p>`}
+            ${lanesOf(items).map((ofLane) => lanePanel(visit, ofLane))}
             <div class="cards">${items.slice(0, SHOWN).map((item) => lostCard(visit, item))}</div>`,
   };
 }
 
+/** Lanes with more than one lost item. */
+function lanesOf(items: readonly Lost[]): (readonly [Lost, ...Lost[]])[] {
+  const lanes = Map.groupBy(items, ({ service, owner }) => `${service}/${owner}`);
+  return [...lanes.values()].flatMap(([first, ...others]) =>
+    first === undefined || others.length === 0 ? [] : [[first, ...others] as const],
+  );
+}
+
+/** A conversation is restored whole, because each item becomes the last one of its lane. */
+function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [Lost, ...Lost[]]): Html {
+  const lane = `${service}/${owner}`;
+  return html`<article class="panel">
+    <h2>${laneLink(lane)}</h2>
+    <p class="state warn">◆ ${count(others.length + 1)} lost items</p>
+    <div class="deeds">
+      ${foldedChange(visit, {
+        action: `/lost/${service}/restore-lane`,
+        label: 'Store all items of this lane on legacy again, in their old order',
+        role: 'approver',
+        fields: { owner },
+        id: `restore-lane-${lane}`,
+      })}
+    </div>
+  </article>`;
+}
+
 function lostCard(
   visit: Visit,
-  { service, owner, memory_id: memory, digest, found_at: foundAt }: Lost,
+  { service, owner, memory_id: memory, digest, stored_at: storedAt, shape, found_at: foundAt }: Lost,
 ): Html {
   const fields = { owner, memory_id: memory };
   return html`<article class="panel card" aria-labelledby="m-${memory}">
     <h2 id="m-${memory}">${laneLink(`${service}/${owner}`)}</h2>
     <p class="state warn">◆ lost <span class="note-inline">found ${when(foundAt)}</span></p>
+    <p class="note">${storedAt !== null && html`stored ${when(storedAt)} · `}${shape ?? 'shape unknown'}</p>
     <p class="note"><code>${memory}</code> · digest <code>${digest.slice(0, 12)}</code></p>
     <div class="deeds">
       ${foldedChange(visit, {
