@@ -58,8 +58,8 @@ test('a fader that is moved by keyboard changes the stage shown and the routing 
   await page.getByRole('heading', { name: 'Read cutover of session-memory' }).waitFor();
   expect(await page.locator('.preview').textContent()).toContain('the stage becomes read cutover');
   expect(await photograph(page, 'flag-change')).toEqual([]);
-  await page.getByLabel('Your name').fill('ann');
-  await page.getByLabel('Reason').fill('compared for a week');
+  await page.getByLabel('Your name').first().fill('ann');
+  await page.getByLabel('Reason').first().fill('compared for a week');
   const pressedAtMs = performance.now();
   await page.getByRole('button', { name: 'Set', exact: true }).press('Enter');
   await page.getByText('crossfade.session-memory.read-cutover now requests 100 %.').waitFor();
@@ -85,7 +85,7 @@ test('what somebody else changed meanwhile is not overwritten', async () => {
   const { page } = watched;
   await page.goto(`${desk.origin}/flags/crossfade.session-memory.shadow-read?share=40`);
   await desk.deployment.ask({ dualWrite: true, shadowRead: 60, readCutover: 100 });
-  await page.getByLabel('Reason').fill('less load');
+  await page.getByLabel('Reason').first().fill('less load');
   await page.getByRole('button', { name: 'Set', exact: true }).click();
   await page.getByText('somebody changed crossfade.session-memory.shadow-read meanwhile').waitFor();
   expect((await desk.deployment.serviceStatus(SERVICE)).flags['shadow-read']?.asked).toBe(60);

@@ -94,7 +94,7 @@ test('an operator changes a flag under the name of the token', async () => {
   const { page, complaints } = await signedIn('on-call');
   await page.goto(`${desk.origin}/flags/${FLAG}?share=25`);
   expect(await page.getByLabel('Your name').count()).toBe(0);
-  await page.getByLabel('Reason').fill('a quarter of the lanes');
+  await page.getByLabel('Reason').first().fill('a quarter of the lanes');
   await page.getByRole('button', { name: 'Set', exact: true }).click();
   await page.getByText(`${FLAG} now requests 25 %.`).waitFor();
   await page.goto(`${desk.origin}/audit`);

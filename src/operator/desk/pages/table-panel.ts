@@ -70,9 +70,8 @@ export function table(labelledBy: string, { heads, rows }: Columns): Html {
 
 function headCell(head: Head | undefined): Html {
   if (head?.kind === 'unseen') return html`<th scope="col"><span class="unseen">${head.name}</span></th>`;
-  return html`<th scope="col" class="${head?.kind === 'number' && 'number'}">
-    ${head?.shown ?? head?.name}
-  </th>`;
+  const name = head?.shown ?? head?.name;
+  return html`<th scope="col" class="${head?.kind === 'number' && 'number'}">${name}</th>`;
 }
 
 function cell(head: Head | undefined, value: Shown): Html {
