@@ -3,7 +3,7 @@ import type { ProxyStatus } from '../accept/world.ts';
 import { REPLICAS } from './links.ts';
 import type { World } from './world.ts';
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 240_000;
 /** What takes longer is said, with what it waits for. */
 const SLOW_MS = 20_000;
 const PAUSE_MS = 100;
