@@ -20,7 +20,8 @@ type Way =
   | { readonly way: 'error' }
   | { readonly way: 'delay'; readonly ms: number };
 
-export type BenchService = 'session-memory' | 'ranked-memory' | 'measured-memory' | 'expiring-memory';
+export type BenchService =
+  'session-memory' | 'jarvis-memory' | 'ranked-memory' | 'measured-memory' | 'expiring-memory';
 
 /** One class of what is broken on purpose. */
 export type Fault = Way & {
@@ -87,8 +88,9 @@ const later = (item: Item): Item => ({
   created_at: new Date(Date.parse(String(item.created_at)) + SKEW_SECONDS * 1_000).toISOString(),
 });
 
-const [session, ranked, measured, expiring] = [
+const [session, jarvis, ranked, measured, expiring] = [
   { service: 'session-memory' },
+  { service: 'jarvis-memory' },
   { service: 'ranked-memory' },
   { service: 'measured-memory' },
   { service: 'expiring-memory' },
@@ -150,6 +152,13 @@ export const FAULTS = {
   },
   'error-answer': { ...session, ...fault, way: 'error', isCutOver: true },
   'slow-answer': { ...session, ...fault, way: 'delay', ms: 400, isCutOver: true },
+  'jarvis-altered-number': {
+    ...jarvis,
+    ...fault,
+    way: 'answer',
+    spoil: inWeight((weight) => weight + 1),
+  },
+  'jarvis-lost-write': { ...jarvis, ...fault, way: 'store', action: 'create', spoil: loseSome },
   'ranking-shuffled': {
     ...ranked,
     ...fault,

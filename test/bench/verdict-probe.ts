@@ -19,6 +19,7 @@ const SLOW_MS = 250;
 /** Turns of a dialogue that stand before its lane is read: a ranking of fewer is alike in any order. */
 const FIRST_TURNS: Readonly<Record<BenchService, number>> = {
   'session-memory': 2,
+  'jarvis-memory': 1,
   'ranked-memory': 10,
   'measured-memory': 1,
   'expiring-memory': 1,
@@ -155,6 +156,7 @@ const jarvis: Words = {
 
 const WORDS: Readonly<Record<BenchService, Words>> = {
   'session-memory': session,
+  'jarvis-memory': jarvis,
   'ranked-memory': session,
   'measured-memory': jarvis,
   'expiring-memory': jarvis,

@@ -1,6 +1,7 @@
 import type { Comparison } from '../../src/domain/comparison.ts';
 import { parseLaneKey, sessionIdOf, type LaneKey } from '../../src/domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../../src/migration/events.ts';
+import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
 import expiring from './verdict-expiring.ts';
 import measured from './verdict-measured.ts';
@@ -116,7 +117,7 @@ export class VerdictWatch {
   }
 }
 
-const DEFINITIONS = [sessionMemory, ranked, measured, expiring];
+const DEFINITIONS = [sessionMemory, jarvisMemory, ranked, measured, expiring];
 
 /** The orchestrator's session of a lane. */
 export function sessionOfLane(lane: LaneKey): string {

@@ -111,6 +111,7 @@ async function assemble({ root, listener, stops }: Assembly): Promise<Omit<Verdi
     agents: { session: at(front.session), contextual: at(front.contextual), jarvis: at(front.jarvis) },
     endpoints: {
       'session-memory': at(front.session),
+      'jarvis-memory': at(front.jarvis),
       'ranked-memory': at(front.ranked),
       'measured-memory': at(front.measured),
       'expiring-memory': at(front.expiring),
