@@ -17,7 +17,7 @@ export interface ArrivalsSettings {
 
 /** A message below this may use twice the limit: nearly all messages are, and they do not wait for the long ones. */
 const SHORT_BYTES = 65_536;
-/** A message that is still read after this time is given up while others wait to be read, milliseconds. */
+/** A message of which nothing has come for this time is given up while others wait to be read, milliseconds. */
 const PATIENCE_MS = 500;
 const LOOK_EVERY_MS = 100;
 
@@ -55,6 +55,7 @@ export class Arrivals {
 
   #grown(arrival: Arrival, bytes: number): void {
     this.#usedBytes += bytes;
+    arrival.readSinceMs = this.#clock.now();
     if (this.#hasRoomFor(arrival) || !this.#arriving.has(arrival)) return;
     arrival.pause();
     this.#goOn();
@@ -86,7 +87,12 @@ export class Arrivals {
   async #look(): Promise<void> {
     this.#isLooking = true;
     while ([...this.#arriving].some(({ isPaused }) => isPaused)) {
+      const lookedAtMs = this.#clock.now();
       await this.#clock.sleep(LOOK_EVERY_MS);
+      // The process itself was busy: what has come meanwhile is not read yet.
+      if (this.#clock.now() - lookedAtMs > 3 * LOOK_EVERY_MS) {
+        for (const arrival of this.#arriving) arrival.readSinceMs = this.#clock.now();
+      }
       const sinceMs = this.#clock.now() - PATIENCE_MS;
       const late = [...this.#arriving].filter((each) => isRead(each) && each.readSinceMs <= sinceMs);
       if ([...this.#arriving].some(({ isPaused }) => isPaused)) for (const arrival of late) arrival.cut();
@@ -111,6 +117,7 @@ export class Arrival {
   isPaused = false;
   /** It has come whole, and waits for room. */
   isWhole = false;
+  /** When bytes of it came last, or it was resumed. */
   readSinceMs = 0;
   readonly #source: ArrivalSource;
   readonly #events: ArrivalEvents;

@@ -38,6 +38,8 @@ export interface ConnectionSettings {
 const HANDSHAKE_MS = 30_000;
 /** A legacy agent gives up after 5 s. */
 const WHOLE_WITHIN_MS = 10_000;
+/** A message of which so much comes in that time is on its way. */
+const PROGRESS_BYTES = 65_536;
 /** Its side closes at once when it hears that we have ended. */
 const CLOSED_WITHIN_MS = 250;
 /** What an empty frame costs to keep. */
@@ -194,7 +196,19 @@ export class AgentConnection {
   #expectWhole(): void {
     clearTimeout(this.#late);
     if (!this.#isOpen) return;
-    this.#late = setTimeout(() => this.#socket.destroy(), this.#settings.wholeWithinMs ?? WHOLE_WITHIN_MS);
+    const bytesBefore = this.#socket.bytesRead;
+    const late = setTimeout(
+      () => setImmediate(() => setImmediate(() => this.#giveUpUnlessMore(late, bytesBefore))),
+      this.#settings.wholeWithinMs ?? WHOLE_WITHIN_MS,
+    );
+    this.#late = late;
+  }
+
+  /** Where the process was busy, what had come by then has been read now. A message that goes on coming gets its time again. */
+  #giveUpUnlessMore(late: NodeJS.Timeout, bytesBefore: number): void {
+    if (this.#late !== late || this.#holds > 0) return;
+    if (this.#socket.bytesRead - bytesBefore >= PROGRESS_BYTES) this.#expectWhole();
+    else this.#socket.destroy();
   }
 
   /** Nothing of a message is on its way any more. */
