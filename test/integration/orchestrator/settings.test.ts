@@ -68,7 +68,7 @@ test('the command line goes before the environment, the environment before the f
   const text = 'listen: { port: 6000, httpPort: 6001, host: localhost }';
   const env = { ORCHESTRATOR_PORT: '6100', ORCHESTRATOR_HTTP_PORT: '6101', REDIS_URL: 'redis://h:1' };
   const settings = load({ text, env, flags: { 'listen.port': '6200' } });
-  expect(settings.listen).toEqual({ host: 'localhost', port: 6200, httpPort: 6101 });
+  expect(settings.listen).toMatchObject({ host: 'localhost', port: 6200, httpPort: 6101 });
   expect(settings.cache.redisUrl).toBe('redis://h:1');
 });
 
