@@ -187,7 +187,7 @@ test('the command line lists, shows and decides', async () => {
   expect(await run('audit', '--service', SERVICE, '--before', older)).not.toContain('not needed');
   expect(await run('audit', '--service', 'another')).toBe('nothing was changed by hand of "another"\n');
   const lanes = await run('lanes', 'list', SERVICE);
-  expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions\n\S+ +clean/);
+  expect(lanes).toMatch(/^owner +condition +why +writes +delivered +exceptions +differences\n\S+ +clean/);
   const owner = /\n(\S+)/.exec(lanes)?.[1] ?? '';
   expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
   const mistyped = run('lanes', 'copy', SERVICE, `${owner}x`, '--person', 'ann', '--reason', 'a slip');
