@@ -65,7 +65,15 @@ test('two hundred strict REQ agents get their own replies, all right and in orde
   await everythingDelivered(deployment);
   await eventually('comparisons through', async () => (await deployment.status()).backlog.shadow_reads === 0);
   const { comparisons, lanes } = await deployment.serviceStatus('session-memory');
-  expect(lanes).toEqual({ total: AGENTS, seeded: AGENTS, dirty: 0, copying: 0, stopped: 0, excepted: 0 });
+  expect(lanes).toEqual({
+    total: AGENTS,
+    seeded: AGENTS,
+    dirty: 0,
+    differs: 0,
+    copying: 0,
+    stopped: 0,
+    excepted: 0,
+  });
   expect(comparisons.mismatch).toBe(0);
   expect(comparisons.match).toBeGreaterThan(0);
   const stored = await deployment.store<{ count: number }>(
