@@ -4,8 +4,9 @@ import type { Judgement } from '../compare/compare-replies.ts';
 /** Why legacy shows less than the orchestrator, as the comparison of the whole lane says. */
 export type GoneBy = 'forgotten' | 'lost';
 
-/** Whether legacy showed less than the orchestrator, and nothing else differed. */
-export function showsLess({ verdict, reason, differences }: Comparison): boolean {
+/** Whether legacy showed less than the orchestrator, and nothing else differed. A deleted item that is back is never explained. */
+export function showsLess({ verdict, reason, differences, deletedReturned }: Comparison): boolean {
+  if (deletedReturned !== undefined) return false;
   if (verdict !== 'mismatch') return reason === 'forgotten';
   return differences.every(({ class: kind }) => kind === 'extra_in_orchestrator');
 }
