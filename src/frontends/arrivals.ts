@@ -17,7 +17,7 @@ export interface ArrivalsSettings {
 
 /** A message below this may use twice the limit: nearly all messages are, and they do not wait for the long ones. */
 const SHORT_BYTES = 65_536;
-/** A message of which nothing has come for this time is given up while others wait to be read, milliseconds. */
+/** An arriving message is dropped when none of its bytes came for this time and other messages wait, milliseconds. */
 const PATIENCE_MS = 500;
 const LOOK_EVERY_MS = 100;
 

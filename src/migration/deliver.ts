@@ -218,7 +218,7 @@ export class Deliverer {
     return !this.#awaitedReady().next().done;
   }
 
-  /** Forgets on its way the lanes of which nothing waits for delivery any more. */
+  /** Also removes lanes that have no waiting deliveries. */
   *#awaitedReady(): Generator<QueuedLane> {
     for (const lane of this.#awaited) {
       const queued = this.#queue.readyOf(lane, (one) => this.#isDeliverable(one));

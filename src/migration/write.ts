@@ -281,7 +281,7 @@ export class WritePath {
   }
 }
 
-/** The agent is told that the journal cannot be written. */
+/** The agent gets an error that says that the journal cannot be written. */
 function isOfTheJournal(error: unknown): error is CrossfadeError {
   if (error instanceof StorageError) return true;
   return error instanceof ConnectionError && (error.reason === 'slow' || error.reason === 'no_lease');

@@ -22,7 +22,7 @@ export interface KnownAgent extends Asked {
   readonly firstAtMs: number;
 }
 
-/** Somebody who wrote to legacy past the proxy, as a reconciliation found it. */
+/** A writer that bypasses the proxy, as a reconciliation found it. */
 export interface WriterPastProxy {
   readonly service: ServiceName;
   /** Null where the service does not say who wrote. */

@@ -38,7 +38,7 @@ export interface ConnectionSettings {
 const HANDSHAKE_MS = 30_000;
 /** A legacy agent gives up after 5 s. */
 const WHOLE_WITHIN_MS = 10_000;
-/** A message of which so much comes in that time is on its way. */
+/** A message that receives at least this much in that time counts as arriving. */
 const PROGRESS_BYTES = 65_536;
 /** Its side closes at once when it hears that we have ended. */
 const CLOSED_WITHIN_MS = 250;

@@ -49,8 +49,8 @@ export class Fences {
   }
 
   /**
-   * The same, after waiting so long for the lane's deliveries. What is written while it waits need not have been delivered: nobody can
-   * expect to read it. @throws StorageError
+   * The same, after waiting at most `ms` for the lane's deliveries. Writes that begin during the wait are not waited for, because the
+   * read began before them. @throws StorageError
    */
   async catchUp(lane: Lane, ms: number, use: FenceUse = 'read'): Promise<FenceReason | undefined> {
     const { clock, isAlone } = this.#parts;

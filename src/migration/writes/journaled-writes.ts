@@ -63,7 +63,7 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
   return {
     deletions: planned.flatMap((each) => deletionsOf(each, facts.sequence)),
     emptyBelow: Math.max(0, ...beginnings.filter(isCertain).map(({ write }) => positionOf(write.sequence))),
-    // Executed late, it stands behind what an earlier copy has numbered anew since.
+    // If it took effect late, it comes after items that an earlier copy has renumbered.
     beginnings: beginnings
       .filter((each) => !isCertain(each))
       .map(({ write }) => ({ below: positionOf(facts.sequence + 1), acceptedAtMs: write.acceptedAtMs })),
@@ -85,7 +85,7 @@ function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Pla
   return { write, action, operations, deletions };
 }
 
-/** Executed late, it has deleted what an earlier copy has numbered anew since. */
+/** A delete that took effect late also deleted items that an earlier copy has renumbered. */
 function deletionsOf({ write, deletions }: Planned, read: number): readonly LaneDeletion[] {
   if (write.isUncertain !== true) return deletions;
   return deletions.map((deletion) => ({ ...deletion, below: positionOf(read + 1) }));

@@ -197,7 +197,7 @@ const charts = [...document.querySelectorAll('figure[data-chart]')].map((figure)
   const place = figure.querySelector('.plot');
   let plot;
   const rows = () => [points.map(({ at }) => at), ...chart.lines.map(({ of }) => points.map(of))];
-  /** While nobody points at the chart, its legend shows the last values. */
+  /** The legend shows the last values unless the pointer is over the chart. */
   const showLast = () => {
     if (plot.cursor.idx === null || plot.cursor.left < 0) plot.setLegend({ idx: points.length - 1 });
   };
