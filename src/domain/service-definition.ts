@@ -186,6 +186,8 @@ export interface StoredMemory {
   readonly tags: readonly string[];
   readonly position: number;
   readonly created_at: string;
+  /** Rises with every change of the item. */
+  readonly version?: number;
   readonly source_agent: string | null;
   /** Whose fence it was written under; only a scan shows it. */
   readonly lane_key?: string | null;
@@ -260,6 +262,11 @@ export interface LaneDefinition {
   readonly kindTags?: readonly string[];
   /** The `create` payload of an item that a copy writes, without ids, position and times. */
   createPayload(item: LegacyItem, owner: Owner): Readonly<Record<string, unknown>>;
+  /**
+   * The `update` payload, without the id, that gives an orchestrator item the time of the same item on legacy. Undefined where it has
+   * that time. Absent: delivered items keep the time at which the proxy accepted them.
+   */
+  retime?(memory: StoredMemory, item: LegacyItem): Readonly<Record<string, unknown>> | undefined;
   /** The fields of an orchestrator item as {@link LegacyItem.fields}; undefined for an item that is no part of the lane's list. */
   fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined;
   /** The fields of an item that a copy wrote for {@link LegacyLane.derived}; undefined for any other. */

@@ -101,7 +101,7 @@ export const contextualMemory = defineService({
     {
       what: 'timestamps of decisions',
       reason:
-        'the service stamps a decision when it stores it; what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+        'the service stamps a decision when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
     },
     {
       what: "the reply of every write, \"'bool' object has no attribute 'get'\"",

@@ -9,7 +9,7 @@ import type {
   StoredMemory,
 } from '../domain/service-definition.ts';
 import { epochTimeOf } from './epoch-time.ts';
-import { unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
+import { retime, unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
 import { tagsOf } from './memory-tags.ts';
 import { writerIn } from './writer-name.ts';
 import { isFalsy, respell } from './python-spelling.ts';
@@ -239,6 +239,7 @@ export const contextualLanes: LaneDefinition = {
   ],
   kindTags: KINDS,
   createPayload,
+  retime,
   fieldsOf,
   derivedFieldsOf,
 };

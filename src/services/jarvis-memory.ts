@@ -17,6 +17,7 @@ import {
   type WriteAction,
 } from '../domain/service-definition.ts';
 import { epochTimeOf, epochTimestampOf } from './epoch-time.ts';
+import { retime } from './legacy-metadata.ts';
 import { tagsOf } from './memory-tags.ts';
 import { writerIn } from './writer-name.ts';
 import { respell, spellText } from './python-spelling.ts';
@@ -255,6 +256,7 @@ export const jarvisMemory = defineService({
       { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
     ],
     createPayload: ({ fields, timestamp }, owner) => payloadOf(fields['memory'] ?? 'null', owner, timestamp),
+    retime,
     fieldsOf,
   },
   probe: '{"action": "health_check"}',
@@ -262,7 +264,7 @@ export const jarvisMemory = defineService({
     {
       what: 'timestamps of memories',
       reason:
-        'the service stamps a memory when it stores it; what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+        'the service stamps a memory when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
     },
     {
       what: 'the reply to a memory of type "reminder", "send_proactive_event() got an unexpected keyword argument \'text\'"',

@@ -1,4 +1,5 @@
 import { encodeJson, isJsonObject, Json, parseTolerantly, rawMembers } from '../domain/json.ts';
+import type { LegacyItem, StoredMemory } from '../domain/service-definition.ts';
 
 /*
  * The agents' own metadata lives in `content.metadata`. Keys that begin with `legacy_` are the migration's there, so what is no
@@ -28,11 +29,34 @@ export function unwrapMetadata(raw: string | undefined): string | undefined {
   if (value !== undefined) return value;
   if (Object.keys(own).length === 0) return undefined;
   if (timestamp === undefined) return raw;
-  return encodeJson(Object.fromEntries(Object.entries(own).map(([key, text]) => [key, new Json(text)])));
+  return textOf(own);
 }
 
 /** The time of an item in its service's own spelling, where a copy kept it. */
 export function legacyTimestampOf(metadata: unknown): string | undefined {
   const timestamp = isJsonObject(metadata) ? metadata[TIMESTAMP] : undefined;
   return typeof timestamp === 'string' ? timestamp : undefined;
+}
+
+/** The orchestrator refuses longer contents. */
+const CONTENT_BYTES = 1024 * 1024;
+
+/** The `update` payload that gives an item the time that legacy shows for it; undefined where it has that time, or no room for it. */
+export function retime(
+  { content }: StoredMemory,
+  { timestamp, at, isTimeUnknown }: LegacyItem,
+): Readonly<Record<string, unknown>> | undefined {
+  const members = rawMembers(content);
+  const { metadata = '{}' } = members;
+  if (isTimeUnknown === true || !metadata.startsWith('{')) return undefined;
+  const own = rawMembers(metadata);
+  const spelled = JSON.stringify(timestamp);
+  if (own[TIMESTAMP] === spelled) return undefined;
+  const timed = textOf({ ...members, metadata: textOf({ ...own, [TIMESTAMP]: spelled }) });
+  if (Buffer.byteLength(timed) > CONTENT_BYTES) return undefined;
+  return { content: new Json(timed), created_at: at, escape_unstorable: true };
+}
+
+function textOf(members: Readonly<Record<string, string>>): string {
+  return encodeJson(Object.fromEntries(Object.entries(members).map(([key, raw]) => [key, new Json(raw)])));
 }

@@ -206,7 +206,7 @@ export const sessionMemory = defineService({
     {
       what: 'timestamps of interactions',
       reason:
-        'the service stamps an interaction when it stores it; what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+        'the service stamps an interaction when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
     },
     {
       what: 'requests whose session_id is a number or a boolean',

@@ -9,7 +9,7 @@ import type {
   OwnersAround,
   ServiceContext,
 } from '../domain/service-definition.ts';
-import { wrapMetadata } from './legacy-metadata.ts';
+import { retime, wrapMetadata } from './legacy-metadata.ts';
 import { instantOf, isLocalTime, localTimeOf } from './local-time.ts';
 import { isFalsy, respell } from './python-spelling.ts';
 import { interactionFields, interactionPayload } from './session-interaction.ts';
@@ -259,5 +259,6 @@ export const sessionLanes: LaneDefinition = {
       metadata: isFalsy(fields['metadata']) ? undefined : fields['metadata'],
       timestamp,
     }),
+  retime,
   fieldsOf: interactionFields,
 };

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAgent } from '../../src/sandbox/agent.ts';
+import { runCommand } from '../support/command.ts';
 import { startDeployment, type Deployment } from '../support/deployment.ts';
 import { eventually } from '../support/eventually.ts';
+import { everythingDelivered } from '../support/lane-view.ts';
 
 /** JSON texts that jsonb, or a parser of another language than the service's, would give back as something else. */
 const TEXTS = [
@@ -34,6 +36,15 @@ async function ask(endpoint: string, request: string): Promise<string> {
 const withoutTimes = (reply: string): string =>
   reply.replaceAll(/"(?:timestamp|last_updated)": [\d.]+/g, '"timestamp": 0');
 
+/** Asks until the orchestrator has answered. */
+function cutOverReply(service: keyof Deployment['endpoints'], get: string): Promise<string> {
+  return eventually('a read that the orchestrator answers', async () => {
+    const before = (await deployment.serviceStatus(service)).reads_by.orchestrator;
+    const answer = await ask(deployment.endpoints[service], get);
+    return (await deployment.serviceStatus(service)).reads_by.orchestrator > before && answer;
+  });
+}
+
 const SERVICES = {
   'jarvis-memory': {
     store: (text: string) => `{"action": "add_memory", "user_id": "ann", "memory": ${text}}`,
@@ -58,13 +69,39 @@ test.each(Object.entries(SERVICES))('%s, delivered and copied', async (name, { s
     return (await deployment.serviceStatus(service)).comparisons.match > 0;
   });
   await deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 100 });
-  const reply = await eventually('a read that the orchestrator answers', async () => {
-    const before = (await deployment.serviceStatus(service)).reads_by.orchestrator;
-    const answer = await ask(through, get);
-    return (await deployment.serviceStatus(service)).reads_by.orchestrator > before && answer;
-  });
+  const reply = await cutOverReply(service, get);
   const expected = await ask(direct, get);
   expect(expected).toContain('1e+16');
   expect(withoutTimes(reply)).toBe(withoutTimes(expected));
   expect((await deployment.serviceStatus(service)).comparisons.mismatch).toBe(0);
+});
+
+const SESSION = {
+  'session-memory': {
+    store: (text: string) =>
+      `{"action": "add_interaction", "session_id": "tom", "role": "user", "content": ${text}}`,
+    get: '{"action": "get_context", "session_id": "tom", "request_id": "r"}',
+  },
+} as const;
+
+test('after a comparison a delivered item shows the time that legacy gave it', async () => {
+  await deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 0 });
+  await ask(deployment.endpoints['session-memory'], '{"action": "create_session", "session_id": "tom"}');
+  const services = Object.entries({ ...SERVICES, ...SESSION });
+  for (const [name, { store }] of services) {
+    for (const text of ['"tea"', '"milk"', '"tea"'])
+      await ask(
+        deployment.endpoints[name as keyof Deployment['endpoints']],
+        store(text).replace('ann', 'tom'),
+      );
+  }
+  await everythingDelivered(deployment);
+  const by = ['--person', 'ann', '--reason', 'a test', '--json', '--url', deployment.httpUrl];
+  expect(await runCommand(['reconcile', '--full', ...by])).toMatchObject({ code: 0 });
+  await deployment.ask({ dualWrite: true, shadowRead: 0, readCutover: 100 });
+  for (const [name, request] of services) {
+    const service = name as keyof Deployment['endpoints'];
+    const get = request.get.replace('ann', 'tom');
+    expect(await cutOverReply(service, get)).toBe(await ask(deployment.direct[service], get));
+  }
 });

@@ -171,6 +171,7 @@ export class OrchestratorStore {
       ...(raw['content'] !== undefined && { content: raw['content'] }),
       ...(payload['tags'] !== undefined && { tags: stringsOf(payload['tags']) }),
       ...(typeof payload['position'] === 'number' && { position: payload['position'] }),
+      ...(typeof payload['created_at'] === 'string' && { createdAt: payload['created_at'] }),
     });
     return undefined;
   }

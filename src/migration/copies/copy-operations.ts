@@ -5,6 +5,7 @@ import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrat
 import type { LaneDefinition, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import { raiseFence } from './copy-apply.ts';
 import { FORGOTTEN_TAG, type CopyPlan } from './copy-plan.ts';
+import { retimesOf } from './legacy-times.ts';
 
 export interface CopyOperationFacts {
   readonly sessionId: SessionId;
@@ -42,8 +43,13 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
   const retags = facts.plan.retags.map(({ memoryId, tags }) =>
     write('update', { memory_id: memoryId, tags }),
   );
+  const retimes = retimesOf(facts.plan.kept, facts).map(({ payload }) => {
+    // The item may have been moved right before.
+    const { if_version: _version, ...retime } = payload;
+    return write('update', retime);
+  });
   const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
-  const operations = [...session, ...deletes, ...hides, ...moves, ...retags, ...creates];
+  const operations = [...session, ...deletes, ...hides, ...moves, ...retags, ...retimes, ...creates];
   // Nothing differs, and still the fence must say which sequence the lane stands at: a delivery that timed out may arrive yet.
   return operations.length > 0 ? operations : [raiseFence(facts)];
 }

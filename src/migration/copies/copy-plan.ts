@@ -40,10 +40,18 @@ export interface PlannedCreate {
   readonly memoryId?: string;
 }
 
+/** The same item on both sides. */
+export interface ItemPair {
+  readonly item: LegacyItem;
+  readonly memory: StoredMemory;
+}
+
 /** What makes the secondary's list equal to the primary's. */
 export interface CopyPlan {
   readonly creates: readonly PlannedCreate[];
   readonly moves: readonly { readonly memoryId: string; readonly position: number }[];
+  /** Items that both sides show. */
+  readonly kept: readonly ItemPair[];
   readonly retags: readonly { readonly memoryId: string; readonly tags: readonly string[] }[];
   /** Deleted by an acknowledged write. */
   readonly deletes: readonly StoredMemory[];
@@ -101,6 +109,7 @@ export function planCopy(facts: CopyFacts): CopyPlan {
         ? []
         : [{ memoryId: memory.memory_id, position }];
     }),
+    kept: matches.flatMap(pairOf),
     retags: facts.existing.filter(isKept).flatMap(retagOf),
     deletes: [...deleted, ...derived.deletes],
     vanished,
@@ -170,7 +179,16 @@ function planDerived(
   };
 }
 
-function matchItems({ source, existing }: CopyFacts): Match[] {
+/** The items that both sides show, in legacy's order. */
+export function pairItems(lists: Pick<CopyFacts, 'source' | 'existing'>): ItemPair[] {
+  return matchItems(lists).flatMap(pairOf);
+}
+
+function pairOf({ item, memory }: Match): ItemPair[] {
+  return memory === undefined ? [] : [{ item, memory }];
+}
+
+function matchItems({ source, existing }: Pick<CopyFacts, 'source' | 'existing'>): Match[] {
   const waiting = new Map<string, StoredMemory[]>();
   for (const { memory, fields } of existing) {
     const digest = digestOfFields(fields);

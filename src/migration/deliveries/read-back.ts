@@ -1,5 +1,6 @@
 import { canonicalJson } from '../../domain/canonical-json.ts';
 import type { SessionId } from '../../domain/ids.ts';
+import { digestedText } from '../../domain/content-digest.ts';
 import { encodeJson, rawElements, rawMembers } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Delivered, Parcel } from './parcel.ts';
@@ -61,6 +62,10 @@ export async function isAltered({ lane, write, operations }: Parcel, parts: Read
   return !isSame && lane.sequence === write.sequence && lane.condition === 'clean';
 }
 
+/** Without the time that a comparison may have taken over from legacy since. */
+const TIMED = { without: ['metadata.legacy_timestamp'] };
+
 function comparable(content: string, tags: string): string {
-  return canonicalJson(`[${content},${tags}]`);
+  const fields = Object.keys(rawMembers(content));
+  return canonicalJson(`[${digestedText(content, { ...TIMED, fields })},${tags}]`);
 }

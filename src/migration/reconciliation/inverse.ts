@@ -9,6 +9,7 @@ import {
 import type { OrchestratorWrite, WriteActionName } from '../../domain/orchestrator-call.ts';
 import type { SessionId } from '../../domain/ids.ts';
 import type { ListedMemory } from '../copies/copy-plan.ts';
+import { isRetime } from '../copies/legacy-times.ts';
 
 /**
  * The writes that put back what a copy's operations change, as JSON text: what they delete is created again under its own id, what they
@@ -16,9 +17,12 @@ import type { ListedMemory } from '../copies/copy-plan.ts';
  */
 export function inverseOf(operations: readonly OrchestratorWrite[], listed: readonly ListedMemory[]): string {
   const held = new Map(listed.map(({ memory }) => [memory.memory_id, memory]));
-  const inverse = operations.flatMap(({ action, payload }): object[] => {
+  const inverse = operations.flatMap((operation): object[] => {
+    const { action, payload } = operation;
     const id = String(payload['memory_id']);
     const memory = held.get(id);
+    // Legacy's own time of an item is right whatever became of the repair.
+    if (isRetime(operation)) return [];
     if (action === 'create') return [{ action: 'delete', payload: { memory_id: id } }];
     if (memory === undefined) return [];
     if (action === 'update')

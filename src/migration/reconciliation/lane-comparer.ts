@@ -6,6 +6,7 @@ import { digestOfFields, type ListedMemory } from '../copies/copy-plan.ts';
 import { explainVanished } from '../copies/forgetting.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
 import { readContents } from '../copies/lane-contents.ts';
+import { LegacyTimes } from '../copies/legacy-times.ts';
 import type { FenceReason, Lanes } from '../lanes/lanes.ts';
 import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../shadow/look-again.ts';
@@ -63,6 +64,8 @@ export interface LaneDifference {
   /** Of the lane while it was looked at; 0 where it has no row. */
   readonly generation: number;
   readonly source: LegacyLane;
+  /** What the orchestrator showed. */
+  readonly listed: readonly ListedMemory[];
   readonly findings: readonly ItemFinding[];
   /** What a repair may take off the orchestrator. */
   readonly removable: readonly StoredMemory[];
@@ -76,9 +79,11 @@ export interface LaneDifference {
 /** Compares a lane on both stores: SEMANTICS "Comparing". Only what survives a second look is a difference. */
 export class LaneComparer {
   readonly #parts: ComparerParts;
+  readonly #times: LegacyTimes;
 
   constructor(parts: ComparerParts) {
     this.#parts = parts;
+    this.#times = new LegacyTimes(parts);
   }
 
   /**
@@ -91,10 +96,21 @@ export class LaneComparer {
     patience: Patience = { catchUpMs: CATCH_UP_MS },
   ): Promise<ComparedLane> {
     const compared = await this.#compare(name, owner, patience);
-    const hasForgotten = compared.verdict !== 'not_comparable' && compared.forgotten > 0;
+    if (compared.verdict === 'not_comparable') return compared;
+    await this.#takeOverTimes(name, owner, compared);
+    const hasForgotten = compared.forgotten > 0;
     // A lane with lost items waits for a person: a copy would stop it.
     if (hasForgotten && compared.lost.length === 0) this.#parts.hideForgotten(name, owner);
     return compared;
+  }
+
+  async #takeOverTimes(
+    name: ServiceName,
+    owner: Owner,
+    { source: { items }, listed }: LaneDifference,
+  ): Promise<void> {
+    const service = this.#parts.services.get(name);
+    if (service !== undefined) await this.#times.takeOver({ service, owner, items }, listed);
   }
 
   async #compare(name: ServiceName, owner: Owner, patience: Patience): Promise<ComparedLane> {
@@ -200,6 +216,7 @@ export class LaneComparer {
       sequence,
       generation,
       source,
+      listed,
       findings,
       removable: attribution.removable,
       lost,
@@ -307,7 +324,8 @@ function stoppedIn(view: LaneView | undefined): LaneView | undefined {
 function notSeeded(source: LegacyLane, view: LaneView | undefined): ComparedLane {
   const generation = view?.state.generation ?? 0;
   const nothing = summaryOf([]);
-  const base = { source, sequence: 0, generation, removable: [], lost: [], forgotten: 0, before: nothing };
+  const found = { removable: [], lost: [], forgotten: 0, before: nothing };
+  const base = { source, listed: [], sequence: 0, generation, ...found };
   if (!source.exists) return { verdict: 'equal', ...base, findings: [], after: nothing };
   const findings: ItemFinding[] = [{ side: 'unknown', kind: 'not_seeded' }];
   return { verdict: 'different', ...base, findings, after: summaryOf(source.items) };

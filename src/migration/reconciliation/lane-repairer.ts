@@ -4,6 +4,7 @@ import { CopyCalls } from '../copies/copy-calls.ts';
 import type { CopyAdvice } from '../copies/copy-judgement.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import { readMemories } from '../copies/lane-contents.ts';
+import { isRetime } from '../copies/legacy-times.ts';
 import type { Lane, Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal, Orchestrator } from '../ports.ts';
 import type { WriteHistory } from '../runs/run-ports.ts';
@@ -105,7 +106,7 @@ export class LaneRepairer {
         return new Set(left.map(({ memory }) => memory.memory_id));
       },
       beforeWriting: async ({ listed, sequence }, operations) => {
-        changed = operations.filter(({ action }) => CHANGES.has(action)).length;
+        changed = operations.filter((one) => CHANGES.has(one.action) && !isRetime(one)).length;
         if (run === undefined) return;
         const inverse = inverseOf(operations, listed);
         await this.#parts.repairs.add({ run, service: name, owner, inverse, sequence });

@@ -1,6 +1,7 @@
 import { laneKeyOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
+import { LegacyTimes } from '../copies/legacy-times.ts';
 import { readLegacyLanes } from '../runs/legacy-lanes.ts';
 import type { BaselineStore, BaselineSummary, EqualStates } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
@@ -55,9 +56,11 @@ interface TwoLooks {
 /** Compares many lanes by digest: one reading of the legacy store and few calls of the orchestrator for all of them. */
 export class LaneSieve {
   readonly #parts: SieveParts;
+  readonly #times: LegacyTimes;
 
   constructor(parts: SieveParts) {
     this.#parts = parts;
+    this.#times = new LegacyTimes(parts);
   }
 
   /** Its agents come first: while their requests queue, nothing more is read of the service, for a while. @throws CrossfadeError */
@@ -101,7 +104,16 @@ export class LaneSieve {
           });
       }
     }
+    await this.#takeOverTimes(service, equal);
     return { equal, doubtful, readingMs };
+  }
+
+  /** A digest says nothing of times: where writes came since the lane was last found equal, they may be those of the proxy. */
+  async #takeOverTimes(service: ServiceRuntime, equal: readonly EqualLane[]): Promise<void> {
+    for (const { owner, sequence, lane, baseline } of equal) {
+      if (baseline?.sequence === sequence) continue;
+      await this.#times.takeOver({ service, owner, items: lane.items });
+    }
   }
 
   /** The sequences of those that can be compared and did not move between two looks. */

@@ -40,16 +40,16 @@ function createCopier(
   {
     seededCoverage = COVERAGE,
     undelivered = [],
-  }: { seededCoverage?: number; undelivered?: PendingWrite[] } = {},
+    timestamp = '"2026-01-01T00:00:00"',
+  }: { seededCoverage?: number; undelivered?: PendingWrite[]; timestamp?: string } = {},
 ) {
   const lane = laneNamed('ann');
   const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage });
   lane.adopt(row);
   const store = new OrchestratorStore(NO_FAULTS);
   const orchestrator = orchestratorOver(store, moments);
-  const file = JSON.stringify({
-    ann: memories.map((memory) => ({ timestamp: '2026-01-01T00:00:00', memory })),
-  });
+  const items = memories.map((memory) => `{"timestamp": ${timestamp}, "memory": ${JSON.stringify(memory)}}`);
+  const file = `{"ann": [${items.join(', ')}]}`;
   const service = {
     name: SERVICE,
     definition: jarvisMemory,
@@ -61,12 +61,13 @@ function createCopier(
       },
     },
   };
+  let { generation } = row;
   const held = { isSure: true };
   const finished: number[] = [];
   const covered: number[] = [];
   const lost: string[] = [];
   const journal: Partial<Journal> = {
-    beginCopy: async () => ({ ...row, generation: 2, condition: 'copying' }),
+    beginCopy: async () => ({ ...row, generation: (generation += 1), condition: 'copying' }),
     undelivered: async () => undelivered,
     lastApplied: async () => ({ nowMs: 0 }),
     fence: async () => ({
@@ -78,7 +79,7 @@ function createCopier(
     finishCopy: async (_lane, { sequence }) => {
       moments.whileFinishing?.(lane);
       finished.push(sequence);
-      return { ...row, generation: 2, deliveredSequence: sequence };
+      return { ...row, generation, deliveredSequence: sequence };
     },
     stopLane: async () => undefined,
   };
@@ -181,4 +182,19 @@ test('what was read after the hold on the lane was lost is not copied', async ()
   expect(made.store.all(sessionOf(made.lane))).toEqual([]);
   expect(made.finished).toEqual([]);
   expect(made.lane.condition).toBe('copying');
+});
+
+test('a copy gives delivered items the time that legacy shows, and a second one writes nothing', async () => {
+  const timestamp = '1767225600.123456';
+  const { copier, lane, store, orchestrator } = createCopier(['tea', 'milk'], {}, { timestamp });
+  const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
+  await orchestrator.batchWrite(deliveryOf(lane, 'tea', 1), options);
+  const [delivered] = store.visible(sessionOf(lane));
+  await copier.copy(lane);
+  const copied = store.visible(sessionOf(lane));
+  expect(copied[0]).toMatchObject({ memoryId: delivered?.memoryId, createdAt: '2026-01-01T00:00:00.123Z' });
+  for (const { content } of copied)
+    expect(JSON.parse(content)).toMatchObject({ metadata: { legacy_timestamp: timestamp } });
+  await copier.copy(lane);
+  expect(store.visible(sessionOf(lane))).toEqual(copied);
 });

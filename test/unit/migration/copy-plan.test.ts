@@ -136,7 +136,7 @@ describe('whatever the secondary holds, a copy', () => {
   test('changes nothing when it is made a second time', () => {
     holds((facts, plan) => {
       const existing = applyPlan(facts.existing, plan);
-      expect(planCopy({ ...facts, existing })).toEqual({
+      expect(planCopy({ ...facts, existing })).toMatchObject({
         creates: [],
         moves: [],
         retags: [],
@@ -272,7 +272,7 @@ describe('what the service derives from its items', () => {
       sequence: 2,
       derived: { source: [summary], existing: standing },
     });
-    expect(planCopy(facts)).toEqual({ creates: [], moves: [], retags: [], deletes: [], vanished: [] });
+    expect(planCopy(facts)).toMatchObject({ creates: [], moves: [], retags: [], deletes: [], vanished: [] });
   });
 
   test.each([

@@ -11,6 +11,7 @@ function found(findings: readonly ItemFinding[], exists = true): ComparedLane {
     sequence: exists ? 7 : 0,
     generation: 1,
     source: { exists, items: [] },
+    listed: [],
     findings,
     removable: [],
     lost: [],
