@@ -21,7 +21,12 @@ type Way =
   | { readonly way: 'delay'; readonly ms: number };
 
 export type BenchService =
-  'session-memory' | 'jarvis-memory' | 'ranked-memory' | 'measured-memory' | 'expiring-memory';
+  | 'session-memory'
+  | 'contextual-memory'
+  | 'jarvis-memory'
+  | 'ranked-memory'
+  | 'measured-memory'
+  | 'expiring-memory';
 
 /** One class of what is broken on purpose. */
 export type Fault = Way & {
@@ -32,8 +37,10 @@ export type Fault = Way & {
   readonly isCutOver?: true;
   /** The lane is cleared after its first turns. @defaultValue false */
   readonly isCleared?: true;
-  /** What the guard has to trip by, and each comparison to say. @defaultValue any trigger, and a mismatch */
-  readonly trigger?: 'deleted_item_seen';
+  /** The service reads an owner in several requests: only the answer to the request for this tag is broken. @defaultValue every answer */
+  readonly tag?: string;
+  /** What the guard has to trip by. Each comparison of `deleted_item_seen` has to say so too. @defaultValue any trigger, and a mismatch */
+  readonly trigger?: 'deleted_item_seen' | 'latency';
 };
 
 /** Newest first, as session-memory's reads ask for them: the last written is left out, as an answer from before it. */
@@ -88,14 +95,17 @@ const later = (item: Item): Item => ({
   created_at: new Date(Date.parse(String(item.created_at)) + SKEW_SECONDS * 1_000).toISOString(),
 });
 
-const [session, jarvis, ranked, measured, expiring] = [
+const [session, contextual, jarvis, ranked, measured, expiring] = [
   { service: 'session-memory' },
+  { service: 'contextual-memory', tag: 'decision' },
   { service: 'jarvis-memory' },
   { service: 'ranked-memory' },
   { service: 'measured-memory' },
   { service: 'expiring-memory' },
 ] as const;
 const [fault, harmless] = [{ truth: 'fault' }, { truth: 'harmless' }] as const;
+/** Answers that agents get in time, more than 100 ms later than legacy's. */
+const slow = { way: 'delay', isCutOver: true, trigger: 'latency' } as const;
 
 /** Each class, where it is injected and what it does there. */
 export const FAULTS = {
@@ -150,8 +160,19 @@ export const FAULTS = {
     way: 'answer',
     spoil: (items) => (items.length === 0 ? undefined : []),
   },
+  // Before what opens the orchestrator's breaker.
+  'slow-answer-120-ms': { ...session, ...fault, ...slow, ms: 120 },
+  'slow-answer-200-ms': { ...session, ...fault, ...slow, ms: 200 },
   'error-answer': { ...session, ...fault, way: 'error', isCutOver: true },
+  // Longer than a cut-over read waits: a failure.
   'slow-answer': { ...session, ...fault, way: 'delay', ms: 400, isCutOver: true },
+  'contextual-altered-text': {
+    ...contextual,
+    ...fault,
+    way: 'answer',
+    spoil: inFirst((item) => withText(item, (text) => `${text}.`)),
+  },
+  'contextual-lost-write': { ...contextual, ...fault, way: 'store', action: 'create', spoil: loseSome },
   'jarvis-altered-number': {
     ...jarvis,
     ...fault,

@@ -36,7 +36,7 @@ interface Envelope {
   action: string;
   session_id?: string;
   request_id: string;
-  payload: { operations?: Operation[] };
+  payload: { operations?: Operation[]; filter?: { tags?: readonly string[] } };
 }
 
 interface Reply {
@@ -175,10 +175,11 @@ class Spoiler {
     else this.#busy.delete(asked.session);
   }
 
-  #asks({ session_id: session, request_id }: Envelope): void {
-    if (session !== undefined && this.#injection?.fault.way === 'delay')
-      this.#timed.set(request_id, { session, atMs: performance.now() });
-    if (session !== undefined && this.#isChosen(session)) this.#asked.set(request_id, session);
+  #asks({ session_id: session, request_id, payload }: Envelope): void {
+    const { way, tag } = this.#injection?.fault ?? {};
+    if (session === undefined || (tag !== undefined && payload.filter?.tags?.includes(tag) !== true)) return;
+    if (way === 'delay') this.#timed.set(request_id, { session, atMs: performance.now() });
+    if (this.#isChosen(session)) this.#asked.set(request_id, session);
   }
 
   /** A copy raises the generation of its lane; those of the bench's lanes are one batch. */

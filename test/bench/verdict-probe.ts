@@ -1,5 +1,6 @@
 import { EXPLAINED_CLASSES } from '../../src/domain/comparison.ts';
 import { laneKeyOf, serviceName, type Owner } from '../../src/domain/ids.ts';
+import { GUARD_LIMITS } from '../../src/migration/guard/guard-limits.ts';
 import { createAgent } from '../../src/sandbox/agent.ts';
 import type { Dialogue } from '../accept/dialogues.ts';
 import type { BenchService, Fault } from './verdict-faults.ts';
@@ -10,15 +11,16 @@ import type { VerdictWorld } from './verdict-world.ts';
 
 /** Lanes that are written and read at the same time. */
 const AGENTS = 32;
+/** Of a class whose answers are late: so few that legacy's own answers take less than 20 ms. */
+const UNHURRIED_AGENTS = 8;
 /** What is looked at again waits a quarter of a second, and for its lane. */
 const CONCLUDED_WITHIN_MS = 4_000;
 /** A lane whose last write is still on its way reads from legacy: nothing of the orchestrator's would be asked. */
 const DELIVERED_WITHIN_MS = 2_000;
-/** Twice what a read from the orchestrator may take before legacy answers. */
-const SLOW_MS = 250;
 /** Turns of a dialogue that stand before its lane is read: a ranking of fewer is alike in any order. */
 const FIRST_TURNS: Readonly<Record<BenchService, number>> = {
   'session-memory': 2,
+  'contextual-memory': 1,
   'jarvis-memory': 1,
   'ranked-memory': 10,
   'measured-memory': 1,
@@ -32,13 +34,16 @@ interface Plan {
   readonly injection: Injection;
   readonly dialogues: readonly Dialogue[];
   readonly reads: number;
+  /** Where the names of its lanes begin: another one in each call of a class. */
+  readonly firstLane: number;
   readonly onRead: () => void;
 }
 
 /** Replays dialogues to lanes of their own, each read followed until the product has concluded about it. */
 export async function probe(plan: Plan): Promise<Case[]> {
   const cases: Case[] = [];
-  let lane = 0;
+  let lane = plan.firstLane;
+  const agents = plan.injection.fault.way === 'delay' ? UNHURRIED_AGENTS : AGENTS;
   const work = async (): Promise<void> => {
     const agent = createAgent({ endpoint: plan.world.endpoints[plan.injection.fault.service] });
     try {
@@ -56,7 +61,7 @@ export async function probe(plan: Plan): Promise<Case[]> {
       agent.close();
     }
   };
-  await Promise.all(Array.from({ length: AGENTS }, work));
+  await Promise.all(Array.from({ length: agents }, work));
   return cases;
 }
 
@@ -83,7 +88,8 @@ async function* readsOf({ plan, agent, owner, dialogue }: Lane): AsyncGenerator<
     if (fault.isCutOver === true)
       await plan.watch.delivered(lane, sequenceOf(speak, written), DELIVERED_WITHIN_MS);
     const askedAtSeconds = performance.now() / 1_000;
-    const concluded = plan.watch.next(lane, CONCLUDED_WITHIN_MS);
+    const by = fault.trigger === 'latency' ? 'reply' : 'comparison';
+    const concluded = plan.watch.next(lane, CONCLUDED_WITHIN_MS, by);
     await say(speak.read(owner));
     const said = await concluded;
     const [{ isInjected }, isDetected] = [said, detectedBy(fault, said)];
@@ -116,7 +122,7 @@ function detectedBy({ way, trigger }: Fault, said: Concluded): boolean | undefin
 /** An answer that nobody delayed, and that came late all the same, says what the machine was at, and nothing of the product. */
 function isLate({ pair, isInjected, wasBusy }: Concluded): boolean | undefined {
   if (pair === undefined || (!isInjected && wasBusy)) return undefined;
-  return pair.isFailure || (pair.ms ?? 0) > SLOW_MS;
+  return pair.isFailure || (pair.ms ?? 0) > GUARD_LIMITS.addedMs;
 }
 
 interface Said {
@@ -154,8 +160,14 @@ const jarvis: Words = {
   read: (owner) => ({ action: 'get_memories', user_id: owner }),
 };
 
+const contextual: Words = {
+  write: (owner, { text: decision }) => ({ action: 'record_decision', session_id: owner, decision }),
+  read: (owner) => ({ action: 'get_context', session_id: owner }),
+};
+
 const WORDS: Readonly<Record<BenchService, Words>> = {
   'session-memory': session,
+  'contextual-memory': contextual,
   'jarvis-memory': jarvis,
   'ranked-memory': session,
   'measured-memory': jarvis,

@@ -1,6 +1,7 @@
 import type { Comparison } from '../../src/domain/comparison.ts';
 import { parseLaneKey, sessionIdOf, type LaneKey } from '../../src/domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../../src/migration/events.ts';
+import { contextualMemory } from '../../src/services/contextual-memory.ts';
 import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
 import expiring from './verdict-expiring.ts';
@@ -16,6 +17,13 @@ export interface Concluded {
   readonly wasBusy: boolean;
   /** What the pair of answers showed of the orchestrator: its failure, or how long it took. Absent where it was not asked. */
   readonly pair?: { readonly isFailure: boolean; readonly ms?: number };
+}
+
+type ConcludedBy = 'comparison' | 'reply';
+
+interface Waiting {
+  readonly by: ConcludedBy;
+  tell(concluded: Concluded): void;
 }
 
 export interface Totals {
@@ -49,7 +57,7 @@ export class VerdictWatch {
   isBroken: (lane: LaneKey) => boolean = () => false;
   /** Whether that answer came late without being delayed. */
   wasBusy: (lane: LaneKey) => boolean = () => false;
-  readonly #waiting = new Map<LaneKey, (concluded: Concluded) => void>();
+  readonly #waiting = new Map<LaneKey, Waiting>();
   /** Highest sequence that has reached the orchestrator, and who waits for more. */
   readonly #delivered = new Map<LaneKey, number>();
   readonly #awaiting = new Map<LaneKey, { readonly sequence: number; readonly resolve: () => void }>();
@@ -58,7 +66,7 @@ export class VerdictWatch {
     'shadow:paired': ({ lane, orchestrator }) => this.#pairs.set(lane, orchestrator),
     'shadow:compared': (event) => {
       this.#count(event, event.action);
-      this.#concluded(event.lane, event.comparison);
+      if (this.#waiting.get(event.lane)?.by === 'comparison') this.#concluded(event.lane, event.comparison);
     },
     'lane:compared': (event) => this.#count(event, 'whole lane'),
     'delivery:applied': ({ lane, sequence }) => {
@@ -66,22 +74,29 @@ export class VerdictWatch {
       const waiter = this.#awaiting.get(lane);
       if (waiter !== undefined && waiter.sequence <= sequence) waiter.resolve();
     },
+    'operation:replied': ({ kind, backend, lane, primaryMs }) => {
+      if (kind !== 'read' || lane === undefined || this.#waiting.get(lane)?.by !== 'reply') return;
+      this.#pairs.delete(lane);
+      if (backend === 'orchestrator') this.#pairs.set(lane, { isFailure: false, ms: primaryMs });
+      this.#concluded(lane);
+    },
     'guard:tripped': ({ service, finding }) => this.tripped.set(service, finding.trigger),
   };
   readonly listener: Listener = (name, event) => this.#handlers[name]?.(event);
 
-  /** The next conclusion about this lane. */
-  next(lane: LaneKey, withinMs: number): Promise<Concluded> {
+  /** The next conclusion about this lane: its comparison, or the reply itself where the guard drops shadow reads. */
+  next(lane: LaneKey, withinMs: number, by: ConcludedBy): Promise<Concluded> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(lane);
         resolve({ isInjected: this.isBroken(lane), wasBusy: this.wasBusy(lane) });
       }, withinMs);
       this.#pairs.delete(lane);
-      this.#waiting.set(lane, (concluded) => {
+      const tell = (concluded: Concluded): void => {
         clearTimeout(timer);
         resolve(concluded);
-      });
+      };
+      this.#waiting.set(lane, { by, tell });
     });
   }
 
@@ -108,16 +123,20 @@ export class VerdictWatch {
     this.notCompared.set(why, (this.notCompared.get(why) ?? 0) + 1);
   }
 
-  #concluded(lane: LaneKey, comparison: Comparison): void {
+  #concluded(lane: LaneKey, comparison?: Comparison): void {
     const pair = this.#pairs.get(lane);
-    const tell = this.#waiting.get(lane);
+    const waiting = this.#waiting.get(lane);
     this.#waiting.delete(lane);
-    const [isInjected, wasBusy] = [this.isBroken(lane), this.wasBusy(lane)];
-    tell?.({ comparison, isInjected, wasBusy, ...(pair !== undefined && { pair }) });
+    waiting?.tell({
+      isInjected: this.isBroken(lane),
+      wasBusy: this.wasBusy(lane),
+      ...(comparison !== undefined && { comparison }),
+      ...(pair !== undefined && { pair }),
+    });
   }
 }
 
-const DEFINITIONS = [sessionMemory, jarvisMemory, ranked, measured, expiring];
+const DEFINITIONS = [sessionMemory, contextualMemory, jarvisMemory, ranked, measured, expiring];
 
 /** The orchestrator's session of a lane. */
 export function sessionOfLane(lane: LaneKey): string {

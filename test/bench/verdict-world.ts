@@ -12,6 +12,7 @@ import type { AgentEndpoints } from '../accept/agents.ts';
 import { writeFlags, type Asked } from '../accept/flags.ts';
 import { freePort, freePorts } from '../support/ports.ts';
 import { startPostgres } from '../support/postgres.ts';
+import { toNextMinute } from '../support/minute-clock.ts';
 import { startProgram } from '../support/processes.ts';
 import type { BenchService } from './verdict-faults.ts';
 import { startInjector, type Injector } from './verdict-injector.ts';
@@ -23,6 +24,8 @@ export interface VerdictWorld {
   readonly httpUrl: string;
   readonly injector: Injector;
   ask(asked: Asked): Promise<void>;
+  /** Moves the wall clocks of the proxy, the orchestrator and legacy forward: the guard counts by minutes. Delays stay real. */
+  toNextMinute(): void;
   end(): Promise<void>;
 }
 
@@ -38,6 +41,7 @@ interface Ports {
 }
 
 const OTHERS = ['ranked-memory', 'measured-memory', 'expiring-memory'];
+const CLOCK = new URL('../support/minute-clock.ts', import.meta.url).href;
 const at = (port: number): string => `tcp://127.0.0.1:${port}`;
 const definition = (name: string): string => fileURLToPath(new URL(`${name}.ts`, import.meta.url));
 /** This store writes its whole file, and nobody reads it: not with every memory. Where lanes are copied from a file, it must be no older. */
@@ -90,13 +94,13 @@ async function assemble({ root, listener, stops }: Assembly): Promise<Omit<Verdi
     await standIns.start();
     stops.push(() => standIns.stop());
   }
-  const injector = await startOrchestrator(root, await postgres.createDatabase('orchestrator'), stops);
+  const orchestrator = await startOrchestrator(root, await postgres.createDatabase('orchestrator'), stops);
   const file = join(root, 'crossfade.yaml');
   const journal = { databaseUrl: await postgres.createDatabase('journal'), folder: join(root, 'journal') };
   const settings = {
     http: { port: http },
     journal,
-    orchestrator: { endpoint: injector.endpoint },
+    orchestrator: { endpoint: orchestrator.endpoint },
     // More than by default, so that a run sees thousands of whole lanes too.
     shadow: { lanePercentage: 20 },
   };
@@ -111,13 +115,18 @@ async function assemble({ root, listener, stops }: Assembly): Promise<Omit<Verdi
     agents: { session: at(front.session), contextual: at(front.contextual), jarvis: at(front.jarvis) },
     endpoints: {
       'session-memory': at(front.session),
+      'contextual-memory': at(front.contextual),
       'jarvis-memory': at(front.jarvis),
       'ranked-memory': at(front.ranked),
       'measured-memory': at(front.measured),
       'expiring-memory': at(front.expiring),
     },
     httpUrl,
-    injector: injector.injector,
+    injector: orchestrator.injector,
+    toNextMinute: () => {
+      toNextMinute();
+      orchestrator.toNextMinute();
+    },
     ask: async (asked) => {
       writeFlags(flags, asked, OTHERS);
       await untilAsked(httpUrl, asked);
@@ -140,18 +149,21 @@ async function startOrchestrator(
   root: string,
   url: string,
   stops: Assembly['stops'],
-): Promise<{ readonly endpoint: string; readonly injector: Injector }> {
+): Promise<{ readonly endpoint: string; readonly injector: Injector; toNextMinute(): void }> {
   const [port = 0, httpPort = 0] = await freePorts(2);
   const args = ['--port', String(port), '--http-port', String(httpPort)];
   const program = await startProgram(['orchestrator', ...args, '--folder', join(root, 'orchestrator')], {
-    env: { ORCHESTRATOR_DATABASE_URL: url },
+    env: { ORCHESTRATOR_DATABASE_URL: url, NODE_OPTIONS: `--import ${CLOCK}` },
   });
   stops.push(() => program.stop());
   const endpoint = at(await freePort());
   const injector = await startInjector(endpoint, at(port));
   stops.push(async () => injector.stop());
-  return { endpoint, injector };
+  return { endpoint, injector, toNextMinute: () => void program.child.kill('SIGUSR2') };
 }
+
+/** Theirs is monotonic by itself, and would stay behind when minutes are skipped. */
+const clock = (): number => Date.now();
 
 function standInsOf(back: Ports, root: string): StandIns[] {
   const folder = (name: string): string => {
@@ -159,19 +171,20 @@ function standInsOf(back: Ports, root: string): StandIns[] {
     return join(root, name);
   };
   const session = (port: number, healthPort: number) =>
-    ({ port, healthPort, maxSessions: 1_000_000, cleanupSeconds: 3_600, fsync: false }) as const;
+    ({ port, healthPort, clock, maxSessions: 1_000_000, cleanupSeconds: 3_600, fsync: false }) as const;
   const dataFolder = folder('legacy');
   return [
     createStandIns({
       'session-memory': { ...session(back.session, back.sessionHealth), dataFolder },
-      'contextual-memory': { port: back.contextual, dataFolder },
-      'jarvis-memory': { port: back.jarvis, dataFolder, saveEveryMs: SAVE_EVERY_MS },
+      'contextual-memory': { port: back.contextual, dataFolder, clock },
+      'jarvis-memory': { port: back.jarvis, dataFolder, clock, saveEveryMs: SAVE_EVERY_MS },
     }),
     createStandIns({
       'session-memory': { ...session(back.ranked, back.rankedHealth), dataFolder: folder('ranked') },
       'jarvis-memory': {
         port: back.measured,
         dataFolder: folder('measured'),
+        clock,
         saveEveryMs: SAVE_EVERY_MS,
       },
     }),

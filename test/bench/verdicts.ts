@@ -6,8 +6,9 @@ import { createProgressBar } from '../support/progress.ts';
 import { atMost, printGoals, printTable, type Goal } from './goals.ts';
 import { rounded } from './samples.ts';
 import { CLEAN, runClean } from './verdict-clean.ts';
-import { FAULTS, type FaultClass } from './verdict-faults.ts';
-import { goalsOf, judgeClass, type ClassResult, type ClassRun } from './verdict-judge.ts';
+import { FAULTS, type Fault, type FaultClass } from './verdict-faults.ts';
+import { goalsOf, judgeClass, type Case, type ClassResult, type ClassRun } from './verdict-judge.ts';
+import type { Injection } from './verdict-injector.ts';
 import { probe } from './verdict-probe.ts';
 import { sessionOfLane, VerdictWatch } from './verdict-watch.ts';
 import { startVerdictWorld, type VerdictWorld } from './verdict-world.ts';
@@ -39,35 +40,46 @@ const LEAST_READS = 200;
 /** The guard looks every second. */
 const GUARD_LOOKS_MS = 2_500;
 const DAY_SECONDS = 86_400;
+/** The guard trips by latency after three slow minutes of the last five. */
+const LATENCY_MINUTES = 5;
 
 const SHADOWED = { dualWrite: true, shadowRead: 100, readCutover: 0 };
 
 async function runClass(stage: Stage, name: FaultClass): Promise<ClassRun> {
-  const { world, watch, seed, operations, dialogues } = stage;
-  const fault = FAULTS[name];
-  const isCutOver = 'isCutOver' in fault;
-  if (isCutOver) await world.ask({ ...SHADOWED, readCutover: 100 });
-  const injection = { name, fault, rate: RATE, seed };
-  const reads = Math.max(LEAST_READS, Math.round(operations * CLASS_SHARE));
-  const bar = createProgressBar(reads);
-  let read = 0;
-  world.injector.inject(injection);
-  const cases = await probe({
-    world,
-    watch,
-    injection,
-    dialogues,
-    reads,
-    onRead: () => bar.show(++read, name),
-  });
-  await sleep(GUARD_LOOKS_MS);
-  bar.end();
-  world.injector.inject(undefined);
+  const { world, watch } = stage;
+  const fault: Fault = FAULTS[name];
+  if (fault.isCutOver === true) await world.ask({ ...SHADOWED, readCutover: 100 });
+  const cases = await casesOf(stage, { name, fault, rate: RATE, seed: stage.seed });
   const trigger = watch.tripped.get(fault.service);
-  const tripped = 'trigger' in fault ? trigger === fault.trigger : trigger !== undefined;
-  if (isCutOver) await world.ask(SHADOWED);
+  const tripped = fault.trigger === undefined ? trigger !== undefined : trigger === fault.trigger;
+  if (trigger !== undefined && !tripped)
+    console.error(`${name}: tripped by ${trigger}, not by ${String(fault.trigger)}: is the machine busy?`);
+  if (fault.isCutOver === true) await world.ask(SHADOWED);
   await release(stage);
   return { name, truth: fault.truth, cases, tripped };
+}
+
+/** Reads of one class. Those of the latency trigger are spread over minutes, until it trips. */
+async function casesOf(stage: Stage, injection: Injection): Promise<Case[]> {
+  const { world, watch, operations, dialogues } = stage;
+  const { name, fault } = injection;
+  const minutes = fault.trigger === 'latency' ? LATENCY_MINUTES : 1;
+  const wanted = Math.max(LEAST_READS, Math.round(operations * CLASS_SHARE));
+  const reads = Math.max(LEAST_READS, Math.round(wanted / minutes));
+  const bar = createProgressBar(reads * minutes);
+  const cases: Case[] = [];
+  let read = 0;
+  const onRead = (): void => bar.show(++read, name);
+  world.injector.inject(injection);
+  for (let minute = 0; minute < minutes && !watch.tripped.has(fault.service); minute += 1) {
+    if (minute > 0) world.toNextMinute();
+    const firstLane = minute * reads;
+    cases.push(...(await probe({ world, watch, injection, dialogues, reads, firstLane, onRead })));
+    await sleep(GUARD_LOOKS_MS);
+  }
+  bar.end();
+  world.injector.inject(undefined);
+  return cases;
 }
 
 /** The guard forgets what it counted when a person releases it: the next class begins anew. */
