@@ -40,7 +40,9 @@ export function createLostCommand(env: Environment): Command {
       .command('restore')
       .argument(...lane)
       .argument('[memory id]', 'one item (default: all items of the lane that wait, in their old order)')
-      .description('Store items on legacy again through its protocol, each as the last one of its lane'),
+      .description(
+        'Store items on legacy again through its protocol, each as the last one of its lane; an owner that is gone is made again first',
+      ),
     env,
   ).action((of: string, id: string | undefined, wish: PersonOptions) =>
     decide({ decision: 'restore', lane: of, id }, wish),

@@ -193,6 +193,13 @@ export interface StoredMemory {
   readonly lane_key?: string | null;
 }
 
+/** The row of a session on the orchestrator, as `scan` shows it. */
+export interface StoredSession {
+  readonly userId: string;
+  /** Raw JSON text. */
+  readonly metadata: string;
+}
+
 /** What a service forgets by itself. Anything else that vanishes is lost. */
 export interface Retention {
   /** Owners not used for so long are deleted. */
@@ -256,6 +263,11 @@ export interface LaneDefinition {
   writerOf?(item: LegacyItem): string | undefined;
   /** The request that stores an item anew, as its last one. Absent: a lost item can only be accepted. */
   restoreRequest?(fields: Readonly<Record<string, string>>, owner: Owner): string;
+  /**
+   * The request that makes an owner again of whom legacy shows nothing, sent before the first {@link restoreRequest}. Absent: the
+   * service makes an owner with its first item.
+   */
+  restoreOwner?(owner: Owner, session: StoredSession): string;
   /** Where each member of the service's items goes, for people. */
   readonly mapping?: readonly { readonly from: string; readonly to: string }[];
   /** Tags of which an item carries the one that says what it is, and no other. */

@@ -29,7 +29,7 @@ export function unwrapMetadata(raw: string | undefined): string | undefined {
   if (value !== undefined) return value;
   if (Object.keys(own).length === 0) return undefined;
   if (timestamp === undefined) return raw;
-  return textOf(own);
+  return textOfMembers(own);
 }
 
 /** The time of an item in its service's own spelling, where a copy kept it. */
@@ -52,11 +52,12 @@ export function retime(
   const own = rawMembers(metadata);
   const spelled = JSON.stringify(timestamp);
   if (own[TIMESTAMP] === spelled) return undefined;
-  const timed = textOf({ ...members, metadata: textOf({ ...own, [TIMESTAMP]: spelled }) });
+  const timed = textOfMembers({ ...members, metadata: textOfMembers({ ...own, [TIMESTAMP]: spelled }) });
   if (Buffer.byteLength(timed) > CONTENT_BYTES) return undefined;
   return { content: new Json(timed), created_at: at, escape_unstorable: true };
 }
 
-function textOf(members: Readonly<Record<string, string>>): string {
+/** The text of an object, of its members' texts. */
+export function textOfMembers(members: Readonly<Record<string, string>>): string {
   return encodeJson(Object.fromEntries(Object.entries(members).map(([key, raw]) => [key, new Json(raw)])));
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parseOwner, sessionIdOf, type Owner } from '../domain/ids.ts';
-import { encodeJson, Json, parseTolerantly } from '../domain/json.ts';
+import { encodeJson, Json, parseTolerantly, rawMembers } from '../domain/json.ts';
 import type {
   LaneDefinition,
   LegacyAccess,
@@ -8,8 +8,9 @@ import type {
   LegacyLane,
   OwnersAround,
   ServiceContext,
+  StoredSession,
 } from '../domain/service-definition.ts';
-import { retime, wrapMetadata } from './legacy-metadata.ts';
+import { retime, textOfMembers, unwrapMetadata, wrapMetadata } from './legacy-metadata.ts';
 import { instantOf, isLocalTime, localTimeOf } from './local-time.ts';
 import { isFalsy, respell } from './python-spelling.ts';
 import { interactionFields, interactionPayload } from './session-interaction.ts';
@@ -70,6 +71,17 @@ export function sessionFields({ owner, userId, metadata }: SessionSource): {
       ...(user.isExact ? {} : { legacy_user_id: new Json(userId ?? 'null') }),
     },
   };
+}
+
+/** The request that makes a session again under its own id, user and metadata. */
+function restoreOwner(owner: Owner, session: StoredSession): string {
+  const {
+    legacy_id: _id,
+    legacy_user_id: user = JSON.stringify(session.userId),
+    ...kept
+  } = rawMembers(session.metadata);
+  const metadata = unwrapMetadata(textOfMembers(kept)) ?? '{}';
+  return `{"action": "create_session", "session_id": ${JSON.stringify(owner)}, "user_id": ${user}, "metadata": ${metadata}}`;
 }
 
 function userIdOf(raw: string): { readonly id: string; readonly isExact: boolean } {
@@ -243,6 +255,7 @@ export const sessionLanes: LaneDefinition = {
   },
   restoreRequest: ({ role = 'null', content = 'null', metadata = '{}' }, owner) =>
     `{"action": "add_interaction", "session_id": ${JSON.stringify(owner)}, "role": ${role}, "content": ${content}, "metadata": ${metadata}}`,
+  restoreOwner,
   writerOf: ({ fields: { metadata = 'null' } }) => writerIn(metadata),
   mapping: [
     { from: 'content', to: 'content.text' },

@@ -9,7 +9,8 @@ import { everythingDelivered, readLane } from '../support/lane-view.ts';
 import { addInteraction, askOnce, createSession } from '../support/session-agent.ts';
 
 const BY = ['--person', 'ann', '--reason', 'a test'];
-const LANES = ['kept', 'accepted', 'restored', 'altered', 'whole'];
+const METADATA = { plan: 'x', size: 1 };
+const LANES = ['kept', 'accepted', 'restored', 'altered', 'whole', 'gone'];
 
 interface Reconciled {
   readonly run: number;
@@ -22,7 +23,7 @@ let deployment: Deployment;
 beforeAll(async () => {
   deployment = await startDeployment({ asked: { dualWrite: true, shadowRead: 0, readCutover: 0 } });
   for (const session of LANES) {
-    await askOnce(deployment.endpoints['session-memory'], createSession(session));
+    await askOnce(deployment.endpoints['session-memory'], { ...createSession(session), metadata: METADATA });
     for (const text of ['one', 'two', 'three'])
       await askOnce(deployment.endpoints['session-memory'], addInteraction(session, text));
   }
@@ -73,7 +74,7 @@ test('stores that are equal are found equal, and the exit code says so', async (
   expect(services['session-memory']).toMatchObject({
     lanes: LANES.length,
     lanes_equal: LANES.length,
-    items: 15,
+    items: 18,
   });
   expect(code).toBe(0);
 });
@@ -132,6 +133,27 @@ test('a lane is restored in its old order by one command, and neither store show
   expect(again.stderr).toContain('no lost item of session-memory/whole waits');
 });
 
+test('a lane of which legacy has nothing left is restored with its owner, in its old order', async () => {
+  onLegacy('delete from interactions where session_id = ?', 'gone');
+  onLegacy('delete from sessions where session_id = ?', 'gone');
+  expect((await reconcile()).services['session-memory']).toMatchObject({ lost: 4, lanes_different: 2 });
+  const result = await crossfade('lost', 'restore', 'session-memory/gone', ...BY);
+  expect({ code: result.code, err: result.stderr }).toEqual({ code: 0, err: '' });
+  expect(resultOf(result)).toEqual({ restored: 3, waiting: 0 });
+  const expected = ['one', 'two', 'three'];
+  expect(await stored('gone')).toEqual(expected);
+  const shown = readLegacyStores(deployment.legacyFolder).sessions.get('gone');
+  expect(shown?.map((item) => item.split('\n')[1])).toEqual(expected);
+  const sqlite = new DatabaseSync(join(deployment.legacyFolder, 'session_memory.db'), { readOnly: true });
+  const [row] = sqlite.prepare("select user_id, metadata from sessions where session_id = 'gone'").all();
+  sqlite.close();
+  expect({ ...row, metadata: JSON.parse(String(row?.['metadata'])) }).toEqual({
+    user_id: 'ana',
+    metadata: METADATA,
+  });
+  expect((await reconcile()).services['session-memory']).toMatchObject({ lost: 1, lanes_different: 1 });
+});
+
 test('a writer past the proxy is taken over and named; the repair can be undone, and the lane stops there', async () => {
   onLegacy(
     `update interactions set content = 'past the proxy', metadata = '{"agent": "cron"}' where session_id = ? and content = ?`,
@@ -170,5 +192,5 @@ test('only what was written to since is looked at where only that is asked for',
   const interlocks = await deployment.journal(
     "select count(*)::int as audited from audit where command in ('repair apply', 'repair undo', 'lost accepted', 'lost restored')",
   );
-  expect(interlocks).toEqual([{ audited: 8 }]);
+  expect(interlocks).toEqual([{ audited: 11 }]);
 });

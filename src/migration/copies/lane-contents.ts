@@ -1,6 +1,6 @@
-import { parseTolerantly, rawElements, rawMembers } from '../../domain/json.ts';
+import { isJsonObject, parseTolerantly, rawElements, rawMembers } from '../../domain/json.ts';
 import type { Owner, SessionId } from '../../domain/ids.ts';
-import type { LaneDefinition, StoredMemory } from '../../domain/service-definition.ts';
+import type { LaneDefinition, StoredMemory, StoredSession } from '../../domain/service-definition.ts';
 import { FORGOTTEN_TAG, type ListedMemory } from './copy-plan.ts';
 import type { Orchestrator, OrchestratorOptions } from '../ports.ts';
 
@@ -34,6 +34,20 @@ export async function readContents({ lanes, owner, ...session }: ContentsQuery):
     listed: shown.flatMap((memory) => listedAs(memory, lanes.fieldsOf(memory))).map(checked),
     derived: shown.flatMap((memory) => listedAs(memory, lanes.derivedFieldsOf?.(memory))).map(checked),
   };
+}
+
+/** The session's own row; undefined where the orchestrator has none. @throws CrossfadeError */
+export async function readSession({
+  orchestrator,
+  sessionId,
+  options,
+}: Pick<ContentsQuery, 'orchestrator' | 'sessionId' | 'options'>): Promise<StoredSession | undefined> {
+  const payload = { limit: 1, include_deleted: false };
+  const answer = await orchestrator.read({ action: 'scan', sessionId, payload }, options());
+  const session = answer.data['session'];
+  if (!isJsonObject(session)) return undefined;
+  const { session_metadata: metadata = '{}' } = rawMembers(rawMembers(answer.text)['session'] ?? '{}');
+  return { userId: String(session['user_id']), metadata };
 }
 
 /** Everything that a session holds, whatever it is, with what is marked forgotten. @throws CrossfadeError */

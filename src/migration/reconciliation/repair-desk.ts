@@ -5,8 +5,8 @@ import { readReply, readText } from '../../domain/request.ts';
 import { auditedServices } from '../guard/audited-services.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import { digestOfFields } from '../copies/copy-plan.ts';
-import { readContents } from '../copies/lane-contents.ts';
-import type { Clock, Orchestrator } from '../ports.ts';
+import { readContents, readSession } from '../copies/lane-contents.ts';
+import type { Clock, Orchestrator, OrchestratorOptions } from '../ports.ts';
 import type { Run, RepairLimits } from '../runs/run.ts';
 import { RunRefused } from '../runs/run-desk.ts';
 import type { RunDesk } from '../runs/run-desk.ts';
@@ -179,9 +179,40 @@ export class RepairDesk {
     if (items.length === 0) throw noneWaits({ ...lane, memoryId });
     const restorings = await this.#restorings(lane, items);
     await this.#parts.repairer.restoring(service, owner, async () => {
+      await this.#restoreOwner(lane);
       for (const restoring of restorings) await this.#restore(restoring, by);
     });
     return { restored: items.length, ...(await this.#decided(lane)) };
+  }
+
+  /** An owner that is gone from legacy takes no items: where the service does not make it with its first item, it is made again. */
+  async #restoreOwner({ service: name, owner }: Pick<LostItemName, 'service' | 'owner'>): Promise<void> {
+    const service = this.#parts.services.get(name);
+    const lanes = service?.definition.lanes;
+    if (service === undefined || lanes?.restoreOwner === undefined) return;
+    const read = () => lanes.readLegacy(owner, service.access, service.context);
+    if ((await read()).exists) return;
+    const sessionId = sessionIdOf(lanes.sessionPrefix, owner);
+    const { orchestrator } = this.#parts;
+    const session = await readSession({ orchestrator, sessionId, options: () => this.#options() });
+    if (session === undefined)
+      throw new RunRefused('not_found', `the orchestrator has no session of ${name}/${owner}`);
+    if ((await this.#taking({ service: name }, lanes.restoreOwner(owner, session))) !== 'applied')
+      throw new RunRefused(
+        'conflict',
+        `${name} did not say that it made ${owner} again: nothing is restored; restore it again in a minute`,
+      );
+    const { items } = await read();
+    if (items.length > 0)
+      throw new RunRefused(
+        'conflict',
+        `${name} shows ${items.length} items of ${owner} now that the owner is there again: nothing else is restored; run "crossfade reconcile", then restore what is still lost`,
+      );
+  }
+
+  #options(): OrchestratorOptions {
+    const { clock, timeoutMs } = this.#parts;
+    return { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs };
   }
 
   async #decided({
@@ -201,7 +232,7 @@ export class RepairDesk {
     { service: name, owner }: Pick<LostItemName, 'service' | 'owner'>,
     items: readonly LostItem[],
   ): Promise<readonly Restoring[]> {
-    const { services, orchestrator, clock, timeoutMs } = this.#parts;
+    const { services, orchestrator } = this.#parts;
     const service = services.get(name);
     const lanes = service?.definition.lanes;
     const requestOf = lanes?.restoreRequest?.bind(lanes);
@@ -214,7 +245,7 @@ export class RepairDesk {
       orchestrator,
       sessionId: sessionIdOf(lanes.sessionPrefix, owner),
       lanes,
-      options: () => ({ purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs }),
+      options: () => this.#options(),
     });
     const held = new Map(listed.map(({ memory, fields }) => [memory.memory_id, fields]));
     return items.map((item) => {
@@ -263,7 +294,7 @@ export class RepairDesk {
     );
   }
 
-  async #taking({ service }: LostItemName, text: string): Promise<ReplyOutcome> {
+  async #taking({ service }: Pick<LostItemName, 'service'>, text: string): Promise<ReplyOutcome> {
     const definition = this.#parts.services.get(service)?.definition;
     const request = readText(text);
     const action = definition?.actions[String(request.fields[definition.selector ?? 'action'])];

@@ -2,11 +2,14 @@ import { DatabaseSync } from 'node:sqlite';
 import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
+import { encodeJson } from '../../../src/domain/json.ts';
+import { readText } from '../../../src/domain/request.ts';
 import { surveyService } from '../../../src/migration/backfill/survey.ts';
 import { listOwners, pagesOf } from '../../../src/migration/runs/listed-owners.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import type { LegacyAccess } from '../../../src/domain/service-definition.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
+import { sessionFields } from '../../../src/services/session-store.ts';
 import { surveyed } from '../../support/surveyed.ts';
 import { Delivered, listedFields } from './memory-list.ts';
 import { ask, say, shownOf } from './session-requests.ts';
@@ -214,4 +217,20 @@ test('owners stand around an instant by when the service made or loaded them, in
     timeZone: 'Europe/Berlin',
   });
   expect(around).toEqual({ before: 1, since: 2 });
+});
+
+test.each([
+  { name: 'plain', userId: '"ana"', metadata: '{"plan": 1e16, "tags": ["a"]}' },
+  { name: 'without metadata', userId: '"default"', metadata: '{}' },
+  { name: 'metadata that is no object', userId: '"ana"', metadata: '[1, 12345678901234567890]' },
+  { name: 'a user that is a number', userId: '77', metadata: '{"n": 1}' },
+  { name: 'a long user', userId: `"${'u'.repeat(80)}"`, metadata: '{"legacy_id": "own"}' },
+])('a session that is gone is created again as it was: $name', ({ userId, metadata }) => {
+  const owner = parseOwner('s'.repeat(100)) as Owner;
+  const { user_id, session_metadata } = sessionFields({ owner, userId, metadata });
+  const stored = { userId: user_id, metadata: encodeJson(session_metadata) };
+  const request = readText(sessionMemory.lanes.restoreOwner?.(owner, stored) ?? '');
+  expect(request.fields).toMatchObject({ action: 'create_session', session_id: owner });
+  const again = { owner, userId: request.raw['user_id'], metadata: request.raw['metadata'] };
+  expect(sessionFields(again)).toEqual({ user_id, session_metadata });
 });
