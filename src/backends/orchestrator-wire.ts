@@ -71,7 +71,13 @@ export function decodeResults(answer: OrchestratorAnswer, count: number): WriteA
 
 function resultOf(result: unknown): WriteAnswer {
   if (!isJsonObject(result)) return { result: 'applied' };
-  if (result['superseded'] === true) return { result: 'superseded' };
+  if (result['superseded'] === true) {
+    const generation = result['lane_generation'];
+    return {
+      result: 'superseded',
+      ...(Number.isSafeInteger(generation) && { generation: Number(generation) }),
+    };
+  }
   return { result: result['already_applied'] === true ? 'already_applied' : 'applied' };
 }
 

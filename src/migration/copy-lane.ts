@@ -3,7 +3,7 @@ import { sessionIdOf, type ServiceName } from '../domain/ids.ts';
 import type { OrchestratorWrite } from '../domain/orchestrator-call.ts';
 import { isReadable, type LegacyLane, type StoredMemory } from '../domain/service-definition.ts';
 import { applyCopy, raiseFence, TooManyExceptions } from './copies/copy-apply.ts';
-import { CopyCalls } from './copies/copy-calls.ts';
+import { CopyCalls, CopyOvertaken } from './copies/copy-calls.ts';
 import {
   judgeVanished,
   type CopiedLane,
@@ -58,6 +58,12 @@ interface Copy extends LookedAt {
   readonly startedAtMs: number;
 }
 
+interface Begun {
+  readonly advice: CopyAdvice | undefined;
+  /** The generation that the orchestrator was found to hold. */
+  readonly above?: number;
+}
+
 /** How a copy ended. */
 interface Finished {
   readonly exceptions: readonly CopyException[];
@@ -90,7 +96,17 @@ export class LaneCopier {
   /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
   async copy(lane: Lane, advice?: CopyAdvice): Promise<void> {
     if (!this.#canRead(lane)) return this.#leave(lane);
-    const copy = await this.#begin(lane);
+    try {
+      await this.#copy(lane, { advice });
+    } catch (error) {
+      if (!(error instanceof CopyOvertaken) || error.generation === undefined) throw error;
+      // A new or restored journal may be many generations behind what it once gave the orchestrator.
+      await this.#copy(lane, { advice, above: error.generation });
+    }
+  }
+
+  async #copy(lane: Lane, { advice, above }: Begun): Promise<void> {
+    const copy = await this.#begin(lane, above);
     // Another replica is the lane's home, and copies it.
     if (copy === undefined) return;
     const reading = await this.#read(copy);
@@ -159,7 +175,7 @@ export class LaneCopier {
     if (state !== undefined) lane.adoptForeign(state);
   }
 
-  async #begin(lane: Lane): Promise<Copy | undefined> {
+  async #begin(lane: Lane, above?: number): Promise<Copy | undefined> {
     const service = this.#parts.services.get(lane.service);
     if (service === undefined) throw new Error(`No service is called "${lane.service}"`);
     const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
@@ -167,7 +183,7 @@ export class LaneCopier {
     const wasUncovered = lane.seededCoverage !== coverage;
     const before = lane.condition;
     lane.condition = 'copying';
-    const state = await this.#parts.journal.beginCopy(lane.key);
+    const state = await this.#parts.journal.beginCopy(lane.key, above);
     if (state === undefined) {
       lane.condition = before;
       await this.#parts.letGo(lane);

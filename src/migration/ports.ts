@@ -65,6 +65,8 @@ export interface OrchestratorOptions extends Pick<LegacyCall, 'purpose' | 'deadl
 export interface WriteAnswer {
   /** `already_applied` and `superseded` are the fence's answers: no effect, and no failure. */
   readonly result: 'applied' | 'already_applied' | 'superseded';
+  /** Of a superseded operation: the generation that its lane has on the orchestrator. */
+  readonly generation?: number;
 }
 
 /** The Memory Orchestrator. */
@@ -226,10 +228,11 @@ export interface Journal {
   lastApplied(lane: LaneKey, before?: number): Promise<LastApplied>;
   /**
    * Makes the lane if it is new, raises its generation and marks it `copying`.
+   * @param above a generation that the new one has to exceed, because the orchestrator holds it. @defaultValue 0
    * @returns undefined where another replica that lives is the lane's home: copying it is that one's affair; and where another one has
    * found the lane uncertain, until {@link takeForeign} has told of it
    */
-  beginCopy(lane: LaneKey): Promise<LaneState | undefined>;
+  beginCopy(lane: LaneKey, above?: number): Promise<LaneState | undefined>;
   /**
    * Keeps the writes of other replicas out of the lane, for so long at most.
    * @returns undefined where one is open or another replica holds the lane

@@ -204,6 +204,16 @@ function testCopies(begin: Begin): void {
     expect(await lane.pending()).toEqual([2]);
   });
 
+  test.each([0, 4])(
+    'a copy begins above the generation that it is given, the lane having had %i',
+    async (had) => {
+      const { journal, lane } = begin();
+      for (let copies = 0; copies < had; copies += 1) await journal.beginCopy(lane.key);
+      expect(await journal.beginCopy(lane.key, 21)).toMatchObject({ generation: 22, condition: 'copying' });
+      expect(await journal.beginCopy(lane.key, 5)).toMatchObject({ generation: 23 });
+    },
+  );
+
   test('a copy of an older generation finishes nothing', async () => {
     const { journal, lane } = begin();
     await lane.write('applied');

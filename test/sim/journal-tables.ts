@@ -196,13 +196,14 @@ export class JournalTables {
     };
   }
 
-  beginCopy(me: ReplicaId, key: LaneKey): LaneRead | undefined {
+  beginCopy(me: ReplicaId, key: LaneKey, above = 0): LaneRead | undefined {
     this.#database.synced();
     const known = this.#database.lane(key);
     if (known !== undefined && this.isClaimedByOther(known, me)) return undefined;
     if (known !== undefined && known.foundUncertain > known.foreignSeen) return undefined;
     const lane = this.#database.laneOrNew(key);
-    Object.assign(lane, { generation: lane.generation + 1, condition: 'copying', reason: '', claim: me });
+    const generation = Math.max(lane.generation, above) + 1;
+    Object.assign(lane, { generation, condition: 'copying', reason: '', claim: me });
     return readOf(lane);
   }
 

@@ -141,10 +141,10 @@ function changesOf(parts: Parts): Changes {
     nameItems: (ref, items) => statement(`name ${ref.lane}`, () => tables.nameItems(ref, items)),
     cleanSpilled: (lane) => statement(`clean ${lane}`, () => cleanSpilled(database, lane)),
     stopLane: (lane, reason) => statement(`stop ${lane}`, () => tables.stopLane(lane, reason)),
-    beginCopy: (lane) =>
+    beginCopy: (lane, above) =>
       changeLane(
         `begin copy ${lane}`,
-        asMe((me) => tables.beginCopy(me, lane)),
+        asMe((me) => tables.beginCopy(me, lane, above)),
       ),
     finishCopy: (lane, facts) => changeLane(`finish copy ${lane}`, () => tables.finishCopy(lane, facts)),
     hold: (lane, seconds) =>

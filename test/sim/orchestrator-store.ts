@@ -76,6 +76,10 @@ export class OrchestratorStore {
     return [...this.#memories.values()].filter((row) => row.sessionId === sessionId).toSorted(byPosition);
   }
 
+  generationOf(lane = ''): number | undefined {
+    return this.#places.get(lane)?.generation;
+  }
+
   /** @throws RefusedOperation: then nothing was changed */
   write(operations: readonly WireOperation[]): readonly Verdict[] {
     const before = { sessions: new Map(this.#sessions), places: new Map(this.#places) };

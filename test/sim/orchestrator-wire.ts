@@ -8,7 +8,6 @@ import {
   rawMembers,
   type JsonObject,
 } from '../../src/domain/json.ts';
-import type { Verdict } from '../../src/orchestrator/memories/fence.ts';
 import {
   byPosition,
   laneOf,
@@ -44,15 +43,14 @@ function operationOf(text: string, sessionId = ''): WireOperation {
   };
 }
 
-const NO_EFFECT: Readonly<Record<Verdict, object>> = {
-  applied: {},
-  superseded: { superseded: true },
-  already_applied: { already_applied: true },
-};
-
 function batchWrite(store: OrchestratorStore, request: WireOperation): string {
   const operations = rawElements(request.raw['operations'] ?? '[]').map((text) => operationOf(text));
-  return JSON.stringify({ results: store.write(operations).map((verdict) => NO_EFFECT[verdict]) });
+  const results = store.write(operations).map((verdict, index): object => {
+    if (verdict === 'superseded')
+      return { superseded: true, lane_generation: store.generationOf(operations[index]?.lane?.key) };
+    return verdict === 'applied' ? {} : { already_applied: true };
+  });
+  return JSON.stringify({ results });
 }
 
 function wireErrorOf(error: RefusedOperation | NotFoundError): object {

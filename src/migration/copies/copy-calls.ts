@@ -24,6 +24,17 @@ export interface CopyCallParts {
   readonly timeoutMs: number;
 }
 
+/** The fence has let nothing of a copy pass. */
+export class CopyOvertaken extends StorageError {
+  /** The one that the orchestrator holds of the lane; undefined where it did not tell. */
+  readonly generation: number | undefined;
+
+  constructor(superseded?: Pick<WriteAnswer, 'generation'>) {
+    super('the copy was overtaken', { effect: 'not_applied' });
+    this.generation = superseded?.generation;
+  }
+}
+
 /** Whose session a copy looks at. */
 export type CopiedSession = Pick<ContentsQuery, 'sessionId' | 'lanes' | 'owner'>;
 
@@ -58,13 +69,13 @@ export class CopyCalls {
 
   /**
    * All in one transaction, perhaps with those of other lanes.
-   * @throws CrossfadeError as {@link Orchestrator.batchWrite} does; StorageError where the fence has let nothing through: whatever has
+   * @throws CrossfadeError as {@link Orchestrator.batchWrite} does; CopyOvertaken where the fence has let nothing through: whatever has
    * passed it under this copy's generation, the lane does not hold what the copy has found
    */
   async write(operations: readonly OrchestratorWrite[]): Promise<void> {
     const answers = await this.#writes.add({ operations, bytes: bytesOfAll(operations) });
     const isApplied = answers.every(({ result }) => result === 'applied');
-    if (!isApplied) throw new StorageError('the copy was overtaken', { effect: 'not_applied' });
+    if (!isApplied) throw new CopyOvertaken(answers.find(({ generation }) => generation !== undefined));
   }
 
   /**

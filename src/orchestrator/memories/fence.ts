@@ -115,6 +115,12 @@ returning l.key`;
 
 const PASS = prepared(passing(1));
 
+export interface Passed {
+  readonly verdicts: readonly Verdict[];
+  /** Where the lanes stand that let a write not pass. */
+  readonly standing: ReadonlyMap<string, Place>;
+}
+
 /**
  * Locks the lanes, judges, and writes down where they stand, in one statement: what nearly every delivery needs.
  * Undefined, with nothing done, where a lane comes more than once or without a sequence.
@@ -122,7 +128,7 @@ const PASS = prepared(passing(1));
 export async function passAll(
   session: Session,
   lanes: readonly (Lane | undefined)[],
-): Promise<Verdict[] | undefined> {
+): Promise<Passed | undefined> {
   const passage = passageOf(lanes);
   if (passage === undefined) return undefined;
   const [keys, , first, last] = passage;
@@ -131,10 +137,11 @@ export async function passAll(
   const through = new Set(passed.map(({ key }) => key));
   // A row whose condition failed is locked all the same: it can be read at leisure why.
   const places = through.size === keys.length ? new Map<string, Place>() : await lockLanes(session, keys);
-  return lanes.map((lane) => {
+  const verdicts = lanes.map((lane) => {
     if (lane === undefined || through.has(lane.key)) return 'applied';
     return judge(places.get(lane.key), lane).verdict;
   });
+  return { verdicts, standing: places };
 }
 
 /** The parameters of {@link passing}. */

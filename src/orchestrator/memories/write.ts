@@ -4,7 +4,15 @@ import type { Call } from '../call.ts';
 import { deleteMemories, updateMemories } from './change-memories.ts';
 import { createMemories, createMemory } from './create-memories.ts';
 import type { VaultDatabase as Database, VaultSession as Session } from '../encryption/vault-session.ts';
-import { judgeInOrder, lockLanes, passAll, type Place, storePlaces, type Verdict } from './fence.ts';
+import {
+  judgeInOrder,
+  lockLanes,
+  passAll,
+  type Passed,
+  type Place,
+  storePlaces,
+  type Verdict,
+} from './fence.ts';
 import { keepAnswer, keyOf, once, type WriteKey } from './idempotency.ts';
 import { type Action, type Lane } from '../wire/payloads.ts';
 import { createNew, createPlainly } from './plain-creates.ts';
@@ -45,11 +53,6 @@ const WRITERS: { readonly [A in WriteAction]: Writer<A> } = {
   delete_profile: oneByOne(deleteProfile),
   put_agent_state: oneByOne(putAgentState),
   add_relationship: oneByOne(addRelationship),
-};
-
-const NO_EFFECT: Record<Exclude<Verdict, 'applied'>, object> = {
-  superseded: { superseded: true },
-  already_applied: { already_applied: true },
 };
 
 export function isWrite(request: Request): request is Request<WriteAction> {
@@ -113,8 +116,8 @@ export async function writeFenced(
   way: Way = 'together',
 ): Promise<object[]> {
   const lanes = requests.map(({ lane }) => lane);
-  const { verdicts, places } = await judged(session, lanes);
-  const results = verdicts.map((verdict) => (verdict === 'applied' ? {} : NO_EFFECT[verdict]));
+  const { verdicts, places, standing } = await judged(session, lanes);
+  const results = verdicts.map((verdict, index) => ANSWERS[verdict](standing.get(lanes[index]?.key ?? '')));
   const applied = [...verdicts.keys()].filter((index) => verdicts[index] === 'applied');
   const runs = way === 'singly' ? applied.map((index) => [index]) : runsOf(requests, applied);
   const writerOf = way === 'plainly' ? plainWriterOf : thoroughWriterOf;
@@ -126,19 +129,26 @@ export async function writeFenced(
   return results;
 }
 
-interface Judged {
-  readonly verdicts: readonly Verdict[];
+const ANSWERS: Record<Verdict, (place: Place | undefined) => object> = {
+  applied: () => ({}),
+  already_applied: () => ({ already_applied: true }),
+  // The sender's own record of the lane may be gone: a new generation of it has to be above this one.
+  superseded: (place) => ({ superseded: true, lane_generation: place?.generation }),
+};
+
+interface Judged extends Passed {
   /** Where the lanes stand afterwards, as far as it is not written down yet. */
   readonly places: ReadonlyMap<string, Place>;
 }
 
 async function judged(session: Session, lanes: readonly (Lane | undefined)[]): Promise<Judged> {
   const keys = [...new Set(lanes.flatMap((lane) => (lane === undefined ? [] : [lane.key])))];
-  if (keys.length === 0) return { verdicts: lanes.map(() => 'applied'), places: new Map() };
+  const nowhere = new Map<string, Place>();
+  if (keys.length === 0) return { verdicts: lanes.map(() => 'applied'), places: nowhere, standing: nowhere };
   const passed = await passAll(session, lanes);
-  if (passed !== undefined) return { verdicts: passed, places: new Map() };
+  if (passed !== undefined) return { ...passed, places: nowhere };
   const places = await lockLanes(session, keys);
-  return { verdicts: judgeInOrder(lanes, places), places };
+  return { verdicts: judgeInOrder(lanes, places), places, standing: places };
 }
 
 interface Writing {

@@ -81,7 +81,10 @@ const digestOfSession = Type.Object({
   digest: Type.Optional(bits),
   fingerprint: Type.Optional(bits),
 });
-const noEffect = [Type.Object({ superseded: yes }), Type.Object({ already_applied: yes })];
+const noEffect = [
+  Type.Object({ superseded: yes, lane_generation: count }),
+  Type.Object({ already_applied: yes }),
+];
 
 const WRITTEN: { readonly [A in WriteAction]: TObject } = {
   create: Type.Object({ memory_id: id, created_at: time }),

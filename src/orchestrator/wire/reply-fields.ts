@@ -31,6 +31,7 @@ export const REPLY_FIELDS: Readonly<Record<string, string>> = {
   position: 'Its place in the order of the session, or null.',
   version: 'Begins at 1 and grows with every change; for if_version.',
   superseded: 'Had no effect: the lane has a higher generation.',
+  lane_generation: 'The generation that the lane has.',
   already_applied: 'Had no effect: the lane holds this sequence or a later one.',
   deleted: 'It was there, and is not any more.',
   deleted_count: 'Memories that were deleted.',

@@ -6,6 +6,12 @@ import { BEGIN_COPIES, FINISH_COPIES } from './copy-sql.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { LaneRow } from './journal-rows.ts';
 
+interface Begin {
+  readonly lane: LaneKey;
+  /** A generation that the new one has to exceed. */
+  readonly above: number;
+}
+
 interface Finish {
   readonly lane: LaneKey;
   readonly facts: FinishedCopy;
@@ -15,17 +21,17 @@ interface Finish {
 export class CopyCommits {
   readonly #database: Database;
   readonly #replica: () => string;
-  readonly #begins: GroupCommit<LaneKey, LaneRow | undefined>;
+  readonly #begins: GroupCommit<Begin, LaneRow | undefined>;
   readonly #ends: GroupCommit<Finish, LaneRow | undefined>;
 
   constructor(database: Database, replica: () => string) {
     this.#database = database;
     this.#replica = replica;
     const settings = { isUrgent: () => true, lingerMs: 0 };
-    this.#begins = new GroupCommit<LaneKey, LaneRow | undefined>({
+    this.#begins = new GroupCommit<Begin, LaneRow | undefined>({
       ...settings,
-      flush: (lanes) => this.#begin(lanes),
-      keyOf: (lane) => lane,
+      flush: (begun) => this.#begin(begun),
+      keyOf: ({ lane }) => lane,
     });
     this.#ends = new GroupCommit<Finish, LaneRow | undefined>({
       ...settings,
@@ -35,8 +41,8 @@ export class CopyCommits {
   }
 
   /** Undefined where another replica is the lane's home. @throws StorageError */
-  begin(lane: LaneKey): Promise<LaneRow | undefined> {
-    return this.#begins.add(lane);
+  begin(asked: Begin): Promise<LaneRow | undefined> {
+    return this.#begins.add(asked);
   }
 
   /** Undefined where another copy of the lane has begun since. @throws StorageError */
@@ -46,13 +52,15 @@ export class CopyCommits {
     return (await this.#finish([{ lane, facts }]))[0];
   }
 
-  async #begin(lanes: readonly LaneKey[]): Promise<(LaneRow | undefined)[]> {
+  async #begin(begun: readonly Begin[]): Promise<(LaneRow | undefined)[]> {
+    const lanes = begun.map(({ lane }) => lane);
     const slashes = lanes.map((lane) => lane.indexOf('/'));
     const rows = await this.#database.query<LaneRow>(BEGIN_COPIES, [
       lanes,
       lanes.map((lane, index) => lane.slice(0, slashes[index])),
       lanes.map((lane, index) => lane.slice((slashes[index] ?? 0) + 1)),
       this.#replica(),
+      begun.map(({ above }) => above),
     ]);
     return inOrder(rows, lanes);
   }

@@ -9,10 +9,10 @@ import { prepared } from '../sessions/prepared.ts';
  */
 export const BEGIN_COPIES = prepared(`
 insert into lanes (key, service, owner, generation, condition, claim_replica, claim_fence)
-select key, service, owner, 1, 'copying', $4::uuid, 1
-from unnest($1::text[], $2::text[], $3::text[]) as asked(key, service, owner) order by key
+select key, service, owner, above + 1, 'copying', $4::uuid, 1
+from unnest($1::text[], $2::text[], $3::text[], $5::bigint[]) as asked(key, service, owner, above) order by key
 on conflict (key) do update set
-  generation = lanes.generation + 1, condition = 'copying', reason = '', claim_replica = $4,
+  generation = greatest(lanes.generation + 1, excluded.generation), condition = 'copying', reason = '', claim_replica = $4,
   claim_fence = lanes.claim_fence + case when lanes.claim_replica = $4 then 0 else 1 end
 where not ${claimedByOther('lanes', '$4')} and lanes.uncertain_count <= lanes.foreign_seen
 returning ${LANE_COLUMNS}`);

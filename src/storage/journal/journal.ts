@@ -151,8 +151,8 @@ export class PostgresJournal implements Journal {
     return rows.map((row) => pendingOf(lane, row, seal));
   }
 
-  async beginCopy(lane: LaneKey): Promise<LaneState | undefined> {
-    const row = await this.#copies.begin(lane);
+  async beginCopy(lane: LaneKey, above = 0): Promise<LaneState | undefined> {
+    const row = await this.#copies.begin({ lane, above });
     return row === undefined ? undefined : this.#stateOf(row);
   }
 

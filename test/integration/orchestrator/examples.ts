@@ -216,7 +216,7 @@ export function examplesFor(name: string): readonly Example[] {
       session_id,
       payload: { memory_id: other_id },
       lane: { key: `${name}:lane`, generation: 0, sequence: 9 },
-      data: { superseded: true },
+      data: { superseded: true, lane_generation: 1 },
     },
     { action: 'health', data: { postgres: true, error_count: 0 } },
     { action: 'ping', data: { postgres: true, error_count: 0 } },

@@ -146,7 +146,10 @@ describe.each(DATABASES)('the fence on %s', (kind) => {
         (await orchestrator.ask('get_related', { source_memory_id: memory_id(lane) }, lane)).data,
       ];
       const before = await everything();
-      expect((await lane.write([2, 99], action, payloadOf(lane))).data).toEqual({ superseded: true });
+      expect((await lane.write([2, 99], action, payloadOf(lane))).data).toEqual({
+        superseded: true,
+        lane_generation: 3,
+      });
       expect((await lane.write([3, 11], action, payloadOf(lane))).data).toEqual({ already_applied: true });
       expect(await everything()).toEqual(before);
       expect((await lane.write([3, 12], action, payloadOf(lane))).data).not.toHaveProperty('already_applied');
@@ -162,7 +165,7 @@ describe.each(DATABASES)('the fence on %s', (kind) => {
     expect((await clear([1, 2])).data).toMatchObject({ deleted_count: 1 });
     await lane.create([1, 3], 'after', { position: 3 });
     expect((await clear([1, 2])).data).toEqual({ already_applied: true });
-    expect((await clear([0, 9])).data).toEqual({ superseded: true });
+    expect((await clear([0, 9])).data).toEqual({ superseded: true, lane_generation: 1 });
     expect((await lane.create([1, 3], 'again', { position: 3 })).data).toEqual({ already_applied: true });
     expect(await textsOf(lane)).toEqual(['after']);
   });

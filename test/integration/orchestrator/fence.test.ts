@@ -48,7 +48,10 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     const { send, at, create, texts } = newLane();
     await send([{ ...create('new'), lane: at(2, 1) }]);
     const late = await send([{ ...create('late'), lane: at(1, 99) }]);
-    expect(late).toMatchObject({ status: 'success', data: { results: [{ superseded: true }] } });
+    expect(late).toMatchObject({
+      status: 'success',
+      data: { results: [{ superseded: true, lane_generation: 2 }] },
+    });
     expect(await texts()).toEqual(['new']);
   });
 
@@ -142,7 +145,7 @@ describe.each(DATABASES)('writes behind a fence on %s', (kind) => {
     const again = await orchestrator.ask('create', payload, { session_id, lane: at(3, 1) });
     expect(again.data).toEqual({ already_applied: true });
     const older = await orchestrator.ask('bulk_delete', {}, { session_id, lane: at(2, 9) });
-    expect(older.data).toEqual({ superseded: true });
+    expect(older.data).toEqual({ superseded: true, lane_generation: 3 });
     expect(await texts()).toEqual(['one']);
   });
 

@@ -63,11 +63,16 @@ function createCopier(
   };
   let { generation } = row;
   const held = { isSure: true };
+  const begun: number[] = [];
   const finished: number[] = [];
   const covered: number[] = [];
   const lost: string[] = [];
   const journal: Partial<Journal> = {
-    beginCopy: async () => ({ ...row, generation: (generation += 1), condition: 'copying' }),
+    beginCopy: async (_lane, above = 0) => {
+      generation = Math.max(generation, above) + 1;
+      begun.push(generation);
+      return { ...row, generation, condition: 'copying' };
+    },
     undelivered: async () => undelivered,
     lastApplied: async () => ({ nowMs: 0 }),
     fence: async () => ({
@@ -98,7 +103,7 @@ function createCopier(
     listLost: async (_lane, items) => void lost.push(...items.map(({ memoryId }) => memoryId)),
     covered: (_lane, sequence) => void covered.push(sequence),
   };
-  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, finished, covered, lost };
+  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, begun, finished, covered, lost };
 }
 
 function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
@@ -197,4 +202,13 @@ test('a copy gives delivered items the time that legacy shows, and a second one 
     expect(JSON.parse(content)).toMatchObject({ metadata: { legacy_timestamp: timestamp } });
   await copier.copy(lane);
   expect(store.visible(sessionOf(lane))).toEqual(copied);
+});
+
+test('a copy under a new journal begins right above the generation that the orchestrator holds', async () => {
+  const { copier, lane, store, orchestrator, begun, finished } = createCopier(['tea', 'milk']);
+  const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
+  await orchestrator.batchWrite(deliveryOf(lane, 'tea', 21), options);
+  await copier.copy(lane);
+  expect({ begun, finished }).toEqual({ begun: [2, 22], finished: [4] });
+  expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
 });
