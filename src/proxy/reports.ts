@@ -66,6 +66,7 @@ export function createReports(facts: ReportFacts): Reports {
     ...facts,
     store,
     facts: known,
+    services: [...services.keys()],
     make,
     schedule: schedule === NO_SCHEDULE ? undefined : createSchedule(schedule, zone),
     zone,

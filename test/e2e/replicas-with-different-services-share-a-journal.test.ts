@@ -41,6 +41,8 @@ beforeAll(async () => {
   await jarvis(deployment.direct['jarvis-memory'], { action: 'add_memory', user_id: 'ann', memory: 'tea' });
   second = await startSecond();
   await deployment.ask(CUT_OVER);
+  // From now on reports of two days are owed: the next look at what is due makes them.
+  await deployment.journal("update schema_steps set applied_at = now() - interval '2 days'");
 });
 
 afterAll(async () => {
@@ -114,4 +116,25 @@ test('a proxy that is killed lowers no reads of another service, and finds its o
     'select distinct session_id as owner from memory_entries',
   );
   expect(stored.filter(({ owner }) => /ann|bob/.test(owner))).toHaveLength(2);
+});
+
+interface Reported {
+  readonly services: readonly { readonly service: string; readonly next_step: object }[];
+  readonly services_elsewhere: readonly string[];
+}
+
+async function reportOf(url: string, day: string): Promise<Reported> {
+  return (await (await fetch(`${url}/v1/reports/${day}.json`)).json()) as Reported;
+}
+
+test('the daily report covers the services of both proxies, each once', async () => {
+  const namesOf = ({ services }: Reported): string[] => services.map(({ service }) => service);
+  await eventually('the newest report is of both', async () => {
+    const report = await reportOf(secondUrl, 'latest');
+    return 'services' in report && namesOf(report).join(' ') === 'jarvis-memory session-memory';
+  });
+  expect((await reportOf(deployment.httpUrl, 'latest')).services_elsewhere).toEqual([]);
+  const ofToday = await reportOf(deployment.httpUrl, 'today');
+  expect(namesOf(ofToday)).toEqual(['session-memory']);
+  expect(ofToday.services_elsewhere).toEqual(['jarvis-memory']);
 });

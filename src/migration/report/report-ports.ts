@@ -123,6 +123,10 @@ export interface MadeReport {
   readonly texts: Readonly<Record<ReportFormat, string>>;
   /** Running totals by name, for the changes that the next report shows. */
   readonly totals: Readonly<Record<string, number>>;
+  /** Those that it covers. */
+  readonly services: readonly string[];
+  /** No other proxy serves a service that it lacks. */
+  readonly isWhole: boolean;
 }
 
 /** Where a report is taken: `webhook`, `folder`. */
@@ -134,18 +138,21 @@ export interface ReportDelivery {
   readonly target: ReportTarget;
   /** How often it has failed. */
   readonly failures: number;
+  readonly replica: ReplicaId;
 }
 
 /** Made reports, and those being made: one replica makes each, and takes it to each target. @throws StorageError */
 export interface ReportStore {
-  /** True for one replica at a time, as long as it lives, and never once the report is made. */
-  claim(date: string, replica: ReplicaId): Promise<boolean>;
+  /** True for one replica at a time, as long as it lives, and never once the report covers these services. */
+  claim(date: string, replica: ReplicaId, services: readonly ServiceName[]): Promise<boolean>;
   /** Gives a claim back: making it failed. */
   release(date: string, replica: ReplicaId): Promise<void>;
-  /** Stores what its claimer made, and what is to be taken where; false where another replica has the claim meanwhile. */
+  /** Stores what its claimer made, in place of what was there, and what is to be taken where, again where it has been taken; false where another replica has the claim meanwhile. */
   put(report: MadeReport, replica: ReplicaId, targets: readonly ReportTarget[]): Promise<boolean>;
-  /** Of these days, those of which a report is made. */
-  made(dates: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Of these days, those of which a report is made that covers these services. */
+  made(dates: readonly string[], services: readonly ServiceName[]): Promise<ReadonlySet<string>>;
+  /** Services of other live replicas, by name. */
+  servedElsewhere(services: readonly ServiceName[]): Promise<readonly ServiceName[]>;
   /** Newest day first. */
   list(limit: number): Promise<readonly ReportHead[]>;
   read(date: string, format: ReportFormat): Promise<string | undefined>;

@@ -58,7 +58,8 @@ function toWebhook({ webhook, format, reportsUrl }: ReportWebhook): Deliver {
     return webhook.post(
       JSON.stringify({
         kind: 'report',
-        delivery: `report ${date}`,
+        // Another one once a proxy has added its services.
+        delivery: `report ${date} made ${report.made_at}`,
         date,
         failed_criteria: report.failed_criteria,
         services,

@@ -1,4 +1,4 @@
-import type { ServiceName } from '../../domain/ids.ts';
+import { serviceName, type ServiceName } from '../../domain/ids.ts';
 import type { RuleStore, SignatureStore } from '../../migration/compare/comparison-stores.ts';
 import type { RuleReport } from '../../migration/compare/rule-book.ts';
 import type { BackendProbes } from '../../migration/interlocks/backend-probes.ts';
@@ -31,7 +31,7 @@ export interface GatherParts {
   readonly judged: (service: ServiceName) => Judged | undefined;
   readonly probes: BackendProbes;
   readonly facts: ReportFactStore;
-  readonly reports: Pick<ReportStore, 'totals' | 'read'>;
+  readonly reports: Pick<ReportStore, 'totals' | 'read' | 'servedElsewhere'>;
   /** Where the desk is, for links. */
   readonly deskUrl: string | undefined;
   readonly signatures: Pick<SignatureStore, 'list'>;
@@ -41,11 +41,11 @@ export interface GatherParts {
 }
 
 /**
- * A day's report, in every format.
+ * A day's report, in every format: of the services of this proxy, and of those that other proxies have added to it already.
  * @throws StorageError; Refusal while the flags have not been judged
  */
 export async function makeReport(date: string, parts: GatherParts): Promise<MadeReport> {
-  const totals: Record<string, number> = {};
+  const totals: Record<string, number> = { ...(await parts.reports.totals(date)) };
   const report = await gather(date, parts, totals);
   const shown = documentOf(report);
   return {
@@ -53,7 +53,15 @@ export async function makeReport(date: string, parts: GatherParts): Promise<Made
     failedCriteria: report.failed_criteria,
     texts: { html: renderHtml(shown), md: renderMarkdown(shown), json: JSON.stringify(report) },
     totals,
+    services: report.services.map(({ service }) => service),
+    isWhole: report.services_elsewhere?.length === 0,
   };
+}
+
+/** What proxies with other services have reported of the day. */
+async function reportedBy(date: string, { reports }: GatherParts): Promise<readonly ServiceReport[]> {
+  const text = await reports.read(date, 'json');
+  return text === undefined ? [] : (JSON.parse(text) as Report).services;
 }
 
 async function gather(date: string, parts: GatherParts, totals: Record<string, number>): Promise<Report> {
@@ -72,9 +80,14 @@ async function gather(date: string, parts: GatherParts, totals: Record<string, n
     totals,
     readLatencyToleranceMs,
   };
-  const services: ServiceReport[] = [];
-  for (const one of status.services)
-    services.push(serviceReport(await factsOf(one, parts, reported), reported));
+  const added = [...(await reportedBy(date, parts))];
+  const known = new Set(added.map(({ service }) => service));
+  for (const one of status.services.filter(({ service }) => !known.has(service)))
+    added.push({
+      ...serviceReport(await factsOf(one, parts, reported), reported),
+      desk_url: parts.deskUrl ?? null,
+    });
+  const services = added.toSorted((a, b) => a.service.localeCompare(b.service));
   const failed = services.flatMap(({ plan }) => failedIn(plan));
   return {
     format: 'crossfade-report-1',
@@ -89,6 +102,9 @@ async function gather(date: string, parts: GatherParts, totals: Record<string, n
     failed_criteria: failed.length,
     failed_to_stay: failed.filter((criterion) => criterion.for === 'stay').length,
     services,
+    services_elsewhere: await parts.reports.servedElsewhere(
+      services.map(({ service }) => serviceName(service)),
+    ),
     desk_url: parts.deskUrl ?? null,
   };
 }

@@ -37,7 +37,9 @@ export function documentOf(report: Report): ReportDocument {
     title: longDate(date),
     subtitle: subtitleOf(report),
     verdict: verdictOf(report),
-    services: services.map((service) => partOf(service, { zone, desk: report.desk_url ?? null })),
+    services: services.map((service) =>
+      partOf(service, { zone, desk: service.desk_url === undefined ? report.desk_url : service.desk_url }),
+    ),
     footnote:
       'Sums are of the whole day and of all replicas. What is a state (lanes, backlog, flags, criteria) is as it was when the report was ' +
       'made. Intervals are exact, 95 %. Changes are since the report of the day before. Added latency is counted in buckets and ' +
@@ -62,11 +64,15 @@ function subtitleOf({
   whole_day: isWhole,
   replicas,
   crossfade_version: version,
+  services_elsewhere: elsewhere = [],
 }: Report): Cell {
+  const missing =
+    elsewhere.length === 0 ? '' : ` · without ${elsewhere.join(', ')}, which other proxies serve`;
   const so = isWhole ? '' : ', the day so far';
   return [
     `Day in ${zone}${so} · made ${momentOf(madeAt, zone)} (${zone}) · Crossfade ${version} · replicas `,
     count(replicas),
+    missing,
   ];
 }
 

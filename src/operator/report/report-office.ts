@@ -1,5 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
-import type { ReplicaId } from '../../domain/ids.ts';
+import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../../migration/ports.ts';
 import type {
   MadeReport,
@@ -26,6 +26,8 @@ export interface ReportOfficeParts {
   /** Undefined: none is made by itself. */
   readonly schedule: ReportSchedule | undefined;
   readonly zone: string;
+  /** Those of this proxy. */
+  readonly services: readonly ServiceName[];
   readonly keepDays: number;
   readonly deliveries: ReadonlyMap<ReportTarget, Deliver>;
   readonly replica: { readonly id: ReplicaId };
@@ -42,8 +44,8 @@ export interface ReportCounts {
 }
 
 /**
- * Makes the reports that are due and takes them where they belong, beside every other replica: one makes each. What was missed, because
- * no proxy ran or the database was away, is made up for.
+ * Makes the reports that are due and takes them where they belong, beside every other replica: one makes each. A proxy whose services
+ * are not in a report that another proxy made adds them. What was missed, because no proxy ran or the database was away, is made up for.
  */
 export class ReportOffice {
   readonly #parts: ReportOfficeParts;
@@ -94,12 +96,12 @@ export class ReportOffice {
   }
 
   async #makeWhatIsDue(): Promise<void> {
-    const { store, facts, schedule, clock, zone, keepDays } = this.#parts;
+    const { store, facts, schedule, clock, zone, keepDays, services } = this.#parts;
     const nowMs = clock.wallMs();
     const firstKept = dateAfter(dateOf(nowMs, zone), -keepDays);
     // What is not kept is not owed: made again it would be delivered every day.
     const due = (schedule?.dueAt(nowMs).dates ?? []).filter((date) => date >= firstKept);
-    const made = await store.made(due);
+    const made = await store.made(due, services);
     const missing = due.filter((date) => !made.has(date));
     if (missing.length === 0) return;
     const firstDate = dateOf(await facts.installedAtMs(), zone);
@@ -112,8 +114,8 @@ export class ReportOffice {
   }
 
   async #make(date: string): Promise<void> {
-    const { store, make, replica, deliveries } = this.#parts;
-    if (!(await store.claim(date, replica.id))) return;
+    const { store, make, replica, deliveries, services } = this.#parts;
+    if (!(await store.claim(date, replica.id, services))) return;
     try {
       await store.put(await make(date), replica.id, [...deliveries.keys()]);
     } catch (error) {

@@ -26,12 +26,16 @@ export interface Report {
   /** Of these, the ones that must hold to stay: something is wrong. */
   readonly failed_to_stay: number;
   readonly services: readonly ServiceReport[];
+  /** Services of other proxies on this journal that are not in it; absent in reports of earlier versions. */
+  readonly services_elsewhere?: readonly string[];
   /** Where the desk is, for links; null without one. */
   readonly desk_url: string | null;
 }
 
 export interface ServiceReport {
   readonly service: string;
+  /** The desk of the proxy that serves it, null without one; absent in reports of earlier versions: that of the report. */
+  readonly desk_url?: string | null;
   /** The stage that is in effect. */
   readonly phase: Stage;
   /** The stage that the flags ask for. */

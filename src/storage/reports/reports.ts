@@ -1,9 +1,5 @@
-import type {
-  ReportDelivery,
-  ReportFormat,
-  ReportStore,
-  ReportTarget,
-} from '../../migration/report/report-ports.ts';
+import type { ReportDelivery, ReportFormat, ReportStore } from '../../migration/report/report-ports.ts';
+import type { ServiceName } from '../../domain/ids.ts';
 import type { Database } from '../database.ts';
 import { LEASE } from '../journal/journal-sql.ts';
 
@@ -12,24 +8,39 @@ function lives(claim: string): string {
   return `exists (select from replicas r where r.id = ${claim} and r.heartbeat_at > now() - ${LEASE})`;
 }
 
+/** Whether a made report covers these services. */
+function covers(services: string): string {
+  return `reports.made_at is not null and (reports.services is null or reports.services @> ${services})`;
+}
+
 const CLAIM = `
 insert into reports (day, claim_replica) values ($1, $2)
 on conflict (day) do update set claim_replica = $2
-where reports.made_at is null
+where not (${covers('$3::text[]')})
   and (reports.claim_replica is null or reports.claim_replica = $2 or not ${lives('reports.claim_replica')})
 returning day`;
 
-const RELEASE =
-  'update reports set claim_replica = null where day = $1 and claim_replica = $2 and made_at is null';
+const RELEASE = 'update reports set claim_replica = null where day = $1 and claim_replica = $2';
 
+/** A report that lacks services of other proxies is delivered a minute later: they are about to add theirs. */
 const PUT = `
 with made as (
-  update reports set made_at = now(), failed_criteria = $3, html = $4, md = $5, json = $6, totals = $7::jsonb
-  where day = $1 and claim_replica = $2 and made_at is null returning day
+  update reports set made_at = now(), claim_replica = null, failed_criteria = $3, html = $4, md = $5, json = $6,
+    totals = $7::jsonb, services = $8::text[]
+  where day = $1 and claim_replica = $2 returning day
 ), sent as (
-  insert into report_deliveries (day, target) select day, target from made, unnest($8::text[]) as t(target)
+  insert into report_deliveries (day, target, not_before)
+  select day, target, now() + case when $9::boolean then interval '0' else interval '1 minute' end
+  from made, unnest($10::text[]) as t(target)
+  on conflict (day, target) do update set claim_replica = null, failures = 0, last_problem = null,
+    delivered_at = null, given_up_at = null, not_before = excluded.not_before
 )
 select day from made`;
+
+/** Services of live replicas that are not among these. */
+const OTHERS = `
+select distinct service from replicas r cross join lateral unnest(r.services) as t(service)
+where r.heartbeat_at > now() - ${LEASE} and service <> all($1::text[]) order by service`;
 
 /** What this replica has claimed before it could not write down what came of it is tried again: a replica delivers one after the other. */
 const CLAIM_DELIVERY = `
@@ -39,25 +50,33 @@ where (day, target) = (
   where delivered_at is null and given_up_at is null and not_before <= now() and target = any($2::text[])
     and (d.claim_replica is null or d.claim_replica = $1 or not ${lives('d.claim_replica')})
   order by day, target limit 1 for update skip locked)
-returning day, target, failures`;
+returning day, target, failures, claim_replica as replica`;
 
 const FAILED = `
-update report_deliveries set claim_replica = null, failures = failures + 1, last_problem = $3,
-  not_before = now() + make_interval(secs => coalesce($4::float8, 0)), given_up_at = case when $4::float8 is null then now() end
-where day = $1 and target = $2`;
+update report_deliveries set claim_replica = null, failures = failures + 1, last_problem = $4,
+  not_before = now() + make_interval(secs => coalesce($5::float8, 0)), given_up_at = case when $5::float8 is null then now() end
+where day = $1 and target = $2 and claim_replica = $3`;
+
+const DELIVERED = `
+update report_deliveries set delivered_at = now(), claim_replica = null
+where day = $1 and target = $2 and claim_replica = $3`;
 
 /** Daily reports in PostgreSQL. */
 export function createReportStore(database: Database): ReportStore {
   const isChanged = async (sql: string, parameters: readonly unknown[]): Promise<boolean> =>
     (await database.query(sql, parameters)).length > 0;
   return {
-    claim: (date, replica) => isChanged(CLAIM, [date, replica]),
+    claim: (date, replica, services) => isChanged(CLAIM, [date, replica, services]),
     async release(date, replica) {
       await database.query(RELEASE, [date, replica]);
     },
-    put({ date, failedCriteria, texts, totals }, replica, targets) {
-      const stored = [texts.html, texts.md, texts.json, JSON.stringify(totals), targets];
+    put({ date, failedCriteria, texts, totals, services, isWhole }, replica, targets) {
+      const stored = [texts.html, texts.md, texts.json, JSON.stringify(totals), services, isWhole, targets];
       return isChanged(PUT, [date, replica, failedCriteria, ...stored]);
+    },
+    async servedElsewhere(services) {
+      const rows = await database.query<{ service: ServiceName }>(OTHERS, [services]);
+      return rows.map(({ service }) => service);
     },
     ...readsIn(database),
     ...deliveriesIn(database),
@@ -69,10 +88,10 @@ export function createReportStore(database: Database): ReportStore {
 
 function readsIn(database: Database): Pick<ReportStore, 'made' | 'list' | 'read' | 'totals'> {
   return {
-    async made(dates) {
+    async made(dates, services) {
       const rows = await database.query<{ day: string }>(
-        'select day from reports where day = any($1::text[]) and made_at is not null',
-        [dates],
+        `select day from reports where day = any($1::text[]) and ${covers('$2::text[]')}`,
+        [dates, services],
       );
       return new Set(rows.map(({ day }) => day));
     },
@@ -107,21 +126,20 @@ function readsIn(database: Database): Pick<ReportStore, 'made' | 'list' | 'read'
 function deliveriesIn(database: Database): Pick<ReportStore, 'claimDelivery' | 'delivered' | 'failed'> {
   return {
     async claimDelivery(replica, targets) {
-      const [row] = await database.query<{ day: string; target: ReportTarget; failures: number }>(
-        CLAIM_DELIVERY,
-        [replica, targets],
-      );
-      return row === undefined ? undefined : { date: row.day, target: row.target, failures: row.failures };
+      const [row] = await database.query<Omit<ReportDelivery, 'date'> & { day: string }>(CLAIM_DELIVERY, [
+        replica,
+        targets,
+      ]);
+      if (row === undefined) return undefined;
+      const { day: date, ...delivery } = row;
+      return { date, ...delivery };
     },
-    async delivered({ date, target }: ReportDelivery) {
-      await database.query(
-        'update report_deliveries set delivered_at = now(), claim_replica = null where day = $1 and target = $2',
-        [date, target],
-      );
+    async delivered({ date, target, replica }: ReportDelivery) {
+      await database.query(DELIVERED, [date, target, replica]);
     },
-    async failed({ date, target }, problem, retryMs) {
+    async failed({ date, target, replica }, problem, retryMs) {
       const seconds = retryMs === null ? null : retryMs / 1_000;
-      await database.query(FAILED, [date, target, problem, seconds]);
+      await database.query(FAILED, [date, target, replica, problem, seconds]);
     },
   };
 }

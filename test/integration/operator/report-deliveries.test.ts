@@ -49,10 +49,18 @@ async function start(store: ReportStore, oddDate?: string): Promise<void> {
     facts: createReportFactStore(database),
     make: async (date) => {
       if (date === oddDate) throw new Error('there is something odd in it');
-      return { date, failedCriteria: 0, texts: { html: 'x', md: 'x', json: '{}' }, totals: {} };
+      return {
+        date,
+        failedCriteria: 0,
+        texts: { html: 'x', md: 'x', json: '{}' },
+        totals: {},
+        services: [],
+        isWhole: true,
+      };
     },
     schedule: createSchedule('0 6 * * *', 'UTC'),
     zone: 'UTC',
+    services: [],
     keepDays: 30,
     deliveries: new Map([['folder', async ({ date }) => void taken.push(date)]]),
     replica: { id },

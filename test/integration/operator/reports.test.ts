@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { replicaId, serviceName, type ReplicaId } from '../../../src/domain/ids.ts';
+import { replicaId, serviceName, type ReplicaId, type ServiceName } from '../../../src/domain/ids.ts';
 import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
 import type { MadeReport, ReportTarget } from '../../../src/migration/report/report-ports.ts';
 import type { Deliver } from '../../../src/operator/report/deliver-report.ts';
@@ -21,6 +21,8 @@ const INSTALLED = '2026-11-18T12:00:00Z';
 /** Of these days reports are owed: the first one is of the day of the installation. */
 const OWED = ['2026-11-18', '2026-11-19', '2026-11-20'];
 
+const SERVICES = [serviceName('session-memory')];
+
 let postgres: TestPostgres;
 
 beforeAll(async () => {
@@ -34,6 +36,8 @@ const reportOf = (date: string, by: string): MadeReport => ({
   failedCriteria: 2,
   texts: { html: `<p>${by}</p>`, md: by, json: `{"by":"${by}"}` },
   totals: { 'a b': 7 },
+  services: SERVICES,
+  isWhole: true,
 });
 
 describe.each(DATABASES)('on %s', (kind) => {
@@ -70,12 +74,18 @@ describe.each(DATABASES)('on %s', (kind) => {
   }
 
   interface Differing {
+    readonly services?: readonly ServiceName[];
     readonly make?: (date: string) => Promise<MadeReport>;
     readonly deliver?: Deliver;
     readonly keepDays?: number;
   }
 
-  async function office({ make, deliver, keepDays = 30 }: Differing = {}): Promise<ReportOffice> {
+  async function office({
+    services = SERVICES,
+    make,
+    deliver,
+    keepDays = 30,
+  }: Differing = {}): Promise<ReportOffice> {
     const by = await newReplica();
     const deliverTo =
       (target: ReportTarget): Deliver =>
@@ -96,6 +106,7 @@ describe.each(DATABASES)('on %s', (kind) => {
         }),
       schedule: createSchedule('0 6 * * *', 'UTC'),
       zone: 'UTC',
+      services,
       keepDays,
       deliveries: new Map([
         ['webhook', deliverTo('webhook')],
@@ -139,8 +150,8 @@ describe.each(DATABASES)('on %s', (kind) => {
   test('what a replica died over is taken over, and what a living one makes is left to it', async () => {
     const store = createReportStore(database);
     const [living, dead] = [await newReplica(), await newReplica(false)];
-    expect(await store.claim('2026-11-19', living)).toBe(true);
-    expect(await store.claim('2026-11-20', dead)).toBe(true);
+    expect(await store.claim('2026-11-19', living, SERVICES)).toBe(true);
+    expect(await store.claim('2026-11-20', dead, SERVICES)).toBe(true);
     await office();
     await eventually('the others are delivered', () => taken.length >= 4);
     expect(await dates()).toEqual(['2026-11-18', '2026-11-20']);
@@ -166,6 +177,51 @@ describe.each(DATABASES)('on %s', (kind) => {
     expect(await failures()).toBe(3);
   });
 
+  test('proxies with different services add theirs to one report', async () => {
+    const store = createReportStore(database);
+    const [session, jarvis] = [serviceName('session-memory'), serviceName('jarvis-memory')];
+    const addingTo = (service: ServiceName) => async (date: string) => {
+      const text = (await store.read(date, 'md')) ?? '';
+      const services = [...text.split(' '), service].filter((name) => name !== '');
+      const isWhole = services.length === 2;
+      return { ...reportOf(date, services.join(' ')), services, isWhole };
+    };
+    const first = await office({ services: [session], make: addingTo(session) });
+    await eventually('the first has made all', async () => (await dates()).length === 3);
+    await first.stop();
+    // A minute is left for the other proxy.
+    expect(taken).toEqual([]);
+    await office({ services: [jarvis], make: addingTo(jarvis) });
+    await eventually('all is delivered', () => taken.length === 2 * OWED.length);
+    for (const date of OWED) expect(await store.read(date, 'md')).toBe('session-memory jarvis-memory');
+    await office({ services: [session, jarvis], make: addingTo(jarvis) });
+    // Time enough for a third one.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(taken).toHaveLength(2 * OWED.length);
+    expect(problems).toEqual([]);
+  });
+
+  test('a report that was taken is taken again once another proxy has added to it', async () => {
+    await office();
+    await eventually('all is delivered', () => taken.length === 2 * OWED.length);
+    const jarvis = serviceName('jarvis-memory');
+    const make = async (date: string) => ({
+      ...reportOf(date, 'both'),
+      services: [...SERVICES, jarvis],
+    });
+    await office({ services: [jarvis], make });
+    await eventually('all is delivered again', () => taken.length === 4 * OWED.length);
+  });
+
+  test('services of proxies that are gone are not waited for', async () => {
+    const store = createReportStore(database);
+    const [living, dead] = [await newReplica(), await newReplica(false)];
+    const serves = 'update replicas set services = $2::text[] where id = $1';
+    await database.query(serves, [living, ['jarvis-memory', 'session-memory']]);
+    await database.query(serves, [dead, ['contextual-memory']]);
+    expect(await store.servedElsewhere(SERVICES)).toEqual(['jarvis-memory']);
+  });
+
   test('a report that could not be made is made at another time', async () => {
     let tries = 0;
     await office({
@@ -182,7 +238,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   test('reports are read in every format, with their totals, and leave when they are old', async () => {
     const store = createReportStore(database);
     const replica = await newReplica();
-    await store.claim('2026-11-20', replica);
+    await store.claim('2026-11-20', replica, SERVICES);
     expect(await store.read('2026-11-20', 'md')).toBeUndefined();
     expect(await store.list(10)).toEqual([]);
     await store.put(reportOf('2026-11-20', 'ann'), replica, []);
@@ -198,7 +254,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   test('what is not kept any more is neither made nor taken anywhere again', async () => {
     const store = createReportStore(database);
     const replica = await newReplica();
-    await store.claim('2026-11-18', replica);
+    await store.claim('2026-11-18', replica, SERVICES);
     await store.put(reportOf('2026-11-18', 'ann'), replica, []);
     const one = await office({ keepDays: 2 });
     await eventually('what is kept is delivered', () => taken.length >= 4);
