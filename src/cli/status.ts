@@ -5,9 +5,13 @@ import { allAbLines } from './ab-lines.ts';
 import { findingLines } from './guard-status.ts';
 import { askProxy, type Environment } from './operator-client.ts';
 import { flagsInUse } from '../operator/flag-words.ts';
+import { noProofWords } from '../operator/proof-words.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
 
 type ServiceStatus = Status['services'][number];
+
+/** Begins the reasons of whole lanes among those of all comparisons. */
+const WHOLE_LANE = 'whole_lane ';
 
 /** `crossfade status`: what each flag requests, what is active, and what blocks the rest. */
 export function createStatusCommand(env: Environment): Command {
@@ -73,10 +77,10 @@ function seenLine(service: ServiceStatus): string {
   const { comparisons, reads_by: reads, latency_ms: latency } = service;
   const { match, mismatch, not_comparable: incomparable } = comparisons;
   const [reasons, dropped] = [counted(service.fallbacks), counted(service.shadow_dropped)];
-  const obstacles = counted(service.not_comparable_by);
-  const why = obstacles.length === 0 ? '' : ` (${obstacles.join(', ')})`;
+  const obstacles = noProofWords(service.no_proof_by);
+  const why = obstacles.length === 0 ? '' : `: ${obstacles.join(', ')}`;
   return [
-    `  ${match + mismatch} comparisons, ${mismatch} mismatches, ${incomparable} not comparable${why}`,
+    `  ${match + mismatch + incomparable} comparisons, ${mismatch} mismatches, ${service.proofs} proofs${why}`,
     `  reads: ${reads.legacy} by legacy (p99 ${shownMs(latency.legacy.p99)}), ${reads.orchestrator} by the orchestrator (p99 ${shownMs(latency.orchestrator.p99)})`,
     ...wholeLanesLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
@@ -84,12 +88,17 @@ function seenLine(service: ServiceStatus): string {
   ].join('\n');
 }
 
-function wholeLanesLine({ lane_comparisons: seen, lane_percentage: share }: ServiceStatus): string[] {
+function wholeLanesLine(service: ServiceStatus): string[] {
+  const { lane_comparisons: seen, lane_percentage: share, not_comparable_by: obstacles } = service;
   const { match, mismatch, not_comparable: incomparable } = seen;
   if (share === 0) return ['  no whole lane is compared: shadow.lanePercentage is 0'];
   if (match + mismatch + incomparable === 0) return [];
+  const reasons = Object.entries(obstacles).flatMap(([reason, times]) =>
+    reason.startsWith(WHOLE_LANE) ? [`${times} ${reason.slice(WHOLE_LANE.length)}`] : [],
+  );
+  const why = reasons.length === 0 ? '' : `: ${reasons.join(', ')}`;
   return [
-    `  ${match + mismatch} whole lanes compared, ${mismatch} differ, ${incomparable} not comparable (${share} % of the reads that do something to legacy)`,
+    `  ${match + mismatch} whole lanes compared, ${mismatch} differ, ${incomparable} not comparable${why} (${share} % of the reads that do something to legacy)`,
   ];
 }
 

@@ -14,6 +14,10 @@ export interface ServiceStatistics {
   /** Of whole lanes, because of reads that do something to legacy. */
   readonly laneComparisons: Readonly<Record<Verdict, number>>;
   readonly notComparableBy: WordCounts;
+  /** Comparisons of answers that are evidence. */
+  readonly proofs: number;
+  /** The others, by what they lack: why they had no verdict, or `repeat`. */
+  readonly noProofBy: WordCounts;
   /** Answered calls of agents' requests and of shadow reads, in milliseconds. Probes are left out. */
   readonly latencyMs: Readonly<Record<Backend, Quantiles>>;
   /** What the proxy added to the primary's own time, where there was a primary's answer. */
@@ -57,6 +61,8 @@ class ServiceCounters {
   readonly comparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
   readonly laneComparisons: Record<Verdict, number> = { match: 0, mismatch: 0, not_comparable: 0 };
   readonly notComparableBy = new Words();
+  proofs = 0;
+  readonly noProofBy = new Words();
   readonly latency: Readonly<Record<Backend, LatencyHistogram>> = {
     legacy: new LatencyHistogram(),
     orchestrator: new LatencyHistogram(),
@@ -78,6 +84,8 @@ class ServiceCounters {
       comparisons: { ...this.comparisons },
       laneComparisons: { ...this.laneComparisons },
       notComparableBy: this.notComparableBy.counts(),
+      proofs: this.proofs,
+      noProofBy: this.noProofBy.counts(),
       latencyMs: {
         legacy: this.latency.legacy.quantiles(),
         orchestrator: this.latency.orchestrator.quantiles(),
@@ -126,9 +134,11 @@ class ServiceBooks {
   compared(event: MigrationEvents['shadow:compared']): void {
     const counters = this.#counters.get(event.service);
     if (counters === undefined) return;
-    const { verdict, reason } = event.comparison;
+    const { verdict, reason = 'unknown', isRepeat } = event.comparison;
     counters.comparisons[verdict] += 1;
-    if (verdict === 'not_comparable') counters.notComparableBy.add(reason ?? 'unknown');
+    if (verdict !== 'not_comparable' && isRepeat !== true) counters.proofs += 1;
+    else counters.noProofBy.add(isRepeat === true ? 'repeat' : reason);
+    if (verdict === 'not_comparable') counters.notComparableBy.add(reason);
   }
 
   laneCompared({ service, comparison }: MigrationEvents['lane:compared']): void {

@@ -66,6 +66,9 @@ interface ServiceStatus {
   /** Of the reads that do something to legacy so many percent have their whole lane compared; 0: none ever has. */
   readonly lane_percentage: number;
   readonly not_comparable_by: WordCounts;
+  /** Comparisons of answers that are evidence, and why the others are none. */
+  readonly proofs: number;
+  readonly no_proof_by: WordCounts;
   /** Mismatches per comparison that had a verdict, 0–1; null while there is none. */
   readonly mismatch_rate: number | null;
   readonly latency_ms: Readonly<Record<Backend, Quantiles>>;
@@ -280,6 +283,8 @@ function happened(statistics: ServiceStatistics) {
     comparisons: statistics.comparisons,
     lane_comparisons: statistics.laneComparisons,
     not_comparable_by: statistics.notComparableBy,
+    proofs: statistics.proofs,
+    no_proof_by: statistics.noProofBy,
     mismatch_rate: mismatchRate(statistics.comparisons),
     latency_ms: statistics.latencyMs,
     added_ms: statistics.addedMs,

@@ -169,6 +169,13 @@ export const COUNTERS = {
     unit: '{comparison}',
     labels: ['service', 'action', 'verdict'],
   },
+  comparisonRepeats: {
+    name: 'crossfade_comparison_repeats',
+    description:
+      'Shadow reads that showed again what was compared within a quarter of an hour: no further proof',
+    unit: '{comparison}',
+    labels: ['service', 'action'],
+  },
   laneComparisons: {
     name: 'crossfade_lane_comparisons',
     description: 'Lanes compared whole because of a read that does something to legacy, by verdict',

@@ -82,7 +82,9 @@ export class MetricRecorder {
       this.counters.readsFellBack.at(service).at(reason).total += 1;
     },
     'shadow:compared': (event) => {
-      this.counters.comparisons.at(event.service).at(event.action).at(event.comparison.verdict).total += 1;
+      const { service, action, comparison } = event;
+      this.counters.comparisons.at(service).at(action).at(comparison.verdict).total += 1;
+      if (comparison.isRepeat === true) this.counters.comparisonRepeats.at(service).at(action).total += 1;
       this.#found(event);
     },
     'lane:compared': (event) => {

@@ -36,6 +36,8 @@ const STATUS = {
       lane_comparisons: VERDICTS,
       lane_percentage: 1,
       not_comparable_by: {},
+      proofs: 1,
+      no_proof_by: {},
       unknown_outcomes: { open: 0, readable: true },
       latency_ms: { legacy: QUANTILES, orchestrator: QUANTILES },
       added_ms: QUANTILES,

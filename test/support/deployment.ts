@@ -56,6 +56,8 @@ export interface ServiceStatus {
   readonly lanes: Readonly<Record<'total' | 'seeded' | 'dirty' | 'copying' | 'stopped', number>>;
   readonly dead_letters: number;
   readonly comparisons: Readonly<Record<'match' | 'mismatch' | 'not_comparable', number>>;
+  readonly proofs: number;
+  readonly no_proof_by: Readonly<Record<string, number>>;
   readonly reads_by: Readonly<Record<'legacy' | 'orchestrator', number>>;
   readonly fallbacks: Readonly<Record<string, number>>;
   readonly repeats: Readonly<Record<string, number>>;

@@ -90,9 +90,11 @@ describe('what events say', () => {
     emit('coverage:began', { service: SERVICE, number: 8 });
     const compared = { ...OF_OPERATION, lane: LANE, primary: 'legacy', durationMs: 3 } as const;
     for (let time = 0; time < 3; time += 1) {
+      const comparison = { verdict: 'match', differences: [], suppressed: 0 } as const;
+      const isRepeat = time === 2;
       emit('shadow:compared', {
         ...compared,
-        comparison: { verdict: 'match', differences: [], suppressed: 0 },
+        comparison: isRepeat ? { ...comparison, isRepeat } : comparison,
       });
     }
     emit('shadow:compared', { ...compared, comparison: DIFFERENCE.comparison });
@@ -106,6 +108,8 @@ describe('what events say', () => {
     expect(await server.service()).toMatchObject({
       comparisons: { match: 3, mismatch: 1, not_comparable: 1 },
       not_comparable_by: { racy: 1 },
+      proofs: 3,
+      no_proof_by: { racy: 1, repeat: 1 },
       mismatch_rate: 0.25,
       reads_by: { legacy: 1, orchestrator: 0 },
       writes: { applied: 2, refused: 0, unknown: 1, not_applied: 0 },

@@ -1,5 +1,6 @@
 import type { Status } from '../../status.ts';
 import { count, percent, spoken } from '../figures.ts';
+import { noProofWords } from '../../proof-words.ts';
 import { html, type Html } from '../html.ts';
 import { ownInterlocks } from '../../told-interlocks.ts';
 import { tablePanel } from './table-panel.ts';
@@ -13,13 +14,14 @@ export function evidencePanels(service: ServiceStatus): Html {
 
 /** Two ways to compare: they must not be added up unseen. */
 function compared(service: ServiceStatus): Html {
-  const { comparisons, lane_comparisons: lanes, not_comparable_by: apart } = service;
+  const { comparisons, lane_comparisons: lanes, not_comparable_by: apart, proofs, no_proof_by: by } = service;
   const rows = [
-    ['its own answers', 'each shadow read, the two answers side by side', comparisons] as const,
-    ['whole lanes', sampled(service), lanes] as const,
-  ].map(([what, how, { match, mismatch, not_comparable: incomparable }]) => [
+    ['its own answers', answersCompared(noProofWords(by)), comparisons, count(proofs)] as const,
+    ['whole lanes', sampled(service), lanes, ''] as const,
+  ].map(([what, how, { match, mismatch, not_comparable: incomparable }, proven]) => [
     html`${what}<span class="note">${how}</span>`,
     count(match + mismatch),
+    proven,
     count(mismatch),
     count(incomparable),
   ]);
@@ -30,9 +32,14 @@ function compared(service: ServiceStatus): Html {
     note: `This process, since its start; the consistency above is of all replicas. Reads with side effects on legacy cannot be repeated, so their whole lanes are compared.${
       why.length === 0 ? '' : ` Not comparable: ${why.join(', ')}.`
     }`,
-    heads: ['What', 'With a verdict', 'Differ', 'Not comparable'],
+    heads: ['What', 'With a verdict', 'Proofs', 'Differ', 'Not comparable'],
     rows,
   });
+}
+
+function answersCompared(noProof: readonly string[]): string {
+  const what = 'each shadow read, the two answers side by side';
+  return noProof.length === 0 ? what : `${what}; no proof: ${noProof.join(', ')}`;
 }
 
 /** How many reads have their whole lane compared: `shadow.lanePercentage`. */
