@@ -9,6 +9,7 @@ import { Packer } from './deliveries/pack.ts';
 import { culpritOf, isDelete, resultsOf, type Delivered, type Parcel } from './deliveries/parcel.ts';
 import { isAltered, isReadBackDue } from './deliveries/read-back.ts';
 import { Refusals } from './deliveries/refusals.ts';
+import { Watermarks } from './deliveries/watermarks.ts';
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 5_000;
@@ -33,6 +34,8 @@ interface Asked {
 
 /** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
 export class Deliverer {
+  /** Where deliveries of lanes stop for a comparison. */
+  readonly watermarks: Watermarks;
   readonly #parts: DeliveryParts;
   readonly #queue: DeliveryQueue;
   readonly #packer: Packer;
@@ -53,7 +56,8 @@ export class Deliverer {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
-    this.#queue = new DeliveryQueue(parts.journal);
+    this.watermarks = new Watermarks({ ...parts, onEnd: () => this.#linger() });
+    this.#queue = new DeliveryQueue(parts.journal, (lane) => this.watermarks.mostOf(lane));
     this.#packer = new Packer(parts);
     this.#records = new DeliveryRecords(parts);
     this.#refusals = new Refusals({ ...parts, queue: this.#queue });
@@ -106,6 +110,7 @@ export class Deliverer {
   /** A read waits for the lane's deliveries: they go first and without the others'. */
   hurry(lane: Lane): void {
     if (!this.isHolding(lane)) return;
+    this.watermarks.lift(lane);
     this.#awaited.add(lane);
     if (!this.#asked.has(lane))
       this.#asked.set(lane, { upTo: lane.applied, sinceMs: this.#parts.clock.now() });

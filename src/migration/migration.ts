@@ -207,6 +207,7 @@ function createShadowReads(
   return new ShadowReads({
     ...parts.settings.shadow,
     lanes: engine.lanes,
+    watermarks: engine.deliverer.watermarks,
     fences: engine.fences,
     hold: engine.hold,
     isAlone: () => engine.membership.isAlone,
@@ -271,6 +272,7 @@ function createHandler(
       },
     },
     fences,
+    watermarks: engine.deliverer.watermarks,
     clock,
     emit,
     hurry: (lane) => engine.deliverer.hurry(lane),

@@ -2,6 +2,7 @@ import { CrossfadeError } from '../domain/errors.ts';
 import { isMapped, type AskOrchestrator, type MappedOperation } from './ask-orchestrator.ts';
 import type { CallLegacy } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
+import type { Watermarks } from './deliveries/watermarks.ts';
 import type { DeliveryWait } from './delivery-wait.ts';
 import type { Emit } from './events.ts';
 import type { Fences } from './lanes/fences.ts';
@@ -18,6 +19,7 @@ export interface ReadParts {
   readonly callLegacy: CallLegacy;
   readonly askOrchestrator: AskOrchestrator;
   readonly shadows: Pick<ShadowReads, 'offer'>;
+  readonly watermarks: Pick<Watermarks, 'stopForRead'>;
   readonly fences: Fences;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -112,10 +114,13 @@ export class ReadPath {
   async #fromLegacy(operation: OwnedOperation, decision: Decision): Promise<Answer> {
     const { lanes, callLegacy } = this.#parts;
     const isCompared = decision.shadowRead && isMapped(operation);
-    const before = isCompared ? new Snapshot(lanes.of(operation.service.name, operation.owner)) : undefined;
+    const lane = lanes.of(operation.service.name, operation.owner);
+    const before = isCompared ? new Snapshot(lane) : undefined;
     const { reply, durationMs } = await callLegacy(operation, 'live');
     if (before !== undefined && isMapped(operation)) {
       const text = reply.body.toString('utf8');
+      // Where reads of the lane have moved, agents wait for its deliveries.
+      const isMarked = decision.primary === 'legacy' && before.stillHolds;
       this.#parts.shadows.offer({
         operation,
         primary: 'legacy',
@@ -123,6 +128,8 @@ export class ReadPath {
         primaryMs: durationMs,
         before,
         isCompared: true,
+        // At once: the agent's next write comes after this answer.
+        watermark: isMarked ? this.#parts.watermarks.stopForRead(lane) : undefined,
       });
     }
     return { reply, backend: 'legacy', primaryMs: durationMs };

@@ -97,6 +97,11 @@ export interface KeyedWrites {
    */
   appliedTo(
     lane: LaneKey,
-    of: { readonly actions: readonly string[]; readonly removing: readonly string[] },
+    of: {
+      readonly actions: readonly string[];
+      readonly removing: readonly string[];
+      /** Later writes are left out. @defaultValue all count */
+      readonly upTo?: number | undefined;
+    },
   ): Promise<readonly { readonly action: string; readonly request: string }[]>;
 }

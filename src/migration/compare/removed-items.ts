@@ -20,15 +20,16 @@ export class RemovedItems {
   }
 
   /**
-   * Keys of the items that are removed at this moment. Undefined where the service's writes carry none: then nothing is asked.
+   * Keys of the items that are removed at this moment, or were after the lane's write `upTo`. Undefined where the service's writes
+   * carry none: then nothing is asked.
    * @throws StorageError
    */
-  async of(service: ServiceName, lane: LaneKey): Promise<ReadonlySet<string> | undefined> {
+  async of(service: ServiceName, lane: LaneKey, upTo?: number): Promise<ReadonlySet<string> | undefined> {
     const actions = this.#actions.get(service);
     if (actions === undefined) return undefined;
     const removing = [...actions].filter(([, { onlyAdds }]) => onlyAdds !== true).map(([name]) => name);
     if (removing.length === 0) return undefined;
-    const writes = await this.#writes.appliedTo(lane, { actions: [...actions.keys()], removing });
+    const writes = await this.#writes.appliedTo(lane, { actions: [...actions.keys()], removing, upTo });
     const items = new LaneItems();
     for (const { action, request } of writes) {
       const keys = actions.get(action)?.itemKeys(readText(request));

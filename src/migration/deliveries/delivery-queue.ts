@@ -28,13 +28,16 @@ export interface QueuedLane {
 /** What waits for delivery, by lane. Bounded: the journal holds everything, memory the next to go. */
 export class DeliveryQueue {
   readonly #journal: Journal;
+  readonly #mostOf: (lane: Lane) => number;
   readonly #lanes = new Map<LaneKey, QueuedLane>();
   /** Lanes with a dead letter, each with its sequence: what stands before it goes on, what stands behind it waits. */
   readonly #blocked = new Map<LaneKey, number>();
   #bytes = 0;
 
-  constructor(journal: Journal) {
+  /** @param mostOf the last write of a lane that may be delivered now */
+  constructor(journal: Journal, mostOf: (lane: Lane) => number = () => Infinity) {
     this.#journal = journal;
+    this.#mostOf = mostOf;
   }
 
   /** Writes in memory, and lanes that wait for more of theirs. */
@@ -131,19 +134,20 @@ export class DeliveryQueue {
 
   *ready(isDeliverable: (lane: Lane) => boolean): Generator<QueuedLane> {
     for (const queued of this.#lanes.values()) {
-      if (!this.#waitsBehindLetter(queued) && isDeliverable(queued.lane)) yield queued;
+      if (!this.#waits(queued) && isDeliverable(queued.lane)) yield queued;
     }
   }
 
   /** What waits of one lane, if any of it can be delivered now. */
   readyOf(lane: Lane, isDeliverable: (lane: Lane) => boolean): QueuedLane | undefined {
     const queued = this.#lanes.get(lane.key);
-    if (queued === undefined || this.#waitsBehindLetter(queued)) return undefined;
+    if (queued === undefined || this.#waits(queued)) return undefined;
     return isDeliverable(lane) ? queued : undefined;
   }
 
-  /** While a lane is blocked memory holds its letter, or what stands before that. */
-  #waitsBehindLetter({ lane, writes }: QueuedLane): boolean {
+  /** Behind a dead letter or a watermark. While a lane is blocked memory holds its letter, or what stands before that. */
+  #waits({ lane, writes }: QueuedLane): boolean {
+    if ((writes[0]?.sequence ?? 0) > this.#mostOf(lane)) return true;
     const letter = this.#blocked.get(lane.key);
     return letter !== undefined && (writes[0]?.sequence ?? letter) >= letter;
   }
@@ -152,7 +156,10 @@ export class DeliveryQueue {
   async writesOf(queued: QueuedLane, limit: number): Promise<readonly PendingWrite[]> {
     if (queued.writes.length === 0 && queued.hasMore) await this.#refill(queued);
     const letter = this.#blocked.get(queued.lane.key) ?? Infinity;
-    return queued.writes.slice(0, Math.max(1, limit)).filter(({ sequence }) => sequence < letter);
+    const most = this.#mostOf(queued.lane);
+    return queued.writes
+      .slice(0, Math.max(1, limit))
+      .filter(({ sequence }) => sequence < letter && sequence <= most);
   }
 
   async #refill(queued: QueuedLane): Promise<void> {

@@ -2,7 +2,8 @@ import type { AskOrchestrator } from '../ask-orchestrator.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
 import { notCompared, type Verdicts } from '../compare/verdicts.ts';
 import type { FenceReason, Lane } from '../lanes/lanes.ts';
-import { comparedOf, type ShadowTask } from './shadow-task.ts';
+import { looksAllowed } from './look-again.ts';
+import { comparedOf, effectOf, type ShadowTask } from './shadow-task.ts';
 
 export interface FencedParts {
   readonly askOrchestrator: AskOrchestrator;
@@ -29,6 +30,12 @@ export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: Fence
   const pair = { legacy: task.text, orchestrator, isSteady: true, place: task.before.place };
   const { comparison } = await parts.verdicts.compare(...comparedOf(task, pair, undefined));
   return notCompared(comparison.verdict === 'match' ? 'unknown_lane' : 'not_seeded');
+}
+
+/** Agents write to the lane, so it is copied at once: both sides are asked again after that. */
+export function isPassing(task: ShadowTask, lane: Lane, reason: FenceReason): boolean {
+  if (task.looks > 0 || looksAllowed(effectOf(task)) === 0) return false;
+  return reason === 'copying' || reason === 'dirty' || (reason === 'not_seeded' && lane.ownSequence > 0);
 }
 
 /** The journal has no row of it, and no write of this replica made one. */

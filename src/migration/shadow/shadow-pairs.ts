@@ -6,6 +6,7 @@ import type { Fences } from '../lanes/fences.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
 import type { Lane } from '../lanes/lanes.ts';
 import { Snapshot } from '../lanes/snapshot.ts';
+import type { Watermark, Watermarks } from '../deliveries/watermarks.ts';
 import type { Clock } from '../ports.ts';
 import type { Pair, ShadowTask } from './shadow-task.ts';
 
@@ -17,6 +18,9 @@ export interface PairParts {
   readonly askOrchestrator: AskOrchestrator;
   readonly fences: Pick<Fences, 'catchUp'>;
   readonly hold: HoldLane;
+  readonly watermarks: Pick<Watermarks, 'stopAt'>;
+  /** Whether no other replica writes. */
+  readonly isAlone: () => boolean;
   readonly clock: Clock;
   readonly emit: Emit;
   /** Most that one answer may take. */
@@ -36,14 +40,15 @@ export class ShadowPairs {
    * @param isPostponed of what failed: it is asked for later, and makes no pair yet
    */
   async first(task: ShadowTask, isPostponed: (error: unknown) => boolean): Promise<Pair> {
-    const { text, primary, before, primaryMs } = task;
+    const { text, primary, before, primaryMs, watermark } = task;
     const { clock } = this.#parts;
     const own: PairedAnswer = { ms: primaryMs, isFailure: isErrorText(text) };
     const startedAtMs = clock.now();
     try {
       const other = primary === 'legacy' ? await this.#askOrchestrator(task) : await this.askLegacy(task);
       this.#paired(task, own, { ms: clock.now() - startedAtMs, isFailure: isErrorText(other) });
-      const stood = { isSteady: before.stillHolds, place: before.place };
+      const isSteady = watermark?.isSure() === true || before.stillHolds;
+      const stood = { isSteady, place: before.place };
       return primary === 'legacy'
         ? { legacy: text, orchestrator: other, ...stood }
         : { legacy: other, orchestrator: text, ...stood };
@@ -53,16 +58,57 @@ export class ShadowPairs {
     }
   }
 
-  /** Both are read anew. */
+  /** Both are asked again: the orchestrator when it has come as far as legacy was, and no further. */
   async again(task: ShadowTask, lane: Lane): Promise<Pair> {
     const before = new Snapshot(lane);
     const legacy = await this.askLegacy(task);
+    const watermark = before.stillHolds ? this.#parts.watermarks.stopAt(lane) : undefined;
+    if (watermark !== undefined) return this.#atWatermark(task, { legacy, place: before.place, watermark });
     const orchestrator = await this.#askOrchestrator(task);
     return { legacy, orchestrator, isSteady: before.stillHolds, place: before.place };
   }
 
+  async #atWatermark(
+    task: ShadowTask,
+    { legacy, place, watermark }: Pick<Pair, 'legacy' | 'place'> & { readonly watermark: Watermark },
+  ): Promise<Pair> {
+    try {
+      await watermark.reached;
+      const orchestrator = await this.#askOrchestrator(task);
+      return { legacy, orchestrator, isSteady: watermark.isSure(), place };
+    } finally {
+      watermark.release();
+    }
+  }
+
   /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
-  async underHold<Seen>(
+  underHold<Seen>(
+    task: ShadowTask,
+    lane: Lane,
+    look: (read: () => Promise<Pair>) => Promise<Seen>,
+  ): Promise<Seen> {
+    if (this.#parts.isAlone()) return look(() => this.#underShortHold(task, lane));
+    return this.#underLongHold(task, lane, look);
+  }
+
+  /** Agents write on as soon as legacy has answered. */
+  async #underShortHold(task: ShadowTask, lane: Lane): Promise<Pair> {
+    const untilMs = this.#parts.clock.now() + HOLD_MS;
+    const held = await this.#parts.hold(lane, untilMs);
+    try {
+      const legacy = await this.askLegacy(task, untilMs);
+      const watermark = this.#parts.watermarks.stopAt(lane);
+      const { place } = new Snapshot(lane);
+      held.release();
+      if (watermark === undefined) return { legacy, orchestrator: '', isSteady: false, place };
+      return await this.#atWatermark(task, { legacy, place, watermark });
+    } finally {
+      held.release();
+    }
+  }
+
+  /** Nothing stops what other replicas deliver: the lane is held until both have answered. */
+  async #underLongHold<Seen>(
     task: ShadowTask,
     lane: Lane,
     look: (read: () => Promise<Pair>) => Promise<Seen>,

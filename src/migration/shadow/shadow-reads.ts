@@ -7,7 +7,7 @@ import type { Verdicts } from '../compare/verdicts.ts';
 import type { Emit } from '../events.ts';
 import type { Fences } from '../lanes/fences.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { FenceReason, Lane, Lanes } from '../lanes/lanes.ts';
 import {
   both,
   isWorthALook,
@@ -18,10 +18,11 @@ import {
   surviving,
   type Sightings,
 } from './look-again.ts';
+import type { Watermark, Watermarks } from '../deliveries/watermarks.ts';
 import type { Clock } from '../ports.ts';
 import type { LaneSamples } from '../reconciliation/lane-samples.ts';
 import type { DifferenceStore } from './difference-store.ts';
-import { judgeFenced } from './fenced-lane.ts';
+import { isPassing, judgeFenced } from './fenced-lane.ts';
 import { explainedBy, showsLess, type GoneBy } from './gone-from-legacy.ts';
 import { ShadowPairs } from './shadow-pairs.ts';
 import {
@@ -61,6 +62,7 @@ export interface ShadowParts {
   readonly random: () => number;
   readonly fences: Fences;
   readonly hold: HoldLane;
+  readonly watermarks: Pick<Watermarks, 'stopAt'>;
   /** Whether no other replica writes. */
   readonly isAlone: () => boolean;
   readonly clock: Clock;
@@ -88,9 +90,13 @@ export class ShadowReads {
   readonly #parts: ShadowParts;
   readonly #pairs: ShadowPairs;
   readonly #waiting: ShadowTask[] = [];
+  /** Reads whose lanes stand at their watermarks: deliveries wait for them, so they go first. */
+  readonly #awaited: ShadowTask[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #bytes = 0;
   #running = 0;
+  /** Reads whose lanes have not come to their watermarks. */
+  #approaching = 0;
   #isStopped = false;
 
   constructor(parts: ShadowParts) {
@@ -100,37 +106,55 @@ export class ShadowReads {
 
   /** Reads that wait, run, or will be looked at again. */
   get size(): number {
-    return this.#waiting.length + this.#running + this.#timers.size;
+    return this.#queued + this.#running + this.#timers.size;
+  }
+
+  get #queued(): number {
+    return this.#waiting.length + this.#awaited.length + this.#approaching;
   }
 
   /** Takes a read over, or drops it. Never waits. */
   offer(read: ShadowRead): void {
     if (read.isCompared) this.#parts.samples?.sample(read.operation);
-    const isFull = this.#waiting.length >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
+    const isFull = this.#queued >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
     const isBusy =
       read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
     if (isFull || isBusy) return this.#dropped(read, isFull ? 'queue_full' : 'legacy_busy');
     const startedAtMs = this.#parts.clock.now();
-    this.#enqueue({ ...read, looks: 0, postponed: 0, seen: NOTHING_SEEN, startedAtMs });
+    const task = { ...read, looks: 0, postponed: 0, seen: NOTHING_SEEN, startedAtMs };
+    if (read.watermark === undefined) this.#enqueue(task, this.#waiting);
+    else void this.#approach(task, read.watermark);
+  }
+
+  async #approach(task: ShadowTask, watermark: Watermark): Promise<void> {
+    this.#approaching += 1;
+    this.#bytes += task.text.length;
+    await watermark.reached;
+    this.#approaching -= 1;
+    this.#bytes -= task.text.length;
+    if (this.#isStopped) watermark.release();
+    else this.#enqueue(task, this.#awaited);
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+    for (const { watermark } of this.#awaited) watermark?.release();
+    this.#awaited.length = 0;
     this.#waiting.length = 0;
     while (this.#running > 0) await this.#parts.clock.sleep(1);
   }
 
-  #enqueue(task: ShadowTask): void {
-    this.#waiting.push(task);
+  #enqueue(task: ShadowTask, queue: ShadowTask[]): void {
+    queue.push(task);
     this.#bytes += task.text.length;
     setImmediate(() => this.#pump());
   }
 
   #pump(): void {
     while (!this.#isStopped && this.#running < this.#parts.concurrency) {
-      const task = this.#waiting.shift();
+      const task = this.#awaited.shift() ?? this.#waiting.shift();
       if (task === undefined) return;
       this.#bytes -= task.text.length;
       this.#running += 1;
@@ -151,6 +175,8 @@ export class ShadowReads {
       if (this.#isPostponed(task, error))
         this.#later({ ...task, postponed: task.postponed + 1 }, POSTPONED_MS);
       else await this.#conclude(task, notComparable(error));
+    } finally {
+      task.watermark?.release();
     }
   }
 
@@ -161,20 +187,15 @@ export class ShadowReads {
   async #look(task: ShadowTask, lane: Lane): Promise<void> {
     // Before the fence: what is removed by now has reached the orchestrator when that lets through.
     const deleted = await this.#removed(task);
-    const reason = await this.#parts.fences.catchUp(lane, this.#parts.timeoutMs, 'compare');
-    if (reason !== undefined) {
-      const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
-      return this.#conclude(task, await judgeFenced(task, { lane, reason, deadlineAtMs }, this.#parts));
-    }
+    const reason = await this.#fence(task, lane);
+    if (reason !== undefined) return this.#fenced(task, lane, reason);
     const most = looksAllowed(effectOf(task));
     const isFirst = task.looks === 0;
     if (!isFirst && task.looks === most) {
       const { judgement, pair } = await this.#lookUnderHold(task, lane, deleted);
       return this.#conclude(task, judgement, pair);
     }
-    const pair = await (isFirst
-      ? this.#pairs.first(task, (error) => this.#isPostponed(task, error))
-      : this.#pairs.again(task, lane));
+    const pair = await (isFirst ? this.#first(task) : this.#pairs.again(task, lane));
     const look = await this.#judge(task, pair, { isHeld: false, deleted });
     if (pair.isSteady && isFirst) await this.#repeat(task, pair);
     // Of a read that may not be repeated its only look has to do.
@@ -183,6 +204,28 @@ export class ShadowReads {
     const again = { ...task, looks: task.looks + 1, seen: both(task.seen, look.shown) };
     if (this.#mayLookAgain()) this.#later(again, LOOK_AGAIN_MS[task.looks]);
     else await this.#conclude(task, RACY, pair);
+  }
+
+  async #first(task: ShadowTask): Promise<Pair> {
+    const pair = await this.#pairs.first(task, (error) => this.#isPostponed(task, error));
+    task.watermark?.release();
+    return pair;
+  }
+
+  async #fenced(task: ShadowTask, lane: Lane, reason: FenceReason): Promise<void> {
+    if (isPassing(task, lane, reason) && this.#mayLookAgain())
+      return this.#later({ ...task, looks: 1 }, POSTPONED_MS);
+    const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
+    return this.#conclude(task, await judgeFenced(task, { lane, reason, deadlineAtMs }, this.#parts));
+  }
+
+  /** Whether the orchestrator may be asked. Where a watermark decides what it has to hold, or the lane has moved, its other deliveries are not waited for. */
+  async #fence(task: ShadowTask, lane: Lane): Promise<FenceReason | undefined> {
+    const { fences, isAlone, timeoutMs } = this.#parts;
+    const isWaiting = task.looks === 0 && task.watermark?.isSure() !== true && task.before.stillHolds;
+    if (isWaiting || !isAlone()) return fences.catchUp(lane, timeoutMs, 'compare');
+    const reason = await fences.look(lane, 'compare');
+    return reason === 'behind' ? undefined : reason;
   }
 
   /** What no look has shown before is looked at twice while nothing can move; where legacy may not be asked again, it proves nothing. */
@@ -230,9 +273,9 @@ export class ShadowReads {
   }
 
   /** Where the journal cannot say it, the answers are compared all the same. */
-  async #removed({ operation }: ShadowTask): Promise<ReadonlySet<string> | undefined> {
+  async #removed({ operation, watermark }: ShadowTask): Promise<ReadonlySet<string> | undefined> {
     try {
-      return await this.#parts.removed?.of(operation.service.name, operation.lane);
+      return await this.#parts.removed?.of(operation.service.name, operation.lane, watermark?.sequence);
     } catch (error) {
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
       return undefined;
@@ -248,7 +291,7 @@ export class ShadowReads {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#bytes -= task.text.length;
-      this.#enqueue(task);
+      this.#enqueue(task, this.#waiting);
     }, ms);
     this.#timers.add(timer);
   }
@@ -281,6 +324,7 @@ export class ShadowReads {
 
   #dropped(read: ShadowRead, reason: 'queue_full' | 'legacy_busy'): void {
     const { operation } = read;
+    read.watermark?.release();
     this.#parts.emit('shadow:dropped', {
       operationId: operation.id,
       service: operation.service.name,

@@ -6,6 +6,7 @@ import type { MappedOperation } from '../ask-orchestrator.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
 import { notCompared, type ConcludedLook, type Verdicts } from '../compare/verdicts.ts';
 import type { DifferenceSample } from './difference-store.ts';
+import type { Watermark } from '../deliveries/watermarks.ts';
 import type { Sightings } from './look-again.ts';
 import type { Snapshot } from '../lanes/snapshot.ts';
 
@@ -20,6 +21,8 @@ export interface ShadowRead {
   readonly before: Snapshot;
   /** False where legacy is asked only to keep the session alive. */
   readonly isCompared: boolean;
+  /** Keeps the orchestrator where the answer left the lane; absent: the lane must stand still by itself. */
+  readonly watermark?: Watermark | undefined;
 }
 
 /** Both answers of one read, and whether the lane stood still between them. */

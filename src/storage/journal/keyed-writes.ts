@@ -9,7 +9,7 @@ const APPLIED = `
 with newest as (
   select w.lane_id, w.sequence, w.action
   from lanes l join writes w on w.lane_id = l.id
-  where l.key = $1
+  where l.key = $1 and w.sequence <= $5
   order by w.sequence desc limit $4)
 select w.action, w.request
 from newest n
@@ -21,12 +21,13 @@ order by w.sequence`;
 /** The journal's writes of a lane, by action. */
 export function createKeyedWrites(database: Database, seal: Seal): KeyedWrites {
   return {
-    async appliedTo(lane, { actions, removing }) {
+    async appliedTo(lane, { actions, removing, upTo = Number.MAX_SAFE_INTEGER }) {
       const rows = await database.query<{ action: string; request: string }>(APPLIED, [
         lane,
         actions,
         removing,
         MOST,
+        upTo,
       ]);
       return rows.map(({ action, request }) => ({ action, request: seal.open(request) }));
     },

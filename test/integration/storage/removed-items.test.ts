@@ -77,6 +77,8 @@ describe.each(DATABASES)('on %s', (kind) => {
       createKeyedWrites(database, seal),
     );
     expect(await removed.of(service, laneOf('ann'))).toEqual(new Set(['a', '4']));
+    expect(await removed.of(service, laneOf('ann'), 2)).toEqual(new Set(['a', 'b', '4']));
+    expect(await removed.of(service, laneOf('ann'), 1)).toEqual(new Set());
     expect(await removed.of(service, laneOf('bob'))).toEqual(new Set(['f']));
     expect(await removed.of(service, laneOf('eve'))).toEqual(new Set());
     await write('eve', 'put_notes', ['h', 'i'], 'applied');

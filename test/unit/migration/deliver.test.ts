@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { StorageError, ValidationError } from '../../../src/domain/errors.ts';
 import type { ServiceDefinition } from '../../../src/domain/service-definition.ts';
 import { digestOfFields } from '../../../src/migration/copies/copy-plan.ts';
@@ -234,4 +234,65 @@ test('a read of a lane without writes that wait asks for nothing', async () => {
   write(seededLane('bob'), 1);
   await vi.waitFor(() => expect(batches).toHaveLength(1), { timeout: 10_000 });
   expect(events.filter(({ name }) => name === 'delivery:awaited')).toEqual([]);
+});
+
+describe('a watermark', () => {
+  const written = (lane: Lane, write: (lane: Lane, sequence: number) => void): void => {
+    lane.sequence += 1;
+    write(lane, lane.sequence);
+  };
+
+  test('stops the deliveries of its lane behind it, until it is released', async () => {
+    const { deliverer, write, applied } = createDeliverer(async () => undefined);
+    const [busy, other] = [seededLane('ann'), seededLane('bob')];
+    written(busy, write);
+    const watermark = deliverer.watermarks.stopAt(busy);
+    expect(watermark?.isSure()).toBe(false);
+    written(busy, write);
+    written(other, write);
+    await vi.waitFor(() => expect(applied()).toEqual([`${busy.key} 1`, `${other.key} 1`]));
+    await watermark?.reached;
+    expect(watermark?.isSure()).toBe(true);
+    await sleep(50);
+    expect(busy.delivered).toBe(1);
+    watermark?.release();
+    expect(watermark?.isSure()).toBe(false);
+    await vi.waitFor(() => expect(busy.delivered).toBe(2));
+  });
+
+  test('makes no read wait that needs the deliveries of its lane', async () => {
+    const { deliverer, write } = createDeliverer(async () => undefined);
+    const lane = seededLane('ann');
+    const watermark = deliverer.watermarks.stopAt(lane);
+    written(lane, write);
+    deliverer.hurry(lane);
+    await vi.waitFor(() => expect(lane.delivered).toBe(1));
+    expect(watermark?.isSure()).toBe(false);
+  });
+
+  test('of several is passed by no delivery before each is released', async () => {
+    const { deliverer, write } = createDeliverer(async () => undefined);
+    const lane = seededLane('ann');
+    written(lane, write);
+    const first = deliverer.watermarks.stopAt(lane);
+    written(lane, write);
+    const second = deliverer.watermarks.stopAt(lane);
+    written(lane, write);
+    await first?.reached;
+    second?.release();
+    await sleep(50);
+    expect([lane.delivered, first?.isSure()]).toEqual([1, true]);
+    first?.release();
+    await vi.waitFor(() => expect(lane.delivered).toBe(3));
+  });
+
+  test('proves nothing of a lane that was copied since', async () => {
+    const { deliverer, write } = createDeliverer(async () => undefined);
+    const lane = seededLane('ann');
+    written(lane, write);
+    const watermark = deliverer.watermarks.stopAt(lane);
+    await watermark?.reached;
+    lane.generation += 1;
+    expect(watermark?.isSure()).toBe(false);
+  });
 });

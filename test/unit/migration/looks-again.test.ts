@@ -19,17 +19,19 @@ const OTHER_BOTH = OTHER_TEXT.replace('"t"', '"u"');
 async function look(answers: readonly string[], facts?: Facts) {
   const at = beginShadowReads(facts);
   at.answers.legacy = LEGACY;
-  at.whenAsked(() => {
-    if (at.asked.at(-1)?.backend !== 'orchestrator') return;
-    const looks = at.asked.filter(({ backend }) => backend === 'orchestrator').length;
+  at.whenAsked((backend) => {
+    // Legacy is asked first; at the first look it was the agent who asked it.
+    const before = at.asked.filter((one) => one.backend === 'orchestrator').length;
+    const looks = backend === 'legacy' ? before + 1 : before;
     const shown = answers[Math.min(looks, answers.length) - 1] ?? MATCH;
     if (shown === 'racy') at.lane.activity += 1;
-    at.answers.orchestrator = shown === 'racy' ? OTHER_TEXT : shown;
+    if (backend === 'orchestrator') at.answers.orchestrator = shown === 'racy' ? OTHER_TEXT : shown;
   });
   await at.offer();
   for (const ms of LOOK_AGAIN_MS) await at.pass(ms + 50);
   const looks = at.asked.filter(({ backend }) => backend === 'orchestrator');
-  return { ...at, looks: looks.length, heldLooks: looks.filter(({ isHeld }) => isHeld).length };
+  const held = at.asked.filter(({ backend, isHeld }) => backend === 'legacy' && isHeld);
+  return { ...at, looks: looks.length, heldLooks: held.length };
 }
 
 const placesOf = (comparison: Comparison | undefined) => comparison?.differences.map(({ path }) => path);

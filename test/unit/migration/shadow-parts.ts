@@ -4,6 +4,7 @@ import type { LegacyReadEffect, MappedRead } from '../../../src/domain/service-d
 import type { Backend } from '../../../src/domain/backend.ts';
 import type { MappedOperation } from '../../../src/migration/ask-orchestrator.ts';
 import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
+import { Watermarks } from '../../../src/migration/deliveries/watermarks.ts';
 import { createLanes } from '../../../src/migration/lanes/lanes.ts';
 import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
@@ -27,9 +28,11 @@ export function beginShadowReads(
     effect?: LegacyReadEffect;
     random?: number;
     rules?: MappedRead['rules'];
-    removed?: () => Promise<ReadonlySet<string>>;
+    removed?: (service: unknown, lane: unknown, upTo?: number) => Promise<ReadonlySet<string>>;
     isAlone?: boolean;
     queueSize?: number;
+    /** @defaultValue 1: the lane is seeded */
+    seededCoverage?: number;
     /** What the comparison of the whole lane says of items that legacy does not show. */
     goneBy?: GoneBy;
     /** Whether no other replica has given this one up. @defaultValue true */
@@ -38,7 +41,7 @@ export function beginShadowReads(
 ) {
   const clock = fakeClock();
   const { emit, events, names } = recorder();
-  const state = { seededCoverage: 1 };
+  const state = { seededCoverage: facts.seededCoverage ?? 1 };
   const journal = {
     ...readableJournal({ lanes: [{ owner: OWNER, state }] }),
     hold: async ({ length }: LaneKey) => stateOf({ key: ' '.repeat(length) }, state),
@@ -65,8 +68,14 @@ export function beginShadowReads(
   const stored: StoredDifference[] = [];
   const doubted: LaneKey[] = [];
   const explained: LaneKey[] = [];
+  const watermarks = new Watermarks({
+    clock,
+    isAlone: () => facts.isAlone ?? true,
+    onEnd: () => undefined,
+  });
   const shadows = new ShadowReads({
     lanes,
+    watermarks,
     verdicts,
     samples: { sample: () => undefined, doubt: ({ lane: key }) => void doubted.push(key) },
     removed: facts.removed && { of: facts.removed },
@@ -119,6 +128,7 @@ export function beginShadowReads(
     names,
     stored,
     verdicts,
+    watermarks,
     whenAsked: (then: (backend: Backend) => void) => {
       onAsked = then;
     },
@@ -127,6 +137,28 @@ export function beginShadowReads(
       const before = new Snapshot(lane);
       shadows.offer({ operation, primary, text, primaryMs: 3, before, isCompared: true });
       await clock.pass(1);
+    },
+    /** As an agent's read of legacy is offered: with a watermark where its lane stands. */
+    offerMarked: async (text = answers.legacy): Promise<void> => {
+      await lanes.load(SERVICE, OWNER);
+      const before = new Snapshot(lane);
+      const watermark = watermarks.stopForRead(lane);
+      shadows.offer({
+        operation,
+        primary: 'legacy',
+        text,
+        primaryMs: 3,
+        before,
+        isCompared: true,
+        watermark,
+      });
+      await clock.pass(1);
+    },
+    /** An agent's write takes effect on legacy. */
+    write: (): void => {
+      lane.sequence += 1;
+      lane.applied = lane.sequence;
+      lane.activity += 2;
     },
     pass: (ms: number) => clock.pass(ms),
     verdict: (): Comparison | undefined =>
