@@ -20,8 +20,8 @@ export interface LastKnown {
 export interface LastKnownFlags {
   /** The flags for a start without the server. Undefined where there are none. @throws Error where the journal cannot be read */
   find(): Promise<LastKnown | undefined>;
-  /** Keeps what the server has answered; `text` is absent where nothing has changed. Never rejects. */
-  keep(text: string | undefined): Promise<void>;
+  /** Keeps what the server has answered, in the background; `text` is absent where nothing has changed. */
+  keep(text: string | undefined): void;
 }
 
 /** Larger answers are not kept: thousands of flags take a megabyte. */
@@ -33,6 +33,18 @@ const CONFIRM_EVERY_MS = 60_000;
 export function createLastKnownFlags(kept: KeptFlags, folder: string): LastKnownFlags {
   let confirmedAtMs = -Infinity;
   let unsaved: string | undefined;
+  let isKeeping = false;
+  const keepNow = async (): Promise<void> => {
+    const saved = unsaved;
+    try {
+      if (saved === undefined) await kept.confirm();
+      else await kept.save(saved);
+      if (unsaved === saved) unsaved = undefined;
+      confirmedAtMs = performance.now();
+    } catch {
+      // The journal is away: what is unsaved is tried again with the next answer.
+    }
+  };
   return {
     async find() {
       const last = await kept.load();
@@ -40,17 +52,12 @@ export function createLastKnownFlags(kept: KeptFlags, folder: string): LastKnown
       const ageMs = Math.max(0, Date.now() - last.readAtMs);
       return { definitions: parseDefinitions(last.text), from: 'journal', ageMs };
     },
-    async keep(text) {
+    keep(text) {
       if (text !== undefined && Buffer.byteLength(text) <= MOST_BYTES) unsaved = text;
-      if (unsaved === undefined && performance.now() - confirmedAtMs < CONFIRM_EVERY_MS) return;
-      try {
-        if (unsaved === undefined) await kept.confirm();
-        else await kept.save(unsaved);
-        unsaved = undefined;
-        confirmedAtMs = performance.now();
-      } catch {
-        // The journal is away: what is unsaved is tried again with the next answer.
-      }
+      const isDue = unsaved !== undefined || performance.now() - confirmedAtMs >= CONFIRM_EVERY_MS;
+      if (isKeeping || !isDue) return;
+      isKeeping = true;
+      void keepNow().finally(() => (isKeeping = false));
     },
   };
 }

@@ -38,7 +38,7 @@ export function createUnleashFlags(settings: UnleashFlagSettings): FlagSource {
       const polled = await poll(signal);
       health.set(undefined);
       if (polled !== undefined) store.replace(polled.definitions);
-      await settings.lastKnown?.keep(polled?.text);
+      settings.lastKnown?.keep(polled?.text);
     } catch (cause) {
       if (signal.aborted) return;
       health.set(messageOf(cause));

@@ -125,15 +125,19 @@ async function serviceOf({ url }: Replica): Promise<Status['services'][number]> 
 /** Reads again and again until a read was answered by that backend. */
 async function readsFrom(replica: Replica, backend: 'legacy' | 'orchestrator'): Promise<number> {
   const agent = createSessionAgent(replica.endpoint);
+  let last: Status['services'][number] | undefined;
   try {
     await eventually(`reads from ${backend}`, async () => {
       const before = (await serviceOf(replica)).reads_by;
       await agent.ask(getContext('ann'));
-      const after = (await serviceOf(replica)).reads_by;
+      last = await serviceOf(replica);
+      const after = last.reads_by;
       const other = backend === 'legacy' ? 'orchestrator' : 'legacy';
       return after[backend] > before[backend] && after[other] === before[other];
     });
     return performance.now();
+  } catch (cause) {
+    throw new Error(`${replica.url} shows ${JSON.stringify(last)}`, { cause });
   } finally {
     agent.close();
   }

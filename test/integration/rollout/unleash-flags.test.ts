@@ -250,6 +250,20 @@ test('a first start while the server is away takes the flag files', async () => 
   expect(flags.describe().ageMs).toBeUndefined();
 });
 
+test('a journal that hangs does not hold up the flags', async () => {
+  let hung = 0;
+  const hanging = { ...keeping(), save: () => new Promise<void>(() => (hung += 1)) };
+  server.publish(definitions([feature('dual-write')]));
+  await server.listen(port);
+  await flags.stop();
+  flags = createFlags(TOKEN, createLastKnownFlags(hanging, '/nowhere'));
+  await flags.start();
+  expect(isOn()).toBe(true);
+  server.publish(definitions([feature('dual-write', { enabled: false })]));
+  await until(() => !isOn());
+  expect(hung).toBe(1);
+});
+
 test('without server and journal no flag is known, until one of them answers', async () => {
   const kept = keeping();
   [kept.isAway, kept.text] = [true, definitions([feature('dual-write')])];
