@@ -4,6 +4,7 @@ import { eventually } from '../../support/eventually.ts';
 import { type Differing, startOrchestrator, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { startRedis, type TestRedis } from '../../support/redis.ts';
+import { casesOfTier } from '../../support/tier.ts';
 
 let postgres: TestPostgres;
 let redis: TestRedis;
@@ -50,7 +51,10 @@ const PLACES: Record<string, () => Promise<TestOrchestrator>> = {
 // Nothing else may write to a session behind a test's back.
 const QUIET: Differing = { embeddings: { provider: 'off' } };
 
-describe.each(Object.entries(PLACES))('answers kept %s', (place, start) => {
+// The shared PostgreSQL makes a database in no time: the quick tier keeps its answers there and in Redis.
+const CASES = casesOfTier(Object.entries(PLACES), ([place]) => !place.endsWith('pglite'));
+
+describe.each(CASES)('answers kept %s', (place, start) => {
   let orchestrator: TestOrchestrator;
   const at = (session_id: string) => ({ session_id });
   beforeAll(async () => {
@@ -186,7 +190,7 @@ test('rows that somebody changes behind our back are seen', async () => {
 
 test('the purge of what nobody sees leaves kept answers alone', async () => {
   const orchestrator = await startOrchestrator({
-    database: { kind: 'pglite' },
+    database: { kind: 'postgres', url: await postgres.createDatabase() },
     settings: { ...QUIET, storage: { folder: ':memory:', purgeEveryMs: 20, keepTombstonesSeconds: 0 } },
   });
   const { ask } = orchestrator;
@@ -270,7 +274,7 @@ test('keys carry the prefix, and end by themselves', async () => {
 
 test('a cache that is switched off is no problem', async () => {
   const orchestrator = await startOrchestrator({
-    database: { kind: 'pglite' },
+    database: { kind: 'postgres', url: await postgres.createDatabase() },
     settings: { ...QUIET, cache: { enabled: false } },
   });
   await orchestrator.ask('create', memory('m', 'x'), { session_id: 's' });
