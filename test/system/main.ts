@@ -19,7 +19,9 @@ import {
 const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
 const CACHE = join(ROOT, '.cache');
 const RECORDED = join(CACHE, 'system-runs.jsonl');
-const PROJECTS = ['--project', 'rest', '--project', 'system'];
+/** Most of these tests wait for something (a timeout, a restart, a minute's end), so that a third keeps two cores in work. */
+const WORKERS = 3;
+const PROJECTS = ['--project', 'rest', '--project', 'system', `--maxWorkers=${WORKERS}`];
 
 let running: ChildProcess | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
