@@ -20,8 +20,8 @@ const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs');
 const CACHE = join(ROOT, '.cache');
 const RECORDED = join(CACHE, 'system-runs.jsonl');
 /** Most of these tests wait for something (a timeout, a restart, a minute's end), so that a third keeps two cores in work. */
-const WORKERS = 3;
-const PROJECTS = ['--project', 'rest', '--project', 'system', `--maxWorkers=${WORKERS}`];
+const WORKERS = '--maxWorkers=3';
+const PROJECTS = ['--project', 'rest', '--project', 'system'];
 
 let running: ChildProcess | undefined;
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -52,7 +52,7 @@ function parse(): Options | undefined {
 }
 
 async function runVitest(args: readonly string[], output: number | 'inherit'): Promise<number> {
-  running = spawn(process.execPath, [VITEST, 'run', ...PROJECTS, ...args], {
+  running = spawn(process.execPath, [VITEST, 'run', ...PROJECTS, WORKERS, ...args], {
     cwd: ROOT,
     stdio: ['ignore', output, output],
   });
