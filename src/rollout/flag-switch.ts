@@ -25,7 +25,7 @@ export function createFlagSwitch(settings: AdminSettings): FlagSwitch {
   /** What an attempt that failed in its middle had switched off already. */
   const begun = new Map<ServiceName, string[]>();
   return {
-    async off(service) {
+    async off(service, isDue) {
       const switched = begun.get(service) ?? [];
       begun.set(service, switched);
       for (const flag of MOVING.map((one) => flagName(service, one))) {
@@ -34,6 +34,7 @@ export function createFlagSwitch(settings: AdminSettings): FlagSwitch {
           throw unknown(flag, settings);
         // At 0 % it asks for nothing: whoever raises it again should find it as it was.
         if (standing?.enabled !== true || standing.share === 0) continue;
+        if (!(await isDue())) break;
         await admin.switchOff(flag);
         switched.push(flag);
       }

@@ -74,6 +74,13 @@ export function createLatchStore(database: Database): LatchStore {
         if (open === undefined) throw new Error(`The latch of ${service} was released while it was set`);
         return { latch: open, isNew: false };
       }),
+    async areFlagsDue(latch) {
+      const due = await database.query(
+        'select 1 from latches where id = $1 and released_at is null and flags_off is null',
+        [latch],
+      );
+      return due.length > 0;
+    },
     flagsAreOff: (latch, off) => database.transaction((session) => writeFlagsOff(session, latch, off)),
     release: (service, { person, reason }) =>
       database.transaction(async (session): Promise<Release> => {

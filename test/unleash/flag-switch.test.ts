@@ -10,6 +10,8 @@ import { ADMIN_TOKEN, ENVIRONMENT, gradual, PROJECT, TestUnleash } from './unlea
 const SERVICE = serviceName('session-memory');
 const READ = flagName(SERVICE, 'read-cutover');
 
+const isDue = async () => true;
+
 let unleash: TestUnleash;
 
 beforeAll(async () => {
@@ -30,17 +32,23 @@ const adminOf = (project: string) => ({
 test('a project without the flag, or that does not exist, is an error that names flag, project and setting', async () => {
   await unleash.setStrategies(READ, [gradual(100)]);
   await unleash.switch(READ, 'on');
-  const off = createFlagSwitch(adminOf('another-project')).off(SERVICE);
+  const off = createFlagSwitch(adminOf('another-project')).off(SERVICE, isDue);
   await expect(off).rejects.toThrow(
     `no flag "${READ}" in the project "another-project" (rollout.unleash.project)`,
   );
-  const stranger = createFlagSwitch(adminOf(PROJECT)).off(serviceName('jarvis-memory'));
+  const stranger = createFlagSwitch(adminOf(PROJECT)).off(serviceName('jarvis-memory'), isDue);
   await expect(stranger).rejects.toThrow(
     `no flag "${flagName(serviceName('jarvis-memory'), 'read-cutover')}" in the project "${PROJECT}" (rollout.unleash.project)`,
   );
 });
 
 test('what asks for nothing stays as it is, and what asks for something is switched off', async () => {
-  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE)).toEqual([READ]);
-  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE)).toEqual([]);
+  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE, isDue)).toEqual([READ]);
+  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE, isDue)).toEqual([]);
+});
+
+test('a flag that is no longer due stays on', async () => {
+  await unleash.switch(READ, 'on');
+  expect(await createFlagSwitch(adminOf(PROJECT)).off(SERVICE, async () => false)).toEqual([]);
+  expect((await unleash.flag(READ)).enabled).toBe(true);
 });

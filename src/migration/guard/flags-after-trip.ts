@@ -15,7 +15,7 @@ export interface FlagsAfterTripParts {
   readonly replica: ReplicaId;
   readonly services: readonly ServiceName[];
   readonly board: LatchBoard;
-  readonly latches: Pick<LatchStore, 'flagsAreOff'>;
+  readonly latches: Pick<LatchStore, 'areFlagsDue' | 'flagsAreOff'>;
   /** Absent where flags cannot be changed from here: they are files, or no admin token is configured. */
   readonly flagSwitch: FlagSwitch | undefined;
   readonly clock: Clock;
@@ -133,7 +133,9 @@ export class FlagsAfterTrip {
   async #pursue(service: ServiceName, wish: Wish): Promise<void> {
     const { clock } = this.#parts;
     try {
-      wish.flags ??= await this.#switchOff(service);
+      // The board hears of a release, or of another replica's work, a second later.
+      if (wish.flags === undefined && !(await this.#isDue(wish))) return;
+      wish.flags ??= await this.#switchOff(service, wish);
       if (wish.latch === undefined) return;
       await this.#parts.latches.flagsAreOff(wish.latch, { service, flags: wish.flags });
       wish.isWritten = true;
@@ -145,8 +147,18 @@ export class FlagsAfterTrip {
     }
   }
 
-  async #switchOff(service: ServiceName): Promise<readonly string[]> {
-    const flags = (await this.#parts.flagSwitch?.off(service)) ?? [];
+  async #isDue({ latch }: Wish): Promise<boolean> {
+    if (latch === undefined) return true;
+    try {
+      return await this.#parts.latches.areFlagsDue(latch);
+    } catch {
+      // While the database is away no latch can be released.
+      return true;
+    }
+  }
+
+  async #switchOff(service: ServiceName, wish: Wish): Promise<readonly string[]> {
+    const flags = (await this.#parts.flagSwitch?.off(service, () => this.#isDue(wish))) ?? [];
     this.#parts.emit('guard:flags_off', { service, flags });
     return flags;
   }

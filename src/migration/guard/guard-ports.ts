@@ -31,6 +31,8 @@ export interface LatchStore {
     readonly latch: Latch;
     readonly isNew: boolean;
   }>;
+  /** Whether the trip's flags are still to be switched off: the latch is open, and no replica has written them down as off. */
+  areFlagsDue(latch: number): Promise<boolean>;
   /** Writes down, once, which flags the trip has switched off. Audited. */
   flagsAreOff(
     latch: number,
@@ -44,9 +46,10 @@ export interface LatchStore {
 export interface FlagSwitch {
   /**
    * Switches off what moves lanes of the service, and says which flags it were: those that are off, or ask for nothing, stay.
+   * @param isDue asked before each flag is switched off: after a release, a flag that is on is a person's decision
    * @throws Error in words for people
    */
-  off(service: ServiceName): Promise<readonly string[]>;
+  off(service: ServiceName, isDue: () => Promise<boolean>): Promise<readonly string[]>;
   /** Gives up what is under way. */
   stop(): void;
 }

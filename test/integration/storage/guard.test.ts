@@ -152,15 +152,25 @@ describe.each(DATABASES)('on %s', (kind) => {
     const store = createLatchStore(database);
     const { latch } = await trip(service);
     const flags = [`crossfade.${service}.read-cutover`];
+    expect(await store.areFlagsDue(latch.id)).toBe(true);
     await Promise.all(
       [flags, ['later'], []].map((off) => store.flagsAreOff(latch.id, { service, flags: off })),
     );
+    expect(await store.areFlagsDue(latch.id)).toBe(false);
     const entries = await createAuditStore(database).recent({ service, limit: 10 });
     expect(entries.map(({ command }) => command)).toEqual(['flags off', 'guard trip']);
     expect(entries[0]).toMatchObject({ person: 'guard', command: 'flags off', reason: 'inconsistency' });
     const open = (await store.state()).open.find(({ id }) => id === latch.id);
     expect(entries[0]?.details).toEqual({ latch: latch.id, flags: open?.flagsOff });
     expect(await store.release(service, ANN)).toEqual({ result: 'released', latch: open });
+  });
+
+  test('after a release no flag is due any more', async () => {
+    const service = newService();
+    const store = createLatchStore(database);
+    const { latch } = await trip(service);
+    expect((await store.release(service, ANN)).result).toBe('released');
+    expect(await store.areFlagsDue(latch.id)).toBe(false);
   });
 
   test('bundles are listed newest first, written anew in place, and the oldest of a service leave', async () => {
