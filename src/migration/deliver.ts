@@ -6,7 +6,14 @@ import { DeliveryRecords } from './deliveries/delivery-records.ts';
 import type { Lane } from './lanes/lanes.ts';
 import type { PendingWrite } from './ports.ts';
 import { Packer } from './deliveries/pack.ts';
-import { culpritOf, isDelete, resultsOf, type Delivered, type Parcel } from './deliveries/parcel.ts';
+import {
+  culpritOf,
+  isDelete,
+  isTooLarge,
+  resultsOf,
+  type Delivered,
+  type Parcel,
+} from './deliveries/parcel.ts';
 import { isAltered, isReadBackDue } from './deliveries/read-back.ts';
 import { Refusals } from './deliveries/refusals.ts';
 import { Watermarks } from './deliveries/watermarks.ts';
@@ -272,7 +279,8 @@ export class Deliverer {
     return naming < 0 ? parcels : parcels.slice(0, Math.max(1, naming));
   }
 
-  async #send(batch: readonly Parcel[]): Promise<void> {
+  /** Whether all of it has arrived. What has not is sent again later. */
+  async #send(batch: readonly Parcel[]): Promise<boolean> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
     let superseded: Iterable<Lane> = [];
     let parcels = batch;
@@ -290,11 +298,20 @@ export class Deliverer {
       this.#attempt = 0;
       superseded = this.#arrived(parcels, resultsOf(parcels, answers));
     } catch (error) {
+      if (parcels.length > 1 && isTooLarge(error)) return this.#sendHalves(parcels);
       // As they were sent: a refusal names one of their operations by its place.
       await this.#failed(parcels, error);
+      return false;
     }
     // A copy that began here meanwhile decides what the lane holds. Of any other only the journal knows which writes it has seen.
     for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.onOvertaken(lane);
+    return true;
+  }
+
+  /** Each write may be as large as a message: several may be more than one message holds. The second half may need the first. */
+  async #sendHalves(parcels: readonly Parcel[]): Promise<boolean> {
+    const half = Math.ceil(parcels.length / 2);
+    return (await this.#send(parcels.slice(0, half))) && this.#send(parcels.slice(half));
   }
 
   /** Returns the lanes of which the secondary knows a newer copy: nothing of them is through. */

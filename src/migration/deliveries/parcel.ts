@@ -1,4 +1,4 @@
-import type { CrossfadeError } from '../../domain/errors.ts';
+import { CrossfadeError } from '../../domain/errors.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Lane } from '../lanes/lanes.ts';
 import type { PendingWrite, WriteAnswer } from '../ports.ts';
@@ -39,4 +39,11 @@ export function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Pa
     end += parcel.operations.length;
     return index < end;
   });
+}
+
+/** Whether the secondary has refused a batch unread: as one message it is too much. */
+export function isTooLarge(error: unknown): boolean {
+  return (
+    error instanceof CrossfadeError && error.effect === 'rejected' && error.details['field'] === 'message'
+  );
 }

@@ -112,6 +112,37 @@ test('what shares a batch with a refused write does not wait until the dead lett
   expect(applied()).toEqual([`${healthy.key} 1`, `${healthy.key} 2`]);
 });
 
+test('writes that are too much for one message together are sent in smaller batches, in order', async () => {
+  const { write, applied, names, batches } = createDeliverer(
+    async () => undefined,
+    async (operations) => {
+      if (operations > 2) throw new ValidationError('too large', { details: { field: 'message' } });
+    },
+  );
+  const [one, other] = [seededLane('ann'), seededLane('bob')];
+  for (const sequence of [1, 2, 3]) for (const lane of [one, other]) write(lane, sequence);
+  await vi.waitFor(() => expect(applied()).toHaveLength(6), { timeout: 10_000 });
+  expect(applied().filter((write) => write.startsWith(one.key))).toEqual(
+    [1, 2, 3].map((at) => `${one.key} ${at}`),
+  );
+  expect(Math.max(...batches.map(({ length }) => length))).toBe(2);
+  expect(names()).not.toContain('delivery:failed');
+});
+
+test('behind a refused write of a batch that was split nothing of its lane is delivered', async () => {
+  const { write, applied, letters } = createDeliverer(
+    async () => undefined,
+    async (operations) => {
+      if (operations > 2) throw new ValidationError('too large', { details: { field: 'message' } });
+    },
+  );
+  const [poisoned, healthy] = [seededLane(POISON), seededLane('bob')];
+  for (const sequence of [1, 2, 3]) write(poisoned, sequence);
+  write(healthy, 1);
+  await vi.waitFor(() => expect(letters()).toEqual([poisoned.key]), { timeout: 10_000 });
+  await vi.waitFor(() => expect(applied()).toEqual([`${healthy.key} 1`]), { timeout: 10_000 });
+});
+
 test('beside a write that names its item it is the refused one that becomes a dead letter', async () => {
   const { write, applied, letters } = createDeliverer(async () => undefined);
   const [naming, poisoned, healthy] = [seededLane('ann'), seededLane(POISON), seededLane('bob')];
