@@ -26,6 +26,8 @@ export interface Deployment {
   readonly databaseUrl: string;
   /** The way from the proxy to session-memory. */
   readonly legacyPath: TcpProxy;
+  /** The orchestrator's own HTTP port. Without a slash at the end. */
+  readonly orchestratorUrl: string;
   /** The way from the proxy to the orchestrator. */
   readonly orchestratorPath: TcpProxy;
   /** Edits the flags, and waits until they are in effect and who was there before is listed: who comes later is no old lane to copy. */
@@ -149,8 +151,8 @@ async function assemble(
   const standIns = keep(standInsOf(back, folders.legacy));
   await standIns.start();
   const legacyPath = keep(await startTcpProxy(back['session-memory']));
-  const orchestratorPort = await startOrchestrator(root, keep, postgres);
-  const orchestratorPath = keep(await startTcpProxy(orchestratorPort));
+  const orchestrator = await startOrchestrator(root, keep, postgres);
+  const orchestratorPath = keep(await startTcpProxy(orchestrator.port));
   const config = join(root, 'crossfade.yaml');
   const legacy = { ...endpointsOf(back), 'session-memory': at(legacyPath.port), ...settings.legacy };
   writeFileSync(
@@ -204,6 +206,7 @@ async function assemble(
     standIns,
     legacyPath,
     orchestratorPath,
+    orchestratorUrl: `http://127.0.0.1:${orchestrator.httpPort}`,
   };
 }
 
@@ -223,7 +226,11 @@ function standInsOf(port: Ports, dataFolder: string): StandIns {
   });
 }
 
-async function startOrchestrator(root: string, keep: Keep, postgres: TestPostgres): Promise<number> {
+async function startOrchestrator(
+  root: string,
+  keep: Keep,
+  postgres: TestPostgres,
+): Promise<{ readonly port: number; readonly httpPort: number }> {
   const [port = 0, httpPort = 0] = await freePorts(2);
   const where = ['--port', String(port), '--http-port', String(httpPort)];
   keep(
@@ -231,7 +238,7 @@ async function startOrchestrator(root: string, keep: Keep, postgres: TestPostgre
       env: { ORCHESTRATOR_DATABASE_URL: await postgres.createDatabase('orchestrator') },
     }),
   );
-  return port;
+  return { port, httpPort };
 }
 
 function servicesOf(

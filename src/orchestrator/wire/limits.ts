@@ -3,6 +3,8 @@ import { LANE_KEY_LIMIT } from '../../domain/ids.ts';
 /** What a caller may send. Over a limit the answer names the field and the limit. */
 export const LIMITS = {
   messageBytes: 4 * 1024 * 1024,
+  /** Of a whole message. More would hold up all other callers for longer; a batch of vectors has a value for each eight bytes. */
+  values: 500_000,
   /** Of a longer message its key is looked at before the rest is parsed. */
   parsedUnidentifiedBytes: 64 * 1024,
   /** Of each member that is looked at first. A longer one counts as absent. */

@@ -1,6 +1,7 @@
 import { type TSchema } from 'typebox';
 import { ValidationError } from '../../domain/errors.ts';
 import {
+  hasMoreValuesThan,
   isDeeperThan,
   isJsonObject,
   type JsonObject,
@@ -86,6 +87,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Reads the bytes of one message. @throws ValidationError, code `invalid_request` */
 export function readMessage(bytes: Uint8Array): Message {
   const text = textOf(bytes);
+  if (hasMoreValuesThan(text, LIMITS.values))
+    throw new ValidationError(`A message holds at most ${LIMITS.values} JSON values`, {
+      details: { field: 'message', limit: LIMITS.values },
+    });
   if (isDeeperThan(text, LIMITS.depth))
     throw new ValidationError(`A message is nested at most ${LIMITS.depth} levels deep`, {
       details: { field: 'message', limit: LIMITS.depth },

@@ -19,15 +19,23 @@ function refusalOf(action: string, payload: object): { message: string; details:
 const create = { memory_type: 'fact', content: {} };
 
 test.each([
-  ['tags', 256, 1_900_000, 1],
-  ['tags', 256, 1_000_000, ''],
-  ['embedding', 16_000, 1_900_000, 1],
-  ['embedding', 16_000, 900_000, 'x'],
+  ['tags', 256, 450_000, 1],
+  ['tags', 256, 450_000, ''],
+  ['embedding', 16_000, 450_000, 1],
+  ['embedding', 16_000, 450_000, 'x'],
 ])('%s of more than %d items is refused by its length: %d of %j', (field, limit, count, item) => {
   const { message, details, cpuMs } = refusalOf('create', { ...create, [field]: Array(count).fill(item) });
   expect(message).toBe(`${field} must not have more than ${limit} items`);
   expect(details).toMatchObject({ field, limit });
   expect(cpuMs).toBeLessThan(1_000);
+});
+
+test('a message of more values than the limit is refused before it is parsed', () => {
+  const list = Array(1_000_000).fill(1);
+  const { message, details, cpuMs } = refusalOf('create', { ...create, content: { list } });
+  expect(message).toBe('A message holds at most 500000 JSON values');
+  expect(details).toMatchObject({ field: 'message', limit: 500_000 });
+  expect(cpuMs).toBeLessThan(300);
 });
 
 test('the first wrong item of a list is named by its place', () => {
