@@ -1,4 +1,5 @@
 import { FAILURE_WORDS, type AbStatus, type ShownInterval } from '../operator/ab-status.ts';
+import { counted } from './tables.ts';
 
 /** Every action that was read from both backends, and what is called a failure. */
 export function allAbLines(actions: Readonly<Record<string, AbStatus>>): string[] {
@@ -11,13 +12,13 @@ function abLines(action: string, { orchestrator, legacy, paired, ...between }: A
   const hasArms = orchestrator.reads > 0 && legacy.reads > 0;
   if (!hasArms && paired.pairs === 0) return [];
   const arms = [
-    `      lanes on orchestrator: ${orchestrator.reads} reads (${orchestrator.fallbacks} answered by legacy), p95 ${shownMs(orchestrator.p95_ms)}`,
+    `      lanes on orchestrator: ${counted(orchestrator.reads, 'read')} (${orchestrator.fallbacks} answered by legacy), p95 ${shownMs(orchestrator.p95_ms)}`,
     `; on legacy: ${legacy.reads}, p95 ${shownMs(legacy.p95_ms)}`,
     `; latency ${ratio(between.latency_ratio)}, failures ${difference(between.failure_difference)}`,
   ];
-  const pairs = `      the same read on both: ${paired.pairs} pairs; latency ${ratio(paired.latency_ratio)}, failures ${difference(paired.failure_difference)}`;
+  const pairs = `      the same read on both: ${counted(paired.pairs, 'pair')}; latency ${ratio(paired.latency_ratio)}, failures ${difference(paired.failure_difference)}`;
   return [
-    `  orchestrator beside legacy, ${action}, last ${between.window_minutes} minutes of all replicas, 95 % intervals`,
+    `  orchestrator beside legacy, ${action}, last ${counted(between.window_minutes, 'minute')} of all replicas, 95 % intervals`,
     ...(hasArms ? [arms.join('')] : []),
     ...(paired.pairs > 0 ? [pairs] : []),
   ];

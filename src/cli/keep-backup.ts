@@ -14,6 +14,7 @@ import { createLegacyParts } from '../legacy-parts.ts';
 import type { ServiceRuntime } from '../migration/service-runtime.ts';
 import { version } from '../version.ts';
 import type { Environment } from './operator-client.ts';
+import { counted } from './tables.ts';
 
 export interface MakeOptions {
   readonly service?: string;
@@ -149,7 +150,7 @@ async function ownersIn(file: string): Promise<Owner[]> {
 function showProgress(done: number, lanes: number, source: string): void {
   const end = done === lanes ? '\n' : '';
   process.stderr.write(
-    `\r${done} of ${lanes} lanes read from the ${source === 'api' ? 'service' : 'file'}${end}`,
+    `\r${done} of ${counted(lanes, 'lane')} read from the ${source === 'api' ? 'service' : 'file'}${end}`,
   );
 }
 
@@ -157,12 +158,15 @@ function told({ service, lanes, store, lanes_different: different }: Manifest, f
   return [
     `${service} is backed up in ${folder}`,
     ...lanes.map(
-      ({ name, lanes: count, items, bytes }) => `  ${name}  ${count} lanes, ${items} items, ${bytes} bytes`,
+      ({ name, lanes: count, items, bytes }) =>
+        `  ${name}  ${counted(count, 'lane')}, ${counted(items, 'item')}, ${counted(bytes, 'byte')}`,
     ),
     ...(store === undefined ? [] : [`  ${store.name}  ${store.original_name}, ${store.bytes} bytes`]),
     ...(different === 0
       ? []
-      : [`${different} lanes differ between the file and the service: stop its writers and back up again`]),
+      : [
+          `${counted(different, 'lane differs', 'lanes differ')} between the file and the service: stop its writers and back up again`,
+        ]),
     `check it with: crossfade backup verify ${folder}`,
   ].join('\n');
 }
@@ -171,14 +175,16 @@ function verdictOn({ manifest, problems }: Verification, folder: string): string
   if (problems.length > 0)
     return [`${folder} is damaged:`, ...problems.map((problem) => `  ${problem}`)].join('\n');
   const { service, made_at: madeAt, lanes } = manifest;
-  const counts = lanes.map(({ source, lanes: count, items }) => `${count} lanes, ${items} items (${source})`);
+  const counts = lanes.map(
+    ({ source, lanes: count, items }) => `${counted(count, 'lane')}, ${counted(items, 'item')} (${source})`,
+  );
   return `${folder} is whole: ${service} as of ${madeAt}, ${counts.join('; ')}`;
 }
 
 function outcomeOf({ service, lanes, items, different }: Restored, into: string): string {
-  const what = `${service}: ${lanes} lanes with ${items} items restored into ${into}`;
+  const what = `${service}: ${counted(lanes, 'lane')} with ${counted(items, 'item')} restored into ${into}`;
   if (different.length === 0) return `${what}, and read back the same`;
   const some = different.slice(0, SHOWN).join(', ');
   const rest = different.length > SHOWN ? ', …' : '';
-  return `${what}; ${different.length} lanes do not read back the same: ${some}${rest}`;
+  return `${what}; ${counted(different.length, 'lane does', 'lanes do')} not read back the same: ${some}${rest}`;
 }

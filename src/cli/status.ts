@@ -7,6 +7,7 @@ import { askProxy, type Environment } from './operator-client.ts';
 import { flagsInUse } from '../operator/flag-words.ts';
 import { noProofWords } from '../operator/proof-words.ts';
 import { proxyOptions, type ProxyOptions } from './proxy-options.ts';
+import { counted } from './tables.ts';
 
 type ServiceStatus = Status['services'][number];
 
@@ -27,7 +28,7 @@ export function createStatusCommand(env: Environment): Command {
   });
 }
 
-function toldAll({ proxy: { flags }, readiness, services, spill }: Status): string {
+export function toldAll({ proxy: { flags }, readiness, services, spill }: Status): string {
   const isStale = !flags.fresh;
   const stale = `FLAGS ARE STALE (${flags.source}): ${flags.last_error ?? 'not read yet'}\n${flagsInUse(flags)}`;
   const spilled = spill?.spilling === true ? [spillLine(spill)] : [];
@@ -46,7 +47,7 @@ function readinessLines(readiness: Status['readiness']): string[] {
 }
 
 function spillLine({ seconds, writes, bytes, limit_bytes: limit }: NonNullable<Status['spill']>): string {
-  return `THE JOURNAL IS AWAY for ${seconds} s: ${writes} writes are spilled (${bytes} of ${limit} bytes); reads come from legacy`;
+  return `THE JOURNAL IS AWAY for ${seconds} s: ${counted(writes, 'write is', 'writes are')} spilled (${bytes} of ${limit} bytes); reads come from legacy`;
 }
 
 function lanesLine(service: ServiceStatus): string {
@@ -61,27 +62,27 @@ function lanesLine(service: ServiceStatus): string {
   if (lanes === null || lag === null) return '  lanes are not known while the journal is away';
   const decide = unknown.readable ? '' : ' that a person must decide';
   return [
-    `  ${lanes.total} lanes, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${pending} deliveries wait`,
+    `  ${counted(lanes.total, 'lane')}, ${lanes.seeded} seeded, ${lanes.dirty} dirty, ${lanes.stopped} stopped; ${counted(pending, 'delivery waits', 'deliveries wait')}`,
     `  lag: ${lagWords(lag)}`,
-    `  ${deadLetters} dead letters, ${unknown.open} unknown outcomes${decide}, ${lost} lost items`,
+    `  ${counted(deadLetters ?? 0, 'dead letter')}, ${counted(unknown.open ?? 0, 'unknown outcome')}${decide}, ${counted(lost ?? 0, 'lost item')}`,
   ].join('\n');
 }
 
 function lagWords({ writes, lanes, oldest_seconds: oldest }: NonNullable<ServiceStatus['lag']>): string {
   if (oldest === null) return 'none, the orchestrator has every applied write';
-  return `${writes} writes of ${lanes} lanes are not on the orchestrator, the oldest for ${oldest} s`;
+  return `the orchestrator lacks ${counted(writes, 'write')} of ${counted(lanes, 'lane')}, the oldest for ${oldest} s`;
 }
 
 /** What this proxy has seen since its start. */
 function seenLine(service: ServiceStatus): string {
   const { comparisons, reads_by: reads, latency_ms: latency } = service;
   const { match, mismatch, not_comparable: incomparable } = comparisons;
-  const [reasons, dropped] = [counted(service.fallbacks), counted(service.shadow_dropped)];
+  const [reasons, dropped] = [byWord(service.fallbacks), byWord(service.shadow_dropped)];
   const obstacles = noProofWords(service.no_proof_by);
   const why = obstacles.length === 0 ? '' : `: ${obstacles.join(', ')}`;
   return [
-    `  ${match + mismatch + incomparable} comparisons, ${mismatch} mismatches, ${service.proofs} proofs${why}`,
-    `  reads: ${reads.legacy} by legacy (p99 ${shownMs(latency.legacy.p99)}), ${reads.orchestrator} by the orchestrator (p99 ${shownMs(latency.orchestrator.p99)})`,
+    `  ${counted(match + mismatch + incomparable, 'comparison')}, ${counted(mismatch, 'mismatch', 'mismatches')}, ${counted(service.proofs, 'proof')}${why}`,
+    `  reads: ${answered(reads.legacy, 'legacy', latency.legacy)}, ${answered(reads.orchestrator, 'the orchestrator', latency.orchestrator)}`,
     ...wholeLanesLine(service),
     ...(reasons.length === 0 ? [] : [`  fallbacks: ${reasons.join(', ')}`]),
     ...(dropped.length === 0 ? [] : [`  not compared for want of room: ${dropped.join(', ')}`]),
@@ -98,11 +99,16 @@ function wholeLanesLine(service: ServiceStatus): string[] {
   );
   const why = reasons.length === 0 ? '' : `: ${reasons.join(', ')}`;
   return [
-    `  ${match + mismatch} whole lanes compared, ${mismatch} differ, ${incomparable} not comparable${why} (${share} % of the reads that do something to legacy)`,
+    `  ${counted(match + mismatch, 'whole lane')} compared, ${mismatch} differ, ${incomparable} not comparable${why} (${share} % of the reads that do something to legacy)`,
   ];
 }
 
-const counted = (words: Readonly<Record<string, number>>): string[] =>
+/** Without reads, a latency would be of something else. */
+function answered(reads: number, by: string, { p99 }: ServiceStatus['latency_ms']['legacy']): string {
+  return reads === 0 ? `0 by ${by}` : `${reads} by ${by} (p99 ${shownMs(p99)})`;
+}
+
+const byWord = (words: Readonly<Record<string, number>>): string[] =>
   Object.entries(words).map(([word, count]) => `${count} ${word}`);
 
 const shownMs = (ms: number | null): string => (ms === null ? 'unknown' : `${shown(ms)} ms`);
@@ -177,7 +183,7 @@ function evidenceOf(status: NonNullable<ServiceStatus['actions']>[string]): stri
   const { comparable, mismatches, whole_lanes: lanes } = status;
   const { comparisons_missing: missing, days_missing: days } = status;
   const [lower, upper] = status.mismatch_interval;
-  const ofLanes = lanes === 0 ? '' : ` (${lanes} of them whole lanes)`;
+  const ofLanes = lanes === 0 ? '' : ` (of them whole lanes: ${lanes})`;
   const seen = `${mismatches} of ${comparable}${ofLanes} differ (95 %: ${percent(lower)} to ${percent(upper)})`;
   if (missing === 0) return seen;
   const time =

@@ -174,7 +174,7 @@ test(
     const [drill, back] = blocksOf('A fault drill');
     const seen = await typed(first);
     expect(seen).toContain('"content": "hello"');
-    expect(seen).toMatch(/\d+ lanes, \d+ seeded/);
+    expect(seen).toMatch(/\d+ lanes?, \d+ seeded/);
     await eventually('the lane on the orchestrator', async () =>
       (await typed('npm run -s crossfade -- explain session-memory s-1')).includes('fence: open'),
     );

@@ -47,6 +47,7 @@ export interface Judged {
 /** What the database said of a service, and when. */
 interface Known {
   readonly atMs: number;
+  readonly coverage: number;
   readonly journal: JournalFacts;
   readonly accepted: ReadonlySet<string>;
   /** Exact bounds cost 0.1 ms an action: not for every second. */
@@ -63,6 +64,12 @@ interface Shown {
 const UNKNOWN: ReadonlySet<string> = new Set(['unknown_flag', 'not_evaluable']);
 
 const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0 };
+
+/** Facts of another coverage say nothing of this one. While replicas have not all reported it, the next heartbeats change them. */
+function keptMs({ coverage, journal }: Known, present: number): number {
+  const isSettled = coverage === present && (present === 0 || journal.acting >= journal.replicas);
+  return isSettled ? JOURNAL_FACTS_MS : 0;
+}
 
 /** Judges every service's flags each second, remembers what was let through, and answers every read from memory. */
 export class InterlockKeeper implements ReadLimits {
@@ -151,15 +158,15 @@ export class InterlockKeeper implements ReadLimits {
 
   async #ask(service: ServiceName): Promise<Known> {
     const { clock, store, evidence, digestOf, coverageOf } = this.#parts;
-    const last = this.#known.get(service);
-    if (last !== undefined && clock.now() - last.atMs < JOURNAL_FACTS_MS) return last;
+    const [last, coverage] = [this.#known.get(service), coverageOf(service)];
+    if (last !== undefined && clock.now() - last.atMs < keptMs(last, coverage)) return last;
     // Also what another replica has lowered since, or raised.
     this.#granted.set(service, grantedOf(await store.grants(service)));
-    const journal = await store.facts(service, coverageOf(service));
+    const journal = await store.facts(service, coverage);
     const accepted = await store.accepted(service);
     const shown = await evidence.of(service, (action) => digestOf(service, action));
     const actions = this.#actionFacts(service, { evidence: shown, accepted, journal });
-    const known: Known = { atMs: clock.now(), journal, accepted, actions };
+    const known: Known = { atMs: clock.now(), coverage, journal, accepted, actions };
     this.#known.set(service, known);
     return known;
   }

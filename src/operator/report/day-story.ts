@@ -1,5 +1,6 @@
 import type { DayEvent, DaySpan, ServiceDay } from '../../migration/report/report-ports.ts';
 import { timeOf } from './calendar-day.ts';
+import { counted } from './figures.ts';
 import type { EventNumbers, ServiceReport } from './report.ts';
 
 /** What happened to a service on a day: for managers in a sentence, for engineers each event. */
@@ -64,8 +65,18 @@ function tripMoves({ trigger, trippedAtMs }: ServiceDay['trips'][number], span: 
 /** Whether agents lost data: what is open waits for a person. */
 function lossWords({ lost, unknown }: ServiceDay): string {
   const open = [
-    ...(lost.open > 0 ? [`${lost.open} items that legacy lost wait for a decision`] : []),
-    ...(unknown.open > 0 ? [`${unknown.open} writes have an unknown result`] : []),
+    ...(lost.open > 0
+      ? [
+          counted(
+            lost.open,
+            'item that legacy lost waits for a decision',
+            'items that legacy lost wait for a decision',
+          ),
+        ]
+      : []),
+    ...(unknown.open > 0
+      ? [counted(unknown.open, 'write has an unknown result', 'writes have an unknown result')]
+      : []),
   ];
   return open.length === 0 ? 'No agent lost data.' : `${open.join('; ')}.`;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../migration/report/report-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from '../chat-message.ts';
 import type { Webhook } from '../webhook.ts';
+import { counted } from './figures.ts';
 import type { Report } from './report.ts';
 
 /** A stored report, to be taken somewhere. */
@@ -75,9 +76,9 @@ function messageOf(report: Report, reportsUrl: string | undefined): ChatMessage 
   const { date, failed_criteria: failed, failed_to_stay: toStay, services } = report;
   const verdict =
     toStay > 0
-      ? `${toStay} criteria of the present phases fail.`
+      ? `${counted(toStay, 'criterion of the present phases fails', 'criteria of the present phases fail')}.`
       : failed > 0
-        ? `Nothing is wrong; ${failed} criteria are missing for the next phase.`
+        ? `Nothing is wrong; ${counted(failed, 'criterion is', 'criteria are')} missing for the next phase.`
         : 'Every criterion of the present phases passes.';
   return {
     title: `Crossfade report of ${date}`,

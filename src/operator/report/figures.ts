@@ -14,9 +14,14 @@ const PRINTED: Readonly<Record<Unit, (value: number) => string>> = {
   ms: (value) => `${grouped.format(value)} ms`,
   change_ms: (value) => signed(value, ' ms'),
   seconds: duration,
-  days: (value) => `${grouped.format(value)} days`,
+  days: (value) => counted(value, 'day'),
   yes_no: (value) => (value === 0 ? 'no' : 'yes'),
 };
+
+/** `1 item`, `2 items`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${grouped.format(count)} ${count === 1 ? one : many}`;
+}
 
 /** A number in the words of every format. */
 export function printedFigure({ value, unit }: Figure): string {

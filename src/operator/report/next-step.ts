@@ -2,6 +2,7 @@ import type { ServiceFlag } from '../../domain/flags.ts';
 import type { Stage } from '../../domain/stage.ts';
 import type { CriterionName } from './criterion-words.ts';
 import { failedIn } from './criteria.ts';
+import { counted } from './figures.ts';
 import type { Criterion, PhasePlan } from './report.ts';
 
 /** What a person should do next about a service. */
@@ -49,7 +50,7 @@ const waitForComparisons: Advice = ({ action }, { daysMissing }) => {
   const days =
     daysMissing === null
       ? ''
-      : `; ${daysMissing < 1 ? 'less than a day' : `about ${Math.ceil(daysMissing)} days`} at the traffic of the last 24 h`;
+      : `; ${daysMissing < 1 ? 'less than a day' : `about ${counted(Math.ceil(daysMissing), 'day')}`} at the traffic of the last 24 h`;
   return {
     kind: 'wait',
     text: `Wait for more comparisons of ${action ?? 'its reads'}${days}.`,

@@ -18,6 +18,7 @@ import {
   type ReportDocument,
   type ServicePart,
 } from './document.ts';
+import { counted } from './figures.ts';
 import { planSection } from './plan-section.ts';
 import { progressSection, todaySection, type Shown } from './progress-sections.ts';
 import type { Report, ServiceReport } from './report.ts';
@@ -48,7 +49,7 @@ export function documentOf(report: Report): ReportDocument {
 }
 
 function verdictOf({ failed_criteria: failed, failed_to_stay: toStay }: Report): Mark {
-  const criteria = (number: number): string => `${number} ${number === 1 ? 'criterion' : 'criteria'}`;
+  const criteria = (number: number): string => counted(number, 'criterion', 'criteria');
   if (failed === 0) return mark('✓ Every criterion of the present phases passes', 'good');
   const missing = failed === toStay ? '' : `${criteria(failed - toStay)} missing to go on`;
   if (toStay === 0) return mark(`Nothing is wrong, ${missing}`, 'warn');

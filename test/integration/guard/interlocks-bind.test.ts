@@ -14,6 +14,7 @@ import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createEvidenceStore } from '../../../src/storage/evidence.ts';
 import { createInterlockStore } from '../../../src/storage/interlocks.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { createJournalDatabase } from '../storage/journal-under-test.ts';
 import { DATABASES } from '../../support/tier.ts';
@@ -66,9 +67,10 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
 
   afterEach(async () => {
     for (const keeper of running) await keeper.stop();
+    await database.query('delete from replicas');
   });
 
-  async function start(mode: InterlockMode = 'enforce'): Promise<InterlockKeeper> {
+  async function start(mode: InterlockMode = 'enforce', clock = systemClock): Promise<InterlockKeeper> {
     const store = createInterlockStore(database);
     const runtime = { name: service, definition: jarvisMemory } as unknown as ServiceRuntime;
     const keeper = new InterlockKeeper({
@@ -91,7 +93,7 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
       addedP95Ms: () => 1,
       coverageOf: () => coverage,
       isBackfillListed: () => true,
-      clock: systemClock,
+      clock,
       emit: createEvents().emit,
     });
     running.push(keeper);
@@ -161,6 +163,32 @@ describe.each(DATABASES)('interlocks on %s', (kind) => {
     answers = true;
     await keeper.refresh(service);
     expect(keeper.mayBegin(service)).toBe(true);
+  });
+
+  test('a replica that has just reported the coverage is counted at the next look', async () => {
+    const replica = randomUUID();
+    await database.query("insert into replicas (id, heartbeat_at) values ($1, now() + interval '1 hour')", [
+      replica,
+    ]);
+    const looks: (() => void)[] = [];
+    // The keeper looks again when it is let go on, one second later each time.
+    const sleep = (_ms: number, signal?: AbortSignal): Promise<void> =>
+      new Promise((resolve) => {
+        looks.push(resolve);
+        signal?.addEventListener('abort', () => resolve());
+      });
+    const clock = { ...systemClock, now: () => 1_000 * looks.length, sleep };
+    const reasons = (): string[] =>
+      keeper.judged(service)?.verdict.flags['read-cutover'].reasons.map(({ word }) => word) ?? [];
+    const keeper = await start('warn', clock);
+    expect(reasons()).toContain('not_covered_everywhere');
+    await database.query('update replicas set coverage = jsonb_build_object($2::text, 7) where id = $1', [
+      replica,
+      service,
+    ]);
+    looks.at(-1)?.();
+    await eventually('it has looked again', () => looks.length === 2);
+    expect(reasons()).not.toContain('not_covered_everywhere');
   });
 
   test('under warn nothing is lowered, and every reason is said', async () => {

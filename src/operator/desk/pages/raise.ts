@@ -53,8 +53,8 @@ function affected({ flag, asked }: ShownFlag, share: number, check: RaiseCheck):
     <p>
       ${
         share === asked
-          ? html`Nothing: ${percent(asked)} is requested already. All of it is ${count(check.lanes)} lanes and
-            ${counted(check.reads_last_hour, 'read')} an hour.`
+          ? html`Nothing: ${percent(asked)} is requested already. All of it is ${counted(check.lanes, 'lane')}
+            and ${counted(check.reads_last_hour, 'read')} an hour.`
           : html`From ${percent(asked)} to ${percent(share)}: ${moved}.`
       }
       <span class="note">Reads are those of the last hour, of all replicas.</span>

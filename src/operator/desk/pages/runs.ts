@@ -79,7 +79,7 @@ export function runProgress({ lanes, lanes_done: done, brake, state }: RunShown)
       <rect class="reached" width="${share}" height="4" />
     </svg>
     <p class="note">
-      ${state === 'listing' ? 'listing its lanes' : html`${count(done)} of ${count(lanes)} lanes, ${percent(share)}`}${
+      ${state === 'listing' ? 'listing its lanes' : html`${count(done)} of ${counted(lanes, 'lane')}, ${percent(share)}`}${
         brake !== null && html` · slowed: ${spoken(brake)}`
       }
     </p>`;

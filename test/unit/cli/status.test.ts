@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { toldAll } from '../../../src/cli/status.ts';
+import type { Status } from '../../../src/operator/status.ts';
+
+const FLAG = { asked: 0, in_effect: 0, reason: 'off' };
+const NOTHING_COMPARED = { match: 0, mismatch: 0, not_comparable: 0 };
+const QUANTILES = { p50: 1, p95: 2, p99: 3, count: 4 };
+
+function statusOf(service: object): Status {
+  const shown = {
+    service: 'session-memory',
+    stage: 'shadow_read',
+    interlocks: 'enforce',
+    flags: { 'read-cutover': FLAG },
+    comparisons: { match: 1, mismatch: 0, not_comparable: 0 },
+    lane_comparisons: NOTHING_COMPARED,
+    lane_percentage: 1,
+    not_comparable_by: {},
+    no_proof_by: {},
+    proofs: 1,
+    fallbacks: {},
+    shadow_dropped: {},
+    latency_ms: { legacy: QUANTILES, orchestrator: QUANTILES },
+    reads_by: { legacy: 1, orchestrator: 0 },
+    pending: 1,
+    dead_letters: 1,
+    unknown_outcomes: { open: 1, readable: true },
+    lost_items: 1,
+    lanes: { total: 1, seeded: 1, dirty: 0, stopped: 0 },
+    lag: { writes: 1, lanes: 1, oldest_seconds: 2 },
+    ab: {},
+    ...service,
+  };
+  const proxy = { flags: { fresh: true } };
+  return { proxy, readiness: {}, spill: null, services: [shown] } as unknown as Status;
+}
+
+test('one lane, one write and one comparison are spelled in the singular', () => {
+  const lines = toldAll(statusOf({})).split('\n');
+  expect(lines.slice(1, 5)).toEqual([
+    '  1 lane, 1 seeded, 0 dirty, 0 stopped; 1 delivery waits',
+    '  lag: the orchestrator lacks 1 write of 1 lane, the oldest for 2 s',
+    '  1 dead letter, 1 unknown outcome, 1 lost item',
+    '  1 comparison, 0 mismatches, 1 proof',
+  ]);
+});
+
+test('a backend that answered no read shows no latency of reads', () => {
+  expect(toldAll(statusOf({}))).toContain('  reads: 1 by legacy (p99 3 ms), 0 by the orchestrator\n');
+  const both = statusOf({ reads_by: { legacy: 0, orchestrator: 2 } });
+  expect(toldAll(both)).toContain('  reads: 0 by legacy, 2 by the orchestrator (p99 3 ms)\n');
+});
