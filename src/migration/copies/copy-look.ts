@@ -1,6 +1,6 @@
 import type { SessionId } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { LegacyLane } from '../../domain/service-definition.ts';
+import type { LegacyItem, LegacyLane } from '../../domain/service-definition.ts';
 import type { CopyException } from '../journal-facts.ts';
 import type { Lane } from '../lanes/lanes.ts';
 import type { Journal } from '../ports.ts';
@@ -90,15 +90,32 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
   });
 }
 
-/** What neither side shows an equal of: an earlier copy may have given it another id. */
+/**
+ * Writes of which neither side shows as many equal items as there are. All that are not on the secondary are given: which of equal items
+ * are gone cannot be told. An item under another id counts, because an earlier copy may have given it that id.
+ */
 function unshownCreates(
   { source }: ShownLane,
   { contents, journaled }: Omit<CopyLook, 'exceptions'>,
 ): OrchestratorWrite[] {
-  const shown = new Set([...source.items, ...contents.listed].map(({ fields }) => digestOfFields(fields)));
-  return [...journaled.ids]
-    .filter(([digest]) => !shown.has(digest))
-    .flatMap(([, ids]) => ids.flatMap((id) => journaled.creates.get(id) ?? []));
+  const shown = countsOf(source.items);
+  const held = countsOf(contents.listed);
+  const heldIds = new Set(contents.listed.map(({ memory }) => memory.memory_id));
+  return [...journaled.ids].flatMap(([digest, ids]) => {
+    const missing = ids.filter((id) => !heldIds.has(id)).flatMap((id) => journaled.creates.get(id) ?? []);
+    const standing = ids.filter((id) => heldIds.has(id)).length;
+    const equal = Math.max(shown.get(digest) ?? 0, held.get(digest) ?? 0) - standing;
+    return missing.length > equal ? missing : [];
+  });
+}
+
+function countsOf(items: readonly Pick<LegacyItem, 'fields'>[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { fields } of items) {
+    const digest = digestOfFields(fields);
+    counts.set(digest, (counts.get(digest) ?? 0) + 1);
+  }
+  return counts;
 }
 
 function asDelivered({ payload, ...create }: OrchestratorWrite): OrchestratorWrite {

@@ -164,6 +164,23 @@ test.each([
   expect(lane.condition).toBe(facts.condition);
 });
 
+test.each([
+  { shown: ['tea'], lost: 1, condition: 'stopped' },
+  { shown: ['tea', 'tea'], lost: 0, condition: 'clean' },
+])('a first copy finds that legacy shows $shown.length of two equal items', async (facts) => {
+  const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'tea' });
+  const undelivered = [3, 4].map((sequence) => ({
+    ...writeOf(laneNamed('ann'), sequence, request),
+    action: 'add_memory',
+    isCovered: true,
+  }));
+  const { copier, lane, store, lost } = createCopier(facts.shown, {}, { seededCoverage: 0, undelivered });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
+
 test('a delivery of before the copy that arrives after its look has no effect', async () => {
   const late = { deliver: async (): Promise<void> => undefined };
   const { copier, lane, store, orchestrator } = createCopier(['tea'], { afterLooking: () => late.deliver() });
