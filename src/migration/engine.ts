@@ -47,6 +47,7 @@ export function createEngine(parts: MigrationParts): Engine {
   const lanes = createLanes(journal, clock, (lane) => moving.copies.holds(lane));
   const settlements = new Settlements({ journal, clock, emit, onAbandoned: (lane) => looseEnds.note(lane) });
   const { spilling, membership, isSpilling } = createPresence(parts, {
+    coverage,
     settlements,
     keeper: () => keeper,
     settler: () => settler,
@@ -118,7 +119,7 @@ function createTakeOver(
 /** This replica to the others, and what it does while it cannot reach them. */
 function createPresence(
   parts: MigrationParts,
-  around: Pick<SpillWiring, 'settlements' | 'keeper' | 'settler' | 'takeOver'>,
+  around: Pick<SpillWiring, 'coverage' | 'settlements' | 'keeper' | 'settler' | 'takeOver'>,
 ): Pick<Engine, 'spilling' | 'membership'> & { readonly isSpilling: () => boolean } {
   const spilling = createSpillingOf(parts, { ...around, membership: () => membership });
   const isSpilling = (): boolean => spilling?.outage.isSpilling ?? false;
@@ -135,7 +136,7 @@ function createPresence(
 
 function createSpillingOf(
   { spill, replica, services, coverageStore, clock, events }: MigrationParts,
-  around: Pick<SpillWiring, 'settlements' | 'membership' | 'keeper' | 'settler' | 'takeOver'>,
+  around: Pick<SpillWiring, 'coverage' | 'settlements' | 'membership' | 'keeper' | 'settler' | 'takeOver'>,
 ): Spilling | undefined {
   if (spill === undefined) return undefined;
   return createSpilling({

@@ -16,6 +16,19 @@ export function testReplay(begin: Begin, makePair: MakePair): void {
     expect(await placed(process)).toEqual(['1', '2', '3']);
   });
 
+  test('spilled writes keep the coverage under which they were accepted', async () => {
+    const process = begin();
+    const number = await process.coverage.begin(process.lane.service);
+    const page = spilled(process, 2);
+    const intents = page.intents.map((intent, index) => ({
+      ...intent,
+      ...(index === 0 && { coverage: number }),
+    }));
+    await replay(process, { ...page, intents });
+    const writes = await process.journal.undelivered(process.lane.key, 100);
+    expect(writes.map(({ isCovered = false }) => isCovered)).toEqual([true, false]);
+  });
+
   test('a page of a spill is replayed once', async () => {
     const process = begin();
     const page = spilled(process, 2);

@@ -5,7 +5,7 @@ import type { Membership } from '../replicas/membership.ts';
 import type { Emit } from '../events.ts';
 import type { Clock, CoverageStore } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
-import type { ServiceRuntime } from '../service-runtime.ts';
+import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { Settlements } from '../settlements/settlements.ts';
 import type { Settler } from '../settlements/settle.ts';
 import type { TakeOver } from '../replicas/take-over.ts';
@@ -18,6 +18,7 @@ export interface SpillWiring {
   readonly replica: ReplicaIdentity;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverageStore: CoverageStore;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly settlements: Settlements;
   readonly clock: Clock;
   readonly emit: Emit;

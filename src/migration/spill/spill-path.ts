@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ConnectionError, CrossfadeError, StorageError } from '../../domain/errors.ts';
-import { operationId, type LaneKey, type OperationId } from '../../domain/ids.ts';
+import { operationId, type LaneKey, type OperationId, type ServiceName } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import { readReply } from '../../domain/request.ts';
 import type { CallLegacy, TimedReply } from '../call-legacy.ts';
@@ -10,6 +10,7 @@ import type { Lane } from '../lanes/lanes.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
+import type { Coverage } from '../service-runtime.ts';
 import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
 import type { Settlements } from '../settlements/settlements.ts';
 import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/write-outcome.ts';
@@ -29,6 +30,7 @@ export interface SpillPathParts {
   readonly journal: SpillJournal;
   readonly identity: ReplicaIdentity;
   readonly settlements: Settlements;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly callLegacy: CallLegacy;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -149,7 +151,7 @@ export class SpillPath {
   }
 
   async #note({ id, operation, lane }: Spilled): Promise<void> {
-    const { store, identity, clock, emit } = this.#parts;
+    const { store, identity, coverage, clock, emit } = this.#parts;
     const startedAtMs = clock.now();
     const intent = {
       operationId: id,
@@ -159,6 +161,7 @@ export class SpillPath {
       action: operation.name,
       request: operation.message.text,
       acceptedAtMs: clock.wallMs(),
+      coverage: coverage.get(operation.service.name)?.number ?? 0,
     };
     this.#underWay.add(id);
     try {

@@ -55,10 +55,10 @@ where lanes.key = asked.key
 returning ${LANE_COLUMNS.replace('key', 'lanes.key')}`;
 
 export const INSERT_WRITES = `
-insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, replica)
-select lane_id, sequence, operation_id, action, request, accepted_at, $7::uuid
-from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
-  as t(lane_id, sequence, operation_id, action, request, accepted_at)`;
+insert into writes (lane_id, sequence, operation_id, action, request, accepted_at, coverage, replica)
+select lane_id, sequence, operation_id, action, request, accepted_at, coverage, $8::uuid
+from unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[])
+  as t(lane_id, sequence, operation_id, action, request, accepted_at, coverage)`;
 
 export const INSERT_OUTCOMES = withLedger(`
 insert into outcomes (lane_id, sequence, outcome)

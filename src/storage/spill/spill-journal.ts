@@ -139,6 +139,8 @@ async function insert(session: Session, places: readonly Placed[], me: ReplicaId
     places.map(({ intent }) => intent.action),
     places.map(({ intent }) => intent.request),
     places.map(({ intent }) => new Date(intent.acceptedAtMs).toISOString()),
+    // Records of an older release have none.
+    places.map(({ intent: { coverage = 0 } }) => coverage),
     me,
   ]);
   const settled = places.flatMap(({ laneId, sequence, outcome }) =>

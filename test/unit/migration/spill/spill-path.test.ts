@@ -35,6 +35,7 @@ function createSpillPath() {
     callLegacy: async () => ({ reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 }),
     clock: fakeClock(),
     emit: recorder().emit,
+    coverage: new Map([[SERVICE, { number: 7 }]]),
     isShut: () => false,
   } as unknown as SpillPathParts);
   return { facts, path };
@@ -51,9 +52,9 @@ test('a write that waited for its twin, whose intent was withdrawn, is noted dow
   expect(facts.noted[0]?.operationId).not.toBe(OPERATION.id);
 });
 
-test('a write that the journal has never heard of keeps its id', async () => {
+test('a write that the journal has never heard of is noted under its id and the present coverage', async () => {
   const { facts, path } = createSpillPath();
   facts.state = 'away';
   await path.write(OPERATION, laneNamed('ann'), WITHDRAWN);
-  expect(facts.noted.map(({ operationId: id }) => id)).toEqual([OPERATION.id]);
+  expect(facts.noted).toMatchObject([{ operationId: OPERATION.id, coverage: 7 }]);
 });
