@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { rawElements, rawMembers } from '../../../src/domain/json.ts';
+import { createOrchestratorClient } from '../../../src/backends/orchestrator.ts';
+import { systemClock } from '../../../src/clock.ts';
+import type { SessionId } from '../../../src/domain/ids.ts';
+import { Json, parseTolerantly, rawElements, rawMembers } from '../../../src/domain/json.ts';
 import { type Answer, createStage, type TestOrchestrator } from '../../support/orchestrator.ts';
 import { DATABASES } from '../../support/tier.ts';
 
@@ -90,6 +93,36 @@ describe.each(DATABASES)('what an agent wrote on %s', (kind) => {
       const back = await roundTrip(content, { escape_unstorable: true });
       const values = (text: string) => JSON.stringify(JSON.parse(text.replaceAll(/NaN|-Infinity/g, '"$&"')));
       expect(values(back)).toBe(values(content));
+    },
+  );
+
+  test.each(['tcp', 'http'] as const)(
+    'reaches the proxy with its NaN and Infinity over %s',
+    async (protocol) => {
+      const port = protocol === 'tcp' ? orchestrator.port : orchestrator.httpPort;
+      const client = createOrchestratorClient({
+        endpoint: `${protocol}://127.0.0.1:${port}`,
+        clock: systemClock,
+      });
+      const sessionId = `client-${protocol}-${kind}` as SessionId;
+      const content = '{"n":[NaN,-Infinity,1000.0],"metadata":{"b":NaN}}';
+      const payload = { memory_type: 'fact', create_session: true, escape_unstorable: true };
+      const options = { purpose: 'live', deadlineAtMs: systemClock.now() + 5_000 } as const;
+      await client.start();
+      try {
+        const create = {
+          action: 'create',
+          sessionId,
+          payload: { ...payload, content: new Json(content) },
+        } as const;
+        expect(await client.batchWrite([create], options)).toEqual([{ result: 'applied' }]);
+        const scan = await client.read({ action: 'scan', sessionId, payload: {} }, options);
+        const [item = ''] = rawElements(rawMembers(scan.text)['items'] ?? '');
+        const [stored, sent] = [rawMembers(item)['content'] ?? '', content].map(parseTolerantly);
+        expect(stored).toEqual(sent);
+      } finally {
+        await client.stop();
+      }
     },
   );
 
