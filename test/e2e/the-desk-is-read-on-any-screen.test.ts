@@ -69,6 +69,39 @@ const AUDIT = {
   next: null,
 };
 
+const AGENTS = {
+  agents: [
+    {
+      service: SERVICE,
+      agent: `0x${'0123456789abcdef'.repeat(4)}`,
+      dialect: 'zmq',
+      requests: 1,
+      first_seen: CHANGED_AT,
+      last_seen: CHANGED_AT,
+    },
+  ],
+  writers_past_proxy: [
+    { service: SERVICE, writer: 'night-job', lanes: 2, last_found: CHANGED_AT, seen_through_proxy: false },
+    { service: SERVICE, writer: 'seen', lanes: 1, last_found: CHANGED_AT, seen_through_proxy: true },
+  ],
+};
+
+const LETTER = {
+  operation_id: '0190b6a2-7c1e-7d53-9a4f-3b1c2d4e5f60',
+  service: SERVICE,
+  lane: `${SERVICE}/ann`,
+  sequence: 12_345,
+  action: 'add_interaction',
+  code: 'validation_error',
+  reason: 'too long',
+  refused_at: CHANGED_AT,
+  attempts: 1,
+  state: 'open',
+  resolved_by: null,
+  resolved_reason: null,
+  waiting_behind: 1,
+};
+
 function liveBook(): LiveBook {
   const live = new LiveBook([SERVICE as ServiceName]);
   const write = { service: SERVICE, operationId: 'o' as OperationId, lagMs: 12_000 };
@@ -94,6 +127,8 @@ beforeAll(async () => {
     registerApi(api) {
       api.get('/v1/status', async () => STATUS);
       api.get('/v1/audit', async () => AUDIT);
+      api.get('/v1/agents', async () => AGENTS);
+      api.get('/v1/dead-letters', async () => ({ dead_letters: [LETTER] }));
       api.get('/v1/consistency', async () => ({
         services: { [SERVICE]: { last_hour: WINDOW, today: WINDOW } },
       }));
@@ -162,4 +197,28 @@ test('on a phone the guard stays in sight, and no page is wider than the window'
       Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth')),
     ).toBeLessThanOrEqual(0);
   }
+});
+
+test('on a phone the long name of an agent is shown whole', async () => {
+  const page = await open('/agents', { viewport: { width: 360, height: 740 } });
+  const hidden = await page
+    .locator('.table-frame')
+    .evaluateAll(
+      (frames) => frames.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).length,
+    );
+  expect(hidden).toBe(0);
+});
+
+test('a writer that bypasses the proxy is listed until it is seen through the proxy', async () => {
+  const page = await open('/agents');
+  const writers = page.getByRole('group', { name: 'Writers that bypass the proxy' }).locator('tbody tr');
+  expect(await writers.allTextContents()).toEqual([expect.stringContaining('night-job')]);
+});
+
+test('a dead letter says in words how often it was sent and what waits for it', async () => {
+  const page = await open('/dead-letters');
+  const card = (await page.locator('.card').innerText()).replaceAll(/\s+/g, ' ');
+  expect(card).toContain('open · write 12,345, refused');
+  expect(card).toContain('after 1 attempt');
+  expect(card).toContain('1 later write of the lane waits');
 });

@@ -104,12 +104,15 @@ function letterCard(visit: Visit, letter: Letter): Html {
     <p class="state ${state === 'open' ? 'bad' : ''}">
       ${state === 'open' ? '▲ ' : ''}${spoken(state)}
       <span class="note-inline"
-        >write ${letter.sequence}, refused ${when(letter.refused_at)},
-        ${counted(letter.attempts, 'time')}</span
+        >· write ${count(letter.sequence)}, refused ${when(letter.refused_at)} after
+        ${counted(letter.attempts, 'attempt')}</span
       >
     </p>
     <p class="words">${spoken(letter.code)}: ${letter.reason}</p>
-    <p class="note">${counted(letter.waiting_behind, 'write')} wait behind it · <code>${operation}</code></p>
+    <p class="note">
+      ${counted(letter.waiting_behind, 'later write of the lane waits', 'later writes of the lane wait')} ·
+      <code>${operation}</code>
+    </p>
     ${letter.resolved_by !== null && html`<p class="note">${letter.resolved_by}: ${letter.resolved_reason}</p>`}
     ${state === 'open' && letterDeeds(visit, operation)}
   </article>`;
@@ -157,7 +160,7 @@ function unknownCard(visit: Visit, each: Unknown): Html {
     <h2 id="u-${operation}"><code>${each.action}</code> of ${laneLink(each.lane)}</h2>
     <p class="state ${end === null ? 'warn' : 'good'}">
       ${end === null ? `◆ ${WAITS[waits ?? ''] ?? ''}` : `● ${spoken(end)}`}
-      <span class="note-inline">write ${count(each.sequence)}, found ${when(each.found_at)}</span>
+      <span class="note-inline">· write ${count(each.sequence)}, found ${when(each.found_at)}</span>
     </p>
     <p class="note">
       <code>${operation}</code

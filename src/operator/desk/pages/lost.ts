@@ -72,7 +72,7 @@ function lostCard(
   const fields = { owner, memory_id: memory };
   return html`<article class="panel card" aria-labelledby="m-${memory}">
     <h2 id="m-${memory}">${laneLink(`${service}/${owner}`)}</h2>
-    <p class="state warn">◆ lost <span class="note-inline">found ${when(foundAt)}</span></p>
+    <p class="state warn">◆ lost <span class="note-inline">· found ${when(foundAt)}</span></p>
     <p class="note">${storedAt !== null && html`stored ${when(storedAt)} · `}${shape ?? 'shape unknown'}</p>
     <p class="note"><code>${memory}</code> · digest <code>${digest.slice(0, 12)}</code></p>
     <div class="deeds">
