@@ -75,7 +75,19 @@ export interface Chart {
   readonly labels: readonly string[];
   readonly values: readonly (number | null)[];
   readonly empty: string;
+  /** What happened meanwhile, as lines across the bars. */
+  readonly marks: readonly ChartMark[];
 }
+
+export interface ChartMark {
+  readonly kind: 'trip' | 'flag' | 'release';
+  /** Share of the width, 0–1. */
+  readonly place: number;
+  readonly what: string;
+}
+
+/** In a shape of its own each: colours alone do not tell them apart. */
+export const MARK_SIGNS: Readonly<Record<ChartMark['kind'], string>> = { trip: '▲', flag: '◆', release: '●' };
 
 export type Block =
   | { readonly kind: 'facts'; readonly facts: readonly Fact[] }

@@ -1,3 +1,4 @@
+import type { DaySpan } from '../../migration/report/report-ports.ts';
 import { momentOf } from './calendar-day.ts';
 import { count, linked, rate, words, type Section } from './document.ts';
 import type { ServiceReport } from './report.ts';
@@ -7,6 +8,7 @@ export interface Shown {
   readonly zone: string;
   /** Where the desk is; null without one. */
   readonly desk: string | null;
+  readonly day: DaySpan;
 }
 
 /** For managers a sentence, for engineers who did what and when. */

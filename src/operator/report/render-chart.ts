@@ -1,4 +1,4 @@
-import type { Chart, Figure } from './document.ts';
+import { MARK_SIGNS, type Chart, type ChartMark, type Figure } from './document.ts';
 import { printedFigure } from './figures.ts';
 import { html, type Html } from '../desk/html.ts';
 
@@ -18,7 +18,7 @@ const LABEL_EVERY = 6;
 const LINES = 2;
 
 /** Bars as inline SVG: no script, no style attribute, readable by what reads aloud. */
-export function renderChart({ title, total, tone, unit, labels, values, empty }: Chart): Html {
+export function renderChart({ title, total, tone, unit, labels, values, empty, marks }: Chart): Html {
   const most = Math.max(0, ...values.map((value) => value ?? 0));
   const top = niceTop(most);
   const caption = total.map((piece) =>
@@ -34,9 +34,20 @@ export function renderChart({ title, total, tone, unit, labels, values, empty }:
       ${gridLines(top, unit)}
       ${labels.map((label, index) => (index % LABEL_EVERY === 0 ? hourLabel(label, index, labels.length) : null))}
       ${values.map((value, index) => bar({ value, label: labels[index] ?? '', index }, { top, count: values.length, unit }))}
+      ${marks.map(markLine)}
       ${most === 0 ? html`<text class="none" x="${LEFT + PLOT.width / 2}" y="${TOP + PLOT.height / 2}">${empty}</text>` : null}
     </svg>
   </figure>`;
+}
+
+/** A line over the whole height, with a sign above it: between the hours, where it happened. */
+function markLine({ kind, place, what }: ChartMark): Html {
+  const x = round(LEFT + PLOT.width * place);
+  return html`<g class="mark ${kind}"
+    ><line x1="${x}" x2="${x}" y1="${TOP}" y2="${TOP + PLOT.height}" /><text x="${x}" y="${TOP}"
+      >${MARK_SIGNS[kind]}</text
+    ><title>${what}</title></g
+  >`;
 }
 
 /** A number with what it is exactly behind what is printed. */

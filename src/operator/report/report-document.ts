@@ -34,12 +34,17 @@ import { consistencySection, rulesSection, signaturesSection, trafficSection } f
 /** How a report is shown, in every format. */
 export function documentOf(report: Report): ReportDocument {
   const { date, zone, services } = report;
+  const day = { fromMs: Date.parse(report.from), toMs: Date.parse(report.to) };
   return {
     title: longDate(date),
     subtitle: subtitleOf(report),
     verdict: verdictOf(report),
     services: services.map((service) =>
-      partOf(service, { zone, desk: service.desk_url === undefined ? report.desk_url : service.desk_url }),
+      partOf(service, {
+        zone,
+        day,
+        desk: service.desk_url === undefined ? report.desk_url : service.desk_url,
+      }),
     ),
     footnote:
       'Sums are of the whole day and of all replicas. What is a state (lanes, backlog, flags, criteria) is as it was when the report was ' +
@@ -77,7 +82,7 @@ function subtitleOf({
   ];
 }
 
-function partOf(service: ServiceReport, { zone, desk }: Shown): ServicePart {
+function partOf(service: ServiceReport, shown: Shown): ServicePart {
   const failed = failedIn(service.plan);
   const toStay = failed.filter((criterion) => criterion.for === 'stay').length;
   const { consistency, state, added_latency: added, traffic } = service;
@@ -95,19 +100,19 @@ function partOf(service: ServiceReport, { zone, desk }: Shown): ServicePart {
     ],
     next: nextOf(service),
     sections: [
-      todaySection(service, { zone, desk }),
+      todaySection(service, shown),
       progressSection(service),
       planSection(service),
       flagsSection(service),
-      trafficSection(service),
+      trafficSection(service, shown),
       abSection(service),
       consistencySection(service),
       stateSection(service),
       signaturesSection(service),
       rulesSection(service),
-      reconciliationSection(service, { zone, desk }),
-      guardSection(service, { zone, desk }),
-      readinessSection(service, zone),
+      reconciliationSection(service, shown),
+      guardSection(service, shown),
+      readinessSection(service, shown.zone),
     ],
   };
 }

@@ -64,6 +64,7 @@ th:last-child,td:last-child{padding-right:0}tbody tr:last-child td{border-bottom
 .number{text-align:right;white-space:nowrap}td.text .mark{white-space:nowrap}td.number+td.text,th.number+th.text{padding-left:1.1rem}
 .empty{color:var(--soft)}
 .note{margin:1.1rem 0 .2rem;font-weight:620}
+.remark+dl{margin-top:1rem}
 .remark{margin:.9rem 0 0;font-size:.86rem;color:var(--soft);max-width:46rem}
 details{border-top:1px solid var(--line);padding-top:.8rem}
 summary{cursor:pointer;color:var(--accent);font-weight:560}summary:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:3px}
@@ -74,6 +75,8 @@ figcaption data{font-weight:600;color:var(--ink)}
 svg{display:block;width:100%;height:auto;overflow:visible}
 .grid{stroke:var(--line);stroke-width:1}.axis{font-size:12.5px;fill:var(--soft)}.axis.y{text-anchor:end}.axis.x{text-anchor:middle}
 svg .none{font-size:14px;fill:var(--soft);text-anchor:middle}
+svg .mark line{stroke-width:1.5;stroke-dasharray:3 2}svg .mark text{font-size:11px;text-anchor:middle}
+.trip line{stroke:var(--bad)}.trip text{fill:var(--bad)}.flag line{stroke:var(--warn)}.flag text{fill:var(--warn)}.release line{stroke:var(--good)}.release text{fill:var(--good)}
 .accent rect{fill:var(--accent)}.bad rect{fill:var(--bad)}.soft rect{fill:var(--soft)}
 footer{margin-top:2.5rem;padding-top:1.2rem;border-top:1px solid var(--line);font-size:.86rem;color:var(--soft);max-width:46rem}
 @media (max-width:40rem){

@@ -1,25 +1,34 @@
+import { timeOf } from './calendar-day.ts';
 import {
+  MARK_SIGNS,
   change,
   code,
   count,
   mark,
   ms,
   rate,
+  words,
+  type Block,
   type Cell,
   type Chart,
+  type ChartMark,
   type Fact,
   type Section,
   type Table,
 } from './document.ts';
 import { SIGNATURES_KEPT } from '../../migration/compare/comparison-stores.ts';
 import { hintWords } from '../hint-words.ts';
+import type { Shown } from './progress-sections.ts';
 import type { ActionEvidence, HourNumbers, RateNumbers, ServiceReport } from './report.ts';
 
-export function trafficSection({ traffic, errors, added_latency: added }: ServiceReport): Section {
+export function trafficSection(service: ServiceReport, shown: Shown): Section {
+  const { traffic, errors, added_latency: added } = service;
+  const marks = marksOf(service, shown);
   return {
     title: 'Traffic, latency and errors',
     blocks: [
-      { kind: 'charts', charts: chartsOf(traffic.hours, traffic.operations) },
+      { kind: 'charts', charts: chartsOf(traffic).map((chart) => ({ ...chart, marks })) },
+      ...(marks.length === 0 ? [] : [MARKS_EXPLAINED]),
       {
         kind: 'facts',
         facts: [
@@ -50,7 +59,37 @@ export function trafficSection({ traffic, errors, added_latency: added }: Servic
   };
 }
 
-function chartsOf(hours: readonly HourNumbers[], operations: number): Chart[] {
+const { trip, flag, release } = MARK_SIGNS;
+const MARKS_EXPLAINED: Block = {
+  kind: 'remark',
+  cell: [
+    `In the charts: ${trip} the guard took reads back, ${flag} a flag was changed, ${release} a latch was released.`,
+  ],
+};
+
+/** Trips of the guard, and what people changed, that fall into the day. */
+function marksOf({ guard, today }: ServiceReport, { zone, day }: Shown): ChartMark[] {
+  const { fromMs, toMs } = day;
+  const markAt = (kind: ChartMark['kind'], at: string, what: string): ChartMark[] => {
+    const atMs = Date.parse(at);
+    if (atMs < fromMs || atMs >= toMs) return [];
+    return [{ kind, place: (atMs - fromMs) / (toMs - fromMs), what: `${timeOf(atMs, zone)} ${what}` }];
+  };
+  return [
+    ...today.events.flatMap(({ at, person, what }) =>
+      what.startsWith('flags set')
+        ? markAt('flag', at, `${person}: ${what}`)
+        : what === 'guard release'
+          ? markAt('release', at, `${person} released the latch`)
+          : [],
+    ),
+    ...guard.trips.flatMap(({ at, trigger }) =>
+      markAt('trip', at, `the guard took reads back: ${words(trigger)}`),
+    ),
+  ];
+}
+
+function chartsOf({ hours, operations }: ServiceReport['traffic']): Omit<Chart, 'marks'>[] {
   const labels = hours.map(({ hour }) => hour);
   const mismatches = hours.reduce((sum, hour) => sum + (hour.mismatches ?? 0), 0);
   return [

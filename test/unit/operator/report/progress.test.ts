@@ -57,6 +57,43 @@ describe('what happened on a day', () => {
   });
 });
 
+describe('the charts of a day', () => {
+  const atNoon = Date.parse('2026-11-20T11:00:00Z');
+  const marked = fineService({
+    day: {
+      ...QUIET_DAY,
+      events: [
+        { ...raised, atMs: atNoon },
+        { ...released, atMs: atNoon + 3_600_000 },
+      ],
+      trips: [
+        { ...trip, trippedAtMs: atNoon + 1_800_000 },
+        { ...trip, trippedAtMs: SPAN.fromMs - 60_000 },
+      ],
+    },
+  });
+
+  test('mark when a flag was changed, the guard tripped and a latch was released', () => {
+    const html = renderHtml(documentOf(reportOf([marked])));
+    const [chart = ''] = /<figure class="chart accent">.*?<\/figure>/s.exec(html) ?? [];
+    const marks = [...chart.matchAll(/<g class="mark (\w+)".*?<title>(.*?)<\/title>/gs)];
+    expect(marks.map(([, kind, what]) => [kind, what?.slice(0, 5)])).toEqual([
+      ['flag', '12:00'],
+      ['release', '13:00'],
+      ['trip', '12:30'],
+    ]);
+    // Noon is half of the way between the axis and the end of the last hour.
+    expect(chart).toContain('<line x1="199" x2="199"');
+    expect(html).toContain('In the charts: ▲ the guard took reads back');
+  });
+
+  test('have no marks on a day on which nothing changed', () => {
+    const html = renderHtml(documentOf(reportOf([fineService()])));
+    expect(html).not.toContain('class="mark flag"');
+    expect(html).not.toContain('In the charts:');
+  });
+});
+
 describe('the progress', () => {
   test('shows the earlier days with a report and this one last', () => {
     const first = { ...reportOf([fineService()]), date: '2026-11-18' };
