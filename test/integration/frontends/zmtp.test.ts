@@ -208,9 +208,9 @@ test('the reply that ends a connection comes with its end, and what is asked the
   busy.say(ENVELOPE, [0, 2], 'hi');
   await busy.hear(6);
   quiet.socket.once('end', () => quiet.say(ENVELOPE, [0, 4], 'late'));
-  const stopping = frontend.stop();
   // Half a second after its last word an agent is quiet.
   nowMs = 600;
+  const stopping = frontend.stop();
   await eventually('the end of the quiet one', () => quiet.isClosed);
   expect(busy.isClosed).toBe(false);
   busy.say(ENVELOPE, [0, 4], 'last');
@@ -218,4 +218,23 @@ test('the reply that ends a connection comes with its end, and what is asked the
   await eventually('the end of the busy one', () => busy.isClosed);
   await stopping;
   expect(problems).toEqual(['asked_too_late']);
+});
+
+test('a connection stays open where the process stood still while it sent the last reply', async () => {
+  let nowMs = 0;
+  let stallMs = 0;
+  const now = (): number => (nowMs += stallMs);
+  const { frontend, port } = await serve(3_000, { ...systemClock, now });
+  const agent = new RawPeer(port);
+  await agent.greet();
+  const stopping = frontend.stop();
+  // Every look at the clock comes later than the one before: the agent may have read the reply, and asked again.
+  stallMs = 10;
+  agent.say(ENVELOPE, [0, 5], 'first');
+  expect(String(await agent.hear(9)).slice(4)).toBe('first');
+  stallMs = 0;
+  agent.say(ENVELOPE, [0, 4], 'last');
+  expect(String(await agent.hear(8)).slice(4)).toBe('last');
+  await eventually('the end', () => agent.isClosed);
+  await stopping;
 });

@@ -28,13 +28,14 @@ async function leave(
   agents: Set<Leavable>,
   settings: FarewellSettings,
   script: (nowMs: number) => void = () => undefined,
+  stallMs = 0,
 ): Promise<number> {
   let nowMs = 0;
   const clock: Clock = {
     now: () => nowMs,
     wallMs: () => nowMs,
     sleep: async (ms) => {
-      nowMs += ms;
+      nowMs += nowMs === 0 ? ms + stallMs : ms;
       script(nowMs);
     },
   };
@@ -78,4 +79,33 @@ test('without a time to drain only what is in flight is waited for, and that not
   waiting.inFlight = 1;
   expect(await leave(agents, { graceMs: 200 })).toBe(200);
   expect([idle.end, waiting.end]).toEqual(['left', 'destroyed']);
+});
+
+test('requests that came while the process stood still are read before an agent counts as quiet', async () => {
+  const agents = new Set<Leavable>();
+  const asking = new ScriptedAgent(agents);
+  asking.lastAtMs = 0;
+  await leave(agents, { drainMs: 3_000 }, (nowMs) => {
+    if (nowMs < 3_000) asking.lastAtMs = nowMs;
+    // Its request is in the socket: it is read after the timers.
+    else setImmediate(() => (asking.inFlight = 1));
+  });
+  expect(asking.end).toBe('destroyed');
+});
+
+test('time in which the process stood still is no quiet time of its agents', async () => {
+  const agents = new Set<Leavable>();
+  const thinking = new ScriptedAgent(agents);
+  thinking.lastAtMs = 0;
+  let leftAtMs: number | undefined;
+  await leave(
+    agents,
+    { drainMs: 3_000 },
+    (nowMs) => {
+      if (thinking.end !== undefined) leftAtMs ??= nowMs;
+    },
+    600,
+  );
+  // Heard at 0, then the process stood still until 600: it is quiet from there on.
+  expect(leftAtMs).toBeGreaterThanOrEqual(1_100);
 });
