@@ -2,7 +2,18 @@ import type { Random } from '../sim/random.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const WORDS = ['', ' ', '\u0000', '\u202e', '\ud800', '__proto__', '../../etc', "' or 1=1 --", '💣', 'NaN'];
+export const WORDS = [
+  '',
+  ' ',
+  '\u0000',
+  '\u202e',
+  '\ud800',
+  '__proto__',
+  '../../etc',
+  "' or 1=1 --",
+  '💣',
+  'NaN',
+];
 const NUMBERS = [0, -0, -1, 1e308, 1e-300, 2 ** 53, 0.1, Number.MAX_SAFE_INTEGER, -(2 ** 31)];
 
 /** A request as bytes, a little or very different from the valid one that it was made of. */

@@ -54,6 +54,7 @@ export function operatorSeeds(): readonly Seed[] {
     '/v1/guard',
     '/v1/runs',
     '/v1/lost',
+    '/v1/agents',
     '/v1/flags',
     '/v1/reports',
   ];
@@ -80,6 +81,7 @@ export function deskSeeds(): readonly Seed[] {
     '/flags',
     '/runs',
     '/guard',
+    '/agents',
     '/audit',
     '/lanes',
     '/differences',

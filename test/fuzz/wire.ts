@@ -1,13 +1,35 @@
 import { connect, type Socket } from 'node:net';
+import { AGENT_HEADER } from '../../src/domain/agent-name.ts';
 import { encodeFrame, GREETING_REST, LONG, MORE, SIGNATURE } from '../../src/frontends/zmq/zmtp.ts';
 import type { Random } from '../sim/random.ts';
 import type { Seed } from './seeds.ts';
-import { mutated } from './mutate.ts';
+import { mutated, WORDS } from './mutate.ts';
 
 export type Outcome = 'answered' | 'refused' | 'silent';
 
-const READY = encodeFrame(Buffer.from('\u0005READY\u000bSocket-Type\0\0\0\u0003REQ'), 4);
-const GREETING = Buffer.concat([SIGNATURE, Buffer.from([3]), GREETING_REST, READY]);
+const READY = Buffer.from('\u0005READY\u000bSocket-Type\0\0\0\u0003REQ');
+
+/** The handshake of a REQ socket, which may name itself. */
+function greetingOf(name: Buffer | undefined): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(name?.length ?? 0);
+  const identity = name === undefined ? [] : [Buffer.from('\bIdentity'), length, name];
+  const ready = encodeFrame(Buffer.concat([READY, ...identity]), 4);
+  return Buffer.concat([SIGNATURE, Buffer.from([3]), GREETING_REST, ready]);
+}
+
+/** How an agent may call itself: by what breaks tables and terminals, by bytes that are no text, by too much. */
+function agentName(random: Random): Buffer {
+  switch (random.weighted({ word: 3, bytes: 1, long: 1 })) {
+    case 'word':
+      return Buffer.from(`${random.pick(WORDS)}${random.whole(0, 9)}`);
+    case 'bytes':
+      return Buffer.from(Array.from({ length: random.whole(1, 255) }, () => random.whole(0, 255)));
+    case 'long':
+      return Buffer.alloc(random.pick([255, 256, 65_536]), 'n');
+  }
+}
+
 /** What a peer says of itself before the first frame of an answer: 64 bytes of greeting and its READY command. */
 const GREETING_BYTES = 64;
 /** Of an approver: nothing is refused for want of a role. A change needs a reason, which no seed gives. */
@@ -27,8 +49,9 @@ interface Sent {
 /** A mutated request over ZeroMQ: mutations of its frames, lengths and envelope, or of the handshake. */
 export function zmqMessage({ body }: Seed, random: Random): Sent {
   const text = mutated(body, random);
+  const named = greetingOf(random.chance(0.3) ? agentName(random) : undefined);
   const framed = (): Buffer => Buffer.concat([encodeFrame(Buffer.alloc(0), MORE), encodeFrame(text, 0)]);
-  const whole = (bytes: Buffer): Sent => ({ greeting: GREETING, bytes, isWhole: true });
+  const whole = (bytes: Buffer): Sent => ({ greeting: named, bytes, isWhole: true });
   switch (
     random.weighted({ plain: 14, frames: 1, half: 1, length: 1, command: 1, greeting: 1, garbage: 1 })
   ) {
@@ -58,7 +81,7 @@ export function zmqMessage({ body }: Seed, random: Random): Sent {
         isWhole: false,
       };
     case 'greeting': {
-      const greeting = Buffer.from(GREETING);
+      const greeting = Buffer.from(named);
       greeting[random.whole(0, greeting.length - 1)] = random.whole(0, 255);
       return { bytes: Buffer.concat([greeting, framed()]), isWhole: false };
     }
@@ -149,6 +172,7 @@ export function httpMessage({ method, path, body }: Seed, random: Random): Sent 
     'connection: close',
     `authorization: Bearer ${FUZZ_TOKEN}`,
     `content-type: ${random.pick(CONTENT_TYPES)}`,
+    ...(random.chance(0.3) ? [`${AGENT_HEADER}: ${agentName(random).toString('latin1')}`] : []),
     '',
   ];
   return HTTP_FORMS[random.weighted(HTTP_WEIGHTS)].make({ head: lines.join('\r\n'), content, random });
