@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { namesIn, wholeNumber } from '../support/options.ts';
 
 export const PLANTS = ['lost-write', 'duplicate', 'reorder', 'resurrect'] as const;
 
@@ -53,7 +54,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     plant: plantNamed(values.plant),
     afterSeconds: wholeNumber('after', values.after, 0),
     isBusy: values.busy,
-    only: values.only.split(',').filter((name) => name !== ''),
+    only: namesIn(values.only),
   };
 }
 
@@ -61,11 +62,4 @@ function plantNamed(name: string | undefined): Plant | undefined {
   const known = PLANTS.find((plant) => plant === name);
   if (name !== undefined && known === undefined) throw new Error(`--plant takes ${PLANTS.join(', ')}`);
   return known;
-}
-
-function wholeNumber(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new Error(`--${name} takes a whole number of at least ${least}, got "${text}"`);
-  return value;
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { namesIn, wholeNumber } from '../support/options.ts';
 
 export interface Options {
   /** Of attack on each port. */
@@ -35,13 +36,6 @@ export function readOptions(args: readonly string[]): Options | undefined {
     seconds: wholeNumber('seconds', values.seconds, 1),
     seed: wholeNumber('seed', values.seed, 0),
     isJson: values.json,
-    only: values.only.split(',').filter((name) => name !== ''),
+    only: namesIn(values.only),
   };
-}
-
-function wholeNumber(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new Error(`--${name} takes a whole number of at least ${least}, got "${text}"`);
-  return value;
 }

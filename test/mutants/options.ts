@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { namesIn } from '../support/options.ts';
 
 export interface Options {
   readonly only: readonly string[];
@@ -29,7 +30,7 @@ const OPTIONS = {
 export function readOptions(args: readonly string[], known: readonly string[]): Options | undefined {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.help) return undefined;
-  const only = values.only.split(',').filter((id) => id !== '');
+  const only = namesIn(values.only);
   for (const id of [...only, ...(values.from === undefined ? [] : [values.from])])
     if (!known.includes(id)) throw new Error(`there is no mutant "${id}": use one of ${known.join(', ')}`);
   const workers = Number(values.workers);

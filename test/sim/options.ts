@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { namesIn, wholeNumber } from '../support/options.ts';
 import { FAULTS } from './faults.ts';
 import { BREAKS, type Break } from './plant.ts';
 
@@ -63,13 +64,13 @@ export function readOptions(args: readonly string[]): Options | undefined {
   if (values.help) return undefined;
   return {
     // A seed without a number of runs is one to be looked at.
-    runs: wholeNumber('runs', values.runs ?? (values.seed === undefined ? '1000' : '1')),
-    seed: wholeNumber('seed', values.seed ?? '1'),
+    runs: wholeNumber('runs', values.runs ?? (values.seed === undefined ? '1000' : '1'), 1),
+    seed: wholeNumber('seed', values.seed ?? '1', 1),
     json: values.json,
     trace: values.trace,
     broken: breakNamed(values.break),
-    replicas: wholeNumber('replicas', values.replicas),
-    workers: wholeNumber('workers', values.workers),
+    replicas: wholeNumber('replicas', values.replicas, 1),
+    workers: wholeNumber('workers', values.workers, 1),
     without: faultsNamed(values.without),
     jumpsClocks: values['jump-clocks'],
     hasShadowReads: !values['without-shadow-reads'],
@@ -83,14 +84,8 @@ function breakNamed(name: string | undefined): Break | undefined {
 }
 
 function faultsNamed(list: string): readonly string[] {
-  const names = list.split(',').filter((name) => name !== '');
+  const names = namesIn(list);
   const unknown = names.find((name) => !(FAULTS as readonly string[]).includes(name));
   if (unknown !== undefined) throw new Error(`"${unknown}" is no fault: ${FAULTS.join(', ')}`);
   return names;
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} takes a whole number above 0`);
-  return value;
 }

@@ -1,26 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
 import { createAgentStore } from '../../../src/storage/agents.ts';
-import type { Database } from '../../../src/storage/database.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { createJournalDatabase, DATABASES } from './journal-under-test.ts';
+import { onEachJournal } from './each-journal.ts';
 
 const [SESSION, JARVIS] = [serviceName('session-memory'), serviceName('jarvis-memory')];
 const HOUR_MS = 3_600_000;
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres.stop());
-
-describe.each(DATABASES)('on %s', (kind) => {
-  let database: Database;
-  beforeAll(async () => {
-    database = await createJournalDatabase(kind, postgres);
-  });
-  afterAll(() => database.close());
-
+onEachJournal((database) => {
   const agent = (name: string, more: { requests?: number; hoursAgo?: number } = {}) => ({
     service: SESSION,
     name,
@@ -30,7 +16,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   });
 
   test('requests of all replicas add up, and the agents that asked longest ago leave', async () => {
-    const store = createAgentStore(database, { keep: 3 });
+    const store = createAgentStore(database(), { keep: 3 });
     await store.write([agent('ann', { requests: 2 }), agent('old', { hoursAgo: 5 })]);
     await store.write([agent('ann', { requests: 3, hoursAgo: 2 }), agent('bob', { hoursAgo: 2 })]);
     await store.write([{ ...agent('ann'), service: JARVIS, dialect: 'http' }]);
@@ -58,14 +44,14 @@ describe.each(DATABASES)('on %s', (kind) => {
       { side: 'legacy', kind: 'lost', by: 'nobody' },
       { side: 'orchestrator', kind: 'altered', by: 'nobody' },
     ];
-    await database.query("insert into runs (kind, request) values ('reconcile', '{}')");
+    await database().query("insert into runs (kind, request) values ('reconcile', '{}')");
     for (const owner of ['s-1', 's-2'])
-      await database.query(
+      await database().query(
         `insert into divergences (run_id, service, owner, findings, before, after, state)
          select max(id), $1, $2, $3::jsonb, '{}', '{}', 'open' from runs`,
         [SESSION, owner, JSON.stringify(found)],
       );
-    const writers = await createAgentStore(database, { keep: 10 }).writersPastProxy([SESSION], 10);
+    const writers = await createAgentStore(database(), { keep: 10 }).writersPastProxy([SESSION], 10);
     expect(
       writers
         .map(({ writer, lanes, isSeen }) => ({ writer, lanes, isSeen }))

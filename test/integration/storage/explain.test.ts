@@ -1,31 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { operationId } from '../../../src/domain/ids.ts';
-import type { Database } from '../../../src/storage/database.ts';
 import { createExplainStore } from '../../../src/storage/explain.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
-import { DATABASES } from '../../support/tier.ts';
+import { onEachJournal } from './each-journal.ts';
+import { beginJournal } from './journal-under-test.ts';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-});
-
-describe.each(DATABASES)('on %s', (kind) => {
-  let database: Database;
-  beforeAll(async () => {
-    database = await createJournalDatabase(kind, postgres);
-  });
-  afterAll(async () => {
-    await database.close();
-  });
-
+onEachJournal((database) => {
   async function begin() {
-    const at = beginJournal(database);
-    const store = createExplainStore(database);
+    const at = beginJournal(database());
+    const store = createExplainStore(database());
     const refs = [
       await at.write('ann', 'applied'),
       await at.write('ann', 'applied'),
@@ -77,7 +59,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     const id = operationId((await newest()).operation_id);
     expect(await store.write(id)).toMatchObject({ sequence: 3, outcome: 'applied', letter_code: null });
     await journal.deadLetter({ ref, code: 'validation_error', reason: 'too_long' });
-    await database.query('delete from writes where lane_id = $1 and sequence = $2', [
+    await database().query('delete from writes where lane_id = $1 and sequence = $2', [
       ref.laneId,
       ref.sequence,
     ]);
@@ -96,7 +78,7 @@ describe.each(DATABASES)('on %s', (kind) => {
     const { journal, refs } = await begin();
     await journal.delivered(refs[2]);
     const count = async () =>
-      (await database.query('select from lane_advances where lane_id = $1', [refs[0].laneId])).length;
+      (await database().query('select from lane_advances where lane_id = $1', [refs[0].laneId])).length;
     expect(await count()).toBe(1);
     await journal.prune(1);
     expect(await count()).toBe(0);

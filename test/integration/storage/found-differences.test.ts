@@ -1,37 +1,18 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
-import type { Database } from '../../../src/storage/database.ts';
 import { createDifferenceStore } from '../../../src/storage/differences.ts';
 import { PLAIN } from '../../../src/storage/seal.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { DATABASES } from '../../support/tier.ts';
-import { createJournalDatabase } from './journal-under-test.ts';
+import { onEachJournal } from './each-journal.ts';
 
 const SERVICE = serviceName('session-memory');
 const HOUR_MS = 3_600_000;
 const laneOf = (owner: string): LaneKey => `${SERVICE}/${owner}` as LaneKey;
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-});
-
-describe.each(DATABASES)('on %s', (kind) => {
-  let database: Database;
-  beforeAll(async () => {
-    database = await createJournalDatabase(kind, postgres);
-  });
-  afterAll(async () => {
-    await database.close();
-  });
-
+onEachJournal((database) => {
   test('differences are found by action, lane, cause and time, a page at a time', async () => {
-    const store = createDifferenceStore({ database, seal: PLAIN });
+    const store = createDifferenceStore({ database: database(), seal: PLAIN });
     const add = (owner: string, more: { action?: string; path?: string; agoHours?: number }) =>
       store.add({
         operationId: operationId('0d9b0c9e-0000-7000-8000-000000000001'),
@@ -62,7 +43,7 @@ describe.each(DATABASES)('on %s', (kind) => {
   });
 
   test('the audit is found by person and by how the command begins', async () => {
-    const audit = createAuditStore(database);
+    const audit = createAuditStore(database());
     const entry = { service: 'filtered', reason: 'x', details: {} };
     await audit.add({ ...entry, person: 'guard', command: 'guard trip' });
     await audit.add({ ...entry, person: 'ann', command: 'guard release' });

@@ -1,45 +1,27 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/storage/database.ts';
+import { expect, test } from 'vitest';
 import { createLaneList, type LaneQuery } from '../../../src/storage/lane-list.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { DATABASES } from '../../support/tier.ts';
-import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
+import { onEachJournal } from './each-journal.ts';
+import { beginJournal } from './journal-under-test.ts';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-});
-
-describe.each(DATABASES)('on %s', (kind) => {
-  let database: Database;
-  beforeAll(async () => {
-    database = await createJournalDatabase(kind, postgres);
-  });
-  afterAll(async () => {
-    await database.close();
-  });
-
+onEachJournal((database) => {
   /** Three lanes: the oldest was written to last, and one has no write in the journal any more. */
   async function begin() {
-    const { service, write, journal, laneOf } = beginJournal(database);
+    const { service, write, journal, laneOf } = beginJournal(database());
     await write('ann', 'applied');
     await write('bob', 'applied');
     await write('eve', 'applied');
     await write('ann', 'applied');
     const ages = { ann: 1, bob: 60 };
     for (const [owner, minutes] of Object.entries(ages))
-      await database.query(
+      await database().query(
         `update writes set accepted_at = now() - make_interval(mins => $2) where lane_id = (select id from lanes where key = $1)`,
         [laneOf(owner), minutes],
       );
-    await database.query('delete from writes where lane_id = (select id from lanes where key = $1)', [
+    await database().query('delete from writes where lane_id = (select id from lanes where key = $1)', [
       laneOf('eve'),
     ]);
     const query = { service, state: 'all', order: 'activity', offset: 0, limit: 10 } as const;
-    const list = createLaneList(database);
+    const list = createLaneList(database());
     const owners = async (more: Partial<LaneQuery> = {}) =>
       (await list({ ...query, ...more })).map(({ owner }) => owner);
     return { owners, journal, laneOf, list: () => list(query) };

@@ -1,30 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Database } from '../../../src/storage/database.ts';
+import { expect, test } from 'vitest';
 import { createReplicationLag } from '../../../src/storage/replication-lag.ts';
-import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { beginJournal, createJournalDatabase } from './journal-under-test.ts';
-import { DATABASES } from '../../support/tier.ts';
+import { onEachJournal } from './each-journal.ts';
+import { beginJournal } from './journal-under-test.ts';
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres.stop();
-});
-
-describe.each(DATABASES)('on %s', (kind) => {
-  let database: Database;
-  beforeAll(async () => {
-    database = await createJournalDatabase(kind, postgres);
-  });
-  afterAll(async () => {
-    await database.close();
-  });
-
+onEachJournal((database) => {
   function begin() {
-    const at = beginJournal(database);
-    const lag = () => createReplicationLag(database)(at.service);
+    const at = beginJournal(database());
+    const lag = () => createReplicationLag(database())(at.service);
     /** The lane's first write, which the orchestrator has. */
     const first = async (owner: string) => {
       await at.journal.delivered(await at.write(owner, 'applied'));
