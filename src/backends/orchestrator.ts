@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Context } from 'zeromq';
 import type { Purpose } from '../domain/backend.ts';
+import { ValidationError } from '../domain/errors.ts';
 import type { OperationId } from '../domain/ids.ts';
 import type { HttpTarget } from '../domain/request.ts';
 import type { Clock, Orchestrator, OrchestratorOptions } from '../migration/ports.ts';
@@ -38,6 +39,9 @@ export interface OrchestratorClient extends Orchestrator {
 /** Writes have a way of their own: a batch that takes long delays no read. */
 type WayName = Purpose | 'write';
 
+/** The orchestrator refuses a longer message, and of one twice as long it ends the connection: the sender would never hear why. */
+const MESSAGE_BYTES = 4 * 1024 * 1024;
+
 const DEFAULT_BREAKER: BreakerSettings = { failures: 3, halfOpenAfterMs: 1_000 };
 
 /** The Memory Orchestrator over ZMQ or HTTP, as the endpoint says. */
@@ -58,6 +62,7 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
   const nextEnvelope = envelopes(settings);
 
   const call = async (name: WayName, body: Buffer, facts: OrchestratorOptions & { action: string }) => {
+    if (body.length > MESSAGE_BYTES) throw tooLong(body.length);
     const http: HttpTarget = { method: 'POST', path: `/v1/${facts.action}`, headers };
     const reply = await ways[name].send({
       body,
@@ -83,6 +88,13 @@ export function createOrchestratorClient(settings: OrchestratorSettings): Orches
       sweep.stop();
     },
   };
+}
+
+function tooLong(bytes: number): ValidationError {
+  return new ValidationError(
+    `a message to the orchestrator holds at most ${MESSAGE_BYTES} bytes, this one has ${bytes}`,
+    { reason: 'too_large', details: { field: 'message', limit: MESSAGE_BYTES } },
+  );
 }
 
 function channelFactory(settings: OrchestratorSettings, sweep: DeadlineSweep): CreateChannel {

@@ -26,6 +26,8 @@ const SENDERS = 3;
 const EXPRESS_SENDERS = 3;
 /** Writes of a batch that reads wait for: each of them waits for the whole batch. */
 const EXPRESS_BATCH_SIZE = 16;
+/** Of the requests in a batch, about: the orchestrator takes messages of 4 MiB, and one that is too long is sent in halves. */
+const BATCH_CHARACTERS = 1024 * 1024;
 /** One batch in so many is of all lanes, whatever reads wait for: the others are delivered too. */
 const ORDINARY_EVERY = 8;
 /** A batch that no read waits for is collected for so long. */
@@ -248,17 +250,18 @@ export class Deliverer {
   async #nextBatch(taken: Set<Lane>): Promise<Parcel[]> {
     const parcels: Parcel[] = [];
     const { lanes, batchSize, isExpress } = this.#nextLanes();
-    let size = 0;
+    let [size, characters] = [0, 0];
     for (const queued of lanes) {
       this.#awaited.delete(queued.lane);
       this.#underWay.add(queued.lane);
       taken.add(queued.lane);
       const writes = await this.#queue.writesOf(queued, batchSize - size);
-      const next = this.#parcelsOf(queued.lane, writes);
+      const next = this.#parcelsOf(queued.lane, fitting(writes, BATCH_CHARACTERS - characters));
       if (isExpress && (queued.hasMore || queued.writes.length > next.length)) this.#awaited.add(queued.lane);
       for (const { operations } of next) size += Math.max(1, operations.length);
       parcels.push(...next);
-      if (size >= batchSize) break;
+      for (const { write } of next) characters += write.request.length;
+      if (size >= batchSize || characters >= BATCH_CHARACTERS) break;
     }
     return parcels;
   }
@@ -381,4 +384,14 @@ export class Deliverer {
       this.wake();
     });
   }
+}
+
+/** The first writes whose requests have so many characters together; at least one. */
+function fitting(writes: readonly PendingWrite[], characters: number): readonly PendingWrite[] {
+  let left = characters;
+  const end = writes.findIndex(({ request }, index) => {
+    left -= request.length;
+    return index > 0 && left < 0;
+  });
+  return end < 0 ? writes : writes.slice(0, end);
 }

@@ -60,6 +60,30 @@ test('a dead letter says which field is over which limit', async () => {
   expect(letter).toEqual({ code: 'validation_error', reason: 'content, limit 1048576' });
 });
 
+test('a write that no message holds is a dead letter, and other lanes are delivered', async () => {
+  // Its text, and the text of that, are more than the orchestrator receives at all.
+  const isSeeded = async (): Promise<boolean> =>
+    (await deployment.journal("select from lanes where owner = 'large' and delivered_sequence = 1")).length >
+    0;
+  const memories = ['small', { quotes: '"'.repeat(2_000_000) }];
+  for (const memory of memories) {
+    const request = { action: 'add_memory', user_id: 'large', memory };
+    expect(await askOnce(deployment.endpoints['jarvis-memory'], request)).toMatchObject({ status: 'ok' });
+    if (memory === 'small') await eventually('the lane is seeded', isSeeded);
+  }
+  const session = freshSession();
+  await ask(createSession(session));
+  await ask(addInteraction(session, 'hello'));
+  await isDelivered(session);
+  const [letter] = await eventually('the dead letter', async () => {
+    const letters = await deployment.journal<{ code: string; reason: string }>(
+      "select d.code, d.reason from dead_letters d join lanes l on l.id = d.lane_id where l.owner = 'large'",
+    );
+    return letters.length > 0 && letters;
+  });
+  expect(letter).toEqual({ code: 'validation_error', reason: 'too_large, message, limit 4194304' });
+});
+
 test('an owner whose first write legacy refuses is seeded by itself', async () => {
   const session = freshSession();
   const refusal = await ask(addInteraction(session, ''));

@@ -121,6 +121,22 @@ for (const [name, serve] of Object.entries({ ZMQ: overZmq, HTTP: overHttp })) {
       });
     });
 
+    test('is sent no message that is longer than it takes', async () => {
+      let asked = 0;
+      const client = await connect(
+        await serve(() => {
+          asked += 1;
+          return success('{"results": [{}]}');
+        }),
+      );
+      const long = 'x'.repeat(2 * 1024 * 1024);
+      const tooLong = await failureOf(client.batchWrite([write({ long }), write({ long })], within(15_000)));
+      expect(tooLong).toMatchObject({ code: 'validation_error', reason: 'too_large', effect: 'rejected' });
+      expect(tooLong.details).toMatchObject({ field: 'message', limit: 4 * 1024 * 1024 });
+      expect(asked).toBe(0);
+      await reached(() => client.batchWrite([write({ long })], within(15_000)));
+    });
+
     test('that hangs misses the deadline; three misses open the breaker, one trial a second', async () => {
       let asked = 0;
       const client = await connect(

@@ -129,6 +129,17 @@ test('writes that are too much for one message together are sent in smaller batc
   expect(names()).not.toContain('delivery:failed');
 });
 
+test('a batch of long writes is no longer than a message, and nothing of a lane is left out', async () => {
+  const { write, applied, batches } = createDeliverer(async () => undefined);
+  const request = REQUEST.replace('tea', 'x'.repeat(400_000));
+  const [one, other] = [seededLane('ann'), seededLane('bob')];
+  for (const sequence of [1, 2, 3]) for (const lane of [one, other]) write(lane, sequence, { request });
+  await vi.waitFor(() => expect(applied()).toHaveLength(6), { timeout: 10_000 });
+  expect(Math.max(...batches.map(({ length }) => length))).toBeLessThanOrEqual(3);
+  for (const { key } of [one, other])
+    expect(applied().filter((name) => name.startsWith(key))).toEqual([1, 2, 3].map((at) => `${key} ${at}`));
+});
+
 test('behind a refused write of a batch that was split nothing of its lane is delivered', async () => {
   const { write, applied, letters } = createDeliverer(
     async () => undefined,
