@@ -109,9 +109,10 @@ export class LaneCopier {
     const copy = await this.#begin(lane, above);
     // Another replica is the lane's home, and copies it.
     if (copy === undefined) return;
-    const reading = await this.#read(copy);
-    await this.#parts.quiet(lane);
-    await this.#raiseFence(copy);
+    const raised = this.#raiseFence(copy);
+    // It is awaited below, whatever becomes of the read.
+    raised.catch(() => undefined);
+    const reading = await this.#read(copy).finally(() => raised);
     const look = await this.#look(copy, reading);
     if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
     const { contents, journaled, plan } = look;
@@ -214,6 +215,7 @@ export class LaneCopier {
 
   /** Before the secondary is looked at: what was sent under an older generation and comes late changes nothing behind its back. */
   async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
+    await this.#parts.quiet(lane);
     if (isFirst) return;
     await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#calls);
   }

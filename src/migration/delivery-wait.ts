@@ -50,11 +50,12 @@ class Recent {
 /**
  * How long a cut-over read waits for the deliveries of its lane: as long as those that other reads waited for took lately, and at most
  * so long that the 99th percentile of these reads stays within 25 ms of legacy's own. Where even the fastest deliveries take longer,
- * it does not wait at all.
+ * it does not wait at all. The same holds for the first copy of a lane.
  */
 export class DeliveryWait {
   readonly #clock: Clock;
   readonly #delivered = new Map<ServiceName, Recent>();
+  readonly #copied = new Map<ServiceName, Recent>();
   readonly #answered = new Map<string, Recent>();
 
   constructor(clock: Clock) {
@@ -69,6 +70,9 @@ export class DeliveryWait {
     'delivery:awaited': ({ service, durationMs }) => {
       recentOf(this.#delivered, service, this.#clock).add(durationMs);
     },
+    'lane:copied': ({ service, durationMs }) => {
+      recentOf(this.#copied, service, this.#clock).add(durationMs);
+    },
     'backend:called': ({ service, action, backend, purpose, result, durationMs }) => {
       if (result !== 'answered' || purpose === 'probe') return;
       recentOf(this.#answered, keyOf(service, action, backend), this.#clock).add(durationMs);
@@ -77,10 +81,17 @@ export class DeliveryWait {
 
   /** Milliseconds. */
   of(service: ServiceName, action: string): number {
-    const mostMs = this.mostMs(service, action);
-    const delivered = this.#delivered.get(service);
-    if ((delivered?.quantileMs(0.1) ?? 0) > mostMs) return 0;
-    return Math.min(mostMs, (delivered?.quantileMs(0.99) ?? Infinity) * ROOM);
+    return this.#ofThose(this.#delivered.get(service), this.mostMs(service, action));
+  }
+
+  /** The same for a lane that is new to the orchestrator: its copy is waited for, with the deliveries that it makes up for. */
+  ofCopy(service: ServiceName, action: string): number {
+    return this.#ofThose(this.#copied.get(service), this.mostMs(service, action));
+  }
+
+  #ofThose(recent: Recent | undefined, mostMs: number): number {
+    if ((recent?.quantileMs(0.1) ?? 0) > mostMs) return 0;
+    return Math.min(mostMs, (recent?.quantileMs(0.99) ?? Infinity) * ROOM);
   }
 
   /** The same, whatever deliveries took. Behind the wait comes an answer: the orchestrator's, or legacy's after all. */

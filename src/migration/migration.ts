@@ -276,6 +276,7 @@ function createHandler(
     clock,
     emit,
     hurry: (lane) => engine.deliverer.hurry(lane),
+    isCopiedSoon: (lane) => engine.copies.holds(lane),
     isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
     readTimeoutMs: settings.reads.timeoutMs,
     deliveryWait: engine.deliveryWait,

@@ -29,7 +29,9 @@ export interface ReadParts {
   readonly isCatchingUp: () => boolean;
   /** Asks for the lane's deliveries at once. */
   readonly hurry: (lane: Lane) => void;
-  readonly deliveryWait: Pick<DeliveryWait, 'of'>;
+  readonly deliveryWait: Pick<DeliveryWait, 'of' | 'ofCopy'>;
+  /** Whether the lane is copied now, or as soon as a copy may begin. */
+  readonly isCopiedSoon: (lane: Lane) => boolean;
 }
 
 /** SEMANTICS "Reads": the orchestrator where the flag permits it and the lane's fence lets it, else legacy. */
@@ -77,9 +79,20 @@ export class ReadPath {
   async #fence(operation: OwnedOperation, lane: Lane): Promise<FenceReason | undefined> {
     const { fences, deliveryWait, hurry, isCatchingUp } = this.#parts;
     const reason = await fences.look(lane);
-    if (reason !== 'behind' || !isCatchingUp()) return reason;
-    hurry(lane);
-    return fences.catchUp(lane, deliveryWait.of(lane.service, operation.name));
+    if (!isCatchingUp()) return reason;
+    if (reason === 'behind') {
+      hurry(lane);
+      return fences.catchUp(lane, deliveryWait.of(lane.service, operation.name));
+    }
+    if (this.#isNew(lane, reason))
+      return fences.catchUp(lane, deliveryWait.ofCopy(lane.service, operation.name));
+    return reason;
+  }
+
+  /** Agents have just begun to write to the lane, so its first copy goes before all others. */
+  #isNew(lane: Lane, reason: FenceReason | undefined): boolean {
+    const isUnseeded = reason === 'not_seeded' || reason === 'copying';
+    return isUnseeded && lane.isBehind && lane.ownSequence > 0 && this.#parts.isCopiedSoon(lane);
   }
 
   async #fromOrchestrator(

@@ -12,6 +12,13 @@ function waitUnderTest() {
   const lane = laneKeyOf(SERVICE, ownerNamed('ann'));
   return {
     ms: () => wait.of(SERVICE, ACTION),
+    msOfCopy: () => wait.ofCopy(SERVICE, ACTION),
+    copied: (durationMs: number) => {
+      const facts = { items: 1, written: 1, deleted: 0, forgotten: 0, heldMs: 1 };
+      for (let i = 0; i < 20; i += 1)
+        wait.listener('lane:copied', { service: SERVICE, lane, durationMs, ...facts });
+      nowMs += 1_000;
+    },
     pass: (ms: number) => (nowMs += ms),
     delivered: (durationMs: number, times = 300) => {
       for (let i = 0; i < times; i += 1)
@@ -87,4 +94,14 @@ test('failed calls and probes say nothing', () => {
     wait.listener('backend:called', { ...facts, purpose: 'probe', result: 'answered' });
   }
   expect(wait.of(SERVICE, ACTION)).toBe(25);
+});
+
+test('a read of a new lane waits as long as copies take, and not for copies that take too long', () => {
+  const { msOfCopy, copied, delivered } = waitUnderTest();
+  delivered(2);
+  expect(msOfCopy()).toBe(25);
+  copied(12);
+  expect(msOfCopy()).toBe(15);
+  for (let i = 0; i < 20; i += 1) copied(80);
+  expect(msOfCopy()).toBe(0);
 });
