@@ -1,6 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import { CopyWishes, type CopyReason, type Wish } from './copy-wishes.ts';
+import { CopyWishes, URGENT_REASONS, type CopyReason, type Wish } from './copy-wishes.ts';
 import type { Emit } from '../events.ts';
 import type { Lane } from '../lanes/lanes.ts';
 import type { Clock } from '../ports.ts';
@@ -14,7 +14,7 @@ const WATCHED_ATTEMPTS = 4;
 export interface CopyQueueParts {
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Lanes copied at the same time. */
+  /** Lanes copied at the same time; urgent ones have as many places more, so that they do not wait for others to end. */
   readonly concurrency: number;
   copy(lane: Lane): Promise<void>;
   /** False while copies of the service's lanes are not allowed to begin. */
@@ -89,8 +89,9 @@ export class CopyQueue {
   /** Begins what may begin. */
   wake(): void {
     if (this.#isStopped) return;
-    while (this.#underWay.size < this.#parts.concurrency) {
-      const next = this.#next();
+    const { concurrency } = this.#parts;
+    while (this.#underWay.size < 2 * concurrency) {
+      const next = this.#next(this.#underWay.size < concurrency ? undefined : URGENT_REASONS);
       if (next === undefined) break;
       this.#wishes.delete(next);
       this.#underWay.add(next.lane);
@@ -112,10 +113,11 @@ export class CopyQueue {
     while (this.#underWay.size > 0) await this.#parts.clock.sleep(1);
   }
 
-  #next(): Wish | undefined {
+  #next(reasons?: readonly CopyReason[]): Wish | undefined {
     return this.#wishes.next(
       (service) => this.#parts.mayCopy(service),
       (lane) => this.#underWay.has(lane) || lane.settling > 0,
+      reasons,
     );
   }
 

@@ -6,6 +6,9 @@ const COPY_REASONS = ['dirty', 'unseeded', 'backfill'] as const;
 
 export type CopyReason = (typeof COPY_REASONS)[number];
 
+/** Agents use these lanes, and their reads stay on legacy until the copy. */
+export const URGENT_REASONS: readonly CopyReason[] = ['dirty', 'unseeded'];
+
 /** A lane that is to be copied. */
 export interface Wish {
   readonly lane: Lane;
@@ -36,13 +39,15 @@ export class CopyWishes {
     return this.#all.has(lane);
   }
 
-  /** A wish for a lane that waits already becomes as urgent as the new one, and waits as long as either. */
+  /** A wish for a lane that waits already becomes as urgent as the new one, waits as long as either, and keeps its place if it can. */
   add(wish: Wish, nowMs: number): void {
     const known = this.#all.get(wish.lane);
-    if (known !== undefined) this.delete(known);
     const merged = known === undefined ? wish : merge(known, wish);
+    const isDelayed = merged.notBeforeMs > nowMs;
+    if (known !== undefined && (isDelayed || known.reason !== merged.reason)) this.delete(known);
+    this.#delayed.delete(merged.lane);
     this.#all.set(merged.lane, merged);
-    if (merged.notBeforeMs > nowMs) this.#delayed.set(merged.lane, merged);
+    if (isDelayed) this.#delayed.set(merged.lane, merged);
     else this.#bucketOf(merged).set(merged.lane, merged);
   }
 
@@ -73,8 +78,12 @@ export class CopyWishes {
   }
 
   /** The most urgent one that may begin; the first of these that came. */
-  next(mayCopy: (service: ServiceName) => boolean, isUnderWay: (lane: Lane) => boolean): Wish | undefined {
-    for (const reason of COPY_REASONS) {
+  next(
+    mayCopy: (service: ServiceName) => boolean,
+    isUnderWay: (lane: Lane) => boolean,
+    reasons: readonly CopyReason[] = COPY_REASONS,
+  ): Wish | undefined {
+    for (const reason of reasons) {
       for (const [service, wishes] of this.#ready[reason]) {
         if (wishes.size === 0 || !mayCopy(service)) continue;
         for (const wish of wishes.values()) if (!isUnderWay(wish.lane)) return wish;

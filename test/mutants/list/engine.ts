@@ -111,6 +111,14 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [COPY_TESTS],
   },
   {
+    id: 'M117',
+    fault: 'a further write sends its lane to the end of those that wait for their copy',
+    file: 'src/migration/copies/copy-wishes.ts',
+    search: 'known !== undefined && (isDelayed || known.reason !== merged.reason)',
+    replace: 'known !== undefined',
+    commands: [vitest('test/unit/migration/copy-queue.test.ts')],
+  },
+  {
     id: 'M11',
     fault: 'the end of a copy makes a lane clean that became dirty meanwhile',
     file: COPY,

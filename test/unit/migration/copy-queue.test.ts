@@ -43,26 +43,27 @@ test('urgent lanes are copied first: dirty, then written to, then the rest', asy
   const { queue, begun, end } = createQueue();
   const [first, backfill, unseeded, dirty] = ['first', 'backfill', 'unseeded', 'dirty'].map(laneNamed);
   if (!first || !backfill || !unseeded || !dirty) throw new Error('A lane is missing');
-  queue.add(first, 'backfill');
+  queue.add(first, 'dirty');
+  queue.add(laneNamed('second'), 'dirty');
   queue.add(backfill, 'backfill');
   queue.add(unseeded, 'unseeded');
   queue.add(dirty, 'dirty');
-  for (let copies = 0; copies < 4; copies += 1) await end();
-  expect(begun).toEqual(['first', 'dirty', 'unseeded', 'backfill']);
+  for (let copies = 0; copies < 5; copies += 1) await end();
+  expect(begun).toEqual(['first', 'second', 'dirty', 'unseeded', 'backfill']);
   expect(queue.size).toBe(0);
 });
 
 test('a lane that is asked for twice is copied once, as urgently as the more urgent asked', async () => {
   const { queue, begun, end } = createQueue();
-  queue.add(laneNamed('busy'), 'dirty');
+  for (const name of ['busy', 'busier']) queue.add(laneNamed(name), 'dirty');
   const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
   queue.add(bob, 'unseeded');
   queue.add(ann, 'backfill');
   queue.add(ann, 'dirty');
   queue.add(ann, 'backfill');
-  expect(queue.size).toBe(3);
-  for (let copies = 0; copies < 3; copies += 1) await end();
-  expect(begun).toEqual(['busy', 'ann', 'bob']);
+  expect(queue.size).toBe(4);
+  for (let copies = 0; copies < 4; copies += 1) await end();
+  expect(begun).toEqual(['busy', 'busier', 'ann', 'bob']);
 });
 
 test('a lane that becomes dirty while it is copied is copied again, and never twice at a time', async () => {
@@ -82,6 +83,23 @@ test('no more lanes are copied at a time than may be', () => {
   for (const name of ['a', 'b', 'c', 'd', 'e']) queue.add(laneNamed(name), 'backfill');
   expect(begun).toEqual(['a', 'b', 'c']);
   expect(queue.size).toBe(5);
+});
+
+test('lanes that agents write to have as many places more, and wait for no backfill', () => {
+  const { queue, begun } = createQueue({ concurrency: 2 });
+  for (const name of ['a', 'b', 'c']) queue.add(laneNamed(name), 'backfill');
+  for (const name of ['d', 'e', 'f']) queue.add(laneNamed(name), 'unseeded');
+  expect(begun).toEqual(['a', 'b', 'd', 'e']);
+});
+
+test('further writes to a lane that waits do not send it to the end of the line', async () => {
+  const { queue, begun, end } = createQueue();
+  const [ann, bob] = [laneNamed('ann'), laneNamed('bob')];
+  for (const name of ['busy', 'busier']) queue.add(laneNamed(name), 'dirty');
+  for (const lane of [ann, bob, ann]) queue.add(lane, 'unseeded');
+  await end();
+  await end();
+  expect(begun).toEqual(['busy', 'busier', 'ann', 'bob']);
 });
 
 test('a lane of unknown outcome waits for its time, and holds nobody up', async () => {
@@ -149,8 +167,8 @@ test('what fails is tried again, later and later, and says so', async () => {
 
 test('stopping waits for what is under way, and begins nothing more', async () => {
   const { queue, begun, clock, end } = createQueue();
-  queue.add(laneNamed('ann'), 'dirty');
-  queue.add(laneNamed('bob'), 'dirty');
+  queue.add(laneNamed('ann'), 'backfill');
+  queue.add(laneNamed('bob'), 'backfill');
   let isStopped = false;
   const stopping = queue.stop().then(() => (isStopped = true));
   await clock.pass(1_000);
