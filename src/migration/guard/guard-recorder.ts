@@ -2,20 +2,23 @@ import type { Comparison } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import { NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
 import type { EventName, Listener, MigrationEvents } from '../events.ts';
+import type { FenceReason } from '../lanes/lanes.ts';
 import type { Clock } from '../ports.ts';
 import { noCounts, recordAboveLegacy, recordAdded, type GuardCounts } from './guard-counts.ts';
 import { LegacyLatency } from './legacy-latency.ts';
 
-/** Why a cut-over read stayed on legacy although nothing failed: the lane's fence, or a breaker that is open already. */
-const FENCES: ReadonlySet<string> = new Set([
-  'not_seeded',
-  'dirty',
-  'copying',
-  'stopped',
-  'behind',
-  'excepted',
-  'differs',
-]);
+/** Why a cut-over read stayed on legacy although the orchestrator did not fail: the fence of its lane. */
+const FENCES: Readonly<Record<FenceReason, true>> = {
+  not_seeded: true,
+  dirty: true,
+  copying: true,
+  stopped: true,
+  behind: true,
+  excepted: true,
+  differs: true,
+  spilling: true,
+  replica_silent: true,
+};
 
 /**
  * So long after a failed call of a legacy service, its unanswered requests are taken for its own fault: writes wait for its probes
@@ -161,7 +164,7 @@ export class GuardRecorder {
   }
 
   #fellBack({ service, action, reason }: MigrationEvents['read:fell_back']): void {
-    if (FENCES.has(reason)) return;
+    if (Object.hasOwn(FENCES, reason)) return;
     const counts = this.#of(service, action);
     counts.orchestratorReads += 1;
     counts.orchestratorFailures += 1;

@@ -132,7 +132,7 @@ test('an answer of the orchestrator is an attempt, and a miss counts against it'
   expect(drained()).toMatchObject({ orchestratorReads: 2, orchestratorFailures: 1, operations: 1 });
 });
 
-test.each(['not_seeded', 'dirty', 'copying', 'stopped', 'behind'])(
+test.each(['not_seeded', 'dirty', 'copying', 'stopped', 'behind', 'spilling', 'replica_silent'])(
   'a lane whose fence is closed is no failure: %s',
   (reason) => {
     recorder.listener('read:fell_back', { ...OF, reason });
