@@ -66,6 +66,10 @@ const LIVES = [
   { replicas: 1, seed: 2_138, runs: 1 },
   // A copy delivered what had been deleted by a write that was spilled.
   { replicas: 1, seed: 5_167, runs: 1 },
+  // Each of these broke an invariant once, as `npm run sim -- --runs 10000` found.
+  { replicas: 1, seed: 488, runs: 1 },
+  { replicas: 1, seed: 2_456, runs: 1 },
+  { replicas: 1, seed: 5_035, runs: 1 },
 ];
 
 interface Course extends Partial<Omit<RunSettings, 'seed'>> {
