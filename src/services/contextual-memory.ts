@@ -104,6 +104,11 @@ export const contextualMemory = defineService({
         'the service stamps a decision when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
     },
     {
+      what: 'last_updated of a summary',
+      reason:
+        'the service looks at its clock once more when it summarizes; until the next copy of the lane the orchestrator shows the time of the newest entry, microseconds before that',
+    },
+    {
       what: "the reply of every write, \"'bool' object has no attribute 'get'\"",
       reason:
         'it means that the write was stored: the service fails in its own loop afterwards; agents get it unchanged, and nothing else counts as stored',
