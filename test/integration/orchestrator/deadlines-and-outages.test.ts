@@ -108,7 +108,8 @@ describe("the caller's deadline", () => {
     const storage = await open({
       ...(await placeOf('postgres')),
       poolSize: 2,
-      connectTimeoutMs: 100,
+      // Also the time that a new connection is given.
+      connectTimeoutMs: 1_000,
       breakerFailures: 2,
       breakerRestMs: 60_000,
     });
