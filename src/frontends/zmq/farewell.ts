@@ -20,7 +20,7 @@ export interface Leavable {
 
 const GRACE_MS = 5_000;
 /** Who has said nothing for so long is not about to ask: it finds our successor with its next request. */
-const QUIET_MS = 500;
+const QUIET_MS = 1_000;
 const LOOK_EVERY_MS = 10;
 /** A look that comes so much later shows that this process, or the machine, stood still: no agent could be heard meanwhile. */
 const STALLED_MS = 50;

@@ -204,12 +204,12 @@ test('the reply that ends a connection comes with its end, and what is asked the
   const [busy, quiet] = [new RawPeer(port), new RawPeer(port)];
   await quiet.greet();
   await busy.greet();
-  nowMs = 400;
+  nowMs = 900;
   busy.say(ENVELOPE, [0, 2], 'hi');
   await busy.hear(6);
   quiet.socket.once('end', () => quiet.say(ENVELOPE, [0, 4], 'late'));
-  // Half a second after its last word an agent is quiet.
-  nowMs = 600;
+  // A second after its last word an agent is quiet.
+  nowMs = 1_100;
   const stopping = frontend.stop();
   await eventually('the end of the quiet one', () => quiet.isClosed);
   expect(busy.isClosed).toBe(false);
