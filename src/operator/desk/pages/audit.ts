@@ -2,6 +2,7 @@ import { shownValue, spoken, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
+import { nowrap, table, text, words } from './table-panel.ts';
 
 export interface AuditEntry {
   readonly at: string;
@@ -103,45 +104,27 @@ function listed(entries: AuditAnswer['entries']): Html {
       'Nothing was changed yet',
       'Changes made here, on the command line or by the guard are listed with their reasons.',
     );
-  return html`<section class="panel">
-    <div class="table-frame" tabindex="0" role="group" aria-label="Audit">
-      <table class="cards">
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Who</th>
-            <th scope="col">What</th>
-            <th scope="col">Service</th>
-            <th scope="col">Reason</th>
-            <th scope="col">Details</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${entries.map(row)}
-        </tbody>
-      </table>
-    </div>
+  return html`<section class="panel" aria-labelledby="changes">
+    <h2 id="changes">Changes</h2>
+    ${table('changes', {
+      heads: [nowrap('When'), text('Who'), text('What'), text('Service'), words('Reason'), words('Details')],
+      rows: entries.map((entry) => [
+        when(entry.at),
+        entry.person,
+        html`<strong>${entry.command}</strong>`,
+        entry.service,
+        entry.reason,
+        pairsOf(entry.details),
+      ]),
+    })}
   </section>`;
 }
 
-function row({ at, person, command, service, reason, details }: AuditEntry): Html {
-  return html`<tr>
-    <td class="nowrap" data-head="When">${when(at)}</td>
-    <td data-head="Who">${person}</td>
-    <th scope="row" data-head="What">${command}</th>
-    <td data-head="Service">${service}</td>
-    <td class="words" data-head="Reason">${reason}</td>
-    <td class="words" data-head="Details">
-      <span
-        >${Object.entries(details)
-          .filter(([name]) => name !== 'services')
-          .map(
-            ([name, value]) =>
-              html`<span class="pair"
-                ><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span
-              > `,
-          )}</span
-      >
-    </td>
-  </tr>`;
+function pairsOf(details: AuditEntry['details']): Html[] {
+  return Object.entries(details)
+    .filter(([name]) => name !== 'services')
+    .map(
+      ([name, value]) =>
+        html`<span class="pair"><span class="caption">${spoken(name)}</span> ${shownValue(value)}</span> `,
+    );
 }
