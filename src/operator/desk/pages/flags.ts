@@ -28,12 +28,32 @@ const MEANINGS: Readonly<Record<ShownFlag['flag'], string>> = {
 /** All flags, requested and active. */
 export async function flagsPage(visit: Visit): Promise<Page> {
   const flags = await visit.api.get<ShownFlags>('/v1/flags');
-  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
+  const services = visit.status?.services.map((service) => serviceTable(service, flags.editable));
   return {
     title: 'Flags',
     lead: whereFrom(flags),
-    body: html`${killSwitch(flags)} ${status.services.map((service) => serviceTable(service, flags.editable))}`,
+    body: html`${killSwitch(flags)} ${services ?? requestedOnly(flags)}`,
   };
+}
+
+/** While the journal does not answer, it is not known what is active. Flags can be changed all the same. */
+function requestedOnly({ flags, editable }: ShownFlags): Html {
+  return html`<section class="panel" aria-labelledby="requested">
+    <h2 id="requested">Requested</h2>
+    <p class="notice warn">◆ The journal does not answer, so what is active is not known.</p>
+    ${table('requested', {
+      heads: ['Flag', 'Requested', ...(editable ? [unseen('Change')] : [])],
+      rows: flags
+        .filter(({ flag }) => flag !== 'kill-switch')
+        .map(({ name, asked }) => [
+          html`<code>${name}</code>`,
+          percent(asked),
+          ...(editable
+            ? [html`<a href="/flags/${name}">Change<span class="unseen"> ${name}</span></a>`]
+            : []),
+        ]),
+    })}
+  </section>`;
 }
 
 function whereFrom({ source, editable, server }: ShownFlags): Html {
@@ -102,8 +122,7 @@ export async function flagPage(visit: Visit, { params, query }: Asked<{ flag: st
   const flags = await visit.api.get<ShownFlags>('/v1/flags');
   const flag = flags.flags.find(({ name }) => name === params.flag);
   if (flag === undefined) throw new ApiRefusal(404, 'flag_not_found', `No flag is called “${params.flag}”.`);
-  const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
-  const service = status.services.find((one) => one.service === flag.service);
+  const service = visit.status?.services.find((one) => one.service === flag.service);
   const share = shareOf(query['share'], flag);
   return {
     title:
@@ -129,6 +148,10 @@ function capital(text: string): string {
 
 function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
   const status = flag.flag === 'kill-switch' ? undefined : service?.flags[flag.flag];
+  if (status === undefined && flag.flag !== 'kill-switch')
+    return html`<p>
+      ${percent(flag.asked)} is requested. The journal does not answer, so what is active is not known.
+    </p>`;
   if (status === undefined)
     return html`<p>
       <strong class="state ${flag.asked > 0 ? 'bad' : 'good'}">${flag.asked > 0 ? '▲ on' : '● off'}</strong>
