@@ -71,8 +71,13 @@ async function casesOf(stage: Stage, injection: Injection): Promise<Case[]> {
   let read = 0;
   const onRead = (): void => bar.show(++read, name);
   world.injector.inject(injection);
-  for (let minute = 0; minute < minutes && !watch.tripped.has(fault.service); minute += 1) {
-    if (minute > 0) world.toNextMinute();
+  for (let minute = 0; minute < minutes; minute += 1) {
+    if (minute > 0) {
+      world.toNextMinute();
+      await sleep(GUARD_LOOKS_MS);
+    }
+    // Reads after the trip come from legacy.
+    if (watch.tripped.has(fault.service)) break;
     const firstLane = minute * reads;
     cases.push(...(await probe({ world, watch, injection, dialogues, reads, firstLane, onRead })));
     await sleep(GUARD_LOOKS_MS);
