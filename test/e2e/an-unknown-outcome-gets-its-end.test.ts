@@ -166,7 +166,7 @@ test('or assume lost, by the command line', async () => {
     (await execFileAsync(process.execPath, [MAIN, ...args, '--url', deployment.httpUrl])).stdout;
   const listed = await run('unknown-outcomes', 'list', '--service', SERVICE);
   expect(listed).toMatch(new RegExp(`${id} +${SERVICE} .* person`));
-  expect(await run('status')).toContain('1 unknown outcomes that a person must decide');
+  expect(await run('status')).toContain('1 unknown outcome that a person must decide');
   const said = await run('unknown-outcomes', 'assume-lost', id, '--person', 'ann', '--reason', 'not there');
   expect(said).toBe(`${id} is taken to be lost\n`);
   await eventually('the lane is clean', async () => (await laneRow())?.condition === 'clean');
