@@ -4,7 +4,7 @@ import { digestOfFields } from '../../src/migration/copies/copy-plan.ts';
 import { readContents } from '../../src/migration/copies/lane-contents.ts';
 import type { Orchestrator } from '../../src/migration/ports.ts';
 import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
-import { marksIn } from './legacy/effects.ts';
+import { marksIn, type Effects } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
 import { checkLosses, hasLost } from './loss-check.ts';
@@ -37,7 +37,12 @@ export async function checkFinally(world: World, violations: Violations): Promis
       const listed = (item: Item): boolean =>
         (row?.exceptions ?? 0) > 0 && item.numbers.some((number) => world.plant.isPoison(number));
       compareLane(
-        { lane, legacy: legacy.filter((item) => !listed(item)), orchestrator, service },
+        {
+          lane,
+          legacy: legacy.filter((item) => !listed(item)),
+          orchestrator,
+          effects: service.model.effects,
+        },
         violations,
       );
     }
@@ -151,7 +156,7 @@ async function orchestratorItems({ store }: World, { model }: SimService, owner:
   return contents.listed.map(({ fields }) => itemOf(fields));
 }
 
-function itemOf(fields: Readonly<Record<string, string>>): Item {
+export function itemOf(fields: Readonly<Record<string, string>>): Item {
   const text = JSON.stringify(fields);
   return { digest: digestOfFields(fields), numbers: marksIn(text), text };
 }
@@ -160,27 +165,32 @@ interface Lane {
   readonly lane: string;
   readonly legacy: readonly Item[];
   readonly orchestrator: readonly Item[];
-  readonly service: SimService;
+  readonly effects: Effects;
 }
 
-/** Equal contents, net of what the service forgot by itself. */
-function compareLane({ lane, legacy, orchestrator, service }: Lane, violations: Violations): void {
+/** Equal contents in the same order, except for what the service forgot by itself or lost. */
+export function compareLane({ lane, legacy, orchestrator, effects }: Lane, violations: Violations): void {
   const missing = without(legacy, orchestrator);
-  // A service loses its newest items; of equal ones it forgets the oldest.
-  const hasLostItems = service.model.effects.lostFrom.has(lane.slice(lane.indexOf('/') + 1));
-  const extra = hasLostItems
-    ? without(orchestrator.toReversed(), legacy).toReversed()
-    : without(orchestrator, legacy);
+  const extra = without(orchestrator, legacy);
   for (const item of missing) violations.add('I2', `${lane}: the orchestrator lacks ${item.text}`);
-  for (const item of extra) judgeExtra(item, { lane, service, violations });
-  const gone = new Set<Item>([...missing, ...extra]);
-  const here = legacy.filter((item) => !gone.has(item)).map(({ digest }) => digest);
-  const there = orchestrator.filter((item) => !gone.has(item)).map(({ digest }) => digest);
-  if (missing.length === 0 && here.join() !== there.join())
+  for (const item of extra) judgeExtra(item, { lane, effects, violations });
+  if (missing.length > 0) return;
+  const gone = new Set<Item>(extra);
+  // A service forgets the oldest of equal items. After a loss an equal item may be written again, so any of them may be the one that is left.
+  const hasLostItems = effects.lostFrom.has(lane.slice(lane.indexOf('/') + 1));
+  const compared = hasLostItems ? orchestrator : orchestrator.filter((item) => !gone.has(item));
+  if (!isWithin(legacy, compared))
     violations.add(
       'I3',
       `${lane}: the items stand in another order on the orchestrator: ${orderOf(orchestrator)} instead of ${orderOf(legacy)}`,
     );
+}
+
+/** Whether the second list shows the items of the first in their order, with or without others between them. */
+function isWithin(items: readonly Item[], others: readonly Item[]): boolean {
+  let found = 0;
+  for (const { digest } of others) if (digest === items[found]?.digest) found += 1;
+  return found === items.length;
 }
 
 function orderOf(items: readonly Item[]): string {
@@ -189,9 +199,9 @@ function orderOf(items: readonly Item[]): string {
 
 function judgeExtra(
   item: Item,
-  { lane, service, violations }: Pick<Lane, 'lane' | 'service'> & { readonly violations: Violations },
+  { lane, effects, violations }: Pick<Lane, 'lane' | 'effects'> & { readonly violations: Violations },
 ): void {
-  const { forgotten, lost, lostFrom, deletedAtMs } = service.model.effects;
+  const { forgotten, lost, lostFrom, deletedAtMs } = effects;
   const isExplained = (number: number): boolean => forgotten.has(number) || lost.has(number);
   if (item.numbers.length > 0 ? item.numbers.every(isExplained) : lostFrom.size > 0) return;
   const isDeleted = item.numbers.some((number) => deletedAtMs.has(number));
