@@ -19,61 +19,70 @@ interface PortResult extends Sums {
 }
 
 const MOST_RATIO = 3;
-/** Without an attack, before the first and after each: a share of the time of the attack. */
-const QUIET_SHARE = 0.5;
+/** An attack comes in parts, with rests between them: what else the machine does then falls on both alike. */
+const PART_SECONDS = 2;
+const REST_MS = 1_000;
+/** Code is compiled, and lanes are copied. */
+const WARM_UP_MS = 5_000;
 const ATTACK = fileURLToPath(new URL('attack.ts', import.meta.url));
 
 const isAlive = ({ owner }: Port): boolean =>
   owner.child.exitCode === null && owner.child.signalCode === null;
 
-async function attacked(
-  port: Port,
-  options: Options,
-  attacker: ChildProcess,
-): Promise<Sums & { readonly rss: number }> {
+async function attacked(port: Port, options: Options, { attacker, others }: Sides) {
+  const sums: Sums = { messages: 0, answered: 0, refused: 0 };
   let rss = 0;
   const look = setInterval(() => (rss = Math.max(rss, residentMegabytes(port.owner))), 100);
   const { name, protocol } = port;
-  const attack: Attack = { name, protocol, port: port.port, seconds: options.seconds, seed: options.seed };
-  const done = once(attacker, 'message');
-  attacker.send(attack);
-  const [sums] = (await done) as [Sums];
+  const parts = Math.ceil(options.seconds / PART_SECONDS);
+  for (let part = 0; part < parts; part += 1) {
+    await sleep(REST_MS);
+    const seconds = Math.min(PART_SECONDS, options.seconds - part * PART_SECONDS);
+    const attack: Attack = { name, protocol, port: port.port, seconds, seed: options.seed * 1_000 + part };
+    const done = once(attacker, 'message');
+    others.attacked(true);
+    attacker.send(attack);
+    const [came] = (await done) as [Sums];
+    others.attacked(false);
+    for (const key of ['messages', 'answered', 'refused'] as const) sums[key] += came[key];
+    if (!isAlive(port)) break;
+  }
   clearInterval(look);
   return { ...sums, rss };
+}
+
+interface Sides {
+  readonly attacker: ChildProcess;
+  readonly others: Others;
 }
 
 async function fuzz(world: World, options: Options, attacker: ChildProcess): Promise<PortResult[]> {
   const others = new Others(world);
   others.start();
-  const quietMs = options.seconds * 1_000 * QUIET_SHARE;
-  // Code is compiled, and lanes are copied.
-  await sleep(Math.max(3_000, quietMs));
-  others.p99();
-  await sleep(quietMs);
-  let before = others.p99();
+  await sleep(WARM_UP_MS);
   const results: PortResult[] = [];
   const ports = world.ports.filter(
     ({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)),
   );
   for (const port of ports) {
-    const { rss, ...sums } = await attacked(port, options, attacker);
-    const during = others.p99();
-    await sleep(quietMs);
-    const after = others.p99();
-    const ratio = during / Math.max(before, after);
-    before = after;
+    others.p99();
+    const { rss, ...sums } = await attacked(port, options, { attacker, others });
+    const p99 = others.p99();
     const result = {
       port: port.port,
       name: port.name,
       protocol: port.protocol,
       ...sums,
       crashes: isAlive(port) ? 0 : 1,
-      max_other_p99_ratio: Number(ratio.toFixed(2)),
+      max_other_p99_ratio: Number((p99.attacked / p99.quiet).toFixed(2)),
       max_rss_mb: rss,
     };
     results.push(result);
     if (!options.isJson)
-      console.error(`${port.name}: p99 ${during.toFixed(1)} ms, without ${after.toFixed(1)} ms`, result);
+      console.error(
+        `${port.name}: p99 ${p99.attacked.toFixed(1)} ms, without ${p99.quiet.toFixed(1)} ms`,
+        result,
+      );
     if (result.crashes > 0) break;
   }
   await others.stop();

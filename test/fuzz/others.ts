@@ -6,7 +6,8 @@ export class Others {
   readonly #world: World;
   readonly #working: Promise<void>[] = [];
   readonly #stopping = new AbortController();
-  #durationsMs: number[] = [];
+  #isAttacked = false;
+  #durationsMs: { readonly attacked: number[]; readonly quiet: number[] } = { attacked: [], quiet: [] };
   failed = 0;
 
   constructor(world: World) {
@@ -30,11 +31,16 @@ export class Others {
     );
   }
 
-  /** p99 since it was asked last, milliseconds. */
-  p99(): number {
-    const sorted = this.#durationsMs.toSorted((a, b) => a - b);
-    this.#durationsMs = [];
-    return sorted[Math.floor(sorted.length * 0.99)] ?? 0;
+  /** An attack begins or ends. A request counts for the time at which it was asked. */
+  attacked(isAttacked: boolean): void {
+    this.#isAttacked = isAttacked;
+  }
+
+  /** p99 under attack and without, since it was asked last, milliseconds. */
+  p99(): { readonly attacked: number; readonly quiet: number } {
+    const { attacked, quiet } = this.#durationsMs;
+    this.#durationsMs = { attacked: [], quiet: [] };
+    return { attacked: p99Of(attacked), quiet: p99Of(quiet) };
   }
 
   async stop(): Promise<void> {
@@ -52,9 +58,14 @@ export class Others {
     for (let turn = 0; !this.#stopping.signal.aborted; turn += 1) {
       const request = requests[turn === 0 ? 0 : 1 + (turn % 2)] ?? {};
       const startedAtMs = performance.now();
+      const durationsMs = this.#durationsMs[this.#isAttacked ? 'attacked' : 'quiet'];
       await ask(request).catch(() => (this.failed += 1));
-      this.#durationsMs.push(performance.now() - startedAtMs);
+      durationsMs.push(performance.now() - startedAtMs);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
+}
+
+function p99Of(durationsMs: readonly number[]): number {
+  return durationsMs.toSorted((a, b) => a - b)[Math.floor(durationsMs.length * 0.99)] ?? 0;
 }
