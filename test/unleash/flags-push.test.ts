@@ -69,11 +69,6 @@ async function pushed(...args: string[]): Promise<readonly PushedFlag[]> {
 
 const standing = () => Promise.all(NAMES.map((name) => unleash.flag(name)));
 
-async function remove(name: string): Promise<void> {
-  await unleash.admin('DELETE', `projects/${PROJECT}/features/${name}`);
-  await unleash.admin('DELETE', `archive/${name}`);
-}
-
 test('a dry run says what would be made, and makes nothing', async () => {
   expect((await pushed('--dry-run')).map(({ result }) => result)).toEqual(NAMES.map(() => 'created'));
   await expect(unleash.flag(NAMES[0] ?? '')).rejects.toThrow('404');
@@ -155,7 +150,7 @@ test('a switch that an older push made at 0 % is kept and named', async () => {
 
 test('a switch that is switched on asks for everything', async () => {
   const dualWrite = NAMES[0] ?? '';
-  await remove(dualWrite);
+  await unleash.remove(dualWrite);
   await push();
   await unleash.switch(dualWrite, 'on');
   expect((await pushed())[0]).toMatchObject({ result: 'kept', asks: 100 });
@@ -163,8 +158,8 @@ test('a switch that is switched on asks for everything', async () => {
 
 test('a push that ended in its middle is completed by the next', async () => {
   const [first, second] = [NAMES[5] ?? '', NAMES[6] ?? ''];
-  await remove(first);
-  await remove(second);
+  await unleash.remove(first);
+  await unleash.remove(second);
   await unleash.create(first);
   const again = await pushed();
   expect(again[5]).toEqual({ flag: first, result: 'completed', asks: 0 });
@@ -180,7 +175,7 @@ test('a push that ended in its middle is completed by the next', async () => {
 });
 
 test('two pushes at once make every flag once', async () => {
-  for (const name of NAMES) await remove(name);
+  for (const name of NAMES) await unleash.remove(name);
   const ends = await Promise.all([push(), push(), push()]);
   expect(ends.map(({ code }) => code)).toEqual([0, 0, 0]);
   for (const { name, strategies } of await standing()) {
@@ -193,7 +188,7 @@ test('two pushes at once make every flag once', async () => {
 test('a name that an archived flag holds is told, the others are made, and the exit code is 1', async () => {
   const archived = NAMES[7] ?? '';
   await unleash.admin('DELETE', `projects/${PROJECT}/features/${archived}`);
-  await remove(NAMES[8] ?? '');
+  await unleash.remove(NAMES[8] ?? '');
   const { code, stdout } = await push();
   expect(code).toBe(1);
   expect(stdout).toMatch(

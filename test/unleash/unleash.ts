@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/ports.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
@@ -66,6 +67,9 @@ export class TestUnleash {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#server = server;
+    server.once('exit', (code, signal) => {
+      if (this.#server === server) console.error(`Unleash ended by itself (${String(code ?? signal)})`);
+    });
     await Promise.race([
       once(server, 'message', { signal: AbortSignal.timeout(START_MS) }),
       once(server, 'exit').then(([code]) => {
@@ -129,6 +133,20 @@ export class TestUnleash {
     for (const strategy of strategies)
       await this.admin('POST', path, { parameters: {}, constraints: [], segments: [], ...strategy });
     for (const { id } of present) await this.admin('DELETE', `${path}/${id}`);
+  }
+
+  /**
+   * Archives a flag, and deletes it once Unleash has noted the archiving: it notes that later, and ends with an error where the flag
+   * is gone by then.
+   */
+  async remove(name: string): Promise<void> {
+    await this.admin('DELETE', `projects/${PROJECT}/features/${name}`);
+    const noted = `select 1 from feature_lifecycles where feature = '${name}' and stage = 'archived'`;
+    await eventually('the archiving is noted', async () => {
+      const rows = await this.#postgres.execute(noted, 'unleash');
+      return rows.length > 0;
+    });
+    await this.admin('DELETE', `archive/${name}`);
   }
 
   async switch(name: string, to: 'on' | 'off'): Promise<void> {
