@@ -25,6 +25,7 @@ import type { Clock, Journal, Orchestrator } from './ports.ts';
 import type { FoundLost } from './reconciliation/divergence-ports.ts';
 import { lostAs } from './reconciliation/lost-as.ts';
 import { baselineOf } from './runs/baseline.ts';
+import type { WriteHistory } from './runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** How long a copy waits for the writes before it in the lane. */
@@ -35,6 +36,7 @@ export interface CopyParts {
   readonly orchestrator: Orchestrator;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly history: WriteHistory | undefined;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly timeoutMs: number;
@@ -222,9 +224,9 @@ export class LaneCopier {
 
   /** Undefined where so much was refused that the copy broke off. */
   #look(copy: Copy, reading: Reading): Promise<CopyLook | undefined> {
-    const { journal } = this.#parts;
+    const { journal, history } = this.#parts;
     const lookTwice = (lane: Lane): Promise<void> => this.#lookTwice(lane);
-    return unlessTooMany(lookAt(copy, reading, { journal, calls: this.#calls, lookTwice }));
+    return unlessTooMany(lookAt(copy, reading, { journal, history, calls: this.#calls, lookTwice }));
   }
 
   #explain(

@@ -231,6 +231,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
   const copier = new LaneCopier({
     ...shared,
     timeoutMs: settings.delivery.timeoutMs,
+    history: runs?.history,
     hold,
     isSpilling,
     quiet: (lane) => deliverer.quiet(lane),

@@ -38,7 +38,9 @@ function mayGo(
   const { sequence } = write;
   const keptAtMs = lane.kept.get(sequence)?.atMs ?? -Infinity;
   if (write.atMs > nowMs - retention.ms || keptAtMs > nowMs - KEPT_MS) return false;
-  if (lane.deadLetters.has(sequence) || isOpenEnded(lane, write, nowMs)) return false;
+  if (lane.deadLetters.has(sequence)) return false;
+  if ([...lane.writes.values()].some((one) => one.sequence <= sequence && isOpenEnded(lane, one, nowMs)))
+    return false;
   const isThrough = sequence <= Math.max(lane.deliveredSequence, lane.settledSequence);
   return isThrough || (sequence < lane.sequence && hadNoEffect(lane, sequence));
 }

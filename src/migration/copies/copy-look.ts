@@ -4,8 +4,9 @@ import type { LegacyItem, LegacyLane } from '../../domain/service-definition.ts'
 import type { CopyException } from '../journal-facts.ts';
 import type { Lane } from '../lanes/lanes.ts';
 import type { Journal } from '../ports.ts';
+import type { WriteHistory } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
-import { readJournaled, type JournaledWrites } from '../writes/journaled-writes.ts';
+import { readJournaled, uncertainDelete, type JournaledWrites } from '../writes/journaled-writes.ts';
 import { applyCopy } from './copy-apply.ts';
 import type { CopyCalls } from './copy-calls.ts';
 import { digestOfFields, planCopy, type CopyPlan } from './copy-plan.ts';
@@ -39,6 +40,8 @@ export interface CopyLook {
 
 export interface CopyLookParts {
   readonly journal: Pick<Journal, 'undelivered'>;
+  /** Absent: of the writes after a delete of unknown outcome only those are known that are not delivered. */
+  readonly history: WriteHistory | undefined;
   readonly calls: CopyCalls;
   /** @throws StorageError where the lane may have been written to without the journal */
   lookTwice(lane: Lane): Promise<void>;
@@ -72,10 +75,13 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
 async function journaledOf(
   { lane, service }: LookedAt,
   { sequence }: ShownLane,
-  { journal }: CopyLookParts,
+  { journal, history }: CopyLookParts,
 ): Promise<JournaledWrites> {
   const writes = sequence === 0 ? [] : await journal.undelivered(lane.key, sequence);
-  return readJournaled({ service, owner: lane.owner, writes, sequence });
+  const facts = { service, owner: lane.owner, writes, sequence };
+  const after = uncertainDelete(facts);
+  const since = after === undefined ? undefined : await history?.between(lane.key, after, sequence);
+  return readJournaled({ ...facts, since });
 }
 
 function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWrites): CopyPlan {

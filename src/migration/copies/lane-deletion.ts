@@ -10,10 +10,12 @@ export interface LaneDeletion {
   readonly memoryType?: string;
   /** Takes only what carries every one of them. */
   readonly tags: readonly string[];
+  /** Ids of items that it never takes, because they were written after it. @defaultValue none */
+  readonly spares?: ReadonlySet<string>;
 }
 
 /** What a filter tells an item by. */
-export type FilteredItem = Pick<StoredMemory, 'memory_type' | 'tags' | 'position'>;
+export type FilteredItem = Pick<StoredMemory, 'memory_id' | 'memory_type' | 'tags' | 'position'>;
 
 const UNDERSTOOD: readonly string[] = ['memory_type', 'tags', 'position_below'];
 
@@ -35,10 +37,11 @@ export function laneDeletionOf({ action, payload }: OrchestratorWrite): LaneDele
 }
 
 /** As the orchestrator judges its filter. */
-export function takes({ below, memoryType, tags }: LaneDeletion, item: FilteredItem): boolean {
+export function takes({ below, memoryType, tags, spares }: LaneDeletion, item: FilteredItem): boolean {
   return (
     item.position < below &&
     (memoryType === undefined || memoryType === item.memory_type) &&
-    tags.every((tag) => item.tags.includes(tag))
+    tags.every((tag) => item.tags.includes(tag)) &&
+    spares?.has(item.memory_id) !== true
   );
 }

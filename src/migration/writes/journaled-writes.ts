@@ -42,6 +42,8 @@ export interface JournaledFacts {
   readonly owner: Owner;
   /** In sequence. */
   readonly writes: readonly PendingWrite[];
+  /** Those since {@link uncertainDelete}, also what was delivered. @defaultValue {@link writes} */
+  readonly since?: readonly PendingWrite[] | undefined;
   /** The lane's sequence when the primary was read. */
   readonly sequence: number;
 }
@@ -61,7 +63,7 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
   const beginnings = planned.filter(({ action }) => action?.provesEmpty === true);
   const creates = createsOf(planned, new Set([...ids.values()].flat()));
   return {
-    deletions: planned.flatMap((each) => deletionsOf(each, facts.sequence)),
+    deletions: planned.flatMap((each) => deletionsOf(each, facts)),
     emptyBelow: Math.max(0, ...beginnings.filter(isCertain).map(({ write }) => positionOf(write.sequence))),
     // If it took effect late, it comes after items that an earlier copy has renumbered.
     beginnings: beginnings
@@ -77,6 +79,12 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
   };
 }
 
+/** Sequence of the first write of unknown outcome that deletes by filter, if it took effect. */
+export function uncertainDelete(facts: Omit<JournaledFacts, 'since'>): number | undefined {
+  const uncertain = facts.writes.filter(({ isUncertain }) => isUncertain === true);
+  return uncertain.find((write) => plannedOf(write, facts).deletions.length > 0)?.sequence;
+}
+
 function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Planned {
   const known = service.definition.actions[write.action];
   const action = known?.kind === 'write' ? known : undefined;
@@ -85,10 +93,18 @@ function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Pla
   return { write, action, operations, deletions };
 }
 
-/** A delete that took effect late also deleted items that an earlier copy has renumbered. */
-function deletionsOf({ write, deletions }: Planned, read: number): readonly LaneDeletion[] {
+/**
+ * A delete that took effect late also deleted items that an earlier copy has renumbered, so their positions do not tell which these are.
+ * It explains no item that was written after it: legacy lost that item, or executed the delete out of turn, and a person decides.
+ */
+function deletionsOf({ write, deletions }: Planned, facts: JournaledFacts): readonly LaneDeletion[] {
   if (write.isUncertain !== true) return deletions;
-  return deletions.map((deletion) => ({ ...deletion, below: positionOf(read + 1) }));
+  if (deletions.length === 0) return [];
+  const later = (facts.since ?? facts.writes)
+    .filter(({ sequence }) => sequence > write.sequence)
+    .map((one) => plannedOf(one, facts));
+  const spares = new Set(later.filter(isCertain).flatMap(createdIdsOf));
+  return deletions.map((deletion) => ({ ...deletion, below: positionOf(facts.sequence + 1), spares }));
 }
 
 /** An equal item that was written after a delete has an id of its own. */
@@ -121,8 +137,13 @@ function createsOf(
   return new Map(creates.map((create) => [String(create.payload['memory_id']), create]));
 }
 
-function coveredIdsOf({ write, operations }: Planned): readonly string[] {
-  return write.isCovered === true ? operations.map(({ payload }) => String(payload['memory_id'])) : [];
+function coveredIdsOf(planned: Planned): readonly string[] {
+  return planned.write.isCovered === true ? createdIdsOf(planned) : [];
+}
+
+function createdIdsOf({ operations }: Planned): readonly string[] {
+  const creates = operations.filter(({ action }) => action === 'create');
+  return creates.map(({ payload }) => String(payload['memory_id']));
 }
 
 function changesSingleItems({ operations, deletions }: Planned): boolean {

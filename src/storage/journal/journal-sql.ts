@@ -204,7 +204,8 @@ function outcomeIs(condition: string): string {
 
 /**
  * What had no effect leaves too where nothing behind it is delivered, but for the lane's newest write: without its outcome it would
- * count as open. A proxy's clock may be an hour slow: what may still take effect, or be repeated, stays although it looks old.
+ * count as open. A proxy's clock may be an hour slow: what may still take effect, or be repeated, stays although it looks old. So does
+ * what came after a write of unknown outcome, because a copy asks whether that write may have deleted it.
  */
 export const PRUNE = `
 with old as (
@@ -213,6 +214,7 @@ with old as (
     and (w.sequence <= greatest(l.delivered_sequence, l.settled_sequence)
       or w.sequence < l.sequence and ${outcomeIs("o.outcome in ('refused', 'not_applied')")})
     and not ${outcomeIs(`o.outcome = 'unknown' and o.at > now() - ${OPEN_END}`)}
+    and not exists (select from unknown_outcomes u where u.lane_id = w.lane_id and u.sequence < w.sequence and u.found_at > now() - ${OPEN_END})
     and not exists (select from kept_replies r where r.lane_id = w.lane_id and r.sequence = w.sequence)
     and not exists (select from dead_letters d where d.lane_id = w.lane_id and d.sequence = w.sequence and d.resolved_at is null)
   order by w.accepted_at limit ${PRUNED_AT_ONCE}

@@ -70,6 +70,26 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       expect(await leftOf(refused.laneId)).toEqual([]);
     });
 
+    test('stays while a write before it may still take effect', async () => {
+      const { journal, write, laneOf } = begin();
+      await write('ann', 'applied');
+      await write('ann', 'unknown');
+      const { laneId } = await write('ann', 'applied');
+      await journal.delivered({ laneId, lane: laneOf('ann'), sequence: 3 });
+      await agedOf(laneId);
+      await journal.prune(1);
+      expect(await leftOf(laneId)).toEqual([2, 3]);
+      await database.query("update outcomes set at = now() - interval '3 minutes' where lane_id = $1", [
+        laneId,
+      ]);
+      await database.query(
+        "update unknown_outcomes set found_at = now() - interval '3 minutes' where lane_id = $1",
+        [laneId],
+      );
+      await journal.prune(1);
+      expect(await leftOf(laneId)).toEqual([]);
+    });
+
     test('stays while it may take effect or be repeated, whatever the clock said that it came by', async () => {
       const { journal, write, laneOf } = begin();
       const kept = new PostgresKeptReplies({ database, seal: PLAIN });
@@ -79,6 +99,12 @@ describe.each(DATABASES)('in the journal on %s', (kind) => {
       const { generation } = present(await journal.beginCopy(laneOf('ann')));
       await journal.finishCopy(laneOf('ann'), { generation, sequence: 3, coverage: 1, exceptions: [] });
       await agedOf(unknown.laneId);
+      await journal.prune(1);
+      expect(await leftOf(unknown.laneId)).toEqual([1, 2, 3]);
+      await database.query(
+        "update unknown_outcomes set found_at = now() - interval '3 minutes' where lane_id = $1",
+        [unknown.laneId],
+      );
       await journal.prune(1);
       expect(await leftOf(unknown.laneId)).toEqual([1, 2]);
       await database.query("update outcomes set at = now() - interval '3 minutes' where lane_id = $1", [

@@ -10,6 +10,7 @@ import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts
 import { LaneCopier, type CopyParts } from '../../../src/migration/copy-lane.ts';
 import type { Lane } from '../../../src/migration/lanes/lanes.ts';
 import type { Journal, Orchestrator, PendingWrite } from '../../../src/migration/ports.ts';
+import { operationId } from '../../../src/domain/ids.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { orchestratorWritesOf } from '../../../src/migration/writes/write-plan.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
@@ -40,13 +41,20 @@ function createCopier(
   {
     seededCoverage = COVERAGE,
     undelivered = [],
+    history = [],
+    store = new OrchestratorStore(NO_FAULTS),
     timestamp = '"2026-01-01T00:00:00"',
-  }: { seededCoverage?: number; undelivered?: PendingWrite[]; timestamp?: string } = {},
+  }: {
+    seededCoverage?: number;
+    undelivered?: PendingWrite[];
+    history?: PendingWrite[];
+    store?: OrchestratorStore;
+    timestamp?: string;
+  } = {},
 ) {
   const lane = laneNamed('ann');
   const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage });
   lane.adopt(row);
-  const store = new OrchestratorStore(NO_FAULTS);
   const orchestrator = orchestratorOver(store, moments);
   const items = memories.map((memory) => `{"timestamp": ${timestamp}, "memory": ${JSON.stringify(memory)}}`);
   const file = `{"ann": [${items.join(', ')}]}`;
@@ -61,7 +69,7 @@ function createCopier(
       },
     },
   };
-  let { generation } = row;
+  let generation = Math.max(row.generation, store.generationOf(lane.key) ?? 0);
   const held = { isSure: true };
   const begun: number[] = [];
   const finished: number[] = [];
@@ -98,6 +106,7 @@ function createCopier(
     timeoutMs: 1_000,
     hold: async () => ({ isSure: () => held.isSure, release: () => undefined }),
     isSpilling: () => false,
+    history: { between: async () => history },
     quiet: async () => undefined,
     letGo: async () => undefined,
     listLost: async (_lane, items) => void lost.push(...items.map(({ memoryId }) => memoryId)),
@@ -179,6 +188,40 @@ test.each([
   expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
   expect(lost).toHaveLength(facts.lost);
   expect(lane.condition).toBe(facts.condition);
+});
+
+const addOf = (sequence: number, memory: string): PendingWrite => ({
+  ...writeOf(laneNamed('ann'), sequence, JSON.stringify({ action: 'add_memory', user_id: 'ann', memory })),
+  operationId: operationId(`00000000-0000-4000-8000-00000000000${sequence}`),
+  action: 'add_memory',
+  isCovered: true,
+});
+const UNKNOWN_CLEAR: PendingWrite = {
+  ...writeOf(laneNamed('ann'), 2, '{"action": "clear_memories", "user_id": "ann"}'),
+  action: 'clear_memories',
+  isUncertain: true,
+};
+
+test('a clear of unknown outcome explains no item that was written after it', async () => {
+  const undelivered = [addOf(1, 'tea'), UNKNOWN_CLEAR, addOf(3, 'milk')];
+  const { copier, lane, store, lost } = createCopier([], {}, { undelivered, history: undelivered.slice(1) });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['milk']);
+  expect(lost).toEqual(['mem-00000000-0000-4000-8000-000000000003']);
+  expect(lane.condition).toBe('stopped');
+});
+
+test('a clear of unknown outcome explains no later item that a copy renumbered', async () => {
+  const later = addOf(3, 'milk');
+  const journal = { undelivered: [UNKNOWN_CLEAR, later], history: [later] };
+  const first = createCopier(['tea', 'milk'], {}, journal);
+  await first.copier.copy(first.lane);
+  // That copy has covered the later write; legacy loses everything.
+  const second = createCopier([], {}, { undelivered: [UNKNOWN_CLEAR], history: [later], store: first.store });
+  await second.copier.copy(second.lane);
+  expect(shownBy(second.store, second.lane)).toEqual(['tea', 'milk']);
+  expect(second.lost).toEqual(['mem-00000000-0000-4000-8000-000000000003']);
+  expect(second.lane.condition).toBe('stopped');
 });
 
 test('a delivery of before the copy that arrives after its look has no effect', async () => {
