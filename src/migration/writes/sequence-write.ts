@@ -55,8 +55,8 @@ export interface Sequenced {
 /** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
 export class Sequencer {
   readonly #parts: SequencerParts;
-  /** Operations with an intent of which nobody knows whether it is durable: it may be abandoned yet. */
-  readonly #unsure = new WeakSet<OwnedOperation>();
+  /** Operations whose id an intent has: the next intent of such an operation gets another id. */
+  readonly #journaled = new WeakSet<OwnedOperation>();
 
   constructor(parts: SequencerParts) {
     this.#parts = parts;
@@ -65,11 +65,12 @@ export class Sequencer {
   async sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
     const { clock, emit, maySeed } = this.#parts;
     const startedAtMs = clock.now();
-    const isSure = !this.#unsure.has(operation);
-    this.#unsure.add(operation);
-    // Intents are abandoned by their ids, and late: what is tried again is not to be abandoned with what was tried before.
+    const isFirst = !this.#journaled.has(operation);
+    this.#journaled.add(operation);
+    // An intent may be abandoned by its id, and late. A copy may give an item the id of a withdrawn write whose withdrawal is not durable yet.
+    // Neither may affect the write that is tried again.
     const intent = {
-      operationId: isSure ? operation.id : operationId(randomUUID()),
+      operationId: isFirst ? operation.id : operationId(randomUUID()),
       action: operation.name,
       request: operation.message.text,
       acceptedAtMs: clock.wallMs(),
@@ -83,7 +84,6 @@ export class Sequencer {
       // Asked before it is stored: what passed unjournaled until then took effect before it.
       coverage: maySeed(service) ? this.#coverageOf(service) : 0,
     });
-    if (isSure) this.#unsure.delete(operation);
     const durationMs = clock.now() - startedAtMs;
     this.#adopt(operation, lane, state);
     const { message } = operation;

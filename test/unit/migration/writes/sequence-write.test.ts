@@ -78,6 +78,18 @@ test('a write that is tried again is not abandoned with the intent of which the 
   expect(abandoned).not.toContain(write.operationId);
 });
 
+test('a write that is withdrawn and journaled again gets another id', async () => {
+  const { lane, asked, sequence } = createSequencer();
+  const first = sequence();
+  asked[0]?.answer(stateOf(lane, { sequence: 1 }));
+  const withdrawn = await first;
+  const second = sequence();
+  asked[1]?.answer(stateOf(lane, { sequence: 2 }));
+  const again = await second;
+  expect(withdrawn.write.operationId).toBe('operation-1');
+  expect(again.write.operationId).not.toBe('operation-1');
+});
+
 test.each([
   ['every replica journals', true, 7],
   ['another replica may write past the journal', false, 0],
