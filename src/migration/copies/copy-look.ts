@@ -98,7 +98,8 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
 
 /**
  * Writes of which neither side shows as many equal items as there are. All that are not on the secondary are given: which of equal items
- * are gone cannot be told. An item under another id counts, because an earlier copy may have given it that id.
+ * are gone cannot be told. An item under another id counts, because an earlier copy may have given it that id. So does one under the id of
+ * a write of unknown outcome: that write may never have been sent.
  */
 function unshownCreates(
   { source }: ShownLane,
@@ -109,7 +110,7 @@ function unshownCreates(
   const heldIds = new Set(contents.listed.map(({ memory }) => memory.memory_id));
   return [...journaled.ids].flatMap(([digest, ids]) => {
     const missing = ids.filter((id) => !heldIds.has(id)).flatMap((id) => journaled.creates.get(id) ?? []);
-    const standing = ids.filter((id) => heldIds.has(id)).length;
+    const standing = ids.filter((id) => heldIds.has(id) && journaled.creates.has(id)).length;
     const equal = Math.max(shown.get(digest) ?? 0, held.get(digest) ?? 0) - standing;
     return missing.length > equal ? missing : [];
   });

@@ -224,6 +224,17 @@ test('a clear of unknown outcome explains no later item that a copy renumbered',
   expect(second.lane.condition).toBe('stopped');
 });
 
+test('an equal write does not write an item again that stands under the id of an unknown write', async () => {
+  const undelivered: PendingWrite[] = [{ ...addOf(3, 'tea'), isUncertain: true }];
+  const { copier, lane, store, lost } = createCopier(['tea'], {}, { undelivered });
+  await copier.copy(lane);
+  // The unknown write was never sent: this one, of the same request, made the item.
+  undelivered.push(addOf(4, 'tea'));
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+  expect({ lost, condition: lane.condition }).toEqual({ lost: [], condition: 'clean' });
+});
+
 test('a delivery of before the copy that arrives after its look has no effect', async () => {
   const late = { deliver: async (): Promise<void> => undefined };
   const { copier, lane, store, orchestrator } = createCopier(['tea'], { afterLooking: () => late.deliver() });
