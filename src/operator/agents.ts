@@ -14,13 +14,12 @@ interface Asked {
   readonly dialect: AgentDialect;
   readonly requests: number;
   /** Wall clock. */
+  readonly firstAtMs: number;
   readonly lastAtMs: number;
 }
 
 /** An agent of a service, of all replicas together. */
-export interface KnownAgent extends Asked {
-  readonly firstAtMs: number;
-}
+export type KnownAgent = Asked;
 
 /** A writer that bypasses the proxy, as a reconciliation found it. */
 export interface WriterPastProxy {
@@ -97,8 +96,10 @@ export class AgentBook {
 
   #note(service: ServiceName, { name, dialect }: AskingAgent): void {
     const key = `${service} ${name}`;
-    const requests = (this.#asked.get(key)?.requests ?? 0) + 1;
-    this.#put(key, { service, name, dialect, requests, lastAtMs: this.#parts.clock.wallMs() });
+    const known = this.#asked.get(key);
+    const lastAtMs = this.#parts.clock.wallMs();
+    const [requests, firstAtMs] = [(known?.requests ?? 0) + 1, known?.firstAtMs ?? lastAtMs];
+    this.#put(key, { service, name, dialect, requests, firstAtMs, lastAtMs });
   }
 
   #put(key: string, asked: Asked): void {
@@ -139,7 +140,9 @@ export class AgentBook {
     const since = this.#asked;
     this.#asked = new Map();
     for (const [key, one] of asked) if (!since.has(key)) this.#put(key, one);
-    for (const [key, one] of since)
-      this.#put(key, { ...one, requests: one.requests + (asked.get(key)?.requests ?? 0) });
+    for (const [key, one] of since) {
+      const { requests = 0, firstAtMs = one.firstAtMs } = asked.get(key) ?? {};
+      this.#put(key, { ...one, requests: one.requests + requests, firstAtMs });
+    }
   }
 }

@@ -9,6 +9,7 @@ interface AskedSince {
   readonly dialect: AgentDialect;
   readonly requests: number;
   /** Wall clock. */
+  readonly firstAtMs: number;
   readonly lastAtMs: number;
 }
 
@@ -30,12 +31,14 @@ interface WriterRow {
 }
 
 const WRITE = `
-insert into agents as a (service, name, dialect, requests, last_at)
-select service, name, dialect, requests, to_timestamp(last_ms / 1000)
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::float8[]) as t(service, name, dialect, requests, last_ms)
+insert into agents as a (service, name, dialect, requests, first_at, last_at)
+select service, name, dialect, requests, to_timestamp(first_ms / 1000), to_timestamp(last_ms / 1000)
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::float8[], $6::float8[])
+  as t(service, name, dialect, requests, first_ms, last_ms)
 order by service, name
 on conflict (service, name) do update set
-  dialect = excluded.dialect, requests = a.requests + excluded.requests, last_at = greatest(a.last_at, excluded.last_at)`;
+  dialect = excluded.dialect, requests = a.requests + excluded.requests,
+  first_at = least(a.first_at, excluded.first_at), last_at = greatest(a.last_at, excluded.last_at)`;
 
 const PRUNE = `
 delete from agents where (service, name) in (
@@ -71,6 +74,7 @@ export function createAgentStore(database: Database, { keep }: { readonly keep: 
         agents.map(({ name }) => name),
         agents.map(({ dialect }) => dialect),
         agents.map(({ requests }) => requests),
+        agents.map(({ firstAtMs }) => firstAtMs),
         agents.map(({ lastAtMs }) => lastAtMs),
       ]);
       await database.query(PRUNE, [keep]);

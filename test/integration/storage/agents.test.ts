@@ -7,13 +7,11 @@ const [SESSION, JARVIS] = [serviceName('session-memory'), serviceName('jarvis-me
 const HOUR_MS = 3_600_000;
 
 onEachJournal((database) => {
-  const agent = (name: string, more: { requests?: number; hoursAgo?: number } = {}) => ({
-    service: SESSION,
-    name,
-    dialect: 'zmq' as const,
-    requests: more.requests ?? 1,
-    lastAtMs: Date.now() - (more.hoursAgo ?? 0) * HOUR_MS,
-  });
+  const agent = (name: string, more: { requests?: number; hoursAgo?: number } = {}) => {
+    const atMs = Date.now() - (more.hoursAgo ?? 0) * HOUR_MS;
+    const requests = more.requests ?? 1;
+    return { service: SESSION, name, dialect: 'zmq' as const, requests, firstAtMs: atMs, lastAtMs: atMs };
+  };
 
   test('requests of all replicas add up, and the agents that asked longest ago leave', async () => {
     const store = createAgentStore(database(), { keep: 3 });
@@ -29,6 +27,8 @@ onEachJournal((database) => {
       ]),
     );
     expect(listed).toHaveLength(3);
+    const ann = listed.find(({ service, name }) => service === SESSION && name === 'ann');
+    expect(Math.round(((ann?.lastAtMs ?? 0) - (ann?.firstAtMs ?? 0)) / HOUR_MS)).toBe(2);
     expect(Object.fromEntries(await store.seenLastHour([SESSION, JARVIS]))).toEqual({
       [JARVIS]: 1,
       [SESSION]: 1,

@@ -31,7 +31,7 @@ function bookOf(most?: number) {
   return { book, written, journal, ask };
 }
 
-test('each agent is written down once, with its requests, last time and dialect', async () => {
+test('each agent is written down once, with its requests, first and last time, dialect', async () => {
   const { book, written, ask } = bookOf();
   for (const name of ['ann', 'bob', 'ann']) ask(name);
   ask('ann', 'http');
@@ -39,8 +39,8 @@ test('each agent is written down once, with its requests, last time and dialect'
   await book.list([SERVICE], 10);
   expect(written).toEqual([
     [
-      { service: SERVICE, name: 'bob', dialect: 'zmq', requests: 1, lastAtMs: 1_002 },
-      { service: SERVICE, name: 'ann', dialect: 'http', requests: 3, lastAtMs: 1_004 },
+      { service: SERVICE, name: 'bob', dialect: 'zmq', requests: 1, firstAtMs: 1_002, lastAtMs: 1_002 },
+      { service: SERVICE, name: 'ann', dialect: 'http', requests: 3, firstAtMs: 1_001, lastAtMs: 1_004 },
     ],
   ]);
 });
@@ -60,8 +60,8 @@ test('requests that could not be written down are counted with the next ones', a
   ask('ann');
   journal.isAway = false;
   await book.list([SERVICE], 10);
-  expect(written[0]?.map(({ name, requests }) => [name, requests])).toEqual([
-    ['bob', 1],
-    ['ann', 3],
+  expect(written[0]?.map(({ name, requests, firstAtMs }) => [name, requests, firstAtMs])).toEqual([
+    ['bob', 1, 1_003],
+    ['ann', 3, 1_001],
   ]);
 });
