@@ -62,7 +62,10 @@ describe('the checks', () => {
        from memory_entries where session_id = $1 and is_active order by position desc limit 1`,
     'an order that differs':
       'update memory_entries set position = -position where session_id = $1 and is_active',
-    'a deleted item that is back': 'update memory_entries set is_active = true where session_id = $1',
+    // Made, not taken back: a copy that came after the clear has left no deleted row.
+    'a deleted item that is back': `insert into memory_entries (memory_id, session_id, memory_type, content, tags, position)
+       select 'back-' || memory_id, session_id, memory_type, content, tags, position - 1
+       from memory_entries where session_id = $1 and is_active order by position limit 1`,
   };
 
   test(`notice ${Object.keys(CHANGES).join(', ')}`, async () => {
