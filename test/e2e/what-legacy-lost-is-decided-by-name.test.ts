@@ -133,7 +133,7 @@ test('a lane is restored in its old order by one command, and neither store show
   expect(again.stderr).toContain('no lost item of session-memory/whole waits');
 });
 
-test('a lane of which legacy has nothing left is restored with its owner, in its old order', async () => {
+test('a lane that is gone from legacy is restored with its owner, in its old order', async () => {
   onLegacy('delete from interactions where session_id = ?', 'gone');
   onLegacy('delete from sessions where session_id = ?', 'gone');
   expect((await reconcile()).services['session-memory']).toMatchObject({ lost: 4, lanes_different: 2 });

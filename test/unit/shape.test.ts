@@ -5,7 +5,7 @@ import { structureOf } from '../shape/structure.ts';
 const sourcesOf = (texts: Readonly<Record<string, string>>) =>
   Object.entries(texts).map(([path, text]) => readSource(path, text));
 
-test('lines of code and comments are told apart', () => {
+test('lines of code and lines of comments are counted separately', () => {
   const text = '/** what\n * it is */\nconst a = 1; // why\n\n// alone\nconst b = "// text";\n';
   expect(readSource('a.ts', text)).toMatchObject({ lines: 6, codeLines: 2, commentLines: 3 });
 });

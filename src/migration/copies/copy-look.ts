@@ -97,9 +97,9 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
 }
 
 /**
- * Writes of which neither side shows as many equal items as there are. All that are not on the secondary are given: which of equal items
- * are gone cannot be told. An item under another id counts, because an earlier copy may have given it that id. So does one under the id of
- * a write of unknown outcome: that write may never have been sent.
+ * Journaled writes whose items are missing: both sides show fewer equal items than were written. Equal items cannot be distinguished, so
+ * the function returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
+ * may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never have been sent.
  */
 function unshownCreates(
   { source }: ShownLane,

@@ -149,7 +149,7 @@ export interface ReportStore {
   release(date: string, replica: ReplicaId): Promise<void>;
   /** Stores what its claimer made, in place of what was there, and what is to be taken where, again where it has been taken; false where another replica has the claim meanwhile. */
   put(report: MadeReport, replica: ReplicaId, targets: readonly ReportTarget[]): Promise<boolean>;
-  /** Of these days, those of which a report is made that covers these services. */
+  /** The given days that already have a report about all the given services. */
   made(dates: readonly string[], services: readonly ServiceName[]): Promise<ReadonlySet<string>>;
   /** Services of other live replicas, by name. */
   servedElsewhere(services: readonly ServiceName[]): Promise<readonly ServiceName[]>;

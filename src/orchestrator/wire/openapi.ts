@@ -95,7 +95,7 @@ const FAILURES: Readonly<Record<string, string>> = {
 
 const ABOUT = `The same messages travel over ZeroMQ, one JSON frame each way: {"action": "read", "session_id": …, "payload": {…}}.
 What is null is as good as left out, except where a field says what null means. Ids, tags and names have at most 64 characters.
-Writes of one session show in the next read of anybody. A read of a session that nobody made finds nothing; writes say session_not_found.
+Every reader sees a write from the next read on. Reading a session that does not exist finds nothing; writing to it fails with session_not_found.
 Content that was stored with escape_unstorable comes back as it was sent: NaN, Infinity and -Infinity stand in the reply as bare words, as Python's json module writes them. Such a reply is no strict JSON.`;
 
 /** What is there beside the actions: path, what for, and the type of its answer. */

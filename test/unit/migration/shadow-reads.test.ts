@@ -102,7 +102,7 @@ describe('a lane that agents write to all the time', () => {
     expect(at.verdict()).toMatchObject({ verdict: 'match' });
   });
 
-  test('is told apart from items that were removed after the answer', async () => {
+  test('does not count items that were removed after the answer', async () => {
     const asked: unknown[] = [];
     const at = begin({ removed: async (_service, _lane, upTo) => new Set(asked.push(upTo) > 0 ? [] : []) });
     at.write();
