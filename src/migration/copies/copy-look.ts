@@ -1,6 +1,6 @@
 import type { SessionId } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { LegacyItem, LegacyLane } from '../../domain/service-definition.ts';
+import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import type { CopyException } from '../journal-facts.ts';
 import type { Lane } from '../lanes/lanes.ts';
 import type { Journal } from '../ports.ts';
@@ -100,20 +100,34 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
  * Journaled writes whose items are missing: both sides show fewer equal items than were written. Equal items cannot be distinguished, so
  * the function returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
  * may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never have been sent.
+ * An item that stood on the secondary before the write was accepted does not count.
  */
 function unshownCreates(
   { source }: ShownLane,
   { contents, journaled }: Omit<CopyLook, 'exceptions'>,
 ): OrchestratorWrite[] {
   const shown = countsOf(source.items);
-  const held = countsOf(contents.listed);
+  const held = memoriesOf(contents);
   const heldIds = new Set(contents.listed.map(({ memory }) => memory.memory_id));
   return [...journaled.ids].flatMap(([digest, ids]) => {
     const missing = ids.filter((id) => !heldIds.has(id)).flatMap((id) => journaled.creates.get(id) ?? []);
-    const standing = ids.filter((id) => heldIds.has(id) && journaled.creates.has(id)).length;
-    const equal = Math.max(shown.get(digest) ?? 0, held.get(digest) ?? 0) - standing;
+    const standing = held.get(digest) ?? [];
+    const first = Math.min(...missing.map(({ payload }) => Number(payload['position'])));
+    const others = standing.filter(
+      ({ memory_id: id, position }) => position < first || (ids.includes(id) && journaled.creates.has(id)),
+    );
+    const equal = Math.max(shown.get(digest) ?? 0, standing.length) - others.length;
     return missing.length > equal ? missing : [];
   });
+}
+
+function memoriesOf({ listed }: LaneContents): ReadonlyMap<string, readonly StoredMemory[]> {
+  const memories = new Map<string, StoredMemory[]>();
+  for (const { memory, fields } of listed) {
+    const digest = digestOfFields(fields);
+    memories.set(digest, [...(memories.get(digest) ?? []), memory]);
+  }
+  return memories;
 }
 
 function countsOf(items: readonly Pick<LegacyItem, 'fields'>[]): ReadonlyMap<string, number> {

@@ -391,6 +391,14 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     commands: [COPY_TESTS],
   },
   {
+    id: 'M135',
+    fault: 'an older equal item hides one that legacy lost before its delivery',
+    file: 'src/migration/copies/copy-look.ts',
+    search: 'position < first || (ids.includes(id)',
+    replace: 'false || (ids.includes(id)',
+    commands: [COPY_TESTS],
+  },
+  {
     id: 'M133',
     fault: 'a write that is spilled loses the coverage under which it was accepted',
     file: 'src/migration/spill/spill-path.ts',

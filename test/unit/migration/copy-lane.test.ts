@@ -134,13 +134,16 @@ function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): 
   };
 }
 
+const writesOf = (lane: Lane, write: PendingWrite): readonly OrchestratorWrite[] => {
+  const service = { definition: jarvisMemory, context: { timeZone: 'UTC' } } as never;
+  return orchestratorWritesOf(service, { owner: lane.owner, write });
+};
+
 /** What a delivery sends of an agent's write, under the generation that it knew when it was sent. */
 function deliveryOf(lane: Lane, memory: string, generation: number): OrchestratorWrite[] {
   const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory });
-  const service = { definition: jarvisMemory, context: { timeZone: 'UTC' } } as never;
   const fence = { key: lane.key, generation, sequence: 4 };
-  const writes = orchestratorWritesOf(service, { owner: lane.owner, write: writeOf(lane, 4, request) });
-  return writes.map((write) => ({ ...write, lane: fence }));
+  return writesOf(lane, writeOf(lane, 4, request)).map((write) => ({ ...write, lane: fence }));
 }
 
 const sessionOf = (lane: Lane): string => `jarvis:${lane.owner}`;
@@ -201,6 +204,25 @@ const UNKNOWN_CLEAR: PendingWrite = {
   action: 'clear_memories',
   isUncertain: true,
 };
+
+test.each([
+  { shown: ['tea'], lost: 1, condition: 'stopped' },
+  { shown: ['tea', 'tea'], lost: 0, condition: 'clean' },
+])('a copy finds that legacy shows $shown.length of a delivered and a new equal item', async (facts) => {
+  const newer: PendingWrite[] = [];
+  const made = createCopier(facts.shown, {}, { undelivered: newer });
+  const { copier, lane, store, orchestrator, lost } = made;
+  const delivered = writesOf(lane, addOf(3, 'tea')).map((write) => ({
+    ...write,
+    lane: { key: lane.key, generation: 1, sequence: 3 },
+  }));
+  await orchestrator.batchWrite(delivered, { purpose: 'live', deadlineAtMs: 1_000 });
+  newer.push(addOf(4, 'tea'));
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
 
 test('a clear of unknown outcome explains no item that was written after it', async () => {
   const undelivered = [addOf(1, 'tea'), UNKNOWN_CLEAR, addOf(3, 'milk')];
