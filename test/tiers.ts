@@ -13,6 +13,7 @@ const QUICK_FOLDERS = ['test/unit/', 'test/integration/', 'test/accept/'];
 export const SYSTEM_FILES: readonly string[] = [
   'test/unit/migration/guard/windows-simulation.test.ts',
   'test/integration/backup-targets.test.ts',
+  'test/integration/backends/embedding-line.test.ts',
   'test/integration/backup.test.ts',
   'test/integration/frontends/zmq-hand-over.test.ts',
   'test/integration/guard/latch-in-every-replica.test.ts',
@@ -21,13 +22,15 @@ export const SYSTEM_FILES: readonly string[] = [
   'test/integration/orchestrator/cache-hammer.test.ts',
   'test/integration/orchestrator/embeddings-models.test.ts',
   'test/integration/orchestrator/keys-command.test.ts',
+  'test/integration/orchestrator/process.test.ts',
   'test/integration/orchestrator/upkeep.test.ts',
+  'test/integration/sandbox/session-lifetime.test.ts',
   'test/integration/storage/full-disk.test.ts',
+  'test/integration/storage/pglite-folder.test.ts',
 ];
 
 /** Tests of other folders that every commit needs. */
 export const QUICK_FILES: readonly string[] = [
-  'test/bench/verdict-clean.test.ts',
   'test/bench/verdict-judge.test.ts',
   'test/chaos/judge.test.ts',
   'test/e2e/an-acknowledged-write-survives-a-crash.test.ts',

@@ -1,6 +1,5 @@
 import { applySchema } from '../../../src/storage/apply-schema.ts';
-import { fork } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -235,66 +234,4 @@ describe('PostgreSQL that goes away', () => {
     expect([failure.effect, failure.details['sqlstate']]).toEqual(['not_applied', '57014']);
     await database.close();
   });
-});
-
-describe('a PGlite folder', () => {
-  test('keeps what was written, and is closed to a second opening until it is closed', async () => {
-    const path = join(folder, 'kept');
-    const first = createPgliteDatabase({ folder: path });
-    await first.script('create table kept (id int); insert into kept values (7)');
-    const second = createPgliteDatabase({ folder: path });
-    await expect(second.query('select 1')).rejects.toThrow(`in use by process ${process.pid}`);
-    await first.close();
-    expect(await second.query('select id from kept')).toEqual([{ id: 7 }]);
-    await second.close();
-  });
-
-  test('is refused while another process has it, and taken over when that is gone', async () => {
-    const path = join(folder, 'shared');
-    const module = new URL('../../../src/storage/folder-lock.ts', import.meta.url).href;
-    const program = join(folder, 'holder.mjs');
-    await writeFile(
-      program,
-      `import { lockFolder } from '${module}'; lockFolder(process.argv[2]); process.send('held'); setInterval(() => {}, 1000);`,
-    );
-    const holder = fork(program, [path], { execArgv: [] });
-    await new Promise((resolve) => holder.once('message', resolve));
-    const database = createPgliteDatabase({ folder: path });
-    await expect(database.query('select 1')).rejects.toThrow(`in use by process ${holder.pid}`);
-    const exited = new Promise((resolve) => holder.once('exit', resolve));
-    holder.kill('SIGKILL');
-    await exited;
-    expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
-    await database.close();
-  });
-
-  test('is taken over from a pid that now belongs to another program', async () => {
-    const path = join(folder, 'reused');
-    await mkdir(path, { recursive: true });
-    await writeFile(join(path, 'lock'), JSON.stringify({ pid: process.ppid, started: '1' }));
-    const database = createPgliteDatabase({ folder: path });
-    expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
-    await database.close();
-  });
-});
-
-test('nobody else may enter the folder of an embedded database, new or old', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'crossfade-private-'));
-  const modeOf = async () => (await stat(join(folder, 'data'))).mode & 0o777;
-  const first = createPgliteDatabase({ folder });
-  await first.query('select 1');
-  expect(await modeOf()).toBe(0o700);
-  await first.close();
-  await chmod(join(folder, 'data'), 0o777);
-  const second = createPgliteDatabase({ folder });
-  await second.query('select 1');
-  expect(await modeOf()).toBe(0o700);
-  await second.close();
-  await truncate(join(folder, 'data/global/pg_control'), 100);
-  const third = createPgliteDatabase({ folder });
-  await expect(third.query('select 1')).rejects.toThrow(
-    /^The embedded database in \S+ cannot be opened: its files are damaged or incomplete \(.*\)\. Stop Crossfade, move/,
-  );
-  await third.close();
-  await rm(folder, { recursive: true });
 });
