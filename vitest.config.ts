@@ -1,8 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/system/longest-first.ts';
 import { groupsOf, OWN_PACKAGES, testFiles, type Groups } from './test/tiers.ts';
 
 // `npm run coverage`: Node itself loads what is tested, so that V8's counts are of the source, and each worker reports them.
 const isCounted = process.env['NODE_V8_COVERAGE'] !== undefined;
+
+// Another order may be asked for on the command line: `npm run test:system -- --times N` shuffles.
+const isShuffled = process.argv.some((argument) => argument.startsWith('--sequence.shuffle'));
 
 const GROUPS = groupsOf(testFiles());
 
@@ -27,6 +31,7 @@ export default defineConfig({
     }),
     // Files start real processes; the machines that run this have two cores.
     maxWorkers: 2,
+    ...(!isShuffled && { sequence: { sequencer: LongestFirst } }),
     // A test that waits fails by what it waits for, which says what is missing; these limits come after that.
     testTimeout: 120_000,
     hookTimeout: 180_000,

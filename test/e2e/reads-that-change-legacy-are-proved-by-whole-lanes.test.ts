@@ -82,7 +82,7 @@ test('a lane that is equal on both stores is evidence for the reads of its servi
   expect(await lookedUp(`/v1/services/${SERVICE}/comparisons`)).toMatchObject({ whole_lanes: { lanes: 1 } });
   expect(await metric('crossfade_lane_comparisons_total', `"${SERVICE}"`, '"match"')).toBeGreaterThan(0);
   const { stdout } = await runCommand(['status', '--url', deployment.httpUrl]);
-  expect(stdout).toContain('whole lanes compared, 0 differ');
+  expect(stdout).toMatch(/[1-9]\d* whole lanes? compared, 0 differ/);
 });
 
 test('what no answer shows is found, redacted, and legacy is asked no more than agents ask', async () => {
