@@ -36,8 +36,13 @@ export function agentName({ header, identity, address }: AgentFacts): string {
   return UNKNOWN;
 }
 
+/** A short name of characters that every terminal and page shows as they are. */
+const PLAIN = /^[\w.:@-][\w .:@-]{0,126}$/;
+
 /** A name from outside, bounded and without characters that change what a terminal or a page shows. */
 export function printableName(given: string): string {
+  // Nearly every name, once for each request over HTTP.
+  if (PLAIN.test(given) && !given.endsWith(' ')) return given;
   // Bounded first: the rest need not look at a megabyte.
   const printable = given
     .slice(0, 2 * LONGEST)

@@ -18,6 +18,9 @@ interface Asked {
   readonly lastAtMs: number;
 }
 
+/** The same while it is counted: one object an agent, because a request must cost little. */
+type Counted = { -readonly [Member in keyof Asked]: Asked[Member] };
+
 /** An agent of a service, of all replicas together. */
 export type KnownAgent = Asked;
 
@@ -56,7 +59,7 @@ export class AgentBook {
   readonly #most: number;
   readonly #stopped = new AbortController();
   /** Since they were written down last, the one that asked last at the end. */
-  #asked = new Map<string, Asked>();
+  #asked = new Map<string, Counted>();
   #seen: ReadonlyMap<ServiceName, number> = new Map();
   #loop: Promise<void> = Promise.resolve();
 
@@ -96,13 +99,22 @@ export class AgentBook {
 
   #note(service: ServiceName, { name, dialect }: AskingAgent): void {
     const key = `${service} ${name}`;
-    const known = this.#asked.get(key);
     const lastAtMs = this.#parts.clock.wallMs();
-    const [requests, firstAtMs] = [(known?.requests ?? 0) + 1, known?.firstAtMs ?? lastAtMs];
-    this.#put(key, { service, name, dialect, requests, firstAtMs, lastAtMs });
+    const asked = this.#asked.get(key) ?? {
+      service,
+      name,
+      dialect,
+      requests: 0,
+      firstAtMs: lastAtMs,
+      lastAtMs,
+    };
+    asked.requests += 1;
+    asked.lastAtMs = lastAtMs;
+    asked.dialect = dialect;
+    this.#put(key, asked);
   }
 
-  #put(key: string, asked: Asked): void {
+  #put(key: string, asked: Counted): void {
     this.#asked.delete(key);
     this.#asked.set(key, asked);
     if (this.#asked.size <= this.#most) return;
