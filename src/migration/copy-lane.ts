@@ -19,7 +19,7 @@ import { explainVanished } from './copies/forgetting.ts';
 import type { LaneContents } from './copies/lane-contents.ts';
 import type { HeldLane } from './lanes/hold-lane.ts';
 import type { JournaledWrites } from './writes/journaled-writes.ts';
-import type { Lane } from './lanes/lanes.ts';
+import type { Lane } from './lanes/lane.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
 import type { FoundLost } from './reconciliation/divergence-ports.ts';
@@ -172,7 +172,7 @@ export class LaneCopier {
 
   /** A person, or a late reply, decides what became of its writes: what is known of that stands in the journal. */
   async #leave(lane: Lane): Promise<void> {
-    lane.closesAtMs = 0;
+    lane.closed();
     await this.#parts.journal.cleanSpilled(lane.key);
     const state = (await this.#parts.journal.lanes([lane.key])).get(lane.key);
     if (state !== undefined) lane.adoptForeign(state);
@@ -184,15 +184,14 @@ export class LaneCopier {
     const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
     const startedAtMs = this.#parts.clock.now();
     const wasUncovered = lane.seededCoverage !== coverage;
-    const before = lane.condition;
-    lane.condition = 'copying';
+    const before = lane.beginCopy();
     const state = await this.#parts.journal.beginCopy(lane.key, above);
     if (state === undefined) {
-      lane.condition = before;
+      lane.abandonCopy(before);
       await this.#parts.letGo(lane);
       return undefined;
     }
-    lane.adoptCopying(state);
+    lane.copyBegun(state);
     this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
     const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
     const { generation, sequence } = state;
@@ -262,7 +261,7 @@ export class LaneCopier {
   async #stop({ lane }: Copy, reason: string, lost: number): Promise<void> {
     await this.#lookTwice(lane);
     await this.#parts.journal.stopLane(lane.key, reason);
-    lane.condition = 'stopped';
+    lane.stop();
     this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
   }
 
@@ -301,13 +300,8 @@ export class LaneCopier {
     );
     if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
     // Another write of unknown outcome may have moved the end meanwhile.
-    if (closes && lane.closesAtMs <= readAtMs) lane.closesAtMs = 0;
-    lane.seededCoverage = coverage;
-    lane.exceptions = state.exceptions;
-    lane.found(state.finding);
-    // What made it dirty meanwhile has asked for another copy.
-    if (lane.condition === 'copying') lane.condition = 'clean';
-    lane.advance(sequence);
+    if (closes && lane.closesAtMs <= readAtMs) lane.closed();
+    lane.finishCopy(state, { coverage, sequence });
     this.#parts.covered(lane, sequence);
   }
 

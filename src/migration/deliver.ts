@@ -3,7 +3,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { DeliveryParts } from './deliveries/delivery-parts.ts';
 import { DeliveryQueue, type QueuedLane } from './deliveries/delivery-queue.ts';
 import { DeliveryRecords } from './deliveries/delivery-records.ts';
-import type { Lane } from './lanes/lanes.ts';
+import type { Lane } from './lanes/lane.ts';
 import type { PendingWrite } from './ports.ts';
 import { Packer } from './deliveries/pack.ts';
 import {
@@ -112,7 +112,7 @@ export class Deliverer {
     // Who believes that it is alone may be wrong for a moment: a gap in the sequences tells.
     if (this.#parts.isAlone() && !lane.hasUnseen) this.#queue.add(lane, write);
     else this.#queue.addFromJournal(lane);
-    lane.hasUnseen = false;
+    lane.sawAll();
     this.#linger();
   }
 
@@ -129,7 +129,7 @@ export class Deliverer {
   /** Takes over what the journal holds of a lane up to its newest applied write: after a start. */
   resume(lane: Lane, newest: number): void {
     if (newest <= lane.delivered) return;
-    lane.applied = Math.max(lane.applied, newest);
+    lane.appliedUpTo(newest);
     this.#queue.addFromJournal(lane);
     this.wake();
   }
@@ -340,7 +340,7 @@ export class Deliverer {
   #through({ lane, write }: Parcel, result: Delivered): void {
     const { clock, emit } = this.#parts;
     this.#queue.drop(lane, write.sequence);
-    lane.advance(write.sequence);
+    lane.deliveredUpTo(write.sequence);
     this.#tellAsked(lane);
     const facts = { service: lane.service, lane: lane.key, sequence: write.sequence };
     const lagMs = clock.wallMs() - write.acceptedAtMs;

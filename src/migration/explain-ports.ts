@@ -1,3 +1,4 @@
+import type { LaneCondition } from '../domain/lane.ts';
 import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId } from '../domain/ids.ts';
 
@@ -52,7 +53,7 @@ export interface ExplainedLane {
   readonly generation: number;
   readonly epoch: number;
   readonly primary_backend: string;
-  readonly condition: string;
+  readonly condition: LaneCondition;
   readonly reason: string;
   readonly seeded_coverage: number;
   readonly delivered_sequence: number;

@@ -4,7 +4,7 @@ import { readReply } from '../domain/request.ts';
 import type { TimedReply } from './call-legacy.ts';
 import type { Decision } from './decide.ts';
 import type { Answer } from './handle.ts';
-import type { Lane } from './lanes/lanes.ts';
+import type { Lane } from './lanes/lane.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Reply } from './ports.ts';
 import { latestSend, sequencedLabels as labelsOf, type Sequenced } from './writes/sequence-write.ts';
@@ -111,8 +111,7 @@ export class WritePath {
     const { operation, lane } = sequenced;
     const generation = lane.condition === 'copying' ? NO_GENERATION : lane.generation;
     const sent: Sent = { atMs: this.#parts.clock.now(), generation };
-    lane.inFlight += 1;
-    lane.activity += 1;
+    lane.beginWrite();
     try {
       const { reply, durationMs } = await this.#call(sequenced, sent);
       const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
@@ -183,8 +182,7 @@ export class WritePath {
   #conclude(sequenced: Sequenced, outcome: Outcome, sent: Sent): void {
     const { emit } = this.#parts;
     const { lane, operation } = sequenced;
-    lane.inFlight -= 1;
-    lane.activity += 1;
+    lane.endWrite();
     emit('write:answered', { ...labelsOf(sequenced), outcome });
     const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : seedOf(sequenced);
     const settling = outcome === 'unknown' ? this.#parts.settle(lane, operation, sent.atMs) : undefined;
@@ -237,9 +235,9 @@ export class WritePath {
 
   #applied(sequenced: Sequenced): number | undefined {
     const { operation, lane, write, coverage } = sequenced;
-    lane.applied = write.sequence;
+    lane.appliedUpTo(write.sequence);
     const seedsUnder = seedOf(sequenced);
-    if (seedsUnder !== undefined) lane.seededCoverage = coverage;
+    if (seedsUnder !== undefined) lane.seededUnder(coverage);
     // Before its delivery: that waits for the copy.
     if (this.#isStoredLate(sequenced)) this.#parts.copySoon(lane, 'stored_late');
     // The lane's home is told when the outcome is durable.
@@ -272,7 +270,7 @@ export class WritePath {
     if (this.#coverageOf(operation) === 0) return;
     const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
     // What it deleted was deleted by an agent, as what vanished while nothing was journaled.
-    lane.seededCoverage = 0;
+    lane.unseed();
     this.#parts.copySoon(lane, 'late_unjournaled');
   }
 

@@ -13,6 +13,7 @@ import {
 } from '../domain/ids.ts';
 import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../migration/explain-ports.ts';
 import { decide, type Decision } from '../migration/decide.ts';
+import { fenceOf } from '../migration/lanes/fence.ts';
 import type { InterlockReason } from '../migration/interlocks/reason.ts';
 import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limits.ts';
 import type { Clock, FlagContext, Flags, Orchestrator } from '../migration/ports.ts';
@@ -163,18 +164,16 @@ async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: Lane
       'kill-switch': flags.killSwitch(),
     },
     lane: lane ?? 'never written, never copied',
-    fence: fenceOf(lane, coverage),
+    fence: fencedBy(lane, coverage),
     guard: guardStatus(guarding, name),
     ...(judged !== undefined && { interlocks: printedInterlocks(name, judged) }),
   };
 }
 
 /** What keeps the lane's reads on legacy as the journal has it; whether its deliveries are through is asked at the read. */
-function fenceOf(lane: ExplainedLane | undefined, coverage: number): string {
-  if (lane === undefined || coverage === 0 || lane.seeded_coverage !== coverage) return 'not_seeded';
-  if (lane.condition !== 'clean') return lane.condition;
-  if (lane.exceptions > 0) return 'excepted';
-  return lane.finding > 0 ? 'differs' : 'open';
+function fencedBy(lane: ExplainedLane | undefined, coverage: number): string {
+  if (lane === undefined) return 'not_seeded';
+  return fenceOf({ ...lane, seededCoverage: lane.seeded_coverage }, coverage) ?? 'open';
 }
 
 async function operationOf(

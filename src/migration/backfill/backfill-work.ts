@@ -2,7 +2,8 @@ import { laneKeyOf, type LaneKey, type Owner, type ReplicaId, type ServiceName }
 import type { LaneState } from '../../domain/lane.ts';
 import type { CopyReason } from '../copies/copy-wishes.ts';
 import type { Emit } from '../events.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import { lanesOfAPage } from '../runs/page-size.ts';

@@ -2,7 +2,7 @@ import type { SessionId } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
 import type { CopyException } from '../journal-facts.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Journal } from '../ports.ts';
 import type { WriteHistory } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';

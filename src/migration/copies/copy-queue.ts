@@ -2,7 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import { CopyWishes, URGENT_REASONS, type CopyReason, type Wish } from './copy-wishes.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Clock } from '../ports.ts';
 
 const RETRY_FIRST_MS = 250;
@@ -116,7 +116,7 @@ export class CopyQueue {
   #next(reasons?: readonly CopyReason[]): Wish | undefined {
     return this.#wishes.next(
       (service) => this.#parts.mayCopy(service),
-      (lane) => this.#underWay.has(lane) || lane.settling > 0,
+      (lane) => this.#underWay.has(lane) || lane.isSettling,
       reasons,
     );
   }

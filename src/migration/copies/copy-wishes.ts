@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 
 /** Why a lane is copied, the most urgent first. */
 const COPY_REASONS = ['dirty', 'unseeded', 'backfill'] as const;

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Clock, Journal, Orchestrator } from '../ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 

@@ -1,5 +1,5 @@
 import type { LaneKey, ServiceName } from '../../domain/ids.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Journal, PendingWrite } from '../ports.ts';
 
 /** Kept in memory for all lanes together; what comes on top is read from the journal when its turn comes. */
@@ -171,7 +171,7 @@ export class DeliveryQueue {
     for (const write of page) {
       queued.writes.push(write);
       this.#bytes += bytesOf(write);
-      lane.applied = Math.max(lane.applied, write.sequence);
+      lane.appliedUpTo(write.sequence);
     }
     const letter = page.find((write) => write.letter === 'open');
     if (letter !== undefined) this.block(lane, letter.sequence);

@@ -1,6 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Clock, Journal, WriteRef } from '../ports.ts';
 
 const RETRY_MS = 1_000;

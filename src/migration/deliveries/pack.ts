@@ -1,7 +1,7 @@
 import { sessionIdOf, type MemoryId, type ServiceName } from '../../domain/ids.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import { readContents } from '../copies/lane-contents.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import { findNamed } from '../writes/named-items.ts';
 import type { Parcel } from './parcel.ts';
 import type { Clock, Orchestrator, PendingWrite } from '../ports.ts';

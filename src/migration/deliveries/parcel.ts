@@ -1,6 +1,6 @@
 import { CrossfadeError } from '../../domain/errors.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { PendingWrite, WriteAnswer } from '../ports.ts';
 
 /** What became of a delivery; `skipped` is a dead letter that a person has left out. */

@@ -1,7 +1,7 @@
 import { messageOf, type CrossfadeError } from '../../domain/errors.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Parcel } from './parcel.ts';
 import type { Clock, Journal } from '../ports.ts';
 import { refusalReasonOf } from '../refusal-reason.ts';

@@ -1,4 +1,4 @@
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Clock } from '../ports.ts';
 
 /** Most that the deliveries of a lane wait at one watermark. */

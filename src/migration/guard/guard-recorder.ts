@@ -2,7 +2,7 @@ import type { Comparison } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import { NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
 import type { EventName, Listener, MigrationEvents } from '../events.ts';
-import type { FenceReason } from '../lanes/lanes.ts';
+import type { FenceReason } from '../lanes/fence.ts';
 import type { Clock } from '../ports.ts';
 import { noCounts, recordAboveLegacy, recordAdded, type GuardCounts } from './guard-counts.ts';
 import { LegacyLatency } from './legacy-latency.ts';

@@ -1,5 +1,6 @@
-import type { FenceReason, FenceUse, Lane } from './lanes.ts';
-import type { Clock, Journal, LaneView } from '../ports.ts';
+import { fenceOfRow, type FenceReason, type FenceUse } from './fence.ts';
+import type { Lane } from './lane.ts';
+import type { Clock, Journal } from '../ports.ts';
 import type { Coverage } from '../service-runtime.ts';
 
 /** How often the journal is asked again while a lane catches up. */
@@ -38,10 +39,8 @@ export class Fences {
     // What another replica knew of it, which has gone since, stands in the journal only.
     if (this.isInMemory(lane)) return this.lookInMemory(lane, use);
     if (this.#parts.isSpilling()) return 'spilling';
-    const number = this.#coverageOf(lane);
-    const view = await this.#parts.journal.fence(lane.key);
-    // Another replica may have ended this coverage, and let writes pass unjournaled since.
-    return view === undefined || view.coverage !== number ? 'not_seeded' : fenceOf(view, number, use);
+    const coverage = this.#coverageOf(lane);
+    return fenceOfRow(await this.#parts.journal.fence(lane.key), coverage, use);
   }
 
   #coverageOf({ service }: Lane): number {
@@ -67,17 +66,4 @@ export class Fences {
       await clock.sleep(LOOK_AGAIN_MS);
     }
   }
-}
-
-function fenceOf(
-  { state, isBehind, isReplicaSilent }: LaneView,
-  coverage: number,
-  use: FenceUse,
-): FenceReason | undefined {
-  if (coverage === 0 || state.seededCoverage !== coverage) return 'not_seeded';
-  if (state.condition !== 'clean') return state.condition;
-  if (state.exceptions > 0) return 'excepted';
-  if (use === 'read' && state.finding > 0) return 'differs';
-  if (isReplicaSilent) return 'replica_silent';
-  return isBehind ? 'behind' : undefined;
 }

@@ -1,6 +1,6 @@
 import { ConnectionError } from '../../domain/errors.ts';
 import type { LaneKey } from '../../domain/ids.ts';
-import type { Lane } from './lanes.ts';
+import type { Lane } from './lane.ts';
 import type { Clock, Journal } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
 

@@ -1,4 +1,4 @@
-import type { Lane } from './lanes.ts';
+import type { Lane } from './lane.ts';
 
 /** A lane at one moment: two equal snapshots with no write in flight saw the same contents. */
 export class Snapshot {

@@ -1,7 +1,7 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
 import { isReadable } from '../../domain/service-definition.ts';
 import type { MappedOperation } from '../ask-orchestrator.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { GoneBy } from '../shadow/gone-from-legacy.ts';
 import type { Verdicts } from '../compare/verdicts.ts';
 import type { Engine } from '../engine.ts';

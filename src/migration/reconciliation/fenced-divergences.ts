@@ -1,4 +1,5 @@
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { DivergenceStore, LaneFinding } from './divergence-ports.ts';
 
 export interface FencedParts {

@@ -7,7 +7,8 @@ import { explainVanished } from '../copies/forgetting.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
 import { readContents } from '../copies/lane-contents.ts';
 import { LegacyTimes } from '../copies/legacy-times.ts';
-import type { FenceReason, Lanes } from '../lanes/lanes.ts';
+import { fenceOfRow } from '../lanes/fence.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../shadow/look-again.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
@@ -167,7 +168,7 @@ export class LaneComparer {
     const key = laneKeyOf(service.name, owner);
     const number = coverage.get(service.name)?.number ?? 0;
     const before = await journal.fence(key);
-    const obstacle = obstacleOf(before, number);
+    const obstacle = fenceOfRow(before, number, 'compare_stores');
     if (obstacle !== undefined && obstacle !== 'not_seeded')
       return { verdict: 'not_comparable', reason: obstacle };
     const startedAtMs = clock.now();
@@ -289,19 +290,6 @@ function once(action: () => void): () => void {
     if (!isDone) action();
     isDone = true;
   };
-}
-
-type Obstacle = FenceReason;
-
-/** A stopped lane can be compared: that is how a person learns why. */
-export function obstacleOf(view: LaneView | undefined, coverage: number): Obstacle | undefined {
-  if (view === undefined || coverage === 0 || view.coverage !== coverage) return 'not_seeded';
-  if (view.isReplicaSilent) return 'replica_silent';
-  const { condition, seededCoverage, exceptions } = view.state;
-  if (condition === 'dirty' || condition === 'copying') return condition;
-  if (seededCoverage !== coverage) return 'not_seeded';
-  if (exceptions > 0) return 'excepted';
-  return view.isBehind ? 'behind' : undefined;
 }
 
 export function isSame(before: LaneView | undefined, after: LaneView | undefined): boolean {

@@ -5,7 +5,8 @@ import type { CopyAdvice } from '../copies/copy-judgement.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import { readMemories } from '../copies/lane-contents.ts';
 import { isRetime } from '../copies/legacy-times.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal, Orchestrator } from '../ports.ts';
 import type { WriteHistory } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
@@ -80,11 +81,10 @@ export class LaneRepairer {
 
   /** A lane whose home is another replica is not paused here: that replica goes on to deliver what is restored. */
   async #pause(lane: Lane): Promise<void> {
-    const before = lane.condition;
-    lane.condition = 'copying';
+    const before = lane.beginCopy();
     const state = await this.#parts.journal.beginCopy(lane.key);
-    if (state === undefined) lane.condition = before;
-    else lane.adoptCopying(state);
+    if (state === undefined) lane.abandonCopy(before);
+    else lane.copyBegun(state);
     await this.#parts.quiet(lane);
   }
 
@@ -142,11 +142,10 @@ export class LaneRepairer {
   async #putBack(lane: Lane, { inverse, sequence }: RepairStep): Promise<string | undefined> {
     const { journal } = this.#parts;
     const service = this.#service(lane.service);
-    const before = lane.condition;
-    lane.condition = 'copying';
+    const before = lane.beginCopy();
     const state = await journal.beginCopy(lane.key);
     if (state === undefined) {
-      lane.condition = before;
+      lane.abandonCopy(before);
       return 'another replica is its home, ask that one';
     }
     lane.adopt(state);
@@ -163,7 +162,7 @@ export class LaneRepairer {
     const fence = { key: lane.key, generation, sequence: lane.delivered };
     if (operations.length > 0) await applyCopy(operations, fence, new CopyCalls(this.#parts));
     await journal.stopLane(lane.key, 'repair_undone');
-    lane.condition = 'stopped';
+    lane.stop();
     return undefined;
   }
 

@@ -5,7 +5,8 @@ import { LegacyTimes } from '../copies/legacy-times.ts';
 import { readLegacyLanes } from '../runs/legacy-lanes.ts';
 import type { BaselineStore, BaselineSummary, EqualStates } from '../runs/run-ports.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
-import { isSame, obstacleOf } from './lane-comparer.ts';
+import { fenceOfRow } from '../lanes/fence.ts';
+import { isSame } from './lane-comparer.ts';
 import { EqualLanes } from './equal-states.ts';
 import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
 
@@ -121,7 +122,7 @@ export class LaneSieve {
     const still = new Map<LaneKey, number>();
     if (this.#parts.isSpilling()) return still;
     for (const [key, view] of before) {
-      if (obstacleOf(view, coverage) === undefined && isSame(view, after.get(key)))
+      if (fenceOfRow(view, coverage, 'compare_stores') === undefined && isSame(view, after.get(key)))
         still.set(key, view.state.sequence);
     }
     return still;

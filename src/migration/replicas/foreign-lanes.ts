@@ -2,7 +2,8 @@ import { messageOf } from '../../domain/errors.ts';
 import { parseLaneKey, type LaneKey } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../events.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import type { LooseEnds } from './loose-ends.ts';
 
@@ -86,7 +87,7 @@ export class ForeignLanes {
   #isUnattended(lane: Lane): boolean {
     // What is known to be dirty, and not to be copied, waits for a person.
     const isUnknown = !lane.isLoaded || lane.condition === 'clean' || lane.condition === 'copying';
-    return isUnknown && lane.settling === 0 && !this.#parts.isHeld(lane);
+    return isUnknown && !lane.isSettling && !this.#parts.isHeld(lane);
   }
 
   async #try(look: () => Promise<void>): Promise<void> {

@@ -1,7 +1,8 @@
 import { parseLaneKey, type LaneKey } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Deliverer } from '../deliver.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 
 /** Lanes that the journal is asked for at once. */
@@ -87,7 +88,7 @@ export class LooseEnds {
   }
 
   #isAttended(lane: Lane): boolean {
-    return lane.settling > 0 || this.#parts.isHeld(lane);
+    return lane.isSettling || this.#parts.isHeld(lane);
   }
 
   /** Tells the journal what it has forgotten. Whether something may wait that memory does not know of. */

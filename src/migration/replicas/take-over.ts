@@ -4,7 +4,8 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Deliverer } from '../deliver.ts';
 import type { Emit } from '../events.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { Clock, Journal } from '../ports.ts';
 import type { LooseEnds } from './loose-ends.ts';
 import type { ReplicaIdentity } from './replica-identity.ts';
@@ -125,7 +126,7 @@ export class TakeOver {
 
   /** The journal calls the lane unwell, and nobody knows why. */
   attend(lane: Lane): void {
-    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    lane.markDirty();
     this.#settle(lane);
   }
 
@@ -135,11 +136,10 @@ export class TakeOver {
     // A copy that has begun does not answer for what made the lane dirty since.
     if (state.condition === 'dirty') {
       // What vanished may have been deleted by a write that passed unjournaled: it is not lost.
-      if (state.reason === LATE_UNJOURNALED || state.seededCoverage === 0) lane.seededCoverage = 0;
-      const isAnew = state.foundUncertain > lane.foundUncertain;
-      lane.foundUncertain = state.foundUncertain;
+      if (state.reason === LATE_UNJOURNALED || state.seededCoverage === 0) lane.unseed();
+      const isNew = lane.foundUncertain(state.foundUncertain);
       // What settles already may have probed before what was found since. What others write is no reason to begin again.
-      if (isAnew || lane.settling === 0) this.#settle(lane);
+      if (isNew || !lane.isSettling) this.#settle(lane);
       return;
     }
     this.goOn(lane);
@@ -149,7 +149,7 @@ export class TakeOver {
   spilled(key: LaneKey, { state, isUncertain }: ReplayedLane): void {
     const lane = this.#laneOf(key);
     lane.adopt(state);
-    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    lane.markDirty();
     this.#parts.emit('lane:dirty', { service: lane.service, lane: key, reason: 'spilled' });
     if (!state.isHome) return;
     if (isUncertain) this.#settle(lane);
@@ -164,7 +164,7 @@ export class TakeOver {
     const { journal, deliverer, clock } = this.#parts;
     if (lane.closesAtMs > 0 && clock.now() >= lane.closesAtMs) {
       await journal.markDirty(lane.key, 'unclosed');
-      lane.closesAtMs = 0;
+      lane.closed();
     }
     lane.forget();
     deliverer.forget(lane);
@@ -198,7 +198,7 @@ export class TakeOver {
 
   /** The journal does not know that the lane was seeded. */
   unseeded(lane: Lane, { seededCoverage }: LaneState): void {
-    lane.seededCoverage = seededCoverage;
+    lane.seededUnder(seededCoverage);
     this.#seed(lane);
   }
 

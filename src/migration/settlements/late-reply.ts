@@ -1,6 +1,6 @@
 import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Journal, PendingWrite } from '../ports.ts';
 import { sequencedLabels, type Sequenced } from '../writes/sequence-write.ts';
 import type { Settlements } from './settlements.ts';
@@ -63,7 +63,7 @@ export class LateReplies {
   #goOn(sequenced: Sequenced, state: LaneState, outcome: 'applied' | 'refused'): void {
     const { lane, write } = sequenced;
     lane.adoptForeign(state);
-    if (outcome === 'applied') lane.applied = Math.max(lane.applied, write.sequence);
+    if (outcome === 'applied') lane.appliedUpTo(write.sequence);
     this.#parts.emit('write:came_late', { ...sequencedLabels(sequenced), outcome });
     if (!state.isHome) this.#parts.tellHome(lane);
     else if (outcome === 'applied') this.#parts.deliver(lane, write);

@@ -3,7 +3,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import { isReadable, isSerial } from '../../domain/service-definition.ts';
 import type { CopyQueue } from '../copies/copy-queue.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Clock, Journal } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { Settlements } from './settlements.ts';
@@ -91,12 +91,12 @@ export class Settler {
     const { copies } = this.#parts;
     this.closeLater(lane);
     // A copy for another reason might read before the unknown write takes effect, and call the lane clean.
-    lane.settling += 1;
+    lane.beginSettling();
     let isOver = false;
     const end = (): void => {
       if (isOver) return;
       isOver = true;
-      lane.settling -= 1;
+      lane.endSettling();
       copies.wake();
     };
     void Promise.all([this.#taken(service, sentAtMs), marked]).then(() => {
@@ -119,7 +119,7 @@ export class Settler {
 
   /** Copies a lane with an unknown outcome once more, before the ledger of unknown outcomes closes it. */
   closeLater(lane: Lane): void {
-    lane.closesAtMs = this.#parts.clock.now() + CLOSED_AFTER_MS;
+    lane.closeAt(this.#parts.clock.now() + CLOSED_AFTER_MS);
     if (this.#closing.has(lane)) return;
     this.#closing.add(lane);
     void this.#close(lane);
@@ -166,7 +166,7 @@ export class Settler {
    */
   #markDirty(lane: Lane, reason: string): Promise<void> {
     const { emit, journal, settlements } = this.#parts;
-    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    lane.markDirty();
     emit('lane:dirty', { service: lane.service, lane: lane.key, reason });
     return settlements.untilDone(() => journal.markDirty(lane.key, reason)).then(() => undefined);
   }

@@ -1,7 +1,8 @@
 import type { AskOrchestrator } from '../ask-orchestrator.ts';
 import type { Judgement } from '../compare/compare-replies.ts';
 import { notCompared, type Verdicts } from '../compare/verdicts.ts';
-import type { FenceReason, Lane } from '../lanes/lanes.ts';
+import type { FenceReason } from '../lanes/fence.ts';
+import type { Lane } from '../lanes/lane.ts';
 import { looksAllowed } from './look-again.ts';
 import { comparedOf, effectOf, type ShadowTask } from './shadow-task.ts';
 

@@ -4,7 +4,7 @@ import { isErrorText } from '../compare/compare-replies.ts';
 import type { Emit, PairedAnswer } from '../events.ts';
 import type { Fences } from '../lanes/fences.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import { Snapshot } from '../lanes/snapshot.ts';
 import type { Watermark, Watermarks } from '../deliveries/watermarks.ts';
 import type { Clock } from '../ports.ts';

@@ -7,7 +7,9 @@ import type { Verdicts } from '../compare/verdicts.ts';
 import type { Emit } from '../events.ts';
 import type { Fences } from '../lanes/fences.ts';
 import type { HoldLane } from '../lanes/hold-lane.ts';
-import type { FenceReason, Lane, Lanes } from '../lanes/lanes.ts';
+import type { FenceReason } from '../lanes/fence.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import {
   both,
   isWorthALook,

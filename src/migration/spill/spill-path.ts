@@ -6,7 +6,7 @@ import { readReply } from '../../domain/request.ts';
 import type { CallLegacy, TimedReply } from '../call-legacy.ts';
 import type { Emit } from '../events.ts';
 import type { Answer } from '../handle.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock } from '../ports.ts';
 import type { ReplicaIdentity } from '../replicas/replica-identity.ts';
@@ -143,7 +143,7 @@ export class SpillPath {
 
   /** It may be the repeat of a write whose outcome is unknown, which only the journal could tell. */
   #refuseUnsettled(lane: Lane): void {
-    if (lane.settling === 0 && lane.closesAtMs <= this.#parts.clock.now()) return;
+    if (!lane.isSettling && lane.closesAtMs <= this.#parts.clock.now()) return;
     throw new ConnectionError('a write of the lane is not settled', {
       effect: 'not_applied',
       reason: 'unsettled',
@@ -171,14 +171,13 @@ export class SpillPath {
       emit('spill:failed', { reason: reasonOf(error) });
       throw error;
     }
-    if (lane.condition !== 'stopped') lane.condition = 'dirty';
+    lane.markDirty();
     emit('write:spilled', { ...labelsOf(operation), durationMs: clock.now() - startedAtMs });
   }
 
   async #send(spilled: Spilled): Promise<Answer> {
     const { operation, lane } = spilled;
-    lane.inFlight += 1;
-    lane.activity += 1;
+    lane.beginWrite();
     try {
       const { reply, durationMs } = await this.#call(spilled);
       const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
@@ -212,8 +211,7 @@ export class SpillPath {
 
   #conclude({ id, operation, lane }: Spilled, outcome: Outcome): void {
     const { emit, store } = this.#parts;
-    lane.inFlight -= 1;
-    lane.activity += 1;
+    lane.endWrite();
     this.#underWay.delete(id);
     if (this.#replayed.delete(id)) this.#settleInJournal(lane.key, id, outcome);
     else store.settle(lane.key, id, outcome);

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { Clock } from '../ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 

@@ -1,7 +1,7 @@
 import { BacklogLimit, type BacklogLimits } from './backlog-limit.ts';
 import type { CallLegacy } from '../call-legacy.ts';
 import type { Engine } from '../engine.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import { LateReplies } from '../settlements/late-reply.ts';
 import type { MigrationParts } from '../migration.ts';
 import { Repeats } from './repeats.ts';

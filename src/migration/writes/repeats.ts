@@ -2,7 +2,7 @@ import { ConnectionError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/outcome.ts';
 import type { Emit } from '../events.ts';
 import type { KeptReplies, UnansweredWrite } from './kept-replies.ts';
-import type { Lane, ReplyUnderWay } from '../lanes/lanes.ts';
+import type { Lane, ReplyUnderWay } from '../lanes/lane.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock, Reply, WriteRef } from '../ports.ts';
 import type { AgentReply } from '../request-handler.ts';
@@ -186,12 +186,9 @@ export class Repeats {
     const [first] = lane.replying;
     // A frontend that never says what became of a reply must not make memory grow.
     if (first !== undefined && !first.lacksReply && sinceMs - first.sinceMs > LONGEST_REPLYING_MS)
-      lane.replying.shift();
-    lane.replying.push(under);
-    void known.then(() => {
-      const at = lane.replying.indexOf(under);
-      if (at !== -1) lane.replying.splice(at, 1);
-    });
+      lane.replyKnown(first);
+    lane.awaitReply(under);
+    void known.then(() => lane.replyKnown(under));
     return under;
   }
 

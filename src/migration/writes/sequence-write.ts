@@ -3,7 +3,7 @@ import { ConnectionError, StorageError } from '../../domain/errors.ts';
 import { operationId, type LaneKey, type ServiceName } from '../../domain/ids.ts';
 import type { LaneState } from '../../domain/lane.ts';
 import type { Emit } from '../events.ts';
-import type { Lane } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock, Intent, Journal, PendingWrite } from '../ports.ts';
 import type { ResolveItems } from './resolve-items.ts';
@@ -136,7 +136,7 @@ export class Sequencer {
     const wasHome = lane.isHome;
     lane.adopt(state);
     lane.sequenced(state.sequence);
-    const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && lane.settling === 0;
+    const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && !lane.isSettling;
     if (isLeftOver) this.#parts.settleLeftOver(lane, operation);
   }
 

@@ -1,6 +1,7 @@
 import type { CallLegacy } from '../call-legacy.ts';
 import type { Emit } from '../events.ts';
-import type { Lane, Lanes } from '../lanes/lanes.ts';
+import type { Lane } from '../lanes/lane.ts';
+import type { Lanes } from '../lanes/lanes.ts';
 import type { LateReplies } from '../settlements/late-reply.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock, PendingWrite } from '../ports.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BacklogLimit } from '../../../src/migration/writes/backlog-limit.ts';
-import type { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../src/migration/lanes/lane.ts';
 import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
 import { laneNamed, SERVICE, stateOf } from './engine-parts.ts';
 
@@ -8,7 +8,7 @@ import { laneNamed, SERVICE, stateOf } from './engine-parts.ts';
 function waiting(name: string, writes: number): Lane {
   const lane = laneNamed(name);
   lane.adopt(stateOf(lane, { sequence: writes, seededCoverage: 1 }));
-  lane.applied = writes;
+  lane.appliedUpTo(writes);
   return lane;
 }
 
@@ -37,7 +37,7 @@ describe('the backlog of a lane', () => {
 
   test('counts what waits, not what has ever been written', () => {
     const lane = waiting('ann', 500);
-    lane.advance(495);
+    lane.deliveredUpTo(495);
     expect(limitOver([lane]).limit.isOver(lane)).toBe(false);
   });
 
@@ -48,7 +48,7 @@ describe('the backlog of a lane', () => {
 
   test.for(['dirty', 'copying', 'stopped'] as const)('says nothing of a lane that is %s', (condition) => {
     const lane = waiting('ann', 11);
-    lane.condition = condition;
+    lane.adopt(stateOf(lane, { condition, isHome: false }));
     expect(limitOver([lane]).limit.isOver(lane)).toBe(false);
   });
 });

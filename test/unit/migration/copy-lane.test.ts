@@ -8,7 +8,7 @@ import {
 import type { LaneState } from '../../../src/domain/lane.ts';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import { LaneCopier, type CopyParts } from '../../../src/migration/copy-lane.ts';
-import type { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../src/migration/lanes/lane.ts';
 import type { Journal, Orchestrator, PendingWrite } from '../../../src/migration/ports.ts';
 import { operationId } from '../../../src/domain/ids.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
@@ -269,7 +269,7 @@ test('a delivery of before the copy that arrives after its look has no effect', 
 });
 
 test('a lane that became dirty while its copy ended stays dirty', async () => {
-  const { copier, lane } = createCopier(['tea'], { whileFinishing: (one) => void (one.condition = 'dirty') });
+  const { copier, lane } = createCopier(['tea'], { whileFinishing: (one) => void one.markDirty() });
   await copier.copy(lane);
   expect(lane.condition).toBe('dirty');
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CopyQueue } from '../../../src/migration/copies/copy-queue.ts';
 import { serviceName, type ServiceName } from '../../../src/domain/ids.ts';
-import { Lane } from '../../../src/migration/lanes/lanes.ts';
+import { Lane } from '../../../src/migration/lanes/lane.ts';
 import { fakeClock, laneNamed, ownerNamed, recorder, SERVICE } from './engine-parts.ts';
 
 beforeEach(() => {

@@ -5,11 +5,11 @@ import type { ServiceDefinition } from '../../../src/domain/service-definition.t
 import { digestOfFields } from '../../../src/migration/copies/copy-plan.ts';
 import { Deliverer } from '../../../src/migration/deliver.ts';
 import type { DeliveryParts } from '../../../src/migration/deliveries/delivery-parts.ts';
-import type { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../src/migration/lanes/lane.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import type { PendingWrite } from '../../../src/migration/ports.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { laneNamed, recorder, SERVICE, writeOf } from './engine-parts.ts';
+import { laneNamed, recorder, SERVICE, stateOf, writeOf } from './engine-parts.ts';
 
 const POISON = 'poisoned';
 const REQUEST = '{"action": "add_memory", "user_id": "ann", "memory": "tea"}';
@@ -69,7 +69,7 @@ function createDeliverer(
   const deliverer = new Deliverer(parts as unknown as DeliveryParts);
   running.push(deliverer);
   const write = (lane: Lane, sequence: number, facts: Partial<PendingWrite> = {}): void => {
-    lane.applied = sequence;
+    lane.appliedUpTo(sequence);
     deliverer.deliver(lane, { ...writeOf(lane, sequence, REQUEST), ...facts });
   };
   const applied = (): string[] =>
@@ -90,7 +90,9 @@ afterEach(async () => {
 }, 10_000);
 
 function seededLane(name: string): Lane {
-  return Object.assign(laneNamed(name), { seededCoverage: 1, isLoaded: true, isHome: true });
+  const lane = laneNamed(name);
+  lane.adopt(stateOf(lane, { seededCoverage: 1, isHome: true }));
+  return lane;
 }
 
 test('what shares a batch with a refused write does not wait until the dead letter is durable', async () => {
@@ -202,11 +204,11 @@ test('it ends only when the letters that are under way are written down', async 
 test('nothing of a lane is delivered while it is being copied', async () => {
   const { deliverer, write, applied } = createDeliverer(async () => undefined);
   const [copying, clean] = [seededLane('ann'), seededLane('bob')];
-  copying.condition = 'copying';
+  copying.beginCopy();
   write(copying, 1);
   write(clean, 1);
   await vi.waitFor(() => expect(applied()).toEqual([`${clean.key} 1`]), { timeout: 10_000 });
-  copying.condition = 'clean';
+  copying.finishCopy(stateOf(copying), { coverage: 1, sequence: 0 });
   deliverer.wake();
   await vi.waitFor(() => expect(applied()).toEqual([`${clean.key} 1`, `${copying.key} 1`]), {
     timeout: 10_000,
@@ -280,7 +282,7 @@ test('a read of a lane without writes that wait asks for nothing', async () => {
 
 describe('a watermark', () => {
   const written = (lane: Lane, write: (lane: Lane, sequence: number) => void): void => {
-    lane.sequence += 1;
+    lane.adopt(stateOf(lane, { sequence: lane.sequence + 1, isHome: true }));
     write(lane, lane.sequence);
   };
 
@@ -334,7 +336,7 @@ describe('a watermark', () => {
     written(lane, write);
     const watermark = deliverer.watermarks.stopAt(lane);
     await watermark?.reached;
-    lane.generation += 1;
+    lane.adopt(stateOf(lane, { generation: lane.generation + 1, isHome: true }));
     expect(watermark?.isSure()).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DeliveryQueue } from '../../../src/migration/deliveries/delivery-queue.ts';
-import type { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../src/migration/lanes/lane.ts';
 import type { PendingWrite } from '../../../src/migration/ports.ts';
 import { laneNamed, readableJournal, writeOf } from './engine-parts.ts';
 
@@ -21,7 +21,7 @@ async function deliverAll(queue: DeliveryQueue, lane: Lane, limit: number): Prom
     if (last === undefined) continue;
     delivered.push(...sequencesOf(writes));
     queue.drop(lane, last.sequence);
-    lane.advance(last.sequence);
+    lane.deliveredUpTo(last.sequence);
   }
 }
 
@@ -128,7 +128,7 @@ describe('what the journal holds of a lane', () => {
     const stored = [1, 2].map((sequence) => writeOf(ann, sequence));
     const queue = new DeliveryQueue(readableJournal({ writes: stored }));
     queue.addFromJournal(ann);
-    ann.applied = 3;
+    ann.appliedUpTo(3);
     queue.add(ann, writeOf(ann, 3));
     stored.push(writeOf(ann, 3));
     expect(await deliverAll(queue, ann, 10)).toEqual([1, 2, 3]);
@@ -139,12 +139,12 @@ describe('what the journal holds of a lane', () => {
     const stored = [writeOf(ann, 1)];
     const queue = new DeliveryQueue(readableJournal({ writes: stored }));
     queue.addFromJournal(ann);
-    ann.applied = 2;
+    ann.appliedUpTo(2);
     const [queued] = queue.ready(ANY);
     if (queued === undefined) throw new Error('Nothing is ready');
     expect(sequencesOf(await queue.writesOf(queued, 10))).toEqual([1]);
     queue.drop(ann, 1);
-    ann.advance(1);
+    ann.deliveredUpTo(1);
     expect(await queue.writesOf(queued, 10)).toEqual([]);
     expect(queue.hasReady(ANY)).toBe(true);
     stored.push(writeOf(ann, 2));
@@ -197,7 +197,7 @@ describe('what the journal holds of a lane', () => {
     const queue = new DeliveryQueue(readableJournal({ writes: stored }));
     for (const write of stored) {
       queue.add(ann, write);
-      ann.applied = write.sequence;
+      ann.appliedUpTo(write.sequence);
     }
     // Two fit, and one stands for all that the journal holds.
     expect(queue.size).toBe(3);

@@ -9,7 +9,7 @@ import {
   type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Emit, EventName } from '../../../src/migration/events.ts';
-import { Lane } from '../../../src/migration/lanes/lanes.ts';
+import { Lane } from '../../../src/migration/lanes/lane.ts';
 import type { Clock, FlagContext, Flags, Journal, PendingWrite } from '../../../src/migration/ports.ts';
 
 export const SERVICE: ServiceName = serviceName('jarvis-memory');
@@ -38,6 +38,12 @@ export function fakeClock(): FakeClock {
 
 export function laneNamed(name: string): Lane {
   return new Lane(SERVICE, ownerNamed(name), fakeClock());
+}
+
+/** A write of the lane begins and ends. */
+export function writeOnce(lane: Lane): void {
+  lane.beginWrite();
+  lane.endWrite();
 }
 
 export function stateOf(lane: { readonly key: string }, facts: Partial<LaneState> = {}): LaneState {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
-import { Lane, type FenceReason } from '../../../src/migration/lanes/lanes.ts';
+import type { FenceReason } from '../../../src/migration/lanes/fence.ts';
+import { Lane } from '../../../src/migration/lanes/lane.ts';
 import { Snapshot } from '../../../src/migration/lanes/snapshot.ts';
 import { judgeFenced } from '../../../src/migration/shadow/fenced-lane.ts';
 import type { ShadowTask } from '../../../src/migration/shadow/shadow-task.ts';

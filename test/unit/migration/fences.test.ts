@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Fences } from '../../../src/migration/lanes/fences.ts';
-import type { FenceReason, FenceUse } from '../../../src/migration/lanes/lanes.ts';
+import type { FenceReason, FenceUse } from '../../../src/migration/lanes/fence.ts';
 import type { Journal, LaneView } from '../../../src/migration/ports.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { fakeClock, laneNamed, SERVICE, stateOf } from './engine-parts.ts';
@@ -81,10 +81,10 @@ test('a read that has waited for its writes is let through although the lane was
     isAlone: () => true,
     isSpilling: () => false,
   });
-  lane.applied = 3;
+  lane.appliedUpTo(3);
   const reason = fences.catchUp(lane, 1_000);
-  lane.applied = 4;
-  lane.advance(3);
+  lane.appliedUpTo(4);
+  lane.deliveredUpTo(3);
   expect(await reason).toBeUndefined();
   expect(await fences.look(lane)).toBe('behind');
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { replicaId } from '../../../src/domain/ids.ts';
 import { createHoldLane } from '../../../src/migration/lanes/hold-lane.ts';
-import { Lane } from '../../../src/migration/lanes/lanes.ts';
+import { Lane } from '../../../src/migration/lanes/lane.ts';
 import type { Journal } from '../../../src/migration/ports.ts';
 import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
 import { fakeClock, ownerNamed, SERVICE, stateOf } from './engine-parts.ts';

@@ -33,9 +33,9 @@ describe('the fence of a lane', () => {
   test('keeps reads on the primary while an applied write is not on the secondary', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, clean));
-    lane.applied = 6;
+    lane.appliedUpTo(6);
     expect(lane.fence(COVERAGE)).toBe('behind');
-    lane.advance(6);
+    lane.deliveredUpTo(6);
     expect(lane.fence(COVERAGE)).toBeUndefined();
   });
 
@@ -48,14 +48,14 @@ describe('the fence of a lane', () => {
 
 test('who waits for a lane waits only for what was written before', async () => {
   const lane = laneNamed('ann');
-  lane.applied = 3;
+  lane.appliedUpTo(3);
   const caughtUp = lane.caughtUp(1_000);
-  lane.applied = 5;
-  lane.advance(3);
+  lane.appliedUpTo(5);
+  lane.deliveredUpTo(3);
   expect(await caughtUp).toBe(true);
   expect(lane.isBehind).toBe(true);
   const late = lane.caughtUp(1_000);
-  lane.advance(4);
+  lane.deliveredUpTo(4);
   await vi.advanceTimersByTimeAsync(1_000);
   expect(await late).toBe(false);
 });
@@ -64,7 +64,7 @@ describe('what the journal says of a lane', () => {
   test('never takes back what this replica knows already', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { sequence: 9, generation: 2, seededCoverage: 1, deliveredSequence: 8 }));
-    lane.advance(9);
+    lane.deliveredUpTo(9);
     lane.adopt(stateOf(lane, { sequence: 7, generation: 1, deliveredSequence: 6 }));
     expect(lane).toMatchObject({ sequence: 9, generation: 2, seededCoverage: 1, delivered: 9 });
   });
@@ -72,10 +72,11 @@ describe('what the journal says of a lane', () => {
   test('does not make a lane clean whose unknown outcome is still being settled', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane, { isHome: false }));
-    Object.assign(lane, { condition: 'dirty', settling: 1 });
+    lane.markDirty();
+    lane.beginSettling();
     lane.adopt(stateOf(lane, { isHome: false, condition: 'clean' }));
     expect(lane.condition).toBe('dirty');
-    lane.settling = 0;
+    lane.endSettling();
     lane.adopt(stateOf(lane, { isHome: false, condition: 'clean' }));
     expect(lane.condition).toBe('clean');
   });
@@ -96,7 +97,7 @@ describe('what the journal says of a lane', () => {
   test('does not end a copy that has begun since', () => {
     const lane = laneNamed('ann');
     lane.adopt(stateOf(lane));
-    lane.condition = 'copying';
+    lane.beginCopy();
     lane.adopt(stateOf(lane, { condition: 'clean' }));
     expect(lane.condition).toBe('copying');
   });
@@ -177,25 +178,25 @@ describe('what another replica changed', () => {
 describe('a reader that waits for the secondary', () => {
   test('goes on as soon as the last applied write is there, and not before', async () => {
     const lane = laneNamed('ann');
-    lane.applied = 2;
+    lane.appliedUpTo(2);
     const caughtUp = lane.caughtUp(1_000);
     let isThere = false;
     void caughtUp.then(() => (isThere = true));
-    lane.advance(1);
+    lane.deliveredUpTo(1);
     await Promise.resolve();
     expect(isThere).toBe(false);
-    lane.advance(2);
+    lane.deliveredUpTo(2);
     expect(await caughtUp).toBe(true);
   });
 
   test('gives up in time', async () => {
     const clock = fakeClock();
     const lane = laneNamed('ann');
-    lane.applied = 1;
+    lane.appliedUpTo(1);
     const waiting = lane.caughtUp(20);
     await clock.pass(20);
     expect(await waiting).toBe(false);
-    lane.advance(1);
+    lane.deliveredUpTo(1);
     expect(await lane.caughtUp(20)).toBe(true);
   });
 });
@@ -207,9 +208,9 @@ test('only lanes of which nothing is open leave the memory', async () => {
   const busy = [named(0), named(1), named(2), named(3), named(4)] as const;
   for (const lane of busy) lane.adopt(stateOf(lane));
   await busy[0].turn.take(1_000);
-  busy[1].applied = 1;
-  busy[2].condition = 'dirty';
-  busy[3].inFlight = 1;
+  busy[1].appliedUpTo(1);
+  busy[2].markDirty();
+  busy[3].beginWrite();
   for (let index = 5; index <= 25_010; index += 1) named(index);
   expect(lanes.size).toBe(25_000);
   expect(busy.map((lane, index) => named(index) === lane)).toEqual([true, true, true, true, true]);

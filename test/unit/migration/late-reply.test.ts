@@ -10,7 +10,7 @@ import { fakeClock, laneNamed, recorder, stateOf, writeOf } from './engine-parts
 function createLate(row: (lane: { readonly key: string }) => LaneState | undefined) {
   const lane = laneNamed('ann');
   lane.adopt(stateOf(lane, { condition: 'dirty', sequence: 1 }));
-  lane.settling = 1;
+  lane.beginSettling();
   const { emit } = recorder();
   const seen: string[] = [];
   const journal = {
@@ -32,7 +32,7 @@ function createLate(row: (lane: { readonly key: string }) => LaneState | undefin
   const operation = { service: { definition: jarvisMemory }, action: jarvisMemory.actions['add_memory'] };
   const unknown = {
     sequenced: { lane, write: writeOf(lane, 1), operation, coverage: 1 },
-    settling: { marked, end: () => void (lane.settling = 0) },
+    settling: { marked, end: () => lane.endSettling() },
     recorded: Promise.resolve(true),
     generation: 0,
   } as unknown as UnknownWrite;
@@ -50,7 +50,7 @@ test('a late reply waits until the journal knows that its lane is uncertain', as
   mark();
   expect(await resolved).toBe(true);
   expect(seen).toEqual(['resolved', 'delivered 1']);
-  expect(lane).toMatchObject({ condition: 'clean', settling: 0, applied: 1 });
+  expect(lane).toMatchObject({ condition: 'clean', isSettling: false, applied: 1 });
 });
 
 test('a late reply that proves too little leaves the lane to its copy', async () => {
@@ -58,5 +58,5 @@ test('a late reply that proves too little leaves the lane to its copy', async ()
   mark();
   expect(await lateReplies.resolve(unknown, 'applied')).toBe(false);
   expect(seen).toEqual(['resolved']);
-  expect(lane).toMatchObject({ condition: 'dirty', settling: 1 });
+  expect(lane).toMatchObject({ condition: 'dirty', isSettling: true });
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import { LOOK_AGAIN_MS } from '../../../src/migration/shadow/look-again.ts';
-import { stateOf } from './engine-parts.ts';
+import { stateOf, writeOnce } from './engine-parts.ts';
 import { beginShadowReads } from './shadow-parts.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -24,7 +24,7 @@ async function look(answers: readonly string[], facts?: Facts) {
     const before = at.asked.filter((one) => one.backend === 'orchestrator').length;
     const looks = backend === 'legacy' ? before + 1 : before;
     const shown = answers[Math.min(looks, answers.length) - 1] ?? MATCH;
-    if (shown === 'racy') at.lane.activity += 1;
+    if (shown === 'racy') writeOnce(at.lane);
     if (backend === 'orchestrator') at.answers.orchestrator = shown === 'racy' ? OTHER_TEXT : shown;
   });
   await at.offer();

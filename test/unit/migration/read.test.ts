@@ -22,7 +22,8 @@ function readOfNewLane({ isCopiedSoon }: { readonly isCopiedSoon: boolean }) {
   const owner = ownerNamed('ann');
   const lane = lanes.of(SERVICE, owner);
   lane.adopt(stateOf(lane, { sequence: 1 }));
-  Object.assign(lane, { applied: 1, ownSequence: 1 });
+  lane.sequenced(1);
+  lane.appliedUpTo(1);
   const coverage = new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]);
   const path = new ReadPath({
     lanes,
@@ -60,8 +61,8 @@ function readOfNewLane({ isCopiedSoon }: { readonly isCopiedSoon: boolean }) {
         name === 'read:fell_back' && 'reason' in event ? [event.reason] : [],
       ),
     copied: () => {
-      lane.seededCoverage = 1;
-      lane.advance(1);
+      lane.seededUnder(1);
+      lane.deliveredUpTo(1);
     },
   };
 }

@@ -89,10 +89,10 @@ test('a write whose connection broke at once may lie in the network: its lane is
   for (let ms = 0; ms < DEADLINE_MS - 1; ms += 1) await clock.pass(1);
   expect(copiedAtMs).toEqual([]);
   // Until then a copy for another reason must not read either.
-  expect(lane.settling).toBe(1);
+  expect(lane.isSettling).toBe(true);
   await clock.pass(1);
   expect(copiedAtMs).toEqual([DEADLINE_MS]);
-  expect(lane.settling).toBe(0);
+  expect(lane.isSettling).toBe(false);
 });
 
 test('probes of a server that is not serial prove nothing: only what is there after 60 s counts', async () => {
@@ -100,10 +100,10 @@ test('probes of a server that is not serial prove nothing: only what is there af
   settler.settle(lane, service);
   for (let second = 0; second < 59; second += 1) await clock.pass(1_000);
   expect(copiedAtMs).toEqual([]);
-  expect(lane.settling).toBe(1);
+  expect(lane.isSettling).toBe(true);
   await clock.pass(1_000);
   expect(copiedAtMs.length).toBeGreaterThan(0);
-  expect(lane.settling).toBe(0);
+  expect(lane.isSettling).toBe(false);
 });
 
 test('60 s after the last unknown outcome of a lane it is compared once more', async () => {
@@ -124,7 +124,7 @@ test('an outcome that has become known needs no copy', async () => {
   const { clock, settler, service, lane, copiedAtMs } = createSettler();
   const settling = settler.settle(lane, service);
   settling.end();
-  expect(lane.settling).toBe(0);
+  expect(lane.isSettling).toBe(false);
   await clock.pass(DEADLINE_MS);
   await clock.pass(DEADLINE_MS);
   expect(copiedAtMs).toEqual([]);
@@ -137,7 +137,7 @@ test('what took effect behind a copy only another one settles; where none can lo
   settler.settleAnew(lane, service, 0);
   await vi.advanceTimersByTimeAsync(0);
   expect(reasons).toEqual(['unknown_outcome', 'took_effect_late', 'unknown_outcome']);
-  expect(lane.settling).toBe(3);
+  expect(lane.isSettling).toBe(true);
 });
 
 test('a lane is copied anew only after the journal knows that it is dirty', async () => {

@@ -15,7 +15,15 @@ import { Snapshot } from '../../../src/migration/lanes/snapshot.ts';
 import { Fences } from '../../../src/migration/lanes/fences.ts';
 import { createHoldLane } from '../../../src/migration/lanes/hold-lane.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
-import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE, stateOf } from './engine-parts.ts';
+import {
+  fakeClock,
+  ownerNamed,
+  readableJournal,
+  recorder,
+  SERVICE,
+  stateOf,
+  writeOnce,
+} from './engine-parts.ts';
 
 const OWNER = ownerNamed('ann');
 
@@ -156,9 +164,9 @@ export function beginShadowReads(
     },
     /** An agent's write takes effect on legacy. */
     write: (): void => {
-      lane.sequence += 1;
-      lane.applied = lane.sequence;
-      lane.activity += 2;
+      lane.adopt(stateOf(lane, { sequence: lane.sequence + 1, seededCoverage: coverage.number }));
+      lane.appliedUpTo(lane.sequence);
+      writeOnce(lane);
     },
     pass: (ms: number) => clock.pass(ms),
     verdict: (): Comparison | undefined =>

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Comparison } from '../../../src/domain/comparison.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
-import { SERVICE } from './engine-parts.ts';
+import { SERVICE, writeOnce } from './engine-parts.ts';
 import { beginShadowReads as begin, replyOf } from './shadow-parts.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers());
 describe('a racy pair', () => {
   test('is read again after 0.25, 1 and 5 s, the last time under a hold', async () => {
     const at = begin();
-    at.whenAsked(() => (at.lane.activity += 1));
+    at.whenAsked(() => writeOnce(at.lane));
     await at.offer();
     expect(at.asked.map(({ backend }) => backend)).toEqual(['orchestrator']);
     for (const [afterMs, reads] of [
@@ -31,7 +31,7 @@ describe('a racy pair', () => {
     'of a read that %s is read again once, under a hold',
     async (effect) => {
       const at = begin({ effect });
-      at.whenAsked(() => (at.lane.activity += 1));
+      at.whenAsked(() => writeOnce(at.lane));
       await at.offer();
       await at.pass(10_000);
       expect(at.asked.map(({ backend, isHeld }) => `${backend} ${isHeld}`)).toEqual([
@@ -45,7 +45,7 @@ describe('a racy pair', () => {
 
   test('proves nothing where others gave this replica up, and with it its hold, while it read', async () => {
     const at = begin({ mayAct: () => false, isAlone: false });
-    at.whenAsked(() => (at.lane.activity += 1));
+    at.whenAsked(() => writeOnce(at.lane));
     at.answers.orchestrator = replyOf('y');
     await at.offer();
     for (const ms of [300, 1_100, 5_100]) await at.pass(ms);
@@ -54,7 +54,7 @@ describe('a racy pair', () => {
 
   test('of a read that cuts is never read again', async () => {
     const at = begin({ effect: 'cuts' });
-    at.whenAsked(() => (at.lane.activity += 1));
+    at.whenAsked(() => writeOnce(at.lane));
     await at.offer();
     await at.pass(10_000);
     expect(at.asked).toHaveLength(1);
@@ -70,7 +70,7 @@ describe('a lane that agents write to all the time', () => {
     for (let write = 0; write < 3; write += 1) at.write();
     expect(at.asked).toEqual([]);
     expect(at.watermarks.mostOf(at.lane)).toBe(1);
-    at.lane.advance(1);
+    at.lane.deliveredUpTo(1);
     await at.pass(1);
     expect(at.asked).toEqual([{ backend: 'orchestrator', isHeld: false }]);
     expect(at.verdict()).toMatchObject({ verdict: 'match' });
@@ -84,7 +84,7 @@ describe('a lane that agents write to all the time', () => {
     at.write();
     at.watermarks.lift(at.lane);
     at.answers.orchestrator = replyOf('y');
-    at.lane.advance(2);
+    at.lane.deliveredUpTo(2);
     await at.pass(1);
     expect(at.verdict()).toBeUndefined();
     at.answers.legacy = replyOf('y');
@@ -96,7 +96,7 @@ describe('a lane that agents write to all the time', () => {
     const at = begin();
     at.whenAsked((backend) => backend === 'orchestrator' && at.write());
     await at.offer();
-    at.lane.advance(1);
+    at.lane.deliveredUpTo(1);
     await at.pass(300);
     expect(at.asked.map(({ backend }) => backend)).toEqual(['orchestrator', 'legacy', 'orchestrator']);
     expect(at.verdict()).toMatchObject({ verdict: 'match' });
@@ -108,17 +108,17 @@ describe('a lane that agents write to all the time', () => {
     at.write();
     await at.offerMarked();
     at.write();
-    at.lane.advance(1);
+    at.lane.deliveredUpTo(1);
     await at.pass(1);
     expect(asked).toEqual([1]);
   });
 
   test('is compared a second later where its first copy is under way', async () => {
     const at = begin({ seededCoverage: 0 });
-    at.lane.ownSequence = 1;
+    at.lane.sequenced(1);
     await at.offer();
     expect(at.verdict()).toBeUndefined();
-    at.lane.seededCoverage = 1;
+    at.lane.seededUnder(1);
     await at.pass(1_100);
     expect(at.asked.map(({ backend }) => backend)).toEqual(['legacy', 'orchestrator']);
     expect(at.verdict()).toMatchObject({ verdict: 'match' });
@@ -126,7 +126,7 @@ describe('a lane that agents write to all the time', () => {
 
   test('is not comparable where it is not seeded a second later either', async () => {
     const at = begin({ seededCoverage: 0 });
-    at.lane.ownSequence = 1;
+    at.lane.sequenced(1);
     await at.offer();
     await at.pass(1_100);
     expect(at.asked).toEqual([]);

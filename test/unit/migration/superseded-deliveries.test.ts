@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import type { OrchestratorWrite } from '../../../src/domain/orchestrator-call.ts';
 import { Deliverer } from '../../../src/migration/deliver.ts';
 import type { DeliveryParts } from '../../../src/migration/deliveries/delivery-parts.ts';
-import type { Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../src/migration/lanes/lane.ts';
 import type { WriteAnswer, WriteRef } from '../../../src/migration/ports.ts';
 import { Coverage } from '../../../src/migration/service-runtime.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
@@ -87,7 +87,7 @@ test('a replica that takes itself for alone reads the journal when a sequence is
   lane.sequenced(1);
   // Another replica has written sequence 2.
   lane.sequenced(3);
-  lane.applied = 3;
+  lane.appliedUpTo(3);
   deliverer.deliver(lane, writeOf(lane, 3, REQUEST));
   await vi.waitFor(() => expect(recorded).toEqual([1, 2, 3]));
   await deliverer.stop();

@@ -4,7 +4,8 @@ import { laneKeyOf, operationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import { readReply } from '../../../src/domain/request.ts';
 import type { CallLegacy } from '../../../src/migration/call-legacy.ts';
-import { createLanes, type Lane } from '../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../src/migration/lanes/lane.ts';
+import { createLanes } from '../../../src/migration/lanes/lanes.ts';
 import type { UnknownWrite } from '../../../src/migration/settlements/late-reply.ts';
 import type { OwnedOperation } from '../../../src/migration/operation.ts';
 import type { Settlement } from '../../../src/migration/ports.ts';
@@ -202,7 +203,7 @@ test.each([
     const lane = lanes.of(SERVICE, OWNER);
     lane.adopt(stateOf(lane, { generation: 7 }));
     await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
-    lane.generation = generation;
+    lane.adopt(stateOf(lane, { generation }));
     late.arrive();
     await new Promise((resolve) => setImmediate(resolve));
     expect(late.settledAnew).toEqual(isAsked ? [lane.key] : []);

@@ -11,7 +11,7 @@ function createTold() {
     settler: {
       resume() {
         facts.settlements += 1;
-        lane.settling += 1;
+        lane.beginSettling();
       },
     },
     emit: recorder().emit,
@@ -29,13 +29,13 @@ test('what another replica found while its home settled is settled for itself; w
   expect(told({ sequence: 1, foundUncertain: 1 })).toBe(1);
   expect(told({ sequence: 2, foundUncertain: 1 })).toBe(1);
   expect(told({ sequence: 2, foundUncertain: 4 })).toBe(2);
-  lane.settling = 0;
+  for (let settled = 0; settled < 2; settled += 1) lane.endSettling();
   expect(told({ sequence: 2, foundUncertain: 4 })).toBe(3);
 });
 
 test('what another replica’s unjournaled write changed late is no loss: the lane counts as never seeded', () => {
   const { lane, told } = createTold();
-  lane.seededCoverage = 3;
+  lane.seededUnder(3);
   told({ reason: 'unknown_outcome', seededCoverage: 3 });
   expect(lane.seededCoverage).toBe(3);
   told({ reason: 'late_unjournaled', seededCoverage: 3 });

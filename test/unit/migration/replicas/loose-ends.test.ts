@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { laneKeyOf } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
-import { createLanes, type Lane } from '../../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../../src/migration/lanes/lane.ts';
+import { createLanes } from '../../../../src/migration/lanes/lanes.ts';
 import type { Journal } from '../../../../src/migration/ports.ts';
 import { LooseEnds } from '../../../../src/migration/replicas/loose-ends.ts';
 import { fakeClock, ownerNamed, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
@@ -69,7 +70,7 @@ async function createReplica(row: Partial<LaneState> = {}) {
 
 test('what a database that fell takes back of a delivery is recorded again', async () => {
   const { lane, done, note, beats, look } = await createReplica({ deliveredSequence: 4 });
-  lane.advance(5);
+  lane.deliveredUpTo(5);
   note();
   await beats();
   await look();
@@ -82,7 +83,7 @@ test.each<[name: string, row: Partial<LaneState>, done: readonly string[]]>([
   ['that is not its own and stopped waits for a person', { isHome: false, condition: 'stopped' }, []],
 ])('what it takes back of a seeded lane %s', async (_name, row, expected) => {
   const { lane, done, note, beats, look } = await createReplica({ seededCoverage: 0, ...row });
-  lane.seededCoverage = 1;
+  lane.seededUnder(1);
   note();
   await beats();
   await look();
@@ -114,7 +115,7 @@ test('what was done meanwhile is looked at once more', async () => {
 
 test('writes that wait in the journal, of a lane that nobody here is at, go on', async () => {
   const { lane, journal, done, note, beats, look } = await createReplica({ sequence: 6 });
-  lane.hasUnseen = true;
+  lane.sequenced(lane.ownSequence + 2);
   journal.waiting = [6];
   note();
   await beats();
@@ -130,7 +131,7 @@ test.each<[name: string, facts: { isHolding?: true; isHeld?: true }, row: Partia
 ])('a lane that %s is let be', async (_name, facts, row) => {
   const { lane, journal, done, note, beats, look, ...replica } = await createReplica({ sequence: 6, ...row });
   Object.assign(replica.facts, facts);
-  lane.hasUnseen = true;
+  lane.sequenced(lane.ownSequence + 2);
   journal.waiting = [6];
   note();
   await beats();
@@ -140,7 +141,7 @@ test.each<[name: string, facts: { isHolding?: true; isHeld?: true }, row: Partia
 
 test('a newest write that had no effect is nothing that waits', async () => {
   const { lane, done, note, beats, look } = await createReplica({ sequence: 6 });
-  lane.hasUnseen = true;
+  lane.sequenced(lane.ownSequence + 2);
   note();
   await beats();
   await look();
@@ -149,7 +150,7 @@ test('a newest write that had no effect is nothing that waits', async () => {
 
 test('an answer of before the lane was forgotten is not believed', async () => {
   const { lane, journal, done, note, beats, look } = await createReplica({ deliveredSequence: 4 });
-  lane.advance(5);
+  lane.deliveredUpTo(5);
   note();
   await beats();
   journal.onAsked = () => lane.forget();
@@ -161,7 +162,8 @@ test.each<[Lane['condition']]>([['copying'], ['dirty']])(
   'a lane taken for %s, and nobody at it, is clean when the journal has said so twice',
   async (condition) => {
     const { lane, look } = await createReplica();
-    lane.condition = condition;
+    if (condition === 'dirty') lane.markDirty();
+    else lane.beginCopy();
     await look();
     expect(lane.condition).toBe(condition);
     await look();
@@ -171,10 +173,10 @@ test.each<[Lane['condition']]>([['copying'], ['dirty']])(
 
 test('of one that is being settled or copied the journal is not asked', async () => {
   const { lane, journal, facts, look } = await createReplica();
-  lane.condition = 'dirty';
-  lane.settling = 1;
+  lane.markDirty();
+  lane.beginSettling();
   await look();
-  Object.assign(lane, { settling: 0 });
+  lane.endSettling();
   facts.isHeld = true;
   await look();
   expect(journal.asked).toBe(0);

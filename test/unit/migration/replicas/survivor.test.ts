@@ -102,7 +102,7 @@ test('what another replica had found out of a lane is known when it has left', a
 
 test('who remembers to have been the home of a lane once asks for it all the same', async () => {
   const pair = await createPair();
-  Object.assign(pair.lane, { isHome: true });
+  pair.lane.adopt(stateOf(pair.lane, { isHome: true }));
   pair.becomes({ exceptions: 2, isHome: true });
   await pair.isLeft();
   await pair.recovers();
@@ -111,7 +111,8 @@ test('who remembers to have been the home of a lane once asks for it all the sam
 
 test('a lane that it is at work on is not asked for: memory is ahead of the journal', async () => {
   const pair = await createPair();
-  Object.assign(pair.lane, { isHome: true, condition: 'copying' });
+  pair.lane.adopt(stateOf(pair.lane, { isHome: true }));
+  pair.lane.beginCopy();
   await pair.isLeft();
   await pair.recovers();
   expect(pair.lane.isLoaded).toBe(true);

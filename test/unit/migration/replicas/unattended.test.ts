@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
-import { createLanes, type Lane } from '../../../../src/migration/lanes/lanes.ts';
+import type { Lane } from '../../../../src/migration/lanes/lane.ts';
+import { createLanes } from '../../../../src/migration/lanes/lanes.ts';
 import type { Journal } from '../../../../src/migration/ports.ts';
 import { ForeignLanes } from '../../../../src/migration/replicas/foreign-lanes.ts';
 import { fakeClock, ownerNamed, readableJournal, recorder, SERVICE } from '../engine-parts.ts';
@@ -52,7 +53,7 @@ test('a lane that the journal calls unwell, and nobody is at, is attended to whe
 
 test('so is one that this replica was told is being copied, and does not copy', async () => {
   const { lane, attended, looks } = await createLooking();
-  lane.condition = 'copying';
+  lane.beginCopy();
   await looks(2);
   expect(attended).toEqual([lane]);
 });
@@ -73,7 +74,8 @@ test.each<[name: string, facts: { condition?: 'dirty'; settling?: number; isHeld
   ['to be copied', { isHeld: true }],
 ])('a lane that is %s is attended to already', async (_name, { isHeld = false, ...state }) => {
   const { lane, facts, attended, looks } = await createLooking();
-  Object.assign(lane, state);
+  if (state.condition === 'dirty') lane.markDirty();
+  if (state.settling === 1) lane.beginSettling();
   facts.isHeld = isHeld;
   await looks(3);
   expect(attended).toEqual([]);

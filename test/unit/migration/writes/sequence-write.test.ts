@@ -3,7 +3,7 @@ import { StorageError } from '../../../../src/domain/errors.ts';
 import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
 import type { LaneState } from '../../../../src/domain/lane.ts';
 import { readText } from '../../../../src/domain/request.ts';
-import { Lane } from '../../../../src/migration/lanes/lanes.ts';
+import { Lane } from '../../../../src/migration/lanes/lane.ts';
 import type { OwnedOperation } from '../../../../src/migration/operation.ts';
 import type { Intent, Journal } from '../../../../src/migration/ports.ts';
 import { Settlements } from '../../../../src/migration/settlements/settlements.ts';
