@@ -22,10 +22,10 @@ import type { JournaledWrites } from './writes/journaled-writes.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { CopyException } from './journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from './ports.ts';
-import type { FoundLost } from './reconciliation/divergence-ports.ts';
+import type { FoundLost } from './lost-items.ts';
 import { lostAs } from './reconciliation/lost-as.ts';
 import { baselineOf } from './runs/baseline.ts';
-import type { WriteHistory } from './runs/run-ports.ts';
+import type { WriteHistory } from './lane-history.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
 
 /** How long a copy waits for the writes before it in the lane. */

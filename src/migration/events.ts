@@ -4,7 +4,7 @@ import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { BadInput } from '../domain/request.ts';
-import type { Decision } from './decide.ts';
+import type { Decision } from './decision.ts';
 import type { Finding } from './guard/finding.ts';
 import type { RunKind } from './runs/run.ts';
 import type { Latch } from './guard/latch.ts';
@@ -32,6 +32,10 @@ export interface PairedAnswer {
   /** No answer, or an error in the service's words. */
   readonly isFailure: boolean;
 }
+
+/** Why a write asks for a copy of its lane. */
+export type CopyCause =
+  'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled' | 'stored_late';
 
 /**
  * What happened, said at the moment it happened and in the order it happened. The engine reports; telemetry decides what it means.

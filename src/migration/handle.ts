@@ -3,23 +3,21 @@ import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../dom
 import type { ServiceName } from '../domain/ids.ts';
 import { parseRequest, type BadInput, type Message, type MessageLimits } from '../domain/request.ts';
 import type { FailureKind } from '../domain/service-definition.ts';
-import { decide, type Decision } from './decide.ts';
+import type { Decision } from './decision.ts';
+import { decide } from './decide.ts';
 import type { Emit, ReplyStatus } from './events.ts';
 import type { ReadLimits } from './interlocks/read-limits.ts';
-import { classify, labelsOf, meaningOf, type Operation, type OwnedOperation } from './operation.ts';
+import {
+  classify,
+  labelsOf,
+  meaningOf,
+  type Answer,
+  type Operation,
+  type OwnedOperation,
+} from './operation.ts';
 import type { Clock, Flags, Reply } from './ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from './request-handler.ts';
 import type { Coverage, ServiceRuntime } from './service-runtime.ts';
-
-/** How a path ended, told for the agent's reply and for who watches. */
-export interface Answer {
-  readonly reply: AgentReply;
-  readonly backend: 'legacy' | 'orchestrator';
-  /** Time spent waiting for the primary. */
-  readonly primaryMs: number;
-  /** @defaultValue answered */
-  readonly status?: ReplyStatus;
-}
 
 /** The ways of an operation. Each throws a CrossfadeError where there is no reply to give. */
 export interface Paths {

@@ -1,5 +1,5 @@
 import type { LaneKey } from '../domain/ids.ts';
-import type { BaselineItem } from './runs/run-ports.ts';
+import type { BaselineItem } from './lane-history.ts';
 
 /** What is found at the start: see SEMANTICS "Crash points". */
 export interface Recovery {

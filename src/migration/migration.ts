@@ -292,7 +292,7 @@ function createHandler(
     paths: {
       write: (operation, decision) => writes.write(operation, decision),
       read: (operation, decision) => reads.read(operation, decision),
-      passThrough: (operation) => passThrough(operation, callLegacy, engine),
+      passThrough: (operation) => passThrough(operation, { ...engine, callLegacy }),
     },
   });
 }

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { laneKeyOf, operationId, type LaneKey, type OperationId, type Owner } from '../domain/ids.ts';
 import { parseRequest, type Message } from '../domain/request.ts';
 import type { ActionDefinition, PassthroughAction } from '../domain/service-definition.ts';
-import type { AgentRequest } from './request-handler.ts';
+import type { ReplyStatus } from './events.ts';
+import type { AgentReply, AgentRequest } from './request-handler.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 
 /** One classified agent request. */
@@ -112,4 +113,14 @@ export function labelsOf(operation: Operation): {
   action: string;
 } {
   return { operationId: operation.id, service: operation.service.name, action: operation.name };
+}
+
+/** How a path ended, told for the agent's reply and for who watches. */
+export interface Answer {
+  readonly reply: AgentReply;
+  readonly backend: 'legacy' | 'orchestrator';
+  /** Time spent waiting for the primary. */
+  readonly primaryMs: number;
+  /** @defaultValue answered */
+  readonly status?: ReplyStatus;
 }

@@ -1,20 +1,26 @@
 import { CrossfadeError } from '../domain/errors.ts';
-import { type CallLegacy } from './call-legacy.ts';
-import { type Engine } from './engine.ts';
-import { type Answer } from './handle.ts';
+import type { ServiceName } from '../domain/ids.ts';
+import type { CallLegacy } from './call-legacy.ts';
+import type { Answer } from './operation.ts';
+import type { Lanes } from './lanes/lanes.ts';
 import type { Operation } from './operation.ts';
+import type { Coverage } from './service-runtime.ts';
+import type { Settler } from './settlements/settle.ts';
+
+export interface PassThroughParts {
+  readonly callLegacy: CallLegacy;
+  readonly lanes: Lanes;
+  readonly settler: Settler;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+}
 
 /** What no definition knows, or has no owner: relayed as it is. */
-export async function passThrough(
-  operation: Operation,
-  callLegacy: CallLegacy,
-  engine: Engine,
-): Promise<Answer> {
-  const isTouched = touchedLane(operation, engine);
+export async function passThrough(operation: Operation, parts: PassThroughParts): Promise<Answer> {
+  const isTouched = touchedLane(operation, parts);
   // A write, although nobody knows whose: no write passes one whose outcome is unknown.
-  if (isTouched !== undefined) await engine.settler.gate(operation.service.name, operation.deadlineAtMs);
+  if (isTouched !== undefined) await parts.settler.gate(operation.service.name, operation.deadlineAtMs);
   try {
-    const { reply, durationMs } = await callLegacy(operation, 'live');
+    const { reply, durationMs } = await parts.callLegacy(operation, 'live');
     isTouched?.('answered');
     return { reply, backend: 'legacy', primaryMs: durationMs };
   } catch (error) {
@@ -26,7 +32,7 @@ export async function passThrough(
 /** For a write without an owner that may have changed somebody's lane: says how it ended, upon which that lane is copied anew. */
 function touchedLane(
   { service, touched }: Operation,
-  { lanes, settler, coverage }: Engine,
+  { lanes, settler, coverage }: PassThroughParts,
 ): ((end: 'answered' | 'unknown') => void) | undefined {
   if (touched === undefined) return undefined;
   // What the journal knows of the lane must not come in behind the mark; and no agent waits for it.

@@ -1,12 +1,12 @@
 import { CrossfadeError } from '../domain/errors.ts';
 import { isMapped, type AskOrchestrator, type MappedOperation } from './ask-orchestrator.ts';
 import type { CallLegacy } from './call-legacy.ts';
-import type { Decision } from './decide.ts';
+import type { Decision } from './decision.ts';
 import type { Watermarks } from './deliveries/watermarks.ts';
 import type { DeliveryWait } from './delivery-wait.ts';
 import type { Emit } from './events.ts';
 import type { Fences } from './lanes/fences.ts';
-import type { Answer } from './handle.ts';
+import type { Answer } from './operation.ts';
 import type { FenceReason } from './lanes/fence.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { Lanes } from './lanes/lanes.ts';

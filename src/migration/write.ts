@@ -2,8 +2,8 @@ import { ConnectionError, type CrossfadeError, StorageError } from '../domain/er
 import type { Outcome } from '../domain/outcome.ts';
 import { readReply } from '../domain/request.ts';
 import type { TimedReply } from './call-legacy.ts';
-import type { Decision } from './decide.ts';
-import type { Answer } from './handle.ts';
+import type { Decision } from './decision.ts';
+import type { Answer } from './operation.ts';
 import type { Lane } from './lanes/lane.ts';
 import type { OwnedOperation } from './operation.ts';
 import type { Reply } from './ports.ts';

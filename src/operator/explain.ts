@@ -12,7 +12,8 @@ import {
   type ServiceName,
 } from '../domain/ids.ts';
 import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../migration/explain-ports.ts';
-import { decide, type Decision } from '../migration/decide.ts';
+import type { Decision } from '../migration/decision.ts';
+import { decide } from '../migration/decide.ts';
 import { fenceOf } from '../migration/lanes/fence.ts';
 import type { InterlockReason } from '../migration/interlocks/reason.ts';
 import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limits.ts';

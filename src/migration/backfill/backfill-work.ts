@@ -8,7 +8,8 @@ import type { Clock, Journal } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import { lanesOfAPage } from '../runs/page-size.ts';
 import type { Page, Run, RunRequest, Skipped, Tally } from '../runs/run.ts';
-import type { BaselineStore, BaselineSummary, LaneDirectory } from '../runs/run-ports.ts';
+import type { BaselineStore, BaselineSummary } from '../lane-history.ts';
+import type { LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
   type ListedLane,

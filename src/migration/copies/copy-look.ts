@@ -4,7 +4,7 @@ import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-
 import type { CopyException } from '../journal-facts.ts';
 import type { Lane } from '../lanes/lane.ts';
 import type { Journal } from '../ports.ts';
-import type { WriteHistory } from '../runs/run-ports.ts';
+import type { WriteHistory } from '../lane-history.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import { readJournaled, uncertainDelete, type JournaledWrites } from '../writes/journaled-writes.ts';
 import { applyCopy } from './copy-apply.ts';

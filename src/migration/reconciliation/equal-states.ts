@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LaneDigest } from '../../domain/service-definition.ts';
-import type { EqualStates } from '../runs/run-ports.ts';
+import type { EqualStates } from '../lane-history.ts';
 import type { DigestedLane, ListDigest } from './lane-digests.ts';
 
 /** What both sides show of a lane at this moment. */

@@ -6,7 +6,7 @@ import { laneDeletionOf, takes, type FilteredItem, type LaneDeletion } from '../
 import { parseStoredMemory } from '../copies/lane-contents.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { PendingWrite } from '../ports.ts';
-import type { Baseline } from '../runs/run-ports.ts';
+import type { Baseline } from '../lane-history.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import { orchestratorWritesOf } from '../writes/write-plan.ts';
 

@@ -12,7 +12,7 @@ import type { Lanes } from '../lanes/lanes.ts';
 import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../shadow/look-again.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
-import type { BaselineStore, WriteHistory } from '../runs/run-ports.ts';
+import type { BaselineStore, WriteHistory } from '../lane-history.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
 import type { SideSummary } from './divergence-ports.ts';

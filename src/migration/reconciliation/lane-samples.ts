@@ -9,7 +9,7 @@ import type { Clock } from '../ports.ts';
 import { inParallel } from '../runs/in-parallel.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
 import type { DifferenceStore } from '../shadow/difference-store.ts';
-import type { LostItemStore } from './divergence-ports.ts';
+import type { LostItemStore } from '../lost-items.ts';
 import { judgementOf, LANE_MATCHES, notComparable } from './lane-judgement.ts';
 import type { LaneComparer } from './lane-comparer.ts';
 import { lostAs } from './lost-as.ts';

@@ -3,7 +3,7 @@ import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { Clock, Journal, LaneView, Orchestrator } from '../ports.ts';
 import { LegacyTimes } from '../copies/legacy-times.ts';
 import { readLegacyLanes } from '../runs/legacy-lanes.ts';
-import type { BaselineStore, BaselineSummary, EqualStates } from '../runs/run-ports.ts';
+import type { BaselineStore, BaselineSummary, EqualStates } from '../lane-history.ts';
 import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import { fenceOfRow } from '../lanes/fence.ts';
 import { isSame } from './lane-comparer.ts';

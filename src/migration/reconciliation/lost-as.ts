@@ -1,7 +1,7 @@
 import { parseTolerantly } from '../../domain/json.ts';
 import { nameOf, shapeOf } from '../compare/shape.ts';
 import { digestOfFields, type ListedMemory } from '../copies/copy-plan.ts';
-import type { FoundLost } from './divergence-ports.ts';
+import type { FoundLost } from '../lost-items.ts';
 
 /** An item as it is written down for a person to decide about: nothing of its text, only the shape of each field. */
 export function lostAs({ memory, fields }: ListedMemory): FoundLost {

@@ -5,7 +5,8 @@ import { inParallel } from '../runs/in-parallel.ts';
 import { lanesOf, listOwners } from '../runs/listed-owners.ts';
 import { lanesOfAPage } from '../runs/page-size.ts';
 import { EMPTY_TALLY, type Page, type Run, type RunRequest, type Skipped, type Tally } from '../runs/run.ts';
-import type { BaselineStore, LaneDirectory } from '../runs/run-ports.ts';
+import type { BaselineStore } from '../lane-history.ts';
+import type { LaneDirectory } from '../runs/run-ports.ts';
 import {
   RunInterrupted,
   type ListedLane,
@@ -14,7 +15,8 @@ import {
   type RunWork,
 } from '../runs/run-work.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
-import type { DivergenceStore, LostItemStore } from './divergence-ports.ts';
+import type { LostItemStore } from '../lost-items.ts';
+import type { DivergenceStore } from './divergence-ports.ts';
 import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
 import { lostAs } from './lost-as.ts';
 import { isSameStates } from './equal-states.ts';

@@ -12,14 +12,8 @@ import { RunRefused } from '../runs/run-desk.ts';
 import type { RunDesk } from '../runs/run-desk.ts';
 import type { RunStore } from '../runs/run-ports.ts';
 import type { ServiceRuntime } from '../service-runtime.ts';
-import type {
-  Divergence,
-  DivergenceStore,
-  LostItem,
-  LostItemName,
-  LostItemStore,
-  RepairStore,
-} from './divergence-ports.ts';
+import type { LostItem, LostItemName, LostItemStore } from '../lost-items.ts';
+import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
 import type { LaneComparer } from './lane-comparer.ts';
 import type { LaneRepairer } from './lane-repairer.ts';
 

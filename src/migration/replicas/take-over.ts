@@ -13,7 +13,7 @@ import type { Coverage, ServiceRuntime } from '../service-runtime.ts';
 import type { Settlements } from '../settlements/settlements.ts';
 import type { Settler } from '../settlements/settle.ts';
 import type { ReplayedLane } from '../spill/spill-ports.ts';
-import type { CopyCause } from '../writes/write-parts.ts';
+import type { CopyCause } from '../events.ts';
 
 /** Why a replica calls a lane dirty that an unjournaled write of its own has changed late. */
 const LATE_UNJOURNALED: CopyCause = 'late_unjournaled';

@@ -2,7 +2,8 @@ import { BackfillWork } from '../backfill/backfill-work.ts';
 import type { Engine } from '../engine.ts';
 import type { MigrationParts } from '../migration.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
-import type { DivergenceStore, LostItemStore, RepairStore } from '../reconciliation/divergence-ports.ts';
+import type { LostItemStore } from '../lost-items.ts';
+import type { DivergenceStore, RepairStore } from '../reconciliation/divergence-ports.ts';
 import type { LaneComparing } from '../reconciliation/create-lane-comparing.ts';
 import { fencedDivergences } from '../reconciliation/fenced-divergences.ts';
 import { LaneRepairer } from '../reconciliation/lane-repairer.ts';
@@ -12,7 +13,8 @@ import { RepairWork } from '../reconciliation/repair-work.ts';
 import { createEmbeddingLine } from './embedding-line.ts';
 import { LiveLatency } from './live-latency.ts';
 import { RunDesk } from './run-desk.ts';
-import type { BaselineStore, LaneDirectory, RunStore, WriteHistory } from './run-ports.ts';
+import type { BaselineStore, WriteHistory } from '../lane-history.ts';
+import type { LaneDirectory, RunStore } from './run-ports.ts';
 import { RunWorker, type RunWorkerParts } from './run-worker.ts';
 
 /** What runs are kept in. */

@@ -5,7 +5,7 @@ import type { Outcome } from '../../domain/outcome.ts';
 import { readReply } from '../../domain/request.ts';
 import type { CallLegacy, TimedReply } from '../call-legacy.ts';
 import type { Emit } from '../events.ts';
-import type { Answer } from '../handle.ts';
+import type { Answer } from '../operation.ts';
 import type { Lane } from '../lanes/lane.ts';
 import type { OwnedOperation } from '../operation.ts';
 import type { Clock } from '../ports.ts';

@@ -7,7 +7,8 @@ import type { MigrationParts } from '../migration.ts';
 import { Repeats } from './repeats.ts';
 import { createResolveItems } from './resolve-items.ts';
 import { Sequencer } from './sequence-write.ts';
-import type { CopyCause, WriteParts } from './write-parts.ts';
+import type { CopyCause } from '../events.ts';
+import type { WriteParts } from './write-parts.ts';
 import { WritePath } from '../write.ts';
 
 const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };

@@ -1,5 +1,5 @@
 import type { CallLegacy } from '../call-legacy.ts';
-import type { Emit } from '../events.ts';
+import type { CopyCause, Emit } from '../events.ts';
 import type { Lane } from '../lanes/lane.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { LateReplies } from '../settlements/late-reply.ts';
@@ -12,10 +12,6 @@ import type { Settlements } from '../settlements/settlements.ts';
 import type { Settling } from '../settlements/settle.ts';
 import type { SpillPath } from '../spill/spill-path.ts';
 import type { Unjournaled } from '../unjournaled.ts';
-
-/** Why a write asks for a copy of its lane. */
-export type CopyCause =
-  'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled' | 'stored_late';
 
 export interface WriteParts {
   readonly sequencer: Sequencer;

@@ -1,15 +1,11 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ItemFinding } from '../../migration/reconciliation/attribute.ts';
+import type { DecidedBy, LostAs, LostItem, LostItemName, LostItemStore } from '../../migration/lost-items.ts';
 import type {
   Acceptance,
-  DecidedBy,
   Divergence,
   DivergenceStore,
   LaneFinding,
-  LostAs,
-  LostItem,
-  LostItemName,
-  LostItemStore,
   RepairStep,
   RepairStore,
 } from '../../migration/reconciliation/divergence-ports.ts';

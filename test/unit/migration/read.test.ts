@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Decision } from '../../../src/migration/decide.ts';
+import type { Decision } from '../../../src/migration/decision.ts';
 import { Fences } from '../../../src/migration/lanes/fences.ts';
 import { createLanes } from '../../../src/migration/lanes/lanes.ts';
 import type { OwnedOperation } from '../../../src/migration/operation.ts';
