@@ -5,7 +5,7 @@ import { createZmqLegacyBackend } from './backends/zmq-legacy.ts';
 import type { DefinedService } from './definitions.ts';
 import { serviceName } from './domain/ids.ts';
 import type { LegacyAccess } from './domain/service-definition.ts';
-import type { Clock } from './migration/ports.ts';
+import type { Clock } from './engine/ports/ports.ts';
 
 /** The ways to one legacy service. Nothing is opened before it is used, or started. */
 export interface LegacyParts {

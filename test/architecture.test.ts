@@ -178,14 +178,14 @@ test('every file is named after what it exports', () => {
 const planted: [string, string, string][] = [
   ['domain to npm', 'domain/a.ts', "import pg from 'pg';"],
   ['domain to a builtin that does I/O', 'domain/a.ts', "import { readFile } from 'node:fs/promises';"],
-  ['domain to the engine', 'domain/a.ts', "import type { Flags } from '../migration/ports.ts';"],
-  ['engine to an edge', 'migration/a.ts', "import { x } from '../storage/journal.ts';"],
-  ['engine to npm', 'migration/compare/a.ts', "import equal from 'fast-deep-equal';"],
-  ['engine to the outside', 'migration/a.ts', "import { x } from '../../test/support/ports.ts';"],
+  ['domain to the engine', 'domain/a.ts', "import type { Flags } from '../engine/ports/ports.ts';"],
+  ['engine to an edge', 'engine/a.ts', "import { x } from '../storage/journal.ts';"],
+  ['engine to npm', 'engine/compare/a.ts', "import equal from 'fast-deep-equal';"],
+  ['engine to the outside', 'engine/a.ts', "import { x } from '../../test/support/ports.ts';"],
   [
     'service to running code of the engine',
     'services/a.ts',
-    "import { decide } from '../migration/decide.ts';",
+    "import { decide } from '../engine/requests/decide.ts';",
   ],
   ['edge to edge', 'frontends/zmq/a.ts', "import {\n  x,\n} from '../../backends/way.ts';"],
   ["edge to another's library", 'frontends/a.ts', "import { Pool } from 'undici';"],
@@ -203,8 +203,8 @@ test.each(planted)('a planted violation is found: %s', (_, file, text) => {
 });
 
 test.each([
-  ['types of the engine', 'services/a.ts', "import type { Reply } from '../migration/ports.ts';"],
-  ['types by name', 'services/a.ts', "import { type Reply, type Clock } from '../migration/ports.ts';"],
+  ['types of the engine', 'services/a.ts', "import type { Reply } from '../engine/ports/ports.ts';"],
+  ['types by name', 'services/a.ts', "import { type Reply, type Clock } from '../engine/ports/ports.ts';"],
   ['a sibling', 'frontends/zmq/a.ts', "import { x } from '../http/b.ts';"],
   ['its own library', 'storage/a.ts', "import { PGlite } from '@electric-sql/pglite';"],
   ['a part of its library', 'orchestrator/a.ts', "import { Compile } from 'typebox/compile';"],
@@ -218,8 +218,8 @@ test.each([
 test('planted circles, readers of the environment, long and nameless files are found', () => {
   const circle: Tree = new Map([
     ['orchestrator/a.ts', "import { x } from '../telemetry/logs.ts';"],
-    ['telemetry/logs.ts', "import type { x } from '../migration/events.ts';"],
-    ['migration/events.ts', "export { x } from '../orchestrator/a.ts';"],
+    ['telemetry/logs.ts', "import type { x } from '../engine/ports/events.ts';"],
+    ['engine/ports/events.ts', "export { x } from '../orchestrator/a.ts';"],
   ]);
   expect(folderCycles(circle)).toEqual(['migration → orchestrator → telemetry → migration']);
   for (const text of [

@@ -9,14 +9,14 @@ export interface Allowed {
   readonly node?: readonly string[];
 }
 
-const EDGE = ['domain', 'migration'] as const;
+const EDGE = ['domain', 'engine'] as const;
 const PURE = ['node:crypto', 'node:buffer'] as const;
 
 /** DESIGN.md section 4. Files directly in src, `cli`, `proxy` and `sandbox` join the others and may import everything. */
 export const TABLE: Readonly<Record<string, Allowed>> = {
   domain: { inside: [], npm: [], node: PURE },
-  migration: { inside: ['domain'], npm: [], node: ['node:crypto'] },
-  services: { inside: ['domain'], typesOf: ['migration'], npm: [] },
+  engine: { inside: ['domain'], npm: [], node: ['node:crypto'] },
+  services: { inside: ['domain'], typesOf: ['engine'], npm: [] },
   frontends: { inside: EDGE, npm: ['zeromq', 'fastify'] },
   backends: { inside: EDGE, npm: ['zeromq', 'undici', 'cockatiel'] },
   storage: { inside: EDGE, npm: ['pg', '@electric-sql/'] },

@@ -11,7 +11,7 @@ const QUICK_FOLDERS = ['test/unit/', 'test/integration/', 'test/accept/'];
 
 /** Tests of quick folders that take longer than `npm test` may. */
 export const SYSTEM_FILES: readonly string[] = [
-  'test/unit/migration/guard/windows-simulation.test.ts',
+  'test/unit/engine/guard/windows-simulation.test.ts',
   'test/integration/backup-targets.test.ts',
   'test/integration/backends/embedding-line.test.ts',
   'test/integration/backup.test.ts',

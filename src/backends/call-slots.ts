@@ -1,6 +1,6 @@
 import type { Backend } from '../domain/backend.ts';
 import { ConnectionError } from '../domain/errors.ts';
-import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { Deadlined, DeadlineSweep } from './deadline-sweep.ts';
 import { Fifo } from './fifo.ts';
 import { LATE_MS, PendingCall, REFUSALS, type CallOutcome, type Settle } from './pending-call.ts';

@@ -1,4 +1,4 @@
-import type { LegacyCall, Reply } from '../migration/ports.ts';
+import type { LegacyCall, Reply } from '../engine/ports/ports.ts';
 
 export interface ChannelLoad {
   readonly inFlight: number;

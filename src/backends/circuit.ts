@@ -7,7 +7,7 @@ import {
   type CircuitBreakerPolicy,
 } from 'cockatiel';
 import { ConnectionError } from '../domain/errors.ts';
-import type { BackendLoad, LegacyCall, Reply } from '../migration/ports.ts';
+import type { BackendLoad, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { CallOutcome } from './pending-call.ts';
 
 export interface BreakerSettings {

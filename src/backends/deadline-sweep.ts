@@ -1,4 +1,4 @@
-import type { Clock } from '../migration/ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 
 /** Something whose calls end at deadlines. */
 export interface Deadlined {

@@ -1,6 +1,6 @@
 import { errors, Pool, type Dispatcher } from 'undici';
 import type { HttpTarget } from '../domain/request.ts';
-import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
 import type { Channel, ChannelLoad } from './channel.ts';
 import type { DeadlineSweep } from './deadline-sweep.ts';

@@ -2,7 +2,7 @@ import { access, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ConnectionError, messageOf } from '../domain/errors.ts';
 import { parseTolerantly } from '../domain/json.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 
 /** How long a file may be found half-written, milliseconds. */
 const PATIENCE_MS = 1_000;

@@ -1,4 +1,4 @@
-import type { LegacyBackend } from '../migration/ports.ts';
+import type { LegacyBackend } from '../engine/ports/ports.ts';
 
 /** A legacy client that is started and stopped. */
 export interface LegacyClient extends LegacyBackend {

@@ -1,6 +1,6 @@
 import { readReply } from '../domain/request.ts';
 import type { LegacyAccess } from '../domain/service-definition.ts';
-import type { Clock, LegacyBackend } from '../migration/ports.ts';
+import type { Clock, LegacyBackend } from '../engine/ports/ports.ts';
 import { createJsonFileReader } from './json-file-reader.ts';
 import { SqliteReader } from './sqlite-reader.ts';
 

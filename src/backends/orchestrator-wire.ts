@@ -12,7 +12,7 @@ import {
 } from '../domain/errors.ts';
 import { encodeJson, isJsonObject, parseTolerantly, rawMembers, type JsonObject } from '../domain/json.ts';
 import type { OrchestratorAnswer, OrchestratorRead, OrchestratorWrite } from '../domain/orchestrator-call.ts';
-import type { WriteAnswer } from '../migration/ports.ts';
+import type { WriteAnswer } from '../engine/ports/ports.ts';
 
 export interface Envelope {
   readonly requestId: string;

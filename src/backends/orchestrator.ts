@@ -4,7 +4,7 @@ import type { Purpose } from '../domain/backend.ts';
 import { ValidationError } from '../domain/errors.ts';
 import type { OperationId } from '../domain/ids.ts';
 import type { HttpTarget } from '../domain/request.ts';
-import type { Clock, Orchestrator, OrchestratorOptions } from '../migration/ports.ts';
+import type { Clock, Orchestrator, OrchestratorOptions } from '../engine/ports/ports.ts';
 import type { BreakerSettings } from './circuit.ts';
 import { createDeadlineSweep, type DeadlineSweep } from './deadline-sweep.ts';
 import { HttpChannel } from './http-channel.ts';

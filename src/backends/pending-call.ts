@@ -1,5 +1,5 @@
 import type { ConnectionError } from '../domain/errors.ts';
-import type { LegacyCall, Reply } from '../migration/ports.ts';
+import type { LegacyCall, Reply } from '../engine/ports/ports.ts';
 
 /** How long after its deadline a reply is still recognised. */
 export const LATE_MS = 60_000;

@@ -1,5 +1,5 @@
 import type { Purpose } from '../domain/backend.ts';
-import type { BackendLoad, Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import type { BackendLoad, Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { BreakerSettings } from './circuit.ts';
 import { Way, type CreateChannel } from './way.ts';
 

@@ -1,4 +1,4 @@
-import type { BackendLoad, LegacyCall, Reply } from '../migration/ports.ts';
+import type { BackendLoad, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import type { Channel } from './channel.ts';
 import { Circuit, type BreakerSettings } from './circuit.ts';
 import type { CallOutcome } from './pending-call.ts';

@@ -1,5 +1,5 @@
 import type { Context } from 'zeromq';
-import type { Clock, LegacyCall, Reply } from '../migration/ports.ts';
+import type { Clock, LegacyCall, Reply } from '../engine/ports/ports.ts';
 import { CallSlots, type SlotSettings, type Transport } from './call-slots.ts';
 import type { Channel, ChannelLoad } from './channel.ts';
 import type { DeadlineSweep } from './deadline-sweep.ts';

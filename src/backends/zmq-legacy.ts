@@ -1,7 +1,7 @@
 import { Context } from 'zeromq';
 import type { Purpose } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 import type { BreakerSettings } from './circuit.ts';
 import { createDeadlineSweep } from './deadline-sweep.ts';
 import type { LegacyClient } from './legacy-client.ts';

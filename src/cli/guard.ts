@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { backtest, type BacktestTrip } from '../migration/guard/backtest.ts';
-import { ADDED_BOUNDS_MS } from '../migration/guard/guard-counts.ts';
-import { GUARD_LIMITS, type GuardLimits } from '../migration/guard/guard-limits.ts';
-import type { MinuteRow } from '../migration/guard/guard-ports.ts';
+import { backtest, type BacktestTrip } from '../engine/guard/backtest.ts';
+import { ADDED_BOUNDS_MS } from '../engine/guard/guard-counts.ts';
+import { GUARD_LIMITS, type GuardLimits } from '../engine/guard/guard-limits.ts';
+import type { MinuteRow } from '../engine/guard/guard-ports.ts';
 import type { StainedAction } from '../operator/guard-status.ts';
 import { parseMinute } from '../operator/printed-minutes.ts';
 import { readAskedFile } from './asked-file.ts';

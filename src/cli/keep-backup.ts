@@ -11,7 +11,7 @@ import { loadDefinitions, type DefinedService } from '../definitions.ts';
 import { parseOwner, serviceName, type Owner } from '../domain/ids.ts';
 import { createLegacyAccess } from '../backends/legacy-store.ts';
 import { createLegacyParts } from '../legacy-parts.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { version } from '../version.ts';
 import type { Environment } from './operator-client.ts';
 import { counted } from './tables.ts';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { messageOf } from '../domain/errors.ts';
-import { REPORT_FORMATS, type ReportFormat } from '../migration/report/report-ports.ts';
+import { REPORT_FORMATS, type ReportFormat } from '../engine/report/report-ports.ts';
 import { CRITERION_WORDS } from '../operator/report/criterion-words.ts';
 import { failedIn } from '../operator/report/criteria.ts';
 import { printedFigure } from '../operator/report/figures.ts';

@@ -1,7 +1,7 @@
 import { loadConfig, type Environment } from '../config.ts';
 import { loadDefinitions } from '../definitions.ts';
 import { createEventPipe } from '../telemetry/event-pipe.ts';
-import type { EventName, Listener } from '../migration/events.ts';
+import type { EventName, Listener } from '../engine/ports/events.ts';
 import { createProxy } from '../proxy.ts';
 import { checkFlags } from '../proxy/flags.ts';
 import { version } from '../version.ts';

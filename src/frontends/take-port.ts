@@ -1,4 +1,4 @@
-import type { Clock } from '../migration/ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 import { messageOf } from '../domain/errors.ts';
 
 export interface Place {

@@ -6,7 +6,7 @@ import {
   rateInterval,
   ratioOfMeans,
   type Interval,
-} from '../migration/evidence/arm-intervals.ts';
+} from '../engine/evidence/arm-intervals.ts';
 import type { ActionArms, Arm, Pairs } from './action-arms.ts';
 import { WINDOW_MINUTES, type Arms } from './arms.ts';
 

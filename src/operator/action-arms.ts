@@ -1,6 +1,6 @@
 import type { Backend } from '../domain/backend.ts';
-import type { ActionArmCounts, ArmCounts, PairCounts } from '../migration/evidence/arm-ports.ts';
-import { GroupedTally } from '../migration/evidence/grouped-tally.ts';
+import type { ActionArmCounts, ArmCounts, PairCounts } from '../engine/evidence/arm-ports.ts';
+import { GroupedTally } from '../engine/evidence/grouped-tally.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
 /** Reads of the lanes that one backend is chosen for: what their agents saw. */

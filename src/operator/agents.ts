@@ -1,8 +1,8 @@
 import type { AgentDialect, AskingAgent } from '../domain/agent-name.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Listener } from '../migration/events.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { Listener } from '../engine/ports/events.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 
 /** Agents that are kept; those that asked longest ago leave. */
 export const MOST_AGENTS = 10_000;

@@ -1,4 +1,4 @@
-import type { Alert, Alerts } from '../migration/guard/guard-ports.ts';
+import type { Alert, Alerts } from '../engine/guard/guard-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from './chat-message.ts';
 import { countedWords } from './trigger-words.ts';
 import { Webhook, type WebhookSettings } from './webhook.ts';

@@ -1,8 +1,8 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { ActionArmCounts, ArmSlice, StoredArmSlice } from '../migration/evidence/arm-ports.ts';
-import { groupOf } from '../migration/evidence/grouped-tally.ts';
-import type { Listener, MigrationEvents, ReplyStatus } from '../migration/events.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { ActionArmCounts, ArmSlice, StoredArmSlice } from '../engine/evidence/arm-ports.ts';
+import { groupOf } from '../engine/evidence/grouped-tally.ts';
+import type { Listener, MigrationEvents, ReplyStatus } from '../engine/ports/events.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 import { ActionArms } from './action-arms.ts';
 
 /** What was seen is forgotten after an hour, ten minutes at a time: both arms are always of the same hour, in every replica. */

@@ -11,14 +11,14 @@ import {
   type Owner,
   type ServiceName,
 } from '../domain/ids.ts';
-import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../migration/explain-ports.ts';
-import type { Decision } from '../migration/decision.ts';
-import { decide } from '../migration/decide.ts';
-import { fenceOf } from '../migration/lanes/fence.ts';
-import type { InterlockReason } from '../migration/interlocks/reason.ts';
-import type { CutoverLimit, ReadLimits } from '../migration/interlocks/read-limits.ts';
-import type { Clock, FlagContext, Flags, Orchestrator } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { ExplainedLane, ExplainedOperation, ExplainStore } from '../engine/ports/explain-ports.ts';
+import type { Decision } from '../engine/ports/decision.ts';
+import { decide } from '../engine/requests/decide.ts';
+import { fenceOf } from '../engine/lane/fence.ts';
+import type { InterlockReason } from '../engine/guard/reason.ts';
+import type { CutoverLimit, ReadLimits } from '../engine/ports/read-limits.ts';
+import type { Clock, FlagContext, Flags, Orchestrator } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { guardStatus, type GuardSource } from './guard-status.ts';
 import { standingOf, timelineOf, type Standing } from './operation-timeline.ts';
 import { printedComparison } from './printed-comparison.ts';

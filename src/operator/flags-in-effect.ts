@@ -1,7 +1,7 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Trigger } from '../migration/guard/finding.ts';
-import { readsInEffect, type InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { Trigger } from '../engine/ports/finding.ts';
+import { readsInEffect, type InterlockVerdict } from '../engine/guard/judge-flags.ts';
 import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
 /** What lowered a flag, or that nothing did, in closed words. */

@@ -1,4 +1,4 @@
-import type { Finding } from '../migration/guard/finding.ts';
+import type { Finding } from '../engine/ports/finding.ts';
 
 /** What one trigger found: windows and actions that say the same thing are one finding to people. */
 export interface FindingGroup {

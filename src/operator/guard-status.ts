@@ -1,11 +1,11 @@
 import type { ServiceName } from '../domain/ids.ts';
-import { GUARD_LIMITS } from '../migration/guard/guard-limits.ts';
-import type { Finding, Trigger } from '../migration/guard/finding.ts';
-import type { FlagsOffState } from '../migration/guard/flags-after-trip.ts';
-import type { Hold } from '../migration/guard/latch-board.ts';
-import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
-import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
-import type { FlagVerdict } from '../migration/interlocks/judge-flags.ts';
+import { GUARD_LIMITS } from '../engine/guard/guard-limits.ts';
+import type { Finding, Trigger } from '../engine/ports/finding.ts';
+import type { FlagsOffState } from '../engine/guard/flags-after-trip.ts';
+import type { Hold } from '../engine/guard/latch-board.ts';
+import type { ActionFacts } from '../engine/guard/interlock-facts.ts';
+import type { Judged } from '../engine/guard/interlock-keeper.ts';
+import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
 import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
 /** Where latches, findings and verdicts are asked for. From memory. */

@@ -1,4 +1,4 @@
-import type { ReplicationLag } from '../migration/journal-facts.ts';
+import type { ReplicationLag } from '../engine/ports/journal-facts.ts';
 
 /** How far the orchestrator is behind, all replicas together. */
 export interface LagShown {

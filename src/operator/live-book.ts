@@ -1,6 +1,6 @@
 import type { Backend } from '../domain/backend.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
 /** What happened to a service within {@link SAMPLE_MS}, in this process. Counts, and milliseconds. */

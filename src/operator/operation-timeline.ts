@@ -1,4 +1,4 @@
-import type { ExplainedOperation, ExplainedWrite } from '../migration/explain-ports.ts';
+import type { ExplainedOperation, ExplainedWrite } from '../engine/ports/explain-ports.ts';
 
 /** One thing that happened to an operation. */
 export interface TimelineStep {

@@ -1,4 +1,4 @@
-import type { StoredDeadLetter, StoredUnknown } from '../migration/decision-ports.ts';
+import type { StoredDeadLetter, StoredUnknown } from '../engine/ports/decision-ports.ts';
 
 /** A late reply is listened for so long. */
 const LISTENED_MS = 60_000;

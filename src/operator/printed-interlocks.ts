@@ -1,7 +1,7 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { InterlockFacts, WriteFacts } from '../migration/interlocks/interlock-facts.ts';
-import type { Judged } from '../migration/interlocks/interlock-keeper.ts';
-import type { FlagVerdict } from '../migration/interlocks/judge-flags.ts';
+import type { InterlockFacts, WriteFacts } from '../engine/guard/interlock-facts.ts';
+import type { Judged } from '../engine/guard/interlock-keeper.ts';
+import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
 import { actionStatuses } from './guard-status.ts';
 import { toldInterlocks } from './told-interlocks.ts';
 

@@ -1,7 +1,7 @@
 import { serviceName } from '../domain/ids.ts';
 import { isJsonObject } from '../domain/json.ts';
-import { COUNT_NAMES, noCounts, type GuardCounts } from '../migration/guard/guard-counts.ts';
-import type { MinuteRow, StoredMinute } from '../migration/guard/guard-ports.ts';
+import { COUNT_NAMES, noCounts, type GuardCounts } from '../engine/guard/guard-counts.ts';
+import type { MinuteRow, StoredMinute } from '../engine/guard/guard-ports.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import { parseTolerantly } from '../domain/json.ts';
-import { nameOf, shapeOf } from '../migration/compare/shape.ts';
+import { nameOf, shapeOf } from '../engine/compare/shape.ts';
 
 /** Deeper, a shape says enough. */
 const DEEPEST = 4;

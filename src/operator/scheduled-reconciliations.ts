@@ -1,8 +1,8 @@
 import { messageOf } from '../domain/errors.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Clock } from '../migration/ports.ts';
-import type { Run, RunRequest } from '../migration/runs/run.ts';
-import { RunRefused } from '../migration/runs/run-desk.ts';
+import type { Clock } from '../engine/ports/ports.ts';
+import type { Run, RunRequest } from '../engine/ports/run.ts';
+import { RunRefused } from '../engine/runs/run-desk.ts';
 import type { RunSchedule } from './run-schedule.ts';
 
 const LOOK_EVERY_MS = 20_000;

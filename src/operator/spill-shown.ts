@@ -1,4 +1,4 @@
-import type { SpillStatus } from '../migration/spill/spill.ts';
+import type { SpillStatus } from '../engine/spill/spill.ts';
 
 /** Writes that the journal does not know yet. */
 export interface SpillShown {

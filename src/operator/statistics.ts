@@ -2,7 +2,7 @@ import type { Backend } from '../domain/backend.ts';
 import type { Verdict } from '../domain/comparison.ts';
 import type { ServiceName } from '../domain/ids.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import { LatencyHistogram, type Quantiles } from './latency-histogram.ts';
 
 /** How often each closed word was said. */

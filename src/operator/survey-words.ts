@@ -1,4 +1,4 @@
-import type { Survey } from '../migration/backfill/survey.ts';
+import type { Survey } from '../engine/runs/survey.ts';
 
 type ConcernName = keyof Survey['concerns'];
 

@@ -1,5 +1,5 @@
-import type { ActionFacts } from '../migration/interlocks/interlock-facts.ts';
-import type { InterlockReason, InterlockWord } from '../migration/interlocks/reason.ts';
+import type { ActionFacts } from '../engine/guard/interlock-facts.ts';
+import type { InterlockReason, InterlockWord } from '../engine/guard/reason.ts';
 import { CRITERION_WORDS, type CriterionName } from './report/criterion-words.ts';
 import { printedFigure } from './report/figures.ts';
 import { ADVICE } from './report/next-step.ts';

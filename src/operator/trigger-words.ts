@@ -1,4 +1,4 @@
-import { isTrip, type Finding, type Trigger } from '../migration/guard/finding.ts';
+import { isTrip, type Finding, type Trigger } from '../engine/ports/finding.ts';
 
 type Numbers = Readonly<Record<string, number>>;
 

@@ -1,5 +1,5 @@
 import { messageOf } from '../domain/errors.ts';
-import type { Latch } from '../migration/guard/latch.ts';
+import type { Latch } from '../engine/ports/latch.ts';
 
 /** One part of a bundle, gathered when it is asked for. */
 export type BundleSection = () => unknown;

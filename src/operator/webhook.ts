@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { Agent, request } from 'undici';
-import type { Clock } from '../migration/ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 
 export interface WebhookSettings {
   /** Where it is posted. */

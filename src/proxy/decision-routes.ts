@@ -1,9 +1,9 @@
 import type { Config } from '../config-schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { DeadLetterStore, UnknownLedger } from '../migration/decision-ports.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { Clock } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { DeadLetterStore, UnknownLedger } from '../engine/ports/decision-ports.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { Clock } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import type { DecisionRouteParts } from '../operator/routes/decision-routes.ts';
 import type { LaneRouteParts } from '../operator/routes/lane-routes.ts';
 import { OperatorAccess } from '../operator/operator-access.ts';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
 import { takePort } from '../frontends/take-port.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 import { createDesk } from '../operator/desk/desk.ts';
 import type { Part } from '../parts.ts';
 import type { Live } from './live.ts';

@@ -1,7 +1,7 @@
 import type { Config } from '../config-schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { AuditStore, FlagSwitch } from '../migration/guard/guard-ports.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { AuditStore, FlagSwitch } from '../engine/guard/guard-ports.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 import type { FlagRouteParts } from '../operator/routes/flag-routes.ts';
 import type { FlagSource, FlagSourceListener } from '../rollout/flag-source.ts';
 import { createFlagFile, type FlagFile } from '../rollout/flag-file.ts';

@@ -1,9 +1,9 @@
 import type { Config } from '../config-schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { RunFigures, RunStore } from '../migration/runs/run-ports.ts';
-import type { Journal } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { RunFigures, RunStore } from '../engine/runs/run-ports.ts';
+import type { Journal } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { abStatuses } from '../operator/ab-status.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import type { Arms } from '../operator/arms.ts';

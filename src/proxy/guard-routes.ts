@@ -1,8 +1,8 @@
 import type { Config } from '../config-schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { Clock, Flags, Orchestrator } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { Clock, Flags, Orchestrator } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { explain } from '../operator/explain.ts';
 import type { GuardRouteParts } from '../operator/routes/guard-routes.ts';
 import type { GuardSource } from '../operator/guard-status.ts';

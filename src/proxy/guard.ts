@@ -1,10 +1,10 @@
 import type { Config } from '../config-schema.ts';
 import { serviceName, type ReplicaId, type ServiceName } from '../domain/ids.ts';
-import { definitionDigest } from '../migration/evidence/definition-digest.ts';
-import { OrchestratorRelease } from '../migration/evidence/orchestrator-release.ts';
-import type { Events } from '../migration/events.ts';
-import { FlagsAfterTrip } from '../migration/guard/flags-after-trip.ts';
-import { GUARD_LIMITS } from '../migration/guard/guard-limits.ts';
+import { definitionDigest } from '../engine/evidence/definition-digest.ts';
+import { OrchestratorRelease } from '../engine/evidence/orchestrator-release.ts';
+import type { Events } from '../engine/ports/events.ts';
+import { FlagsAfterTrip } from '../engine/guard/flags-after-trip.ts';
+import { GUARD_LIMITS } from '../engine/guard/guard-limits.ts';
 import type {
   Alerts,
   AuditStore,
@@ -12,17 +12,17 @@ import type {
   FlagSwitch,
   MinuteStore,
   TripBundleStore,
-} from '../migration/guard/guard-ports.ts';
-import { GuardRecorder } from '../migration/guard/guard-recorder.ts';
-import { GuardWatch, type GuardWatchParts } from '../migration/guard/guard-watch.ts';
-import { LatchBoard } from '../migration/guard/latch-board.ts';
-import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
-import type { InterlockMode } from '../migration/interlocks/interlock-facts.ts';
-import { InterlockKeeper } from '../migration/interlocks/interlock-keeper.ts';
-import type { InterlockStore } from '../migration/interlocks/interlock-ports.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { Clock, Flags, Orchestrator } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+} from '../engine/guard/guard-ports.ts';
+import { GuardRecorder } from '../engine/guard/guard-recorder.ts';
+import { GuardWatch, type GuardWatchParts } from '../engine/guard/guard-watch.ts';
+import { LatchBoard } from '../engine/guard/latch-board.ts';
+import { createBackendProbes } from '../engine/guard/backend-probes.ts';
+import type { InterlockMode } from '../engine/guard/interlock-facts.ts';
+import { InterlockKeeper } from '../engine/guard/interlock-keeper.ts';
+import type { InterlockStore } from '../engine/guard/interlock-ports.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { Clock, Flags, Orchestrator } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { NO_ALERTS, WebhookAlerts } from '../operator/alerts.ts';
 import type { Part } from '../parts.ts';
 import { createAuditStore } from '../storage/audit.ts';

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { TOO_LARGE, type Judgement, type ReplyPair } from '../migration/compare/compare-replies.ts';
+import { TOO_LARGE, type Judgement, type ReplyPair } from '../engine/compare/compare-replies.ts';
 
 export interface LargeQuestion {
   readonly id: number;

@@ -1,5 +1,5 @@
 import { messageOf } from '../domain/errors.ts';
-import type { LegacyBackend, Reply } from '../migration/ports.ts';
+import type { LegacyBackend, Reply } from '../engine/ports/ports.ts';
 
 /** Tells why calls for agents failed: they themselves are only told that the service cannot be reached. */
 export function tellingFailures(backend: LegacyBackend, onFailure: (detail: string) => void): LegacyBackend {

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { Clock, LegacyBackend } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { Clock, LegacyBackend } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 
 /** The original health scripts give up after 3 s. */
 const PROBE_TIMEOUT_MS = 2_000;

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { Events } from '../migration/events.ts';
-import type { Clock } from '../migration/ports.ts';
+import type { Events } from '../engine/ports/events.ts';
+import type { Clock } from '../engine/ports/ports.ts';
 import { LiveBook, SAMPLE_MS } from '../operator/live-book.ts';
 import type { Part } from '../parts.ts';
 

@@ -1,8 +1,8 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { SpillStatus } from '../migration/spill/spill.ts';
-import type { BackendLoad, Journal, Orchestrator } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { SpillStatus } from '../engine/spill/spill.ts';
+import type { BackendLoad, Journal, Orchestrator } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import type { PartReadiness, Readiness } from '../operator/readiness.ts';
 import type { FlagSource } from '../rollout/flag-source.ts';
 import { misspelling, missingFlags } from '../rollout/missing-flags.ts';

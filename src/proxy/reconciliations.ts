@@ -1,8 +1,8 @@
 import type { Config } from '../config-schema.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { Clock, Journal } from '../migration/ports.ts';
-import type { RunStore } from '../migration/runs/run-ports.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { Clock, Journal } from '../engine/ports/ports.ts';
+import type { RunStore } from '../engine/runs/run-ports.ts';
 import { createRunSchedule, NO_SCHEDULE, type RunSchedule } from '../operator/run-schedule.ts';
 import { ScheduledReconciliations, type Scope } from '../operator/scheduled-reconciliations.ts';
 import type { Part } from '../parts.ts';

@@ -1,10 +1,10 @@
 import type { Config } from '../config-schema.ts';
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { RuleStore, SignatureStore } from '../migration/compare/comparison-stores.ts';
-import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
-import type { Migration } from '../migration/migration.ts';
-import type { Clock, Orchestrator } from '../migration/ports.ts';
-import type { ServiceRuntime } from '../migration/service-runtime.ts';
+import type { RuleStore, SignatureStore } from '../engine/compare/comparison-stores.ts';
+import { createBackendProbes } from '../engine/guard/backend-probes.ts';
+import type { Migration } from '../engine/migration.ts';
+import type { Clock, Orchestrator } from '../engine/ports/ports.ts';
+import type { ServiceRuntime } from '../engine/ports/service-runtime.ts';
 import { createDeliveries } from '../operator/report/deliver-report.ts';
 import { makeReport, type GatherParts } from '../operator/report/gather-report.ts';
 import { ReportOffice, type ReportCounts } from '../operator/report/report-office.ts';

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config-schema.ts';
 import { serviceName, type ServiceName } from '../domain/ids.ts';
-import type { SignatureStore } from '../migration/compare/comparison-stores.ts';
-import type { Migration } from '../migration/migration.ts';
-import { createBackendProbes } from '../migration/interlocks/backend-probes.ts';
+import type { SignatureStore } from '../engine/compare/comparison-stores.ts';
+import type { Migration } from '../engine/migration.ts';
+import { createBackendProbes } from '../engine/guard/backend-probes.ts';
 import type { AgentBook } from '../operator/agents.ts';
 import { registerAgentRoutes } from '../operator/routes/agent-routes.ts';
 import { registerAuditRoutes } from '../operator/routes/audit-routes.ts';

@@ -1,7 +1,7 @@
 import { Unleash, type Context, type UnleashConfig } from 'unleash-client';
 import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { FlagAnswer, FlagContext, Flags } from '../migration/ports.ts';
+import type { FlagAnswer, FlagContext, Flags } from '../engine/ports/ports.ts';
 import { cappedFeature } from './capped-feature.ts';
 import type { DefinitionStore } from './definition-store.ts';
 import { rolloutPercentage } from './rollout-percentage.ts';

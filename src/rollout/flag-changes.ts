@@ -1,6 +1,6 @@
 import { flagName, KILL_SWITCH, SERVICE_FLAGS } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Flags } from '../migration/ports.ts';
+import type { Flags } from '../engine/ports/ports.ts';
 
 /** A flag whose definition asks for another share than before, percent. */
 export interface FlagChange {

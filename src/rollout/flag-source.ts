@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { Flags } from '../migration/ports.ts';
+import type { Flags } from '../engine/ports/ports.ts';
 import type { LastKnown } from './last-known-flags.ts';
 
 /** How current the flags are. */

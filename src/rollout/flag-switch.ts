@@ -1,6 +1,6 @@
 import { flagName, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { FlagSwitch } from '../migration/guard/guard-ports.ts';
+import type { FlagSwitch } from '../engine/guard/guard-ports.ts';
 import { UnleashError } from './unleash-answer.ts';
 import { UnleashAdmin, type AdminSettings } from './unleash-admin.ts';
 

@@ -1,4 +1,4 @@
-import type { AuditEntry, AuditStore, StoredAuditEntry } from '../migration/guard/guard-ports.ts';
+import type { AuditEntry, AuditStore, StoredAuditEntry } from '../engine/guard/guard-ports.ts';
 import type { Database, Session } from './database.ts';
 
 /** One act on several services names them in its details. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BaselineItem } from '../migration/lane-history.ts';
+import type { BaselineItem } from '../engine/ports/lane-history.ts';
 
 const DIGEST_BYTES = 16;
 const ENTRY_BYTES = DIGEST_BYTES + 8;

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { CoverageStore, OpenCoverage } from '../migration/ports.ts';
+import type { CoverageStore, OpenCoverage } from '../engine/ports/ports.ts';
 import type { Database } from './database.ts';
 
 /** Spills that nobody works on any more: what they may hold is not waited for. Should they come back, they are replayed all the same. */

@@ -4,7 +4,7 @@ import type {
   DeadLetterStore,
   Decided,
   StoredDeadLetter,
-} from '../migration/decision-ports.ts';
+} from '../engine/ports/decision-ports.ts';
 import { addAudit } from './audit.ts';
 import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';

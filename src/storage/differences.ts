@@ -1,13 +1,13 @@
 import type { Backend } from '../domain/backend.ts';
 import type { Comparison } from '../domain/comparison.ts';
 import type { LaneKey, OperationId, ServiceName } from '../domain/ids.ts';
-import type { JudgedWith } from '../migration/compare/compare-replies.ts';
+import type { JudgedWith } from '../engine/compare/compare-replies.ts';
 import type {
   DifferenceQuery,
   DifferenceSample,
   DifferenceStore,
   StoredDifference,
-} from '../migration/shadow/difference-store.ts';
+} from '../engine/compare/difference-store.ts';
 import type { Database } from './database.ts';
 import type { Seal } from './seal.ts';
 

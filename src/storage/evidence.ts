@@ -1,7 +1,7 @@
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { Evidence } from '../migration/evidence/confidence.ts';
-import type { GuardCounts } from '../migration/guard/guard-counts.ts';
-import type { EvidenceStore, MinuteStore } from '../migration/guard/guard-ports.ts';
+import type { Evidence } from '../engine/evidence/confidence.ts';
+import type { GuardCounts } from '../engine/guard/guard-counts.ts';
+import type { EvidenceStore, MinuteStore } from '../engine/guard/guard-ports.ts';
 import type { Database } from './database.ts';
 
 const ADD_EVIDENCE = `

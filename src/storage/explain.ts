@@ -5,7 +5,7 @@ import type {
   ExplainedOperation,
   ExplainedWrite,
   ExplainStore,
-} from '../migration/explain-ports.ts';
+} from '../engine/ports/explain-ports.ts';
 import type { Database } from './database.ts';
 import { UNSETTLED } from './runs/standing-sql.ts';
 

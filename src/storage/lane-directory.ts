@@ -1,6 +1,6 @@
 import type { LaneKey, Owner, ReplicaId } from '../domain/ids.ts';
-import type { ReplicaIdentity } from '../migration/replicas/replica-identity.ts';
-import type { LaneDirectory } from '../migration/runs/run-ports.ts';
+import type { ReplicaIdentity } from '../engine/ports/replica-identity.ts';
+import type { LaneDirectory } from '../engine/runs/run-ports.ts';
 import type { Database } from './database.ts';
 import { LEASE } from './journal/journal-sql.ts';
 import { UNSETTLED } from './runs/standing-sql.ts';

@@ -1,9 +1,9 @@
 import type { ReplicaId, ServiceName } from '../domain/ids.ts';
-import type { Finding } from '../migration/guard/finding.ts';
-import type { GuardState, LatchStore, Release } from '../migration/guard/guard-ports.ts';
-import { coolDownMs, type Latch } from '../migration/guard/latch.ts';
-import type { TroubledLanes } from '../migration/guard/triggers.ts';
-import { NOTHING_FOUND } from '../migration/reconciliation/store-findings.ts';
+import type { Finding } from '../engine/ports/finding.ts';
+import type { GuardState, LatchStore, Release } from '../engine/guard/guard-ports.ts';
+import { coolDownMs, type Latch } from '../engine/ports/latch.ts';
+import type { TroubledLanes } from '../engine/guard/triggers.ts';
+import { NOTHING_FOUND } from '../engine/ports/store-findings.ts';
 import { addAudit } from './audit.ts';
 import type { Database, Session } from './database.ts';
 import { readStoreFindings } from './runs/standing.ts';

@@ -1,4 +1,4 @@
-import type { ReleaseStore } from '../migration/evidence/orchestrator-release.ts';
+import type { ReleaseStore } from '../engine/evidence/orchestrator-release.ts';
 import type { Database } from './database.ts';
 
 const LAST = 'select number, version from orchestrator_releases order by number desc limit 1';

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { ReplicationLag } from '../migration/journal-facts.ts';
+import type { ReplicationLag } from '../engine/ports/journal-facts.ts';
 import type { Database } from './database.ts';
 
 /**

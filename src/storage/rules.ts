@@ -1,11 +1,6 @@
 import type { ComparisonRule } from '../domain/comparison.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type {
-  OperatorRule,
-  RuleChanges,
-  RuleHits,
-  RuleStore,
-} from '../migration/compare/comparison-stores.ts';
+import type { OperatorRule, RuleChanges, RuleHits, RuleStore } from '../engine/compare/comparison-stores.ts';
 import type { Database } from './database.ts';
 
 interface RuleRow {

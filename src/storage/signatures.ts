@@ -5,7 +5,7 @@ import {
   type SignatureExample,
   type SignatureSightings,
   type SignatureStore,
-} from '../migration/compare/comparison-stores.ts';
+} from '../engine/compare/comparison-stores.ts';
 import type { Database } from './database.ts';
 
 const TRIM_EVERY = 100;

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import { ADDED_BOUNDS_MS, COUNT_NAMES, noCounts, type GuardCounts } from '../migration/guard/guard-counts.ts';
+import { ADDED_BOUNDS_MS, COUNT_NAMES, noCounts, type GuardCounts } from '../engine/guard/guard-counts.ts';
 import type { Database } from './database.ts';
 
 /** Columns that {@link countsOf} makes counts of: sums over minutes of the guard. */

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../domain/ids.ts';
-import type { TripBundleStore } from '../migration/guard/guard-ports.ts';
+import type { TripBundleStore } from '../engine/guard/guard-ports.ts';
 import type { Database } from './database.ts';
 
 interface HeadRow {

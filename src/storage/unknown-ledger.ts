@@ -5,7 +5,7 @@ import type {
   StoredUnknown,
   UnknownEnding,
   UnknownLedger,
-} from '../migration/decision-ports.ts';
+} from '../engine/ports/decision-ports.ts';
 import { addAudit } from './audit.ts';
 import type { Database, Session } from './database.ts';
 import { CLEAN_LANE } from './decisions-sql.ts';

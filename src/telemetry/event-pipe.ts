@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import type { EventName, Listener } from '../migration/events.ts';
+import type { EventName, Listener } from '../engine/ports/events.ts';
 
 export interface EventPipeOptions {
   /** An open file descriptor that the parent process reads. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
-import type { Finding } from '../migration/guard/finding.ts';
+import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
+import type { Finding } from '../engine/ports/finding.ts';
 import { printableReason } from './printable-reason.ts';
 import { QuietLog } from './quiet-log.ts';
 

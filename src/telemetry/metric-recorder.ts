@@ -1,5 +1,5 @@
 import type { Histogram } from '@opentelemetry/api';
-import type { EventName, MigrationEvents } from '../migration/events.ts';
+import type { EventName, MigrationEvents } from '../engine/ports/events.ts';
 import { LabelSeries } from './label-series.ts';
 import { GAUGES } from './gauge-definitions.ts';
 import { COUNTERS, HISTOGRAMS, type MetricDefinition } from './metric-definitions.ts';

@@ -3,12 +3,12 @@ import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporte
 import { MeterProvider, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import { SERVICE_FLAGS, type ServiceFlag } from '../domain/flags.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { Listener } from '../migration/events.ts';
-import { readsInEffect, type InterlockVerdict } from '../migration/interlocks/judge-flags.ts';
-import type { InterlockWord } from '../migration/interlocks/reason.ts';
-import type { SpillStatus } from '../migration/spill/spill.ts';
-import type { RunFigures } from '../migration/runs/run-ports.ts';
-import type { LaneCounts } from '../migration/journal-facts.ts';
+import type { Listener } from '../engine/ports/events.ts';
+import { readsInEffect, type InterlockVerdict } from '../engine/guard/judge-flags.ts';
+import type { InterlockWord } from '../engine/guard/reason.ts';
+import type { SpillStatus } from '../engine/spill/spill.ts';
+import type { RunFigures } from '../engine/runs/run-ports.ts';
+import type { LaneCounts } from '../engine/ports/journal-facts.ts';
 import { observeArms, type AbGauges } from './arm-gauges.ts';
 import type { LabelSeries } from './label-series.ts';
 import { GAUGES } from './gauge-definitions.ts';

@@ -1,5 +1,5 @@
 import type { BatchObservableResult, Observable } from '@opentelemetry/api';
-import type { RunFigures } from '../migration/runs/run-ports.ts';
+import type { RunFigures } from '../engine/runs/run-ports.ts';
 
 export const RUN_GAUGES = ['openRuns', 'runLanes', 'lastRun', 'divergentLanes', 'openLostItems'] as const;
 

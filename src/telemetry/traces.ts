@@ -11,7 +11,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
 import type { OperationId } from '../domain/ids.ts';
-import type { EventName, Listener, MigrationEvents } from '../migration/events.ts';
+import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import { OpenOperations, type OpenOperation } from './open-operations.ts';
 
 export interface TracesOptions {

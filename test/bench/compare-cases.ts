@@ -2,7 +2,7 @@ import deepEqual from 'fast-deep-equal';
 import jsonPatch from 'fast-json-patch';
 import microdiff from 'microdiff';
 import type { ComparisonRule } from '../../src/domain/comparison.ts';
-import { compareReplies, type Judgement } from '../../src/migration/compare/compare-replies.ts';
+import { compareReplies, type Judgement } from '../../src/engine/compare/compare-replies.ts';
 import {
   alteredPairs,
   defectivePairs,

@@ -2,12 +2,12 @@ import { systemClock } from '../../src/clock.ts';
 import { replicaId, serviceName } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
 import type { ServiceFlag } from '../../src/domain/flags.ts';
-import { createEvents, type Events } from '../../src/migration/events.ts';
-import { createMigration, type Migration } from '../../src/migration/migration.ts';
-import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/migration/ports.ts';
-import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
-import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
-import type { ServiceRuntime } from '../../src/migration/service-runtime.ts';
+import { createEvents, type Events } from '../../src/engine/ports/events.ts';
+import { createMigration, type Migration } from '../../src/engine/migration.ts';
+import type { CoverageStore, Flags, Journal, Orchestrator } from '../../src/engine/ports/ports.ts';
+import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
+import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
+import type { ServiceRuntime } from '../../src/engine/ports/service-runtime.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';
 
 export const SERVICE = serviceName(sessionMemory.name);

@@ -1,6 +1,6 @@
 import type { Comparison } from '../../src/domain/comparison.ts';
 import { parseLaneKey, sessionIdOf, type LaneKey } from '../../src/domain/ids.ts';
-import type { EventName, Listener, MigrationEvents } from '../../src/migration/events.ts';
+import type { EventName, Listener, MigrationEvents } from '../../src/engine/ports/events.ts';
 import { contextualMemory } from '../../src/services/contextual-memory.ts';
 import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
 import { sessionMemory } from '../../src/services/session-memory.ts';

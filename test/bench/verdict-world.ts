@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { loadConfig } from '../../src/config.ts';
 import { loadDefinitions } from '../../src/definitions.ts';
-import type { Listener } from '../../src/migration/events.ts';
+import type { Listener } from '../../src/engine/ports/events.ts';
 import { createProxy } from '../../src/proxy.ts';
 import { createStandIns, type StandIns } from '../../src/sandbox/stand-ins.ts';
 import type { AgentEndpoints } from '../accept/agents.ts';

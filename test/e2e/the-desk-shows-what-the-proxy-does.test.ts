@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TRIGGERS } from '../../src/migration/guard/finding.ts';
+import { TRIGGERS } from '../../src/engine/ports/finding.ts';
 import { openWatched, photograph, startBrowser, type Watched } from '../support/desk/browser.ts';
 import { startDesk, type DeskDeployment } from '../support/desk/desk-deployment.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { compareReplies } from '../../src/migration/compare/compare-replies.ts';
+import { compareReplies } from '../../src/engine/compare/compare-replies.ts';
 import { LargeComparisons } from '../../src/proxy/large-comparisons.ts';
 
 const large = new LargeComparisons();

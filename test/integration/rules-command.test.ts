@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { fastify } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { operationId, serviceName, type LaneKey } from '../../src/domain/ids.ts';
-import { compareReplies } from '../../src/migration/compare/compare-replies.ts';
+import { compareReplies } from '../../src/engine/compare/compare-replies.ts';
 import { registerRuleRoutes } from '../../src/operator/routes/rule-routes.ts';
 import { jarvisMemory } from '../../src/services/jarvis-memory.ts';
 import { applySchema } from '../../src/storage/apply-schema.ts';

@@ -12,7 +12,7 @@ one write and one read cross in a running proxy and orchestrator. Files that als
   --json   print the result as one JSON line at the end
   --help   this`;
 
-const ENGINE = 'migration/';
+const ENGINE = 'engine/';
 
 function parse() {
   try {

@@ -1,5 +1,5 @@
 import type { ServiceName } from '../../src/domain/ids.ts';
-import type { OpenCoverage } from '../../src/migration/ports.ts';
+import type { OpenCoverage } from '../../src/engine/ports/ports.ts';
 
 interface CoverageRow {
   readonly number: number;

@@ -1,7 +1,7 @@
 import type { LaneKey } from '../../src/domain/ids.ts';
-import type { CoverageStore } from '../../src/migration/ports.ts';
-import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
-import type { Baseline } from '../../src/migration/lane-history.ts';
+import type { CoverageStore } from '../../src/engine/ports/ports.ts';
+import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
+import type { Baseline } from '../../src/engine/ports/lane-history.ts';
 import { CoverageTable } from './coverage-table.ts';
 import type { Statement } from './journal.ts';
 import { allWrites, newLane, numberOf, type LaneRow } from './lane-row.ts';

@@ -1,8 +1,8 @@
 import { sessionIdOf, type Owner } from '../../src/domain/ids.ts';
 import type { LegacyAccess } from '../../src/domain/service-definition.ts';
-import { digestOfFields } from '../../src/migration/copies/copy-plan.ts';
-import { readContents } from '../../src/migration/copies/lane-contents.ts';
-import type { Orchestrator } from '../../src/migration/ports.ts';
+import { digestOfFields } from '../../src/engine/items/copy-plan.ts';
+import { readContents } from '../../src/engine/items/lane-contents.ts';
+import type { Orchestrator } from '../../src/engine/ports/ports.ts';
 import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
 import { marksIn, type Effects } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';

@@ -1,6 +1,6 @@
 import type { ServiceFlag } from '../../src/domain/flags.ts';
 import type { ServiceName } from '../../src/domain/ids.ts';
-import type { FlagAnswer, FlagContext, Flags } from '../../src/migration/ports.ts';
+import type { FlagAnswer, FlagContext, Flags } from '../../src/engine/ports/ports.ts';
 import type { Random } from './random.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
 

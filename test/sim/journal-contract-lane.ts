@@ -9,11 +9,11 @@ import {
   type ServiceName,
 } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type { KeptReplies } from '../../src/migration/writes/kept-replies.ts';
-import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/migration/ports.ts';
-import type { ReplicaStore } from '../../src/migration/replica-ports.ts';
-import type { SpillJournal } from '../../src/migration/spill/spill-ports.ts';
-import type { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
+import type { KeptReplies } from '../../src/engine/writes/kept-replies.ts';
+import type { CoverageStore, Intent, Journal, WriteRef } from '../../src/engine/ports/ports.ts';
+import type { ReplicaStore } from '../../src/engine/ports/replica-ports.ts';
+import type { SpillJournal } from '../../src/engine/ports/spill-ports.ts';
+import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
 
 /** What a newly started process has of the database. */
 export interface Opened {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { present } from '../integration/storage/journal-under-test.ts';
-import type { WriteRef } from '../../src/migration/ports.ts';
+import type { WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Begin } from './journal-contract-lane.ts';
 
 /** A lane that was seeded, and became dirty with the unknown outcome of its newest write. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { KeptReplies } from '../../src/migration/writes/kept-replies.ts';
-import type { WriteRef } from '../../src/migration/ports.ts';
+import type { KeptReplies } from '../../src/engine/writes/kept-replies.ts';
+import type { WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
 
 const REPLY = { body: Buffer.from('{"status": "ok"}') };

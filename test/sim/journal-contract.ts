@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { LaneKey } from '../../src/domain/ids.ts';
-import type { Journal, WriteRef } from '../../src/migration/ports.ts';
+import type { Journal, WriteRef } from '../../src/engine/ports/ports.ts';
 import { Lane, type Begin, type JournalUnderTest } from './journal-contract-lane.ts';
 import { describeLateReplies } from './journal-contract-late.ts';
 import { describeReplies } from './journal-contract-replies.ts';

@@ -1,8 +1,8 @@
 import { GroupCommit } from '../../src/storage/journal/group-commit.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
-import type { Intent, Journal, LaneView, Settlement } from '../../src/migration/ports.ts';
-import type { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
+import type { Intent, Journal, LaneView, Settlement } from '../../src/engine/ports/ports.ts';
+import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
 import type { Database } from './database.ts';
 import { takeAbandoned, takeForeign, unwellLanes } from './foreign-rows.ts';
 import { JournalTables, type Step } from './journal-tables.ts';

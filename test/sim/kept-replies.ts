@@ -1,5 +1,5 @@
-import type { KeptReplies, UnansweredWrite } from '../../src/migration/writes/kept-replies.ts';
-import type { Reply, WriteRef } from '../../src/migration/ports.ts';
+import type { KeptReplies, UnansweredWrite } from '../../src/engine/writes/kept-replies.ts';
+import type { Reply, WriteRef } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { outcomeOf, type LaneRow, type StoredWrite } from './lane-row.ts';

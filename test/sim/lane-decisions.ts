@@ -1,5 +1,5 @@
-import type { LaneCounts } from '../../src/migration/journal-facts.ts';
-import type { LateReply } from '../../src/migration/ports.ts';
+import type { LaneCounts } from '../../src/engine/ports/journal-facts.ts';
+import type { LateReply } from '../../src/engine/ports/ports.ts';
 import type { LaneKey } from '../../src/domain/ids.ts';
 import type { Database } from './database.ts';
 import { unsettledOf, type LaneRow, type StoredWrite } from './lane-row.ts';

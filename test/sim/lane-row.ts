@@ -1,7 +1,7 @@
 import type { LaneKey, Owner, ReplicaId, ServiceName } from '../../src/domain/ids.ts';
 import type { LaneState } from '../../src/domain/lane.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type { DeadLetter, PendingWrite, Reply } from '../../src/migration/ports.ts';
+import type { DeadLetter, PendingWrite, Reply } from '../../src/engine/ports/ports.ts';
 
 const OPEN_END_MS = 120_000;
 /** `accepted_at` is the proxy's clock, which may be an hour off. */

@@ -1,9 +1,9 @@
 import { sessionIdOf, type LaneKey, type Owner } from '../../src/domain/ids.ts';
 import { parseTolerantly } from '../../src/domain/json.ts';
 import { decodeAnswer, encodeRead } from '../../src/backends/orchestrator-wire.ts';
-import { FORGOTTEN_TAG } from '../../src/migration/copies/copy-plan.ts';
-import { readMemories } from '../../src/migration/copies/lane-contents.ts';
-import type { Orchestrator } from '../../src/migration/ports.ts';
+import { FORGOTTEN_TAG } from '../../src/engine/items/copy-plan.ts';
+import { readMemories } from '../../src/engine/items/lane-contents.ts';
+import type { Orchestrator } from '../../src/engine/ports/ports.ts';
 import { allWrites, numberOf, type LaneRow } from './lane-row.ts';
 import { marksIn } from './legacy/effects.ts';
 import { answerRequest } from './orchestrator-wire.ts';

@@ -1,7 +1,7 @@
 import type { Verdict } from '../../src/domain/comparison.ts';
 import { messageOf } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
-import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
+import type { EventName, MigrationEvents } from '../../src/engine/ports/events.ts';
 import type { Attempt, Call } from './history.ts';
 import { marksIn } from './legacy/effects.ts';
 import type { WireOperation } from './orchestrator-rows.ts';

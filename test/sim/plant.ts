@@ -1,5 +1,5 @@
 import type { OrchestratorWrite } from '../../src/domain/orchestrator-call.ts';
-import type { Journal } from '../../src/migration/ports.ts';
+import type { Journal } from '../../src/engine/ports/ports.ts';
 import type { Profile } from './faults.ts';
 import type { WireOperation } from './orchestrator-rows.ts';
 import type { StoreFaults } from './orchestrator-store.ts';

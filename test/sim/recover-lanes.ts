@@ -1,5 +1,5 @@
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
-import type { Recovery } from '../../src/migration/journal-facts.ts';
+import type { Recovery } from '../../src/engine/ports/journal-facts.ts';
 import type { Database } from './database.ts';
 import {
   foundUncertain,

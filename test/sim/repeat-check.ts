@@ -1,4 +1,4 @@
-import type { EventName, MigrationEvents } from '../../src/migration/events.ts';
+import type { EventName, MigrationEvents } from '../../src/engine/ports/events.ts';
 import type { Attempt, History } from './history.ts';
 
 /**

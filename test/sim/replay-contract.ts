@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import type { OperationId } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import { Replay } from '../../src/migration/spill/replay.ts';
-import type { ReplayPage, SpillRecord, SpillStore } from '../../src/migration/spill/spill-ports.ts';
+import { Replay } from '../../src/engine/spill/replay.ts';
+import type { ReplayPage, SpillRecord, SpillStore } from '../../src/engine/ports/spill-ports.ts';
 import { Lane, type Opened } from './journal-contract-lane.ts';
 import type { MakePair } from './replica-pair.ts';
 

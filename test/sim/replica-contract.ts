@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Begin, JournalUnderTest } from './journal-contract-lane.ts';
 import { eventually } from '../support/eventually.ts';
-import type { Beat } from '../../src/migration/replica-ports.ts';
+import type { Beat } from '../../src/engine/ports/replica-ports.ts';
 import { pairsOf, takenBy, type MakePair } from './replica-pair.ts';
 import { testReplays } from './replay-contract.ts';
 import { testReplay } from './spill-contract.ts';

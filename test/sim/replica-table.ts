@@ -1,5 +1,5 @@
 import type { ReplicaId } from '../../src/domain/ids.ts';
-import type { Beat, BeatAnswer } from '../../src/migration/replica-ports.ts';
+import type { Beat, BeatAnswer } from '../../src/engine/ports/replica-ports.ts';
 import type { SpillTable } from './spill-table.ts';
 
 /** How long a replica is believed to live after its last heartbeat: `LEASE` of `storage/journal-sql.ts`. */

@@ -1,8 +1,8 @@
 import { StorageError } from '../../src/domain/errors.ts';
 import { replicaId } from '../../src/domain/ids.ts';
-import { createEvents } from '../../src/migration/events.ts';
-import { createMigration, type Migration } from '../../src/migration/migration.ts';
-import { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
+import { createEvents } from '../../src/engine/ports/events.ts';
+import { createMigration, type Migration } from '../../src/engine/migration.ts';
+import { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
 import { coverageStoreOf, replicaStoreOf } from './database.ts';
 import { createSimJournal, type SimJournal } from './journal.ts';
 import { createKeptReplies } from './kept-replies.ts';
@@ -14,7 +14,7 @@ import { ownerNamed, type Owner } from './scheduler.ts';
 import { SimSpill } from './spill-disk.ts';
 import { createSimSpillJournal } from './spill-journal.ts';
 import type { Statement } from './journal.ts';
-import type { SpillEdges } from '../../src/migration/spill/spill.ts';
+import type { SpillEdges } from '../../src/engine/spill/spill.ts';
 import { createStatements } from './statements.ts';
 import type { World } from './world.ts';
 

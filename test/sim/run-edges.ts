@@ -1,6 +1,6 @@
 import { laneKeyOf } from '../../src/domain/ids.ts';
-import type { RunEdges } from '../../src/migration/runs/create-runs.ts';
-import type { PendingWrite } from '../../src/migration/ports.ts';
+import type { RunEdges } from '../../src/engine/create-runs.ts';
+import type { PendingWrite } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 

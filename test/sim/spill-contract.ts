@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { ReplayPage, SpilledIntent } from '../../src/migration/spill/spill-ports.ts';
+import type { ReplayPage, SpilledIntent } from '../../src/engine/ports/spill-ports.ts';
 import type { Begin, Opened, Lane } from './journal-contract-lane.ts';
 import type { MakePair } from './replica-pair.ts';
 

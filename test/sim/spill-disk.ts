@@ -1,8 +1,8 @@
 import { StorageError } from '../../src/domain/errors.ts';
 import type { LaneKey, OperationId, ReplicaId } from '../../src/domain/ids.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
-import type { Intent } from '../../src/migration/ports.ts';
-import type { SpillFacts, SpillRecord, SpillStore } from '../../src/migration/spill/spill-ports.ts';
+import type { Intent } from '../../src/engine/ports/ports.ts';
+import type { SpillFacts, SpillRecord, SpillStore } from '../../src/engine/ports/spill-ports.ts';
 import { numberOf } from './lane-row.ts';
 import type { Owner } from './scheduler.ts';
 import type { World } from './world.ts';

@@ -1,13 +1,13 @@
 import { StorageError } from '../../src/domain/errors.ts';
 import type { LaneKey, ReplicaId } from '../../src/domain/ids.ts';
-import type { ReplicaIdentity } from '../../src/migration/replicas/replica-identity.ts';
+import type { ReplicaIdentity } from '../../src/engine/ports/replica-identity.ts';
 import type {
   ReplayedLane,
   ReplayPage,
   SettledSpill,
   SpilledIntent,
   SpillJournal,
-} from '../../src/migration/spill/spill-ports.ts';
+} from '../../src/engine/ports/spill-ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';
 import { JournalTables } from './journal-tables.ts';

@@ -1,8 +1,8 @@
 import { serviceName } from '../../src/domain/ids.ts';
-import { isTrip } from '../../src/migration/guard/finding.ts';
-import { ServiceGuard } from '../../src/migration/guard/guard.ts';
-import { noCounts } from '../../src/migration/guard/guard-counts.ts';
-import { GUARD_LIMITS } from '../../src/migration/guard/guard-limits.ts';
+import { isTrip } from '../../src/engine/ports/finding.ts';
+import { ServiceGuard } from '../../src/engine/guard/guard.ts';
+import { noCounts } from '../../src/engine/guard/guard-counts.ts';
+import { GUARD_LIMITS } from '../../src/engine/guard/guard-limits.ts';
 
 const SERVICE = serviceName('session-memory');
 

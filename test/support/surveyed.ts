@@ -1,5 +1,5 @@
 import type { Owner } from '../../src/domain/ids.ts';
-import type { Survey, surveyService } from '../../src/migration/backfill/survey.ts';
+import type { Survey, surveyService } from '../../src/engine/runs/survey.ts';
 
 /** Owners by activity, as a run sorts them, and what was found of them. */
 export async function surveyed(

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { flagName, type ServiceFlag } from '../../src/domain/flags.ts';
 import { laneKeyOf, type Owner } from '../../src/domain/ids.ts';
-import type { FlagContext } from '../../src/migration/ports.ts';
+import type { FlagContext } from '../../src/engine/ports/ports.ts';
 import type { FlagSource } from '../../src/rollout/flag-source.ts';
 import { createUnleashFlags } from '../../src/rollout/unleash.ts';
 import { RequestCounts } from '../../src/rollout/request-counts.ts';

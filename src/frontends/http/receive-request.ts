@@ -3,8 +3,8 @@ import { AGENT_HEADER, agentName, type AskingAgent } from '../../domain/agent-na
 import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget, MessageLimits } from '../../domain/request.ts';
 import type { Dialect, FailureKind } from '../../domain/service-definition.ts';
-import type { Clock } from '../../migration/ports.ts';
-import type { AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
+import type { AgentRequest, RequestHandler } from '../../engine/ports/request-handler.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import { dismissBody, receiveBody, type NoBody } from './body.ts';
 import { sendReply } from './send-reply.ts';

@@ -3,7 +3,7 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { HttpTarget } from '../../domain/request.ts';
 import type { Dialect } from '../../domain/service-definition.ts';
 import type { HttpEndpoint } from '../../domain/service-endpoint.ts';
-import type { Passage, StreamHandler } from '../../migration/request-handler.ts';
+import type { Passage, StreamHandler } from '../../engine/ports/request-handler.ts';
 import { dismissBody } from './body.ts';
 import { agentOf, receiveRequest, type ReceivedRequest, type ReceiveSettings } from './receive-request.ts';
 import { sendReply } from './send-reply.ts';

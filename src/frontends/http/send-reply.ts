@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { AgentReply } from '../../migration/request-handler.ts';
+import type { AgentReply } from '../../engine/ports/request-handler.ts';
 
 /** What belongs to one connection, or is written anew for this one. */
 const NOT_COPIED: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { agentName, type AskingAgent } from '../../domain/agent-name.ts';
-import type { Clock } from '../../migration/ports.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
 import type { Arrival, Arrivals } from '../arrivals.ts';
 import { FrameReader, type FrameLimits } from './frame-reader.ts';
 import * as zmtp from './zmtp.ts';

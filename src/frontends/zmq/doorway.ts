@@ -1,4 +1,4 @@
-import type { Clock } from '../../migration/ports.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
 import type { ByteBudget } from '../byte-budget.ts';
 import type { AgentConnection, AgentMessage } from './agent-connection.ts';
 

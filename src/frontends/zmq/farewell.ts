@@ -1,4 +1,4 @@
-import type { Clock } from '../../migration/ports.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
 
 /** How a frontend leaves agents that are connected. Milliseconds. */
 export interface FarewellSettings {

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../domain/errors.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Clock, Reply } from '../../migration/ports.ts';
-import type { AgentReply, AgentRequest, RequestHandler } from '../../migration/request-handler.ts';
+import type { Clock, Reply } from '../../engine/ports/ports.ts';
+import type { AgentReply, AgentRequest, RequestHandler } from '../../engine/ports/request-handler.ts';
 import { takePort } from '../take-port.ts';
 import { AgentConnection, type ConnectionSettings } from './agent-connection.ts';
 import { Doorway, type Admission, type Admitted } from './doorway.ts';

@@ -1,4 +1,4 @@
-import type { ServiceDay } from '../../migration/report/report-ports.ts';
+import type { ServiceDay } from '../../engine/report/report-ports.ts';
 import { abNumbers } from '../ab-status.ts';
 import { ActionArms } from '../action-arms.ts';
 import type { ActionAb } from './report.ts';

@@ -1,4 +1,4 @@
-import type { DaySpan } from '../../migration/report/report-ports.ts';
+import type { DaySpan } from '../../engine/report/report-ports.ts';
 
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
 const DAY_MS = 86_400_000;

@@ -1,11 +1,11 @@
 import type { ServiceFlag } from '../../domain/flags.ts';
 import { STAGES, type Stage } from '../../domain/stage.ts';
-import { exactLowerBound, type Tally } from '../../migration/evidence/rate-bounds.ts';
-import { GUARD_LIMITS } from '../../migration/guard/guard-limits.ts';
-import type { ActionFacts, InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
-import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
-import type { InterlockWord } from '../../migration/interlocks/reason.ts';
-import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../migration/interlocks/interlock-table.ts';
+import { exactLowerBound, type Tally } from '../../engine/evidence/rate-bounds.ts';
+import { GUARD_LIMITS } from '../../engine/guard/guard-limits.ts';
+import type { ActionFacts, InterlockFacts } from '../../engine/guard/interlock-facts.ts';
+import type { Judged } from '../../engine/guard/interlock-keeper.ts';
+import type { InterlockWord } from '../../engine/guard/reason.ts';
+import { ACTION_INTERLOCKS, INTERLOCKS, type Checked } from '../../engine/guard/interlock-table.ts';
 import type { PairedP95 } from '../ab-status.ts';
 import { CRITERION_WORDS, type CriterionName } from './criterion-words.ts';
 import type { ActionAb, Criterion, PhasePlan } from './report.ts';

@@ -1,5 +1,5 @@
-import { GUARD_LIMITS } from '../../migration/guard/guard-limits.ts';
-import type { InterlockWord } from '../../migration/interlocks/reason.ts';
+import { GUARD_LIMITS } from '../../engine/guard/guard-limits.ts';
+import type { InterlockWord } from '../../engine/guard/reason.ts';
 
 /** What only the numbers of a whole day say. */
 type DayWord =

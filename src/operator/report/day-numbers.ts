@@ -1,13 +1,13 @@
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
-import { exactInterval, type Tally } from '../../migration/evidence/rate-bounds.ts';
+import { exactInterval, type Tally } from '../../engine/evidence/rate-bounds.ts';
 import {
   addCounts,
   addedQuantile,
   noCounts,
   slowerThan,
   type GuardCounts,
-} from '../../migration/guard/guard-counts.ts';
-import type { DaySpan, HourCounts } from '../../migration/report/report-ports.ts';
+} from '../../engine/guard/guard-counts.ts';
+import type { DaySpan, HourCounts } from '../../engine/report/report-ports.ts';
 import { timeOf } from './calendar-day.ts';
 import type { Changes } from './changes.ts';
 import type { ActionTraffic, HourNumbers, RateNumbers, ServiceReport } from './report.ts';

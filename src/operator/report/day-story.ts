@@ -1,4 +1,4 @@
-import type { DayEvent, DaySpan, ServiceDay } from '../../migration/report/report-ports.ts';
+import type { DayEvent, DaySpan, ServiceDay } from '../../engine/report/report-ports.ts';
 import { timeOf } from './calendar-day.ts';
 import { counted } from './figures.ts';
 import type { EventNumbers, ServiceReport } from './report.ts';

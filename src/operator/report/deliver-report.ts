@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../migration/report/report-ports.ts';
+import { REPORT_FORMATS, type ReportFormat, type ReportTarget } from '../../engine/report/report-ports.ts';
 import { chatBody, type ChatMessage, type WebhookFormat } from '../chat-message.ts';
 import type { Webhook } from '../webhook.ts';
 import { counted } from './figures.ts';

@@ -1,11 +1,11 @@
 import { serviceName, type ServiceName } from '../../domain/ids.ts';
-import type { RuleStore, SignatureStore } from '../../migration/compare/comparison-stores.ts';
-import type { RuleReport } from '../../migration/compare/rule-book.ts';
-import type { BackendProbes } from '../../migration/interlocks/backend-probes.ts';
-import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
-import type { Clock } from '../../migration/ports.ts';
-import type { MadeReport, ReportFactStore, ReportStore } from '../../migration/report/report-ports.ts';
-import type { ServiceRuntime } from '../../migration/service-runtime.ts';
+import type { RuleStore, SignatureStore } from '../../engine/compare/comparison-stores.ts';
+import type { RuleReport } from '../../engine/compare/rule-book.ts';
+import type { BackendProbes } from '../../engine/guard/backend-probes.ts';
+import type { Judged } from '../../engine/guard/interlock-keeper.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
+import type { MadeReport, ReportFactStore, ReportStore } from '../../engine/report/report-ports.ts';
+import type { ServiceRuntime } from '../../engine/ports/service-runtime.ts';
 import { Refusal } from '../refusal.ts';
 import type { Status } from '../status.ts';
 import { dateAfter, spanOf } from './calendar-day.ts';

@@ -1,4 +1,4 @@
-import type { DaySpan } from '../../migration/report/report-ports.ts';
+import type { DaySpan } from '../../engine/report/report-ports.ts';
 import { momentOf } from './calendar-day.ts';
 import { count, linked, rate, words, type Section } from './document.ts';
 import type { ServiceReport } from './report.ts';

@@ -1,4 +1,4 @@
-import type { EndedRun, ServiceDay } from '../../migration/report/report-ports.ts';
+import type { EndedRun, ServiceDay } from '../../engine/report/report-ports.ts';
 import type { RunNumbers, ServiceReport } from './report.ts';
 
 /** What compared the stores outside of any request, and what was repaired. */

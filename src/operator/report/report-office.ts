@@ -1,13 +1,13 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../../migration/ports.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
 import type {
   MadeReport,
   ReportDelivery,
   ReportFactStore,
   ReportStore,
   ReportTarget,
-} from '../../migration/report/report-ports.ts';
+} from '../../engine/report/report-ports.ts';
 import { dateAfter, dateOf } from './calendar-day.ts';
 import type { Deliver } from './deliver-report.ts';
 import type { ReportSchedule } from './schedule.ts';

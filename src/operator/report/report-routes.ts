@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { Clock } from '../../migration/ports.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
 import {
   REPORT_FORMATS,
   type MadeReport,
   type ReportFormat,
   type ReportStore,
-} from '../../migration/report/report-ports.ts';
+} from '../../engine/report/report-ports.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { dateAfter, dateOf, isDate } from './calendar-day.ts';
 import { REPORT_POLICY } from './render-html.ts';

@@ -2,16 +2,12 @@ import { ruleNameOf } from '../../domain/comparison.ts';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
 import { stageOf } from '../../domain/stage.ts';
-import {
-  likeliest,
-  type RuleHits,
-  type SignatureSightings,
-} from '../../migration/compare/comparison-stores.ts';
-import { DistinctEstimate } from '../../migration/compare/distinct-estimate.ts';
-import type { RuleReport } from '../../migration/compare/rule-book.ts';
-import type { InterlockFacts } from '../../migration/interlocks/interlock-facts.ts';
-import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
-import type { DaySpan, ServiceDay } from '../../migration/report/report-ports.ts';
+import { likeliest, type RuleHits, type SignatureSightings } from '../../engine/compare/comparison-stores.ts';
+import { DistinctEstimate } from '../../engine/compare/distinct-estimate.ts';
+import type { RuleReport } from '../../engine/compare/rule-book.ts';
+import type { InterlockFacts } from '../../engine/guard/interlock-facts.ts';
+import type { Judged } from '../../engine/guard/interlock-keeper.ts';
+import type { DaySpan, ServiceDay } from '../../engine/report/report-ports.ts';
 import type { Status } from '../status.ts';
 import { actionAbs } from './ab-of-day.ts';
 import { Changes } from './changes.ts';

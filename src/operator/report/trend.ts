@@ -1,7 +1,7 @@
 import { dateOf } from './calendar-day.ts';
 import { failedIn } from './criteria.ts';
 import type { ActionEvidence, Report, ServiceReport, TrendDay } from './report.ts';
-import type { DaySpan } from '../../migration/report/report-ports.ts';
+import type { DaySpan } from '../../engine/report/report-ports.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type, type Static } from 'typebox';
 import { printableName } from '../../domain/agent-name.ts';
 import { serviceName, type ServiceName } from '../../domain/ids.ts';
-import type { Clock } from '../../migration/ports.ts';
+import type { Clock } from '../../engine/ports/ports.ts';
 import { MOST_AGENTS, type AgentBook } from '../agents.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { checkBySchemas } from './checked-routes.ts';

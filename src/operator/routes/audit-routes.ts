@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Static } from 'typebox';
-import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import { answered } from '../refusal.ts';
 import { AuditQuerystring, checkBySchemas } from './checked-routes.ts';
 

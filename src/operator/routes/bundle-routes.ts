@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { TripBundleStore } from '../../migration/guard/guard-ports.ts';
+import type { TripBundleStore } from '../../engine/guard/guard-ports.ts';
 import { answered, Refusal } from '../refusal.ts';
 
 /** What was known at each trip: listed, and fetched. */

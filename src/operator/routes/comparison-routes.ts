@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { CrossfadeError } from '../../domain/errors.ts';
-import type { SignatureSightings } from '../../migration/compare/comparison-stores.ts';
-import type { RuleReport } from '../../migration/compare/rule-book.ts';
-import type { ComparisonReport } from '../../migration/compare/verdicts.ts';
+import type { SignatureSightings } from '../../engine/compare/comparison-stores.ts';
+import type { RuleReport } from '../../engine/compare/rule-book.ts';
+import type { ComparisonReport } from '../../engine/compare/verdicts.ts';
 import { shownSignature } from '../shown-signature.ts';
 
 export interface ComparisonRouteParts {

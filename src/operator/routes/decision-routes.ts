@@ -8,9 +8,9 @@ import type {
   LedgerQuery,
   StoredDeadLetter,
   UnknownLedger,
-} from '../../migration/decision-ports.ts';
-import type { AuditStore } from '../../migration/guard/guard-ports.ts';
-import type { LaneDesk, NoCopy } from '../../migration/lanes/lane-desk.ts';
+} from '../../engine/ports/decision-ports.ts';
+import type { AuditStore } from '../../engine/guard/guard-ports.ts';
+import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
 import { ByPersonSchema, checkBySchemas, LedgerQuerystring, OfOperation } from './checked-routes.ts';
 import { printedLetter, printedUnknown } from '../printed-decisions.ts';
 import { redacted } from '../redacted.ts';

@@ -3,8 +3,8 @@ import { Type, type Static } from 'typebox';
 import { messageOf } from '../../domain/errors.ts';
 import { flagName, KILL_SWITCH, SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { AuditStore } from '../../migration/guard/guard-ports.ts';
-import type { Clock, Flags } from '../../migration/ports.ts';
+import type { AuditStore } from '../../engine/guard/guard-ports.ts';
+import type { Clock, Flags } from '../../engine/ports/ports.ts';
 import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
 import { answered, Refusal } from '../refusal.ts';
 

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { Release, StoredMinute } from '../../migration/guard/guard-ports.ts';
-import type { TriggerLevel } from '../../migration/guard/trigger-levels.ts';
+import type { Release, StoredMinute } from '../../engine/guard/guard-ports.ts';
+import type { TriggerLevel } from '../../engine/guard/trigger-levels.ts';
 import { guardStatus, stainedActions, type GuardSource } from '../guard-status.ts';
 import { printedMinute } from '../printed-minutes.ts';
 import { answered, Refusal } from '../refusal.ts';

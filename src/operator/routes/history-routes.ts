@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
-import { addCounts, addedQuantile, noCounts, type GuardCounts } from '../../migration/guard/guard-counts.ts';
+import { addCounts, addedQuantile, noCounts, type GuardCounts } from '../../engine/guard/guard-counts.ts';
 import { answered, Refusal } from '../refusal.ts';
 
 interface Summed {

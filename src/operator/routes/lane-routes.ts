@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { Type, type Static } from 'typebox';
 import { laneKeyOf, type ServiceName } from '../../domain/ids.ts';
-import type { AuditStore } from '../../migration/guard/guard-ports.ts';
-import type { LaneDesk, NoCopy } from '../../migration/lanes/lane-desk.ts';
+import type { AuditStore } from '../../engine/guard/guard-ports.ts';
+import type { LaneDesk, NoCopy } from '../../engine/runs/lane-desk.ts';
 import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { ownerOf } from '../run-wishes.ts';

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
 import type { ServiceName } from '../../domain/ids.ts';
-import type { InterlockFacts, InterlockMode } from '../../migration/interlocks/interlock-facts.ts';
-import type { Judged } from '../../migration/interlocks/interlock-keeper.ts';
+import type { InterlockFacts, InterlockMode } from '../../engine/guard/interlock-facts.ts';
+import type { Judged } from '../../engine/guard/interlock-keeper.ts';
 import { raiseCriteria } from '../report/criteria.ts';
 import type { Criterion } from '../report/report.ts';
 import { answered, Refusal } from '../refusal.ts';

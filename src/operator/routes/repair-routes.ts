@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { serviceName } from '../../domain/ids.ts';
-import type { ItemFinding } from '../../migration/reconciliation/attribute.ts';
-import type { Divergence } from '../../migration/reconciliation/divergence-ports.ts';
-import type { RepairDesk, RepairPlan } from '../../migration/reconciliation/repair-desk.ts';
-import type { RepairLimits } from '../../migration/runs/run.ts';
+import type { ItemFinding } from '../../engine/runs/attribute.ts';
+import type { Divergence } from '../../engine/runs/divergence-ports.ts';
+import type { RepairDesk, RepairPlan } from '../../engine/runs/repair-desk.ts';
+import type { RepairLimits } from '../../engine/ports/run.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { printedRun } from './run-routes.ts';
 import { memberOf, numberOf, ownerIn, requiredText, responsibleOf, said } from '../run-wishes.ts';

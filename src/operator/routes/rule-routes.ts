@@ -4,12 +4,12 @@ import { Type, type Static } from 'typebox';
 import { ruleNameOf, type ComparisonRule } from '../../domain/comparison.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { ServiceDefinition } from '../../domain/service-definition.ts';
-import type { RuleStore } from '../../migration/compare/comparison-stores.ts';
-import { isExpired } from '../../migration/compare/compiled-rules.ts';
-import { parseRules, type ProposedRule } from '../../migration/compare/proposed-rules.ts';
-import { RuleTrial, type TriedRules } from '../../migration/compare/try-rules.ts';
-import type { StoredDifference } from '../../migration/shadow/difference-store.ts';
-import type { AuditStore } from '../../migration/guard/guard-ports.ts';
+import type { RuleStore } from '../../engine/compare/comparison-stores.ts';
+import { isExpired } from '../../engine/compare/compiled-rules.ts';
+import { parseRules, type ProposedRule } from '../../engine/compare/proposed-rules.ts';
+import { RuleTrial, type TriedRules } from '../../engine/compare/try-rules.ts';
+import type { StoredDifference } from '../../engine/compare/difference-store.ts';
+import type { AuditStore } from '../../engine/guard/guard-ports.ts';
 import { ByPersonSchema, checkBySchemas, NUMBER } from './checked-routes.ts';
 import { answered, Refusal } from '../refusal.ts';
 

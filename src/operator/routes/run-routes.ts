@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ServiceName } from '../../domain/ids.ts';
-import { auditedServices } from '../../migration/guard/audited-services.ts';
-import type { AuditStore } from '../../migration/guard/guard-ports.ts';
-import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../migration/runs/run.ts';
-import type { RunDesk, RunStatus } from '../../migration/runs/run-desk.ts';
+import { auditedServices } from '../../engine/ports/audited-services.ts';
+import type { AuditStore } from '../../engine/guard/guard-ports.ts';
+import { RUN_KINDS, type Run, type RunKind, type RunRequest } from '../../engine/ports/run.ts';
+import type { RunDesk, RunStatus } from '../../engine/runs/run-desk.ts';
 import { answered, Refusal } from '../refusal.ts';
 import { memberOf, numberOf, ownerIn, responsibleOf, said, textOf } from '../run-wishes.ts';
 

@@ -1,5 +1,5 @@
 import type { LaneKey } from '../../domain/ids.ts';
-import type { FinishedCopy } from '../../migration/journal-facts.ts';
+import type { FinishedCopy } from '../../engine/ports/journal-facts.ts';
 import { packBaseline } from '../baseline-rows.ts';
 import type { Database } from '../database.ts';
 import { BEGIN_COPIES, FINISH_COPIES } from './copy-sql.ts';

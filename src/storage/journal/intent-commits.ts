@@ -1,5 +1,5 @@
 import type { LaneState } from '../../domain/lane.ts';
-import type { Intent, Settlement } from '../../migration/ports.ts';
+import type { Intent, Settlement } from '../../engine/ports/ports.ts';
 import { sqlstateOf } from '../database.ts';
 import { bigints, instants, texts, uuids } from '../sessions/columns.ts';
 import { COMMIT, COMMIT_BESIDE_KNOWN, COMMIT_OWN } from './commit-sql.ts';

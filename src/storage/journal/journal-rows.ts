@@ -2,8 +2,8 @@ import type { Backend } from '../../domain/backend.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 import type { LaneCondition, LaneState } from '../../domain/lane.ts';
 import type { NamedItem } from '../../domain/named-item.ts';
-import type { LaneView, LetterState, PendingWrite } from '../../migration/ports.ts';
-import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
+import type { LaneView, LetterState, PendingWrite } from '../../engine/ports/ports.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
 import type { Seal } from '../seal.ts';
 
 /** A row of `lanes`, as the statements return it. */

@@ -1,4 +1,4 @@
-import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
 import type { Database } from '../database.ts';
 import type { Seal } from '../seal.ts';
 

@@ -7,7 +7,7 @@ import {
   type LaneCounts,
   type LastApplied,
   type Recovery,
-} from '../../migration/journal-facts.ts';
+} from '../../engine/ports/journal-facts.ts';
 import type {
   DeadLetter,
   LaneView,
@@ -18,7 +18,7 @@ import type {
   PendingWrite,
   Settlement,
   WriteRef,
-} from '../../migration/ports.ts';
+} from '../../engine/ports/ports.ts';
 import { CopyCommits } from './copy-commits.ts';
 import { GroupCommit } from './group-commit.ts';
 import { IntentCommits } from './intent-commits.ts';

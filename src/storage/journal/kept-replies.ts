@@ -1,5 +1,5 @@
-import type { KeptReplies, UnansweredWrite } from '../../migration/writes/kept-replies.ts';
-import type { Reply, WriteRef } from '../../migration/ports.ts';
+import type { KeptReplies, UnansweredWrite } from '../../engine/writes/kept-replies.ts';
+import type { Reply, WriteRef } from '../../engine/ports/ports.ts';
 import type { Database } from '../database.ts';
 import { REPEATS } from './journal-sql.ts';
 import type { Seal } from '../seal.ts';

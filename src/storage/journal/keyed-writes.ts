@@ -1,4 +1,4 @@
-import type { KeyedWrites } from '../../migration/compare/comparison-stores.ts';
+import type { KeyedWrites } from '../../engine/compare/comparison-stores.ts';
 import type { Database } from '../database.ts';
 import type { Seal } from '../seal.ts';
 

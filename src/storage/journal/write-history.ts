@@ -1,5 +1,5 @@
 import type { LaneKey } from '../../domain/ids.ts';
-import type { WriteHistory } from '../../migration/lane-history.ts';
+import type { WriteHistory } from '../../engine/ports/lane-history.ts';
 import type { Database } from '../database.ts';
 import { pendingOf, type WriteRow } from './journal-rows.ts';
 import { WRITE_COLUMNS } from './journal-sql.ts';

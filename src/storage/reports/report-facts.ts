@@ -5,7 +5,7 @@ import type {
   HourCounts,
   ReportFactStore,
   ServiceDay,
-} from '../../migration/report/report-ports.ts';
+} from '../../engine/report/report-ports.ts';
 import { createArmStore } from '../arms.ts';
 import type { Database } from '../database.ts';
 import { countsOf, type SumRow } from '../summed-minutes.ts';

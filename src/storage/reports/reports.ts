@@ -1,4 +1,4 @@
-import type { ReportDelivery, ReportFormat, ReportStore } from '../../migration/report/report-ports.ts';
+import type { ReportDelivery, ReportFormat, ReportStore } from '../../engine/report/report-ports.ts';
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Database } from '../database.ts';
 import { LEASE } from '../journal/journal-sql.ts';

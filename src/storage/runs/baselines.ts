@@ -4,7 +4,7 @@ import type {
   BaselineEntry,
   BaselineStore,
   BaselineSummary,
-} from '../../migration/lane-history.ts';
+} from '../../engine/ports/lane-history.ts';
 import { packBaseline, REPLACE_BASELINE, unpackBaseline } from '../baseline-rows.ts';
 import type { Database } from '../database.ts';
 import { prepared } from '../sessions/prepared.ts';

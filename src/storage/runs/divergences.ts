@@ -1,6 +1,12 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import type { ItemFinding } from '../../migration/reconciliation/attribute.ts';
-import type { DecidedBy, LostAs, LostItem, LostItemName, LostItemStore } from '../../migration/lost-items.ts';
+import type { ItemFinding } from '../../engine/runs/attribute.ts';
+import type {
+  DecidedBy,
+  LostAs,
+  LostItem,
+  LostItemName,
+  LostItemStore,
+} from '../../engine/ports/lost-items.ts';
 import type {
   Acceptance,
   Divergence,
@@ -8,7 +14,7 @@ import type {
   LaneFinding,
   RepairStep,
   RepairStore,
-} from '../../migration/reconciliation/divergence-ports.ts';
+} from '../../engine/runs/divergence-ports.ts';
 import { addAudit } from '../audit.ts';
 import type { Database, Session } from '../database.ts';
 import type { Seal } from '../seal.ts';

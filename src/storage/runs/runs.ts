@@ -11,10 +11,10 @@ import {
   type RunRequest,
   type RunState,
   type Tally,
-} from '../../migration/runs/run.ts';
-import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
-import type { RunFigures, RunStore, StateChange } from '../../migration/runs/run-ports.ts';
-import type { ListedLane } from '../../migration/runs/run-work.ts';
+} from '../../engine/ports/run.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
+import type { RunFigures, RunStore, StateChange } from '../../engine/runs/run-ports.ts';
+import type { ListedLane } from '../../engine/runs/run-work.ts';
 import type { Database, Session } from '../database.ts';
 import * as sql from './run-sql.ts';
 

@@ -1,9 +1,5 @@
 import type { ServiceName } from '../../domain/ids.ts';
-import {
-  NOTHING_FOUND,
-  type FullRunSize,
-  type StoreFindings,
-} from '../../migration/reconciliation/store-findings.ts';
+import { NOTHING_FOUND, type FullRunSize, type StoreFindings } from '../../engine/ports/store-findings.ts';
 import type { Database } from '../database.ts';
 import { LAST_FULL_RUNS, UNSETTLED_BY_SERVICE } from './standing-sql.ts';
 

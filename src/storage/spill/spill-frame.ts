@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { SpillRecord } from '../../migration/spill/spill-ports.ts';
+import type { SpillRecord } from '../../engine/ports/spill-ports.ts';
 
 /** Length and checksum, before each record. */
 const HEAD_BYTES = 8;

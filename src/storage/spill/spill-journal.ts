@@ -1,14 +1,14 @@
 import { StorageError } from '../../domain/errors.ts';
 import { parseLaneKey, type LaneKey, type ReplicaId } from '../../domain/ids.ts';
 import type { Outcome } from '../../domain/outcome.ts';
-import type { ReplicaIdentity } from '../../migration/replicas/replica-identity.ts';
+import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
 import type {
   ReplayedLane,
   ReplayPage,
   SettledSpill,
   SpilledIntent,
   SpillJournal,
-} from '../../migration/spill/spill-ports.ts';
+} from '../../engine/ports/spill-ports.ts';
 import type { Database, Session } from '../database.ts';
 import { laneStateOf, type LaneRow } from '../journal/journal-rows.ts';
 import * as sql from './spill-journal-sql.ts';

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { SpillRecord } from '../../migration/spill/spill-ports.ts';
+import type { SpillRecord } from '../../engine/ports/spill-ports.ts';
 import { decodeFrame, encodeFrame, type Frame } from './spill-frame.ts';
 import { decodeHeader, encodeHeader, type SpillHeader } from './spill-header.ts';
 

@@ -6,7 +6,7 @@ import type { LegacyClient } from '../../../src/backends/legacy-client.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { LegacyCall, Reply } from '../../../src/migration/ports.ts';
+import type { LegacyCall, Reply } from '../../../src/engine/ports/ports.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 

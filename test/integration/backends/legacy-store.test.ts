@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLegacyAccess, type LegacyAccessSettings } from '../../../src/backends/legacy-store.ts';
 import { systemClock as clock } from '../../../src/clock.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
-import type { LegacyCall } from '../../../src/migration/ports.ts';
+import type { LegacyCall } from '../../../src/engine/ports/ports.ts';
 
 const folders: string[] = [];
 const stopping: { stop(): Promise<void> }[] = [];

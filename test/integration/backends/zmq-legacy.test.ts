@@ -8,7 +8,7 @@ import { systemClock as clock } from '../../../src/clock.ts';
 import type { Purpose } from '../../../src/domain/backend.ts';
 import { ConnectionError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Reply } from '../../../src/migration/ports.ts';
+import type { Reply } from '../../../src/engine/ports/ports.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';
 import { reached } from '../../support/reached.ts';

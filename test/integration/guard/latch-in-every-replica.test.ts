@@ -3,12 +3,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { systemClock } from '../../../src/clock.ts';
 import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { Comparison } from '../../../src/domain/comparison.ts';
-import { createEvents, type Events } from '../../../src/migration/events.ts';
-import { GUARD_LIMITS } from '../../../src/migration/guard/guard-limits.ts';
-import type { Alert } from '../../../src/migration/guard/guard-ports.ts';
-import { GuardRecorder } from '../../../src/migration/guard/guard-recorder.ts';
-import { GuardWatch } from '../../../src/migration/guard/guard-watch.ts';
-import { LatchBoard } from '../../../src/migration/guard/latch-board.ts';
+import { createEvents, type Events } from '../../../src/engine/ports/events.ts';
+import { GUARD_LIMITS } from '../../../src/engine/guard/guard-limits.ts';
+import type { Alert } from '../../../src/engine/guard/guard-ports.ts';
+import { GuardRecorder } from '../../../src/engine/guard/guard-recorder.ts';
+import { GuardWatch } from '../../../src/engine/guard/guard-watch.ts';
+import { LatchBoard } from '../../../src/engine/guard/latch-board.ts';
 import { createEvidenceStore, createMinuteStore } from '../../../src/storage/evidence.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import { createPostgresDatabase, type Database } from '../../../src/storage/database.ts';

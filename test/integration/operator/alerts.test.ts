@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Alert } from '../../../src/migration/guard/guard-ports.ts';
+import type { Alert } from '../../../src/engine/guard/guard-ports.ts';
 import { WebhookAlerts } from '../../../src/operator/alerts.ts';
 import { eventually } from '../../support/eventually.ts';
 import { freePort } from '../../support/ports.ts';

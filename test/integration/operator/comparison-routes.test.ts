@@ -2,7 +2,7 @@ import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
-import { Verdicts } from '../../../src/migration/compare/verdicts.ts';
+import { Verdicts } from '../../../src/engine/compare/verdicts.ts';
 import { registerComparisonRoutes } from '../../../src/operator/routes/comparison-routes.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 

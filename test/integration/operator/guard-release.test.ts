@@ -1,8 +1,8 @@
 import { fastify } from 'fastify';
 import { afterAll, expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Finding } from '../../../src/migration/guard/finding.ts';
-import type { Latch } from '../../../src/migration/guard/latch.ts';
+import type { Finding } from '../../../src/engine/ports/finding.ts';
+import type { Latch } from '../../../src/engine/ports/latch.ts';
 import { registerGuardRoutes } from '../../../src/operator/routes/guard-routes.ts';
 
 const SERVICE = serviceName('session-memory');

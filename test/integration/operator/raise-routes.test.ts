@@ -1,7 +1,7 @@
 import { fastify } from 'fastify';
 import { expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
-import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
+import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
 import { raisePanels } from '../../../src/operator/desk/pages/raise.ts';
 import type { Visit } from '../../../src/operator/desk/visit.ts';
 import { registerHistoryRoutes, type History } from '../../../src/operator/routes/history-routes.ts';
@@ -10,7 +10,7 @@ import {
   type RaiseCheck,
   type RaiseRouteParts,
 } from '../../../src/operator/routes/raise-routes.ts';
-import { actionWith } from '../../unit/migration/interlocks/facts.ts';
+import { actionWith } from '../../unit/engine/guard/facts.ts';
 import { judgedBy } from '../../unit/operator/report/facts.ts';
 
 const SERVICE = serviceName('session-memory');

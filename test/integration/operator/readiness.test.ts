@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { StorageError } from '../../../src/domain/errors.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { LaneCounts } from '../../../src/migration/journal-facts.ts';
-import type { BackendLoad } from '../../../src/migration/ports.ts';
-import type { ServiceRuntime } from '../../../src/migration/service-runtime.ts';
+import type { LaneCounts } from '../../../src/engine/ports/journal-facts.ts';
+import type { BackendLoad } from '../../../src/engine/ports/ports.ts';
+import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
 import { readinessOf, type ReadinessParts } from '../../../src/proxy/readiness.ts';
 
 const IDLE = { inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' } as const;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { replicaId } from '../../../src/domain/ids.ts';
-import type { ReportStore } from '../../../src/migration/report/report-ports.ts';
+import type { ReportStore } from '../../../src/engine/report/report-ports.ts';
 import { ReportOffice } from '../../../src/operator/report/report-office.ts';
 import { createSchedule } from '../../../src/operator/report/schedule.ts';
 import type { Database } from '../../../src/storage/database.ts';

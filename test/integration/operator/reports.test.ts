@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type ReplicaId, type ServiceName } from '../../../src/domain/ids.ts';
-import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
-import type { MadeReport, ReportTarget } from '../../../src/migration/report/report-ports.ts';
+import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
+import type { MadeReport, ReportTarget } from '../../../src/engine/report/report-ports.ts';
 import type { Deliver } from '../../../src/operator/report/deliver-report.ts';
 import { spanOf } from '../../../src/operator/report/calendar-day.ts';
 import { ReportOffice } from '../../../src/operator/report/report-office.ts';

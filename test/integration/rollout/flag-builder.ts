@@ -1,5 +1,5 @@
 import { laneKeyOf, serviceName, type Owner } from '../../../src/domain/ids.ts';
-import type { FlagContext } from '../../../src/migration/ports.ts';
+import type { FlagContext } from '../../../src/engine/ports/ports.ts';
 
 export const SERVICE = serviceName('session-memory');
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Comparison, Hint } from '../../../src/domain/comparison.ts';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
-import { likeliest } from '../../../src/migration/compare/comparison-stores.ts';
-import { DistinctEstimate } from '../../../src/migration/compare/distinct-estimate.ts';
-import { SignatureBook } from '../../../src/migration/compare/signature-book.ts';
+import { likeliest } from '../../../src/engine/compare/comparison-stores.ts';
+import { DistinctEstimate } from '../../../src/engine/compare/distinct-estimate.ts';
+import { SignatureBook } from '../../../src/engine/compare/signature-book.ts';
 import { spanOf } from '../../../src/operator/report/calendar-day.ts';
-import type { StoredDifference } from '../../../src/migration/shadow/difference-store.ts';
+import type { StoredDifference } from '../../../src/engine/compare/difference-store.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createDifferenceStore } from '../../../src/storage/differences.ts';
 import { createReportFactStore } from '../../../src/storage/reports/report-facts.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { replicaId, serviceName, type ServiceName } from '../../../src/domain/ids.ts';
-import type { Finding } from '../../../src/migration/guard/finding.ts';
-import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
-import { auditedServices } from '../../../src/migration/guard/audited-services.ts';
+import type { Finding } from '../../../src/engine/ports/finding.ts';
+import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
+import { auditedServices } from '../../../src/engine/ports/audited-services.ts';
 import { createAuditStore } from '../../../src/storage/audit.ts';
 import { createComparedSince } from '../../../src/storage/compared-since.ts';
 import type { Database } from '../../../src/storage/database.ts';

@@ -9,7 +9,7 @@ import {
   type ServiceName,
 } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
-import type { Intent, Settlement, WriteRef } from '../../../src/migration/ports.ts';
+import type { Intent, Settlement, WriteRef } from '../../../src/engine/ports/ports.ts';
 import { applySchema } from '../../../src/storage/apply-schema.ts';
 import {
   createPgliteDatabase,
@@ -17,7 +17,7 @@ import {
   type Database,
 } from '../../../src/storage/database.ts';
 import { PostgresJournal } from '../../../src/storage/journal/journal.ts';
-import { ReplicaIdentity } from '../../../src/migration/replicas/replica-identity.ts';
+import { ReplicaIdentity } from '../../../src/engine/ports/replica-identity.ts';
 import { PLAIN, type Seal } from '../../../src/storage/seal.ts';
 import type { TestPostgres } from '../../support/postgres.ts';
 import type { DatabaseKind } from '../../support/tier.ts';

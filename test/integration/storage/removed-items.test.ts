@@ -4,7 +4,7 @@ import { operationId } from '../../../src/domain/ids.ts';
 import type { Outcome } from '../../../src/domain/outcome.ts';
 import type { Message } from '../../../src/domain/request.ts';
 import type { ItemKeys, ServiceDefinition } from '../../../src/domain/service-definition.ts';
-import { RemovedItems } from '../../../src/migration/compare/removed-items.ts';
+import { RemovedItems } from '../../../src/engine/compare/removed-items.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { createKeyedWrites } from '../../../src/storage/journal/keyed-writes.ts';
 import { createSeal } from '../../../src/storage/seal.ts';

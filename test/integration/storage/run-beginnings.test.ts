@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { RunRequest } from '../../../src/migration/runs/run.ts';
+import type { RunRequest } from '../../../src/engine/ports/run.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { PostgresRunStore } from '../../../src/storage/runs/runs.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';

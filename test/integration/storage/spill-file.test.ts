@@ -7,8 +7,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { laneKeyOf, operationId, replicaId, serviceName, type Owner } from '../../../src/domain/ids.ts';
-import type { Intent } from '../../../src/migration/ports.ts';
-import type { SpillRecord } from '../../../src/migration/spill/spill-ports.ts';
+import type { Intent } from '../../../src/engine/ports/ports.ts';
+import type { SpillRecord } from '../../../src/engine/ports/spill-ports.ts';
 import { createSeal, PLAIN } from '../../../src/storage/seal.ts';
 import { SpillFile } from '../../../src/storage/spill/spill-file.ts';
 

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { operationId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
-import { createEvents, type Events, type MigrationEvents } from '../../../src/migration/events.ts';
+import { createEvents, type Events, type MigrationEvents } from '../../../src/engine/ports/events.ts';
 import { createLogListener } from '../../../src/telemetry/log-events.ts';
 import { createProblemLog } from '../../../src/telemetry/problem-log.ts';
 

@@ -1,24 +1,24 @@
 import { sim, vitest, type Mutant } from '../mutant.ts';
 
-const WRITE = 'src/migration/write.ts';
-const DELIVER = 'src/migration/deliver.ts';
-const QUEUE = 'src/migration/deliveries/delivery-queue.ts';
-const COPY = 'src/migration/copy-lane.ts';
-const LANES = 'src/migration/lanes/lanes.ts';
-const SETTLE = 'src/migration/settlements/settle.ts';
-const SETTLEMENTS = 'src/migration/settlements/settlements.ts';
-const LATE = 'src/migration/settlements/late-reply.ts';
-const TAKE_OVER = 'src/migration/replicas/take-over.ts';
-const REPEATS = 'src/migration/writes/repeats.ts';
-const SEQUENCE = 'src/migration/writes/sequence-write.ts';
-const TURN = 'src/migration/writes/turn.ts';
+const WRITE = 'src/engine/requests/write.ts';
+const DELIVER = 'src/engine/delivery/deliver.ts';
+const QUEUE = 'src/engine/delivery/delivery-queue.ts';
+const COPY = 'src/engine/copies/copy-lane.ts';
+const LANES = 'src/engine/lane/lanes.ts';
+const SETTLE = 'src/engine/writes/settle.ts';
+const SETTLEMENTS = 'src/engine/writes/settlements.ts';
+const LATE = 'src/engine/writes/late-reply.ts';
+const TAKE_OVER = 'src/engine/replicas/take-over.ts';
+const REPEATS = 'src/engine/writes/repeats.ts';
+const SEQUENCE = 'src/engine/writes/sequence-write.ts';
+const TURN = 'src/engine/lane/turn.ts';
 
-const GATE_TESTS = vitest('test/unit/migration/write-gate.test.ts');
-const COPY_TESTS = vitest('test/unit/migration/copy-lane.test.ts');
-const LANE_TESTS = vitest('test/unit/migration/lanes.test.ts');
-const SETTLE_TESTS = vitest('test/unit/migration/settle.test.ts');
-const REPEAT_TESTS = vitest('test/unit/migration/writes/repeats.test.ts');
-const SEQUENCE_TESTS = vitest('test/unit/migration/writes/sequence-write.test.ts');
+const GATE_TESTS = vitest('test/unit/engine/requests/write-gate.test.ts');
+const COPY_TESTS = vitest('test/unit/engine/copies/copy-lane.test.ts');
+const LANE_TESTS = vitest('test/unit/engine/lane/lanes.test.ts');
+const SETTLE_TESTS = vitest('test/unit/engine/writes/settle.test.ts');
+const REPEAT_TESTS = vitest('test/unit/engine/writes/repeats.test.ts');
+const SEQUENCE_TESTS = vitest('test/unit/engine/writes/sequence-write.test.ts');
 
 /** Faults in the way of a write, its settlement, its delivery and the copy of its lane. */
 export const ENGINE_MUTANTS: readonly Mutant[] = [
@@ -60,7 +60,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: DELIVER,
     search: "if (result === 'superseded') superseded.add(parcel.lane);",
     replace: '',
-    commands: [vitest('test/unit/migration/superseded-deliveries.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/superseded-deliveries.test.ts')],
   },
   {
     id: 'M06',
@@ -68,7 +68,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: DELIVER,
     search: 'this.#parts.isAlone() && !lane.hasUnseen',
     replace: 'this.#parts.isAlone()',
-    commands: [vitest('test/unit/migration/superseded-deliveries.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/superseded-deliveries.test.ts')],
   },
   {
     id: 'M07',
@@ -76,7 +76,9 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: QUEUE,
     search: 'sequence < letter && sequence <= most',
     replace: 'sequence <= most',
-    commands: [vitest('test/unit/migration/delivery-queue.test.ts', 'test/unit/migration/deliver.test.ts')],
+    commands: [
+      vitest('test/unit/engine/delivery/delivery-queue.test.ts', 'test/unit/engine/delivery/deliver.test.ts'),
+    ],
   },
   {
     id: 'M115',
@@ -84,15 +86,15 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: QUEUE,
     search: 'sequence < letter && sequence <= most',
     replace: 'sequence < letter',
-    commands: [vitest('test/unit/migration/deliver.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
   },
   {
     id: 'M116',
     fault: 'a cut-over read waits behind the comparison of another read',
-    file: 'src/migration/deliver.ts',
+    file: 'src/engine/delivery/deliver.ts',
     search: 'this.watermarks.lift(lane);',
     replace: '',
-    commands: [vitest('test/unit/migration/deliver.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
   },
   {
     id: 'M08',
@@ -100,7 +102,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: QUEUE,
     search: 'queued.hasMore = queued.isAskedAnew || isFull(page)',
     replace: 'queued.hasMore = isFull(page)',
-    commands: [vitest('test/unit/migration/delivery-queue.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/delivery-queue.test.ts')],
   },
   {
     id: 'M10',
@@ -113,10 +115,10 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M117',
     fault: 'a further write sends its lane to the end of those that wait for their copy',
-    file: 'src/migration/copies/copy-wishes.ts',
+    file: 'src/engine/copies/copy-wishes.ts',
     search: 'known !== undefined && (isDelayed || known.reason !== merged.reason)',
     replace: 'known !== undefined',
-    commands: [vitest('test/unit/migration/copy-queue.test.ts')],
+    commands: [vitest('test/unit/engine/copies/copy-queue.test.ts')],
   },
   {
     id: 'M11',
@@ -148,7 +150,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: LATE,
     search: '    await settling.marked;\n',
     replace: '',
-    commands: [vitest('test/unit/migration/late-reply.test.ts')],
+    commands: [vitest('test/unit/engine/writes/late-reply.test.ts')],
   },
   {
     id: 'M18',
@@ -156,7 +158,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: TURN,
     search: '          this.#waiting.splice(this.#waiting.indexOf(waiter), 1);\n',
     replace: '',
-    commands: [vitest('test/unit/migration/turn.test.ts --testTimeout 5000')],
+    commands: [vitest('test/unit/engine/lane/turn.test.ts --testTimeout 5000')],
   },
   {
     id: 'M20',
@@ -188,7 +190,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: TAKE_OVER,
     search: '      this.#seed(lane);\n    });\n  }',
     replace: '    });\n  }',
-    commands: [vitest('test/unit/migration/replicas/recover.test.ts')],
+    commands: [vitest('test/unit/engine/replicas/recover.test.ts')],
   },
   {
     id: 'M26',
@@ -196,7 +198,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: TAKE_OVER,
     search: 'if (isAnew || lane.settling === 0) this.#settle(lane);',
     replace: 'if (lane.settling === 0) this.#settle(lane);',
-    commands: [vitest('test/unit/migration/replicas/found-uncertain.test.ts')],
+    commands: [vitest('test/unit/engine/replicas/found-uncertain.test.ts')],
   },
   {
     id: 'M42',
@@ -236,7 +238,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: DELIVER,
     search: "return isSeeded && lane.condition === 'clean' && !this.#underWay.has(lane);",
     replace: 'return isSeeded && !this.#underWay.has(lane);',
-    commands: [vitest('test/unit/migration/deliver.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
   },
   {
     id: 'M47',
@@ -244,7 +246,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: DELIVER,
     search: '      await this.#failed(parcels, error);',
     replace: '      superseded = this.#arrived(parcels, []);\n      void error;',
-    commands: [vitest('test/unit/migration/deliver.test.ts'), sim('--runs 100')],
+    commands: [vitest('test/unit/engine/delivery/deliver.test.ts'), sim('--runs 100')],
   },
   {
     id: 'M48',
@@ -252,7 +254,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: DELIVER,
     search: '      this.#underWay.add(queued.lane);\n      taken.add(queued.lane);',
     replace: '      taken.add(queued.lane);',
-    commands: [vitest('test/unit/migration/deliver.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
   },
   {
     id: 'M49',
@@ -308,7 +310,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: SETTLEMENTS,
     search: '        if (await this.#isDone(work)) return true;',
     replace: '        return await this.#isDone(work);',
-    commands: [vitest('test/unit/migration/settlements.test.ts')],
+    commands: [vitest('test/unit/engine/writes/settlements.test.ts')],
   },
   {
     id: 'M56',
@@ -316,7 +318,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: SETTLEMENTS,
     search: '    if (this.#waiting >= LIMIT) return false;\n',
     replace: '',
-    commands: [vitest('test/unit/migration/settlements.test.ts')],
+    commands: [vitest('test/unit/engine/writes/settlements.test.ts')],
   },
   {
     id: 'M57',
@@ -324,7 +326,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     file: LATE,
     search: "else if (outcome === 'applied') this.#parts.deliver(lane, write);",
     replace: '',
-    commands: [vitest('test/unit/migration/late-reply.test.ts')],
+    commands: [vitest('test/unit/engine/writes/late-reply.test.ts')],
   },
   {
     id: 'M58',
@@ -369,10 +371,10 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M130',
     fault: 'a batch that is too large for one message is sent again for ever',
-    file: 'src/migration/deliveries/parcel.ts',
+    file: 'src/engine/delivery/parcel.ts',
     search: "error.details['field'] === 'message'",
     replace: "error.details['field'] === ''",
-    commands: [vitest('test/unit/migration/deliver.test.ts')],
+    commands: [vitest('test/unit/engine/delivery/deliver.test.ts')],
   },
   {
     id: 'M131',
@@ -385,7 +387,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M132',
     fault: 'a lost item is not found where legacy shows an equal one',
-    file: 'src/migration/copies/copy-look.ts',
+    file: 'src/engine/copies/copy-look.ts',
     search: 'return missing.length > equal ? missing : [];',
     replace: 'return equal === 0 ? missing : [];',
     commands: [COPY_TESTS],
@@ -393,7 +395,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M135',
     fault: 'an older equal item hides one that legacy lost before its delivery',
-    file: 'src/migration/copies/copy-look.ts',
+    file: 'src/engine/copies/copy-look.ts',
     search: 'position < first || (ids.includes(id)',
     replace: 'false || (ids.includes(id)',
     commands: [COPY_TESTS],
@@ -401,15 +403,15 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M133',
     fault: 'a write that is spilled loses the coverage under which it was accepted',
-    file: 'src/migration/spill/spill-path.ts',
+    file: 'src/engine/spill/spill-path.ts',
     search: 'coverage: coverage.get(operation.service.name)?.number ?? 0,',
     replace: 'coverage: coverage.size * 0,',
-    commands: [vitest('test/unit/migration/spill/spill-path.test.ts')],
+    commands: [vitest('test/unit/engine/spill/spill-path.test.ts')],
   },
   {
     id: 'M134',
     fault: 'a copy leaves delivered items the time at which the proxy accepted them',
-    file: 'src/migration/copies/copy-operations.ts',
+    file: 'src/engine/copies/copy-operations.ts',
     search: '...retags, ...retimes, ...creates]',
     replace: '...retags, ...creates]',
     commands: [COPY_TESTS],

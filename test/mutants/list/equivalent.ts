@@ -4,7 +4,7 @@ import type { EquivalentMutant } from '../mutant.ts';
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   {
     id: 'M09',
-    file: 'src/migration/copy-lane.ts',
+    file: 'src/engine/copies/copy-lane.ts',
     search: '    await this.#parts.quiet(lane);\n',
     replace: '',
     reason:
@@ -12,7 +12,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   },
   {
     id: 'M23',
-    file: 'src/migration/spill/spill-path.ts',
+    file: 'src/engine/spill/spill-path.ts',
     search: "if (lane.condition !== 'stopped') lane.condition = 'dirty';",
     replace: '',
     reason:

@@ -1,21 +1,21 @@
 import { sim, vitest, type Mutant } from '../mutant.ts';
 
-const FENCES = 'src/migration/lanes/fences.ts';
-const HOLD = 'src/migration/lanes/hold-lane.ts';
-const MEMBERSHIP = 'src/migration/replicas/membership.ts';
-const JOURNALED = 'src/migration/writes/journaled-writes.ts';
-const APPLY = 'src/migration/copies/copy-apply.ts';
-const DECIDE = 'src/migration/decide.ts';
-const KEEPER = 'src/migration/lanes/coverage-keeper.ts';
-const ATTRIBUTE = 'src/migration/reconciliation/attribute.ts';
-const TRIGGERS = 'src/migration/guard/triggers.ts';
-const BACKLOG = 'src/migration/writes/backlog-limit.ts';
+const FENCES = 'src/engine/lane/fences.ts';
+const HOLD = 'src/engine/lane/hold-lane.ts';
+const MEMBERSHIP = 'src/engine/replicas/membership.ts';
+const JOURNALED = 'src/engine/copies/journaled-writes.ts';
+const APPLY = 'src/engine/copies/copy-apply.ts';
+const DECIDE = 'src/engine/requests/decide.ts';
+const KEEPER = 'src/engine/coverage/coverage-keeper.ts';
+const ATTRIBUTE = 'src/engine/runs/attribute.ts';
+const TRIGGERS = 'src/engine/guard/triggers.ts';
+const BACKLOG = 'src/engine/writes/backlog-limit.ts';
 
-const FENCE_TESTS = vitest('test/unit/migration/fences.test.ts');
-const NAMED_TESTS = vitest('test/unit/migration/named-items.test.ts');
-const MEMBER_TESTS = vitest('test/unit/migration/replicas/membership.test.ts');
-const KEEPER_TESTS = vitest('test/unit/migration/coverage-keeper.test.ts');
-const DECIDE_TESTS = vitest('test/unit/migration/decide.test.ts');
+const FENCE_TESTS = vitest('test/unit/engine/lane/fences.test.ts');
+const NAMED_TESTS = vitest('test/unit/engine/items/named-items.test.ts');
+const MEMBER_TESTS = vitest('test/unit/engine/replicas/membership.test.ts');
+const KEEPER_TESTS = vitest('test/unit/engine/coverage/coverage-keeper.test.ts');
+const DECIDE_TESTS = vitest('test/unit/engine/requests/decide.test.ts');
 
 /** Faults in what keeps a lane's reads, copies and comparisons right. */
 export const LANE_MUTANTS: readonly Mutant[] = [
@@ -25,7 +25,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: APPLY,
     search: 'waiting.length === 0 ? fence : generation',
     replace: 'fence',
-    commands: [vitest('test/unit/migration/copy-apply.test.ts')],
+    commands: [vitest('test/unit/engine/copies/copy-apply.test.ts')],
   },
   {
     id: 'M13',
@@ -50,7 +50,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     search: "if (lowerBound > rule.limit) return { steps: ['reads_to_legacy'], numbers };",
     replace: "if (lowerBound > 2 * rule.limit) return { steps: ['reads_to_legacy'], numbers };",
     commands: [
-      vitest('test/unit/migration/guard/trigger-levels.test.ts', 'test/unit/migration/guard/guard.test.ts'),
+      vitest('test/unit/engine/guard/trigger-levels.test.ts', 'test/unit/engine/guard/guard.test.ts'),
     ],
   },
   {
@@ -60,7 +60,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     search: 'tally.hits < limits.leastHits ||',
     replace: 'tally.hits <= limits.leastHits ||',
     commands: [
-      vitest('test/unit/migration/guard/trigger-levels.test.ts', 'test/unit/migration/guard/guard.test.ts'),
+      vitest('test/unit/engine/guard/trigger-levels.test.ts', 'test/unit/engine/guard/guard.test.ts'),
     ],
   },
   {
@@ -69,7 +69,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: ATTRIBUTE,
     search: "const kind = isOurs ? 'resurrected' : 'added';",
     replace: "const kind = isOurs ? 'removed' : 'added';",
-    commands: [vitest('test/unit/migration/reconciliation/attribute.test.ts')],
+    commands: [vitest('test/unit/engine/runs/attribute.test.ts')],
   },
   {
     id: 'M63',
@@ -101,7 +101,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: HOLD,
     search: 'parts.identity.id === id && parts.mayAct() &&',
     replace: '',
-    commands: [vitest('test/unit/migration/hold-lane.test.ts')],
+    commands: [vitest('test/unit/engine/lane/hold-lane.test.ts')],
   },
   {
     id: 'M67',
@@ -149,7 +149,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: APPLY,
     search: '    else if (waiting.length === 0) waiting.push([raiseFence(operation)]);\n',
     replace: '',
-    commands: [vitest('test/unit/migration/copy-apply.test.ts')],
+    commands: [vitest('test/unit/engine/copies/copy-apply.test.ts')],
   },
   {
     id: 'M73',
@@ -157,7 +157,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: APPLY,
     search: "error.code !== 'validation_error') throw error;",
     replace: "error.code === 'internal_error') throw error;",
-    commands: [vitest('test/unit/migration/copy-apply.test.ts')],
+    commands: [vitest('test/unit/engine/copies/copy-apply.test.ts')],
   },
   {
     id: 'M74',
@@ -214,7 +214,7 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: BACKLOG,
     search: 'return isTooLong && !this.#forgetsEntries(lane);',
     replace: 'return isTooLong;',
-    commands: [vitest('test/unit/migration/backlog-limit.test.ts')],
+    commands: [vitest('test/unit/engine/writes/backlog-limit.test.ts')],
   },
   {
     id: 'M81',
@@ -222,6 +222,6 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     file: BACKLOG,
     search: ' || this.#count() > limits.total',
     replace: '',
-    commands: [vitest('test/unit/migration/backlog-limit.test.ts')],
+    commands: [vitest('test/unit/engine/writes/backlog-limit.test.ts')],
   },
 ];

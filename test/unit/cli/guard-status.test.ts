@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { toldGuard, type WatchedService } from '../../../src/cli/guard-status.ts';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { Finding } from '../../../src/migration/guard/finding.ts';
+import type { Finding } from '../../../src/engine/ports/finding.ts';
 
 const SERVICE = serviceName('session-memory');
 const NUMBERS = { hits: 16, of: 18, lower_bound: 0.4334, limit: 0.001 };

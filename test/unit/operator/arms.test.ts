@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { operationId, replicaId, serviceName, type LaneKey } from '../../../src/domain/ids.ts';
-import type { MigrationEvents } from '../../../src/migration/events.ts';
+import type { MigrationEvents } from '../../../src/engine/ports/events.ts';
 import { abNumbers, abStatuses } from '../../../src/operator/ab-status.ts';
 import { ActionArms } from '../../../src/operator/action-arms.ts';
 import { Arms } from '../../../src/operator/arms.ts';

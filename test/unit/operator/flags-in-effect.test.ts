@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { InterlockFacts } from '../../../src/migration/interlocks/interlock-facts.ts';
-import { judgeFlags, NOTHING_GRANTED } from '../../../src/migration/interlocks/judge-flags.ts';
-import type { InterlockWord } from '../../../src/migration/interlocks/reason.ts';
+import type { InterlockFacts } from '../../../src/engine/guard/interlock-facts.ts';
+import { judgeFlags, NOTHING_GRANTED } from '../../../src/engine/guard/judge-flags.ts';
+import type { InterlockWord } from '../../../src/engine/guard/reason.ts';
 import { flagsInEffect } from '../../../src/operator/flags-in-effect.ts';
 import { toldInterlocks } from '../../../src/operator/told-interlocks.ts';
-import { actionWith, fineFacts } from '../migration/interlocks/facts.ts';
+import { actionWith, fineFacts } from '../engine/guard/facts.ts';
 
 const service = serviceName('session-memory');
 

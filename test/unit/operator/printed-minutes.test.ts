@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { replicaId, serviceName } from '../../../src/domain/ids.ts';
-import { noCounts } from '../../../src/migration/guard/guard-counts.ts';
-import type { StoredMinute } from '../../../src/migration/guard/guard-ports.ts';
+import { noCounts } from '../../../src/engine/guard/guard-counts.ts';
+import type { StoredMinute } from '../../../src/engine/guard/guard-ports.ts';
 import { parseMinute, printedMinute } from '../../../src/operator/printed-minutes.ts';
 
 const { replica, ...MINUTE }: StoredMinute = {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
-import { compareReplies } from '../../../src/migration/compare/compare-replies.ts';
+import { compareReplies } from '../../../src/engine/compare/compare-replies.ts';
 import { ContextualStore } from '../../../src/sandbox/contextual-store.ts';
 import type { JsonStoreFile } from '../../../src/sandbox/json-store-file.ts';
 import { dumpPythonJson, dumpPythonJsonFile } from '../../../src/sandbox/python-json.ts';

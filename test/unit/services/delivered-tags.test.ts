@@ -2,7 +2,7 @@ import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { parseOwner } from '../../../src/domain/ids.ts';
 import type { ServiceDefinition, StoredMemory } from '../../../src/domain/service-definition.ts';
-import { withDueTags } from '../../../src/migration/copies/lane-contents.ts';
+import { withDueTags } from '../../../src/engine/items/lane-contents.ts';
 import { contextualMemory } from '../../../src/services/contextual-memory.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';

@@ -2,7 +2,7 @@ import fc from '../../support/properties.ts';
 import { describe, expect, test } from 'vitest';
 import { parseOwner, type Owner } from '../../../src/domain/ids.ts';
 import type { WriteAction } from '../../../src/domain/service-definition.ts';
-import { compareReplies } from '../../../src/migration/compare/compare-replies.ts';
+import { compareReplies } from '../../../src/engine/compare/compare-replies.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { Delivered, listedFields, message } from './memory-list.ts';
 import { exchangesOf } from './recordings.ts';

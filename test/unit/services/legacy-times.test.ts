@@ -4,7 +4,7 @@ import { encodeJson } from '../../../src/domain/json.ts';
 import { contextualMemory } from '../../../src/services/contextual-memory.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
-import { ownerNamed } from '../migration/engine-parts.ts';
+import { ownerNamed } from '../engine/engine-parts.ts';
 
 const AT = '2026-01-01T12:00:00.123Z';
 const OWNER = ownerNamed('ann');

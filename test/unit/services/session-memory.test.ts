@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Dialect, WriteAction } from '../../../src/domain/service-definition.ts';
-import { compareReplies } from '../../../src/migration/compare/compare-replies.ts';
+import { compareReplies } from '../../../src/engine/compare/compare-replies.ts';
 import { CONTEXT_RULES } from '../../../src/services/session-context.ts';
 import { sessionMemory } from '../../../src/services/session-memory.ts';
 import { Delivered, message } from './memory-list.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { serviceName } from '../../../src/domain/ids.ts';
-import type { InterlockFacts } from '../../../src/migration/interlocks/interlock-facts.ts';
-import { judgeFlags, NOTHING_GRANTED } from '../../../src/migration/interlocks/judge-flags.ts';
+import type { InterlockFacts } from '../../../src/engine/guard/interlock-facts.ts';
+import { judgeFlags, NOTHING_GRANTED } from '../../../src/engine/guard/judge-flags.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
-import { actionWith, fineFacts } from '../migration/interlocks/facts.ts';
+import { actionWith, fineFacts } from '../engine/guard/facts.ts';
 
 const SERVICE = serviceName('session-memory');
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { judgeFlags, NOTHING_GRANTED } from '../../../../src/migration/interlocks/judge-flags.ts';
-import type { InterlockFacts } from '../../../../src/migration/interlocks/interlock-facts.ts';
+import { judgeFlags, NOTHING_GRANTED } from '../../../../src/engine/guard/judge-flags.ts';
+import type { InterlockFacts } from '../../../../src/engine/guard/interlock-facts.ts';
 import { failedIn, planOf, type PlanFacts } from '../../../../src/operator/report/criteria.ts';
 import { serviceReport } from '../../../../src/operator/report/service-report.ts';
-import { actionWith, fineFacts } from '../../migration/interlocks/facts.ts';
+import { actionWith, fineFacts } from '../../engine/guard/facts.ts';
 import { countsWith, fineService, flagsAt, judgedBy, QUIET_DAY, reported } from './facts.ts';
 
 const NONE = { hits: 0, tries: 0 };

@@ -1,10 +1,10 @@
 import { SERVICE_FLAGS, type ServiceFlag } from '../../../../src/domain/flags.ts';
 import { serviceName } from '../../../../src/domain/ids.ts';
-import { noCounts, type GuardCounts } from '../../../../src/migration/guard/guard-counts.ts';
-import type { InterlockFacts } from '../../../../src/migration/interlocks/interlock-facts.ts';
-import type { Judged } from '../../../../src/migration/interlocks/interlock-keeper.ts';
-import { judgeFlags, NOTHING_GRANTED } from '../../../../src/migration/interlocks/judge-flags.ts';
-import type { ServiceDay } from '../../../../src/migration/report/report-ports.ts';
+import { noCounts, type GuardCounts } from '../../../../src/engine/guard/guard-counts.ts';
+import type { InterlockFacts } from '../../../../src/engine/guard/interlock-facts.ts';
+import type { Judged } from '../../../../src/engine/guard/interlock-keeper.ts';
+import { judgeFlags, NOTHING_GRANTED } from '../../../../src/engine/guard/judge-flags.ts';
+import type { ServiceDay } from '../../../../src/engine/report/report-ports.ts';
 import { spanOf } from '../../../../src/operator/report/calendar-day.ts';
 import { failedIn } from '../../../../src/operator/report/criteria.ts';
 import type { Report } from '../../../../src/operator/report/report.ts';
@@ -13,7 +13,7 @@ import {
   type ReportedDay,
   type ServiceFacts,
 } from '../../../../src/operator/report/service-report.ts';
-import { fineFacts } from '../../migration/interlocks/facts.ts';
+import { fineFacts } from '../../engine/guard/facts.ts';
 
 export const SERVICE = serviceName('session-memory');
 export const ZONE = 'Europe/Berlin';

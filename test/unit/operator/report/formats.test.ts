@@ -7,7 +7,7 @@ import { renderHtml } from '../../../../src/operator/report/render-html.ts';
 import type { ServicePart } from '../../../../src/operator/report/document.ts';
 import { renderMarkdown } from '../../../../src/operator/report/render-markdown.ts';
 import type { Report } from '../../../../src/operator/report/report.ts';
-import { actionWith } from '../../migration/interlocks/facts.ts';
+import { actionWith } from '../../engine/guard/facts.ts';
 import { countsWith, fineService, judgedBy, QUIET_DAY, reported, reportOf, SPAN } from './facts.ts';
 
 /** Lanes that read from either backend, in pairs too, of some failures and every latency. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DayEvent } from '../../../../src/migration/report/report-ports.ts';
+import type { DayEvent } from '../../../../src/engine/report/report-ports.ts';
 import { storyOf } from '../../../../src/operator/report/day-story.ts';
 import { renderHtml } from '../../../../src/operator/report/render-html.ts';
 import { renderMarkdown } from '../../../../src/operator/report/render-markdown.ts';

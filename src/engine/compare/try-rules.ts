@@ -1,0 +1,236 @@
+import type { Comparison, ComparisonRule, Difference } from '../../domain/comparison.ts';
+import { readText } from '../../domain/request.ts';
+import type { StoredDifference } from './difference-store.ts';
+import { compareReplies, type JudgedWith } from './compare-replies.ts';
+import { isExpired } from './compiled-rules.ts';
+import { shapeOf } from './shape.ts';
+import { signatureOf } from './signature-book.ts';
+
+/**
+ * Whether a rule would have accepted a difference. `explained`: no rule does, but with what rules accept gone the service's retention
+ * accounts for it. `unknown`: what is stored of it does not say.
+ */
+type Answer = 'accepted' | 'counts' | 'explained' | 'unknown';
+
+/** What would have become of the stored differences of one signature. */
+export interface TriedSignature {
+  readonly path: string;
+  readonly class: string;
+  readonly shape: string;
+  readonly hint: string | undefined;
+  readonly accepted: number;
+  readonly counts: number;
+  readonly explained: number;
+  readonly unknown: number;
+}
+
+export interface TriedRules {
+  /** Stored comparisons that were judged again. */
+  readonly comparisons: number;
+  /** Of these, judged from their texts; the others from shapes, digests and distances. */
+  readonly fromSamples: number;
+  readonly wouldMatch: number;
+  readonly stillMismatch: number;
+  /** What remained would not be comparable: expired, or too large. */
+  readonly notComparable: number;
+  /** What is stored of them does not say. */
+  readonly undecided: number;
+  /** Not among the comparisons: of whole lanes, and of an earlier version, nobody knows what they were judged with. */
+  readonly notJudged: number;
+  /** Most frequent first. */
+  readonly signatures: readonly TriedSignature[];
+}
+
+interface TriedAgainst {
+  readonly inForce: readonly ComparisonRule[];
+  readonly proposed: readonly ComparisonRule[];
+}
+
+/**
+ * Judges stored mismatches of one action again under proposed rules, beside those in force. Mismatches only: what the rules in
+ * force already accept is not stored.
+ */
+export class RuleTrial {
+  readonly #proposed: readonly ComparisonRule[];
+  readonly #all: readonly ComparisonRule[];
+  readonly #signatures = new Map<string, Mutable<TriedSignature>>();
+  readonly #counts = {
+    comparisons: 0,
+    fromSamples: 0,
+    wouldMatch: 0,
+    stillMismatch: 0,
+    notComparable: 0,
+    undecided: 0,
+    notJudged: 0,
+  };
+
+  constructor({ inForce, proposed }: TriedAgainst) {
+    this.#proposed = proposed;
+    this.#all = [...inForce, ...proposed];
+  }
+
+  judge(difference: StoredDifference): void {
+    const { judgedWith } = difference;
+    const counts = this.#counts;
+    if (judgedWith === undefined) {
+      counts.notJudged += 1;
+      return;
+    }
+    const answers =
+      difference.sample === undefined
+        ? redactedAnswers(difference.comparison, this.#proposed, judgedWith)
+        : sampledAnswers({ ...difference, sample: difference.sample, judgedWith }, this.#all);
+    for (const [found, answer] of answers)
+      note(this.#signatures, signatureFor(difference, found), { found, answer });
+    counts.comparisons += 1;
+    if (difference.sample !== undefined) counts.fromSamples += 1;
+    counts[outcomeOf(answers)] += 1;
+  }
+
+  get result(): TriedRules {
+    const signatures = [...this.#signatures.values()].toSorted((a, b) => total(b) - total(a));
+    return { ...this.#counts, signatures };
+  }
+}
+
+type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };
+
+type Answers = readonly (readonly [Difference, Answer])[];
+
+function outcomeOf(answers: Answers): 'stillMismatch' | 'undecided' | 'notComparable' | 'wouldMatch' {
+  const said = new Set(answers.map(([, answer]) => answer));
+  if (said.has('counts')) return 'stillMismatch';
+  if (said.has('unknown')) return 'undecided';
+  return said.has('explained') ? 'notComparable' : 'wouldMatch';
+}
+
+function redactedAnswers(
+  { differences }: Comparison,
+  proposed: readonly ComparisonRule[],
+  judgedWith: JudgedWith,
+): Answers {
+  return differences.map((found) => [found, redactedAnswer(found, proposed, judgedWith)] as const);
+}
+
+/** Judged as it was, but for the rules. What was set apart as noise is noise still. */
+function sampledAnswers(
+  { comparison, sample, judgedWith }: Pick<StoredDifference, 'comparison'> & Sampled,
+  rules: readonly ComparisonRule[],
+): Answers {
+  const { legacy, orchestrator, request } = sample;
+  const again = compareReplies({
+    legacy,
+    orchestrator,
+    rules,
+    request: readText(request).fields,
+    ...judgedWith,
+  }).comparison;
+  const { differences, explained = [] } = comparison;
+  if (again.reason === 'too_large') return differences.map((found) => [found, 'explained'] as const);
+  const places = (found: readonly Difference[]) => new Set(found.map(placeOf));
+  const remaining = places(again.differences);
+  const expired = places((again.explained ?? []).map(({ difference }) => difference));
+  const known = places([...differences, ...explained.map(({ difference }) => difference)]);
+  const answerAt = (place: string): Answer => {
+    if (remaining.has(place)) return 'counts';
+    return expired.has(place) ? 'explained' : 'accepted';
+  };
+  // Under other rules the elements of a list may find other partners, and differ elsewhere.
+  const appeared = again.differences.filter((found) => !known.has(placeOf(found)));
+  return [
+    ...differences.map((found) => [found, answerAt(placeOf(found))] as const),
+    ...appeared.map((found) => [found, 'counts'] as const),
+  ];
+}
+
+type Sampled = Required<Pick<StoredDifference, 'sample' | 'judgedWith'>>;
+
+function placeOf({ class: kind, path }: Difference): string {
+  return `${kind} ${path}`;
+}
+
+function redactedAnswer(
+  found: Difference,
+  proposed: readonly ComparisonRule[],
+  judgedWith: JudgedWith,
+): Answer {
+  const answers = proposed
+    .filter((rule) => covers(rule, found.path) && !isExpired(rule, judgedWith.nowIso))
+    .map((rule) => answerOf(rule, found, judgedWith));
+  if (answers.includes('accepted')) return 'accepted';
+  return answers.includes('unknown') ? 'unknown' : 'counts';
+}
+
+/** Only an ignored place takes what lies below it along; a ranking is about its elements too. */
+function covers({ kind, path }: ComparisonRule, place: string): boolean {
+  if (path === place) return true;
+  const isBelow = place.startsWith(`${path}.`) || place.startsWith(`${path}[`) || path === '';
+  return isBelow && (kind === 'ignore' || kind === 'ranking' || kind === 'keyed');
+}
+
+type Judge<Kind extends ComparisonRule['kind']> = (
+  rule: Extract<ComparisonRule, { readonly kind: Kind }>,
+  found: Difference,
+  judgedWith: JudgedWith,
+) => Answer;
+
+const said = (isAccepted: boolean): Answer => (isAccepted ? 'accepted' : 'counts');
+
+/** What shapes, digests and distances tell of each kind of rule. */
+const ANSWERS: { readonly [Kind in ComparisonRule['kind']]: Judge<Kind> } = {
+  ignore: () => 'accepted',
+  set: (_rule, found) => said(found.class === 'order'),
+  keyed: (_rule, found) => (found.class === 'order' ? 'accepted' : 'unknown'),
+  ranking: () => 'unknown',
+  prefix: (_rule, found) => said(found.hint === 'cut_text'),
+  equal_if_missing: (_rule, { legacy, orchestrator }) =>
+    said([legacy, orchestrator].every((shape) => shape === 'absent' || shape === 'null')),
+  default: ({ value }, { legacy, orchestrator }) => {
+    const present = [legacy, orchestrator].filter((shape) => shape !== 'absent');
+    const shape = shapeOf(value);
+    if (present.length !== 1 || present[0] !== shape) return 'counts';
+    return shape === 'number' || shape === 'boolean' ? 'unknown' : 'accepted';
+  },
+  tolerance: ({ within }, found) => distanceAnswer(found, within),
+  tolerance_seconds: ({ seconds }, found, { clockOffsetSeconds }) =>
+    distanceAnswer(found, seconds, clockOffsetSeconds),
+};
+
+function distanceAnswer({ class: kind, apart }: Difference, within: number, offset = 0): Answer {
+  return said(kind === 'value' && apart !== undefined && Math.abs(apart - offset) <= within);
+}
+
+function answerOf(rule: ComparisonRule, found: Difference, judgedWith: JudgedWith): Answer {
+  const judge = ANSWERS[rule.kind] as Judge<ComparisonRule['kind']>;
+  return judge(rule, found, judgedWith);
+}
+
+function signatureFor(
+  { service, action }: StoredDifference,
+  found: Difference,
+): { readonly path: string; readonly class: string; readonly shape: string } {
+  const { path, class: kind, shape } = signatureOf({ service, action }, found);
+  return { path, class: kind, shape };
+}
+
+function note(
+  signatures: Map<string, Mutable<TriedSignature>>,
+  key: { readonly path: string; readonly class: string; readonly shape: string },
+  { found, answer }: { readonly found: Difference; readonly answer: Answer },
+): void {
+  const text = `${key.class} ${key.path} ${key.shape}`;
+  const known = signatures.get(text) ?? {
+    ...key,
+    hint: found.hint,
+    accepted: 0,
+    counts: 0,
+    explained: 0,
+    unknown: 0,
+  };
+  known[answer] += 1;
+  signatures.set(text, known);
+}
+
+function total({ accepted, counts, explained, unknown }: TriedSignature): number {
+  return accepted + counts + explained + unknown;
+}

@@ -1,0 +1,162 @@
+import { ConnectionError, StorageError } from '../../domain/errors.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import { encodeJson, isJsonObject, mostBytesOf } from '../../domain/json.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { Clock, Orchestrator, OrchestratorOptions, WriteAnswer } from '../ports/ports.ts';
+import { GatheredCalls } from './gathered-calls.ts';
+import { readContents, type ContentsQuery, type LaneContents } from '../items/lane-contents.ts';
+
+/** Operations of one call; the orchestrator takes 500. */
+const OPERATIONS = 400;
+/** The orchestrator takes messages of 4 MiB. */
+const BYTES = 3 * 1024 * 1024;
+/** What comes on top of an operation's payload: its action, session and fence, whose key may have 576 characters. */
+const OPERATION_BYTES = 1_024;
+/** While one is answered, and the journal keeps what came of it, the orchestrator need not wait for the next. */
+const AT_ONCE = 3;
+/** Sessions of one look. */
+const SESSIONS = 200;
+
+export interface CopyCallParts {
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  /** Most that one call may take, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** The fence has let nothing of a copy pass. */
+export class CopyOvertaken extends StorageError {
+  /** The one that the orchestrator holds of the lane; undefined where it did not tell. */
+  readonly generation: number | undefined;
+
+  constructor(superseded?: Pick<WriteAnswer, 'generation'>) {
+    super('the copy was overtaken', { effect: 'not_applied' });
+    this.generation = superseded?.generation;
+  }
+}
+
+/** Whose session a copy looks at. */
+export type CopiedSession = Pick<ContentsQuery, 'sessionId' | 'lanes' | 'owner'>;
+
+interface Batch {
+  readonly operations: readonly OrchestratorWrite[];
+  readonly bytes: number;
+}
+
+/** The calls by which copies look at the orchestrator and write to it: those of lanes that are copied together are one. */
+export class CopyCalls {
+  readonly #parts: CopyCallParts;
+  readonly #writes: GatheredCalls<Batch, readonly WriteAnswer[]>;
+  readonly #looks: GatheredCalls<SessionId, boolean>;
+
+  constructor(parts: CopyCallParts) {
+    this.#parts = parts;
+    // After a call without an answer nobody knows who is to blame; every copy is made anew then.
+    const isOnesFault = (error: unknown): boolean => !(error instanceof ConnectionError);
+    this.#writes = new GatheredCalls({
+      atOnce: AT_ONCE,
+      isOnesFault,
+      fits: (batches, next) => fits([...batches, next]),
+      send: (batches) => this.#write(batches),
+    });
+    this.#looks = new GatheredCalls({
+      atOnce: AT_ONCE,
+      isOnesFault,
+      fits: (sessions) => sessions.length < SESSIONS,
+      send: (sessions) => this.#look(sessions),
+    });
+  }
+
+  /**
+   * All in one transaction, perhaps with those of other lanes.
+   * @throws CrossfadeError as {@link Orchestrator.batchWrite} does; CopyOvertaken where the fence has let nothing through: whatever has
+   * passed it under this copy's generation, the lane does not hold what the copy has found
+   */
+  async write(operations: readonly OrchestratorWrite[]): Promise<void> {
+    const answers = await this.#writes.add({ operations, bytes: bytesOfAll(operations) });
+    const isApplied = answers.every(({ result }) => result === 'applied');
+    if (!isApplied) throw new CopyOvertaken(answers.find(({ generation }) => generation !== undefined));
+  }
+
+  /**
+   * What the orchestrator holds of a lane. Where that is nothing, as of nearly every lane of a backfill, one look tells it of all that
+   * are copied together.
+   * @throws CrossfadeError
+   */
+  async contents(lane: CopiedSession, isLikelyEmpty: boolean): Promise<LaneContents> {
+    if (isLikelyEmpty && (await this.#looks.add(lane.sessionId))) return { listed: [], derived: [] };
+    return readContents({
+      ...lane,
+      orchestrator: this.#parts.orchestrator,
+      options: () => this.#options(),
+    });
+  }
+
+  async #write(batches: readonly Batch[]): Promise<readonly (readonly WriteAnswer[])[]> {
+    const answers = await this.#parts.orchestrator.batchWrite(
+      batches.flatMap(({ operations }) => operations),
+      this.#options(),
+    );
+    let end = 0;
+    return batches.map(({ operations }) => {
+      end += operations.length;
+      return answers.slice(end - operations.length, end);
+    });
+  }
+
+  async #look(sessions: readonly SessionId[]): Promise<readonly boolean[]> {
+    const payload = { session_ids: [...new Set(sessions)], fields: ['text'], no_touch: true };
+    const { data } = await this.#parts.orchestrator.read({ action: 'digest', payload }, this.#options());
+    const found: unknown = data['sessions'];
+    const counts = new Map(
+      (Array.isArray(found) ? found : [])
+        .filter(isJsonObject)
+        .map((session) => [session['session_id'], session['count']]),
+    );
+    return sessions.map((id) => counts.get(id) === 0);
+  }
+
+  #options(): OrchestratorOptions {
+    const { clock, timeoutMs } = this.#parts;
+    return { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs };
+  }
+}
+
+/** Cuts a copy's operations into as many as one call takes; at least one, which may hold nothing. */
+export function callsOf(operations: readonly OrchestratorWrite[]): OrchestratorWrite[][] {
+  const calls: OrchestratorWrite[][] = [[]];
+  let bytes = 0;
+  for (const operation of operations) {
+    const size = bytesOf(operation);
+    const last = calls.at(-1) ?? [];
+    const hasRoom = last.length === 0 || (last.length < OPERATIONS && bytes + size <= BYTES);
+    bytes = hasRoom ? bytes + size : size;
+    if (hasRoom) last.push(operation);
+    else calls.push([operation]);
+  }
+  return calls;
+}
+
+function fits(batches: readonly Batch[]): boolean {
+  const operations = batches.reduce((sum, batch) => sum + batch.operations.length, 0);
+  const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
+  return operations <= OPERATIONS && bytes <= BYTES;
+}
+
+function bytesOfAll(operations: readonly OrchestratorWrite[]): number {
+  return operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
+}
+
+/** Payloads are measured where a copy is cut into calls, and again where the calls of several are put together. */
+const measured = new WeakMap<OrchestratorWrite['payload'], number>();
+
+function bytesOf({ payload }: OrchestratorWrite): number {
+  // As many of these as one call takes fit: to spell it only to measure it would double the work of most.
+  const most = OPERATION_BYTES + mostBytesOf(payload);
+  if (most <= BYTES / OPERATIONS) return most;
+  const known = measured.get(payload);
+  if (known !== undefined) return known;
+  const bytes = OPERATION_BYTES + Buffer.byteLength(encodeJson(payload));
+  measured.set(payload, bytes);
+  return bytes;
+}

@@ -1,0 +1,325 @@
+import { StorageError } from '../../domain/errors.ts';
+import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import { isReadable, type LegacyLane, type StoredMemory } from '../../domain/service-definition.ts';
+import { applyCopy, raiseFence, TooManyExceptions } from './copy-apply.ts';
+import { CopyCalls, CopyOvertaken } from './copy-calls.ts';
+import { judgeVanished, type CopiedLane, type CopyAdvice, type JudgedFacts } from './copy-judgement.ts';
+import { CopyReads } from './copy-reads.ts';
+import { copyOperations } from './copy-operations.ts';
+import { lookAt, type CopyLook, type LookedAt } from './copy-look.ts';
+import type { CopyPlan } from '../items/copy-plan.ts';
+import type { Emit } from '../ports/events.ts';
+import { explainVanished } from './forgetting.ts';
+import type { LaneContents } from '../items/lane-contents.ts';
+import type { HeldLane } from '../lane/hold-lane.ts';
+import type { JournaledWrites } from './journaled-writes.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { CopyException } from '../ports/journal-facts.ts';
+import type { Clock, Journal, Orchestrator } from '../ports/ports.ts';
+import type { FoundLost } from '../ports/lost-items.ts';
+import { lostAs } from '../items/lost-as.ts';
+import { baselineOf } from '../items/baseline.ts';
+import type { WriteHistory } from '../ports/lane-history.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+
+/** How long a copy waits for the writes before it in the lane. */
+const HOLD_PATIENCE_MS = 30_000;
+
+export interface CopyParts {
+  readonly journal: Journal;
+  readonly orchestrator: Orchestrator;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly history: WriteHistory | undefined;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly timeoutMs: number;
+  /** Keeps writes out of the lane, in every replica. @throws ConnectionError at the deadline */
+  hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
+  /** Whether this replica has written what the journal does not know. */
+  readonly isSpilling: () => boolean;
+  /** Lists items for a person to decide about. @throws StorageError */
+  listLost(lane: Lane, items: readonly FoundLost[]): Promise<void>;
+  /** Resolves when no delivery of the lane is under way. */
+  quiet(lane: Lane): Promise<void>;
+  /** Another replica is the lane's home: what was to be done here is its affair. @throws StorageError */
+  letGo(lane: Lane): Promise<void>;
+  /** Everything up to `sequence` is on the secondary. */
+  covered(lane: Lane, sequence: number): void;
+}
+
+/** A copy under way. */
+interface Copy extends LookedAt {
+  readonly coverage: number;
+  readonly startedAtMs: number;
+}
+
+interface Begun {
+  readonly advice: CopyAdvice | undefined;
+  /** The generation that the orchestrator was found to hold. */
+  readonly above?: number;
+}
+
+/** How a copy ended. */
+interface Finished {
+  readonly exceptions: readonly CopyException[];
+  readonly isRepair: boolean;
+  /** Nothing that legacy lost stays on the secondary. */
+  readonly isEqual: boolean;
+}
+
+/** What the primary showed while the lane was held. */
+interface Reading {
+  readonly source: LegacyLane;
+  readonly sequence: number;
+  readonly heldMs: number;
+  readonly readAtMs: number;
+  /** It was read so late that what became of every unknown outcome shows. */
+  readonly closes: boolean;
+}
+
+/** Makes the secondary hold what the primary shows: SEMANTICS "Copying a lane". */
+export class LaneCopier {
+  readonly #parts: CopyParts;
+  readonly #calls: CopyCalls;
+  readonly #reads = new CopyReads();
+
+  constructor(parts: CopyParts) {
+    this.#parts = parts;
+    this.#calls = new CopyCalls(parts);
+  }
+
+  /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
+  async copy(lane: Lane, advice?: CopyAdvice): Promise<void> {
+    if (!this.#canRead(lane)) return this.#leave(lane);
+    try {
+      await this.#copy(lane, { advice });
+    } catch (error) {
+      if (!(error instanceof CopyOvertaken) || error.generation === undefined) throw error;
+      // A new or restored journal may be many generations behind what it once gave the orchestrator.
+      await this.#copy(lane, { advice, above: error.generation });
+    }
+  }
+
+  async #copy(lane: Lane, { advice, above }: Begun): Promise<void> {
+    const copy = await this.#begin(lane, above);
+    // Another replica is the lane's home, and copies it.
+    if (copy === undefined) return;
+    const raised = this.#raiseFence(copy);
+    // It is awaited below, whatever becomes of the read.
+    raised.catch(() => undefined);
+    const reading = await this.#read(copy).finally(() => raised);
+    const look = await this.#look(copy, reading);
+    if (look === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
+    const { contents, journaled, plan } = look;
+    const found = { source: reading.source, listed: contents.listed, sequence: reading.sequence };
+    const { deletes, forgotten, lost, left, stop } = await judgeVanished({
+      vanished: plan.vanished,
+      unaccounted: journaled.unaccounted,
+      wasUncovered: copy.wasUncovered,
+      covered: journaled.covered,
+      held: contents.listed.length,
+      ...(await advised(advice, found)),
+      explain: (vanished) => this.#explain(copy, { reading, contents, vanished, journaled }),
+    });
+    await this.#listLost(copy, contents, lost);
+    if (stop !== undefined) return this.#stop(copy, stop, lost.length);
+    const operations = this.#operations(copy, reading, {
+      ...plan,
+      deletes: [...plan.deletes, ...deletes],
+      forgotten,
+    });
+    await advice?.beforeWriting(found, operations);
+    const applied = await this.#apply(copy, operations, reading.sequence);
+    if (applied === undefined) return this.#stop(copy, 'too_many_exceptions', 0);
+    const exceptions = [...look.exceptions, ...applied];
+    await this.#finish(copy, reading, {
+      exceptions,
+      isRepair: advice !== undefined && left === 0,
+      isEqual: left === 0,
+    });
+    this.#sayExceptions(lane, exceptions);
+    this.#parts.emit('lane:copied', {
+      service: lane.service,
+      lane: lane.key,
+      items: reading.source.items.length,
+      written: operations.length,
+      deleted: plan.deletes.length + deletes.length,
+      forgotten: forgotten.length,
+      durationMs: this.#parts.clock.now() - copy.startedAtMs,
+      heldMs: reading.heldMs,
+    });
+  }
+
+  #operations(
+    { lane, service: { definition }, sessionId }: Copy,
+    { source }: Reading,
+    { forgotten, ...plan }: CopyPlan & { readonly forgotten: readonly StoredMemory[] },
+  ): OrchestratorWrite[] {
+    return copyOperations({ sessionId, owner: lane.owner, lanes: definition.lanes, plan, forgotten, source });
+  }
+
+  #canRead(lane: Lane): boolean {
+    const service = this.#parts.services.get(lane.service);
+    return service !== undefined && isReadable(service);
+  }
+
+  /** A person, or a late reply, decides what became of its writes: what is known of that stands in the journal. */
+  async #leave(lane: Lane): Promise<void> {
+    lane.closed();
+    await this.#parts.journal.cleanSpilled(lane.key);
+    const state = (await this.#parts.journal.lanes([lane.key])).get(lane.key);
+    if (state !== undefined) lane.adoptForeign(state);
+  }
+
+  async #begin(lane: Lane, above?: number): Promise<Copy | undefined> {
+    const service = this.#parts.services.get(lane.service);
+    if (service === undefined) throw new Error(`No service is called "${lane.service}"`);
+    const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
+    const startedAtMs = this.#parts.clock.now();
+    const wasUncovered = lane.seededCoverage !== coverage;
+    const before = lane.beginCopy();
+    const state = await this.#parts.journal.beginCopy(lane.key, above);
+    if (state === undefined) {
+      lane.abandonCopy(before);
+      await this.#parts.letGo(lane);
+      return undefined;
+    }
+    lane.copyBegun(state);
+    this.#parts.emit('lane:copying', { service: lane.service, lane: lane.key, generation: state.generation });
+    const sessionId = sessionIdOf(service.definition.lanes.sessionPrefix, lane.owner);
+    const { generation, sequence } = state;
+    const isFirst = generation === 1 && sequence === 0;
+    return { lane, service, sessionId, generation, coverage, wasUncovered, startedAtMs, isFirst };
+  }
+
+  /** Holds the lane for the read only: no write of it is in flight meanwhile, in any replica. */
+  async #read({ lane, service }: Copy): Promise<Reading> {
+    const { clock } = this.#parts;
+    const held = await this.#parts.hold(lane, clock.now() + HOLD_PATIENCE_MS);
+    const heldAtMs = clock.now();
+    const closes = lane.closesAtMs > 0 && heldAtMs >= lane.closesAtMs;
+    try {
+      const source = await this.#reads.read(service, lane.owner);
+      if (!held.isSure()) throw new StorageError('the lane was let go', { effect: 'not_applied' });
+      return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs, readAtMs: heldAtMs, closes };
+    } finally {
+      held.release();
+    }
+  }
+
+  /** Before the secondary is looked at: what was sent under an older generation and comes late changes nothing behind its back. */
+  async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
+    await this.#parts.quiet(lane);
+    if (isFirst) return;
+    await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#calls);
+  }
+
+  /** Undefined where so much was refused that the copy broke off. */
+  #look(copy: Copy, reading: Reading): Promise<CopyLook | undefined> {
+    const { journal, history } = this.#parts;
+    const lookTwice = (lane: Lane): Promise<void> => this.#lookTwice(lane);
+    return unlessTooMany(lookAt(copy, reading, { journal, history, calls: this.#calls, lookTwice }));
+  }
+
+  #explain(
+    { service: { definition, access, context }, lane }: Copy,
+    facts: {
+      reading: Reading;
+      contents: LaneContents;
+      vanished: readonly StoredMemory[];
+      journaled: JournaledWrites;
+    },
+  ) {
+    const { lanes } = definition;
+    return explainVanished({
+      retention: lanes.retention,
+      source: facts.reading.source,
+      vanished: facts.vanished,
+      existing: facts.contents.listed,
+      lastApplied: (before) => this.#parts.journal.lastApplied(lane.key, before),
+      emptyBelow: facts.journaled.emptyBelow,
+      beginnings: facts.journaled.beginnings,
+      ownersAround: async (instant) => lanes.ownersAround?.(instant, access, context),
+    });
+  }
+
+  /** Before the lane stops for them: a person decides about what is listed. */
+  async #listLost({ lane }: Copy, { listed }: LaneContents, lost: readonly StoredMemory[]): Promise<void> {
+    if (lost.length === 0) return;
+    const items = listed.filter(({ memory }) => lost.includes(memory));
+    await this.#lookTwice(lane);
+    await this.#parts.listLost(lane, items.map(lostAs));
+  }
+
+  async #stop({ lane }: Copy, reason: string, lost: number): Promise<void> {
+    await this.#lookTwice(lane);
+    await this.#parts.journal.stopLane(lane.key, reason);
+    lane.stop();
+    this.#parts.emit('lane:stopped', { service: lane.service, lane: lane.key, reason, lost });
+  }
+
+  /**
+   * What vanished may have been deleted by a write that its replica could not journal, and has not replayed yet.
+   * @throws StorageError then: the lane is copied again
+   */
+  async #lookTwice(lane: Lane): Promise<void> {
+    const view = await this.#parts.journal.fence(lane.key);
+    const isSure = lane.condition === 'copying' && view?.state.condition === 'copying';
+    if (isSure && !view.isReplicaSilent && !this.#parts.isSpilling()) return;
+    throw new StorageError('the lane was written to without the journal', { effect: 'not_applied' });
+  }
+
+  /** Undefined where so much was refused that the copy broke off. */
+  #apply(
+    { lane, generation }: Copy,
+    operations: readonly OrchestratorWrite[],
+    sequence: number,
+  ): Promise<readonly CopyException[] | undefined> {
+    return unlessTooMany(applyCopy(operations, { key: lane.key, generation, sequence }, this.#calls));
+  }
+
+  async #finish(
+    { lane, generation, coverage }: Copy,
+    { source, sequence, readAtMs, closes }: Reading,
+    { exceptions, isRepair, isEqual }: Finished,
+  ): Promise<void> {
+    const { journal } = this.#parts;
+    // Without it a later difference cannot be put down to one side.
+    const isWhole = exceptions.length === 0 && isEqual;
+    const facts = { generation, sequence, coverage, exceptions, closes, isRepair };
+    const state = await journal.finishCopy(
+      lane.key,
+      isWhole ? { ...facts, baseline: baselineOf(source.items) } : facts,
+    );
+    if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
+    // Another write of unknown outcome may have moved the end meanwhile.
+    if (closes && lane.closesAtMs <= readAtMs) lane.closed();
+    lane.finishCopy(state, { coverage, sequence });
+    this.#parts.covered(lane, sequence);
+  }
+
+  #sayExceptions({ service, key }: Lane, exceptions: readonly CopyException[]): void {
+    for (const { code, reason } of exceptions.slice(0, 1))
+      this.#parts.emit('lane:excepted', { service, lane: key, items: exceptions.length, code, reason });
+  }
+}
+
+/** A copy that no person asked for removes nothing that a person would decide about. */
+async function advised(
+  advice: CopyAdvice | undefined,
+  found: CopiedLane,
+): Promise<Pick<JudgedFacts, 'removable' | 'undecided'>> {
+  if (advice === undefined) return { removable: new Set(), undecided: new Set() };
+  return { removable: await advice.removable(found), undecided: await advice.undecided(found) };
+}
+
+async function unlessTooMany<Result>(result: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof TooManyExceptions) return undefined;
+    throw error;
+  }
+}

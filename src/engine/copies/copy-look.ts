@@ -1,0 +1,145 @@
+import type { SessionId } from '../../domain/ids.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { LegacyItem, LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
+import type { CopyException } from '../ports/journal-facts.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Journal } from '../ports/ports.ts';
+import type { WriteHistory } from '../ports/lane-history.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import { readJournaled, uncertainDelete, type JournaledWrites } from './journaled-writes.ts';
+import { applyCopy } from './copy-apply.ts';
+import type { CopyCalls } from './copy-calls.ts';
+import { digestOfFields, planCopy, type CopyPlan } from '../items/copy-plan.ts';
+import type { LaneContents } from '../items/lane-contents.ts';
+
+export interface LookedAt {
+  readonly lane: Lane;
+  readonly service: ServiceRuntime;
+  readonly sessionId: SessionId;
+  readonly generation: number;
+  /** Agents may have written to the lane while nothing was journaled. */
+  readonly wasUncovered: boolean;
+  /** This copy made the lane's row: nothing of it was ever sent to the secondary. */
+  readonly isFirst: boolean;
+}
+
+/** What the primary showed while the lane was held. */
+export interface ShownLane {
+  readonly source: LegacyLane;
+  readonly sequence: number;
+}
+
+/** What a copy finds on the secondary and in the journal. */
+export interface CopyLook {
+  readonly contents: LaneContents;
+  readonly journaled: JournaledWrites;
+  readonly plan: CopyPlan;
+  /** What the secondary refused. */
+  readonly exceptions: readonly CopyException[];
+}
+
+export interface CopyLookParts {
+  readonly journal: Pick<Journal, 'undelivered'>;
+  /** Absent: of the writes after a delete of unknown outcome only those are known that are not delivered. */
+  readonly history: WriteHistory | undefined;
+  readonly calls: CopyCalls;
+  /** @throws StorageError where the lane may have been written to without the journal */
+  lookTwice(lane: Lane): Promise<void>;
+}
+
+/**
+ * Looks at what stands against what the primary shows. An applied write that was not delivered yet, and that the primary shows no more,
+ * is delivered first: what vanished is judged by what the secondary holds, and would go without a word.
+ * @throws CrossfadeError; TooManyExceptions
+ */
+export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookParts): Promise<CopyLook> {
+  const { lane, service, sessionId } = copy;
+  const look = async (journaled: JournaledWrites): Promise<Omit<CopyLook, 'exceptions'>> => {
+    const session = { sessionId, lanes: service.definition.lanes, owner: lane.owner };
+    const contents = await parts.calls.contents(session, copy.isFirst);
+    return { contents, journaled, plan: planOf(shown, contents, journaled) };
+  };
+  const first = await look(await journaledOf(copy, shown, parts));
+  const unshown = unshownCreates(shown, first).filter(
+    // An agent may have deleted unseen what was written before every replica journaled.
+    ({ payload }) => !copy.wasUncovered || first.journaled.covered.has(String(payload['memory_id'])),
+  );
+  if (unshown.length === 0) return { ...first, exceptions: [] };
+  // Deleted by a write that is not replayed yet it would come back.
+  await parts.lookTwice(lane);
+  const fence = { key: lane.key, generation: copy.generation };
+  const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
+  return { ...(await look(first.journaled)), exceptions };
+}
+
+async function journaledOf(
+  { lane, service }: LookedAt,
+  { sequence }: ShownLane,
+  { journal, history }: CopyLookParts,
+): Promise<JournaledWrites> {
+  const writes = sequence === 0 ? [] : await journal.undelivered(lane.key, sequence);
+  const facts = { service, owner: lane.owner, writes, sequence };
+  const after = uncertainDelete(facts);
+  const since = after === undefined ? undefined : await history?.between(lane.key, after, sequence);
+  return readJournaled({ ...facts, since });
+}
+
+function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWrites): CopyPlan {
+  return planCopy({
+    source: shown.source.items,
+    existing: contents.listed,
+    derived: { source: shown.source.derived ?? [], existing: contents.derived },
+    sequence: shown.sequence,
+    deletions: journaled.deletions,
+    named: journaled.named,
+    journaledIds: journaled.ids,
+  });
+}
+
+/**
+ * Journaled writes whose items are missing: both sides show fewer equal items than were written. Equal items cannot be distinguished, so
+ * the function returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
+ * may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never have been sent.
+ * An item that stood on the secondary before the write was accepted does not count.
+ */
+function unshownCreates(
+  { source }: ShownLane,
+  { contents, journaled }: Omit<CopyLook, 'exceptions'>,
+): OrchestratorWrite[] {
+  const shown = countsOf(source.items);
+  const held = memoriesOf(contents);
+  const heldIds = new Set(contents.listed.map(({ memory }) => memory.memory_id));
+  return [...journaled.ids].flatMap(([digest, ids]) => {
+    const missing = ids.filter((id) => !heldIds.has(id)).flatMap((id) => journaled.creates.get(id) ?? []);
+    const standing = held.get(digest) ?? [];
+    const first = Math.min(...missing.map(({ payload }) => Number(payload['position'])));
+    const others = standing.filter(
+      ({ memory_id: id, position }) => position < first || (ids.includes(id) && journaled.creates.has(id)),
+    );
+    const equal = Math.max(shown.get(digest) ?? 0, standing.length) - others.length;
+    return missing.length > equal ? missing : [];
+  });
+}
+
+function memoriesOf({ listed }: LaneContents): ReadonlyMap<string, readonly StoredMemory[]> {
+  const memories = new Map<string, StoredMemory[]>();
+  for (const { memory, fields } of listed) {
+    const digest = digestOfFields(fields);
+    memories.set(digest, [...(memories.get(digest) ?? []), memory]);
+  }
+  return memories;
+}
+
+function countsOf(items: readonly Pick<LegacyItem, 'fields'>[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { fields } of items) {
+    const digest = digestOfFields(fields);
+    counts.set(digest, (counts.get(digest) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function asDelivered({ payload, ...create }: OrchestratorWrite): OrchestratorWrite {
+  const always = { create_session: true, escape_unstorable: true, suppress_events: true };
+  return { ...create, payload: { ...payload, ...always } };
+}

@@ -1,0 +1,141 @@
+import type { LegacyLane, OwnersAround, Retention, StoredMemory } from '../../domain/service-definition.ts';
+import { POSITIONS_PER_SEQUENCE } from '../../domain/lane.ts';
+import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
+import type { LastApplied } from '../ports/journal-facts.ts';
+import type { PossibleBeginning } from './journaled-writes.ts';
+
+/** Agents may have deleted some of the owners that pushed another one out. */
+const NEARLY_FULL = 0.9;
+/** Two clocks may be so far apart. */
+const SLACK_MS = 5_000;
+
+export interface VanishedFacts {
+  readonly retention: Retention;
+  /** The lane as the primary shows it. */
+  readonly source: LegacyLane;
+  /** What the primary does not show any more, and no journaled write deleted. */
+  readonly vanished: readonly StoredMemory[];
+  readonly existing: readonly ListedMemory[];
+  /** Of the lane, or of its writes before a sequence. Asked where the whole owner is gone, or was. */
+  readonly lastApplied: (before?: number) => Promise<LastApplied>;
+  /** A write proved that the service held nothing of the owner: what lies below this position was gone by then. */
+  readonly emptyBelow: number;
+  /** Writes that prove the same if they took effect, which is not known. */
+  readonly beginnings?: readonly PossibleBeginning[];
+  /** How the owners that the service still holds stand to an instant (ISO-8601). Undefined where the service does not show it. */
+  readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
+}
+
+/** Splits what vanished into what the service's declared retention explains, and what is lost. */
+export async function explainVanished(
+  facts: VanishedFacts,
+): Promise<{ forgotten: StoredMemory[]; lost: StoredMemory[] }> {
+  if (facts.vanished.length === 0) return { forgotten: [], lost: [] };
+  const isEarlier = await byBeginning(facts);
+  const [earlier, present] = [
+    facts.vanished.filter(isEarlier),
+    facts.vanished.filter((one) => !isEarlier(one)),
+  ];
+  const isForgotten = facts.source.exists ? byEntries(facts) : await isGoneByRetention(facts, present);
+  const areEarlierForgotten = await isGoneByRetention(facts, earlier, facts.emptyBelow);
+  const isExplained: Explained = (memory) =>
+    isEarlier(memory) ? areEarlierForgotten(memory) : isForgotten(memory);
+  return {
+    forgotten: facts.vanished.filter(isExplained),
+    lost: facts.vanished.filter((memory) => !isExplained(memory)),
+  };
+}
+
+/** The owner began again after the item: known by a write's position, or where its outcome is unknown by the time of the owner. */
+async function byBeginning(facts: VanishedFacts): Promise<Explained> {
+  const { source, emptyBelow, beginnings = [] } = facts;
+  if (beginnings.length === 0 || !source.exists) return ({ position }) => position < emptyBelow;
+  const times = await timesOf(facts);
+  const madeMs = source.session === undefined ? Infinity : Date.parse(source.session.createdAt);
+  // The clock of the proxy may be wrong: an owner that is no older than the newest known write was made after it.
+  const below = beginnings
+    .filter(({ acceptedAtMs }) => madeMs >= Math.min(acceptedAtMs - SLACK_MS, times.lastMs))
+    .reduce((highest, beginning) => Math.max(highest, beginning.below), 0);
+  return (memory) => memory.position < emptyBelow || (memory.position < below && times.of(memory) <= madeMs);
+}
+
+type Fields = Readonly<Record<string, string>>;
+type Explained = (memory: StoredMemory) => boolean;
+
+/**
+ * The whole owner is gone, or it was and began again. Idle time explains it only where no owner remains that is older, because the service
+ * deletes the longest idle first. An owners limit explains it only where as many owners remain as the service keeps that were made or
+ * loaded after it.
+ *
+ * @param items all of one life of the owner
+ * @param endedBelow position of the write that made the owner again; 0 where it is not known
+ */
+async function isGoneByRetention(
+  facts: VanishedFacts,
+  items: readonly StoredMemory[],
+  endedBelow = 0,
+): Promise<Explained> {
+  const { idleSeconds = Infinity, owners = Infinity, isProlongedByUse = true } = facts.retention;
+  if (items.length === 0 || Math.min(idleSeconds, owners) === Infinity) return () => false;
+  const times = await timesOf(facts, endedBelow);
+  const madeMs = items.map(times.of).reduce((first, time) => Math.min(first, time), times.nowMs);
+  const usedMs = items.map(times.of).reduce((last, time) => Math.max(last, time), -Infinity);
+  const asked = await facts.ownersAround(new Date(Math.max(0, madeMs - SLACK_MS)).toISOString());
+  const { before, since } = asked ?? { before: 0, since: 0 };
+  const idleMs = times.nowMs - (isProlongedByUse ? usedMs : madeMs);
+  const isIdle = idleMs >= idleSeconds * 1_000 && before === 0;
+  const isCrowded = since >= owners * NEARLY_FULL;
+  return () => isIdle || isCrowded;
+}
+
+interface ItemTimes {
+  readonly nowMs: number;
+  /** When the newest write was known to be applied. */
+  readonly lastMs: number;
+  readonly of: (memory: StoredMemory) => number;
+}
+
+/** A delivered item has the time of a proxy's clock, which may be an hour wrong: the journal's clock sets its limits. */
+async function timesOf({ lastApplied }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
+  const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
+  const { nowMs, firstAtMs = -Infinity, atMs: lastMs = Infinity } = await lastApplied(before);
+  const of = ({ created_at: time, position }: StoredMemory): number =>
+    position % POSITIONS_PER_SEQUENCE === 0
+      ? Math.min(Math.max(Date.parse(time), firstAtMs), lastMs)
+      : Date.parse(time);
+  return { nowMs, lastMs, of };
+}
+
+/**
+ * The service shows as many newest items as it keeps, and what vanished stands before all of them. Where both sides have an item in common
+ * that is said by positions; only where they have none, by the times, of which two clocks are read.
+ */
+function byEntries(facts: VanishedFacts): Explained {
+  const { retention, source, existing } = facts;
+  const { entries } = retention;
+  const counts = (fields: Fields): boolean => retention.counts?.(fields) ?? true;
+  if (entries === undefined) return () => false;
+  const shown = source.items.filter(({ fields }) => counts(fields));
+  const [oldest] = shown;
+  if (oldest === undefined || shown.length < entries) return () => false;
+  const fieldsOf = new Map(existing.map(({ memory, fields }) => [memory.memory_id, fields]));
+  const isCounted = ({ memory_id: id }: StoredMemory): boolean => counts(fieldsOf.get(id) ?? {});
+  const first = firstInCommon(facts, shown);
+  if (first !== undefined) return (memory) => isCounted(memory) && memory.position < first;
+  const untilMs = Date.parse(oldest.at) + SLACK_MS;
+  return (memory) => isCounted(memory) && Date.parse(memory.created_at) <= untilMs;
+}
+
+/** Where the oldest item stands that both sides show. */
+function firstInCommon(
+  { vanished, existing }: VanishedFacts,
+  shown: readonly { readonly fields: Fields }[],
+): number | undefined {
+  const digests = new Set(shown.map(({ fields }) => digestOfFields(fields)));
+  const gone = new Set(vanished.map(({ memory_id: id }) => id));
+  const common = existing.filter(
+    ({ memory, fields }) => !gone.has(memory.memory_id) && digests.has(digestOfFields(fields)),
+  );
+  if (common.length === 0) return undefined;
+  return common.reduce((first, { memory }) => Math.min(first, memory.position), Infinity);
+}

@@ -1,0 +1,226 @@
+import { messageOf } from '../../domain/errors.ts';
+import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { CopyQueue } from '../copies/copy-queue.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Lanes } from '../lane/lanes.ts';
+import { listOwners } from '../runs/listed-owners.ts';
+import type { Membership } from '../replicas/membership.ts';
+import type { Clock, CoverageStore, Flags, Journal } from '../ports/ports.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Spill } from '../spill/spill.ts';
+import type { Unjournaled } from './unjournaled.ts';
+
+const HEARTBEAT_MS = 1_000;
+/** A replica that has been away for so long is not waited for any more: every lane is copied anew instead. */
+const LOST_AFTER_SECONDS = 600;
+
+export interface CoverageParts {
+  readonly membership: Membership;
+  /** Hears of every heartbeat whether it was answered; absent: nothing is spilled. */
+  readonly spill?: Pick<Spill, 'answered' | 'failed'> | undefined;
+  readonly unjournaled: Unjournaled;
+  readonly store: CoverageStore;
+  readonly journal: Journal;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly flags: Flags;
+  /** Whether dual writes that the flag asks for may begin: else they are asked about again at the next heartbeat. */
+  readonly mayBegin: (service: ServiceName) => boolean;
+  /** Whether all owners are copied without being asked; else only those with writes that wait. */
+  readonly copiesAll: boolean;
+  readonly lanes: Lanes;
+  readonly copies: CopyQueue;
+  /** Lanes with writes that wait for delivery. */
+  readonly waitingLanes: (service: ServiceName) => readonly Lane[];
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/**
+ * Begins and ends dual writes of each service as its flag asks. Beginning: the row, then every write is journaled, then, when the
+ * last unjournaled write is through, all owners are copied. Ending: the row first, and only then may a write pass unjournaled.
+ */
+export class CoverageKeeper {
+  readonly #parts: CoverageParts;
+  readonly #mayCopy = new Set<ServiceName>();
+  readonly #listed = new Set<ServiceName>();
+  #isStopped = false;
+  #loop: Promise<void> | undefined;
+  #wake: AbortController | undefined;
+
+  constructor(parts: CoverageParts) {
+    this.#parts = parts;
+  }
+
+  /** Copies of a service may begin once no write is under way that the journal does not know. */
+  mayCopy(service: ServiceName): boolean {
+    return this.#mayCopy.has(service);
+  }
+
+  /** Takes up the coverage that is in effect. @throws StorageError */
+  async start(hasPredecessor: boolean): Promise<void> {
+    const { store, coverage } = this.#parts;
+    for (const [service, state] of coverage) {
+      const { number, isQuiet } = await store.current(service);
+      state.number = number;
+      state.latest = number;
+      if (hasPredecessor && !isQuiet) this.#inherit(service);
+    }
+    await this.#parts.membership.beat(this.#reported());
+    await this.#follow();
+    this.#parts.flags.onChange(() => this.#wake?.abort());
+    this.#loop = this.#run();
+  }
+
+  /** Asks at once what the next heartbeat would have shown. */
+  beatNow(): void {
+    this.#wake?.abort();
+  }
+
+  /** Covered services whose owners are not listed yet: their lanes are in no count. */
+  get listings(): number {
+    return [...this.#parts.coverage].filter(([name, { number }]) => number > 0 && !this.#listed.has(name))
+      .length;
+  }
+
+  /** Lists the owners of all services again, with the next heartbeat. */
+  backfillAnew(): void {
+    this.#mayCopy.clear();
+    this.#listed.clear();
+    this.#wake?.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake?.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      this.#wake = new AbortController();
+      await this.#parts.clock.sleep(HEARTBEAT_MS, this.#wake.signal);
+      if (this.#isStopped) return;
+      try {
+        // First of all: who does not say in time that it lives must not act.
+        await this.#beat();
+        if (this.#parts.membership.isAnySpilled) await this.#parts.store.renewAfterLoss(LOST_AFTER_SECONDS);
+        await this.#follow();
+      } catch (error) {
+        this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      }
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { membership, spill } = this.#parts;
+    try {
+      await membership.beat(this.#reported());
+    } catch (error) {
+      spill?.failed();
+      throw error;
+    }
+    spill?.answered();
+  }
+
+  /** What this replica acts on, as far as no write that the journal does not know is under way. */
+  #reported(): Record<string, number> {
+    const states = [...this.#parts.coverage].filter(([, { unjournaled }]) => unjournaled === 0);
+    return Object.fromEntries(states.map(([service, { number }]) => [service, number]));
+  }
+
+  async #follow(): Promise<void> {
+    for (const [name, state] of this.#parts.coverage) {
+      if (!this.#parts.membership.isAlone) await this.#followOthers(name, state);
+      const { enabled: isAsked, reason } = this.#parts.flags.isEnabled('dual-write', { service: name });
+      if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
+      // Only a flag that is known to be off ends anything: a server of flags that is away lowers nothing for good.
+      else if (reason === 'off' && state.number > 0) await this.#end(name, state);
+      if (!this.#mayCopy.has(name) && this.isJournaledByAll(name)) this.#backfill(name);
+    }
+  }
+
+  /** Another replica has begun or ended coverage: this one acts on it from now on. */
+  async #followOthers(name: ServiceName, state: Coverage): Promise<void> {
+    const { number } = await this.#parts.store.current(name);
+    if (number === state.number) return;
+    if (state.number > 0) {
+      this.#mayCopy.delete(name);
+      this.#parts.emit('coverage:ended', { service: name, number: state.number });
+    }
+    state.number = number;
+    state.latest = Math.max(state.latest, number);
+    if (number > 0) this.#parts.emit('coverage:began', { service: name, number });
+  }
+
+  /** Whether every replica journals what it writes to the service, and nothing is under way that was not journaled. */
+  isJournaledByAll(name: ServiceName): boolean {
+    const { number, unjournaled } = this.#parts.coverage.get(name) ?? { number: 0, unjournaled: 0 };
+    return number > 0 && unjournaled === 0 && this.#parts.membership.allReport(name, number);
+  }
+
+  #inherit(name: ServiceName): void {
+    const service = this.#parts.services.get(name);
+    if (service !== undefined) this.#parts.unjournaled.inherit(service);
+  }
+
+  async #begin(name: ServiceName, state: Coverage): Promise<void> {
+    const number = await this.#parts.store.begin(name);
+    state.number = number;
+    state.latest = number;
+    this.#parts.emit('coverage:began', { service: name, number });
+  }
+
+  async #end(name: ServiceName, state: Coverage): Promise<void> {
+    const { number } = state;
+    await this.#parts.store.end(name);
+    state.number = 0;
+    this.#mayCopy.delete(name);
+    this.#listed.delete(name);
+    this.#parts.emit('coverage:ended', { service: name, number });
+  }
+
+  #backfill(name: ServiceName): void {
+    const service = this.#parts.services.get(name);
+    if (service === undefined) return;
+    this.#mayCopy.add(name);
+    const { number } = this.#parts.coverage.get(name) ?? { number: 0 };
+    this.#copyAll(service, number).catch((error: unknown) => {
+      this.#parts.emit('backfill:failed', { service: name, reason: messageOf(error) });
+      // The owners are asked for again at the next heartbeat.
+      this.#mayCopy.delete(name);
+    });
+  }
+
+  async #copyAll(service: ServiceRuntime, number: number): Promise<void> {
+    const { copies, emit, copiesAll } = this.#parts;
+    await this.#parts.store.quiet(service.name);
+    const unseeded = new Set<Lane>();
+    const listed = copiesAll ? await this.#findUnseeded(service, number, unseeded) : 0;
+    // An owner that legacy holds nothing of any more may have writes that wait: they too wait for a copy.
+    for (const lane of this.#parts.waitingLanes(service.name)) {
+      if (lane.seededCoverage !== number) unseeded.add(lane);
+    }
+    for (const lane of unseeded) copies.add(lane, 'backfill');
+    this.#listed.add(service.name);
+    if (copiesAll) emit('backfill:queued', { service: service.name, owners: listed, lanes: unseeded.size });
+  }
+
+  /** @returns how many owners the store lists */
+  async #findUnseeded(service: ServiceRuntime, number: number, unseeded: Set<Lane>): Promise<number> {
+    const { lanes, journal } = this.#parts;
+    let listed = 0;
+    const look = async (owners: readonly Owner[]): Promise<void> => {
+      for await (const page of lanes.loadAll(owners.map((owner) => laneKeyOf(service.name, owner))))
+        for (const lane of page) if (lane.seededCoverage !== number) unseeded.add(lane);
+    };
+    for await (const owners of (await listOwners(service)) ?? []) {
+      listed += owners.length;
+      await look(owners);
+    }
+    // What legacy does not list any more may have been deleted while nothing was journaled.
+    await look(await journal.outdated(service.name, number));
+    return listed;
+  }
+}

@@ -1,0 +1,75 @@
+import type { Owner, ServiceName } from '../domain/ids.ts';
+import { isReadable } from '../domain/service-definition.ts';
+import type { MappedOperation } from './calls/ask-orchestrator.ts';
+import type { Lane } from './lane/lane.ts';
+import type { GoneBy } from './shadow/gone-from-legacy.ts';
+import type { Verdicts } from './compare/verdicts.ts';
+import type { Engine } from './engine.ts';
+import type { MigrationParts } from './migration.ts';
+import { LaneComparer } from './runs/lane-comparer.ts';
+import { LaneSamples } from './shadow/lane-samples.ts';
+import { LaneSieve } from './runs/lane-sieve.ts';
+
+/** Of the reads that do something to legacy so many percent have their lane compared. */
+const PERCENTAGE = 1;
+/** Most that a lane is held because one read of it differed. */
+const HELD_MS = 250;
+
+export interface LaneComparing {
+  readonly comparer: LaneComparer;
+  readonly sieve: LaneSieve;
+  readonly samples: LaneSamples;
+  /** Why legacy shows less of the lane than the orchestrator. Undefined where the lane differs, or cannot be compared. Never throws. */
+  readonly explainGone: (operation: MappedOperation) => Promise<GoneBy | undefined>;
+}
+
+/** Comparisons of whole lanes, over the engine's own parts. Undefined where nothing is kept of what lanes once held. */
+export function createLaneComparing(
+  parts: MigrationParts,
+  { lanes, coverage, copies, hold, membership, spilling }: Engine,
+  verdicts: Verdicts,
+): LaneComparing | undefined {
+  const { services, journal, clock, orchestrator, settings, differences, random, runs } = parts;
+  if (runs === undefined) return undefined;
+  const timeoutMs = settings.delivery.timeoutMs;
+  // What was spilled, here or elsewhere, is on legacy, and nobody who asks the journal knows of it.
+  const isSpilling = (): boolean => spilling?.outage.isSpilling === true || membership.isAnySpilled;
+  const shared = { coverage, journal, orchestrator, clock, timeoutMs, isSpilling };
+  const sieve = new LaneSieve({ ...shared, baselines: runs.baselines });
+  const hideForgotten = (service: ServiceName, owner: Owner): void => {
+    const copyIfClean = (lane: Lane): void => {
+      if (lane.condition === 'clean') copies.add(lane, 'backfill');
+    };
+    // Where the journal does not answer, the next comparison finds it again.
+    lanes.load(service, owner).then(copyIfClean, () => undefined);
+  };
+  const comparer = new LaneComparer({ ...runs, ...shared, services, lanes, hold, hideForgotten });
+  const samples = new LaneSamples({
+    sieve,
+    comparer,
+    verdicts,
+    differences,
+    lostItems: runs.lostItems,
+    random,
+    clock,
+    emit: parts.events.emit,
+    replicas: () => membership.counts().live,
+    percentage: settings.shadow.lanePercentage ?? PERCENTAGE,
+  });
+  return { comparer, sieve, samples, explainGone: (operation) => explainGone(comparer, operation) };
+}
+
+async function explainGone(
+  comparer: LaneComparer,
+  { service, owner }: MappedOperation,
+): Promise<GoneBy | undefined> {
+  if (!isReadable(service)) return undefined;
+  try {
+    const compared = await comparer.compare(service.name, owner, { catchUpMs: HELD_MS, holdMs: HELD_MS });
+    if (compared.verdict === 'equal') return compared.forgotten > 0 ? 'forgotten' : undefined;
+    if (compared.verdict === 'not_comparable' || compared.lost.length === 0) return undefined;
+    return compared.findings.every(({ kind }) => kind === 'lost') ? 'lost' : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+import { BacklogLimit, type BacklogLimits } from './writes/backlog-limit.ts';
+import type { CallLegacy } from './calls/call-legacy.ts';
+import type { Engine } from './engine.ts';
+import type { Lane } from './lane/lane.ts';
+import { LateReplies } from './writes/late-reply.ts';
+import type { MigrationParts } from './migration.ts';
+import { Repeats } from './writes/repeats.ts';
+import { createResolveItems } from './writes/resolve-items.ts';
+import { Sequencer } from './writes/sequence-write.ts';
+import type { CopyCause } from './ports/events.ts';
+import type { WriteParts } from './requests/write-parts.ts';
+import { WritePath } from './requests/write.ts';
+
+const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
+
+/** The way of a write, joined. */
+export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
+  const { clock, journal } = parts;
+  const { emit } = parts.events;
+  const { lanes, coverage, membership, unjournaled, settlements, settler } = engine;
+  const { services, settings } = parts;
+  const waiting = (): Iterable<Lane> => engine.deliverer.allWaiting();
+  const backlog = new BacklogLimit({ limits: settings.backlog ?? NO_LIMIT, services, clock, waiting });
+  const deliver: WriteParts['deliver'] = (lane, write) => {
+    engine.deliverer.deliver(lane, write);
+    if (backlog.isOver(lane)) settler.copyAnew(lane, 'backlog');
+  };
+  const tellHome: WriteParts['tellHome'] = (lane) => void engine.takeOver.tellHome(lane);
+  const repeats = new Repeats({
+    kept: parts.keptReplies,
+    clock,
+    emit,
+    untilDone: (work) => settlements.untilDone(work),
+  });
+  return new WritePath({
+    repeats,
+    isAlone: () => membership.isAlone,
+    spill: engine.spilling?.path,
+    sequencer: createSequencer(parts, engine),
+    settlements,
+    lanes,
+    callLegacy,
+    clock,
+    emit,
+    coverage,
+    unjournaled,
+    deliver,
+    tellHome,
+    written: (lane) => engine.looseEnds.note(lane.key),
+    lateReplies: new LateReplies({
+      journal,
+      settlements,
+      emit,
+      deliver,
+      tellHome,
+      wake: () => engine.deliverer.wake(),
+    }),
+    mayAct: () => membership.mayAct,
+    mayPass: () => membership.mayPass,
+    copySoon: (lane, reason) => copySoon(engine, lane, reason),
+    settle: (lane, { service }, sentAtMs) => settler.settle(lane, service, sentAtMs),
+    settleAnew: (lane, { service }, sentAtMs) => settler.settleAnew(lane, service, sentAtMs),
+    gate: (operation) => settler.gate(operation.service.name, operation.deadlineAtMs),
+    isShut: ({ service }) => settler.isShut(service.name),
+  });
+}
+
+function createSequencer({ journal, clock, events }: MigrationParts, engine: Engine): Sequencer {
+  const { emit } = events;
+  const { settlements, settler, coverage, takeOver, keeper } = engine;
+  return new Sequencer({
+    journal,
+    settlements,
+    clock,
+    emit,
+    coverage,
+    busy: (lane) => takeOver.busy(lane),
+    resolveItems: createResolveItems({ journal, clock, emit }),
+    settleLeftOver: (lane, { service }) => settler.settle(lane, service),
+    // As for the first copies; but a store that cannot be read makes no difference.
+    maySeed: (service) => keeper.isJournaledByAll(service),
+  });
+}
+
+function copySoon({ copies, settler }: Engine, lane: Lane, cause: CopyCause): void {
+  if (cause === 'unseeded') copies.add(lane, cause);
+  else settler.copyAnew(lane, cause);
+}

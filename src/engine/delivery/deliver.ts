@@ -1,0 +1,390 @@
+import { CrossfadeError, messageOf, NotFoundError } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import type { DeliveryParts } from './delivery-parts.ts';
+import { DeliveryQueue, type QueuedLane } from './delivery-queue.ts';
+import { DeliveryRecords } from './delivery-records.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { PendingWrite } from '../ports/ports.ts';
+import { Packer } from './pack.ts';
+import { culpritOf, isDelete, isTooLarge, resultsOf, type Delivered, type Parcel } from './parcel.ts';
+import { isAltered, isReadBackDue } from './read-back.ts';
+import { Refusals } from './refusals.ts';
+import { Watermarks } from './watermarks.ts';
+
+const FIRST_RETRY_MS = 50;
+const LONGEST_RETRY_MS = 5_000;
+/** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
+const SENDERS = 3;
+/** So many more may be on their way while reads wait: their deliveries need not wait for a batch of others to end. */
+const EXPRESS_SENDERS = 3;
+/** Writes of a batch that reads wait for: each of them waits for the whole batch. */
+const EXPRESS_BATCH_SIZE = 16;
+/** Of the requests in a batch, about: the orchestrator takes messages of 4 MiB, and one that is too long is sent in halves. */
+const BATCH_CHARACTERS = 1024 * 1024;
+/** One batch in so many is of all lanes, whatever reads wait for: the others are delivered too. */
+const ORDINARY_EVERY = 8;
+/** A batch that no read waits for is collected for so long. */
+const LINGER_MS = 20;
+/** What was applied a moment ago stands in the journal after this long. */
+const JOURNAL_LAG_MS = 5;
+
+/** What a read waits for: the lane's deliveries up to a sequence. */
+interface Asked {
+  readonly upTo: number;
+  readonly sinceMs: number;
+}
+
+/** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
+export class Deliverer {
+  /** Where deliveries of lanes stop for a comparison. */
+  readonly watermarks: Watermarks;
+  readonly #parts: DeliveryParts;
+  readonly #queue: DeliveryQueue;
+  readonly #packer: Packer;
+  readonly #records: DeliveryRecords;
+  readonly #refusals: Refusals;
+  /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
+  readonly #underWay = new Set<Lane>();
+  /** Lanes with deliveries that a read waits for. Those go first, in batches of their own. */
+  readonly #awaited = new Set<Lane>();
+  /** What reads have asked for, by lane, until it has come. */
+  readonly #asked = new Map<Lane, Asked>();
+  #senders = 0;
+  #isStopped = false;
+  #attempt = 0;
+  #batches = 0;
+  #isHurried = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+    this.watermarks = new Watermarks({ ...parts, onEnd: () => this.#linger() });
+    this.#queue = new DeliveryQueue(parts.journal, (lane) => this.watermarks.mostOf(lane));
+    this.#packer = new Packer(parts);
+    this.#records = new DeliveryRecords(parts);
+    this.#refusals = new Refusals({ ...parts, queue: this.#queue });
+  }
+
+  /** Writes that wait. */
+  get pending(): number {
+    return this.#queue.size;
+  }
+
+  /** Writes of one service that wait. */
+  pendingOf(service: ServiceName): number {
+    return this.#queue.sizeOf(service);
+  }
+
+  /** Lanes with writes that wait. */
+  allWaiting(): Iterable<Lane> {
+    return this.#queue.lanes();
+  }
+
+  /** Lanes of one service with writes that wait. */
+  waitingLanes(service: ServiceName): readonly Lane[] {
+    return this.#queue.lanesOf(service);
+  }
+
+  /** Whether writes of the lane wait, or may do. */
+  isHolding(lane: Lane): boolean {
+    return this.#queue.holds(lane) || this.#underWay.has(lane);
+  }
+
+  /** The journal has forgotten how far the lane has come. */
+  recordAgain(lane: Lane): void {
+    void this.#records.record(lane, { laneId: lane.id, lane: lane.key, sequence: lane.delivered });
+  }
+
+  /** Whether the last batch got through. */
+  get isFlowing(): boolean {
+    return this.#attempt === 0;
+  }
+
+  /** Takes over an applied write. */
+  deliver(lane: Lane, write: PendingWrite): void {
+    // Who believes that it is alone may be wrong for a moment: a gap in the sequences tells.
+    if (this.#parts.isAlone() && !lane.hasUnseen) this.#queue.add(lane, write);
+    else this.#queue.addFromJournal(lane);
+    lane.sawAll();
+    this.#linger();
+  }
+
+  /** A read waits for the lane's deliveries: they go first and without the others'. */
+  hurry(lane: Lane): void {
+    if (!this.isHolding(lane)) return;
+    this.watermarks.lift(lane);
+    this.#awaited.add(lane);
+    if (!this.#asked.has(lane))
+      this.#asked.set(lane, { upTo: lane.applied, sinceMs: this.#parts.clock.now() });
+    this.wake();
+  }
+
+  /** Takes over what the journal holds of a lane up to its newest applied write: after a start. */
+  resume(lane: Lane, newest: number): void {
+    if (newest <= lane.delivered) return;
+    lane.appliedUpTo(newest);
+    this.#queue.addFromJournal(lane);
+    this.wake();
+  }
+
+  /** Another replica's writes of the lane wait, or a person has dealt with a dead letter: the journal holds what is to be done. */
+  resumeForeign(lane: Lane): void {
+    this.#queue.reload(lane);
+    this.wake();
+  }
+
+  /** A copy has made the secondary equal up to `sequence`: what stands before it needs no delivery. */
+  covered(lane: Lane, sequence: number): void {
+    this.#asked.delete(lane);
+    this.#queue.drop(lane, sequence);
+    this.#queue.unblock(lane, sequence);
+    this.wake();
+  }
+
+  /** Nothing of what waited is this replica's any more; of one lane, or of all. */
+  forget(lane?: Lane): void {
+    if (lane === undefined) {
+      this.#asked.clear();
+      this.#queue.forget();
+    } else {
+      this.#asked.delete(lane);
+      this.#queue.letGo(lane);
+    }
+  }
+
+  /** Resolves when no batch that was sent before holds a write of the lane any more. */
+  async quiet(lane: Lane): Promise<void> {
+    while (this.#underWay.has(lane)) await this.#parts.clock.sleep(1);
+  }
+
+  /** Looks again at what can be delivered. */
+  wake(): void {
+    if (this.#isStopped || !this.#maySend()) return;
+    this.#senders += 1;
+    setImmediate(() => void this.#run());
+  }
+
+  /** A few writes more share the cost of a batch, which on small machines is the agents' own processor. */
+  #linger(): void {
+    if (this.#hasAwaited()) return this.wake();
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.wake();
+    }, LINGER_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    while (this.#senders + this.#refusals.open > 0) await this.#parts.clock.sleep(1);
+    this.#records.stop();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#isStopped) {
+        if (!(await this.#sendNext())) break;
+      }
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      await this.#parts.clock.sleep(FIRST_RETRY_MS);
+    } finally {
+      this.#senders -= 1;
+    }
+    if (!this.#hasReady()) return;
+    if (this.#isHurried) this.wake();
+    else this.#linger();
+  }
+
+  /** True where the next batch need not wait: there is more than one holds. */
+  async #sendNext(): Promise<boolean> {
+    const taken = new Set<Lane>();
+    this.#isHurried = false;
+    try {
+      const parcels = await this.#nextBatch(taken);
+      if (parcels.length > 0) await this.#send(parcels);
+      else if (taken.size > 0) await this.#parts.clock.sleep(JOURNAL_LAG_MS);
+      return parcels.length >= this.#parts.batchSize || this.#hasAwaited();
+    } finally {
+      for (const lane of taken) if (!this.#refusals.isOpen(lane)) this.#underWay.delete(lane);
+    }
+  }
+
+  #hasReady(): boolean {
+    return this.#queue.hasReady((lane) => this.#isDeliverable(lane));
+  }
+
+  /** Whether one more sender finds something to send. While the secondary is in trouble one asks how it is. */
+  #maySend(): boolean {
+    if (this.#attempt > 0) return this.#senders === 0 && this.#hasReady();
+    if (this.#senders < SENDERS) return this.#hasReady();
+    return this.#senders < SENDERS + EXPRESS_SENDERS && this.#hasAwaited();
+  }
+
+  #hasAwaited(): boolean {
+    return !this.#awaitedReady().next().done;
+  }
+
+  /** Also removes lanes that have no waiting deliveries. */
+  *#awaitedReady(): Generator<QueuedLane> {
+    for (const lane of this.#awaited) {
+      const queued = this.#queue.readyOf(lane, (one) => this.#isDeliverable(one));
+      if (queued !== undefined) yield queued;
+      else if (!this.#underWay.has(lane)) this.#awaited.delete(lane);
+    }
+  }
+
+  #isDeliverable(lane: Lane): boolean {
+    const latest = this.#parts.coverage.get(lane.service)?.latest ?? 0;
+    const isSeeded = latest > 0 && lane.seededCoverage === latest;
+    return isSeeded && lane.condition === 'clean' && !this.#underWay.has(lane);
+  }
+
+  async #nextBatch(taken: Set<Lane>): Promise<Parcel[]> {
+    const parcels: Parcel[] = [];
+    const { lanes, batchSize, isExpress } = this.#nextLanes();
+    let [size, characters] = [0, 0];
+    for (const queued of lanes) {
+      this.#awaited.delete(queued.lane);
+      this.#underWay.add(queued.lane);
+      taken.add(queued.lane);
+      const writes = await this.#queue.writesOf(queued, batchSize - size);
+      const next = this.#parcelsOf(queued.lane, fitting(writes, BATCH_CHARACTERS - characters));
+      if (isExpress && (queued.hasMore || queued.writes.length > next.length)) this.#awaited.add(queued.lane);
+      for (const { operations } of next) size += Math.max(1, operations.length);
+      parcels.push(...next);
+      for (const { write } of next) characters += write.request.length;
+      if (size >= batchSize || characters >= BATCH_CHARACTERS) break;
+    }
+    return parcels;
+  }
+
+  /** Those that reads wait for, or all; each of the former waits for its whole batch. */
+  #nextLanes(): { lanes: Iterable<QueuedLane>; batchSize: number; isExpress: boolean } {
+    this.#batches += 1;
+    if (this.#hasAwaited() && this.#batches % ORDINARY_EVERY !== 0)
+      return { lanes: this.#awaitedReady(), batchSize: EXPRESS_BATCH_SIZE, isExpress: true };
+    const lanes = this.#queue.ready((lane) => this.#isDeliverable(lane));
+    return { lanes, batchSize: this.#parts.batchSize, isExpress: false };
+  }
+
+  /** A write that names its items begins a batch of its own. */
+  #parcelsOf(lane: Lane, writes: readonly PendingWrite[]): Parcel[] {
+    const parcels = writes.map((write) => this.#packer.pack(lane, write));
+    const naming = parcels.findIndex((parcel) => this.#packer.isNaming(parcel));
+    return naming < 0 ? parcels : parcels.slice(0, Math.max(1, naming));
+  }
+
+  /** Whether all of it has arrived. What has not is sent again later. */
+  async #send(batch: readonly Parcel[]): Promise<boolean> {
+    const { clock, orchestrator, timeoutMs } = this.#parts;
+    let superseded: Iterable<Lane> = [];
+    let parcels = batch;
+    try {
+      parcels = await this.#packer.complete(batch);
+      const operations = parcels.flatMap((parcel) => parcel.operations);
+      const answers =
+        operations.length === 0
+          ? []
+          : await orchestrator.batchWrite(operations, {
+              purpose: 'live',
+              deadlineAtMs: clock.now() + timeoutMs,
+              operations: parcels.map(({ write }) => write.operationId),
+            });
+      this.#attempt = 0;
+      superseded = this.#arrived(parcels, resultsOf(parcels, answers));
+    } catch (error) {
+      if (parcels.length > 1 && isTooLarge(error)) return this.#sendHalves(parcels);
+      // As they were sent: a refusal names one of their operations by its place.
+      await this.#failed(parcels, error);
+      return false;
+    }
+    // A copy that began here meanwhile decides what the lane holds. Of any other only the journal knows which writes it has seen.
+    for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.onOvertaken(lane);
+    return true;
+  }
+
+  /** Each write may be as large as a message: several may be more than one message holds. The second half may need the first. */
+  async #sendHalves(parcels: readonly Parcel[]): Promise<boolean> {
+    const half = Math.ceil(parcels.length / 2);
+    return (await this.#send(parcels.slice(0, half))) && this.#send(parcels.slice(half));
+  }
+
+  /** Returns the lanes of which the secondary knows a newer copy: nothing of them is through. */
+  #arrived(parcels: readonly Parcel[], results: readonly Delivered[]): ReadonlySet<Lane> {
+    const superseded = new Set<Lane>();
+    for (const [index, parcel] of parcels.entries()) {
+      const result = results[index] ?? 'applied';
+      if (result === 'superseded') superseded.add(parcel.lane);
+      if (superseded.has(parcel.lane)) continue;
+      this.#through(parcel, result);
+      if (isReadBackDue(parcel, result, this.#parts.random)) void this.#readBack(parcel);
+    }
+    return superseded;
+  }
+
+  async #readBack(parcel: Parcel): Promise<void> {
+    if (!(await isAltered(parcel, this.#parts))) return;
+    const { lane, write } = parcel;
+    this.#parts.emit('delivery:altered', { service: lane.service, lane: lane.key, sequence: write.sequence });
+    this.#parts.onAltered(lane);
+  }
+
+  #through({ lane, write }: Parcel, result: Delivered): void {
+    const { clock, emit } = this.#parts;
+    this.#queue.drop(lane, write.sequence);
+    lane.deliveredUpTo(write.sequence);
+    this.#tellAsked(lane);
+    const facts = { service: lane.service, lane: lane.key, sequence: write.sequence };
+    const lagMs = clock.wallMs() - write.acceptedAtMs;
+    emit('delivery:applied', {
+      ...facts,
+      operationId: write.operationId,
+      action: write.action,
+      result,
+      lagMs,
+    });
+    void this.#records.record(lane, write);
+  }
+
+  #tellAsked(lane: Lane): void {
+    const asked = this.#asked.get(lane);
+    if (asked === undefined || lane.delivered < asked.upTo) return;
+    this.#asked.delete(lane);
+    const durationMs = this.#parts.clock.now() - asked.sinceMs;
+    this.#parts.emit('delivery:awaited', { service: lane.service, lane: lane.key, durationMs });
+  }
+
+  async #failed(parcels: readonly Parcel[], error: unknown): Promise<void> {
+    const culprit =
+      error instanceof CrossfadeError && error.effect === 'rejected' ? culpritOf(parcels, error) : undefined;
+    if (culprit !== undefined) return this.#refused(culprit, error as CrossfadeError);
+    this.#attempt += 1;
+    const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (this.#attempt - 1));
+    const retryInMs = longest * (0.5 + this.#parts.random() / 2);
+    const facts = { writes: parcels.length, attempt: this.#attempt, retryInMs, reason: messageOf(error) };
+    this.#parts.emit('delivery:failed', facts);
+    await this.#parts.clock.sleep(retryInMs);
+  }
+
+  /** Deleting what is not there is a delete; anything else that the secondary refuses for good is a dead letter (W3). */
+  #refused(parcel: Parcel, error: CrossfadeError): void {
+    if (error instanceof NotFoundError && isDelete(parcel)) return this.#through(parcel, 'applied');
+    // The others of its batch have waited for nothing, and need not wait until the letter is durable.
+    this.#isHurried = true;
+    void this.#refusals.record(parcel, error).then(() => {
+      this.#underWay.delete(parcel.lane);
+      this.wake();
+    });
+  }
+}
+
+/** The first writes whose requests have so many characters together; at least one. */
+function fitting(writes: readonly PendingWrite[], characters: number): readonly PendingWrite[] {
+  let left = characters;
+  const end = writes.findIndex(({ request }, index) => {
+    left -= request.length;
+    return index > 0 && left < 0;
+  });
+  return end < 0 ? writes : writes.slice(0, end);
+}

@@ -1,0 +1,201 @@
+import type { LaneKey, ServiceName } from '../../domain/ids.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Journal, PendingWrite } from '../ports/ports.ts';
+
+/** Kept in memory for all lanes together; what comes on top is read from the journal when its turn comes. */
+const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
+/** So many of them are kept as they were parsed. */
+const PARSED_LIMIT_BYTES = 1024 * 1024;
+/** What a write takes beside its request's text: 335,000 of 100 characters took 226 MiB. */
+const WRITE_BYTES = 600;
+
+/** Read from the journal at once, of one lane: a request may have 4 MiB. */
+const PAGE = { writes: 200, bytes: 4 * 1024 * 1024 };
+/** Most that one character takes in the journal: three in UTF-8, and a third more where it is encrypted. */
+const BYTES_OF_A_CHARACTER = 4;
+
+/** A lane's applied writes that wait for delivery. */
+export interface QueuedLane {
+  readonly lane: Lane;
+  /** In sequence, without a gap between them. */
+  readonly writes: PendingWrite[];
+  /** The journal holds more behind the last of them. */
+  hasMore: boolean;
+  /** There is more since the journal was asked last: its answer may not know of that. */
+  isAskedAnew: boolean;
+}
+
+/** What waits for delivery, by lane. Bounded: the journal holds everything, memory the next to go. */
+export class DeliveryQueue {
+  readonly #journal: Journal;
+  readonly #mostOf: (lane: Lane) => number;
+  readonly #lanes = new Map<LaneKey, QueuedLane>();
+  /** Lanes with a dead letter, each with its sequence: what stands before it goes on, what stands behind it waits. */
+  readonly #blocked = new Map<LaneKey, number>();
+  #bytes = 0;
+
+  /** @param mostOf the last write of a lane that may be delivered now */
+  constructor(journal: Journal, mostOf: (lane: Lane) => number = () => Infinity) {
+    this.#journal = journal;
+    this.#mostOf = mostOf;
+  }
+
+  /** Writes in memory, and lanes that wait for more of theirs. */
+  get size(): number {
+    let size = 0;
+    for (const { writes, hasMore } of this.#lanes.values()) size += writes.length + (hasMore ? 1 : 0);
+    return size;
+  }
+
+  /** The same for the lanes of one service. */
+  sizeOf(service: ServiceName): number {
+    const queued = [...this.#lanes.values()].filter(({ lane }) => lane.service === service);
+    return queued.reduce((size, { writes, hasMore }) => size + writes.length + (hasMore ? 1 : 0), 0);
+  }
+
+  /** Lanes with writes that wait. */
+  *lanes(): Generator<Lane> {
+    for (const { lane } of this.#lanes.values()) yield lane;
+  }
+
+  /** Lanes of one service with writes that wait. */
+  lanesOf(service: ServiceName): Lane[] {
+    return [...this.#lanes.values()].map(({ lane }) => lane).filter((lane) => lane.service === service);
+  }
+
+  holds(lane: Lane): boolean {
+    return this.#lanes.has(lane.key);
+  }
+
+  add(lane: Lane, write: PendingWrite): void {
+    const queued = this.#of(lane);
+    if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);
+    // A backlog is read again when its turn comes: parsed it would take three times the memory.
+    queued.writes.push(this.#bytes > PARSED_LIMIT_BYTES ? { ...write, message: undefined } : write);
+    this.#bytes += bytesOf(write);
+  }
+
+  addFromJournal(lane: Lane): void {
+    Object.assign(this.#of(lane), { hasMore: true, isAskedAnew: true });
+  }
+
+  /** Somebody else has changed what the journal says of the lane, dead letters among it: memory holds nothing of it any more. */
+  reload(lane: Lane): void {
+    for (const write of this.#of(lane).writes) this.#bytes -= bytesOf(write);
+    // Another one: what the journal is answering to the one before is out of date.
+    this.#lanes.set(lane.key, { lane, writes: [], hasMore: true, isAskedAnew: false });
+    this.#blocked.delete(lane.key);
+  }
+
+  /** Forgets the writes up to a sequence: they are through. */
+  drop(lane: Lane, through: number): void {
+    const queued = this.#lanes.get(lane.key);
+    if (queued === undefined) return;
+    for (
+      let [first] = queued.writes;
+      first !== undefined && first.sequence <= through;
+      [first] = queued.writes
+    ) {
+      this.#bytes -= bytesOf(first);
+      queued.writes.shift();
+    }
+    if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
+  }
+
+  /** Forgets what waits of a lane. */
+  letGo(lane: Lane): void {
+    for (const write of this.#lanes.get(lane.key)?.writes ?? []) this.#bytes -= bytesOf(write);
+    this.#lanes.delete(lane.key);
+    this.#blocked.delete(lane.key);
+  }
+
+  forget(): void {
+    this.#lanes.clear();
+    this.#blocked.clear();
+    this.#bytes = 0;
+  }
+
+  block(lane: Lane, sequence: number): void {
+    this.#blocked.set(lane.key, sequence);
+  }
+
+  /** A copy has dealt with everything up to this sequence. */
+  unblock(lane: Lane, through: number): void {
+    if ((this.#blocked.get(lane.key) ?? Infinity) <= through) this.#blocked.delete(lane.key);
+  }
+
+  isBlocked(lane: LaneKey): boolean {
+    return this.#blocked.has(lane);
+  }
+
+  hasReady(isDeliverable: (lane: Lane) => boolean): boolean {
+    return !this.ready(isDeliverable).next().done;
+  }
+
+  *ready(isDeliverable: (lane: Lane) => boolean): Generator<QueuedLane> {
+    for (const queued of this.#lanes.values()) {
+      if (!this.#waits(queued) && isDeliverable(queued.lane)) yield queued;
+    }
+  }
+
+  /** What waits of one lane, if any of it can be delivered now. */
+  readyOf(lane: Lane, isDeliverable: (lane: Lane) => boolean): QueuedLane | undefined {
+    const queued = this.#lanes.get(lane.key);
+    if (queued === undefined || this.#waits(queued)) return undefined;
+    return isDeliverable(lane) ? queued : undefined;
+  }
+
+  /** Behind a dead letter or a watermark. While a lane is blocked memory holds its letter, or what stands before that. */
+  #waits({ lane, writes }: QueuedLane): boolean {
+    if ((writes[0]?.sequence ?? 0) > this.#mostOf(lane)) return true;
+    const letter = this.#blocked.get(lane.key);
+    return letter !== undefined && (writes[0]?.sequence ?? letter) >= letter;
+  }
+
+  /** The lane's next writes, up to `limit`; from the journal where memory holds none. @throws StorageError */
+  async writesOf(queued: QueuedLane, limit: number): Promise<readonly PendingWrite[]> {
+    if (queued.writes.length === 0 && queued.hasMore) await this.#refill(queued);
+    const letter = this.#blocked.get(queued.lane.key) ?? Infinity;
+    const most = this.#mostOf(queued.lane);
+    return queued.writes
+      .slice(0, Math.max(1, limit))
+      .filter(({ sequence }) => sequence < letter && sequence <= most);
+  }
+
+  async #refill(queued: QueuedLane): Promise<void> {
+    const { lane } = queued;
+    queued.isAskedAnew = false;
+    const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);
+    // Forgotten or reloaded meanwhile.
+    if (this.#lanes.get(lane.key) !== queued) return;
+    for (const write of page) {
+      queued.writes.push(write);
+      this.#bytes += bytesOf(write);
+      lane.appliedUpTo(write.sequence);
+    }
+    const letter = page.find((write) => write.letter === 'open');
+    if (letter !== undefined) this.block(lane, letter.sequence);
+    // The outcome of the newest write may be on its way to the journal still.
+    const reached = page.at(-1)?.sequence ?? lane.delivered;
+    queued.hasMore = queued.isAskedAnew || isFull(page) || reached < lane.applied;
+    if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
+  }
+
+  #of(lane: Lane): QueuedLane {
+    const known = this.#lanes.get(lane.key);
+    if (known !== undefined) return known;
+    const queued: QueuedLane = { lane, writes: [], hasMore: false, isAskedAnew: false };
+    this.#lanes.set(lane.key, queued);
+    return queued;
+  }
+}
+
+/** Whether the journal may hold more than it gave. */
+function isFull(page: readonly PendingWrite[]): boolean {
+  const characters = page.reduce((sum, { request }) => sum + request.length, 0);
+  return page.length === PAGE.writes || characters * BYTES_OF_A_CHARACTER >= PAGE.bytes;
+}
+
+function bytesOf({ request }: PendingWrite): number {
+  return request.length + WRITE_BYTES;
+}

@@ -1,0 +1,71 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Clock, Journal, WriteRef } from '../ports/ports.ts';
+
+const RETRY_MS = 1_000;
+
+interface RecordParts {
+  readonly journal: Pick<Journal, 'delivered'>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** The journal has answered that it knows how far the lane has come. */
+  readonly onRecorded: (lane: Lane) => void;
+}
+
+/**
+ * Writes down how far each lane has come on the secondary. What the journal did not take is written down later: until then the lane
+ * is behind, for other replicas and for the interlocks, and no other delivery of it may ever come.
+ */
+export class DeliveryRecords {
+  readonly #parts: RecordParts;
+  /** The newest delivery of each lane that is to be written down again. */
+  readonly #missing = new Map<Lane, WriteRef>();
+  #isRetrying = false;
+  #isStopped = false;
+
+  constructor(parts: RecordParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Never rejects, and nobody waits for it: a delivery whose record a crash of this process forgets is made again and has no effect. What a
+   * crash of the database takes back is recorded again.
+   */
+  async record(lane: Lane, write: WriteRef): Promise<void> {
+    const failure = await this.#tried(lane, write);
+    if (failure !== undefined) this.#parts.emit('journal:failed', { reason: failure });
+    if (this.#missing.size > 0 && !this.#isRetrying) await this.#retry();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #retry(): Promise<void> {
+    this.#isRetrying = true;
+    while (this.#missing.size > 0 && !this.#isStopped) {
+      await this.#parts.clock.sleep(RETRY_MS);
+      const again = [...this.#missing];
+      this.#missing.clear();
+      const failures = await Promise.all(again.map(([lane, write]) => this.#tried(lane, write)));
+      const reason = failures.find((failure) => failure !== undefined);
+      if (reason !== undefined) this.#parts.emit('journal:failed', { reason });
+    }
+    this.#isRetrying = false;
+  }
+
+  /** Why it could not be written down, if it could not. */
+  async #tried(lane: Lane, write: WriteRef): Promise<string | undefined> {
+    const { sequence } = write;
+    try {
+      await this.#parts.journal.delivered(write);
+    } catch (error) {
+      if ((this.#missing.get(lane)?.sequence ?? 0) < sequence) this.#missing.set(lane, write);
+      return messageOf(error);
+    }
+    this.#parts.onRecorded(lane);
+    this.#parts.emit('delivery:recorded', { service: lane.service, lane: lane.key, sequence });
+    return undefined;
+  }
+}

@@ -1,0 +1,71 @@
+import { canonicalJson } from '../../domain/canonical-json.ts';
+import type { SessionId } from '../../domain/ids.ts';
+import { digestedText } from '../../domain/content-digest.ts';
+import { encodeJson, rawElements, rawMembers } from '../../domain/json.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { Delivered, Parcel } from './parcel.ts';
+import type { Clock, Orchestrator } from '../ports/ports.ts';
+
+const TIMEOUT_MS = 2_000;
+/** Of the deliveries. */
+const SHARE = 0.01;
+
+export interface ReadBackParts {
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+}
+
+/** Whether a delivery is looked at again: a few, and every one that a person has redriven. */
+export function isReadBackDue({ write }: Parcel, result: Delivered, random: () => number): boolean {
+  return write.letter === 'redriven' || (result === 'applied' && random() < SHARE);
+}
+
+/**
+ * Reads what a delivery has just created, and compares it with what was sent: the one check that needs no agent to read.
+ * False where something is missing or altered. @throws CrossfadeError where it cannot be read
+ */
+export async function isStoredAsSent(
+  operations: readonly OrchestratorWrite[],
+  { orchestrator, clock }: ReadBackParts,
+): Promise<boolean> {
+  const creates = operations.filter(({ action }) => action === 'create');
+  const sessionId: SessionId | undefined = creates[0]?.sessionId;
+  if (sessionId === undefined) return true;
+  const sent = new Map(
+    creates.map(({ payload }) => [
+      String(payload['memory_id']),
+      comparable(encodeJson(payload['content']), encodeJson(payload['tags'] ?? [])),
+    ]),
+  );
+  const answer = await orchestrator.read(
+    {
+      action: 'batch_read',
+      sessionId,
+      payload: { memory_ids: [...sent.keys()], no_touch: true, count: false },
+    },
+    { purpose: 'probe', deadlineAtMs: clock.now() + TIMEOUT_MS },
+  );
+  const stored = new Map(
+    rawElements(rawMembers(answer.text)['memories'] ?? '[]').map((text) => {
+      const members = rawMembers(text);
+      const { memory_id: id = '""', content = 'null', tags = '[]' } = members;
+      return [String(JSON.parse(id)), comparable(content, tags)];
+    }),
+  );
+  return [...sent].every(([id, content]) => stored.get(id) === content);
+}
+
+/** Whether a delivery stands on the secondary as something else than was sent. Never rejects. */
+export async function isAltered({ lane, write, operations }: Parcel, parts: ReadBackParts): Promise<boolean> {
+  const isSame = await isStoredAsSent(operations, parts).catch(() => true);
+  // A write that came behind it may have deleted it.
+  return !isSame && lane.sequence === write.sequence && lane.condition === 'clean';
+}
+
+/** Without the time that a comparison may have taken over from legacy since. */
+const TIMED = { without: ['metadata.legacy_timestamp'] };
+
+function comparable(content: string, tags: string): string {
+  const fields = Object.keys(rawMembers(content));
+  return canonicalJson(`[${digestedText(content, { ...TIMED, fields })},${tags}]`);
+}

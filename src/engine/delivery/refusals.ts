@@ -1,0 +1,55 @@
+import { messageOf, type CrossfadeError } from '../../domain/errors.ts';
+import type { DeliveryQueue } from './delivery-queue.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Parcel } from './parcel.ts';
+import type { Clock, Journal } from '../ports/ports.ts';
+import { refusalReasonOf } from './refusal-reason.ts';
+
+const RETRY_MS = 50;
+
+interface RefusalParts {
+  readonly queue: Pick<DeliveryQueue, 'block' | 'unblock'>;
+  readonly journal: Pick<Journal, 'deadLetter'>;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** Writes that the secondary refuses for good, on their way to the dead letters (W3). No lane but theirs waits for that. */
+export class Refusals {
+  readonly #parts: RefusalParts;
+  readonly #lanes = new Set<Lane>();
+
+  constructor(parts: RefusalParts) {
+    this.#parts = parts;
+  }
+
+  /** Letters that are not durable yet. */
+  get open(): number {
+    return this.#lanes.size;
+  }
+
+  isOpen(lane: Lane): boolean {
+    return this.#lanes.has(lane);
+  }
+
+  /** What stands behind the write waits from now on. Never rejects: where the journal has not taken it, the write is sent again. */
+  async record({ lane, write }: Parcel, error: CrossfadeError): Promise<void> {
+    const { journal, queue, clock, emit } = this.#parts;
+    const refusal = { code: error.code, reason: refusalReasonOf(error) };
+    this.#lanes.add(lane);
+    queue.block(lane, write.sequence);
+    try {
+      await journal.deadLetter({ ref: write, ...refusal });
+      const { operationId, action, sequence } = write;
+      const facts = { service: lane.service, lane: lane.key, operationId, action, sequence };
+      emit('delivery:dead_letter', { ...facts, ...refusal });
+    } catch (cause) {
+      emit('journal:failed', { reason: messageOf(cause) });
+      await clock.sleep(RETRY_MS);
+      queue.unblock(lane, write.sequence);
+    } finally {
+      this.#lanes.delete(lane);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import type { Verdicts } from './compare/verdicts.ts';
+import type { Engine } from './engine.ts';
+import type { LaneSamples } from './shadow/lane-samples.ts';
+import type { Runs } from './create-runs.ts';
+import type { RepeatedReads } from './shadow/repeated-reads.ts';
+import type { ShadowReads } from './shadow/shadow-reads.ts';
+
+/** What is started before requests come, and stopped when they have ended. */
+export interface Living {
+  readonly engine: Engine;
+  readonly verdicts: Verdicts;
+  readonly shadows: ShadowReads;
+  /** Absent: no lane is compared whole because of a read. */
+  readonly samples: LaneSamples | undefined;
+  /** Absent: no read is asked again. */
+  readonly repeats: RepeatedReads | undefined;
+  readonly runs: Runs | undefined;
+}
+
+/** Takes up what the last process left, then keeps coverage. @throws StorageError */
+export async function startEngine({ engine, verdicts, repeats, runs }: Living): Promise<void> {
+  const hasPredecessor = await engine.membership.join();
+  await engine.spilling?.spill.prepare();
+  await engine.takeOver.recover();
+  await verdicts.start();
+  await engine.keeper.start(hasPredecessor);
+  engine.foreign.start();
+  engine.deliverer.wake();
+  runs?.worker.start();
+  repeats?.start();
+  engine.spilling?.spill.answered();
+}
+
+export async function stopEngine({
+  engine,
+  verdicts,
+  shadows,
+  samples,
+  repeats,
+  runs,
+}: Living): Promise<void> {
+  // A page that is being worked on waits for copies: it ends with these.
+  const working = runs?.worker.stop();
+  await engine.keeper.stop();
+  await engine.foreign.stop();
+  engine.settler.stop();
+  await repeats?.stop();
+  await shadows.stop();
+  await samples?.stop();
+  await verdicts.stop();
+  await engine.copies.stop();
+  await working;
+  await engine.deliverer.stop();
+  await engine.settlements.stop();
+  await engine.membership.leave().catch(() => undefined);
+}

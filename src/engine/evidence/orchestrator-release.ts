@@ -1,0 +1,72 @@
+import { isJsonObject } from '../../domain/json.ts';
+import type { Clock, Orchestrator } from '../ports/ports.ts';
+import { within } from '../ports/within.ts';
+
+const LOOK_EVERY_MS = 5_000;
+const TIMEOUT_MS = 1_000;
+
+/** Versions of the orchestrator, numbered as they were seen by any replica. @throws StorageError */
+export interface ReleaseStore {
+  /** 0 where none was ever seen. */
+  last(): Promise<number>;
+  /** A version answers. @returns its number: a new one where another was seen last, be it known from earlier */
+  seen(version: string): Promise<number>;
+}
+
+export interface ReleaseParts {
+  readonly orchestrator: Pick<Orchestrator, 'read'>;
+  readonly store: ReleaseStore;
+  readonly clock: Clock;
+}
+
+/**
+ * Follows which version of the orchestrator answers: what one was compared by proves nothing of another. Of two versions that answer
+ * in turns, as while one replaces the other, neither gathers evidence.
+ */
+export class OrchestratorRelease {
+  readonly #parts: ReleaseParts;
+  readonly #stopped = new AbortController();
+  #number = 0;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: ReleaseParts) {
+    this.#parts = parts;
+  }
+
+  /** 0 while no version is known. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** What was seen last stands until the orchestrator says otherwise. @throws StorageError */
+  async start(): Promise<void> {
+    this.#number = await this.#parts.store.last();
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        await within(this.#look(), TIMEOUT_MS, { what: 'the version of the orchestrator' });
+      } catch {
+        // An orchestrator or a database that is away is others' to tell; the version is the last that was seen.
+      }
+      await clock.sleep(LOOK_EVERY_MS, signal);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { orchestrator, store, clock } = this.#parts;
+    const asked = { purpose: 'probe', deadlineAtMs: clock.now() + TIMEOUT_MS } as const;
+    const { data } = await orchestrator.read({ action: 'health', payload: {} }, asked);
+    const version = isJsonObject(data['details']) ? data['details']['version'] : undefined;
+    if (typeof version === 'string') this.#number = await store.seen(version);
+  }
+}

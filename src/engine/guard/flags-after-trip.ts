@@ -1,0 +1,177 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Clock } from '../ports/ports.ts';
+import type { FlagSwitch, LatchStore } from './guard-ports.ts';
+import type { Hold, LatchBoard } from './latch-board.ts';
+
+const LOOK_EVERY_MS = 250;
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 30_000;
+/** The replica that tripped switches the flags off; where it does not get to it, the others do. */
+const OTHERS_WAIT_MS = 5_000;
+
+export interface FlagsAfterTripParts {
+  readonly replica: ReplicaId;
+  readonly services: readonly ServiceName[];
+  readonly board: LatchBoard;
+  readonly latches: Pick<LatchStore, 'areFlagsDue' | 'flagsAreOff'>;
+  /** Absent where flags cannot be changed from here: they are files, or no admin token is configured. */
+  readonly flagSwitch: FlagSwitch | undefined;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** Whether people see a trip where they look at flags. What is in effect does not depend on it. */
+export type FlagsOffState =
+  | { readonly state: 'not_configured' }
+  | { readonly state: 'waiting'; readonly tries: number; readonly lastError?: string }
+  | { readonly state: 'off'; readonly flags: readonly string[] };
+
+/** One trip whose flags are to be switched off. */
+interface Wish {
+  /** Unknown while the database does not know of the trip. */
+  latch: number | undefined;
+  nextAtMs: number;
+  tries: number;
+  lastError: string | undefined;
+  /** Set when they are off. */
+  flags: readonly string[] | undefined;
+  isWritten: boolean;
+}
+
+/**
+ * Switches the flags of a service off after a trip, until it succeeds, somebody else has done it, or the latch is released. Once they
+ * are off, whoever switches them on again is not fought: the latch holds the reads.
+ */
+export class FlagsAfterTrip {
+  readonly #parts: FlagsAfterTripParts;
+  readonly #wishes = new Map<ServiceName, Wish>();
+  readonly #stopped = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #busy = new Set<ServiceName>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(parts: FlagsAfterTripParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    if (this.#parts.flagSwitch !== undefined) this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#parts.flagSwitch?.stop();
+    await this.#loop;
+    await Promise.allSettled(this.#underWay);
+  }
+
+  /** Undefined where nothing tripped. */
+  stateOf(service: ServiceName): FlagsOffState | undefined {
+    const hold = this.#tripOf(service);
+    if (hold === undefined) return undefined;
+    const wish = this.#wishes.get(service);
+    const flags = hold.latch?.flagsOff ?? wish?.flags;
+    if (flags !== undefined) return { state: 'off', flags };
+    if (this.#parts.flagSwitch === undefined) return { state: 'not_configured' };
+    const { tries = 0, lastError } = wish ?? {};
+    return { state: 'waiting', tries, ...(lastError !== undefined && { lastError }) };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, services } = this.#parts;
+    while (!this.#stopped.signal.aborted) {
+      for (const service of services) this.#look(service);
+      await clock.sleep(LOOK_EVERY_MS, this.#stopped.signal);
+    }
+  }
+
+  /** One request a service at a time: a server that hangs holds up no other service, and not this loop. */
+  #look(service: ServiceName): void {
+    if (this.#busy.has(service)) return;
+    const wish = this.#wishOf(service);
+    if (wish === undefined || wish.isWritten || this.#parts.clock.now() < wish.nextAtMs) return;
+    this.#busy.add(service);
+    const work = this.#pursue(service, wish).finally(() => {
+      this.#busy.delete(service);
+      this.#underWay.delete(work);
+    });
+    this.#underWay.add(work);
+  }
+
+  #wishOf(service: ServiceName): Wish | undefined {
+    const hold = this.#tripOf(service);
+    if (hold === undefined || hold.latch?.flagsOff !== undefined) {
+      this.#wishes.delete(service);
+      return undefined;
+    }
+    const known = this.#wishes.get(service);
+    const latch = hold.latch?.id;
+    if (known !== undefined && (known.latch ?? latch) === latch) {
+      known.latch = latch;
+      return known;
+    }
+    const wish = this.#newWish(hold);
+    this.#wishes.set(service, wish);
+    return wish;
+  }
+
+  #newWish({ latch }: Hold): Wish {
+    const { clock, replica } = this.#parts;
+    const isOurs = latch === undefined || latch.replica === replica;
+    return {
+      latch: latch?.id,
+      nextAtMs: clock.now() + (isOurs ? 0 : OTHERS_WAIT_MS),
+      tries: 0,
+      lastError: undefined,
+      flags: undefined,
+      isWritten: false,
+    };
+  }
+
+  async #pursue(service: ServiceName, wish: Wish): Promise<void> {
+    const { clock } = this.#parts;
+    try {
+      // The board hears of a release, or of another replica's work, a second later.
+      if (wish.flags === undefined && !(await this.#isDue(wish))) return;
+      wish.flags ??= await this.#switchOff(service, wish);
+      if (wish.latch === undefined) return;
+      await this.#parts.latches.flagsAreOff(wish.latch, { service, flags: wish.flags });
+      wish.isWritten = true;
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return;
+      // A database that is away is the guard's to tell.
+      if (wish.flags === undefined) this.#failed(service, wish, messageOf(error));
+      wish.nextAtMs = clock.now() + Math.min(FIRST_RETRY_MS * 2 ** (wish.tries - 1), LONGEST_RETRY_MS);
+    }
+  }
+
+  async #isDue({ latch }: Wish): Promise<boolean> {
+    if (latch === undefined) return true;
+    try {
+      return await this.#parts.latches.areFlagsDue(latch);
+    } catch {
+      // While the database is away no latch can be released.
+      return true;
+    }
+  }
+
+  async #switchOff(service: ServiceName, wish: Wish): Promise<readonly string[]> {
+    const flags = (await this.#parts.flagSwitch?.off(service, () => this.#isDue(wish))) ?? [];
+    this.#parts.emit('guard:flags_off', { service, flags });
+    return flags;
+  }
+
+  #failed(service: ServiceName, wish: Wish, reason: string): void {
+    wish.tries += 1;
+    wish.lastError = reason;
+    this.#parts.emit('guard:flags_failed', { service, reason });
+  }
+
+  /** A replica that lost its database holds reads too, but nothing tripped. */
+  #tripOf(service: ServiceName): Hold | undefined {
+    const hold = this.#parts.board.holdOf(service);
+    return hold === undefined || hold.cause === 'database_lost' ? undefined : hold;
+  }
+}

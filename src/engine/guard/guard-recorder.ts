@@ -1,0 +1,195 @@
+import type { Comparison } from '../../domain/comparison.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import { NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
+import type { EventName, Listener, MigrationEvents } from '../ports/events.ts';
+import type { FenceReason } from '../lane/fence.ts';
+import type { Clock } from '../ports/ports.ts';
+import { noCounts, recordAboveLegacy, recordAdded, type GuardCounts } from './guard-counts.ts';
+import { LegacyLatency } from './legacy-latency.ts';
+
+/** Why a cut-over read stayed on legacy although the orchestrator did not fail: the fence of its lane. */
+const FENCES: Readonly<Record<FenceReason, true>> = {
+  not_seeded: true,
+  dirty: true,
+  copying: true,
+  stopped: true,
+  behind: true,
+  excepted: true,
+  differs: true,
+  spilling: true,
+  replica_silent: true,
+};
+
+/**
+ * So long after a failed call of a legacy service, its unanswered requests are taken for its own fault: writes wait for its probes
+ * at most until their deadline.
+ */
+const LEGACY_TO_BLAME_MS = 10_000;
+
+/** What was counted of one action since the last time it was asked for. */
+interface OfAction<Counted> {
+  readonly service: ServiceName;
+  readonly action: string;
+  readonly counts: Counted;
+}
+
+/** A comparison of a whole lane counts once for the guard, and as evidence for every read of its service. */
+export interface Recorded {
+  readonly counted: readonly OfAction<GuardCounts>[];
+  readonly evidence: readonly OfAction<Evidence>[];
+}
+
+/** Sums by service and action. */
+class Sums<Sum> {
+  readonly #make: () => Sum;
+  readonly #sums = new Map<ServiceName, Map<string, Sum>>();
+
+  constructor(make: () => Sum) {
+    this.#make = make;
+  }
+
+  of(service: ServiceName, action: string): Sum {
+    let actions = this.#sums.get(service);
+    if (actions === undefined) this.#sums.set(service, (actions = new Map()));
+    let sum = actions.get(action);
+    if (sum === undefined) actions.set(action, (sum = this.#make()));
+    return sum;
+  }
+
+  entries(): OfAction<Sum>[] {
+    return [...this.#sums].flatMap(([service, actions]) =>
+      [...actions].map(([action, counts]) => ({ service, action, counts })),
+    );
+  }
+}
+
+type EvidenceSum = { -readonly [Name in keyof Evidence]: Evidence[Name] };
+
+const countsByAction = (): Sums<GuardCounts> => new Sums(noCounts);
+const evidenceByAction = (): Sums<EvidenceSum> => new Sums(() => ({ ...NO_EVIDENCE }));
+
+type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
+
+/** Counts the engine's events for the guard. Costs a look-up and an addition each. */
+export class GuardRecorder {
+  readonly #clock: Clock;
+  readonly #onSeenAgain: (service: ServiceName, count: number) => void;
+  readonly #legacyFailedAtMs = new Map<ServiceName, number>();
+  readonly #legacy = new LegacyLatency();
+  #counts = countsByAction();
+  #evidence = evidenceByAction();
+  readonly #handlers: Handlers = {
+    'shadow:compared': (event) => this.#compared(event),
+    'lane:compared': (event) => this.#laneCompared(event),
+    'shadow:dropped': ({ service, action }) => {
+      this.#of(service, action).dropped += 1;
+    },
+    'comparison:deleted_returned': ({ service, items }) => this.#onSeenAgain(service, items),
+    'operation:replied': (event) => this.#replied(event),
+    'write:journaled': ({ service, action, durationMs }) =>
+      recordAdded(this.#of(service, action), durationMs),
+    'shadow:paired': ({ service, action, primary, legacy }) => {
+      // Where legacy is the primary, its answer is counted as the agent's.
+      if (primary === 'orchestrator' && legacy.ms !== undefined) this.#legacy.add(service, action, legacy.ms);
+    },
+    'read:fell_back': (event) => this.#fellBack(event),
+    'backend:called': ({ service, backend, purpose, result }) => {
+      if (backend === 'legacy' && purpose === 'live' && result !== 'answered')
+        this.#legacyFailedAtMs.set(service, this.#clock.now());
+    },
+  };
+  readonly listener: Listener = (name, event) => this.#handlers[name]?.(event);
+
+  /** @param onSeenAgain told at once of deleted items that an answer showed */
+  constructor(clock: Clock, onSeenAgain: (service: ServiceName, count: number) => void) {
+    this.#clock = clock;
+    this.#onSeenAgain = onSeenAgain;
+  }
+
+  /** What was counted since the last call. */
+  drain(): Recorded {
+    const recorded = { counted: this.#counts.entries(), evidence: this.#evidence.entries() };
+    this.#counts = countsByAction();
+    this.#evidence = evidenceByAction();
+    return recorded;
+  }
+
+  #of(service: ServiceName, action: string): GuardCounts {
+    return this.#counts.of(service, action);
+  }
+
+  #compared({ service, action, comparison }: MigrationEvents['shadow:compared']): void {
+    countComparison(this.#of(service, action), comparison);
+    if (!isEvidence(comparison)) return;
+    const evidence = this.#evidence.of(service, action);
+    evidence.comparable += 1;
+    if (comparison.verdict === 'mismatch') evidence.mismatches += 1;
+    if (comparison.isErrorPair === true) evidence.errors += 1;
+  }
+
+  #laneCompared({ service, action, countsFor, comparison }: MigrationEvents['lane:compared']): void {
+    const counts = this.#of(service, action);
+    countComparison(counts, comparison);
+    if (!isEvidence(comparison)) return;
+    counts.wholeLanes += 1;
+    for (const read of countsFor) {
+      const evidence = this.#evidence.of(service, read);
+      evidence.laneComparable += 1;
+      if (comparison.verdict === 'mismatch') evidence.laneMismatches += 1;
+    }
+  }
+
+  #replied(event: MigrationEvents['operation:replied']): void {
+    const { service, action, kind, backend, status } = event;
+    const counts = this.#of(service, action);
+    counts.operations += 1;
+    if (status === 'timeout' || status === 'unavailable') {
+      if (!this.#isLegacyToBlame(service)) counts.proxyFailures += 1;
+      return;
+    }
+    if (backend === 'orchestrator') counts.orchestratorReads += 1;
+    if (kind === 'read') this.#timed(counts, event);
+    // A write's place in its lane is waited for behind legacy's own slowness; what it costs by itself is its commit, told above.
+    if (backend !== undefined && kind === 'read') recordAdded(counts, event.durationMs - event.primaryMs);
+  }
+
+  /** A cut-over read is held against what legacy takes for the same action, as far as that is known. */
+  #timed(
+    counts: GuardCounts,
+    { service, action, backend, primaryMs }: MigrationEvents['operation:replied'],
+  ): void {
+    if (backend === 'legacy') this.#legacy.add(service, action, primaryMs);
+    const legacyMs = backend === 'orchestrator' ? this.#legacy.p95(service, action) : undefined;
+    if (legacyMs !== undefined) recordAboveLegacy(counts, primaryMs - legacyMs);
+  }
+
+  #fellBack({ service, action, reason }: MigrationEvents['read:fell_back']): void {
+    if (Object.hasOwn(FENCES, reason)) return;
+    const counts = this.#of(service, action);
+    counts.orchestratorReads += 1;
+    counts.orchestratorFailures += 1;
+  }
+
+  #isLegacyToBlame(service: ServiceName): boolean {
+    const failedAtMs = this.#legacyFailedAtMs.get(service);
+    return failedAtMs !== undefined && this.#clock.now() - failedAtMs < LEGACY_TO_BLAME_MS;
+  }
+}
+
+function isEvidence({ verdict, isRepeat }: Comparison): boolean {
+  return verdict !== 'not_comparable' && isRepeat !== true;
+}
+
+/** The guard counts what agents are shown, repeats too. */
+function countComparison(counts: GuardCounts, comparison: Comparison): void {
+  const { verdict, reason, isErrorPair } = comparison;
+  if (verdict === 'not_comparable') {
+    // Anybody may ask for what was never there: told by the share, people would look for a fault that is none.
+    if (reason !== 'unknown_lane') counts.notComparable += 1;
+    return;
+  }
+  counts.comparable += 1;
+  if (isEvidence(comparison)) counts.independent += 1;
+  if (verdict === 'mismatch') counts.mismatches += 1;
+  if (isErrorPair === true) counts.bothErrors += 1;
+}

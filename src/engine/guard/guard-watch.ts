@@ -1,0 +1,287 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
+import type { Evidence } from '../evidence/confidence.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Clock } from '../ports/ports.ts';
+import { within } from '../ports/within.ts';
+import { EvidenceBook } from './evidence-book.ts';
+import { isTrip, type Finding, type GuardStep } from '../ports/finding.ts';
+import { ServiceGuard } from './guard.ts';
+import type { GuardLimits } from './guard-limits.ts';
+import type {
+  Alerts,
+  DigestOf,
+  EvidenceStore,
+  GuardState,
+  LatchStore,
+  MinuteStore,
+  Release,
+} from './guard-ports.ts';
+import type { GuardRecorder } from './guard-recorder.ts';
+import type { Latch } from '../ports/latch.ts';
+import type { LatchBoard } from './latch-board.ts';
+import { MinuteBook } from './minute-book.ts';
+import { ToldFindings } from './told-findings.ts';
+import type { TriggerLevel } from './trigger-levels.ts';
+import { NO_TROUBLE } from './triggers.ts';
+
+const EVERY_MS = 1_000;
+const WRITE_EVERY_TICKS = 5;
+/** A database that takes longer is asked again at the next second. */
+const ASK_TIMEOUT_MS = 2_000;
+const LONGEST_WINDOW_MS = 6 * 3_600_000;
+/** Other replicas write every five seconds; rows of the last minutes may still change. */
+const OTHERS_CHANGE_WITHIN_MS = 3 * 60_000;
+const PRUNE_EVERY_TICKS = 3_600;
+
+export interface GuardWatchParts {
+  readonly replica: ReplicaId;
+  readonly services: readonly ServiceName[];
+  readonly digestOf: DigestOf;
+  readonly limits: GuardLimits;
+  /** False where findings are only told: nothing trips and nothing is held. */
+  readonly isBinding: boolean;
+  readonly recorder: GuardRecorder;
+  readonly board: LatchBoard;
+  readonly latches: LatchStore;
+  readonly minutes: MinuteStore;
+  readonly evidence: EvidenceStore;
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly firstCoolDownMs: number;
+  /** Statistics by minute are kept so long, for backtests. */
+  readonly keepMinutesMs: number;
+}
+
+/** Evaluates the guard every second, writes down what it counted, and keeps the latches in step with the database. */
+export class GuardWatch {
+  readonly #parts: GuardWatchParts;
+  readonly #guards: ReadonlyMap<ServiceName, ServiceGuard>;
+  readonly #minutes = new MinuteBook();
+  readonly #evidence: EvidenceBook;
+  /** What was found in the last second, by service. */
+  readonly #found = new Map<ServiceName, readonly Finding[]>();
+  readonly #told = new ToldFindings();
+  /** Services of whose trip people heard before the database did. */
+  readonly #toldOfTrip = new Set<ServiceName>();
+  #releasedAtMs: ReadonlyMap<ServiceName, number> = new Map();
+  #ticks = 0;
+  #isStopped = false;
+  #exchanging: Promise<void> | undefined;
+  #loop: Promise<void> | undefined;
+  #wake = new AbortController();
+
+  constructor(parts: GuardWatchParts) {
+    this.#parts = parts;
+    this.#guards = new Map(parts.services.map((name) => [name, new ServiceGuard(name, parts.limits)]));
+    this.#evidence = new EvidenceBook(parts.digestOf);
+  }
+
+  /** Reads the latches, and fills the windows with what was counted before this start. @throws StorageError */
+  async start(): Promise<void> {
+    const { clock, minutes } = this.#parts;
+    await this.#askLatches();
+    this.#read(await minutes.since(clock.wallMs() - LONGEST_WINDOW_MS));
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake.abort();
+    await this.#loop;
+    this.#count();
+    await this.#write().catch(() => undefined);
+  }
+
+  findingsOf(service: ServiceName): readonly Finding[] {
+    return this.#found.get(service) ?? [];
+  }
+
+  /** How near each trigger is to its trip. */
+  levelsOf(service: ServiceName): readonly TriggerLevel[] {
+    return this.#guards.get(service)?.levels(this.#parts.clock.wallMs()) ?? [];
+  }
+
+  /** p95 of what the proxy added in the last five minutes, milliseconds. */
+  addedP95Ms(service: ServiceName): number | null {
+    return this.#guards.get(service)?.addedQuantile(0.95) ?? null;
+  }
+
+  /** A deleted item was shown. In effect at once. */
+  seenAgain(service: ServiceName, count: number): void {
+    this.#guards.get(service)?.seenAgain(count);
+    this.#judge(service);
+  }
+
+  /** Somebody outside says that agents do worse. Resolves when the latch is written down. @throws StorageError */
+  async signal(service: ServiceName, words: string): Promise<void> {
+    this.#guards.get(service)?.signal(words);
+    this.#judge(service);
+    await this.#writeTrips();
+  }
+
+  /** @throws StorageError */
+  async release(
+    service: ServiceName,
+    by: { readonly person: string; readonly reason: string },
+  ): Promise<Release> {
+    const { latches, alerts, clock, emit } = this.#parts;
+    const release = await latches.release(service, by);
+    if (release.result === 'released') {
+      const { latch } = release;
+      emit('guard:released', { service, latch: latch.id, person: by.person });
+      alerts.send({ kind: 'released', service, latch, finding: latch.finding, atMs: clock.wallMs() });
+      await this.#askLatches();
+    }
+    return release;
+  }
+
+  /** Evidence of a service that is not written down yet. */
+  unwrittenEvidence(service: ServiceName, action: string): Evidence {
+    return this.#evidence.unwritten(service, action);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#parts.clock.sleep(EVERY_MS, this.#wake.signal);
+      if (this.#isStopped) return;
+      this.#ticks += 1;
+      this.#count();
+      for (const service of this.#guards.keys()) this.#judge(service);
+      try {
+        // One that hangs is waited for again, not joined by others.
+        this.#exchanging ??= this.#exchange().finally(() => (this.#exchanging = undefined));
+        await within(this.#exchanging, ASK_TIMEOUT_MS, { what: 'the database of the guard' });
+      } catch (error) {
+        this.#parts.emit('journal:failed', { reason: messageOf(error) });
+        this.#alertUnwritten();
+      }
+    }
+  }
+
+  /** Everything that happened since the last second goes into the windows and the books. */
+  #count(): void {
+    const atMs = this.#parts.clock.wallMs();
+    for (const guard of this.#guards.values()) guard.turnTo(atMs);
+    const { counted, evidence } = this.#parts.recorder.drain();
+    for (const { service, action, counts } of evidence) this.#evidence.add(service, action, counts);
+    for (const { service, action, counts } of counted) {
+      this.#guards.get(service)?.add(action, atMs, counts);
+      this.#minutes.add(service, action, { atMs, counts });
+    }
+  }
+
+  async #exchange(): Promise<void> {
+    const { clock, minutes, keepMinutesMs } = this.#parts;
+    // The latch first; what it was tripped by stands in the minutes that people look at, and in the next start's windows.
+    const hasTripped = await this.#writeTrips();
+    await this.#askLatches();
+    if (hasTripped) await this.#write();
+    if (this.#ticks % WRITE_EVERY_TICKS !== 0) return;
+    await this.#write();
+    this.#read(await minutes.since(clock.wallMs() - OTHERS_CHANGE_WITHIN_MS));
+    if (this.#ticks % PRUNE_EVERY_TICKS === 0) await minutes.prune(clock.wallMs() - keepMinutesMs);
+  }
+
+  async #write(): Promise<void> {
+    const { clock, minutes, evidence, replica } = this.#parts;
+    const rows = this.#minutes.changed();
+    if (rows.length > 0) {
+      await minutes.write(replica, rows);
+      this.#minutes.written(rows, clock.wallMs());
+    }
+    await this.#evidence.writeTo(evidence);
+  }
+
+  /** Rows of other replicas, and of earlier lives of this one. */
+  #read(rows: Parameters<MinuteBook['news']>[0]): void {
+    const { clock, replica } = this.#parts;
+    const nowMs = clock.wallMs();
+    for (const { service, action, minuteMs, counts } of this.#minutes.news(rows, replica, nowMs)) {
+      if (minuteMs <= (this.#releasedAtMs.get(service) ?? 0)) continue;
+      // A replica whose clock is ahead must not end our windows in its future.
+      this.#guards.get(service)?.add(action, Math.min(minuteMs, nowMs), counts);
+    }
+  }
+
+  /** Somebody may trip, or release, while the answer is on its way. */
+  async #askLatches(): Promise<void> {
+    const { board, latches } = this.#parts;
+    const asked = board.asking();
+    const state = await latches.state();
+    if (board.adopt(state.open, asked)) this.#adopt(state);
+  }
+
+  #adopt({ releasedAtMs, troubled }: GuardState): void {
+    const isReleased = (service: ServiceName) =>
+      releasedAtMs.get(service) !== this.#releasedAtMs.get(service);
+    // A person has judged what was counted, here or through another replica: the last second, too.
+    if ([...this.#guards.keys()].some(isReleased)) this.#count();
+    for (const [service, guard] of this.#guards) {
+      if (isReleased(service)) {
+        guard.reset();
+        this.#told.forget(service);
+      }
+      guard.trouble(troubled.get(service) ?? NO_TROUBLE);
+    }
+    this.#releasedAtMs = releasedAtMs;
+  }
+
+  #judge(service: ServiceName): void {
+    const { board, clock, emit, isBinding } = this.#parts;
+    const findings = this.#guards.get(service)?.findings(clock.wallMs()) ?? [];
+    this.#found.set(service, findings);
+    this.#alert(service, findings);
+    if (!isBinding) return;
+    board.take(service, new Set(findings.flatMap(({ steps }): readonly GuardStep[] => steps)));
+    const tripping = findings.find(isTrip);
+    if (tripping === undefined || !board.trip(tripping)) return;
+    emit('guard:tripped', { service, finding: tripping });
+    this.#wake.abort();
+    this.#wake = new AbortController();
+  }
+
+  /** One alert for each trigger whose findings are worth one, when they begin. What trips is told with its latch. */
+  #alert(service: ServiceName, findings: readonly Finding[]): void {
+    const { isBinding, alerts, clock, emit } = this.#parts;
+    const worth = findings.filter(
+      (finding) => finding.steps.includes('alert') || (!isBinding && isTrip(finding)),
+    );
+    const atMs = clock.wallMs();
+    for (const finding of this.#told.news(service, worth, atMs)) {
+      emit('guard:found', { service, finding });
+      alerts.send({ kind: 'finding', service, finding, atMs });
+    }
+  }
+
+  /** @returns whether there were any */
+  async #writeTrips(): Promise<boolean> {
+    const { board, latches, replica, firstCoolDownMs } = this.#parts;
+    const trips = board.unwritten();
+    for (const finding of trips) {
+      const { latch, isNew } = await latches.trip(finding, { replica, firstCoolDownMs });
+      board.written(latch);
+      if (isNew) this.#tripped(latch);
+    }
+    return trips.length > 0;
+  }
+
+  /** Of several replicas that trip at once, only the one whose row it is says so. */
+  #tripped(latch: Latch): void {
+    const { service, finding, trippedAtMs } = latch;
+    this.#parts.emit('guard:latched', { service, latch });
+    if (this.#toldOfTrip.delete(service)) return;
+    this.#parts.alerts.send({ kind: 'tripped', service, latch, finding, atMs: trippedAtMs });
+  }
+
+  /** People hear of a trip although the database does not. */
+  #alertUnwritten(): void {
+    for (const finding of this.#parts.board.unwritten()) {
+      const { service } = finding;
+      if (this.#toldOfTrip.has(service)) continue;
+      this.#toldOfTrip.add(service);
+      this.#parts.alerts.send({ kind: 'tripped', service, finding, atMs: this.#parts.clock.wallMs() });
+    }
+  }
+}

@@ -1,0 +1,315 @@
+import type { ServiceName } from '../../domain/ids.ts';
+import type { Tally } from '../evidence/rate-bounds.ts';
+import { ComparedReads } from './compared-reads.ts';
+import type { Finding } from '../ports/finding.ts';
+import { addCounts, addedQuantile, noCounts, type GuardCounts } from './guard-counts.ts';
+import type { GuardLimits } from './guard-limits.ts';
+import { IncomparableReads } from './incomparable-reads.ts';
+import { SlidingTally, WINDOWS } from './sliding-tally.ts';
+import { countLevel, nearest, rateLevel, storesLevel, type TriggerLevel } from './trigger-levels.ts';
+import {
+  judgeDeadLetters,
+  judgeLatency,
+  judgeLost,
+  judgeNotComparable,
+  judgeRate,
+  judgeStores,
+  NO_TROUBLE,
+  type Judgement,
+  type TroubledLanes,
+} from './triggers.ts';
+
+/** The action under which a service is counted as a whole. */
+const WHOLE = '';
+const MINUTE_MS = 60_000;
+
+const NONE: readonly never[] = [];
+
+/** Of cut-over reads: said beside a finding of latency. */
+const ABOVE_LEGACY = 'orchestrator slower than legacy';
+
+/** The window of what happens at present. */
+const PRESENT = WINDOWS[0]?.name;
+const HOLD = ['hold_ramp'] as const;
+/** Only errors of the present are a reason: while shadow load is dropped nothing that it would show outweighs those of six hours. */
+const DROP_AND_HOLD = ['drop_shadow_load', 'hold_ramp'] as const;
+
+/** Who was slow, and in how many of the last minutes. */
+interface SlowMinutes {
+  /** Absent: the proxy. */
+  readonly detail?: string;
+  readonly judged: Judgement;
+}
+
+/** One rate that is watched, over all windows. */
+class WatchedRate {
+  readonly #windows = WINDOWS.map((size) => ({ name: size.name, tally: new SlidingTally(size) }));
+
+  add(atMs: number, tally: Tally): void {
+    if (tally.tries === 0 && tally.hits === 0) return;
+    for (const window of this.#windows) window.tally.add(atMs, tally);
+  }
+
+  setBack(nowMs: number): void {
+    for (const { tally } of this.#windows) tally.setBack(nowMs);
+  }
+
+  /** The windows, unless even the longest has fewer hits: so it is nearly always, and this is asked every second. */
+  windowsWith(leastHits: number, nowMs: number): readonly { name: string; tally: Tally }[] {
+    const longest = this.#windows.at(-1)?.tally;
+    if (longest === undefined || longest.hits === 0) return NONE;
+    longest.advance(nowMs);
+    if (longest.hits < leastHits) return NONE;
+    for (const window of this.#windows) window.tally.advance(nowMs);
+    return this.#windows;
+  }
+}
+
+/** The rates of one action, or of a service as a whole. */
+class WatchedAction {
+  readonly mismatches = new WatchedRate();
+  readonly orchestrator = new WatchedRate();
+  readonly proxy = new WatchedRate();
+  readonly compared = new ComparedReads();
+
+  setBack(nowMs: number): void {
+    for (const each of [this.mismatches, this.orchestrator, this.proxy, this.compared]) each.setBack(nowMs);
+  }
+
+  add(atMs: number, counts: GuardCounts): void {
+    this.mismatches.add(atMs, { hits: counts.mismatches, tries: counts.comparable });
+    this.orchestrator.add(atMs, { hits: counts.orchestratorFailures, tries: counts.orchestratorReads });
+    this.proxy.add(atMs, { hits: counts.proxyFailures, tries: counts.operations });
+    this.compared.add(atMs, counts);
+  }
+}
+
+/**
+ * Watches one service: what happened goes in with its instant, findings come out when asked. Holds no clock and no store, so that
+ * stored minutes can be replayed against other limits. Instants are milliseconds of one clock, whichever that is.
+ */
+export class ServiceGuard {
+  readonly #service: ServiceName;
+  readonly #limits: GuardLimits;
+  readonly #actions = new Map<string, WatchedAction>();
+  #nowMs = -Infinity;
+  /** Counts by minute, for the service as a whole. */
+  readonly #minutes = new Map<number, GuardCounts>();
+  /** The minute at which latency was last judged: it changes no sooner than the next. */
+  #latencyOf = -1;
+  #latency: readonly SlowMinutes[] = NONE;
+  #incomparable = new IncomparableReads();
+  #seenAgain = 0;
+  #signal: string | undefined;
+  #troubled: TroubledLanes = NO_TROUBLE;
+
+  constructor(service: ServiceName, limits: GuardLimits) {
+    this.#service = service;
+    this.#limits = limits;
+  }
+
+  /** Tells the present instant. A clock that was ahead and is set back must not leave the windows waiting for it. */
+  turnTo(nowMs: number): void {
+    if (nowMs < this.#nowMs) {
+      for (const watched of this.#actions.values()) watched.setBack(nowMs);
+      this.#incomparable.setBack(nowMs);
+      for (const minute of this.#minutes.keys())
+        if (minute > Math.floor(nowMs / MINUTE_MS)) this.#minutes.delete(minute);
+    }
+    this.#nowMs = nowMs;
+  }
+
+  /** @param atMs not after the present instant, or the windows end there */
+  add(action: string, atMs: number, counts: GuardCounts): void {
+    this.#watched(action).add(atMs, counts);
+    this.#watched(WHOLE).add(atMs, counts);
+    this.#incomparable.add(atMs, counts);
+    const minute = Math.floor(atMs / MINUTE_MS);
+    let sum = this.#minutes.get(minute);
+    if (sum === undefined) this.#minutes.set(minute, (sum = noCounts()));
+    addCounts(sum, counts);
+    if (minute < this.#latencyOf) this.#latencyOf = -1;
+  }
+
+  /** An answer showed an item that was deleted: I5. */
+  seenAgain(count = 1): void {
+    this.#seenAgain += count;
+  }
+
+  /** Somebody outside says that agents do worse. */
+  signal(words: string): void {
+    this.#signal = words;
+  }
+
+  trouble(lanes: TroubledLanes): void {
+    this.#troubled = lanes;
+  }
+
+  /** Everything found at this instant, the gravest of each rate. */
+  findings(nowMs: number): Finding[] {
+    this.turnTo(nowMs);
+    return [...this.#rateFindings(nowMs), ...this.#notCompared(nowMs), ...this.#otherFindings(nowMs)];
+  }
+
+  /** How near each trigger is to its trip, in the place where it is nearest. */
+  levels(nowMs: number): TriggerLevel[] {
+    const { slowMinutes, deadLetterLanes, deadLetterMs } = this.#limits;
+    const old = this.#troubled.deadLetterAgesMs.filter((ageMs) => ageMs >= deadLetterMs).length;
+    return [
+      ...this.#rateLevels(nowMs),
+      this.#latencyLevel(nowMs, slowMinutes),
+      countLevel('deleted_item_seen', this.#seenAgain, 1),
+      countLevel('dead_letters', old, deadLetterLanes),
+      countLevel('lost', this.#troubled.lost, 1),
+      storesLevel(this.#troubled.stores, this.#limits),
+      this.#notComparableLevel(nowMs),
+      countLevel('not_compared', [...this.#notCompared(nowMs)].length > 0 ? 1 : 0, 1),
+      countLevel('external', this.#signal === undefined ? 0 : 1, 1),
+    ];
+  }
+
+  /** What the proxy added in the last minutes, this one included: the quantile in milliseconds; null without operations. */
+  addedQuantile(quantile: number): number | null {
+    const sum = noCounts();
+    for (const counts of this.#minutes.values()) addCounts(sum, counts);
+    return addedQuantile(sum, quantile);
+  }
+
+  /** Forgets what was counted: a person has judged it. Lanes in trouble stay in trouble. */
+  reset(): void {
+    this.#actions.clear();
+    this.#minutes.clear();
+    this.#latencyOf = -1;
+    this.#incomparable = new IncomparableReads();
+    this.#seenAgain = 0;
+    this.#signal = undefined;
+  }
+
+  #watched(action: string): WatchedAction {
+    const known = this.#actions.get(action);
+    if (known !== undefined) return known;
+    const made = new WatchedAction();
+    this.#actions.set(action, made);
+    return made;
+  }
+
+  *#rateFindings(nowMs: number): Generator<Finding> {
+    for (const { trigger, rule, action, detail, tally } of this.#rates(this.#limits.leastHits, nowMs)) {
+      const judged = judgeRate(tally, rule, this.#limits);
+      if (judged !== undefined) yield this.#finding(trigger, judged, { action, detail });
+    }
+  }
+
+  #rateLevels(nowMs: number): TriggerLevel[] {
+    const all = [...this.#rates(1, nowMs)];
+    return (['inconsistency', 'errors'] as const).map((trigger) => {
+      const levels = all
+        .filter((rate) => rate.trigger === trigger)
+        .map(({ action, detail, tally, rule }) => ({
+          trigger,
+          detail,
+          ...(action !== WHOLE && { action }),
+          ...rateLevel(tally, rule.limit, this.#limits),
+        }));
+      return nearest(levels) ?? { trigger, numbers: {}, reached: 0 };
+    });
+  }
+
+  #latencyLevel(nowMs: number, slowMinutes: number): TriggerLevel {
+    const levels = this.#judgedLatency(nowMs).map(({ judged, ...who }) => ({
+      ...countLevel('latency', judged.numbers['slow_minutes'] ?? 0, slowMinutes),
+      ...who,
+    }));
+    return nearest(levels) ?? countLevel('latency', 0, slowMinutes);
+  }
+
+  #notComparableLevel(nowMs: number): TriggerLevel {
+    const { notComparableRate: limit, leastOperations, z } = this.#limits;
+    const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
+    const level = rateLevel(tally, limit, { leastHits: 1, z });
+    const enough = Math.min(1, tally.tries / leastOperations);
+    return { trigger: 'not_comparable', detail, numbers: level.numbers, reached: level.reached * enough };
+  }
+
+  /** Every rate that is watched, by window, where there were so many hits. */
+  *#rates(leastHits: number, nowMs: number) {
+    const { mismatchRate, errorRate } = this.#limits;
+    for (const [action, watched] of this.#actions) {
+      const streams = [
+        { trigger: 'inconsistency', rate: watched.mismatches, limit: mismatchRate, now: HOLD, who: '' },
+        {
+          trigger: 'errors',
+          rate: watched.orchestrator,
+          limit: errorRate,
+          now: DROP_AND_HOLD,
+          who: 'orchestrator, ',
+        },
+        { trigger: 'errors', rate: watched.proxy, limit: errorRate, now: DROP_AND_HOLD, who: 'proxy, ' },
+      ] as const;
+      for (const { trigger, rate, limit, now, who } of streams)
+        for (const { name, tally } of rate.windowsWith(leastHits, nowMs)) {
+          const rule = { limit, early: name === PRESENT ? now : HOLD };
+          yield { trigger, rule, action, detail: who + name, tally };
+        }
+    }
+  }
+
+  *#notCompared(nowMs: number): Generator<Finding> {
+    for (const [action, { compared }] of this.#actions) {
+      const judged = compared.judge(nowMs, this.#limits);
+      if (judged !== undefined) yield this.#finding('not_compared', judged, { action });
+    }
+  }
+
+  *#otherFindings(nowMs: number): Generator<Finding> {
+    for (const { judged, ...who } of this.#judgedLatency(nowMs)) yield this.#finding('latency', judged, who);
+    const deadLetters = judgeDeadLetters(this.#troubled, this.#limits);
+    if (deadLetters !== undefined) yield this.#finding('dead_letters', deadLetters);
+    const lost = judgeLost(this.#troubled);
+    if (lost !== undefined) yield this.#finding('lost', lost);
+    const stores = judgeStores(this.#troubled, this.#limits);
+    if (stores !== undefined) yield this.#finding('stores', stores);
+    const { name: detail, tally } = this.#incomparable.windowAt(nowMs, this.#limits);
+    const incomparable = judgeNotComparable(tally, this.#limits);
+    if (incomparable !== undefined) yield this.#finding('not_comparable', incomparable, { detail });
+    if (this.#seenAgain > 0) yield this.#finding('deleted_item_seen', tripWith({ items: this.#seenAgain }));
+    if (this.#signal !== undefined) yield this.#finding('external', tripWith({}), { detail: this.#signal });
+  }
+
+  /** Judges the whole minutes before this one, once a minute. */
+  #judgedLatency(nowMs: number): readonly SlowMinutes[] {
+    const present = Math.floor(nowMs / MINUTE_MS);
+    if (present === this.#latencyOf) return this.#latency;
+    const oldest = present - this.#limits.ofMinutes;
+    for (const minute of this.#minutes.keys()) if (minute < oldest) this.#minutes.delete(minute);
+    const whole = [...this.#minutes].filter(([minute]) => minute < present).map(([, counts]) => counts);
+    this.#latencyOf = present;
+    const added = judgeLatency(whole, 'added', this.#limits);
+    const aboveLegacy = judgeLatency(whole, 'aboveLegacy', this.#limits);
+    this.#latency = [
+      ...(added === undefined ? [] : [{ judged: added }]),
+      ...(aboveLegacy === undefined ? [] : [{ judged: aboveLegacy, detail: ABOVE_LEGACY }]),
+    ];
+    return this.#latency;
+  }
+
+  #finding(
+    trigger: Finding['trigger'],
+    { steps, numbers }: Judgement,
+    where: { readonly action?: string; readonly detail?: string } = {},
+  ): Finding {
+    const { action = WHOLE, detail } = where;
+    return {
+      service: this.#service,
+      trigger,
+      steps,
+      numbers,
+      ...(action !== WHOLE && { action }),
+      ...(detail !== undefined && { detail }),
+    };
+  }
+}
+
+function tripWith(numbers: Readonly<Record<string, number>>): Judgement {
+  return { steps: ['reads_to_legacy'], numbers };
+}

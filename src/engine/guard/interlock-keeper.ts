@@ -1,0 +1,259 @@
+import { messageOf } from '../../domain/errors.ts';
+import { SERVICE_FLAGS, type ServiceFlag } from '../../domain/flags.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import { addEvidence, confidenceOf, NO_EVIDENCE, type Evidence } from '../evidence/confidence.ts';
+import type { Emit } from '../ports/events.ts';
+import type { DigestOf, EvidenceStore } from './guard-ports.ts';
+import type { LatchBoard } from './latch-board.ts';
+import type { Clock, Flags } from '../ports/ports.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import { within } from '../ports/within.ts';
+import type { BackendProbes } from './backend-probes.ts';
+import type { ActionFacts, InterlockFacts, InterlockMode } from './interlock-facts.ts';
+import type { GrantRow, InterlockStore, JournalFacts } from './interlock-ports.ts';
+import { judgeFlags, NOTHING_GRANTED, type Granted, type InterlockVerdict } from './judge-flags.ts';
+import type { CutoverLimit, ReadLimits } from '../ports/read-limits.ts';
+
+const EVERY_MS = 1_000;
+/** How long what the journal says of a service is taken for true. */
+const JOURNAL_FACTS_MS = 5_000;
+const ASK_TIMEOUT_MS = 5_000;
+
+export interface InterlockKeeperParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly modes: ReadonlyMap<ServiceName, InterlockMode>;
+  readonly digestOf: DigestOf;
+  readonly flags: Flags;
+  readonly store: InterlockStore;
+  readonly evidence: EvidenceStore;
+  readonly board: LatchBoard;
+  readonly probes: BackendProbes;
+  /** Comparisons that are not in the store yet. */
+  readonly unwrittenEvidence: (service: ServiceName, action: string) => Evidence;
+  readonly addedP95Ms: (service: ServiceName) => number | null;
+  readonly coverageOf: (service: ServiceName) => number;
+  /** Whether all owners of the service were listed under its present coverage. */
+  readonly isBackfillListed: (service: ServiceName) => boolean;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** What a service's flags were judged by, and what came of it. */
+export interface Judged {
+  readonly facts: InterlockFacts;
+  readonly verdict: InterlockVerdict;
+}
+
+/** What the database said of a service, and when. */
+interface Known {
+  readonly atMs: number;
+  readonly coverage: number;
+  readonly journal: JournalFacts;
+  readonly accepted: ReadonlySet<string>;
+  /** Exact bounds cost 0.1 ms an action: not for every second. */
+  readonly actions: Readonly<Record<string, ActionFacts>>;
+}
+
+interface Shown {
+  readonly evidence: ReadonlyMap<string, Evidence>;
+  readonly accepted: ReadonlySet<string>;
+  readonly journal: Pick<JournalFacts, 'traffic' | 'lanesPerDay'>;
+}
+
+/** What flags answer that nobody has told them of. */
+const UNKNOWN: ReadonlySet<string> = new Set(['unknown_flag', 'not_evaluable']);
+
+const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0 };
+
+/** Facts of another coverage say nothing of this one. While replicas have not all reported it, the next heartbeats change them. */
+function keptMs({ coverage, journal }: Known, present: number): number {
+  const isSettled = coverage === present && (present === 0 || journal.acting >= journal.replicas);
+  return isSettled ? JOURNAL_FACTS_MS : 0;
+}
+
+/** Judges every service's flags each second, remembers what was let through, and answers every read from memory. */
+export class InterlockKeeper implements ReadLimits {
+  readonly #parts: InterlockKeeperParts;
+  readonly #known = new Map<ServiceName, Known>();
+  readonly #granted = new Map<ServiceName, Granted>();
+  readonly #judged = new Map<ServiceName, Judged>();
+  #isStopped = false;
+  readonly #wake = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: InterlockKeeperParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes up what was granted before. @throws StorageError */
+  async start(): Promise<void> {
+    for (const service of this.#parts.services.keys()) await this.#follow(service);
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wake.abort();
+    await this.#loop;
+  }
+
+  /** Undefined before the first judgement. */
+  judged(service: ServiceName): Judged | undefined {
+    return this.#judged.get(service);
+  }
+
+  /** What the database says is asked for at once, not when it is old: a person has accepted something. */
+  async refresh(service: ServiceName): Promise<void> {
+    this.#known.delete(service);
+    await this.#follow(service);
+  }
+
+  cutover(service: ServiceName, action: string): CutoverLimit {
+    if (this.#parts.board.holdOf(service) !== undefined) return { atMost: 0, loweredBy: 'latched' };
+    if (this.#modeOf(service) !== 'enforce') return { atMost: 100 };
+    const inEffect = this.#judged.get(service)?.verdict.actions[action]?.inEffect ?? 0;
+    return { atMost: inEffect, loweredBy: 'interlock' };
+  }
+
+  mayShadow(service: ServiceName): boolean {
+    if (this.#parts.board.has(service, 'drop_shadow_load')) return false;
+    return this.#modeOf(service) !== 'enforce' || this.#inEffect(service, 'shadow-read') > 0;
+  }
+
+  mayBegin(service: ServiceName): boolean {
+    return this.#modeOf(service) !== 'enforce' || this.#inEffect(service, 'dual-write') > 0;
+  }
+
+  #inEffect(service: ServiceName, flag: ServiceFlag): number {
+    return this.#judged.get(service)?.verdict.flags[flag].inEffect ?? 0;
+  }
+
+  #modeOf(service: ServiceName): InterlockMode {
+    return this.#parts.modes.get(service) ?? 'enforce';
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#parts.clock.sleep(EVERY_MS, this.#wake.signal);
+      if (this.#isStopped) return;
+      for (const service of this.#parts.services.keys()) {
+        try {
+          await within(this.#follow(service), ASK_TIMEOUT_MS, { what: 'the database of the interlocks' });
+        } catch (error) {
+          // What was in effect stays: an interlock lowers for what it knows, and the latch for what it does not.
+          this.#parts.emit('journal:failed', { reason: messageOf(error) });
+        }
+      }
+    }
+  }
+
+  async #follow(service: ServiceName): Promise<void> {
+    const known = await this.#ask(service);
+    const facts = await this.#gather(service, known);
+    const granted = this.#granted.get(service) ?? NOTHING_GRANTED;
+    const verdict = judgeFlags(facts, granted);
+    await this.#grant(service, verdict, granted);
+    this.#judged.set(service, { facts, verdict });
+  }
+
+  async #ask(service: ServiceName): Promise<Known> {
+    const { clock, store, evidence, digestOf, coverageOf } = this.#parts;
+    const [last, coverage] = [this.#known.get(service), coverageOf(service)];
+    if (last !== undefined && clock.now() - last.atMs < keptMs(last, coverage)) return last;
+    // Also what another replica has lowered since, or raised.
+    this.#granted.set(service, grantedOf(await store.grants(service)));
+    const journal = await store.facts(service, coverage);
+    const accepted = await store.accepted(service);
+    const shown = await evidence.of(service, (action) => digestOf(service, action));
+    const actions = this.#actionFacts(service, { evidence: shown, accepted, journal });
+    const known: Known = { atMs: clock.now(), coverage, journal, accepted, actions };
+    this.#known.set(service, known);
+    return known;
+  }
+
+  async #gather(service: ServiceName, known: Known): Promise<InterlockFacts> {
+    const { flags, board, probes, coverageOf, isBackfillListed, addedP95Ms } = this.#parts;
+    const { journal, accepted } = known;
+    const asked = Object.fromEntries(SERVICE_FLAGS.map((flag) => [flag, flags.percentage(flag, service)]));
+    const number = coverageOf(service);
+    const isBeginning = number === 0 && (asked['dual-write'] ?? 0) > 0;
+    return {
+      mode: this.#modeOf(service),
+      asked: asked as Record<ServiceFlag, number>,
+      answers: isBeginning ? await probes.ask(service) : { legacy: true, orchestrator: true },
+      coverage: { number, replicas: journal.replicas, acting: journal.acting },
+      lanes: {
+        total: journal.lanes,
+        unseeded: journal.unseeded,
+        unwell: journal.unwell,
+        isBackfillListed: isBackfillListed(service) || journal.isBackfillRun,
+      },
+      oldestDeliverySeconds: journal.oldestDeliverySeconds,
+      unclassified: { requests: journal.unclassified, isAccepted: accepted.has('unclassified') },
+      reconciledAgoSeconds: journal.reconciledAgoSeconds,
+      stores: journal.stores,
+      addedP95Ms: addedP95Ms(service),
+      isRampHeld: board.has(service, 'hold_ramp'),
+      latch: board.holdOf(service)?.cause ?? null,
+      isKilled: flags.killSwitch(),
+      actions: known.actions,
+    };
+  }
+
+  #actionFacts(service: ServiceName, { evidence, accepted, journal }: Shown): Record<string, ActionFacts> {
+    const { services, unwrittenEvidence } = this.#parts;
+    const actions = Object.entries(services.get(service)?.definition.actions ?? {});
+    const readable = actions.filter(
+      ([, action]) => action.kind === 'read' && action.legacyOnly === undefined,
+    );
+    return Object.fromEntries(
+      readable.map(([name]) => {
+        const seen = addEvidence(evidence.get(name) ?? NO_EVIDENCE, unwrittenEvidence(service, name));
+        const { lanesPerDay } = journal;
+        const confidence = confidenceOf(seen, { ...(journal.traffic.get(name) ?? NO_TRAFFIC), lanesPerDay });
+        return [name, { confidence, isAccepted: accepted.has(`action:${name}`) }] as const;
+      }),
+    );
+  }
+
+  /** What was let through is kept while its conditions to stay hold, over restarts too. */
+  async #grant(service: ServiceName, verdict: InterlockVerdict, granted: Granted): Promise<void> {
+    // Only a flag that is known lowers anything for good: while its server is away it looks as if nothing were asked for.
+    const isKnown = (flag: ServiceFlag): boolean =>
+      !UNKNOWN.has(this.#parts.flags.isEnabled(flag, { service }).reason);
+    const kept = isKnown('read-cutover') ? {} : granted.actions;
+    const next: Granted = {
+      flags: Object.fromEntries(
+        SERVICE_FLAGS.map((flag) => [
+          flag,
+          isKnown(flag) ? verdict.flags[flag].permitted : (granted.flags[flag] ?? 0),
+        ]),
+      ),
+      actions: Object.fromEntries(
+        Object.entries(verdict.actions).map(([action, { permitted }]) => [action, kept[action] ?? permitted]),
+      ),
+    };
+    const rows = changedRows(next, granted);
+    if (rows.length === 0) return;
+    await this.#parts.store.grant(service, rows);
+    this.#granted.set(service, next);
+  }
+}
+
+function grantedOf(rows: readonly GrantRow[]): Granted {
+  const flags = rows.filter(({ action }) => action === '').map(({ flag, percentage }) => [flag, percentage]);
+  const actions = rows
+    .filter(({ action, flag }) => action !== '' && flag === 'read-cutover')
+    .map(({ action, percentage }) => [action, percentage]);
+  return { flags: Object.fromEntries(flags), actions: Object.fromEntries(actions) };
+}
+
+function changedRows(next: Granted, granted: Granted): GrantRow[] {
+  const flags = SERVICE_FLAGS.filter((flag) => (next.flags[flag] ?? 0) !== (granted.flags[flag] ?? 0)).map(
+    (flag): GrantRow => ({ flag, action: '', percentage: next.flags[flag] ?? 0 }),
+  );
+  const actions = Object.entries(next.actions)
+    .filter(([action, percentage]) => percentage !== (granted.actions[action] ?? 0))
+    .map(([action, percentage]): GrantRow => ({ flag: 'read-cutover', action, percentage }));
+  return [...flags, ...actions];
+}

@@ -1,0 +1,90 @@
+import { isJsonObject, parseTolerantly, rawElements, rawMembers } from '../../domain/json.ts';
+import type { Owner, SessionId } from '../../domain/ids.ts';
+import type { LaneDefinition, StoredMemory, StoredSession } from '../../domain/service-definition.ts';
+import { FORGOTTEN_TAG, type ListedMemory } from './copy-plan.ts';
+import type { Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
+
+const SCAN_PAGE = 1_000;
+
+/** What the orchestrator holds of a lane. */
+export interface LaneContents {
+  /** The lane's list, in the order of its positions, without what is marked forgotten. */
+  readonly listed: readonly ListedMemory[];
+  /** What earlier copies wrote of what the service derives from its items. */
+  readonly derived: readonly ListedMemory[];
+}
+
+export interface ContentsQuery {
+  readonly orchestrator: Orchestrator;
+  readonly sessionId: SessionId;
+  readonly lanes: LaneDefinition;
+  /** Whose session it is: needed to know which tags its items have to carry. Absent: tags are taken as they are. */
+  readonly owner?: Owner;
+  /** For one page. */
+  readonly options: () => OrchestratorOptions;
+}
+
+/** Reads a session completely. A page of `scan` ends early where its contents are long: its cursor tells, and it is never `page_too_large`. @throws CrossfadeError */
+export async function readContents({ lanes, owner, ...session }: ContentsQuery): Promise<LaneContents> {
+  const memories = await readMemories(session);
+  const shown = memories.filter(({ tags }) => !tags.includes(FORGOTTEN_TAG));
+  const checked = (listed: ListedMemory): ListedMemory =>
+    owner === undefined ? listed : withDueTags(listed, lanes, owner);
+  return {
+    listed: shown.flatMap((memory) => listedAs(memory, lanes.fieldsOf(memory))).map(checked),
+    derived: shown.flatMap((memory) => listedAs(memory, lanes.derivedFieldsOf?.(memory))).map(checked),
+  };
+}
+
+/** The session's own row; undefined where the orchestrator has none. @throws CrossfadeError */
+export async function readSession({
+  orchestrator,
+  sessionId,
+  options,
+}: Pick<ContentsQuery, 'orchestrator' | 'sessionId' | 'options'>): Promise<StoredSession | undefined> {
+  const payload = { limit: 1, include_deleted: false };
+  const answer = await orchestrator.read({ action: 'scan', sessionId, payload }, options());
+  const session = answer.data['session'];
+  if (!isJsonObject(session)) return undefined;
+  const { session_metadata: metadata = '{}' } = rawMembers(rawMembers(answer.text)['session'] ?? '{}');
+  return { userId: String(session['user_id']), metadata };
+}
+
+/** Everything that a session holds, whatever it is, with what is marked forgotten. @throws CrossfadeError */
+export async function readMemories({
+  orchestrator,
+  sessionId,
+  options,
+}: Pick<ContentsQuery, 'orchestrator' | 'sessionId' | 'options'>): Promise<readonly StoredMemory[]> {
+  const memories: StoredMemory[] = [];
+  let cursor: unknown;
+  do {
+    const payload = { limit: SCAN_PAGE, include_deleted: false, ...(cursor !== undefined && { cursor }) };
+    const answer = await orchestrator.read({ action: 'scan', sessionId, payload }, options());
+    memories.push(...rawElements(rawMembers(answer.text)['items'] ?? '[]').map(parseStoredMemory));
+    cursor = answer.data['next_cursor'] ?? undefined;
+  } while (cursor !== undefined);
+  return memories;
+}
+
+function listedAs(memory: StoredMemory, fields: ListedMemory['fields'] | undefined): ListedMemory[] {
+  return fields === undefined ? [] : [{ memory, fields }];
+}
+
+/** A copy of the same item says which tags it carries. What others added beside them is left, unless it says what the item is. */
+export function withDueTags(listed: ListedMemory, lanes: LaneDefinition, owner: Owner): ListedMemory {
+  const { memory, fields } = listed;
+  const item = { fields, timestamp: memory.created_at, at: memory.created_at };
+  const due = lanes.createPayload(item, owner)['tags'];
+  // Halves of characters are stored in another spelling: whether such a tag is there cannot be told.
+  const isThere = (tag: string): boolean => memory.tags.includes(tag) || !tag.isWellFormed();
+  if (!Array.isArray(due) || due.every(isThere)) return listed;
+  const others = memory.tags.filter((tag) => !due.includes(tag) && lanes.kindTags?.includes(tag) !== true);
+  return { ...listed, dueTags: [...(due as string[]), ...others] };
+}
+
+/** An item as the orchestrator spells it, its content as raw text. */
+export function parseStoredMemory(text: string): StoredMemory {
+  const fields = parseTolerantly(text) as StoredMemory;
+  return { ...fields, content: rawMembers(text)['content'] ?? 'null', tags: fields.tags ?? [] };
+}

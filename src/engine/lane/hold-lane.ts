@@ -1,0 +1,83 @@
+import { ConnectionError } from '../../domain/errors.ts';
+import type { LaneKey } from '../../domain/ids.ts';
+import type { Lane } from './lane.ts';
+import type { Clock, Journal } from '../ports/ports.ts';
+import type { ReplicaIdentity } from '../ports/replica-identity.ts';
+
+/** The lane is let go by itself after this long, should this replica die while it holds it. */
+const HOLD_SECONDS = 30;
+const RETRY_MS = 20;
+/** So long a write of another replica may take a lane; then it is asked whether that one is dead. */
+const PATIENCE_MS = 1_000;
+
+export interface HoldParts {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  /** Whether no other replica writes: then the turns in memory are enough. */
+  readonly isAlone: () => boolean;
+  readonly identity: ReplicaIdentity;
+  /** Whether nobody has given this replica up yet. */
+  readonly mayAct: () => boolean;
+  /** Another replica is busy with the lane for longer than a write takes. */
+  readonly busy: (lane: LaneKey) => void;
+}
+
+/** A lane that nobody writes to. */
+export interface HeldLane {
+  /** Whether nobody can have written to it so far: what a replica holds that is given up, is let go. */
+  isSure(): boolean;
+  release(): void;
+}
+
+/** Keeps writes out of a lane: those of this replica by its turn, those of others by the journal. */
+export type HoldLane = (lane: Lane, deadlineAtMs: number) => Promise<HeldLane>;
+
+export function createHoldLane(parts: HoldParts): HoldLane {
+  return async (lane, deadlineAtMs) => {
+    const giveBack = await lane.turn.take(deadlineAtMs);
+    // Another one may come meanwhile; it waits before it acts, and until then this replica is alone.
+    if (parts.isAlone()) return { release: giveBack, isSure: parts.isAlone };
+    const { id } = parts.identity;
+    let heldUntilMs = 0;
+    try {
+      heldUntilMs = await holdElsewhere(lane, deadlineAtMs, parts);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    return {
+      isSure: () => parts.identity.id === id && parts.mayAct() && parts.clock.now() < heldUntilMs,
+      release: () => {
+        giveBack();
+        // Should this fail, the hold ends by its time.
+        void parts.journal.releaseHold(lane.key).catch(() => undefined);
+      },
+    };
+  };
+}
+
+/** Resolves with the instant at which the lane is let go by itself. */
+async function holdElsewhere(
+  lane: Lane,
+  deadlineAtMs: number,
+  { journal, clock, busy }: HoldParts,
+): Promise<number> {
+  let askAtMs = clock.now() + PATIENCE_MS;
+  while (clock.now() < deadlineAtMs) {
+    const askedAtMs = clock.now();
+    const state = await journal.hold(lane.key, HOLD_SECONDS);
+    if (state !== undefined) {
+      lane.adopt(state);
+      return askedAtMs + HOLD_SECONDS * 1_000;
+    }
+    if (clock.now() >= askAtMs) {
+      askAtMs += PATIENCE_MS;
+      busy(lane.key);
+    }
+    await clock.sleep(RETRY_MS);
+  }
+  throw new ConnectionError('another replica was busy with the lane until the deadline', {
+    effect: 'not_applied',
+    reason: 'lane_busy',
+  });
+}

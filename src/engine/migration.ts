@@ -1,0 +1,298 @@
+import type { ServiceName } from '../domain/ids.ts';
+import type { MessageLimits } from '../domain/request.ts';
+import { createAskOrchestrator } from './calls/ask-orchestrator.ts';
+import type { BacklogLimits } from './writes/backlog-limit.ts';
+import { createCallLegacy, type CallLegacy } from './calls/call-legacy.ts';
+import type { KeyedWrites } from './compare/comparison-stores.ts';
+import { RemovedItems } from './compare/removed-items.ts';
+import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
+import { createWrites } from './create-writes.ts';
+import { createEngine, type Engine } from './engine.ts';
+import { startEngine, stopEngine, type Living } from './engine-life.ts';
+import type { Events } from './ports/events.ts';
+import { Handler } from './requests/handle.ts';
+import type { ReadLimits } from './ports/read-limits.ts';
+import type { KeptReplies } from './writes/kept-replies.ts';
+import { LaneDesk } from './runs/lane-desk.ts';
+import type { Clock, CoverageStore, Flags, Journal, Orchestrator } from './ports/ports.ts';
+import type { DifferenceStore } from './compare/difference-store.ts';
+import type { StreamHandler } from './ports/request-handler.ts';
+import type { ReplicaCounts } from './replicas/membership.ts';
+import type { ReplicaStore } from './ports/replica-ports.ts';
+import { passThrough } from './requests/pass-through.ts';
+import { PassPath } from './requests/pass.ts';
+import { ReadPath } from './requests/read.ts';
+import type { ReplicaIdentity } from './ports/replica-identity.ts';
+import { createLaneComparing, type LaneComparing } from './create-lane-comparing.ts';
+import { createRuns, type RunEdges, type Runs } from './create-runs.ts';
+import type { ServiceRuntime } from './ports/service-runtime.ts';
+import type { KeptReadStore } from './shadow/kept-read-store.ts';
+import { RepeatedReads } from './shadow/repeated-reads.ts';
+import { ShadowReads } from './shadow/shadow-reads.ts';
+import type { SpillEdges, SpillStatus } from './spill/spill.ts';
+import { Starting } from './starting.ts';
+
+export interface MigrationSettings {
+  readonly limits: MessageLimits;
+  readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
+  readonly reads: { readonly timeoutMs: number };
+  readonly shadow: {
+    readonly queueSize: number;
+    readonly concurrency: number;
+    readonly timeoutMs: number;
+    /** Of reads that do something to legacy, those that have their lane compared. @defaultValue 1 */
+    readonly lanePercentage?: number;
+    /** Kept reads that are asked again in a minute at most. @defaultValue 0: none are kept */
+    readonly repeatsPerMinute?: number;
+  };
+  /** Writes that may wait for their delivery. @defaultValue no limit */
+  readonly backlog?: BacklogLimits;
+  /** Lanes copied at the same time. */
+  readonly copyConcurrency: number;
+  /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
+  readonly copiesAll?: boolean;
+}
+
+/** Where reads are kept, and what their evidence depends on beside the lane. */
+interface KeptReading {
+  readonly store: KeptReadStore;
+  readonly versionOf: (service: ServiceName, action: string) => string;
+}
+
+export interface MigrationParts {
+  readonly replica: ReplicaIdentity;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly orchestrator: Orchestrator;
+  readonly flags: Flags;
+  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  readonly readLimits?: ReadLimits;
+  readonly journal: Journal;
+  readonly coverageStore: CoverageStore;
+  readonly replicas: ReplicaStore;
+  readonly keptReplies: KeptReplies;
+  /** Where writes go while the journal is away; absent: they are refused. */
+  readonly spill?: SpillEdges | undefined;
+  readonly differences: DifferenceStore;
+  /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
+  readonly runs?: RunEdges;
+  /** Absent: no reads are kept to be asked again. */
+  readonly keptReads?: KeptReading;
+  /** Absent: rules of the definitions only, and no signatures are kept. */
+  readonly comparisons?: ComparisonEdges;
+  /** Absent: nobody looks for removed items in answers. */
+  readonly keyedWrites?: KeyedWrites;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly settings: MigrationSettings;
+}
+
+/** What waits, for whoever watches. */
+export interface Backlog {
+  readonly deliveries: number;
+  readonly copies: number;
+  /** Covered services whose owners are not listed yet: until then copies leaves their lanes out. */
+  readonly listings: number;
+  readonly shadowReads: number;
+}
+
+/** The engine: answers agents, and keeps the secondary equal. */
+export interface Migration extends StreamHandler {
+  /** Takes up what the last process left, then keeps coverage. Requests may come once it resolves. @throws StorageError */
+  start(): Promise<void>;
+  /** Ends what runs in the background. Requests must have ended before. */
+  stop(): Promise<void>;
+  backlog(): Backlog;
+  /** Deliveries of one service that wait. */
+  pendingOf(service: ServiceName): number;
+  /** This replica and the others that share its journal. */
+  replicas(): ReplicaCounts;
+  /** Whether journaled writes are sent: the journal takes this replica's heartbeats, and it has not joined others a moment ago. */
+  mayWrite(): boolean;
+  /** Undefined where nothing is spilled: writes are refused while the journal is away. */
+  spillStatus(): SpillStatus | undefined;
+  /** Number of the service's coverage; 0 while its writes pass unjournaled; -1 where it is not known yet, and taken for granted. */
+  coverageOf(service: ServiceName): number;
+  comparisonsOf(service: ServiceName): ComparisonReport;
+  /** Work over all lanes; absent where it is kept nowhere. */
+  readonly runs: Pick<Runs, 'desk' | 'repairDesk'> | undefined;
+  /** What people ask of single lanes. */
+  readonly laneDesk: LaneDesk;
+  /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
+  rulesVersion(service: ServiceName, action: string): string;
+}
+
+export function createMigration(parts: MigrationParts): Migration {
+  const engine = createEngine(parts);
+  const { emit } = parts.events;
+  const callLegacy = createCallLegacy(parts.clock, emit);
+  const verdicts = new Verdicts({ ...parts, emit, edges: parts.comparisons });
+  const comparing = createLaneComparing(parts, engine, verdicts);
+  const { samples, explainGone } = comparing ?? {};
+  const shadows = createShadowReads(parts, engine, { callLegacy, verdicts, samples, explainGone });
+  const repeats = createRepeats(parts, engine, { callLegacy, shadows });
+  const handler = createHandler(parts, engine, { callLegacy, shadows, repeats });
+  const { coverage, unjournaled } = engine;
+  const say = sayTo(handler, parts.clock);
+  const runs = parts.runs && comparing && createRuns(parts, engine, { ...parts.runs, ...comparing, say });
+  const living = { engine, verdicts, shadows, samples, repeats, runs };
+  const starting = new Starting({
+    spill: engine.spilling?.spill,
+    coverage,
+    clock: parts.clock,
+    emit,
+    begin: () => startEngine(living),
+  });
+  const passing = new PassPath({
+    ...parts,
+    limits: parts.settings.limits,
+    coverage,
+    unjournaled,
+    mayPass: () => engine.membership.mayPass,
+    emit,
+  });
+  return {
+    handle: (request) => handler.handle(request),
+    pass: (request) => passing.pass(request),
+    passUnknown: (request) => passing.passUnknown(request),
+    start: () => starting.start(),
+    async stop() {
+      await starting.stop();
+      await stopEngine(living);
+    },
+    backlog: () => backlogOf(living),
+    pendingOf: (service) => engine.deliverer.pendingOf(service),
+    replicas: () => engine.membership.counts(),
+    mayWrite: () => engine.membership.mayAct,
+    spillStatus: () => engine.spilling?.spill.status(),
+    coverageOf: (service) => engine.coverage.get(service)?.number ?? 0,
+    runs,
+    laneDesk: new LaneDesk({ ...parts, ...engine }),
+    comparisonsOf: (service) => verdicts.report(service),
+    rulesVersion: (service, action) => verdicts.rulesVersion(service, action),
+  };
+}
+
+function backlogOf({ engine: { deliverer, copies, keeper }, shadows }: Living): Backlog {
+  return {
+    deliveries: deliverer.pending,
+    copies: copies.size,
+    listings: keeper.listings,
+    shadowReads: shadows.size,
+  };
+}
+
+/** A person's request: it is treated as an agent's. */
+function sayTo(handler: Handler, clock: Clock) {
+  return async (service: ServiceName, text: string): Promise<Buffer> => {
+    const reply = await handler.handle({ service, body: Buffer.from(text), receivedAtMs: clock.now() });
+    return reply.body;
+  };
+}
+
+interface Comparing {
+  readonly callLegacy: CallLegacy;
+  readonly verdicts: Verdicts;
+  readonly samples: LaneComparing['samples'] | undefined;
+  readonly explainGone: LaneComparing['explainGone'] | undefined;
+}
+
+function createShadowReads(
+  parts: MigrationParts,
+  engine: Engine,
+  { callLegacy, verdicts, samples, explainGone }: Comparing,
+): ShadowReads {
+  const { clock, orchestrator, differences, random, services, keyedWrites } = parts;
+  const { emit } = parts.events;
+  return new ShadowReads({
+    ...parts.settings.shadow,
+    lanes: engine.lanes,
+    watermarks: engine.deliverer.watermarks,
+    fences: engine.fences,
+    hold: engine.hold,
+    isAlone: () => engine.membership.isAlone,
+    callLegacy,
+    askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
+    differences,
+    verdicts,
+    samples,
+    explainGone,
+    removed: keyedWrites && new RemovedItems(services, keyedWrites),
+    random,
+    clock,
+    emit,
+  });
+}
+
+interface Asking {
+  readonly callLegacy: CallLegacy;
+  readonly shadows: ShadowReads;
+}
+
+function createRepeats(
+  parts: MigrationParts,
+  { coverage, lanes }: Engine,
+  asking: Asking,
+): RepeatedReads | undefined {
+  const { keptReads, services, flags, clock, settings, events } = parts;
+  const { repeatsPerMinute = 0, timeoutMs } = settings.shadow;
+  if (keptReads === undefined || repeatsPerMinute === 0) return undefined;
+  return new RepeatedReads({
+    ...keptReads,
+    ...asking,
+    services,
+    coverage,
+    flags,
+    lanes,
+    clock,
+    timeoutMs,
+    limits: settings.limits,
+    emit: events.emit,
+    perMinute: repeatsPerMinute,
+  });
+}
+
+function createHandler(
+  parts: MigrationParts,
+  engine: Engine,
+  { callLegacy, shadows, repeats }: Asking & { readonly repeats: RepeatedReads | undefined },
+): Handler {
+  const { clock, orchestrator, settings } = parts;
+  const { emit } = parts.events;
+  const { lanes, coverage, fences } = engine;
+  const writes = createWrites(parts, engine, callLegacy);
+  const reads = new ReadPath({
+    lanes,
+    callLegacy,
+    askOrchestrator: createAskOrchestrator({ orchestrator, clock, emit }),
+    shadows: {
+      offer(read) {
+        if (read.isCompared) repeats?.keep(read.operation);
+        shadows.offer(read);
+      },
+    },
+    fences,
+    watermarks: engine.deliverer.watermarks,
+    clock,
+    emit,
+    hurry: (lane) => engine.deliverer.hurry(lane),
+    isCopiedSoon: (lane) => engine.copies.holds(lane),
+    isCatchingUp: () => engine.deliverer.isFlowing && orchestrator.load('live').breaker !== 'open',
+    readTimeoutMs: settings.reads.timeoutMs,
+    deliveryWait: engine.deliveryWait,
+  });
+  return new Handler({
+    services: parts.services,
+    coverage,
+    flags: parts.flags,
+    readLimits: parts.readLimits,
+    limits: settings.limits,
+    clock,
+    emit,
+    paths: {
+      write: (operation, decision) => writes.write(operation, decision),
+      read: (operation, decision) => reads.read(operation, decision),
+      passThrough: (operation) => passThrough(operation, { ...engine, callLegacy }),
+    },
+  });
+}

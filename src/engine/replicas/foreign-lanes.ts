@@ -1,0 +1,100 @@
+import { messageOf } from '../../domain/errors.ts';
+import { parseLaneKey, type LaneKey } from '../../domain/ids.ts';
+import type { LaneState } from '../../domain/lane.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Lanes } from '../lane/lanes.ts';
+import type { Clock, Journal } from '../ports/ports.ts';
+import type { LooseEnds } from './loose-ends.ts';
+
+/** How long a write of another replica may lie before the lane's home sees it. */
+const LOOK_EVERY_MS = 50;
+/** Where there is no other replica, a statement of a dead one may still have committed: every so many times. */
+const RARELY = 40;
+const LOOSE_ENDS_EVERY = 2 * RARELY;
+
+export interface ForeignLaneParts {
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly isAlone: () => boolean;
+  /** Another replica wrote to the lane, or found its history uncertain. */
+  readonly onForeign: (lane: Lane, state: LaneState) => void;
+  /** Whether something is to be done with the lane. */
+  readonly isHeld: (lane: Lane) => boolean;
+  /** The journal calls the lane unwell, and nobody is at it. */
+  readonly onUnattended: (lane: Lane) => void;
+  readonly looseEnds: Pick<LooseEnds, 'look'>;
+}
+
+/**
+ * Learns what other replicas did to the lanes whose home is this one; and what a statement of its own did that was taken for failed, and
+ * has taken effect after it was repeated.
+ */
+export class ForeignLanes {
+  readonly #parts: ForeignLaneParts;
+  /** Lanes that nobody was at when it was looked last. */
+  #unattended: ReadonlySet<LaneKey> = new Set();
+  #isStopped = false;
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: ForeignLaneParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    for (let looks = 0; !this.#isStopped; looks += 1) {
+      await this.#parts.clock.sleep(LOOK_EVERY_MS);
+      if (!this.#parts.isAlone() || looks % RARELY === 0) await this.#try(() => this.#look());
+      if (looks % RARELY === 0) await this.#try(() => this.#lookForUnattended());
+      if (looks % LOOSE_ENDS_EVERY === 0) await this.#try(() => this.#parts.looseEnds.look());
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { journal, onForeign } = this.#parts;
+    // The next question says that this answer has arrived: nothing may fail between the lanes it tells of.
+    for (const [key, state] of await journal.takeForeign()) onForeign(this.#laneOf(key), state);
+  }
+
+  /** Where nobody was at a lane the last time either: a row that was read just before its copy ended says nothing. */
+  async #lookForUnattended(): Promise<void> {
+    const { journal, onUnattended } = this.#parts;
+    const unattended = new Map(
+      (await journal.unwell())
+        .map((key) => [key, this.#laneOf(key)] as const)
+        .filter(([, lane]) => this.#isUnattended(lane)),
+    );
+    for (const [key, lane] of unattended) if (this.#unattended.has(key)) onUnattended(lane);
+    this.#unattended = new Set(unattended.keys());
+  }
+
+  #laneOf(key: LaneKey): Lane {
+    const { service, owner } = parseLaneKey(key);
+    return this.#parts.lanes.of(service, owner);
+  }
+
+  #isUnattended(lane: Lane): boolean {
+    // What is known to be dirty, and not to be copied, waits for a person.
+    const isUnknown = !lane.isLoaded || lane.condition === 'clean' || lane.condition === 'copying';
+    return isUnknown && !lane.isSettling && !this.#parts.isHeld(lane);
+  }
+
+  async #try(look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import type { Backend } from '../../domain/backend.ts';
+import { ConnectionError, CrossfadeError, messageOf, StorageError } from '../../domain/errors.ts';
+import type { ServiceName } from '../../domain/ids.ts';
+import { parseRequest, type BadInput, type Message, type MessageLimits } from '../../domain/request.ts';
+import type { FailureKind } from '../../domain/service-definition.ts';
+import type { Decision } from '../ports/decision.ts';
+import { decide } from './decide.ts';
+import type { Emit, ReplyStatus } from '../ports/events.ts';
+import type { ReadLimits } from '../ports/read-limits.ts';
+import {
+  classify,
+  labelsOf,
+  meaningOf,
+  type Answer,
+  type Operation,
+  type OwnedOperation,
+} from '../ports/operation.ts';
+import type { Clock, Flags, Reply } from '../ports/ports.ts';
+import type { AgentReply, AgentRequest, RequestHandler } from '../ports/request-handler.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+
+/** The ways of an operation. Each throws a CrossfadeError where there is no reply to give. */
+export interface Paths {
+  write(operation: OwnedOperation, decision: Decision): Promise<Answer>;
+  read(operation: OwnedOperation, decision: Decision): Promise<Answer>;
+  passThrough(operation: Operation): Promise<Answer>;
+}
+
+export interface HandlerParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly paths: Paths;
+  readonly flags: Flags;
+  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  readonly readLimits?: ReadLimits | undefined;
+  readonly limits: MessageLimits;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+const HTTP_STATUS: Readonly<Record<FailureKind, number>> = { bad_input: 400, timeout: 504, unavailable: 503 };
+
+const FAILURE_STATUS: Readonly<Record<FailureKind, ReplyStatus>> = {
+  bad_input: 'bad_input',
+  timeout: 'timeout',
+  unavailable: 'unavailable',
+};
+
+function failureOf(error: unknown): FailureKind {
+  return error instanceof CrossfadeError && error.reason === 'timeout' ? 'timeout' : 'unavailable';
+}
+
+const NO_JOURNAL = 'the journal cannot be written';
+
+/** What the reasons of a failed connection mean to an agent: those of the lane and the journal, and those of its service. */
+const ON_THE_WAY: Readonly<Record<string, string>> = {
+  lane_busy: 'other writes of the same owner took too long',
+  unsettled_twin: 'nobody knows yet whether the same request, sent before, took effect',
+  no_lease: NO_JOURNAL,
+  slow: NO_JOURNAL,
+};
+const TOO_BUSY = 'is too busy';
+const AT_THE_SERVICE: Readonly<Record<string, string>> = {
+  timeout: 'did not answer within its deadline',
+  queue_full: TOO_BUSY,
+  deadline: TOO_BUSY,
+  late: TOO_BUSY,
+};
+
+/** Agents are told what failed; how, with addresses and SQL, is for the log. */
+function textFor(error: unknown, service: ServiceName): string {
+  if (error instanceof StorageError) return NO_JOURNAL;
+  if (!(error instanceof ConnectionError)) return messageOf(error);
+  // A breaker that calls which came too late have opened says nothing of the connection.
+  const after = error.reason === 'breaker_open' ? error.details['after'] : undefined;
+  const reason = after === 'timeout' ? 'late' : (error.reason ?? '');
+  return ON_THE_WAY[reason] ?? `${service} ${AT_THE_SERVICE[reason] ?? 'cannot be reached'}`;
+}
+
+function hasLane(operation: Operation): operation is OwnedOperation {
+  return operation.lane !== undefined;
+}
+
+/** Answers every request exactly once, in the words of its service. */
+export class Handler implements RequestHandler {
+  readonly #parts: HandlerParts;
+
+  constructor(parts: HandlerParts) {
+    this.#parts = parts;
+  }
+
+  async handle(request: AgentRequest): Promise<AgentReply> {
+    const service = this.#parts.services.get(request.service);
+    if (service === undefined) throw new Error(`No service is called "${request.service}"`);
+    const { agent } = request;
+    if (agent !== undefined) this.#parts.emit('agent:asked', { service: service.name, agent });
+    if (request.problem !== undefined)
+      return this.#refuse(service, request.problem.kind, request.problem.detail);
+    const parsed = parseRequest(meaningOf(service, request), this.#parts.limits);
+    if (!parsed.ok) return this.#refuse(service, parsed.problem, parsed.detail);
+    return this.#run(classify(service, request, parsed.message));
+  }
+
+  async #run(operation: Operation): Promise<AgentReply> {
+    this.#parts.emit('operation:received', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      kind: operation.action.kind,
+      atMs: operation.request.receivedAtMs,
+      lane: operation.lane,
+    });
+    let decision: Decision | undefined;
+    try {
+      decision = hasLane(operation) ? this.#decide(operation) : undefined;
+      const answer = await this.#follow(operation, decision);
+      this.#replied(operation, decision, answer);
+      return answer.reply;
+    } catch (error) {
+      const kind = failureOf(error);
+      this.#replied(operation, decision, { status: FAILURE_STATUS[kind], primaryMs: 0 });
+      const text = textFor(error, operation.service.name);
+      return inDialect(operation.service, kind, { text, message: operation.message });
+    }
+  }
+
+  #follow(operation: Operation, decision: Decision | undefined): Promise<Answer> {
+    const { paths, emit } = this.#parts;
+    if (operation.action.kind === 'passthrough' || decision === undefined || !hasLane(operation))
+      return paths.passThrough(operation);
+    emit('operation:decided', { ...labelsOf(operation), decision });
+    return operation.action.kind === 'write'
+      ? paths.write(operation, decision)
+      : paths.read(operation, decision);
+  }
+
+  #decide(operation: OwnedOperation): Decision {
+    const context = {
+      service: operation.service.name,
+      owner: operation.owner,
+      lane: operation.lane,
+      action: operation.name,
+      agent: operation.request.agent?.name,
+    };
+    const isCovered = (this.#parts.coverage.get(operation.service.name)?.number ?? 0) !== 0;
+    const { flags, readLimits: limits } = this.#parts;
+    return decide(operation.action, isCovered, { flags, context, limits });
+  }
+
+  #refuse(service: ServiceRuntime, problem: BadInput, detail: string): Reply {
+    this.#parts.emit('operation:refused', { service: service.name, problem });
+    return inDialect(service, 'bad_input', { text: detail });
+  }
+
+  #replied(
+    operation: Operation,
+    decision: Decision | undefined,
+    answer: Partial<Answer> & { readonly primaryMs: number },
+  ): void {
+    this.#parts.emit('operation:replied', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      kind: operation.action.kind,
+      status: answer.status ?? 'answered',
+      durationMs: this.#parts.clock.now() - operation.request.receivedAtMs,
+      primaryMs: answer.primaryMs,
+      backend: answer.backend,
+      lane: operation.lane,
+      assigned: assignedTo(operation, decision),
+    });
+  }
+}
+
+/** Undefined for what only one backend can answer: there is nothing it could be compared with. */
+function assignedTo({ action }: Operation, decision: Decision | undefined): Backend | undefined {
+  const isEither = action.kind === 'read' && action.legacyOnly === undefined;
+  return isEither && decision?.reason !== 'not_covered' ? decision?.primary : undefined;
+}
+
+function inDialect(
+  service: ServiceRuntime,
+  kind: FailureKind,
+  told: { text: string; message?: Message },
+): Reply {
+  return {
+    body: Buffer.from(service.definition.dialect.error(kind, told.text, told.message)),
+    http: { status: HTTP_STATUS[kind], headers: { 'content-type': 'application/json' } },
+  };
+}

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { operationId, type ServiceName } from '../../domain/ids.ts';
+import { parseRequest, type MessageLimits } from '../../domain/request.ts';
+import type { Emit, ReplyStatus } from '../ports/events.ts';
+import { decide } from './decide.ts';
+import { classify, labelsOf, meaningOf, OTHER, type Operation } from '../ports/operation.ts';
+import type { Clock, Flags } from '../ports/ports.ts';
+import type { AgentRequest, Passage } from '../ports/request-handler.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Unjournaled } from '../coverage/unjournaled.ts';
+
+export interface PassParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly flags: Flags;
+  readonly unjournaled: Unjournaled;
+  /** Whether this replica knows what the others do. */
+  readonly mayPass: () => boolean;
+  readonly limits: MessageLimits;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
+/** What is told of a request that passes. */
+interface Passing {
+  readonly labels: ReturnType<typeof labelsOf>;
+  readonly kind: Operation['action']['kind'];
+  readonly receivedAtMs: number;
+  readonly startedAtMs: number;
+}
+
+/**
+ * Lets requests of uncovered services past the engine, so that a frontend may stream them: in stage `off` nothing is journaled,
+ * compared or kept, and only what bad input is must be known. The first copies wait for the writes among them.
+ */
+export class PassPath {
+  readonly #parts: PassParts;
+
+  constructor(parts: PassParts) {
+    this.#parts = parts;
+  }
+
+  /** Undefined where the request must be handled: a covered service, bad input, an owner that the proxy issues. */
+  pass(request: AgentRequest): Passage | undefined {
+    const service = this.#parts.services.get(request.service);
+    const coverage = this.#parts.coverage.get(request.service);
+    if (service === undefined || coverage === undefined || coverage.number !== 0) return undefined;
+    if (!this.#parts.mayPass()) return undefined;
+    if (request.problem !== undefined) return undefined;
+    const parsed = parseRequest(meaningOf(service, request), this.#parts.limits);
+    if (!parsed.ok) return undefined;
+    const operation = classify(service, request, parsed.message);
+    if (operation.body !== request.body) return undefined;
+    return this.#begin(operation);
+  }
+
+  /** Like what a ZeroMQ service is asked and no definition knows: people are to see how much of it there is. */
+  passUnknown({
+    service,
+    receivedAtMs,
+    agent,
+  }: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>): (status: ReplyStatus) => void {
+    if (agent !== undefined) this.#parts.emit('agent:asked', { service, agent });
+    const labels = { operationId: operationId(randomUUID()), service, action: OTHER };
+    const passing = { labels, kind: 'passthrough', receivedAtMs, startedAtMs: receivedAtMs } as const;
+    this.#parts.emit('operation:received', { ...labels, kind: passing.kind, atMs: receivedAtMs });
+    return (status) => this.#ended(passing, status);
+  }
+
+  #begin(operation: Operation): Passage {
+    const { emit, clock, flags } = this.#parts;
+    const { kind } = operation.action;
+    const { receivedAtMs, agent, service } = operation.request;
+    if (agent !== undefined) emit('agent:asked', { service, agent });
+    const lane = operation.lane !== undefined && { lane: operation.lane };
+    emit('operation:received', { ...labelsOf(operation), kind, atMs: receivedAtMs, ...lane });
+    const context = { service: operation.service.name };
+    if (operation.lane !== undefined)
+      emit('operation:decided', {
+        ...labelsOf(operation),
+        decision: decide(operation.action, false, { flags, context }),
+      });
+    const passing = { labels: labelsOf(operation), kind, receivedAtMs, startedAtMs: clock.now() };
+    const end = kind === 'write' ? this.#parts.unjournaled.begin(operation.service) : undefined;
+    return {
+      deadlineAtMs: operation.deadlineAtMs,
+      end: (status) => {
+        // What broke off after it was sent may take effect yet.
+        end?.(status === 'answered' ? 'certain' : 'unknown');
+        this.#ended(passing, status);
+      },
+    };
+  }
+
+  #ended({ labels, kind, receivedAtMs, startedAtMs }: Passing, status: ReplyStatus): void {
+    const { emit, clock } = this.#parts;
+    const now = clock.now();
+    const durationMs = now - startedAtMs;
+    emit('backend:called', {
+      ...labels,
+      backend: 'legacy',
+      purpose: 'live',
+      startedAtMs,
+      durationMs,
+      result: RESULTS[status],
+    });
+    emit('operation:replied', {
+      ...labels,
+      kind,
+      backend: 'legacy',
+      status,
+      durationMs: now - receivedAtMs,
+      primaryMs: durationMs,
+    });
+  }
+}
+
+const RESULTS = {
+  answered: 'answered',
+  refused: 'answered',
+  timeout: 'timeout',
+  unavailable: 'unreachable',
+  bad_input: 'error',
+} as const satisfies Record<ReplyStatus, string>;

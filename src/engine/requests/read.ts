@@ -1,0 +1,161 @@
+import { CrossfadeError } from '../../domain/errors.ts';
+import { isMapped, type AskOrchestrator, type MappedOperation } from '../calls/ask-orchestrator.ts';
+import type { CallLegacy } from '../calls/call-legacy.ts';
+import type { Decision } from '../ports/decision.ts';
+import type { Watermarks } from '../delivery/watermarks.ts';
+import type { DeliveryWait } from './delivery-wait.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Fences } from '../lane/fences.ts';
+import type { Answer } from '../ports/operation.ts';
+import type { FenceReason } from '../lane/fence.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Lanes } from '../lane/lanes.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { Clock } from '../ports/ports.ts';
+import { within } from '../ports/within.ts';
+import type { ShadowReads } from '../shadow/shadow-reads.ts';
+import { Snapshot } from '../lane/snapshot.ts';
+
+export interface ReadParts {
+  readonly lanes: Lanes;
+  readonly callLegacy: CallLegacy;
+  readonly askOrchestrator: AskOrchestrator;
+  readonly shadows: Pick<ShadowReads, 'offer'>;
+  readonly watermarks: Pick<Watermarks, 'stopForRead'>;
+  readonly fences: Fences;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Most that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
+  readonly readTimeoutMs: number;
+  /** Whether deliveries are getting through: else nobody need wait for one. */
+  readonly isCatchingUp: () => boolean;
+  /** Asks for the lane's deliveries at once. */
+  readonly hurry: (lane: Lane) => void;
+  readonly deliveryWait: Pick<DeliveryWait, 'of' | 'ofCopy'>;
+  /** Whether the lane is copied now, or as soon as a copy may begin. */
+  readonly isCopiedSoon: (lane: Lane) => boolean;
+}
+
+/** SEMANTICS "Reads": the orchestrator where the flag permits it and the lane's fence lets it, else legacy. */
+export class ReadPath {
+  readonly #parts: ReadParts;
+
+  constructor(parts: ReadParts) {
+    this.#parts = parts;
+  }
+
+  async read(operation: OwnedOperation, decision: Decision): Promise<Answer> {
+    if (decision.primary === 'orchestrator' && isMapped(operation)) {
+      const answer = await this.#cutOver(operation, decision);
+      if (answer !== undefined) return answer;
+    }
+    return this.#fromLegacy(operation, decision);
+  }
+
+  /** Undefined where legacy must answer instead. */
+  async #cutOver(operation: MappedOperation, decision: Decision): Promise<Answer | undefined> {
+    try {
+      const { lanes, fences } = this.#parts;
+      const known = lanes.of(operation.service.name, operation.owner);
+      // Where memory knows the lane nobody waits, and no timer is needed for it.
+      const isAnswered = fences.isInMemory(known) && !known.isBehind;
+      const lane = isAnswered ? known : await this.#inTime(lanes.load(known.service, known.owner));
+      const reason = isAnswered
+        ? fences.lookInMemory(known)
+        : await this.#inTime(this.#fence(operation, lane));
+      if (reason === undefined) return await this.#fromOrchestrator(operation, { lane, decision });
+      this.#fellBack(operation, reason);
+    } catch (error) {
+      this.#fellBack(
+        operation,
+        error instanceof CrossfadeError ? (error.reason ?? error.code) : 'internal_error',
+      );
+    }
+    return undefined;
+  }
+
+  #inTime<Value>(asked: Promise<Value>): Promise<Value> {
+    return within(asked, this.#parts.readTimeoutMs, { what: 'the journal' });
+  }
+
+  async #fence(operation: OwnedOperation, lane: Lane): Promise<FenceReason | undefined> {
+    const { fences, deliveryWait, hurry, isCatchingUp } = this.#parts;
+    const reason = await fences.look(lane);
+    if (!isCatchingUp()) return reason;
+    if (reason === 'behind') {
+      hurry(lane);
+      return fences.catchUp(lane, deliveryWait.of(lane.service, operation.name));
+    }
+    if (this.#isNew(lane, reason))
+      return fences.catchUp(lane, deliveryWait.ofCopy(lane.service, operation.name));
+    return reason;
+  }
+
+  /** Agents have just begun to write to the lane, so its first copy goes before all others. */
+  #isNew(lane: Lane, reason: FenceReason | undefined): boolean {
+    const isUnseeded = reason === 'not_seeded' || reason === 'copying';
+    return isUnseeded && lane.isBehind && lane.ownSequence > 0 && this.#parts.isCopiedSoon(lane);
+  }
+
+  async #fromOrchestrator(
+    operation: MappedOperation,
+    { lane, decision }: { lane: Lane; decision: Decision },
+  ): Promise<Answer> {
+    const { askOrchestrator, clock, readTimeoutMs, shadows } = this.#parts;
+    const startedAtMs = clock.now();
+    const before = new Snapshot(lane);
+    const deadlineAtMs = Math.min(operation.deadlineAtMs, startedAtMs + readTimeoutMs);
+    const text = await askOrchestrator(operation, 'live', deadlineAtMs);
+    const primaryMs = clock.now() - startedAtMs;
+    const effect = operation.action.onLegacy(operation.message);
+    // What keeps a session alive on legacy must go on while legacy is primary for writes; its answer is compared or not.
+    if (decision.shadowRead || effect === 'touches' || effect === 'loads') {
+      shadows.offer({
+        operation,
+        primary: 'orchestrator',
+        text,
+        primaryMs,
+        before,
+        isCompared: decision.shadowRead,
+      });
+    }
+    return {
+      reply: { body: Buffer.from(text) },
+      backend: 'orchestrator',
+      primaryMs,
+    };
+  }
+
+  async #fromLegacy(operation: OwnedOperation, decision: Decision): Promise<Answer> {
+    const { lanes, callLegacy } = this.#parts;
+    const isCompared = decision.shadowRead && isMapped(operation);
+    const lane = lanes.of(operation.service.name, operation.owner);
+    const before = isCompared ? new Snapshot(lane) : undefined;
+    const { reply, durationMs } = await callLegacy(operation, 'live');
+    if (before !== undefined && isMapped(operation)) {
+      const text = reply.body.toString('utf8');
+      // Where reads of the lane have moved, agents wait for its deliveries.
+      const isMarked = decision.primary === 'legacy' && before.stillHolds;
+      this.#parts.shadows.offer({
+        operation,
+        primary: 'legacy',
+        text,
+        primaryMs: durationMs,
+        before,
+        isCompared: true,
+        // At once: the agent's next write comes after this answer.
+        watermark: isMarked ? this.#parts.watermarks.stopForRead(lane) : undefined,
+      });
+    }
+    return { reply, backend: 'legacy', primaryMs: durationMs };
+  }
+
+  #fellBack(operation: OwnedOperation, reason: string): void {
+    this.#parts.emit('read:fell_back', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      reason,
+    });
+  }
+}

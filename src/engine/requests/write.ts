@@ -1,0 +1,305 @@
+import { ConnectionError, type CrossfadeError, StorageError } from '../../domain/errors.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import { readReply } from '../../domain/request.ts';
+import type { TimedReply } from '../calls/call-legacy.ts';
+import type { Decision } from '../ports/decision.ts';
+import type { Answer } from '../ports/operation.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { Reply } from '../ports/ports.ts';
+import { latestSend, sequencedLabels as labelsOf, type Sequenced } from '../writes/sequence-write.ts';
+import type { Replying, Verdict } from '../writes/repeats.ts';
+import type { Settling } from '../writes/settle.ts';
+import { mayBeStoredLate } from '../writes/stored-late.ts';
+import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from '../writes/write-outcome.ts';
+import type { WriteParts } from './write-parts.ts';
+
+/** When a write was handed to the service, and what is under way where its outcome is unknown. */
+interface Sent {
+  atMs: number;
+  /** The lane's generation before; none where a copy was under way, which may read before the write takes effect. */
+  readonly generation: number;
+  settling?: Settling;
+  recorded?: Promise<boolean>;
+  /** The reply on its way to the agent. */
+  replying?: Replying;
+}
+
+const NO_GENERATION = -1;
+
+/** SEMANTICS "Life of a write", primary = legacy. */
+export class WritePath {
+  readonly #parts: WriteParts;
+
+  constructor(parts: WriteParts) {
+    this.#parts = parts;
+  }
+
+  write(operation: OwnedOperation, decision: Decision): Promise<Answer> {
+    return decision.dualWrite ? this.#journaled(operation) : this.#unjournaled(operation);
+  }
+
+  async #journaled(operation: OwnedOperation): Promise<Answer> {
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    const tried = await this.#inTurn(operation, lane);
+    return 'reply' in tried ? tried : this.#behindTwin(tried);
+  }
+
+  /** Waits out of turn: the copy that settles the twin takes the lane's turn. */
+  async #behindTwin(sequenced: Sequenced): Promise<Answer> {
+    const { repeats } = this.#parts;
+    const end = repeats.waiting(sequenced);
+    try {
+      for (;;) {
+        await repeats.settled(sequenced);
+        const tried = await this.#inTurn(sequenced.operation, sequenced.lane);
+        if ('reply' in tried) return tried;
+      }
+    } finally {
+      end();
+    }
+  }
+
+  /** The write itself where an equal one is to be settled before it. */
+  async #inTurn(operation: OwnedOperation, lane: Lane): Promise<Answer | Sequenced> {
+    const release = await lane.turn.take(latestSend(operation));
+    try {
+      await this.#parts.gate(operation);
+      if (lane.replying.length > 0) await this.#parts.repeats.quiet(lane, operation);
+      const { sequencer, spill } = this.#parts;
+      const journaled = {
+        sequence: () => sequencer.sequence(operation, lane),
+        send: (sequenced: Sequenced) => this.#sendNew(sequenced),
+      };
+      if (spill !== undefined) return await spill.write(operation, lane, journaled);
+      return await journaled.send(await journaled.sequence());
+    } catch (error) {
+      if (isOfTheJournal(error)) this.#parts.emit('journal:failed', { reason: error.message });
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  /** Unless it is a repeat of one that has taken effect, or may have. */
+  async #sendNew(sequenced: Sequenced): Promise<Answer | Sequenced> {
+    const verdict = sequenced.mayRepeat ? await this.#judge(sequenced) : 'new';
+    if (verdict === 'new') return this.#send(sequenced);
+    this.#withdraw(sequenced);
+    if (verdict === 'wait') return sequenced;
+    const { reply } = this.#parts.repeats.replying(sequenced, verdict.reply, 'applied');
+    return { reply, backend: 'legacy', primaryMs: 0 };
+  }
+
+  async #judge(sequenced: Sequenced): Promise<Verdict> {
+    try {
+      return await this.#parts.repeats.judge(sequenced);
+    } catch (error) {
+      this.#withdraw(sequenced);
+      throw error;
+    }
+  }
+
+  /** Nothing was sent of it. */
+  #withdraw(sequenced: Sequenced): void {
+    const outcome = 'not_applied';
+    this.#parts.emit('write:answered', { ...labelsOf(sequenced), outcome });
+    void this.#record(sequenced, { outcome });
+  }
+
+  async #send(sequenced: Sequenced): Promise<Answer> {
+    const { operation, lane } = sequenced;
+    const generation = lane.condition === 'copying' ? NO_GENERATION : lane.generation;
+    const sent: Sent = { atMs: this.#parts.clock.now(), generation };
+    lane.beginWrite();
+    try {
+      const { reply, durationMs } = await this.#call(sequenced, sent);
+      const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
+      const replying = this.#parts.repeats.replying(sequenced, reply, outcome);
+      sent.replying = replying;
+      this.#conclude(sequenced, outcome, sent);
+      return {
+        reply: replying.reply,
+        backend: 'legacy',
+        primaryMs: durationMs,
+        status: outcome === 'refused' ? 'refused' : 'answered',
+      };
+    } catch (error) {
+      this.#conclude(sequenced, outcomeOfFailure(error), sent);
+      throw error;
+    }
+  }
+
+  /** While it waits for the service another write's outcome may have become unknown: then it waits until that one is through. */
+  async #call(sequenced: Sequenced, sent: Sent): Promise<TimedReply> {
+    const { operation } = sequenced;
+    for (;;) {
+      let isShut = false;
+      if (this.#parts.clock.now() > latestSend(operation)) throw tooLate();
+      const maySend = (): boolean => {
+        isShut = this.#parts.isShut(operation);
+        return !isShut && this.#parts.mayAct();
+      };
+      try {
+        return await this.#parts.callLegacy(operation, 'live', {
+          maySend,
+          onSent: () => {
+            sent.atMs = this.#parts.clock.now();
+            this.#parts.emit('write:sent', labelsOf(sequenced));
+          },
+          onLate: (reply) => void this.#cameLate(sequenced, sent, reply),
+        });
+      } catch (error) {
+        if (!isShut) throw error;
+        await this.#parts.gate(operation);
+      }
+    }
+  }
+
+  /** A copy that has begun already, here or by a home elsewhere, may have read before the write took effect: then the lane is settled again. */
+  async #cameLate(sequenced: Sequenced, sent: Sent, reply: Reply): Promise<void> {
+    const { lane, operation } = sequenced;
+    const { settling, recorded, generation } = sent;
+    // First: once the outcome is known nobody would look for a twin without a reply.
+    await this.#parts.repeats.keep(sequenced.write, reply);
+    const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
+    const isResolved =
+      settling !== undefined &&
+      recorded !== undefined &&
+      outcome !== 'unknown' &&
+      // The copy that is on its way knows when.
+      !(outcome === 'applied' && this.#isStoredLate(sequenced)) &&
+      (await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome));
+    if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))
+      this.#parts.settleAnew(lane, operation, sent.atMs);
+  }
+
+  #isStoredLate({ operation, acceptedAtMs }: Sequenced): boolean {
+    return mayBeStoredLate(operation.service, this.#parts.clock.now() - acceptedAtMs);
+  }
+
+  /** Writes the outcome down with the next group commit; the agent does not wait for it. */
+  #conclude(sequenced: Sequenced, outcome: Outcome, sent: Sent): void {
+    const { emit } = this.#parts;
+    const { lane, operation } = sequenced;
+    lane.endWrite();
+    emit('write:answered', { ...labelsOf(sequenced), outcome });
+    const seedsUnder = outcome === 'applied' ? this.#applied(sequenced) : seedOf(sequenced);
+    const settling = outcome === 'unknown' ? this.#parts.settle(lane, operation, sent.atMs) : undefined;
+    const known = this.#knownOf(sequenced, { marked: settling?.marked, replying: sent.replying });
+    const recorded = this.#record(sequenced, { outcome, seedsUnder }, known);
+    if (settling !== undefined) Object.assign(sent, { settling, recorded });
+  }
+
+  /**
+   * What comes before the outcome: whether the agent has its reply, or else, after a crash, its repeat would count as new; and that the
+   * outcome is unknown, before another replica may write to the lane. This replica's own writes look at `lane.replying`.
+   */
+  #knownOf(
+    sequenced: Sequenced,
+    {
+      marked,
+      replying,
+    }: { readonly marked?: Promise<void> | undefined; readonly replying?: Replying | undefined },
+  ): Promise<unknown> | undefined {
+    const { repeats } = this.#parts;
+    if (marked !== undefined) repeats.unanswered(sequenced, marked);
+    const isHandedOver = replying && repeats.handedOver(replying);
+    return this.#parts.isAlone() ? isHandedOver : Promise.all([marked, isHandedOver]);
+  }
+
+  async #record(
+    sequenced: Sequenced,
+    end: { readonly outcome: Outcome; readonly seedsUnder?: number | undefined },
+    known?: Promise<unknown>,
+  ): Promise<boolean> {
+    if (known !== undefined) await known;
+    const { outcome, seedsUnder } = end;
+    const settlement = { ref: sequenced.write, outcome, ...(seedsUnder !== undefined && { seedsUnder }) };
+    const isDurable = await this.#parts.settlements.record(settlement);
+    this.#recorded(sequenced, outcome, isDurable);
+    return isDurable;
+  }
+
+  #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {
+    const { lane } = sequenced;
+    // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
+    if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
+    this.#parts.written(lane);
+    this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
+    if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
+    // The journal knows the lane from now on, and no delivery of this write would ask for its first copy.
+    if (hasNoEffect(outcome) && isStillHome(sequenced) && lane.seededCoverage !== sequenced.coverage)
+      this.#parts.copySoon(lane, 'unseeded');
+  }
+
+  #applied(sequenced: Sequenced): number | undefined {
+    const { operation, lane, write, coverage } = sequenced;
+    lane.appliedUpTo(write.sequence);
+    const seedsUnder = seedOf(sequenced);
+    if (seedsUnder !== undefined) lane.seededUnder(coverage);
+    // Before its delivery: that waits for the copy.
+    if (this.#isStoredLate(sequenced)) this.#parts.copySoon(lane, 'stored_late');
+    // The lane's home is told when the outcome is durable.
+    if (!isStillHome(sequenced)) return seedsUnder;
+    this.#parts.deliver(lane, write);
+    const provesEmpty = writeActionOf(operation).provesEmpty === true;
+    if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
+    // What the orchestrator still holds of the owner's earlier life was forgotten by the service.
+    else if (provesEmpty && seedsUnder === undefined) this.#parts.copySoon(lane, 'began_again');
+    return seedsUnder;
+  }
+
+  async #unjournaled(operation: OwnedOperation): Promise<Answer> {
+    if (!this.#parts.mayPass()) throw asleep();
+    const end = this.#parts.unjournaled.begin(operation.service);
+    try {
+      const { reply, durationMs } = await this.#parts.callLegacy(operation, 'live', {
+        onLate: () => this.#unjournaledCameLate(operation),
+      });
+      end('certain');
+      return { reply, backend: 'legacy', primaryMs: durationMs };
+    } catch (error) {
+      end(outcomeOfFailure(error) === 'unknown' ? 'unknown' : 'certain');
+      throw error;
+    }
+  }
+
+  /** Coverage may have begun meanwhile, and the lane been copied without it. */
+  #unjournaledCameLate(operation: OwnedOperation): void {
+    if (this.#coverageOf(operation) === 0) return;
+    const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
+    // What it deleted was deleted by an agent, as what vanished while nothing was journaled.
+    lane.unseed();
+    this.#parts.copySoon(lane, 'late_unjournaled');
+  }
+
+  #coverageOf(operation: OwnedOperation): number {
+    return this.#parts.coverage.get(operation.service.name)?.number ?? 0;
+  }
+}
+
+/** The agent gets an error that says that the journal cannot be written. */
+function isOfTheJournal(error: unknown): error is CrossfadeError {
+  if (error instanceof StorageError) return true;
+  return error instanceof ConnectionError && (error.reason === 'slow' || error.reason === 'no_lease');
+}
+
+function hasNoEffect(outcome: Outcome): boolean {
+  return outcome === 'refused' || outcome === 'not_applied';
+}
+
+/**
+ * While it waited for its reply, or for its outcome to be durable, this replica may have been given up, or the lane let go. It may be
+ * the home once more since, and then does not know what waits.
+ */
+function isStillHome({ lane, isHome, forgotten }: Sequenced): boolean {
+  return isHome && lane.isHome && lane.forgotten === forgotten;
+}
+
+function asleep(): ConnectionError {
+  return new ConnectionError('this replica has not heard of the others for seconds', {
+    effect: 'not_applied',
+    reason: 'no_lease',
+  });
+}

@@ -1,0 +1,113 @@
+import type { Owner } from '../../domain/ids.ts';
+import { encodeJson } from '../../domain/json.ts';
+import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
+import { digestOfFields } from '../items/copy-plan.ts';
+import { laneDeletionOf, takes, type FilteredItem, type LaneDeletion } from '../items/lane-deletion.ts';
+import { parseStoredMemory } from '../items/lane-contents.ts';
+import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
+import type { PendingWrite } from '../ports/ports.ts';
+import type { Baseline } from '../ports/lane-history.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import { orchestratorWritesOf } from '../delivery/write-plan.ts';
+
+export interface ListFacts {
+  readonly baseline: Baseline | undefined;
+  /** Applied ones after the baseline, in sequence; undefined where some are gone. */
+  readonly writes: readonly PendingWrite[] | undefined;
+  /** What the two sides show: of anything else nobody asks whether it should be there. */
+  readonly shown: readonly Pick<LegacyItem, 'fields'>[];
+}
+
+/** An item of the list that is expected. */
+interface Entry {
+  readonly digest: string;
+  /** Absent for what the baseline holds: it stands below every write since. */
+  readonly memory?: StoredMemory;
+}
+
+interface Replay {
+  readonly service: ServiceRuntime;
+  readonly owner: Owner;
+  /** What a filter tells an item of the baseline by. */
+  readonly filtered: (digest: string) => FilteredItem | undefined;
+}
+
+/**
+ * What both sides should show of a lane, by digest: the list as it was last seen equal, and every write since. Undefined where that
+ * cannot be told: no baseline, writes pruned since, or one of unknown outcome among them.
+ */
+export function expectedList(
+  service: ServiceRuntime,
+  owner: Owner,
+  { baseline, writes, shown }: ListFacts,
+): readonly string[] | undefined {
+  if (baseline === undefined || writes === undefined) return undefined;
+  const replay = { service, owner, filtered: filteredItems(service, owner, shown) };
+  let list: Entry[] = baseline.items.map(({ digest }) => ({ digest }));
+  for (const write of writes) {
+    const next = after(list, write, replay);
+    if (next === undefined) return undefined;
+    list = next;
+  }
+  return list.map(({ digest }) => digest);
+}
+
+/** A copy of the same item says which tags it carries. */
+function filteredItems(
+  { definition: { lanes } }: ServiceRuntime,
+  owner: Owner,
+  shown: ListFacts['shown'],
+): Replay['filtered'] {
+  let byDigest: Map<string, LegacyItem['fields']> | undefined;
+  return (digest) => {
+    byDigest ??= new Map(shown.map(({ fields }) => [digestOfFields(fields), fields]));
+    const fields = byDigest.get(digest);
+    if (fields === undefined) return undefined;
+    const at = new Date(0).toISOString();
+    const payload = lanes.createPayload({ fields, timestamp: at, at }, owner);
+    return { ...parseStoredMemory(encodeJson(payload)), position: 0 };
+  };
+}
+
+function after(list: Entry[], write: PendingWrite, replay: Replay): Entry[] | undefined {
+  const { service, owner } = replay;
+  const action = service.definition.actions[write.action];
+  if (write.isUncertain === true || action?.kind !== 'write') return undefined;
+  if (action.names !== undefined)
+    return write.items === undefined ? undefined : withoutNamed(list, write.items);
+  // The service had forgotten what it held: of that nobody may say that it came back.
+  if (action.provesEmpty === true && list.length > 0) return undefined;
+  let left: Entry[] | undefined = list;
+  for (const operation of orchestratorWritesOf(service, { owner, write })) {
+    if (left === undefined) return undefined;
+    left = replayed(left, operation, replay);
+  }
+  return left;
+}
+
+/** Undefined for what changes one item by its id: a list by digests does not show which. */
+function replayed(list: Entry[], operation: OrchestratorWrite, replay: Replay): Entry[] | undefined {
+  const deletion = laneDeletionOf(operation);
+  if (deletion !== undefined) return list.filter((entry) => !isTaken(entry, deletion, replay));
+  if (['update', 'delete', 'bulk_delete'].includes(operation.action)) return undefined;
+  if (operation.action !== 'create') return list;
+  const memory = parseStoredMemory(encodeJson(operation.payload));
+  const fields = replay.service.definition.lanes.fieldsOf(memory);
+  return fields === undefined ? list : [...list, { digest: digestOfFields(fields), memory }];
+}
+
+/** What neither side shows may go as well: nobody asks for it. */
+function isTaken({ digest, memory }: Entry, deletion: LaneDeletion, { filtered }: Replay): boolean {
+  const item = memory ?? filtered(digest);
+  return item === undefined || takes(deletion, item);
+}
+
+function withoutNamed(list: Entry[], items: NonNullable<PendingWrite['items']>): Entry[] {
+  const left = [...list];
+  for (const { digest, newer } of items) {
+    const places = left.flatMap((one, index) => (one.digest === digest ? [index] : []));
+    const place = places.at(-1 - newer);
+    if (place !== undefined) left.splice(place, 1);
+  }
+  return left;
+}

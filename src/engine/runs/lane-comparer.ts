@@ -1,0 +1,326 @@
+import { createHash } from 'node:crypto';
+import { messageOf } from '../../domain/errors.ts';
+import { laneKeyOf, sessionIdOf, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { LegacyLane, StoredMemory } from '../../domain/service-definition.ts';
+import { digestOfFields, type ListedMemory } from '../items/copy-plan.ts';
+import { explainVanished } from '../copies/forgetting.ts';
+import type { HoldLane } from '../lane/hold-lane.ts';
+import { readContents } from '../items/lane-contents.ts';
+import { LegacyTimes } from '../copies/legacy-times.ts';
+import { fenceOfRow } from '../lane/fence.ts';
+import type { Lanes } from '../lane/lanes.ts';
+import { LaneLooks } from './lane-looks.ts';
+import { LOOK_AGAIN_MS } from '../compare/look-again.ts';
+import type { Clock, Journal, LaneView, Orchestrator } from '../ports/ports.ts';
+import type { BaselineStore, WriteHistory } from '../ports/lane-history.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import { attribute, type Attribution, type ItemFinding } from './attribute.ts';
+import type { SideSummary } from './divergence-ports.ts';
+import { expectedList } from './expected-list.ts';
+import { detailed, type FoundItems } from './item-detail.ts';
+
+const HOLD_PATIENCE_MS = 10_000;
+const CATCH_UP_MS = 5_000;
+const CATCH_UP_LOOK_MS = 20;
+
+export interface ComparerParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly journal: Journal;
+  readonly lanes: Lanes;
+  readonly baselines: BaselineStore;
+  readonly history: WriteHistory;
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  /** Most that one page of the orchestrator may take, milliseconds. */
+  readonly timeoutMs: number;
+  readonly hold: HoldLane;
+  /** Has the items of a lane that legacy forgot marked on the orchestrator. Never waits. */
+  readonly hideForgotten: (service: ServiceName, owner: Owner) => void;
+  /** Whether there may be writes that the journal does not know: what it says of a lane proves nothing then. */
+  readonly isSpilling: () => boolean;
+}
+
+/** How long a comparison may take. */
+interface Patience {
+  /** Once it aborts, no look is waited for: what is known by then counts. */
+  readonly signal?: AbortSignal;
+  /** Most that a held lane waits for its deliveries, its agents' writes behind it. */
+  readonly catchUpMs: number;
+  /** Most that it is held at all: what is read later proves something only if nobody wrote meanwhile. Absent: as long as it takes. */
+  readonly holdMs?: number;
+  /** Told of each reading of the legacy store, how long it took. */
+  readonly onRead?: (ms: number) => void;
+}
+
+/** What was found of one lane. */
+export type ComparedLane =
+  | { readonly verdict: 'not_comparable'; readonly reason: string }
+  | ({ readonly verdict: 'equal' | 'different' } & LaneDifference);
+
+type JudgedFacts = LaneFacts & Pick<LaneDifference, 'generation'>;
+
+export interface LaneDifference {
+  readonly sequence: number;
+  /** Of the lane while it was looked at; 0 where it has no row. */
+  readonly generation: number;
+  readonly source: LegacyLane;
+  /** What the orchestrator showed. */
+  readonly listed: readonly ListedMemory[];
+  readonly findings: readonly ItemFinding[];
+  /** What a repair may take off the orchestrator. */
+  readonly removable: readonly StoredMemory[];
+  readonly lost: readonly ListedMemory[];
+  /** On the orchestrator and gone from legacy as it declares: no difference. */
+  readonly forgotten: number;
+  readonly before: SideSummary;
+  readonly after: SideSummary;
+}
+
+/** Compares a lane on both stores: SEMANTICS "Comparing". Only what survives a second look is a difference. */
+export class LaneComparer {
+  readonly #parts: ComparerParts;
+  readonly #times: LegacyTimes;
+
+  constructor(parts: ComparerParts) {
+    this.#parts = parts;
+    this.#times = new LegacyTimes(parts);
+  }
+
+  /**
+   * A racy lane is looked at again, at last while it is held. Items that legacy forgot are hidden soon after, because agents read them.
+   * @throws CrossfadeError where a side cannot be read
+   */
+  async compare(
+    name: ServiceName,
+    owner: Owner,
+    patience: Patience = { catchUpMs: CATCH_UP_MS },
+  ): Promise<ComparedLane> {
+    const compared = await this.#compare(name, owner, patience);
+    if (compared.verdict === 'not_comparable') return compared;
+    await this.#takeOverTimes(name, owner, compared);
+    const hasForgotten = compared.forgotten > 0;
+    // A lane with lost items waits for a person: a copy would stop it.
+    if (hasForgotten && compared.lost.length === 0) this.#parts.hideForgotten(name, owner);
+    return compared;
+  }
+
+  async #takeOverTimes(
+    name: ServiceName,
+    owner: Owner,
+    { source: { items }, listed }: LaneDifference,
+  ): Promise<void> {
+    const service = this.#parts.services.get(name);
+    if (service !== undefined) await this.#times.takeOver({ service, owner, items }, listed);
+  }
+
+  async #compare(name: ServiceName, owner: Owner, patience: Patience): Promise<ComparedLane> {
+    const { signal } = patience;
+    const service = this.#parts.services.get(name);
+    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    const looks = new LaneLooks();
+    for (const waitMs of LOOK_AGAIN_MS) {
+      const compared = await this.#once(service, owner, patience);
+      if (!looks.isWorthAnother(compared)) return compared;
+      await this.#parts.clock.sleep(waitMs, signal);
+      if (signal?.aborted === true) return compared;
+    }
+    return this.#held(service, owner, { ...patience, looks });
+  }
+
+  /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
+  async #held(
+    service: ServiceRuntime,
+    owner: Owner,
+    { looks, ...patience }: Patience & { readonly looks: LaneLooks },
+  ): Promise<ComparedLane> {
+    const { lanes, hold, clock } = this.#parts;
+    const { catchUpMs, holdMs } = patience;
+    const lane = await lanes.load(service.name, owner);
+    const held = await hold(lane, clock.now() + HOLD_PATIENCE_MS);
+    const ended = new AbortController();
+    const letGo = once(() => held.release());
+    if (holdMs !== undefined) void clock.sleep(holdMs, ended.signal).then(letGo);
+    try {
+      const untilMs = clock.now() + catchUpMs;
+      let compared = await this.#once(service, owner, patience);
+      while (compared.verdict === 'not_comparable' && compared.reason === 'behind' && clock.now() < untilMs) {
+        await clock.sleep(CATCH_UP_LOOK_MS);
+        compared = await this.#once(service, owner, patience);
+      }
+      // What no look has shown before is looked at twice while nothing can move.
+      if (compared.verdict !== 'different' || !looks.isWorthAnother(compared)) return compared;
+      return looks.surviving(await this.#once(service, owner, patience));
+    } finally {
+      ended.abort();
+      letGo();
+    }
+  }
+
+  async #once(service: ServiceRuntime, owner: Owner, patience: Patience): Promise<ComparedLane> {
+    const { isSpilling } = this.#parts;
+    const compared = isSpilling() ? undefined : await this.#look(service, owner, patience);
+    return compared && !isSpilling() ? compared : { verdict: 'not_comparable', reason: 'spilling' };
+  }
+
+  async #look(service: ServiceRuntime, owner: Owner, { onRead }: Patience): Promise<ComparedLane> {
+    const { journal, coverage, clock } = this.#parts;
+    const key = laneKeyOf(service.name, owner);
+    const number = coverage.get(service.name)?.number ?? 0;
+    const before = await journal.fence(key);
+    const obstacle = fenceOfRow(before, number, 'compare_stores');
+    if (obstacle !== undefined && obstacle !== 'not_seeded')
+      return { verdict: 'not_comparable', reason: obstacle };
+    const startedAtMs = clock.now();
+    const source = await this.#read(service, owner);
+    onRead?.(clock.now() - startedAtMs);
+    if (typeof source === 'string') return { verdict: 'not_comparable', reason: source };
+    const copied = obstacle === 'not_seeded' ? stoppedIn(before) : before;
+    if (copied === undefined) return notSeeded(source, before);
+    const listed = await this.#listed(service, owner);
+    const after = await journal.fence(key);
+    if (!isSame(copied, after)) return { verdict: 'not_comparable', reason: 'racy' };
+    return this.#judge(service, { owner, key, source, listed, ...copied.state });
+  }
+
+  async #read({ definition, access, context }: ServiceRuntime, owner: Owner): Promise<LegacyLane | string> {
+    try {
+      return await definition.lanes.readLegacy(owner, access, context);
+    } catch (error) {
+      return error instanceof SyntaxError
+        ? 'unreadable: it is not whole JSON'
+        : `unreadable: ${messageOf(error)}`;
+    }
+  }
+
+  async #listed({ definition: { lanes } }: ServiceRuntime, owner: Owner): Promise<readonly ListedMemory[]> {
+    const { orchestrator, clock, timeoutMs } = this.#parts;
+    const sessionId = sessionIdOf(lanes.sessionPrefix, owner);
+    const options = () => ({ purpose: 'probe' as const, deadlineAtMs: clock.now() + timeoutMs });
+    return (await readContents({ orchestrator, sessionId, lanes, owner, options })).listed;
+  }
+
+  async #judge(service: ServiceRuntime, facts: JudgedFacts): Promise<ComparedLane> {
+    const { source, listed, sequence, generation } = facts;
+    const attribution = await this.attribute(service, facts);
+    const { forgotten, lost } = await this.#explain(service, facts, attribution);
+    const ofLost = lost.map((orchestrator): [ItemFinding, FoundItems] => [
+      lostFinding(orchestrator),
+      { orchestrator },
+    ]);
+    const findings = detailed(
+      [...attribution.findings, ...ofLost.map(([finding]) => finding)],
+      new Map([...attribution.itemsOf, ...ofLost]),
+    );
+    return {
+      verdict: findings.length === 0 ? 'equal' : 'different',
+      sequence,
+      generation,
+      source,
+      listed,
+      findings,
+      removable: attribution.removable,
+      lost,
+      forgotten,
+      before: summaryOf(listed),
+      after: summaryOf(source.items),
+    };
+  }
+
+  /** Who moved, by what both sides were last seen to hold. */
+  async attribute(
+    service: ServiceRuntime,
+    { owner, key, source, listed, sequence }: LaneFacts,
+  ): Promise<Attribution> {
+    const { baselines, history } = this.#parts;
+    const sides = {
+      legacy: source.items,
+      orchestrator: listed,
+      laneKey: key,
+      writerOf: (item: LegacyLane['items'][number]) => service.definition.lanes.writerOf?.(item),
+    };
+    const blind = attribute({ ...sides, base: undefined });
+    // Nothing differs: what both sides once held need not be known.
+    if (blind.findings.length + blind.vanished.length === 0) return blind;
+    const baseline = await baselines.of(key);
+    const writes = baseline && (await history.between(key, baseline.sequence, sequence));
+    const shown = [...source.items, ...listed];
+    return attribute({ ...sides, base: expectedList(service, owner, { baseline, writes, shown }) });
+  }
+
+  async #explain(
+    { definition, access, context }: ServiceRuntime,
+    { key, source, listed }: LaneFacts,
+    { vanished }: Attribution,
+  ): Promise<{ forgotten: number; lost: readonly ListedMemory[] }> {
+    const explained = await explainVanished({
+      retention: definition.lanes.retention,
+      source,
+      vanished: vanished.map(({ memory }) => memory),
+      existing: listed,
+      lastApplied: (before) => this.#parts.journal.lastApplied(key, before),
+      emptyBelow: 0,
+      ownersAround: async (instant) => definition.lanes.ownersAround?.(instant, access, context),
+    });
+    const lost = new Set(explained.lost);
+    return {
+      forgotten: explained.forgotten.length,
+      lost: vanished.filter(({ memory }) => lost.has(memory)),
+    };
+  }
+}
+
+function lostFinding({ memory, fields }: ListedMemory): ItemFinding {
+  return { side: 'legacy', kind: 'lost', before: digestOfFields(fields), memoryId: memory.memory_id };
+}
+
+/** A lane as both sides showed it at one sequence. */
+export interface LaneFacts {
+  readonly owner: Owner;
+  readonly key: LaneKey;
+  readonly source: LegacyLane;
+  readonly listed: readonly ListedMemory[];
+  readonly sequence: number;
+}
+
+/** A hold that is given back twice could end another's. */
+function once(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) action();
+    isDone = true;
+  };
+}
+
+export function isSame(before: LaneView | undefined, after: LaneView | undefined): boolean {
+  return (
+    before !== undefined &&
+    after !== undefined &&
+    !after.isBehind &&
+    after.state.sequence === before.state.sequence &&
+    after.state.generation === before.state.generation &&
+    after.state.condition === before.state.condition
+  );
+}
+
+/** A first copy stops only after it has put what legacy lost on the orchestrator. */
+function stoppedIn(view: LaneView | undefined): LaneView | undefined {
+  return view?.state.condition === 'stopped' ? view : undefined;
+}
+
+/** Nothing of it may be on the orchestrator yet: all that legacy shows has to be copied. */
+function notSeeded(source: LegacyLane, view: LaneView | undefined): ComparedLane {
+  const generation = view?.state.generation ?? 0;
+  const nothing = summaryOf([]);
+  const found = { removable: [], lost: [], forgotten: 0, before: nothing };
+  const base = { source, listed: [], sequence: 0, generation, ...found };
+  if (!source.exists) return { verdict: 'equal', ...base, findings: [], after: nothing };
+  const findings: ItemFinding[] = [{ side: 'unknown', kind: 'not_seeded' }];
+  return { verdict: 'different', ...base, findings, after: summaryOf(source.items) };
+}
+
+function summaryOf(list: readonly { readonly fields: Readonly<Record<string, string>> }[]): SideSummary {
+  const hash = createHash('sha256');
+  for (const { fields } of list) hash.update(digestOfFields(fields));
+  return { items: list.length, digest: hash.digest('hex').slice(0, 32) };
+}

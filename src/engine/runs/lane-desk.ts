@@ -1,0 +1,65 @@
+import { parseLaneKey, type LaneKey, type Owner, type ServiceName } from '../../domain/ids.ts';
+import { isReadable } from '../../domain/service-definition.ts';
+import type { Lanes } from '../lane/lanes.ts';
+import type { Journal } from '../ports/ports.ts';
+import { readLegacyLanes } from './legacy-lanes.ts';
+import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
+import type { Settler } from '../writes/settle.ts';
+import type { TakeOver } from '../replicas/take-over.ts';
+
+/** Why a lane cannot be copied now. */
+export type NoCopy = 'unreadable' | 'uncovered' | 'stopped' | 'unknown_lane';
+
+export interface LaneDeskParts {
+  readonly lanes: Lanes;
+  readonly journal: Journal;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly settler: Settler;
+  readonly takeOver: TakeOver;
+}
+
+/** What people ask of single lanes. */
+export class LaneDesk {
+  readonly #parts: LaneDeskParts;
+
+  constructor(parts: LaneDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the service's contents can be looked at: then a copy settles what is not known, else a person does. */
+  isReadable(name: ServiceName): boolean {
+    const service = this.#parts.services.get(name);
+    return service !== undefined && isReadable(service);
+  }
+
+  /** A person has changed what the journal says of a lane: its home, in whichever replica, goes on from there. Returns at once. */
+  changed(key: LaneKey): void {
+    const { service, owner } = parseLaneKey(key);
+    void this.#parts.takeOver.tellHome(this.#parts.lanes.of(service, owner));
+  }
+
+  /** Undefined where it can be copied. @throws StorageError */
+  async whyNotCopied(key: LaneKey): Promise<NoCopy | undefined> {
+    const { service, owner } = parseLaneKey(key);
+    if (!this.isReadable(service)) return 'unreadable';
+    if ((this.#parts.coverage.get(service)?.number ?? 0) === 0) return 'uncovered';
+    const state = (await this.#parts.journal.lanes([key])).get(key);
+    if (state === undefined && (await this.#isNowhere(service, owner))) return 'unknown_lane';
+    return state?.condition === 'stopped' ? 'stopped' : undefined;
+  }
+
+  /** A mistyped owner must not become a lane. Where legacy cannot be read the copy says so. */
+  async #isNowhere(name: ServiceName, owner: Owner): Promise<boolean> {
+    const service = this.#parts.services.get(name);
+    if (service === undefined) return true;
+    const reading = (await readLegacyLanes(service, [owner])).get(owner);
+    return reading !== undefined && 'lane' in reading && !reading.lane.exists;
+  }
+
+  /** Has the lane copied, by its home. @throws StorageError */
+  async copy(key: LaneKey): Promise<void> {
+    const { service, owner } = parseLaneKey(key);
+    this.#parts.settler.copyAnew(await this.#parts.lanes.load(service, owner), 'asked_for');
+  }
+}

@@ -1,0 +1,127 @@
+import { digestedContent, orderedDigest, taggedText } from '../../domain/content-digest.ts';
+import { sessionIdOf, type Owner, type SessionId } from '../../domain/ids.ts';
+import { isJsonObject, type JsonObject } from '../../domain/json.ts';
+import type { LaneDigest, LegacyLane } from '../../domain/service-definition.ts';
+import { FORGOTTEN_TAG } from '../items/copy-plan.ts';
+import type { Clock, Orchestrator } from '../ports/ports.ts';
+import { ItemTurns } from './item-turns.ts';
+import type { LegacyReading } from './legacy-lanes.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+
+/**
+ * Count and digest of a list: equal on both sides where the lists are, item for item and in their order, with the tags by which reads
+ * find them. What others tagged besides makes it differ too: then the lane is read to be compared.
+ */
+export type ListDigest = string;
+
+/** A lane as legacy shows it, and what the orchestrator's digest of its session must be where that holds exactly the same. */
+export interface DigestedLegacy {
+  readonly lane: LegacyLane;
+  readonly digest: ListDigest;
+}
+
+/** Without those that cannot be read, or told apart so. */
+export async function digestsOfLegacy(
+  service: ServiceRuntime,
+  readings: ReadonlyMap<Owner, LegacyReading>,
+): Promise<ReadonlyMap<Owner, DigestedLegacy>> {
+  const digests = new Map<Owner, DigestedLegacy>();
+  const { digest } = service.definition.lanes;
+  if (digest === undefined) return digests;
+  const turns = new ItemTurns();
+  for (const [owner, reading] of readings) {
+    if ('problem' in reading) continue;
+    const { lane } = reading;
+    digests.set(owner, { lane, digest: digestOf(service, { owner, lane, digest }) });
+    await turns.after(lane.items.length);
+  }
+  return digests;
+}
+
+interface LegacyList {
+  readonly owner: Owner;
+  readonly lane: LegacyLane;
+  readonly digest: LaneDigest;
+}
+
+function digestOf(
+  { definition: { lanes } }: ServiceRuntime,
+  { owner, lane, digest }: LegacyList,
+): ListDigest {
+  const ordered = orderedDigest();
+  for (const item of lane.items) {
+    const { content, tags } = lanes.createPayload(item, owner);
+    const text = digestedContent(content, digest);
+    ordered.add(taggedText(text, Array.isArray(tags) ? (tags as string[]) : []));
+  }
+  return `${lane.items.length}:${ordered.digest()}`;
+}
+
+const SESSIONS_PER_CALL = 500;
+
+export interface DigestQuery {
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+}
+
+/** What the orchestrator says of a lane. */
+export interface DigestedLane {
+  /** Another one after every change of what it holds. Undefined where it makes none. */
+  readonly fingerprint?: string;
+  /** Left out where the fingerprint is the known one still. */
+  readonly digest?: ListDigest;
+}
+
+/**
+ * What the orchestrator holds of many lanes, in few calls. Tags are digested too (`with_tags`): an item without its lane's tags is read by
+ * nobody, and legacy has none to compare. Lanes whose fingerprint is the known one are not digested at all (`known_fingerprints`).
+ * @param known fingerprints of which is known what they stand for
+ * @throws CrossfadeError
+ */
+export async function digestsOfOrchestrator(
+  { definition: { lanes } }: ServiceRuntime,
+  { owners, known }: { readonly owners: readonly Owner[]; readonly known: ReadonlyMap<Owner, string> },
+  { orchestrator, clock, timeoutMs }: DigestQuery,
+): Promise<ReadonlyMap<Owner, DigestedLane>> {
+  const digests = new Map<Owner, DigestedLane>();
+  if (lanes.digest === undefined) return digests;
+  const { fields, without, excludeTags } = lanes.digest;
+  for (let at = 0; at < owners.length; at += SESSIONS_PER_CALL) {
+    const ownerOf = new Map<SessionId, Owner>(
+      owners
+        .slice(at, at + SESSIONS_PER_CALL)
+        .map((owner) => [sessionIdOf(lanes.sessionPrefix, owner), owner]),
+    );
+    const payload = {
+      session_ids: [...ownerOf.keys()],
+      known_fingerprints: [...ownerOf.values()].map((owner) => known.get(owner) ?? null),
+      fields,
+      without,
+      exclude_tags: [FORGOTTEN_TAG, ...excludeTags],
+      ordered: true,
+      with_tags: true,
+      no_touch: true,
+    };
+    const answer = await orchestrator.read(
+      { action: 'digest', payload },
+      { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs },
+    );
+    for (const session of sessionsIn(answer.data['sessions'])) {
+      const owner = ownerOf.get(session['session_id'] as SessionId);
+      if (owner !== undefined) digests.set(owner, digestedLane(session));
+    }
+  }
+  return digests;
+}
+
+function sessionsIn(sessions: unknown): JsonObject[] {
+  return Array.isArray(sessions) ? sessions.filter((session: unknown) => isJsonObject(session)) : [];
+}
+
+function digestedLane({ count, digest, fingerprint }: JsonObject): DigestedLane {
+  return {
+    ...(typeof digest === 'string' && { digest: `${String(count)}:${digest}` }),
+    ...(typeof fingerprint === 'string' && { fingerprint }),
+  };
+}

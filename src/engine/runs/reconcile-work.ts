@@ -1,0 +1,154 @@
+import { laneKeyOf, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { Emit } from '../ports/events.ts';
+import { baselineOf } from '../items/baseline.ts';
+import { inParallel } from './in-parallel.ts';
+import { lanesOf, listOwners } from './listed-owners.ts';
+import { lanesOfAPage } from './page-size.ts';
+import { EMPTY_TALLY, type Page, type Run, type RunRequest, type Skipped, type Tally } from '../ports/run.ts';
+import type { BaselineStore } from '../ports/lane-history.ts';
+import type { LaneDirectory } from './run-ports.ts';
+import {
+  RunInterrupted,
+  type ListedLane,
+  type PageOutcome,
+  type RunControl,
+  type RunWork,
+} from './run-work.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import type { LostItemStore } from '../ports/lost-items.ts';
+import type { DivergenceStore } from './divergence-ports.ts';
+import type { ComparedLane, LaneComparer } from './lane-comparer.ts';
+import { lostAs } from '../items/lost-as.ts';
+import { isSameStates } from './equal-states.ts';
+import type { EqualLane, LaneSieve } from './lane-sieve.ts';
+
+export interface ReconcileParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly baselines: BaselineStore;
+  readonly directory: LaneDirectory;
+  readonly divergences: DivergenceStore;
+  readonly lostItems: LostItemStore;
+  readonly comparer: LaneComparer;
+  readonly sieve: LaneSieve;
+  readonly emit: Emit;
+}
+
+/** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
+export class ReconcileWork implements RunWork {
+  readonly pagesAtOnce = 3;
+  readonly #parts: ReconcileParts;
+
+  constructor(parts: ReconcileParts) {
+    this.#parts = parts;
+  }
+
+  lanesPerPage(request: RunRequest): number {
+    return lanesOfAPage(request);
+  }
+
+  async *list(
+    { request }: Pick<Run, 'request'>,
+    name: ServiceName,
+  ): AsyncGenerator<readonly ListedLane[], object> {
+    const { directory } = this.#parts;
+    const isChanged = request.scope === 'changed';
+    const listed = isChanged ? undefined : await listOwners(this.#service(name));
+    const journaled = isChanged ? directory.changed(name) : directory.owners(name);
+    for (const pages of listed === undefined ? [journaled] : [listed, journaled])
+      for await (const owners of pages) yield lanesOf(owners, request);
+    return { owners_from: listed === undefined ? 'journal' : 'store' };
+  }
+
+  async page(run: Run, { service: name, owners }: Page, control: RunControl): Promise<PageOutcome> {
+    const service = this.#service(name);
+    const { equal, doubtful } = await this.#parts.sieve.sift(service, owners);
+    await this.#remember(equal);
+    const found = new Map<Owner, ComparedLane>();
+    const isWhole = await inParallel(doubtful, control, async (owner) => {
+      found.set(owner, await this.#parts.comparer.compare(name, owner));
+    });
+    if (!isWhole) throw new RunInterrupted('the run was stopped');
+    await this.#record(run.id, name, found);
+    const alsoEqual = [...found].filter(([, { verdict }]) => verdict === 'equal').map(([owner]) => owner);
+    await this.#parts.divergences.equal(name, [...equal.map(({ owner }) => owner), ...alsoEqual]);
+    const items = equal.reduce((sum, { lane }) => sum + lane.items.length, 0);
+    await control.after(async () => items);
+    return { tally: tallyOf(equal, found) };
+  }
+
+  async document({ request }: Run, tallies: Readonly<Record<string, Tally>>): Promise<object> {
+    return {
+      services: Object.fromEntries(
+        request.services.map((name) => {
+          const { counts, skipped } = tallies[name] ?? EMPTY_TALLY;
+          return [name, { ...counts, not_comparable_lanes: skipped }];
+        }),
+      ),
+    };
+  }
+
+  #service(name: ServiceName): ServiceRuntime {
+    const service = this.#parts.services.get(name);
+    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    return service;
+  }
+
+  /** Where writes came since the last time, what both sides hold now is what later differences are put down by. */
+  async #remember(equal: readonly EqualLane[]): Promise<void> {
+    const { baselines } = this.#parts;
+    await Promise.all(
+      equal
+        .filter((lane) => !isRemembered(lane))
+        .map(({ key, sequence, lane, states }) =>
+          baselines.save({ lane: key, sequence, items: baselineOf(lane.items), states }),
+        ),
+    );
+  }
+
+  async #record(run: number, service: ServiceName, found: ReadonlyMap<Owner, ComparedLane>): Promise<void> {
+    const { divergences, lostItems, emit } = this.#parts;
+    for (const [owner, compared] of found) {
+      if (compared.verdict !== 'different') continue;
+      const { findings, before, after, lost, generation } = compared;
+      const state = lost.length > 0 ? 'lost' : 'open';
+      await divergences.add(run, { service, owner, findings, before, after, state, generation });
+      if (lost.length > 0) await lostItems.found(service, owner, compared.lost.map(lostAs));
+      emit('lane:diverged', {
+        service,
+        lane: laneKeyOf(service, owner),
+        findings: findings.length,
+        lost: lost.length,
+        bypassed: findings.some(({ side, kind }) => side === 'legacy' && kind !== 'lost'),
+      });
+    }
+  }
+}
+
+function isRemembered({ baseline, sequence, states }: EqualLane): boolean {
+  return baseline?.sequence === sequence && (states === undefined || isSameStates(states, baseline.states));
+}
+
+function tallyOf(equal: readonly EqualLane[], found: ReadonlyMap<Owner, ComparedLane>): Tally {
+  const counts: Record<string, number> = {};
+  const count = (name: string, by = 1): void => {
+    counts[name] = (counts[name] ?? 0) + by;
+  };
+  for (const { lane } of equal) count('items', lane.items.length);
+  count('lanes', equal.length + found.size);
+  count('lanes_equal', equal.length);
+  const skipped: Skipped[] = [];
+  for (const [owner, compared] of found) {
+    count(`lanes_${compared.verdict}`);
+    if (compared.verdict === 'not_comparable') {
+      skipped.push({ owner, reason: compared.reason });
+      continue;
+    }
+    count('items', compared.source.items.length);
+    count('items_forgotten', compared.forgotten);
+    for (const { side, kind } of compared.findings) {
+      count('findings');
+      count(kind === 'lost' ? 'lost' : `${kind}_on_${side}`);
+    }
+  }
+  return { ...EMPTY_TALLY, counts, skipped };
+}

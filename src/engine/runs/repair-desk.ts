@@ -1,0 +1,324 @@
+import { messageOf } from '../../domain/errors.ts';
+import { sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
+import type { ReplyOutcome } from '../../domain/outcome.ts';
+import { readReply, readText } from '../../domain/request.ts';
+import { auditedServices } from '../ports/audited-services.ts';
+import type { AuditStore } from '../guard/guard-ports.ts';
+import { digestOfFields } from '../items/copy-plan.ts';
+import { readContents, readSession } from '../items/lane-contents.ts';
+import type { Clock, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
+import type { Run, RepairLimits } from '../ports/run.ts';
+import { RunRefused } from './run-desk.ts';
+import type { RunDesk } from './run-desk.ts';
+import type { RunStore } from './run-ports.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import type { LostItem, LostItemName, LostItemStore } from '../ports/lost-items.ts';
+import type { Divergence, DivergenceStore, RepairStore } from './divergence-ports.ts';
+import type { LaneComparer } from './lane-comparer.ts';
+import type { LaneRepairer } from './lane-repairer.ts';
+
+const SHOWN = 1_000;
+/** What a repair changes without being told that more is right. */
+const LIMITS: RepairLimits = { items: 1_000, share: 0.005 };
+
+export interface RepairDeskParts {
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly store: RunStore;
+  readonly desk: RunDesk;
+  readonly divergences: DivergenceStore;
+  readonly lostItems: LostItemStore;
+  readonly repairs: RepairStore;
+  readonly repairer: LaneRepairer;
+  readonly comparer: LaneComparer;
+  readonly audit: Pick<AuditStore, 'add'>;
+  readonly orchestrator: Orchestrator;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  /** A request as an agent would send it: journaled, and delivered as any other. Resolves with the reply's text. */
+  readonly say: (service: ServiceName, text: string) => Promise<Buffer>;
+}
+
+/** Clocks of the proxy and of legacy may differ by so much. */
+const CLOCKS_DIFFER_MS = 5_000;
+
+/** An item on its way back to legacy. */
+interface Restoring {
+  readonly item: LostItem;
+  readonly service: ServiceRuntime;
+  readonly digest: string;
+  readonly request: string;
+}
+
+export interface Responsible {
+  readonly person: string;
+  readonly reason: string;
+}
+
+/** What a repair of a reconciliation's findings would do. */
+export interface RepairPlan {
+  readonly run: number;
+  readonly lanes: readonly Divergence[];
+  readonly findings: number;
+  /** Of all items that were compared. */
+  readonly share: number;
+  readonly limits: RepairLimits;
+  /** Why it would not be begun. */
+  readonly refusal: string | undefined;
+}
+
+/** Where people repair, put back, and decide about what was lost. @throws RunRefused; StorageError */
+export class RepairDesk {
+  readonly #parts: RepairDeskParts;
+
+  constructor(parts: RepairDeskParts) {
+    this.#parts = parts;
+  }
+
+  divergences(run: number, limit = SHOWN): Promise<readonly Divergence[]> {
+    return this.#parts.divergences.ofRun(run, limit);
+  }
+
+  async plan(run: number, asked: Partial<RepairLimits> = {}): Promise<RepairPlan> {
+    const { store, divergences } = this.#parts;
+    const of = await store.get(run);
+    if (of?.kind !== 'reconcile') throw new RunRefused('not_found', `there is no reconciliation ${run}`);
+    const { services } = await store.progress(run);
+    const compared = Object.values(services).reduce((sum, { counts }) => sum + (counts['items'] ?? 0), 0);
+    const lanes = await divergences.open(run);
+    const findings = lanes.reduce((sum, one) => sum + one.findings.length, 0);
+    const share = compared === 0 ? 0 : findings / compared;
+    const limits = { ...LIMITS, ...asked };
+    return { run, lanes, findings, share, limits, refusal: refusalOf(findings, share, limits) };
+  }
+
+  async apply(run: number, limits: Partial<RepairLimits>, by: Responsible): Promise<Run> {
+    const plan = await this.plan(run, limits);
+    if (plan.refusal !== undefined) throw new RunRefused('conflict', plan.refusal);
+    if (plan.lanes.length === 0) throw new RunRefused('conflict', `there is nothing to repair of run ${run}`);
+    const services = [...new Set(plan.lanes.map(({ service }) => service))];
+    const begun = await this.#parts.desk.begin('repair', { services, of: run, limits: plan.limits, ...by });
+    await this.#parts.audit.add({
+      ...by,
+      command: 'repair apply',
+      ...auditedServices(services, { run: begun.id, of: run }),
+    });
+    return begun;
+  }
+
+  /** Puts back what a repair changed: the lanes differ from legacy again, and stop there. */
+  async undo(
+    run: number,
+    by: Responsible,
+  ): Promise<{ readonly undone: number; readonly left: readonly string[] }> {
+    const { store, repairs, repairer, divergences, audit } = this.#parts;
+    const steps = await repairs.steps(run);
+    if (steps.length === 0) throw new RunRefused('not_found', nothingToUndo(run, await store.get(run)));
+    // Before anything is put back: who wanted it is known, however it ends.
+    const services = [...new Set(steps.map((step) => step.service))];
+    await audit.add({ ...by, command: 'repair undo', ...auditedServices(services, { run }) });
+    const left: string[] = [];
+    for (const step of steps) {
+      const { service, owner } = step;
+      // One lane that cannot be put back must not keep the others from it.
+      const reason = await repairer.undo(step).catch(messageOf);
+      if (reason === undefined) await divergences.undone(service, owner);
+      else left.push(`${service}/${owner}: ${reason}`);
+    }
+    return { undone: steps.length - left.length, left };
+  }
+
+  /** The lane's reads may move although it differs. What differs in another way later counts again. */
+  async accept(
+    service: ServiceName,
+    owner: Owner,
+    by: Responsible,
+  ): Promise<{ readonly run: number; readonly findings: number }> {
+    const acceptance = await this.#parts.divergences.accept(service, owner, by);
+    const { result } = acceptance;
+    if (result === 'accepted') return { run: acceptance.run, findings: acceptance.findings };
+    throw result === 'lost_first'
+      ? new RunRefused(
+          'conflict',
+          `${service}/${owner} has items that legacy lost: decide about each first, "crossfade lost list" shows them`,
+        )
+      : new RunRefused(
+          'not_found',
+          `no difference of ${service}/${owner} waits for a decision: the stores were not found unequal, or it is settled`,
+        );
+  }
+
+  lost(): Promise<readonly LostItem[]> {
+    return this.#parts.lostItems.open(SHOWN);
+  }
+
+  /** Gives one item up. The last decision about a lane's lost items lets it be repaired. */
+  async giveUp(item: LostItemName, by: Responsible): Promise<{ readonly waiting: number }> {
+    const { lostItems, repairer } = this.#parts;
+    if (!(await lostItems.accept(item, by))) throw noneWaits(item);
+    const waiting = await lostItems.waiting(item.service, item.owner);
+    if (waiting.length > 0) return { waiting: waiting.length };
+    await repairer.repair(undefined, item.service, item.owner);
+    return this.#decided(item);
+  }
+
+  /** Stores one item on legacy again, or all of a lane in their old order: each becomes the lane's last one. */
+  async restore(
+    lane: Pick<LostItemName, 'service' | 'owner'>,
+    memoryId: string | undefined,
+    by: Responsible,
+  ): Promise<{ readonly restored: number; readonly waiting: number }> {
+    const { service, owner } = lane;
+    const waiting = await this.#parts.lostItems.waiting(service, owner);
+    const items = waiting.filter((item) => item.memoryId === (memoryId ?? item.memoryId));
+    if (items.length === 0) throw noneWaits({ ...lane, memoryId });
+    const restorings = await this.#restorings(lane, items);
+    await this.#parts.repairer.restoring(service, owner, async () => {
+      await this.#restoreOwner(lane);
+      for (const restoring of restorings) await this.#restore(restoring, by);
+    });
+    return { restored: items.length, ...(await this.#decided(lane)) };
+  }
+
+  /** An owner that is gone from legacy takes no items: where the service does not make it with its first item, it is made again. */
+  async #restoreOwner({ service: name, owner }: Pick<LostItemName, 'service' | 'owner'>): Promise<void> {
+    const service = this.#parts.services.get(name);
+    const lanes = service?.definition.lanes;
+    if (service === undefined || lanes?.restoreOwner === undefined) return;
+    const read = () => lanes.readLegacy(owner, service.access, service.context);
+    if ((await read()).exists) return;
+    const sessionId = sessionIdOf(lanes.sessionPrefix, owner);
+    const { orchestrator } = this.#parts;
+    const session = await readSession({ orchestrator, sessionId, options: () => this.#options() });
+    if (session === undefined)
+      throw new RunRefused('not_found', `the orchestrator has no session of ${name}/${owner}`);
+    if ((await this.#taking({ service: name }, lanes.restoreOwner(owner, session))) !== 'applied')
+      throw new RunRefused(
+        'conflict',
+        `${name} did not say that it made ${owner} again: nothing is restored; restore it again in a minute`,
+      );
+    const { items } = await read();
+    if (items.length > 0)
+      throw new RunRefused(
+        'conflict',
+        `${name} shows ${items.length} items of ${owner} now that the owner is there again: nothing else is restored; run "crossfade reconcile", then restore what is still lost`,
+      );
+  }
+
+  #options(): OrchestratorOptions {
+    const { clock, timeoutMs } = this.#parts;
+    return { purpose: 'probe', deadlineAtMs: clock.now() + timeoutMs };
+  }
+
+  async #decided({
+    service,
+    owner,
+  }: Pick<LostItemName, 'service' | 'owner'>): Promise<{ readonly waiting: number }> {
+    const { lostItems, comparer, divergences } = this.#parts;
+    const waiting = await lostItems.waiting(service, owner);
+    if (waiting.length > 0) return { waiting: waiting.length };
+    const after = await comparer.compare(service, owner);
+    if (after.verdict === 'equal') await divergences.settle(service, owner, 'repaired');
+    return { waiting: 0 };
+  }
+
+  /** How each item is stored on legacy again. Asked of all before the first is, so that none is left halfway for a known reason. */
+  async #restorings(
+    { service: name, owner }: Pick<LostItemName, 'service' | 'owner'>,
+    items: readonly LostItem[],
+  ): Promise<readonly Restoring[]> {
+    const { services, orchestrator } = this.#parts;
+    const service = services.get(name);
+    const lanes = service?.definition.lanes;
+    const requestOf = lanes?.restoreRequest?.bind(lanes);
+    if (service === undefined || lanes === undefined || requestOf === undefined)
+      throw new RunRefused(
+        'conflict',
+        `${name} takes no item back through its protocol: it can only be accepted`,
+      );
+    const { listed } = await readContents({
+      orchestrator,
+      sessionId: sessionIdOf(lanes.sessionPrefix, owner),
+      lanes,
+      options: () => this.#options(),
+    });
+    const held = new Map(listed.map(({ memory, fields }) => [memory.memory_id, fields]));
+    return items.map((item) => {
+      const fields = held.get(item.memoryId);
+      if (fields === undefined)
+        throw new RunRefused(
+          'not_found',
+          `the orchestrator does not hold ${item.memoryId} of ${name}/${owner}`,
+        );
+      return { item, service, digest: digestOfFields(fields), request: requestOf(fields, owner) };
+    });
+  }
+
+  /** Whoever restored it before may have died, or not have heard of it, when legacy had taken it: then legacy shows it since. */
+  async #isBack(
+    { definition, access, context }: ServiceRuntime,
+    item: LostItemName,
+    digest: string,
+  ): Promise<boolean> {
+    const sinceMs = await this.#parts.lostItems.restoringSinceMs(item);
+    if (sinceMs === undefined) return false;
+    const { items } = await definition.lanes.readLegacy(item.owner, access, context);
+    return items.some(
+      ({ fields, at, isTimeUnknown }) =>
+        isTimeUnknown !== true &&
+        Date.parse(at) >= sinceMs - CLOCKS_DIFFER_MS &&
+        digestOfFields(fields) === digest,
+    );
+  }
+
+  /** Until legacy has taken it, the orchestrator's may be the last that there is: nothing is decided before. */
+  async #restore({ item, service, digest, request }: Restoring, by: Responsible): Promise<void> {
+    const { lostItems } = this.#parts;
+    const isBack = await this.#isBack(service, item, digest);
+    if (!(await lostItems.beginRestoring(item, by))) throw noneWaits(item);
+    const outcome = isBack ? 'applied' : await this.#taking(item, request);
+    // How it ended is not known otherwise: the next restore looks first whether legacy has it.
+    if (outcome === 'applied' || outcome === 'refused')
+      await lostItems.endRestoring(item, outcome === 'applied');
+    if (outcome === 'applied') return;
+    throw new RunRefused(
+      'conflict',
+      outcome === 'refused'
+        ? `${item.service} did not take ${item.memoryId} back: it waits for a decision again`
+        : `${item.service} did not say that it took ${item.memoryId} back: restore it again in a minute; the proxy first looks whether legacy has it`,
+    );
+  }
+
+  async #taking({ service }: Pick<LostItemName, 'service'>, text: string): Promise<ReplyOutcome> {
+    const definition = this.#parts.services.get(service)?.definition;
+    const request = readText(text);
+    const action = definition?.actions[String(request.fields[definition.selector ?? 'action'])];
+    const reply = readReply(await this.#parts.say(service, text));
+    return action?.kind === 'write' ? action.outcome(reply, request) : 'unknown';
+  }
+}
+
+function noneWaits({
+  service,
+  owner,
+  memoryId,
+}: Pick<LostItemName, 'service' | 'owner'> & { readonly memoryId: string | undefined }): RunRefused {
+  const what = memoryId === undefined ? 'no lost item' : `no item ${memoryId}`;
+  return new RunRefused(
+    'not_found',
+    `${what} of ${service}/${owner} waits for a decision: there is none, it is decided, or somebody restored it less than a minute ago`,
+  );
+}
+
+function nothingToUndo(run: number, found: Run | undefined): string {
+  if (found === undefined) return `there is no run ${run}: the list of runs shows those there are`;
+  if (found.kind !== 'repair') return `run ${run} is no repair: "crossfade runs list" shows which are`;
+  return `run ${run} has changed nothing, or it is put back already`;
+}
+
+function refusalOf(findings: number, share: number, limits: RepairLimits): string | undefined {
+  if (findings > limits.items)
+    return `${findings} findings are more than the limit of ${limits.items}: look at the plan, then raise --limit-items`;
+  if (share <= limits.share) return undefined;
+  const [have, most] = [share, limits.share].map((one) => `${Number((one * 100).toPrecision(3))} %`);
+  return `${have} of the compared items differ, more than the limit of ${most}: look at the plan, then raise --limit-share`;
+}

@@ -1,0 +1,131 @@
+import type { ServiceName } from '../../domain/ids.ts';
+import { listService } from './list-service.ts';
+import type { Brake } from './pace.ts';
+import type { Run, RunKind, RunProgress, RunRequest } from '../ports/run.ts';
+import type { RunStore } from './run-ports.ts';
+import type { RunWork } from './run-work.ts';
+import type { RunWorker } from './run-worker.ts';
+
+/** `known`: another replica, or another look at the schedule, has begun it. */
+type RefusalCode = 'not_found' | 'conflict' | 'known';
+
+/** Why a run cannot be begun, stopped or taken up, in words for a person. */
+export class RunRefused extends Error {
+  readonly code: RefusalCode;
+
+  constructor(code: RefusalCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface RunDeskParts {
+  readonly store: RunStore;
+  readonly works: Readonly<Record<RunKind, RunWork>>;
+  readonly worker: RunWorker;
+  /** Services whose dual writes are in effect can be copied. */
+  readonly isCovered: (service: ServiceName) => boolean;
+}
+
+export interface RunStatus {
+  readonly run: Run;
+  readonly progress: RunProgress;
+  readonly brake: Brake | undefined;
+}
+
+/** Where people begin, watch and stop runs. @throws RunRefused; StorageError */
+export class RunDesk {
+  readonly #parts: RunDeskParts;
+
+  constructor(parts: RunDeskParts) {
+    this.#parts = parts;
+  }
+
+  async begin(kind: RunKind, request: RunRequest): Promise<Run> {
+    const { store, worker, isCovered } = this.#parts;
+    const uncovered = request.services.filter((service) => !isCovered(service));
+    if (uncovered.length > 0)
+      throw new RunRefused(
+        'conflict',
+        `dual writes of ${uncovered.join(', ')} are not in effect: nothing that is copied would stay equal. ` +
+          'Switch crossfade.<service>.dual-write on first, or name other services with --service',
+      );
+    const run = await store.create(kind, request);
+    if (run === undefined) {
+      const open = await this.#underWay(kind);
+      throw open === undefined
+        ? new RunRefused('known', `the ${kind} of ${request.scheduled ?? 'that time'} was begun before`)
+        : new RunRefused(
+            'conflict',
+            `run ${open.id} is under way: --resume watches it, crossfade runs stop ${open.id} stops it`,
+          );
+    }
+    worker.wake();
+    return run;
+  }
+
+  async #underWay(kind: RunKind): Promise<Run | undefined> {
+    return (await this.#parts.store.open()).find((run) => run.kind === kind);
+  }
+
+  /** What a run would find, by service. Nothing is written. */
+  async rehearse(kind: RunKind, request: RunRequest): Promise<Readonly<Record<string, object>>> {
+    const surveys: Record<string, object> = {};
+    const work = this.#parts.works[kind];
+    const keep = async (): Promise<void> => undefined;
+    for (const service of request.services)
+      surveys[service] = await listService({ work, run: { request }, service, keep });
+    return surveys;
+  }
+
+  async show(id: number): Promise<RunStatus> {
+    const { store, worker } = this.#parts;
+    const run = await this.#get(id);
+    return { run, progress: await store.progress(id), brake: worker.brakeOf(id) };
+  }
+
+  /** Lanes that these runs found unequal and that nothing has settled since. */
+  unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return this.#parts.store.unsettled(ids);
+  }
+
+  recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]> {
+    return this.#parts.store.recent(kind, limit);
+  }
+
+  async stop(id: number, reason: string): Promise<Run> {
+    await this.#get(id);
+    const isStopped = await this.#parts.store.change(id, {
+      from: ['listing', 'running'],
+      to: 'stopped',
+      reason,
+    });
+    if (!isStopped) throw new RunRefused('conflict', `run ${id} is not under way`);
+    return this.#get(id);
+  }
+
+  /** Takes up the newest run of a kind that was stopped, or names the one under way. */
+  async resume(kind: RunKind): Promise<Run> {
+    const { store, worker } = this.#parts;
+    const open = await this.#underWay(kind);
+    if (open !== undefined) return open;
+    const [newest] = await store.recent(kind, 1);
+    if (newest === undefined)
+      throw new RunRefused('not_found', `there is no ${kind} to take up: one is begun without --resume`);
+    const isListed = Object.keys(newest.survey).length === newest.request.services.length;
+    const isResumed = await store.takeUp(newest.id, isListed ? 'running' : 'listing');
+    if (isResumed) worker.wake();
+    // Somebody else was faster.
+    const taken = isResumed ? await this.#get(newest.id) : await this.#underWay(kind);
+    if (taken === undefined)
+      throw new RunRefused('conflict', `run ${newest.id} is ${newest.state}: there is nothing to take up`);
+    return taken;
+  }
+
+  async #get(id: number): Promise<Run> {
+    const run = await this.#parts.store.get(id);
+    if (run === undefined)
+      throw new RunRefused('not_found', `there is no run ${id}: the list of runs shows those there are`);
+    return run;
+  }
+}

@@ -1,0 +1,183 @@
+import type { Comparison } from '../../domain/comparison.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { Owner } from '../../domain/ids.ts';
+import { isReadable } from '../../domain/service-definition.ts';
+import type { MappedOperation } from '../calls/ask-orchestrator.ts';
+import type { Verdicts } from '../compare/verdicts.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Clock } from '../ports/ports.ts';
+import { inParallel } from '../runs/in-parallel.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
+import type { DifferenceStore } from '../compare/difference-store.ts';
+import type { LostItemStore } from '../ports/lost-items.ts';
+import { judgementOf, LANE_MATCHES, notComparable } from '../runs/lane-judgement.ts';
+import type { LaneComparer } from '../runs/lane-comparer.ts';
+import { lostAs } from '../items/lost-as.ts';
+import type { LaneSieve } from '../runs/lane-sieve.ts';
+
+/** However rarely such reads come, one in this time queues its lane. */
+const LEAST_EVERY_MS = 1_000;
+/** Lanes of a service that wait; what comes on top is dropped and counted. */
+const WAITING_LIMIT = 500;
+const LANES_AT_ONCE = 100;
+/** Between two readings of a service's store. */
+const PAUSE_MS = 1_000;
+/** A store is read a tenth of the time at most, by all replicas together: as measured, however long one reading takes. */
+const MOST_READ = 0.1;
+/** Lanes that are looked at one by one, at the same time. */
+const WIDTH = 2;
+/** Most that a lane in use is held: such lanes are compared all day. */
+const HELD_MS = 250;
+
+const FAILED = notComparable('shadow_error');
+
+export interface LaneSampleParts {
+  readonly sieve: LaneSieve;
+  readonly comparer: LaneComparer;
+  readonly verdicts: Verdicts;
+  readonly differences: DifferenceStore;
+  readonly lostItems: LostItemStore;
+  readonly random: () => number;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Of the reads that do something to legacy so many percent queue their lane. 0: none ever does. */
+  readonly percentage: number;
+  /** Live replicas, this one among them: each samples. */
+  readonly replicas: () => number;
+}
+
+/** Lanes of one service on their way to be compared. */
+interface Queue {
+  readonly service: ServiceRuntime;
+  /** By owner, the read that queued it. */
+  readonly waiting: Map<Owner, MappedOperation>;
+  sampledAtMs: number;
+  /** What the last batch took of the legacy store's time. */
+  readMs: number;
+  work: Promise<void> | undefined;
+}
+
+/**
+ * Evidence for reads that do something to legacy, which nobody may repeat there: some of them queue their lane, and it is compared whole,
+ * on the service's own store. What is found counts for every read action of the service. Bounded, and in no agent's way.
+ */
+export class LaneSamples {
+  readonly #parts: LaneSampleParts;
+  readonly #queues = new Map<ServiceRuntime, Queue>();
+  readonly #stopping = new AbortController();
+
+  constructor(parts: LaneSampleParts) {
+    this.#parts = parts;
+  }
+
+  /** A read was answered: of some the lane is queued. Never waits. */
+  sample(operation: MappedOperation): void {
+    const { clock, random, percentage } = this.#parts;
+    const queue = this.#queueFor(operation);
+    if (queue === undefined) return;
+    const isDue = clock.now() - queue.sampledAtMs >= LEAST_EVERY_MS;
+    if (isDue || random() * 100 < percentage) this.#enqueue(queue, operation);
+  }
+
+  /** Its answers could not be compared while the lane moved: the lane itself can be. Never waits. */
+  doubt(operation: MappedOperation): void {
+    const queue = this.#queueFor(operation);
+    if (queue !== undefined) this.#enqueue(queue, operation);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const { work } of this.#queues.values()) await work;
+  }
+
+  /** Undefined where nothing speaks against asking legacy again, or where its store cannot be read. */
+  #queueFor({ service, action, message }: MappedOperation): Queue | undefined {
+    const { percentage } = this.#parts;
+    if (percentage === 0 || this.#stopping.signal.aborted) return undefined;
+    if (action.onLegacy(message) === 'nothing' || !isReadable(service)) return undefined;
+    let queue = this.#queues.get(service);
+    if (queue === undefined) {
+      queue = { service, waiting: new Map(), sampledAtMs: -Infinity, readMs: 0, work: undefined };
+      this.#queues.set(service, queue);
+    }
+    return queue;
+  }
+
+  #enqueue(queue: Queue, operation: MappedOperation): void {
+    const { waiting } = queue;
+    queue.sampledAtMs = this.#parts.clock.now();
+    if (waiting.size >= WAITING_LIMIT && !waiting.has(operation.owner)) return this.#dropped(operation);
+    waiting.set(operation.owner, operation);
+    queue.work ??= this.#work(queue);
+  }
+
+  async #work(queue: Queue): Promise<void> {
+    const { clock, replicas } = this.#parts;
+    const { signal } = this.#stopping;
+    while (queue.waiting.size > 0) {
+      await clock.sleep(Math.max(PAUSE_MS, queue.readMs * (replicas() / MOST_READ - 1)), signal);
+      if (signal.aborted) break;
+      queue.readMs = 0;
+      const batch = new Map([...queue.waiting].slice(0, LANES_AT_ONCE));
+      for (const owner of batch.keys()) queue.waiting.delete(owner);
+      await this.#compareAll(queue, batch);
+    }
+    queue.work = undefined;
+  }
+
+  async #compareAll(queue: Queue, batch: ReadonlyMap<Owner, MappedOperation>): Promise<void> {
+    try {
+      const { equal, doubtful, readingMs } = await this.#parts.sieve.sift(queue.service, [...batch.keys()]);
+      queue.readMs += readingMs;
+      for (const { owner, sequence } of equal) this.#conclude(batch.get(owner), LANE_MATCHES, sequence);
+      const control = { isStopped: () => this.#stopping.signal.aborted, width: () => WIDTH };
+      await inParallel(doubtful, control, (owner) => this.#compareOne(queue, owner, batch.get(owner)));
+    } catch {
+      for (const operation of batch.values()) this.#conclude(operation, FAILED);
+    }
+  }
+
+  /** Never throws: a side that does not answer is counted as no comparison. */
+  async #compareOne(queue: Queue, owner: Owner, operation: MappedOperation | undefined): Promise<void> {
+    const { comparer, lostItems } = this.#parts;
+    const { name } = queue.service;
+    const onRead = (ms: number): void => {
+      queue.readMs += ms;
+    };
+    try {
+      const patience = { signal: this.#stopping.signal, catchUpMs: HELD_MS, holdMs: HELD_MS, onRead };
+      const compared = await comparer.compare(name, owner, patience);
+      if (compared.verdict === 'different' && compared.lost.length > 0)
+        await lostItems.found(name, owner, compared.lost.map(lostAs));
+      const sequence = compared.verdict === 'not_comparable' ? undefined : compared.sequence;
+      this.#conclude(operation, judgementOf(compared), sequence);
+    } catch {
+      this.#conclude(operation, FAILED);
+    }
+  }
+
+  #conclude(operation: MappedOperation | undefined, found: Comparison, sequence?: number): void {
+    if (operation === undefined || this.#stopping.signal.aborted) return;
+    const { clock, differences, emit, verdicts } = this.#parts;
+    const { id, lane, name: action, service } = operation;
+    const facts = { operationId: id, service: service.name, action, lane };
+    const comparison = verdicts.concludeLane(facts, found, sequence);
+    const countsFor = readActionsOf(service);
+    emit('lane:compared', { ...facts, countsFor, comparison });
+    if (comparison.verdict !== 'mismatch') return;
+    differences
+      .add({ ...facts, primary: 'legacy', comparison, atMs: clock.wallMs() })
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  #dropped({ id, name: action, service }: MappedOperation): void {
+    const reason = 'lanes_full';
+    this.#parts.emit('shadow:dropped', { operationId: id, service: service.name, action, reason });
+  }
+}
+
+function readActionsOf({ definition: { actions } }: ServiceRuntime): readonly string[] {
+  return Object.entries(actions)
+    .filter(([, action]) => action.kind === 'read' && action.legacyOnly === undefined)
+    .map(([name]) => name);
+}

@@ -1,0 +1,158 @@
+import type { AskOrchestrator } from '../calls/ask-orchestrator.ts';
+import type { CallLegacy } from '../calls/call-legacy.ts';
+import { isErrorText } from '../compare/compare-replies.ts';
+import type { Emit, PairedAnswer } from '../ports/events.ts';
+import type { Fences } from '../lane/fences.ts';
+import type { HoldLane } from '../lane/hold-lane.ts';
+import type { Lane } from '../lane/lane.ts';
+import { Snapshot } from '../lane/snapshot.ts';
+import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
+import type { Clock } from '../ports/ports.ts';
+import type { Pair, ShadowTask } from './shadow-task.ts';
+
+/** Most that a lane is held for a comparison, its agents' writes waiting. */
+const HOLD_MS = 250;
+
+export interface PairParts {
+  readonly callLegacy: CallLegacy;
+  readonly askOrchestrator: AskOrchestrator;
+  readonly fences: Pick<Fences, 'catchUp'>;
+  readonly hold: HoldLane;
+  readonly watermarks: Pick<Watermarks, 'stopAt'>;
+  /** Whether no other replica writes. */
+  readonly isAlone: () => boolean;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Most that one answer may take. */
+  readonly timeoutMs: number;
+}
+
+/** Gets both answers of a read. @throws CrossfadeError where one does not come */
+export class ShadowPairs {
+  readonly #parts: PairParts;
+
+  constructor(parts: PairParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The agent's own answer is one of the pair; the other backend's is compared with it for its latency, too.
+   * @param isPostponed of what failed: it is asked for later, and makes no pair yet
+   */
+  async first(task: ShadowTask, isPostponed: (error: unknown) => boolean): Promise<Pair> {
+    const { text, primary, before, primaryMs, watermark } = task;
+    const { clock } = this.#parts;
+    const own: PairedAnswer = { ms: primaryMs, isFailure: isErrorText(text) };
+    const startedAtMs = clock.now();
+    try {
+      const other = primary === 'legacy' ? await this.#askOrchestrator(task) : await this.askLegacy(task);
+      this.#paired(task, own, { ms: clock.now() - startedAtMs, isFailure: isErrorText(other) });
+      const isSteady = watermark?.isSure() === true || before.stillHolds;
+      const stood = { isSteady, place: before.place };
+      return primary === 'legacy'
+        ? { legacy: text, orchestrator: other, ...stood }
+        : { legacy: other, orchestrator: text, ...stood };
+    } catch (error) {
+      if (!isPostponed(error)) this.#paired(task, own, { isFailure: true });
+      throw error;
+    }
+  }
+
+  /** Both are asked again: the orchestrator when it has come as far as legacy was, and no further. */
+  async again(task: ShadowTask, lane: Lane): Promise<Pair> {
+    const before = new Snapshot(lane);
+    const legacy = await this.askLegacy(task);
+    const watermark = before.stillHolds ? this.#parts.watermarks.stopAt(lane) : undefined;
+    if (watermark !== undefined) return this.#atWatermark(task, { legacy, place: before.place, watermark });
+    const orchestrator = await this.#askOrchestrator(task);
+    return { legacy, orchestrator, isSteady: before.stillHolds, place: before.place };
+  }
+
+  async #atWatermark(
+    task: ShadowTask,
+    { legacy, place, watermark }: Pick<Pair, 'legacy' | 'place'> & { readonly watermark: Watermark },
+  ): Promise<Pair> {
+    try {
+      await watermark.reached;
+      const orchestrator = await this.#askOrchestrator(task);
+      return { legacy, orchestrator, isSteady: watermark.isSure(), place };
+    } finally {
+      watermark.release();
+    }
+  }
+
+  /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
+  underHold<Seen>(
+    task: ShadowTask,
+    lane: Lane,
+    look: (read: () => Promise<Pair>) => Promise<Seen>,
+  ): Promise<Seen> {
+    if (this.#parts.isAlone()) return look(() => this.#underShortHold(task, lane));
+    return this.#underLongHold(task, lane, look);
+  }
+
+  /** Agents write on as soon as legacy has answered. */
+  async #underShortHold(task: ShadowTask, lane: Lane): Promise<Pair> {
+    const untilMs = this.#parts.clock.now() + HOLD_MS;
+    const held = await this.#parts.hold(lane, untilMs);
+    try {
+      const legacy = await this.askLegacy(task, untilMs);
+      const watermark = this.#parts.watermarks.stopAt(lane);
+      const { place } = new Snapshot(lane);
+      held.release();
+      if (watermark === undefined) return { legacy, orchestrator: '', isSteady: false, place };
+      return await this.#atWatermark(task, { legacy, place, watermark });
+    } finally {
+      held.release();
+    }
+  }
+
+  /** Nothing stops what other replicas deliver: the lane is held until both have answered. */
+  async #underLongHold<Seen>(
+    task: ShadowTask,
+    lane: Lane,
+    look: (read: () => Promise<Pair>) => Promise<Seen>,
+  ): Promise<Seen> {
+    const untilMs = this.#parts.clock.now() + HOLD_MS;
+    const held = await this.#parts.hold(lane, untilMs);
+    try {
+      const behind = await this.#parts.fences.catchUp(lane, untilMs - this.#parts.clock.now(), 'compare');
+      return await look(async () => {
+        const [legacy, orchestrator] = await Promise.all([
+          this.askLegacy(task, untilMs),
+          this.#askOrchestrator(task, untilMs),
+        ]);
+        const isSteady = behind === undefined && held.isSure();
+        return { legacy, orchestrator, isSteady, place: new Snapshot(lane).place };
+      });
+    } finally {
+      held.release();
+    }
+  }
+
+  async askLegacy(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
+    const { reply } = await this.#parts.callLegacy(task.operation, 'shadow', { deadlineAtMs });
+    return reply.body.toString('utf8');
+  }
+
+  #askOrchestrator(task: ShadowTask, deadlineAtMs = this.#deadline()): Promise<string> {
+    return this.#parts.askOrchestrator(task.operation, 'shadow', deadlineAtMs);
+  }
+
+  #deadline(): number {
+    return this.#parts.clock.now() + this.#parts.timeoutMs;
+  }
+
+  #paired({ operation, primary }: ShadowTask, own: PairedAnswer, other: PairedAnswer): void {
+    const [legacy, orchestrator] = primary === 'legacy' ? [own, other] : [other, own];
+    this.#parts.emit('shadow:paired', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      lane: operation.lane,
+      primary,
+      legacy,
+      orchestrator,
+    });
+  }
+}

@@ -1,0 +1,337 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { AskOrchestrator, MappedOperation } from '../calls/ask-orchestrator.ts';
+import type { CallLegacy } from '../calls/call-legacy.ts';
+import type { Judgement } from '../compare/compare-replies.ts';
+import type { RemovedItems } from '../compare/removed-items.ts';
+import type { Verdicts } from '../compare/verdicts.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Fences } from '../lane/fences.ts';
+import type { HoldLane } from '../lane/hold-lane.ts';
+import type { FenceReason } from '../lane/fence.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { Lanes } from '../lane/lanes.ts';
+import {
+  both,
+  isWorthALook,
+  LOOK_AGAIN_MS,
+  looksAllowed,
+  NOTHING_SEEN,
+  sightingsIn,
+  surviving,
+  type Sightings,
+} from '../compare/look-again.ts';
+import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
+import type { Clock } from '../ports/ports.ts';
+import type { LaneSamples } from './lane-samples.ts';
+import type { DifferenceStore } from '../compare/difference-store.ts';
+import { isPassing, judgeFenced } from './fenced-lane.ts';
+import { explainedBy, showsLess, type GoneBy } from './gone-from-legacy.ts';
+import { ShadowPairs } from './shadow-pairs.ts';
+import {
+  comparedOf,
+  effectOf,
+  lookOf,
+  mayWait,
+  namesOf,
+  notComparable,
+  POSTPONED_MS,
+  RACY,
+  sampleOf,
+  type Pair,
+  type ShadowRead,
+  type ShadowTask,
+} from './shadow-task.ts';
+
+/** Of the reads that do nothing to legacy so many ask legacy twice: what then differs is noise. */
+const REPEAT_SHARE = 0.01;
+/** Replies kept in memory while they wait to be compared. */
+const QUEUE_BYTES = 32 * 1024 * 1024;
+/** A serial legacy service with so many agents waiting gets no shadow reads on top. */
+const BUSY_QUEUE = 16;
+
+export interface ShadowParts {
+  readonly lanes: Lanes;
+  readonly callLegacy: CallLegacy;
+  readonly askOrchestrator: AskOrchestrator;
+  readonly differences: DifferenceStore;
+  readonly verdicts: Verdicts;
+  /** Where reads that do something to legacy get their evidence; absent: from their answers alone. */
+  readonly samples?: Pick<LaneSamples, 'sample' | 'doubt'> | undefined;
+  /** Why legacy shows less of a lane than the orchestrator; absent: it is a difference. */
+  readonly explainGone?: ((operation: MappedOperation) => Promise<GoneBy | undefined>) | undefined;
+  /** Absent: nobody looks for removed items. */
+  readonly removed?: Pick<RemovedItems, 'of'> | undefined;
+  readonly random: () => number;
+  readonly fences: Fences;
+  readonly hold: HoldLane;
+  readonly watermarks: Pick<Watermarks, 'stopAt'>;
+  /** Whether no other replica writes. */
+  readonly isAlone: () => boolean;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Reads that wait. @defaultValue 1000 */
+  readonly queueSize: number;
+  /** Reads at the same time. @defaultValue 4 */
+  readonly concurrency: number;
+  /** @defaultValue 2000 */
+  readonly timeoutMs: number;
+}
+
+/** One look at a read's two answers. */
+interface JudgedPair {
+  readonly judgement: Judgement;
+  readonly pair: Pair;
+  readonly shown: Sightings;
+}
+
+/**
+ * Asks the other backend after the agent has its reply, and compares. Bounded: what does not fit is dropped and counted.
+ * A lane that moved meanwhile proves nothing, and only a difference that is still there when looked at again counts.
+ */
+export class ShadowReads {
+  readonly #parts: ShadowParts;
+  readonly #pairs: ShadowPairs;
+  readonly #waiting: ShadowTask[] = [];
+  /** Reads whose lanes stand at their watermarks: deliveries wait for them, so they go first. */
+  readonly #awaited: ShadowTask[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #bytes = 0;
+  #running = 0;
+  /** Reads whose lanes have not come to their watermarks. */
+  #approaching = 0;
+  #isStopped = false;
+
+  constructor(parts: ShadowParts) {
+    this.#parts = parts;
+    this.#pairs = new ShadowPairs({ ...parts, emit: (...event) => this.#isStopped || parts.emit(...event) });
+  }
+
+  /** Reads that wait, run, or will be looked at again. */
+  get size(): number {
+    return this.#queued + this.#running + this.#timers.size;
+  }
+
+  get #queued(): number {
+    return this.#waiting.length + this.#awaited.length + this.#approaching;
+  }
+
+  /** Takes a read over, or drops it. Never waits. */
+  offer(read: ShadowRead): void {
+    if (read.isCompared) this.#parts.samples?.sample(read.operation);
+    const isFull = this.#queued >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
+    const isBusy =
+      read.primary === 'orchestrator' && read.operation.service.legacy.load('live').queued > BUSY_QUEUE;
+    if (isFull || isBusy) return this.#dropped(read, isFull ? 'queue_full' : 'legacy_busy');
+    const startedAtMs = this.#parts.clock.now();
+    const task = { ...read, looks: 0, postponed: 0, seen: NOTHING_SEEN, startedAtMs };
+    if (read.watermark === undefined) this.#enqueue(task, this.#waiting);
+    else void this.#approach(task, read.watermark);
+  }
+
+  async #approach(task: ShadowTask, watermark: Watermark): Promise<void> {
+    this.#approaching += 1;
+    this.#bytes += task.text.length;
+    await watermark.reached;
+    this.#approaching -= 1;
+    this.#bytes -= task.text.length;
+    if (this.#isStopped) watermark.release();
+    else this.#enqueue(task, this.#awaited);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    for (const { watermark } of this.#awaited) watermark?.release();
+    this.#awaited.length = 0;
+    this.#waiting.length = 0;
+    while (this.#running > 0) await this.#parts.clock.sleep(1);
+  }
+
+  #enqueue(task: ShadowTask, queue: ShadowTask[]): void {
+    queue.push(task);
+    this.#bytes += task.text.length;
+    setImmediate(() => this.#pump());
+  }
+
+  #pump(): void {
+    while (!this.#isStopped && this.#running < this.#parts.concurrency) {
+      const task = this.#awaited.shift() ?? this.#waiting.shift();
+      if (task === undefined) return;
+      this.#bytes -= task.text.length;
+      this.#running += 1;
+      void this.#run(task).finally(() => {
+        this.#running -= 1;
+        this.#pump();
+      });
+    }
+  }
+
+  async #run(task: ShadowTask): Promise<void> {
+    try {
+      const lane = await this.#parts.lanes.load(task.operation.service.name, task.operation.owner);
+      if (!task.isCompared) await this.#pairs.askLegacy(task);
+      else await this.#look(task, lane);
+    } catch (error) {
+      if (!task.isCompared) return;
+      if (this.#isPostponed(task, error))
+        this.#later({ ...task, postponed: task.postponed + 1 }, POSTPONED_MS);
+      else await this.#conclude(task, notComparable(error));
+    } finally {
+      task.watermark?.release();
+    }
+  }
+
+  #isPostponed(task: ShadowTask, error: unknown): boolean {
+    return mayWait(task, error) && this.#mayLookAgain();
+  }
+
+  async #look(task: ShadowTask, lane: Lane): Promise<void> {
+    // Before the fence: what is removed by now has reached the orchestrator when that lets through.
+    const deleted = await this.#removed(task);
+    const reason = await this.#fence(task, lane);
+    if (reason !== undefined) return this.#fenced(task, lane, reason);
+    const most = looksAllowed(effectOf(task));
+    const isFirst = task.looks === 0;
+    if (!isFirst && task.looks === most) {
+      const { judgement, pair } = await this.#lookUnderHold(task, lane, deleted);
+      return this.#conclude(task, judgement, pair);
+    }
+    const pair = await (isFirst ? this.#first(task) : this.#pairs.again(task, lane));
+    const look = await this.#judge(task, pair, { isHeld: false, deleted });
+    if (pair.isSteady && isFirst) await this.#repeat(task, pair);
+    // Of a read that may not be repeated its only look has to do.
+    if (most === 0 || !isWorthALook(look.judgement.comparison, task.seen))
+      return this.#conclude(task, look.judgement, pair);
+    const again = { ...task, looks: task.looks + 1, seen: both(task.seen, look.shown) };
+    if (this.#mayLookAgain()) this.#later(again, LOOK_AGAIN_MS[task.looks]);
+    else await this.#conclude(task, RACY, pair);
+  }
+
+  async #first(task: ShadowTask): Promise<Pair> {
+    const pair = await this.#pairs.first(task, (error) => this.#isPostponed(task, error));
+    task.watermark?.release();
+    return pair;
+  }
+
+  async #fenced(task: ShadowTask, lane: Lane, reason: FenceReason): Promise<void> {
+    if (isPassing(task, lane, reason) && this.#mayLookAgain())
+      return this.#later({ ...task, looks: 1 }, POSTPONED_MS);
+    const deadlineAtMs = this.#parts.clock.now() + this.#parts.timeoutMs;
+    return this.#conclude(task, await judgeFenced(task, { lane, reason, deadlineAtMs }, this.#parts));
+  }
+
+  /** Whether the orchestrator may be asked. Where a watermark decides what it has to hold, or the lane has moved, its other deliveries are not waited for. */
+  async #fence(task: ShadowTask, lane: Lane): Promise<FenceReason | undefined> {
+    const { fences, isAlone, timeoutMs } = this.#parts;
+    const isWaiting = task.looks === 0 && task.watermark?.isSure() !== true && task.before.stillHolds;
+    if (isWaiting || !isAlone()) return fences.catchUp(lane, timeoutMs, 'compare');
+    const reason = await fences.look(lane, 'compare');
+    return reason === 'behind' ? undefined : reason;
+  }
+
+  /** What no look has shown before is looked at twice while nothing can move; where legacy may not be asked again, it proves nothing. */
+  #lookUnderHold(
+    task: ShadowTask,
+    lane: Lane,
+    deleted: ReadonlySet<string> | undefined,
+  ): Promise<JudgedPair> {
+    return this.#pairs.underHold(task, lane, async (read) => {
+      const look = async (): Promise<JudgedPair> =>
+        this.#judge(task, await read(), { isHeld: true, deleted });
+      const first = await look();
+      const isSettled = !isWorthALook(first.judgement.comparison, task.seen) || effectOf(task) !== 'nothing';
+      const last = isSettled ? first : await look();
+      const seen = isSettled ? task.seen : both(task.seen, first.shown);
+      return { ...last, judgement: surviving(last.judgement, seen) };
+    });
+  }
+
+  /** A/A, on legacy also when cut over: what the orchestrator says two ways excuses nothing. A lane that moved says nothing of noise. */
+  async #repeat(task: ShadowTask, { legacy }: Pair): Promise<void> {
+    const { random, verdicts } = this.#parts;
+    if (effectOf(task) !== 'nothing' || random() >= REPEAT_SHARE) return;
+    try {
+      const again = await this.#pairs.askLegacy(task);
+      if (task.before.stillHolds) await verdicts.repeated(namesOf(task), legacy, again);
+    } catch {
+      // An answer that did not come is no noise, and its comparison goes on without it.
+    }
+  }
+
+  /** What other replicas write in between is not seen here: beside them only a lane that is held can prove a difference. */
+  async #judge(
+    task: ShadowTask,
+    pair: Pair,
+    { isHeld, deleted }: { isHeld: boolean; deleted: ReadonlySet<string> | undefined },
+  ): Promise<JudgedPair> {
+    if (!pair.isSteady) return { judgement: RACY, pair, shown: NOTHING_SEEN };
+    const judgement = await this.#parts.verdicts.compare(...comparedOf(task, pair, deleted));
+    const { verdict, deletedReturned } = judgement.comparison;
+    if (verdict !== 'mismatch' && deletedReturned === undefined)
+      return { judgement, pair, shown: NOTHING_SEEN };
+    const isProof = isHeld || this.#parts.isAlone();
+    return { judgement: isProof ? judgement : RACY, pair, shown: sightingsIn(judgement.comparison) };
+  }
+
+  /** Where the journal cannot say it, the answers are compared all the same. */
+  async #removed({ operation, watermark }: ShadowTask): Promise<ReadonlySet<string> | undefined> {
+    try {
+      return await this.#parts.removed?.of(operation.service.name, operation.lane, watermark?.sequence);
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  #mayLookAgain(): boolean {
+    return !this.#isStopped && this.#timers.size < this.#parts.queueSize && this.#bytes <= QUEUE_BYTES;
+  }
+
+  #later(task: ShadowTask, ms: number | undefined): void {
+    this.#bytes += task.text.length;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#bytes -= task.text.length;
+      this.#enqueue(task, this.#waiting);
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  /** What retention or a loss on legacy explains is no difference of the orchestrator: reconciliation says the same of the lane. */
+  async #conclude(task: ShadowTask, judgement: Judgement, pair?: Pair): Promise<void> {
+    const by = showsLess(judgement.comparison) ? await this.#parts.explainGone?.(task.operation) : undefined;
+    this.#record(task, by === undefined ? judgement : explainedBy(judgement, by), pair);
+  }
+
+  #record(task: ShadowTask, judgement: Judgement, pair?: Pair): void {
+    const { clock, differences, emit, samples, verdicts } = this.#parts;
+    const { operation, primary } = task;
+    const facts = { operationId: operation.id, lane: operation.lane, ...namesOf(task) };
+    const comparison = verdicts.conclude(facts, judgement, pair && lookOf(task, pair));
+    emit('shadow:compared', { ...facts, primary, comparison, durationMs: clock.now() - task.startedAtMs });
+    if (comparison.reason === 'racy') samples?.doubt(operation);
+    if (comparison.verdict !== 'mismatch') return;
+    differences
+      .add({
+        ...facts,
+        primary,
+        comparison,
+        atMs: clock.wallMs(),
+        ...(judgement.judgedWith && { judgedWith: judgement.judgedWith }),
+        ...(pair && { sample: sampleOf(task, pair) }),
+      })
+      .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
+  }
+
+  #dropped(read: ShadowRead, reason: 'queue_full' | 'legacy_busy'): void {
+    const { operation } = read;
+    read.watermark?.release();
+    this.#parts.emit('shadow:dropped', {
+      operationId: operation.id,
+      service: operation.service.name,
+      action: operation.name,
+      reason,
+    });
+  }
+}

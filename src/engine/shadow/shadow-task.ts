@@ -1,0 +1,96 @@
+import type { Backend } from '../../domain/backend.ts';
+import { CrossfadeError } from '../../domain/errors.ts';
+import { sessionIdOf, type ServiceName } from '../../domain/ids.ts';
+import type { LegacyReadEffect } from '../../domain/service-definition.ts';
+import type { MappedOperation } from '../calls/ask-orchestrator.ts';
+import type { Judgement } from '../compare/compare-replies.ts';
+import { notCompared, type ConcludedLook, type Verdicts } from '../compare/verdicts.ts';
+import type { DifferenceSample } from '../compare/difference-store.ts';
+import type { Watermark } from '../delivery/watermarks.ts';
+import type { Sightings } from '../compare/look-again.ts';
+import type { Snapshot } from '../lane/snapshot.ts';
+
+/** An answer that an agent got, to be compared with what the other backend says. */
+export interface ShadowRead {
+  readonly operation: MappedOperation;
+  readonly primary: Backend;
+  readonly text: string;
+  /** What that backend took. */
+  readonly primaryMs: number;
+  /** Taken before the primary was asked. */
+  readonly before: Snapshot;
+  /** False where legacy is asked only to keep the session alive. */
+  readonly isCompared: boolean;
+  /** Keeps the orchestrator where the answer left the lane; absent: the lane must stand still by itself. */
+  readonly watermark?: Watermark | undefined;
+}
+
+/** Both answers of one read, and whether the lane stood still between them. */
+export interface Pair {
+  readonly legacy: string;
+  readonly orchestrator: string;
+  readonly isSteady: boolean;
+  /** Where the lane stood. */
+  readonly place: string;
+}
+
+/** A read that waits to be compared, or is under way. */
+export interface ShadowTask extends ShadowRead {
+  /** How often it was looked at before. */
+  readonly looks: number;
+  /** How often a backend was not asked, because its circuit breaker was open. */
+  readonly postponed: number;
+  /** What those have shown to differ. */
+  readonly seen: Sightings;
+  readonly startedAtMs: number;
+}
+
+export const RACY = notCompared('racy');
+
+/** A circuit breaker lets one call through each second. */
+export const POSTPONED_MS = 1_000;
+const POSTPONED_AT_MOST = 5;
+
+/** A backend that was not asked has said nothing: while its circuit breaker is open, a read waits where that asks legacy no more often. */
+export function mayWait(task: ShadowTask, error: unknown): boolean {
+  const isRefused = error instanceof CrossfadeError && error.reason === 'breaker_open';
+  const isFirst = task.looks === 0 || effectOf(task) === 'nothing';
+  return isRefused && isFirst && task.postponed < POSTPONED_AT_MOST;
+}
+
+export function notComparable(error: unknown): Judgement {
+  const isTimeout = error instanceof CrossfadeError && error.reason === 'timeout';
+  return notCompared(isTimeout ? 'shadow_timeout' : 'shadow_error');
+}
+
+export function effectOf({ operation }: ShadowTask): LegacyReadEffect {
+  return operation.action.onLegacy(operation.message);
+}
+
+export function namesOf({ operation }: ShadowTask): {
+  readonly service: ServiceName;
+  readonly action: string;
+} {
+  return { service: operation.service.name, action: operation.name };
+}
+
+export function comparedOf(
+  task: ShadowTask,
+  { legacy, orchestrator }: Pair,
+  deleted: ReadonlySet<string> | undefined,
+): Parameters<Verdicts['compare']> {
+  const { fields } = task.operation.message;
+  return [namesOf(task), { legacy, orchestrator, request: fields, ...(deleted && { deleted }) }];
+}
+
+/** What was compared, for the books. */
+export function lookOf({ operation }: ShadowTask, { legacy, place }: Pair): ConcludedLook {
+  const { action, message, service, owner } = operation;
+  // By what the orchestrator is asked: agents draw a new request id for each of the same reads.
+  const asked = action.toOrchestrator(message, sessionIdOf(service.definition.lanes.sessionPrefix, owner));
+  return { legacyText: legacy, asked: JSON.stringify([place, asked]) };
+}
+
+export function sampleOf(task: ShadowTask, { legacy, orchestrator }: Pair): DifferenceSample {
+  return { legacy, orchestrator, request: task.operation.message.text };
+}

@@ -1,0 +1,137 @@
+import { StorageError } from '../../domain/errors.ts';
+import type { Emit } from '../ports/events.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { Clock } from '../ports/ports.ts';
+import { latestSend } from '../writes/sequence-write.ts';
+
+/** A heartbeat that is not answered within this time says that the journal is away. */
+const PATIENCE_MS = 1_000;
+/** After its last heartbeat a replica is believed for so long to write what it writes into the journal. */
+const BELIEVED_MS = 3_000;
+
+/** `closing`: the last spilled writes are on their way into the journal, and new ones wait for that. */
+export type OutageState = 'here' | 'away' | 'closing';
+
+export interface OutageParts {
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** When the last heartbeat was sent that did not say that this replica spills. */
+  readonly claimedAtMs: () => number;
+  /** Whether no other replica is registered. */
+  readonly isAlone: () => boolean;
+  /** Sends a heartbeat now, not with the next second. */
+  readonly beatNow: () => void;
+}
+
+/** Whether the journal can be written, as the heartbeats show it and as writes ask about it. */
+export class Outage {
+  readonly #parts: OutageParts;
+  #state: OutageState = 'here';
+  #sinceMs = 0;
+  #heldUntilMs = 0;
+  #waiting: (() => void)[] = [];
+  /** Whether the journal was seen failing since it last answered; and whether a heartbeat was what failed. */
+  #isFailing = false;
+  #hasFailed = false;
+
+  constructor(parts: OutageParts) {
+    this.#parts = parts;
+  }
+
+  get state(): OutageState {
+    return this.#state;
+  }
+
+  /** What a heartbeat must say: the journal may lack what this replica has written. */
+  get isSpilling(): boolean {
+    return this.#state !== 'here';
+  }
+
+  /** How long it has been away, milliseconds; 0 where it is here. */
+  get ageMs(): number {
+    return this.isSpilling ? this.#parts.clock.now() - this.#sinceMs : 0;
+  }
+
+  /** The journal answered a heartbeat. Whether it is back, then: what was spilled must be replayed. */
+  answered(): boolean {
+    this.#isFailing = false;
+    this.#hasFailed = false;
+    this.#tell();
+    return this.#state === 'away';
+  }
+
+  failed(): void {
+    this.#isFailing = true;
+    this.#hasFailed = true;
+    this.#tell();
+  }
+
+  /** From now on writes are spilled: held first, where a process that died a moment ago may be believed to journal. */
+  begin(reason: string, { isHeld = false }: { readonly isHeld?: boolean } = {}): void {
+    const nowMs = this.#parts.clock.now();
+    if (isHeld) this.#heldUntilMs = nowMs + BELIEVED_MS;
+    if (this.#state !== 'here') return;
+    this.#state = 'away';
+    this.#sinceMs = nowMs;
+    this.#parts.emit('spill:began', { reason });
+  }
+
+  /** New writes wait until {@link open} says where they go. */
+  close(): void {
+    if (this.#state === 'away') this.#state = 'closing';
+  }
+
+  open(state: 'here' | 'away'): void {
+    this.#state = state;
+    this.#tell();
+  }
+
+  /**
+   * Where the write goes, after the waiting that SEMANTICS "Spilling" asks for: as long as others may believe that it would be
+   * in the journal. @throws StorageError effect `not_applied`, at the operation's latest instant
+   */
+  async admit(operation: OwnedOperation): Promise<'journal' | 'spill'> {
+    for (;;) {
+      if (this.#state === 'here') return 'journal';
+      const waitMs = this.#state === 'closing' ? Infinity : this.#heldMs();
+      if (waitMs <= 0) return 'spill';
+      await this.#changed(operation, waitMs);
+    }
+  }
+
+  #heldMs(): number {
+    const { clock, claimedAtMs, isAlone } = this.#parts;
+    const believedUntilMs = isAlone() ? 0 : claimedAtMs() + BELIEVED_MS;
+    return Math.max(believedUntilMs, this.#heldUntilMs) - clock.now();
+  }
+
+  async #changed(operation: OwnedOperation, waitMs: number): Promise<void> {
+    const leftMs = latestSend(operation) - this.#parts.clock.now();
+    if (leftMs <= 0) throw new StorageError('The journal is away', { effect: 'not_applied' });
+    await this.#told(Math.min(waitMs, leftMs));
+  }
+
+  /** A write found the journal failing, or slow. Resolves with whether it is away, at the latest after `ms`: then it may be. */
+  async ask(ms = PATIENCE_MS): Promise<boolean> {
+    if (this.#state !== 'here') return true;
+    this.#isFailing = true;
+    const startedAtMs = this.#parts.clock.now();
+    this.#parts.beatNow();
+    await this.#told(Math.min(ms, PATIENCE_MS));
+    const isSilent = this.#hasFailed || this.#parts.clock.now() - startedAtMs >= PATIENCE_MS;
+    if (this.#isFailing && isSilent) this.begin('it does not answer');
+    return this.isSpilling;
+  }
+
+  /** Resolves with the next news, or after so long. */
+  async #told(ms: number): Promise<void> {
+    const stop = new AbortController();
+    const told = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await Promise.race([told, this.#parts.clock.sleep(ms, stop.signal)]);
+    stop.abort();
+  }
+
+  #tell(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}

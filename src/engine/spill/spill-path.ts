@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+import { ConnectionError, CrossfadeError, StorageError } from '../../domain/errors.ts';
+import { operationId, type LaneKey, type OperationId, type ServiceName } from '../../domain/ids.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import { readReply } from '../../domain/request.ts';
+import type { CallLegacy, TimedReply } from '../calls/call-legacy.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Answer } from '../ports/operation.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { Clock } from '../ports/ports.ts';
+import type { ReplicaIdentity } from '../ports/replica-identity.ts';
+import type { Coverage } from '../ports/service-runtime.ts';
+import { latestSend, type Sequenced } from '../writes/sequence-write.ts';
+import type { Settlements } from '../writes/settlements.ts';
+import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/write-outcome.ts';
+import type { Outage } from './outage.ts';
+import type { SpillJournal, SpillStore } from '../ports/spill-ports.ts';
+
+/** A commit that takes longer asks whether the journal is away. */
+const SLOW_COMMIT_MS = 250;
+/** How soon a write tries the journal again that has failed and is not away. */
+const RETRY_MS = 100;
+/** Failures of the journal, and no others: the write was not sent. */
+const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
+
+export interface SpillPathParts {
+  readonly outage: Outage;
+  readonly store: SpillStore;
+  readonly journal: SpillJournal;
+  readonly identity: ReplicaIdentity;
+  readonly settlements: Settlements;
+  readonly coverage: ReadonlyMap<ServiceName, Coverage>;
+  readonly callLegacy: CallLegacy;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** The outcome of a write is unknown (W7). */
+  readonly settle: (lane: Lane, operation: OwnedOperation) => void;
+  /** Whether the service must not be written to at this moment, and the wait for that. */
+  readonly isShut: (operation: OwnedOperation) => boolean;
+  readonly gate: (operation: OwnedOperation) => Promise<void>;
+}
+
+/** Where journaling a write, and sending it, is tried. */
+export interface Journaled<Result> {
+  readonly sequence: () => Promise<Sequenced>;
+  readonly send: (sequenced: Sequenced) => Promise<Result>;
+}
+
+interface Spilled {
+  readonly id: OperationId;
+  readonly operation: OwnedOperation;
+  readonly lane: Lane;
+}
+
+/** SEMANTICS W10: writes while the journal is away. The note of each is durable on this replica's disk before it is sent. */
+export class SpillPath {
+  readonly #parts: SpillPathParts;
+  readonly #underWay = new Set<OperationId>();
+  /** Of these the journal holds the intent already: their outcome goes there. */
+  readonly #replayed = new Set<OperationId>();
+  /** Operations that the journal may hold an intent of, of which nothing was sent: what is tried again has an id of its own. */
+  readonly #tried = new WeakSet<OwnedOperation>();
+  /** Notes that are being written. */
+  #entering = 0;
+
+  constructor(parts: SpillPathParts) {
+    this.#parts = parts;
+  }
+
+  /** Spilled writes whose replies are waited for. */
+  isUnderWay(id: OperationId): boolean {
+    return this.#underWay.has(id);
+  }
+
+  get isEntering(): boolean {
+    return this.#entering > 0;
+  }
+
+  /** The journal holds these intents from now on. */
+  replayed(ids: Iterable<OperationId>): void {
+    for (const id of ids) if (this.#underWay.has(id)) this.#replayed.add(id);
+  }
+
+  /** By the journal where it is there, else by the spill. @throws CrossfadeError */
+  async write<Result>(
+    operation: OwnedOperation,
+    lane: Lane,
+    journaled: Journaled<Result>,
+  ): Promise<Answer | Result> {
+    for (;;) {
+      if ((await this.#parts.outage.admit(operation)) === 'spill')
+        return this.#spill({ id: this.#tried.has(operation) ? anotherId() : operation.id, operation, lane });
+      this.#tried.add(operation);
+      try {
+        const sequenced = await this.#unlessAway(journaled.sequence());
+        if (sequenced !== undefined) return await journaled.send(sequenced);
+      } catch (error) {
+        if (!isOfTheJournal(error) || !(await this.#mayTryAgain(operation))) throw error;
+      }
+    }
+  }
+
+  /** Undefined where the journal has gone away meanwhile. Should the intent become durable nevertheless, nothing was sent of it. */
+  async #unlessAway(sequencing: Promise<Sequenced>): Promise<Sequenced | undefined> {
+    const stop = new AbortController();
+    const slow = this.#parts.clock.sleep(SLOW_COMMIT_MS, stop.signal).then(() => 'slow' as const);
+    const first = await Promise.race([sequencing, slow]).finally(() => stop.abort());
+    if (first !== 'slow') return first;
+    const away = this.#parts.outage.ask().then((isAway) => (isAway ? undefined : sequencing));
+    const result = await Promise.race([sequencing, away]);
+    if (result === undefined) this.#withdraw(sequencing);
+    return result;
+  }
+
+  #withdraw(sequencing: Promise<Sequenced>): void {
+    sequencing.then(
+      ({ write }) => void this.#parts.settlements.record({ ref: write, outcome: 'not_applied' }),
+      () => undefined,
+    );
+  }
+
+  async #mayTryAgain(operation: OwnedOperation): Promise<boolean> {
+    const { clock, outage } = this.#parts;
+    const leftMs = latestSend(operation) - clock.now();
+    if (leftMs <= 0) return false;
+    if (await outage.ask(leftMs)) return true;
+    if (clock.now() + RETRY_MS > latestSend(operation)) return false;
+    await clock.sleep(RETRY_MS);
+    return true;
+  }
+
+  async #spill(spilled: Spilled): Promise<Answer> {
+    this.#refuseUnsettled(spilled.lane);
+    this.#entering += 1;
+    try {
+      await this.#note(spilled);
+    } finally {
+      this.#entering -= 1;
+    }
+    return this.#send(spilled);
+  }
+
+  /** It may be the repeat of a write whose outcome is unknown, which only the journal could tell. */
+  #refuseUnsettled(lane: Lane): void {
+    if (!lane.isSettling && lane.closesAtMs <= this.#parts.clock.now()) return;
+    throw new ConnectionError('a write of the lane is not settled', {
+      effect: 'not_applied',
+      reason: 'unsettled',
+    });
+  }
+
+  async #note({ id, operation, lane }: Spilled): Promise<void> {
+    const { store, identity, coverage, clock, emit } = this.#parts;
+    const startedAtMs = clock.now();
+    const intent = {
+      operationId: id,
+      service: operation.service.name,
+      owner: operation.owner,
+      lane: operation.lane,
+      action: operation.name,
+      request: operation.message.text,
+      acceptedAtMs: clock.wallMs(),
+      coverage: coverage.get(operation.service.name)?.number ?? 0,
+    };
+    this.#underWay.add(id);
+    try {
+      await store.append(intent, identity.id);
+    } catch (error) {
+      this.#underWay.delete(id);
+      emit('spill:failed', { reason: reasonOf(error) });
+      throw error;
+    }
+    lane.markDirty();
+    emit('write:spilled', { ...labelsOf(operation), durationMs: clock.now() - startedAtMs });
+  }
+
+  async #send(spilled: Spilled): Promise<Answer> {
+    const { operation, lane } = spilled;
+    lane.beginWrite();
+    try {
+      const { reply, durationMs } = await this.#call(spilled);
+      const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
+      this.#conclude(spilled, outcome);
+      const status = outcome === 'refused' ? 'refused' : 'answered';
+      return { reply, backend: 'legacy', primaryMs: durationMs, status };
+    } catch (error) {
+      this.#conclude(spilled, outcomeOfFailure(error));
+      throw error;
+    }
+  }
+
+  /** No write passes one of unknown outcome; otherwise a replica that spills needs no lease: its lanes are dirty. */
+  async #call({ operation, lane }: Spilled): Promise<TimedReply> {
+    const { callLegacy, clock, isShut, gate, settle } = this.#parts;
+    for (;;) {
+      if (clock.now() > latestSend(operation)) throw tooLate();
+      let mayNot = false;
+      const maySend = (): boolean => {
+        mayNot = isShut(operation);
+        return !mayNot;
+      };
+      try {
+        return await callLegacy(operation, 'live', { maySend, onLate: () => settle(lane, operation) });
+      } catch (error) {
+        if (!mayNot) throw error;
+        await gate(operation);
+      }
+    }
+  }
+
+  #conclude({ id, operation, lane }: Spilled, outcome: Outcome): void {
+    const { emit, store } = this.#parts;
+    lane.endWrite();
+    this.#underWay.delete(id);
+    if (this.#replayed.delete(id)) this.#settleInJournal(lane.key, id, outcome);
+    else store.settle(lane.key, id, outcome);
+    emit('write:answered', { ...labelsOf(operation), sequence: 0, outcome });
+    if (outcome === 'unknown') this.#parts.settle(lane, operation);
+  }
+
+  #settleInJournal(lane: LaneKey, id: OperationId, outcome: Outcome): void {
+    const { settlements, journal } = this.#parts;
+    void settlements.untilDone(() => journal.settle([{ lane, operationId: id, outcome }]));
+  }
+}
+
+function anotherId(): OperationId {
+  return operationId(randomUUID());
+}
+
+function isOfTheJournal(error: unknown): boolean {
+  if (error instanceof StorageError) return true;
+  return error instanceof ConnectionError && OF_THE_JOURNAL.has(error.reason ?? '');
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof CrossfadeError ? (error.reason ?? error.code) : 'internal_error';
+}
+
+function labelsOf(operation: OwnedOperation) {
+  return {
+    operationId: operation.id,
+    service: operation.service.name,
+    action: operation.name,
+    lane: operation.lane,
+  };
+}

@@ -1,0 +1,253 @@
+import { ConnectionError } from '../../domain/errors.ts';
+import type { Outcome } from '../../domain/outcome.ts';
+import type { Emit } from '../ports/events.ts';
+import type { KeptReplies, UnansweredWrite } from './kept-replies.ts';
+import type { Lane, ReplyUnderWay } from '../lane/lane.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { Clock, Reply, WriteRef } from '../ports/ports.ts';
+import type { AgentReply } from '../ports/request-handler.ts';
+import { latestSend, type Sequenced } from './sequence-write.ts';
+import { within } from '../ports/within.ts';
+
+/** A repeat waits for the settlement of its twin for so much of its deadline. */
+const LONGEST_WAIT = 0.5;
+/** How soon a twin that is not settled is looked at again. */
+const FIRST_LOOK_MS = 5;
+const LONGEST_LOOK_MS = 100;
+/** A frontend knows within microseconds whether a reply can be sent; this is for one that does not say it. */
+const LONGEST_REPLYING_MS = 100;
+
+export interface RepeatParts {
+  readonly kept: KeptReplies;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** Repeats a write to the journal until it is durable. Never rejects. */
+  untilDone(work: () => Promise<void>): Promise<boolean>;
+}
+
+/** What a request is that equals an earlier one without a reply: answered already, to be looked at again, or a write like any other. */
+export type Verdict = { readonly reply: Reply } | 'wait' | 'new';
+
+/** A reply on its way to its agent. */
+export interface Replying {
+  readonly reply: AgentReply;
+  /** Resolves when the agent has it, or when it is kept for a repeat. */
+  readonly known: Promise<void>;
+  /** Resolves with whether the agent has it, when the frontend says so. */
+  readonly told: Promise<boolean>;
+}
+
+/**
+ * Agents that got no reply ask again. A repeat is answered from the stored reply only while the first call's is unknown or could not be
+ * delivered; anything else is a new write: request ids repeat, are empty or constant, and a write that was swallowed would be lost.
+ */
+export class Repeats {
+  readonly #parts: RepeatParts;
+  /** Whose replies are waited for, oldest first; most of them have come long since. */
+  readonly #patient: { readonly untilMs: number; readonly end: () => void }[] = [];
+
+  constructor(parts: RepeatParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Resolves when it is known of every equal request of the lane whether its agent has the reply, and the journal knows of it.
+   * @throws ConnectionError effect `not_applied`, reason `unsettled_twin`, at half the deadline
+   */
+  async quiet(lane: Lane, operation: OwnedOperation): Promise<void> {
+    const { clock } = this.#parts;
+    const seen = new Set<ReplyUnderWay>();
+    for (;;) {
+      const under = lane.replying.find((one) => !seen.has(one) && isEqual(one, operation));
+      if (under === undefined) return;
+      seen.add(under);
+      // It may have waited for the service until nothing of its time is left.
+      const leftMs = Math.max(0, this.#leftMs(operation));
+      await Promise.race([under.known, clock.sleep(Math.min(LONGEST_REPLYING_MS, leftMs))]);
+      if (!under.lacksReply) continue;
+      await Promise.race([under.known, clock.sleep(waitUntil(operation) - clock.now())]);
+      if (lane.replying.includes(under)) throw this.#comeAgain(operation);
+    }
+  }
+
+  /** @throws StorageError */
+  async judge(sequenced: Sequenced): Promise<Verdict> {
+    const { operation } = sequenced;
+    const twins = await this.#twins(sequenced);
+    if (twins.length === 0) return 'new';
+    const mayAnswer = isAnswerable(operation, twins);
+    if (!mayAnswer && twins.some(({ isUnsettled }) => isUnsettled)) return 'wait';
+    const sequences = twins.map(({ sequence }) => sequence);
+    // First: where the answer is lost that the twins are closed, nobody finds them a second time.
+    if (!mayAnswer) this.#said(operation, 'suspected_duplicate');
+    const reply = await this.#take(sequenced, sequences);
+    if (!mayAnswer) return 'new';
+    this.#said(operation, reply === undefined ? 'suspected_duplicate' : 'answered');
+    return reply === undefined ? 'new' : { reply };
+  }
+
+  /**
+   * Where the journal does not say in time what it has given, the reply is kept again: this repeat's agent got none, and the next one
+   * would find its twins taken. @throws StorageError, ConnectionError effect `not_applied`
+   */
+  async #take({ operation, write }: Sequenced, sequences: readonly number[]): Promise<Reply | undefined> {
+    const { kept } = this.#parts;
+    const take = (): Promise<Reply | undefined> => kept.take(write, sequences);
+    try {
+      return await within(take(), this.#leftMs(operation), { what: 'the journal' });
+    } catch (error) {
+      void this.#parts.untilDone(async () => {
+        const reply = await take();
+        if (reply !== undefined) await kept.keep(write, reply);
+      });
+      throw error;
+    }
+  }
+
+  /**
+   * Resolves when the twins of a request are settled.
+   * @throws ConnectionError effect `not_applied`, reason `unsettled_twin`, at half the deadline
+   */
+  async settled(sequenced: Sequenced): Promise<void> {
+    const { operation } = sequenced;
+    const { clock } = this.#parts;
+    for (let lookInMs = FIRST_LOOK_MS; ; lookInMs = Math.min(LONGEST_LOOK_MS, lookInMs * 2)) {
+      if (clock.now() + lookInMs > waitUntil(operation)) throw this.#comeAgain(operation);
+      await clock.sleep(lookInMs);
+      const twins = await this.#twins(sequenced);
+      if (isAnswerable(operation, twins) || !twins.some(({ isUnsettled }) => isUnsettled)) return;
+    }
+  }
+
+  /** Equal writes whose agent has no reply. @throws StorageError, ConnectionError effect `not_applied` at the latest send */
+  async #twins({ operation, write }: Sequenced): Promise<UnansweredWrite[]> {
+    const looked = this.#parts.kept.unanswered(write, operation.name);
+    const writes = await within(looked, this.#leftMs(operation), { what: 'the journal' });
+    return writes.filter(({ request }) => request === write.request);
+  }
+
+  #leftMs(operation: OwnedOperation): number {
+    return latestSend(operation) - this.#parts.clock.now();
+  }
+
+  #comeAgain(operation: OwnedOperation): ConnectionError {
+    this.#said(operation, 'waited');
+    return new ConnectionError(`an equal write of ${operation.service.name} is not settled yet`, {
+      effect: 'not_applied',
+      reason: 'unsettled_twin',
+    });
+  }
+
+  #said(operation: OwnedOperation, result: 'answered' | 'waited' | 'suspected_duplicate'): void {
+    const { id, service, name, lane } = operation;
+    this.#parts.emit('write:repeated', {
+      operationId: id,
+      service: service.name,
+      action: name,
+      lane,
+      result,
+    });
+  }
+
+  /** The agent is about to get a reply; where it is gone, the reply is kept. */
+  replying({ operation, lane, write }: Sequenced, reply: Reply, outcome: Outcome): Replying {
+    let tell: (isDelivered: boolean) => void = () => undefined;
+    const told = new Promise<boolean>((resolve) => {
+      tell = resolve;
+    });
+    const known = told.then((isDelivered) => {
+      under.lacksReply = !isDelivered;
+      if (!isDelivered) return this.keep(write, reply);
+      // Whoever has a reply, whatever it says, does not repeat but asks anew.
+      return outcome === 'unknown' ? this.#close(write) : undefined;
+    });
+    const under = this.#underWay(lane, operation, known);
+    return { reply: { ...reply, delivered: tell }, known, told };
+  }
+
+  /** It waits out of turn, and what equals it and came later stays behind it until it ends. */
+  waiting({ operation, lane }: Sequenced): () => void {
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#underWay(lane, operation, ended).lacksReply = true;
+    return end;
+  }
+
+  /** A write has no reply: until the journal knows, its repeats wait. */
+  unanswered({ operation, lane }: Sequenced, known: Promise<void>): void {
+    this.#underWay(lane, operation, known).lacksReply = true;
+  }
+
+  #underWay(lane: Lane, { id, name, message }: OwnedOperation, known: Promise<void>): ReplyUnderWay {
+    const sinceMs = this.#parts.clock.now();
+    const under = { operation: id, action: name, request: message.text, known, lacksReply: false, sinceMs };
+    const [first] = lane.replying;
+    // A frontend that never says what became of a reply must not make memory grow.
+    if (first !== undefined && !first.lacksReply && sinceMs - first.sinceMs > LONGEST_REPLYING_MS)
+      lane.replyKnown(first);
+    lane.awaitReply(under);
+    void known.then(() => lane.replyKnown(under));
+    return under;
+  }
+
+  /**
+   * Resolves when a reply is known to be with its agent, or is kept, however long the journal takes to keep it; but does not wait for a
+   * frontend that does not say what became of it. One timer serves all: there is one such wait for every write.
+   */
+  handedOver({ known, told }: Pick<Replying, 'known' | 'told'>): Promise<void> {
+    return new Promise((resolve) => {
+      let isLost = false;
+      void told.then((isDelivered) => (isLost = !isDelivered));
+      void known.then(resolve);
+      const end = (): void => (isLost ? undefined : resolve());
+      this.#patient.push({ untilMs: this.#parts.clock.now() + LONGEST_REPLYING_MS, end });
+      if (this.#patient.length === 1) this.#endLater();
+    });
+  }
+
+  /** They all wait equally long: the oldest ends first. */
+  #endLater(): void {
+    const { clock } = this.#parts;
+    const [oldest] = this.#patient;
+    if (oldest === undefined) return;
+    void clock.sleep(oldest.untilMs - clock.now()).then(() => {
+      const nowMs = clock.now();
+      const rest = this.#patient.findIndex(({ untilMs }) => untilMs > nowMs);
+      for (const { end } of this.#patient.splice(0, rest < 0 ? this.#patient.length : rest)) end();
+      this.#endLater();
+    });
+  }
+
+  /** Keeps a reply that no agent has got. Never rejects. */
+  async keep(ref: WriteRef, reply: Reply): Promise<void> {
+    await this.#parts.untilDone(() => this.#parts.kept.keep(ref, reply));
+  }
+
+  async #close(ref: WriteRef): Promise<void> {
+    await this.#parts.untilDone(async () => void (await this.#parts.kept.take(ref, [ref.sequence])));
+  }
+}
+
+function isEqual(
+  { operation, action, request }: ReplyUnderWay,
+  { id, name, message }: OwnedOperation,
+): boolean {
+  return operation !== id && action === name && request === message.text;
+}
+
+function waitUntil({ request, service }: OwnedOperation): number {
+  return request.receivedAtMs + service.deadlineMs * LONGEST_WAIT;
+}
+
+/** Without an id nobody can tell a repeat from an agent that says the same twice. */
+function isAnswerable(operation: OwnedOperation, twins: readonly UnansweredWrite[]): boolean {
+  return hasRequestId(operation) && twins.some(({ hasReply }) => hasReply);
+}
+
+function hasRequestId({ service, message }: OwnedOperation): boolean {
+  const { requestId } = service.definition;
+  const id = requestId === undefined ? undefined : message.fields[requestId];
+  return typeof id === 'number' || (typeof id === 'string' && id !== '');
+}

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto';
+import { ConnectionError, StorageError } from '../../domain/errors.ts';
+import { operationId, type LaneKey, type ServiceName } from '../../domain/ids.ts';
+import type { LaneState } from '../../domain/lane.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Lane } from '../lane/lane.ts';
+import type { OwnedOperation } from '../ports/operation.ts';
+import type { Clock, Intent, Journal, PendingWrite } from '../ports/ports.ts';
+import type { ResolveItems } from './resolve-items.ts';
+import type { Coverage } from '../ports/service-runtime.ts';
+import type { Settlements } from './settlements.ts';
+import { within } from '../ports/within.ts';
+
+/** A write with less than this share of its deadline left is not sent any more (W6). */
+const LEAST_SHARE_LEFT = 0.2;
+/** A commit that takes longer than this share of the deadline, or up to the latest send, is not waited for (W6). */
+const LONGEST_COMMIT = 0.5;
+/** How soon a lane that another replica is busy with is tried again. */
+const FIRST_RETRY_MS = 5;
+const LONGEST_RETRY_MS = 100;
+
+export interface SequencerParts {
+  readonly journal: Journal;
+  readonly settlements: Settlements;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly resolveItems: ResolveItems;
+  /** Whether every replica journals what it writes to the service, and nothing is under way that was not journaled. */
+  readonly maySeed: (service: ServiceName) => boolean;
+  /** Another replica is busy with the lane for longer than a write takes. */
+  busy(lane: LaneKey): void;
+  /** This replica has become the home of a lane that another has left in the middle of a copy. */
+  settleLeftOver(lane: Lane, operation: OwnedOperation): void;
+}
+
+/** A write on its way: journaled, in its lane's turn. */
+export interface Sequenced {
+  readonly operation: OwnedOperation;
+  readonly lane: Lane;
+  readonly write: PendingWrite;
+  /** When it was accepted, by the clock that does not jump. */
+  readonly acceptedAtMs: number;
+  readonly coverage: number;
+  /** Whether its success may seed the lane: no write passed beside it that the journal does not know. */
+  readonly maySeed: boolean;
+  /** Whether this replica delivers and copies the lane. */
+  readonly isHome: boolean;
+  /** Its lane's {@link Lane.forgotten} when it got its place. */
+  readonly forgotten: number;
+  /** Whether it may be the repeat of a write whose agent got no reply. */
+  readonly mayRepeat: boolean;
+}
+
+/** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
+export class Sequencer {
+  readonly #parts: SequencerParts;
+  /** Operations whose id an intent has: the next intent of such an operation gets another id. */
+  readonly #journaled = new WeakSet<OwnedOperation>();
+
+  constructor(parts: SequencerParts) {
+    this.#parts = parts;
+  }
+
+  async sequence(operation: OwnedOperation, lane: Lane): Promise<Sequenced> {
+    const { clock, emit, maySeed } = this.#parts;
+    const startedAtMs = clock.now();
+    const isFirst = !this.#journaled.has(operation);
+    this.#journaled.add(operation);
+    // An intent may be abandoned by its id, and late. A copy may give an item the id of a withdrawn write whose withdrawal is not durable yet.
+    // Neither may affect the write that is tried again.
+    const intent = {
+      operationId: isFirst ? operation.id : operationId(randomUUID()),
+      action: operation.name,
+      request: operation.message.text,
+      acceptedAtMs: clock.wallMs(),
+      lane: operation.lane,
+    };
+    const { name: service } = operation.service;
+    const state = await this.#inTime(operation, {
+      ...intent,
+      service,
+      owner: operation.owner,
+      // Asked before it is stored: what passed unjournaled until then took effect before it.
+      coverage: maySeed(service) ? this.#coverageOf(service) : 0,
+    });
+    const durationMs = clock.now() - startedAtMs;
+    this.#adopt(operation, lane, state);
+    const { message } = operation;
+    const write = await this.#named(operation, {
+      ...intent,
+      message,
+      laneId: state.id,
+      sequence: state.sequence,
+    });
+    const { isHome, mayRepeat } = state;
+    const sequenced = {
+      operation,
+      lane,
+      write,
+      acceptedAtMs: startedAtMs,
+      coverage: this.#coverageOf(service),
+      maySeed: state.sequence === 1 && maySeed(service),
+      isHome,
+      forgotten: lane.forgotten,
+      mayRepeat,
+    };
+    emit('write:journaled', { ...sequencedLabels(sequenced), durationMs });
+    return sequenced;
+  }
+
+  #coverageOf(service: ServiceName): number {
+    return this.#parts.coverage.get(service)?.number ?? 0;
+  }
+
+  #inTime(operation: OwnedOperation, intent: Intent): Promise<LaneState> {
+    const nowMs = this.#parts.clock.now();
+    const mostMs = operation.service.deadlineMs * LONGEST_COMMIT;
+    const patienceMs = Math.min(mostMs, latestSend(operation) - nowMs);
+    return within(this.#append(intent, nowMs + patienceMs), patienceMs, {
+      what: 'the journal',
+      onLate: (late) => this.#notSent(operation, late),
+    });
+  }
+
+  async #named(operation: OwnedOperation, write: PendingWrite): Promise<PendingWrite> {
+    const names = operation.action.kind === 'write' ? operation.action.names : undefined;
+    if (names === undefined) return write;
+    const naming = { operation, names, ref: write, sendUntilMs: latestSend(operation) };
+    const items = await this.#parts.resolveItems(naming);
+    return items === undefined ? write : { ...write, items };
+  }
+
+  /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */
+  #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
+    const wasHome = lane.isHome;
+    lane.adopt(state);
+    lane.sequenced(state.sequence);
+    const isLeftOver = lane.isHome && !wasHome && lane.condition === 'dirty' && !lane.isSettling;
+    if (isLeftOver) this.#parts.settleLeftOver(lane, operation);
+  }
+
+  /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
+  async #append(intent: Intent, untilMs: number): Promise<LaneState> {
+    const { clock } = this.#parts;
+    let isSaid = false;
+    for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+      const state = await this.#tryAppend(intent);
+      if (state !== undefined) return state;
+      if (clock.now() + retryInMs > untilMs)
+        throw new ConnectionError('another replica was busy with the lane', {
+          effect: 'not_applied',
+          reason: 'lane_busy',
+        });
+      if (retryInMs === LONGEST_RETRY_MS && !isSaid) {
+        isSaid = true;
+        this.#parts.busy(intent.lane);
+      }
+      await clock.sleep(retryInMs);
+    }
+  }
+
+  async #tryAppend(intent: Intent): Promise<LaneState | undefined> {
+    const { journal, settlements } = this.#parts;
+    try {
+      return await journal.append(intent);
+    } catch (error) {
+      const mayBeDurable = !(error instanceof StorageError) || error.effect === 'unknown';
+      if (mayBeDurable) settlements.abandon(intent.lane, intent.operationId);
+      throw error;
+    }
+  }
+
+  /** Its intent became durable after the agent was told no: nothing was sent. */
+  #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
+    const ref = { laneId: id, lane: operation.lane, sequence };
+    void this.#parts.settlements.record({ ref, outcome: 'not_applied' });
+  }
+}
+
+/** A write is not sent any more after this instant. */
+export function latestSend(operation: OwnedOperation): number {
+  return operation.deadlineAtMs - operation.service.deadlineMs * LEAST_SHARE_LEFT;
+}
+
+/** What every event of a sequenced write says. */
+export function sequencedLabels({ operation, write }: Sequenced) {
+  return {
+    operationId: operation.id,
+    service: operation.service.name,
+    action: operation.name,
+    lane: operation.lane,
+    sequence: write.sequence,
+  };
+}

@@ -1,0 +1,106 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { LaneKey, OperationId } from '../../domain/ids.ts';
+import type { Emit } from '../ports/events.ts';
+import type { Clock, Journal, Settlement } from '../ports/ports.ts';
+
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 5_000;
+/** Outcomes kept in memory while the journal is away; what comes on top is found unsettled by the next start. */
+const LIMIT = 20_000;
+/** A statement whose connection broke may commit so much later; most do so soon, and until it is looked at they keep others out. */
+const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
+
+/** A process that ends waits so long for a journal that does not answer. */
+const LAST_PATIENCE_MS = 2_000;
+
+export interface SettlementParts {
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly emit: Emit;
+  /** An intent of the lane was or may yet become durable without anybody's being told, and this replica the lane's home with it. */
+  readonly onAbandoned?: (lane: LaneKey) => void;
+}
+
+/** Writes outcomes down until they are durable: a write that stays open in the journal keeps every other replica out of its lane. */
+export class Settlements {
+  readonly #parts: SettlementParts;
+  #waiting = 0;
+  /** A signal of its own each: 20,000 listeners of one take it a second to tell. */
+  readonly #sleepers = new Set<AbortController>();
+  #isStopping = false;
+  /** Nothing is tried again from this instant on. */
+  #endsAtMs = Infinity;
+
+  constructor(parts: SettlementParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves with whether it is durable: false where there are too many of them, or the process ends. */
+  record(settlement: Settlement): Promise<boolean> {
+    return this.untilDone(() => this.#parts.journal.settle(settlement));
+  }
+
+  /** An intent may be durable although its commit was reported as failed: nothing was sent, and nothing will be. */
+  abandon(lane: LaneKey, operationId: OperationId): void {
+    void this.#abandon(async () => {
+      await this.#parts.journal.abandon(lane, operationId);
+      this.#parts.onAbandoned?.(lane);
+    });
+  }
+
+  async #abandon(look: () => Promise<void>): Promise<void> {
+    const { clock } = this.#parts;
+    await this.untilDone(look);
+    const sinceMs = clock.now();
+    for (const afterMs of LATE_COMMITS_MS) {
+      await this.#pause(Math.max(0, sinceMs + afterMs - clock.now()));
+      if (this.#isStopping) return;
+      await this.untilDone(look);
+    }
+  }
+
+  /**
+   * What waits to be tried again is tried at once. Resolves when all that is on its way to the journal is there, or takes too long:
+   * whoever takes over would find it open.
+   */
+  async stop(): Promise<void> {
+    const { clock } = this.#parts;
+    this.#endsAtMs = clock.now() + LAST_PATIENCE_MS;
+    this.#isStopping = true;
+    for (const sleeper of this.#sleepers) sleeper.abort();
+    while (this.#waiting > 0 && clock.now() < this.#endsAtMs) await clock.sleep(1);
+  }
+
+  /** Repeats a write to the journal until it is durable. Resolves with whether it is. */
+  async untilDone(work: () => Promise<void>): Promise<boolean> {
+    if (this.#waiting >= LIMIT) return false;
+    this.#waiting += 1;
+    try {
+      for (let retryInMs = FIRST_RETRY_MS; ; retryInMs = Math.min(LONGEST_RETRY_MS, retryInMs * 2)) {
+        if (await this.#isDone(work)) return true;
+        if (this.#parts.clock.now() >= this.#endsAtMs) return false;
+        await this.#pause(retryInMs);
+      }
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  /** Not for longer than the first time, once the process ends. */
+  async #pause(ms: number): Promise<void> {
+    const sleeper = new AbortController();
+    this.#sleepers.add(sleeper);
+    await this.#parts.clock.sleep(this.#isStopping ? FIRST_RETRY_MS : ms, sleeper.signal);
+    this.#sleepers.delete(sleeper);
+  }
+
+  async #isDone(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.#parts.emit('journal:failed', { reason: messageOf(error) });
+      return false;
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { operationId, serviceName, type LaneKey } from '../../../../src/domain/ids.ts';
+import type { MappedRead } from '../../../../src/domain/service-definition.ts';
+import { RepeatedLooks } from '../../../../src/engine/compare/repeated-looks.ts';
+import { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
+import { lookOf, type Pair, type ShadowTask } from '../../../../src/engine/shadow/shadow-task.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { ownerNamed } from '../engine-parts.ts';
+
+const SERVICE = serviceName('jarvis-memory');
+const ACTION = 'get_memories';
+const MINUTE_MS = 60_000;
+
+let nowMs: number;
+let verdicts: Verdicts;
+
+beforeEach(() => {
+  nowMs = 0;
+  const clock = { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined };
+  const services = new Map([[SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }]]);
+  verdicts = new Verdicts({ services, clock, emit: () => undefined });
+});
+
+const of = (lane: string) => ({
+  operationId: operationId('o-1'),
+  service: SERVICE,
+  action: ACTION,
+  lane: `${SERVICE}/${lane}` as LaneKey,
+});
+
+/** Concludes a read of a lane that stands at a place. @returns whether it is no further evidence */
+async function isRepeat(lane: string, place: string, more: { text?: string; other?: string } = {}) {
+  const { text = '{"action":"get_memories"}', other = '{"status":"ok","memories":[]}' } = more;
+  const pair: Pair = { legacy: '{"status":"ok","memories":[]}', orchestrator: other, isSteady: true, place };
+  const operation = {
+    service: { definition: jarvisMemory },
+    owner: ownerNamed(lane),
+    action: jarvisMemory.actions[ACTION] as MappedRead,
+    message: { text, fields: JSON.parse(text) as object },
+  };
+  const look = lookOf({ operation } as unknown as ShadowTask, pair);
+  const { isRepeat: is } = verdicts.conclude(of(lane), await verdicts.compare(of(lane), pair), look);
+  return is === true;
+}
+
+describe('a lane that is asked the same again', () => {
+  test('is one proof while it stands still, whatever the request calls itself', async () => {
+    expect(await isRepeat('ann', '1.4')).toBe(false);
+    expect(await isRepeat('ann', '1.4')).toBe(true);
+    expect(await isRepeat('ann', '1.4', { text: '{"action":"get_memories","request_id":"2"}' })).toBe(true);
+    expect(await isRepeat('bob', '1.4')).toBe(false);
+  });
+
+  test('is another after a write, after a copy, and after a quarter of an hour', async () => {
+    expect(await isRepeat('ann', '1.4')).toBe(false);
+    expect(await isRepeat('ann', '1.5')).toBe(false);
+    expect(await isRepeat('ann', '2.5')).toBe(false);
+    nowMs = 15 * MINUTE_MS - 1;
+    expect(await isRepeat('ann', '2.5')).toBe(true);
+    nowMs += 1;
+    expect(await isRepeat('ann', '2.5')).toBe(false);
+    expect(await isRepeat('ann', '2.5')).toBe(true);
+  });
+
+  test('counts each time that it differs', async () => {
+    const other = '{"status":"ok","memories":[{"timestamp":1,"memory":1}]}';
+    for (let times = 0; times < 3; times += 1) expect(await isRepeat('ann', '1.4', { other })).toBe(false);
+  });
+});
+
+test('a lane that is compared whole is one proof while it stands still', () => {
+  const match = { verdict: 'match', differences: [], suppressed: 0 } as const;
+  expect(verdicts.concludeLane(of('ann'), match, 4).isRepeat).toBeUndefined();
+  expect(verdicts.concludeLane(of('ann'), match, 4).isRepeat).toBe(true);
+  expect(verdicts.concludeLane(of('ann'), match, 5).isRepeat).toBeUndefined();
+  const mismatch = { ...match, verdict: 'mismatch' } as const;
+  expect(verdicts.concludeLane(of('ann'), mismatch, 5).isRepeat).toBeUndefined();
+});
+
+test('what is remembered is bounded: the oldest counts again', () => {
+  const looks = new RepeatedLooks();
+  for (let at = 0; at <= 100_000; at += 1) looks.isRepeat(`look ${at}`, 0);
+  expect(looks.isRepeat('look 2', 0)).toBe(true);
+  expect(looks.isRepeat('look 0', 0)).toBe(false);
+});

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { operationId, type Owner } from '../../../../src/domain/ids.ts';
+import type { StoredMemory } from '../../../../src/domain/service-definition.ts';
+import { judgeVanished } from '../../../../src/engine/copies/copy-judgement.ts';
+import type { PendingWrite } from '../../../../src/engine/ports/ports.ts';
+import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
+import { readJournaled } from '../../../../src/engine/copies/journaled-writes.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { laneNamed, SERVICE, writeOf } from '../engine-parts.ts';
+
+const OWNER = 'ann' as Owner;
+
+function memory(id: string): StoredMemory {
+  return {
+    memory_id: id,
+    memory_type: 'context',
+    content: '{}',
+    tags: [],
+    position: 1,
+    created_at: '2026-01-01T00:00:00.000Z',
+    source_agent: null,
+  };
+}
+
+function judge(facts: {
+  vanished: readonly string[];
+  wasUncovered: boolean;
+  covered?: readonly string[];
+  unaccounted?: number;
+  undecided?: readonly string[];
+}) {
+  return judgeVanished({
+    vanished: facts.vanished.map(memory),
+    unaccounted: facts.unaccounted ?? 0,
+    wasUncovered: facts.wasUncovered,
+    covered: new Set(facts.covered),
+    held: 10,
+    removable: new Set<string>(),
+    undecided: new Set(facts.undecided),
+    explain: async (lost) => ({ forgotten: [], lost }),
+  });
+}
+
+describe('an item that the primary no longer shows', () => {
+  test('was deleted unseen where agents may have written unjournaled', async () => {
+    const { deletes, lost, stop } = await judge({ vanished: ['a'], wasUncovered: true });
+    expect([deletes.map(({ memory_id: id }) => id), lost, stop]).toEqual([['a'], [], undefined]);
+  });
+
+  test('is lost in a first copy too if every replica journaled when it was written', async () => {
+    const { deletes, lost, stop } = await judge({
+      vanished: ['before', 'covered'],
+      wasUncovered: true,
+      covered: ['covered'],
+    });
+    expect(deletes.map(({ memory_id: id }) => id)).toEqual(['before']);
+    expect(lost.map(({ memory_id: id }) => id)).toEqual(['covered']);
+    expect(stop).toBe('lost');
+  });
+
+  test('stays and stops nothing while a person has yet to decide about it', async () => {
+    const facts = { vanished: ['waits', 'new'], wasUncovered: false, undecided: ['waits'] };
+    const { deletes, lost } = await judge(facts);
+    expect([deletes, lost.map(({ memory_id: id }) => id)]).toEqual([[], ['new']]);
+    expect(await judge({ ...facts, vanished: ['waits'] })).toMatchObject({ deletes: [], stop: undefined });
+  });
+
+  test('is not lost if a journaled delete may have meant it', async () => {
+    const facts = { vanished: ['a'], wasUncovered: true, covered: ['a'], unaccounted: 1 };
+    expect(await judge(facts)).toMatchObject({ lost: [], stop: undefined });
+  });
+});
+
+describe('what the journal says of items that may be lost', () => {
+  const lane = laneNamed('ann');
+  const service = { name: SERVICE, definition: jarvisMemory, context: { timeZone: 'UTC' } } as ServiceRuntime;
+  const write = (sequence: number, request: object, more: Partial<PendingWrite> = {}): PendingWrite => ({
+    ...writeOf(lane, sequence),
+    operationId: operationId(`00000000-0000-4000-8000-00000000000${sequence}`),
+    action: 'add_memory',
+    request: JSON.stringify({ action: 'add_memory', user_id: 'ann', ...request }),
+    ...more,
+  });
+  const coveredBy = (...writes: readonly PendingWrite[]): number =>
+    readJournaled({ service, owner: OWNER, writes, sequence: 9 }).covered.size;
+
+  test('counts applied writes that every replica journaled beside', () => {
+    expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true }))).toBe(1);
+    expect(coveredBy(write(1, { memory: 'a' }))).toBe(0);
+  });
+
+  test('leaves out a write of unknown outcome', () => {
+    expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true, isUncertain: true }))).toBe(0);
+  });
+
+  test('leaves out what a later journaled write deleted', () => {
+    const clear = write(2, {}, { action: 'clear_memories' });
+    expect(coveredBy(write(1, { memory: 'a' }, { isCovered: true }), clear)).toBe(0);
+  });
+});

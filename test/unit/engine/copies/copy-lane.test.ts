@@ -1,0 +1,307 @@
+import { expect, test } from 'vitest';
+import {
+  decodeAnswer,
+  decodeResults,
+  encodeBatch,
+  encodeRead,
+} from '../../../../src/backends/orchestrator-wire.ts';
+import type { LaneState } from '../../../../src/domain/lane.ts';
+import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
+import { LaneCopier, type CopyParts } from '../../../../src/engine/copies/copy-lane.ts';
+import type { Lane } from '../../../../src/engine/lane/lane.ts';
+import type { Journal, Orchestrator, PendingWrite } from '../../../../src/engine/ports/ports.ts';
+import { operationId } from '../../../../src/domain/ids.ts';
+import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
+import { orchestratorWritesOf } from '../../../../src/engine/delivery/write-plan.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { OrchestratorStore } from '../../../sim/orchestrator-store.ts';
+import { answerRequest } from '../../../sim/orchestrator-wire.ts';
+import { fakeClock, laneNamed, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+
+const COVERAGE = 3;
+const ENVELOPE = { requestId: 'test', timestamp: '', key: undefined };
+const NO_FAULTS = {
+  isFenceOff: false,
+  isDropped: () => false,
+  isRefused: () => false,
+  resurrects: () => false,
+};
+
+/** What happens to the lane or to the orchestrator at a moment of the copy. */
+interface Moments {
+  readonly whileReading?: () => void;
+  readonly afterLooking?: () => Promise<void>;
+  readonly whileFinishing?: (lane: Lane) => void;
+}
+
+/** A copier of one lane, whose service shows these memories, in front of the simulation's orchestrator. */
+function createCopier(
+  memories: readonly string[],
+  moments: Moments = {},
+  {
+    seededCoverage = COVERAGE,
+    undelivered = [],
+    history = [],
+    store = new OrchestratorStore(NO_FAULTS),
+    timestamp = '"2026-01-01T00:00:00"',
+  }: {
+    seededCoverage?: number;
+    undelivered?: PendingWrite[];
+    history?: PendingWrite[];
+    store?: OrchestratorStore;
+    timestamp?: string;
+  } = {},
+) {
+  const lane = laneNamed('ann');
+  const row: LaneState = stateOf(lane, { id: 1, sequence: 4, generation: 1, seededCoverage });
+  lane.adopt(row);
+  const orchestrator = orchestratorOver(store, moments);
+  const items = memories.map((memory) => `{"timestamp": ${timestamp}, "memory": ${JSON.stringify(memory)}}`);
+  const file = `{"ann": [${items.join(', ')}]}`;
+  const service = {
+    name: SERVICE,
+    definition: jarvisMemory,
+    context: { timeZone: 'UTC' },
+    access: {
+      jsonFile: async () => {
+        moments.whileReading?.();
+        return file;
+      },
+    },
+  };
+  let generation = Math.max(row.generation, store.generationOf(lane.key) ?? 0);
+  const held = { isSure: true };
+  const begun: number[] = [];
+  const finished: number[] = [];
+  const covered: number[] = [];
+  const lost: string[] = [];
+  const journal: Partial<Journal> = {
+    beginCopy: async (_lane, above = 0) => {
+      generation = Math.max(generation, above) + 1;
+      begun.push(generation);
+      return { ...row, generation, condition: 'copying' };
+    },
+    undelivered: async () => undelivered,
+    lastApplied: async () => ({ nowMs: 0 }),
+    fence: async () => ({
+      state: { ...row, condition: 'copying' },
+      isBehind: false,
+      coverage: COVERAGE,
+      isReplicaSilent: false,
+    }),
+    finishCopy: async (_lane, { sequence }) => {
+      moments.whileFinishing?.(lane);
+      finished.push(sequence);
+      return { ...row, generation, deliveredSequence: sequence };
+    },
+    stopLane: async () => undefined,
+  };
+  const parts: CopyParts = {
+    journal: journal as Journal,
+    orchestrator,
+    services: new Map([[SERVICE, service]]) as unknown as CopyParts['services'],
+    coverage: new Map([[SERVICE, Object.assign(new Coverage(), { number: COVERAGE, latest: COVERAGE })]]),
+    clock: fakeClock(),
+    emit: recorder().emit,
+    timeoutMs: 1_000,
+    hold: async () => ({ isSure: () => held.isSure, release: () => undefined }),
+    isSpilling: () => false,
+    history: { between: async () => history },
+    quiet: async () => undefined,
+    letGo: async () => undefined,
+    listLost: async (_lane, items) => void lost.push(...items.map(({ memoryId }) => memoryId)),
+    covered: (_lane, sequence) => void covered.push(sequence),
+  };
+  return { copier: new LaneCopier(parts), lane, store, orchestrator, held, begun, finished, covered, lost };
+}
+
+function orchestratorOver(store: OrchestratorStore, { afterLooking }: Moments): Orchestrator {
+  let hasLooked = false;
+  return {
+    read: async (call) => {
+      const answer = decodeAnswer(answerRequest(store, encodeRead(call, ENVELOPE)));
+      if (!hasLooked) {
+        hasLooked = true;
+        await afterLooking?.();
+      }
+      return answer;
+    },
+    batchWrite: async (operations) => {
+      const reply = answerRequest(store, encodeBatch(operations, ENVELOPE));
+      return decodeResults(decodeAnswer(reply), operations.length);
+    },
+    load: () => ({ inFlight: 0, queued: 0, isConnected: true, breaker: 'closed' }),
+  };
+}
+
+const writesOf = (lane: Lane, write: PendingWrite): readonly OrchestratorWrite[] => {
+  const service = { definition: jarvisMemory, context: { timeZone: 'UTC' } } as never;
+  return orchestratorWritesOf(service, { owner: lane.owner, write });
+};
+
+/** What a delivery sends of an agent's write, under the generation that it knew when it was sent. */
+function deliveryOf(lane: Lane, memory: string, generation: number): OrchestratorWrite[] {
+  const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory });
+  const fence = { key: lane.key, generation, sequence: 4 };
+  return writesOf(lane, writeOf(lane, 4, request)).map((write) => ({ ...write, lane: fence }));
+}
+
+const sessionOf = (lane: Lane): string => `jarvis:${lane.owner}`;
+const shownBy = (store: OrchestratorStore, lane: Lane): string[] =>
+  store.visible(sessionOf(lane)).flatMap(({ content }) => /tea|milk|stale/u.exec(content)?.[0] ?? []);
+
+test('a copy makes the orchestrator hold what legacy shows', async () => {
+  const { copier, lane, store, finished, covered } = createCopier(['tea', 'milk']);
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
+  expect(lane).toMatchObject({ condition: 'clean', generation: 2, seededCoverage: COVERAGE, delivered: 4 });
+  expect({ finished, covered }).toEqual({ finished: [4], covered: [4] });
+});
+
+test.each([
+  { isCovered: true, shown: ['milk'], lost: 1, condition: 'stopped' },
+  { isCovered: false, shown: ['tea'], lost: 0, condition: 'clean' },
+])('a first copy lists what legacy lost if all replicas journaled: $isCovered', async (facts) => {
+  const { isCovered } = facts;
+  const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'milk' });
+  const write = { ...writeOf(laneNamed('ann'), 4, request), action: 'add_memory', isCovered };
+  const { copier, lane, store, lost } = createCopier(
+    ['tea'],
+    {},
+    { seededCoverage: 0, undelivered: [write] },
+  );
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(facts.shown);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
+
+test.each([
+  { shown: ['tea'], lost: 1, condition: 'stopped' },
+  { shown: ['tea', 'tea'], lost: 0, condition: 'clean' },
+])('a first copy finds that legacy shows $shown.length of two equal items', async (facts) => {
+  const request = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'tea' });
+  const undelivered = [3, 4].map((sequence) => ({
+    ...writeOf(laneNamed('ann'), sequence, request),
+    action: 'add_memory',
+    isCovered: true,
+  }));
+  const { copier, lane, store, lost } = createCopier(facts.shown, {}, { seededCoverage: 0, undelivered });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
+
+const addOf = (sequence: number, memory: string): PendingWrite => ({
+  ...writeOf(laneNamed('ann'), sequence, JSON.stringify({ action: 'add_memory', user_id: 'ann', memory })),
+  operationId: operationId(`00000000-0000-4000-8000-00000000000${sequence}`),
+  action: 'add_memory',
+  isCovered: true,
+});
+const UNKNOWN_CLEAR: PendingWrite = {
+  ...writeOf(laneNamed('ann'), 2, '{"action": "clear_memories", "user_id": "ann"}'),
+  action: 'clear_memories',
+  isUncertain: true,
+};
+
+test.each([
+  { shown: ['tea'], lost: 1, condition: 'stopped' },
+  { shown: ['tea', 'tea'], lost: 0, condition: 'clean' },
+])('a copy finds that legacy shows $shown.length of a delivered and a new equal item', async (facts) => {
+  const newer: PendingWrite[] = [];
+  const made = createCopier(facts.shown, {}, { undelivered: newer });
+  const { copier, lane, store, orchestrator, lost } = made;
+  const delivered = writesOf(lane, addOf(3, 'tea')).map((write) => ({
+    ...write,
+    lane: { key: lane.key, generation: 1, sequence: 3 },
+  }));
+  await orchestrator.batchWrite(delivered, { purpose: 'live', deadlineAtMs: 1_000 });
+  newer.push(addOf(4, 'tea'));
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
+  expect(lost).toHaveLength(facts.lost);
+  expect(lane.condition).toBe(facts.condition);
+});
+
+test('a clear of unknown outcome explains no item that was written after it', async () => {
+  const undelivered = [addOf(1, 'tea'), UNKNOWN_CLEAR, addOf(3, 'milk')];
+  const { copier, lane, store, lost } = createCopier([], {}, { undelivered, history: undelivered.slice(1) });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['milk']);
+  expect(lost).toEqual(['mem-00000000-0000-4000-8000-000000000003']);
+  expect(lane.condition).toBe('stopped');
+});
+
+test('a clear of unknown outcome explains no later item that a copy renumbered', async () => {
+  const later = addOf(3, 'milk');
+  const journal = { undelivered: [UNKNOWN_CLEAR, later], history: [later] };
+  const first = createCopier(['tea', 'milk'], {}, journal);
+  await first.copier.copy(first.lane);
+  // That copy has covered the later write; legacy loses everything.
+  const second = createCopier([], {}, { undelivered: [UNKNOWN_CLEAR], history: [later], store: first.store });
+  await second.copier.copy(second.lane);
+  expect(shownBy(second.store, second.lane)).toEqual(['tea', 'milk']);
+  expect(second.lost).toEqual(['mem-00000000-0000-4000-8000-000000000003']);
+  expect(second.lane.condition).toBe('stopped');
+});
+
+test('an equal write does not write an item again that stands under the id of an unknown write', async () => {
+  const undelivered: PendingWrite[] = [{ ...addOf(3, 'tea'), isUncertain: true }];
+  const { copier, lane, store, lost } = createCopier(['tea'], {}, { undelivered });
+  await copier.copy(lane);
+  // The unknown write was never sent: this one, of the same request, made the item.
+  undelivered.push(addOf(4, 'tea'));
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+  expect({ lost, condition: lane.condition }).toEqual({ lost: [], condition: 'clean' });
+});
+
+test('a delivery of before the copy that arrives after its look has no effect', async () => {
+  const late = { deliver: async (): Promise<void> => undefined };
+  const { copier, lane, store, orchestrator } = createCopier(['tea'], { afterLooking: () => late.deliver() });
+  late.deliver = async () => {
+    const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
+    await orchestrator.batchWrite(deliveryOf(lane, 'stale', 1), options);
+  };
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+});
+
+test('a lane that became dirty while its copy ended stays dirty', async () => {
+  const { copier, lane } = createCopier(['tea'], { whileFinishing: (one) => void one.markDirty() });
+  await copier.copy(lane);
+  expect(lane.condition).toBe('dirty');
+});
+
+test('what was read after the hold on the lane was lost is not copied', async () => {
+  const made = createCopier(['tea'], { whileReading: () => void (made.held.isSure = false) });
+  await expect(made.copier.copy(made.lane)).rejects.toMatchObject({ effect: 'not_applied' });
+  expect(made.store.all(sessionOf(made.lane))).toEqual([]);
+  expect(made.finished).toEqual([]);
+  expect(made.lane.condition).toBe('copying');
+});
+
+test('a copy gives delivered items the time that legacy shows, and a second one writes nothing', async () => {
+  const timestamp = '1767225600.123456';
+  const { copier, lane, store, orchestrator } = createCopier(['tea', 'milk'], {}, { timestamp });
+  const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
+  await orchestrator.batchWrite(deliveryOf(lane, 'tea', 1), options);
+  const [delivered] = store.visible(sessionOf(lane));
+  await copier.copy(lane);
+  const copied = store.visible(sessionOf(lane));
+  expect(copied[0]).toMatchObject({ memoryId: delivered?.memoryId, createdAt: '2026-01-01T00:00:00.123Z' });
+  for (const { content } of copied)
+    expect(JSON.parse(content)).toMatchObject({ metadata: { legacy_timestamp: timestamp } });
+  await copier.copy(lane);
+  expect(store.visible(sessionOf(lane))).toEqual(copied);
+});
+
+test('a copy under a new journal begins right above the generation that the orchestrator holds', async () => {
+  const { copier, lane, store, orchestrator, begun, finished } = createCopier(['tea', 'milk']);
+  const options = { purpose: 'live', deadlineAtMs: 1_000 } as const;
+  await orchestrator.batchWrite(deliveryOf(lane, 'tea', 21), options);
+  await copier.copy(lane);
+  expect({ begun, finished }).toEqual({ begun: [2, 22], finished: [4] });
+  expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
+});

@@ -1,0 +1,331 @@
+import { describe, expect, test } from 'vitest';
+import { positionOf } from '../../../../src/domain/lane.ts';
+import type {
+  LegacyItem,
+  OwnersAround,
+  Retention,
+  StoredMemory,
+} from '../../../../src/domain/service-definition.ts';
+import type { ListedMemory } from '../../../../src/engine/items/copy-plan.ts';
+import { explainVanished } from '../../../../src/engine/copies/forgetting.ts';
+import type { LastApplied } from '../../../../src/engine/ports/journal-facts.ts';
+
+const HOUR_MS = 3_600_000;
+const NOW_MS = Date.parse('2026-01-01T12:00:00.000Z');
+const agoMs = (ms: number): string => new Date(NOW_MS - ms).toISOString();
+
+function memory(id: string, createdAt: string, position = 1): StoredMemory {
+  return {
+    memory_id: id,
+    memory_type: 'context',
+    content: '{}',
+    tags: [],
+    position,
+    created_at: createdAt,
+    source_agent: null,
+  };
+}
+
+function listed(id: string, createdAt: string, kind = 'entry'): ListedMemory {
+  return { memory: memory(id, createdAt), fields: { kind: JSON.stringify(kind) } };
+}
+
+function item(at: string, kind = 'entry'): LegacyItem {
+  return { fields: { kind: JSON.stringify(kind) }, timestamp: at, at };
+}
+
+async function explain(facts: {
+  retention: Retention;
+  existing: readonly ListedMemory[];
+  vanished: readonly ListedMemory[];
+  items?: readonly LegacyItem[];
+  exists: boolean;
+  around?: OwnersAround;
+  emptyBelow?: number;
+  lastApplied?: LastApplied;
+}) {
+  const { forgotten, lost } = await explainVanished({
+    retention: facts.retention,
+    source: { exists: facts.exists, items: facts.items ?? [] },
+    vanished: facts.vanished.map((one) => one.memory),
+    existing: facts.existing,
+    lastApplied: async () => facts.lastApplied ?? { nowMs: NOW_MS },
+    emptyBelow: facts.emptyBelow ?? 0,
+    ownersAround: async () => facts.around,
+  });
+  return { forgotten: forgotten.map(({ memory_id }) => memory_id), lost: lost.map((one) => one.memory_id) };
+}
+
+describe('an owner that the primary no longer knows', () => {
+  const existing = [listed('a', agoMs(3 * HOUR_MS)), listed('b', agoMs(HOUR_MS))];
+  const gone = { existing, vanished: existing, exists: false };
+  const all = ['a', 'b'];
+  const older = { before: 1, since: 100 };
+  const youngest = { before: 100, since: 0 };
+  const cases: readonly {
+    name: string;
+    retention: Retention;
+    around?: OwnersAround;
+    forgotten: readonly string[];
+  }[] = [
+    { name: 'idle for exactly as long as is kept', retention: { idleSeconds: 3_600 }, forgotten: all },
+    { name: 'used a second too lately to be idle', retention: { idleSeconds: 3_601 }, forgotten: [] },
+    {
+      name: 'made so long ago, where use does not count',
+      retention: { idleSeconds: 3 * 3_600, isProlongedByUse: false },
+      forgotten: all,
+    },
+    {
+      name: 'idle for long enough, and an older owner is still there',
+      retention: { idleSeconds: 3_600 },
+      around: older,
+      forgotten: [],
+    },
+    {
+      name: 'older than as many owners as are kept',
+      retention: { owners: 100 },
+      around: { before: 0, since: 100 },
+      forgotten: all,
+    },
+    {
+      name: 'older than nearly as many owners as are kept',
+      retention: { owners: 100 },
+      around: { before: 0, since: 90 },
+      forgotten: all,
+    },
+    {
+      name: 'older than few owners, among many older ones that were not loaded',
+      retention: { owners: 100 },
+      around: { before: 1_000, since: 89 },
+      forgotten: [],
+    },
+    {
+      name: 'newer than all that remain',
+      retention: { owners: 100, idleSeconds: 3_600 },
+      around: youngest,
+      forgotten: [],
+    },
+    { name: 'one of a service that does not show the order', retention: { owners: 1 }, forgotten: [] },
+    {
+      name: 'nothing is forgotten by itself',
+      retention: {},
+      around: { before: 0, since: 1_000 },
+      forgotten: [],
+    },
+    {
+      name: 'only entries are forgotten, never owners',
+      retention: { entries: 1 },
+      around: { before: 0, since: 1_000 },
+      forgotten: [],
+    },
+  ];
+  test.each(cases)('$name', async ({ retention, around, forgotten }) => {
+    const lost = all.filter((id) => !forgotten.includes(id));
+    expect(await explain({ ...gone, retention, ...(around !== undefined && { around }) })).toEqual({
+      forgotten,
+      lost,
+    });
+  });
+});
+
+describe('since when a service had an owner', () => {
+  const asked = async (existing: readonly ListedMemory[], lastApplied: LastApplied): Promise<string[]> => {
+    const instants: string[] = [];
+    await explainVanished({
+      retention: { owners: 1 },
+      source: { exists: false, items: [] },
+      vanished: existing.map((one) => one.memory),
+      existing,
+      lastApplied: async () => lastApplied,
+      emptyBelow: 0,
+      ownersAround: async (instant) => {
+        instants.push(instant);
+        return undefined;
+      },
+    });
+    return instants;
+  };
+  const at = (position: number, createdAt: string): ListedMemory => ({
+    ...listed(`at ${position}`, createdAt),
+    memory: memory(`at ${position}`, createdAt, position),
+  });
+
+  test('is when its oldest item came', async () => {
+    const items = [at(positionOf(2), agoMs(90_000)), at(positionOf(3), agoMs(0))];
+    expect(await asked(items, { nowMs: NOW_MS, atMs: NOW_MS })).toEqual([agoMs(95_000)]);
+  });
+
+  test('is not before its first write, however slow the clock of the proxy was', async () => {
+    const items = [at(positionOf(2), agoMs(HOUR_MS))];
+    const lastApplied = { nowMs: NOW_MS, firstAtMs: NOW_MS - 90_000, atMs: NOW_MS };
+    expect(await asked(items, lastApplied)).toEqual([agoMs(95_000)]);
+  });
+});
+
+describe('how long an owner was idle is counted by the clock of the journal', () => {
+  const retention = { idleSeconds: 3_600 };
+  const delivered = (createdAt: string): ListedMemory => ({
+    ...listed('d', createdAt),
+    memory: memory('d', createdAt, positionOf(3)),
+  });
+  const explained = (one: ListedMemory, lastAppliedAgoMs: number) =>
+    explain({
+      retention,
+      existing: [one],
+      vanished: [one],
+      exists: false,
+      lastApplied: { nowMs: NOW_MS, atMs: NOW_MS - lastAppliedAgoMs },
+    });
+
+  test('where the proxy’s was an hour fast when it took the write', async () => {
+    expect(await explained(delivered(agoMs(0)), HOUR_MS)).toEqual({ forgotten: ['d'], lost: [] });
+    expect(await explained(delivered(agoMs(-HOUR_MS)), HOUR_MS - 1)).toEqual({ forgotten: [], lost: ['d'] });
+  });
+
+  test('and by the service’s own for what was copied from it', async () => {
+    const copied = listed('c', agoMs(0));
+    expect(await explained(copied, HOUR_MS)).toEqual({ forgotten: [], lost: ['c'] });
+  });
+});
+
+describe('an item that vanished from a list', () => {
+  const old = listed('old', agoMs(HOUR_MS));
+  const shown = [item(agoMs(2_000)), item(agoMs(1_000))];
+
+  test('is forgotten where as many newer ones are shown as are kept', async () => {
+    const found = await explain({
+      retention: { entries: 2 },
+      existing: [old],
+      vanished: [old],
+      items: shown,
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: ['old'], lost: [] });
+  });
+
+  test('is lost where fewer are shown than are kept', async () => {
+    const found = await explain({
+      retention: { entries: 3 },
+      existing: [old],
+      vanished: [old],
+      items: shown,
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: [], lost: ['old'] });
+  });
+
+  test('is lost where nothing is shown on both sides and it is newer, beyond what two clocks may differ', async () => {
+    const newer = listed('newer', agoMs(2_000 - 5_001));
+    const within = listed('within', agoMs(2_000 - 5_000));
+    const found = await explain({
+      retention: { entries: 2 },
+      existing: [newer, within],
+      vanished: [newer, within],
+      items: shown,
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: ['within'], lost: ['newer'] });
+  });
+
+  test('is told by its place, whatever the clock said that gave it its time', async () => {
+    const [before, common, after] = [
+      { ...listed('before', agoMs(-HOUR_MS)), fields: { kind: '"other"' } },
+      { ...listed('common', agoMs(2 * HOUR_MS)), memory: memory('common', agoMs(2 * HOUR_MS), 2) },
+      { ...listed('after', agoMs(2 * HOUR_MS)), memory: memory('after', agoMs(2 * HOUR_MS), 3) },
+    ];
+    const found = await explain({
+      retention: { entries: 2 },
+      existing: [before, common, after],
+      vanished: [before, after],
+      items: shown,
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: ['before'], lost: ['after'] });
+  });
+
+  test('is lost where its kind is not counted', async () => {
+    const decision = listed('decision', agoMs(HOUR_MS), 'decision');
+    const found = await explain({
+      retention: { entries: 2, counts: ({ kind }) => kind === '"entry"' },
+      existing: [old, decision],
+      vanished: [old, decision],
+      items: [...shown, item(agoMs(0), 'decision')],
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: ['old'], lost: ['decision'] });
+  });
+
+  test('is lost where only idle owners are forgotten and the owner is still there', async () => {
+    const found = await explain({
+      retention: { idleSeconds: 1 },
+      existing: [old],
+      vanished: [old],
+      items: shown,
+      exists: true,
+    });
+    expect(found).toEqual({ forgotten: [], lost: ['old'] });
+  });
+});
+
+test('nothing is asked where nothing vanished', async () => {
+  const found = await explainVanished({
+    retention: { owners: 1 },
+    source: { exists: false, items: [] },
+    vanished: [],
+    existing: [],
+    lastApplied: () => Promise.reject(new Error('the journal was asked')),
+    emptyBelow: 0,
+    ownersAround: () => Promise.reject(new Error('the service was asked')),
+  });
+  expect(found).toEqual({ forgotten: [], lost: [] });
+});
+
+describe('an owner that begins again', () => {
+  const existing = [listed('of the earlier life', agoMs(HOUR_MS))];
+  const begun = { existing, vanished: existing, exists: true, emptyBelow: positionOf(2) };
+
+  test('has forgotten what retention could have removed before its new beginning', async () => {
+    expect(await explain({ ...begun, retention: { idleSeconds: 3_600 } })).toMatchObject({ lost: [] });
+    const crowded = { retention: { owners: 100 }, around: { before: 0, since: 100 } };
+    expect(await explain({ ...begun, ...crowded })).toMatchObject({ lost: [] });
+  });
+
+  test('has lost what retention could not have removed', async () => {
+    for (const retention of [{}, { idleSeconds: 3_601 }, { owners: 100 }])
+      expect(await explain({ ...begun, retention })).toMatchObject({ lost: ['of the earlier life'] });
+  });
+});
+
+describe('a write of unknown outcome that would have made the owner again', () => {
+  const HALF_HOUR_MS = HOUR_MS / 2;
+  const existing = [listed('old', agoMs(HALF_HOUR_MS))];
+  const explainedWith = async (madeAgoMs: number, acceptedAgoMs: number) => {
+    const { forgotten } = await explainVanished({
+      retention: { owners: 1 },
+      source: {
+        exists: true,
+        items: [],
+        session: { userId: 'u', metadata: '{}', createdAt: agoMs(madeAgoMs) },
+      },
+      vanished: existing.map((one) => one.memory),
+      existing,
+      lastApplied: async () => ({ nowMs: NOW_MS, atMs: NOW_MS - HALF_HOUR_MS }),
+      emptyBelow: 0,
+      beginnings: [{ below: positionOf(9), acceptedAtMs: NOW_MS - acceptedAgoMs }],
+      ownersAround: async () => ({ before: 0, since: 1 }),
+    });
+    return forgotten.map(({ memory_id }) => memory_id);
+  };
+
+  test('explains items of before if the service shows an owner made since', async () => {
+    expect(await explainedWith(60_000, 60_000)).toEqual(['old']);
+  });
+
+  test('explains nothing if the owner was made before it', async () => {
+    expect(await explainedWith(HOUR_MS, 60_000)).toEqual([]);
+  });
+
+  test('explains nothing that was written after the owner was made', async () => {
+    expect(await explainedWith(HALF_HOUR_MS + 6_000, HALF_HOUR_MS + 6_000)).toEqual([]);
+  });
+});

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../../../src/clock.ts';
+import { StorageError } from '../../../../src/domain/errors.ts';
+import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
+import { encodeJson } from '../../../../src/domain/json.ts';
+import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
+import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+
+const OWNER = ownerNamed('ann');
+const ACCEPTED = '2026-01-01T12:00:00.000Z';
+const STORED = '1767268800.123456';
+
+/** What a comparison writes to the orchestrator, which holds an item that was delivered live, and one that a copy wrote. */
+async function compare(write: (operations: readonly OrchestratorWrite[]) => void = () => undefined) {
+  const written: OrchestratorWrite[] = [];
+  const { lanes } = jarvisMemory;
+  const itemOf = (memory: string, position: number, payload: object) => ({
+    ...payload,
+    memory_id: memory,
+    position,
+    version: 3,
+    created_at: ACCEPTED,
+    source_agent: null,
+    lane_key: laneKeyOf(SERVICE, OWNER),
+  });
+  const fields = (memory: string) => ({ memory: JSON.stringify(memory) });
+  const shown = (memory: string) => ({ fields: fields(memory), timestamp: STORED, at: ACCEPTED });
+  const copied = lanes.createPayload(shown('copied'), OWNER);
+  const delivered = { ...lanes.createPayload({ ...shown('delivered'), timestamp: '' }, OWNER) };
+  const items = [itemOf('copied', 1, copied), itemOf('delivered', 2, delivered)];
+  const scan = { session: null, items, consistent: true };
+  const readLegacy = async () => ({ exists: true, items: ['copied', 'delivered'].map(shown) });
+  const definition = { ...jarvisMemory, lanes: { ...lanes, readLegacy } };
+  const parts = {
+    clock: { ...systemClock, sleep: async () => undefined },
+    timeoutMs: 1_000,
+    isSpilling: () => false,
+    services: new Map([[SERVICE, { name: SERVICE, definition }]]),
+    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+    journal: {
+      fence: async (key: LaneKey) => ({
+        state: stateOf({ key }, { seededCoverage: 1 }),
+        isBehind: false,
+        coverage: 1,
+        isReplicaSilent: false,
+      }),
+      lastApplied: async () => ({ nowMs: 0 }),
+    },
+    lanes: { load: async () => laneNamed('ann') },
+    hold: async () => ({ isSure: () => true, release: () => undefined }),
+    baselines: { of: async () => undefined },
+    orchestrator: {
+      read: async () => ({ data: scan, text: encodeJson(scan) }),
+      batchWrite: async (operations: readonly OrchestratorWrite[]) => {
+        write(operations);
+        written.push(...operations);
+        return operations.map(() => ({ result: 'applied' }));
+      },
+    },
+    hideForgotten: () => undefined,
+  };
+  const comparer = new LaneComparer(parts as unknown as ComparerParts);
+  return { verdict: (await comparer.compare(SERVICE, OWNER)).verdict, written };
+}
+
+test('a comparison gives an item that was delivered live the time that legacy shows', async () => {
+  const { verdict, written } = await compare();
+  expect(verdict).toBe('equal');
+  expect(written).toMatchObject([
+    { action: 'update', payload: { memory_id: 'delivered', if_version: 3, suppress_events: true } },
+  ]);
+  expect(encodeJson(written[0]?.payload['content'])).toContain(`"legacy_timestamp":"${STORED}"`);
+});
+
+test('a comparison says the same where the orchestrator does not take the time', async () => {
+  const { verdict } = await compare(() => {
+    throw new StorageError('away', { effect: 'unknown' });
+  });
+  expect(verdict).toBe('equal');
+});

@@ -1,0 +1,84 @@
+import { expect, test, vi } from 'vitest';
+import { CoverageKeeper, type CoverageParts } from '../../../../src/engine/coverage/coverage-keeper.ts';
+import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
+import { recorder, SERVICE } from '../engine-parts.ts';
+
+/** A keeper of one covered service, whose next heartbeat comes when the flags change. */
+async function createKeeper() {
+  const coverage = new Coverage();
+  const flags = { enabled: true, reason: 'on', changed: (): void => undefined };
+  const ended = { begin: (): void => undefined, answer: (): void => undefined };
+  const isEnding = new Promise<void>((resolve) => (ended.begin = resolve));
+  const answered = new Promise<void>((resolve) => (ended.answer = resolve));
+  const store = {
+    current: async () => ({ number: 3, isQuiet: true }),
+    begin: async () => 4,
+    quiet: async () => undefined,
+    end: async () => {
+      ended.begin();
+      await answered;
+    },
+  };
+  const beats: Record<string, number>[] = [];
+  const parts = {
+    membership: {
+      isAlone: true,
+      isAnySpilled: false,
+      allReport: () => true,
+      beat: async (reported: Record<string, number>) => void beats.push(reported),
+    },
+    unjournaled: { inherit: () => undefined },
+    store,
+    services: new Map(),
+    coverage: new Map([[SERVICE, coverage]]),
+    flags: {
+      isEnabled: () => ({ enabled: flags.enabled, reason: flags.reason }),
+      onChange: (listener: () => void) => void (flags.changed = listener),
+    },
+    mayBegin: () => true,
+    clock: {
+      now: () => 0,
+      wallMs: () => 0,
+      sleep: (_ms: number, signal?: AbortSignal) =>
+        new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve())),
+    },
+    emit: recorder().emit,
+  } as unknown as CoverageParts;
+  const keeper = new CoverageKeeper(parts);
+  await keeper.start(false);
+  const followed = async (change: Partial<typeof flags>): Promise<void> => {
+    const before = beats.length;
+    Object.assign(flags, change);
+    flags.changed();
+    await vi.waitFor(() => expect(beats.length).toBeGreaterThan(before));
+  };
+  return { keeper, coverage, flags, followed, isEnding, endIsStored: ended.answer };
+}
+
+test.each(['stale', 'unknown_flag', 'not_ready'])('a flag that is %s ends no dual writes', async (reason) => {
+  const { keeper, coverage, followed } = await createKeeper();
+  await followed({ enabled: false, reason });
+  await followed({});
+  expect(coverage.number).toBe(3);
+  await keeper.stop();
+});
+
+test('writes are journaled until the end of their coverage is stored', async () => {
+  const { keeper, coverage, followed, isEnding, endIsStored } = await createKeeper();
+  await followed({ enabled: false, reason: 'off' });
+  await isEnding;
+  expect(coverage.number).toBe(3);
+  endIsStored();
+  await vi.waitFor(() => expect(coverage.number).toBe(0));
+  await keeper.stop();
+});
+
+test('a service is not covered everywhere while a write is under way that no journal knows of', async () => {
+  const { keeper, coverage } = await createKeeper();
+  expect(keeper.isJournaledByAll(SERVICE)).toBe(true);
+  coverage.unjournaled = 1;
+  expect(keeper.isJournaledByAll(SERVICE)).toBe(false);
+  coverage.unjournaled = 0;
+  expect(keeper.isJournaledByAll(SERVICE)).toBe(true);
+  await keeper.stop();
+});

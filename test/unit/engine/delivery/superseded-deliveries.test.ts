@@ -1,0 +1,94 @@
+import { expect, test, vi } from 'vitest';
+import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
+import { Deliverer } from '../../../../src/engine/delivery/deliver.ts';
+import type { DeliveryParts } from '../../../../src/engine/delivery/delivery-parts.ts';
+import type { Lane } from '../../../../src/engine/lane/lane.ts';
+import type { WriteAnswer, WriteRef } from '../../../../src/engine/ports/ports.ts';
+import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { laneNamed, readableJournal, recorder, SERVICE, stateOf, writeOf } from '../engine-parts.ts';
+
+const REQUEST = JSON.stringify({ action: 'add_memory', user_id: 'ann', memory: 'tea' });
+
+/** Three writes of a lane wait, and the orchestrator knows of a copy of another generation. */
+function createDeliverer(
+  lane: Lane,
+  onOvertaken: (deliverer: Deliverer) => void = () => undefined,
+  isAlone = false,
+) {
+  const writes = [1, 2, 3].map((sequence) => writeOf(lane, sequence, REQUEST));
+  const recorded: number[] = [];
+  const sent: number[] = [];
+  const coverage = new Coverage();
+  coverage.latest = 1;
+  const answerTo = ({ lane: fence }: OrchestratorWrite): WriteAnswer => ({
+    result: fence?.generation === 7 ? 'applied' : 'superseded',
+  });
+  const parts: Partial<DeliveryParts> = {
+    journal: {
+      ...readableJournal({ writes }),
+      delivered: async ({ sequence }: WriteRef) => void recorded.push(sequence),
+    },
+    orchestrator: {
+      batchWrite: async (operations: readonly OrchestratorWrite[]) => {
+        sent.push(operations.length);
+        return operations.map(answerTo);
+      },
+    } as unknown as DeliveryParts['orchestrator'],
+    services: new Map([
+      [SERVICE, { definition: jarvisMemory, context: { timeZone: 'UTC' } }],
+    ]) as unknown as DeliveryParts['services'],
+    coverage: new Map([[SERVICE, coverage]]),
+    clock: { now: () => 0, wallMs: () => 0, sleep: (ms) => new Promise((then) => setTimeout(then, ms)) },
+    emit: recorder().emit,
+    batchSize: 200,
+    timeoutMs: 1_000,
+    random: () => 1,
+    isAlone: () => isAlone,
+    onRecorded: () => undefined,
+    onOvertaken: async () => onOvertaken(deliverer),
+  };
+  const deliverer = new Deliverer(parts as DeliveryParts);
+  return { deliverer, recorded, sent };
+}
+
+function laneOfGeneration(generation: number): Lane {
+  const lane = laneNamed('ann');
+  lane.adopt(stateOf(lane, { id: 1, generation, seededCoverage: 1 }));
+  return lane;
+}
+
+test('what the secondary takes for older than a copy it knows of is not through: its lane is asked about first', async () => {
+  const lane = laneOfGeneration(6);
+  const { deliverer, recorded, sent } = createDeliverer(lane, () =>
+    lane.adopt(stateOf(lane, { generation: 7 })),
+  );
+  deliverer.resume(lane, 3);
+  await vi.waitFor(() => expect(recorded).toEqual([1, 2, 3]));
+  expect(sent).toEqual([3, 3]);
+  expect(lane.delivered).toBe(3);
+  await deliverer.stop();
+});
+
+test('what another replica has copied meanwhile is not recorded as delivered by one that stood still', async () => {
+  const lane = laneOfGeneration(6);
+  const { deliverer, recorded, sent } = createDeliverer(lane, (self) => self.forget(lane));
+  deliverer.resume(lane, 3);
+  await vi.waitFor(() => expect(deliverer.pending).toBe(0));
+  expect(recorded).toEqual([]);
+  expect(sent).toEqual([3]);
+  expect(lane.delivered).toBe(0);
+  await deliverer.stop();
+});
+
+test('a replica that takes itself for alone reads the journal when a sequence is missing', async () => {
+  const lane = laneOfGeneration(7);
+  const { deliverer, recorded } = createDeliverer(lane, undefined, true);
+  lane.sequenced(1);
+  // Another replica has written sequence 2.
+  lane.sequenced(3);
+  lane.appliedUpTo(3);
+  deliverer.deliver(lane, writeOf(lane, 3, REQUEST));
+  await vi.waitFor(() => expect(recorded).toEqual([1, 2, 3]));
+  await deliverer.stop();
+});

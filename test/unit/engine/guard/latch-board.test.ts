@@ -1,0 +1,74 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { replicaId } from '../../../../src/domain/ids.ts';
+import type { Finding } from '../../../../src/engine/ports/finding.ts';
+import type { Latch } from '../../../../src/engine/ports/latch.ts';
+import { LatchBoard } from '../../../../src/engine/guard/latch-board.ts';
+import { SERVICE } from '../engine-parts.ts';
+
+const FINDING: Finding = {
+  service: SERVICE,
+  trigger: 'external',
+  steps: ['reads_to_legacy'],
+  numbers: {},
+};
+const LATCH: Latch = {
+  id: 1,
+  service: SERVICE,
+  finding: FINDING,
+  replica: replicaId('here'),
+  trippedAtMs: 0,
+  coolDownUntilMs: 0,
+};
+const BLIND_AFTER_MS = 5_000;
+
+let nowMs: number;
+let board: LatchBoard;
+
+beforeEach(() => {
+  nowMs = 1_000;
+  board = new LatchBoard({ now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined });
+});
+
+const cause = () => board.holdOf(SERVICE)?.cause;
+
+describe('an answer of the database', () => {
+  test('to a question from before a latch was written down leaves it', () => {
+    const asked = board.asking();
+    board.trip(FINDING);
+    board.written(LATCH);
+    board.adopt([], asked);
+    expect(cause()).toBe('external');
+    board.adopt([], board.asking());
+    expect(cause()).toBeUndefined();
+  });
+
+  test('to an older question than one that is answered says nothing', () => {
+    const [older, newer] = [board.asking(), board.asking()];
+    expect(board.adopt([LATCH], newer)).toBe(true);
+    expect(board.adopt([], older)).toBe(false);
+    expect(cause()).toBe('external');
+  });
+});
+
+describe('a replica that hears nothing of the database', () => {
+  test('holds its reads 5 s after its last answered question, not later', () => {
+    board.adopt([], board.asking());
+    nowMs += BLIND_AFTER_MS;
+    expect(cause()).toBeUndefined();
+    nowMs += 1;
+    expect(cause()).toBe('database_lost');
+  });
+
+  test('counts from the question: an answer that took 4 s is 4 s old when it comes', () => {
+    const asked = board.asking();
+    nowMs += 4_000;
+    board.adopt([], asked);
+    expect(cause()).toBeUndefined();
+    nowMs += 1_001;
+    expect(cause()).toBe('database_lost');
+  });
+
+  test('holds its reads before it has heard anything', () => {
+    expect(cause()).toBe('database_lost');
+  });
+});

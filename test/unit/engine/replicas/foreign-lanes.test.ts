@@ -1,0 +1,46 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { StorageError } from '../../../../src/domain/errors.ts';
+import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
+import type { LaneState } from '../../../../src/domain/lane.ts';
+import { createLanes } from '../../../../src/engine/lane/lanes.ts';
+import type { Journal } from '../../../../src/engine/ports/ports.ts';
+import { ForeignLanes } from '../../../../src/engine/replicas/foreign-lanes.ts';
+import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('what others did to lanes is told of each, although the journal goes away while one of them is looked at', async () => {
+  const clock = fakeClock();
+  const { emit } = recorder();
+  const keys = ['ann', 'bob'].map((name) => laneKeyOf(SERVICE, ownerNamed(name)));
+  // As the journal does it: once the next question comes, the answer before it has arrived.
+  const answers = [new Map<LaneKey, LaneState>(keys.map((key) => [key, stateOf({ key })]))];
+  const journal = {
+    takeForeign: async () => answers.shift() ?? new Map(),
+    unwell: async () => [],
+    lanes: () => Promise.reject(new StorageError('away', { effect: 'not_applied' })),
+  } as unknown as Journal;
+  const told: LaneKey[] = [];
+  const foreign = new ForeignLanes({
+    looseEnds: { look: async () => undefined },
+    journal,
+    lanes: createLanes(journal, clock, () => false),
+    clock,
+    emit,
+    isAlone: () => false,
+    onForeign: (lane) => void told.push(lane.key),
+    isHeld: () => true,
+    onUnattended: () => undefined,
+  });
+  foreign.start();
+  await clock.pass(500);
+  expect(told).toEqual(keys);
+  const stopped = foreign.stop();
+  await clock.pass(500);
+  await stopped;
+});

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { laneKeyOf } from '../../../../src/domain/ids.ts';
+import { createLanes } from '../../../../src/engine/lane/lanes.ts';
+import type { Recovery } from '../../../../src/engine/ports/journal-facts.ts';
+import { TakeOver, type TakeOverParts } from '../../../../src/engine/replicas/take-over.ts';
+import { fakeClock, ownerNamed, readableJournal, SERVICE } from '../engine-parts.ts';
+
+const OWNER = 'ann';
+const KEY = laneKeyOf(SERVICE, ownerNamed(OWNER));
+const NOTHING: Recovery = { dirty: [], unclosed: [], pending: [] };
+
+/** What a replica that takes over does with what the journal says the dead one has left. */
+async function taken(seededCoverage: number, found: Partial<Recovery>) {
+  const done: string[] = [];
+  const journal = readableJournal({ lanes: [{ owner: OWNER, state: { seededCoverage } }] });
+  const takeOver = new TakeOver({
+    journal: { ...journal, recover: async () => ({ ...NOTHING, ...found }) },
+    lanes: createLanes(journal, fakeClock(), () => false),
+    identity: { id: 'me' },
+    services: new Map([[SERVICE, {}]]),
+    coverage: new Map([[SERVICE, { number: 2 }]]),
+    deliverer: { resume: (_lane: object, newest: number) => void done.push(`deliver up to ${newest}`) },
+    copies: { add: (_lane: object, reason: string) => void done.push(`copy ${reason}`) },
+    settler: {
+      resume: () => void done.push('settle'),
+      closeLater: () => void done.push('look once more'),
+    },
+  } as unknown as TakeOverParts);
+  await takeOver.recover();
+  return done;
+}
+
+test('an unseeded lane with waiting writes is copied by the replica that takes over', async () => {
+  expect(await taken(1, { pending: [{ lane: KEY, newest: 7 }] })).toEqual([
+    'deliver up to 7',
+    'copy unseeded',
+  ]);
+});
+
+test('a seeded lane with waiting writes needs no copy', async () => {
+  expect(await taken(2, { pending: [{ lane: KEY, newest: 7 }] })).toEqual(['deliver up to 7']);
+});
+
+test('a lane with an unsettled intent is settled, and one with an unknown outcome looked at again', async () => {
+  expect(await taken(2, { dirty: [KEY] })).toEqual(['settle']);
+  expect(await taken(2, { unclosed: [KEY] })).toEqual(['look once more']);
+});

@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { laneKeyOf, replicaId } from '../../../../src/domain/ids.ts';
+import type { LaneState } from '../../../../src/domain/lane.ts';
+import type { Recovery } from '../../../../src/engine/ports/journal-facts.ts';
+import { Fences } from '../../../../src/engine/lane/fences.ts';
+import { createLanes } from '../../../../src/engine/lane/lanes.ts';
+import type { Journal } from '../../../../src/engine/ports/ports.ts';
+import type { ReplicaReport } from '../../../../src/engine/ports/replica-ports.ts';
+import { Membership } from '../../../../src/engine/replicas/membership.ts';
+import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
+import { TakeOver, type TakeOverParts } from '../../../../src/engine/replicas/take-over.ts';
+import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
+import { Settlements } from '../../../../src/engine/writes/settlements.ts';
+import { fakeClock, ownerNamed, recorder, SERVICE, stateOf } from '../engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const ANN = ownerNamed('ann');
+const NOTHING: Recovery = { dirty: [], pending: [], unclosed: [] };
+const OTHER: ReplicaReport = { replica: replicaId('other'), silentMs: 0, coverage: {} };
+
+/** A replica beside another one, the home of a lane that both know as clean, before a journal whose row can be changed. */
+async function createPair() {
+  const clock = fakeClock();
+  const { emit } = recorder();
+  const rows = { state: stateOf({ key: laneKeyOf(SERVICE, ANN) }, { seededCoverage: 1, isHome: false }) };
+  const recoveries: ((found: Recovery) => void)[] = [];
+  const journal = {
+    lanes: async () => new Map([[laneKeyOf(SERVICE, ANN), rows.state]]),
+    recover: () => new Promise<Recovery>((resolve) => recoveries.push(resolve)),
+    fence: async () => ({ state: rows.state, isBehind: false, coverage: 1, isReplicaSilent: false }),
+  } as unknown as Journal;
+  const others: ReplicaReport[] = [OTHER];
+  const identity = new ReplicaIdentity(() => replicaId('this'));
+  const lanes = createLanes(journal, clock, () => false);
+  const takeOver = new TakeOver({
+    identity,
+    journal,
+    lanes,
+    settlements: new Settlements({ journal, clock, emit }),
+    emit,
+    backfillAnew: () => undefined,
+  } as unknown as TakeOverParts);
+  const membership = new Membership({
+    identity,
+    store: {
+      register: async () => others.length,
+      heartbeat: async (replica) => ({
+        replicas: [{ replica, silentMs: 0, coverage: {} }, ...others],
+        isAnySpilled: false,
+      }),
+      leave: async () => undefined,
+    },
+    clock,
+    isSpilling: () => false,
+    onChange: (what) => takeOver.changed(what),
+  });
+  const coverage = new Map([[SERVICE, Object.assign(new Coverage(), { number: 1, latest: 1 })]]);
+  const isAlone = (): boolean => membership.isAlone;
+  const fences = new Fences({ journal, coverage, clock, isAlone, isSpilling: () => false });
+  await membership.beat({});
+  const lane = await lanes.load(SERVICE, ANN);
+  return {
+    lane,
+    membership,
+    recoveries,
+    fence: async () => fences.look(await lanes.load(SERVICE, ANN)),
+    becomes: (facts: Partial<LaneState>) => (rows.state = { ...rows.state, ...facts }),
+    async isLeft() {
+      others.length = 0;
+      await membership.beat({});
+    },
+    async isSilent() {
+      others.splice(0, 1, { ...OTHER, silentMs: 4_000 });
+      await membership.beat({});
+    },
+    async recovers() {
+      recoveries.shift()?.(NOTHING);
+      await vi.advanceTimersByTimeAsync(0);
+    },
+  };
+}
+
+test('what another replica had found out of a lane is known when it has left', async () => {
+  const pair = await createPair();
+  expect(await pair.fence()).toBeUndefined();
+  pair.becomes({ condition: 'stopped', exceptions: 1 });
+  await pair.isLeft();
+  expect(pair.membership.isAlone).toBe(false);
+  expect(await pair.fence()).toBe('stopped');
+  await pair.recovers();
+  expect(pair.membership.isAlone).toBe(true);
+  expect(await pair.fence()).toBe('stopped');
+  pair.becomes({ condition: 'clean' });
+  expect(await pair.fence()).toBe('stopped');
+});
+
+test('who remembers to have been the home of a lane once asks for it all the same', async () => {
+  const pair = await createPair();
+  pair.lane.adopt(stateOf(pair.lane, { isHome: true }));
+  pair.becomes({ exceptions: 2, isHome: true });
+  await pair.isLeft();
+  await pair.recovers();
+  expect(await pair.fence()).toBe('excepted');
+});
+
+test('a lane that it is at work on is not asked for: memory is ahead of the journal', async () => {
+  const pair = await createPair();
+  pair.lane.adopt(stateOf(pair.lane, { isHome: true }));
+  pair.lane.beginCopy();
+  await pair.isLeft();
+  await pair.recovers();
+  expect(pair.lane.isLoaded).toBe(true);
+  expect(await pair.fence()).toBe('copying');
+});
+
+test('taking over is one thing at a time, and once more where it is asked for meanwhile', async () => {
+  const pair = await createPair();
+  await pair.isSilent();
+  await pair.isSilent();
+  expect(pair.recoveries).toHaveLength(1);
+  await pair.recovers();
+  expect(pair.recoveries).toHaveLength(1);
+  await pair.recovers();
+  expect(pair.recoveries).toHaveLength(0);
+});

@@ -1,0 +1,290 @@
+import { expect, test } from 'vitest';
+import { ConnectionError } from '../../../../src/domain/errors.ts';
+import { laneKeyOf, operationId } from '../../../../src/domain/ids.ts';
+import type { Outcome } from '../../../../src/domain/outcome.ts';
+import { readReply } from '../../../../src/domain/request.ts';
+import type { CallLegacy } from '../../../../src/engine/calls/call-legacy.ts';
+import type { Lane } from '../../../../src/engine/lane/lane.ts';
+import { createLanes } from '../../../../src/engine/lane/lanes.ts';
+import type { UnknownWrite } from '../../../../src/engine/writes/late-reply.ts';
+import type { OwnedOperation } from '../../../../src/engine/ports/operation.ts';
+import type { Settlement } from '../../../../src/engine/ports/ports.ts';
+import type { WriteParts } from '../../../../src/engine/requests/write-parts.ts';
+import { WritePath } from '../../../../src/engine/requests/write.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import {
+  fakeClock,
+  ownerNamed,
+  readableJournal,
+  recorder,
+  SERVICE,
+  stateOf,
+  writeOf,
+} from '../engine-parts.ts';
+
+const TEXT = '{"action": "add_memory", "user_id": "ann", "memory": 1}';
+const OWNER = ownerNamed('ann');
+const ADD = jarvisMemory.actions['add_memory'];
+
+/** `access`: whether the service's store can be read. */
+function operation(access: object = {}): OwnedOperation {
+  if (ADD === undefined) throw new Error('jarvis-memory has no add_memory');
+  return {
+    id: operationId('operation-1'),
+    service: { name: SERVICE, definition: jarvisMemory, deadlineMs: 1_000, access },
+    name: 'add_memory',
+    action: ADD,
+    owner: OWNER,
+    lane: laneKeyOf(SERVICE, OWNER),
+    message: readReply(Buffer.from(TEXT)),
+    body: Buffer.from(TEXT),
+    deadlineAtMs: 1_000,
+  } as unknown as OwnedOperation;
+}
+
+/** The way of a write before a service that becomes uncertain while the write waits in its queue. */
+function createPath(
+  gate: () => Promise<void>,
+  state: {
+    isShut: boolean;
+    isSilent?: boolean;
+    takesMs?: number;
+    jumpsMs?: number;
+    /** Other replicas share the journal; this resolves when it knows that the lane is uncertain. */
+    marked?: Promise<void>;
+  },
+  recorded = Promise.resolve(true),
+) {
+  let wallMs = 0;
+  let nowMs = 0;
+  const clock = { ...fakeClock(), now: () => nowMs, wallMs: () => wallMs };
+  const { emit, names } = recorder();
+  const attempts: boolean[] = [];
+  const lanes = createLanes(readableJournal({}), clock, () => false);
+  const toldHome: string[] = [];
+  /** Of whoever brings the lane to the orchestrator. */
+  const asked: string[] = [];
+  const outcomes: Outcome[] = [];
+  const late = { arrive: (): void => undefined, generations: [] as number[], settledAnew: [] as string[] };
+  const callLegacy: CallLegacy = async (_operation, _purpose, extra) => {
+    const maySend = extra?.maySend?.() !== false;
+    attempts.push(maySend);
+    if (!maySend) throw new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
+    extra?.onSent?.();
+    nowMs += state.takesMs ?? 0;
+    wallMs += (state.takesMs ?? 0) + (state.jumpsMs ?? 0);
+    if (state.isSilent === true) {
+      late.arrive = () => extra?.onLate?.({ body: Buffer.from('{"status": "ok"}') });
+      throw new ConnectionError('silent', { effect: 'unknown', reason: 'timeout' });
+    }
+    return { reply: { body: Buffer.from('{"status": "ok"}') }, durationMs: 1 };
+  };
+  const parts = {
+    sequencer: {
+      sequence: async (written: OwnedOperation, lane: object) => ({
+        operation: written,
+        lane,
+        write: writeOf({ key: written.lane }, 1),
+        acceptedAtMs: 0,
+        coverage: 1,
+        isHome: true,
+        forgotten: 0,
+      }),
+    },
+    settlements: {
+      record: ({ outcome }: Settlement) => {
+        outcomes.push(outcome);
+        return recorded;
+      },
+    },
+    lateReplies: {
+      resolve: async ({ generation }: UnknownWrite) => {
+        late.generations.push(generation);
+        return false;
+      },
+    },
+    lanes,
+    callLegacy,
+    clock,
+    emit,
+    coverage: new Map(),
+    deliver: () => void asked.push('delivery'),
+    tellHome: ({ key }: Lane) => void toldHome.push(key),
+    copySoon: (_lane: Lane, reason: string) => void asked.push(reason),
+    written: () => undefined,
+    settle: () => ({ marked: state.marked ?? Promise.resolve(), end: () => undefined }),
+    settleAnew: ({ key }: Lane) => void late.settledAnew.push(key),
+    mayAct: () => true,
+    isAlone: () => state.marked === undefined,
+    repeats: {
+      replying: (_sequenced: object, reply: object) => ({ reply, known: Promise.resolve() }),
+      keep: () => Promise.resolve(),
+      handedOver: ({ known }: { readonly known: Promise<void> }) => known,
+      unanswered: () => undefined,
+      forget: () => undefined,
+    },
+    // Passed before the intent was written down; what shut it came later.
+    gate: (() => {
+      let times = 0;
+      return () => ((times += 1) === 1 ? Promise.resolve() : gate());
+    })(),
+    isShut: () => state.isShut,
+  };
+  const path = new WritePath(parts as unknown as WriteParts);
+  return { path, attempts, names, lanes, toldHome, late, asked, outcomes };
+}
+
+const DECISION = { dualWrite: true } as never;
+
+test('a write that waited while another’s outcome became unknown is held back, and sent once that one is through', async () => {
+  const state = { isShut: true };
+  const opens = async (): Promise<void> => {
+    state.isShut = false;
+  };
+  const { path, attempts, names } = createPath(opens, state);
+  const { reply } = await path.write(operation(), DECISION);
+  expect(reply.body.toString()).toBe('{"status": "ok"}');
+  expect(attempts).toEqual([false, true]);
+  expect(names().filter((name) => name === 'write:sent')).toHaveLength(1);
+});
+
+test('where the service does not answer its probes it is refused at its deadline, and was not sent', async () => {
+  const refusal = new ConnectionError('unsettled', { effect: 'not_applied', reason: 'unsettled' });
+  const { path, attempts, names } = createPath(() => Promise.reject(refusal), { isShut: true });
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'unsettled' });
+  expect(attempts).toEqual([false]);
+  expect(names()).not.toContain('write:sent');
+});
+
+test.each([
+  [true, 'whoever is the home then'],
+  [false, 'nobody: it waits for its delivery already'],
+])('given up meanwhile (%o), the home is told once the outcome is durable: %s', async (isGivenUp) => {
+  let record: (isDurable: boolean) => void = () => undefined;
+  const recorded = new Promise<boolean>((resolve) => (record = resolve));
+  const { path, lanes, toldHome } = createPath(async () => undefined, { isShut: false }, recorded);
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane));
+  await path.write(operation(), DECISION);
+  if (isGivenUp) {
+    lanes.forget();
+    // With its next write this replica is the home again.
+    lane.adopt(stateOf(lane, { sequence: 2 }));
+  }
+  expect(toldHome).toEqual([]);
+  record(true);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(toldHome).toEqual(isGivenUp ? [lane.key] : []);
+});
+
+test.each([
+  ['clean', 7],
+  ['copying', -1],
+] as const)(
+  'a late reply to a write that was sent while its lane was %s tells of generation %i',
+  async (condition, generation) => {
+    const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { condition, generation: 7 }));
+    await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+    late.arrive();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(late.generations).toEqual([generation]);
+  },
+);
+
+test.each([
+  [7, false],
+  [8, true],
+])(
+  'a late reply that a copy (generation 7 -> %i) may have overtaken asks for another one (%o), which no other late reply spares',
+  async (generation, isAsked) => {
+    const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { generation: 7 }));
+    await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+    lane.adopt(stateOf(lane, { generation }));
+    late.arrive();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(late.settledAnew).toEqual(isAsked ? [lane.key] : []);
+  },
+);
+
+const FROM_ITS_FILE = { jsonFile: async () => '{}' };
+
+test.each([
+  [4_900, 0, FROM_ITS_FILE, ['delivery'], 'as near as the times of answers may be'],
+  [5_100, 0, FROM_ITS_FILE, ['stored_late', 'delivery'], 'the copy knows when the service stored it'],
+  [5_100, -5_100, FROM_ITS_FILE, ['stored_late', 'delivery'], 'a clock that jumps changes nothing'],
+  [1, 3_600_000, FROM_ITS_FILE, ['delivery'], 'nor does one that jumps the other way'],
+  [5_100, 0, {}, ['delivery'], 'where nothing can be copied it is delivered'],
+])(
+  'a write whose reply comes %i ms after it was accepted, while the clock on the wall jumps %i ms, its store readable or not (%o), asks for %o: %s',
+  async (takesMs, jumpsMs, access, expected, _why) => {
+    const { path, lanes, asked } = createPath(async () => undefined, { isShut: false, takesMs, jumpsMs });
+    const lane = lanes.of(SERVICE, OWNER);
+    lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+    await path.write(operation(access), DECISION);
+    expect(asked).toEqual(expected);
+  },
+);
+
+test('a lane is copied when the outcome of its write could not be recorded', async () => {
+  const { path, lanes, asked } = createPath(async () => undefined, { isShut: false }, Promise.resolve(false));
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane, { seededCoverage: 1 }));
+  await path.write(operation(), DECISION);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(asked).toEqual(['delivery', 'outcome_not_recorded']);
+});
+
+test('beside other replicas an unknown outcome is recorded after its lane is marked dirty', async () => {
+  let mark = (): void => undefined;
+  const marked = new Promise<void>((resolve) => (mark = resolve));
+  const { path, outcomes } = createPath(async () => undefined, { isShut: false, isSilent: true, marked });
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ effect: 'unknown' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual([]);
+  mark();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual(['unknown']);
+});
+
+test.each([
+  [4_900, [0]],
+  [5_100, []],
+])('a late reply after %i ms settles its write only while its time is known', async (takesMs, expected) => {
+  const { path, lanes, late } = createPath(async () => undefined, { isShut: false, isSilent: true, takesMs });
+  lanes.of(SERVICE, OWNER).adopt(stateOf({ key: laneKeyOf(SERVICE, OWNER) }));
+  await expect(path.write(operation(FROM_ITS_FILE), DECISION)).rejects.toMatchObject({ reason: 'timeout' });
+  late.arrive();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(late.generations).toEqual(expected);
+});
+
+test.each([
+  [0, ['unseeded']],
+  [1, []],
+])('a write without effect to a lane of coverage %i asks for %o', async (seededCoverage, expected) => {
+  const refusal = new ConnectionError('is not running', { effect: 'not_applied', reason: 'stopped' });
+  const { path, lanes, asked, outcomes } = createPath(() => Promise.reject(refusal), { isShut: true });
+  const lane = lanes.of(SERVICE, OWNER);
+  lane.adopt(stateOf(lane, { seededCoverage }));
+  await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason: 'stopped' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(outcomes).toEqual(['not_applied']);
+  expect(asked).toEqual(expected);
+});
+
+test.each(['slow', 'no_lease'])(
+  'a write that the journal cannot take (%s) counts as a journal failure',
+  async (reason) => {
+    const refusal = new ConnectionError('the journal took longer than 250 ms', {
+      effect: 'not_applied',
+      reason,
+    });
+    const { path, names } = createPath(() => Promise.reject(refusal), { isShut: true });
+    await expect(path.write(operation(), DECISION)).rejects.toMatchObject({ reason });
+    expect(names()).toContain('journal:failed');
+  },
+);

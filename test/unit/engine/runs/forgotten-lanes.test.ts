@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../../../src/clock.ts';
+import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
+import { encodeJson } from '../../../../src/domain/json.ts';
+import type { Retention } from '../../../../src/domain/service-definition.ts';
+import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+
+const OWNER = ownerNamed('ann');
+const NOW_MS = Date.parse('2026-01-01T12:00:00.000Z');
+
+/** Compares a lane that is gone from legacy, and of which the orchestrator still shows one item of an hour ago. */
+async function compareGone(retention: Retention) {
+  const hidden: string[] = [];
+  const created = jarvisMemory.lanes.createPayload(
+    { fields: { memory: '"tea"' }, timestamp: '', at: '' },
+    OWNER,
+  );
+  const item = {
+    ...created,
+    memory_id: 'm-1',
+    position: 1,
+    created_at: new Date(NOW_MS - 3_600_000).toISOString(),
+    source_agent: null,
+    lane_key: laneKeyOf(SERVICE, OWNER),
+  };
+  const scan = { session: null, items: [item], consistent: true };
+  const lanes = {
+    ...jarvisMemory.lanes,
+    retention,
+    readLegacy: async () => ({ exists: false, items: [] }),
+  };
+  const parts = {
+    clock: { ...systemClock, sleep: async () => undefined },
+    timeoutMs: 1_000,
+    isSpilling: () => false,
+    services: new Map([[SERVICE, { name: SERVICE, definition: { ...jarvisMemory, lanes } }]]),
+    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+    journal: {
+      fence: async (key: LaneKey) => ({
+        state: stateOf({ key }, { seededCoverage: 1 }),
+        isBehind: false,
+        coverage: 1,
+        isReplicaSilent: false,
+      }),
+      lastApplied: async () => ({ nowMs: NOW_MS }),
+    },
+    lanes: { load: async () => laneNamed('ann') },
+    hold: async () => ({ isSure: () => true, release: () => undefined }),
+    baselines: { of: async () => undefined },
+    orchestrator: { read: async () => ({ data: scan, text: encodeJson(scan) }) },
+    hideForgotten: (service: string, owner: string) => hidden.push(`${service}/${owner}`),
+  };
+  const comparer = new LaneComparer(parts as unknown as ComparerParts);
+  const compared = await comparer.compare(SERVICE, OWNER);
+  return { compared, hidden };
+}
+
+test('a comparison that finds forgotten items has them hidden from agents', async () => {
+  const { compared, hidden } = await compareGone({ idleSeconds: 3_600 });
+  expect(compared).toMatchObject({ verdict: 'equal', forgotten: 1, lost: [] });
+  expect(hidden).toEqual([laneKeyOf(SERVICE, OWNER)]);
+});
+
+test('a comparison that finds lost items hides nothing', async () => {
+  const { compared, hidden } = await compareGone({ idleSeconds: 3_601 });
+  expect(compared).toMatchObject({ verdict: 'different', forgotten: 0 });
+  expect(hidden).toEqual([]);
+});

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import type { LaneKey } from '../../../../src/domain/ids.ts';
+import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+
+/** What legacy shows at one look, the orchestrator showing nothing; `racy`: somebody writes meanwhile. */
+type Shown = 'racy' | 'equal' | 'x' | 'y' | 'xy';
+
+/** Compares a lane whose looks show this, the last one again and again. */
+async function compare(...looks: readonly Shown[]) {
+  let [sequence, looked, heldLooks, isHeld] = [1, 0, 0, false];
+  let shown: Shown = 'equal';
+  const item = (memory: string) => ({ at: '2026-01-01T00:00:00.000Z', fields: { memory: `"${memory}"` } });
+  const readLegacy = async () => {
+    shown = looks[looked] ?? looks.at(-1) ?? 'equal';
+    looked += 1;
+    if (isHeld) heldLooks += 1;
+    if (shown === 'racy') sequence += 1;
+    const items = shown === 'racy' ? ['x'] : shown === 'equal' ? [] : shown.split('');
+    return { exists: true, items: items.map(item) };
+  };
+  const parts = {
+    clock: { now: () => 0, wallMs: () => 0, sleep: async () => undefined },
+    timeoutMs: 1_000,
+    isSpilling: () => false,
+    services: new Map([
+      [
+        SERVICE,
+        { name: SERVICE, definition: { ...jarvisMemory, lanes: { ...jarvisMemory.lanes, readLegacy } } },
+      ],
+    ]),
+    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]),
+    journal: {
+      fence: async (key: LaneKey) => ({
+        state: stateOf({ key }, { seededCoverage: 1, sequence }),
+        isBehind: false,
+        coverage: 1,
+        isReplicaSilent: false,
+      }),
+      lastApplied: async () => undefined,
+    },
+    lanes: { load: async () => laneNamed('ann') },
+    hold: async () => {
+      isHeld = true;
+      return { isSure: () => true, release: () => (isHeld = false) };
+    },
+    baselines: { of: async () => undefined },
+    orchestrator: {
+      read: async () => ({ data: { session: null, items: [], consistent: true }, text: '{}' }),
+    },
+  };
+  const comparer = new LaneComparer(parts as unknown as ComparerParts);
+  const compared = await comparer.compare(SERVICE, ownerNamed('ann'));
+  const found = compared.verdict === 'not_comparable' ? compared.reason : compared.verdict;
+  return { found, looked, heldLooks };
+}
+
+test('a difference counts when two looks show it', async () => {
+  expect(await compare('x')).toMatchObject({ found: 'different', looked: 2 });
+  expect(await compare('x', 'equal')).toMatchObject({ found: 'equal', looked: 2 });
+});
+
+test('one that a look at a racy lane shows first is looked at again, too', async () => {
+  expect(await compare('racy', 'x', 'equal')).toMatchObject({ found: 'equal', looked: 3 });
+  expect(await compare('racy', 'x')).toMatchObject({ found: 'different', looked: 3 });
+  expect(await compare('x', 'y', 'equal')).toMatchObject({ found: 'equal', looked: 3 });
+  expect(await compare('x', 'xy', 'xy')).toMatchObject({ found: 'different', looked: 3 });
+});
+
+test('one that is first seen while the lane is held is looked at twice there', async () => {
+  const racy = ['racy', 'racy', 'racy'] as const;
+  expect(await compare(...racy, 'x')).toEqual({ found: 'different', looked: 5, heldLooks: 2 });
+  expect(await compare(...racy, 'x', 'equal')).toMatchObject({ found: 'equal', heldLooks: 2 });
+  expect(await compare(...racy, 'x', 'y')).toMatchObject({ found: 'racy', heldLooks: 2 });
+  expect(await compare('x', 'racy', 'racy', 'x')).toMatchObject({ found: 'different', heldLooks: 1 });
+});

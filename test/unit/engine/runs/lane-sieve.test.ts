@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import type { LaneKey } from '../../../../src/domain/ids.ts';
+import type { Clock, Journal, LegacyBackend, Orchestrator } from '../../../../src/engine/ports/ports.ts';
+import { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
+import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
+import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
+import { ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
+
+const OWNER = ownerNamed('ann');
+
+/** A clock that moves when somebody sleeps on it. */
+function sleptOnClock(): Clock {
+  let nowMs = 0;
+  const sleep = async (ms: number): Promise<void> => {
+    nowMs += ms;
+  };
+  return { now: () => nowMs, wallMs: () => nowMs, sleep };
+}
+
+/** What was asked of the legacy store and the orchestrator, and when, while agents' requests queue as said. */
+function siftBeside(queuedAt: (nowMs: number) => number) {
+  const clock = sleptOnClock();
+  const asked: { readonly what: string; readonly atMs: number }[] = [];
+  const saw = (what: string): void => void asked.push({ what, atMs: clock.now() });
+  const view = (key: LaneKey) => ({
+    state: stateOf({ key }, { seededCoverage: 1 }),
+    isBehind: false,
+    coverage: 1,
+    isReplicaSilent: false,
+  });
+  const sieve = new LaneSieve({
+    clock,
+    timeoutMs: 1_000,
+    isSpilling: () => false,
+    coverage: new Map([[SERVICE, { number: 1, latest: 1 }]]) as never,
+    baselines: { summaries: async () => new Map() },
+    journal: {
+      fences: async (keys: readonly LaneKey[]) => new Map(keys.map((key) => [key, view(key)])),
+    } as unknown as Journal,
+    orchestrator: {
+      read: async () => {
+        saw('orchestrator');
+        return { data: { sessions: [] }, text: '{}' };
+      },
+    } as unknown as Orchestrator,
+  });
+  const service = {
+    name: SERVICE,
+    definition: jarvisMemory,
+    access: {
+      jsonFile: async () => {
+        saw('legacy');
+        return '{}';
+      },
+    },
+    context: {},
+    legacy: {
+      load: () => ({ inFlight: 1, queued: queuedAt(clock.now()), breakerOpen: false }),
+    } as unknown as LegacyBackend,
+  } as unknown as ServiceRuntime;
+  return { asked, sift: () => sieve.sift(service, [OWNER]) };
+}
+
+test('nothing is read of a service while its agents queue, and at once when they do not', async () => {
+  const busy = siftBeside((nowMs) => (nowMs < 500 ? 3 : 0));
+  await busy.sift();
+  expect(busy.asked.map(({ what }) => what).sort()).toEqual(['legacy', 'orchestrator']);
+  expect(Math.min(...busy.asked.map(({ atMs }) => atMs))).toBeGreaterThanOrEqual(500);
+  const quiet = siftBeside(() => 0);
+  await quiet.sift();
+  expect(quiet.asked.map(({ atMs }) => atMs)).toEqual([0, 0]);
+});
+
+test('a service whose agents always queue is compared all the same, some lanes every two seconds', async () => {
+  const { asked, sift } = siftBeside(() => 1);
+  await sift();
+  await sift();
+  const times = asked.filter(({ what }) => what === 'legacy').map(({ atMs }) => atMs);
+  expect(times).toEqual([2_000, 4_000]);
+});

@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import type { Owner, ReplicaId } from '../../../../src/domain/ids.ts';
+import type { ItemFinding } from '../../../../src/engine/runs/attribute.ts';
+import type { Divergence } from '../../../../src/engine/runs/divergence-ports.ts';
+import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
+import type { LaneRepairer } from '../../../../src/engine/runs/lane-repairer.ts';
+import { RepairWork } from '../../../../src/engine/runs/repair-work.ts';
+import type { Run } from '../../../../src/engine/ports/run.ts';
+import { ownerNamed, SERVICE } from '../engine-parts.ts';
+
+const OWNERS = ['ann', 'bob', 'cid', 'dan', 'eve', 'fay'].map(ownerNamed);
+const FOUND: ItemFinding = { side: 'legacy', kind: 'added', after: 'a'.repeat(32) };
+const OTHER: ItemFinding = { ...FOUND, after: 'b'.repeat(32) };
+const RUN = { id: 2, kind: 'repair', request: { services: [SERVICE], of: 1 } } as unknown as Run;
+
+/** A page of six lanes, `surprising` ones of which differ in another way by now. */
+async function repair(width: number, surprising: ReadonlySet<Owner>, before: readonly Owner[] = []) {
+  const open = new Set(OWNERS.filter((owner) => !before.includes(owner)));
+  const [compared, repaired]: [Owner[], Owner[]] = [[], []];
+  const work = new RepairWork({
+    divergences: {
+      open: async () =>
+        [...open].map((owner): Divergence => ({ owner, service: SERVICE, findings: [FOUND] }) as never),
+      ofRun: async () =>
+        OWNERS.map((owner) => ({
+          owner,
+          service: SERVICE,
+          findings: [FOUND, FOUND],
+          state: open.has(owner) ? 'open' : 'repaired',
+        })),
+      settle: async (_service: unknown, owner: Owner) => void open.delete(owner),
+    } as never,
+    directory: { homesElsewhere: async () => new Map<never, ReplicaId>() } as never,
+    comparer: {
+      compare: async (_service: unknown, owner: Owner) => {
+        compared.push(owner);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        if (repaired.includes(owner)) return { verdict: 'equal' };
+        return { verdict: 'different', findings: [surprising.has(owner) ? OTHER : FOUND] };
+      },
+    } as unknown as LaneComparer,
+    repairer: {
+      repair: async (_run: unknown, _service: unknown, owner: Owner) => repaired.push(owner),
+    } as unknown as LaneRepairer,
+    repairs: {
+      steps: async () =>
+        before.map((owner) => ({ run: 2, service: SERVICE, owner, inverse: '[{}, {}, {}]', sequence: 1 })),
+    },
+  });
+  const control = { isStopped: () => false, width: () => width, after: async () => undefined };
+  const page = { run: 2, page: 1, service: SERVICE, owners: OWNERS, attempts: 1 };
+  return { outcome: await work.page(RUN, page, control), open, compared, repaired };
+}
+
+test('a repair begins no lane behind the first surprise, and leaves the others for another repair', async () => {
+  const [first, ...others] = OWNERS;
+  const { outcome, open, compared, repaired } = await repair(1, new Set(OWNERS.slice(0, 1)));
+  expect(outcome.halt).toContain(`${SERVICE}/${first ?? ''}: it differs in another way`);
+  expect(compared).toEqual([first]);
+  expect(repaired).toEqual([]);
+  expect([...open]).toEqual(OWNERS);
+  expect(outcome.tally.counts).toMatchObject({
+    lanes: 6,
+    lanes_repaired: 0,
+    lanes_left: 6,
+    lanes_not_tried: 5,
+  });
+  expect(outcome.tally.skipped.slice(1)).toEqual(
+    others.map((owner) => ({ owner, reason: 'not tried: another lane was not as expected before' })),
+  );
+});
+
+test('lanes that are under way beside a surprise come to their end', async () => {
+  const { outcome, open, repaired } = await repair(2, new Set(OWNERS.slice(0, 1)));
+  expect(repaired).toEqual(OWNERS.slice(1, 2));
+  expect([...open]).toEqual(OWNERS.filter((_, at) => at !== 1));
+  expect(outcome.tally.counts).toMatchObject({ lanes_repaired: 1, lanes_left: 5, lanes_not_tried: 4 });
+});
+
+test('without a surprise every lane is repaired', async () => {
+  const { outcome, open } = await repair(2, new Set());
+  expect(outcome.halt).toBeUndefined();
+  expect(open.size).toBe(0);
+  expect(outcome.tally.counts).toMatchObject({ lanes_repaired: 6, lanes_left: 0, lanes_not_tried: 0 });
+});
+
+test('what a page had repaired when it was interrupted counts, and is not repaired again', async () => {
+  const before = OWNERS.slice(0, 2);
+  const { outcome, repaired } = await repair(1, new Set(), before);
+  expect(repaired).toEqual(OWNERS.slice(2));
+  expect(outcome.tally.counts).toMatchObject({ lanes: 6, lanes_repaired: 6, lanes_left: 0 });
+  expect(outcome.tally.counts['findings_repaired']).toBe(4 + 2 * before.length);
+});

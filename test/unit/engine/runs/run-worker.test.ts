@@ -1,0 +1,138 @@
+import { afterEach, expect, test } from 'vitest';
+import type { Owner, ReplicaId, ServiceName } from '../../../../src/domain/ids.ts';
+import { EMPTY_TALLY, type Page, type Run } from '../../../../src/engine/ports/run.ts';
+import type { RunStore } from '../../../../src/engine/runs/run-ports.ts';
+import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
+import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
+import type { RunControl, RunWork } from '../../../../src/engine/runs/run-work.ts';
+import { eventually } from '../../../support/eventually.ts';
+
+const SERVICE = 'jarvis-memory' as ServiceName;
+const RUN: Run = {
+  id: 1,
+  kind: 'backfill',
+  request: { services: [SERVICE] },
+  state: 'running',
+  reason: '',
+  beganAtMs: 0,
+  finishedAtMs: null,
+  survey: {},
+  report: null,
+};
+const PAGE: Page = { run: 1, page: 1, service: SERVICE, owners: ['ann' as Owner], attempts: 1 };
+
+let worker: RunWorker | undefined;
+afterEach(() => worker?.stop());
+
+/** One run of one page that is worked on until the test has seen enough. */
+function startRun(parts: {
+  readonly waiting?: () => number;
+  readonly p95?: () => number;
+  readonly newest?: () => readonly number[];
+  readonly pages?: number;
+  readonly pagesAtOnce?: number;
+}) {
+  const claims: { readonly page: number; readonly underWay: readonly number[] }[] = [];
+  const seen: { control: RunControl | undefined } = { control: undefined };
+  let isOver = false;
+  const pages = Array.from({ length: parts.pages ?? 1 }, (_, index) => ({ ...PAGE, page: index + 1 }));
+  const store = {
+    open: async () => (pages.length > 0 ? [RUN] : []),
+    get: async () => RUN,
+    claimPage: async (_id: number, _replica: ReplicaId, underWay: readonly number[]) => {
+      const page = pages.shift();
+      if (page !== undefined) claims.push({ page: page.page, underWay });
+      return page;
+    },
+    finishPage: async () => undefined,
+    pagesLeft: async () => 0,
+    progress: async () => ({ lanes: 1, lanesDone: 1, services: {} }),
+    tallies: async () => ({}),
+    report: async () => undefined,
+    change: async () => true,
+  } as unknown as RunStore;
+  const work: RunWork = {
+    lanesPerPage: () => 1,
+    pagesAtOnce: parts.pagesAtOnce ?? 1,
+    async *list() {
+      yield [];
+      return {};
+    },
+    document: async () => ({}),
+    page: async (_run, _page, control) => {
+      seen.control = control;
+      while (!isOver && !control.isStopped()) await new Promise((resolve) => setTimeout(resolve, 5));
+      return { tally: EMPTY_TALLY };
+    },
+  };
+  worker = new RunWorker({
+    store,
+    works: { backfill: work, reconcile: work, repair: work },
+    replica: new ReplicaIdentity(() => 'r' as ReplicaId),
+    clock: {
+      now: () => performance.now(),
+      wallMs: () => Date.now(),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 20))),
+    },
+    emit: () => undefined,
+    liveReplicas: () => 1,
+    concurrency: 16,
+    liveP95: () => parts.p95?.(),
+    slower: (thanMs) => {
+      const newest = parts.newest?.() ?? [];
+      return { slower: newest.filter((duration) => duration > thanMs).length, of: newest.length };
+    },
+    calmP95: () => (parts.p95 === undefined && parts.newest === undefined ? undefined : 10),
+    embeddingLine: async () => parts.waiting?.() ?? 0,
+  });
+  worker.start();
+  const end = (): void => {
+    isOver = true;
+  };
+  return { claims, end, width: () => seen.control?.width() };
+}
+
+test('a run goes slowly while many memories wait to be embedded, says so, and speeds up again', async () => {
+  let waiting = 20_000;
+  const { width, end } = startRun({ waiting: () => waiting });
+  await eventually('one lane at a time', async () => width() === 1);
+  expect(worker?.brakeOf(RUN.id)).toBe('embeddings_wait');
+  waiting = 100;
+  await eventually('all lanes again', async () => width() === 16);
+  expect(worker?.brakeOf(RUN.id)).toBeUndefined();
+  end();
+});
+
+test('a run goes slowly while agents wait longer than before it', async () => {
+  let p95 = 10;
+  const { width, end } = startRun({ p95: () => p95 });
+  await eventually('it is under way', async () => width() === 16);
+  p95 = 15;
+  await eventually('one lane at a time', async () => width() === 1);
+  expect(worker?.brakeOf(RUN.id)).toBe('agents_wait');
+  expect(worker?.brakeOf(RUN.id + 1)).toBeUndefined();
+  end();
+});
+
+test('a run goes slowly with few operations too, where all of them wait longer', async () => {
+  let newest = [9, 9, 10];
+  const { width, end } = startRun({ newest: () => newest });
+  await eventually('it is under way', async () => width() === 16);
+  newest = [15, 16, 15];
+  await eventually('one lane at a time', async () => width() === 1);
+  expect(worker?.brakeOf(RUN.id)).toBe('agents_wait');
+  end();
+});
+
+test('pages that are worked on together are claimed one after the other, and share the lanes under way', async () => {
+  const { claims, width, end } = startRun({ pages: 5, pagesAtOnce: 2 });
+  await eventually('two are claimed', async () => claims.length === 2);
+  expect(claims).toEqual([
+    { page: 1, underWay: [] },
+    { page: 2, underWay: [1] },
+  ]);
+  expect(width()).toBe(8);
+  end();
+  await eventually('all are claimed', async () => claims.length === 5);
+  expect(claims.every(({ page, underWay }) => underWay.length <= 1 && !underWay.includes(page))).toBe(true);
+});

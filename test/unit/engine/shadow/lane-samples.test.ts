@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import { operationId, type Owner } from '../../../../src/domain/ids.ts';
+import type { MappedOperation } from '../../../../src/engine/calls/ask-orchestrator.ts';
+import type { Verdicts } from '../../../../src/engine/compare/verdicts.ts';
+import { createEvents } from '../../../../src/engine/ports/events.ts';
+import type { Clock } from '../../../../src/engine/ports/ports.ts';
+import type { LaneComparer } from '../../../../src/engine/runs/lane-comparer.ts';
+import { LaneSamples } from '../../../../src/engine/shadow/lane-samples.ts';
+import type { LaneSieve } from '../../../../src/engine/runs/lane-sieve.ts';
+import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
+import { sessionMemory } from '../../../../src/services/session-memory.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { ownerNamed, SERVICE } from '../engine-parts.ts';
+
+interface Store {
+  /** What one reading of many lanes takes, and each reading of one that is looked at by itself. */
+  readonly siftMs: number;
+  readonly lookMs?: readonly number[];
+  readonly replicas?: number;
+}
+
+/** Samples over a legacy store that takes so long, on a clock that moves when somebody sleeps on it or reads. */
+function samplesOver({ siftMs, lookMs = [], replicas = 1 }: Store) {
+  let nowMs = 0;
+  const slept: number[] = [];
+  const sleep = async (ms: number): Promise<void> => {
+    slept.push(ms);
+    nowMs += ms;
+  };
+  const clock: Clock = { now: () => nowMs, wallMs: () => nowMs, sleep };
+  const sift: LaneSieve['sift'] = async (_service, owners) => {
+    nowMs += siftMs;
+    return { equal: [], doubtful: owners, readingMs: siftMs };
+  };
+  const compare: LaneComparer['compare'] = async (_name, _owner, patience) => {
+    for (const ms of lookMs) patience?.onRead?.(ms);
+    return { verdict: 'not_comparable', reason: 'dirty' };
+  };
+  const events = createEvents();
+  let concluded = 0;
+  events.subscribe((name) => {
+    if (name === 'lane:compared') concluded += 1;
+  });
+  const samples = new LaneSamples({
+    sieve: { sift } as unknown as LaneSieve,
+    comparer: { compare } as unknown as LaneComparer,
+    verdicts: { concludeLane: (_of: unknown, comparison: unknown) => comparison } as unknown as Verdicts,
+    differences: { add: async () => undefined } as never,
+    lostItems: {} as never,
+    random: () => 0,
+    clock,
+    emit: events.emit,
+    percentage: 100,
+    replicas: () => replicas,
+  });
+  const service = {
+    name: SERVICE,
+    definition: sessionMemory,
+    access: { sqlite: async () => [] },
+  } as unknown as ServiceRuntime;
+  /** Queues a lane, and waits until it was compared. */
+  async function sample(owner: Owner): Promise<void> {
+    const before = concluded;
+    samples.sample({
+      id: operationId('o-1'),
+      name: 'get_context',
+      owner,
+      service,
+      action: { onLegacy: () => 'loads' },
+      message: {},
+    } as unknown as MappedOperation);
+    await eventually('it is compared', () => concluded > before);
+    await new Promise(setImmediate);
+  }
+  return { slept, sample };
+}
+
+async function pausesOf(store: Store): Promise<readonly number[]> {
+  const { slept, sample } = samplesOver(store);
+  for (const name of ['ann', 'bob', 'eve']) await sample(ownerNamed(name));
+  return slept;
+}
+
+test('a quick store is read once a second at most', async () => {
+  expect(await pausesOf({ siftMs: 20 })).toEqual([1_000, 1_000, 1_000]);
+});
+
+test('a store is read a tenth of the time at most, however long a reading takes', async () => {
+  expect(await pausesOf({ siftMs: 500 })).toEqual([1_000, 4_500, 4_500]);
+  expect(await pausesOf({ siftMs: 30_000 })).toEqual([1_000, 270_000, 270_000]);
+});
+
+test('what lanes cost that are looked at one by one is measured too', async () => {
+  expect(await pausesOf({ siftMs: 100, lookMs: [400, 400, 100] })).toEqual([1_000, 9_000, 9_000]);
+});
+
+test('several replicas share the tenth', async () => {
+  expect(await pausesOf({ siftMs: 500, replicas: 3 })).toEqual([1_000, 14_500, 14_500]);
+});

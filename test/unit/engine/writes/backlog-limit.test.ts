@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { BacklogLimit } from '../../../../src/engine/writes/backlog-limit.ts';
+import type { Lane } from '../../../../src/engine/lane/lane.ts';
+import type { ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
+import { laneNamed, SERVICE, stateOf } from '../engine-parts.ts';
+
+/** So many writes of the lane are applied on the primary, and none is delivered. */
+function waiting(name: string, writes: number): Lane {
+  const lane = laneNamed(name);
+  lane.adopt(stateOf(lane, { sequence: writes, seededCoverage: 1 }));
+  lane.appliedUpTo(writes);
+  return lane;
+}
+
+const LIMITS = { lane: 10, total: 25 };
+
+function limitOver(lanes: readonly Lane[], retention?: { readonly entries: number }) {
+  let nowMs = 0;
+  const runtime = { definition: { lanes: { retention } } } as unknown as ServiceRuntime;
+  const limit = new BacklogLimit({
+    limits: LIMITS,
+    services: new Map([[SERVICE, runtime]]),
+    clock: { now: () => nowMs, wallMs: () => nowMs, sleep: async () => undefined },
+    waiting: () => lanes,
+  });
+  return { limit, pass: (ms: number) => (nowMs += ms) };
+}
+
+describe('the backlog of a lane', () => {
+  test.for([
+    ['at its limit', 10, false],
+    ['above it', 11, true],
+  ] as const)('%s, with %i writes: it is to be copied: %s', ([, writes, isOver]) => {
+    const lane = waiting('ann', writes);
+    expect(limitOver([lane]).limit.isOver(lane)).toBe(isOver);
+  });
+
+  test('counts what waits, not what has ever been written', () => {
+    const lane = waiting('ann', 500);
+    lane.deliveredUpTo(495);
+    expect(limitOver([lane]).limit.isOver(lane)).toBe(false);
+  });
+
+  test('is queued without a bound where the service forgets entries that a copy would not find', () => {
+    const lane = waiting('ann', 11);
+    expect(limitOver([lane], { entries: 5 }).limit.isOver(lane)).toBe(false);
+  });
+
+  test.for(['dirty', 'copying', 'stopped'] as const)('says nothing of a lane that is %s', (condition) => {
+    const lane = waiting('ann', 11);
+    lane.adopt(stateOf(lane, { condition, isHome: false }));
+    expect(limitOver([lane]).limit.isOver(lane)).toBe(false);
+  });
+});
+
+test('above the limit of all lanes each that is written to is to be copied, counted anew each second', () => {
+  const lanes = ['ann', 'bob', 'cid'].map((name) => waiting(name, 8));
+  const [ann = waiting('', 0)] = lanes;
+  const { limit, pass } = limitOver(lanes);
+  expect(limit.isOver(ann)).toBe(false);
+  lanes.push(waiting('dee', 2));
+  expect(limit.isOver(ann)).toBe(false);
+  pass(1_000);
+  expect(limit.isOver(ann)).toBe(true);
+});

@@ -1,0 +1,107 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { StorageError } from '../../../../src/domain/errors.ts';
+import type { Journal } from '../../../../src/engine/ports/ports.ts';
+import { Settlements } from '../../../../src/engine/writes/settlements.ts';
+import { fakeClock, laneNamed, recorder, writeOf, type FakeClock } from '../engine-parts.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** With an outcome on its way to a journal that has not answered yet. */
+function createStopping() {
+  const clock = fakeClock();
+  let answer: () => void = () => undefined;
+  const journal = {
+    settle: () =>
+      new Promise<void>((resolve) => {
+        answer = resolve;
+      }),
+  } as unknown as Journal;
+  const settlements = new Settlements({ journal, clock, emit: recorder().emit });
+  const recorded = settlements.record({ ref: writeOf(laneNamed('ann'), 1), outcome: 'applied' });
+  let isStopped = false;
+  void settlements.stop().then(() => (isStopped = true));
+  return { clock, recorded, answer: () => answer(), isStopped: () => isStopped };
+}
+
+test('a process that ends has its outcomes written down: others would find them open', async () => {
+  const { clock, recorded, answer, isStopped } = createStopping();
+  await clock.pass(500);
+  expect(isStopped()).toBe(false);
+  answer();
+  expect(await recorded).toBe(true);
+  await clock.pass(1);
+  expect(isStopped()).toBe(true);
+});
+
+test('a journal that does not answer keeps nobody from ending', async () => {
+  const { clock, isStopped } = createStopping();
+  for (let ms = 0; ms < 2_100; ms += 50) await clock.pass(50);
+  expect(isStopped()).toBe(true);
+});
+
+/** Before a journal that is away, until it is told to come back. */
+function createAway() {
+  const clock = fakeClock();
+  const facts = { isAway: true, settled: 0 };
+  const journal = {
+    async settle() {
+      await clock.sleep(5);
+      if (facts.isAway) throw new StorageError('away', { effect: 'not_applied' });
+      facts.settled += 1;
+    },
+  } as unknown as Journal;
+  // It stops at the end of its sleeps only where it is woken.
+  const sleep: FakeClock['sleep'] = (ms, signal) =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      signal?.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  const settlements = new Settlements({ journal, clock: { ...clock, sleep }, emit: recorder().emit });
+  const record = (writes: number): Promise<boolean[]> =>
+    Promise.all(
+      Array.from({ length: writes }, (_, index) =>
+        settlements.record({ ref: writeOf(laneNamed('ann'), index + 1), outcome: 'applied' }),
+      ),
+    );
+  return { clock, facts, settlements, record };
+}
+
+test('outcomes that wait for the next try are written before the process ends', async () => {
+  const { clock, facts, settlements, record } = createAway();
+  const recorded = record(100);
+  // By now each is tried every five seconds.
+  for (let second = 0; second < 21; second += 1) await clock.pass(1_000);
+  facts.isAway = false;
+  const stopped = settlements.stop();
+  for (let ms = 0; ms < 50; ms += 1) await clock.pass(1);
+  expect(facts.settled).toBe(100);
+  expect(await recorded).not.toContain(false);
+  await stopped;
+});
+
+test('a process that ends tries until its patience is at its end', async () => {
+  const { clock, facts, settlements, record } = createAway();
+  const recorded = record(1);
+  await clock.pass(10);
+  const stopped = settlements.stop();
+  await clock.pass(1_000);
+  facts.isAway = false;
+  for (let ms = 0; ms < 300; ms += 5) await clock.pass(5);
+  expect(await recorded).toEqual([true]);
+  await stopped;
+});
+
+test('outcomes above 20,000 are left to the next start instead of filling the memory', async () => {
+  const { settlements, record } = createAway();
+  void record(20_000);
+  expect(await record(2)).toEqual([false, false]);
+  void settlements.stop();
+}, 5_000);
