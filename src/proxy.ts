@@ -9,7 +9,8 @@ import { createEvents, type Events, type Listener } from './engine/ports/events.
 import { LargeComparisons } from './proxy/large-comparisons.ts';
 import { tellingFailures } from './proxy/legacy-failures.ts';
 import { createLegacyParts } from './legacy-parts.ts';
-import { createMigration, type Migration, type MigrationParts } from './engine/migration.ts';
+import type { MigrationParts } from './engine/parts.ts';
+import { createMigration, type Migration } from './engine/migration.ts';
 import { ReplicaIdentity } from './engine/ports/replica-identity.ts';
 import type { ServiceRuntime } from './engine/ports/service-runtime.ts';
 import { inOrder, type Part, type Running } from './parts.ts';

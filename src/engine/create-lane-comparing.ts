@@ -5,7 +5,7 @@ import type { Lane } from './lane/lane.ts';
 import type { GoneBy } from './shadow/gone-from-legacy.ts';
 import type { Verdicts } from './compare/verdicts.ts';
 import type { Engine } from './engine.ts';
-import type { MigrationParts } from './migration.ts';
+import type { MigrationParts } from './parts.ts';
 import { LaneComparer } from './runs/lane-comparer.ts';
 import { LaneSamples } from './shadow/lane-samples.ts';
 import { LaneSieve } from './runs/lane-sieve.ts';

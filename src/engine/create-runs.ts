@@ -1,9 +1,7 @@
 import { BackfillWork } from './runs/backfill-work.ts';
 import type { Engine } from './engine.ts';
-import type { MigrationParts } from './migration.ts';
-import type { AuditStore } from './guard/guard-ports.ts';
-import type { LostItemStore } from './ports/lost-items.ts';
-import type { DivergenceStore, RepairStore } from './runs/divergence-ports.ts';
+import type { MigrationParts, RunEdges } from './parts.ts';
+import type { DivergenceStore } from './runs/divergence-ports.ts';
 import type { LaneComparing } from './create-lane-comparing.ts';
 import { fencedDivergences } from './runs/fenced-divergences.ts';
 import { LaneRepairer } from './runs/lane-repairer.ts';
@@ -13,21 +11,7 @@ import { RepairWork } from './runs/repair-work.ts';
 import { createEmbeddingLine } from './runs/embedding-line.ts';
 import { LiveLatency } from './runs/live-latency.ts';
 import { RunDesk } from './runs/run-desk.ts';
-import type { BaselineStore, WriteHistory } from './ports/lane-history.ts';
-import type { LaneDirectory, RunStore } from './runs/run-ports.ts';
 import { RunWorker, type RunWorkerParts } from './runs/run-worker.ts';
-
-/** What runs are kept in. */
-export interface RunEdges {
-  readonly store: RunStore;
-  readonly baselines: BaselineStore;
-  readonly directory: LaneDirectory;
-  readonly history: WriteHistory;
-  readonly divergences: DivergenceStore;
-  readonly lostItems: LostItemStore;
-  readonly repairs: RepairStore;
-  readonly audit: AuditStore;
-}
 
 export interface Runs {
   readonly desk: RunDesk;

@@ -3,7 +3,7 @@ import type { CallLegacy } from './calls/call-legacy.ts';
 import type { Engine } from './engine.ts';
 import type { Lane } from './lane/lane.ts';
 import { LateReplies } from './writes/late-reply.ts';
-import type { MigrationParts } from './migration.ts';
+import type { MigrationParts } from './parts.ts';
 import { Repeats } from './writes/repeats.ts';
 import { createResolveItems } from './writes/resolve-items.ts';
 import { Sequencer } from './writes/sequence-write.ts';

@@ -11,7 +11,7 @@ import { createHoldLane, type HoldLane } from './lane/hold-lane.ts';
 import type { Lane } from './lane/lane.ts';
 import { createLanes, type Lanes } from './lane/lanes.ts';
 import { Membership } from './replicas/membership.ts';
-import type { MigrationParts } from './migration.ts';
+import type { MigrationParts } from './parts.ts';
 import { Coverage } from './ports/service-runtime.ts';
 import { Settlements } from './writes/settlements.ts';
 import { Settler } from './writes/settle.ts';

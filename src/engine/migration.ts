@@ -1,91 +1,26 @@
+import type { MigrationParts } from './parts.ts';
 import type { ServiceName } from '../domain/ids.ts';
-import type { MessageLimits } from '../domain/request.ts';
 import { createAskOrchestrator } from './calls/ask-orchestrator.ts';
-import type { BacklogLimits } from './writes/backlog-limit.ts';
 import { createCallLegacy, type CallLegacy } from './calls/call-legacy.ts';
-import type { KeyedWrites } from './compare/comparison-stores.ts';
 import { RemovedItems } from './compare/removed-items.ts';
-import { Verdicts, type ComparisonEdges, type ComparisonReport } from './compare/verdicts.ts';
+import { Verdicts, type ComparisonReport } from './compare/verdicts.ts';
 import { createWrites } from './create-writes.ts';
 import { createEngine, type Engine } from './engine.ts';
 import { startEngine, stopEngine, type Living } from './engine-life.ts';
-import type { Events } from './ports/events.ts';
 import { Handler } from './requests/handle.ts';
-import type { ReadLimits } from './ports/read-limits.ts';
-import type { KeptReplies } from './writes/kept-replies.ts';
 import { LaneDesk } from './runs/lane-desk.ts';
-import type { Clock, CoverageStore, Flags, Journal, Orchestrator } from './ports/ports.ts';
-import type { DifferenceStore } from './compare/difference-store.ts';
+import type { Clock } from './ports/ports.ts';
 import type { StreamHandler } from './ports/request-handler.ts';
 import type { ReplicaCounts } from './replicas/membership.ts';
-import type { ReplicaStore } from './ports/replica-ports.ts';
 import { passThrough } from './requests/pass-through.ts';
 import { PassPath } from './requests/pass.ts';
 import { ReadPath } from './requests/read.ts';
-import type { ReplicaIdentity } from './ports/replica-identity.ts';
 import { createLaneComparing, type LaneComparing } from './create-lane-comparing.ts';
-import { createRuns, type RunEdges, type Runs } from './create-runs.ts';
-import type { ServiceRuntime } from './ports/service-runtime.ts';
-import type { KeptReadStore } from './shadow/kept-read-store.ts';
+import { createRuns, type Runs } from './create-runs.ts';
 import { RepeatedReads } from './shadow/repeated-reads.ts';
 import { ShadowReads } from './shadow/shadow-reads.ts';
-import type { SpillEdges, SpillStatus } from './spill/spill.ts';
+import type { SpillStatus } from './spill/spill.ts';
 import { Starting } from './starting.ts';
-
-export interface MigrationSettings {
-  readonly limits: MessageLimits;
-  readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
-  readonly reads: { readonly timeoutMs: number };
-  readonly shadow: {
-    readonly queueSize: number;
-    readonly concurrency: number;
-    readonly timeoutMs: number;
-    /** Of reads that do something to legacy, those that have their lane compared. @defaultValue 1 */
-    readonly lanePercentage?: number;
-    /** Kept reads that are asked again in a minute at most. @defaultValue 0: none are kept */
-    readonly repeatsPerMinute?: number;
-  };
-  /** Writes that may wait for their delivery. @defaultValue no limit */
-  readonly backlog?: BacklogLimits;
-  /** Lanes copied at the same time. */
-  readonly copyConcurrency: number;
-  /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
-  readonly copiesAll?: boolean;
-}
-
-/** Where reads are kept, and what their evidence depends on beside the lane. */
-interface KeptReading {
-  readonly store: KeptReadStore;
-  readonly versionOf: (service: ServiceName, action: string) => string;
-}
-
-export interface MigrationParts {
-  readonly replica: ReplicaIdentity;
-  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
-  readonly orchestrator: Orchestrator;
-  readonly flags: Flags;
-  /** What latches and interlocks leave of the flags. @defaultValue everything */
-  readonly readLimits?: ReadLimits;
-  readonly journal: Journal;
-  readonly coverageStore: CoverageStore;
-  readonly replicas: ReplicaStore;
-  readonly keptReplies: KeptReplies;
-  /** Where writes go while the journal is away; absent: they are refused. */
-  readonly spill?: SpillEdges | undefined;
-  readonly differences: DifferenceStore;
-  /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
-  readonly runs?: RunEdges;
-  /** Absent: no reads are kept to be asked again. */
-  readonly keptReads?: KeptReading;
-  /** Absent: rules of the definitions only, and no signatures are kept. */
-  readonly comparisons?: ComparisonEdges;
-  /** Absent: nobody looks for removed items in answers. */
-  readonly keyedWrites?: KeyedWrites;
-  readonly events: Events;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly settings: MigrationSettings;
-}
 
 /** What waits, for whoever watches. */
 export interface Backlog {

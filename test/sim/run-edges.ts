@@ -1,5 +1,5 @@
 import { laneKeyOf } from '../../src/domain/ids.ts';
-import type { RunEdges } from '../../src/engine/create-runs.ts';
+import type { RunEdges } from '../../src/engine/parts.ts';
 import type { PendingWrite } from '../../src/engine/ports/ports.ts';
 import type { Database } from './database.ts';
 import type { Statement } from './journal.ts';

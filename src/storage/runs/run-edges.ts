@@ -1,5 +1,5 @@
 import type { ReplicaIdentity } from '../../engine/ports/replica-identity.ts';
-import type { RunEdges } from '../../engine/create-runs.ts';
+import type { RunEdges } from '../../engine/parts.ts';
 import { createAuditStore } from '../audit.ts';
 import { PostgresBaselines } from './baselines.ts';
 import type { Database } from '../database.ts';

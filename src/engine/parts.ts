@@ -1,0 +1,87 @@
+import type { ServiceName } from '../domain/ids.ts';
+import type { MessageLimits } from '../domain/request.ts';
+import type { KeyedWrites } from './compare/comparison-stores.ts';
+import type { DifferenceStore } from './compare/difference-store.ts';
+import type { ComparisonEdges } from './compare/verdicts.ts';
+import type { AuditStore } from './guard/guard-ports.ts';
+import type { Events } from './ports/events.ts';
+import type { BaselineStore, WriteHistory } from './ports/lane-history.ts';
+import type { LostItemStore } from './ports/lost-items.ts';
+import type { Clock, CoverageStore, Flags, Journal, Orchestrator } from './ports/ports.ts';
+import type { ReadLimits } from './ports/read-limits.ts';
+import type { ReplicaIdentity } from './ports/replica-identity.ts';
+import type { ReplicaStore } from './ports/replica-ports.ts';
+import type { ServiceRuntime } from './ports/service-runtime.ts';
+import type { DivergenceStore, RepairStore } from './runs/divergence-ports.ts';
+import type { LaneDirectory, RunStore } from './runs/run-ports.ts';
+import type { KeptReadStore } from './shadow/kept-read-store.ts';
+import type { SpillEdges } from './spill/spill.ts';
+import type { BacklogLimits } from './writes/backlog-limit.ts';
+import type { KeptReplies } from './writes/kept-replies.ts';
+
+/** What runs are kept in. */
+export interface RunEdges {
+  readonly store: RunStore;
+  readonly baselines: BaselineStore;
+  readonly directory: LaneDirectory;
+  readonly history: WriteHistory;
+  readonly divergences: DivergenceStore;
+  readonly lostItems: LostItemStore;
+  readonly repairs: RepairStore;
+  readonly audit: AuditStore;
+}
+
+export interface MigrationSettings {
+  readonly limits: MessageLimits;
+  readonly delivery: { readonly batchSize: number; readonly timeoutMs: number };
+  readonly reads: { readonly timeoutMs: number };
+  readonly shadow: {
+    readonly queueSize: number;
+    readonly concurrency: number;
+    readonly timeoutMs: number;
+    /** Of reads that do something to legacy, those that have their lane compared. @defaultValue 1 */
+    readonly lanePercentage?: number;
+    /** Kept reads that are asked again in a minute at most. @defaultValue 0: none are kept */
+    readonly repeatsPerMinute?: number;
+  };
+  /** Writes that may wait for their delivery. @defaultValue no limit */
+  readonly backlog?: BacklogLimits;
+  /** Lanes copied at the same time. */
+  readonly copyConcurrency: number;
+  /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
+  readonly copiesAll?: boolean;
+}
+
+/** Where reads are kept, and what their evidence depends on beside the lane. */
+interface KeptReading {
+  readonly store: KeptReadStore;
+  readonly versionOf: (service: ServiceName, action: string) => string;
+}
+
+export interface MigrationParts {
+  readonly replica: ReplicaIdentity;
+  readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
+  readonly orchestrator: Orchestrator;
+  readonly flags: Flags;
+  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  readonly readLimits?: ReadLimits;
+  readonly journal: Journal;
+  readonly coverageStore: CoverageStore;
+  readonly replicas: ReplicaStore;
+  readonly keptReplies: KeptReplies;
+  /** Where writes go while the journal is away; absent: they are refused. */
+  readonly spill?: SpillEdges | undefined;
+  readonly differences: DifferenceStore;
+  /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
+  readonly runs?: RunEdges;
+  /** Absent: no reads are kept to be asked again. */
+  readonly keptReads?: KeptReading;
+  /** Absent: rules of the definitions only, and no signatures are kept. */
+  readonly comparisons?: ComparisonEdges;
+  /** Absent: nobody looks for removed items in answers. */
+  readonly keyedWrites?: KeyedWrites;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly settings: MigrationSettings;
+}
