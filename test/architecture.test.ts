@@ -155,7 +155,7 @@ test('every folder of src has a row in the table', () => {
   expect([...folders].filter((folder) => !JOINING.includes(folder) && !(folder in TABLE))).toEqual([]);
 });
 
-test('folders import only what the table of DESIGN.md allows', () => {
+test('folders import only what the import table allows', () => {
   expect(forbiddenImports(tree)).toEqual([]);
 });
 

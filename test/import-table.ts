@@ -12,7 +12,7 @@ export interface Allowed {
 const EDGE = ['domain', 'engine'] as const;
 const PURE = ['node:crypto', 'node:buffer'] as const;
 
-/** DESIGN.md section 4. Files directly in src, `cli`, `proxy` and `sandbox` join the others and may import everything. */
+/** What each folder of src may import. Files directly in src, `cli`, `proxy` and `sandbox` join the others and may import everything. */
 export const TABLE: Readonly<Record<string, Allowed>> = {
   domain: { inside: [], npm: [], node: PURE },
   engine: { inside: ['domain'], npm: [], node: ['node:crypto'] },

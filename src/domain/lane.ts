@@ -11,7 +11,7 @@ export interface LaneFence {
 
 /**
  * `clean`: its history is certain. `dirty`: it is not, and a copy must settle it. `copying`: a copy has begun and deliveries wait.
- * `stopped`: a copy found something that a person must decide (lost items, an unreadable source).
+ * `stopped`: a copy found something that a person must decide, such as lost items, or a repair was undone.
  */
 export type LaneCondition = 'clean' | 'dirty' | 'copying' | 'stopped';
 

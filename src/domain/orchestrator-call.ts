@@ -10,7 +10,7 @@ export type WriteActionName =
 export type ReadActionName =
   'read' | 'batch_read' | 'search' | 'scan' | 'digest' | 'list_sessions' | 'health';
 
-/** One call in the orchestrator's words (orchestrator.md). Members of `payload` may be raw {@link Json}. */
+/** One call in the orchestrator's words (../orchestrator/README.md). Members of `payload` may be raw {@link Json}. */
 export interface OrchestratorRead {
   readonly action: ReadActionName;
   readonly sessionId?: SessionId;

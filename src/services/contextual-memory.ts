@@ -71,7 +71,7 @@ const NEVER_KNOWN: PassthroughAction = {
   reason: 'clients send it, the service has never known it',
 };
 
-/** ContextualMemoryAgent of PC2 (protocols.md 5.1): entries, decisions and summaries of sessions, in a JSON file. */
+/** ContextualMemoryAgent of PC2 (./README.md, "ContextualMemoryAgent"): entries, decisions and summaries of sessions, in a JSON file. */
 export const contextualMemory = defineService({
   name: 'contextual-memory',
   endpoint: { kind: 'zmq', port: 5596 },

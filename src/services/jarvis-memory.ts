@@ -221,7 +221,7 @@ function fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | unde
   return isListed && value !== undefined ? { memory: respell(value) } : undefined;
 }
 
-/** JarvisMemoryAgent of PC2 (protocols.md 6.1): a list of anything per user, in a JSON file. */
+/** JarvisMemoryAgent of PC2 (./README.md, "JarvisMemoryAgent"): a list of anything per user, in a JSON file. */
 export const jarvisMemory = defineService({
   name: 'jarvis-memory',
   endpoint: { kind: 'zmq', port: 5598 },

@@ -160,7 +160,7 @@ function healthReply({ uptimeSeconds, nowLocalIso, isAnswering }: HealthFacts): 
   );
 }
 
-/** SessionMemoryAgent of the main PC (protocols.md 4.1): sessions and their interactions, in SQLite. */
+/** SessionMemoryAgent of the main PC (./README.md, "SessionMemoryAgent"): sessions and their interactions, in SQLite. */
 export const sessionMemory = defineService({
   name: 'session-memory',
   endpoint: {

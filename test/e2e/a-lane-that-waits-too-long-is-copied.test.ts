@@ -23,7 +23,7 @@ async function laneRow(journal: Database, key: string): Promise<LaneRow | undefi
   return row;
 }
 
-// SEMANTICS W9. Nothing waits without bound, no agent notices, and what a service forgets is delivered nevertheless.
+// W9. Nothing waits without bound, no agent notices, and what a service forgets is delivered nevertheless.
 test('above its limit a lane is copied, unless its service forgets what it would have to show', async () => {
   const one = await stage.begin({ laneBacklog: LIMIT, deadlineMs: 4_000 });
   await one.startProxy();

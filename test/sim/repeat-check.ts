@@ -2,7 +2,7 @@ import type { EventName, MigrationEvents } from '../../src/engine/ports/events.t
 import type { Attempt, History } from './history.ts';
 
 /**
- * Notes of each attempt whether it may take effect although an equal one has: SEMANTICS lets a repeat be known by its twin's reply, or by
+ * Notes of each attempt whether it may take effect although an equal one has: the engine may know a repeat by its twin's reply, or by
  * the lack of it, as the journal has them. All others take effect once.
  */
 export function noteRepeats<Name extends EventName>(

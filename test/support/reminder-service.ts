@@ -70,7 +70,10 @@ function fieldsOf({ content }: StoredMemory): Record<string, string> | undefined
   return { reminder: rawMembers(content)['reminder'] ?? 'null' };
 }
 
-/** The reminders of memory.py (protocols.md 9): they have no ids, agents delete them by their place in the list. */
+/**
+ * The reminders of memory.py (src/services/README.md, "Other services"): they have no ids, agents delete them by their place in the
+ * list.
+ */
 export const reminders = defineService({
   name: 'reminders',
   endpoint: { kind: 'zmq', port: 5590 },

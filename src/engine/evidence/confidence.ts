@@ -115,7 +115,7 @@ export function confidenceOf(
 }
 
 /**
- * Whole lanes count for every read of their service (SEMANTICS "Comparing"), and more of them are compared than of a rare action's
+ * Whole lanes count for every read of their service (../README.md, "Comparing"), and more of them are compared than of a rare action's
  * answers. They say what is stored, not what the action makes of it: once an answer of its own was wrong, they can add nothing to its
  * favour, and its own answers alone must hold the bound. Lanes that do not match count against it all the same.
  */

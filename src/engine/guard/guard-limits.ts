@@ -1,4 +1,4 @@
-/** When the guard acts. The defaults are those of SEMANTICS "Guard"; others are for backtests. */
+/** When the guard acts. The defaults are those of ../README.md, "Guard"; others are for backtests. */
 export interface GuardLimits {
   /** Rate of mismatches that the lower bound must exceed, 0–1. */
   readonly mismatchRate: number;

@@ -126,7 +126,7 @@ const notBypassed = ofWrites('writers_bypass_the_proxy', ({ bypassedAgoSeconds: 
 
 const keepCutover = [notLatched, notKilled, reconciled(RECONCILED_TO_KEEP_SECONDS)];
 
-/** SEMANTICS "Interlocks": what a flag needs to be raised, and what to stay where it is. */
+/** What a flag needs to be raised, and what to stay where it is: ../README.md, "Interlocks". */
 export const INTERLOCKS: Readonly<
   Record<
     ServiceFlag,

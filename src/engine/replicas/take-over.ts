@@ -46,7 +46,7 @@ export class TakeOver {
   }
 
   /**
-   * SEMANTICS "Crash points": what the dead left behind.
+   * What the dead left behind: ../README.md, "Crash points".
    * @param only in this lane. @defaultValue in all of them
    * @throws StorageError
    */

@@ -36,7 +36,7 @@ export interface ReadParts {
   readonly isCopiedSoon: (lane: Lane) => boolean;
 }
 
-/** SEMANTICS "Reads": the orchestrator where the flag permits it and the lane's fence lets it, else legacy. */
+/** The orchestrator where the flag and the lane's fence permit it, else legacy: ./README.md, "Life of a read". */
 export class ReadPath {
   readonly #parts: ReadParts;
 

@@ -27,7 +27,7 @@ interface Sent {
 
 const NO_GENERATION = -1;
 
-/** SEMANTICS "Life of a write", primary = legacy. */
+/** Takes a write through its steps, with legacy as the primary: ./README.md, "Life of a write". */
 export class WritePath {
   readonly #parts: WriteParts;
 

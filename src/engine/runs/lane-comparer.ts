@@ -77,7 +77,7 @@ export interface LaneDifference {
   readonly after: SideSummary;
 }
 
-/** Compares a lane on both stores: SEMANTICS "Comparing". Only what survives a second look is a difference. */
+/** Compares a lane on both stores: ../README.md, "Comparing". Only what survives a second look is a difference. */
 export class LaneComparer {
   readonly #parts: ComparerParts;
   readonly #times: LegacyTimes;

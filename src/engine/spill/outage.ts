@@ -87,7 +87,7 @@ export class Outage {
   }
 
   /**
-   * Where the write goes, after the waiting that SEMANTICS "Spilling" asks for: as long as others may believe that it would be
+   * Where the write goes, after the waiting that ../README.md, "Spilling" asks for: as long as others may believe that it would be
    * in the journal. @throws StorageError effect `not_applied`, at the operation's latest instant
    */
   async admit(operation: OwnedOperation): Promise<'journal' | 'spill'> {

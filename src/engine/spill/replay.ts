@@ -36,7 +36,7 @@ export interface ReplayParts {
   readonly recover: () => Promise<void>;
 }
 
-/** Brings what was spilled into the journal, once it is back: SEMANTICS "Spilling". */
+/** Brings what was spilled into the journal, once it is back: ../README.md, "Spilling". */
 export class Replay {
   readonly #parts: ReplayParts;
   /** Replayed without an outcome so far, and nobody will tell the journal of it but this replay. */

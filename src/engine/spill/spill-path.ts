@@ -53,7 +53,7 @@ interface Spilled {
   readonly lane: Lane;
 }
 
-/** SEMANTICS W10: writes while the journal is away. The note of each is durable on this replica's disk before it is sent. */
+/** W10 of ../README.md: writes while the journal is away. The note of each is durable on this replica's disk before it is sent. */
 export class SpillPath {
   readonly #parts: SpillPathParts;
   readonly #underWay = new Set<OperationId>();

@@ -20,7 +20,7 @@ export interface BacklogLimitParts {
   readonly waiting: () => Iterable<Lane>;
 }
 
-/** SEMANTICS W9: above its limit a lane is made equal by a copy, instead of queueing without bound. */
+/** W9 of ../README.md: above its limit a lane is made equal by a copy, instead of queueing without bound. */
 export class BacklogLimit {
   readonly #parts: BacklogLimitParts;
   #total = 0;

@@ -52,7 +52,7 @@ export interface Sequenced {
   readonly mayRepeat: boolean;
 }
 
-/** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of SEMANTICS "Life of a write". */
+/** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of ../README.md, "Life of a write". */
 export class Sequencer {
   readonly #parts: SequencerParts;
   /** Operations whose id an intent has: the next intent of such an operation gets another id. */

@@ -48,7 +48,7 @@ export class Both {
     this.delivered.write(text, new Date(this.#nowMs).toISOString());
   }
 
-  /** As SEMANTICS "Copying a lane": what legacy does not show is forgotten, or replaced. */
+  /** As the engine copies a lane: what legacy does not show is forgotten, or replaced. */
   async copy(): Promise<void> {
     const lane = await this.lane();
     const { sequence, list } = this.delivered;
