@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 type Tree = ReadonlyMap<string, string>;
 
 /** The engine's contract: it defines the numbers that other files cite. */
-const CONTRACT = 'src/migration/README.md';
+const CONTRACT = 'src/engine/README.md';
 const DEFINED = [...numbered('I', 10), ...numbered('W', 11), ...numbered('C', 8)];
 
 /** These read like documents of this repository, and are none. */
@@ -158,7 +158,7 @@ const planted = (file: string, text: string): Tree =>
   ]);
 
 test('the checks see planted citations of nothing', () => {
-  const file = 'src/migration/spill/a.ts';
+  const file = 'src/engine/spill/a.ts';
   expect(undefinedNumbers(planted(file, '// W1, I1 and C5 (W12).'))).toEqual([
     `${file} cites C5`,
     `${file} cites W12`,
@@ -175,9 +175,9 @@ test('the checks see planted citations of nothing', () => {
 
 test('the checks see planted links and paths to nothing', () => {
   const links =
-    '[a](../migration/README.md#life-of-a-write) [b](../migration/README.md#spilling) [c](gone.ts) [d](#here)\n# Here';
+    '[a](../engine/README.md#life-of-a-write) [b](../engine/README.md#spilling) [c](gone.ts) [d](#here)\n# Here';
   expect(brokenLinks(planted('src/orchestrator/a.md', links))).toEqual([
-    'src/orchestrator/a.md links(../migration/README.md#spilling)',
+    'src/orchestrator/a.md links(../engine/README.md#spilling)',
     'src/orchestrator/a.md links(gone.ts)',
   ]);
   const code = '`a.ts`, `../gone/a.ts`: `x.ts.y`';

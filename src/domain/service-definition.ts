@@ -21,7 +21,7 @@ export interface Dialect {
   error(kind: FailureKind, message: string, request?: Message): string;
 }
 
-/** What a read does to the legacy service: see ../migration/README.md, "What reading does to legacy". */
+/** What a read does to the legacy service: see ../engine/README.md, "What reading does to legacy". */
 export type LegacyReadEffect = 'nothing' | 'touches' | 'loads' | 'cuts';
 
 interface OwnedAction {

@@ -29,7 +29,7 @@ export interface Spilling {
   readonly mayStartAway: () => boolean;
 }
 
-/** Where writes go while the journal is away: ../migration/README.md, "Spilling". */
+/** Where writes go while the journal is away: ../engine/README.md, "Spilling". */
 export function createSpill(facts: SpillFacts): Spilling {
   const { database, replica, seal } = facts;
   const { spillFolder, spillLimitBytes } = facts.config.journal;

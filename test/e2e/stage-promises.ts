@@ -12,7 +12,7 @@ export type Secondary = 'ok' | 'refused' | 'hang';
 
 /** What an agent gets: the backend's own reply, word for word, or why there is none, in session-memory's words. */
 export type Gets = 'its reply' | 'its refusal' | 'a timeout' | 'unavailable';
-/** What is on both sides afterwards: W1 to W7 of src/migration/README.md. */
+/** What is on both sides afterwards: W1 to W7 of src/engine/README.md. */
 export type Then =
   | 'W1 delivered'
   | 'W2 delivered later'

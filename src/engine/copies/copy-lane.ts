@@ -79,7 +79,7 @@ interface Reading {
   readonly closes: boolean;
 }
 
-/** Makes the secondary hold what the primary shows: ./README.md, "Copying a lane". */
+/** Makes the secondary hold what the primary shows: ../README.md, "Copying a lane". */
 export class LaneCopier {
   readonly #parts: CopyParts;
   readonly #calls: CopyCalls;

@@ -1,7 +1,7 @@
 import type { LaneKey } from '../../domain/ids.ts';
 import type { BaselineItem } from './lane-history.ts';
 
-/** What is found at the start: see ./README.md, "Crash points". */
+/** What is found at the start: see ../README.md, "Crash points". */
 export interface Recovery {
   /** Lanes with an intent whose outcome is not durable, and lanes inside a copy. They are dirty now. */
   readonly dirty: readonly LaneKey[];
