@@ -269,7 +269,7 @@ test('a delivery of before the copy that arrives after its look has no effect', 
 });
 
 test('a lane that became dirty while its copy ended stays dirty', async () => {
-  const { copier, lane } = createCopier(['tea'], { whileFinishing: (one) => void one.markDirty() });
+  const { copier, lane } = createCopier(['tea'], { whileFinishing: (one) => one.markDirty() });
   await copier.copy(lane);
   expect(lane.condition).toBe('dirty');
 });
