@@ -115,13 +115,15 @@ const files = ['src', 'test', 'config', 'flags', 'deploy', '.ci'].flatMap((folde
     .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length + 1)),
 );
 
-/** Recordings of others, and the planted citations below, are not the repository's words. */
-const isOfOthers = (file: string): boolean =>
-  file.startsWith('test/fixtures/') || file.endsWith('.json') || file === 'test/documents.test.ts';
+/** Recordings of others, and the planted citations below, are not the repository's words; pictures and data hold none. */
+const isOurs = (file: string): boolean =>
+  /\.(?:ts|mjs|md|ya?ml|sql|css|py)$/.test(file) &&
+  !file.startsWith('test/fixtures/') &&
+  file !== 'test/documents.test.ts';
 
 const tree: Tree = new Map(
   [...files, 'README.md']
-    .filter((file) => !isOfOthers(file))
+    .filter((file) => isOurs(file))
     .map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]),
 );
 

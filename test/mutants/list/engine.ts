@@ -4,7 +4,9 @@ const WRITE = 'src/engine/requests/write.ts';
 const DELIVER = 'src/engine/delivery/deliver.ts';
 const QUEUE = 'src/engine/delivery/delivery-queue.ts';
 const COPY = 'src/engine/copies/copy-lane.ts';
+const LANE = 'src/engine/lane/lane.ts';
 const LANES = 'src/engine/lane/lanes.ts';
+const FENCE = 'src/engine/lane/fence.ts';
 const SETTLE = 'src/engine/writes/settle.ts';
 const SETTLEMENTS = 'src/engine/writes/settlements.ts';
 const LATE = 'src/engine/writes/late-reply.ts';
@@ -16,6 +18,7 @@ const TURN = 'src/engine/lane/turn.ts';
 const GATE_TESTS = vitest('test/unit/engine/requests/write-gate.test.ts');
 const COPY_TESTS = vitest('test/unit/engine/copies/copy-lane.test.ts');
 const LANE_TESTS = vitest('test/unit/engine/lane/lanes.test.ts');
+const STATE_TESTS = vitest('test/unit/engine/lane/lane.test.ts');
 const SETTLE_TESTS = vitest('test/unit/engine/writes/settle.test.ts');
 const REPEAT_TESTS = vitest('test/unit/engine/writes/repeats.test.ts');
 const SEQUENCE_TESTS = vitest('test/unit/engine/writes/sequence-write.test.ts');
@@ -123,9 +126,9 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M11',
     fault: 'the end of a copy makes a lane clean that became dirty meanwhile',
-    file: COPY,
-    search: "if (lane.condition === 'copying') lane.condition = 'clean';",
-    replace: "lane.condition = 'clean';",
+    file: LANE,
+    search: "if (this.#condition === 'copying') this.#condition = 'clean';",
+    replace: "this.#condition = 'clean';",
     commands: [COPY_TESTS],
   },
   {
@@ -163,9 +166,9 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M20',
     fault: 'an older row makes a lane clean whose unknown outcome is being settled',
-    file: LANES,
-    search: 'if (!knowsBetter && !isUncertain) this.condition',
-    replace: 'if (!knowsBetter) this.condition',
+    file: LANE,
+    search: 'if (!knowsBetter && !isUncertain) this.#condition',
+    replace: 'if (!knowsBetter) this.#condition',
     commands: [LANE_TESTS],
   },
   {
@@ -196,8 +199,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M26',
     fault: 'an uncertainty that another replica found again begins no settlement',
     file: TAKE_OVER,
-    search: 'if (isAnew || lane.settling === 0) this.#settle(lane);',
-    replace: 'if (lane.settling === 0) this.#settle(lane);',
+    search: 'if (isNew || !lane.isSettling) this.#settle(lane);',
+    replace: 'void isNew;\n      if (!lane.isSettling) this.#settle(lane);',
     commands: [vitest('test/unit/engine/replicas/found-uncertain.test.ts')],
   },
   {
@@ -227,9 +230,9 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M45',
     fault: 'a copy that finishes does not say how far the lane is delivered',
-    file: COPY,
-    search: '    lane.advance(sequence);\n    this.#parts.covered(lane, sequence);',
-    replace: '    this.#parts.covered(lane, sequence);',
+    file: LANE,
+    search: "this.#condition = 'clean';\n    this.deliveredUpTo(sequence);",
+    replace: "this.#condition = 'clean';\n    void sequence;",
     commands: [COPY_TESTS],
   },
   {
@@ -259,25 +262,25 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M49',
     fault: 'the reads of a lane go to the orchestrator before its applied writes are there',
-    file: LANES,
-    search: "return this.isBehind ? 'behind' : undefined;",
-    replace: 'return undefined;',
-    commands: [LANE_TESTS],
+    file: FENCE,
+    search: 'holds: ({ isBehind = false }) => isBehind',
+    replace: 'holds: () => false',
+    commands: [STATE_TESTS],
   },
   {
     id: 'M50',
     fault: 'the reads of a lane that was seeded under an older coverage leave legacy',
-    file: LANES,
-    search: "if (coverage === 0 || this.seededCoverage !== coverage) return 'not_seeded';",
-    replace: "if (coverage === 0 || this.seededCoverage === 0) return 'not_seeded';",
-    commands: [LANE_TESTS],
+    file: FENCE,
+    search: 'coverage === 0 || seededCoverage !== coverage',
+    replace: 'coverage === 0 || seededCoverage === 0',
+    commands: [STATE_TESTS],
   },
   {
     id: 'M51',
     fault: 'a row that was read before a copy ended leaves the lane in copying for ever',
-    file: LANES,
-    search: 'if (wasReadBefore || wasReadMeanwhile) this.condition = condition;',
-    replace: 'if (wasReadBefore) this.condition = condition;',
+    file: LANE,
+    search: 'if (wasReadBefore || wasReadMeanwhile) this.#condition = condition;',
+    replace: 'if (wasReadBefore) this.#condition = condition;',
     commands: [LANE_TESTS],
   },
   {

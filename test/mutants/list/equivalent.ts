@@ -13,7 +13,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   {
     id: 'M23',
     file: 'src/engine/spill/spill-path.ts',
-    search: "if (lane.condition !== 'stopped') lane.condition = 'dirty';",
+    search: '    lane.markDirty();\n',
     replace: '',
     reason:
       'While a replica spills, the reason `spilling` keeps all its reads on legacy, and the replay marks each lane dirty before that ends. The mark in memory repeats what both say.',

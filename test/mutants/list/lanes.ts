@@ -1,5 +1,6 @@
 import { sim, vitest, type Mutant } from '../mutant.ts';
 
+const FENCE = 'src/engine/lane/fence.ts';
 const FENCES = 'src/engine/lane/fences.ts';
 const HOLD = 'src/engine/lane/hold-lane.ts';
 const MEMBERSHIP = 'src/engine/replicas/membership.ts';
@@ -38,9 +39,9 @@ export const LANE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M19',
     fault: 'a silent replica, which may have spilled, does not keep reads on legacy',
-    file: FENCES,
-    search: "  if (isReplicaSilent) return 'replica_silent';\n",
-    replace: '  void isReplicaSilent;\n',
+    file: FENCE,
+    search: 'holds: ({ isReplicaSilent = false }) => isReplicaSilent',
+    replace: 'holds: () => false',
     commands: [FENCE_TESTS],
   },
   {
@@ -90,9 +91,9 @@ export const LANE_MUTANTS: readonly Mutant[] = [
   {
     id: 'M65',
     fault: 'items that the secondary refused and no person accepted do not keep reads on legacy',
-    file: FENCES,
-    search: "  if (state.exceptions > 0) return 'excepted';\n",
-    replace: '',
+    file: FENCE,
+    search: 'holds: ({ exceptions }) => exceptions > 0',
+    replace: 'holds: () => false',
     commands: [FENCE_TESTS],
   },
   {
