@@ -219,7 +219,7 @@ test('planted circles, readers of the environment, long and nameless files are f
   const circle: Tree = new Map([
     ['orchestrator/a.ts', "import { x } from '../telemetry/logs.ts';"],
     ['telemetry/logs.ts', "import type { x } from '../engine/ports/events.ts';"],
-    ['engine/ports/events.ts', "export { x } from '../orchestrator/a.ts';"],
+    ['engine/ports/events.ts', "export { x } from '../../orchestrator/a.ts';"],
   ]);
   expect(folderCycles(circle)).toEqual(['engine → orchestrator → telemetry → engine']);
   for (const text of [
