@@ -154,7 +154,7 @@ export class RunWorker {
       if (error instanceof RunInterrupted) return store.releasePage(page, 0);
       this.#failed(error);
       if (page.attempts < PAGE_ATTEMPTS) return store.releasePage(page, PAGE_RETRY_MS * page.attempts);
-      await store.finishPage(page, leftOut(page, messageOf(error)), new Map());
+      await store.finishPage(page, leftOut(run.kind, page, messageOf(error)), new Map());
     }
   }
 
@@ -201,10 +201,12 @@ export class RunWorker {
   }
 }
 
-function leftOut({ owners }: Page, reason: string): Tally {
+/** A reconciliation has not compared these lanes, which its interlock must know; other runs have left them as they were. */
+function leftOut(kind: RunKind, { owners }: Page, reason: string): Tally {
+  const lanes = owners.length;
   return {
     ...EMPTY_TALLY,
-    counts: { lanes_left: owners.length },
+    counts: kind === 'reconcile' ? { lanes, lanes_not_comparable: lanes } : { lanes_left: lanes },
     skipped: owners.map((owner) => ({ owner, reason })),
   };
 }

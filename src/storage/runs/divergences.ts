@@ -173,7 +173,8 @@ from unnest($3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[])
 on conflict (service, owner, memory_id) do update
 set digest = excluded.digest, position = excluded.position, stored_at = excluded.stored_at, shape = excluded.shape,
   found_at = now(), decision = null, decided_at = null, decided_by = null, reason = null
-where l.decision = 'returned' or l.digest <> excluded.digest or l.position is distinct from excluded.position`;
+where l.decision in ('returned', 'restored') or l.digest <> excluded.digest
+  or l.position is distinct from excluded.position`;
 
 const WAITING = `
 select service, owner, memory_id, digest, position, stored_at, shape, found_at from lost_items where decision is null`;

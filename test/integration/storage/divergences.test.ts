@@ -165,6 +165,24 @@ describe.each(DATABASES)('divergences on %s', (kind) => {
     expect(await finding()).toBeLessThan(0);
   });
 
+  test('an item that legacy loses again after it was restored waits for a decision again', async () => {
+    const { service, owner } = await seededLane('again');
+    const lost = createLostItemStore(database);
+    const item = { memoryId: 'm', digest: 'd', position: 1 };
+    const name = { service, owner, memoryId: 'm' };
+    const by = { person: 'ann', reason: 'back' };
+    await lost.found(service, owner, [item]);
+    expect(await lost.beginRestoring(name, by)).toBe(true);
+    await lost.endRestoring(name, true);
+    expect(await lost.waiting(service, owner)).toEqual([]);
+    await lost.found(service, owner, [item]);
+    expect(await lost.waiting(service, owner)).toMatchObject([item]);
+    expect(await lost.decided(service, owner)).toEqual([]);
+    await lost.accept(name, by);
+    await lost.found(service, owner, [item]);
+    expect(await lost.waiting(service, owner)).toEqual([]);
+  });
+
   test('findings are held against the size of the last full reconciliation', async () => {
     const { store, service, differs } = await seededLane('size');
     await store.add(1, differs);

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import type { Owner, ReplicaId, ServiceName } from '../../../../src/domain/ids.ts';
-import { EMPTY_TALLY, type Page, type Run } from '../../../../src/engine/ports/run.ts';
+import { EMPTY_TALLY, type Page, type Run, type Tally } from '../../../../src/engine/ports/run.ts';
 import type { RunStore } from '../../../../src/engine/runs/run-ports.ts';
 import { ReplicaIdentity } from '../../../../src/engine/ports/replica-identity.ts';
 import { RunWorker } from '../../../../src/engine/runs/run-worker.ts';
@@ -19,6 +19,8 @@ const RUN: Run = {
   survey: {},
   report: null,
 };
+/** After this one a page is left out. */
+const LAST_ATTEMPT = 100;
 const PAGE: Page = { run: 1, page: 1, service: SERVICE, owners: ['ann' as Owner], attempts: 1 };
 
 let worker: RunWorker | undefined;
@@ -31,20 +33,30 @@ function startRun(parts: {
   readonly newest?: () => readonly number[];
   readonly pages?: number;
   readonly pagesAtOnce?: number;
+  readonly kind?: Run['kind'];
+  /** Every page fails, for the last time. */
+  readonly fails?: boolean;
 }) {
   const claims: { readonly page: number; readonly underWay: readonly number[] }[] = [];
   const seen: { control: RunControl | undefined } = { control: undefined };
   let isOver = false;
-  const pages = Array.from({ length: parts.pages ?? 1 }, (_, index) => ({ ...PAGE, page: index + 1 }));
+  const run: Run = { ...RUN, kind: parts.kind ?? 'backfill' };
+  const finished: Tally[] = [];
+  const attempts = parts.fails === true ? LAST_ATTEMPT : 1;
+  const pages = Array.from({ length: parts.pages ?? 1 }, (_, index) => ({
+    ...PAGE,
+    attempts,
+    page: index + 1,
+  }));
   const store = {
-    open: async () => (pages.length > 0 ? [RUN] : []),
-    get: async () => RUN,
+    open: async () => (pages.length > 0 ? [run] : []),
+    get: async () => run,
     claimPage: async (_id: number, _replica: ReplicaId, underWay: readonly number[]) => {
       const page = pages.shift();
       if (page !== undefined) claims.push({ page: page.page, underWay });
       return page;
     },
-    finishPage: async () => undefined,
+    finishPage: async (_page: Page, tally: Tally) => void finished.push(tally),
     pagesLeft: async () => 0,
     progress: async () => ({ lanes: 1, lanesDone: 1, services: {} }),
     tallies: async () => ({}),
@@ -60,6 +72,7 @@ function startRun(parts: {
     },
     document: async () => ({}),
     page: async (_run, _page, control) => {
+      if (parts.fails === true) throw new Error('the orchestrator does not answer');
       seen.control = control;
       while (!isOver && !control.isStopped()) await new Promise((resolve) => setTimeout(resolve, 5));
       return { tally: EMPTY_TALLY };
@@ -89,7 +102,7 @@ function startRun(parts: {
   const end = (): void => {
     isOver = true;
   };
-  return { claims, end, width: () => seen.control?.width() };
+  return { claims, finished, end, width: () => seen.control?.width() };
 }
 
 test('a run goes slowly while many memories wait to be embedded, says so, and speeds up again', async () => {
@@ -135,4 +148,16 @@ test('pages that are worked on together are claimed one after the other, and sha
   end();
   await eventually('all are claimed', async () => claims.length === 5);
   expect(claims.every(({ page, underWay }) => underWay.length <= 1 && !underWay.includes(page))).toBe(true);
+});
+
+test.each([
+  ['reconcile', { lanes: 1, lanes_not_comparable: 1 }],
+  ['backfill', { lanes_left: 1 }],
+] as const)('a %s counts the lanes of a page that it gave up', async (kind, counts) => {
+  const { finished } = startRun({ kind, fails: true });
+  await eventually('the page is given up', async () => finished.length === 1);
+  expect(finished[0]).toMatchObject({
+    counts,
+    skipped: [{ owner: 'ann', reason: 'the orchestrator does not answer' }],
+  });
 });
