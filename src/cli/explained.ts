@@ -102,7 +102,7 @@ function decisionLines(decisions: Explanation['decisions']): string[] {
 }
 
 function limitWords(limit: Decided['limit']): string {
-  if (limit === undefined || limit.lowered_by === null) return '';
+  if (limit === undefined || limit.lowered_by === null || limit.at_most === 100) return '';
   const because = limit.because.length === 0 ? '' : `: ${limit.because.join(', ')}`;
   return `${limit.lowered_by}, at most ${limit.at_most} %${because}`;
 }

@@ -69,13 +69,15 @@ export async function explain(
   const { store } = parts;
   const writes = await store.writes(key, WRITES);
   const differences = await store.differences(operation ?? key, DIFFERENCES);
+  const lane = await store.lane(key);
+  const fence = fencedBy(lane, parts.coverageOf(service.name));
   return {
     service: service.name,
     owner,
     asked_about: operation === undefined ? 'owner' : 'operation',
     ...(write !== undefined && { operation: await operationOf(parts, service, { write, owner }) }),
-    decisions: decisionsOf(parts, service, owner),
-    inputs: await inputsOf(parts, service, key),
+    decisions: decisionsOf(parts, service, { owner, fence }),
+    inputs: inputsOf(parts, service, { key, lane, fence }),
     writes: writes.map((one) => ({ ...one, standing: standingOf(one) })),
     differences: differences.map(({ comparison, ...one }) => ({ ...one, ...printedComparison(comparison) })),
   };
@@ -109,7 +111,11 @@ function ownerOf(subject: string): Owner {
 }
 
 /** What would be decided now, for each action that has an owner. */
-function decisionsOf(parts: ExplainParts, { name, definition }: ServiceRuntime, owner: Owner): object {
+function decisionsOf(
+  parts: ExplainParts,
+  { name, definition }: ServiceRuntime,
+  { owner, fence }: { readonly owner: Owner; readonly fence: string },
+): object {
   const { flags, limits, coverageOf } = parts;
   const isCovered = coverageOf(name) > 0;
   const lane = laneKeyOf(name, owner);
@@ -120,11 +126,16 @@ function decisionsOf(parts: ExplainParts, { name, definition }: ServiceRuntime, 
       const { primary, dualWrite, shadowRead, reason } = decide(is, isCovered, { flags, context, limits });
       const decision = { primary, dual_write: dualWrite, shadow_read: shadowRead, reason };
       if (is.kind !== 'read') return [action, decision];
+      // The flag lets the orchestrator answer, and the lane does not.
+      const fenced =
+        primary === 'orchestrator' && fence !== 'open'
+          ? { primary: 'legacy' as const, reason: `lane_${fence}` }
+          : {};
       const because = parts.guarding.judged(name)?.verdict.actions[action]?.reasons ?? [];
       const shadow = shadowReason(parts, { shadowRead, reason }, context);
       return [
         action,
-        { ...decision, shadow_reason: shadow, ...limitOf(limits.cutover(name, action), because) },
+        { ...decision, ...fenced, shadow_reason: shadow, ...limitOf(limits.cutover(name, action), because) },
       ];
     }),
   );
@@ -149,11 +160,18 @@ function limitOf({ atMost, loweredBy }: CutoverLimit, because: readonly Interloc
   return { limit: { at_most: atMost, lowered_by: loweredBy ?? null, because: words } };
 }
 
-async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: LaneKey): Promise<object> {
-  const { flags, guarding, coverageOf, store } = parts;
+function inputsOf(
+  parts: ExplainParts,
+  { name }: ServiceRuntime,
+  {
+    key,
+    lane,
+    fence,
+  }: { readonly key: LaneKey; readonly lane: ExplainedLane | undefined; readonly fence: string },
+): object {
+  const { flags, guarding, coverageOf } = parts;
   const { owner } = parseLaneKey(key);
   const coverage = coverageOf(name);
-  const lane = await store.lane(key);
   const context = { service: name, owner, lane: key };
   const judged = guarding.judged(name);
   return {
@@ -165,7 +183,7 @@ async function inputsOf(parts: ExplainParts, { name }: ServiceRuntime, key: Lane
       'kill-switch': flags.killSwitch(),
     },
     lane: lane ?? 'never written, never copied',
-    fence: fencedBy(lane, coverage),
+    fence,
     guard: guardStatus(guarding, name),
     ...(judged !== undefined && { interlocks: printedInterlocks(name, judged) }),
   };

@@ -4,7 +4,7 @@ import { serviceName, type LaneKey } from '../../../src/domain/ids.ts';
 import type { OrchestratorRead } from '../../../src/domain/orchestrator-call.ts';
 import type { Trigger } from '../../../src/engine/ports/finding.ts';
 import type { ServiceRuntime } from '../../../src/engine/ports/service-runtime.ts';
-import type { ExplainedOperation } from '../../../src/engine/ports/explain-ports.ts';
+import type { ExplainedLane, ExplainedOperation } from '../../../src/engine/ports/explain-ports.ts';
 import { explain, type ExplainParts } from '../../../src/operator/explain.ts';
 import { timelineOf } from '../../../src/operator/operation-timeline.ts';
 import { jarvisMemory } from '../../../src/services/jarvis-memory.ts';
@@ -183,4 +183,30 @@ test.each<[string, Parameters<typeof explaining>[1], string, boolean]>([
   const read = decisions['get_memories'];
   expect(read).toMatchObject({ shadow_read: isCompared, shadow_reason: reason });
   expect(decisions['add_memory']).not.toHaveProperty('shadow_reason');
+});
+
+test.each([
+  ['not_seeded', undefined],
+  ['differs', { seeded_coverage: 1, condition: 'clean', exceptions: 0, finding: 7 }],
+  ['stopped', { seeded_coverage: 1, condition: 'stopped', exceptions: 0, finding: 0 }],
+] as const)('a read that the flag moves stays on legacy while its lane is %s', async (fence, lane) => {
+  const asked = explaining(
+    { lane: async () => lane as unknown as ExplainedLane | undefined },
+    { isAsked: true, coverage: 1 },
+  );
+  const { decisions, inputs } = (await asked.explain('ada')) as {
+    decisions: Record<string, object>;
+    inputs: object;
+  };
+  expect(inputs).toMatchObject({ fence });
+  expect(decisions['get_memories']).toMatchObject({ primary: 'legacy', reason: `lane_${fence}` });
+});
+
+test('a read of an open lane goes where the flag sends it', async () => {
+  const lane = { seeded_coverage: 1, condition: 'clean', exceptions: 0, finding: 0 };
+  const { decisions } = (await explaining(
+    { lane: async () => lane as unknown as ExplainedLane },
+    { isAsked: true, coverage: 1 },
+  ).explain('ada')) as { decisions: Record<string, object> };
+  expect(decisions['get_memories']).toMatchObject({ primary: 'orchestrator', reason: 'flag_on' });
 });
