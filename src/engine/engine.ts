@@ -236,6 +236,7 @@ function createMoving(parts: MigrationParts, around: Around): Moving {
     hold,
     isSpilling,
     quiet: (lane) => deliverer.quiet(lane),
+    listedLost: async ({ service, owner }) => runs?.lostItems.waiting(service, owner) ?? [],
     listLost: async ({ service, owner }, items) => runs?.lostItems.found(service, owner, items),
     covered: (lane, sequence) => deliverer.covered(lane, sequence),
     letGo,

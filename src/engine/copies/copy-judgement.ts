@@ -49,6 +49,8 @@ export interface JudgedFacts {
   readonly removable: ReadonlySet<string>;
   /** What a person has yet to decide about. */
   readonly undecided: ReadonlySet<string>;
+  /** Ids of what was listed as lost before, and waits for a person: whatever explains it now came later. */
+  readonly listedLost: ReadonlySet<string>;
   readonly explain: (
     vanished: readonly StoredMemory[],
   ) => Promise<{ readonly forgotten: readonly StoredMemory[]; readonly lost: readonly StoredMemory[] }>;
@@ -58,20 +60,22 @@ export interface JudgedFacts {
 export async function judgeVanished(facts: JudgedFacts): Promise<VanishedJudgement> {
   const { unaccounted, removable, undecided } = facts;
   const asked = facts.vanished.filter(({ memory_id: id }) => removable.has(id));
-  const vanished = facts.vanished.filter(({ memory_id: id }) => !removable.has(id) && !undecided.has(id));
+  const open = facts.vanished.filter(({ memory_id: id }) => !removable.has(id) && !undecided.has(id));
+  const before = open.filter(({ memory_id: id }) => facts.listedLost.has(id));
+  const vanished = open.filter(({ memory_id: id }) => !facts.listedLost.has(id));
   // An agent's delete comes before what the service may have forgotten by itself.
   const isCovered = vanished.length <= unaccounted;
   const { forgotten, lost } = isCovered ? { forgotten: [], lost: vanished } : await facts.explain(vanished);
   // Anything else that vanished while nothing was journaled may have been deleted by an agent.
   const known = facts.wasUncovered ? lost.filter(({ memory_id: id }) => facts.covered.has(id)) : lost;
-  const surelyLost = known.length <= unaccounted ? [] : known;
+  const surelyLost = [...before, ...(known.length <= unaccounted ? [] : known)];
   const deletedUnseen = lost.filter((memory) => !surelyLost.includes(memory));
   const stop = reasonToStop({
     lost: surelyLost.length,
     removed: deletedUnseen.length,
     held: facts.held,
   });
-  const left = facts.vanished.length - asked.length - vanished.length;
+  const left = facts.vanished.length - asked.length - open.length;
   return { deletes: [...asked, ...deletedUnseen], forgotten, lost: surelyLost, left, stop };
 }
 

@@ -17,8 +17,8 @@ import type { JournaledWrites } from './journaled-writes.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { CopyException } from '../ports/journal-facts.ts';
 import type { Clock, Journal, Orchestrator } from '../ports/ports.ts';
-import type { FoundLost } from '../ports/lost-items.ts';
-import { lostAs } from '../items/lost-as.ts';
+import type { FoundLost, LostAs } from '../ports/lost-items.ts';
+import { listedLost, lostAs } from '../items/lost-as.ts';
 import { baselineOf } from '../items/baseline.ts';
 import type { WriteHistory } from '../ports/lane-history.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
@@ -39,6 +39,8 @@ export interface CopyParts {
   hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
   /** Whether this replica has written what the journal does not know. */
   readonly isSpilling: () => boolean;
+  /** What is listed of the lane as lost, and waits for a person. @throws StorageError */
+  listedLost(lane: Lane): Promise<readonly LostAs[]>;
   /** Lists items for a person to decide about. @throws StorageError */
   listLost(lane: Lane, items: readonly FoundLost[]): Promise<void>;
   /** Resolves when no delivery of the lane is under way. */
@@ -121,6 +123,7 @@ export class LaneCopier {
       covered: journaled.covered,
       held: contents.listed.length,
       ...(await advised(advice, found)),
+      listedLost: await this.#listedLost(lane, advice, { contents, vanished: plan.vanished }),
       explain: (vanished) => this.#explain(copy, { reading, contents, vanished, journaled }),
     });
     await this.#listLost(copy, contents, lost);
@@ -150,6 +153,16 @@ export class LaneCopier {
       durationMs: this.#parts.clock.now() - copy.startedAtMs,
       heldMs: reading.heldMs,
     });
+  }
+
+  /** Nothing may explain away what a person was asked about. A repair leaves those items by itself. */
+  async #listedLost(
+    lane: Lane,
+    advice: CopyAdvice | undefined,
+    { contents, vanished }: { readonly contents: LaneContents; readonly vanished: readonly StoredMemory[] },
+  ): Promise<ReadonlySet<string>> {
+    if (advice !== undefined || vanished.length === 0) return new Set();
+    return listedLost(contents.listed, await this.#parts.listedLost(lane));
   }
 
   #operations(

@@ -1,7 +1,7 @@
 import { parseTolerantly } from '../../domain/json.ts';
 import { nameOf, shapeOf } from '../compare/shape.ts';
 import { digestOfFields, type ListedMemory } from './copy-plan.ts';
-import type { FoundLost } from '../ports/lost-items.ts';
+import type { FoundLost, LostAs } from '../ports/lost-items.ts';
 
 /** An item as it is written down for a person to decide about: nothing of its text, only the shape of each field. */
 export function lostAs({ memory, fields }: ListedMemory): FoundLost {
@@ -15,4 +15,17 @@ export function lostAs({ memory, fields }: ListedMemory): FoundLost {
     storedAt: memory.created_at,
     shape: shapes.join(', '),
   };
+}
+
+/** Ids of the items that are listed as lost. A copy may have given an item another position since it was listed. */
+export function listedLost(
+  listed: readonly ListedMemory[],
+  waiting: readonly Pick<LostAs, 'memoryId' | 'digest'>[],
+): ReadonlySet<string> {
+  if (waiting.length === 0) return new Set();
+  const known = new Set(waiting.map(({ memoryId, digest }) => `${memoryId} ${digest}`));
+  const lost = listed.filter(({ memory, fields }) =>
+    known.has(`${memory.memory_id} ${digestOfFields(fields)}`),
+  );
+  return new Set(lost.map(({ memory }) => memory.memory_id));
 }

@@ -7,7 +7,9 @@ import { explainVanished } from '../copies/forgetting.ts';
 import type { HoldLane } from '../lane/hold-lane.ts';
 import { readContents } from '../items/lane-contents.ts';
 import { LegacyTimes } from '../copies/legacy-times.ts';
+import { listedLost } from '../items/lost-as.ts';
 import { fenceOfRow } from '../lane/fence.ts';
+import type { LostItemStore } from '../ports/lost-items.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import { LaneLooks } from './lane-looks.ts';
 import { LOOK_AGAIN_MS } from '../compare/look-again.ts';
@@ -30,6 +32,7 @@ export interface ComparerParts {
   readonly lanes: Lanes;
   readonly baselines: BaselineStore;
   readonly history: WriteHistory;
+  readonly lostItems: Pick<LostItemStore, 'waiting'>;
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
   /** Most that one page of the orchestrator may take, milliseconds. */
@@ -248,9 +251,10 @@ export class LaneComparer {
     return attribute({ ...sides, base: expectedList(service, owner, { baseline, writes, shown }) });
   }
 
+  /** What is listed as lost stays lost, whatever retention could explain by now. */
   async #explain(
-    { definition, access, context }: ServiceRuntime,
-    { key, source, listed }: LaneFacts,
+    { name, definition, access, context }: ServiceRuntime,
+    { owner, key, source, listed }: LaneFacts,
     { vanished }: Attribution,
   ): Promise<{ forgotten: number; lost: readonly ListedMemory[] }> {
     const explained = await explainVanished({
@@ -262,9 +266,12 @@ export class LaneComparer {
       emptyBelow: 0,
       ownersAround: async (instant) => definition.lanes.ownersAround?.(instant, access, context),
     });
-    const lost = new Set(explained.lost);
+    const waiting = explained.forgotten.length === 0 ? [] : await this.#parts.lostItems.waiting(name, owner);
+    const before = listedLost(listed, waiting);
+    const forgotten = explained.forgotten.filter(({ memory_id: id }) => !before.has(id));
+    const lost = new Set(vanished.map(({ memory }) => memory).filter((one) => !forgotten.includes(one)));
     return {
-      forgotten: explained.forgotten.length,
+      forgotten: forgotten.length,
       lost: vanished.filter(({ memory }) => lost.has(memory)),
     };
   }

@@ -28,6 +28,8 @@ function judge(facts: {
   covered?: readonly string[];
   unaccounted?: number;
   undecided?: readonly string[];
+  listedLost?: readonly string[];
+  isForgotten?: boolean;
 }) {
   return judgeVanished({
     vanished: facts.vanished.map(memory),
@@ -37,7 +39,9 @@ function judge(facts: {
     held: 10,
     removable: new Set<string>(),
     undecided: new Set(facts.undecided),
-    explain: async (lost) => ({ forgotten: [], lost }),
+    listedLost: new Set(facts.listedLost),
+    explain: async (gone) =>
+      facts.isForgotten === true ? { forgotten: gone, lost: [] } : { forgotten: [], lost: gone },
   });
 }
 
@@ -45,6 +49,21 @@ describe('an item that the primary no longer shows', () => {
   test('was deleted unseen where agents may have written unjournaled', async () => {
     const { deletes, lost, stop } = await judge({ vanished: ['a'], wasUncovered: true });
     expect([deletes.map(({ memory_id: id }) => id), lost, stop]).toEqual([['a'], [], undefined]);
+  });
+
+  test.each([
+    ['agents may have deleted it unseen', { wasUncovered: true }],
+    ['retention could explain it by now', { wasUncovered: false, isForgotten: true }],
+    ['an unknown write may have named it', { wasUncovered: false, unaccounted: 2 }],
+  ])('stays lost once it is listed as lost, although %s', async (_why, facts) => {
+    const { deletes, forgotten, lost, stop } = await judge({
+      ...facts,
+      vanished: ['listed', 'other'],
+      listedLost: ['listed'],
+    });
+    expect(lost.map(({ memory_id: id }) => id)).toEqual(['listed']);
+    expect([...deletes, ...forgotten].map(({ memory_id: id }) => id)).toEqual(['other']);
+    expect(stop).toBe('lost');
   });
 
   test('is lost in a first copy too if every replica journaled when it was written', async () => {

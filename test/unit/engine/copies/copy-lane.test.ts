@@ -9,6 +9,7 @@ import type { LaneState } from '../../../../src/domain/lane.ts';
 import type { OrchestratorWrite } from '../../../../src/domain/orchestrator-call.ts';
 import { LaneCopier, type CopyParts } from '../../../../src/engine/copies/copy-lane.ts';
 import type { Lane } from '../../../../src/engine/lane/lane.ts';
+import type { LostAs } from '../../../../src/engine/ports/lost-items.ts';
 import type { Journal, Orchestrator, PendingWrite } from '../../../../src/engine/ports/ports.ts';
 import { operationId } from '../../../../src/domain/ids.ts';
 import { Coverage } from '../../../../src/engine/ports/service-runtime.ts';
@@ -44,12 +45,15 @@ function createCopier(
     history = [],
     store = new OrchestratorStore(NO_FAULTS),
     timestamp = '"2026-01-01T00:00:00"',
+    waiting = [],
   }: {
     seededCoverage?: number;
     undelivered?: PendingWrite[];
     history?: PendingWrite[];
     store?: OrchestratorStore;
     timestamp?: string;
+    /** What is listed as lost. */
+    waiting?: LostAs[];
   } = {},
 ) {
   const lane = laneNamed('ann');
@@ -109,7 +113,11 @@ function createCopier(
     history: { between: async () => history },
     quiet: async () => undefined,
     letGo: async () => undefined,
-    listLost: async (_lane, items) => void lost.push(...items.map(({ memoryId }) => memoryId)),
+    listedLost: async () => waiting,
+    listLost: async (_lane, items) => {
+      lost.push(...items.map(({ memoryId }) => memoryId));
+      waiting.push(...items);
+    },
     covered: (_lane, sequence) => void covered.push(sequence),
   };
   return { copier: new LaneCopier(parts), lane, store, orchestrator, held, begun, finished, covered, lost };
@@ -222,6 +230,20 @@ test.each([
   expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
   expect(lost).toHaveLength(facts.lost);
   expect(lane.condition).toBe(facts.condition);
+});
+
+test('a copy under a new coverage keeps what is listed as lost', async () => {
+  const waiting: LostAs[] = [];
+  const { copier, lane, store } = createCopier(['tea', 'milk'], {}, { waiting });
+  await copier.copy(lane);
+  const second = createCopier(['tea'], {}, { waiting, store });
+  await second.copier.copy(second.lane);
+  expect(waiting).toHaveLength(1);
+  // Dual writes go off and on again: agents may have deleted unseen what is not listed.
+  const third = createCopier(['tea'], {}, { waiting, store, seededCoverage: COVERAGE - 1 });
+  await third.copier.copy(third.lane);
+  expect(shownBy(store, lane)).toEqual(['tea', 'milk']);
+  expect(third.lane.condition).toBe('stopped');
 });
 
 test('a clear of unknown outcome explains no item that was written after it', async () => {

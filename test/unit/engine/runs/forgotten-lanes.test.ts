@@ -3,6 +3,7 @@ import { systemClock } from '../../../../src/clock.ts';
 import { laneKeyOf, type LaneKey } from '../../../../src/domain/ids.ts';
 import { encodeJson } from '../../../../src/domain/json.ts';
 import type { Retention } from '../../../../src/domain/service-definition.ts';
+import { digestOfFields } from '../../../../src/engine/items/copy-plan.ts';
 import { LaneComparer, type ComparerParts } from '../../../../src/engine/runs/lane-comparer.ts';
 import { jarvisMemory } from '../../../../src/services/jarvis-memory.ts';
 import { laneNamed, ownerNamed, SERVICE, stateOf } from '../engine-parts.ts';
@@ -11,7 +12,7 @@ const OWNER = ownerNamed('ann');
 const NOW_MS = Date.parse('2026-01-01T12:00:00.000Z');
 
 /** Compares a lane that is gone from legacy, and of which the orchestrator still shows one item of an hour ago. */
-async function compareGone(retention: Retention) {
+async function compareGone(retention: Retention, { isListedLost = false } = {}) {
   const hidden: string[] = [];
   const created = jarvisMemory.lanes.createPayload(
     { fields: { memory: '"tea"' }, timestamp: '', at: '' },
@@ -49,6 +50,10 @@ async function compareGone(retention: Retention) {
     lanes: { load: async () => laneNamed('ann') },
     hold: async () => ({ isSure: () => true, release: () => undefined }),
     baselines: { of: async () => undefined },
+    lostItems: {
+      waiting: async () =>
+        isListedLost ? [{ memoryId: 'm-1', digest: digestOfFields({ memory: '"tea"' }) }] : [],
+    },
     orchestrator: { read: async () => ({ data: scan, text: encodeJson(scan) }) },
     hideForgotten: (service: string, owner: string) => hidden.push(`${service}/${owner}`),
   };
@@ -61,6 +66,12 @@ test('a comparison that finds forgotten items has them hidden from agents', asyn
   const { compared, hidden } = await compareGone({ idleSeconds: 3_600 });
   expect(compared).toMatchObject({ verdict: 'equal', forgotten: 1, lost: [] });
   expect(hidden).toEqual([laneKeyOf(SERVICE, OWNER)]);
+});
+
+test('what is listed as lost stays lost when retention could explain it later', async () => {
+  const { compared, hidden } = await compareGone({ idleSeconds: 3_600 }, { isListedLost: true });
+  expect(compared).toMatchObject({ verdict: 'different', forgotten: 0 });
+  expect(hidden).toEqual([]);
 });
 
 test('a comparison that finds lost items hides nothing', async () => {
