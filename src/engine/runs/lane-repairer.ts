@@ -62,13 +62,13 @@ export class LaneRepairer {
    * Lets items be stored on legacy again while nothing of the lane is delivered or compared, then repairs the lane: neither store shows
    * one of them twice meanwhile. @throws what `restore` throws, after the lane was repaired; CrossfadeError
    */
-  async restoring(name: ServiceName, owner: Owner, restore: () => Promise<void>): Promise<void> {
+  async restoring(name: ServiceName, owner: Owner, restore: (lane: Lane) => Promise<void>): Promise<void> {
     const { lanes, copies } = this.#parts;
     const lane = await lanes.load(name, owner);
     try {
       await copies.exclusively(lane, async () => {
         await this.#pause(lane);
-        const failure = await restore().then(
+        const failure = await restore(lane).then(
           () => undefined,
           (error: unknown) => ({ error }),
         );

@@ -2,12 +2,15 @@ import { messageOf } from '../../domain/errors.ts';
 import { sessionIdOf, type Owner, type ServiceName } from '../../domain/ids.ts';
 import type { ReplyOutcome } from '../../domain/outcome.ts';
 import { readReply, readText } from '../../domain/request.ts';
+import { readJournaled } from '../copies/journaled-writes.ts';
+import type { Lane } from '../lane/lane.ts';
 import { auditedServices } from '../ports/audited-services.ts';
 import type { AuditStore } from '../guard/guard-ports.ts';
 import { digestOfFields } from '../items/copy-plan.ts';
 import { readContents, readSession } from '../items/lane-contents.ts';
-import type { Clock, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
+import type { Clock, Journal, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
 import type { Run, RepairLimits } from '../ports/run.ts';
+import { notRestorable } from './restorable.ts';
 import { RunRefused } from './run-desk.ts';
 import type { RunDesk } from './run-desk.ts';
 import type { RunStore } from './run-ports.ts';
@@ -32,6 +35,7 @@ export interface RepairDeskParts {
   readonly comparer: LaneComparer;
   readonly audit: Pick<AuditStore, 'add'>;
   readonly orchestrator: Orchestrator;
+  readonly journal: Pick<Journal, 'undelivered'>;
   readonly clock: Clock;
   readonly timeoutMs: number;
   /** A request as an agent would send it: journaled, and delivered as any other. Resolves with the reply's text. */
@@ -172,9 +176,10 @@ export class RepairDesk {
     const items = waiting.filter((item) => item.memoryId === (memoryId ?? item.memoryId));
     if (items.length === 0) throw noneWaits({ ...lane, memoryId });
     const restorings = await this.#restorings(lane, items);
-    await this.#parts.repairer.restoring(service, owner, async () => {
+    await this.#parts.repairer.restoring(service, owner, async (paused) => {
       await this.#restoreOwner(lane);
-      for (const restoring of restorings) await this.#restore(restoring, by);
+      const back = await this.#back(paused, { restorings, waiting });
+      for (const restoring of restorings) await this.#restore(restoring, by, back);
     });
     return { restored: items.length, ...(await this.#decided(lane)) };
   }
@@ -202,6 +207,37 @@ export class RepairDesk {
         'conflict',
         `${name} shows ${items.length} items of ${owner} now that the owner is there again: nothing else is restored; run "crossfade reconcile", then restore what is still lost`,
       );
+  }
+
+  /**
+   * What legacy shows again, since another restore or a person brought it back.
+   * @throws RunRefused where an agent has deleted one of the items since
+   */
+  async #back(
+    lane: Lane,
+    {
+      restorings,
+      waiting,
+    }: { readonly restorings: readonly Restoring[]; readonly waiting: readonly LostItem[] },
+  ): Promise<ReadonlySet<string>> {
+    const { journal, orchestrator } = this.#parts;
+    const service = restorings[0]?.service;
+    if (service === undefined) return new Set();
+    const { definition, access, context } = service;
+    const { lanes } = definition;
+    const { items: source } = await lanes.readLegacy(lane.owner, access, context);
+    const sessionId = sessionIdOf(lanes.sessionPrefix, lane.owner);
+    const { listed } = await readContents({ orchestrator, sessionId, lanes, options: () => this.#options() });
+    const writes = await journal.undelivered(lane.key, lane.sequence);
+    const journaled = readJournaled({ service, owner: lane.owner, writes, sequence: lane.sequence });
+    const ids = (items: readonly LostItem[]) => new Set(items.map(({ memoryId }) => memoryId));
+    const wanted = ids(restorings.map(({ item }) => item));
+    const { deleted, back } = notRestorable({ wanted, waiting: ids(waiting), listed, source, journaled });
+    if (deleted.length === 0) return back;
+    throw new RunRefused(
+      'conflict',
+      `an agent has deleted ${deleted.length} of these items of ${lane.key} since (${deleted[0]}): nothing is restored; give them up with "crossfade lost accept"`,
+    );
   }
 
   #options(): OrchestratorOptions {
@@ -271,9 +307,13 @@ export class RepairDesk {
   }
 
   /** Until legacy has taken it, the orchestrator's may be the last that there is: nothing is decided before. */
-  async #restore({ item, service, digest, request }: Restoring, by: Responsible): Promise<void> {
+  async #restore(
+    { item, service, digest, request }: Restoring,
+    by: Responsible,
+    back: ReadonlySet<string>,
+  ): Promise<void> {
     const { lostItems } = this.#parts;
-    const isBack = await this.#isBack(service, item, digest);
+    const isBack = back.has(item.memoryId) || (await this.#isBack(service, item, digest));
     if (!(await lostItems.beginRestoring(item, by))) throw noneWaits(item);
     const outcome = isBack ? 'applied' : await this.#taking(item, request);
     // How it ended is not known otherwise: the next restore looks first whether legacy has it.
