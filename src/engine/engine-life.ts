@@ -5,6 +5,9 @@ import type { Runs } from './create-runs.ts';
 import type { RepeatedReads } from './shadow/repeated-reads.ts';
 import type { ShadowReads } from './shadow/shadow-reads.ts';
 
+/** Most that a stop waits for unjournaled writes of unknown outcome: a deadline and the probes behind it. */
+const UNJOURNALED_MS = 10_000;
+
 /** What is started before requests come, and stopped when they have ended. */
 export interface Living {
   readonly engine: Engine;
@@ -42,6 +45,8 @@ export async function stopEngine({
   // A page that is being worked on waits for copies: it ends with these.
   const working = runs?.worker.stop();
   await engine.keeper.stop();
+  // A successor that finds the lanes quiet copies them at once.
+  await engine.unjournaled.ended(UNJOURNALED_MS);
   await engine.foreign.stop();
   engine.settler.stop();
   await repeats?.stop();

@@ -12,6 +12,9 @@ import type { CopyCalls } from './copy-calls.ts';
 import { digestOfFields, planCopy, type CopyPlan } from '../items/copy-plan.ts';
 import type { LaneContents } from '../items/lane-contents.ts';
 
+/** A repeat is looked for during a minute; two clocks may differ. */
+const REPEATS_WITHIN_MS = 120_000;
+
 export interface LookedAt {
   readonly lane: Lane;
   readonly service: ServiceRuntime;
@@ -100,7 +103,8 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
  * Journaled writes whose items are missing: both sides show fewer equal items than were written. Equal items cannot be distinguished, so
  * the function returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
  * may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never have been sent.
- * An item that stood on the secondary before the write was accepted does not count.
+ * An item that is clearly older than the write does not count. A repeat takes the place of an equal write of the last minute, whose item
+ * then stands for it.
  */
 function unshownCreates(
   { source }: ShownLane,
@@ -112,13 +116,21 @@ function unshownCreates(
   return [...journaled.ids].flatMap(([digest, ids]) => {
     const missing = ids.filter((id) => !heldIds.has(id)).flatMap((id) => journaled.creates.get(id) ?? []);
     const standing = held.get(digest) ?? [];
-    const first = Math.min(...missing.map(({ payload }) => Number(payload['position'])));
+    const isOlder = olderThan(missing);
     const others = standing.filter(
-      ({ memory_id: id, position }) => position < first || (ids.includes(id) && journaled.creates.has(id)),
+      (memory) =>
+        isOlder(memory) || (ids.includes(memory.memory_id) && journaled.creates.has(memory.memory_id)),
     );
     const equal = Math.max(shown.get(digest) ?? 0, standing.length) - others.length;
     return missing.length > equal ? missing : [];
   });
+}
+
+/** Older than every one of these writes by its position, and by so much that no repeat of it can be among them. */
+function olderThan(writes: readonly OrchestratorWrite[]): (memory: StoredMemory) => boolean {
+  const first = Math.min(...writes.map(({ payload }) => Number(payload['position'])));
+  const firstMs = Math.min(...writes.map(({ payload }) => Date.parse(String(payload['created_at']))));
+  return ({ position, created_at: at }) => position < first && Date.parse(at) < firstMs - REPEATS_WITHIN_MS;
 }
 
 function memoriesOf({ listed }: LaneContents): ReadonlyMap<string, readonly StoredMemory[]> {

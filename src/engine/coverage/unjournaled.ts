@@ -2,6 +2,8 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Clock } from '../ports/ports.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 
+const LOOK_EVERY_MS = 20;
+
 export interface UnjournaledParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly clock: Clock;
@@ -37,6 +39,14 @@ export class Unjournaled {
   /** The process before this one may have sent what nobody knows of. */
   inherit(service: ServiceRuntime): void {
     this.begin(service)('unknown');
+  }
+
+  /** Resolves when none is under way any more, or after `ms`: the next process would not know of it. */
+  async ended(ms: number): Promise<void> {
+    const { clock, coverage } = this.#parts;
+    const untilMs = clock.now() + ms;
+    const isUnderWay = (): boolean => [...coverage.values()].some(({ unjournaled }) => unjournaled > 0);
+    while (isUnderWay() && clock.now() < untilMs) await clock.sleep(LOOK_EVERY_MS);
   }
 
   /** Two answered probes, and not sooner than one deadline after the send: it may lie in the network so long. */

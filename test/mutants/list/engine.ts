@@ -399,8 +399,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     id: 'M135',
     fault: 'an older equal item hides one that legacy lost before its delivery',
     file: 'src/engine/copies/copy-look.ts',
-    search: 'position < first || (ids.includes(id)',
-    replace: 'false || (ids.includes(id)',
+    search: 'isOlder(memory) || (ids.includes',
+    replace: '(ids.includes',
     commands: [COPY_TESTS],
   },
   {

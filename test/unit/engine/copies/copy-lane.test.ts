@@ -216,7 +216,7 @@ const UNKNOWN_CLEAR: PendingWrite = {
 test.each([
   { shown: ['tea'], lost: 1, condition: 'stopped' },
   { shown: ['tea', 'tea'], lost: 0, condition: 'clean' },
-])('a copy finds that legacy shows $shown.length of a delivered and a new equal item', async (facts) => {
+])('a copy finds that legacy shows $shown.length of an old and a new equal item', async (facts) => {
   const newer: PendingWrite[] = [];
   const made = createCopier(facts.shown, {}, { undelivered: newer });
   const { copier, lane, store, orchestrator, lost } = made;
@@ -225,11 +225,26 @@ test.each([
     lane: { key: lane.key, generation: 1, sequence: 3 },
   }));
   await orchestrator.batchWrite(delivered, { purpose: 'live', deadlineAtMs: 1_000 });
-  newer.push(addOf(4, 'tea'));
+  newer.push({ ...addOf(4, 'tea'), acceptedAtMs: 3_600_000 });
   await copier.copy(lane);
   expect(shownBy(store, lane)).toEqual(['tea', 'tea']);
   expect(lost).toHaveLength(facts.lost);
   expect(lane.condition).toBe(facts.condition);
+});
+
+test('a copy does not take the item of an equal write of the last minute for an older one', async () => {
+  const newer: PendingWrite[] = [];
+  const { copier, lane, store, orchestrator, lost } = createCopier(['tea'], {}, { undelivered: newer });
+  const delivered = writesOf(lane, addOf(3, 'tea')).map((write) => ({
+    ...write,
+    lane: { key: lane.key, generation: 1, sequence: 3 },
+  }));
+  await orchestrator.batchWrite(delivered, { purpose: 'live', deadlineAtMs: 1_000 });
+  // A repeat took the place of that write: both stand for one item.
+  newer.push({ ...addOf(4, 'tea'), acceptedAtMs: 30_000 });
+  await copier.copy(lane);
+  expect(shownBy(store, lane)).toEqual(['tea']);
+  expect({ lost, condition: lane.condition }).toEqual({ lost: [], condition: 'clean' });
 });
 
 test('a copy under a new coverage keeps what is listed as lost', async () => {
