@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Unjournaled } from '../../../../src/engine/coverage/unjournaled.ts';
 import { Coverage, type ServiceRuntime } from '../../../../src/engine/ports/service-runtime.ts';
 import { fakeClock, SERVICE } from '../engine-parts.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 function createUnjournaled() {
   const clock = fakeClock();
