@@ -10,38 +10,41 @@ import {
 import type { ActionArms, Arm, Pairs } from './action-arms.ts';
 import { WINDOW_MINUTES, type Arms } from './arms.ts';
 
-/** Value and both ends of its 95 % interval; null where too few lanes were seen to say anything. */
+/** A value with both ends of its 95 % interval. Null if too few lanes were seen. */
 export type ShownInterval = readonly [value: number, lower: number, upper: number] | null;
 
-/** What agents saw whose lanes read from one backend. */
+/** What the agents of lanes that read from one backend saw. */
 interface ArmStatus {
   readonly reads: number;
   /** Share that failed for the agent, 0–1. */
   readonly failure_rate: ShownInterval;
-  /** What agents waited. */
+  /** How long agents waited. */
   readonly p50_ms: number | null;
   readonly p95_ms: number | null;
 }
 
-/** What is called a failure here: an agent's, and that of one backend in a pair. */
+/** Defines a failure, for an agent and for one backend of a pair. */
 export const FAILURE_WORDS =
   'An agent failure is a timeout or an error the backend could not answer. Fallbacks to legacy do not count, nor do error replies of the ' +
   'service itself. A backend fails in a pair when it gives no answer, or an error reply where the other backend gives none.';
 
-/** Lanes that read from the orchestrator beside lanes that read from legacy, and reads that both were asked. Of all replicas. */
+/**
+ * Compares lanes that read from the orchestrator with lanes that read from legacy, and reads that were sent to both. Covers all
+ * replicas.
+ */
 export interface AbNumbers {
   readonly orchestrator: ArmStatus & { readonly fallbacks: number };
   readonly legacy: ArmStatus;
-  /** Lanes of the orchestrator / lanes of legacy: geometric means of what agents waited. */
+  /** Ratio of the geometric means of the agents' waiting times: orchestrator lanes / legacy lanes. */
   readonly latency_ratio: ShownInterval;
-  /** Orchestrator less legacy, 0–1. */
+  /** Orchestrator minus legacy, 0–1. */
   readonly failure_difference: ShownInterval;
   readonly paired: {
     readonly pairs: number;
     /** Orchestrator / legacy, each backend's own time for the same request. */
     readonly latency_ratio: ShownInterval;
     readonly failure_difference: ShownInterval;
-    /** p95 of both, of the same reads. */
+    /** The p95 of each backend over the same reads. */
     readonly p95: PairedP95;
   };
 }
@@ -51,11 +54,11 @@ export interface PairedP95 {
   readonly legacy_ms: number | null;
   /** Orchestrator / legacy. */
   readonly ratio: number | null;
-  /** Orchestrator less legacy, with its 95 % interval; null below about 100 pairs, which say nothing of a p95. */
+  /** Orchestrator minus legacy, with its 95 % interval. Null below about 100 pairs, which are too few for a p95. */
   readonly difference_ms: ShownInterval;
 }
 
-/** The same of the last hour; other replicas tell what they saw every ten seconds. */
+/** The same for the last hour. Other replicas report what they saw every ten seconds. */
 export interface AbStatus extends AbNumbers {
   readonly window_minutes: number;
 }
@@ -89,10 +92,10 @@ function armStatus({ failures, histogram }: Arm): ArmStatus {
   };
 }
 
-/** Of each p95 the interval is one of 97.5 %: so both hold at the same time with 95 %. */
+/** Each p95 gets an interval of 97.5 %, so that both hold together with 95 %. */
 const Z_OF_TWO = 2.2414;
 
-/** The interval is as wide as both p95 leave it: what the two have in common narrows nothing. */
+/** The interval adds the uncertainty of both p95. Correlation between the backends does not narrow it. */
 function pairedP95({ legacy, orchestrator }: Pairs['durations']): PairedP95 {
   const [ours, theirs] = [orchestrator, legacy].map((one) => one.quantileInterval(0.95, Z_OF_TWO));
   const [orchestratorMs, legacyMs] = [orchestrator.quantileMs(0.95), legacy.quantileMs(0.95)];

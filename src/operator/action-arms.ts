@@ -3,13 +3,13 @@ import type { ActionArmCounts, ArmCounts, PairCounts } from '../engine/evidence/
 import { GroupedTally } from '../engine/evidence/grouped-tally.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
-/** Reads of the lanes that one backend is chosen for: what their agents saw. */
+/** What agents saw of their reads in lanes for which one backend is chosen. */
 export class Arm {
-  /** Of the logarithm of what the agent waited. */
+  /** Of the logarithm of the agent's waiting time. */
   readonly latency = new GroupedTally();
   readonly failures = new GroupedTally();
   readonly histogram = new LatencyHistogram();
-  /** Reads that legacy had to answer in the orchestrator's place, whatever the reason. */
+  /** Reads that legacy answered in place of the orchestrator, for any reason. */
   fallbacks = 0;
 
   counts(): ArmCounts {
@@ -30,13 +30,13 @@ export class Arm {
   }
 }
 
-/** Reads that both backends were asked. */
+/** Reads that were sent to both backends. */
 export class Pairs {
   /** Of the logarithm of orchestrator / legacy, where both answered. */
   readonly latency = new GroupedTally();
   readonly onlyOrchestratorFailed = new GroupedTally();
   readonly onlyLegacyFailed = new GroupedTally();
-  /** What each took, where both answered. */
+  /** The time that each backend took, where both answered. */
   readonly durations: Readonly<Record<Backend, LatencyHistogram>> = {
     legacy: new LatencyHistogram(),
     orchestrator: new LatencyHistogram(),

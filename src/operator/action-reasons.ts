@@ -5,7 +5,7 @@ export interface ActionReason {
   readonly reason: string;
 }
 
-/** Reads that only legacy can answer, and what is handed through, each with why. */
+/** Reads that only legacy can answer, and requests that are passed through, each with the reason. */
 export function actionReasons(definition: ServiceDefinition): {
   readonly legacy_only: readonly ActionReason[];
   readonly passthrough: readonly ActionReason[];

@@ -4,7 +4,7 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { Listener } from '../engine/ports/events.ts';
 import type { Clock } from '../engine/ports/ports.ts';
 
-/** Agents that are kept; those that asked longest ago leave. */
+/** Agents that are kept. The ones whose last request is oldest are dropped first. */
 export const MOST_AGENTS = 10_000;
 const EVERY_MS = 10_000;
 
@@ -21,17 +21,17 @@ interface Asked {
 /** The same while it is counted: one object an agent, because a request must cost little. */
 type Counted = { -readonly [Member in keyof Asked]: Asked[Member] };
 
-/** An agent of a service, of all replicas together. */
+/** An agent of a service, with its requests at all replicas. */
 export type KnownAgent = Asked;
 
-/** A writer that bypasses the proxy, as a reconciliation found it. */
+/** A writer that bypasses the proxy, found by a reconciliation. */
 export interface WriterPastProxy {
   readonly service: ServiceName;
-  /** Null where the service does not say who wrote. */
+  /** Null if the service does not record the writer. */
   readonly writer: string | null;
   readonly lanes: number;
   readonly lastAtMs: number;
-  /** An agent of this name has asked through the proxy. */
+  /** An agent of this name has sent requests through the proxy. */
   readonly isSeen: boolean;
 }
 
@@ -47,18 +47,18 @@ export interface AgentBookParts {
   readonly services: readonly ServiceName[];
   readonly store: AgentStore;
   readonly clock: Clock;
-  /** Reported in words when the agents cannot be written down; it is tried again. */
+  /** Called with a message if the agents could not be stored. The next attempt follows by itself. */
   readonly onProblem: (problem: string) => void;
   /** @defaultValue 10000 */
   readonly most?: number;
 }
 
-/** Counts the agents that ask, and writes them down every ten seconds, so that all replicas know all agents. */
+/** Counts the agents that send requests. Stores them every ten seconds, so that all replicas know all agents. */
 export class AgentBook {
   readonly #parts: AgentBookParts;
   readonly #most: number;
   readonly #stopped = new AbortController();
-  /** Since they were written down last, the one that asked last at the end. */
+  /** Counted since the last store, in the order of the last request. */
   #asked = new Map<string, Counted>();
   #seen: ReadonlyMap<ServiceName, number> = new Map();
   #loop: Promise<void> = Promise.resolve();
@@ -82,12 +82,15 @@ export class AgentBook {
     await this.#write().catch(() => undefined);
   }
 
-  /** Agents that asked in the last hour, by service: as of the last ten seconds, of all replicas. */
+  /** Agents that sent a request in the last hour, by service. Covers all replicas, up to ten seconds late. */
   seenLastHour(): ReadonlyMap<ServiceName, number> {
     return new Map(this.#parts.services.map((service) => [service, this.#seen.get(service) ?? 0]));
   }
 
-  /** The agents that asked last, and who writes past the proxy. @throws StorageError */
+  /**
+   * The agents with the newest requests, and the writers that bypass the proxy.
+   * @throws StorageError
+   */
   async list(services: readonly ServiceName[], limit: number) {
     await this.#write();
     const { store } = this.#parts;
@@ -147,7 +150,7 @@ export class AgentBook {
     }
   }
 
-  /** Counts what could not be written down together with what came since, in the order of the last request. */
+  /** Adds counts that could not be stored to those counted since, in the order of the last request. */
   #putBack(asked: ReadonlyMap<string, Asked>): void {
     const since = this.#asked;
     this.#asked = new Map();

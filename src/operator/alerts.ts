@@ -6,19 +6,19 @@ import { Webhook, type WebhookSettings } from './webhook.ts';
 export interface AlertSettings extends WebhookSettings {
   /** @defaultValue signed */
   readonly format?: WebhookFormat;
-  /** Where the desk is; absent: messages have no link. */
+  /** Address of the desk. Absent: messages have no link. */
   readonly deskUrl?: string;
-  /** Told of an alert that was given up, in words without its content. */
+  /** Called with a message, without the alert's content, when an alert is dropped. */
   readonly onProblem: (problem: string) => void;
   /** First pause before an alert is sent again; doubled each time. @defaultValue 1000 */
   readonly retryFirstMs?: number;
 }
 
-/** Alerts that wait; when there are more, the oldest are given up. */
+/** Most alerts that wait. When there are more, the oldest are dropped. */
 const MOST_WAITING = 100;
 const TRIES = 8;
 
-/** Posts alerts one after the other, each until it is taken or eight times. */
+/** Posts alerts one after the other. Each is tried up to eight times. */
 export class WebhookAlerts implements Alerts {
   readonly #settings: AlertSettings;
   readonly #webhook: Webhook;
@@ -38,7 +38,10 @@ export class WebhookAlerts implements Alerts {
     this.#sending ??= this.#sendAll().finally(() => (this.#sending = undefined));
   }
 
-  /** Gives up what could not be sent: alerts wait in memory alone. What tripped stands in the latches, and who changed what in the audit. */
+  /**
+   * Drops what could not be sent, because alerts wait only in memory. The latches keep each trip, and the audit keeps each
+   * change.
+   */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#sending;
@@ -64,7 +67,7 @@ export class WebhookAlerts implements Alerts {
     return chatBody(format, { ...messageOf(alert), ...link });
   }
 
-  /** What went wrong the last time, or nothing. */
+  /** The last failure, or undefined. */
   async #deliver(alert: Alert): Promise<string | undefined> {
     const { clock, retryFirstMs = 1_000 } = this.#settings;
     const body = this.#bodyOf(alert);
@@ -84,7 +87,7 @@ const TITLES: Readonly<Record<Alert['kind'], string>> = {
   finding: 'the guard found something',
 };
 
-/** An alert for a chat: what happened, where, why, and what to do. */
+/** An alert as a chat message: what happened, where, why, and what to do. */
 function messageOf({ kind, service, finding, atMs, latch }: Alert): ChatMessage {
   const { trigger, numbers, action, detail } = finding;
   const until = latch === undefined ? undefined : new Date(latch.coolDownUntilMs).toISOString();
@@ -105,7 +108,7 @@ function messageOf({ kind, service, finding, atMs, latch }: Alert): ChatMessage 
   };
 }
 
-/** An alert as it travels, and as routes show it. */
+/** An alert as it is posted and as the routes show it. */
 export function printed({ kind, service, finding, atMs, latch }: Alert): object {
   return {
     kind,
@@ -123,7 +126,7 @@ export function printed({ kind, service, finding, atMs, latch }: Alert): object 
   };
 }
 
-/** Where no address is configured. */
+/** Used when no address is configured. */
 export const NO_ALERTS: Alerts & { stop(): Promise<void> } = {
   send: () => undefined,
   stop: async () => undefined,

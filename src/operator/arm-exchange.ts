@@ -5,10 +5,10 @@ import type { Clock } from '../engine/ports/ports.ts';
 import type { Arms } from './arms.ts';
 
 const EVERY_MS = 10_000;
-/** Reports that are owed are made up for within a week. */
+/** A missed report is made up to a week later, and needs these sums. */
 const KEPT_MS = 8 * 86_400_000;
 const PRUNE_EVERY = 360;
-/** Of what others wrote since the last look nothing is missed, though a commit may take its time. */
+/** Each look reads this far back, so that a slow commit of another replica is not missed. */
 const LOOKED_BACK_MS = 60_000;
 const WINDOW_MS = 3_600_000;
 
@@ -17,13 +17,13 @@ export interface ArmExchangeParts {
   readonly store: ArmStore;
   readonly replica: ReplicaId;
   readonly clock: Clock;
-  /** Told in words when others cannot be heard of; it is tried again. */
+  /** Called with a message when an exchange failed. It is tried again. */
   readonly onProblem: (problem: string) => void;
   /** @defaultValue 10000 */
   readonly everyMs?: number;
 }
 
-/** Tells the other replicas what lanes of both backends saw here, and learns it from them: the sums are of all. */
+/** Stores what this replica saw of both backends, and reads what the other replicas stored. The sums cover all replicas. */
 export class ArmExchange {
   readonly #parts: ArmExchangeParts;
   readonly #stopped = new AbortController();
@@ -39,7 +39,7 @@ export class ArmExchange {
     this.#loop = this.#run();
   }
 
-  /** Writes down what is left. */
+  /** Stores what is left. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#loop;

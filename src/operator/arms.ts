@@ -5,14 +5,14 @@ import type { Listener, MigrationEvents, ReplyStatus } from '../engine/ports/eve
 import type { Clock } from '../engine/ports/ports.ts';
 import { ActionArms } from './action-arms.ts';
 
-/** What was seen is forgotten after an hour, ten minutes at a time: both arms are always of the same hour, in every replica. */
+/** Data is dropped after an hour, in slices of ten minutes. So both arms cover the same hour, in every replica. */
 const SLICE_MS = 600_000;
 const SLICES = 6;
 export const WINDOW_MINUTES = (SLICES * SLICE_MS) / 60_000;
-/** A clock may say that nothing passed. */
+/** A clock may measure a duration of zero. */
 const LEAST_MS = 0.001;
 
-/** What an agent calls a failure. An answer is none, be it an error in the service's own words. */
+/** What counts as a failure for an agent. A reply never does, even if the service reports an error. */
 const FAILED: ReadonlySet<ReplyStatus> = new Set(['timeout', 'unavailable']);
 
 interface Slice {
@@ -23,11 +23,11 @@ interface Slice {
 
 const keyOf = ({ service, action, beganAtMs }: Slice): string => `${service} ${action} ${beganAtMs}`;
 
-/** The reads of the last hour by the backend that their lanes read from, in constant memory an action. */
+/** The reads of the last hour by the backend that their lanes read from. Uses constant memory per action. */
 export class Arms {
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #own = new Map<string, Slice & { readonly arms: ActionArms }>();
-  /** What other replicas have written, and earlier lives of this one. */
+  /** What other replicas have stored, and what this one stored before its restart. */
   readonly #others = new Map<string, Slice & { readonly counts: ActionArmCounts }>();
   readonly #changed = new Set<string>();
   readonly listener: Listener = (name, event) => {
@@ -44,7 +44,7 @@ export class Arms {
     return this.#sliceNow() - (SLICES - 1) * SLICE_MS;
   }
 
-  /** By action; actions without a read of the last hour are not in it. */
+  /** By action. Actions without a read in the last hour are missing. */
   of(service: ServiceName): ReadonlyMap<string, ActionArms> {
     const sums = new Map<string, ActionArms>();
     const sumOf = (action: string): ActionArms => {
@@ -58,7 +58,7 @@ export class Arms {
     return sums;
   }
 
-  /** What has changed since it was last taken. */
+  /** What has changed since the last call. */
   takeChanged(): readonly ArmSlice[] {
     const taken = [...this.#changed].flatMap((key) => {
       const slice = this.#own.get(key);
@@ -71,12 +71,12 @@ export class Arms {
     return taken;
   }
 
-  /** They could not be written. */
+  /** Returns slices that could not be stored. */
   putBack(slices: readonly ArmSlice[]): void {
     for (const slice of slices) this.#changed.add(keyOf(slice));
   }
 
-  /** What others have written, in place of what they had written before. */
+  /** Replaces what other replicas stored before by what they stored now. */
   adopt(slices: readonly StoredArmSlice[]): void {
     for (const { replica, ...slice } of slices) this.#others.set(`${replica} ${keyOf(slice)}`, slice);
   }

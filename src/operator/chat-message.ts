@@ -1,20 +1,20 @@
-/** How a webhook's body is shaped: our own JSON, signed, or a message for a chat. */
+/** The format of a webhook's body: our own JSON, signed, or a message for a chat. */
 export const WEBHOOK_FORMATS = ['signed', 'slack', 'teams'] as const;
 
 export type WebhookFormat = (typeof WEBHOOK_FORMATS)[number];
 
 export type ChatFormat = Exclude<WebhookFormat, 'signed'>;
 
-/** What a person reads in a chat. No memory content, no owner. */
+/** A message in a chat. It holds no memory content and no owner. */
 export interface ChatMessage {
   readonly title: string;
   readonly lines: readonly string[];
   readonly facts: readonly (readonly [label: string, value: string])[];
-  /** A page with more about it. */
+  /** A page with details. */
   readonly link?: { readonly label: string; readonly url: string };
 }
 
-/** Slack refuses longer headers, sections and fields, and more than ten fields of a section. */
+/** Slack refuses longer headers, sections and fields, and sections with more than ten fields. */
 const SLACK_HEADER = 150;
 const SLACK_SECTION = 3_000;
 const SLACK_FIELD = 2_000;
@@ -68,7 +68,7 @@ function teamsBody({ title, lines, facts, link }: ChatMessage): object {
   return { type: 'message', attachments: [attachment] };
 }
 
-/** The three characters that Slack's text gives a meaning. */
+/** The three characters with a meaning in Slack's text. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -40,24 +40,25 @@ const WRITES = 20;
 const DIFFERENCES = 5;
 const ASK_TIMEOUT_MS = 1_000;
 const ABSENT =
-  ': the write makes no item, a later one has removed it, or a copy of the lane has stored it anew under another id';
-/** What may have become of the item of a write that is through. */
+  ': the write makes no item, a later write removed it, or a copy stored it again under another id';
+/** Why the item of a delivered or copied write may be absent. */
 const ABSENCES: Partial<Record<Standing, string>> = { delivered: ABSENT, copied: ABSENT };
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** What a question is about. */
+/** What is explained. */
 interface Subject {
   readonly owner: Owner;
-  /** Present where the question names a journaled write. */
+  /** Present if the subject is a journaled write. */
   readonly write?: ExplainedOperation;
-  /** Present where it names an operation of any kind. */
+  /** Present if the subject is an operation of any kind. */
   readonly operation?: OperationId;
 }
 
 /**
- * Why an owner's requests go where they go, with everything that decides it, and what is known of an operation on both backends.
+ * Explains where an owner's requests go and every fact that decides it. For an operation it adds what is known of it on both
+ * backends.
  * @param subject an owner, or the id of a journaled write, or of a read that found a difference
- * @throws Refusal where no lane can carry an owner of this name, or the operation is another service's; StorageError
+ * @throws Refusal if the owner is not valid, or the operation belongs to another service; StorageError
  */
 export async function explain(
   parts: ExplainParts,
@@ -102,15 +103,14 @@ async function subjectOf(
   return { owner, operation, ...(write !== undefined && { write }) };
 }
 
-/** What is no operation that anybody remembers may be an owner. */
+/** An id that no store knows may be an owner. */
 function ownerOf(subject: string): Owner {
   const owner = parseOwner(subject);
-  if (owner === undefined)
-    throw new Refusal(404, 'lane_not_found', 'no lane can carry an owner of this name');
+  if (owner === undefined) throw new Refusal(404, 'lane_not_found', 'invalid owner');
   return owner;
 }
 
-/** What would be decided now, for each action that has an owner. */
+/** The decision that would be made now, for each action that has an owner. */
 function decisionsOf(
   parts: ExplainParts,
   { name, definition }: ServiceRuntime,
@@ -141,7 +141,7 @@ function decisionsOf(
   );
 }
 
-/** Why a read is compared behind the agent's back, or is not, in closed words. */
+/** Why a read is compared after the agent's reply, or is not, as closed words. */
 function shadowReason(
   { flags, guarding }: ExplainParts,
   { shadowRead, reason }: Pick<Decision, 'shadowRead' | 'reason'>,
@@ -154,7 +154,10 @@ function shadowReason(
   return triggers.length === 0 ? 'interlock' : `shadow_load_dropped: ${triggers.join(', ')}`;
 }
 
-/** What latches and interlocks leave of read-cutover, and why in closed words: `inputs.interlocks` has their numbers. */
+/**
+ * The share of read-cutover that latches and interlocks permit, and why, as closed words. Their numbers are in
+ * `inputs.interlocks`.
+ */
 function limitOf({ atMost, loweredBy }: CutoverLimit, because: readonly InterlockReason[]): object {
   const words = loweredBy === 'interlock' ? because.map(({ word }) => word) : [];
   return { limit: { at_most: atMost, lowered_by: loweredBy ?? null, because: words } };
@@ -189,7 +192,7 @@ function inputsOf(
   };
 }
 
-/** What keeps the lane's reads on legacy as the journal has it; whether its deliveries are through is asked at the read. */
+/** Why the lane's reads stay on legacy, according to the journal. Pending deliveries are only checked at a read. */
 function fencedBy(lane: ExplainedLane | undefined, coverage: number): string {
   if (lane === undefined) return 'not_seeded';
   return fenceOf({ ...lane, seededCoverage: lane.seeded_coverage }, coverage) ?? 'open';
@@ -214,7 +217,7 @@ async function operationOf(
   };
 }
 
-/** Whether the orchestrator holds the item that the write makes, without its content. */
+/** Whether the orchestrator holds the item of the write, without its content. */
 async function itemOf(
   { orchestrator, clock }: ExplainParts,
   { definition }: ServiceRuntime,

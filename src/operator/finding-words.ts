@@ -13,7 +13,7 @@ export interface PrintedFinding {
 }
 
 const UNKNOWN = '(cause unknown: no earlier baseline)';
-const PAST_THE_PROXY = 'without the proxy';
+const PAST_THE_PROXY = 'by a writer that bypassed the proxy';
 
 /** By `side kind`. */
 const SAYINGS: Readonly<Record<string, string>> = {
@@ -32,19 +32,21 @@ const SAYINGS: Readonly<Record<string, string>> = {
   'unknown not_seeded': 'Lane not copied yet',
 };
 
-/** What was found, in a few words. */
+/** A finding, in a few words. */
 export function findingWords({ side, kind, by }: Pick<PrintedFinding, 'side' | 'kind' | 'by'>): string {
   const saying = SAYINGS[`${side} ${kind}`] ?? `${kind.replaceAll('_', ' ')} on ${side}`;
   return by === undefined ? saying : `${saying}, by ${by}`;
 }
 
-/** Which item: its id on the orchestrator, or its place on legacy where the orchestrator has no such item. */
+/** The item: its id on the orchestrator, or its place on legacy if the orchestrator has no such item. */
 export function itemWords({ memory_id: id, place }: PrintedFinding): string {
   if (id !== undefined) return id;
   return place === undefined ? 'the whole lane' : `item ${place} of legacy`;
 }
 
-/** What the orchestrator holds of the item and what it should hold, without content. Of both only the fields that differ. */
+/**
+ * What the orchestrator holds of the item and what it should hold, without content. If both exist, only the fields that differ.
+ */
 export function changeWords(finding: PrintedFinding): { readonly before: string; readonly after: string } {
   const { before_fields: before, after_fields: after } = finding;
   const differs = (name: string): boolean => before?.[name] !== after?.[name];

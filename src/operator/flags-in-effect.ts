@@ -4,7 +4,7 @@ import type { Trigger } from '../engine/ports/finding.ts';
 import { readsInEffect, type InterlockVerdict } from '../engine/guard/judge-flags.ts';
 import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
-/** What lowered a flag, or that nothing did, in closed words. */
+/** What lowered a flag, or `on` if nothing did, as closed words. */
 type InEffectReason =
   | 'on'
   | 'off'
@@ -14,34 +14,36 @@ type InEffectReason =
   | 'kill_switch'
   | 'latched'
   | 'interlock'
-  /** The guard takes load off both sides: no shadow read is made. */
+  /** The guard reduces load on both backends, so no shadow read is made. */
   | 'shadow_load_dropped'
   | 'not_available';
 
 export interface FlagStatus {
-  /** Percent that the flag's definition asks for. */
+  /** Percent that the flag's definition requests. */
   readonly asked: number;
-  /** Percent that holds now. */
+  /** Percent that is in effect now. */
   readonly in_effect: number;
   readonly reason: InEffectReason;
-  /** Every interlock that stands between, binding or not. Absent where there is none. */
+  /** Every interlock of the flag, whether it lowers the flag or not. Absent if there is none. */
   readonly interlocks?: readonly ToldInterlock[];
-  /** Of read-cutover: actions of which less is in effect than of the others; why is said beside each. Absent where there is none. */
+  /**
+   * For read-cutover: actions with a lower share in effect than the others. Each shows its own reasons. Absent if there is none.
+   */
   readonly held_actions?: readonly string[];
-  /** What the guard found that shadow load is dropped for. Absent where it is not. */
+  /** The findings for which shadow load is dropped. Absent while it is not dropped. */
   readonly dropped_for?: readonly Trigger[];
 }
 
-/** What decides how much of a flag holds. */
+/** The facts that decide the share of a flag in effect. */
 export interface FlagFacts {
   readonly service: ServiceName;
   readonly asked: Readonly<Record<ServiceFlag, number>>;
-  /** Number of the service's coverage; 0 while its writes pass unjournaled. */
+  /** Number of the service's coverage; 0 while its writes are not journaled. */
   readonly coverage: number;
   readonly isKilled: boolean;
-  /** A latch holds the service's reads. Known at once, where a verdict is a second old. */
+  /** A latch stops the service's reads. Known at once, while a verdict may be a second old. */
   readonly isHeld: boolean;
-  /** What the guard found that shadow load is dropped for; empty where it is not. */
+  /** The triggers for which shadow load is dropped. Empty while it is not dropped. */
   readonly shadowDroppedFor: readonly Trigger[];
   /** Absent before the first judgement. */
   readonly verdict?: InterlockVerdict | undefined;
@@ -49,7 +51,9 @@ export interface FlagFacts {
 
 type Rule = (asked: number, facts: FlagFacts) => Omit<FlagStatus, 'asked'>;
 
-/** Dual writes hold for the whole service or not at all: coverage says so, and it follows the flag by some seconds. */
+/**
+ * Dual writes are active for the whole service or not at all. The coverage decides, and it follows the flag after some seconds.
+ */
 const dualWrite: Rule = (asked, { coverage }) => {
   if (coverage > 0) return { in_effect: 100, reason: asked > 0 ? 'on' : 'ending' };
   return { in_effect: 0, reason: asked > 0 ? 'beginning' : 'off' };
@@ -83,7 +87,7 @@ const RULES: Readonly<Record<ServiceFlag, Rule>> = {
   'legacy-read-only': notAvailable,
 };
 
-/** What each flag of a service asks for, what of it holds now, and why. */
+/** For each flag of a service: the requested share, the share in effect, and why. */
 export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus> {
   const entries = SERVICE_FLAGS.map((flag) => {
     const asked = facts.asked[flag];
@@ -93,7 +97,7 @@ export function flagsInEffect(facts: FlagFacts): Record<ServiceFlag, FlagStatus>
   return Object.fromEntries(entries) as Record<ServiceFlag, FlagStatus>;
 }
 
-/** What the interlocks and the latch leave of it. */
+/** The share that the interlocks and the latch permit. */
 function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: FlagFacts): FlagStatus {
   const judged = verdict?.flags[flag];
   if (judged === undefined || judged.reasons.length === 0) return status;
@@ -103,9 +107,9 @@ function lowered(flag: ServiceFlag, status: FlagStatus, { service, verdict }: Fl
   return { ...told, in_effect: judged.inEffect, reason: isLatched ? 'latched' : 'interlock' };
 }
 
-/** Reads move action by action: while none has moved nothing is in effect, whatever the flag is let through for. */
+/** Reads move action by action. While no action has moved, nothing is in effect, whatever share the interlocks permit. */
 function ofActions(status: FlagStatus, { verdict }: FlagFacts): FlagStatus {
-  // A verdict of before the flag was moved says nothing of what it asks for now: the next comes within a second.
+  // A verdict from before a change of the flag does not apply to the new share. The next verdict comes within a second.
   const isCurrent = verdict?.flags['read-cutover'].asked === status.asked;
   if (verdict === undefined || !isCurrent || status.in_effect === 0) return status;
   const inEffect = Math.min(readsInEffect(verdict), status.in_effect);

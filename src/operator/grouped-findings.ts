@@ -1,18 +1,18 @@
 import type { Finding } from '../engine/ports/finding.ts';
 
-/** What one trigger found: windows and actions that say the same thing are one finding to people. */
+/** What one trigger found. Windows and actions with the same result become one finding for people. */
 export interface FindingGroup {
   readonly trigger: Finding['trigger'];
   readonly steps: Finding['steps'];
-  /** Those of the window that proves most. */
+  /** The numbers of the window with the highest lower bound. */
   readonly numbers: Finding['numbers'];
-  /** Empty: the service as a whole. */
+  /** Empty: the finding is about the service as a whole. */
   readonly actions: readonly string[];
-  /** Windows, or the words of a signal. */
+  /** The windows, or the words of a signal. */
   readonly details: readonly string[];
 }
 
-/** A rate is watched in three windows, for the service and for each action: six findings of one cause. */
+/** A rate is watched in three windows, for the service and for each action, so one cause can make six findings. */
 export function groupedFindings(findings: readonly Finding[]): FindingGroup[] {
   const groups = Map.groupBy(findings, ({ trigger, steps }) => `${trigger} ${steps.join()}`);
   return [...groups.values()].flatMap((group) => {

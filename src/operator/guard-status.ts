@@ -8,16 +8,16 @@ import type { Judged } from '../engine/guard/interlock-keeper.ts';
 import type { FlagVerdict } from '../engine/guard/judge-flags.ts';
 import { toldInterlocks, type ToldInterlock } from './told-interlocks.ts';
 
-/** Where latches, findings and verdicts are asked for. From memory. */
+/** Gives latches, findings and verdicts from memory. */
 export interface GuardSource {
   /** Undefined before the first judgement. */
   judged(service: ServiceName): Judged | undefined;
   holdOf(service: ServiceName): Hold | undefined;
-  /** What was found in the last second. */
+  /** The findings of the last second. */
   findingsOf(service: ServiceName): readonly Finding[];
-  /** What was found that shadow load is dropped for; empty where it is not. */
+  /** The triggers for which shadow load is dropped. Empty while it is not dropped. */
   shadowDroppedFor(service: ServiceName): readonly Trigger[];
-  /** Undefined where nothing tripped. */
+  /** Undefined if nothing tripped. */
   flagsOffOf(service: ServiceName): FlagsOffState | undefined;
 }
 
@@ -26,10 +26,13 @@ export interface ActionStatus {
   readonly asked: number;
   readonly in_effect: number;
   readonly interlocks: readonly ToldInterlock[];
-  /** A person answers for it: it moves without evidence. */
+  /** A person accepted the action by name, so it moves without evidence. */
   readonly accepted: boolean;
   readonly comparable: number;
-  /** Of these, comparisons of whole lanes; 0 where an answer of its own was wrong: its own answers alone must prove it then. */
+  /**
+   * How many of these compared whole lanes. 0 after a wrong answer of the action, because then only its own answers count as
+   * proof.
+   */
   readonly whole_lanes: number;
   readonly not_errors: number;
   readonly mismatches: number;
@@ -37,16 +40,16 @@ export interface ActionStatus {
   readonly mismatch_interval: readonly [number, number];
   /** One-sided exact 95 % bound, which must be below 0.001. */
   readonly mismatch_upper_bound: number;
-  /** Further comparisons it takes if all of them match. */
+  /** How many further comparisons are needed if all of them match. */
   readonly comparisons_missing: number;
-  /** At the traffic of the last 24 hours, of what it is judged by; null where that is too little to tell: fewer than 100 comparisons. */
+  /** At the traffic of the last 24 hours that counts as evidence. Null if there were fewer than 100 comparisons. */
   readonly days_missing: number | null;
 }
 
 export interface GuardStatus {
-  /** What keeps the service's reads on legacy; null where nothing does. */
+  /** What keeps the service's reads on legacy. Null if nothing does. */
   readonly held_by: string | null;
-  /** What the proxies added to an operation in the last minutes, as the interlock judges it. Absent before the first judgement. */
+  /** The latency that the proxies added in the last minutes, as the interlock judges it. Absent before the first judgement. */
   readonly added?: { readonly p95_ms: number | null; readonly minutes: number };
   readonly latch?: {
     readonly id: number;
@@ -55,7 +58,7 @@ export interface GuardStatus {
     readonly finding: Finding;
   };
   readonly findings: readonly Finding[];
-  /** Whether people see the trip where they look at flags. Absent while nothing tripped. */
+  /** Whether the flags show the trip. Absent while nothing tripped. */
   readonly flags_off?: {
     readonly state: FlagsOffState['state'];
     readonly flags?: readonly string[];
@@ -97,7 +100,7 @@ function actionStatus(
   };
 }
 
-/** An action whose evidence holds mismatches: a release forgets what the guard counted, not what is proven. */
+/** An action whose evidence holds mismatches. A release resets what the guard counted, and not this evidence. */
 export type StainedAction = Pick<ActionStatus, 'comparable' | 'mismatches' | 'comparisons_missing'> & {
   readonly action: string;
 };

@@ -1,10 +1,10 @@
 import type { ReplicationLag } from '../engine/ports/journal-facts.ts';
 
-/** How far the orchestrator is behind, all replicas together. */
+/** How far the orchestrator is behind, over all replicas. */
 export interface LagShown {
   readonly writes: number;
   readonly lanes: number;
-  /** Age of the oldest write that it lacks; null where it lacks none. */
+  /** Age of the oldest write that it lacks. Null if it lacks none. */
   readonly oldest_seconds: number | null;
 }
 

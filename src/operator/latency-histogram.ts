@@ -2,13 +2,13 @@
 const LEAST_MS = 0.01;
 /** Everything above it is one bucket. */
 const MOST_MS = 60_000;
-/** Each bucket ends so many times later than it begins: the largest relative error of a quantile is this less one. */
+/** Ratio of a bucket's end to its start. The largest relative error of a quantile is this ratio minus one. */
 const GROWTH = 1.1;
 
 const LOG_GROWTH = Math.log(GROWTH);
 const BUCKETS = Math.ceil(Math.log(MOST_MS / LEAST_MS) / LOG_GROWTH) + 1;
 
-/** What people read of durations. All null while nothing was recorded. */
+/** The figures shown for durations. All null while nothing was recorded. */
 export interface Quantiles {
   readonly p50: number | null;
   readonly p95: number | null;
@@ -26,14 +26,14 @@ function roundedMs(value: number): number {
 }
 
 /**
- * Durations in a fixed number of log-spaced buckets (165, from 10 µs to 60 s): constant memory, whatever is recorded.
- * A quantile is interpolated within its bucket, and so at most 10 % off between those ends.
+ * Durations in a fixed number of log-spaced buckets (165, from 10 µs to 60 s), so that memory is constant. A quantile is
+ * interpolated within its bucket, so between those ends its error is at most 10 %.
  */
 export class LatencyHistogram {
   readonly #counts = new Float64Array(BUCKETS);
   #count = 0;
 
-  /** Below zero counts as zero: two clocks reads may come out of order. */
+  /** A negative duration counts as zero, because readings of two clocks may come out of order. */
   record(durationMs: number): void {
     const index = durationMs <= LEAST_MS ? 0 : Math.ceil(Math.log(durationMs / LEAST_MS) / LOG_GROWTH);
     const bucket = Math.min(index, BUCKETS - 1);
@@ -41,7 +41,7 @@ export class LatencyHistogram {
     this.#count += 1;
   }
 
-  /** What is in it, by bucket. */
+  /** The counts by bucket. */
   counts(): readonly (readonly [bucket: number, count: number])[] {
     return [...this.#counts.entries()].filter(([, count]) => count > 0);
   }
@@ -67,9 +67,9 @@ export class LatencyHistogram {
   }
 
   /**
-   * The quantile and both ends of its interval, by the order of what was recorded: whatever its distribution is. Null where too little
-   * was recorded for an upper end.
-   * @param z of the interval: the normal distribution's quantile
+   * A quantile with both ends of its confidence interval, from the ranks of the recorded values, so any distribution is allowed.
+   * Null if too little was recorded for an upper end.
+   * @param z quantile of the normal distribution for the interval
    */
   quantileInterval(share: number, z: number): readonly [value: number, lower: number, upper: number] | null {
     const spread = z * Math.sqrt(share * (1 - share) * this.#count);

@@ -3,21 +3,21 @@ import type { ServiceName } from '../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
-/** What happened to a service within {@link SAMPLE_MS}, in this process. Counts, and milliseconds. */
+/** What happened to a service within {@link SAMPLE_MS}, in this process. Counts and milliseconds. */
 export interface LiveSample {
-  /** Wall clock, of its end. */
+  /** Wall-clock time of its end. */
   readonly atMs: number;
   readonly reads: Readonly<Record<Backend, number>>;
   readonly writes: number;
-  /** Answers of the backend to agents and shadow reads: null where there was none. */
+  /** Answers of the backend to agents and shadow reads. Null if there was none. */
   readonly p50: Readonly<Record<Backend, number | null>>;
   readonly p95: Readonly<Record<Backend, number | null>>;
   readonly addedP95: number | null;
   readonly match: number;
   readonly mismatch: number;
-  /** The longest that a delivery came after its write. */
+  /** The longest time from a write to its delivery. */
   readonly lagMs: number | null;
-  /** Decisions about reads and writes, by their reason. */
+  /** Decisions about reads and writes, by reason. */
   readonly reasons: Readonly<Record<string, number>>;
 }
 
@@ -60,7 +60,7 @@ class Counting {
 
 type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 
-/** What happens now, in samples, for people who watch. Bounded: a quarter of an hour of each service. */
+/** Samples of what happens now, for people who watch. Bounded: 15 minutes of each service. */
 export class LiveBook {
   readonly #counting: Map<ServiceName, Counting>;
   readonly #kept: ReadonlyMap<ServiceName, LiveSample[]>;
@@ -76,7 +76,7 @@ export class LiveBook {
     return (name, event) => handlers[name]?.(event);
   }
 
-  /** Ends the present sample of every service. */
+  /** Ends the current sample of every service. */
   turn(nowMs: number): void {
     for (const [service, counting] of this.#counting) {
       const kept = this.#kept.get(service) ?? [];
@@ -87,12 +87,12 @@ export class LiveBook {
     for (const watcher of this.#watchers) watcher();
   }
 
-  /** Oldest first; undefined for a service nobody knows. */
+  /** Oldest first. Undefined for an unknown service. */
   samplesOf(service: ServiceName): readonly LiveSample[] | undefined {
     return this.#kept.get(service);
   }
 
-  /** Told after each turn. @returns what ends it */
+  /** Called after each sample. @returns a function that unsubscribes */
   watch(watcher: () => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);

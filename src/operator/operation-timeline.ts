@@ -1,20 +1,20 @@
 import type { ExplainedOperation, ExplainedWrite } from '../engine/ports/explain-ports.ts';
 
-/** One thing that happened to an operation. */
+/** One event of an operation. */
 export interface TimelineStep {
   readonly at: string;
-  /** Where: in the journal, on a backend, or on a ledger by a person's decision. */
+  /** Where it happened: in the journal, on a backend, or on a ledger by a person's decision. */
   readonly where: 'journal' | 'legacy' | 'orchestrator' | 'person';
   readonly what: string;
   readonly [more: string]: unknown;
 }
 
-/** What became of a write on the orchestrator, in closed words. */
+/** The state of a write on the orchestrator, as closed words. */
 export type Standing =
-  /** Legacy has not applied it, so nothing is due. */
+  /** Legacy has not applied it, so there is nothing to deliver. */
   'not_due' | 'waits_for_outcome' | 'waiting' | 'refused' | 'left_out' | 'delivered' | 'copied';
 
-/** What the orchestrator has of a write, as the journal knows it. */
+/** The state of a write on the orchestrator, according to the journal. */
 export function standingOf(write: ExplainedWrite | ExplainedOperation): Standing {
   if (write.outcome === 'refused' || write.outcome === 'not_applied') return 'not_due';
   if (write.dead_letter !== null) return 'refused';
@@ -23,7 +23,7 @@ export function standingOf(write: ExplainedWrite | ExplainedOperation): Standing
   return write.outcome === 'applied' ? 'waiting' : 'waits_for_outcome';
 }
 
-/** Everything that is written down of an operation, in the order it happened. */
+/** Everything that is stored about an operation, in the order it happened. */
 export function timelineOf(operation: ExplainedOperation): TimelineStep[] {
   const steps = [
     ...accepted(operation),
@@ -37,7 +37,7 @@ export function timelineOf(operation: ExplainedOperation): TimelineStep[] {
 
 type Step = Pick<TimelineStep, 'where' | 'what'>;
 
-/** No step where it did not happen. */
+/** No step if it did not happen. */
 function at<One extends Step>(time: Date | null, step: One): TimelineStep[] {
   return time === null ? [] : [{ at: time.toISOString(), ...step }];
 }
@@ -60,7 +60,10 @@ function unknownOutcome(operation: ExplainedOperation): TimelineStep[] {
       what: `settled: ${ending ?? ''}`,
       ...decided,
     }),
-    ...at(operation.unknown_closed_at, { where: 'journal', what: 'nothing can come late any more' }),
+    ...at(operation.unknown_closed_at, {
+      where: 'journal',
+      what: 'no late reply or effect is possible any more',
+    }),
   ];
 }
 

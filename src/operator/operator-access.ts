@@ -1,22 +1,22 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-/** Each may do what those before it may. `approver`: what gives data up, or lets reads go where a check said no. */
+/** Each role includes those before it. `approver` may give data up, and may let reads move although a check refused. */
 export const OPERATOR_ROLES = ['viewer', 'operator', 'approver'] as const;
 
 export type OperatorRole = (typeof OPERATOR_ROLES)[number];
 
-/** A bearer token, and whom it stands for. */
+/** A bearer token and the person or system that holds it. */
 export interface OperatorToken {
   readonly name: string;
   readonly role: OperatorRole;
   readonly token: string;
 }
 
-/** `open`: anybody may ask. `own`: the route has a token of its own. */
+/** `open`: no token is needed. `own`: the route has a token of its own. */
 type Asked = OperatorRole | 'open' | 'own';
 
-/** What differs from: whoever looks is a viewer, whoever changes something an operator. */
+/** Exceptions to the rule that reading needs a viewer, and a change needs an operator. */
 const ASKED: Readonly<Record<string, Asked>> = {
   'GET /health/live': 'open',
   'GET /health/ready': 'open',
@@ -33,7 +33,7 @@ const ASKED: Readonly<Record<string, Asked>> = {
   'POST /v1/unknown-outcomes/:operation/assume': 'approver',
 };
 
-/** What a request says that it was sent to, where that is this machine. */
+/** Values of the Host header that mean this machine. */
 export const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 
 interface KnownToken {
@@ -42,7 +42,7 @@ interface KnownToken {
   readonly digest: Buffer;
 }
 
-/** Finds whom a token stands for. */
+/** Finds the holder of a token. */
 export class TokenBook {
   readonly #tokens: readonly KnownToken[];
 
@@ -54,7 +54,7 @@ export class TokenBook {
     return this.#tokens.length === 0;
   }
 
-  /** Looks at every token, so that the time says nothing. */
+  /** Compares every token, so that the duration reveals nothing. */
   find(given: string): Omit<KnownToken, 'digest'> | undefined {
     const digest = digestOf(given);
     const [found] = this.#tokens.filter((known) => timingSafeEqual(known.digest, digest));
@@ -67,8 +67,8 @@ export function mayAs(role: OperatorRole, asked: OperatorRole): boolean {
 }
 
 /**
- * Lets in who may ask, and says to the routes who asks. Without tokens nobody is known by name: then the port listens on loopback only,
- * and what came there through a page in somebody's browser is refused by its host.
+ * Checks each caller and passes its identity to the routes. Without tokens there are no names: the port then listens on loopback
+ * only, and requests that a web page sent through a browser are refused by their Host header.
  */
 export class OperatorAccess {
   readonly #tokens: TokenBook;
@@ -89,22 +89,26 @@ export class OperatorAccess {
     if (asked === 'open') return undefined;
     if (this.#tokens.isEmpty) {
       if (LOOPBACK_HOST.test(request.headers.host ?? '')) return undefined;
-      return refuse(reply, 403, 'without operator.tokens the operator is served on this machine only');
+      return refuse(reply, 403, 'without operator.tokens the operator API serves this machine only');
     }
     if (asked === 'own') return undefined;
     const caller = this.#callerOf(request.headers.authorization);
     if (caller === undefined)
-      return refuse(reply, 401, 'this needs a token of operator.tokens: Authorization: Bearer …');
+      return refuse(
+        reply,
+        401,
+        'this request needs a token of operator.tokens: send Authorization: Bearer TOKEN',
+      );
     this.#callers.set(request, caller);
     if (mayAs(caller.role, asked)) return undefined;
     return refuse(
       reply,
       403,
-      `this needs the role "${asked}", the token "${caller.name}" has "${caller.role}"`,
+      `this request needs the role "${asked}"; the token "${caller.name}" has the role "${caller.role}"`,
     );
   }
 
-  /** Whoever holds a token is known: a name that is given beside it is told with it. */
+  /** The caller is known by its token. A name that the request gives is added. */
   #attribute(request: FastifyRequest): void {
     const caller = this.#callers.get(request);
     const { body } = request;

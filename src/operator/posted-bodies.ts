@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 
-/** A reason, a few names, and at most some hundred rules. Two million numbers in 4 MiB would fill the heap. */
+/**
+ * Room for a reason, a few names, and some hundred rules. Without this limit, two million numbers in 4 MiB would fill the heap.
+ */
 export const BODY_LIMIT_BYTES = 64 * 1024;
 
 const SHOWN_NAME_LENGTH = 64;
@@ -33,8 +35,8 @@ export const POSTED_MEMBERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * For all routes that are registered in this scope: a body is short, and a member that its route does not know is refused by its name.
- * To ignore it would be dangerous: a run that names its service wrongly would run over all services.
+ * Applies to all routes of this scope: a body is short, and an unknown member is refused by its name. Ignoring it would be
+ * dangerous: a run whose `services` is misspelt would cover all services.
  */
 export function boundBodies(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
@@ -46,7 +48,7 @@ export function boundBodies(app: FastifyInstance): void {
     const unknown = Object.keys(body).find((name) => !members.includes(name));
     if (unknown === undefined) return;
     const shown = JSON.stringify(unknown.slice(0, SHOWN_NAME_LENGTH));
-    const message = `${shown} is not known here: the body of ${url} may have ${members.join(', ')}`;
+    const message = `unknown member ${shown}: the body of ${url} may have ${members.join(', ')}`;
     await reply.code(400).send({ error: 'invalid_request', message });
   });
 }

@@ -1,13 +1,13 @@
 import type { StoredDeadLetter, StoredUnknown } from '../engine/ports/decision-ports.ts';
 
-/** A late reply is listened for so long. */
+/** A late reply is awaited for this long. */
 const LISTENED_MS = 60_000;
 
 function at(ms: number | undefined): string | null {
   return ms === undefined ? null : new Date(ms).toISOString();
 }
 
-/** A dead letter as people see it: never what the write says. */
+/** A dead letter as people see it, without the content of the write. */
 export function printedLetter(letter: StoredDeadLetter): object {
   return {
     operation_id: letter.operationId,
@@ -34,7 +34,7 @@ interface Circumstances {
   readonly nowMs: number;
 }
 
-/** A write of unknown outcome, with what its end is waited for from. */
+/** A write of unknown outcome, and what may still settle it. */
 export function printedUnknown(unknown: StoredUnknown, circumstances: Circumstances): object {
   return {
     ...printedEnd(unknown),
@@ -42,7 +42,7 @@ export function printedUnknown(unknown: StoredUnknown, circumstances: Circumstan
   };
 }
 
-/** For what its end is waited for, and what a person may choose. */
+/** What it waits for, and what a person may choose. */
 function waitingOf({ ending, foundAtMs }: StoredUnknown, { isReadable, nowMs }: Circumstances): object {
   if (ending !== undefined) return { waits_for: null, choices: [] };
   const isYoung = nowMs - foundAtMs < LISTENED_MS;

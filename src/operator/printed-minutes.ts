@@ -8,7 +8,7 @@ type Members = Readonly<Record<string, unknown>>;
 const printedName = (name: string): string =>
   name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** A minute of the guard as people and `guard backtest` get it. */
+/** A minute of the guard, as people and `guard backtest` get it. */
 export function printedMinute({ service, action, minuteMs, replica, counts }: StoredMinute): object {
   return {
     service,
@@ -23,7 +23,7 @@ export function printedMinute({ service, action, minuteMs, replica, counts }: St
   };
 }
 
-/** A line of what was printed; undefined where it is none. Lines of before this spelling, with `minuteMs`, are read too. */
+/** Reads one printed line. Undefined if it is not one. Also reads the earlier format, which has `minuteMs`. */
 export function parseMinute(line: string): MinuteRow | undefined {
   const row = parsed(line);
   const minuteMs = Number(row['minuteMs'] ?? Date.parse(String(row['minute'])));
@@ -34,7 +34,7 @@ export function parseMinute(line: string): MinuteRow | undefined {
   return read && { service: serviceName(service), action, minuteMs, counts: read };
 }
 
-/** What lines of before it was counted do not say. */
+/** Members that lines of earlier versions lack. */
 const LATER: Partial<Record<(typeof COUNT_NAMES)[number], number>> = {
   dropped: 0,
   independent: 0,

@@ -6,7 +6,7 @@ const WORDS: Readonly<Record<string, string>> = {
   unknown_lane: 'owners without writes',
 };
 
-/** Why comparisons are no proof, most frequent first: `180 lane changed meanwhile`. */
+/** Why comparisons are not proof, most frequent first: `180 lane changed meanwhile`. */
 export function noProofWords(by: Readonly<Record<string, number>>): string[] {
   return Object.entries(by)
     .toSorted(([, a], [, b]) => b - a)

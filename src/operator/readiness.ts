@@ -1,8 +1,8 @@
-/** Whether a part of the proxy can do its work; if not, why. What is worth a word and no outage is ok, with the word. */
+/** Whether a part of the proxy can do its work, and if not, why. A problem that is not an outage is ok, with a message. */
 export interface PartReadiness {
   readonly ok: boolean;
   readonly reason?: string;
 }
 
-/** The answer of each part, by its name. */
+/** The answer of each part, by name. */
 export type Readiness = Readonly<Record<string, PartReadiness>>;

@@ -1,10 +1,10 @@
 import { parseTolerantly } from '../domain/json.ts';
 import { nameOf, shapeOf } from '../engine/compare/shape.ts';
 
-/** Deeper, a shape says enough. */
+/** Nested values below this depth are shown as a shape only. */
 const DEEPEST = 4;
 
-/** A request as people may see it: its members' names, and of each value its kind, its size and for text a digest. */
+/** A request as people may see it: the names of its members, and of each value its kind, its size and, for text, a digest. */
 export function redacted(text: string): unknown {
   try {
     return shapesOf(parseTolerantly(text), 0);

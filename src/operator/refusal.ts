@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { CrossfadeError } from '../domain/errors.ts';
 
-/** An answer that is not 200, in words for the caller. */
+/** An answer other than 200, with a message for the caller. */
 export class Refusal extends Error {
   readonly status: number;
   readonly code: string;
@@ -13,7 +13,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Answers, or says in the caller's words why not: what is needed is not there, such as the database, or the wish is none. */
+/** Runs the handler, and turns known failures (database unavailable, invalid request) into API errors. */
 export async function answered(
   reply: FastifyReply,
   answer: () => Promise<object | string>,
@@ -31,12 +31,13 @@ export async function answered(
   }
 }
 
-/** Nothing that is stored has a NUL in its name: the database would refuse to look for it, and seem not to be there. */
+/** No stored name holds a NUL. The database would fail on it, which would look like an outage. */
 export function refuseUnstorableAddresses(app: FastifyInstance): void {
   app.addHook('onRequest', async ({ url }, reply) => {
     if (!url.includes('%00')) return;
-    await reply
-      .code(400)
-      .send({ error: 'invalid_request', message: 'the address holds a NUL (%00), which no name can hold' });
+    await reply.code(400).send({
+      error: 'invalid_request',
+      message: 'the address contains a NUL (%00), which no name can contain',
+    });
   });
 }

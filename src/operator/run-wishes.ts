@@ -5,7 +5,7 @@ import { MISSING } from './routes/checked-routes.ts';
 
 const LONGEST_WORDS = 500;
 
-/** In the caller's words. */
+/** The name that the caller knows. */
 export async function said(answer: () => Promise<object>): Promise<object> {
   try {
     return await answer();
@@ -19,14 +19,14 @@ export function memberOf(body: unknown, name: string): unknown {
   return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
 }
 
-/** Undefined where the body has no such member. @throws Refusal */
+/** Undefined if the body has no such member. @throws Refusal */
 export function textOf(body: unknown, name: string): string | undefined {
   const value = memberOf(body, name);
   if (value === undefined) return undefined;
   if (typeof value !== 'string' || value.trim() === '' || value.length > LONGEST_WORDS)
     throw new Refusal(400, 'invalid_request', `${name} must be a text of 1 to ${LONGEST_WORDS} characters`);
   if (value.includes('\u0000') || !value.isWellFormed())
-    throw new Refusal(400, 'invalid_request', `${name} holds characters that cannot be stored`);
+    throw new Refusal(400, 'invalid_request', `${name} contains characters that cannot be stored`);
   return value.trim();
 }
 
@@ -37,7 +37,7 @@ export function requiredText(body: unknown, name: string): string {
   return text;
 }
 
-/** Who answers for a change, and why. With a token the name is the token's. @throws Refusal */
+/** The person who makes a change, and the reason. With a token the name is the token's. @throws Refusal */
 export function responsibleOf(body: unknown): { readonly person: string; readonly reason: string } {
   return { person: requiredText(body, 'person'), reason: requiredText(body, 'reason') };
 }
@@ -45,11 +45,14 @@ export function responsibleOf(body: unknown): { readonly person: string; readonl
 /** @throws Refusal */
 export function ownerOf(text: string): Owner {
   const owner = parseOwner(text);
-  if (owner === undefined) throw new Refusal(400, 'invalid_request', 'no lane can carry this owner');
+  if (owner === undefined) throw new Refusal(400, 'invalid_request', 'invalid owner');
   return owner;
 }
 
-/** As it is, blanks at its ends too: they are another owner's. Undefined where the body names none. @throws Refusal */
+/**
+ * The owner unchanged, because one with spaces at its ends is a different owner. Undefined if the body names none. @throws
+ * Refusal
+ */
 export function ownerIn(body: unknown): Owner | undefined {
   const owner = memberOf(body, 'owner');
   return owner === undefined ? undefined : ownerOf(typeof owner === 'string' ? owner : '');

@@ -6,29 +6,29 @@ import { RunRefused } from '../engine/runs/run-desk.ts';
 import type { RunSchedule } from './run-schedule.ts';
 
 const LOOK_EVERY_MS = 20_000;
-/** What was missed for longer, because no proxy ran or another run was under way, waits for its next time. */
+/** A reconciliation that was missed for longer, because no proxy ran or another run was running, waits for its next time. */
 const OWED_MS = 12 * 3_600_000;
 
 export type Scope = NonNullable<RunRequest['scope']>;
 
 export interface ScheduledReconciliationParts {
-  /** Full ones first: after them little has changed. */
+  /** Full ones first, because little has changed after them. */
   readonly schedules: ReadonlyMap<Scope, RunSchedule>;
-  /** Services whose lanes are on both sides: of others there is nothing to compare yet. */
+  /** Services whose lanes are on both backends. Others have nothing to compare yet. */
   readonly comparable: () => Promise<readonly ServiceName[]>;
-  /** Services whose reconciliation of that time was begun before. */
+  /** Services whose reconciliation for that time has already started. */
   readonly begun: (request: Pick<RunRequest, 'scope' | 'scheduled'>) => Promise<ReadonlySet<string>>;
   /** @throws RunRefused */
   readonly begin: (request: RunRequest) => Promise<Run>;
-  /** Whether a backfill or a repair is under way: what is half done differs. */
+  /** Whether a backfill or a repair is running. Unfinished work would count as differences. */
   readonly isBusy: () => Promise<boolean>;
-  /** What was due before that concerns nobody. */
+  /** Times before this one are ignored. */
   readonly installedAtMs: () => Promise<number>;
   readonly clock: Clock;
   readonly onProblem: (problem: string) => void;
 }
 
-/** Begins reconciliations when they are due, beside every other replica: one begins each, all work on it. */
+/** Starts reconciliations when they are due. All replicas run this. One of them starts each run, and all work on it. */
 export class ScheduledReconciliations {
   readonly #parts: ScheduledReconciliationParts;
   readonly #stopped = new AbortController();
@@ -54,8 +54,8 @@ export class ScheduledReconciliations {
       try {
         for (const [scope, schedule] of schedules) await this.#begin(scope, schedule);
       } catch (error) {
-        // The database is away: it is looked again.
-        onProblem(`a scheduled reconciliation could not be begun yet: ${messageOf(error)}`);
+        // The database is away. The next round tries again.
+        onProblem(`a scheduled reconciliation could not be started yet: ${messageOf(error)}`);
       }
       await clock.sleep(LOOK_EVERY_MS, this.#stopped.signal);
     }
@@ -70,14 +70,14 @@ export class ScheduledReconciliations {
     const ours = await comparable();
     if (ours.length === 0) return;
     const scheduled = new Date(dueMs).toISOString();
-    // Another replica may serve some of them, and have begun these.
+    // Another replica may serve some of them, and may have started these.
     const before = await begun({ scope, scheduled });
     const services = ours.filter((service) => !before.has(service));
     if (services.length === 0 || (await this.#isBegun({ services, scope, scheduled })))
       this.#begunMs.set(scope, dueMs);
   }
 
-  /** False while another one is under way. */
+  /** False while another run is running. */
   async #isBegun(request: RunRequest): Promise<boolean> {
     try {
       await this.#parts.begin({ ...request, person: 'schedule', reason: 'as configured' });

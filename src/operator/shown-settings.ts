@@ -1,9 +1,9 @@
-/** Members that hold secrets, whatever is in them. */
+/** Members that hold secrets, whatever their value. */
 const SECRET = /token|key|secret|password/i;
 const ADDRESS = /^([a-z+]+:\/\/)(?:[^@/]*@)?([^/?#]*)/i;
 
 /**
- * Settings as they may be shown to others: of a secret only that it is set, of an address only protocol and host, for the rest of it
+ * Settings that may be shown to others. A secret is shown only as set. An address shows only protocol and host, because the rest
  * may hold a name, a password or a webhook's secret.
  */
 export function shownSettings(settings: unknown, name = ''): unknown {

@@ -10,9 +10,9 @@ export interface ShownSignature {
   readonly count: number;
   readonly first_at: string;
   readonly last_at: string;
-  /** The likely cause that was found most often; null where none was. */
+  /** The likely cause found most often; null if there was none. */
   readonly hint: string | null;
-  /** About so many were touched. */
+  /** About how many lanes were affected. */
   readonly lanes: number;
   readonly examples: SignatureSightings['examples'];
 }

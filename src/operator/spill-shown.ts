@@ -1,14 +1,14 @@
 import type { SpillStatus } from '../engine/spill/spill.ts';
 
-/** Writes that the journal does not know yet. */
+/** Writes that are not in the journal yet. */
 export interface SpillShown {
-  /** Whether the journal is away, or not all of them are in it yet. */
+  /** Whether the journal is away, or some of them are not in it yet. */
   readonly spilling: boolean;
   readonly seconds: number;
   readonly writes: number;
   readonly bytes: number;
   readonly limit_bytes: number;
-  /** ISO-8601 UTC, when the oldest of them was accepted; null where none waits. */
+  /** ISO-8601 UTC, when the oldest of them was accepted. Null if none waits. */
   readonly oldest_at: string | null;
 }
 

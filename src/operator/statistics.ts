@@ -5,29 +5,31 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { EventName, Listener, MigrationEvents } from '../engine/ports/events.ts';
 import { LatencyHistogram, type Quantiles } from './latency-histogram.ts';
 
-/** How often each closed word was said. */
+/** How often each closed word was counted. */
 export type WordCounts = Readonly<Record<string, number>>;
 
-/** What happened to a service since this process started. A copy: it does not change afterwards. */
+/** What happened to a service since this process started. A copy, which does not change afterwards. */
 export interface ServiceStatistics {
   readonly comparisons: Readonly<Record<Verdict, number>>;
-  /** Of whole lanes, because of reads that do something to legacy. */
+  /** Comparisons of whole lanes, made because of reads with side effects on legacy. */
   readonly laneComparisons: Readonly<Record<Verdict, number>>;
   readonly notComparableBy: WordCounts;
-  /** Comparisons of answers that are evidence. */
+  /** Comparisons of answers that count as evidence. */
   readonly proofs: number;
-  /** The others, by what they lack: why they had no verdict, or `repeat`. */
+  /** The others, by the reason: why they had no verdict, or `repeat`. */
   readonly noProofBy: WordCounts;
-  /** Answered calls of agents' requests and of shadow reads, in milliseconds. Probes are left out. */
+  /** Answered calls for agents' requests and shadow reads, in milliseconds. Without probes. */
   readonly latencyMs: Readonly<Record<Backend, Quantiles>>;
-  /** What the proxy added to the primary's own time, where there was a primary's answer. */
+  /** The time that the proxy added to the primary's own, where the primary answered. */
   readonly addedMs: Quantiles;
   readonly readsBy: Readonly<Record<Backend, number>>;
   /** Journaled writes by what is known of their effect on the primary. */
   readonly writes: Readonly<Record<Outcome, number>>;
-  /** Writes that equal one whose agent got no reply, by what became of them; `suspected_duplicate` may be on legacy twice. */
+  /**
+   * Writes equal to one whose agent got no reply, by what became of them. A `suspected_duplicate` may be stored twice on legacy.
+   */
   readonly repeats: WordCounts;
-  /** Writes that name items by place or condition, by whether these were found. */
+  /** Writes that name items by place or condition, by whether the items were found. */
   readonly namedWrites: WordCounts;
   readonly fallbacks: WordCounts;
   readonly shadowDropped: WordCounts;
@@ -107,7 +109,7 @@ class ServiceCounters {
 
 type WordKind = 'repeats' | 'namedWrites' | 'fallbacks' | 'shadowDropped' | 'badInput';
 
-/** Counts what happens to each service, in constant memory. Events of services that were not declared are ignored. */
+/** Counts what happens to each service, in constant memory. Events of unknown services are ignored. */
 class ServiceBooks {
   readonly #counters: ReadonlyMap<ServiceName, ServiceCounters>;
 

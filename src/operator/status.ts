@@ -27,10 +27,10 @@ import type { Readiness } from './readiness.ts';
 import type { Quantiles } from './latency-histogram.ts';
 import type { ServiceStatistics, Statistics, WordCounts } from './statistics.ts';
 
-/** `enforce` lowers what a flag permits while it would be unsafe, `warn` only says so. */
+/** `enforce` lowers what a flag permits while it would be unsafe. `warn` only reports it. */
 type InterlockMode = 'warn' | 'enforce' | 'off';
 
-/** One service, as `GET /v1/status` shows it. Counts are those of this process since its start, lanes those of the journal. */
+/** One service, as `GET /v1/status` shows it. Counts are those of this process since its start. Lanes come from the journal. */
 interface ServiceStatus {
   readonly service: ServiceName;
   readonly stage: Stage;
@@ -40,7 +40,7 @@ interface ServiceStatus {
   /** read-cutover by action, with the evidence for it. Absent before the first judgement. */
   readonly actions?: Readonly<Record<string, ActionStatus>>;
   readonly guard?: GuardStatus;
-  /** Lanes that read from the orchestrator beside lanes that read from legacy, by action. */
+  /** Lanes that read from the orchestrator, compared with lanes that read from legacy, by action. */
   readonly ab: Readonly<Record<string, AbStatus>>;
   readonly lanes: {
     readonly total: number;
@@ -48,34 +48,39 @@ interface ServiceStatus {
     readonly dirty: number;
     readonly copying: number;
     readonly stopped: number;
-    /** Their last copy left out what the orchestrator refuses: their reads stay on legacy until a person accepts it. */
+    /**
+     * Lanes whose last copy left out items that the orchestrator refuses. Their reads stay on legacy until a person accepts that.
+     */
     readonly excepted: number;
-    /** A reconciliation found them unequal: their reads stay on legacy until they are repaired, copied or accepted by name. */
+    /**
+     * Lanes that a reconciliation found different. Their reads stay on legacy until they are repaired, copied or accepted by
+     * name.
+     */
     readonly differs: number;
   } | null;
-  /** Writes of the service that wait for their delivery; null where the engine does not say it by service. */
+  /** Writes of the service that wait for delivery. Null if the engine does not count them by service. */
   readonly pending: number;
-  /** How far the orchestrator is behind, all replicas together; null while the journal is away. */
+  /** How far the orchestrator is behind, over all replicas. Null while the journal is away. */
   readonly lag: LagShown | null;
   readonly dead_letters: number | null;
   readonly unknown_outcomes: UnknownOutcomes;
-  /** Items that legacy lost and nobody has decided about; null while the journal is away. */
+  /** Items that legacy lost and that wait for a decision. Null while the journal is away. */
   readonly lost_items: number | null;
   readonly comparisons: Readonly<Record<Verdict, number>>;
   readonly lane_comparisons: Readonly<Record<Verdict, number>>;
-  /** Of the reads that do something to legacy so many percent have their whole lane compared; 0: none ever has. */
+  /** Percent of the reads with side effects on legacy that get a comparison of their whole lane. 0: none. */
   readonly lane_percentage: number;
   readonly not_comparable_by: WordCounts;
-  /** Comparisons of answers that are evidence, and why the others are none. */
+  /** Comparisons of answers that count as evidence, and why the others do not. */
   readonly proofs: number;
   readonly no_proof_by: WordCounts;
-  /** Mismatches per comparison that had a verdict, 0–1; null while there is none. */
+  /** Mismatches per comparison with a verdict, 0–1; null while there is none. */
   readonly mismatch_rate: number | null;
   readonly latency_ms: Readonly<Record<Backend, Quantiles>>;
   readonly added_ms: Quantiles;
   readonly reads_by: Readonly<Record<Backend, number>>;
   readonly writes: Readonly<Record<Outcome, number>>;
-  /** Writes that equal one whose agent got no reply: `answered`, `waited`, or `suspected_duplicate`. */
+  /** Writes equal to one whose agent got no reply: `answered`, `waited`, or `suspected_duplicate`. */
   readonly repeats: WordCounts;
   /** Writes that name items by place or condition: `found`, or why not. */
   readonly named_writes: WordCounts;
@@ -90,7 +95,7 @@ interface ServiceStatus {
   readonly unmapped: ServiceDefinition['unmapped'];
 }
 
-/** Writes of which nobody knows yet whether they took effect. Where the service cannot be read, only a person can decide. */
+/** Writes with an unknown outcome. If the service's store cannot be read, only a person can decide. */
 interface UnknownOutcomes {
   /** Null while the journal is away. */
   readonly open: number | null;
@@ -109,11 +114,11 @@ interface ProxyStatus {
   readonly flags: {
     readonly source: string;
     readonly kill_switch: boolean;
-    /** False while what is in effect may be older than what the source says. */
+    /** False while the flags in effect may be older than those of the source. */
     readonly fresh: boolean;
-    /** Where they come from while their source has not answered since the start. */
+    /** Where the flags come from while their source has not answered since the start. */
     readonly from?: 'journal' | 'files';
-    /** Since the flags were last read; absent while they never were. */
+    /** Seconds since the flags were last read; absent if they never were. */
     readonly age_seconds?: number;
     readonly last_error?: string;
   };
@@ -122,11 +127,11 @@ interface ProxyStatus {
 /** The answer of `GET /v1/status`. */
 export interface Status {
   readonly proxy: ProxyStatus;
-  /** What `GET /health/ready` says. */
+  /** The answer of `GET /health/ready`. */
   readonly readiness: Readiness;
-  /** Proxies that share the journal, this one among the live. */
+  /** Proxies that share the journal. This one counts as live. */
   readonly replicas: ReplicaCounts;
-  /** Null where nothing is ever spilled. */
+  /** Null if spilling is not configured. */
   readonly spill: SpillShown | null;
   readonly backlog: {
     readonly deliveries: number;
@@ -139,7 +144,7 @@ export interface Status {
 
 type JournalKind = 'postgres' | 'pglite';
 
-/** How the flags are known. */
+/** The source and the age of the flags. */
 interface FlagSource {
   readonly source: string;
   readonly fresh: boolean;
@@ -168,9 +173,9 @@ export interface StatusParts {
     /** `shadow.lanePercentage`. */
     readonly lanePercentage: number;
   };
-  /** Latches, findings and verdicts. @defaultValue nothing is said of them */
+  /** Latches, findings and verdicts. @defaultValue absent from the status */
   readonly guarding?: GuardSource;
-  /** @defaultValue enforce, for a service that is not in it */
+  /** @defaultValue enforce, for a service that is not in the map */
   readonly interlocks: ReadonlyMap<ServiceName, InterlockMode>;
 }
 
@@ -179,7 +184,7 @@ export interface StatusReader {
   read(): Promise<Status>;
 }
 
-/** Puts together what an operator sees. The uptime counts from here. */
+/** Puts together the status. The uptime counts from this call. */
 export function createStatusReader(parts: StatusParts): StatusReader {
   const startedAtMs = parts.clock.now();
   const startedAt = new Date(parts.clock.wallMs()).toISOString();
@@ -255,7 +260,7 @@ function percentagesOf(service: ServiceName, flags: Flags): Record<ServiceFlag, 
   return Object.fromEntries(entries) as Record<ServiceFlag, number>;
 }
 
-/** While the journal is away the lanes are not known, and all else is. */
+/** While the journal is away the lanes are unknown, and everything else is known. */
 async function journaledOf(
   service: ServiceRuntime,
   { migration, journal, lagOf }: StatusParts,

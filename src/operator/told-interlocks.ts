@@ -4,24 +4,24 @@ import { CRITERION_WORDS, type CriterionName } from './report/criterion-words.ts
 import { printedFigure } from './report/figures.ts';
 import { ADVICE } from './report/next-step.ts';
 
-/** What stands between a flag and its effect, in words for people beside those for programs. */
+/** An interlock's reason in words for people, besides its values for programs. */
 export interface ToldInterlock extends InterlockReason {
-  /** What was measured, what it is, and what it must be. */
+  /** What was measured, its value, and the required value. */
   readonly says: string;
   /** What to do about it. */
   readonly next: string;
-  /** The command line for it, where there is one. */
+  /** The command line for it, if there is one. */
   readonly command: string | null;
 }
 
-/** Of whom the reasons are: a service, or one action of it with its evidence. */
+/** What the reasons belong to: a service, or one action of it with its evidence. */
 export interface HeldBack {
   readonly service: string;
   readonly action?: string;
   readonly confidence?: Pick<ActionFacts['confidence'], 'days'>;
 }
 
-/** What a person may answer for by name in the place of evidence. */
+/** Reasons that a person may override by name. */
 const EVIDENCE: ReadonlySet<InterlockWord> = new Set([
   'too_few_comparisons',
   'too_few_without_error',
@@ -32,7 +32,7 @@ export function toldInterlocks(reasons: readonly InterlockReason[], of: HeldBack
   return reasons.map((reason) => ({ ...reason, says: standing(reason), ...advice(reason, of) }));
 }
 
-/** What stands in the way of an action alone: the rest is said of the flag. */
+/** The reasons of an action that its flag does not already show. */
 export function ownInterlocks(
   ofAction: readonly ToldInterlock[],
   ofFlag: readonly ToldInterlock[] = [],
@@ -41,11 +41,11 @@ export function ownInterlocks(
   return ofAction.filter(({ word }) => !said.has(word));
 }
 
-/** One that was never made fails the same criterion as one that is too old. */
+/** A missing reconciliation fails the same criterion as one that is too old. */
 const nameOf = (word: InterlockWord): CriterionName =>
   word === 'never_reconciled' ? 'reconciliation_too_old' : word;
 
-/** What fails is said as it is, not as what it should be. */
+/** A failure is described as it is, instead of as the criterion requires. */
 const FAILED: Partial<Record<InterlockWord, string>> = {
   latched: 'The guard has stopped reads',
   kill_switch: 'The kill switch is on',

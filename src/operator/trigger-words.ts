@@ -2,14 +2,14 @@ import { isTrip, type Finding, type Trigger } from '../engine/ports/finding.ts';
 
 type Numbers = Readonly<Record<string, number>>;
 
-/** What is counted: the verb of "21 of 25 …". */
+/** The verb for the hits, as in "21 of 25 differ". */
 const VERBS: Partial<Record<Trigger, string>> = {
   inconsistency: 'differ',
   errors: 'failed',
   not_comparable: 'could not be compared',
 };
 
-/** What a trigger counted, with its limit and, while it has too few hits to trip, with the least number of hits. */
+/** What a trigger counted, with its limit. With too few hits to trip, it adds the least number of hits. */
 export function countedWords(trigger: Trigger, numbers: Numbers): string {
   const { hits, of = 0, found, limit } = numbers;
   if (found !== undefined) return `${found} of ${limit ?? '?'}`;
@@ -27,18 +27,18 @@ function rateWords(verb: string, hits: number, numbers: Numbers & { readonly of:
 
 const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`;
 
-/** Events that stay found until the release: they say nothing of the present. */
+/** Events that stay found until the release. They do not describe the present. */
 const EVENTS: ReadonlySet<Trigger> = new Set(['external', 'deleted_item_seen']);
 const PAST_WINDOW = /(?:15m|6h)$/;
 
-/** Findings that would trip the guard by what it counted in the last minutes. */
+/** Findings that would trip the guard by the counts of the last minutes. */
 export function standingFindings(findings: readonly Finding[]): Finding[] {
   return findings.filter(
     (finding) => isTrip(finding) && !EVENTS.has(finding.trigger) && !PAST_WINDOW.test(finding.detail ?? ''),
   );
 }
 
-/** Which triggers still stand, and what each counted. */
+/** The triggers that are still found, and what each counted. */
 export function standingWords(findings: readonly Finding[]): string {
   const words = findings.map(({ trigger, action, numbers }) => {
     const where = action === undefined ? '' : ` of ${action}`;

@@ -1,15 +1,18 @@
 import { messageOf } from '../domain/errors.ts';
 import type { Latch } from '../engine/ports/latch.ts';
 
-/** One part of a bundle, gathered when it is asked for. */
+/** One part of a bundle, gathered on demand. */
 export type BundleSection = () => unknown;
 
-/** Longest bundle, bytes of its JSON text: small enough for a ticket or a mail. */
+/** Maximum size of a bundle, bytes of its JSON text. Small enough for a ticket or a mail. */
 const MOST_BYTES = 256 * 1024;
-/** A section that is not there by then is left out: the database may be what the trip is about. */
+/** A section that takes longer is left out, because the database may be the cause of the trip. */
 const SECTION_MS = 5_000;
 
-/** What was known when a latch was set, as JSON text: what cannot be gathered is named with the reason, what is too long is cut. */
+/**
+ * What was known when a latch was set, as JSON text. A section that cannot be gathered is replaced by the reason. A long one is
+ * cut.
+ */
 export async function gatherBundle(
   latch: Latch,
   sections: Readonly<Record<string, BundleSection>>,
@@ -34,11 +37,11 @@ async function gathering(section: BundleSection): Promise<unknown> {
   }
 }
 
-/** A lane names its owner: who looks for a cause finds it by its operations. */
+/** A lane's key names its owner, so bundles leave it out. The operations lead to the lane. */
 const withoutLanes = (name: string, value: unknown): unknown =>
   name === 'lane' && typeof value === 'string' ? undefined : value;
 
-/** Halves the longest section again and again; lists keep their beginning, and lead with what matters most. */
+/** Halves the longest section repeatedly. Lists keep their beginning, where the most important entries are. */
 function fitted(bundle: Readonly<Record<string, unknown>>): string {
   const parts: Record<string, unknown> = { ...bundle };
   const cut: Record<string, string> = {};
@@ -53,7 +56,7 @@ function fitted(bundle: Readonly<Record<string, unknown>>): string {
       cut[longest] = `only the first ${half} are here`;
     } else {
       parts[longest] = null;
-      cut[longest] = 'too long to be here';
+      cut[longest] = 'too long for the bundle';
     }
   }
 }

@@ -3,16 +3,16 @@ import { Agent, request } from 'undici';
 import type { Clock } from '../engine/ports/ports.ts';
 
 export interface WebhookSettings {
-  /** Where it is posted. */
+  /** The address to post to. */
   readonly url: string;
-  /** Signs everything (HMAC-SHA256), so that the receiver can tell ours from others'. Absent: nothing is signed. */
+  /** Signs every body (HMAC-SHA256), so that the receiver can verify the sender. Absent: nothing is signed. */
   readonly key?: string;
   readonly clock: Clock;
 }
 
 const TIMEOUT_MS = 5_000;
 
-/** Posts JSON; with a key it is signed with its time, so that an old body cannot be sent again by others. */
+/** Posts JSON. With a key the body is signed together with its time, so that it cannot be replayed later. */
 export class Webhook {
   readonly #settings: WebhookSettings;
   readonly #agent = new Agent({ connections: 1, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
@@ -21,7 +21,7 @@ export class Webhook {
     this.#settings = settings;
   }
 
-  /** What went wrong, in words without the address; undefined where it was taken. */
+  /** The failure, in words without the address. Undefined on success. */
   async post(body: string): Promise<string | undefined> {
     const { url } = this.#settings;
     try {
@@ -35,7 +35,7 @@ export class Webhook {
       await response.body.dump();
       return response.statusCode < 300 ? undefined : `it answered ${response.statusCode}`;
     } catch {
-      // An address may hold a secret: what undici says of it is not repeated.
+      // An address may hold a secret, so the message of undici is not shown.
       return 'it could not be reached';
     }
   }

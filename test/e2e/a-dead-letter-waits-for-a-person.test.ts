@@ -193,7 +193,7 @@ test('the command line lists, shows and decides', async () => {
   const mistyped = run('lanes', 'copy', SERVICE, `${owner}x`, '--person', 'ann', '--reason', 'a slip');
   await expect(mistyped).rejects.toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('neither the journal nor legacy knows its owner'),
+    stderr: expect.stringContaining('its owner is unknown to the journal and to legacy'),
   });
   expect(await run('lanes', 'list', SERVICE, '--owner', `${owner}x`)).toBe('no such lanes\n');
   const copied = await run('lanes', 'copy', SERVICE, owner, '--person', 'ann', '--reason', 'to be sure');
@@ -202,7 +202,7 @@ test('the command line lists, shows and decides', async () => {
   const again = run('dead-letters', 'skip', id, '--person', 'ann', '--reason', 'not needed');
   await expect(again).rejects.toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('is settled already: skipped'),
+    stderr: expect.stringContaining('is already settled (skipped)'),
   });
   expect(await run('status')).toMatch(/\d+ dead letters, 0 unknown outcomes/);
 });

@@ -121,7 +121,7 @@ test('the check fails while the present phase lacks something, and says what', a
   expect(code).toBe(1);
   expect(stdout).toContain('session-memory  phase shadow_read');
   expect(stdout).toMatch(/✗ Comparisons of get_context: \d+, needed ≥ 3,000/);
-  expect(stdout).toContain('✗ Since the last full reconciliation: –, needed < 24 h');
+  expect(stdout).toContain('✗ Time since the last full reconciliation: –, needed < 24 h');
 });
 
 test('the check passes where the present phase has all it asks for', async () => {
@@ -145,15 +145,15 @@ test('a day that nobody can know of is refused in words', async () => {
   );
   expect(refused.map(({ code }) => code)).toEqual([1, 1, 1, 1, 1]);
   expect(refused.map(({ stderr }) => stderr.trim())).toEqual([
-    expect.stringContaining('"2026-02-30" is no day of a report: it is YYYY-MM-DD (a day that exists)'),
-    expect.stringContaining('"nonsense" is no day of a report: it is YYYY-MM-DD'),
-    expect.stringContaining('"21/11/2026" is no day of a report: it is YYYY-MM-DD'),
+    expect.stringContaining('invalid day "2026-02-30": use YYYY-MM-DD'),
+    expect.stringContaining('invalid day "nonsense": use YYYY-MM-DD'),
+    expect.stringContaining('invalid day "21/11/2026": use YYYY-MM-DD'),
     expect.stringContaining('no report of 2001-01-01 is stored'),
     expect.stringContaining('has not begun'),
   ]);
   const unchecked = await report('--check', '--date', 'nonsense');
   expect(unchecked.code).toBe(2);
-  expect(unchecked.stderr).toContain('"nonsense" is no day of a report');
+  expect(unchecked.stderr).toContain('invalid day "nonsense"');
 });
 
 test("yesterday's report is made once for two replicas, stored, and taken to folder and webhook", async () => {

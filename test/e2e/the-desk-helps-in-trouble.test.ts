@@ -60,7 +60,7 @@ test('a lane shows the steps of its writes, and is compared from its page', asyn
   expect(await steps.first().textContent()).toMatch(
     /2\s*add_interaction.*journaled\s*legacy: applied\s*orchestrator: delivered/s,
   );
-  await decide('Compare both sides', 'to see both sides equal');
+  await decide('Compare both backends', 'to see both sides equal');
   const said = await page.getByText(/Run \d+ compares it/).textContent();
   const run = /Run (\d+)/.exec(said ?? '')?.[1] ?? '';
   await eventually('the run is over', async () => {
@@ -92,7 +92,7 @@ test('a dead letter is sent again and refused again; its lane is copied instead,
   await page.getByText('Its lane is being copied.').waitFor();
   await eventually('nothing is open', async () => {
     await open('/dead-letters', 'Dead letters');
-    return (await page.getByText('No dead letter is open').count()) === 1;
+    return (await page.getByText('No open dead letters').count()) === 1;
   });
   await open('/dead-letters?state=ended', 'Dead letters');
   expect(await card.textContent()).toMatch(/copied/);
@@ -149,7 +149,7 @@ test('while the journal does not answer, a page that needs it says so, and comes
     const answer = await page.goto(`${desk.origin}/audit`);
     expect(answer?.status()).toBe(503);
     await page.getByRole('heading', { name: 'The journal does not answer', level: 1 }).waitFor();
-    await page.getByText('Agents are served meanwhile.').waitFor();
+    await page.getByText('Agents are still served.').waitFor();
     expect(await photograph(page, 'journal-away')).toEqual([]);
     expect(watched.complaints.slice(before).filter((one) => !one.includes('503'))).toEqual([]);
   } finally {

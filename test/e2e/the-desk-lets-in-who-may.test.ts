@@ -47,7 +47,7 @@ test('nobody sees anything without a token, and a wrong one is told so', async (
   expect(await photograph(page, 'sign-in')).toEqual([]);
   await page.getByLabel('Token').fill('the-token-of-nobody-at-all');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('The desk knows no such token.').waitFor();
+  await page.getByText('Invalid token.').waitFor();
   await page.getByLabel('Token').fill(TOKENS.lead.token);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Audit' }).waitFor();
@@ -64,7 +64,9 @@ test('a viewer looks and changes nothing, although the form is sent', async () =
   const form = { _csrf: csrf, share: '50', was: '0', reason: 'to see whether I can', back: '/flags' };
   expect((await post(`/flags/${FLAG}`, form, cookie)).statusCode).toBe(303);
   await page.goto(`${desk.origin}/flags`);
-  await page.getByText('this needs the role "operator", the token "grafana" has "viewer"').waitFor();
+  await page
+    .getByText('this request needs the role "operator"; the token "grafana" has the role "viewer"')
+    .waitFor();
   const status = await ask(`${desk.deployment.httpUrl}/v1/flags`, {
     headers: { authorization: `Bearer ${TOKENS.grafana.token}` },
   });
@@ -85,7 +87,7 @@ test('an address with a NUL is refused, and nothing seems to be away', async () 
     expect([url, statusCode, await body.json()]).toEqual([
       url,
       400,
-      { error: 'invalid_request', message: 'the address holds a NUL (%00), which no name can hold' },
+      { error: 'invalid_request', message: 'the address contains a NUL (%00), which no name can contain' },
     ]);
   }
 });

@@ -76,13 +76,13 @@ async function ended(kind: string): Promise<void> {
 test('a backfill is begun, followed to its end, and audited', async () => {
   await open('/runs', 'Runs');
   await page.getByText('No run yet').waitFor();
-  await change('Begin a backfill', 'the first one');
-  await page.getByText(/Backfill \d+ has begun/).waitFor();
+  await change('Start a backfill', 'the first one');
+  await page.getByText(/Backfill \d+ has started/).waitFor();
   await ended('backfill');
-  await page.getByText('before it began, and what was imported').first().waitFor();
-  await page.getByText('Where it went').first().click();
+  await page.getByText('found before the start, and imported').first().waitFor();
+  await page.getByText('How members were mapped').first().click();
   await page.getByText('content.text', { exact: false }).first().waitFor();
-  expect(await page.getByText('Put back', { exact: false }).count()).toBe(0);
+  expect(await page.getByText('Undo its changes', { exact: false }).count()).toBe(0);
   expect(await photograph(page, 'run')).toEqual([]);
   await open('/audit', 'Audit');
   const entries = await page.getByRole('table').textContent();
@@ -94,17 +94,17 @@ test('a backfill under way fills its gauge, is stopped, stays where it is, and i
   const late = Array.from({ length: 12 }, (_, index) => `r-late-${index}`);
   await remember(late);
   await open('/runs', 'Runs');
-  await page.locator('summary', { hasText: 'Begin a backfill' }).click();
-  await page.getByLabel('Items a second at most').fill('6');
+  await page.locator('summary', { hasText: 'Start a backfill' }).click();
+  await page.getByLabel('At most this many items per second').fill('6');
   await page.getByLabel('Your name').first().fill('ann');
   await page.getByLabel('Reason').first().fill('slowly');
-  await page.getByRole('button', { name: 'Begin a backfill' }).click();
-  await page.getByText(/Backfill \d+ has begun/).waitFor();
+  await page.getByRole('button', { name: 'Start a backfill' }).click();
+  await page.getByText(/Backfill \d+ has started/).waitFor();
   await openNewest('backfill');
   await eventually('its gauge fills', async () => (await shownDone()) > SESSIONS.length, PATIENCE_MS);
   const width = await page.locator('.gauge .reached').first().getAttribute('width');
   expect(Number(width)).toBeGreaterThan(0);
-  await change('Stop it', 'it is noon');
+  await change('Stop the run', 'it is noon');
   await page.getByText(/Run \d+ is stopped/).waitFor();
   // What was under way may end; nothing more begins.
   const held = await eventually('it stands still', async () => {
@@ -113,7 +113,7 @@ test('a backfill under way fills its gauge, is stopped, stays where it is, and i
   });
   expect(held.lanes).toBeLessThan(late.length);
   await openNewest('backfill');
-  await change('Take up the last backfill', 'lunch is over');
+  await change('Resume the last stopped backfill', 'lunch is over');
   await page.getByText(/Run \d+ continues/).waitFor();
   await ended('backfill');
   expect(await copied(late)).toBe(late.length);
@@ -146,8 +146,8 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
     update memory_entries set content = jsonb_set(content, '{text}', '"forged"')
     where session_id = 'r-altered' and content ->> 'text' = 'second'`);
   await open('/runs', 'Runs');
-  await change('Begin a reconciliation', 'to see it');
-  await page.getByText(/Reconciliation \d+ has begun/).waitFor();
+  await change('Start a reconciliation', 'to see it');
+  await page.getByText(/Reconciliation \d+ has started/).waitFor();
   await ended('reconcile');
   await page.getByRole('row', { name: /r-altered/ }).waitFor();
   expect(await page.getByRole('row', { name: /r-altered/ }).textContent()).toMatch(
@@ -161,14 +161,14 @@ test('what a reconciliation finds is shown with the side that moved, repaired, a
   await page.getByLabel('Your name').fill('ann');
   await page.getByLabel('Reason').fill('legacy is right');
   await page.getByRole('button', { name: 'Repair them' }).click();
-  await page.getByText(/Repair \d+ has begun/).waitFor();
+  await page.getByText(/Repair \d+ has started/).waitFor();
   await ended('repair');
   expect(await texts('r-altered')).toEqual(['first', 'second', 'third']);
-  await change('Put back what it changed', 'it was right before');
+  await change('Undo its changes', 'it was right before');
   await page.getByText('1 lane is as it was before').waitFor();
   expect(await texts('r-altered')).toEqual(['first', 'forged', 'third']);
   await open('/lanes/session-memory/r-altered', 'r-altered');
-  await page.getByText('A repair of it was put back').waitFor();
+  await page.getByText('A repair was undone').waitFor();
   await open(found, /reconcile/);
   expect(await page.getByRole('row', { name: /r-altered/ }).textContent()).toMatch(/undone/);
 }, 180_000);
@@ -187,11 +187,11 @@ async function texts(session: string): Promise<readonly string[]> {
 
 test('what legacy lost is listed, and given up by a person who says why', async () => {
   await open('/lost', 'Lost items');
-  await page.getByText('Nothing is lost').waitFor();
+  await page.getByText('No lost items').waitFor();
   await loseOnLegacy('r-lost', 'second');
   await open('/runs', 'Runs');
-  await change('Begin a reconciliation', 'something went');
-  await page.getByText(/Reconciliation \d+ has begun/).waitFor();
+  await change('Start a reconciliation', 'something went');
+  await page.getByText(/Reconciliation \d+ has started/).waitFor();
   await ended('reconcile');
   await open('/lost', 'Lost items');
   const card = page.locator('.card', { hasText: 'r-lost' });
@@ -203,9 +203,9 @@ test('what legacy lost is listed, and given up by a person who says why', async 
   await card.waitFor();
   await eventually('the guard says how many lanes', guardTells, PATIENCE_MS);
   await open('/lost', 'Lost items');
-  await change('Give it up', 'nobody needs it');
-  await page.getByText('It is given up. Its lane was made equal.').waitFor();
-  await page.getByText('Nothing is lost').waitFor();
+  await change('Accept the loss', 'nobody needs it');
+  await page.getByText('The loss is accepted. The lane is equal on both backends now.').waitFor();
+  await page.getByText('No lost items').waitFor();
   await eventually('it is gone', async () => !(await texts('r-lost')).includes('second'), PATIENCE_MS);
   await open('/audit', 'Audit');
   expect(await page.getByRole('table').textContent()).toMatch(/lost accepted[^]*nobody needs it/);
@@ -214,14 +214,16 @@ test('what legacy lost is listed, and given up by a person who says why', async 
 test('what legacy lost is stored there again by a person who says why', async () => {
   await loseOnLegacy('r-equal', 'third');
   await open('/runs', 'Runs');
-  await change('Begin a reconciliation', 'something went again');
-  await page.getByText(/Reconciliation \d+ has begun/).waitFor();
+  await change('Start a reconciliation', 'something went again');
+  await page.getByText(/Reconciliation \d+ has started/).waitFor();
   await ended('reconcile');
   await open('/lost', 'Lost items');
   await page.locator('.card', { hasText: 'r-equal' }).waitFor();
   await change('Store it on legacy again', 'it was never deleted');
-  await page.getByText('It is stored on legacy again. Its lane was made equal.').waitFor();
-  await page.getByText('Nothing is lost').waitFor();
+  await page
+    .getByText('The item is stored on legacy again. The lane is equal on both backends now.')
+    .waitFor();
+  await page.getByText('No lost items').waitFor();
   const shown = readLegacyStores(desk.deployment.legacyFolder).sessions.get('r-equal');
   expect(shown?.map((item) => item.split('\n')[1])).toEqual(['first', 'second', 'third']);
   expect(await texts('r-equal')).toEqual(['first', 'second', 'third']);

@@ -124,8 +124,8 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
   await page.getByRole('button', { name: 'Try', exact: true }).click();
   await page.getByText('would match').waitFor();
   expect(await photograph(page, 'differences')).toEqual([]);
-  await decide('Put them in force', 'it may differ for now');
-  await page.getByText(/In force on every replica within 5 s: rule \d+/).waitFor();
+  await decide('Put the rules in force', 'it may differ for now');
+  await page.getByText(/Rule \d+ will be in force on every replica within 5 s/).waitFor();
   // Every replica reads it within 5 s, this one too.
   await eventually(
     'the rule on the page',
@@ -135,7 +135,7 @@ test('what differs is shown side by side, redacted, and rules are tried on it', 
     },
     30_000,
   );
-  await decide('Remove it', 'it must not differ after all');
+  await decide('Remove the rule', 'it must not differ after all');
   await page.getByText(/Rule \d+ is no longer in force/).waitFor();
   await page.getByRole('textbox', { name: 'Rules' }).fill('- action: get_context\n  kind: guess');
   await page.getByRole('button', { name: 'Try', exact: true }).click();
@@ -166,7 +166,7 @@ test('a lane is found by its owner, explained, and copied anew', async () => {
 
 test('a dead letter is seen, and left out for good by a person', async () => {
   await open('/dead-letters', 'Dead letters');
-  await page.getByText('No dead letter is open').waitFor();
+  await page.getByText('No open dead letters').waitFor();
   expect(await photograph(page, 'empty')).toEqual([]);
   await agent.ask(addInteraction('s-desk-5', TOO_LONG));
   await agent.ask(addInteraction('s-desk-5', 'behind it'));
@@ -181,9 +181,9 @@ test('a dead letter is seen, and left out for good by a person', async () => {
   await open('/dead-letters', 'Dead letters');
   await page.getByText('Send it again').first().click();
   expect(await photograph(page, 'dead-letters')).toEqual([]);
-  await page.getByText('Leave it out for good').first().click();
+  await page.getByText('Skip it for good').first().click();
   await page.getByLabel('Reason').last().fill('nobody needs it');
-  await page.getByRole('button', { name: 'Leave it out for good' }).click();
+  await page.getByRole('button', { name: 'Skip it for good' }).click();
   await page.getByText('The write is skipped for good.').waitFor();
   await page.getByRole('link', { name: 'ended' }).click();
   expect(await page.locator('.card').textContent()).toMatch(/skipped.*ann: nobody needs it/s);
@@ -214,13 +214,13 @@ test('the guard shows how near a trip is, and a tripped latch is released by a p
 
 test('every other page is there, with nothing wrong in it', async () => {
   await open('/unknown-outcomes', 'Unknown outcomes');
-  await page.getByText('Every outcome is known').waitFor();
+  await page.getByText('No unknown outcomes').waitFor();
   await open('/flags', 'Flags');
   expect(await photograph(page, 'flags')).toEqual([]);
   await open('/audit', 'Audit');
   await page.getByLabel('Service').selectOption('jarvis-memory');
   await page.getByRole('button', { name: 'Show' }).click();
-  await page.getByText('Nothing was changed yet').waitFor();
+  await page.getByText('No changes yet').waitFor();
   await page.getByLabel('Service').selectOption(SERVICE);
   await page.getByRole('button', { name: 'Show' }).click();
   await page.getByRole('row', { name: /dead-letters skip/ }).waitFor();
@@ -244,7 +244,7 @@ function boxOfFirst(selector: string): Promise<{ x: number; y: number } | null> 
 test('a page that is not there says so, and names a way', async () => {
   const before = watched.complaints.length;
   await open('/services/nobody', 'Not found');
-  await page.getByText('No service is called “nobody”.').waitFor();
+  await page.getByText('There is no service “nobody”.').waitFor();
   // To try what is not there once more helps nobody.
   expect(await page.getByRole('link', { name: 'Try again' }).count()).toBe(0);
   expect(await photograph(page, 'not-found')).toEqual([]);

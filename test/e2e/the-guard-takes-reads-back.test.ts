@@ -272,7 +272,7 @@ test('the command line shows, explains, and replays', async () => {
   );
   expect(JSON.parse(readFileSync(out, 'utf8'))).toMatchObject({ service: 'jarvis-memory' });
   expect(await run('guard', 'bundle', number, ...at)).toContain('trigger: external');
-  await expect(run('guard', 'bundle', '4711', ...at)).rejects.toThrow('there is no bundle "4711"');
+  await expect(run('guard', 'bundle', '4711', ...at)).rejects.toThrow('unknown bundle "4711"');
   expect(await run('explain', SERVICE, 's-0', ...at)).toContain('owner: s-0');
   const refused = run('guard', 'release', SERVICE, '--person', 'ann', ...at);
   await expect(refused).rejects.toThrow('--reason');
@@ -288,7 +288,7 @@ test('the command line shows, explains, and replays', async () => {
     'typo',
     ...at,
   );
-  await expect(unknown).rejects.toThrow('moves no reads of "get_contexts": get_context');
+  await expect(unknown).rejects.toThrow('has no read "get_contexts" that can move: use get_context');
   const { actions } = (await deployment.serviceStatus(SERVICE)) as { actions?: Record<string, object> };
   expect(actions?.['get_context']).toMatchObject({ accepted: true });
   const file = join(deployment.legacyFolder, 'minutes.ndjson');

@@ -137,7 +137,7 @@ test('the pages of the desk show it in amber', async () => {
   expect(unwell).not.toContain('lane-9');
   expect(unwell).toContain('differs');
   const lane = await page(`/lanes/${SERVICE}/lane-0`);
-  expect(lane).toContain('legacy answers until the lane is repaired, copied or accepted');
+  expect(lane).toContain('Legacy answers until the lane is repaired, copied or accepted');
   expect(lane).toContain('Accept the difference');
   expect(lane).not.toContain('The orchestrator may answer its reads');
   expect(await page('/guard')).toContain('5 items of 30');

@@ -50,7 +50,7 @@ test('the reads stay on legacy', async () => {
 test('the status says why, what is needed, and what to do', async () => {
   const status = await run('status');
   expect(status).toMatch(/read-cutover +asked +1 % +in effect +0 % +interlock/);
-  expect(status).toContain('Since the last full reconciliation: never, needed < 24 h');
+  expect(status).toContain('Time since the last full reconciliation: never, needed < 24 h');
   expect(status).toContain(`crossfade reconcile --full --service ${SERVICE}`);
   expect(status).toMatch(/too_few_comparisons {2}Comparisons: \d+, needed ≥ 3,000/);
   expect(status).toContain(`crossfade guard accept ${SERVICE} action:get_context`);
@@ -68,9 +68,9 @@ test('the desk says it on the strip, at the flag and beside each action', async 
   const page = async (path: string): Promise<string> => (await fetch(`${desk.origin}${path}`)).text();
   expect(await page('/')).toContain('interlock: never reconciled');
   const flag = await page(`/flags/${FLAG}`);
-  expect(flag).toMatch(/Since the last full reconciliation.*never.*&lt; 24 h.*fail.*href="\/runs"/s);
-  expect(await page('/flags')).toContain('Since the last full reconciliation: never');
+  expect(flag).toMatch(/Time since the last full reconciliation.*never.*&lt; 24 h.*fail.*href="\/runs"/s);
+  expect(await page('/flags')).toContain('Time since the last full reconciliation: never');
   const service = await page(`/services/${SERVICE}`);
   expect(service).toContain('needed ≥ 3,000');
-  expect(service).toContain('of 1 % of the reads that do something to legacy (shadow.lanePercentage)');
+  expect(service).toContain('for 1 % of the reads with side effects on legacy (shadow.lanePercentage)');
 });

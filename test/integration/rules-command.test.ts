@@ -132,11 +132,11 @@ test('rules are tried on what is stored, added, listed with their hits, removed,
     /missing required options: --person/,
   );
   await expect(rules('remove', '1', '--service', 'nobody', ...BY_ANN)).rejects.toThrow(
-    /no service is called/,
+    /unknown service/,
   );
   expect(await rulesJson('remove', '1', ...OF_SERVICE, ...BY_ANN)).toEqual({ service: SERVICE, removed: 1 });
   await expect(rules('remove', '1', ...OF_SERVICE, ...BY_ANN)).rejects.toThrow(
-    /no rule that was added has the number 1/,
+    /unknown rule 1/,
   );
   const rule = 'get_memories: ignore memories[].memory.note';
   expect(await createAuditStore(database).recent({ limit: 10 })).toMatchObject([
@@ -152,14 +152,14 @@ test('what is no usable list of rules is refused, in words that say why', async 
     return rules('add', file, ...OF_SERVICE, ...BY_ANN);
   };
   await expect(adding(RULES.replace('get_memories', 'get_memory'))).rejects.toThrow(
-    /compares no action "get_memory": get_memories/,
+    /does not compare an action "get_memory": use get_memories/,
   );
   await expect(adding(RULES.replace('kind: ignore', 'kind: ignored'))).rejects.toThrow(/kind must be one of/);
   await expect(adding(RULES.replace('2999-01-31', '2026-99-99'))).rejects.toThrow(
     /rule 1: expires must be a day of the calendar such as 2027-01-31, got "2026-99-99"/,
   );
   await expect(adding(RULES.replace('2999', '2020'))).rejects.toThrow(
-    /"get_memories: ignore memories\[\]\.memory\.note" expires on 2020-01-31: it would be off already/,
+    /rule "get_memories: ignore memories\[\]\.memory\.note" has already expired \(2020-01-31\)/,
   );
   await expect(adding(RULES.replace('memories[].memory.note', 'memories'))).rejects.toThrow(
     /rule 1: path "memories" names no member of a list's element[^]*hidesList: true/,
@@ -167,11 +167,11 @@ test('what is no usable list of rules is refused, in words that say why', async 
   await expect(adding('action: get_memories')).rejects.toThrow(/holds no list of rules/);
   await writeFile(file, RULES.replace('2999', '2020'));
   await expect(rules('try', file, ...OF_SERVICE)).rejects.toThrow(
-    /expires on 2020-01-31: it would be off already/,
+    /has already expired \(2020-01-31\)/,
   );
   await expect(rules('try', join(folder, 'none.yaml'), ...OF_SERVICE)).rejects.toThrow(
     /none\.yaml is not read: there is no such file; .*rules --help/,
   );
   await expect(rules('try', file)).rejects.toThrow(/'--service <name>' not specified[^]*--help/);
-  await expect(rules('list', '--service', 'nobody')).rejects.toThrow(/no service is called "nobody": jarvis/);
+  await expect(rules('list', '--service', 'nobody')).rejects.toThrow(/unknown service "nobody": use jarvis/);
 }, 60_000);

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 
 const OWN = fileURLToPath(new URL('assets/', import.meta.url));
 
-/** What browsers load: our own files, and of packages only what is named here. */
+/** The files that browsers load: our own, and the named files of packages. */
 export async function registerAssets(app: FastifyInstance): Promise<void> {
   const shared = { decorateReply: false, index: false, maxAge: '1h' } as const;
   await app.register(fastifyStatic, { ...shared, root: OWN, prefix: '/assets/', decorateReply: true });

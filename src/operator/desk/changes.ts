@@ -38,21 +38,21 @@ const CHANGES: readonly ChangeRoute[] = [
     path: '/unknown-outcomes/:operation/:outcome',
     to: ({ operation = '' }) => `/v1/unknown-outcomes/${part(operation)}/assume`,
     body: (_form, { outcome }) => ({ outcome }),
-    done: (_form, { outcome = '' }) => `The write is taken as ${outcome}.`,
+    done: (_form, { outcome = '' }) => `The write counts as ${outcome}.`,
   },
   {
     path: '/guard/:service/release',
     to: () => '/v1/guard/release',
     body: ({ even_so: evenSo }, { service }) => ({ service, ...(evenSo === 'yes' && { even_so: true }) }),
     done: (_form, { service = '' }, { stained }) =>
-      `The latch of ${service} is released: its reads go where the flags send them.${stainOf(stained)}`,
+      `The latch of ${service} is released. The flags decide about its reads again.${stainOf(stained)}`,
   },
   {
     path: '/guard/:service/accept',
     to: () => '/v1/guard/accept',
     body: ({ subject }, { service }) => ({ service, subject }),
     done: ({ subject = '' }, { service = '' }) =>
-      `${subject.replace('action:', '')} of ${service} is accepted under your name: it moves without evidence.`,
+      `${subject.replace('action:', '')} of ${service} is accepted under your name. Its reads move without evidence.`,
   },
   {
     path: '/lanes/:service/copy',
@@ -64,7 +64,7 @@ const CHANGES: readonly ChangeRoute[] = [
     path: '/lanes/:service/accept',
     to: ({ service = '' }) => `/v1/services/${part(service)}/lanes/accept`,
     body: ({ owner }) => ({ owner }),
-    done: () => 'The difference is accepted: the reads of the lane may move again.',
+    done: () => 'The difference is accepted. The orchestrator may answer the reads of the lane again.',
   },
   {
     path: '/lanes/:service/compare',
@@ -78,7 +78,7 @@ const CHANGES: readonly ChangeRoute[] = [
     to: () => '/v1/rules',
     body: ({ rules = '' }, { service }) => ({ service, rules: rulesIn(rules) }),
     done: (_form, _params, { added }) =>
-      `In force on every replica within 5 s: ${Array.isArray(added) ? `rule ${added.join(', ')}` : 'the rules'}. Evidence for their actions starts again at zero.`,
+      `${Array.isArray(added) ? `Rule ${added.join(', ')}` : 'The rules'} will be in force on every replica within 5 s. Evidence for their actions starts again at zero.`,
   },
   {
     path: '/rules/:rule/remove',
@@ -87,18 +87,18 @@ const CHANGES: readonly ChangeRoute[] = [
   },
 ];
 
-/** What a release does not forget. */
+/** The evidence that a release does not reset. */
 function stainOf(stained: unknown): string {
   const actions = (Array.isArray(stained) ? stained : []) as readonly StainedAction[];
   return actions
     .map(
       ({ action, mismatches, comparisons_missing: missing }) =>
-        ` The evidence of ${action} keeps ${counted(mismatches, 'comparison')} that differed: ${count(missing)} more must match before it is proven again.`,
+        ` The evidence of ${action} keeps ${counted(mismatches, 'mismatch', 'mismatches')}. ${count(missing)} more comparisons must match before it is proven again.`,
     )
     .join('');
 }
 
-/** Every form that changes something: who, why, what; then back to where it was sent from. */
+/** Every form that makes a change. Each asks for a name and a reason, makes the change, and returns to its page. */
 export function registerChanges(app: FastifyInstance, reception: Reception): void {
   for (const change of CHANGES)
     app.post<{ Body: Form; Params: Params }>(

@@ -1,4 +1,4 @@
-/** Making a format takes a hundred times as long as using it. */
+/** Making a formatter takes a hundred times as long as using it. */
 const formats = new Map<string, Formats>();
 
 interface Formats {
@@ -10,7 +10,7 @@ function formatsOf(zone: string): Formats {
   let known = formats.get(zone);
   if (known === undefined) {
     known = {
-      // The locale whose dates are spelled 2026-11-22.
+      // This locale spells dates as 2026-11-22.
       text: new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' }),
       zone: new Intl.DateTimeFormat('en-GB', { timeZone: zone, timeZoneName: 'short' }),
     };
@@ -20,8 +20,8 @@ function formatsOf(zone: string): Formats {
 }
 
 /**
- * Fills in every instant of a page in one zone, with UTC as its title. This zone is the configured one; assets/desk.js puts the
- * browser's own in its place.
+ * Fills in every instant of a page in one zone, with UTC as its title. The zone is the configured one; assets/desk.js replaces it
+ * by the browser's own.
  */
 export function inZone(page: string, zone: string): string {
   const { text, zone: named } = formatsOf(zone);

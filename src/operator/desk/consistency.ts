@@ -4,7 +4,7 @@ import { html, type Html } from './html.ts';
 import { ApiRefusal } from './operator-api.ts';
 import type { Visit } from './visit.ts';
 
-/** What was compared in the last hour and today. */
+/** The comparisons of the last hour and of today. */
 export type Windows = ShownConsistency['services'][string];
 
 /** Undefined while the journal does not answer. */
@@ -17,12 +17,12 @@ export async function consistencyOf({ api }: Pick<Visit, 'api'>): Promise<ShownC
   }
 }
 
-/** A window is always named, and how many comparisons are in it. */
+/** Always names the window and the number of comparisons in it. */
 export function consistencyReading(service: string, windows: Windows | undefined): Html {
   if (windows === undefined)
     return html`<div class="main-reading">
       <dt>Consistency</dt>
-      <dd>not known: the journal does not answer</dd>
+      <dd>unknown: the journal does not answer</dd>
     </div>`;
   return html`${reading(service, 'last hour', windows.last_hour)}${reading(service, 'today', windows.today)}`;
 }

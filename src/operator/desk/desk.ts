@@ -17,30 +17,30 @@ import { Reception } from './reception.ts';
 import type { DeskPages } from './visit.ts';
 
 export interface DeskParts {
-  /** Who may sign in; empty: nobody signs in, and everybody on this machine may do everything. */
+  /** Tokens for signing in. Empty: there is no sign-in, and anyone on this machine may do everything. */
   readonly tokens: readonly OperatorToken[];
-  /** The routes of the operator's API: what the desk shows and changes goes through them. */
+  /** The routes of the operator's API. The desk shows and changes everything through them. */
   readonly registerApi: (app: FastifyInstance) => void;
   readonly live: LiveBook;
-  /** By which sessions end. */
+  /** The clock by which sessions end. */
   readonly nowMs: () => number;
-  /** `reports`: only the sign-in and the daily reports are served. @defaultValue all */
+  /** `reports` serves only the sign-in and the daily reports. @defaultValue all */
   readonly pages?: DeskPages;
-  /** In which a browser without scripts shows times; others show their own. @defaultValue UTC */
+  /** The time zone for browsers without scripts. Others show their own zone. @defaultValue UTC */
   readonly zone?: string;
-  /** Addresses and networks whose X-Forwarded-For is believed: rate limits count the client then. @defaultValue none */
+  /** Addresses and networks whose X-Forwarded-For is trusted. Rate limits then count the client. @defaultValue none */
   readonly trustedProxies?: readonly string[];
-  /** A connection that has not sent its headers by then is closed, milliseconds. @defaultValue 5000 */
+  /** A connection that has not sent its headers in this time is closed, milliseconds. @defaultValue 5000 */
   readonly headersWithinMs?: number;
 }
 
 /** A browser sends its headers at once. */
 const HEADERS_WITHIN_MS = 5_000;
 const WHOLE_WITHIN_MS = 30_000;
-/** How often node looks for connections that are late, milliseconds. */
+/** Interval at which node looks for late connections, milliseconds. */
 const LOOK_EVERY_MS = 1_000;
 
-/** The operator's desk: pages in front of the operator's API, not listening yet. */
+/** Makes the operator's desk: the pages in front of the operator's API. It does not listen yet. */
 export async function createDesk({
   tokens,
   registerApi,

@@ -2,14 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import type { Reception } from './reception.ts';
 import { goTo } from './visit.ts';
 
-/** Daily reports, as they are. */
+/** Daily reports, unchanged. */
 export function registerReportDocuments(app: FastifyInstance, reception: Reception): void {
   serve(app, reception, { path: '/reports/:name', source: '/v1/reports' });
 }
 
-/** What was known at a trip, saved as a file, and the numbers of a service's charts. */
+/** The bundle of a trip, saved as a file, and the figures for a service's charts. */
 export function registerServiceDocuments(app: FastifyInstance, reception: Reception): void {
-  // For the charts of the same page.
+  // Used by the charts of the same page.
   app.get<{ Params: { service: string }; Querystring: { hours?: string } }>(
     '/services/:service/history',
     async (request, reply) => {
@@ -23,7 +23,7 @@ export function registerServiceDocuments(app: FastifyInstance, reception: Recept
   serve(app, reception, {
     path: '/guard/bundles/:name/json',
     source: '/v1/guard/bundles',
-    // Only a number gets here: the API knows no other bundle.
+    // Only a number passes here, because the API knows no other bundle.
     saveAs: (name) => `crossfade-trip-${name}.json`,
   });
 }
@@ -42,7 +42,7 @@ function serve(app: FastifyInstance, reception: Reception, { path, source, saveA
     const { text, type, policy } = await known.api.document(
       `${source}/${encodeURIComponent(request.params.name)}`,
     );
-    // A report is one file with its styles in it: it names them by their digests itself.
+    // A report is one file with its styles inside. It names them by their digests itself.
     if (policy !== undefined) reply.header('content-security-policy', policy);
     if (saveAs !== undefined)
       reply.header('content-disposition', `attachment; filename="${saveAs(request.params.name)}"`);

@@ -3,14 +3,14 @@ import { html, type Html } from './html.ts';
 const COUNT = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const PERCENT = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 
-/** What stands where there is no number yet. */
+/** Shown where there is no number yet. */
 export const NONE = '–';
 
 export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? NONE : COUNT.format(value);
 }
 
-/** `one` letter, two `letters`. */
+/** `1 letter`, `2 letters`. */
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
@@ -19,7 +19,7 @@ export function percent(value: number | null | undefined): string {
   return value === null || value === undefined ? NONE : `${PERCENT.format(value)} %`;
 }
 
-/** A share of 0–1 that is close to 1: as many digits as tell it from 100 %. Never rounded up to 100. */
+/** A share of 0–1 near 1, with as many digits as distinguish it from 100 %. Never rounded up to 100. */
 export function consistency(differing: number, of: number): string {
   if (of === 0) return NONE;
   if (differing === 0) return '100 %';
@@ -35,7 +35,7 @@ export function milliseconds(value: number | null | undefined): string {
   return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
 }
 
-/** How long ago, as coarse as it is long. */
+/** An age, in coarser units the longer it is. */
 export function age(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(0)} s`;
   return seconds < 7_200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3_600).toFixed(0)} h`;
@@ -46,12 +46,12 @@ export function when(iso: string | null | undefined): Html | string {
   return iso === null || iso === undefined ? NONE : html`<time datetime="${iso}"></time>`;
 }
 
-/** A closed word of the protocol in a sentence: `read_cutover` → `read cutover`. */
+/** A protocol word as people read it: `read_cutover` becomes `read cutover`. */
 export function spoken(word: string): string {
   return word.replaceAll(/[_-]/g, ' ');
 }
 
-/** Whatever an answer holds, in one line. */
+/** Any value of an answer, in one line. */
 export function shownValue(value: unknown): string {
   if (typeof value === 'string') return value;
   return JSON.stringify(value) ?? NONE;

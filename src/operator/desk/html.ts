@@ -1,6 +1,6 @@
 import { escape } from 'html-escaper';
 
-/** Text that is HTML already. Only {@link html} makes it. */
+/** Text that is already HTML. Only {@link html} makes it. */
 export class Html {
   readonly #text: string;
 
@@ -13,10 +13,10 @@ export class Html {
   }
 }
 
-/** What a template shows: HTML as it is, everything else escaped; of null, undefined and false nothing. */
+/** What a template shows. HTML stays as it is, and other values are escaped. Null, undefined and false show nothing. */
 export type Shown = Html | string | number | null | undefined | false | readonly Shown[];
 
-/** A template whose values are escaped. Attributes must stand in double quotes. */
+/** A template that escapes its values. Attribute values must be in double quotes. */
 export function html(parts: TemplateStringsArray, ...values: readonly Shown[]): Html {
   return new Html(parts.reduce((text, part, index) => text + textOf(values[index - 1]) + part));
 }

@@ -6,14 +6,14 @@ import { html, type Html, type Shown } from './html.ts';
 
 type ServiceStatus = Status['services'][number];
 
-/** Something that an operator must know on whatever page they are. */
+/** Something that an operator must know on every page. */
 export interface Incident {
   readonly tone: 'bad' | 'warn';
   /** What happened. */
   readonly what: string;
-  /** ISO-8601; absent where it is not known. */
+  /** ISO-8601. Absent if unknown. */
   readonly since?: string | undefined;
-  /** Whether agents are served, and by what. */
+  /** Whether agents are served, and by which backend. */
   readonly agents: string;
   /** What to do, as links. */
   readonly next: readonly { readonly to: string; readonly label: string }[];
@@ -38,7 +38,7 @@ export function incidentsOf(
 const JOURNAL_AWAY: Incident = {
   tone: 'bad',
   what: 'The journal does not answer',
-  agents: 'Legacy answers the reads. Writes are accepted as journal.whenAway in the settings says.',
+  agents: 'Legacy answers the reads. The setting journal.whenAway decides whether writes are accepted.',
   next: [],
 };
 
@@ -64,7 +64,7 @@ function legacyDown({ service }: ServiceStatus): Incident {
   return {
     tone: 'bad',
     what: `Legacy ${service} does not answer`,
-    agents: 'Agents of this service get errors. What was acknowledged before is stored.',
+    agents: 'Agents of this service get errors. Every write acknowledged before is stored.',
     next: [{ to: `/services/${service}`, label: 'See the service' }],
   };
 }
@@ -98,7 +98,7 @@ function heldReads({ service, guard }: ServiceStatus, isDown: boolean): Incident
 
 type Numbers = NonNullable<NonNullable<ServiceStatus['guard']>['latch']>['finding']['numbers'];
 
-/** Rates are of what the guard counted, the others are named. */
+/** Rates show what the guard counted. Other triggers show their name. */
 export function causeOf({
   trigger,
   numbers,
@@ -121,7 +121,7 @@ function journalOf({ spill, proxy }: Status): Incident[] {
       tone: 'warn',
       what: `The journal (${spoken(proxy.journal)}) does not answer`,
       since: spill.oldest_at ?? undefined,
-      agents: `Agents are served by legacy. ${counted(spill.writes, 'write')} wait on disk and are replayed when it is back.`,
+      agents: `Legacy serves agents. ${counted(spill.writes, 'write waits', 'writes wait')} on disk and will be replayed when the journal answers.`,
       next: [{ to: '/', label: 'See the desk' }],
     },
   ];
@@ -139,7 +139,7 @@ function flagsOf({ proxy: { flags } }: Status): Incident[] {
   ];
 }
 
-/** First on every page. A person who wakes at three in the morning reads this. */
+/** First on every page. An operator who was woken at night reads this first. */
 export function incidentBanner(incidents: readonly Incident[]): Html {
   return html`<div data-live="incidents" class="incidents">${incidents.map(oneIncident)}</div>`;
 }
@@ -159,7 +159,7 @@ function link({ to, label }: Incident['next'][number]): Shown {
   return html`<a class="button" href="${to}">${label}</a>`;
 }
 
-/** What would trip the guard again right after a release; undefined where nothing would. */
+/** The trigger that would trip the guard again right after a release. Undefined if there is none. */
 export function stillFound(guard: ServiceStatus['guard']): string | undefined {
   const standing = standingFindings(guard?.findings ?? []);
   return standing.length === 0 ? undefined : standingWords(standing);

@@ -5,16 +5,16 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { LiveBook } from '../live-book.ts';
 import type { Reception } from './reception.ts';
 
-/** Servers in between give up a connection that says nothing for a minute. */
+/** Proxies in between close a connection that is silent for a minute. */
 const STILL_HERE_MS = 20_000;
-/** Of all who watch at the same time; a browser asks again. */
+/** Most streams at the same time. A browser retries. */
 const MOST_STREAMS = 100;
 
 interface StreamRoute {
   Params: { service: string };
 }
 
-/** Samples of a service as they come: server-sent events, the kept ones first. */
+/** Streams the samples of a service as server-sent events, the stored ones first. */
 export function registerLiveStream(
   app: FastifyInstance,
   { reception, live }: { readonly reception: Reception; readonly live: LiveBook },
@@ -58,7 +58,7 @@ async function* eventsOf(
   }
 }
 
-/** False where nothing came for a while. */
+/** False if nothing came in time. */
 async function newsOf(live: LiveBook, signal: AbortSignal): Promise<boolean> {
   const waiting = new AbortController();
   const stop = AbortSignal.any([signal, waiting.signal]);

@@ -1,7 +1,7 @@
 import { OWNER_IN_URL_LIMIT } from '../../domain/ids.ts';
 import { fastify, type FastifyInstance, type InjectOptions } from 'fastify';
 
-/** The operator's API said no, in words for people. */
+/** A refusal of the operator's API, in words for people. */
 export class ApiRefusal extends Error {
   readonly status: number;
   readonly code: string;
@@ -13,24 +13,24 @@ export class ApiRefusal extends Error {
   }
 }
 
-/** The operator's API, asked as one caller. @throws ApiRefusal */
+/** The operator's API, called as one caller. @throws ApiRefusal */
 export interface OperatorApi {
   get<Answer>(path: string): Promise<Answer>;
   post<Answer>(path: string, body: object): Promise<Answer>;
-  /** What is no answer but a document, as it is. */
+  /** An answer that is a document, unchanged. */
   document(path: string): Promise<ApiDocument>;
 }
 
 export interface ApiDocument {
   readonly text: string;
   readonly type: string;
-  /** A content security policy of its own. */
+  /** Its own content security policy. */
   readonly policy?: string;
 }
 
 /**
- * The same routes that the operator's port serves, asked within this process: the desk can do what they can and no more, by their
- * rules, their roles and their audit.
+ * Calls the routes of the operator's port within this process. The desk therefore has the same rights, rules and audit as the
+ * API, and no others.
  */
 export class OperatorApiHost {
   readonly #app: FastifyInstance;
@@ -40,7 +40,7 @@ export class OperatorApiHost {
     register(this.#app);
   }
 
-  /** @param token absent where there are none */
+  /** @param token absent where there are no tokens */
   as(token: string | undefined): OperatorApi {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     return {
@@ -73,7 +73,7 @@ function refusalIn(status: number, payload: string): ApiRefusal {
   return new ApiRefusal(status, error ?? 'failed', inFieldNames(message ?? 'the operator’s API failed'));
 }
 
-/** Options of the command line, as the fields of forms are called. */
+/** Command-line options and the fields of forms that replace them. */
 const FIELDS: Readonly<Record<string, string>> = {
   '--limit-share': 'the field “Repair at most, percent of the compared items”',
   '--limit-items': 'the field “Repair at most, findings”',
@@ -81,7 +81,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   '--reason': 'the field “Reason”',
 };
 
-/** A message for people who fill in forms. */
+/** Replaces the options in a message by the names of fields. */
 export function inFieldNames(message: string): string {
   return message.replaceAll(/--[a-z-]+/g, (option) => FIELDS[option] ?? option);
 }

@@ -22,7 +22,7 @@ import { goTo, type Asked, type Visit } from './visit.ts';
 
 type PageMaker = (visit: Visit, asked: Asked<never>) => Promise<Page>;
 
-/** Every page that is only looked at. */
+/** Every page that only shows something. */
 const PAGES: Readonly<Record<string, PageMaker>> = {
   '/': overviewPage,
   '/flags': flagsPage,
@@ -44,7 +44,7 @@ const PAGES: Readonly<Record<string, PageMaker>> = {
   '/glossary': glossaryPage,
 };
 
-/** The list of reports alone, for people who read and change nothing. */
+/** The list of reports alone, for people who only read. */
 export function registerReportPages(app: FastifyInstance, reception: Reception): void {
   app.get('/', (_request, reply) => goTo(reply, '/reports'));
   app.get('/reports', (request, reply) => shown(reception, reportsPage, { request, reply }));
@@ -53,7 +53,7 @@ export function registerReportPages(app: FastifyInstance, reception: Reception):
 export function registerPages(app: FastifyInstance, reception: Reception): void {
   for (const [path, make] of Object.entries(PAGES))
     app.get(path, (request, reply) => shown(reception, make, { request, reply }));
-  // It changes nothing: the answer is the page itself.
+  // Trying rules changes nothing, so the answer is the page itself.
   app.post<{ Body: { rules?: string } }>(
     '/services/:service/differences',
     { preHandler: fromOurForm(app) },
@@ -80,7 +80,7 @@ async function shown(
   return reply.type('text/html').header('cache-control', 'no-store').send(shell(visit, page));
 }
 
-/** Of what an address names twice the last counts. */
+/** If an address names a parameter twice, the last one counts. */
 function onceEach(query: unknown): Asked['query'] {
   const given = Object.entries(query as Readonly<Record<string, string | string[]>>);
   return Object.fromEntries(

@@ -19,7 +19,7 @@ interface ReceptionParts {
   readonly pages: DeskPages;
 }
 
-/** Knows from the session who looks, and asks the API as them. */
+/** Identifies the visitor by the session, and calls the API as that visitor. */
 export class Reception {
   readonly #tokens: readonly OperatorToken[];
   readonly #api: OperatorApiHost;
@@ -35,15 +35,15 @@ export class Reception {
     this.#pages = pages;
   }
 
-  /** Somebody has signed in with a token. */
+  /** Records that a visitor signed in with a token. */
   admit({ session }: FastifyRequest, caller: string): void {
     session.caller = caller;
     session.signedInMs = session.activeMs = this.#nowMs();
   }
 
-  /** Undefined for somebody who must sign in first. */
+  /** Undefined for a visitor who must sign in first. */
   known(request: FastifyRequest): Known | undefined {
-    // Nobody has a name here: whoever is on this machine may do everything, as on the operator's port.
+    // Without tokens there are no names: anyone on this machine may do everything, as on the operator's port.
     if (this.#tokens.length === 0) return { visitor: { role: 'approver' }, api: this.#api.as(undefined) };
     const { session } = request;
     const token = this.#tokenOf(session);
@@ -53,7 +53,7 @@ export class Reception {
     return { visitor: { name, role }, api: this.#api.as(token.token) };
   }
 
-  /** The same of what goes on for long: its session may have ended meanwhile, or been signed out of. */
+  /** The same for a long request. Its session may have ended or been signed out meanwhile. */
   async stillKnown({ session, sessionStore }: FastifyRequest): Promise<boolean> {
     if (this.#tokens.length === 0) return true;
     const { promise, resolve } = Promise.withResolvers<Session | null | undefined>();
@@ -67,13 +67,13 @@ export class Reception {
     return this.#tokens.find(({ name }) => name === session.caller);
   }
 
-  /** Everything that a page needs; what was to be told once is told with it. */
+  /** Everything that a page needs. A notice is shown once and then removed. */
   async visit(request: FastifyRequest, reply: FastifyReply): Promise<Visit | undefined> {
     const known = this.known(request);
     if (known === undefined) return undefined;
     const { session, url } = request;
     const { person = '' } = session;
-    // A page that refreshes itself shows nobody what was to be told.
+    // A page that refreshes itself must not use up the notice.
     const notice = request.headers['x-refresh'] === undefined ? session.notice : undefined;
     if (notice !== undefined) delete session.notice;
     const status = await statusOf(known.api);
@@ -82,7 +82,7 @@ export class Reception {
       ...known,
       person,
       csrf: reply.generateCsrf(),
-      // A form's answer that is a page has the page's address; others have none to come back to.
+      // If a form's answer is a page, it has the page's address. Other answers have no page to return to.
       path: isPage(request) ? url : '/',
       ...(notice !== undefined && { notice }),
       status,
@@ -93,7 +93,7 @@ export class Reception {
   }
 }
 
-/** A page that stands open asks again by itself: that is nobody's doing. */
+/** True for requests that an open page makes by itself. They do not count as activity of the visitor. */
 function isByItself({ headers, routeOptions }: FastifyRequest): boolean {
   return headers['x-refresh'] !== undefined || (routeOptions.url ?? '').startsWith('/live/');
 }
@@ -102,7 +102,7 @@ function isPage({ server, routeOptions }: FastifyRequest): boolean {
   return server.hasRoute({ method: 'GET', url: routeOptions.url ?? '' });
 }
 
-/** Where Unleash keeps the flags, the audit does not know. */
+/** Where Unleash keeps the flags, the audit does not hold their changes. */
 async function killedSinceOf(api: OperatorApi): Promise<string | undefined> {
   try {
     const { entries } = await api.get<{ entries: readonly AuditedFlag[] }>('/v1/audit?service=all&limit=100');
@@ -119,7 +119,7 @@ interface AuditedFlag {
   readonly details: { readonly flag?: string; readonly to?: number };
 }
 
-/** Undefined while the journal is away: then a page says so where it needs it. */
+/** Undefined while the journal is away. Pages that need it report that. */
 async function statusOf(api: OperatorApi): Promise<Status | undefined> {
   try {
     return await api.get<Status>('/v1/status');

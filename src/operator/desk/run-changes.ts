@@ -2,31 +2,31 @@ import { begun, type ChangeRoute, type Form } from './change-route.ts';
 
 const part = encodeURIComponent;
 
-/** Of a form whose empty fields say nothing. */
+/** The fields of a form, without the empty ones. */
 function given(name: string, value: string | undefined): Readonly<Record<string, string>> {
   return value === undefined || value === '' ? {} : { [name]: value };
 }
 
 const serviceOf = ({ service }: Form): object => given('service', service);
 
-/** What the desk asks of runs, and of what legacy has lost. */
+/** Changes that concern runs and lost items. */
 export const RUN_CHANGES: readonly ChangeRoute[] = [
   {
     path: '/runs/backfill',
     to: () => '/v1/runs',
     body: (form) => ({ kind: 'backfill', ...serviceOf(form), ...given('rate', form['rate']) }),
-    done: (_form, _params, { run }) => begun(run, `Backfill ${String(run)} has begun.`),
+    done: (_form, _params, { run }) => begun(run, `Backfill ${String(run)} has started.`),
   },
   {
     path: '/runs/reconcile',
     to: () => '/v1/runs',
     body: (form) => ({ kind: 'reconcile', ...serviceOf(form), ...given('scope', form['scope']) }),
-    done: (_form, _params, { run }) => begun(run, `Reconciliation ${String(run)} has begun.`),
+    done: (_form, _params, { run }) => begun(run, `Reconciliation ${String(run)} has started.`),
   },
   {
     path: '/runs/:run/stop',
     to: ({ run = '' }) => `/v1/runs/${part(run)}/stop`,
-    done: (_form, { run = '' }) => `Run ${run} is stopped. Lanes under way are finished.`,
+    done: (_form, { run = '' }) => `Run ${run} is stopped. Lanes in progress are finished.`,
   },
   {
     path: '/runs/:kind/resume',
@@ -41,19 +41,19 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
       limit_share: Number(share) / 100,
       ...(items !== '' && { limit_items: Number(items) }),
     }),
-    done: (_form, _params, { run }) => begun(run, `Repair ${String(run)} has begun.`),
+    done: (_form, _params, { run }) => begun(run, `Repair ${String(run)} has started.`),
   },
   {
     path: '/runs/:run/undo',
     to: ({ run = '' }) => `/v1/runs/${part(run)}/undo`,
     done: (_form, _params, { undone, left }) =>
-      `${undone === 1 ? '1 lane is as it was' : `${String(undone)} lanes are as they were`} before${Array.isArray(left) && left.length > 0 ? `; not so: ${left.join(', ')}` : ''}.`,
+      `${undone === 1 ? '1 lane is as it was' : `${String(undone)} lanes are as they were`} before${Array.isArray(left) && left.length > 0 ? `. Not undone: ${left.join(', ')}` : ''}.`,
   },
   {
     path: '/lost/:service/restore',
     to: () => '/v1/lost',
     body: ({ owner, memory_id }, { service }) => ({ decision: 'restore', service, owner, memory_id }),
-    done: (_form, _params, { waiting }) => `It is stored on legacy again. ${waits(waiting)}`,
+    done: (_form, _params, { waiting }) => `The item is stored on legacy again. ${waits(waiting)}`,
   },
   {
     path: '/lost/:service/restore-lane',
@@ -66,10 +66,12 @@ export const RUN_CHANGES: readonly ChangeRoute[] = [
     path: '/lost/:service/accept',
     to: () => '/v1/lost',
     body: ({ owner, memory_id }, { service }) => ({ decision: 'accept', service, owner, memory_id }),
-    done: (_form, _params, { waiting }) => `It is given up. ${waits(waiting)}`,
+    done: (_form, _params, { waiting }) => `The loss is accepted. ${waits(waiting)}`,
   },
 ];
 
 function waits(waiting: unknown): string {
-  return waiting === 0 ? 'Its lane was made equal.' : `${String(waiting)} of its lane wait for a decision.`;
+  return waiting === 0
+    ? 'The lane is equal on both backends now.'
+    : `${String(waiting)} more lost ${waiting === 1 ? 'item' : 'items'} of its lane wait for a decision.`;
 }

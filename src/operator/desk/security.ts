@@ -8,11 +8,11 @@ import { refuseUnstorableAddresses } from '../refusal.ts';
 
 const SELF = ["'self'"];
 
-/** Of one address, within a minute. A desk that is open refreshes itself 20 times. */
+/** Requests from one address per minute. An open desk refreshes itself 20 times per minute. */
 const REQUESTS_A_MINUTE = 600;
 export const SIGN_INS_A_MINUTE = 10;
 
-/** Nothing but what this desk serves is loaded or run, and nothing inline. */
+/** The browser loads and runs only what this desk serves, and nothing inline. */
 export async function registerSecurity(
   app: FastifyInstance,
   { isOpen }: { readonly isOpen: boolean },
@@ -32,7 +32,7 @@ export async function registerSecurity(
         frameAncestors: ["'none'"],
       },
     },
-    // Whether there is TLS, and for how long, is decided by what stands in front.
+    // The server in front of the desk decides about TLS and its duration.
     strictTransportSecurity: false,
     referrerPolicy: { policy: 'same-origin' },
   });
@@ -42,13 +42,13 @@ export async function registerSecurity(
   if (isOpen) refuseOtherHosts(app);
 }
 
-/** Nobody signs in: what came here through a page in somebody's browser, under another name, is refused. */
+/** Without a sign-in, requests that a web page of another host sends through a browser are refused. */
 function refuseOtherHosts(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     if (LOOPBACK_HOST.test(request.headers.host ?? '')) return;
     await reply
       .code(403)
       .type('text/plain')
-      .send('Without operator.tokens the desk is for this machine only.');
+      .send('Without operator.tokens the desk serves this machine only.');
   });
 }

@@ -5,14 +5,14 @@ import session, { type SessionStore } from '@fastify/session';
 import type { FastifyInstance, preHandlerHookHandler, Session } from 'fastify';
 import { LRUCache } from 'lru-cache';
 
-/** Whoever signed in signs in again after a shift, */
+/** A session ends after a working day, */
 const LONGEST_MS = 12 * 3_600_000;
-/** and after so long without doing anything: an open page that refreshes itself does nothing. */
+/** and after this long without activity. The refreshes of an open page do not count as activity. */
 const IDLE_MS = 2 * 3_600_000;
-/** Whoever opens the sign-in page has one: the longest unused leave first. */
+/** Opening the sign-in page makes a session. When there are too many, those unused longest are dropped first. */
 const MOST_SESSIONS = 10_000;
 
-/** Sessions live in this process: whoever signed in signs in again after its restart. */
+/** Sessions are kept in this process. After a restart visitors sign in again. */
 export async function registerSessions(app: FastifyInstance): Promise<void> {
   await app.register(cookie);
   await app.register(session, {
@@ -30,7 +30,7 @@ export async function registerSessions(app: FastifyInstance): Promise<void> {
   });
 }
 
-/** Whether a session has neither lasted too long nor been left alone for too long. */
+/** Whether a session is neither too old nor unused for too long. */
 export function isFresh(
   { signedInMs, activeMs }: Pick<Session, 'signedInMs' | 'activeMs'>,
   nowMs: number,
@@ -54,7 +54,7 @@ function createSessionStore(): SessionStore {
   };
 }
 
-/** For every form that changes something: it must hold the secret of its session. */
+/** Every form that makes a change must hold the secret of its session. */
 export function fromOurForm(app: FastifyInstance): preHandlerHookHandler {
   return (request, reply, done) => app.csrfProtection(request, reply, done);
 }

@@ -11,7 +11,7 @@ interface SignInForm {
   Querystring: { readonly to?: string };
 }
 
-/** In with a token, and out again. */
+/** Signs in with a token, and signs out. */
 export function registerSignIn(
   app: FastifyInstance,
   { tokens, reception }: { readonly tokens: TokenBook; readonly reception: Reception },
@@ -27,11 +27,11 @@ export function registerSignIn(
     const { token = '', to } = request.body;
     const caller = tokens.find(token.trim());
     if (caller === undefined) {
-      const notice = { tone: 'bad', text: 'The desk knows no such token.' } as const;
+      const notice = { tone: 'bad', text: 'Invalid token.' } as const;
       const form = { csrf: reply.generateCsrf(), to: placeOf(to), notice };
       return reply.code(401).type('text/html').send(signInPage(form));
     }
-    // Another id: whoever knew the one before does not come in with it.
+    // A new session id, so that a person who knew the earlier one does not get in.
     await request.session.regenerate();
     reception.admit(request, caller.name);
     return goTo(reply, placeOf(to));

@@ -3,41 +3,41 @@ import type { Status } from '../status.ts';
 import { mayAs, type OperatorRole } from '../operator-access.ts';
 import type { OperatorApi } from './operator-api.ts';
 
-/** Who looks. */
+/** The visitor. */
 export interface Visitor {
-  /** Of the token; absent where nobody signs in. */
+  /** Name of the token. Absent where there is no sign-in. */
   readonly name?: string;
   readonly role: OperatorRole;
 }
 
-/** What was done, or why not, told once on the next page. */
+/** The result of a change, shown once on the next page. */
 export interface Notice {
   readonly tone: 'good' | 'bad';
   readonly text: string;
-  /** What was begun. */
+  /** What was started. */
   readonly link?: { readonly to: string; readonly label: string };
 }
 
 /** Which pages of the desk are served. */
 export type DeskPages = 'all' | 'reports';
 
-/** One request of somebody who may look, with what every page needs. */
+/** One request of a visitor who may look, with what every page needs. */
 export interface Visit {
   readonly api: OperatorApi;
   readonly visitor: Visitor;
-  /** The name that was typed last, where nobody signs in. */
+  /** The name that was typed last, where there is no sign-in. */
   readonly person: string;
-  /** For forms that change something. */
+  /** The token for forms that make a change. */
   readonly csrf: string;
-  /** Path and query that were asked for. */
+  /** Path and query of the request. */
   readonly path: string;
   readonly notice?: Notice;
   readonly status: Status | undefined;
   /** @defaultValue all */
   readonly pages?: DeskPages;
-  /** In which times are shown without a script. @defaultValue UTC */
+  /** The zone for times without a script. @defaultValue UTC */
   readonly zone?: string;
-  /** When the kill switch was switched on; absent while it is off, or where the audit does not say. */
+  /** When the kill switch was switched on. Absent while it is off, or if the audit does not hold it. */
   readonly killedSince?: string;
 }
 
@@ -45,7 +45,7 @@ export function may({ visitor }: Visit, role: OperatorRole): boolean {
   return mayAs(visitor.role, role);
 }
 
-/** What a page is made from. */
+/** What pages are made from. */
 export interface Asked<Params = unknown> {
   readonly params: Params;
   readonly query: Readonly<Record<string, string | undefined>>;
@@ -55,7 +55,10 @@ declare module 'fastify' {
   interface Session {
     /** Name of the token that was signed in with. */
     caller?: string;
-    /** When, by the desk's clock, in milliseconds; and when somebody last did something, not a page by itself. */
+    /**
+     * Times by the desk's clock, milliseconds: of the sign-in, and of the visitor's last activity. Refreshes of a page do not
+     * count.
+     */
     signedInMs?: number;
     activeMs?: number;
     person?: string;
@@ -63,12 +66,12 @@ declare module 'fastify' {
   }
 }
 
-/** Tells something on the next page. */
+/** Shows a notice on the next page. */
 export function tell(request: FastifyRequest, notice: Notice): void {
   request.session.notice = notice;
 }
 
-/** A place on this desk, or its front page: never elsewhere. */
+/** Returns a path on this desk, or its front page. Never another address. */
 export function placeOf(value: unknown): string {
   return typeof value === 'string' && /^\/(?![/\\])[\w\-./?=&%~:+]*$/.test(value) ? value : '/';
 }

@@ -3,7 +3,7 @@ import { abNumbers } from '../ab-status.ts';
 import { ActionArms } from '../action-arms.ts';
 import type { ActionAb } from './report.ts';
 
-/** The sums of a day's slices, of all replicas. */
+/** The sums of a day's slices, over all replicas. */
 export function actionAbs(slices: ServiceDay['arms']): ActionAb[] {
   const sums = new Map<string, ActionArms>();
   for (const { action, counts } of slices) {

@@ -4,13 +4,13 @@ import type { ActionAb, ServiceReport } from './report.ts';
 
 export function abSection({ ab }: ServiceReport): Section {
   return {
-    title: 'Orchestrator beside legacy',
+    title: 'Orchestrator and legacy compared',
     blocks: [
       armTable(ab),
       differenceTable(ab),
       {
         kind: 'remark',
-        cell: [FAILURE_WORDS, ' Intervals take the reads of a lane for one habit.'],
+        cell: [FAILURE_WORDS, ' Intervals treat the reads of one lane as correlated.'],
       },
     ],
   };
@@ -20,7 +20,7 @@ function armTable(ab: readonly ActionAb[]): Table {
   return {
     kind: 'table',
     columns: [
-      { head: 'reads of lanes that are on' },
+      { head: 'reads of lanes on' },
       { head: 'reads', isNumber: true },
       { head: 'answered by legacy', isNumber: true },
       { head: 'failed, 95 % interval', isNumber: true },
@@ -31,7 +31,7 @@ function armTable(ab: readonly ActionAb[]): Table {
       [[code(action), ' orchestrator'], ...armCells(orchestrator, [count(orchestrator.fallbacks)])],
       [[code(action), ' legacy'], ...armCells(legacy, [])],
     ]),
-    empty: 'No read of this day could have been answered by either.',
+    empty: 'No read on this day that either backend could answer.',
   };
 }
 
@@ -44,7 +44,7 @@ function differenceTable(ab: readonly ActionAb[]): Table {
   return {
     kind: 'table',
     columns: [
-      { head: 'orchestrator against legacy' },
+      { head: 'orchestrator compared to legacy' },
       { head: 'pairs', isNumber: true },
       { head: 'latency, 95 % interval', isNumber: true },
       { head: 'failures, 95 % interval', isNumber: true },
@@ -53,7 +53,7 @@ function differenceTable(ab: readonly ActionAb[]): Table {
       [[code(action), ' between lanes'], [], ...differenceCells(between)],
       [[code(action), ' the same read on both'], [count(paired.pairs)], ...differenceCells(paired)],
     ]),
-    empty: 'Nothing was read.',
+    empty: 'No reads.',
   };
 }
 
@@ -67,7 +67,7 @@ function differenceCells({
 const ratio = (value: number | null): Figure => ({ value, unit: 'ratio' });
 const rateChange = (value: number | null): Figure => ({ value, unit: 'change_rate' });
 
-/** A value and both ends of its interval; nothing where too few lanes were seen. */
+/** A value with both ends of its interval. Reports too few lanes if there is no interval. */
 function spread(interval: ShownInterval, figure: (value: number | null) => Figure): Cell {
   if (interval === null) return ['too few lanes'];
   const [value, lower, upper] = interval;

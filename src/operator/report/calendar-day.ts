@@ -2,10 +2,10 @@ import type { DaySpan } from '../../engine/report/report-ports.ts';
 
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
 const DAY_MS = 86_400_000;
-/** More than any zone is ahead of, or behind, UTC. */
+/** No zone is further from UTC than this. */
 const FARTHEST_MS = 15 * 3_600_000;
 
-/** A calendar date, `YYYY-MM-DD`, that exists. */
+/** Whether a text is a calendar date, `YYYY-MM-DD`, that exists. */
 export function isDate(text: string): boolean {
   const [, year, month, day] = DATE.exec(text) ?? [];
   if (year === undefined) return false;
@@ -13,31 +13,31 @@ export function isDate(text: string): boolean {
   return at.toISOString().startsWith(text);
 }
 
-/** Making one takes a hundred times as long as using it, and a day's first instant takes forty dates. */
+/** Making a formatter takes a hundred times as long as using it, and the start of a day needs forty dates. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** The date of an instant in a zone. */
 export function dateOf(atMs: number, zone: string): string {
   let format = formats.get(zone);
   if (format === undefined) {
-    // The locale whose dates are spelled so.
+    // This locale spells dates as YYYY-MM-DD.
     format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short' });
     formats.set(zone, format);
   }
   return format.format(atMs);
 }
 
-/** The date so many days later; earlier where negative. */
+/** The date this many days later, or earlier if negative. */
 export function dateAfter(date: string, days: number): string {
   return new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 }
 
-/** From the first instant of a date in a zone to that of the next: 23, 24 or 25 hours, where midnight is left out too. */
+/** From the first instant of a date in a zone to that of the next date: 23, 24 or 25 hours, also where midnight is skipped. */
 export function spanOf(date: string, zone: string): DaySpan {
   return { fromMs: startOf(date, zone), toMs: startOf(dateAfter(date, 1), zone) };
 }
 
-/** Clocks go forward and back, dates only forward: the first instant of a date is found by halving. */
+/** Clocks go forward and back, but dates only forward. So bisection finds the first instant of a date. */
 function startOf(date: string, zone: string): number {
   const utcMs = Date.parse(`${date}T00:00:00Z`);
   let [before, at] = [utcMs - FARTHEST_MS, utcMs + FARTHEST_MS];

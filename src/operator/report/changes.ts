@@ -1,12 +1,12 @@
-/** What a report counted, and how it stood in the report before. */
+/** Compares the totals of a report with those of the report before. */
 export class Changes {
   readonly #service: string;
   readonly #before: Readonly<Record<string, number>> | undefined;
   readonly #totals: Record<string, number>;
 
   /**
-   * @param before totals of the report before; undefined where there is none
-   * @param totals where those of this report are noted, for the next one
+   * @param before totals of the report before; undefined if there is none
+   * @param totals receives the totals of this report, for the next one
    */
   constructor(
     service: string,
@@ -20,7 +20,7 @@ export class Changes {
     totals[`${service} known`] = 1;
   }
 
-  /** What came since; all of it where it was not there before, null where nothing is known of before. */
+  /** The increase since the report before. The full value if it was not counted before. Null without a report before. */
   of(name: string, value: number): number | null {
     const key = `${this.#service} ${name}`;
     this.#totals[key] = value;

@@ -10,11 +10,11 @@ import type { PairedP95 } from '../ab-status.ts';
 import { CRITERION_WORDS, type CriterionName } from './criterion-words.ts';
 import type { ActionAb, Criterion, PhasePlan } from './report.ts';
 
-/** What criteria are judged by, beside what the interlocks know. */
+/** Facts for the criteria, besides those of the interlocks. */
 export interface PlanFacts {
   readonly phase: Stage;
   readonly judged: Judged;
-  /** Asked this moment, end to end. */
+  /** Probed now, end to end. */
   readonly answers: InterlockFacts['answers'];
   /** Percent of read-cutover in effect. */
   readonly readsMoved: number;
@@ -26,20 +26,20 @@ export interface PlanFacts {
   };
   readonly deadLetterLanes: number;
   readonly lostItems: number;
-  /** Lanes that reconciliations found unequal, neither repaired nor accepted. */
+  /** Lanes that reconciliations found different, neither repaired nor accepted. */
   readonly differingLanes: number;
-  /** Of the day: reads that both backends were asked. */
+  /** Of the day: reads that were sent to both backends. */
   readonly ab: readonly Pick<ActionAb, 'action' | 'paired'>[];
-  /** Most that the upper bound of p95 above legacy may be. */
+  /** The largest upper bound of p95 above legacy that passes. */
   readonly readLatencyToleranceMs: number;
 }
 
-/** More than that cannot be compared: an alarm of its own. */
+/** A higher share of comparisons without a verdict fails. */
 const NOT_COMPARABLE_SHARE = 0.05;
 
 type DayCheck = (facts: PlanFacts) => Omit<Criterion, 'for' | 'action'>;
 
-/** A rate of the day fails as the guard would trip: by five and more, proven to be above its limit. */
+/** A rate of the day fails by the same rule as the guard trips: at least five hits, and proven to be above its limit. */
 function rate(name: CriterionName, tally: Tally, limit: number): ReturnType<DayCheck> {
   const isAbove = tally.hits >= GUARD_LIMITS.leastHits && exactLowerBound(tally) > limit;
   const have = tally.tries === 0 ? null : tally.hits / tally.tries;
@@ -71,9 +71,9 @@ const orchestratorErrors: DayCheck = ({ day }) =>
   rate('orchestrator_errors_of_the_day', day.orchestratorErrors, GUARD_LIMITS.errorRate);
 
 interface PhaseRow {
-  /** The flag whose conditions to be kept hold in this phase. */
+  /** The flag whose conditions must keep holding in this stage. */
   readonly keeps?: ServiceFlag;
-  /** What the phase leads to. */
+  /** The flag that is raised next. */
   readonly raises?: ServiceFlag;
   readonly day: readonly DayCheck[];
 }
@@ -81,7 +81,7 @@ interface PhaseRow {
 const WRITTEN = [proxyErrors, deadLetters, lostItems, lanesDiffer];
 const COMPARED = [...WRITTEN, mismatches, notComparable];
 
-/** The way of a migration: what each phase asks, and where it leads. */
+/** The path of a migration: the checks of each stage, and the next flag. */
 const PHASES: Readonly<Record<Stage, PhaseRow>> = {
   off: { raises: 'dual-write', day: [proxyErrors] },
   dual_write: { keeps: 'dual-write', raises: 'shadow-read', day: WRITTEN },
@@ -100,10 +100,13 @@ const PHASES: Readonly<Record<Stage, PhaseRow>> = {
   complete: { day: [] },
 };
 
-/** Flags that nothing raises while the engine cannot move writes. */
+/** Flags that cannot be raised, because the engine cannot move writes yet. */
 const OF_WRITES: ReadonlySet<ServiceFlag> = new Set(['write-cutover', 'legacy-read-only']);
 
-/** Every phase with its criteria, judged by what is known now: those behind still hold or not, those ahead are what is to come. */
+/**
+ * Every stage with its criteria, judged by what is known now. The criteria of earlier stages may fail again, those of later ones
+ * are still open.
+ */
 export function planOf(facts: PlanFacts): PhasePlan[] {
   return STAGES.filter((phase) => phase !== 'complete').map((phase) => ({
     phase,
@@ -112,14 +115,14 @@ export function planOf(facts: PlanFacts): PhasePlan[] {
   }));
 }
 
-/** Those of the present phase that fail. */
+/** The criteria of the present stage that fail. */
 export function failedIn(plan: readonly PhasePlan[]): Criterion[] {
   return plan
     .filter(({ present }) => present)
     .flatMap(({ criteria }) => criteria.filter(({ verdict }) => verdict === 'fail'));
 }
 
-/** What it takes to raise a flag, whatever it asks for now: each with what there is and what there must be. */
+/** The criteria for raising a flag, whatever it requests now. Each has its present and its required value. */
 export function raiseCriteria(flag: ServiceFlag, known: Known): Criterion[] {
   const ofService = INTERLOCKS[flag].raise.map((check): Criterion => ({
     ...judged(check, flag, known),
@@ -164,7 +167,7 @@ function slowerReads(phase: Stage, { ab, readLatencyToleranceMs: limit }: PlanFa
     .map(({ action, paired: { p95 } }) => {
       const of = { name: 'reads_slower_than_legacy', for: purpose, action, limit } as const;
       if (p95.difference_ms === null)
-        return { ...of, have: null, verdict: 'not_judged', note: 'too few reads were asked of both' };
+        return { ...of, have: null, verdict: 'not_judged', note: 'too few reads were sent to both' };
       const [difference, , upper] = p95.difference_ms;
       return {
         ...of,
@@ -179,7 +182,7 @@ function p95Note(difference: number, { orchestrator_ms: ours, legacy_ms: theirs,
   return `p95 ${ours ?? 0} ms, legacy ${theirs ?? 0} ms: difference ${difference} ms, ratio ${ratio ?? 0}`;
 }
 
-/** Reads that have not all moved are raised by the same flag as before. */
+/** While some reads have not moved, the next step still raises the same flag. */
 function raisedBy(phase: Stage, raises: ServiceFlag | undefined, facts: PlanFacts): Criterion[] {
   if (raises === undefined) return [];
   const isHalfway = phase === 'read_cutover' && facts.phase === 'read_cutover' && facts.readsMoved < 100;
@@ -205,7 +208,7 @@ function judged(check: Check, flag: ServiceFlag, facts: Known): Omit<Criterion, 
   };
 }
 
-/** Conditions that hold of reads as they do of writes. */
+/** Conditions that hold for reads and writes. */
 const OF_READS_TOO: ReadonlySet<string> = new Set([
   'not_covered',
   'latched',
@@ -228,11 +231,13 @@ function numbersOf({
   return { name: word, have: have ?? null, limit: need ?? 0 };
 }
 
-/** Why a verdict is another than the numbers alone say. */
+/** Why a verdict differs from what the numbers alone would give. */
 const NOTES: Partial<Record<InterlockWord, (checked: Checked, known: InterlockFacts) => string | null>> = {
-  never_reconciled: () => 'there was none',
+  never_reconciled: () => 'none yet',
   backfill_not_finished: (checked, { lanes }) =>
-    lanes.isBackfillListed ? excused(checked, 'but for lanes that are unwell') : 'not all owners were listed',
+    lanes.isBackfillListed
+      ? excused(checked, 'except dirty, stopped or excepted lanes')
+      : 'not all owners were listed',
   not_covered_everywhere: (checked) => excused(checked, 'once writes are journaled'),
   unclassified_actions: ({ isFine, reason: { have = 0 } }) =>
     isFine && have > 0 ? 'accepted by name' : null,

@@ -22,7 +22,7 @@ interface DayFacts {
   readonly zone: string;
   readonly nowMs: number;
   readonly changes: Changes;
-  /** Of a day that is not over, sums are no match for those of the day before. */
+  /** The sums of a day that is not over are not compared with those of the day before. */
   readonly isWhole: boolean;
 }
 
@@ -118,7 +118,7 @@ export class DayNumbers {
     return { action, kind: this.#kindOf(action), operations, comparable, mismatches, added_p95_ms: added };
   }
 
-  /** Every hour of the day, those without traffic too, and those that are to come. */
+  /** Every hour of the day, also those without traffic and those still to come. */
   #hourNumbers(): HourNumbers[] {
     const { span, zone, nowMs } = this.#facts;
     const hours = Math.ceil((span.toMs - span.fromMs) / HOUR_MS);
@@ -140,13 +140,13 @@ function addTo<Key>(sums: Map<Key, GuardCounts>, key: Key, counts: GuardCounts):
   addCounts(sum, counts);
 }
 
-/** Interpolated within its bucket; null above the last, or without a measurement. */
+/** Interpolated within its bucket. Null above the last bucket, or without a measurement. */
 function quantile(counts: GuardCounts, share: number): number | null {
   const found = addedQuantile(counts, share);
   return found === null || !Number.isFinite(found) ? null : found;
 }
 
-/** How often, of how many, and how sure that is. */
+/** Hits, tries, and the confidence interval of their rate. */
 export function rateNumbers({ hits, tries }: Tally): RateNumbers {
   if (tries === 0) return { hits, of: tries, rate: null, interval: null };
   const { lower, upper } = exactInterval({ hits, tries });

@@ -3,7 +3,7 @@ import { timeOf } from './calendar-day.ts';
 import { counted } from './figures.ts';
 import type { EventNumbers, ServiceReport } from './report.ts';
 
-/** What happened to a service on a day: for managers in a sentence, for engineers each event. */
+/** What happened to a service on a day: one sentence for managers, each event for engineers. */
 export function storyOf(day: ServiceDay, { span, zone, moved }: StoryFacts): ServiceReport['today'] {
   const moves = day.events
     .flatMap((event) => moveOf(event))
@@ -24,13 +24,13 @@ interface StoryFacts {
   readonly moved: { readonly before: number | undefined; readonly now: number };
 }
 
-/** Flags that a server keeps are changed there, and the audit does not know: what is in effect tells it. */
+/** If a server keeps the flags, the audit does not hold their changes. Only the shares in effect show them. */
 function unauditedWords({ before = 0, now }: StoryFacts['moved']): string {
   if (before === now) return 'No reads were moved.';
   return `Reads moved from ${before} % to ${now} % since the last report.`;
 }
 
-/** More are in the table of events. */
+/** Further moves are only in the table of events. */
 const MOVES_TOLD = 6;
 
 interface Move {
@@ -45,7 +45,7 @@ function movesWords(moves: readonly string[]): string {
   return `Reads were ${first}${between}${last === undefined ? '' : `, and ${last}`}.`;
 }
 
-/** Of a change of read-cutover, or of the release of a latch. */
+/** A change of read-cutover, or the release of a latch. */
 function moveOf({ atMs, person, command, details }: DayEvent): Move[] {
   const { flag, from, to } = details;
   if (command === 'flags set' && String(flag).endsWith('.read-cutover'))
@@ -58,11 +58,11 @@ function moveOf({ atMs, person, command, details }: DayEvent): Move[] {
 function tripMoves({ trigger, trippedAtMs }: ServiceDay['trips'][number], span: DaySpan): Move[] {
   const isToday = trippedAtMs >= span.fromMs && trippedAtMs < span.toMs;
   return isToday
-    ? [{ atMs: trippedAtMs, what: `taken back by the guard (${trigger.replaceAll('_', ' ')})` }]
+    ? [{ atMs: trippedAtMs, what: `moved back by the guard (${trigger.replaceAll('_', ' ')})` }]
     : [];
 }
 
-/** Whether agents lost data: what is open waits for a person. */
+/** Whether agents lost data. Open items wait for a person. */
 function lossWords({ lost, unknown }: ServiceDay): string {
   const open = [
     ...(lost.open > 0

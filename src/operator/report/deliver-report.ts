@@ -6,16 +6,16 @@ import type { Webhook } from '../webhook.ts';
 import { counted } from './figures.ts';
 import type { Report } from './report.ts';
 
-/** A stored report, to be taken somewhere. */
+/** A stored report to deliver. */
 export interface StoredReport {
   readonly date: string;
   readonly texts: Readonly<Record<ReportFormat, string>>;
 }
 
-/** Takes a report to one place, and says what went wrong, in words without an address. */
+/** Delivers a report to one place. Returns the failure, in words without an address. */
 export type Deliver = (report: StoredReport) => Promise<string | undefined>;
 
-/** Every format as a file of the folder: `2026-11-20.html`. A file is there whole or not at all. */
+/** Writes every format as a file of the folder, such as `2026-11-20.html`. A file is either complete or missing. */
 function toFolder(folder: string): Deliver {
   return async ({ date, texts }) => {
     try {
@@ -32,10 +32,10 @@ function toFolder(folder: string): Deliver {
   };
 }
 
-/** What could not be put in its place is not left behind: the disk may be full of it. */
+/** Removes a file that could not be renamed, because the disk may be full of such files. */
 async function written(file: string, text: string): Promise<void> {
   const unfinished = `${file}.new`;
-  // A link would be followed, and a pipe waited at for ever.
+  // Opening a link would follow it, and opening a pipe would block for ever.
   await rm(unfinished, { force: true });
   try {
     await writeFile(unfinished, text, { flag: 'wx' });
@@ -46,7 +46,7 @@ async function written(file: string, text: string): Promise<void> {
   }
 }
 
-/** What is posted: enough for a message, and the whole report. A receiver that has its `delivery` already may drop it. */
+/** What is posted: a short message and the whole report. A receiver can drop a `delivery` that it already has. */
 function toWebhook({ webhook, format, reportsUrl }: ReportWebhook): Deliver {
   return ({ date, texts }) => {
     const report = JSON.parse(texts.json) as Report;
@@ -59,7 +59,7 @@ function toWebhook({ webhook, format, reportsUrl }: ReportWebhook): Deliver {
     return webhook.post(
       JSON.stringify({
         kind: 'report',
-        // Another one once a proxy has added its services.
+        // Different after another proxy has added its services.
         delivery: `report ${date} made ${report.made_at}`,
         date,
         failed_criteria: report.failed_criteria,
@@ -71,19 +71,19 @@ function toWebhook({ webhook, format, reportsUrl }: ReportWebhook): Deliver {
   };
 }
 
-/** A report for a chat: a verdict, and of each service its phase and what to do next. */
+/** A report as a chat message: the verdict, and for each service its stage and next step. */
 function messageOf(report: Report, reportsUrl: string | undefined): ChatMessage {
   const { date, failed_criteria: failed, failed_to_stay: toStay, services } = report;
   const verdict =
     toStay > 0
-      ? `${counted(toStay, 'criterion of the present phases fails', 'criteria of the present phases fail')}.`
+      ? `${counted(toStay, 'criterion of the present stages fails', 'criteria of the present stages fail')}.`
       : failed > 0
-        ? `Nothing is wrong; ${counted(failed, 'criterion is', 'criteria are')} missing for the next phase.`
-        : 'Every criterion of the present phases passes.';
+        ? `Nothing is wrong. ${counted(failed, 'criterion is', 'criteria are')} missing for the next stage.`
+        : 'Every criterion of the present stages passes.';
   return {
     title: `Crossfade report of ${date}`,
     lines: [verdict, ...services.map(({ service, next_step: { text } }) => `${service}: ${text}`)],
-    facts: services.map(({ service, phase }) => [service, `phase ${phase.replaceAll('_', ' ')}`] as const),
+    facts: services.map(({ service, phase }) => [service, `stage ${phase.replaceAll('_', ' ')}`] as const),
     ...(reportsUrl !== undefined && {
       link: { label: 'Open the report', url: `${reportsUrl}/reports/${date}.html` },
     }),
@@ -93,11 +93,11 @@ function messageOf(report: Report, reportsUrl: string | undefined): ChatMessage 
 export interface ReportWebhook {
   readonly webhook: Webhook;
   readonly format: WebhookFormat;
-  /** Where reports are read in a browser; absent: messages have no link. */
+  /** Address where reports are read in a browser. Absent: messages have no link. */
   readonly reportsUrl: string | undefined;
 }
 
-/** Where reports are taken. */
+/** The places where reports are delivered. */
 export function createDeliveries(places: {
   readonly folder: string | undefined;
   readonly webhook: ReportWebhook | undefined;

@@ -1,6 +1,6 @@
 import type { Criterion } from './report.ts';
 
-/** What a number means, and so how it is printed. */
+/** The meaning of a number, which decides how it is printed. */
 export type Unit =
   | 'count'
   | 'change'
@@ -8,7 +8,7 @@ export type Unit =
   | 'rate'
   /** A difference of two rates, -1–1. */
   | 'change_rate'
-  /** So many times as much. */
+  /** A factor. */
   | 'ratio'
   /** 0–100. */
   | 'percentage'
@@ -18,7 +18,7 @@ export type Unit =
   | 'days'
   | 'yes_no';
 
-/** A number of the report. Every format prints it in the same words. */
+/** A number of the report. Every format prints it in the same way. */
 export interface Figure {
   readonly value: number | null;
   readonly unit: Unit;
@@ -26,13 +26,13 @@ export interface Figure {
 
 export type Tone = 'good' | 'bad' | 'warn' | 'plain';
 
-/** A word that says how something stands. */
+/** A word for a state, with its colour. */
 export interface Mark {
   readonly mark: string;
   readonly tone: Tone;
 }
 
-/** What is typed, or named as machines name it. */
+/** A command, or a name as programs use it. */
 interface Code {
   readonly code: string;
 }
@@ -54,7 +54,7 @@ export interface Fact {
 
 export interface Column {
   readonly head: string;
-  /** Printed at the right, digits below digits. */
+  /** Printed on the right, so that digits align. */
   readonly isNumber?: true;
 }
 
@@ -62,11 +62,11 @@ export interface Table {
   readonly kind: 'table';
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
-  /** Said where there is no row. */
+  /** Shown if there is no row. */
   readonly empty: string;
 }
 
-/** Bars, one for each label. The same numbers stand in a table. */
+/** One bar for each label. A table shows the same numbers. */
 export interface Chart {
   readonly title: string;
   readonly total: Cell;
@@ -75,18 +75,18 @@ export interface Chart {
   readonly labels: readonly string[];
   readonly values: readonly (number | null)[];
   readonly empty: string;
-  /** What happened meanwhile, as lines across the bars. */
+  /** Events, as lines across the bars. */
   readonly marks: readonly ChartMark[];
 }
 
 export interface ChartMark {
   readonly kind: 'trip' | 'flag' | 'release';
-  /** Share of the width, 0–1. */
+  /** Position as a share of the width, 0–1. */
   readonly place: number;
   readonly what: string;
 }
 
-/** In a shape of its own each: colours alone do not tell them apart. */
+/** Each kind has its own shape, because colours alone are not enough. */
 export const MARK_SIGNS: Readonly<Record<ChartMark['kind'], string>> = { trip: '▲', flag: '◆', release: '●' };
 
 export type Block =
@@ -94,9 +94,9 @@ export type Block =
   | Table
   | { readonly kind: 'charts'; readonly charts: readonly Chart[] }
   | { readonly kind: 'note'; readonly tone: Tone; readonly cell: Cell }
-  /** How the numbers before it are to be read. */
+  /** How to read the numbers before it. */
   | { readonly kind: 'remark'; readonly cell: Cell }
-  /** What is not looked at every day. */
+  /** Details that are folded. */
   | { readonly kind: 'more'; readonly title: string; readonly blocks: readonly Block[] };
 
 export interface Section {
@@ -106,9 +106,9 @@ export interface Section {
 
 export interface ServicePart {
   readonly name: string;
-  /** What is in effect, what the flags request, and what stands between. */
+  /** The stage in effect, the requested stage, and what blocks it. */
   readonly standing: string;
-  /** What happened on the day, in a sentence. */
+  /** What happened on the day, in one sentence. */
   readonly story: string;
   readonly phases: readonly { readonly name: string; readonly state: 'behind' | 'present' | 'ahead' }[];
   readonly verdict: Mark;
@@ -117,7 +117,7 @@ export interface ServicePart {
   readonly sections: readonly Section[];
 }
 
-/** The report as it is shown: what HTML and Markdown are both made of. */
+/** The report as a document, from which HTML and Markdown are made. */
 export interface ReportDocument {
   readonly title: string;
   readonly subtitle: Cell;
@@ -139,18 +139,18 @@ export function linked(desk: string | null, path: string, text: string): Piece {
   return desk === null ? text : { link: text, href: `${desk}${path}` };
 }
 
-/** What fails to stay is wrong; what fails to go on is not there yet. */
+/** A failed criterion to stay is bad. A failed criterion to go on is only missing. */
 export function verdictMark({ verdict, for: purpose }: Pick<Criterion, 'verdict' | 'for'>): Mark {
   if (verdict === 'pass') return mark('✓ pass', 'good');
   if (verdict === 'not_judged') return mark('– not judged', 'plain');
   return mark('✗ fail', purpose === 'stay' ? 'bad' : 'warn');
 }
 
-/** What is wrong, else what is missing, else that all is well. */
+/** The number that fail, else the number missing, else that all pass. */
 export function failureMark(toStay: number, toGoOn: number): Mark {
   if (toStay > 0) return mark(`✗ ${toStay} failing`, 'bad');
   return toGoOn > 0 ? mark(`${toGoOn} missing to go on`, 'warn') : mark('✓ criteria pass', 'good');
 }
 
-/** A closed word as people read it: `read_cutover` is `read cutover`. */
+/** A protocol word as people read it: `read_cutover` becomes `read cutover`. */
 export const words = (word: string): string => word.replaceAll('_', ' ');

@@ -23,7 +23,7 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped.format(count)} ${count === 1 ? one : many}`;
 }
 
-/** A number in the words of every format. */
+/** A number in the same words for every format. */
 export function printedFigure({ value, unit }: Figure): string {
   return value === null ? NOTHING : PRINTED[unit](value);
 }
@@ -33,7 +33,7 @@ function signed(value: number, unit: string, format = grouped): string {
   return `${sign}${format.format(Math.abs(value))}${unit}`;
 }
 
-/** From here on the next larger unit says more. */
+/** From this value on, the next larger unit is used. */
 const LARGER: readonly (readonly [from: number, seconds: number, name: string])[] = [
   [2 * 86_400, 86_400, 'days'],
   [2 * 3_600, 3_600, 'h'],

@@ -17,7 +17,7 @@ import { documentOf } from './report-document.ts';
 import { serviceReport, type ServiceStatus } from './service-report.ts';
 import { TREND_DAYS } from './trend.ts';
 
-/** Enough to see a change of any signature that may be among the first. */
+/** Enough to see a change of any signature that may be among the most frequent. */
 const SIGNATURES_READ = 500;
 
 export interface GatherParts {
@@ -32,7 +32,7 @@ export interface GatherParts {
   readonly probes: BackendProbes;
   readonly facts: ReportFactStore;
   readonly reports: Pick<ReportStore, 'totals' | 'read' | 'servedElsewhere'>;
-  /** Where the desk is, for links. */
+  /** Address of the desk, for links. */
   readonly deskUrl: string | undefined;
   readonly signatures: Pick<SignatureStore, 'list'>;
   readonly ruleHits: RuleStore['hits'];
@@ -41,7 +41,7 @@ export interface GatherParts {
 }
 
 /**
- * A day's report, in every format: of the services of this proxy, and of those that other proxies have added to it already.
+ * Makes a day's report in every format: of the services of this proxy, and of those that other proxies have already added.
  * @throws StorageError; Refusal while the flags have not been judged
  */
 export async function makeReport(date: string, parts: GatherParts): Promise<MadeReport> {
@@ -58,7 +58,7 @@ export async function makeReport(date: string, parts: GatherParts): Promise<Made
   };
 }
 
-/** What proxies with other services have reported of the day. */
+/** The parts that proxies with other services have added to the day. */
 async function reportedBy(date: string, { reports }: GatherParts): Promise<readonly ServiceReport[]> {
   const text = await reports.read(date, 'json');
   return text === undefined ? [] : (JSON.parse(text) as Report).services;
@@ -109,7 +109,7 @@ async function gather(date: string, parts: GatherParts, totals: Record<string, n
   };
 }
 
-/** Those that are stored, oldest first: of days without a report nothing is shown. */
+/** The stored days, oldest first. Days without a report are not shown. */
 async function earlierReports(date: string, { reports }: GatherParts): Promise<Report[]> {
   const days = Array.from({ length: TREND_DAYS - 1 }, (_, ago) => dateAfter(date, ago + 1 - TREND_DAYS));
   const texts = await Promise.all(days.map((day) => reports.read(day, 'json')));
@@ -127,7 +127,7 @@ async function factsOf(
     throw new Refusal(
       503,
       'not_ready',
-      `the flags of ${name} have not been judged yet: ask again in a moment`,
+      `the flags of ${name} have not been judged yet: retry in a few seconds`,
     );
   return {
     status,

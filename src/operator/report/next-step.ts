@@ -5,12 +5,15 @@ import { failedIn } from './criteria.ts';
 import { counted } from './figures.ts';
 import type { Criterion, PhasePlan } from './report.ts';
 
-/** What a person should do next about a service. */
+/** What a person should do next for a service. */
 export interface NextStep {
-  /** `mend`: something is wrong. `prepare`: something is missing that a person does. `wait`: time does it. `raise`: go on. `stay`: nothing. */
+  /**
+   * `mend`: something is wrong. `prepare`: a person must do something first. `wait`: it takes time. `raise`: go on. `stay`:
+   * nothing to do.
+   */
   readonly kind: 'mend' | 'prepare' | 'wait' | 'raise' | 'stay';
   readonly text: string;
-  /** The command line for it, where there is one. */
+  /** The command line for it, if there is one. */
   readonly command: string | null;
 }
 
@@ -23,9 +26,9 @@ interface StepFacts {
   readonly readsMoved: number;
   readonly isKilled: boolean;
   readonly openLetters: number;
-  /** Longest that an action's evidence still takes at today's traffic; null where it takes none, or nobody knows. */
+  /** The longest time that an action's evidence still takes at today's traffic. Null if none is missing, or if it is unknown. */
   readonly daysMissing: number | null;
-  /** The newest reconciliation whose findings stand; null where none do. */
+  /** The newest reconciliation with open findings. Null if there is none. */
   readonly findingsRun: number | null;
 }
 
@@ -50,7 +53,7 @@ const waitForComparisons: Advice = ({ action }, { daysMissing }) => {
   const days =
     daysMissing === null
       ? ''
-      : `; ${daysMissing < 1 ? 'less than a day' : `about ${counted(Math.ceil(daysMissing), 'day')}`} at the traffic of the last 24 h`;
+      : ` (${daysMissing < 1 ? 'less than a day' : `about ${counted(Math.ceil(daysMissing), 'day')}`} at the traffic of the last 24 h)`;
   return {
     kind: 'wait',
     text: `Wait for more comparisons of ${action ?? 'its reads'}${days}.`,
@@ -60,7 +63,7 @@ const waitForComparisons: Advice = ({ action }, { daysMissing }) => {
 
 const settleFindings: Advice = (_failed, { findingsRun: run }) => ({
   kind: 'mend',
-  text: `Lanes differ between the stores: look at the repair plan${run === null ? '' : ` of run ${run}`}, then repair the lanes or accept each by name.`,
+  text: `Lanes differ between the stores. Check the repair plan${run === null ? '' : ` of run ${run}`}, then repair the lanes or accept each by name.`,
   command: run === null ? 'crossfade runs list' : `crossfade repair plan ${run}`,
 });
 
@@ -68,49 +71,43 @@ const guardRelease = (service: string): string =>
   `crossfade guard release ${service} --person NAME --reason TEXT`;
 const status = (): string => 'crossfade status';
 
-/** In the order in which they are dealt with: the first that fails says what to do. */
+/** In order of urgency. The first criterion that fails gives the next step. */
 export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
-  latched: mend(
-    'Find what tripped the guard (its bundle holds what was known), then release the latch.',
-    guardRelease,
-  ),
-  kill_switch: mend('The kill switch keeps all reads on legacy: switch it off when its reason is gone.'),
-  lost_items: mend(
-    'Decide about each item that legacy lost: accept or restore it by name.',
-    () => 'crossfade lost list',
-  ),
+  latched: mend('Find the cause of the trip (see its bundle), then release the latch.', guardRelease),
+  kill_switch: mend('The kill switch keeps all reads on legacy. Switch it off when its cause is gone.'),
+  lost_items: mend('Accept or restore each item that legacy lost.', () => 'crossfade lost list'),
   lanes_differ: settleFindings,
   dead_letter_lanes: mend(
-    'Deal with the dead letters: their lanes wait behind them.',
+    'Resolve the dead letters. Later writes of their lanes wait.',
     () => 'crossfade dead-letters list',
   ),
-  mismatches_of_the_day: mend('Find the cause of the mismatches: the top signature first.'),
+  mismatches_of_the_day: mend('Find the cause of the mismatches. Start with the most frequent signature.'),
   mismatch_rate_not_proven: waitForComparisons,
   orchestrator_errors_of_the_day: mend(
-    'Find why the orchestrator fails reads: its log and its health.',
+    'Find why reads fail on the orchestrator. Check its log and its health.',
     status,
   ),
   proxy_errors_of_the_day: mend(
-    'Find why requests fail by the fault of the proxy: its log, and the load on its machine.',
+    'Find why the proxy fails requests. Check its log and the load on its machine.',
     status,
   ),
   not_comparable_of_the_day: mend(
-    'Find why so many answers cannot be compared: reasons are in the status.',
+    'Find why so many answers cannot be compared. The status shows the reasons.',
     status,
   ),
-  legacy_does_not_answer: mend('Legacy does not answer a probe: look at the service.', status),
-  orchestrator_does_not_answer: mend('The orchestrator does not answer a probe: look at it.', status),
-  not_covered: mend('Writes pass unjournaled: see that dual-write is on, and what holds it.', status),
-  not_covered_everywhere: mend('Not every replica acts on the coverage: look at those that lag.', status),
-  ramp_held: mend('Something holds the ramp: see what the guard found.', status),
-  too_many_unwell_lanes: mend('Too many lanes are dirty, stopped or excepted: see why.', status),
-  deliveries_behind: mend('Deliveries are behind: see whether the orchestrator keeps up.', status),
-  too_slow: mend(
-    'The proxy adds too much latency: look at the load on its machine and its database.',
+  legacy_does_not_answer: mend('Legacy does not answer a probe. Check the service.', status),
+  orchestrator_does_not_answer: mend('The orchestrator does not answer a probe. Check it.', status),
+  not_covered: mend('Writes are not journaled. Switch dual-write on, or check what lowers it.', status),
+  not_covered_everywhere: mend(
+    'Some replicas do not use the current coverage yet. Check those that lag.',
     status,
   ),
+  ramp_held: mend('The guard blocks further increases. Check what it found.', status),
+  too_many_unwell_lanes: mend('Too many lanes are dirty, stopped or excepted. Find out why.', status),
+  deliveries_behind: mend('Deliveries are behind. Check whether the orchestrator keeps up.', status),
+  too_slow: mend('The proxy adds too much latency. Check the load on its machine and its database.', status),
   reads_slower_than_legacy: mend(
-    'The orchestrator answers reads slower than legacy: look at its load and its database.',
+    'The orchestrator answers reads slower than legacy. Check its load and its database.',
     status,
   ),
   backfill_not_finished: prepare(
@@ -122,11 +119,11 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     (service) => `crossfade reconcile --full --service ${service} --person NAME --reason TEXT`,
   ),
   too_many_lanes_not_compared: prepare(
-    'The last full reconciliation could not compare these lanes: see why, then reconcile every lane again.',
+    'The last full reconciliation could not compare these lanes. Find out why, then reconcile every lane again.',
     (service) => `crossfade reconcile --full --service ${service} --person NAME --reason TEXT`,
   ),
   unclassified_actions: prepare(
-    'Agents send actions that no definition knows: define them, or accept them by name.',
+    'Agents send actions that the definition does not know. Define them, or accept them by name.',
     (service) => `crossfade guard accept ${service} unclassified --person NAME --reason TEXT`,
   ),
   too_few_comparisons: waitForComparisons,
@@ -137,17 +134,17 @@ export const ADVICE: Readonly<Record<CriterionName, Advice>> = {
     text: 'Wait until all reads have been moved for long enough.',
     command: null,
   }),
-  reverse_delivery_not_proven: prepare('Prove delivery the other way.'),
-  rollback_list_not_accepted: prepare('Look through what legacy could not hold, and accept it.'),
-  lanes_not_flipped: prepare('Move the writes of the lanes that are left.'),
+  reverse_delivery_not_proven: prepare('Prove delivery to legacy.'),
+  rollback_list_not_accepted: prepare('Review and accept the writes that legacy could not hold.'),
+  lanes_not_flipped: prepare('Move the writes of the remaining lanes.'),
   reverse_backlog: () => ({ kind: 'wait', text: 'Wait until legacy has every write.', command: null }),
-  writers_bypass_the_proxy: mend('Somebody writes past the proxy: point that writer at it.'),
+  writers_bypass_the_proxy: mend('A writer bypasses the proxy. Configure it to use the proxy.'),
 };
 
-/** Of the kinds of advice, what is wrong goes first, then what a person does, then what time does. */
+/** What is wrong comes first, then what a person must do, then what takes time. */
 const URGENCY: readonly NextStep['kind'][] = ['mend', 'prepare', 'wait'];
 
-/** Follows from the criteria of the present phase alone, and where they all pass, from how far the flags have come. */
+/** Depends only on the criteria of the present stage. If all pass, it depends on the shares of the flags. */
 export function nextStepOf(facts: StepFacts): NextStep {
   const order = Object.keys(ADVICE);
   const advices = failedIn(facts.plan)
@@ -172,13 +169,13 @@ const NOTHING: Criterion = {
   note: null,
 };
 
-/** Shares of lanes at which reads are looked at for a while. Percent. */
+/** The shares of lanes at which reads stay for a while, percent. */
 const RAMP = [1, 5, 10, 25, 50, 100] as const;
 
 function onwards({ service, phase, shadowReads, readsMoved }: StepFacts): NextStep {
   const raise = (flag: ServiceFlag, to: string): NextStep => ({
     kind: 'raise',
-    text: `All criteria of this phase pass: ${to} (crossfade.${service}.${flag}).`,
+    text: `All criteria of this stage pass: ${to} (crossfade.${service}.${flag}).`,
     command: null,
   });
   switch (phase) {
@@ -195,13 +192,13 @@ function onwards({ service, phase, shadowReads, readsMoved }: StepFacts): NextSt
       if (next !== undefined) return raise('read-cutover', `raise read-cutover to ${next} %`);
       return {
         kind: 'stay',
-        text: 'All reads have moved. Stay and watch: writes cannot be moved yet.',
+        text: 'All reads have moved. Stay in this stage, because writes cannot be moved yet.',
         command: null,
       };
     }
     case 'write_cutover':
     case 'legacy_read_only':
     case 'complete':
-      return { kind: 'stay', text: 'Stay and watch.', command: null };
+      return { kind: 'stay', text: 'Stay in this stage.', command: null };
   }
 }

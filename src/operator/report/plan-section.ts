@@ -4,20 +4,20 @@ import type { Criterion, PhasePlan, ServiceReport } from './report.ts';
 
 const FOR = { stay: 'to stay', go_on: 'to go on' } as const;
 
-/** The criteria of every phase, the present one first. */
+/** The criteria of every stage, the present stage first. */
 export function planSection({ plan, phase }: ServiceReport): Section {
   const present = plan.find((one) => one.present);
   return {
-    title: `Criteria of the phase ${words(phase)}`,
+    title: `Criteria of the stage ${words(phase)}`,
     blocks: [
       ...(present === undefined ? [] : [criteriaTable(present)]),
       {
         kind: 'more',
-        title: 'The other phases',
+        title: 'The other stages',
         blocks: plan
           .filter((one) => !one.present)
           .flatMap((one) => [
-            { kind: 'note', tone: 'plain', cell: [`Phase ${words(one.phase)}`] } as const,
+            { kind: 'note', tone: 'plain', cell: [`Stage ${words(one.phase)}`] } as const,
             criteriaTable(one),
           ]),
       },
@@ -35,9 +35,9 @@ function criteriaTable({ criteria }: PhasePlan): Table {
       { head: 'limit', isNumber: true },
       { head: 'verdict' },
     ],
-    // What fails comes first.
+    // Failed criteria come first.
     rows: criteria.toSorted((a, b) => Number(b.verdict === 'fail') - Number(a.verdict === 'fail')).map(rowOf),
-    empty: 'This phase asks for nothing.',
+    empty: 'This stage has no criteria.',
   };
 }
 

@@ -3,15 +3,15 @@ import { momentOf } from './calendar-day.ts';
 import { count, linked, rate, words, type Section } from './document.ts';
 import type { ServiceReport } from './report.ts';
 
-/** How a report's moments and links are shown. */
+/** How a report shows times and links. */
 export interface Shown {
   readonly zone: string;
-  /** Where the desk is; null without one. */
+  /** Address of the desk; null without one. */
   readonly desk: string | null;
   readonly day: DaySpan;
 }
 
-/** For managers a sentence, for engineers who did what and when. */
+/** One sentence for managers, and who did what and when for engineers. */
 export function todaySection({ service, today }: ServiceReport, { zone, desk }: Shown): Section {
   return {
     title: 'What happened',
@@ -26,7 +26,7 @@ export function todaySection({ service, today }: ServiceReport, { zone, desk }: 
           [what],
           [reason],
         ]),
-        empty: 'Nothing was changed by people or by the guard.',
+        empty: 'No changes by people or by the guard.',
       },
       {
         kind: 'remark',
@@ -39,16 +39,16 @@ export function todaySection({ service, today }: ServiceReport, { zone, desk }: 
 /** The last two weeks, and when the evidence will be complete. */
 export function progressSection({ trend, evidence_expected: expected }: ServiceReport): Section {
   const { complete, date } = expected;
-  const when = complete ? 'complete' : (date ?? 'not known: too little traffic to tell');
+  const when = complete ? 'complete' : (date ?? 'unknown: too little traffic to estimate');
   return {
     title: 'Progress, last 14 days',
     blocks: [
-      { kind: 'facts', facts: [{ label: 'comparisons needed before reads move, expected', cell: [when] }] },
+      { kind: 'facts', facts: [{ label: 'comparisons needed to move reads: expected on', cell: [when] }] },
       {
         kind: 'table',
         columns: [
           { head: 'day' },
-          { head: 'phase' },
+          { head: 'stage' },
           { head: 'reads moved', isNumber: true },
           { head: 'operations', isNumber: true },
           { head: 'mismatches', isNumber: true },

@@ -1,7 +1,7 @@
 import type { EndedRun, ServiceDay } from '../../engine/report/report-ports.ts';
 import type { RunNumbers, ServiceReport } from './report.ts';
 
-/** What compared the stores outside of any request, and what was repaired. */
+/** Numbers of reconciliations, backfills and repairs. */
 export function reconciliationOf(day: ServiceDay, nowMs: number): ServiceReport['reconciliation'] {
   const { lastFull, runs, divergences, lost, repairs, differing } = day;
   return {
@@ -34,7 +34,7 @@ function runNumbers({ id, kind, scope, finishedAtMs, counts }: EndedRun): RunNum
     finished_at: new Date(finishedAtMs).toISOString(),
     lanes: count('lanes'),
     items: count('items') + count('items_changed'),
-    // Of a backfill and a repair: lanes that were left out.
+    // For a backfill or a repair: lanes that were left out.
     different: count('lanes_different') + count('lanes_left'),
     not_comparable: count('lanes_not_comparable'),
   };

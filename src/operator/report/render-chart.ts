@@ -2,7 +2,7 @@ import { MARK_SIGNS, type Chart, type ChartMark, type Figure } from './document.
 import { printedFigure } from './figures.ts';
 import { html, type Html } from '../desk/html.ts';
 
-/** In units of the picture; text of 12 stays readable on a phone, where the picture is as wide as 0.9 of it. */
+/** In units of the picture. Text of 12 stays readable on a phone, where the picture is scaled to 0.9. */
 const WIDTH = 360;
 const HEIGHT = 132;
 const LEFT = 40;
@@ -10,14 +10,14 @@ const RIGHT = 2;
 const TOP = 8;
 const BOTTOM = 20;
 const PLOT = { width: WIDTH - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM };
-/** Share of its place that a bar takes. */
+/** Share of its slot that a bar fills. */
 const BAR = 0.72;
 const LEAST_BAR = 1.5;
-/** Labels of hours: four a day. */
+/** Hours between labels: four labels a day. */
 const LABEL_EVERY = 6;
 const LINES = 2;
 
-/** Bars as inline SVG: no script, no style attribute, readable by what reads aloud. */
+/** Bars as inline SVG, without scripts or style attributes, and readable for screen readers. */
 export function renderChart({ title, total, tone, unit, labels, values, empty, marks }: Chart): Html {
   const most = Math.max(0, ...values.map((value) => value ?? 0));
   const top = niceTop(most);
@@ -40,7 +40,7 @@ export function renderChart({ title, total, tone, unit, labels, values, empty, m
   </figure>`;
 }
 
-/** A line over the whole height, with a sign above it: between the hours, where it happened. */
+/** A line over the whole height, with a sign above it, at the time of the event. */
 function markLine({ kind, place, what }: ChartMark): Html {
   const x = round(LEFT + PLOT.width * place);
   return html`<g class="mark ${kind}"
@@ -50,7 +50,7 @@ function markLine({ kind, place, what }: ChartMark): Html {
   >`;
 }
 
-/** A number with what it is exactly behind what is printed. */
+/** A printed number, with its exact value in an attribute. */
 export function figureHtml(figure: Figure): Html {
   const printed = printedFigure(figure);
   return figure.value === null
@@ -58,7 +58,7 @@ export function figureHtml(figure: Figure): Html {
     : html`<data value="${figure.value}">${printed}</data>`;
 }
 
-/** What an axis ends with: not much above the highest bar, and its half is a number that is read at once. */
+/** The top of an axis: slightly above the highest bar, and its half is a round number. */
 const TOPS = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10] as const;
 
 function niceTop(most: number): number {

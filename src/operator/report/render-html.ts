@@ -4,13 +4,13 @@ import { html, Html } from '../desk/html.ts';
 import { figureHtml, renderChart } from './render-chart.ts';
 import { REPORT_STYLE } from './report-style.ts';
 
-/** Nothing is loaded and nothing runs: only the page's own style sheet and typeface hold. */
+/** Nothing is loaded and no script runs. Only the page's own style sheet and typeface are allowed. */
 export const REPORT_POLICY = `default-src 'none'; font-src data:; style-src 'sha256-${createHash('sha256').update(REPORT_STYLE).digest('base64')}'`;
 
-/** Written as one text: its digest is of every character between the tags. */
+/** Kept as one text, because the digest covers every character between the tags. */
 const STYLE = new Html(`<style>${REPORT_STYLE}</style>`);
 
-/** A report as one HTML file that needs no other: readable on a phone, in the dark, and printed. */
+/** A report as one HTML file without any other file. It is readable on a phone, in dark mode and in print. */
 export function renderHtml(report: ReportDocument): string {
   const { title, subtitle, verdict, services, footnote } = report;
   return html`<!doctype html>
@@ -39,14 +39,14 @@ export function renderHtml(report: ReportDocument): string {
     </html> `.toString();
 }
 
-/** A service at a glance. */
+/** The summary card of a service. */
 function card({ name, phases, verdict, highlights, next, standing, story }: ServicePart): Html {
   const present = phases.find(({ state }) => state === 'present')?.name ?? '';
   return html`<a class="card" href="#${name}">
     <span class="card-head"
       ><strong>${name}</strong><span class="mark ${verdict.tone}">${verdict.mark}</span></span
     >
-    <span class="track" role="img" aria-label="phase ${present}"
+    <span class="track" role="img" aria-label="stage ${present}"
       >${phases.map(({ state }) => html`<i class="${state}"></i>`)}</span
     >
     <span class="phase">${standing}</span>

@@ -8,7 +8,7 @@ import {
 } from './document.ts';
 import { printedFigure } from './figures.ts';
 
-/** A report as GitHub-flavoured Markdown: the same words and numbers as the HTML, in the same order. */
+/** A report as GitHub-flavoured Markdown, with the words, numbers and order of the HTML. */
 export function renderMarkdown({ title, subtitle, verdict, services, footnote }: ReportDocument): string {
   return [
     `# Crossfade: ${title}`,
@@ -24,7 +24,7 @@ export function renderMarkdown({ title, subtitle, verdict, services, footnote }:
 function serviceText({ name, standing, verdict, highlights, next, sections }: ServicePart): string {
   return [
     `## ${name}`,
-    `Phase **${standing}** · ${verdict.mark}`,
+    `Stage **${standing}** · ${verdict.mark}`,
     factsText(highlights),
     `**Next:** ${cellText(next.cell)}`,
     ...sections.flatMap(({ title, blocks }) => [`### ${title}`, ...blocks.map(blockText)]),
@@ -77,10 +77,10 @@ function pieceText(piece: Piece): string {
   return 'mark' in piece ? piece.mark : printedFigure(piece);
 }
 
-/** What somebody wrote, as a rule's reason, makes no heading of its own, and no row. */
+/** Text that a person wrote, such as a rule's reason, must not become a heading or a table row. */
 const onOneLine = (text: string): string => text.replaceAll(/[\r\n\u2028\u2029]+/g, ' ');
 
-/** Between more backticks than stand together in it: it cannot end before its end. */
+/** Uses more backticks than the text has in a row, so that the text cannot end its code span. */
 function codeText(text: string): string {
   const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = '`'.repeat(longest + 1);

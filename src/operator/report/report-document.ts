@@ -31,7 +31,7 @@ import {
 } from './state-sections.ts';
 import { consistencySection, rulesSection, signaturesSection, trafficSection } from './traffic-sections.ts';
 
-/** How a report is shown, in every format. */
+/** Builds the document that every format shows. */
 export function documentOf(report: Report): ReportDocument {
   const { date, zone, services } = report;
   const day = { fromMs: Date.parse(report.from), toMs: Date.parse(report.to) };
@@ -47,19 +47,19 @@ export function documentOf(report: Report): ReportDocument {
       }),
     ),
     footnote:
-      'Sums are of the whole day and of all replicas. What is a state (lanes, backlog, flags, criteria) is as it was when the report was ' +
-      'made. Intervals are exact, 95 %. Changes are since the report of the day before. Added latency is counted in buckets and ' +
-      'shown by their upper ends. No memory content is in a report; owners are named only of lanes that differ.',
+      'Sums cover the whole day and all replicas. States (lanes, backlog, flags, criteria) are those at the time the report was ' +
+      'made. Intervals are exact 95 % confidence intervals. Changes are since the report of the day before. Added latency is counted in buckets and ' +
+      'shown by their upper ends. A report holds no memory content. It names the owners only of lanes that differ.',
   };
 }
 
 function verdictOf({ failed_criteria: failed, failed_to_stay: toStay }: Report): Mark {
   const criteria = (number: number): string => counted(number, 'criterion', 'criteria');
-  if (failed === 0) return mark('✓ Every criterion of the present phases passes', 'good');
+  if (failed === 0) return mark('✓ Every criterion of the present stages passes', 'good');
   const missing = failed === toStay ? '' : `${criteria(failed - toStay)} missing to go on`;
   if (toStay === 0) return mark(`Nothing is wrong, ${missing}`, 'warn');
   return mark(
-    `✗ ${criteria(toStay)} of the present phases failing${missing === '' ? '' : `, ${missing}`}`,
+    `✗ ${criteria(toStay)} of the present stages failing${missing === '' ? '' : `, ${missing}`}`,
     'bad',
   );
 }
@@ -96,7 +96,7 @@ function partOf(service: ServiceReport, shown: Shown): ServicePart {
       { label: 'operations', cell: [count(traffic.operations)] },
       { label: 'mismatches', cell: [rate(consistency.rate)] },
       { label: 'added latency, p95', cell: [ms(added.p95_ms)] },
-      { label: 'oldest write on its way', cell: [seconds(state.backlog.oldest_seconds)] },
+      { label: 'oldest undelivered write', cell: [seconds(state.backlog.oldest_seconds)] },
     ],
     next: nextOf(service),
     sections: [
@@ -117,13 +117,13 @@ function partOf(service: ServiceReport, shown: Shown): ServicePart {
   };
 }
 
-/** The phase in effect; where the flags request another one, that too, and what stands between. */
+/** The stage in effect. If the flags request another stage, that one too, and what blocks it. */
 function standingOf({ phase, asked, guard }: ServiceReport): string {
   if (phase === asked) return words(phase);
   const why =
     guard.held_by === null
       ? 'blocked by interlocks'
-      : `reads held on legacy by the guard: ${words(guard.held_by)}`;
+      : `the guard keeps reads on legacy: ${words(guard.held_by)}`;
   return `${words(phase)}; requested: ${words(asked)} (${why})`;
 }
 

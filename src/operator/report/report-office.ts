@@ -12,21 +12,21 @@ import { dateAfter, dateOf } from './calendar-day.ts';
 import type { Deliver } from './deliver-report.ts';
 import type { ReportSchedule } from './schedule.ts';
 
-/** Deliveries that are due again, reports that a replica which died has left, and a database that is back are looked for so often. */
+/** Interval for pending deliveries, for missing reports of a replica that died, and for a database that was away. */
 const LOOK_EVERY_MS = 20_000;
 const FIRST_RETRY_MS = 10_000;
 const LONGEST_RETRY_MS = 3_600_000;
-/** With the pauses above: for about a day. */
+/** With these pauses, deliveries are tried for about a day. */
 const TRIES = 32;
 
 export interface ReportOfficeParts {
   readonly store: ReportStore;
   readonly facts: Pick<ReportFactStore, 'installedAtMs'>;
   readonly make: (date: string) => Promise<MadeReport>;
-  /** Undefined: none is made by itself. */
+  /** Undefined: no report is made automatically. */
   readonly schedule: ReportSchedule | undefined;
   readonly zone: string;
-  /** Those of this proxy. */
+  /** The services of this proxy. */
   readonly services: readonly ServiceName[];
   readonly keepDays: number;
   readonly deliveries: ReadonlyMap<ReportTarget, Deliver>;
@@ -35,17 +35,18 @@ export interface ReportOfficeParts {
   readonly onProblem: (problem: string) => void;
 }
 
-/** What is measured of reports. */
+/** Metrics of the reports. */
 export interface ReportCounts {
-  /** When the newest report was made, by whichever replica; undefined while there is none, or nobody knows. */
+  /** When any replica made the newest report. Undefined if there is none, or if it is unknown. */
   readonly lastMadeAtMs: number | undefined;
-  /** Tries to deliver that failed, in this process. */
+  /** Failed attempts to deliver, in this process. */
   readonly failedDeliveries: ReadonlyMap<ReportTarget, number>;
 }
 
 /**
- * Makes the reports that are due and takes them where they belong, beside every other replica: one makes each. A proxy whose services
- * are not in a report that another proxy made adds them. What was missed, because no proxy ran or the database was away, is made up for.
+ * Makes the reports that are due and delivers them. All replicas run this, and one of them makes each report. A proxy adds its
+ * services to a report that another proxy made without them. Reports that were missed, because no proxy ran or the database was
+ * away, are made later.
  */
 export class ReportOffice {
   readonly #parts: ReportOfficeParts;
@@ -76,7 +77,7 @@ export class ReportOffice {
     const { clock, schedule } = this.#parts;
     while (!this.#stopped.signal.aborted) {
       await this.#tried('made', () => this.#makeWhatIsDue());
-      // Also those of other days, where one cannot be made.
+      // Reports of other days as well, because one of them may fail.
       await this.#tried('delivered', () => this.#deliverWhatIsDue());
       await this.#tried('looked for', () => this.#lookForNewest());
       const nowMs = clock.wallMs();
@@ -86,7 +87,7 @@ export class ReportOffice {
     }
   }
 
-  /** Where the database is away, or the flags are not judged yet, it is looked again. */
+  /** Tried again if the database is away, or if the flags are not judged yet. */
   async #tried(what: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -99,7 +100,7 @@ export class ReportOffice {
     const { store, facts, schedule, clock, zone, keepDays, services } = this.#parts;
     const nowMs = clock.wallMs();
     const firstKept = dateAfter(dateOf(nowMs, zone), -keepDays);
-    // What is not kept is not owed: made again it would be delivered every day.
+    // A target that keeps no record is not retried, because a new report would be delivered every day.
     const due = (schedule?.dueAt(nowMs).dates ?? []).filter((date) => date >= firstKept);
     const made = await store.made(due, services);
     const missing = due.filter((date) => !made.has(date));
@@ -107,7 +108,7 @@ export class ReportOffice {
     const firstDate = dateOf(await facts.installedAtMs(), zone);
     for (const date of missing.filter((one) => one >= firstDate)) {
       if (this.#stopped.signal.aborted) return;
-      // One that cannot be made keeps no later one from being made.
+      // One failed report does not stop later ones.
       await this.#tried('made', () => this.#make(date));
     }
     await store.prune(firstKept);
@@ -147,7 +148,7 @@ export class ReportOffice {
       await store.read(date, 'md'),
       await store.read(date, 'json'),
     ];
-    // It was pruned meanwhile.
+    // The report was pruned meanwhile.
     if (html === undefined || md === undefined || json === undefined) return;
     const problem = await deliveries.get(target)?.({ date, texts: { html, md, json } });
     if (problem === undefined) return store.delivered(delivery);
@@ -155,7 +156,7 @@ export class ReportOffice {
     const isGivenUp = failures + 1 >= TRIES;
     const retryMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
     await store.failed(delivery, problem, isGivenUp ? null : retryMs);
-    const end = isGivenUp ? ' and is given up' : '';
+    const end = isGivenUp ? ' and will not be sent again' : '';
     onProblem(`the report of ${date} did not reach its ${target}${end}: ${problem}`);
   }
 }

@@ -12,10 +12,10 @@ import { REPORT_POLICY } from './render-html.ts';
 
 export interface ReportRouteParts {
   readonly store: Pick<ReportStore, 'list' | 'read'>;
-  /** Made for whoever asks, and not stored. */
+  /** Made on request, and not stored. */
   readonly make: (date: string) => Promise<MadeReport>;
   readonly zone: string;
-  /** Days that the statistics by minute are kept: reports can be made of them. */
+  /** Days for which the statistics per minute are stored. Reports can be made of these days. */
   readonly knownDays: number;
   readonly clock: Clock;
 }
@@ -28,7 +28,7 @@ const TYPES: Readonly<Record<ReportFormat, string>> = {
   json: 'application/json',
 };
 
-/** `2026-11-20.html`; without an ending it is JSON. */
+/** A name such as `2026-11-20.html`. Without an extension the format is JSON. */
 const NAMED = new RegExp(`^(?<day>[a-z]+|[\\d-]+)(?:\\.(?<format>${REPORT_FORMATS.join('|')}))?$`);
 
 const ENDING = new RegExp(`\\.(${REPORT_FORMATS.join('|')})$`);
@@ -37,7 +37,7 @@ interface OfDay {
   Params: { report: string };
 }
 
-/** Daily reports: those that are stored, and one of the day so far. */
+/** Routes of daily reports: the stored ones, and the day so far. */
 export function registerReportRoutes(app: FastifyInstance, parts: ReportRouteParts): void {
   const routes = new ReportRoutes(parts);
   app.get('/v1/reports', (_request, reply) => answered(reply, () => routes.list()));
@@ -75,7 +75,7 @@ class ReportRoutes {
     return text;
   }
 
-  /** What is stored stays as it was made; what is not is made of what is still known. */
+  /** A stored report stays as it was made. Otherwise it is made from the stored statistics. */
   async #text(date: string, format: ReportFormat): Promise<string> {
     const { store, make, zone, clock, knownDays } = this.#parts;
     const stored = await store.read(date, format);
@@ -83,9 +83,7 @@ class ReportRoutes {
     const today = dateOf(clock.wallMs(), zone);
     if (date > today) throw notFound(`${date} has not begun in ${zone}`);
     if (date < dateAfter(today, -knownDays))
-      throw notFound(
-        `no report of ${date} is stored, and its statistics are kept no longer (guard.keepDays)`,
-      );
+      throw notFound(`no report of ${date} is stored, and its statistics were removed (guard.keepDays)`);
     return (await make(date)).texts[format];
   }
 
@@ -96,14 +94,14 @@ class ReportRoutes {
     if (day === 'yesterday') return dateAfter(today, -1);
     if (day === 'latest') {
       const [newest] = await store.list(1);
-      if (newest === undefined) throw notFound('no report is stored yet: "today" shows the day so far');
+      if (newest === undefined) throw notFound('no report is stored yet: use "today" for the day so far');
       return newest.date;
     }
     if (isDate(day)) return day;
     throw new Refusal(
       400,
       'invalid_request',
-      `"${day}" is no day of a report: it is YYYY-MM-DD (a day that exists), today, yesterday or latest`,
+      `invalid day "${day}": use YYYY-MM-DD, today, yesterday or latest`,
     );
   }
 }

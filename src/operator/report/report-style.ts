@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** The desk's typeface, in the file itself: a report is read without the desk. 48 KB. */
+/** The desk's typeface, embedded because a report is read without the desk. 48 KB. */
 const INTER = readFileSync(
   new URL('files/inter-latin-wght-normal.woff2', import.meta.resolve('@fontsource-variable/inter/wght.css')),
   'base64',
 );
 
-/** The one style sheet of a report, in the desk's palette and typeface. Its digest is the page's content security policy. */
+/** The only style sheet of a report, in the desk's colours and typeface. The page's content security policy names its digest. */
 export const REPORT_STYLE = `
 @font-face{font-family:"Inter Variable";font-weight:100 900;src:url(data:font/woff2;base64,${INTER}) format("woff2")}
 :root{color-scheme:light dark;--paper:light-dark(#eeedea,#111315);--card:light-dark(#fbfaf8,#1a1d20);--ink:light-dark(#191a1c,#eceae6);

@@ -5,8 +5,9 @@ import type { CriterionName } from './criterion-words.ts';
 import type { NextStep } from './next-step.ts';
 
 /**
- * The daily report: the one value that every format shows, and what its JSON is. Rates and shares are 0–1, percentages of flags 0–100,
- * instants ISO-8601 UTC. A change is since the report of the day before, null where there is none. No owner, no content.
+ * The daily report: the value that every format shows, and its JSON. Rates and shares are 0–1, percentages of flags 0–100,
+ * instants ISO-8601 UTC. A change is since the report of the day before, and null if there is none. Owners are named only of
+ * lanes that differ. No content.
  */
 export interface Report {
   readonly format: 'crossfade-report-1';
@@ -15,45 +16,48 @@ export interface Report {
   readonly zone: string;
   readonly from: string;
   readonly to: string;
-  /** What is no sum over the day is as it was then. */
+  /** When the report was made. States are as they were then. */
   readonly made_at: string;
   /** The day was over. */
   readonly whole_day: boolean;
   readonly crossfade_version: string;
   readonly replicas: number;
-  /** Criteria of the services' present phases that fail. */
+  /** Criteria of the services' present stages that fail. */
   readonly failed_criteria: number;
-  /** Of these, the ones that must hold to stay: something is wrong. */
+  /** Of these, the criteria that must hold to stay in the stage. A failure means that something is wrong. */
   readonly failed_to_stay: number;
   readonly services: readonly ServiceReport[];
-  /** Services of other proxies on this journal that are not in it; absent in reports of earlier versions. */
+  /** Services of other proxies on this journal that are missing here. Absent in reports of earlier versions. */
   readonly services_elsewhere?: readonly string[];
-  /** Where the desk is, for links; null without one. */
+  /** Address of the desk, for links; null without one. */
   readonly desk_url: string | null;
 }
 
 export interface ServiceReport {
   readonly service: string;
-  /** The desk of the proxy that serves it, null without one; absent in reports of earlier versions: that of the report. */
+  /**
+   * Address of the desk of the proxy that serves it; null without one. Absent in reports of earlier versions, where the report's
+   * own is used.
+   */
   readonly desk_url?: string | null;
   /** The stage that is in effect. */
   readonly phase: Stage;
-  /** The stage that the flags ask for. */
+  /** The stage that the flags request. */
   readonly asked: Stage;
   readonly interlocks: string;
   readonly next_step: NextStep;
   /** What happened on the day. */
   readonly today: { readonly sentence: string; readonly events: readonly EventNumbers[] };
-  /** The last 14 days with a report, this one last. */
+  /** The last 14 days with a report. This day is the last. */
   readonly trend: readonly TrendDay[];
-  /** When the comparisons that are needed will be there at the present rate. */
+  /** When the needed comparisons will be there at the present rate. */
   readonly evidence_expected: { readonly complete: boolean; readonly date: string | null };
   readonly flags: Readonly<Record<ServiceFlag, FlagNumbers>>;
   readonly traffic: Traffic;
   readonly consistency: Consistency;
   readonly errors: Errors;
   readonly added_latency: AddedLatency;
-  /** Lanes that read from the orchestrator beside those that read from legacy, by action. */
+  /** Lanes that read from the orchestrator, compared with lanes that read from legacy, by action. */
   readonly ab: readonly ActionAb[];
   readonly state: State;
   readonly signatures: Signatures;
@@ -69,7 +73,7 @@ export interface FlagNumbers {
   readonly asked: number;
   readonly in_effect: number;
   readonly reason: string;
-  /** Interlocks between the two, binding or not. */
+  /** The interlocks of the flag, whether they lower it or not. */
   readonly held_by: readonly string[];
 }
 
@@ -81,7 +85,7 @@ export interface EventNumbers {
   readonly reason: string;
 }
 
-/** A day in a line. */
+/** A day in one line. */
 export interface TrendDay {
   readonly date: string;
   readonly phase: Stage;
@@ -89,7 +93,7 @@ export interface TrendDay {
   readonly reads_moved: number;
   readonly operations: number;
   readonly mismatch_rate: number | null;
-  /** Of the present phase of the service. */
+  /** Criteria of the present stage of the service. */
   readonly failed_criteria: number;
 }
 
@@ -98,7 +102,7 @@ interface Traffic {
   readonly operations_change: number | null;
   readonly reads: number;
   readonly writes: number;
-  /** Passed through, or of an action that no definition knows. */
+  /** Passed through, or of an action that the definition does not know. */
   readonly other: number;
   readonly reads_from_orchestrator: number;
   readonly actions: readonly ActionTraffic[];
@@ -115,14 +119,14 @@ export interface ActionTraffic {
   readonly operations: number;
   readonly comparable: number;
   readonly mismatches: number;
-  /** At most; null without a measurement, or above the last bound. */
+  /** The upper end of its bucket. Null without a measurement, or above the last bucket. */
   readonly added_p95_ms: number | null;
 }
 
 export interface HourNumbers {
-  /** Local time of its beginning, such as `14:00`. */
+  /** Local time of its start, such as `14:00`. */
   readonly hour: string;
-  /** Null where the hour had not begun, as everything of it. */
+  /** Null if the hour had not begun, like all its numbers. */
   readonly operations: number | null;
   readonly comparable: number | null;
   readonly mismatches: number | null;
@@ -134,13 +138,13 @@ interface Consistency extends RateNumbers {
   /** Answers that could not be compared, and their share of all comparisons. */
   readonly not_comparable: number;
   readonly not_comparable_share: number | null;
-  /** Comparisons of two errors: they prove little. */
+  /** Comparisons of two errors. They prove little. */
   readonly both_errors: number;
-  /** Since the last change of definition or rules: what interlocks are judged by. */
+  /** Since the last change of definition or rules. The interlocks judge by this. */
   readonly evidence: readonly ActionEvidence[];
 }
 
-/** So many of so many, with the two-sided exact 95 % interval. */
+/** Hits of tries, with the two-sided exact 95 % interval. */
 export interface RateNumbers {
   readonly hits: number;
   readonly of: number;
@@ -158,13 +162,13 @@ export interface ActionEvidence extends RateNumbers {
 }
 
 interface Errors {
-  /** Requests that failed by the proxy's own fault. */
+  /** Requests that failed because of the proxy. */
   readonly proxy: RateNumbers;
-  /** Cut-over reads that the orchestrator failed; legacy answered them. */
+  /** Moved reads that the orchestrator failed. Legacy answered them. */
   readonly orchestrator: RateNumbers;
 }
 
-/** What the proxy added to the primary's own time: upper ends of buckets, null above the last. */
+/** The time that the proxy added to the primary's own: upper ends of buckets, null above the last. */
 interface AddedLatency {
   readonly measured: number;
   readonly p50_ms: number | null;
@@ -194,10 +198,10 @@ interface State {
 }
 
 interface Signatures {
-  /** At most as many as are kept: those not seen for longest leave first. */
+  /** Limited. The ones not seen for longest are removed first. */
   readonly known: number;
   readonly new: number;
-  /** The most frequent ones, of which the top is told. */
+  /** The most frequent ones, from which the top is chosen. */
   readonly looked_at: number;
   readonly top: readonly SignatureNumbers[];
 }
@@ -217,7 +221,7 @@ export interface SignatureNumbers {
 interface Rules {
   readonly in_force: number;
   readonly hits_change: number | null;
-  /** Those that have accepted something. */
+  /** Rules that have accepted something. */
   readonly hiding: readonly RuleNumbers[];
 }
 
@@ -266,13 +270,13 @@ interface Guard {
 }
 
 interface Coverage {
-  /** Number of the coverage under which writes are journaled; 0 while they pass unjournaled. */
+  /** Number of the coverage under which writes are journaled; 0 while they are not. */
   readonly number: number;
   readonly since: string | null;
   readonly ended: number;
   readonly replicas_acting: number;
   readonly replicas: number;
-  /** Lanes of which the orchestrator holds everything, of all. */
+  /** Share of all lanes of which the orchestrator holds everything. */
   readonly seeded_share: number | null;
   /** Reads of the day that were compared with a verdict. */
   readonly compared_reads: RateShare;
@@ -286,28 +290,28 @@ interface RateShare {
   readonly rate: number | null;
 }
 
-/** Whether all reads, and all writes, could be on legacy this moment with nothing missing there. */
+/** Whether all reads and all writes could move to legacy now without loss. */
 interface Rollback {
   readonly ready: boolean;
   /** Lanes whose writes would have to be moved back first. */
   readonly lanes_on_orchestrator: number;
-  /** What legacy does not have: the printed list of a rollback. */
+  /** Writes that legacy does not have: the printed list of a rollback. */
   readonly lost_items: number;
   readonly unknown_outcomes: number;
   readonly legacy_answers: boolean;
 }
 
-/** `stay`: to remain in the phase. `go_on`: to raise the next flag, or this one further. */
+/** `stay`: needed to remain in the stage. `go_on`: needed to raise the next flag, or this one further. */
 export interface Criterion {
   readonly name: CriterionName;
   readonly for: 'stay' | 'go_on';
   readonly action: string | null;
-  /** What there is; 0 or 1 of what is true or not. Null: never, or nothing was measured. */
+  /** The present value; 0 or 1 for yes or no. Null: never, or not measured. */
   readonly have: number | null;
   readonly limit: number;
-  /** `not_judged`: the proxy cannot do yet what it would be judged for. */
+  /** `not_judged`: the proxy does not have the function yet. */
   readonly verdict: 'pass' | 'fail' | 'not_judged';
-  /** Why the verdict is another than the numbers alone say. */
+  /** Why the verdict differs from what the numbers alone would give. */
   readonly note: string | null;
 }
 

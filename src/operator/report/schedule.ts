@@ -1,25 +1,28 @@
 import { Cron } from 'croner';
 import { dateAfter, dateOf, spanOf } from './calendar-day.ts';
 
-/** Reports missed for longer are not made any more: what is no sum over the day would be of another time altogether. */
+/** Reports that were missed for longer are not made, because the states in them would be of a much later time. */
 const OWED_DAYS = 7;
 
 export interface Due {
-  /** Days whose report should be there by now, oldest first. */
+  /** Days whose report should exist now, oldest first. */
   readonly dates: readonly string[];
-  /** When the next one falls due; null where the pattern names no time. */
+  /** When the next one is due. Null if the pattern names no time. */
   readonly nextMs: number | null;
 }
 
-/** When reports fall due, by a cron pattern in a zone: each about the day before, at the first time of a day that the pattern names. */
+/**
+ * When reports are due, by a cron pattern in a zone. Each covers the day before, and is due at the first time of a day that the
+ * pattern names.
+ */
 export interface ReportSchedule {
   dueAt(nowMs: number): Due;
 }
 
-/** @throws Error where the pattern is none */
+/** @throws Error if the pattern is not valid */
 export function createSchedule(pattern: string, zone: string): ReportSchedule {
   const cron = new Cron(pattern, { timezone: zone, paused: true });
-  // Days as the calendar has them, none with a clock that changes.
+  // Days without clock changes, because the calendar is in UTC.
   const calendar = new Cron(pattern, { timezone: 'UTC', paused: true });
   const isNamed = (day: string): boolean => {
     const { fromMs, toMs } = spanOf(day, 'UTC');
@@ -32,7 +35,7 @@ export function createSchedule(pattern: string, zone: string): ReportSchedule {
       const days = Array.from({ length: OWED_DAYS }, (_, index) => dateAfter(today, index + 1 - OWED_DAYS));
       const dates = days.filter((day) => {
         const { fromMs, toMs } = spanOf(day, zone);
-        // Where clocks leave out the end of a day, its report falls due with the day after.
+        // If a clock change skips the due time, the report is due at the end of the day.
         const firstMs = Math.min(nextAfter(fromMs - 1) ?? Infinity, toMs);
         return firstMs <= nowMs && isNamed(day);
       });

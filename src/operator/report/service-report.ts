@@ -24,7 +24,7 @@ export type ServiceStatus = Pick<
   'service' | 'interlocks' | 'flags' | 'lanes' | 'guard'
 >;
 
-/** Everything a service's part of the report is made of. A plain value. */
+/** Everything that a service's part of the report is made of. A plain value. */
 export interface ServiceFacts {
   readonly definition: Pick<ServiceDefinition, 'actions'>;
   readonly status: ServiceStatus;
@@ -47,7 +47,7 @@ export interface ReportedDay {
   readonly earlier: readonly Report[];
   /** `criteria.readLatencyToleranceMs`. */
   readonly readLatencyToleranceMs: number;
-  /** Totals of this one, noted on the way. */
+  /** Receives the totals of this report. */
   readonly totals: Record<string, number>;
 }
 
@@ -194,7 +194,7 @@ function stateOf({ status, day }: ServiceFacts, changes: Changes): ServiceReport
   };
 }
 
-/** Counted in the store, which holds more of them than are looked at here. */
+/** Counted in the store, which holds more signatures than are read here. */
 function signaturesOf(
   { signatures, day }: ServiceFacts,
   { changes, span }: { readonly changes: Changes; readonly span: DaySpan },
@@ -285,7 +285,7 @@ function coverageOf({ status, judged, day }: ServiceFacts, numbers: DayNumbers):
     compared_reads: {
       hits: comparable,
       of: numbers.reads,
-      // Lanes that are compared on their store count for reads too.
+      // Comparisons of whole lanes count for reads too.
       rate: numbers.reads === 0 ? null : Math.min(1, comparable / numbers.reads),
     },
     actions: actions.length,

@@ -28,7 +28,7 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
         kind: 'facts',
         facts: [
           { label: 'stage in effect', cell: [words(phase)] },
-          { label: 'stage asked for', cell: [words(asked)] },
+          { label: 'stage requested', cell: [words(asked)] },
           { label: 'interlocks', cell: [interlocks] },
         ],
       },
@@ -36,9 +36,9 @@ export function flagsSection({ flags, phase, asked, interlocks }: ServiceReport)
         kind: 'table',
         columns: [
           { head: 'flag' },
-          { head: 'asked', isNumber: true },
+          { head: 'requested', isNumber: true },
           { head: 'in effect', isNumber: true },
-          { head: 'between' },
+          { head: 'reason' },
         ],
         rows: SERVICE_FLAGS.map((flag) => {
           const { asked: wanted, in_effect: inEffect, reason, held_by: held } = flags[flag];
@@ -66,8 +66,8 @@ export function stateSection({ state }: ServiceReport): Section {
             cell: [count(lanes.copying), ' · ', count(lanes.stopped), ' · ', count(lanes.excepted)],
           },
           { label: 'lanes that differ', cell: [count(lanes.differs)] },
-          { label: 'writes on their way', cell: [count(backlog.writes)] },
-          { label: 'lag: the oldest of them', cell: [seconds(backlog.oldest_seconds)] },
+          { label: 'undelivered writes', cell: [count(backlog.writes)] },
+          { label: 'age of the oldest', cell: [seconds(backlog.oldest_seconds)] },
           {
             label: 'dead letters open, in lanes',
             cell: [count(letters.open), ' (', change(letters.open_change), ') · ', count(letters.lanes)],
@@ -112,13 +112,13 @@ export function reconciliationSection({ service, reconciliation }: ServiceReport
             label: 'last full reconciliation',
             cell: last === null ? ['never'] : [seconds(last.age_seconds), ' before this report'],
           },
-          ...(last === null ? [] : [{ label: 'what it found', cell: foundCell(last) }]),
+          ...(last === null ? [] : [{ label: 'its result', cell: foundCell(last) }]),
           {
-            label: 'unequal lanes',
+            label: 'lanes that differ',
             cell: [count(unequal.open), ' open, ', count(unequal.found), ' found on this day'],
           },
           {
-            label: 'unequal lanes settled on this day',
+            label: 'of these settled on this day',
             cell: [count(unequal.repaired), ' repaired, ', count(unequal.equal_again), ' equal again'],
           },
           {
@@ -205,7 +205,7 @@ function runTable(runs: readonly RunNumbers[], { zone, desk }: Shown): Table {
   return {
     kind: 'table',
     columns: [
-      { head: 'run that ended' },
+      { head: 'finished run' },
       { head: 'when' },
       { head: 'lanes', isNumber: true },
       { head: 'items', isNumber: true },
@@ -226,7 +226,7 @@ function runTable(runs: readonly RunNumbers[], { zone, desk }: Shown): Table {
       [count(one.different)],
       [count(one.not_comparable)],
     ]),
-    empty: 'No run ended on this day.',
+    empty: 'No run finished on this day.',
   };
 }
 
@@ -238,7 +238,7 @@ export function guardSection({ guard }: ServiceReport, { zone, desk }: Shown): S
       {
         kind: 'facts',
         facts: [
-          { label: 'reads are held on legacy by', cell: [held] },
+          { label: 'what keeps reads on legacy', cell: [held] },
           { label: 'latch', cell: [guard.latched ? mark('set', 'bad') : mark('not set', 'good')] },
         ],
       },
@@ -257,9 +257,9 @@ export function guardSection({ guard }: ServiceReport, { zone, desk }: Shown): S
       },
       {
         kind: 'table',
-        columns: [{ head: 'changed by people, and by the guard' }, { head: 'times', isNumber: true }],
+        columns: [{ head: 'changes by people and by the guard' }, { head: 'times', isNumber: true }],
         rows: guard.changes.map((one) => [[code(one.command)], [count(one.count)]]),
-        empty: 'Nobody changed anything.',
+        empty: 'No changes.',
       },
     ],
   };
@@ -268,7 +268,7 @@ export function guardSection({ guard }: ServiceReport, { zone, desk }: Shown): S
 export function readinessSection({ coverage, rollback }: ServiceReport, zone: string): Section {
   const { compared_reads: compared } = coverage;
   return {
-    title: 'Coverage and the way back',
+    title: 'Coverage and rollback',
     blocks: [
       {
         kind: 'facts',
@@ -282,7 +282,7 @@ export function readinessSection({ coverage, rollback }: ServiceReport, zone: st
           },
           { label: 'coverage ended, times', cell: [count(coverage.ended)] },
           {
-            label: 'replicas that act on it',
+            label: 'replicas that use it',
             cell: [count(coverage.replicas_acting), ' of ', count(coverage.replicas)],
           },
           { label: 'lanes the orchestrator holds', cell: [rate(coverage.seeded_share)] },
@@ -298,7 +298,7 @@ export function readinessSection({ coverage, rollback }: ServiceReport, zone: st
             ],
           },
           {
-            label: 'the way back',
+            label: 'rollback to legacy',
             cell: [rollback.ready ? mark('✓ ready', 'good') : mark('✗ not ready', 'bad')],
           },
           {

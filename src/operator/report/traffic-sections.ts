@@ -50,7 +50,7 @@ export function trafficSection(service: ServiceReport, shown: Shown): Section {
             cell: [count(added.slower_than_100_ms), ' of ', count(added.measured)],
           },
           ...rateFacts('failed by the proxy', errors.proxy),
-          ...rateFacts('reads the orchestrator failed', errors.orchestrator),
+          ...rateFacts('reads that the orchestrator failed', errors.orchestrator),
         ],
       },
       actionTable(traffic.actions),
@@ -63,11 +63,11 @@ const { trip, flag, release } = MARK_SIGNS;
 const MARKS_EXPLAINED: Block = {
   kind: 'remark',
   cell: [
-    `In the charts: ${trip} the guard took reads back, ${flag} a flag was changed, ${release} a latch was released.`,
+    `In the charts: ${trip} the guard moved reads back, ${flag} a flag was changed, ${release} a latch was released.`,
   ],
 };
 
-/** Trips of the guard, and what people changed, that fall into the day. */
+/** Trips of the guard and changes by people on the day. */
 function marksOf({ guard, today }: ServiceReport, { zone, day }: Shown): ChartMark[] {
   const { fromMs, toMs } = day;
   const markAt = (kind: ChartMark['kind'], at: string, what: string): ChartMark[] => {
@@ -84,7 +84,7 @@ function marksOf({ guard, today }: ServiceReport, { zone, day }: Shown): ChartMa
           : [],
     ),
     ...guard.trips.flatMap(({ at, trigger }) =>
-      markAt('trip', at, `the guard took reads back: ${words(trigger)}`),
+      markAt('trip', at, `the guard moved reads back: ${words(trigger)}`),
     ),
   ];
 }
@@ -94,7 +94,7 @@ function chartsOf({ hours, operations }: ServiceReport['traffic']): Omit<Chart, 
   const mismatches = hours.reduce((sum, hour) => sum + (hour.mismatches ?? 0), 0);
   return [
     {
-      title: 'Operations an hour',
+      title: 'Operations per hour',
       total: [count(operations)],
       tone: 'accent',
       unit: 'count',
@@ -103,7 +103,7 @@ function chartsOf({ hours, operations }: ServiceReport['traffic']): Omit<Chart, 
       empty: 'No operation on this day',
     },
     {
-      title: 'Mismatches an hour',
+      title: 'Mismatches per hour',
       total: [count(mismatches)],
       tone: 'bad',
       unit: 'count',
@@ -142,7 +142,7 @@ function actionTable(actions: ServiceReport['traffic']['actions']): Table {
       [count(one.mismatches)],
       [ms(one.added_p95_ms)],
     ]),
-    empty: 'No agent asked for anything on this day.',
+    empty: 'No agent sent a request on this day.',
   };
 }
 
@@ -211,7 +211,7 @@ function evidenceTable(evidence: readonly ActionEvidence[]): Table {
   };
 }
 
-/** How often of how many, and on a line of its own how sure that is. */
+/** Hits of tries with their rate, and the confidence interval on a line of its own. */
 function rateFacts(label: string, numbers: RateNumbers): Fact[] {
   const { hits, of, rate: value, interval } = numbers;
   const counted: Cell = [count(hits), ' of ', count(of)];
@@ -237,9 +237,9 @@ export function signaturesSection({ signatures }: ServiceReport): Section {
         facts: [
           {
             label: 'signatures known',
-            cell: [count(known), known >= SIGNATURES_KEPT ? ': no more are kept, the oldest have left' : ''],
+            cell: [count(known), known >= SIGNATURES_KEPT ? ' (the limit: the oldest were removed)' : ''],
           },
-          { label: 'of these, the most frequent are looked at', cell: [count(lookedAt)] },
+          { label: 'most frequent ones in this report', cell: [count(lookedAt)] },
           { label: 'first seen on this day', cell: [count(fresh)] },
         ],
       },

@@ -5,12 +5,12 @@ import type { DaySpan } from '../../engine/report/report-ports.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Days that a trend shows, this one included. */
+/** Days that a trend shows, including this one. */
 export const TREND_DAYS = 14;
 
 type Shown = Pick<ServiceReport, 'phase' | 'flags' | 'traffic' | 'consistency' | 'plan'>;
 
-/** The stored reports' lines of a service, and the present one's last. */
+/** The lines of a service from stored reports, and this report's line last. */
 export function trendOf(
   service: string,
   {
@@ -38,7 +38,7 @@ function trendDay(date: string, { phase, flags, traffic, consistency, plan }: Sh
   };
 }
 
-/** When every action will have the comparisons it needs, at the present rate; null where that cannot be told. */
+/** When every action will have its needed comparisons, at the present rate. Null if that cannot be estimated. */
 export function evidenceExpected(
   evidence: readonly ActionEvidence[],
   { nowMs, zone }: { readonly nowMs: number; readonly zone: string },

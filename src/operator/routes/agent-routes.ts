@@ -36,7 +36,7 @@ export interface ShownAgents {
   /** Of the last 7 days, as reconciliations found them. */
   readonly writers_past_proxy: readonly {
     readonly service: string;
-    /** Null where the service does not say who wrote. */
+    /** Null if the service does not record the writer. */
     readonly writer: string | null;
     readonly lanes: number;
     readonly last_found: string;
@@ -44,7 +44,7 @@ export interface ShownAgents {
   }[];
 }
 
-/** Who asks through the proxies, and who writes past them. */
+/** The agents seen through the proxies, and the writers that bypass them. */
 export function registerAgentRoutes(app: FastifyInstance, parts: AgentRouteParts): void {
   void app.register(async (scope) => {
     checkBySchemas(scope);
@@ -58,7 +58,7 @@ export function registerAgentRoutes(app: FastifyInstance, parts: AgentRouteParts
 async function shown({ services, book, clock }: AgentRouteParts, only?: string): Promise<ShownAgents> {
   const asked = only === undefined ? services : [serviceName(only)];
   if (!asked.every((service) => services.includes(service)))
-    throw new Refusal(404, 'service_not_found', `no service is called "${only ?? ''}"`);
+    throw new Refusal(404, 'service_not_found', `unknown service "${only ?? ''}"`);
   const { agents, writersPastProxy } = await book.list(asked, MOST_AGENTS);
   const nowMs = clock.wallMs();
   return {

@@ -10,7 +10,7 @@ interface AuditRoute {
   Querystring: Static<typeof AuditQuerystring>;
 }
 
-/** Who changed what, and why: a page at a time, the newest first. `next` is what `before` is for the page behind it. */
+/** Who changed what, and why. One page at a time, newest first. Pass `next` as `before` to get the next page. */
 export function registerAuditRoutes(app: FastifyInstance, audit: Pick<AuditStore, 'recent'>): void {
   void app.register(async (scope) => {
     checkBySchemas(scope);
@@ -26,7 +26,7 @@ async function pageOf(
   { service, person, command, limit, before }: AuditRoute['Querystring'],
 ): Promise<object> {
   const most = Number(limit ?? DEFAULT_LIMIT);
-  // One more than is shown tells whether there is a next page.
+  // One entry more than a page shows whether there is a next page.
   const found = await audit.recent({
     limit: most + 1,
     ...(service !== undefined && { service }),

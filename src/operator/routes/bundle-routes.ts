@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { TripBundleStore } from '../../engine/guard/guard-ports.ts';
 import { answered, Refusal } from '../refusal.ts';
 
-/** What was known at each trip: listed, and fetched. */
+/** Lists and returns the bundles of trips. */
 export function registerBundleRoutes(app: FastifyInstance, bundles: TripBundleStore): void {
   app.get('/v1/guard/bundles', (_request, reply) =>
     answered(reply, async () => ({
@@ -23,7 +23,7 @@ export function registerBundleRoutes(app: FastifyInstance, bundles: TripBundleSt
         throw new Refusal(
           404,
           'bundle_not_found',
-          `there is no bundle "${bundle}"; GET /v1/guard/bundles lists them`,
+          `unknown bundle "${bundle}": GET /v1/guard/bundles lists them`,
         );
       reply.type('application/json');
       return text;

@@ -5,20 +5,20 @@ import { Compile } from 'typebox/compile';
 const NOT_BLANK = '\\S';
 const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 const LIMIT = '^([1-9]\\d{0,2}|1000)$';
-/** The number of something that was added. */
+/** The number of an added entry. */
 export const NUMBER = '^\\d{1,9}$';
 
-/** What each pattern asks for, in words. */
+/** What each pattern requires, in words. */
 const SAYINGS: Readonly<Record<string, string>> = {
   [NOT_BLANK]: 'must not be blank',
-  [UUID]: 'must be the id of an operation, as the lists show it',
+  [UUID]: 'must be an operation id as shown in the list',
   [LIMIT]: 'must be a whole number from 1 to 1000',
-  [NUMBER]: 'must be a number, as the list shows it',
+  [NUMBER]: 'must be a number as shown in the list',
 };
 
 const words = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: NOT_BLANK });
 
-/** Who changes something, and why. With a token the name is the token's. */
+/** The person who makes a change, and the reason. With a token the name is the token's. */
 export const ByPersonSchema = { person: words(200), reason: words(500) };
 
 export const OfOperation = Type.Object({ operation: Type.String({ pattern: UUID }) });
@@ -49,10 +49,10 @@ interface Mistake {
   readonly params: object;
 }
 
-/** What nobody can know by themselves of a member that is missing. */
+/** Messages for members that are missing. */
 export const MISSING: Readonly<Record<string, string>> = {
-  person: 'person is missing: say who answers for it (--person on the command line), or ask with a token',
-  reason: 'reason is missing: every change says why (--reason on the command line)',
+  person: 'person is missing: give your name (--person on the command line), or send a token',
+  reason: 'reason is missing: every change needs a reason (--reason on the command line)',
 };
 
 function sayingOf({ instancePath, message, params }: Mistake): string {
@@ -63,14 +63,14 @@ function sayingOf({ instancePath, message, params }: Mistake): string {
   return `${instancePath.slice(1)} ${SAYINGS[pattern] ?? message}`.trim();
 }
 
-/** Routes of this scope are checked by TypeBox schemas, and what is wrong is said in one sentence. */
+/** Routes of this scope are checked by TypeBox schemas. An error names the first problem in one sentence. */
 export function checkBySchemas(app: FastifyInstance): void {
   app.setValidatorCompiler(({ schema }) => {
     const checker = Compile(schema as Type.TSchema);
     return (value) => {
       if (checker.Check(value)) return { value };
       const [mistake] = checker.Errors(value) as Mistake[];
-      return { error: new Error(mistake === undefined ? 'is not as it should be' : sayingOf(mistake)) };
+      return { error: new Error(mistake === undefined ? 'is not valid' : sayingOf(mistake)) };
     };
   });
   app.setErrorHandler((error: Error & { readonly statusCode?: number }, _request, reply) => {

@@ -6,9 +6,9 @@ import type { ComparisonReport } from '../../engine/compare/verdicts.ts';
 import { shownSignature } from '../shown-signature.ts';
 
 export interface ComparisonRouteParts {
-  /** Undefined for a service nobody knows. */
+  /** Undefined for an unknown service. */
   report(service: string): ComparisonReport | undefined;
-  /** Most frequent first; undefined for a service nobody knows. @throws StorageError */
+  /** Most frequent first; undefined for an unknown service. @throws StorageError */
   signatures(service: string): Promise<readonly SignatureSightings[] | undefined>;
 }
 
@@ -16,7 +16,7 @@ interface ServiceRoute {
   Params: { service: string };
 }
 
-/** How honest a service's comparisons are: coverage, noise, clock and rules; and what its differences have in common. */
+/** Facts behind a service's comparisons (coverage, noise, clock and rules), and the signatures of its differences. */
 export function registerComparisonRoutes(app: FastifyInstance, parts: ComparisonRouteParts): void {
   app.get<ServiceRoute>('/v1/services/:service/comparisons', (request, reply) => {
     const { service } = request.params;
@@ -40,7 +40,7 @@ export function registerComparisonRoutes(app: FastifyInstance, parts: Comparison
 
 function unknownService(reply: FastifyReply, service: string): object {
   reply.code(404);
-  return { error: 'service_not_found', message: `no service is called "${service}"` };
+  return { error: 'service_not_found', message: `unknown service "${service}"` };
 }
 
 /** As `GET /v1/services/<service>/comparisons` shows it. */

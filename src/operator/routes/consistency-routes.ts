@@ -12,14 +12,14 @@ interface Compared {
 
 export interface ConsistencyRouteParts {
   readonly services: readonly ServiceName[];
-  /** In which a day begins at midnight. */
+  /** The zone in which a day begins at midnight. */
   readonly zone: string;
-  /** Of all replicas, from the journal. @throws StorageError */
+  /** Over all replicas, from the journal. @throws StorageError */
   comparedSince(fromMs: number): Promise<readonly Compared[]>;
   readonly nowMs: () => number;
 }
 
-/** How much agreed in a window: of all replicas, whenever they started. */
+/** The counts of a window over all replicas, independent of restarts. */
 export interface Consistency {
   /** ISO-8601 UTC, a whole minute. */
   readonly from: string;
@@ -29,7 +29,7 @@ export interface Consistency {
 
 /** The answer of `GET /v1/consistency`. */
 export interface ShownConsistency {
-  /** The day begins at midnight here. */
+  /** The zone in which the day begins at midnight. */
   readonly zone: string;
   readonly services: Readonly<
     Record<string, { readonly last_hour: Consistency; readonly today: Consistency }>
@@ -40,10 +40,10 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 /** Replicas store their minutes every five seconds. */
 const HOUR_KEPT_MS = 5_000;
-/** A day has so many rows that it is not added up for every page. */
+/** A day has so many rows that pages share one sum for this long. */
 const DAY_KEPT_MS = 60_000;
 
-/** How consistent the answers are, over windows that no restart shortens. */
+/** The consistency of answers over windows that no restart shortens. */
 export function registerConsistencyRoutes(app: FastifyInstance, parts: ConsistencyRouteParts): void {
   const { zone, services, nowMs } = parts;
   const lastHour = new Window(parts, HOUR_KEPT_MS, () => minuteOf(nowMs() - HOUR_MS));
@@ -61,7 +61,7 @@ const minuteOf = (atMs: number): number => Math.floor(atMs / MINUTE_MS) * MINUTE
 
 type Read = (service: ServiceName) => Consistency;
 
-/** One window, read from the journal at most so often, by one question at a time. */
+/** One window. It is read from the journal at most this often, by one query at a time. */
 class Window {
   readonly #parts: ConsistencyRouteParts;
   readonly #keptMs: number;
@@ -79,7 +79,7 @@ class Window {
     if (this.#kept !== undefined && Math.abs(nowMs - this.#kept.atMs) < this.#keptMs) return this.#kept.read;
     const read = this.#ask();
     this.#kept = { atMs: nowMs, read };
-    // What failed is asked for again.
+    // A failed read is tried again at the next request.
     read.catch(() => (this.#kept = undefined));
     return read;
   }

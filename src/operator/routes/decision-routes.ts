@@ -40,7 +40,7 @@ interface OfOperationRoute {
 
 type LedgerRoute = { Querystring: Static<typeof LedgerQuerystring> };
 
-/** What waits for a person: dead letters, and writes whose outcome nothing else will tell. */
+/** What waits for a person: dead letters, and writes whose outcome only a person can decide. */
 export function registerDecisionRoutes(app: FastifyInstance, parts: DecisionRouteParts): void {
   const routes = new DecisionRoutes(parts);
   void app.register(async (scope) => {
@@ -82,10 +82,10 @@ function idOf({ operation }: Static<typeof OfOperation>): OperationId {
 }
 
 const NO_COPY: Readonly<Record<NoCopy, string>> = {
-  unreadable: 'its store is not configured: redrive the letter, or skip it',
+  unreadable: 'its store is not configured: redrive or skip the dead letter',
   uncovered: 'dual writes of the service are off',
-  unknown_lane: 'neither the journal nor legacy knows its owner',
-  stopped: 'the lane is stopped: somebody must decide about what was lost first',
+  unknown_lane: 'its owner is unknown to the journal and to legacy',
+  stopped: 'the lane is stopped: decide about its lost items first',
 };
 
 class DecisionRoutes {
@@ -116,7 +116,7 @@ class DecisionRoutes {
     const { desk, audit } = this.#parts;
     const { lane, service, sequence, standing } = await this.#known(operation);
     if (standing !== 'open')
-      throw new Refusal(409, 'ended', `${operation} is no open dead letter: ${standing}`);
+      throw new Refusal(409, 'ended', `dead letter ${operation} is already closed (${standing})`);
     const why = await desk.whyNotCopied(lane);
     if (why !== undefined)
       throw new Refusal(409, why, `the lane of ${operation} cannot be copied: ${NO_COPY[why]}`);
@@ -150,7 +150,7 @@ class DecisionRoutes {
       throw new Refusal(
         404,
         'operation_not_found',
-        `no dead letter has the operation ${operation}: the list of dead letters shows those there are`,
+        `unknown dead letter ${operation}: see the list of dead letters`,
       );
     return letter;
   }
@@ -159,7 +159,7 @@ class DecisionRoutes {
     const known = this.#parts.services.find((one) => one === service);
     if (service !== undefined && known === undefined) {
       const names = this.#parts.services.join(', ');
-      throw new Refusal(404, 'service_not_found', `no service is called "${service}": ${names}`);
+      throw new Refusal(404, 'service_not_found', `unknown service "${service}": use ${names}`);
     }
     return {
       limit: Number(limit ?? DEFAULT_LIMIT),
@@ -173,7 +173,7 @@ function trimmed({ person, reason }: ByPerson): ByPerson {
   return { person: person.trim(), reason: reason.trim() };
 }
 
-/** The lane that was decided about. @throws Refusal */
+/** The lane of the decision. @throws Refusal */
 function decided(answer: Decided, operation: OperationId): LaneKey {
   switch (answer.result) {
     case 'decided':
@@ -182,15 +182,15 @@ function decided(answer: Decided, operation: OperationId): LaneKey {
       throw new Refusal(
         404,
         'operation_not_found',
-        `no operation ${operation} is in the ledger: its list shows those there are`,
+        `unknown operation ${operation}: see the list of unknown outcomes`,
       );
     case 'ended':
-      throw new Refusal(409, 'ended', `${operation} is settled already: ${answer.by}`);
+      throw new Refusal(409, 'ended', `${operation} is already settled (${answer.by})`);
     case 'too_early':
       throw new Refusal(
         409,
         'too_early',
-        `a late reply may tell what became of ${operation} until ${new Date(answer.untilMs).toISOString()}`,
+        `a late reply may still settle ${operation}: decide after ${new Date(answer.untilMs).toISOString()}`,
       );
   }
 }

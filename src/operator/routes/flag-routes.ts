@@ -8,7 +8,7 @@ import type { Clock, Flags } from '../../engine/ports/ports.ts';
 import { ByPersonSchema, checkBySchemas } from './checked-routes.ts';
 import { answered, Refusal } from '../refusal.ts';
 
-/** Where flags can be changed from here. */
+/** Flags that can be changed through this API. */
 export interface FlagEditor {
   set(
     wish: { readonly name: string; readonly share: number; readonly was: number },
@@ -27,9 +27,9 @@ export interface FlagRouteParts {
   readonly flags: Pick<Flags, 'percentage' | 'killSwitch'> & {
     describe(): { readonly source: string; readonly fresh: boolean };
   };
-  /** Absent where a server keeps the flags. */
+  /** Absent if a server keeps the flags. */
   readonly editor?: FlagEditor;
-  /** Where that server is, for people. */
+  /** Address of that server, for people. */
   readonly server?: string;
   readonly audit: Pick<AuditStore, 'add'>;
   readonly clock: Pick<Clock, 'now' | 'sleep'>;
@@ -38,7 +38,7 @@ export interface FlagRouteParts {
 /** One flag, as `GET /v1/flags` shows it. */
 export interface ShownFlag {
   readonly name: string;
-  /** Null for the kill switch, which is for all. */
+  /** Null for the kill switch, which applies to all services. */
   readonly service: ServiceName | null;
   readonly flag: ServiceFlag | 'kill-switch';
   /** A `share` of lanes or reads, or a `switch` that is 0 or 100. */
@@ -58,7 +58,7 @@ export interface ShownFlags {
 
 const SWITCHES: ReadonlySet<string> = new Set(['dual-write', 'legacy-read-only', 'kill-switch']);
 
-/** Files are looked at every 300 ms. */
+/** The flag files are checked every 300 ms. */
 const SEEN_WITHIN_MS = 2_000;
 const LOOK_EVERY_MS = 20;
 
@@ -75,7 +75,7 @@ interface FlagRoute {
   Body: Static<typeof FlagBody>;
 }
 
-/** What the flags ask for, and their change where they are files. */
+/** The requested shares, and their change if the flags are in files. */
 export function registerFlagRoutes(app: FastifyInstance, parts: FlagRouteParts): void {
   const routes = new FlagRoutes(parts);
   void app.register(async (scope) => {
@@ -105,9 +105,9 @@ class FlagRoutes {
     const { editor, audit } = this.#parts;
     const known = this.#all().find((one) => one.name === name);
     if (known === undefined)
-      throw new Refusal(404, 'flag_not_found', `no flag is called "${name}": the list of flags shows them`);
+      throw new Refusal(404, 'flag_not_found', `unknown flag "${name}": see the list of flags`);
     if (editor === undefined)
-      throw new Refusal(409, 'not_editable', 'these flags are kept by a server: change them there');
+      throw new Refusal(409, 'not_editable', 'a flag server keeps these flags: change them there');
     if (known.kind === 'switch' && share !== 0 && share !== 100)
       throw new Refusal(400, 'invalid_request', `${name} is a switch: share must be 0 or 100`);
     const entry = {
@@ -143,7 +143,7 @@ class FlagRoutes {
     return [...ofServices, { name: KILL_SWITCH, service: null, flag, kind: kindOf(flag), asked }];
   }
 
-  /** Whether the proxy has read what was written: then whoever looks next sees it. */
+  /** Waits until the proxy has read the change, so that the next page shows it. */
   async #isSeen(name: string, share: number): Promise<boolean> {
     const { clock } = this.#parts;
     const endAtMs = clock.now() + SEEN_WITHIN_MS;
@@ -166,12 +166,16 @@ function refusalOf(name: string, edit: Unwritten): Refusal {
     case 'unknown_flag':
       return new Refusal(404, 'flag_not_found', `no flag file defines ${name}`);
     case 'changed_meanwhile':
-      return new Refusal(409, edit.result, `somebody changed ${name} meanwhile: it asks for ${edit.asks} %`);
+      return new Refusal(
+        409,
+        edit.result,
+        `${name} was changed meanwhile and now requests ${edit.asks} %: check it, then try again`,
+      );
     case 'broken_file':
       return new Refusal(
         409,
         edit.result,
-        `the flag file ${edit.path} cannot be read: ${edit.why}. Correct it first`,
+        `the flag file ${edit.path} cannot be read: ${edit.why}. Fix it first`,
       );
     case 'not_simple':
       return new Refusal(409, edit.result, `${edit.why}: edit the flag file`);

@@ -10,7 +10,7 @@ import { memberOf } from '../run-wishes.ts';
 import { standingFindings, standingWords } from '../trigger-words.ts';
 import { MISSING } from './checked-routes.ts';
 
-/** Who wants something, of which service, and why. */
+/** A person's request about a service, with the reason. */
 export interface Wish {
   readonly service: ServiceName;
   readonly person: string;
@@ -25,14 +25,14 @@ export interface GuardRouteParts {
   levelsOf(service: ServiceName): readonly TriggerLevel[];
   /** @throws StorageError */
   release(wish: Wish): Promise<Release>;
-  /** A person answers for a subject by name: `action:<name>`, or `unclassified`. @throws StorageError */
+  /** A person accepts a subject by name: `action:<name>`, or `unclassified`. @throws StorageError */
   accept(wish: Wish & { readonly subject: string }): Promise<void>;
   /** Trips the guard from outside. @throws StorageError */
   signal(wish: Wish): Promise<void>;
-  /** Absent: nobody may signal. */
+  /** Absent: signals are not allowed. */
   readonly signalToken?: string;
   minutes(fromMs: number): Promise<readonly StoredMinute[]>;
-  /** @throws Refusal where nothing can be said of the subject; StorageError */
+  /** @throws Refusal if the subject is not valid; StorageError */
   explain(service: ServiceName, subject: string): Promise<object>;
   readonly nowMs: () => number;
 }
@@ -46,7 +46,7 @@ interface ExplainRoute {
   Params: { service: string; subject: string };
 }
 
-/** Latches, their release, acceptances, signals from outside, and what was counted. */
+/** Latches, their release, acceptances, external signals, and the counted minutes. */
 export function registerGuardRoutes(app: FastifyInstance, parts: GuardRouteParts): void {
   const routes = new GuardRoutes(parts);
   app.get('/v1/guard', (_request, reply) => answered(reply, async () => routes.show()));
@@ -88,16 +88,16 @@ class GuardRoutes {
       return { released: service, latch: id, flags_off: flagsOff, stained };
     }
     if (release.result === 'not_latched')
-      throw new Refusal(409, 'not_latched', `${service} is not latched: there is nothing to release`);
+      throw new Refusal(409, 'not_latched', `${service} has no latch to release`);
     const until = new Date(release.latch.coolDownUntilMs).toISOString();
     throw new Refusal(
       409,
       'cooling_down',
-      `the latch of ${service} cools down: it can be released after ${until}, until then legacy answers`,
+      `the latch of ${service} is in its cool-down: release it after ${until}. Until then legacy answers`,
     );
   }
 
-  /** A latch that cools down is refused for that reason, in its own words. */
+  /** A latch that cools down is refused with this reason. */
   #refuseWhileTriggersStand(service: ServiceName, body: unknown): void {
     const { guarding, nowMs } = this.#parts;
     const { latch } = guarding.holdOf(service) ?? {};
@@ -107,7 +107,7 @@ class GuardRoutes {
     throw new Refusal(
       409,
       'trigger_stands',
-      `a trigger of ${service} still stands (${standingWords(standing)}): reads would be taken back again. Remove the cause and wait until the last minute is clean, or release with --even-so (even_so: true)`,
+      `the guard still finds a cause for ${service} (${standingWords(standing)}) and would trip again. Remove the cause and wait for one clean minute, or release with --even-so (even_so: true)`,
     );
   }
 
@@ -120,7 +120,11 @@ class GuardRoutes {
     const action = subject.startsWith('action:') ? subject.slice('action:'.length) : undefined;
     if (action !== undefined && !movable.includes(action)) {
       const known = movable.join(', ') || 'none';
-      throw new Refusal(400, 'invalid_request', `${wish.service} moves no reads of "${action}": ${known}`);
+      throw new Refusal(
+        400,
+        'invalid_request',
+        `${wish.service} has no read "${action}" that can move: use ${known}`,
+      );
     }
     await this.#parts.accept({ ...wish, subject });
     return { accepted: subject, service: wish.service };
@@ -154,19 +158,19 @@ class GuardRoutes {
     const service = this.#parts.services.find((one) => one === name);
     if (service !== undefined) return service;
     const names = this.#parts.services.join(', ');
-    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
+    throw new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
   }
 
   #authenticate(header: string | undefined): void {
     const { signalToken } = this.#parts;
     if (signalToken === undefined)
-      throw new Refusal(403, 'permission_denied', 'no signal token is configured (guard.signalToken)');
+      throw new Refusal(403, 'permission_denied', 'signals need a token: set guard.signalToken');
     if (!isSame(header ?? '', `Bearer ${signalToken}`))
-      throw new Refusal(401, 'permission_denied', 'the bearer token is not the configured one');
+      throw new Refusal(401, 'permission_denied', 'the bearer token does not match guard.signalToken');
   }
 }
 
-/** Takes as long whatever is wrong with it. */
+/** Takes the same time for every wrong token. */
 function isSame(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(expected));

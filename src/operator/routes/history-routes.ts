@@ -12,7 +12,7 @@ interface Summed {
 
 export interface HistoryRouteParts {
   readonly services: ReadonlyMap<ServiceName, { readonly definition: Pick<ServiceDefinition, 'actions'> }>;
-  /** All replicas, from the journal. @throws StorageError */
+  /** Over all replicas, from the journal. @throws StorageError */
   summed(
     service: ServiceName,
     of: { readonly fromMs: number; readonly stepSeconds: number },
@@ -20,7 +20,7 @@ export interface HistoryRouteParts {
   readonly nowMs: () => number;
 }
 
-/** What happened within one step, all replicas together. */
+/** What happened within one step, over all replicas. */
 export interface HistorySample {
   /** ISO-8601 UTC, when the step began. */
   readonly at: string;
@@ -40,10 +40,10 @@ export interface History {
 }
 
 const HOUR_SECONDS = 3_600;
-/** What can be asked for, in hours, with the length of a step. */
+/** Windows in hours, with the length of a step. */
 const STEP_SECONDS: Readonly<Record<string, number>> = { 1: 60, 24: 600 };
 
-/** What a service did in the last hour or day. */
+/** The history of a service in the last hour or day. */
 export function registerHistoryRoutes(app: FastifyInstance, parts: HistoryRouteParts): void {
   app.get<{ Params: { service: string }; Querystring: { hours?: string | string[] } }>(
     '/v1/services/:service/history',
@@ -52,10 +52,10 @@ export function registerHistoryRoutes(app: FastifyInstance, parts: HistoryRouteP
   );
 }
 
-/** @throws Refusal where no service has this name */
+/** @throws Refusal if the service is unknown */
 export function knownService(name: string, { services }: Pick<HistoryRouteParts, 'services'>): ServiceName {
   const found = [...services.keys()].find((one) => one === name);
-  if (found === undefined) throw new Refusal(404, 'service_not_found', `no service is called "${name}"`);
+  if (found === undefined) throw new Refusal(404, 'service_not_found', `unknown service "${name}"`);
   return found;
 }
 

@@ -19,7 +19,7 @@ export const LANE_STATES = [
   'differs',
 ] as const;
 
-/** `activity`: the last write first. */
+/** `activity`: the newest write first. */
 export const LANE_ORDERS = ['activity', 'owner', 'writes', 'behind'] as const;
 
 export interface LaneRouteParts {
@@ -37,12 +37,12 @@ export interface LaneRouteParts {
   readonly audit: Pick<AuditStore, 'add'>;
 }
 
-/** Why a lane cannot be copied, in words for people. */
+/** Why a lane cannot be copied. */
 const NO_COPY: Readonly<Record<NoCopy, string>> = {
   unreadable: 'its store is not configured',
   uncovered: 'dual writes of the service are off',
-  unknown_lane: 'neither the journal nor legacy knows its owner: crossfade lanes list finds those there are',
-  stopped: 'the lane is stopped: somebody must decide about what was lost first',
+  unknown_lane: 'its owner is unknown to the journal and to legacy: see crossfade lanes list',
+  stopped: 'the lane is stopped: decide about its lost items first',
 };
 
 const DEFAULT_LIMIT = 50;
@@ -50,7 +50,7 @@ const DEFAULT_LIMIT = 50;
 const OfService = Type.Object({ service: Type.String() });
 const LanesQuerystring = Type.Object(
   {
-    /** How the owner begins. */
+    /** The prefix of the owner. */
     owner: Type.Optional(Type.String({ maxLength: 512 })),
     unwell: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
     state: Type.Optional(Type.Union(LANE_STATES.map((state) => Type.Literal(state)))),
@@ -72,7 +72,7 @@ interface CopyRoute {
   Body: Static<typeof CopyBody>;
 }
 
-/** Lanes: found by the beginning of their owner, and copied anew when a person asks for it. */
+/** Lists lanes by the prefix of their owner, and copies one on request. */
 export function registerLaneRoutes(app: FastifyInstance, parts: LaneRouteParts): void {
   const routes = new LaneRoutes(parts);
   void app.register(async (scope) => {
@@ -126,6 +126,6 @@ class LaneRoutes {
     const service = this.#parts.services.find((one) => one === name);
     if (service !== undefined) return service;
     const names = this.#parts.services.join(', ');
-    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
+    throw new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
   }
 }

@@ -11,7 +11,7 @@ import { knownService, operationsOf, type HistoryRouteParts } from './history-ro
 export interface RaiseRouteParts extends HistoryRouteParts {
   /** Undefined before the first judgement. */
   judged(service: ServiceName): Judged | undefined;
-  /** Asks both backends, end to end. */
+  /** Probes both backends, end to end. */
   probe(service: ServiceName): Promise<InterlockFacts['answers']>;
 }
 
@@ -19,18 +19,18 @@ export interface RaiseRouteParts extends HistoryRouteParts {
 export interface RaiseCheck {
   readonly service: string;
   readonly flag: ServiceFlag;
-  /** Under `warn` a criterion that fails lowers nothing. */
+  /** Under `warn` a failed criterion lowers nothing. */
   readonly mode: InterlockMode;
   readonly criteria: readonly Criterion[];
   readonly lanes: number;
-  /** Of agents, all replicas. */
+  /** Of agents, over all replicas. */
   readonly reads_last_hour: number;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_SECONDS = 3_600;
 
-/** What it takes to raise a flag, and what that would touch: looked at before it is raised. */
+/** The criteria for raising a flag, and what the change would affect. */
 export function registerRaiseRoutes(app: FastifyInstance, parts: RaiseRouteParts): void {
   app.get<{ Params: { service: string; flag: string } }>(
     '/v1/services/:service/raise/:flag',
@@ -42,15 +42,15 @@ export function registerRaiseRoutes(app: FastifyInstance, parts: RaiseRouteParts
 async function raiseCheck(service: ServiceName, name: string, parts: RaiseRouteParts): Promise<RaiseCheck> {
   const flag = SERVICE_FLAGS.find((one) => one === name);
   if (flag === undefined)
-    throw new Refusal(404, 'flag_not_found', `no flag is called "${name}": ${SERVICE_FLAGS.join(', ')}`);
+    throw new Refusal(404, 'flag_not_found', `unknown flag "${name}": use ${SERVICE_FLAGS.join(', ')}`);
   const judged = parts.judged(service);
   if (judged === undefined)
     throw new Refusal(
       503,
       'not_ready',
-      `the flags of ${service} have not been judged yet: ask again in a moment`,
+      `the flags of ${service} have not been judged yet: retry in a few seconds`,
     );
-  // Only dual-write asks for it; a probe is a request to legacy.
+  // Only dual-write needs probes, because a probe is a request to legacy.
   const answers = flag === 'dual-write' ? await parts.probe(service) : judged.facts.answers;
   const fromMs = Math.floor(parts.nowMs() / MINUTE_MS) * MINUTE_MS - HOUR_SECONDS * 1_000;
   const summed = await parts.summed(service, { fromMs, stepSeconds: 2 * HOUR_SECONDS });

@@ -16,7 +16,7 @@ interface OfService {
   Params: { service: string };
 }
 
-/** What reconciliations found, its repair and the way back, and what waits for a person's decision. */
+/** Findings of reconciliations, their repair and its undo, and lost items that wait for a decision. */
 export function registerRepairRoutes(app: FastifyInstance, desk: RepairDesk): void {
   const routes = new RepairRoutes(desk);
   app.get<OfRun>('/v1/runs/:run/divergences', (request, reply) =>
@@ -95,7 +95,7 @@ class RepairRoutes {
     if (owner === undefined) throw new Refusal(400, 'invalid_request', 'owner is required');
     const lane = { service: serviceName(requiredText(body, 'service')), owner };
     const by = responsibleOf(body);
-    // Only a restore may mean all items of a lane: each that is given up is named.
+    // Only a restore may mean all items of a lane. Each accepted loss is named.
     if (decision === 'restore' && memberOf(body, 'memory_id') === undefined)
       return said(() => this.#desk.restore(lane, undefined, by));
     const memoryId = requiredText(body, 'memory_id');

@@ -12,7 +12,7 @@ export interface OperatorParts {
   /** Prometheus text. */
   metrics(): Promise<string>;
   readiness(): Promise<Readiness>;
-  /** Newest first; undefined for a service nobody knows. @throws StorageError */
+  /** Newest first; undefined for an unknown service. @throws StorageError */
   differences(service: string, query: DifferenceQuery): Promise<readonly StoredDifference[] | undefined>;
 }
 
@@ -20,7 +20,7 @@ const DEFAULT_LIMIT = 50;
 const MOST_DIFFERENCES = 1_000;
 const PROMETHEUS_TEXT = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** `owner`: of the lane. `hours`: not older. `before`: an id, for the next page. */
+/** `owner`: of the lane. `hours`: maximum age. `before`: an id, for the next page. */
 const FILTERS = ['action', 'owner', 'path', 'class', 'hours', 'before'] as const;
 
 interface DifferencesRoute {
@@ -28,7 +28,7 @@ interface DifferencesRoute {
   Querystring: Readonly<Partial<Record<(typeof FILTERS)[number] | 'limit', string | string[]>>>;
 }
 
-/** What an operator and a scraper ask the proxy: health, metrics, status and differences. */
+/** The API for an operator and a scraper: health, metrics, status and differences. */
 export function registerOperatorRoutes(app: FastifyInstance, parts: OperatorParts): void {
   const routes = new OperatorRoutes(parts);
   app.get('/health/live', () => ({ status: 'live' }));
@@ -67,7 +67,7 @@ class OperatorRoutes {
     const query = queryOf(service, request.query);
     if (query === undefined) return refused(reply, 400, FILTER_PROBLEM);
     const found = await this.#parts.differences(service, { ...query, limit });
-    if (found === undefined) return refused(reply, 404, `no service is called "${service}"`);
+    if (found === undefined) return refused(reply, 404, `unknown service "${service}"`);
     return { service, limit, differences: found.map(printed) };
   }
 }
@@ -91,7 +91,7 @@ const FILTER_PROBLEM =
 
 const WHOLE: Readonly<Partial<Record<string, RegExp>>> = { hours: /^[1-9]\d{0,3}$/, before: /^\d{1,15}$/ };
 
-/** Undefined where a filter cannot be read. */
+/** Undefined if a filter is not valid. */
 function queryOf(
   service: string,
   query: DifferencesRoute['Querystring'],

@@ -26,35 +26,35 @@ export interface RuleRouteParts {
 
 /** A rule as `GET /v1/rules` shows it. */
 export interface ListedRule {
-  /** Null for a rule of the definition, which only its file changes. */
+  /** Null for a rule of the definition. Only the definition's file changes it. */
   readonly id: number | null;
   readonly action: string;
   readonly rule: ComparisonRule;
   readonly expired: boolean;
-  /** Differences it accepted, on all replicas since it is known. */
+  /** Differences that it accepted, over all replicas since it was added. */
   readonly hits: number;
 }
 
-/** What would have become of an action's stored differences, as `POST /v1/rules/try` shows it. */
+/** The result of an action's stored differences under other rules, as `POST /v1/rules/try` shows it. */
 export interface TriedAction {
   readonly action: string;
   /** Stored mismatches that were judged again. */
   readonly comparisons: number;
-  /** Of these, judged from their texts; the others from shapes, digests and distances. */
+  /** Of these, judged from their texts. The others were judged from shapes, digests and distances. */
   readonly from_samples: number;
   readonly would_match: number;
   readonly still_mismatch: number;
-  /** What remained would not be comparable: expired, or too large. */
+  /** The rest would not be comparable: expired, or too large. */
   readonly not_comparable: number;
   readonly undecided: number;
-  /** Stored, and not among the comparisons: of whole lanes and of an earlier version nobody knows what they were judged with. */
+  /** Not counted as comparisons: differences of whole lanes, and those of an earlier version, whose rules are unknown. */
   readonly not_judged: number;
   readonly signatures: TriedRules['signatures'];
 }
 
 const DEFAULT_TRIED = 500;
 const MOST_TRIED = 1_000;
-/** Stored differences are judged in turns of so long: agents are served meanwhile. */
+/** Stored differences are judged in steps of this length, so that agents are served meanwhile. */
 const TURN_MS = 5;
 
 const OfServiceQuery = Type.Object({ service: Type.String() }, { additionalProperties: false });
@@ -65,7 +65,7 @@ const TryBody = Type.Object({
 });
 const AddBody = Type.Object({ ...RulesSchema, ...ByPersonSchema });
 const OfRule = Type.Object({ rule: Type.String({ pattern: NUMBER }) });
-/** A service: the rule must be one of it. */
+/** A service to which the rule must belong. */
 const RemoveBody = Type.Object({ ...ByPersonSchema, service: Type.Optional(Type.String()) });
 
 interface RemoveRoute {
@@ -73,7 +73,7 @@ interface RemoveRoute {
   Body: Static<typeof RemoveBody>;
 }
 
-/** What comparisons let differ: the rules in force, and rules that are tried, added and removed while the proxy runs. */
+/** Comparison rules: those in force, and routes to try, add and remove rules while the proxy runs. */
 export function registerRuleRoutes(app: FastifyInstance, parts: RuleRouteParts): void {
   const routes = new RuleRoutes(parts);
   void app.register(async (scope) => {
@@ -168,12 +168,12 @@ class RuleRoutes {
     const wanted = by.service === undefined ? undefined : this.#known(by.service);
     const found = (await rules.rules()).find((each) => each.id === id);
     if (found !== undefined && wanted !== undefined && found.service !== wanted)
-      throw new Refusal(409, 'other_service', `rule ${id} is one of ${found.service}, not of ${wanted}`);
+      throw new Refusal(409, 'other_service', `rule ${id} belongs to ${found.service}, not to ${wanted}`);
     if (found === undefined || !(await rules.remove(id, by.person)))
       throw new Refusal(
         404,
         'rule_not_found',
-        `no rule that was added has the number ${id}: the list of its service shows them`,
+        `unknown rule ${id}: the list of rules shows the numbers of added rules`,
       );
     const { service, action, rule } = found;
     const details = { removed: id, rule: `${action}: ${ruleNameOf(rule)}` };
@@ -194,10 +194,10 @@ class RuleRoutes {
     const service = [...services.keys()].find((one) => one === name);
     if (service !== undefined) return service;
     const names = [...services.keys()].join(', ');
-    throw new Refusal(404, 'service_not_found', `no service is called "${name}": ${names}`);
+    throw new Refusal(404, 'service_not_found', `unknown service "${name}": use ${names}`);
   }
 
-  /** @throws Refusal where they are no rules, or name an action that is not compared */
+  /** @throws Refusal if they are not valid rules, or name an action that is not compared */
   #proposed(service: ServiceName, rules: readonly unknown[]): readonly ProposedRule[] {
     const proposed = parsed(rules);
     const compared = this.#definedRules(service);
@@ -207,7 +207,7 @@ class RuleRoutes {
     throw new Refusal(
       400,
       'invalid_request',
-      `${service} compares no action "${stranger.action}": ${actions}`,
+      `${service} does not compare an action "${stranger.action}": use ${actions}`,
     );
   }
 
@@ -217,11 +217,7 @@ class RuleRoutes {
     if (expired === undefined) return;
     const { action, rule } = expired;
     const which = `${action}: ${ruleNameOf(rule)}`;
-    throw new Refusal(
-      400,
-      'invalid_request',
-      `"${which}" expires on ${rule.expires}: it would be off already`,
-    );
+    throw new Refusal(400, 'invalid_request', `rule "${which}" has already expired (${rule.expires})`);
   }
 
   /** The definition's rules, by each action that is compared. */

@@ -19,7 +19,7 @@ interface OfRun {
   Params: { run: string };
 }
 
-/** Backfills, reconciliations and repairs: begun, watched, stopped, taken up. */
+/** Backfills, reconciliations and repairs: start, show, stop, resume. */
 export function registerRunRoutes(app: FastifyInstance, parts: RunRouteParts): void {
   const routes = new RunRoutes(parts);
   app.get<{ Querystring: { kind?: string } }>('/v1/runs', (request, reply) =>
@@ -84,7 +84,7 @@ class RunRoutes {
     );
   }
 
-  /** Audited under whoever the request names. */
+  /** Audited under the person that the request names. */
   #changed(
     body: unknown,
     command: string,
@@ -120,13 +120,13 @@ class RunRoutes {
       throw new Refusal(
         404,
         'service_not_found',
-        `no service is called "${name}": there are ${this.#parts.services.join(', ')}`,
+        `unknown service "${name}": use ${this.#parts.services.join(', ')}`,
       );
     return service;
   }
 }
 
-/** What a finished reconciliation found, and how many of its lanes still differ; null of any other run. */
+/** What a finished reconciliation found, and how many of its lanes still differ. Null for other runs. */
 function resultOf({ kind, state, report }: Run, unsettled: number): object | null {
   if (kind !== 'reconcile' || state !== 'finished' || report === null) return null;
   const { services = {} } = report as {
@@ -190,13 +190,13 @@ function kindOf(body: unknown): RunKind {
   return kind;
 }
 
-/** A repair changes what agents may read: it has a route of its own, which asks for more than an operator. */
+/** A repair changes what agents may read. It has a route of its own, which needs a higher role than operator. */
 function wishedKindOf(body: unknown): RunKind {
   const kind = kindOf(body);
   if (kind !== 'repair') return kind;
   throw new Refusal(
     400,
     'invalid_request',
-    'a repair is begun of its reconciliation, also again after it was stopped: crossfade repair apply RUN, POST /v1/runs/RUN/repair',
+    'start or restart a repair from its reconciliation run: crossfade repair apply RUN, POST /v1/runs/RUN/repair',
   );
 }

@@ -9,12 +9,12 @@ import {
 } from '../../../src/operator/routes/checked-routes.ts';
 
 test.each([
-  { url: '/x', says: 'operation must be the id of an operation, as the lists show it' },
+  { url: '/x', says: 'operation must be an operation id as shown in the list' },
   {
     url: '/0d9b0c9e-0000-7000-8000-000000000001?limit=1001',
     says: 'limit must be a whole number from 1 to 1000',
   },
-])('what a pattern refuses is told in words: $url', async ({ url, says }) => {
+])('a value that a pattern refuses is named in one sentence: $url', async ({ url, says }) => {
   const app = fastify();
   checkBySchemas(app);
   app.get('/:operation', { schema: { params: OfOperation, querystring: LedgerQuerystring } }, () => 'taken');
@@ -25,9 +25,9 @@ test.each([
 });
 
 test.each([
-  { body: { reason: 'why' }, says: 'person is missing: say who answers for it (--person' },
-  { body: { person: 'ann' }, says: 'reason is missing: every change says why (--reason' },
-])('who or why is missing: it is said how to give it: $says', async ({ body, says }) => {
+  { body: { reason: 'why' }, says: 'person is missing: give your name (--person' },
+  { body: { person: 'ann' }, says: 'reason is missing: every change needs a reason (--reason' },
+])('a missing person or reason is named with its option: $says', async ({ body, says }) => {
   const app = fastify();
   checkBySchemas(app);
   app.post('/', { schema: { body: Type.Object(ByPersonSchema) } }, () => 'taken');

@@ -43,7 +43,7 @@ test('flags that Unleash keeps link to it, and nothing here changes them', async
   const app = await deskWith({ editable: false, server: SERVER });
   const all = await app.inject('/flags');
   expect(all.statusCode).toBe(200);
-  expect(all.body).toContain(`Kept by Unleash: <a href="${SERVER}" rel="noreferrer">${SERVER}</a>`);
+  expect(all.body).toContain(`Unleash keeps the flags: <a href="${SERVER}" rel="noreferrer">${SERVER}</a>`);
   expect(all.body).not.toContain('Switch on…');
   const one = await app.inject(`/flags/${FLAG}`);
   expect(one.statusCode).toBe(200);

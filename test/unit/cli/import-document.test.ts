@@ -21,9 +21,9 @@ test('a survey says what there is to know, and what becomes of it', () => {
     'jarvis-memory',
     '  2 lanes, 1 item, 20 KiB, the newest of 2026-01-01T00:00:00.000Z',
     '  1 item to embed: about 10 min with the built-in model',
-    '  ! 1 × owners whose id is too long for a session: copied under a shortened one',
+    '  ! 1 × owners whose id is too long for a session: copied under a shortened id',
     `      ${'a'.repeat(59)}…`,
-    '  ! 3 × users whose id no lane can carry: no lane shows them, they stay on legacy',
+    '  ! 3 × users whose id no lane can carry: no lane shows them, so they stay on legacy',
     'session-memory',
     '  left out: its file is not there',
   ]);

@@ -88,7 +88,7 @@ test('differences are filtered by action, lane, cause and time, and paged', asyn
 
 test('a filter that nothing passes says so and stays', async () => {
   const page = await pageOf({ owner: 'nobody' });
-  expect(page).toContain('No stored difference passes this filter');
+  expect(page).toContain('No stored difference matches this filter');
   expect(page).toContain('value="nobody"');
 });
 

@@ -40,7 +40,7 @@ test('a share has its form while the journal does not answer, and says what is n
   const { body } = await flagPage(visit, { params: { flag: CUTOVER }, query: { share: '0' } });
   expect(String(body)).toContain(`action="/flags/${CUTOVER}"`);
   expect(String(body)).toContain('25 % is requested. The journal does not answer');
-  expect(String(body)).toContain('The criteria are not known: the database did not answer in time');
+  expect(String(body)).toContain('The criteria are unknown: the database did not answer in time');
 });
 
 test('the list of flags shows what is requested while the journal does not answer', async () => {

@@ -102,7 +102,7 @@ test('an item that is not there is no alarm where the write is through: it says 
     const { operation } = (await ask(OPERATION)) as { operation: { orchestrator: { item: unknown } } };
     return operation.orchestrator.item;
   };
-  expect(await itemOf(WRITE)).toMatch(/is not there: .* or a copy of the lane has stored it anew/);
+  expect(await itemOf(WRITE)).toMatch(/is not there: .* or a copy stored it again/);
   expect(await itemOf({ ...WRITE, is_through: false })).toBe(`mem-${OPERATION} is not there`);
 });
 
@@ -150,7 +150,7 @@ test('a timeline has every step, in its order: the outcome that came late, the r
     'legacy: outcome_unknown',
     'legacy: applied',
     'journal: settled: late_reply',
-    'journal: nothing can come late any more',
+    'journal: no late reply or effect is possible any more',
     'orchestrator: refused for good',
     'person: dead letter redriven',
     'orchestrator: delivered',

@@ -30,12 +30,12 @@ test('on a new installation the first percent is held, and each reason says what
   expect(interlocks.map(({ word, says, command }) => ({ word, says, command }))).toEqual([
     {
       word: 'backfill_not_finished',
-      says: 'Lanes that are backfilled: 0, needed ≥ 12',
+      says: 'Backfilled lanes: 0, needed ≥ 12',
       command: 'crossfade backfill --service session-memory --person NAME --reason TEXT',
     },
     {
       word: 'never_reconciled',
-      says: 'Since the last full reconciliation: never, needed < 24 h',
+      says: 'Time since the last full reconciliation: never, needed < 24 h',
       command: 'crossfade reconcile --full --service session-memory --person NAME --reason TEXT',
     },
   ]);
@@ -77,7 +77,7 @@ const NUMBERS = { have: 12, need: 3_000 };
 
 test.each<[InterlockWord, string, string]>([
   ['too_few_comparisons', 'Comparisons: 12, needed ≥ 3,000', 'about 3 days'],
-  ['legacy_does_not_answer', 'Legacy does not answer a probe', 'look at the service'],
+  ['legacy_does_not_answer', 'Legacy does not answer a probe', 'Check the service'],
   ['deliveries_behind', 'Oldest write not delivered: 12 s, needed < 50 min', 'the orchestrator keeps up'],
 ])('%s says: %s', (word, says, next) => {
   const of = { service, action: 'get_context', confidence: { days: 2.5 } };

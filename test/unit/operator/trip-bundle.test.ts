@@ -60,7 +60,7 @@ test('what is too long is cut, longest first, and says so', async () => {
   expect(bundle['flags']).toEqual(['one']);
   expect(bundle['cut']).toEqual({
     minutes: `only the first ${minutes.length} are here`,
-    blob: 'too long to be here',
+    blob: 'too long for the bundle',
   });
 });
 

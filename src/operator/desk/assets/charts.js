@@ -1,4 +1,4 @@
-// Charts of one service. The last 15 minutes come as they happen, an hour or a day from the journal.
+// Charts of one service: the last 15 minutes live, an hour or a day from the journal.
 'use strict';
 
 const section = document.querySelector('[data-service]');
@@ -6,11 +6,11 @@ const { service, hours } = section.dataset;
 const marks = JSON.parse(section.dataset.marks);
 const KEPT = 450;
 const SAMPLE_SECONDS = 2;
-/** Samples of two seconds are joined: single ones jump too much to be read. */
+/** Samples of two seconds are joined, because single ones vary too much. */
 const JOINED_SECONDS = 10;
 const HISTORY_EVERY_MS = 60_000;
 
-/** A colour of the style sheet as the canvas takes it: it knows no light-dark(). */
+/** A colour of the style sheet, resolved for the canvas, which does not support light-dark(). */
 function colour(name) {
   const probe = document.createElement('i');
   probe.hidden = true;
@@ -25,11 +25,11 @@ const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digi
 const clock = (seconds) => time.format(seconds * 1_000);
 
 const rounded = (value) => (value >= 100 ? Math.round(value) : Math.round(value * 10) / 10);
-/** Seconds where milliseconds would be long. */
+/** A duration in seconds if milliseconds would be long. */
 const duration = (ms) => (ms >= 1_000 ? `${rounded(ms / 1_000)} s` : `${rounded(ms)} ms`);
 const rate = (unit) => (value) => `${rounded(value)}${unit}`;
 
-/** What each chart draws of a point: its value, and the colour of its line. */
+/** The lines of each chart: the value of a point, and its colour. */
 const CHARTS = {
   reads: {
     shown: rate('/s'),
@@ -75,7 +75,7 @@ function largest(values) {
   return known(values).length === 0 ? null : Math.max(...known(values));
 }
 
-/** One point for each ten seconds. */
+/** One point per ten seconds. */
 function joined(samples) {
   const groups = Map.groupBy(samples, ({ atMs }) => Math.floor(atMs / (JOINED_SECONDS * 1_000)));
   return [...groups].map(([step, group]) => ({
@@ -93,7 +93,7 @@ function joined(samples) {
   }));
 }
 
-/** A step without a row had no traffic. The last one is not over. */
+/** A step without a row had no traffic. The last step is not complete. */
 function fromHistory({ step_seconds: step, samples }) {
   const rows = new Map(samples.map((sample) => [Date.parse(sample.at) / 1_000, sample]));
   const now = Date.now() / 1_000;
@@ -146,7 +146,7 @@ function drawMarks(plot) {
   }
 }
 
-/** A line needs two values: one alone is a point, or nothing would be seen of it. */
+/** A line needs two values. A single value is drawn as a point. */
 const isLone = (plot, series) => known(plot.data[series]).length === 1;
 const LABEL_PX = 6.5;
 const HEIGHT = 190;
@@ -160,7 +160,7 @@ function axesOf(shown) {
     ticks: { show: false },
     font: FONT,
   };
-  // As wide as its longest label: a number that is cut off is another number.
+  // As wide as the longest label, so that no number is cut.
   const size = (_, labels) => 14 + LABEL_PX * Math.max(4, ...(labels ?? []).map(({ length }) => length));
   return [
     { ...axis, space: 80, size: 28, values: (_, ticks) => ticks.map(clock) },
@@ -249,7 +249,7 @@ function follow() {
     add([JSON.parse(data)]);
     say('live');
   });
-  stream.addEventListener('error', () => say('no connection, trying again'));
+  stream.addEventListener('error', () => say('no connection, retrying'));
   addEventListener('pagehide', () => stream.close());
 }
 
@@ -263,7 +263,7 @@ async function readHistory() {
     document.documentElement.dataset.samples = String(points.length);
     say('every minute');
   } catch {
-    say('the journal does not answer, trying again');
+    say('the journal does not answer, retrying');
   }
 }
 

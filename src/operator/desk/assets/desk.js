@@ -1,4 +1,4 @@
-// Everything works without this. It makes faders speak while they move, and keeps figures fresh.
+// The desk also works without this script. It shows a fader's value while it moves, and refreshes figures.
 'use strict';
 
 const REFRESH_EVERY_MS = 3_000;
@@ -7,7 +7,7 @@ const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const dateAndTime = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium' });
 const zoneName = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' });
 
-/** Shows every instant in the browser's zone. The server has filled in its own, for browsers without scripts. */
+/** Shows every instant in the browser's zone. The server fills in its own zone for browsers without scripts. */
 function localize(part) {
   for (const time of part.querySelectorAll('time[datetime]')) {
     const at = new Date(time.dateTime);
@@ -20,7 +20,7 @@ function localize(part) {
 }
 localize(document);
 
-// On a phone the places are a strip wider than the window: the present one is brought into sight, nothing else moves.
+// On a phone the navigation is wider than the window. Only the navigation scrolls, to the present page.
 const strip = document.querySelector('.top nav');
 const here = strip?.querySelector('[aria-current]');
 if (here) strip.scrollLeft = here.offsetLeft + here.offsetWidth / 2 - strip.clientWidth / 2;
@@ -42,16 +42,16 @@ for (const cap of document.querySelectorAll('[data-fader]')) {
   show();
 }
 
-/** A part without what is another each time and nobody sees: the secrets of its forms. */
+/** Copies a part without the secrets of its forms, which differ at every load. */
 function shown(part) {
   return part.innerHTML.replaceAll(/name="_csrf" value="[^"]*"/g, '');
 }
 
-/** Asks for this page again, and takes over what is marked as live. A form that somebody is at is left alone. */
+/** Loads this page again and replaces the parts marked as live. A form that the user is filling in stays. */
 async function refresh() {
   if (document.hidden) return;
   const response = await fetch(location.href, { headers: { 'x-refresh': '1' } });
-  // The session has ended: better told now than with the next form.
+  // The session has ended: show that now, and not only when a form is sent.
   if (response.redirected) return location.assign(response.url);
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
@@ -64,14 +64,14 @@ async function refresh() {
   }
 }
 
-// What waits for a person is in the navigation of every page. It changes together with the page beside it and never alone;
-// an incident is news on every page.
+// The navigation of every page shows what waits for a person. It changes only together with the page.
+// Incidents are refreshed on every page.
 const INCIDENTS = '[data-live="incidents"]';
 const hasLiveParts = document.querySelector(`main [data-live]:not(${INCIDENTS})`) !== null;
 const LIVE = hasLiveParts ? '[data-live]' : INCIDENTS;
 
 if (document.querySelector(LIVE) !== null)
   setInterval(() => {
-    // The next one tries again.
+    // The next refresh tries again.
     refresh().catch(() => undefined);
   }, REFRESH_EVERY_MS);

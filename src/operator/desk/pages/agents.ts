@@ -5,10 +5,10 @@ import type { Asked, Visit } from '../visit.ts';
 import { emptyState, type Page } from './layout.ts';
 import { nowrap, table, text } from './table-panel.ts';
 
-/** Rows on one page. The command line shows all. */
+/** Rows on one page. The command line lists all. */
 const MOST_SHOWN = 500;
 
-/** Who asks through the proxies, and who writes past them. */
+/** The agents seen through the proxies, and the writers that bypass them. */
 export async function agentsPage(visit: Visit, { query }: Asked): Promise<Page> {
   const services = visit.status?.services.map(({ service }) => service as string) ?? [];
   const service = services.find((one) => one === query['service']);
@@ -17,7 +17,7 @@ export async function agentsPage(visit: Visit, { query }: Asked): Promise<Page> 
   const writers = shown.writers_past_proxy.filter((writer) => !writer.seen_through_proxy);
   return {
     title: 'Agents',
-    lead: 'Agents that have sent requests through the proxies, the last one first.',
+    lead: 'Agents that have sent requests through the proxies, newest request first.',
     body: html`${writers.length > 0 && pastTheProxy(writers)}${listed(shown.agents)}`,
   };
 }
@@ -25,11 +25,14 @@ export async function agentsPage(visit: Visit, { query }: Asked): Promise<Page> 
 function pastTheProxy(writers: ShownAgents['writers_past_proxy']): Html {
   return html`<section class="panel" aria-labelledby="bypassing">
     <h2 id="bypassing">Writers that bypass the proxy</h2>
-    <p>They wrote to legacy in the last 7 days and were never seen through the proxy. Point them at it.</p>
+    <p>
+      These writers wrote to legacy in the last 7 days and were never seen by a proxy. Configure them to use
+      the proxy.
+    </p>
     ${table('bypassing', {
       heads: [text('Writer'), text('Service'), 'Lanes', nowrap('Last found')],
       rows: writers.map(({ service, writer, lanes, last_found: found }) => [
-        writer ?? 'unknown: the service does not say',
+        writer ?? 'unknown (the service does not record it)',
         service,
         count(lanes),
         when(found),
@@ -41,8 +44,8 @@ function pastTheProxy(writers: ShownAgents['writers_past_proxy']): Html {
 function listed(agents: ShownAgents['agents']): Html {
   if (agents.length === 0)
     return emptyState(
-      'No agent has asked yet',
-      'Point the agents at the proxy: each is listed with its first request.',
+      'No agents yet',
+      'Configure the agents to use the proxy. Each is listed after its first request.',
     );
   const left = agents.length - MOST_SHOWN;
   return html`<section class="panel" aria-labelledby="seen">
@@ -67,6 +70,6 @@ function listed(agents: ShownAgents['agents']): Html {
           when(one.first_seen),
         ]),
     })}
-    ${left > 0 && html`<p>${count(left)} more: crossfade agents lists all.</p>`}
+    ${left > 0 && html`<p>${count(left)} more. Run crossfade agents to list all.</p>`}
   </section>`;
 }

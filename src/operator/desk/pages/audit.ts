@@ -39,7 +39,7 @@ function olderThan(next: number, chosen: URLSearchParams): string {
   return new URLSearchParams([...chosen, ['before', String(next)]]).toString();
 }
 
-/** How commands begin. */
+/** The first word of each command. */
 const COMMANDS = [
   'flags',
   'guard',
@@ -52,7 +52,7 @@ const COMMANDS = [
   'rules',
 ] as const;
 
-/** Empty: not restricted. */
+/** Empty: no restriction. */
 interface Chosen {
   readonly service: string;
   readonly person: string;
@@ -101,8 +101,8 @@ function choice(services: readonly string[], { service, person, command }: Chose
 function listed(entries: AuditAnswer['entries']): Html {
   if (entries.length === 0)
     return emptyState(
-      'Nothing was changed yet',
-      'Changes made here, on the command line or by the guard are listed with their reasons.',
+      'No changes yet',
+      'This page lists changes made on the desk, on the command line or by the guard, with their reasons.',
     );
   return html`<section class="panel" aria-labelledby="changes">
     <h2 id="changes">Changes</h2>

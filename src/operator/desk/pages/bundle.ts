@@ -19,7 +19,7 @@ interface TripFinding {
   readonly numbers: Readonly<Record<string, number>>;
 }
 
-/** A bundle as it is stored. A section that could not be gathered is an object that says why; one that was too long is null. */
+/** A bundle as stored. A section that could not be gathered is an object with the reason. A section that was too long is null. */
 interface Bundle {
   readonly bundle: number;
   readonly service: string;
@@ -37,7 +37,7 @@ interface Bundle {
   readonly versions?: unknown;
   readonly settings?: unknown;
   readonly cut?: Readonly<Record<string, string>>;
-  /** The trip is known from its latch alone. */
+  /** The trip is known only from its latch. */
   readonly isMissing?: true;
 }
 
@@ -49,10 +49,10 @@ interface Minute {
 const MINUTES_SHOWN = 30;
 const SIGNATURES_SHOWN = 20;
 const LANES_SHOWN = 50;
-/** As many as the API gives. */
+/** The most that the API returns. */
 const DIFFERENCES_READ = 1_000;
 
-/** One trip of the guard as a page: what tripped it, in which order things happened, and where to look. */
+/** One trip of the guard as a page: its trigger, the order of events, and where to look. */
 export async function bundlePage(visit: Visit, { params }: Asked<{ bundle: string }>): Promise<Page> {
   const bundle = await bundleOf(visit, params.bundle);
   const { service, latch } = bundle;
@@ -71,14 +71,14 @@ export async function bundlePage(visit: Visit, { params }: Asked<{ bundle: strin
       <a href="/services/${service}/differences">Differences</a> · <a href="/guard">Guard</a>${
         bundle.isMissing !== true && html` · <a href="${download}" download>Download as JSON</a>`
       }`,
-    body: html`${bundle.isMissing === true && html`<p class="notice warn">◆ The bundle of this trip is not stored. This page shows what the journal knows.</p>`}
+    body: html`${bundle.isMissing === true && html`<p class="notice warn">◆ The bundle of this trip is not stored. This page shows what is in the journal.</p>`}
       <div class="columns">${trigger(latch)}${flagsThen(bundle)}</div>
       ${timeline(bundle, entries)}${signatures(bundle)}
       ${lanes(bundle, differences)}${minutes(bundle)}${changesBefore(bundle)}${rest(bundle)}`,
   };
 }
 
-/** @throws ApiRefusal where neither a bundle nor an open latch has this number */
+/** @throws ApiRefusal if neither a bundle nor an open latch has this number */
 async function bundleOf(visit: Visit, id: string): Promise<Bundle> {
   try {
     return await visit.api.get<Bundle>(`/v1/guard/bundles/${encodeURIComponent(id)}`);
@@ -153,7 +153,7 @@ interface Moment {
   readonly isTrip?: boolean;
 }
 
-/** What happened before the trip, the trip, and what people did since. */
+/** Events before the trip, the trip, and what people did after it. */
 function timeline(bundle: Bundle, since: readonly AuditEntry[]): Html {
   const { latch } = bundle;
   const moments: Moment[] = [
@@ -190,7 +190,7 @@ function timeline(bundle: Bundle, since: readonly AuditEntry[]): Html {
 
 const MOMENTS_SHOWN = 60;
 
-/** In order of time; of many, those around the trip. */
+/** In order of time. If there are many, those around the trip. */
 function near(moments: readonly Moment[], tripMs: number): Moment[] {
   return moments
     .toSorted((a, b) => Math.abs(a.atMs - tripMs) - Math.abs(b.atMs - tripMs))
@@ -200,7 +200,7 @@ function near(moments: readonly Moment[], tripMs: number): Moment[] {
 
 type StoredEntry = Omit<AuditEntry, 'at'> & { readonly atMs: number };
 
-/** A flag's change with its numbers; of other commands the name and the reason. */
+/** A change of a flag with its values. Other commands show their name and reason. */
 function changeOf({ person, command, reason, details }: Omit<AuditEntry, 'at'>): Html {
   const { flag, from, to, run } = details as Readonly<Record<string, string | number | undefined>>;
   const what =
@@ -215,12 +215,12 @@ function signatures(bundle: Bundle): Html {
   if (found.length === 0)
     return emptyState(
       'No signatures',
-      'No stored difference belongs to this trip. The trigger above says what was counted.',
+      'No stored difference belongs to this trip. See the trigger above for what was counted.',
     );
   return tablePanel({
     id: 'signatures',
     title: `Signatures (${found.length > SIGNATURES_SHOWN ? `the first ${SIGNATURES_SHOWN} of ${count(found.length)}` : count(found.length)})`,
-    note: 'What the differences have in common, most frequent first.',
+    note: 'Groups of similar differences, most frequent first.',
     heads: ['Where', words('What'), 'Times', 'Lanes', nowrap('First seen'), nowrap('Last seen')],
     rows: found
       .slice(0, SIGNATURES_SHOWN)
@@ -237,7 +237,7 @@ function signatures(bundle: Bundle): Html {
   });
 }
 
-/** A bundle names no owner. The journal's differences tell the lane of an operation as long as they are kept. */
+/** A bundle names no owner. The stored differences give the lane of an operation until they are removed. */
 function lanes(bundle: Bundle, known: readonly Found[]): Html | false {
   const laneOf = new Map(known.map(({ operation_id: operation, lane }) => [operation, lane]));
   const stored = listOf<Found>(bundle.differences);
@@ -251,14 +251,14 @@ function lanes(bundle: Bundle, known: readonly Found[]): Html | false {
     return html`<section class="panel">
       <h2>Lanes</h2>
       <p class="help">
-        The journal no longer keeps the differences of this trip, so their lanes are not known. The JSON lists
-        the operations.
+        The differences of this trip are no longer stored, so their lanes are unknown. The JSON lists the
+        operations.
       </p>
     </section>`;
   return tablePanel({
     id: 'lanes',
     title: `Lanes (${count(times.size)})`,
-    note: `Of the last ${counted(stored.length, 'difference')} before the trip was stored.`,
+    note: `From the last ${counted(stored.length, 'difference')} before the trip was stored.`,
     heads: ['Lane', 'Differences'],
     rows: [...times]
       .toSorted(([, a], [, b]) => b - a)

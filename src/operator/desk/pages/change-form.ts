@@ -3,27 +3,27 @@ import { html, type Html, type Shown } from '../html.ts';
 import { may, type Visit } from '../visit.ts';
 
 export interface Change {
-  /** Where the form is sent to, on this desk. */
+  /** The path on this desk to which the form is sent. */
   readonly action: string;
-  /** What the button says. */
+  /** The label of the button. */
   readonly label: string;
-  /** Who may. */
+  /** The role that is required. */
   readonly role: OperatorRole;
-  /** Sent beside the reason. */
+  /** Members sent besides the reason. */
   readonly fields?: Readonly<Record<string, string | number>>;
   /** Further controls, above the reason. */
   readonly controls?: Shown;
-  /** Where to go afterwards; here, where absent. */
+  /** Where to go afterwards. @defaultValue this page */
   readonly back?: string;
-  /** It cannot be taken back. */
+  /** The change cannot be undone. */
   readonly isGrave?: boolean;
   /** Unfolded from the start. */
   readonly isOpen?: boolean;
-  /** Tells it from others of the same action on one page. @defaultValue the action */
+  /** Distinguishes it from other forms of the same action on one page. @defaultValue the action */
   readonly id?: string;
 }
 
-/** Every change asks for a reason, and is audited under a name. Whoever may not change it is told what it takes. */
+/** Every change asks for a reason and is audited under a name. A visitor without the role sees which role is required. */
 export function changeForm(visit: Visit, change: Change): Html {
   const { action, label, role, fields = {}, back = visit.path, isGrave = false } = change;
   if (!may(visit, role)) {
@@ -44,21 +44,21 @@ export function changeForm(visit: Visit, change: Change): Html {
         required
         maxlength="500"
         autocomplete="off"
-        placeholder="It is written to the audit"
+        placeholder="Stored in the audit"
       />
     </div>
     <div><button class="${isGrave ? 'grave' : 'primary'}">${label}</button></div>
   </form>`;
 }
 
-/** Where nobody signs in, whoever changes something says who it is. */
+/** Without a sign-in, the form asks for a name. */
 function personField({ person }: Visit, id: string): Html {
   return html`<div class="field">
     <label for="${id}-person">Your name</label>
     <input id="${id}-person" name="person" required maxlength="200" value="${person}" autocomplete="name" />
   </div>`;
 }
-/** The same, folded away behind its label: in a list of many. */
+/** The same form, folded behind its label, for long lists. */
 export function foldedChange(visit: Visit, change: Change): Html {
   return html`<details class="fold" ${change.isOpen === true && html`open`}>
     <summary>${change.label}</summary>

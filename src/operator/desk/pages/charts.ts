@@ -4,25 +4,25 @@ import { ApiRefusal } from '../operator-api.ts';
 import type { Visit } from '../visit.ts';
 import type { AuditEntry } from './audit.ts';
 
-/** What can be looked at: 15 minutes of this process as they happen, the rest of all replicas from the journal. */
+/** The windows: 15 minutes of this process live, longer ones of all replicas from the journal. */
 const WINDOWS = {
-  '15m': { name: '15 min', hours: 0, what: 'this process, points of 10 s' },
-  '1h': { name: '1 h', hours: 1, what: 'all replicas, points of a minute' },
-  '24h': { name: '24 h', hours: 24, what: 'all replicas, points of 10 minutes' },
+  '15m': { name: '15 min', hours: 0, what: 'this process, one point per 10 s' },
+  '1h': { name: '1 h', hours: 1, what: 'all replicas, one point per minute' },
+  '24h': { name: '24 h', hours: 24, what: 'all replicas, one point per 10 minutes' },
 } as const;
 
 type Window = keyof typeof WINDOWS;
 
-/** `live`: the journal does not keep it. */
+/** `live`: the journal does not store it. */
 const CHARTS = [
-  ['reads', 'Reads and writes', 'a second, by who answered', ''],
-  ['differing', 'Comparisons', 'with a verdict, a minute', ''],
+  ['reads', 'Reads and writes', 'per second, by the backend that answered', ''],
+  ['differing', 'Comparisons', 'with a verdict, per minute', ''],
   ['added', 'Added by the proxy', 'p95', ''],
   ['latency', 'Latency', 'p95 of each backend’s own answers', 'live'],
-  ['lag', 'Delivery lag', 'from the reply of legacy to the orchestrator', 'live'],
+  ['lag', 'Delivery lag', 'from the reply of legacy to the write on the orchestrator', 'live'],
 ] as const;
 
-/** How a service did, with marks where a flag was changed or the guard tripped. */
+/** Charts of a service, with marks where a flag was changed or the guard tripped. */
 export async function chartsPanel(visit: Visit, service: string, asked: string | undefined): Promise<Html> {
   const window: Window = asked === '1h' || asked === '24h' ? asked : '15m';
   const { hours, what } = WINDOWS[window];
@@ -59,7 +59,7 @@ export async function chartsPanel(visit: Visit, service: string, asked: string |
       )}
     </div>
     ${hours > 0 && html`<p class="help">Delivery lag and the latency of each backend are kept for 15 minutes only.</p>`}
-    <noscript><p class="help">The charts need JavaScript; the figures on this page do not.</p></noscript>
+    <noscript><p class="help">The charts need JavaScript. The figures on this page do not.</p></noscript>
     ${marks.length > 0 && markList(marks)}
   </section>`;
 }
@@ -72,7 +72,7 @@ interface Mark {
 
 const AUDIT_READ = 200;
 
-/** Changes that the audit knows. Where Unleash keeps the flags, theirs are not among them. */
+/** Changes in the audit. Where Unleash keeps the flags, the audit does not hold their changes. */
 async function marksOf({ api }: Visit, service: string, hours: number): Promise<readonly Mark[]> {
   try {
     const { entries } = await api.get<{ entries: readonly AuditEntry[] }>(

@@ -30,12 +30,12 @@ interface Rule {
 
 type OfService = Asked<{ service: string }>;
 
-/** What differs, by cause and one by one, and what rules would make of it. */
+/** The differences by cause and one by one, and what proposed rules would do to them. */
 export async function differencesPage(visit: Visit, asked: OfService): Promise<Page> {
   return pageOf(visit, asked, undefined);
 }
 
-/** The same, after rules were tried. */
+/** The same page after rules were tried. */
 export async function triedPage(visit: Visit, asked: OfService, rules: string): Promise<Page> {
   try {
     const wish = { service: asked.params.service, rules: rulesIn(rules) };
@@ -47,7 +47,7 @@ export async function triedPage(visit: Visit, asked: OfService, rules: string): 
   }
 }
 
-/** What a rules file holds; what is no list is one rule, and judged as such. @throws ApiRefusal where it is not YAML */
+/** The rules of a file. A value that is not a list counts as one rule. @throws ApiRefusal if the text is not YAML */
 export function rulesIn(text: string): readonly unknown[] {
   try {
     const rules: unknown = parse(text);
@@ -71,7 +71,7 @@ async function pageOf(visit: Visit, { params, query }: OfService, trial: Trial |
     trial?.rules ?? proposalOf(signatures, { query, actions: Object.keys(status.actions ?? {}) });
   return {
     title: `Differences of ${service}`,
-    lead: html`What shadow reads found, redacted: of a value its kind, its size and a digest.
+    lead: html`Differences that shadow reads found. Values are redacted to their kind, size and digest.
       <a href="/services/${service}">${service}</a>`,
     body: html`${signaturesPanel(status, signatures, (await consistencyOf(visit))?.services[service]?.today)}${tryPanel(visit, { service, text: proposal, trial })}${differencesPanel(differences, { service, filter, actions: Object.keys(status.actions ?? {}) })}${rulesPanel(visit, rules)}`,
   };
@@ -113,19 +113,19 @@ function signatureRow(service: string, each: ShownSignature, index: number): rea
 
 function nothingDiffers({ flags }: ServiceStatus, today: Consistency | undefined): Html {
   const share = flags['shadow-read'].asked;
-  const advice = share < 100 ? ` Shadow reads are at ${percent(share)}: raise them to compare more.` : '';
+  const advice = share < 100 ? ` Shadow reads are at ${percent(share)}. Raise them to compare more.` : '';
   return today === undefined || today.compared === 0
     ? emptyState(
         'No differences are stored',
-        `Nothing was compared today. A read of a lane that both sides hold begins it.${advice}`,
+        `Nothing was compared today. Comparing begins with the first read of a seeded lane.${advice}`,
       )
     : emptyState(
-        'Nothing differs',
-        `${counted(today.compared, 'comparison')} today, of all replicas, and no difference that counts.${advice}`,
+        'No differences',
+        `${counted(today.compared, 'comparison')} today on all replicas, without a difference that counts.${advice}`,
       );
 }
 
-/** No rule applies to what was compared as a whole, on the services' stores. */
+/** No rule applies to comparisons of whole lanes in the services' stores. */
 function isOfWholeLane({ path }: ShownSignature): boolean {
   return path.startsWith('whole_lane');
 }
@@ -136,10 +136,10 @@ function ruleLink(service: string, path: string, index: number): Html {
   >`;
 }
 
-/** How long a proposed rule holds unless its author wants it otherwise. */
+/** How long a proposed rule holds unless its author changes the date. */
 const RULE_DAYS = 90;
 
-/** A rule for the signature that was chosen, to begin with. */
+/** A first version of a rule for the chosen signature. */
 function proposalOf(
   signatures: readonly ShownSignature[],
   { query: { rule }, actions }: { readonly query: OfService['query']; readonly actions: readonly string[] },
@@ -152,10 +152,10 @@ function proposalOf(
     `- action: ${action}`,
     '  kind: ignore',
     `  path: ${JSON.stringify(path)}`,
-    // What hides whole items is refused until somebody takes the mark away.
+    // A rule that hides whole items is refused until the comment sign is removed.
     ...(path.endsWith('[]') ? ['  # hidesList: true'] : []),
-    '  owner: who answers for it',
-    '  reason: why it may differ',
+    '  owner: the person responsible',
+    '  reason: why this may differ',
     `  expires: ${dayFromNow(RULE_DAYS)}`,
     '',
   ].join('\n');
@@ -178,7 +178,7 @@ function rulesPanel(visit: Visit, rules: readonly Rule[]): Html | false {
 
 function ruleRow(visit: Visit, rule: Rule): readonly Shown[] {
   const { id, kind, path, action, hits, reason, owner, expires, expired } = rule;
-  const removal = { action: `/rules/${id}/remove`, label: 'Remove it', role: 'operator' } as const;
+  const removal = { action: `/rules/${id}/remove`, label: 'Remove the rule', role: 'operator' } as const;
   return [
     html`${spoken(kind)} <code>${path}</code
       ><span class="note">${id === null ? 'of the definition' : `added, number ${id}`}</span>${

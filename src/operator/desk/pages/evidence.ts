@@ -7,12 +7,12 @@ import { tablePanel } from './table-panel.ts';
 
 type ServiceStatus = Status['services'][number];
 
-/** What is compared, answers and whole lanes apart, and what that proves of each action. */
+/** What is compared, answers and whole lanes separately, and what that proves of each action. */
 export function evidencePanels(service: ServiceStatus): Html {
   return html`${compared(service)}${actions(service)}`;
 }
 
-/** Two ways to compare: they must not be added up unseen. */
+/** The two ways to compare. They are never added up without being named. */
 function compared(service: ServiceStatus): Html {
   const { comparisons, lane_comparisons: lanes, not_comparable_by: apart, proofs, no_proof_by: by } = service;
   const rows = [
@@ -29,7 +29,7 @@ function compared(service: ServiceStatus): Html {
   return tablePanel({
     id: 'compared',
     title: 'Compared',
-    note: `This process, since its start; the consistency above is of all replicas. Reads with side effects on legacy cannot be repeated, so their whole lanes are compared.${
+    note: `Counted by this process since its start. The consistency above covers all replicas. Reads with side effects on legacy cannot be repeated, so their whole lanes are compared.${
       why.length === 0 ? '' : ` Not comparable: ${why.join(', ')}.`
     }`,
     heads: ['What', 'With a verdict', 'Proofs', 'Differ', 'Not comparable'],
@@ -38,17 +38,17 @@ function compared(service: ServiceStatus): Html {
 }
 
 function answersCompared(noProof: readonly string[]): string {
-  const what = 'each shadow read, the two answers side by side';
+  const what = 'the two answers of each shadow read';
   return noProof.length === 0 ? what : `${what}; no proof: ${noProof.join(', ')}`;
 }
 
-/** How many reads have their whole lane compared: `shadow.lanePercentage`. */
+/** How many reads get a comparison of their whole lane: `shadow.lanePercentage`. */
 function sampled({ lane_percentage: share }: ServiceStatus): string {
   if (share === 0) return 'none: shadow.lanePercentage is 0';
-  return `of ${percent(share)} of the reads that do something to legacy (shadow.lanePercentage), at least one a second, all of the lane is read from both stores`;
+  return `for ${percent(share)} of the reads with side effects on legacy (shadow.lanePercentage), at least one per second, the whole lane is read from both stores`;
 }
 
-/** The evidence for each action's part of read-cutover. */
+/** The evidence for each action, as read-cutover needs it. */
 function actions({ actions: judged = {}, flags }: ServiceStatus): Html | false {
   const rows = Object.entries(judged).map(([action, each]) => [
     html`<code>${action}</code
@@ -70,8 +70,8 @@ function actions({ actions: judged = {}, flags }: ServiceStatus): Html | false {
     id: 'actions',
     title: 'Evidence by action',
     note:
-      'Comparisons since the last change of definition or rules, of all replicas. The bound of the mismatch rate holds with 95 %, and must ' +
-      'be below 0.1 %. Whole lanes count for every action, until an answer of its own was wrong.',
+      'Comparisons on all replicas since the last change of definition or rules. The upper bound of the mismatch rate (95 % confidence) must ' +
+      'be below 0.1 %. Comparisons of whole lanes count for every action until one of its own answers was wrong.',
     heads: ['Action', 'Requested', 'Active', 'Own answers', 'Whole lanes', 'Differ', 'Rate', 'Missing'],
     rows,
   });
@@ -82,6 +82,6 @@ function missing({
   days_missing: days,
 }: NonNullable<ServiceStatus['actions']>[string]): Html {
   const time =
-    days === null ? 'too little traffic to tell' : `${days < 1 ? '< 1' : count(Math.ceil(days))} d of it`;
+    days === null ? 'too little traffic to estimate' : `${days < 1 ? '< 1' : count(Math.ceil(days))} d of it`;
   return html`${count(more)}<span class="note">${time}</span>`;
 }

@@ -6,14 +6,14 @@ export interface Fader {
   /** Unique on the page. */
   readonly id: string;
   readonly name: string;
-  /** Of what: `of lanes`. */
+  /** What the share is of: `of lanes`. */
   readonly flag: string;
   readonly status: FlagStatus;
-  /** Why it cannot be moved here; it is shown all the same. */
+  /** Why it cannot be changed here. It is shown all the same. */
   readonly fixed?: string;
 }
 
-/** Of the drawing, in its own units: the cap's centre goes from one end to the other. */
+/** Size in the drawing's own units: the centre of the cap moves from one end to the other. */
 const HEIGHT = 200;
 const CAP = 26;
 const TRAVEL = HEIGHT - CAP;
@@ -29,9 +29,9 @@ const REASONS: Readonly<Record<FlagStatus['reason'], string>> = {
   ending: 'ending',
   not_covered: 'dual writes are off',
   kill_switch: 'kill switch is on',
-  latched: 'held by the guard',
+  latched: 'stopped by the guard',
   interlock: 'interlock',
-  shadow_load_dropped: 'the guard has paused shadow reads to take load off',
+  shadow_load_dropped: 'the guard has paused shadow reads to reduce load',
   not_available: 'not available yet',
 };
 
@@ -44,7 +44,7 @@ export function reasonOf({ reason, asked, interlocks = [], held_actions: held = 
   return `${REASONS.interlock}: ${why}${more.length === 0 ? '' : ` and ${more.length} more`}`;
 }
 
-/** `held`: less is in effect than is asked for. */
+/** `held`: less is in effect than is requested. */
 export function faderState({
   asked,
   in_effect: inEffect,
@@ -54,7 +54,7 @@ export function faderState({
   return reason === 'latched' || reason === 'kill_switch' ? 'tripped' : 'held';
 }
 
-/** Handle = requested, bar = active. It works without a script too. */
+/** Handle = requested, bar = active. It also works without a script. */
 export function fader({ id, name, flag, status, fixed }: Fader): Html {
   const isFixed = fixed !== undefined;
   const state = faderState(status);

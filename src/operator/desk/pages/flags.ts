@@ -15,10 +15,10 @@ import { table, text, unseen } from './table-panel.ts';
 
 type ServiceStatus = Status['services'][number];
 
-/** What each flag is for. */
+/** The purpose of each flag. */
 const MEANINGS: Readonly<Record<ShownFlag['flag'], string>> = {
-  'dual-write': 'Writes are journaled, sent to legacy, and delivered to the orchestrator too.',
-  'shadow-read': 'Share of the reads that are sent to both sides and compared.',
+  'dual-write': 'Writes are journaled, sent to legacy, and then delivered to the orchestrator.',
+  'shadow-read': 'Share of the reads that are sent to both backends and compared.',
   'read-cutover': 'Share of the lanes whose reads the orchestrator answers.',
   'write-cutover': 'Share of the lanes whose writes go to the orchestrator first.',
   'legacy-read-only': 'Legacy takes no more writes.',
@@ -36,11 +36,11 @@ export async function flagsPage(visit: Visit): Promise<Page> {
   };
 }
 
-/** While the journal does not answer, it is not known what is active. Flags can be changed all the same. */
+/** Shown while the journal does not answer. What is active is unknown then, but flags can still be changed. */
 function requestedOnly({ flags, editable }: ShownFlags): Html {
   return html`<section class="panel" aria-labelledby="requested">
     <h2 id="requested">Requested</h2>
-    <p class="notice warn">◆ The journal does not answer, so what is active is not known.</p>
+    <p class="notice warn">◆ The journal does not answer, so the active shares are unknown.</p>
     ${table('requested', {
       heads: ['Flag', 'Requested', ...(editable ? [unseen('Change')] : [])],
       rows: flags
@@ -58,12 +58,13 @@ function requestedOnly({ flags, editable }: ShownFlags): Html {
 
 function whereFrom({ source, editable, server }: ShownFlags): Html {
   if (server !== null)
-    return html`Kept by Unleash: <a href="${server}" rel="noreferrer">${server}</a>. They are changed there,
-      and shown here.`;
-  return html`From ${source}. ${editable && 'A change is written to the file and is active within a second.'}`;
+    return html`Unleash keeps the flags: <a href="${server}" rel="noreferrer">${server}</a>. Change them
+      there.`;
+  return html`From ${source}.
+  ${editable && 'A change is written to the file and takes effect within a second.'}`;
 }
 
-/** The one switch that an operator may need at once. */
+/** The switch that an operator may need at once. */
 export function killSwitch({ flags, editable, server }: ShownFlags): Html | false {
   const found = flags.find(({ flag }) => flag === 'kill-switch');
   if (found === undefined) return false;
@@ -117,11 +118,11 @@ function interlocks({ interlocks: reasons = [] }: FlagStatus): Html | false {
   return reasons.length > 0 && html`<span class="note">${reasons.map(({ says }) => says).join('; ')}</span>`;
 }
 
-/** One flag, and its change: how it stands, how it would, and why somebody wants it. */
+/** One flag and its change: its value now, the value after the change, and the reason. */
 export async function flagPage(visit: Visit, { params, query }: Asked<{ flag: string }>): Promise<Page> {
   const flags = await visit.api.get<ShownFlags>('/v1/flags');
   const flag = flags.flags.find(({ name }) => name === params.flag);
-  if (flag === undefined) throw new ApiRefusal(404, 'flag_not_found', `No flag is called “${params.flag}”.`);
+  if (flag === undefined) throw new ApiRefusal(404, 'flag_not_found', `There is no flag “${params.flag}”.`);
   const service = visit.status?.services.find((one) => one.service === flag.service);
   const share = shareOf(query['share'], flag);
   return {
@@ -150,7 +151,7 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
   const status = flag.flag === 'kill-switch' ? undefined : service?.flags[flag.flag];
   if (status === undefined && flag.flag !== 'kill-switch')
     return html`<p>
-      ${percent(flag.asked)} is requested. The journal does not answer, so what is active is not known.
+      ${percent(flag.asked)} is requested. The journal does not answer, so the active share is unknown.
     </p>`;
   if (status === undefined)
     return html`<p>
@@ -172,11 +173,11 @@ function standing(flag: ShownFlag, service: ServiceStatus | undefined): Html {
     </dl>
     ${
       status.reason === 'not_available' &&
-      html`<p class="help">Writes stay on legacy in this version: a requested share has no effect.</p>`
+      html`<p class="help">In this version all writes stay on legacy, so a requested share has no effect.</p>`
     }`;
 }
 
-/** What the query asks for, or what the flag asks for already. @throws ApiRefusal for what is no share */
+/** The share in the query, or else the requested share. @throws ApiRefusal if it is not a share */
 function shareOf(given: string | undefined, flag: ShownFlag): number {
   if (given === undefined || given === '')
     return flag.kind === 'share' ? Math.round(flag.asked) : flag.asked > 0 ? 0 : 100;
@@ -240,7 +241,7 @@ function shareField(flag: ShownFlag, share: number): Html {
   </div>`;
 }
 
-/** What the change would do to the stage. */
+/** The effect of the change on the stage. */
 function preview({ flag, service, share }: Wanted): Html | false {
   if (service === undefined || flag.flag === 'kill-switch') return false;
   const asked = Object.fromEntries(SERVICE_FLAGS.map((each) => [each, service.flags[each].asked])) as Record<

@@ -21,11 +21,11 @@ export interface Found {
   readonly suppressed: number;
 }
 
-/** Shown without being asked for. */
+/** Differences shown unfolded. */
 const OPEN = 3;
 const PAGE = 25;
 
-/** Which differences are looked at; empty texts restrict nothing. */
+/** The filter. Empty texts restrict nothing. */
 interface Filter {
   readonly action?: string;
   readonly owner?: string;
@@ -43,13 +43,13 @@ export function filterOf(query: Readonly<Record<string, string | undefined>>): F
   return Object.fromEntries(given.map((name) => [name, (query[name] ?? '').trim()]));
 }
 
-/** Of the API: one more than a page tells whether there is a next one. */
+/** The query of the API. It asks for one more than a page, to know whether there is a next page. */
 export function searchOf({ path, ...filter }: Filter): string {
   const isByPath = path !== undefined && (path !== '' || filter.class !== undefined);
   return new URLSearchParams({ ...filter, ...(isByPath && { path }), limit: String(PAGE + 1) }).toString();
 }
 
-/** On the desk. */
+/** The address on the desk. */
 export function addressOf(service: string, filter: Filter): string {
   const given = Object.entries(filter).filter(([name, value]) => value !== '' || name === 'path');
   return `/services/${service}/differences?${new URLSearchParams(given).toString()}#found`;
@@ -61,7 +61,7 @@ interface Listed {
   readonly actions: readonly string[];
 }
 
-/** A page of them, the newest open and the others folded; equal ones once. */
+/** One page of differences. The newest are open, the others folded. Equal ones are shown once. */
 export function differencesPanel(found: readonly Found[], listed: Listed): Html | false {
   const isFiltered = Object.keys(listed.filter).length > 0;
   if (found.length === 0 && !isFiltered) return false;
@@ -75,7 +75,7 @@ export function differencesPanel(found: readonly Found[], listed: Listed): Html 
       >
     </h2>
     ${filterForm(listed)}
-    ${found.length === 0 && html`<p class="help">No stored difference passes this filter. The newest 10,000 of a service are kept.</p>`}
+    ${found.length === 0 && html`<p class="help">No stored difference matches this filter. The newest 10,000 per service are kept.</p>`}
     ${groups.slice(0, OPEN).map(oneFound)}
     ${
       groups.length > OPEN &&
@@ -140,7 +140,7 @@ function filterForm({ service, filter, actions }: Listed): Html {
   </form>`;
 }
 
-/** The newest of those that are equal but for their time and operation. */
+/** The newest of those that are equal except for time and operation. */
 interface Collapsed extends Found {
   readonly times: number;
   readonly firstAt: string;
@@ -201,7 +201,7 @@ interface Alike {
   readonly times: number;
 }
 
-/** What is alike but for its digests is one row: an empty list beside seven items is one thing to people. */
+/** Rows that are equal except for their digests become one: an empty list beside seven items is one difference to a reader. */
 function grouped(differences: Found['differences']): Alike[] {
   const groups = Map.groupBy(differences, ({ path, class: kind, legacy, orchestrator }) =>
     [path, kind, shapeOf(legacy), shapeOf(orchestrator)].join(' '),
@@ -215,7 +215,7 @@ function grouped(differences: Found['differences']): Alike[] {
   });
 }
 
-/** Without the digest that tells one value from another. */
+/** Without the digest that distinguishes values. */
 const shapeOf = (value: string): string => value.split('#')[0] ?? value;
 
 function sides({ each, times }: Alike): Html {

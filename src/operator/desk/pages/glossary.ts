@@ -2,11 +2,11 @@ import { anchorOf, GLOSSARY } from '../glossary.ts';
 import { html } from '../html.ts';
 import type { Page } from './layout.ts';
 
-/** What the words of the desk mean. */
+/** The meaning of the terms used on the desk. */
 export async function glossaryPage(): Promise<Page> {
   return {
     title: 'Glossary',
-    lead: 'What the words on these pages mean.',
+    lead: 'Terms used on these pages.',
     body: html`<section class="panel" aria-label="Words">
       <dl class="glossary">
         ${Object.entries(GLOSSARY).map(

@@ -22,17 +22,17 @@ interface Bundle {
 const MEANINGS: Readonly<Record<TriggerLevel['trigger'], string>> = {
   inconsistency: 'answers that differ',
   errors: 'failures of the orchestrator, or of the proxy',
-  latency: 'slow minutes among the last five',
+  latency: 'slow minutes in the last five',
   deleted_item_seen: 'deleted items that were shown again',
   dead_letters: 'lanes with a dead letter for five minutes',
-  lost: 'lanes of which legacy lost something (blocks further increases)',
-  stores: 'items and lanes that a reconciliation found different',
+  lost: 'lanes with items that legacy lost (blocks further increases)',
+  stores: 'items and lanes in which a reconciliation found differences',
   not_comparable: 'reads that could not be compared (alert only)',
-  not_compared: 'moved reads no longer compared (blocks further increases)',
+  not_compared: 'moved reads that are no longer compared (blocks further increases)',
   external: 'signals from outside',
 };
 
-/** What the guard watches, how near it is to a trip, and the way out of one. */
+/** What the guard watches, how close each trigger is to a trip, and how to release a latch. */
 export async function guardPage(visit: Visit, { query }: Asked): Promise<Page> {
   const [{ services }, { bundles }] = await Promise.all([
     visit.api.get<{ services: Readonly<Record<string, Watched>> }>('/v1/guard'),
@@ -42,7 +42,7 @@ export async function guardPage(visit: Visit, { query }: Asked): Promise<Page> {
   return {
     title: 'Guard',
     waiting: { '/guard': held.length },
-    lead: 'The guard moves reads back to legacy when answers differ too much, fail or come late. A person releases it.',
+    lead: 'The guard moves reads back to legacy when too many answers differ, fail or are slow. A person releases the latch.',
     body: html`<div class="columns guards">
         ${Object.entries(services).map(([service, watched]) => watchedPanel(visit, { service, watched, isReleasing: query['release'] === service }))}
       </div>
@@ -74,7 +74,7 @@ function finding({ trigger, actions, details, numbers, steps }: FindingGroup): H
     .filter(Boolean)
     .join(' ');
   return html`<p class="notice warn">
-    <strong>◆ ${spoken(trigger)}</strong>${where !== '' && ` ${where}`}${said(numbers)}. Done about it:
+    <strong>◆ ${spoken(trigger)}</strong>${where !== '' && ` ${where}`}${said(numbers)}. Action taken:
     ${steps.map(spoken).join(', ')}.
   </p>`;
 }
@@ -131,11 +131,11 @@ function storesSaid({
 function bundlesPanel(bundles: readonly Bundle[]): Html {
   if (bundles.length === 0)
     return emptyState(
-      'It has never tripped',
-      'A trip leaves a bundle here of what led to it: signatures, minutes, flags, settings without secrets, versions.',
+      'No trips',
+      'Each trip stores a bundle: signatures, minutes, flags, settings without secrets, and versions.',
     );
   return html`<section class="panel" aria-labelledby="bundles">
-    <h2 id="bundles">What was known at each trip</h2>
+    <h2 id="bundles">Bundles of past trips</h2>
     ${table('bundles', {
       heads: [text('Trip'), text('Service'), text('Trigger'), nowrap('When'), 'JSON'],
       rows: bundles.map(({ bundle, service, trigger, at, bytes }) => [

@@ -3,7 +3,7 @@ import { count, counted, when } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 import type { RunShown } from './runs.ts';
 
-/** The document of a backfill, as far as a page shows it. */
+/** The members of a backfill's document that a page shows. */
 interface Imported {
   readonly digest?: string;
   readonly skipped?: readonly { readonly owner: string; readonly reason: string; readonly items?: number }[];
@@ -12,7 +12,7 @@ interface Imported {
 
 const SKIPPED_SHOWN = 100;
 
-/** What a backfill found before it wrote anything, what it left out and why, and where each member went. */
+/** What a backfill found before it wrote, what it left out and why, and how each member was mapped. */
 export function importPanels(run: RunShown): Html | false {
   if (run.kind !== 'backfill') return false;
   const imported = (run.report?.['services'] ?? {}) as Readonly<Record<string, Imported>>;
@@ -23,7 +23,7 @@ export function importPanels(run: RunShown): Html | false {
 
 function panel(service: string, survey: ShownSurvey, imported: Imported = {}): Html {
   return html`<section class="panel" aria-labelledby="d-${service}">
-    <h2 id="d-${service}">${service} <span class="of">before it began, and what was imported</span></h2>
+    <h2 id="d-${service}">${service} <span class="of">found before the start, and imported</span></h2>
     ${'not_listed' in survey ? html`<p class="notice warn">◆ Left out: ${survey.not_listed}</p>` : surveyed(survey)}
     ${leftOut(imported.skipped ?? [])}${mapped(imported)}
   </section>`;
@@ -32,7 +32,7 @@ function panel(service: string, survey: ShownSurvey, imported: Imported = {}): H
 function surveyed(survey: Exclude<ShownSurvey, { not_listed: string }>): Html {
   const { lanes, items, newest_at: newest, owners_from: from } = survey;
   return html`<p>
-      ${counted(lanes ?? 0, 'lane')}${from === 'journal' && ', as the journal knows them'},
+      ${counted(lanes ?? 0, 'lane')}${from === 'journal' && ', from the journal'},
       ${counted(items ?? 0, 'item')}${newest !== null && newest !== undefined && html`, the newest of ${when(newest)}`}.
     </p>
     <ul class="plain">
@@ -69,12 +69,12 @@ function leftOut(skipped: NonNullable<Imported['skipped']>): Html | false {
 function mapped({ mapping = [], digest }: Imported): Html | false {
   if (digest === undefined) return false;
   return html`<details class="fold">
-    <summary>Where it went</summary>
+    <summary>How members were mapped</summary>
     <ul class="plain">
       ${mapping.map(({ from, to }) => html`<li class="words"><code>${from}</code> → ${to}</li>`)}
     </ul>
     <p class="note">
-      Digest of all lanes <code>${digest}</code>; the whole document: <code>crossfade runs show</code>.
+      Digest of all lanes: <code>${digest}</code>. Full document: <code>crossfade runs show</code>.
     </p>
   </details>`;
 }

@@ -14,7 +14,7 @@ interface Write {
   readonly action: string;
   readonly accepted_at: string;
   readonly outcome: string | null;
-  /** What became of it on the orchestrator. */
+  /** The state of a write on the orchestrator. */
   readonly standing: string;
   readonly dead_letter: string | null;
 }
@@ -44,7 +44,7 @@ interface Explained {
   }[];
 }
 
-/** One lane: where its requests go and why, its last writes, and what a person can do about it. */
+/** One lane: where its requests go and why, its last writes, and what a person can do. */
 export async function lanePage(
   visit: Visit,
   { params }: Asked<{ service: string; owner: string }>,
@@ -62,26 +62,25 @@ export async function lanePage(
   };
 }
 
-/** Why reads of the lane may not come from the orchestrator. */
+/** Whether the orchestrator may answer reads of the lane, and why not. */
 const FENCES: Readonly<Record<string, string>> = {
-  open: 'The orchestrator may answer its reads, as far as the flags permit.',
-  not_seeded: 'Nothing of it was copied yet: legacy answers.',
-  excepted: 'The last copy left something out: legacy answers until a person accepts it.',
-  dirty: 'Its history is uncertain: a copy must settle it.',
-  copying: 'It is being copied.',
+  open: 'The orchestrator may answer its reads, if the flags permit.',
+  not_seeded: 'The lane is not copied yet, so legacy answers.',
+  excepted: 'The last copy left items out. Legacy answers until a person accepts that.',
+  dirty: 'Its history is uncertain. Legacy answers until a copy has finished.',
+  copying: 'It is being copied. Legacy answers meanwhile.',
   differs:
-    'A reconciliation found a difference: legacy answers until the lane is repaired, copied or accepted.',
+    'A reconciliation found a difference. Legacy answers until the lane is repaired, copied or accepted.',
 };
 
-/** Why a lane has stopped: it reads from legacy until somebody has decided. */
+/** Why a lane is stopped. Legacy answers its reads until a person decides. */
 const STOPS: Readonly<Record<string, Shown>> = {
-  lost: html`Legacy answers until a person decides about <a href="/lost">what it lost</a>.`,
-  repair_undone:
-    'A repair of it was put back: legacy answers until a copy or a repair makes both sides equal.',
+  lost: html`Legacy answers until a person decides about <a href="/lost">the lost items</a>.`,
+  repair_undone: 'A repair was undone. Legacy answers until a copy or a repair makes both backends equal.',
   too_many_exceptions:
-    'A copy would leave out too much of it: legacy answers until what the orchestrator refuses is mended and it is copied.',
+    'A copy would leave out too many items. Fix the items that the orchestrator refuses, then copy the lane. Until then legacy answers.',
   would_remove_too_much:
-    'A copy would remove too much of it: legacy answers until a person has looked at legacy and copies it.',
+    'A copy would remove too many items. Check what legacy holds, then copy the lane. Until then legacy answers.',
 };
 
 function standingOf(fence: string, reason: string | undefined): Shown {
@@ -122,13 +121,13 @@ function standing({ inputs: { lane, fence } }: Explained): Html {
 function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Explained): Html {
   const fields = { owner };
   return html`<section class="panel" aria-labelledby="deeds">
-    <h2 id="deeds">What can be done</h2>
+    <h2 id="deeds">Actions</h2>
     <p class="help">
       A copy makes the orchestrator hold what legacy shows. A comparison is a reconciliation of this owner
-      alone; it only looks.
+      only. It changes nothing.
     </p>
     ${foldedChange(visit, { action: `/lanes/${service}/copy`, label: 'Copy the lane', role: 'operator', fields })}
-    ${foldedChange(visit, { action: `/lanes/${service}/compare`, label: 'Compare both sides', role: 'operator', fields })}
+    ${foldedChange(visit, { action: `/lanes/${service}/compare`, label: 'Compare both backends', role: 'operator', fields })}
     ${
       typeof lane !== 'string' &&
       (lane.differences ?? 0) > 0 &&
@@ -145,7 +144,10 @@ function deeds(visit: Visit, service: string, { owner, inputs: { lane } }: Expla
 
 function timeline(writes: readonly Write[]): Html {
   if (writes.length === 0)
-    return emptyState('No writes are kept', 'Delivered writes leave the journal after its retention.');
+    return emptyState(
+      'No stored writes',
+      'Delivered writes are removed after the retention period of the journal.',
+    );
   return html`<section class="panel" aria-labelledby="timeline">
     <h2 id="timeline">Last writes <span class="of">the newest first</span></h2>
     <ol class="timeline">
@@ -179,7 +181,7 @@ function timeline(writes: readonly Write[]): Html {
 
 function decisions({ decisions: decided }: Explained): Html {
   return html`<section class="panel" aria-labelledby="decided">
-    <h2 id="decided">What would be decided now</h2>
+    <h2 id="decided">Decisions now</h2>
     ${table('decided', {
       heads: [text('Action'), text('Answered by'), text('Also'), text('Why')],
       rows: Object.entries(decided).map(

@@ -16,7 +16,7 @@ export interface Lane {
   readonly seeded_coverage: number;
   readonly generation: number;
   readonly exceptions: number;
-  /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
+  /** Differences that a reconciliation found and that are neither repaired nor accepted, and the run that found them. */
   readonly differences: number;
   readonly found_by_run: number | null;
   readonly last_write_at: string | null;
@@ -24,7 +24,7 @@ export interface Lane {
 
 const SHOWN = 100;
 
-/** Signs of a lane's condition; words go with them. */
+/** The sign of each condition. It is always shown with words. */
 const SIGNS: Readonly<Record<string, string>> = {
   clean: 'good',
   copying: 'warn',
@@ -34,7 +34,7 @@ const SIGNS: Readonly<Record<string, string>> = {
 };
 const MARKS: Readonly<Record<string, string>> = { good: '●', warn: '◆', bad: '▲' };
 
-/** A clean lane is no good news while a reconciliation's difference stands. */
+/** A clean lane with an open difference is not shown as good. */
 export function shownCondition({ condition, differences = 0 }: Partial<Lane>): string {
   return condition === 'clean' && differences > 0 ? 'differs' : (condition ?? 'never written');
 }
@@ -70,7 +70,7 @@ function choiceOf(services: readonly string[], { query }: Asked): Choice {
   };
 }
 
-/** The address of the same list with something changed; from its first page on. */
+/** The address of the same list with one choice changed. It starts at the first page. */
 function at(choice: Choice, changed: Partial<Choice>): string {
   const { service, owner, state, order, page } = { ...choice, page: 1, ...changed };
   const search = new URLSearchParams({ service });
@@ -81,7 +81,7 @@ function at(choice: Choice, changed: Partial<Choice>): string {
   return `/lanes?${search.toString()}`;
 }
 
-/** Lanes of a service by state, in an order, a page at a time. */
+/** The lanes of a service by state, in an order, one page at a time. */
 export async function lanesPage(visit: Visit, asked: Asked): Promise<Page> {
   const statuses = visit.status?.services ?? [];
   const services = statuses.map(({ service }) => service as string);
@@ -140,7 +140,7 @@ function searchForm(services: readonly string[], { service, owner, state, order 
 }
 
 const ORDER_WORDS: Readonly<Record<(typeof LANE_ORDERS)[number], string>> = {
-  activity: 'last write first',
+  activity: 'newest write first',
   owner: 'by owner',
   writes: 'most writes first',
   behind: 'most deliveries waiting first',
@@ -159,7 +159,7 @@ const STATE_WORDS: Readonly<Record<(typeof LANE_STATES)[number], string>> = {
 
 type Counts = NonNullable<NonNullable<Visit['status']>['services'][number]['lanes']>;
 
-/** How many lanes of the service are in each state. */
+/** The number of lanes in each state. */
 function stateTabs(choice: Choice, counts: Counts | undefined): Html {
   const numbers: Readonly<Partial<Record<string, number>>> = { ...counts, all: counts?.total };
   return html`<nav class="tabs lane-states" aria-label="State">
@@ -173,21 +173,21 @@ function stateTabs(choice: Choice, counts: Counts | undefined): Html {
 }
 
 function nothingFound({ owner, state, page }: Choice): Html {
-  if (page > 1) return emptyState('No more lanes', 'The list ends before this page.');
+  if (page > 1) return emptyState('No more lanes', 'This page is after the end of the list.');
   if (owner !== '')
     return emptyState(
       'No such lane',
-      `No owner begins with “${owner}”${state === 'all' ? '' : ` in this state`}. A lane is known once it was written to through the proxy, or copied.`,
+      `No owner begins with “${owner}”${state === 'all' ? '' : ` in this state`}. A lane is listed after its first write through the proxy, or after a copy.`,
     );
   if (state === 'unwell')
     return emptyState(
       'Every lane is clean',
-      'Nothing is dirty, being copied, stopped or excepted, and no reconciliation found a difference that stands.',
+      'No lane is dirty, being copied, stopped or excepted, and no difference is open.',
     );
   return state === 'all'
     ? emptyState(
         'No lanes yet',
-        'They appear when dual writes are on and an agent writes, or a backfill lists them.',
+        'Lanes appear when dual writes are on and an agent writes, or when a backfill lists them.',
       )
     : emptyState('No lane is in this state', 'Choose “all” to see every lane of the service.');
 }
@@ -212,9 +212,7 @@ function lanesTable(choice: Choice, lanes: readonly Lane[]): Html {
       ],
       rows: shown.map((lane) => laneRow(choice.service, lane)),
     })}
-    <p class="help">
-      The journal keeps writes for journal.retentionHours; a lane without one in it shows no last write.
-    </p>
+    <p class="help">The journal keeps writes for journal.retentionHours. Older last writes are not shown.</p>
     <p class="pages">
       ${choice.page > 1 && html`<a class="button" href="${at(choice, { page: choice.page - 1 })}">Previous ${SHOWN}</a>`}
       ${lanes.length > SHOWN && html`<a class="button" href="${at(choice, { page: choice.page + 1 })}">Next ${SHOWN}</a>`}

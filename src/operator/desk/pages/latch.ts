@@ -7,7 +7,7 @@ import { foldedChange } from './change-form.ts';
 
 type Guarded = NonNullable<Status['services'][number]['guard']>;
 
-/** Whether the guard lets the orchestrator answer the reads of a service. */
+/** Whether the guard allows the orchestrator to answer the reads of a service. */
 export function lamp({ held_by: heldBy }: Pick<Guarded, 'held_by'>): Html {
   return heldBy === null
     ? html`<p class="lamp good"><span aria-hidden="true">●</span> Healthy</p>`
@@ -17,17 +17,17 @@ export function lamp({ held_by: heldBy }: Pick<Guarded, 'held_by'>): Html {
 interface OfService {
   readonly service: string;
   readonly guarded: Guarded;
-  /** The form is unfolded: a person came to release it. */
+  /** The form is unfolded, because a person came to release the latch. */
   readonly isReleasing?: boolean;
 }
 
-/** The latch of a service: what tripped it, when, and its release. */
+/** The latch of a service: its trigger, its time, and its release. */
 export function latchOf(visit: Visit, { service, guarded, isReleasing = false }: OfService): Html {
   const { latch, flags_off: off, held_by: heldBy } = guarded;
   if (heldBy === null) return lamp(guarded);
   if (latch === undefined)
     return html`${lamp(guarded)}
-      <p class="help">No latch is set. The reads move again when the cause is gone.</p>`;
+      <p class="help">Nothing to release. Reads move again when the cause is gone.</p>`;
   const { action, detail } = latch.finding;
   const found = stillFound(guarded);
   return html`${lamp(guarded)}
@@ -38,29 +38,29 @@ export function latchOf(visit: Visit, { service, guarded, isReleasing = false }:
         be released after ${when(latch.cool_down_until)}.</span
       >
     </p>
-    <p><a href="/guard/bundles/${latch.id}">What was known at this trip</a></p>
+    <p><a href="/guard/bundles/${latch.id}">Bundle of this trip</a></p>
     ${off !== undefined && html`<p class="note">${flagsOff(off)}</p>`}
     ${foldedChange(visit, {
       action: `/guard/${service}/release`,
-      label: found === undefined ? 'Release the latch' : 'Release the latch although it may trip again',
+      label: found === undefined ? 'Release the latch' : 'Release the latch even though it may trip again',
       role: 'approver',
       isGrave: true,
       isOpen: isReleasing,
-      // The API refuses the release while a trigger stands, unless the person says so: the label is what the person agrees to.
+      // The API refuses the release while a trigger is still found, unless the person confirms. The label states what the person
+      // confirms.
       fields: found === undefined ? {} : { even_so: 'yes' },
       controls:
         found !== undefined &&
         html`<p class="notice warn" role="note">
-          ◆ The guard still finds: ${found}. Repair the cause first: counting starts again at the release, and
-          the guard will trip again on the same answers.
+          ◆ The guard still finds: ${found}. Fix the cause first. Counting starts again at the release, and
+          the same answers will trip the guard again.
         </p>`,
     })}`;
 }
 
-/** Whether people see the trip where they look at flags. */
+/** Whether the flags show the trip. */
 function flagsOff({ state, flags = [], last_error: error }: NonNullable<Guarded['flags_off']>): string {
-  if (state === 'not_configured')
-    return 'The flags still say what they said before; the latch overrides them.';
+  if (state === 'not_configured') return 'The flags are unchanged. The latch overrides them.';
   if (state === 'off')
     return flags.length === 0
       ? 'No flag in Unleash had to be switched off.'

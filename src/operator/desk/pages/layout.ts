@@ -4,7 +4,7 @@ import { html, type Html, type Shown } from '../html.ts';
 import { incidentBanner, incidentsOf } from '../incidents.ts';
 import type { Notice, Visit } from '../visit.ts';
 
-/** Places where something may wait for a person. */
+/** Pages on which something may wait for a person. */
 type LedgerPath = '/dead-letters' | '/unknown-outcomes' | '/guard' | '/lost';
 
 type Place = { readonly name: string } & (
@@ -52,14 +52,17 @@ export interface Page {
   /** Below the title, in one sentence. */
   readonly lead?: Shown;
   readonly body: Html;
-  /** What the body itself shows waiting for a person, by place: it was read after the status, and the navigation must say the same. */
+  /**
+   * Numbers that the body itself shows as waiting, by page. They were read after the status, and the navigation must show the
+   * same numbers.
+   */
   readonly waiting?: Readonly<Partial<Record<LedgerPath, number | undefined>>>;
-  /** Further scripts, by their path. */
+  /** Paths of further scripts. */
   readonly scripts?: readonly string[];
   readonly styles?: readonly string[];
 }
 
-/** A whole document. */
+/** A whole HTML document. */
 export function documentOf(page: Page, inner: Html, zone = 'UTC'): string {
   const { title, scripts = [], styles = [] } = page;
   const text = html`<!doctype html>
@@ -83,7 +86,7 @@ export function documentOf(page: Page, inner: Html, zone = 'UTC'): string {
   return inZone(text, zone);
 }
 
-/** A page of somebody who may look. */
+/** A page for a visitor who may look. */
 export function shell(visit: Visit, page: Page): string {
   const { title, lead, body } = page;
   return documentOf(
@@ -122,7 +125,7 @@ function header(visit: Visit, page: Page): Html {
   </header>`;
 }
 
-/** Where only reports are served, the other places do not exist. */
+/** Where only reports are served, the other pages do not exist. */
 function placesOf({ pages }: Visit): readonly Place[] {
   return pages === 'reports' ? PLACES.filter(({ path }) => path === '/reports') : PLACES;
 }
@@ -163,8 +166,8 @@ export function noticeBar({ tone, text, link }: Notice): Html {
 function footer({ status, zone = 'UTC', pages }: Visit): Html {
   return html`<footer class="foot">
     <p>
-      ${status !== undefined && runningNow(status)}Times are in <span data-zone>${zone}</span>; hover over one
-      for UTC.${pages !== 'reports' && html` <a href="/glossary">Glossary</a>`}
+      ${status !== undefined && runningNow(status)}Times are in <span data-zone>${zone}</span>. Hover over a
+      time for UTC.${pages !== 'reports' && html` <a href="/glossary">Glossary</a>`}
     </p>
   </footer>`;
 }
@@ -174,7 +177,7 @@ function runningNow({ proxy, replicas }: NonNullable<Visit['status']>): Html {
   ${counted(replicas.live, 'replica')} · journal ${spoken(proxy.journal)} · flags from ${proxy.flags.source} · `;
 }
 
-/** Where a list has nothing to show. */
+/** Shown where a list is empty. */
 export function emptyState(title: string, text: Shown): Html {
   return html`<div class="empty">
     <p class="empty-title">${title}</p>

@@ -36,7 +36,7 @@ interface Unknown {
 
 const SHOWN = 200;
 
-/** Which part of a ledger is looked at: by service, open or not. */
+/** The part of a ledger that is shown: by service, open or not. */
 function filterOf(
   visit: Visit,
   { query }: Asked,
@@ -48,7 +48,7 @@ function filterOf(
   return { service, state, search: search.toString() };
 }
 
-/** What waits in the whole ledger, where this part of it tells. Else the status is asked. */
+/** The number that waits in the whole ledger, if this part gives it. Otherwise it comes from the status. */
 function openIn(
   { service, state }: { readonly service: string; readonly state: string },
   found: readonly object[],
@@ -68,7 +68,7 @@ function filterBar(
   </nav>`;
 }
 
-/** A lane as a link, by its key. */
+/** A link to a lane, by its key. */
 export function laneLink(lane: string): Html {
   const slash = lane.indexOf('/');
   return html`<a href="/lanes/${lane.slice(0, slash)}/${encodeURIComponent(lane.slice(slash + 1))}"
@@ -85,12 +85,12 @@ export async function deadLettersPage(visit: Visit, asked: Asked): Promise<Page>
   return {
     title: 'Dead letters',
     waiting: { '/dead-letters': openIn(filter, letters) },
-    lead: 'Writes that the orchestrator refused for good. Later writes of the same lane wait; legacy has all of them.',
+    lead: 'Writes that the orchestrator refused for good. Later writes of the same lane wait. Legacy has all of these writes.',
     body: html`${filterBar('/dead-letters', filter)}${
       letters.length === 0
         ? emptyState(
-            filter.state === 'open' ? 'No dead letter is open' : 'No dead letters',
-            'The orchestrator has applied every acknowledged write, or it is being delivered.',
+            filter.state === 'open' ? 'No open dead letters' : 'No dead letters',
+            'Every acknowledged write is applied on the orchestrator or is being delivered.',
           )
         : html`<div class="cards">${letters.map((letter) => letterCard(visit, letter))}</div>`
     }`,
@@ -123,11 +123,11 @@ function letterDeeds(visit: Visit, operation: string): Shown {
   return html`<div class="deeds">
     ${foldedChange(visit, { action: `${at}/redrive`, label: 'Send it again', role: 'operator' })}
     ${foldedChange(visit, { action: `${at}/copy`, label: 'Copy the whole lane', role: 'operator' })}
-    ${foldedChange(visit, { action: `${at}/skip`, label: 'Leave it out for good', role: 'approver', isGrave: true })}
+    ${foldedChange(visit, { action: `${at}/skip`, label: 'Skip it for good', role: 'approver', isGrave: true })}
   </div>`;
 }
 
-/** Writes of which it was not known whether they took effect. */
+/** Writes with an unknown outcome. */
 export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<Page> {
   const filter = filterOf(visit, asked);
   const { unknown_outcomes: found } = await visit.api.get<{ unknown_outcomes: readonly Unknown[] }>(
@@ -140,8 +140,8 @@ export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<P
     body: html`${filterBar('/unknown-outcomes', filter)}${
       found.length === 0
         ? emptyState(
-            'Every outcome is known',
-            `Nothing waits here${filter.state === 'open' ? '; “all” shows what was settled in the last 90 days.' : '.'}`,
+            'No unknown outcomes',
+            `No write waits for a result.${filter.state === 'open' ? ' Choose “all” to see those settled in the last 90 days.' : ''}`,
           )
         : html`<div class="cards">${found.map((each) => unknownCard(visit, each))}</div>`
     }`,
@@ -149,8 +149,8 @@ export async function unknownOutcomesPage(visit: Visit, asked: Asked): Promise<P
 }
 
 const WAITS: Readonly<Record<string, string>> = {
-  copy: 'a copy of its lane settles it',
-  late_reply: 'a late reply may still come, for a minute',
+  copy: 'waits for a copy of its lane',
+  late_reply: 'a late reply may still come within a minute',
   person: 'a person must decide',
 };
 

@@ -16,23 +16,20 @@ interface Lost {
 }
 
 const SHOWN = 100;
-/** As many as the API lists. */
+/** The most that the API lists. */
 const LISTED = 1_000;
 
-/** What legacy has lost, one by one: nobody but a person decides about it. */
+/** Items that legacy lost, one by one. Only a person decides about them. */
 export async function lostPage(visit: Visit): Promise<Page> {
   const { items } = await visit.api.get<{ items: readonly Lost[] }>('/v1/lost');
   return {
     title: 'Lost items',
-    // The list ends somewhere: how many there are beyond it, only the status says.
+    // The list is limited. Only the status gives the total.
     waiting: items.length < LISTED ? { '/lost': items.length } : {},
-    lead: 'Legacy does not show them any more, and no write deleted them. The orchestrator keeps them, and no repair touches them, until a person decides.',
+    lead: 'Legacy no longer shows these items, and no write deleted them. The orchestrator keeps them until a person decides. No repair changes them.',
     body:
       items.length === 0
-        ? emptyState(
-            'Nothing is lost',
-            'A reconciliation lists here what legacy lost without an explanation.',
-          )
+        ? emptyState('No lost items', 'Items that legacy lost without an explanation are listed here.')
         : html`${items.length > SHOWN && html`<p class="note">The first ${SHOWN} of ${count(items.length)}.</p>`}
             ${lanesOf(items).map((ofLane) => lanePanel(visit, ofLane))}
             <div class="cards">${items.slice(0, SHOWN).map((item) => lostCard(visit, item))}</div>`,
@@ -47,7 +44,7 @@ function lanesOf(items: readonly Lost[]): (readonly [Lost, ...Lost[]])[] {
   );
 }
 
-/** A conversation is restored whole, because each item becomes the last one of its lane. */
+/** A conversation is restored as a whole, because each restored item becomes the last one of its lane. */
 function lanePanel(visit: Visit, [{ service, owner }, ...others]: readonly [Lost, ...Lost[]]): Html {
   const lane = `${service}/${owner}`;
   return html`<article class="panel">
@@ -85,7 +82,7 @@ function lostCard(
       })}
       ${foldedChange(visit, {
         action: `/lost/${service}/accept`,
-        label: 'Give it up',
+        label: 'Accept the loss',
         role: 'approver',
         fields,
         isGrave: true,

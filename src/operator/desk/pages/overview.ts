@@ -14,7 +14,7 @@ import { ladder } from './stage.ts';
 
 type ServiceStatus = Status['services'][number];
 
-/** The mixing desk: a strip for each service. */
+/** The overview: one strip per service, like a mixing desk. */
 export async function overviewPage(visit: Visit): Promise<Page> {
   const flags = await visit.api.get<ShownFlags>('/v1/flags');
   const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
@@ -26,7 +26,7 @@ export async function overviewPage(visit: Visit): Promise<Page> {
       <div class="desk">
         ${status.services.map((service) => strip(service, flags, consistency?.services[service.service]))}
       </div>
-      ${status.services.length === 0 && emptyState('No service', 'The configuration names none.')}
+      ${status.services.length === 0 && emptyState('No service', 'The configuration defines no service.')}
       <section class="panel backlog" aria-labelledby="backlog">
         <h2 id="backlog">Waiting in this process</h2>
         <dl class="figures" data-live="backlog">
@@ -76,7 +76,7 @@ function strip(service: ServiceStatus, flags: ShownFlags, compared: Windows | un
 }
 
 function fixedBy({ editable }: ShownFlags): { fixed?: string } {
-  return editable ? {} : { fixed: 'Moved in Unleash.' };
+  return editable ? {} : { fixed: 'Change it in Unleash.' };
 }
 
 /** A flag that cannot take effect in this version has no fader. */
@@ -129,7 +129,7 @@ function readings(service: ServiceStatus, compared: Windows | undefined): Html {
     <div>
       <dt>${term('lane', 'Lanes')}</dt>
       <dd>
-        ${lanes === null ? 'not known' : html`${count(lanes.total)}<span class="note">${laneNote(lanes)}</span>`}
+        ${lanes === null ? 'unknown' : html`${count(lanes.total)}<span class="note">${laneNote(lanes)}</span>`}
       </dd>
     </div>
     <div>
@@ -163,7 +163,7 @@ function laneNote(lanes: NonNullable<ServiceStatus['lanes']>): string {
   ].join(', ');
 }
 
-/** What a person must decide, and what the guard holds the ramp or alerts for. */
+/** What waits for a person, and what the guard alerts about or blocks increases for. */
 function waiting(service: ServiceStatus): Html {
   const { service: name, dead_letters: letters, unknown_outcomes: unknown, lost_items: lost } = service;
   const row = (path: string, what: string, open: number | null): Html | false =>

@@ -11,10 +11,10 @@ const TITLES: Readonly<Record<number, string>> = {
 };
 
 const WAYS: Readonly<Record<number, string>> = {
-  403: 'The form may be older than your session: open the page again. Or your token’s role does not reach so far.',
-  404: 'Look at the desk for what there is.',
+  403: 'The form may be older than your session: open the page again. Or your token’s role does not allow this.',
+  404: 'Start again from the desk.',
   429: 'Wait a minute, then try again.',
-  503: 'Agents are served meanwhile. This page needs the database: try again when it is back.',
+  503: 'Agents are still served. This page needs the database. Try again when it answers.',
 };
 
 export interface Problem {
@@ -28,7 +28,7 @@ export function problemPage({ status, message }: Problem, visit: Visit | undefin
     title: TITLES[status] ?? 'Something went wrong',
     body: html`<div class="empty bad">
       <p class="empty-title">${message}</p>
-      <p>${WAYS[status] ?? 'The proxy’s log may say more.'}</p>
+      <p>${WAYS[status] ?? 'See the proxy’s log for details.'}</p>
       <p>
         ${status !== 404 && html`<a class="button" href="${visit?.path ?? '/'}">Try again</a>`}
         <a class="button ${status !== 404 && 'quiet'}" href="/">To the desk</a>

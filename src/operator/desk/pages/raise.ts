@@ -10,25 +10,23 @@ import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { tablePanel, text } from './table-panel.ts';
 
-/** What a mode makes of a criterion that fails. */
+/** What each mode does with a criterion that fails. */
 const MODES: Readonly<Record<RaiseCheck['mode'], string>> = {
-  enforce:
-    'A share that is raised becomes active when every criterion passes. Until then it stays where it is.',
-  warn: 'This service only warns (interlocks: warn): a raised share becomes active although a criterion fails.',
-  off: 'The interlocks of this service are off: a raised share becomes active whatever is listed here.',
+  enforce: 'A raised share becomes active when every criterion passes. Until then it does not change.',
+  warn: 'This service only warns (interlocks: warn). A raised share becomes active even if a criterion fails.',
+  off: 'The interlocks of this service are off. A raised share becomes active even if criteria fail.',
 };
 
-/** Before a flag is raised: each criterion with what there is and what is needed, and what the change touches. */
+/** Before an increase: each criterion with its present and its required value, and what the change affects. */
 export async function raisePanels(visit: Visit, flag: ShownFlag, share: number): Promise<Html | false> {
   if (flag.service === null || flag.flag === 'kill-switch') return false;
   if (flag.flag === 'write-cutover' || flag.flag === 'legacy-read-only') return false;
   const check = await checkOf(visit, `/v1/services/${flag.service}/raise/${flag.flag}`);
-  if (typeof check === 'string')
-    return html`<p class="notice warn">◆ The criteria are not known: ${check}</p>`;
+  if (typeof check === 'string') return html`<p class="notice warn">◆ The criteria are unknown: ${check}</p>`;
   return html`${affected(flag, share, check)}${criteriaPanel(check)}${acceptances(visit, check)}`;
 }
 
-/** Why it is not known, where it is not. */
+/** The reason, if the criteria are unknown. */
 async function checkOf({ api }: Visit, path: string): Promise<RaiseCheck | string> {
   try {
     return await api.get<RaiseCheck>(path);
@@ -38,14 +36,14 @@ async function checkOf({ api }: Visit, path: string): Promise<RaiseCheck | strin
   }
 }
 
-/** Shares are of lanes or of reads, and the same lanes move first each time. */
+/** Shares are of lanes or of reads. The same lanes always move first. */
 function affected({ flag, asked }: ShownFlag, share: number, check: RaiseCheck): Html | false {
   if (flag === 'dual-write') return false;
   const part = Math.abs(share - asked) / 100;
   const reads = Math.round(check.reads_last_hour * part);
   const moved =
     flag === 'shadow-read'
-      ? html`${counted(reads, 'read')} an hour ${share >= asked ? 'more' : 'less'} are sent to both sides`
+      ? html`${counted(reads, 'read')} per hour ${share >= asked ? 'more' : 'fewer'} are sent to both backends`
       : html`about ${counted(Math.round(check.lanes * part), 'lane')} of ${count(check.lanes)} and
         ${counted(reads, 'read')} an hour move to ${share >= asked ? 'the orchestrator' : 'legacy'}`;
   return html`<section class="panel" aria-labelledby="affected">
@@ -103,7 +101,7 @@ const service: Place = (name) => [`/services/${name}`, 'See the service'];
 const guard: Place = (name) => [`/guard#g-${name}`, 'See the guard'];
 const differences: Place = (name) => [`/services/${name}/differences`, 'See the differences'];
 
-/** Where on the desk something can be done about a criterion. */
+/** Where on the desk an operator can act on a criterion. */
 const PLACES: Partial<Record<CriterionName, Place>> = {
   not_covered: (name) => [`/flags/crossfade.${name}.dual-write`, 'See dual-write'],
   backfill_not_finished: runs,
@@ -123,7 +121,7 @@ const OF_EVIDENCE: ReadonlySet<CriterionName> = new Set([
   'mismatch_rate_not_proven',
 ]);
 
-/** A person may answer for an action in the place of evidence. */
+/** A person may accept an action in place of evidence. */
 function acceptances(visit: Visit, { service: name, criteria }: RaiseCheck): Html | false {
   const actions = new Set(
     criteria.flatMap(({ action, verdict, name: word }) =>

@@ -12,17 +12,17 @@ interface Reports {
   }[];
 }
 
-/** The daily reports that are stored, and the day so far. */
+/** The stored daily reports, and the day so far. */
 export async function reportsPage(visit: Visit): Promise<Page> {
   const { zone, reports } = await visit.api.get<Reports>('/v1/reports');
   return {
     title: 'Reports',
-    lead: html`One a day, in ${zone}. <a href="/reports/today.html">The day so far</a>`,
+    lead: html`One per day, in ${zone}. <a href="/reports/today.html">The day so far</a>`,
     body:
       reports.length === 0
         ? emptyState(
             'No report is stored yet',
-            html`The first comes with the next morning.
+            html`The first report is made tomorrow morning.
               <a href="/reports/today.html">Look at the day so far</a>.`,
           )
         : html`<section class="panel" aria-labelledby="reports">
@@ -32,7 +32,7 @@ export async function reportsPage(visit: Visit): Promise<Page> {
                 <thead>
                   <tr>
                     <th scope="col">Day</th>
-                    <th scope="col">Criteria of the phase</th>
+                    <th scope="col">Criteria of the stage</th>
                     <th scope="col">Made</th>
                     <th scope="col">Also as</th>
                   </tr>
@@ -44,7 +44,7 @@ export async function reportsPage(visit: Visit): Promise<Page> {
                       <th scope="row"><a href="/reports/${date}.html">${date}</a></th>
                       <td>
                         <span class="state ${failures === 0 ? 'good' : 'bad'}"
-                          >${failures === 0 ? '● all hold' : `▲ ${counted(failures, 'criterion', 'criteria')} failed`}</span
+                          >${failures === 0 ? '● all pass' : `▲ ${counted(failures, 'criterion', 'criteria')} failed`}</span
                         >
                       </td>
                       <td class="nowrap">${when(madeAt)}</td>

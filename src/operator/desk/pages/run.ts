@@ -19,7 +19,7 @@ interface Divergent {
   readonly service: string;
   readonly owner: string;
   readonly state: string;
-  /** The run that found it unequal once more. */
+  /** The later run that found it different again. */
   readonly found_again_by?: number;
   readonly findings: readonly PrintedFinding[];
   readonly before: Side;
@@ -36,7 +36,7 @@ interface Plan {
 const LANES_SHOWN = 100;
 const FINDINGS_SHOWN = 200;
 
-/** One run: how far it has come, what it found, and what a person may do about it. */
+/** One run: its progress, what it found, and what a person can do. */
 export async function runPage(visit: Visit, { params }: Asked<{ run: string }>): Promise<Page> {
   const at = `/v1/runs/${encodeURIComponent(params.run)}`;
   const run = await visit.api.get<RunShown>(at);
@@ -49,14 +49,14 @@ export async function runPage(visit: Visit, { params }: Asked<{ run: string }>):
     title: `${spoken(run.kind)} ${run.run}`,
     lead: html`Of ${askedOf(run)}; began ${when(run.began_at)}. <a href="/runs">All runs</a>`,
     body: html`<section class="panel" aria-labelledby="stands">
-        <h2 id="stands">How it stands</h2>
+        <h2 id="stands">Progress</h2>
         <div data-live="stands">
           <p>${runState(run)} ${runResult(run)}</p>
           ${isOpen(run) ? runProgress(run) : html`<p class="note">Ended ${when(run.finished_at)}</p>`}
           ${Object.entries(run.services).map(([service, counts]) => tally(service, counts))}
           ${
             hadNothingToCompare(run) &&
-            html`<p>Nothing to compare: no lane was written to since it was last found equal.</p>`
+            html`<p>Nothing to compare. No lane was written to since it was last found equal.</p>`
           }
         </div>
         <div class="deeds" data-live="deeds">${deedsOf(visit, run, plan)}</div>
@@ -88,11 +88,12 @@ function tally(service: string, counts: RunShown['services'][string]): Html {
 
 function deedsOf(visit: Visit, run: RunShown, plan: Plan | undefined): Html | false {
   const at = `/runs/${run.run}`;
-  if (isOpen(run)) return foldedChange(visit, { action: `${at}/stop`, label: 'Stop it', role: 'operator' });
+  if (isOpen(run))
+    return foldedChange(visit, { action: `${at}/stop`, label: 'Stop the run', role: 'operator' });
   if (run.state === 'stopped' && run.kind !== 'repair')
     return foldedChange(visit, {
       action: `/runs/${run.kind}/resume`,
-      label: `Take up the last ${spoken(run.kind)} that was stopped`,
+      label: `Resume the last stopped ${spoken(run.kind)}`,
       role: 'operator',
     });
   if (plan !== undefined && plan.lanes.length > 0) return repairDeed(visit, at, plan);
@@ -102,7 +103,7 @@ function deedsOf(visit: Visit, run: RunShown, plan: Plan | undefined): Html | fa
     changed &&
     foldedChange(visit, {
       action: `${at}/undo`,
-      label: 'Put back what it changed',
+      label: 'Undo its changes',
       role: 'approver',
       isGrave: true,
     })
@@ -112,8 +113,8 @@ function deedsOf(visit: Visit, run: RunShown, plan: Plan | undefined): Html | fa
 function repairDeed(visit: Visit, at: string, { findings, share, lanes, refusal }: Plan): Html {
   return html`<p class="help">
       A repair would settle ${counted(findings, 'finding')} in ${counted(lanes.length, 'lane')},
-      ${percent(100 * share)} of the items compared. Each lane is read again first; the first surprise ends
-      it, and it can be put back.
+      ${percent(100 * share)} of the compared items. It reads each lane again first and ends if a lane has
+      changed. It can be undone.
     </p>
     ${refusal !== null && html`<p class="notice warn">◆ ${inFieldNames(refusal)}</p>`}
     ${foldedChange(visit, {
@@ -170,14 +171,14 @@ function foundPanel(divergences: readonly Divergent[]): Html {
   </section>`;
 }
 
-/** What became of a lane since. */
+/** The state of a lane now. */
 function stateOf({ state, found_again_by: by }: Pick<Divergent, 'state' | 'found_again_by'>): Html | string {
   if (by !== undefined) return html`found again by <a href="/runs/${by}">run ${by}</a>`;
   if (state === 'lost') return html`<a href="/lost">lost</a>`;
   return state === 'gone' ? 'equal again' : spoken(state);
 }
 
-/** What was found of a lane, each kind once. */
+/** The findings of a lane, each kind once. */
 function sayingsOf(findings: Divergent['findings']): [string, number][] {
   const times = new Map<string, number>();
   for (const finding of findings) {
@@ -187,7 +188,7 @@ function sayingsOf(findings: Divergent['findings']): [string, number][] {
   return [...times];
 }
 
-/** Each item: what the orchestrator holds, and what a repair makes it hold. No content. */
+/** Each item: what the orchestrator holds, and what it will hold after a repair. No content. */
 function itemsOf(findings: Divergent['findings']): Html {
   return html`<details>
     <summary>Item by item</summary>
@@ -219,8 +220,8 @@ function itemsOf(findings: Divergent['findings']): Html {
     ${
       findings.length > FINDINGS_SHOWN &&
       html`<p class="note">
-        The first ${FINDINGS_SHOWN} of ${count(findings.length)};
-        <code>crossfade repair plan --json</code> has all.
+        The first ${FINDINGS_SHOWN} of ${count(findings.length)}.
+        <code>crossfade repair plan --json</code> lists all.
       </p>`
     }
   </details>`;

@@ -32,7 +32,7 @@ export interface RunListed {
   } | null;
 }
 
-/** The same with how far it has come. */
+/** The same with its progress. */
 export interface RunShown extends RunListed {
   readonly lanes: number;
   readonly lanes_done: number;
@@ -50,14 +50,14 @@ export function isOpen({ state }: RunListed): boolean {
 }
 
 export function runState({ state, reason, result }: RunListed): Html {
-  // That it has finished is no good news where lanes differ.
+  // A finished run is not shown as good while lanes differ.
   const sign = (result?.unsettled_lanes ?? 0) > 0 ? 'warn' : (SIGNS[state] ?? 'warn');
   return html`<span class="state ${sign}"
       ><span aria-hidden="true">${MARKS[sign]}</span> ${spoken(state)}</span
     >${reason !== '' && html`<span class="note">${reason}</span>`}`;
 }
 
-/** What a finished reconciliation found. It stays amber until every lane is repaired or accepted. */
+/** The result of a finished reconciliation. It stays amber until every lane is repaired or accepted. */
 export function runResult({ result = null }: RunListed): Html | false {
   if (result === null) return false;
   const { differences, lanes, not_comparable_lanes: left, unsettled_lanes: unsettled } = result;
@@ -71,7 +71,7 @@ export function runResult({ result = null }: RunListed): Html | false {
     .map((note) => html`<span class="note">${note}</span>`)}`;
 }
 
-/** How far a run under way has come. */
+/** The progress of a running run. */
 export function runProgress({ lanes, lanes_done: done, brake, state }: RunShown): Html {
   const share = lanes === 0 ? 0 : Math.floor((100 * done) / lanes);
   return html`<svg class="gauge" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
@@ -85,15 +85,15 @@ export function runProgress({ lanes, lanes_done: done, brake, state }: RunShown)
     </p>`;
 }
 
-/** What was asked for, in a line. */
+/** What was requested, in one line. */
 export function askedOf({ request }: RunListed): Html {
   const { services, owner, scope, of, scheduled } = request;
   return html`${services.join(', ')}${owner !== undefined && html`, <code>${owner}</code>`}${
-    scope === 'changed' && ', what was written to since'
+    scope === 'changed' && ', changed lanes only'
   }${of !== undefined && html`, of <a href="/runs/${of}">run ${of}</a>`}${scheduled !== undefined && ', by schedule'}`;
 }
 
-/** Backfills, reconciliations and repairs: what is under way, what was, and a new one. */
+/** Backfills, reconciliations and repairs: running ones, past ones, and forms to start one. */
 export async function runsPage(visit: Visit): Promise<Page> {
   const { runs } = await visit.api.get<{ runs: readonly RunListed[] }>('/v1/runs');
   const open = await Promise.all(
@@ -101,16 +101,19 @@ export async function runsPage(visit: Visit): Promise<Page> {
   );
   return {
     title: 'Runs',
-    lead: html`Work over many lanes, shared by the replicas and taken up again after a crash.
-      <a href="/lost">What legacy has lost</a> waits for a person.`,
+    lead: html`Work over many lanes, shared by the replicas and resumed after a crash.
+      <a href="/lost">Items that legacy lost</a> wait for a person.`,
     body: html`<div data-live="open-runs">${open.map(openRun)}</div>
       <section class="panel" aria-labelledby="begin">
-        <h2 id="begin">Begin</h2>
+        <h2 id="begin">Start a run</h2>
         <div class="deeds">${beginForms(visit)}</div>
       </section>
       ${
         runs.length === 0
-          ? emptyState('No run yet', 'A backfill copies what legacy holds, a reconciliation compares both.')
+          ? emptyState(
+              'No run yet',
+              'A backfill copies what legacy holds. A reconciliation compares both backends.',
+            )
           : runsTable(runs)
       }`,
   };
@@ -134,25 +137,26 @@ function beginForms(visit: Visit): Html {
       </select>
     </div>`;
   const rate = html`<div class="field">
-    <label for="rate">Items a second at most; empty: as fast as agents are not slowed</label
+    <label for="rate"
+      >At most this many items per second (empty: as fast as possible without slowing agents)</label
     ><input id="rate" name="rate" type="number" min="1" max="1000000" />
   </div>`;
   const scope = html`<div class="field">
     <label for="scope">Lanes</label
     ><select id="scope" name="scope">
       <option value="full">every lane</option>
-      <option value="changed">those written to since they were last found equal</option>
+      <option value="changed">only lanes written to since they were last found equal</option>
     </select>
   </div>`;
   return html`${foldedChange(visit, {
     action: '/runs/backfill',
-    label: 'Begin a backfill',
+    label: 'Start a backfill',
     role: 'operator',
     controls: html`${choice('backfill')}${rate}`,
   })}
   ${foldedChange(visit, {
     action: '/runs/reconcile',
-    label: 'Begin a reconciliation',
+    label: 'Start a reconciliation',
     role: 'operator',
     controls: html`${choice('reconcile')}${scope}`,
   })}`;
@@ -162,7 +166,7 @@ function runsTable(runs: readonly RunListed[]): Html {
   return html`<section class="panel" aria-labelledby="runs">
     <h2 id="runs">${runs.length === 1 ? 'The last run' : `The last ${count(runs.length)} runs`}</h2>
     ${table('runs', {
-      heads: [text('Run'), text('State'), text('Result'), words('Of'), nowrap('Began'), words('By')],
+      heads: [text('Run'), text('State'), text('Result'), words('Of'), nowrap('Started'), words('By')],
       rows: runs.map((run) => [
         html`<a href="/runs/${run.run}">${spoken(run.kind)} ${run.run}</a>`,
         runState(run),

@@ -16,12 +16,11 @@ import { tablePanel } from './table-panel.ts';
 
 export type ServiceStatus = Status['services'][number];
 
-/** The service of a page. @throws ApiRefusal where nobody knows it */
+/** The service of a page. @throws ApiRefusal if there is no such service */
 export async function serviceOf(visit: Visit, name: string): Promise<ServiceStatus> {
   const status = visit.status ?? (await visit.api.get<Status>('/v1/status'));
   const service = status.services.find((one) => one.service === name);
-  if (service === undefined)
-    throw new ApiRefusal(404, 'service_not_found', `No service is called “${name}”.`);
+  if (service === undefined) throw new ApiRefusal(404, 'service_not_found', `There is no service “${name}”.`);
   return service;
 }
 
@@ -61,28 +60,28 @@ export async function servicePage(
   };
 }
 
-/** First on the page: whether the guard holds the reads, since when, and the way out. */
+/** First on the page: whether the guard keeps the reads on legacy, since when, and how to release them. */
 function reads(visit: Visit, { service, guard }: ServiceStatus): Html {
   return html`<section class="panel" aria-labelledby="reads">
     <h2 id="reads">Reads from the orchestrator</h2>
     <div data-live="latch-${service}">
-      ${guard === undefined ? html`<p>not known yet</p>` : latchOf(visit, { service, guarded: guard })}
+      ${guard === undefined ? html`<p>unknown yet</p>` : latchOf(visit, { service, guarded: guard })}
     </div>
     <p class="note"><a href="/guard#g-${service}">All triggers of the guard</a></p>
   </section>`;
 }
 
-/** What a decision's reason means, in words for people. */
+/** The meaning of each reason of a decision. */
 const REASONS: Readonly<Record<string, string>> = {
-  passthrough: 'no definition knows the request: relayed as it is',
-  not_covered: 'dual writes are not in effect',
-  covered: 'a write: journaled, legacy first',
+  passthrough: 'no definition matches the request, so it is relayed unchanged',
+  not_covered: 'dual writes are not active',
+  covered: 'a write: journaled, then sent to legacy',
   legacy_only: 'only legacy can answer it',
-  flag_off: 'its lane is not among the share',
-  flag_on: 'the orchestrator, by the share of lanes',
+  flag_off: 'its lane is outside the share',
+  flag_on: 'its lane is within the share of the orchestrator',
   kill_switch: 'the kill switch is on',
   interlock: 'an interlock lowers the share',
-  latched: 'the guard holds the reads on legacy',
+  latched: 'the guard keeps the reads on legacy',
 };
 
 function decisions(samples: readonly LiveSample[]): Html {
@@ -119,7 +118,7 @@ function latencies({ latency_ms: latency, added_ms: added }: ServiceStatus): Htm
   return tablePanel({
     id: 'latencies',
     title: 'Latency',
-    note: 'This process, since its start: answers of each backend, and what the proxy added.',
+    note: 'Measured by this process since its start: answers of each backend, and the time the proxy added.',
     heads: ['Of', 'p50', 'p95', 'p99', 'Calls'],
     rows: [row('legacy', latency.legacy), row('orchestrator', latency.orchestrator), row('added', added)],
   });
@@ -151,7 +150,7 @@ function contents(service: ServiceStatus): Html {
   return tablePanel({
     id: 'contents',
     title: 'Both sides',
-    note: 'Lanes and lost items come from the journal. The rest is counted by this process since its start.',
+    note: 'Lanes and lost items come from the journal. This process has counted the rest since its start.',
     heads: ['What', 'Now'],
     rows: [
       ...Object.entries(lanes ?? {}).map(([what, there]) => [
@@ -161,7 +160,7 @@ function contents(service: ServiceStatus): Html {
       ['deliveries waiting', count(pending)],
       ['lanes copied', count(copied)],
       ['items forgotten by legacy', count(forgotten)],
-      ['items lost by legacy, not decided', count(lost)],
+      ['items lost by legacy, undecided', count(lost)],
     ],
   });
 }

@@ -2,7 +2,7 @@ import { html } from '../html.ts';
 import type { Notice } from '../visit.ts';
 import { documentOf, noticeBar, wordmark } from './layout.ts';
 
-/** Asks for a token. @param to where to go then */
+/** Asks for a token. @param to the page to open afterwards */
 export function signInPage(form: {
   readonly csrf: string;
   readonly to: string;
@@ -30,7 +30,7 @@ export function signInPage(form: {
         />
         <p class="help" id="token-help">
           One of <code>operator.tokens</code> in the proxy’s configuration. Its role decides what you may
-          change, and every change is audited under its name.
+          change. Every change is audited under its name.
         </p>
         <button class="primary">Sign in</button>
       </form>

@@ -2,7 +2,7 @@ import { STAGES, type Stage } from '../../../domain/stage.ts';
 import { spoken } from '../figures.ts';
 import { html, type Html } from '../html.ts';
 
-/** How far a service has moved: a mark for each stage, the present one named. */
+/** How far a service has moved: one mark per stage, with the present stage named. */
 export function ladder(stage: Stage): Html {
   const at = STAGES.indexOf(stage);
   return html`<div class="ladder">

@@ -1,14 +1,14 @@
 import { html, type Html, type Shown } from '../html.ts';
 
-/** A column: of numbers, or of texts. An unseen head is for screen readers alone. */
+/** A column of numbers or of texts. An unseen head is for screen readers only. */
 interface Head {
   readonly name: string;
   readonly kind: 'number' | 'text' | 'words' | 'nowrap' | 'unseen';
-  /** In the head of the column. @defaultValue the name */
+  /** Shown in the head of the column. @defaultValue the name */
   readonly shown?: Shown;
 }
 
-/** A name alone is a column of numbers. */
+/** A plain name is a column of numbers. */
 type HeadLike = string | Head;
 
 export const text = (name: string): Head => ({ name, kind: 'text' });
@@ -17,7 +17,7 @@ export const words = (name: string): Head => ({ name, kind: 'words' });
 export const nowrap = (name: string): Head => ({ name, kind: 'nowrap' });
 export const unseen = (name: string): Head => ({ name, kind: 'unseen' });
 
-/** So many columns fit on a phone. */
+/** A phone shows up to this many columns. */
 const FITTING = 3;
 
 interface Columns {
@@ -42,7 +42,7 @@ export function tablePanel({ id, title, note, ...columns }: Table): Html {
   </section>`;
 }
 
-/** A table that is a list of cards on a phone: there each cell says what it is. @param labelledBy id of its title */
+/** A table. On a phone it becomes a list of cards in which each cell names its column. @param labelledBy id of its title */
 export function table(labelledBy: string, { heads, rows }: Columns): Html {
   const [first, ...others] = heads.map((head, index) =>
     typeof head === 'string'

@@ -5,7 +5,7 @@ import type { Visit } from '../visit.ts';
 import { foldedChange } from './change-form.ts';
 import { noticeBar } from './layout.ts';
 
-/** Rules that were tried, and what became of them. */
+/** Rules that were tried, and the result. */
 export interface Trial {
   readonly rules: string;
   readonly actions?: readonly TriedAction[];
@@ -18,13 +18,13 @@ interface TryForm {
   readonly trial: Trial | undefined;
 }
 
-/** Where rules are tried: with what came of them, where they were. */
+/** The form to try rules, with the last result. */
 export function tryPanel(visit: Visit, { service, text, trial }: TryForm): Html {
   return html`<section class="panel" aria-labelledby="try">
     <h2 id="try">Try rules</h2>
     <p class="help">
-      Judges the last 500 stored differences again and changes nothing; what was tried can then be put in
-      force.
+      Judges the last 500 stored differences again under these rules. This changes nothing. You can then put
+      the rules in force.
     </p>
     ${trial?.problem !== undefined && noticeBar({ tone: 'bad', text: trial.problem })}
     <div class="columns">
@@ -43,7 +43,7 @@ ${text}</textarea>
           trial?.actions !== undefined &&
           foldedChange(visit, {
             action: `/services/${service}/rules`,
-            label: 'Put them in force',
+            label: 'Put the rules in force',
             role: 'approver',
             fields: { rules: trial.rules },
           })
@@ -72,17 +72,17 @@ function triedResult({ action, ...tried }: TriedAction): Html {
         </div>`
       }
       <div>
-        <dt>cannot be told</dt>
+        <dt>undecided</dt>
         <dd>${count(tried.undecided)}</dd>
       </div>
     </dl>
     <p class="help">
-      Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.from_samples)} judged from their
-      texts.
+      Of ${counted(tried.comparisons, 'stored difference')}, ${count(tried.from_samples)} were judged from
+      their texts.
       ${
         tried.not_judged > 0 &&
-        html`${count(tried.not_judged)} more cannot be judged again: whole lanes, to which no rule applies, or
-        stored by an earlier version.`
+        html`${count(tried.not_judged)} more cannot be judged again: they are of whole lanes, to which no rule
+        applies, or were stored by an earlier version.`
       }
     </p>
     <ul class="plain">

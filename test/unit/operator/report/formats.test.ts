@@ -168,7 +168,7 @@ test('every number of the JSON stands in the HTML, exactly', () => {
   const numbers = numbersIn(rest);
   expect(numbers.length).toBeGreaterThan(200);
   expect(numbers.filter((value) => !shown.has(value))).toEqual([]);
-  expect(html).toContain(`${toStay} criteria of the present phases failing, ${failed - toStay} `);
+  expect(html).toContain(`${toStay} criteria of the present stages failing, ${failed - toStay} `);
 });
 
 test('lanes of both backends are in every format, with what is called a failure', () => {
@@ -176,7 +176,7 @@ test('lanes of both backends are in every format, with what is called a failure'
   expect(one).toMatchObject({ action: 'get_context', legacy: { reads: 80 }, orchestrator: { reads: 80 } });
   expect([one?.latency_ratio, one?.failure_difference, one?.paired.latency_ratio]).not.toContain(null);
   for (const text of [html, markdown]) {
-    expect(text).toContain('Orchestrator beside legacy');
+    expect(text).toContain('Orchestrator and legacy compared');
     expect(text).toContain('An agent failure is a timeout');
     expect(text).toContain(printedFigure({ value: one?.latency_ratio?.[0] ?? 0, unit: 'ratio' }));
   }
@@ -202,8 +202,8 @@ test('more signatures than are looked at are counted, and where no more are kept
     return renderMarkdown(documentOf(reportOf([{ ...service, day }])));
   };
   expect(told(1_234)).toContain('1,234');
-  expect(told(1_234)).not.toContain('the oldest have left');
-  expect(told(2_000)).toContain('2,000: no more are kept, the oldest have left');
+  expect(told(1_234)).not.toContain('the oldest were removed');
+  expect(told(2_000)).toContain('2,000 (the limit: the oldest were removed)');
 });
 
 test('nothing runs, nothing is loaded, and what is shown cannot break out', () => {

@@ -31,7 +31,7 @@ describe('what happened on a day', () => {
   test('is a sentence with who moved the reads, when, and that no agent lost data', () => {
     const { sentence, events } = storyOf({ ...QUIET_DAY, events: [raised, released], trips: [trip] }, SHOWN);
     expect(sentence).toBe(
-      'Reads were raised to 25 % by ann at 19:30, taken back by the guard (errors) at 19:31, and released by ben at 19:47. No agent lost data.',
+      'Reads were raised to 25 % by ann at 19:30, moved back by the guard (errors) at 19:31, and released by ben at 19:47. No agent lost data.',
     );
     expect(events[0]).toMatchObject({
       person: 'ann',
@@ -84,7 +84,7 @@ describe('the charts of a day', () => {
     ]);
     // Noon is half of the way between the axis and the end of the last hour.
     expect(chart).toContain('<line x1="199" x2="199"');
-    expect(html).toContain('In the charts: ▲ the guard took reads back');
+    expect(html).toContain('In the charts: ▲ the guard moved reads back');
   });
 
   test('have no marks on a day on which nothing changed', () => {
@@ -153,10 +153,8 @@ describe('a report', () => {
     expect(html).toContain('And 2 more.');
   });
 
-  test('says which phase is requested and that the guard stands between', () => {
-    expect(html).toContain(
-      'shadow read; requested: read cutover (reads held on legacy by the guard: errors)',
-    );
+  test('shows the requested stage and that the guard blocks it', () => {
+    expect(html).toContain('shadow read; requested: read cutover (the guard keeps reads on legacy: errors)');
   });
 
   test('has no links where there is no desk', () => {
