@@ -10,20 +10,22 @@ import { LaneComparer } from './runs/lane-comparer.ts';
 import { LaneSamples } from './shadow/lane-samples.ts';
 import { LaneSieve } from './runs/lane-sieve.ts';
 
-/** Of the reads that do something to legacy so many percent have their lane compared. */
+/** Percent of the reads with side effects on legacy that get a comparison of their lane. */
 const PERCENTAGE = 1;
-/** Most that a lane is held because one read of it differed. */
+/** Longest time that a lane is held because one of its reads differed. */
 const HELD_MS = 250;
 
 export interface LaneComparing {
   readonly comparer: LaneComparer;
   readonly sieve: LaneSieve;
   readonly samples: LaneSamples;
-  /** Why legacy shows less of the lane than the orchestrator. Undefined where the lane differs, or cannot be compared. Never throws. */
+  /**
+   * Why legacy shows less of the lane than the orchestrator. Undefined if the lane differs, or cannot be compared. Never throws.
+   */
   readonly explainGone: (operation: MappedOperation) => Promise<GoneBy | undefined>;
 }
 
-/** Comparisons of whole lanes, over the engine's own parts. Undefined where nothing is kept of what lanes once held. */
+/** Creates the comparisons of whole lanes. Undefined if the past contents of lanes are not stored. */
 export function createLaneComparing(
   parts: MigrationParts,
   { lanes, coverage, copies, hold, membership, spilling }: Engine,
@@ -32,7 +34,7 @@ export function createLaneComparing(
   const { services, journal, clock, orchestrator, settings, differences, random, runs } = parts;
   if (runs === undefined) return undefined;
   const timeoutMs = settings.delivery.timeoutMs;
-  // What was spilled, here or elsewhere, is on legacy, and nobody who asks the journal knows of it.
+  // Writes that were spilled, here or elsewhere, are on legacy, but a query of the journal does not show them.
   const isSpilling = (): boolean => spilling?.outage.isSpilling === true || membership.isAnySpilled;
   const shared = { coverage, journal, orchestrator, clock, timeoutMs, isSpilling };
   const sieve = new LaneSieve({ ...shared, baselines: runs.baselines });
@@ -40,7 +42,7 @@ export function createLaneComparing(
     const copyIfClean = (lane: Lane): void => {
       if (lane.condition === 'clean') copies.add(lane, 'backfill');
     };
-    // Where the journal does not answer, the next comparison finds it again.
+    // If the journal does not answer, the next comparison finds it again.
     lanes.load(service, owner).then(copyIfClean, () => undefined);
   };
   const comparer = new LaneComparer({ ...runs, ...shared, services, lanes, hold, hideForgotten });

@@ -19,7 +19,7 @@ export interface Runs {
   readonly repairDesk: RepairDesk;
 }
 
-/** Backfill, reconciliation and repair, over the engine's own parts. */
+/** Creates backfill, reconciliation and repair. */
 export function createRuns(
   parts: MigrationParts,
   engine: Engine,

@@ -22,14 +22,14 @@ export interface SpillWiring {
   readonly settlements: Settlements;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Asked for once everything is made. */
+  /** Called after everything is created. */
   readonly membership: () => Pick<Membership, 'claimedAtMs' | 'isOnlyOne'>;
   readonly keeper: () => Pick<CoverageKeeper, 'beatNow'>;
   readonly settler: () => Pick<Settler, 'settle' | 'isShut' | 'gate'>;
   readonly takeOver: () => Pick<TakeOver, 'spilled' | 'recover' | 'changed'>;
 }
 
-/** All that concerns the spill of one replica, joined. */
+/** Creates the parts that concern the spill of one replica. */
 export interface Spilling {
   readonly outage: Outage;
   readonly path: SpillPath;

@@ -13,7 +13,7 @@ import { WritePath } from './requests/write.ts';
 
 const NO_LIMIT: BacklogLimits = { lane: Infinity, total: Infinity };
 
-/** The way of a write, joined. */
+/** Creates the parts that a write passes through. */
 export function createWrites(parts: MigrationParts, engine: Engine, callLegacy: CallLegacy): WritePath {
   const { clock, journal } = parts;
   const { emit } = parts.events;
@@ -77,7 +77,7 @@ function createSequencer({ journal, clock, events }: MigrationParts, engine: Eng
     busy: (lane) => takeOver.busy(lane),
     resolveItems: createResolveItems({ journal, clock, emit }),
     settleLeftOver: (lane, { service }) => settler.settle(lane, service),
-    // As for the first copies; but a store that cannot be read makes no difference.
+    // As for the first copies, except that a store that cannot be read makes no difference.
     maySeed: (service) => keeper.isJournaledByAll(service),
   });
 }

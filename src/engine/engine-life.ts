@@ -5,22 +5,22 @@ import type { Runs } from './create-runs.ts';
 import type { RepeatedReads } from './shadow/repeated-reads.ts';
 import type { ShadowReads } from './shadow/shadow-reads.ts';
 
-/** Most that a stop waits for unjournaled writes of unknown outcome: a deadline and the probes behind it. */
+/** Most that a stop waits for unjournaled writes of unknown outcome: a deadline and the probes after it. */
 const UNJOURNALED_MS = 10_000;
 
-/** What is started before requests come, and stopped when they have ended. */
+/** Parts that are started before requests come, and stopped after they have ended. */
 export interface Living {
   readonly engine: Engine;
   readonly verdicts: Verdicts;
   readonly shadows: ShadowReads;
-  /** Absent: no lane is compared whole because of a read. */
+  /** Absent: no lane is compared as a whole because of a read. */
   readonly samples: LaneSamples | undefined;
-  /** Absent: no read is asked again. */
+  /** Absent: no read is repeated. */
   readonly repeats: RepeatedReads | undefined;
   readonly runs: Runs | undefined;
 }
 
-/** Takes up what the last process left, then keeps coverage. @throws StorageError */
+/** Takes over what the last process left, then keeps coverage. @throws StorageError */
 export async function startEngine({ engine, verdicts, repeats, runs }: Living): Promise<void> {
   const hasPredecessor = await engine.membership.join();
   await engine.spilling?.spill.prepare();
@@ -42,7 +42,7 @@ export async function stopEngine({
   repeats,
   runs,
 }: Living): Promise<void> {
-  // A page that is being worked on waits for copies: it ends with these.
+  // A page that is being worked on waits for copies, so it ends after these.
   const working = runs?.worker.stop();
   await engine.keeper.stop();
   // A successor that finds the lanes quiet copies them at once.

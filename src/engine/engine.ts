@@ -19,7 +19,7 @@ import { createSpilling, type Spilling, type SpillWiring } from './create-spill.
 import { TakeOver } from './replicas/take-over.ts';
 import { Unjournaled } from './coverage/unjournaled.ts';
 
-/** What works behind the agents' backs, each made once. */
+/** The background parts, each made once. */
 export interface Engine {
   readonly lanes: Lanes;
   readonly membership: Membership;
@@ -71,7 +71,7 @@ export function createEngine(parts: MigrationParts): Engine {
     coverage,
     isAlone,
     hold,
-    // What was spilled, here or elsewhere, would look to a copy as if it had happened by itself.
+    // To a copy, the effects of spilled writes, here or elsewhere, would look as if they had no cause.
     mayCopy: (service) => keeper.mayCopy(service) && !isSpilling() && !membership.isAnySpilled,
     isSpilling,
     letGo: (lane) => takeOver.letGo(lane),
@@ -117,7 +117,7 @@ function createTakeOver(
   return new TakeOver({ ...around, identity, journal, services, clock, emit: events.emit, backfillAnew });
 }
 
-/** This replica to the others, and what it does while it cannot reach them. */
+/** This replica's registration among the others, and its behaviour while the journal is away. */
 function createPresence(
   parts: MigrationParts,
   around: Pick<SpillWiring, 'coverage' | 'settlements' | 'keeper' | 'settler' | 'takeOver'>,
@@ -198,7 +198,7 @@ function createKeeper(
   });
 }
 
-/** What moves data to the secondary. */
+/** The parts that move data to the secondary. */
 type Moving = Pick<Engine, 'deliverer' | 'copier' | 'copies' | 'settler'>;
 
 interface Around {

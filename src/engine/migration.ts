@@ -22,38 +22,41 @@ import { ShadowReads } from './shadow/shadow-reads.ts';
 import type { SpillStatus } from './spill/spill.ts';
 import { Starting } from './starting.ts';
 
-/** What waits, for whoever watches. */
+/** The numbers of waiting work. */
 export interface Backlog {
   readonly deliveries: number;
   readonly copies: number;
-  /** Covered services whose owners are not listed yet: until then copies leaves their lanes out. */
+  /** Covered services whose owners are not listed yet. Until then `copies` does not count their lanes. */
   readonly listings: number;
   readonly shadowReads: number;
 }
 
-/** The engine: answers agents, and keeps the secondary equal. */
+/** The engine: answers agents, and keeps the secondary equal to the primary. */
 export interface Migration extends StreamHandler {
-  /** Takes up what the last process left, then keeps coverage. Requests may come once it resolves. @throws StorageError */
+  /** Takes over what the last process left, then keeps coverage. Requests may come after it resolves. @throws StorageError */
   start(): Promise<void>;
-  /** Ends what runs in the background. Requests must have ended before. */
+  /** Ends background work. All requests must have ended before. */
   stop(): Promise<void>;
   backlog(): Backlog;
-  /** Deliveries of one service that wait. */
+  /** Waiting deliveries of one service. */
   pendingOf(service: ServiceName): number;
   /** This replica and the others that share its journal. */
   replicas(): ReplicaCounts;
-  /** Whether journaled writes are sent: the journal takes this replica's heartbeats, and it has not joined others a moment ago. */
+  /**
+   * Whether journaled writes are sent: the journal answers this replica's heartbeats, and the replica's wait after joining is
+   * over.
+   */
   mayWrite(): boolean;
-  /** Undefined where nothing is spilled: writes are refused while the journal is away. */
+  /** Undefined if nothing is spilled. Writes are then refused while the journal is away. */
   spillStatus(): SpillStatus | undefined;
-  /** Number of the service's coverage; 0 while its writes pass unjournaled; -1 where it is not known yet, and taken for granted. */
+  /** Number of the service's coverage; 0 while its writes are not journaled; -1 while it is unknown and assumed to be open. */
   coverageOf(service: ServiceName): number;
   comparisonsOf(service: ServiceName): ComparisonReport;
-  /** Work over all lanes; absent where it is kept nowhere. */
+  /** Runs over all lanes. Absent without a run store. */
   readonly runs: Pick<Runs, 'desk' | 'repairDesk'> | undefined;
-  /** What people ask of single lanes. */
+  /** What people request for single lanes. */
   readonly laneDesk: LaneDesk;
-  /** Changes with the comparison rules of an action: evidence gathered under others proves nothing. */
+  /** Changes with the comparison rules of an action, because evidence gathered under other rules proves nothing. */
   rulesVersion(service: ServiceName, action: string): string;
 }
 
@@ -117,7 +120,7 @@ function backlogOf({ engine: { deliverer, copies, keeper }, shadows }: Living): 
   };
 }
 
-/** A person's request: it is treated as an agent's. */
+/** Sends a person's request in the same way as an agent's. */
 function sayTo(handler: Handler, clock: Clock) {
   return async (service: ServiceName, text: string): Promise<Buffer> => {
     const reply = await handler.handle({ service, body: Buffer.from(text), receivedAtMs: clock.now() });

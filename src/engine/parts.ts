@@ -19,7 +19,7 @@ import type { SpillEdges } from './spill/spill.ts';
 import type { BacklogLimits } from './writes/backlog-limit.ts';
 import type { KeptReplies } from './writes/kept-replies.ts';
 
-/** What runs are kept in. */
+/** The stores of runs. */
 export interface RunEdges {
   readonly store: RunStore;
   readonly baselines: BaselineStore;
@@ -39,20 +39,20 @@ export interface MigrationSettings {
     readonly queueSize: number;
     readonly concurrency: number;
     readonly timeoutMs: number;
-    /** Of reads that do something to legacy, those that have their lane compared. @defaultValue 1 */
+    /** Percent of the reads with side effects on legacy that get a comparison of their lane. @defaultValue 1 */
     readonly lanePercentage?: number;
-    /** Kept reads that are asked again in a minute at most. @defaultValue 0: none are kept */
+    /** Most kept reads that are repeated per minute. @defaultValue 0: none are kept */
     readonly repeatsPerMinute?: number;
   };
-  /** Writes that may wait for their delivery. @defaultValue no limit */
+  /** Limits for writes that wait for delivery. @defaultValue no limit */
   readonly backlog?: BacklogLimits;
   /** Lanes copied at the same time. */
   readonly copyConcurrency: number;
-  /** Whether all owners are copied as soon as dual writes are in effect, without being asked. @defaultValue true */
+  /** Whether all owners are copied automatically once dual writes are in effect. @defaultValue true */
   readonly copiesAll?: boolean;
 }
 
-/** Where reads are kept, and what their evidence depends on beside the lane. */
+/** Where reads are kept, and what their evidence depends on besides the lane. */
 interface KeptReading {
   readonly store: KeptReadStore;
   readonly versionOf: (service: ServiceName, action: string) => string;
@@ -63,22 +63,22 @@ export interface MigrationParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly orchestrator: Orchestrator;
   readonly flags: Flags;
-  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  /** What latches and interlocks permit of the flags. @defaultValue everything */
   readonly readLimits?: ReadLimits;
   readonly journal: Journal;
   readonly coverageStore: CoverageStore;
   readonly replicas: ReplicaStore;
   readonly keptReplies: KeptReplies;
-  /** Where writes go while the journal is away; absent: they are refused. */
+  /** Where writes go while the journal is away. Absent: they are refused. */
   readonly spill?: SpillEdges | undefined;
   readonly differences: DifferenceStore;
-  /** Absent: nothing runs over all lanes, and it is not written down what copies made equal. */
+  /** Absent: there are no runs, and baselines of copies are not stored. */
   readonly runs?: RunEdges;
-  /** Absent: no reads are kept to be asked again. */
+  /** Absent: no reads are kept to be repeated. */
   readonly keptReads?: KeptReading;
-  /** Absent: rules of the definitions only, and no signatures are kept. */
+  /** Absent: only the definitions' rules apply, and no signatures are stored. */
   readonly comparisons?: ComparisonEdges;
-  /** Absent: nobody looks for removed items in answers. */
+  /** Absent: answers are not checked for removed items. */
   readonly keyedWrites?: KeyedWrites;
   readonly events: Events;
   readonly clock: Clock;

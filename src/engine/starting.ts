@@ -7,18 +7,19 @@ import type { Spill } from './spill/spill.ts';
 const RETRY_MS = 1_000;
 
 export interface StartingParts {
-  /** Absent: nothing may be spilled, and the journal must be there. */
+  /** Absent: nothing may be spilled, and the journal must answer. */
   readonly spill: Spill | undefined;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** May be called again after it failed. @throws StorageError */
+  /** May be called again after a failure. @throws StorageError */
   begin(): Promise<void>;
 }
 
 /**
- * Starts the engine: among the other replicas, with what the last process left. Where the journal is away and an earlier process
- * has worked with it, agents are served all the same: every write is spilled, legacy answers every read, until it can be reached.
+ * Starts the engine among the other replicas, and takes over what the last process left. If the journal is away and an earlier
+ * process has used it, agents are served all the same. Every write is spilled and legacy answers every read, until the journal
+ * answers.
  */
 export class Starting {
   readonly #parts: StartingParts;
@@ -29,7 +30,7 @@ export class Starting {
     this.#parts = parts;
   }
 
-  /** @throws StorageError where the journal is away and nothing may be spilled */
+  /** @throws StorageError if the journal is away and nothing may be spilled */
   async start(): Promise<void> {
     const { spill } = this.#parts;
     spill?.inherit();
@@ -49,7 +50,7 @@ export class Starting {
     await this.#trying;
   }
 
-  /** Whether a service is covered is not known: what is spilled of one that is not does no harm. */
+  /** It is unknown whether a service is covered. Spilling writes of an uncovered one does no harm. */
   #assumeCoverage(): void {
     for (const state of this.#parts.coverage.values()) state.number = UNKNOWN_COVERAGE;
   }

@@ -7,10 +7,10 @@ import type { Emit } from '../ports/events.ts';
 import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock, Orchestrator, OrchestratorOptions } from '../ports/ports.ts';
 
-/** A definition that still asks for more after so many rounds does not end. */
+/** A definition that still asks for more pages after this many rounds would never end. */
 const ROUNDS = 1_000;
 
-/** A read whose action says how the orchestrator answers it. */
+/** A read whose action defines how the orchestrator answers it. */
 export type MappedOperation = OwnedOperation & { readonly action: MappedRead };
 
 export interface AskParts {

@@ -4,13 +4,13 @@ import type { Emit } from '../ports/events.ts';
 import type { Operation } from '../ports/operation.ts';
 import type { Clock, LegacyCall, Reply } from '../ports/ports.ts';
 
-/** What a call of the legacy service took, with its reply. */
+/** The duration of a call to the legacy service, with its reply. */
 export interface TimedReply {
   readonly reply: Reply;
   readonly durationMs: number;
 }
 
-/** Calls an operation's legacy service and says so. @throws ConnectionError */
+/** Calls the legacy service of an operation and emits the event. @throws ConnectionError */
 export type CallLegacy = (
   operation: Operation,
   purpose: Purpose,

@@ -17,7 +17,7 @@ type Acceptance<Kind extends ComparisonRule['kind']> = (
   tally: Tally,
 ) => boolean;
 
-/** What each rule lets differ. An absent value is undefined. Rules about lists decide where lists are compared. */
+/** The differences that each rule accepts. An absent value is undefined. Rules about lists apply where lists are compared. */
 const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance<Kind> } = {
   ignore: () => true,
   set: () => false,
@@ -44,11 +44,11 @@ const ACCEPTS: { readonly [Kind in ComparisonRule['kind']]: Acceptance<Kind> } =
   },
 };
 
-/** Whether a rule of this place accepts two values that are not the same. */
+/** Whether a rule at this path accepts two values that differ. */
 export function isAccepted(pair: ValuePair, node: RuleNode | undefined, tally: Tally): boolean {
   if (node === undefined || node.rules.length === 0) return false;
   for (const rule of node.rules) {
-    // The table's row is the rule's own kind; TypeScript does not follow that through an index.
+    // The row of the table has the rule's own kind, but TypeScript cannot see that through an index.
     const accepts = ACCEPTS[rule.kind] as Acceptance<ComparisonRule['kind']>;
     if (!accepts(rule, pair, tally)) continue;
     tally.accepted.push(rule);

@@ -1,25 +1,25 @@
-/** Gaps between times that are kept; the middle one is the offset. */
+/** Number of time gaps that are kept. Their median is the offset. */
 const WINDOW = 201;
-/** Fewer say nothing. */
+/** Fewer gaps are too few for an offset. */
 const LEAST = 20;
-/** Clocks of servers are not further apart; a gap of an hour is a time zone, and a defect. */
+/** Clocks of servers differ by less than this. A gap of an hour is a time zone, and a defect. */
 const LARGEST_SECONDS = 120;
-/** Where the middle half of the gaps is wider than this, they are no offset of a clock. */
+/** If the middle half of the gaps spreads more than this, they do not come from a clock offset. */
 const WIDEST_SPREAD_SECONDS = 2;
 const SORT_EVERY = 16;
 
 export interface ClockOffsetReport {
-  /** What legacy's clock is ahead by, and what is subtracted from its times; 0 until it is known. */
+  /** How far legacy's clock is ahead. It is subtracted from legacy's times; 0 until it is known. */
   readonly seconds: number;
-  /** Gaps it was measured from. */
+  /** Number of gaps behind the offset. */
   readonly measuredFrom: number;
-  /** Why the middle gap is not subtracted. */
+  /** Why the median gap is not subtracted. */
   readonly refused?: 'too_large' | 'scattered';
 }
 
 /**
- * The offset of a service's clock, measured where both sides stamped the same write: the median gap. What a copy has written carries
- * legacy's own time, and says nothing: gaps of exactly 0 are left out.
+ * The clock offset of a service: the median gap between the times that both backends gave the same write. An item that a copy
+ * wrote has legacy's own time and gives no information, so gaps of exactly 0 are left out.
  */
 export class ClockOffset {
   readonly #gaps: number[] = [];

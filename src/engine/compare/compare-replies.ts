@@ -10,32 +10,33 @@ import { isSpelledUnlikeNumbers, parseLoosely, parseReply } from './reply-values
 import { shapeOf } from './shape.ts';
 import { Tally, type JudgingFacts } from './tally.ts';
 
-/** Two answers to one read, each in the legacy dialect. Plain data: it crosses to another thread. */
+/** Two answers to one read, both in the legacy dialect. Plain data, because it is sent to another thread. */
 export interface ReplyPair extends JudgingFacts {
   readonly legacy: Buffer | string;
   readonly orchestrator: Buffer | string;
   readonly rules: readonly ComparisonRule[];
-  /** Decides which rules have expired. @defaultValue the present */
+  /** The time for which expired rules are determined. @defaultValue now */
   readonly nowIso?: string;
 }
 
 /**
- * What a pair was judged with, beside its rules and its request: kept with a difference, so that it can be judged again as it was.
- * Nothing of a memory. Keys of deleted items are left out: they decide about no difference.
+ * What a pair was judged with, besides its rules and its request. It is stored with a difference, so that the difference can be
+ * judged again in the same way. It holds nothing of a memory. Keys of deleted items are left out, because they do not decide
+ * about a difference.
  */
 export interface JudgedWith extends Pick<JudgingFacts, 'expiry'> {
   readonly nowIso: string;
   readonly clockOffsetSeconds: number;
 }
 
-/** A comparison, and what it noted on its way. */
+/** A comparison, and what was noted during it. */
 export interface Judgement {
   readonly comparison: Comparison;
-  /** Present where live answers differ. */
+  /** Present if live answers differ. */
   readonly judgedWith?: JudgedWith;
-  /** The rules that accepted something, once for each time: places in {@link ReplyPair.rules}. */
+  /** The rules that accepted a difference, once per time, as indices of {@link ReplyPair.rules}. */
   readonly accepted: readonly number[];
-  /** Legacy's times minus the orchestrator's, where a tolerance was asked about them. */
+  /** Legacy's times minus the orchestrator's, where a rule with a tolerance compared them. */
   readonly gapsSeconds: readonly number[];
 }
 
@@ -50,10 +51,10 @@ export const TOO_LARGE: Judgement = {
 };
 
 /**
- * Compares two replies as Python reads them: key order, escapes and the spelling of one number (1.50, 1.5) do not count; whether a
- * number is an int or a float does, and so does the sign of -0.0. Nothing of their content is in the result, once its differences
- * were looked at: they are described then, for most of what differs is looked at again and was racy.
- * Replies nested so deeply that they cannot be walked (thousands of levels) are `not_comparable`.
+ * Compares two replies as Python reads them. Key order, escapes and the spelling of a number (1.50, 1.5) do not count. Whether a
+ * number is an int or a float counts, and so does the sign of -0.0. The result holds no content after its differences are
+ * described. They are described late, because most differences turn out to be racy on a second look. Replies that are nested too
+ * deeply to walk (thousands of levels) are `not_comparable`.
  */
 export function compareReplies(pair: ReplyPair): Judgement {
   const legacy = textOf(pair.legacy);
@@ -73,7 +74,7 @@ interface Sides<Value> {
 }
 type Values = Sides<unknown>;
 
-/** Where no number was compared, how numbers are spelled need not be looked at. */
+/** If no number was compared, the spelling of numbers need not be checked. */
 function judgeTexts(texts: Sides<string>, pair: ReplyPair): Judgement {
   const parsed = (parse: (text: string) => unknown): Values => ({
     legacy: parsedOrText(texts.legacy, parse),
@@ -138,7 +139,7 @@ function withDifferences(found: readonly FoundDifference[], { by, ...rest }: Res
   return { ...rest, verdict: 'not_comparable', reason: by, differences: [], explained };
 }
 
-/** Digests cost more than finding what they stand for. The values are let go of with the first look. */
+/** Digests cost more than finding the differences, so they are made on the first use. The values are released then. */
 function describedLater(found: readonly FoundDifference[], rest: Omit<Rest, 'by'>): Comparison {
   let undescribed = found;
   let described: readonly Difference[] = [];
@@ -168,7 +169,7 @@ function textOf(reply: Buffer | string): string {
   return typeof reply === 'string' ? reply : reply.toString('utf8');
 }
 
-/** What is no JSON is compared as text. */
+/** A reply that is not JSON is compared as text. */
 function parsedOrText(text: string, parse: (text: string) => unknown): unknown {
   try {
     return parse(text);
@@ -178,17 +179,17 @@ function parsedOrText(text: string, parse: (text: string) => unknown): unknown {
   }
 }
 
-/** Longer replies hold memories, not errors. */
+/** Longer replies hold memories and not errors. */
 const ERROR_TEXT_LIMIT = 4_096;
 
-/** Whether a reply says that something went wrong. Parses only what is short and looks like it. */
+/** Whether a reply reports an error. Parses only short replies that look like one. */
 export function isErrorText(text: string): boolean {
   return (
     text.length < ERROR_TEXT_LIMIT && /"error"/i.test(text) && isErrorReply(parsedOrText(text, parseLoosely))
   );
 }
 
-/** How services say that something went wrong: `status` is `error`, in any case; or there is an `error` and no `status`. */
+/** How services report an error: `status` is `error`, in any case, or there is an `error` and no `status`. */
 export function isErrorReply(reply: unknown): boolean {
   if (!isJsonObject(reply)) return false;
   const { status, error } = reply;

@@ -7,10 +7,13 @@ import { digestOf } from './digest.ts';
 import { DistinctEstimate } from './distinct-estimate.ts';
 import { nameOf } from './shape.ts';
 
-/** Paths and error cases of an action that are told apart. */
+/** Most paths and error cases of an action that are counted separately. */
 const PATH_LIMIT = 500;
 const ERROR_LIMIT = 50;
-/** Looking at a reply's paths costs as much as comparing it: all of the first, then one in so many. */
+/**
+ * Looking at the paths of a reply costs as much as comparing it. So the first replies are all looked at, later ones by this
+ * interval.
+ */
 const FIRST = 200;
 const ONE_IN = 50;
 const LARGEST_REPLY = 64 * 1024;
@@ -21,18 +24,18 @@ export interface ActionCoverage {
   /** Comparisons of two errors. */
   readonly errorPairs: number;
   readonly paths: number;
-  /** Paths that answers hold and that were never compared: a rule ignores them. */
+  /** Paths that answers contain and that were never compared, because a rule ignores them. */
   readonly neverCompared: readonly string[];
-  /** Errors that agents got, as digests of their words, and whether one of each was ever compared. */
+  /** Errors that agents got, as digests of their text, and whether one of each was ever compared. */
   readonly errorCases: number;
   readonly errorCasesNeverCompared: readonly string[];
-  /** Lanes compared, estimated. */
+  /** Number of lanes compared, estimated. */
   readonly lanes: number;
   /** The lane with the most comparisons, and its share of them, 0–1. */
   readonly giant?: { readonly lane: LaneKey; readonly share: number };
 }
 
-/** Follows what comparisons have looked at. Bounded. */
+/** Records which parts of answers comparisons have looked at. Bounded. */
 export class ComparedCoverage {
   readonly #paths = new Compared(PATH_LIMIT);
   readonly #errors = new Compared(ERROR_LIMIT);
@@ -85,7 +88,7 @@ export class ComparedCoverage {
     const isIgnored = node?.rules.some(({ kind }) => kind === 'ignore') ?? false;
     const isComparable = at.isComparable && !isIgnored;
     if (Array.isArray(value)) {
-      // The elements of a list are alike; the newest shows what they hold today.
+      // The elements of a list are alike, so the newest element shows the members of today.
       this.#walk(value.at(-1) ?? null, node?.elements, { path: `${at.path}[]`, isComparable });
     } else if (isJsonObject(value)) {
       for (const [key, member] of Object.entries(value)) {
@@ -105,7 +108,7 @@ interface LookedAt {
   readonly rules: readonly ComparisonRule[];
 }
 
-/** Names, and whether what they stand for was ever compared. */
+/** Names, each with whether it was ever compared. */
 class Compared {
   readonly #known = new Map<string, boolean>();
   readonly #limit: number;
@@ -139,7 +142,7 @@ function parsed(text: string): unknown {
 
 const VARYING = /\d+|'[^']*'|"[^"]*"/g;
 
-/** One name for an error whatever it names: its words without numbers and quotations, as a digest. */
+/** One name for an error, whatever item it mentions: a digest of its text without numbers and quotations. */
 function errorCaseOf(reply: unknown): string {
   const texts = isJsonObject(reply)
     ? Object.values(reply).filter((member) => typeof member === 'string')
@@ -149,7 +152,7 @@ function errorCaseOf(reply: unknown): string {
 
 const COUNTERS = 16;
 
-/** The most frequent lanes in constant space: "space saving" counters, which never count too little. */
+/** The most frequent lanes in constant space, by "space saving" counters, which never count too low. */
 class HeavyLanes {
   readonly #counts = new Map<LaneKey, number>();
 

@@ -13,14 +13,14 @@ export interface OperatorRule {
 export interface RuleHits {
   readonly service: ServiceName;
   readonly action: string;
-  /** As `ruleNameOf` says it. */
+  /** The result of `ruleNameOf`. */
   readonly rule: string;
   readonly hits: number;
   readonly lastHitAtMs: number;
 }
 
-/** Operators' rules, and how often any rule accepted something. @throws StorageError */
-/** How often operators have changed the rules of an action: a rule counts when it comes, and when it is removed. */
+/** The rules that operators added, and how often each rule accepted a difference. @throws StorageError */
+/** How often operators have changed the rules of an action: adding and removing a rule each count. */
 export interface RuleChanges {
   readonly service: ServiceName;
   readonly action: string;
@@ -28,25 +28,25 @@ export interface RuleChanges {
 }
 
 export interface RuleStore {
-  /** All that were not removed, expired ones included. */
+  /** All rules that were not removed, including expired ones. */
   rules(): Promise<readonly OperatorRule[]>;
-  /** Of the actions whose rules were ever changed. */
+  /** For the actions whose rules were ever changed. */
   changes(): Promise<readonly RuleChanges[]>;
   add(rule: Omit<OperatorRule, 'id' | 'addedAtMs'>): Promise<number>;
-  /** False where no such rule is in force. @param by who removes it */
+  /** False if no such rule is in force. @param by the person who removes it */
   remove(id: number, by: string): Promise<boolean>;
-  /** Adds to what is stored, of all replicas. */
+  /** Adds to the stored counts of all replicas. */
   addHits(hits: readonly RuleHits[]): Promise<void>;
   hits(): Promise<readonly RuleHits[]>;
 }
 
-/** What differences of one cause have in common. */
+/** The common properties of differences with one cause. */
 export interface SignatureKey {
   readonly service: ServiceName;
   readonly action: string;
   readonly path: string;
   readonly class: DifferenceClass;
-  /** Both sides without sizes and digests: `string → absent`. */
+  /** Both values without sizes and digests: `string → absent`. */
   readonly shape: string;
 }
 
@@ -65,9 +65,9 @@ export interface SignatureSightings extends SignatureKey {
   readonly count: number;
   readonly firstAtMs: number;
   readonly lastAtMs: number;
-  /** How often each likely cause was found; nothing of those of which none was. */
+  /** How often each likely cause was found. Differences without a likely cause are not counted. */
   readonly hints: Readonly<Partial<Record<Hint, number>>>;
-  /** Registers of an estimate of the lanes touched: see `DistinctEstimate`. */
+  /** Registers of an estimate of the affected lanes: see `DistinctEstimate`. */
   readonly laneRegisters: readonly number[];
   /** At most five. */
   readonly examples: readonly SignatureExample[];
@@ -76,31 +76,31 @@ export interface SignatureSightings extends SignatureKey {
 /** Signatures of a service that are kept. */
 export const SIGNATURES_KEPT = 2_000;
 
-/** The likely cause that was found most often: one that another difference does not show is not forgotten for it. */
+/** The likely cause that was found most often. A difference without a cause does not hide it. */
 export function likeliest(hints: SignatureSightings['hints']): Hint | undefined {
   const found = Object.entries(hints) as [Hint, number][];
   return found.toSorted(([one, a], [other, b]) => b - a || one.localeCompare(other))[0]?.[0];
 }
 
-/** Difference signatures of all replicas. Bounded: those not seen for longest leave first. @throws StorageError */
+/** Difference signatures of all replicas. Bounded: those not seen for longest are removed first. @throws StorageError */
 export interface SignatureStore {
   add(sightings: readonly SignatureSightings[]): Promise<void>;
   /** Most frequent first. */
   list(service: ServiceName, limit: number): Promise<readonly SignatureSightings[]>;
 }
 
-/** The writes of a lane by which items come and go. @throws StorageError */
+/** The writes of a lane that create and remove items. @throws StorageError */
 export interface KeyedWrites {
   /**
-   * Those of these actions that legacy is known to have applied, oldest first, among the lane's last thousand writes that the journal
-   * keeps; none where no `removing` one is among these.
+   * The writes of these actions that legacy is known to have applied, oldest first, among the lane's last thousand stored writes.
+   * Empty if none of these is a `removing` write.
    */
   appliedTo(
     lane: LaneKey,
     of: {
       readonly actions: readonly string[];
       readonly removing: readonly string[];
-      /** Later writes are left out. @defaultValue all count */
+      /** Later writes are left out. @defaultValue all writes count */
       readonly upTo?: number | undefined;
     },
   ): Promise<readonly { readonly action: string; readonly request: string }[]>;

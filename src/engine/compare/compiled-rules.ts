@@ -2,15 +2,15 @@ import type { ComparisonRule } from '../../domain/comparison.ts';
 
 export type RankingRule = Extract<ComparisonRule, { readonly kind: 'ranking' }>;
 
-/** The rules at one place of a reply and below it, and what they say together. */
+/** The rules at one path of a reply and below it, with their combined effect. */
 export interface RuleNode {
-  /** What may accept a difference of two values here. */
+  /** The rules that may accept a difference of two values here. */
   readonly rules: readonly ComparisonRule[];
-  /** Below an object's member. */
+  /** Rules below an object's member. */
   readonly members: ReadonlyMap<string, RuleNode>;
-  /** Below any element of a list. */
+  /** Rules below any element of a list. */
   readonly elements: RuleNode | undefined;
-  /** Whether they leave open what the value is: such a value identifies nothing. */
+  /** Whether these rules accept any value. Such a value identifies nothing. */
   readonly isOpen: boolean;
   /** The rule that lets the list be in any order. */
   readonly setRule: ComparisonRule | undefined;
@@ -28,7 +28,7 @@ interface GrowingNode {
 
 interface Compiled {
   readonly root: RuleNode;
-  /** ISO dates: the tree holds from the one until before the other. */
+  /** ISO dates. The tree is valid from the first date until before the second. */
   readonly from: string;
   readonly until: string;
 }
@@ -36,10 +36,10 @@ interface Compiled {
 /** Before and after every date. */
 const ALWAYS = { from: '', until: '\uffff' } as const;
 
-// The rules of an action are one array until somebody changes them. One tree each, and one more when a rule expires.
+// The rules of an action are one array until they change. Each array has one tree, and one more after a rule expires.
 const compiled = new WeakMap<readonly ComparisonRule[], Compiled>();
 
-/** The rules as a tree along which replies are walked. Expired ones are off; `nowIso` decides which are. */
+/** The rules as a tree, which is walked together with the replies. Rules that have expired by `nowIso` are off. */
 export function compileRules(rules: readonly ComparisonRule[], nowIso: string | undefined): RuleNode {
   const known = compiled.get(rules);
   if (known?.from === ALWAYS.from && known.until === ALWAYS.until) return known.root;
@@ -91,7 +91,7 @@ function finished({ rules, members, elements }: GrowingNode): RuleNode {
   };
 }
 
-/** A path is members joined by dots; `[]` behind a member (or alone) stands for any element. */
+/** A path is members joined by dots. `[]` after a member, or alone, means any element. */
 function nodeAt(root: GrowingNode, path: string): GrowingNode {
   return path
     .replaceAll('[]', '.[]')

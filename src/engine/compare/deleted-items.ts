@@ -3,15 +3,15 @@ import { isJsonObject } from '../../domain/json.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { plainOf } from './reply-values.ts';
 
-/** How the items of an answer are named. */
+/** How the items of an answer are identified. */
 interface Naming {
   readonly rules: RuleNode;
   readonly items?: ShownItems;
 }
 
 /**
- * How many removed items the orchestrator's answer shows and legacy's does not, in the lists whose rules name a key, or whose definition
- * says what names an item. What legacy shows too was written again.
+ * Counts the removed items that the orchestrator's answer shows and legacy's does not. Looks only at lists whose rules name a
+ * key, or whose definition identifies an item. An item that legacy shows too was written again.
  */
 export function countReturned(
   { legacy, orchestrator }: { readonly legacy: unknown; readonly orchestrator: unknown },
@@ -45,7 +45,7 @@ function collectItems(value: unknown, { list, members }: ShownItems, tell: (key:
   for (const item of items) if (isJsonObject(item)) tell(itemKeyOf(members.map((member) => item[member])));
 }
 
-/** Tells every key of the lists whose rules name one. */
+/** Calls back with every key of the lists whose rules name one. */
 function collect(value: unknown, node: RuleNode | undefined, tell: (key: string) => void): void {
   if (node === undefined) return;
   if (Array.isArray(value)) return collectList(value, node, tell);

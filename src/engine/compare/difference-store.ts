@@ -4,7 +4,7 @@ import type { JudgedWith } from './compare-replies.ts';
 import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
 
 export interface StoredDifference {
-  /** Ascends with time; absent before it is stored. */
+  /** Ascends with time. Absent before it is stored. */
   readonly id?: number;
   readonly operationId: OperationId;
   readonly service: ServiceName;
@@ -13,9 +13,9 @@ export interface StoredDifference {
   readonly primary: Backend;
   readonly comparison: Comparison;
   readonly atMs: number;
-  /** Absent where it is no pair of answers that differs: a whole lane. Nor is it known of what earlier versions stored. */
+  /** Absent for a difference of whole lanes, and for differences that earlier versions stored. */
   readonly judgedWith?: JudgedWith;
-  /** What was compared, in clear: kept only where the operator turned samples on. */
+  /** The compared texts in clear. Stored only if the operator has switched samples on. */
   readonly sample?: DifferenceSample;
 }
 
@@ -25,12 +25,12 @@ export interface DifferenceSample {
   readonly orchestrator: string;
 }
 
-/** Which differences of a service are looked for; what is absent restricts nothing. */
+/** A filter for the differences of a service. Absent members restrict nothing. */
 export interface DifferenceQuery {
   readonly limit: number;
   readonly action?: string;
   readonly lane?: LaneKey;
-  /** A difference at this path, of this class. */
+  /** A difference at this path and of this class. */
   readonly path?: string;
   readonly class?: string;
   readonly sinceMs?: number;
@@ -38,7 +38,7 @@ export interface DifferenceQuery {
   readonly before?: number;
 }
 
-/** Differences, redacted. Bounded: the oldest leave first. */
+/** Differences, redacted. Bounded: the oldest are removed first. */
 export interface DifferenceStore {
   add(difference: StoredDifference): Promise<void>;
   recent(service: ServiceName, limit: number): Promise<readonly StoredDifference[]>;

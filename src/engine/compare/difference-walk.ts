@@ -9,16 +9,16 @@ import type { Tally } from './tally.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** A difference with the two values themselves: nothing that may be kept. An absent value is undefined. */
+/** A difference with the two values themselves, which must not be stored. An absent value is undefined. */
 export interface FoundDifference {
-  /** As a difference shows it. */
+  /** The path, as a difference shows it. */
   readonly path: string;
   readonly class: DifferenceClass;
   readonly legacy: unknown;
   readonly orchestrator: unknown;
 }
 
-/** What is found of one comparison; the rest would say nothing new. */
+/** Most differences of one comparison. More would add no information. */
 const LIMIT = 50;
 
 interface Values {
@@ -26,15 +26,15 @@ interface Values {
   readonly orchestrator: unknown;
 }
 
-/** Where the walk stands, and the rules there. */
+/** The position of the walk, and the rules there. */
 interface Place {
   readonly path: string;
   readonly node: RuleNode | undefined;
 }
 
 /**
- * Finds how two values differ, in one pass: what is the same is passed over, and what is not is taken apart, lists by pairing their
- * elements.
+ * Finds how two values differ, in one pass. Equal parts are skipped. Different parts are taken apart, and the elements of lists
+ * are paired.
  */
 export class DifferenceWalk {
   readonly found: FoundDifference[] = [];
@@ -75,7 +75,7 @@ export class DifferenceWalk {
     }
   }
 
-  /** Paths are put together only for what no rule accepts. */
+  /** A path is built only for a difference that no rule accepts. */
   #visitMember(key: string, { legacy, orchestrator }: Values, { path, node }: Place): void {
     const below = node?.members.get(key);
     if (this.found.length >= LIMIT || this.#equality.isAccepted(legacy, orchestrator, below)) return;
@@ -99,7 +99,7 @@ export class DifferenceWalk {
     this.#visitLeftOvers(lists, { ...partners, together }, elements);
   }
 
-  /** What has no partner: the first with the first, and so on; what is not `together` stands alone. */
+  /** Pairs the elements without a partner in their order. Elements that are not `together` stay alone. */
   #visitLeftOvers(
     { legacy, orchestrator }: ListPair,
     { onlyLegacy, onlyOrchestrator, together }: Partners & { readonly together: number },
@@ -123,7 +123,7 @@ export class DifferenceWalk {
   }
 }
 
-/** JSON has no undefined: it stands for what is absent. */
+/** JSON has no undefined, so it marks an absent value. */
 function ownMember(object: Members, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
@@ -132,7 +132,7 @@ function elementsOf({ path, node }: Place): Place {
   return { path: `${path}[]`, node: node?.elements };
 }
 
-/** How many left-overs stand for each other where nothing tells which. */
+/** Most left-over elements that are paired by order when nothing identifies them. */
 function pairsOf({ onlyLegacy, onlyOrchestrator }: Partners): number {
   return Math.min(onlyLegacy.length, onlyOrchestrator.length);
 }

@@ -1,10 +1,10 @@
-// Odd, and small integers to the engine: a factor beyond 2^31 is a float, and costs three times as much.
+// Odd, and a small integer for the JavaScript engine. A factor above 2^31 would be a float and cost three times as much.
 const FACTOR_A = 0x2c1b_3c6d;
 const FACTOR_B = 0x297a_2d39;
 const LOW_BITS = 0x1f_ffff;
 const HIGH_FACTOR = 0x20_0000;
 
-/** 53 bits of a text. Tells different texts apart quickly; it is no protection of what it is made of. */
+/** 53 bits of a text. It distinguishes texts quickly, but does not protect them. */
 export function hashText(text: string): number {
   let a = 0x41c6_4e6d;
   let b = 0x3039;
@@ -16,7 +16,7 @@ export function hashText(text: string): number {
   return mix(a, b);
 }
 
-/** 53 bits of several numbers of 53 bits, in their order. */
+/** 53 bits of several 53-bit numbers, in their order. */
 export function combineHashes(parts: readonly number[], kind: number): number {
   let a = kind;
   let b = parts.length + 1;
@@ -33,9 +33,9 @@ function mix(a: number, b: number): number {
   return (high >>> 0) * HIGH_FACTOR + (low & LOW_BITS);
 }
 
-/** Eight hexadecimal digits: so few that no text can be found from them, and enough to see that two are not the same. */
+/** Eight hexadecimal digits. Too few to find a text, but enough to see that two texts differ. */
 export function digestOf(text: string): string {
-  // Two lanes, because each step waits for the multiplication before it.
+  // Two independent chains, because each step waits for the multiplication before it.
   let even = 0x41c6_4e6d;
   let odd = text.length;
   const pairs = text.length - (text.length % 2);
@@ -50,7 +50,7 @@ export function digestOf(text: string): string {
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** 32 bits, in a fifth of the time that `toString(16)` takes. */
+/** 32 bits, in a fifth of the time of `toString(16)`. */
 function hexOf(bits: number): string {
   const [first, second] = [BYTES[bits >>> 24], BYTES[(bits >>> 16) & 0xff]];
   return `${first}${second}${BYTES[(bits >>> 8) & 0xff]}${BYTES[bits & 0xff]}`;

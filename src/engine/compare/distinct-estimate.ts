@@ -4,7 +4,10 @@ import { hashText } from './digest.ts';
 const REGISTERS = 256;
 const BIAS = 0.7213 / (1 + 1.079 / REGISTERS);
 
-/** How many different texts were added, in constant space: HyperLogLog. Two estimates merge by the larger of each register. */
+/**
+ * Estimates how many different texts were added, in constant space (HyperLogLog). Two estimates merge by the larger value of each
+ * register.
+ */
 export class DistinctEstimate {
   readonly registers: Uint8Array;
 

@@ -9,13 +9,15 @@ import type { Tally } from './tally.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** Whether two values are the same but for what rules accept. The fast way: it ends at the first difference and describes none. */
+/**
+ * Whether two values are equal except for what rules accept. The fast path: it ends at the first difference and describes none.
+ */
 export class Equality {
   readonly fingerprints = new Fingerprints();
   readonly #tally: Tally;
   /**
-   * Found to differ: the walk that describes a difference asks again on every level above it. Only what differs deep below is
-   * kept; objects of plain members cost less to look at again.
+   * Pairs that were found to differ. The walk that describes a difference asks again on every level above it. Only deep values
+   * are kept, because objects of plain members cost less to compare again.
    */
   #different: Map<object, object> | undefined;
   #isDeepBelow = false;
@@ -24,7 +26,7 @@ export class Equality {
     this.#tally = tally;
   }
 
-  /** What rules accepted is counted, unless it was on the way to a difference. */
+  /** Counts what rules accepted, unless it was on the way to a difference. */
   holds(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean {
     if (legacy === orchestrator) {
       this.#tally.noteNumber(legacy);
@@ -47,7 +49,7 @@ export class Equality {
     return this.isSame(legacy, orchestrator);
   }
 
-  /** As {@link holds}, and nothing is counted. */
+  /** Like {@link holds}, but counts nothing. */
   wouldHold(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean {
     const before = this.#tally.accepted.length;
     const isSame = this.holds(legacy, orchestrator, node);
@@ -55,19 +57,19 @@ export class Equality {
     return isSame;
   }
 
-  /** Of values that are not both objects or lists. */
+  /** For values that are not both objects or lists. */
   isSame(legacy: unknown, orchestrator: unknown): boolean {
     this.#tally.noteNumber(legacy);
     this.#tally.noteNumber(orchestrator);
     return isSameScalar(legacy, orchestrator);
   }
 
-  /** Whether a rule of this place accepts two values that are not identical. */
+  /** Whether a rule at this path accepts two values that are not identical. */
   isAccepted(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean {
     if (node === undefined || node.rules.length === 0) return false;
     const before = this.#tally.accepted.length;
     if (!isAccepted({ legacy, orchestrator }, node, this.#tally)) return false;
-    // Two objects are never identical; what is the same in them needed no rule.
+    // Two objects are never identical. Their equal parts needed no rule.
     if (isComposite(legacy) && this.holds(legacy, orchestrator, undefined)) this.#tally.rollBack(before);
     return true;
   }
@@ -79,13 +81,13 @@ export class Equality {
     return !Array.isArray(orchestrator) && this.#holdsForObjects(legacy, orchestrator, node);
   }
 
-  // Parsed JSON has own members only: `for in` walks them without a list of their names, in half the time.
+  // Parsed JSON has own members only, so `for in` walks them without building a list of names, in half the time.
   #holdsForObjects(legacy: Members, orchestrator: Members, node: RuleNode | undefined): boolean {
     let shared = 0;
     for (const key in legacy) {
       const mine = legacy[key];
       const theirs = orchestrator[key];
-      // No value of JSON is one that objects inherit.
+      // No value of JSON equals a member that objects inherit.
       if (mine === theirs) {
         this.#tally.noteNumber(mine);
         shared += 1;
@@ -98,7 +100,7 @@ export class Equality {
     return shared === 0 || this.#holdsForTheRest(legacy, orchestrator, node);
   }
 
-  /** What only the orchestrator shows. */
+  /** The members that only the orchestrator shows. */
   #holdsForTheRest(legacy: Members, orchestrator: Members, node: RuleNode | undefined): boolean {
     for (const key in orchestrator) {
       if (Object.hasOwn(legacy, key)) continue;

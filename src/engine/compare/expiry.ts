@@ -3,16 +3,16 @@ import { isJsonObject } from '../../domain/json.ts';
 import type { RuleNode } from './compiled-rules.ts';
 import { secondsOfInstant } from './instants.ts';
 
-/** What a service forgets by itself, at the moment of one comparison. Plain data. */
+/** What a service forgets by itself, at the time of one comparison. Plain data. */
 export interface ExpiryFacts {
-  /** Owners that were not used for so long are deleted. */
+  /** Owners that were not used for this long are deleted. */
   readonly idleSeconds: number;
   readonly nowSeconds: number;
-  /** The same moment as times without a zone spell it in the service's own. */
+  /** The same time in the service's own zone, as its texts without a zone spell it. */
   readonly naiveNowSeconds: number;
 }
 
-/** So near to the limit either side may have looked before the other. */
+/** So close to the limit, the two backends may have looked on different sides of it. */
 const SKEW_SECONDS = 60;
 
 interface Values {
@@ -21,8 +21,8 @@ interface Values {
 }
 
 /**
- * Why a whole lane is there on one side and gone on the other, where the service's declared retention accounts for it: `forgotten`
- * where legacy had to delete it, `expired_skew` around that moment. Undefined for anything else, above all for a part of a lane.
+ * Why a whole lane exists on one backend and is gone on the other, if the service's declared retention explains it. `forgotten`:
+ * legacy had to delete it. `expired_skew`: close to that time. Undefined for anything else, in particular for a part of a lane.
  */
 export function explainedByExpiry(
   values: Values,
@@ -44,14 +44,14 @@ export function explainedByExpiry(
   return isLegacyEmpty && beyondSeconds > 0 ? 'forgotten' : undefined;
 }
 
-/** An error, or an answer all of whose lists are empty. */
+/** An error, or an answer whose lists are all empty. */
 function isEmptyAnswer(value: unknown): boolean {
   if (!isJsonObject(value)) return Array.isArray(value) && value.length === 0;
   const lists = Object.values(value).filter((member) => Array.isArray(member));
   return lists.every((list) => list.length === 0);
 }
 
-/** Seconds since each time of an answer. Times are what rules compare as times. */
+/** Seconds since each time in an answer. Rules decide which members are times. */
 function agesIn(value: unknown, node: RuleNode | undefined, expiry: ExpiryFacts): number[] {
   if (node === undefined) return [];
   if (node.rules.some(({ kind }) => kind === 'tolerance_seconds')) {

@@ -3,9 +3,9 @@ import type { RuleNode } from './compiled-rules.ts';
 import { isComposite, plainOf } from './reply-values.ts';
 
 /**
- * The fingerprints of one comparison: numbers that are the same for values that are the same, whatever a rule leaves open. They find
- * partners in lists; partners are compared afterwards, so two values that share one by chance hide nothing. Each value is looked
- * at once, however deep it lies.
+ * The fingerprints of one comparison. Equal values have equal numbers, and values that a rule leaves open do not count.
+ * Fingerprints find partners in lists. Partners are compared afterwards, so a collision hides nothing. Each value is hashed once,
+ * at any depth.
  */
 export class Fingerprints {
   #known: Map<object, number> | undefined;
@@ -21,7 +21,7 @@ export class Fingerprints {
     return made;
   }
 
-  /** Of an element of a list: where the list is keyed, its key is all that identifies it. */
+  /** For an element of a list. In a keyed list, only the key identifies the element. */
   ofElement(element: unknown, list: RuleNode | undefined): number {
     const key = list?.key;
     if (key === undefined || !isComposite(element)) {
@@ -39,7 +39,7 @@ export class Fingerprints {
     const parts: number[] = [];
     for (const [key, value] of Object.entries(object)) {
       const rules = node?.members.get(key);
-      // A member that may as well be missing identifies nothing.
+      // A member that a rule allows to be missing identifies nothing.
       if (rules?.isOpen === true || (value === null && rules !== undefined)) continue;
       parts.push(combineHashes([hashText(key), this.of(value, rules)], 2));
     }
@@ -50,7 +50,7 @@ export class Fingerprints {
   }
 }
 
-/** Spelled so that equal values have equal texts: a bigint and a float may be the same number. */
+/** A spelling in which equal values have equal texts. A bigint and a float may be the same number. */
 function scalarText(value: unknown): string {
   if (typeof value === 'string') return `"${value}`;
   const isLarge = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value);

@@ -21,11 +21,11 @@ function zoneSeconds(zone: string | undefined): number {
   return zone.startsWith('-') ? -size : size;
 }
 
-/** Characters up to the minute, its colon included. */
+/** Characters up to the minute, including its colon. */
 const MINUTE_LENGTH = 17;
 const COLON = 0x3a;
 
-/** Seconds from `b` to `a` where the two texts are the same but for their seconds, as times close to each other mostly are. */
+/** Seconds from `b` to `a` if the two texts are equal except for their seconds, which is common for close times. */
 function secondsWithinMinute(a: string, b: string): number | undefined {
   if (a.charCodeAt(MINUTE_LENGTH - 1) !== COLON || !b.startsWith(a.slice(0, MINUTE_LENGTH))) return undefined;
   const endOfA = endOfNumber(a);
@@ -44,7 +44,10 @@ function endOfNumber(text: string): number {
   }
 }
 
-/** Seconds from the second time to the first: epoch seconds, or ISO texts of which both or neither name a zone. Undefined for anything else. */
+/**
+ * Seconds from the second time to the first. The times are epoch seconds, or ISO texts that both name a zone or both do not.
+ * Undefined for anything else.
+ */
 export function secondsBetween(first: unknown, second: unknown): number | undefined {
   const [a, b] = [plainOf(first), plainOf(second)];
   if (typeof a === 'number' && typeof b === 'number') return a - b;
@@ -59,7 +62,7 @@ function secondsOfTexts(a: string, b: string): number | undefined {
   return first.seconds - second.seconds;
 }
 
-/** A time as seconds since 1970, read as UTC where it names no zone. */
+/** A time as seconds since 1970. Read as UTC if it names no zone. */
 export function secondsOfInstant(time: unknown): Instant | undefined {
   const value = plainOf(time);
   if (typeof value === 'number') return { seconds: value, isNaive: false };

@@ -2,7 +2,7 @@ import type { DifferenceClass, Hint } from '../../domain/comparison.ts';
 import { secondsBetween } from './instants.ts';
 import { isEqualNumber, isNumeric, plainOf } from './reply-values.ts';
 
-/** What a difference looks like. */
+/** The likely cause of a difference. */
 export interface LikelyCause {
   readonly hint?: Hint;
   readonly apart?: number;
@@ -14,17 +14,17 @@ interface Found {
   readonly orchestrator: unknown;
 }
 
-/** Epoch seconds from 2001 on: numbers that are times. */
+/** Epoch seconds since 2001. Such numbers are times. */
 const EPOCH_SECONDS = 1e9;
-/** Two clocks, or two time zones, are not further apart. */
+/** Two clocks, or two time zones, differ by less than this. */
 const CLOCK_SECONDS = 15 * 3_600;
-/** Texts longer than this are not looked into. */
+/** Longer texts are not examined. */
 const TEXT_LIMIT = 4_096;
 const CUT = '...';
 
 const NOTHING: LikelyCause = {};
 
-/** Looks at two values for what tells a person where to look first. Keeps none of their content. */
+/** Finds the likely cause, so that a person knows where to look first. Keeps no content of the values. */
 export function likelyCauseOf({ class: kind, legacy, orchestrator }: Found): LikelyCause {
   if (kind === 'order') return { hint: 'order' };
   if (kind === 'missing_in_orchestrator') return causeOfAbsence(legacy, 'missing_backfill');
@@ -72,10 +72,10 @@ function looksLikeTime(text: string): boolean {
   return text.length < 40 && /^\d{4}-\d\d-\d\dT?/.test(text);
 }
 
-/** What is not ASCII, may be escaped, or is no space: `%`, `&` and the backslash are left out. */
+/** Characters outside ASCII, escaped ones, or whitespace other than a space: `%`, `&` and the backslash are left out. */
 const ODD = /[^\x20-\x24\x27-\x5b\x5d-\x7e]/;
 
-/** Letters, digits and spaces of ASCII, none at its ends, nothing escaped: spelled in one way only. */
+/** ASCII letters, digits and spaces, without spaces at the ends. Nothing is escaped, so the text has only one spelling. */
 function isPlain(text: string): boolean {
   return !text.startsWith(' ') && !text.endsWith(' ') && !ODD.test(text);
 }
@@ -88,7 +88,9 @@ function causeOfSpelling(legacy: string, orchestrator: string): LikelyCause {
 
 const ESCAPED = /\\u([0-9a-fA-F]{4})/g;
 
-/** One text for all that wrong encodings make of it: composed, unescaped, read as Latin-1 once, line ends and spaces alike. */
+/**
+ * Maps all results of a wrong encoding to one text: composed, unescaped, read as Latin-1 once, with equal line ends and spaces.
+ */
 function canonicalText(text: string): string {
   const unescaped = text.replaceAll(ESCAPED, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 16)),

@@ -3,11 +3,14 @@ import type { Fingerprints } from './fingerprints.ts';
 
 type IndexPair = readonly [legacy: number, orchestrator: number];
 
-/** Which elements of two lists stand for each other. All numbers are indices. */
+/** The pairing of the elements of two lists. All numbers are indices. */
 export interface Partners {
-  /** The same element at another place, or the same but for its content: to be compared. In the order of legacy's list. */
+  /**
+   * The same element at another place, or the same except for its content. These are compared next, in the order of legacy's
+   * list.
+   */
   readonly moved: readonly IndexPair[];
-  /** Whether all that have a partner stand in the same order in both lists. */
+  /** Whether all elements with a partner have the same order in both lists. */
   readonly isInOrder: boolean;
   readonly onlyLegacy: readonly number[];
   readonly onlyOrchestrator: readonly number[];
@@ -21,9 +24,9 @@ export interface ListPair {
 /** How elements are compared. */
 export interface ElementEquality {
   readonly fingerprints: Fingerprints;
-  /** Whether two elements are the same but for what rules accept, which is then counted. */
+  /** Whether two elements are equal except for what rules accept. Accepted differences are counted. */
   holds(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean;
-  /** The same, and nothing is counted. */
+  /** The same, without counting. */
   wouldHold(legacy: unknown, orchestrator: unknown, node: RuleNode | undefined): boolean;
 }
 
@@ -34,8 +37,8 @@ interface Search {
 }
 
 /**
- * Pairs equal elements: those at the same place, counted from the front or from the end; of what remains, the first of several
- * equal ones with the first, the second with the second. What is the same in place is in no list of the answer.
+ * Pairs equal elements. First those at the same place, counted from the front or from the end. Then, among the rest, the first of
+ * several equal ones with the first, the second with the second. Elements that are equal in place are in no list of the result.
  */
 export function findPartners(
   lists: ListPair,
@@ -59,7 +62,7 @@ export function findPartners(
   };
 }
 
-/** So many comparisons cost less than fingerprints of what is compared. */
+/** This many comparisons cost less than making fingerprints. */
 const FEW_PAIRS = 16;
 
 interface Indices {
@@ -67,7 +70,7 @@ interface Indices {
   readonly orchestrator: readonly number[];
 }
 
-/** Lists of one length are compared place by place; of others what they begin and end with. */
+/** Lists of equal length are compared place by place. Others are compared from the start and from the end. */
 function notInPlace({ legacy, orchestrator }: ListPair, { node, equality }: Search): Indices {
   const elements = node?.elements;
   if (legacy.length === orchestrator.length) {
@@ -125,7 +128,7 @@ function byFingerprint(lists: ListPair, remaining: Indices, { node, equality }: 
   });
 }
 
-/** Whether what is in place and what was found elsewhere stand in the same order in both lists. */
+/** Whether the elements in place and those found elsewhere have the same order in both lists. */
 function isInOrder(
   { legacy, orchestrator }: ListPair,
   remaining: Indices,
@@ -134,7 +137,7 @@ function isInOrder(
   const found = new Map(moved);
   const apart = new Set(remaining.legacy);
   const last = remaining.legacy.at(-1) ?? -1;
-  // Behind the last place that is apart both lists run on side by side, maybe shifted.
+  // After the last place that differs, both lists are equal again, perhaps shifted.
   const shift = orchestrator.length - legacy.length;
   let before = -1;
   for (let mine = 0; mine < legacy.length; mine += 1) {

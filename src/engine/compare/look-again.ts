@@ -3,12 +3,12 @@ import type { LegacyReadEffect } from '../../domain/service-definition.ts';
 import { notCompared } from './verdicts.ts';
 import type { Judgement } from './compare-replies.ts';
 
-/** When a racy pair, or a difference, is looked at again; the last time the lane is held for the read. */
+/** When a racy pair, or a difference, is looked at again. For the last look the lane is held. */
 export const LOOK_AGAIN_MS = [250, 1_000, 5_000] as const;
 
 /**
- * How often a pair may be looked at again. Reading legacy once more must harm nothing: a read that does something to it is repeated
- * once, which prolongs the life of a lane in use and no more; one that cuts never.
+ * How often a pair may be looked at again. Reading legacy again must do no harm. A read with side effects is repeated once, which
+ * only prolongs the life of a lane in use. A read that removes items is never repeated.
  */
 const LOOKS: Readonly<Record<LegacyReadEffect, number>> = {
   nothing: LOOK_AGAIN_MS.length,
@@ -21,7 +21,7 @@ export function looksAllowed(effect: LegacyReadEffect): number {
   return LOOKS[effect];
 }
 
-/** Where a look found differences, whether or not it proves them: class and path. Values may change from look to look. */
+/** Where a look found differences, whether or not they are proven: class and path. Values may change from look to look. */
 export type Sightings = ReadonlySet<string>;
 
 export const NOTHING_SEEN: Sightings = new Set();
@@ -34,13 +34,16 @@ export function both(seen: Sightings, shown: Sightings): Sightings {
   return new Set([...seen, ...shown]);
 }
 
-/** What is racy now may not be later, and a difference that no earlier look has shown may be gone at the next. */
+/** A racy pair may not be racy later, and a difference that no earlier look has shown may be gone at the next. */
 export function isWorthALook({ reason, verdict, differences }: Comparison, seen: Sightings): boolean {
   if (verdict !== 'mismatch') return reason === 'racy';
   return differences.some((found) => !seen.has(placeOf(found)));
 }
 
-/** Only what two looks have shown counts; where they have nothing in common, nothing is proved. A deleted item is one at any look. */
+/**
+ * A difference counts only if two looks have shown it. Without a common difference nothing is proven. A deleted item counts at
+ * any look.
+ */
 export function surviving(judgement: Judgement, seen: Sightings): Judgement {
   const { comparison } = judgement;
   if (comparison.verdict !== 'mismatch' || comparison.deletedReturned !== undefined) return judgement;

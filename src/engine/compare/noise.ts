@@ -1,23 +1,23 @@
 import type { Comparison, Difference } from '../../domain/comparison.ts';
 import { wilsonLowerBound } from '../evidence/rate-bounds.ts';
 
-/** A place that differed between two answers of the primary in so many repeats is noisy: one may have been anything. */
+/** A path is noisy if the primary's own answers differed there in this many repeats. One difference may have any cause. */
 const LEAST_SEEN = 2;
-/** Places of an action that are told apart; what more there is counts in full. */
+/** Most paths of an action that are counted. Differences at further paths count in full. */
 const PLACE_LIMIT = 200;
-/** Counts are halved here, so that what was noisy last month is not noisy for ever. */
+/** At this number the counts are halved, so that old noise is forgotten. */
 const HALVED_AT = 20_000;
 /** Standard deviations of a two-sided 95 % interval. */
 const Z = 1.96;
 
 interface PlaceCounts {
-  /** Repeats in which the primary differed from itself here. */
+  /** Repeats in which the primary differed from itself at this path. */
   repeats: number;
-  /** Comparisons in which the backends differed here. */
+  /** Comparisons in which the backends differed at this path. */
   comparisons: number;
 }
 
-/** How often a path differs for no reason, beside how often it differs at all. Rates are 0–1. */
+/** How often a path differs by noise, and how often it differs at all. Rates are 0–1. */
 export interface PlaceNoise {
   /** Class and path: `value context[].score`. */
   readonly place: string;
@@ -26,17 +26,17 @@ export interface PlaceNoise {
   readonly noise: readonly [lower: number, upper: number];
   readonly comparisons: number;
   readonly differing: number;
-  /** What remains when noise is subtracted. */
+  /** The rate that remains after noise is subtracted. */
   readonly beyond: readonly [lower: number, upper: number];
 }
 
-/** What one action's answers differ by when the same backend is asked twice. */
+/** The noise of one action: how its answers differ if the same backend is asked twice. */
 export class ActionNoise {
   readonly #places = new Map<string, PlaceCounts>();
   #repeats = 0;
   #comparisons = 0;
 
-  /** The primary was asked again at once, while its lane stood still. */
+  /** Records that the primary was asked again at once, while its lane did not change. */
   repeated(comparison: Comparison): void {
     this.#repeats += 1;
     for (const place of placesOf(comparison.differences)) {
@@ -46,7 +46,7 @@ export class ActionNoise {
     if (this.#repeats > HALVED_AT) this.#halve();
   }
 
-  /** Counts a comparison, and gives it back with its noise set apart. */
+  /** Counts a comparison, and returns it with its noise removed. */
   subtract(comparison: Comparison): Comparison {
     this.#comparisons += 1;
     for (const place of placesOf(comparison.differences)) {
@@ -81,13 +81,13 @@ export class ActionNoise {
     return this.#repeats;
   }
 
-  /** A path counts only beyond its own noise: where the rates' difference is above 0 even at the lower end of its interval. */
+  /** A path counts only beyond its own noise: if the difference of the rates is above 0 at the lower end of its interval. */
   #isNoise(place: string): boolean {
     const counts = this.#places.get(place);
     return counts !== undefined && counts.repeats >= LEAST_SEEN && this.#beyond(counts)[0] <= 0;
   }
 
-  /** Newcombe's hybrid score interval of the difference of two rates. */
+  /** Newcombe's hybrid score interval for the difference of two rates. */
   #beyond(counts: PlaceCounts): readonly [number, number] {
     const differing = rateOf(counts.comparisons, this.#comparisons);
     const noise = rateOf(counts.repeats, this.#repeats);
@@ -119,7 +119,7 @@ export class ActionNoise {
   }
 }
 
-/** A list that comes in any order must not hide that an element of it is another. */
+/** Noise in the order of a list must not hide a changed element. */
 function placeOf({ class: kind, path }: Difference): string {
   return `${kind} ${path}`;
 }

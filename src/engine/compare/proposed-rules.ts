@@ -34,19 +34,19 @@ const floors: Check = (value) => {
   if (problem !== undefined) return `k ${problem}`;
   const wrong = Object.entries(shares).find(([, floor]) => share(floor) !== undefined);
   if (wrong !== undefined) return `${wrong[0]} must be a number from 0 to 1`;
-  // A floor that is left out has its default.
+  // If no minimum is given, it has its default.
   return FLOORS.every((name) => shares[name] === 0)
-    ? 'must hold one above 0: any answer would do'
+    ? 'must have at least one value above 0, because otherwise any answer passes'
     : undefined;
 };
 
-/** A day of the calendar, alone or with a time. */
+/** A calendar day, with or without a time. */
 const date: Check = (value) => {
   const [, day] = (typeof value === 'string' && /^(\d{4}-\d\d-\d\d)(?:T|$)/.exec(value)) || [];
   const atMs = day === undefined ? NaN : Date.parse(String(value));
-  // Engines take 2027-02-31 for the 3rd of March.
+  // JavaScript engines read 2027-02-31 as the 3rd of March.
   const isDay = !Number.isNaN(atMs) && new Date(`${day}T00:00:00Z`).toISOString().startsWith(String(day));
-  return isDay ? undefined : 'must be a day of the calendar such as 2027-01-31';
+  return isDay ? undefined : 'must be a calendar day such as 2027-01-31';
 };
 
 const BASE: Readonly<Record<string, Check>> = {
@@ -54,14 +54,14 @@ const BASE: Readonly<Record<string, Check>> = {
   path: (value) => (typeof value === 'string' ? undefined : 'must be text'),
   owner: text,
   reason: text,
-  // Nobody looks again at what is let differ for ever.
+  // Without an expiry nobody would review the rule again.
   expires: date,
 };
 
-/** What each kind of rule needs beside. */
+/** The further members that each kind of rule needs. */
 const MEMBERS: Readonly<Record<RuleKind, Readonly<Record<string, Check>>>> = {
   ignore: {
-    hidesList: optional((value) => (value === true ? undefined : 'must be true where it is set')),
+    hidesList: optional((value) => (value === true ? undefined : 'must be true if it is given')),
   },
   set: {},
   prefix: {},
@@ -73,13 +73,13 @@ const MEMBERS: Readonly<Record<RuleKind, Readonly<Record<string, Check>>>> = {
   ranking: { key: text, text: optional(text), query: optional(text), floors: optional(floors) },
 };
 
-/** More are not reported at once. */
+/** Most problems that are reported at once. */
 const MOST_PROBLEMS = 50;
 
-/** Rules of a file: a list of mappings, each with its action. @throws Error naming every problem */
+/** Parses the rules of a file: a list of mappings, each with its action. @throws Error naming every problem */
 export function parseRules(value: unknown): readonly ProposedRule[] {
   if (!Array.isArray(value) || value.length === 0)
-    throw new Error('The rules must be a list of at least one');
+    throw new Error('The rules must be a list with at least one rule');
   const problems: string[] = [];
   for (const [index, rule] of value.entries()) {
     problems.push(...problemsOf(rule).map((problem) => `rule ${index + 1}: ${problem}`));
@@ -106,20 +106,21 @@ function problemsOf(rule: unknown): string[] {
   const unknown = Object.keys(members).filter((name) => !Object.hasOwn(checks, name));
   return [
     ...wrong,
-    ...unknown.map((name) => `${name} is no member of a rule of kind ${kind}`),
+    ...unknown.map((name) => `unknown member ${name} in a rule of kind ${kind}`),
     ...(kind === 'ignore' ? hidden(members) : []),
   ];
 }
 
-/** A member of an element: `memories[].timestamp`. */
+/** A member of an element, such as `memories[].timestamp`. */
 const IN_ELEMENT = /\[\]\.[^.[\]]/;
 
-/** What an ignored place would hide: a comparison that sees none of the items passes for proof of them. */
+/** Rejects a path that would hide all items, because a comparison that sees no item would count as proof. */
 function hidden({ path, hidesList }: Facts): string[] {
-  if (path === '') return ['path must name a member: a whole answer that is ignored proves nothing'];
+  if (path === '')
+    return ['path must name a member, because a comparison that ignores the whole answer proves nothing'];
   if (typeof path !== 'string' || IN_ELEMENT.test(path) || hidesList !== undefined) return [];
   return [
-    `path ${JSON.stringify(path)} names no member of a list's element: all items may lie below it, and comparisons that see none would ` +
-      'pass for proof. Name a member, as in memories[].timestamp, or add hidesList: true where nothing that matters lies there',
+    `path ${JSON.stringify(path)} names no member of a list's element, so it may hide all items, and comparisons would ` +
+      'prove nothing. Name a member, as in memories[].timestamp, or add hidesList: true if nothing important is hidden',
   ];
 }

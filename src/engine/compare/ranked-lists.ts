@@ -8,7 +8,7 @@ import type { Tally } from './tally.ts';
 
 const FLOORS = { k: 10, overlap: 0.7, rankBiasedOverlap: 0.7, lexicalRecall: 0.99 } as const;
 
-/** The same items of two search answers, in legacy's order. */
+/** The items that both search answers contain, in legacy's order. */
 export function sharedItems({ legacy, orchestrator }: ListPair, key: string): [unknown, unknown][] {
   const theirs = byKey(orchestrator, key);
   return [...byKey(legacy, key)].flatMap(([name, mine]): [unknown, unknown][] =>
@@ -16,7 +16,7 @@ export function sharedItems({ legacy, orchestrator }: ListPair, key: string): [u
   );
 }
 
-/** Whether two search answers are alike enough. What was measured, and what came back though it was deleted, is noted. */
+/** Whether two search answers are alike enough. Notes what was measured, and deleted items that came back. */
 export function judgeRanking(lists: ListPair, rule: RankingRule, tally: Tally): boolean {
   const legacy = byKey(lists.legacy, rule.key);
   const orchestrator = byKey(lists.orchestrator, rule.key);
@@ -40,7 +40,7 @@ export function judgeRanking(lists: ListPair, rule: RankingRule, tally: Tally): 
 
 type ByKey = ReadonlyMap<string, unknown>;
 
-/** Items by their key, the first of equal ones; what has no key is known by its place. */
+/** Items by key, the first of equal ones. An item without a key is identified by its place. */
 function byKey(items: readonly unknown[], key: string): ByKey {
   const found = new Map<string, unknown>();
   items.forEach((item, index) => {
@@ -50,7 +50,7 @@ function byKey(items: readonly unknown[], key: string): ByKey {
   return found;
 }
 
-/** The key of a list's item as text; undefined where it has none. */
+/** The key of a list's item as text; undefined if it has none. */
 function keyOfItem(item: unknown, key: string): string | undefined {
   const value = isJsonObject(item) ? plainOf(item[key]) : undefined;
   if (typeof value === 'string') return `string ${value}`;

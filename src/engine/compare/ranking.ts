@@ -1,7 +1,7 @@
-/** How much deeper ranks count: at 0.9 the first ten hold 86 % of the weight. */
+/** The weight of deeper ranks. At 0.9 the first ten ranks hold 86 % of the weight. */
 const PERSISTENCE = 0.9;
 
-/** Share of the first k of one ranking that are among the first k of the other. Two empty rankings agree. */
+/** Share of the first k entries of one ranking that are among the first k of the other. Two empty rankings agree. */
 export function overlapAt(k: number, left: readonly string[], right: readonly string[]): number {
   const theirs = new Set(right.slice(0, k));
   const mine = new Set(left.slice(0, k));
@@ -27,7 +27,7 @@ export function rankBiasedOverlap(
   let sum = 0;
   overlaps.forEach((overlap, index) => {
     const depth = index + 1;
-    // Below its end the short ranking is taken to go on as it agreed so far.
+    // Beyond its end, the short ranking is assumed to agree as before.
     const assumed = depth > short.length ? (atShort * (depth - short.length)) / short.length : 0;
     sum += ((overlap + assumed) / depth) * p ** depth;
   });
@@ -35,7 +35,7 @@ export function rankBiasedOverlap(
   return ((1 - p) / p) * sum + tail;
 }
 
-/** How many keys the first d of both have in common, for each depth d of the long one. */
+/** How many keys the first d entries of both share, for each depth d of the longer ranking. */
 function overlapsByDepth(short: readonly string[], long: readonly string[]): number[] {
   const seenShort = new Set<string>();
   const seenLong = new Set<string>();
@@ -53,7 +53,7 @@ function overlapsByDepth(short: readonly string[], long: readonly string[]): num
   });
 }
 
-/** The words of a question, lower-case. */
+/** The words of a query, in lower case. */
 export function wordsOf(query: string): string[] {
   return query.toLowerCase().match(/[\p{L}\p{N}]{2,}/gu) ?? [];
 }

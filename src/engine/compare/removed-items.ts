@@ -9,7 +9,10 @@ interface KeyedService {
   readonly definition: Pick<ServiceDefinition, 'actions'>;
 }
 
-/** Which items of a lane its agents have removed, as the journal knows it: whichever replica took the write, and after a restart too. */
+/**
+ * The items of a lane that agents have removed, according to the journal. It covers the writes of all replicas and from before a
+ * restart.
+ */
 export class RemovedItems {
   readonly #writes: KeyedWrites;
   readonly #actions: ReadonlyMap<ServiceName, ReadonlyMap<string, KeyedAction>>;
@@ -20,8 +23,8 @@ export class RemovedItems {
   }
 
   /**
-   * Keys of the items that are removed at this moment, or were after the lane's write `upTo`. Undefined where the service's writes
-   * carry none: then nothing is asked.
+   * Keys of the items that are removed now, or were removed after the lane's write `upTo`. Undefined if the service's writes
+   * carry no keys; the journal is not queried then.
    * @throws StorageError
    */
   async of(service: ServiceName, lane: LaneKey, upTo?: number): Promise<ReadonlySet<string> | undefined> {
@@ -39,7 +42,7 @@ export class RemovedItems {
   }
 }
 
-/** What came and went. */
+/** The created and removed items. */
 class LaneItems {
   readonly gone = new Set<string>();
   readonly #there = new Set<string>();

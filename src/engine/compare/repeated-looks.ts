@@ -1,19 +1,21 @@
 import { hashText } from './digest.ts';
 
-/** After so long the stores may have come to differ by themselves, and looking again says something. */
+/** After this time the stores may have changed by themselves, so another look proves something again. */
 const SAME_FOR_MS = 15 * 60_000;
-/** Looks that are remembered; of more than these, the oldest count again. */
+/** Looks that are remembered. If there are more, the oldest count again. */
 const LIMIT = 100_000;
 
 /**
- * What was compared lately. A lane that stands still and is asked the same again and again shows the same again and again: one proof,
- * not thousands. In memory of this replica: each may count it once.
+ * What was compared lately. An unchanged lane that gets the same request shows the same answer, so repeats count as one proof.
+ * Kept in the memory of this replica, so each replica may count it once.
  */
 export class RepeatedLooks {
-  /** By hash, oldest first, when it counted. */
+  /** By hash, oldest first: when it was counted. */
   readonly #countedAtMs = new Map<number, number>();
 
-  /** @param what names lane, its place, and what was asked. @returns false where it is new: from now on it is not */
+  /**
+   * @param what identifies the lane, its position, and the request. @returns false if it is new. It is remembered from then on
+   */
   isRepeat(what: string, nowMs: number): boolean {
     const key = hashText(what);
     const atMs = this.#countedAtMs.get(key);

@@ -1,13 +1,14 @@
-/** Integers of fewer digits are safe. */
+/** Integers with fewer digits are safe. */
 const UNSAFE_DIGITS = 16;
 const INTEGER = /^-?\d+$/;
 const STRING = String.raw`"[^"\\]*(?:\\.[^"\\]*)*"`;
-// What may be a float without a fraction: `1.0`, `1e+16`. Cheap, and also found inside strings, which the second look passes over.
+// Matches a possible float without a fraction: `1.0`, `1e+16`. Cheap. It also matches inside strings, which the second check
+// excludes.
 const MAYBE_WHOLE_FLOAT = /(?:\.0+|\d[eE][+-]?\d+)(?=[\s,\]}]|$)/;
 const STRING_OR_NUMBER = new RegExp(`${STRING}|-?\\d[\\d.eE+-]*`, 'g');
 const STRING_OR_WORD = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/g;
 
-// Numbers that nobody spells like this, too large for a double. JSON has none for these tokens.
+// Values that stand for numbers too large for a double. JSON itself has no such tokens.
 const NAN_SOURCE = '1e0009990';
 const SPELLED: Readonly<Record<string, string>> = {
   NaN: NAN_SOURCE,
@@ -16,8 +17,8 @@ const SPELLED: Readonly<Record<string, string>> = {
 };
 
 /**
- * A float that has no fraction: Python reads 1.0, 1e+16 and -0.0 as another type than 1, 10000000000000000 and 0, and so do the agents.
- * JavaScript's numbers do not tell them apart.
+ * A float without a fraction. Python reads 1.0, 1e+16 and -0.0 as another type than 1, 10000000000000000 and 0, and agents do
+ * too. JavaScript's numbers do not distinguish them.
  */
 export class WholeFloat {
   readonly value: number;
@@ -39,20 +40,24 @@ export class WholeFloat {
   }
 }
 
-/** A value as JavaScript has it: a float without fraction is a number like others. */
+/** The value as a JavaScript number, in which a float without a fraction is an ordinary number. */
 export function plainOf(value: unknown): unknown {
   return value instanceof WholeFloat ? value.value : value;
 }
 
 /**
- * JSON text as values that lose nothing: integers too long for a number become bigints, floats without fraction are
- * {@link WholeFloat}s. @throws SyntaxError
+ * Parses JSON text without loss. Integers too long for a number become bigints, and floats without a fraction become {@link
+ * WholeFloat}s.
+ * @throws SyntaxError
  */
 export function parseReply(text: string): unknown {
   return isSpelledUnlikeNumbers(text) ? parseExactly(text) : parseLoosely(text);
 }
 
-/** JSON text as JavaScript's own values, with Python's NaN and Infinity. Numbers may have lost digits, and their type. @throws SyntaxError */
+/**
+ * Parses JSON text as JavaScript's own values, with Python's NaN and Infinity. Numbers may lose digits and their type. @throws
+ * SyntaxError
+ */
 export function parseLoosely(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -62,7 +67,9 @@ export function parseLoosely(text: string): unknown {
   }
 }
 
-/** Whether a text holds what JavaScript's numbers cannot tell apart. It looks at every character, which costs a third of parsing. */
+/**
+ * Whether a text contains what JavaScript's numbers cannot distinguish. It scans every character, which costs a third of parsing.
+ */
 export function isSpelledUnlikeNumbers(text: string): boolean {
   return hasUnsafeDigits(text) || hasWholeFloat(text);
 }
@@ -73,7 +80,7 @@ function parseExactly(text: string): unknown {
   return JSON.parse(spelled, exactly as Reviver) as unknown;
 }
 
-/** A run of so many digits covers one of the places that are looked at. */
+/** A run of this many digits covers one of the positions that are checked. */
 function hasUnsafeDigits(text: string): boolean {
   for (let at = UNSAFE_DIGITS - 1; at < text.length; at += UNSAFE_DIGITS) {
     if (!isDigit(text, at)) continue;
@@ -109,7 +116,7 @@ function exactly(_key: string, value: unknown, context: { readonly source?: stri
   return Number.isInteger(value) ? new WholeFloat(value) : value;
 }
 
-/** A number of a reply. */
+/** A number in a reply. */
 export type Numeric = number | bigint | WholeFloat;
 
 export function isNumeric(value: unknown): value is Numeric {
@@ -121,13 +128,16 @@ export function isFloat(value: Numeric): boolean {
   return typeof value === 'number' ? !Number.isInteger(value) : value instanceof WholeFloat;
 }
 
-/** Whether two values that are neither objects nor lists are the same to Python's reader. NaN is itself, -0.0 is not 0.0, 1.0 is not 1. */
+/**
+ * Whether two values that are neither objects nor lists are equal for a Python reader. NaN equals itself, -0.0 is not 0.0, 1.0 is
+ * not 1.
+ */
 export function isSameScalar(a: unknown, b: unknown): boolean {
   if (a instanceof WholeFloat) return b instanceof WholeFloat && Object.is(a.value, b.value);
   return a === b || Object.is(a, b);
 }
 
-/** Whether two numbers are the same by value, whatever their type: 1000.0 and 1000 are. */
+/** Whether two numbers have the same value, whatever their type: 1000.0 equals 1000. */
 export function isEqualNumber(a: Numeric, b: Numeric): boolean {
   const [mine, theirs] = [a.valueOf(), b.valueOf()];
   if (typeof mine === typeof theirs) return mine === theirs || Object.is(mine, theirs);

@@ -12,21 +12,21 @@ export interface RuleReport {
   /** Absent for a rule of the definition. */
   readonly id?: number;
   readonly isExpired: boolean;
-  /** What it accepted in this process since its start. */
+  /** How many differences it accepted in this process since its start. */
   readonly hits: number;
   readonly lastHitAtMs?: number;
 }
 
 interface ActionRules {
   readonly defined: readonly ComparisonRule[];
-  /** Definition's and operators', in one array that stays the same until they change. */
+  /** The rules of the definition and of operators, in one array that stays the same until they change. */
   all: readonly ComparisonRule[];
   readonly hits: Map<string, { total: number; unstored: number; lastAtMs: number }>;
 }
 
 const NONE: readonly ComparisonRule[] = [];
 
-/** The rules of every action: the definition's, and those operators added. Counts what each accepted. */
+/** The rules of every action: those of the definition, and those that operators added. Counts what each accepted. */
 export class RuleBook {
   readonly #actions = new Map<string, ActionRules>();
   readonly #warned = new Set<ComparisonRule>();
@@ -55,7 +55,7 @@ export class RuleBook {
     return this.#actions.get(keyOf(service, action))?.all ?? NONE;
   }
 
-  /** Takes over what operators have added and removed. */
+  /** Applies what operators have added and removed. */
   adopt(rules: readonly OperatorRule[], changed: readonly RuleChanges[]): void {
     this.#changes = new Map(changed.map(({ service, action, changes }) => [keyOf(service, action), changes]));
     const isSame =
@@ -68,7 +68,7 @@ export class RuleBook {
     }
   }
 
-  /** @param accepted places in {@link rulesOf}, once for each time */
+  /** @param accepted indices of {@link rulesOf}, once per time */
   count(
     of: { readonly service: ServiceName; readonly action: string },
     accepted: readonly ComparisonRule[],
@@ -86,7 +86,7 @@ export class RuleBook {
     }
   }
 
-  /** Hits that no store knows of yet; from now on it does. */
+  /** Takes the hits that are not stored yet. The caller stores them. */
   takeHits(): readonly RuleHits[] {
     return [...this.#actions].flatMap(([key, { hits }]) => {
       const { service, action } = partsOf(key);
@@ -98,7 +98,7 @@ export class RuleBook {
     });
   }
 
-  /** They could not be stored. */
+  /** Returns hits that could not be stored. */
   giveBack(hits: readonly RuleHits[]): void {
     for (const { service, action, rule, hits: unstored } of hits) {
       const counted = this.#actions.get(keyOf(service, action))?.hits.get(rule);
@@ -126,7 +126,7 @@ export class RuleBook {
     });
   }
 
-  /** Rules that have expired since they were last asked for: they are off, and somebody should know. */
+  /** Rules that have expired since the last call. They are off, and an operator should know. */
   newlyExpired(nowIso: string): readonly { service: ServiceName; action: string; rule: ComparisonRule }[] {
     return [...this.#actions].flatMap(([key, { all }]) =>
       all.flatMap((rule) => {
@@ -138,8 +138,9 @@ export class RuleBook {
   }
 
   /**
-   * Changes with the rules in force: evidence gathered under others proves nothing. It never comes back: what was equal before a rule
-   * came is no proof for the time after it is gone, of which nobody counted what differed.
+   * Changes with the rules in force, because evidence gathered under other rules proves nothing. A value never comes back.
+   * Otherwise, evidence from before a rule was added would count again after its removal, although differences in between were
+   * not counted.
    */
   versionOf(service: ServiceName, action: string, nowIso: string): string {
     const inForce = this.rulesOf(service, action).filter((rule) => !isExpired(rule, nowIso));
@@ -148,7 +149,7 @@ export class RuleBook {
   }
 }
 
-/** Neither a service nor an action holds a space. */
+/** Neither a service nor an action contains a space. */
 function keyOf(service: ServiceName, action: string): string {
   return `${service} ${action}`;
 }

@@ -1,10 +1,10 @@
 import { digestOf } from './digest.ts';
 import { isNumeric } from './reply-values.ts';
 
-/** Names of members that look like names of a schema are printed; any other could be somebody's words. */
+/** Member names that look like schema names are printed. Any other name may be a person's words. */
 const NAME = /^[A-Za-z_][\w-]{0,39}$/;
 
-/** What may be said of a value: its kind, its size, and for text a digest. Undefined is absent. */
+/** What may be shown of a value: its kind, its size, and for text a digest. Undefined means absent. */
 export function shapeOf(value: unknown): string {
   if (value === undefined) return 'absent';
   if (value === null) return 'null';
@@ -14,7 +14,7 @@ export function shapeOf(value: unknown): string {
   return typeof value === 'object' ? `object(${Object.keys(value).length})` : 'boolean';
 }
 
-/** A shape without sizes and digests: what differences of one cause have in common. */
+/** A shape without sizes and digests, which differences of one cause share. */
 export function kindOfShape(shape: string): string {
   return shape.replace(/[(#].*$/, '');
 }

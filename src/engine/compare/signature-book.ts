@@ -11,10 +11,10 @@ export interface ComparedOperation {
   readonly lane: LaneKey;
 }
 
-/** Signatures between two flushes; a flood of others is dropped and counted. */
+/** Most signatures between two flushes. Further ones are dropped and counted. */
 const LIMIT = 500;
 const EXAMPLES = 5;
-/** A member whose name is somebody's words stands in a path as its digest: all of them are one place. */
+/** A member whose name is a person's words appears in a path as its digest. All such members count as one path. */
 const WORDS = /key\(\d+\)#[0-9a-f]{8}/g;
 
 interface Sighting extends SignatureKey {
@@ -26,10 +26,10 @@ interface Sighting extends SignatureKey {
   readonly examples: SignatureExample[];
 }
 
-/** Groups differences by what they have in common, until they are stored. */
+/** Groups differences by their common properties until they are stored. */
 export class SignatureBook {
   #sightings = new Map<string, Sighting>();
-  /** Differences of signatures that found no place. */
+  /** Differences whose signatures were dropped. */
   dropped = 0;
 
   add(operation: ComparedOperation, comparison: Comparison, atMs: number): void {
@@ -42,7 +42,7 @@ export class SignatureBook {
     }
   }
 
-  /** What was seen since the last time. */
+  /** Takes what was seen since the last call. */
   take(): readonly SignatureSightings[] {
     const taken = [...this.#sightings.values()];
     this.#sightings = new Map();

@@ -7,12 +7,12 @@ import { shapeOf } from './shape.ts';
 import { signatureOf } from './signature-book.ts';
 
 /**
- * Whether a rule would have accepted a difference. `explained`: no rule does, but with what rules accept gone the service's retention
- * accounts for it. `unknown`: what is stored of it does not say.
+ * Whether a rule would have accepted a difference. `explained`: no rule does, but the service's retention explains the rest.
+ * `unknown`: the stored data does not show it.
  */
 type Answer = 'accepted' | 'counts' | 'explained' | 'unknown';
 
-/** What would have become of the stored differences of one signature. */
+/** The result for the stored differences of one signature. */
 export interface TriedSignature {
   readonly path: string;
   readonly class: string;
@@ -27,15 +27,15 @@ export interface TriedSignature {
 export interface TriedRules {
   /** Stored comparisons that were judged again. */
   readonly comparisons: number;
-  /** Of these, judged from their texts; the others from shapes, digests and distances. */
+  /** Of these, judged from their texts. The others were judged from shapes, digests and distances. */
   readonly fromSamples: number;
   readonly wouldMatch: number;
   readonly stillMismatch: number;
-  /** What remained would not be comparable: expired, or too large. */
+  /** The rest would not be comparable: expired, or too large. */
   readonly notComparable: number;
-  /** What is stored of them does not say. */
+  /** Undecided, because the stored data is not enough. */
   readonly undecided: number;
-  /** Not among the comparisons: of whole lanes, and of an earlier version, nobody knows what they were judged with. */
+  /** Not counted as comparisons: differences of whole lanes, and those of an earlier version, whose rules are unknown. */
   readonly notJudged: number;
   /** Most frequent first. */
   readonly signatures: readonly TriedSignature[];
@@ -47,8 +47,8 @@ interface TriedAgainst {
 }
 
 /**
- * Judges stored mismatches of one action again under proposed rules, beside those in force. Mismatches only: what the rules in
- * force already accept is not stored.
+ * Judges stored mismatches of one action again, under proposed rules together with those in force. Only mismatches are stored,
+ * because what the rules in force accept is not.
  */
 export class RuleTrial {
   readonly #proposed: readonly ComparisonRule[];
@@ -112,7 +112,7 @@ function redactedAnswers(
   return differences.map((found) => [found, redactedAnswer(found, proposed, judgedWith)] as const);
 }
 
-/** Judged as it was, but for the rules. What was set apart as noise is noise still. */
+/** Judged with everything as it was except the rules. Noise stays noise. */
 function sampledAnswers(
   { comparison, sample, judgedWith }: Pick<StoredDifference, 'comparison'> & Sampled,
   rules: readonly ComparisonRule[],
@@ -135,7 +135,7 @@ function sampledAnswers(
     if (remaining.has(place)) return 'counts';
     return expired.has(place) ? 'explained' : 'accepted';
   };
-  // Under other rules the elements of a list may find other partners, and differ elsewhere.
+  // Under other rules the elements of a list may get other partners, and differ elsewhere.
   const appeared = again.differences.filter((found) => !known.has(placeOf(found)));
   return [
     ...differences.map((found) => [found, answerAt(placeOf(found))] as const),
@@ -161,7 +161,7 @@ function redactedAnswer(
   return answers.includes('unknown') ? 'unknown' : 'counts';
 }
 
-/** Only an ignored place takes what lies below it along; a ranking is about its elements too. */
+/** Only a rule that ignores a path covers what is below it. A ranking also covers its elements. */
 function covers({ kind, path }: ComparisonRule, place: string): boolean {
   if (path === place) return true;
   const isBelow = place.startsWith(`${path}.`) || place.startsWith(`${path}[`) || path === '';
@@ -176,7 +176,7 @@ type Judge<Kind extends ComparisonRule['kind']> = (
 
 const said = (isAccepted: boolean): Answer => (isAccepted ? 'accepted' : 'counts');
 
-/** What shapes, digests and distances tell of each kind of rule. */
+/** What shapes, digests and distances show for each kind of rule. */
 const ANSWERS: { readonly [Kind in ComparisonRule['kind']]: Judge<Kind> } = {
   ignore: () => 'accepted',
   set: (_rule, found) => said(found.class === 'order'),

@@ -15,12 +15,12 @@ import { RuleBook, type RuleReport } from './rule-book.ts';
 import { SignatureBook, type ComparedOperation } from './signature-book.ts';
 import { naiveSecondsOf } from './zone-offset.ts';
 
-/** Replies that are longer together are compared in a thread of their own: 128 KiB take about 2 ms. */
+/** Replies with a larger total are compared in another thread. 128 KiB take about 2 ms. */
 const LARGE_BYTES = 128 * 1024;
-/** How soon an operator's rule is in force on every replica, and what a crash forgets of hits and signatures. */
+/** Interval of the exchange with the store. A new rule is in force everywhere after it. A crash loses the hits of this time. */
 const EXCHANGE_EVERY_MS = 5_000;
 
-/** Where rules and signatures are kept, and who compares what is too large for this thread. */
+/** The stores of rules and signatures, and the comparer for pairs that are too large for this thread. */
 export interface ComparisonEdges {
   readonly rules: RuleStore;
   readonly signatures: SignatureStore;
@@ -31,7 +31,7 @@ export interface VerdictParts {
   readonly services: ReadonlyMap<ServiceName, ComparedService>;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Absent: nothing is stored, and all is compared here. */
+  /** Absent: nothing is stored, and everything is compared here. */
   readonly edges?: ComparisonEdges | undefined;
 }
 
@@ -46,25 +46,25 @@ export interface AnswerPair {
   readonly orchestrator: string;
   /** The request's members. */
   readonly request?: Readonly<Record<string, unknown>>;
-  /** Keys of the lane's items that were removed before either was asked. */
+  /** Keys of the lane's items that were removed before either backend was asked. */
   readonly deleted?: ReadonlySet<string>;
 }
 
-/** What a comparison of two answers was made of. */
+/** The inputs of a comparison of two answers. */
 export interface ConcludedLook {
   readonly legacyText: string;
-  /** The same for two looks that can show nothing else than each other: where the lane stood, and what was asked. */
+  /** Equal for two looks that must show the same: the lane's position, and the request. */
   readonly asked: string;
 }
 
-/** What an operator may know of the comparisons of a service, in this process since its start. */
+/** What an operator may know of a service's comparisons, in this process since its start. */
 export interface ComparisonReport {
   readonly actions: Readonly<Record<string, ActionReport>>;
   readonly rules: readonly RuleReport[];
   readonly clockOffset: ClockOffsetReport;
-  /** Comparisons of whole lanes, and of how many lanes they were, estimated. */
+  /** Comparisons of whole lanes, and the estimated number of these lanes. */
   readonly wholeLanes: { readonly lanes: number; readonly verdicts: Readonly<Record<Verdict, number>> };
-  /** Differences, of all services, that came in a flood of other causes and are counted under none. */
+  /** Differences of all services that were not counted, because there were too many signatures. */
   readonly differencesUngrouped: number;
 }
 
@@ -79,13 +79,16 @@ interface ActionReport {
   readonly noise: readonly PlaceNoise[];
 }
 
-/** A comparison that did not take place. */
+/** A comparison that was not made. */
 export function notCompared(reason: NotComparable): Judgement {
   const comparison: Comparison = { verdict: 'not_comparable', reason, differences: [], suppressed: 0 };
   return { comparison, accepted: [], gapsSeconds: [] };
 }
 
-/** Judges pairs of answers by the rules in force, and keeps the books that make a verdict honest: noise, clocks, coverage, signatures. */
+/**
+ * Judges pairs of answers by the rules in force, and records what a trustworthy verdict needs: noise, clocks, coverage,
+ * signatures.
+ */
 export class Verdicts {
   readonly #parts: VerdictParts;
   readonly #rules: RuleBook;
@@ -112,7 +115,7 @@ export class Verdicts {
     }
   }
 
-  /** Reads the operators' rules. @throws StorageError */
+  /** Loads the operators' rules. @throws StorageError */
   async start(): Promise<void> {
     await this.#adoptRules();
     if (this.#parts.edges !== undefined) this.#timer = setInterval(() => this.#exchange(), EXCHANGE_EVERY_MS);
@@ -138,7 +141,7 @@ export class Verdicts {
     return { ...judgement, judgedWith: { nowIso, clockOffsetSeconds, ...(expiry && { expiry }) } };
   }
 
-  /** The primary was asked twice while its lane stood still: what differs is noise. */
+  /** Records that the primary was asked twice while its lane did not change. Every difference is noise. */
   async repeated(
     of: Pick<ComparedOperation, 'service' | 'action'>,
     first: string,
@@ -148,7 +151,7 @@ export class Verdicts {
     this.#actions.get(`${of.service} ${of.action}`)?.noise.repeated(comparison);
   }
 
-  /** The final word on a pair: its noise is set apart, and every book is told. Once for each read. */
+  /** The final result of a pair: noise is removed, and everything is recorded. Called once per read. */
   conclude(of: ComparedOperation, judgement: Judgement, look: ConcludedLook | undefined): Comparison {
     const { service, action } = of;
     const rules = this.#rules.rulesOf(service, action);
@@ -165,7 +168,10 @@ export class Verdicts {
     return comparison;
   }
 
-  /** A lane was compared whole, at this sequence where it could be: its differences are grouped as those of answers are. */
+  /**
+   * Records the comparison of a whole lane, at this sequence if it could be made there. Its differences are grouped like those of
+   * answers.
+   */
   concludeLane(of: ComparedOperation, found: Comparison, sequence?: number): Comparison {
     const comparison = this.#marked(found, sequence === undefined ? undefined : `${of.lane} ${sequence}`);
     this.#signatures.add(of, comparison, this.#parts.clock.wallMs());
@@ -193,7 +199,7 @@ export class Verdicts {
     };
   }
 
-  /** Changes with the rules in force: evidence gathered under others proves nothing. */
+  /** Changes with the rules in force, because evidence gathered under other rules proves nothing. */
   rulesVersion(service: ServiceName, action: string): string {
     return this.#rules.versionOf(service, action, this.#nowIso());
   }
@@ -235,7 +241,7 @@ export class Verdicts {
     return this.#isoOf(this.#parts.clock.wallMs());
   }
 
-  /** Spelling it takes as long as a small comparison: rules expire to the second. */
+  /** Formatting the time takes as long as a small comparison, so rules expire to the second. */
   #isoOf(wallMs: number): string {
     const second = Math.floor(wallMs / 1_000);
     if (second !== this.#spelled.second)
@@ -255,7 +261,7 @@ export class Verdicts {
     }
   }
 
-  /** One exchange after the other. */
+  /** One exchange with the store at a time. */
   #exchange(): void {
     const { emit } = this.#parts;
     this.#exchanging = this.#exchanging
@@ -263,7 +269,10 @@ export class Verdicts {
       .catch((error: unknown) => emit('journal:failed', { reason: messageOf(error) }));
   }
 
-  /** What is not stored is stored with the next: hits are given back, and signatures are not taken before hits are stored. */
+  /**
+   * What could not be stored is stored with the next exchange. Hits are returned, and signatures are taken only after hits are
+   * stored.
+   */
   async #store(): Promise<void> {
     const { edges } = this.#parts;
     await this.#adoptRules();
@@ -275,7 +284,7 @@ export class Verdicts {
       throw error;
     }
     const sightings = this.#signatures.take();
-    // Examples and estimates are not added to each other: where this fails, what the last seconds showed is gone.
+    // Examples and estimates cannot be merged back. If storing fails here, those of the last seconds are lost.
     if (sightings.length > 0) await edges?.signatures.add(sightings);
   }
 }

@@ -7,7 +7,7 @@ interface KnownOffset {
 
 const known = new Map<string, KnownOffset>();
 
-/** An instant as a clock without a zone shows it in `timeZone`, in seconds since 1970 as if that were UTC. */
+/** A time as a clock in `timeZone` shows it, in seconds since 1970, as if that were UTC. */
 export function naiveSecondsOf(atMs: number, timeZone: string): number {
   const minute = Math.floor(atMs / MS_PER_MINUTE);
   const before = known.get(timeZone);

@@ -7,18 +7,18 @@ import type { CopyException } from '../ports/journal-facts.ts';
 import { callsOf, type CopyCalls } from './copy-calls.ts';
 import { refusalReasonOf } from '../delivery/refusal-reason.ts';
 
-/** So many refused items are no exceptions any more: the copy breaks off, and a person looks at it. */
+/** With this many refused items, they are no longer exceptions. The copy stops, and a person checks the lane. */
 const EXCEPTION_LIMIT = 100;
 
-/** More items of a lane were refused than a person would accept one by one. */
+/** Thrown when more items of a lane were refused than a person would accept one by one. */
 export class TooManyExceptions extends Error {}
 
 /**
- * Writes a copy's operations in as few calls as can hold them, under the lane's new generation. The generation rises with the first
- * call, the sequence comes with the last: a copy that breaks off lets nothing overtake it. What the orchestrator refuses for good is
- * left out.
- * @returns what was left out
- * @throws CrossfadeError where the orchestrator fails; TooManyExceptions
+ * Writes a copy's operations in as few calls as possible, under the lane's new generation. The first call raises the generation,
+ * and the last call carries the sequence. So an interrupted copy lets nothing overtake it. Items that the orchestrator refuses
+ * for good are left out.
+ * @returns the items that were left out
+ * @throws CrossfadeError if the orchestrator fails; TooManyExceptions
  */
 export async function applyCopy(
   operations: readonly OrchestratorWrite[],
@@ -41,7 +41,7 @@ export async function applyCopy(
       throw new TooManyExceptions(`more than ${EXCEPTION_LIMIT} items of the lane were refused`);
     const rest = batch.filter((one) => one !== operation);
     if (rest.length > 0) waiting.unshift(rest);
-    // Nothing is left, and still the fence must rise: this deletes nothing.
+    // Nothing is left to write, but the generation must still rise. This deletes nothing.
     else if (waiting.length === 0) waiting.push([raiseFence(operation)]);
   }
   return exceptions;
@@ -52,7 +52,7 @@ function halvesOf(batch: readonly OrchestratorWrite[]): OrchestratorWrite[][] {
   return [batch.slice(0, half), batch.slice(half)];
 }
 
-/** An operation that changes nothing but the lane's fence. */
+/** An operation that changes only the lane's fence. */
 export function raiseFence({ sessionId }: Pick<OrchestratorWrite, 'sessionId'>): OrchestratorWrite {
   return {
     action: 'bulk_delete',
@@ -61,13 +61,15 @@ export function raiseFence({ sessionId }: Pick<OrchestratorWrite, 'sessionId'>):
   };
 }
 
-/** Why nothing of a batch was applied: because of one operation, or of one that the orchestrator did not come far enough to name. */
+/**
+ * Why nothing of a batch was applied: one operation was refused, or the batch was refused before the orchestrator could name one.
+ */
 interface Refusal {
   readonly operation: OrchestratorWrite | undefined;
   readonly error: CrossfadeError;
 }
 
-/** Applies a batch whole; undefined then. */
+/** Applies a batch as a whole. Returns undefined on success. */
 async function refusalOf(
   batch: readonly OrchestratorWrite[],
   lane: LaneFence,
@@ -77,11 +79,11 @@ async function refusalOf(
     await calls.write(batch.map((operation) => ({ ...operation, lane })));
     return undefined;
   } catch (error) {
-    // A refusal of the content; of anything else (a right that is missing, a session that went) no item is to blame.
+    // The content was refused. For any other failure (a missing right, a deleted session) no item is the cause.
     if (!(error instanceof CrossfadeError) || error.code !== 'validation_error') throw error;
     const named = batch[Number(error.details['operation'])];
     if (named !== undefined) return { operation: named, error };
-    // Too long, or nested too deeply, to be read at all.
+    // Too long, or too deeply nested, to be parsed.
     if (error.details['field'] !== 'message') throw error;
     return { operation: batch.length === 1 ? batch[0] : undefined, error };
   }

@@ -6,27 +6,27 @@ import type { Clock, Orchestrator, OrchestratorOptions, WriteAnswer } from '../p
 import { GatheredCalls } from './gathered-calls.ts';
 import { readContents, type ContentsQuery, type LaneContents } from '../items/lane-contents.ts';
 
-/** Operations of one call; the orchestrator takes 500. */
+/** Most operations per call. The orchestrator accepts 500. */
 const OPERATIONS = 400;
-/** The orchestrator takes messages of 4 MiB. */
+/** Most bytes per call. The orchestrator accepts messages of 4 MiB. */
 const BYTES = 3 * 1024 * 1024;
-/** What comes on top of an operation's payload: its action, session and fence, whose key may have 576 characters. */
+/** Bytes of an operation besides its payload: its action, session and fence, whose key may have 576 characters. */
 const OPERATION_BYTES = 1_024;
-/** While one is answered, and the journal keeps what came of it, the orchestrator need not wait for the next. */
+/** Calls under way together. While one is answered and recorded in the journal, the orchestrator need not wait for the next. */
 const AT_ONCE = 3;
-/** Sessions of one look. */
+/** Sessions per look. */
 const SESSIONS = 200;
 
 export interface CopyCallParts {
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
-  /** Most that one call may take, milliseconds. */
+  /** Longest time of one call, milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** The fence has let nothing of a copy pass. */
+/** The fence let nothing of a copy pass. */
 export class CopyOvertaken extends StorageError {
-  /** The one that the orchestrator holds of the lane; undefined where it did not tell. */
+  /** The generation that the orchestrator holds of the lane; undefined if it did not report it. */
   readonly generation: number | undefined;
 
   constructor(superseded?: Pick<WriteAnswer, 'generation'>) {
@@ -35,7 +35,7 @@ export class CopyOvertaken extends StorageError {
   }
 }
 
-/** Whose session a copy looks at. */
+/** The session that a copy looks at. */
 export type CopiedSession = Pick<ContentsQuery, 'sessionId' | 'lanes' | 'owner'>;
 
 interface Batch {
@@ -43,7 +43,7 @@ interface Batch {
   readonly bytes: number;
 }
 
-/** The calls by which copies look at the orchestrator and write to it: those of lanes that are copied together are one. */
+/** The calls by which copies read and write the orchestrator. Lanes that are copied at the same time share calls. */
 export class CopyCalls {
   readonly #parts: CopyCallParts;
   readonly #writes: GatheredCalls<Batch, readonly WriteAnswer[]>;
@@ -51,7 +51,7 @@ export class CopyCalls {
 
   constructor(parts: CopyCallParts) {
     this.#parts = parts;
-    // After a call without an answer nobody knows who is to blame; every copy is made anew then.
+    // After a ConnectionError no single copy is the cause. All copies of the call fail and are tried again.
     const isOnesFault = (error: unknown): boolean => !(error instanceof ConnectionError);
     this.#writes = new GatheredCalls({
       atOnce: AT_ONCE,
@@ -68,9 +68,9 @@ export class CopyCalls {
   }
 
   /**
-   * All in one transaction, perhaps with those of other lanes.
-   * @throws CrossfadeError as {@link Orchestrator.batchWrite} does; CopyOvertaken where the fence has let nothing through: whatever has
-   * passed it under this copy's generation, the lane does not hold what the copy has found
+   * Writes in one transaction, perhaps with those of other lanes.
+   * @throws CrossfadeError like {@link Orchestrator.batchWrite}; CopyOvertaken if the fence let nothing pass, because then the
+   * lane may not hold what the copy found
    */
   async write(operations: readonly OrchestratorWrite[]): Promise<void> {
     const answers = await this.#writes.add({ operations, bytes: bytesOfAll(operations) });
@@ -79,8 +79,8 @@ export class CopyCalls {
   }
 
   /**
-   * What the orchestrator holds of a lane. Where that is nothing, as of nearly every lane of a backfill, one look tells it of all that
-   * are copied together.
+   * Reads what the orchestrator holds of a lane. Nearly every lane of a backfill is empty there, and one look shows that for all
+   * lanes that are copied together.
    * @throws CrossfadeError
    */
   async contents(lane: CopiedSession, isLikelyEmpty: boolean): Promise<LaneContents> {
@@ -122,7 +122,7 @@ export class CopyCalls {
   }
 }
 
-/** Cuts a copy's operations into as many as one call takes; at least one, which may hold nothing. */
+/** Splits a copy's operations into calls that are small enough. Returns at least one call, which may be empty. */
 export function callsOf(operations: readonly OrchestratorWrite[]): OrchestratorWrite[][] {
   const calls: OrchestratorWrite[][] = [[]];
   let bytes = 0;
@@ -147,11 +147,11 @@ function bytesOfAll(operations: readonly OrchestratorWrite[]): number {
   return operations.reduce((sum, operation) => sum + bytesOf(operation), 0);
 }
 
-/** Payloads are measured where a copy is cut into calls, and again where the calls of several are put together. */
+/** Sizes of payloads. They are needed when a copy is split into calls, and again when the calls of several copies are joined. */
 const measured = new WeakMap<OrchestratorWrite['payload'], number>();
 
 function bytesOf({ payload }: OrchestratorWrite): number {
-  // As many of these as one call takes fit: to spell it only to measure it would double the work of most.
+  // This many operations always fit, so most payloads need not be serialised just to measure them.
   const most = OPERATION_BYTES + mostBytesOf(payload);
   if (most <= BYTES / OPERATIONS) return most;
   const known = measured.get(payload);

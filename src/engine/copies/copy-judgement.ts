@@ -3,24 +3,24 @@ import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { ListedMemory } from '../items/copy-plan.ts';
 
-/** A copy that would remove more than so many items and this share of a lane stops for a person. */
+/** A copy that would remove more than this number of items, and this share of the lane, stops for a person. */
 const REMOVAL_LIMIT = 20;
 const REMOVAL_SHARE = 0.2;
 
-/** The lane as a copy found it. */
+/** The lane, as a copy found it. */
 export interface CopiedLane {
   readonly source: LegacyLane;
   readonly listed: readonly ListedMemory[];
   readonly sequence: number;
 }
 
-/** What a repair knows beyond what a copy may assume. */
+/** Further knowledge of a repair, beyond that of a copy. */
 export interface CopyAdvice {
-  /** Ids of what the orchestrator shows and must not: what a person has asked to be taken off it. */
+  /** Ids of items that a person has asked to remove from the orchestrator. */
   removable(found: CopiedLane): Promise<ReadonlySet<string>>;
-  /** Ids of what legacy lost and a person has yet to decide about: it stays, and does not stop the copy. */
+  /** Ids of lost items that wait for a decision. They stay, and they do not stop the copy. */
   undecided(found: CopiedLane): Promise<ReadonlySet<string>>;
-  /** Called before anything is written; what it throws ends the copy. */
+  /** Called before anything is written. If it throws, the copy ends. */
   beforeWriting(found: CopiedLane, operations: readonly OrchestratorWrite[]): Promise<void>;
 }
 
@@ -28,45 +28,45 @@ export interface VanishedJudgement {
   readonly deletes: readonly StoredMemory[];
   readonly forgotten: readonly StoredMemory[];
   readonly lost: readonly StoredMemory[];
-  /** How many items stay because a person has yet to decide about them. */
+  /** Number of items that stay because they wait for a decision. */
   readonly left: number;
   /** Why the copy stops for a person. */
   readonly stop: string | undefined;
 }
 
 export interface JudgedFacts {
-  /** The primary does not show them, and no journaled write that is known for certain deleted them. */
+  /** Items that the primary does not show, and that no journaled write certainly deleted. */
   readonly vanished: readonly StoredMemory[];
-  /** So many of them may have been deleted by writes of which nobody knows what they named. */
+  /** Of these, this many may have been deleted by writes whose items are unknown. */
   readonly unaccounted: number;
-  /** Agents may have written to the lane while nothing was journaled. */
+  /** Agents may have written to the lane while writes were not journaled. */
   readonly wasUncovered: boolean;
-  /** Ids of items that were written since every replica journals: no agent can have deleted them unseen. */
+  /** Ids of items written since every replica journals. No unseen write can have deleted them. */
   readonly covered: ReadonlySet<string>;
   /** Items of the orchestrator's list. */
   readonly held: number;
-  /** What a person has asked for. */
+  /** Items that a person has asked to remove. */
   readonly removable: ReadonlySet<string>;
-  /** What a person has yet to decide about. */
+  /** Lost items that wait for a decision. */
   readonly undecided: ReadonlySet<string>;
-  /** Ids of what was listed as lost before, and waits for a person: whatever explains it now came later. */
+  /** Ids of items that were listed as lost before and wait for a person. Whatever explains them now came later. */
   readonly listedLost: ReadonlySet<string>;
   readonly explain: (
     vanished: readonly StoredMemory[],
   ) => Promise<{ readonly forgotten: readonly StoredMemory[]; readonly lost: readonly StoredMemory[] }>;
 }
 
-/** What becomes of items that the primary does not show any more. */
+/** Decides about items that the primary no longer shows. */
 export async function judgeVanished(facts: JudgedFacts): Promise<VanishedJudgement> {
   const { unaccounted, removable, undecided } = facts;
   const asked = facts.vanished.filter(({ memory_id: id }) => removable.has(id));
   const open = facts.vanished.filter(({ memory_id: id }) => !removable.has(id) && !undecided.has(id));
   const before = open.filter(({ memory_id: id }) => facts.listedLost.has(id));
   const vanished = open.filter(({ memory_id: id }) => !facts.listedLost.has(id));
-  // An agent's delete comes before what the service may have forgotten by itself.
+  // A delete by an agent is checked before what the service may have forgotten by itself.
   const isCovered = vanished.length <= unaccounted;
   const { forgotten, lost } = isCovered ? { forgotten: [], lost: vanished } : await facts.explain(vanished);
-  // Anything else that vanished while nothing was journaled may have been deleted by an agent.
+  // An item that vanished while writes were not journaled may have been deleted by an agent.
   const known = facts.wasUncovered ? lost.filter(({ memory_id: id }) => facts.covered.has(id)) : lost;
   const surelyLost = [...before, ...(known.length <= unaccounted ? [] : known)];
   const deletedUnseen = lost.filter((memory) => !surelyLost.includes(memory));

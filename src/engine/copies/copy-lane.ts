@@ -23,7 +23,7 @@ import { baselineOf } from '../items/baseline.ts';
 import type { WriteHistory } from '../ports/lane-history.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 
-/** How long a copy waits for the writes before it in the lane. */
+/** How long a copy waits for earlier writes of the lane. */
 const HOLD_PATIENCE_MS = 30_000;
 
 export interface CopyParts {
@@ -35,19 +35,19 @@ export interface CopyParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly timeoutMs: number;
-  /** Keeps writes out of the lane, in every replica. @throws ConnectionError at the deadline */
+  /** Keeps the writes of every replica out of the lane. @throws ConnectionError at the deadline */
   hold(lane: Lane, deadlineAtMs: number): Promise<HeldLane>;
-  /** Whether this replica has written what the journal does not know. */
+  /** Whether this replica has written something that the journal does not know. */
   readonly isSpilling: () => boolean;
-  /** What is listed of the lane as lost, and waits for a person. @throws StorageError */
+  /** Items of the lane that are listed as lost and wait for a person. @throws StorageError */
   listedLost(lane: Lane): Promise<readonly LostAs[]>;
-  /** Lists items for a person to decide about. @throws StorageError */
+  /** Lists items that wait for a person's decision. @throws StorageError */
   listLost(lane: Lane, items: readonly FoundLost[]): Promise<void>;
   /** Resolves when no delivery of the lane is under way. */
   quiet(lane: Lane): Promise<void>;
-  /** Another replica is the lane's home: what was to be done here is its affair. @throws StorageError */
+  /** Called when another replica is the lane's home. The work is then left to that replica. @throws StorageError */
   letGo(lane: Lane): Promise<void>;
-  /** Everything up to `sequence` is on the secondary. */
+  /** Called when everything up to `sequence` is on the secondary. */
   covered(lane: Lane, sequence: number): void;
 }
 
@@ -59,15 +59,15 @@ interface Copy extends LookedAt {
 
 interface Begun {
   readonly advice: CopyAdvice | undefined;
-  /** The generation that the orchestrator was found to hold. */
+  /** The generation that the orchestrator holds. */
   readonly above?: number;
 }
 
-/** How a copy ended. */
+/** The end of a copy. */
 interface Finished {
   readonly exceptions: readonly CopyException[];
   readonly isRepair: boolean;
-  /** Nothing that legacy lost stays on the secondary. */
+  /** False if an item that legacy lost stays on the secondary. */
   readonly isEqual: boolean;
 }
 
@@ -77,7 +77,7 @@ interface Reading {
   readonly sequence: number;
   readonly heldMs: number;
   readonly readAtMs: number;
-  /** It was read so late that what became of every unknown outcome shows. */
+  /** The read was late enough to show the effect of every unknown outcome. */
   readonly closes: boolean;
 }
 
@@ -92,14 +92,14 @@ export class LaneCopier {
     this.#calls = new CopyCalls(parts);
   }
 
-  /** @throws CrossfadeError where a side cannot be read or written: the lane stays `copying` and must be copied again */
+  /** @throws CrossfadeError if a side cannot be read or written. The lane then stays `copying` and must be copied again */
   async copy(lane: Lane, advice?: CopyAdvice): Promise<void> {
     if (!this.#canRead(lane)) return this.#leave(lane);
     try {
       await this.#copy(lane, { advice });
     } catch (error) {
       if (!(error instanceof CopyOvertaken) || error.generation === undefined) throw error;
-      // A new or restored journal may be many generations behind what it once gave the orchestrator.
+      // A new or restored journal may be many generations behind those that the orchestrator holds.
       await this.#copy(lane, { advice, above: error.generation });
     }
   }
@@ -109,7 +109,7 @@ export class LaneCopier {
     // Another replica is the lane's home, and copies it.
     if (copy === undefined) return;
     const raised = this.#raiseFence(copy);
-    // It is awaited below, whatever becomes of the read.
+    // Awaited below in every case, also if the read fails.
     raised.catch(() => undefined);
     const reading = await this.#read(copy).finally(() => raised);
     const look = await this.#look(copy, reading);
@@ -178,7 +178,7 @@ export class LaneCopier {
     return service !== undefined && isReadable(service);
   }
 
-  /** A person, or a late reply, decides what became of its writes: what is known of that stands in the journal. */
+  /** If a person or a late reply decided about the lane's writes, the decision is in the journal. */
   async #leave(lane: Lane): Promise<void> {
     lane.closed();
     await this.#parts.journal.cleanSpilled(lane.key);
@@ -188,7 +188,7 @@ export class LaneCopier {
 
   async #begin(lane: Lane, above?: number): Promise<Copy | undefined> {
     const service = this.#parts.services.get(lane.service);
-    if (service === undefined) throw new Error(`No service is called "${lane.service}"`);
+    if (service === undefined) throw new Error(`Unknown service "${lane.service}"`);
     const coverage = this.#parts.coverage.get(lane.service)?.number ?? 0;
     const startedAtMs = this.#parts.clock.now();
     const wasUncovered = lane.seededCoverage !== coverage;
@@ -207,7 +207,7 @@ export class LaneCopier {
     return { lane, service, sessionId, generation, coverage, wasUncovered, startedAtMs, isFirst };
   }
 
-  /** Holds the lane for the read only: no write of it is in flight meanwhile, in any replica. */
+  /** Holds the lane only for the read. No write of it is in flight meanwhile, in any replica. */
   async #read({ lane, service }: Copy): Promise<Reading> {
     const { clock } = this.#parts;
     const held = await this.#parts.hold(lane, clock.now() + HOLD_PATIENCE_MS);
@@ -215,21 +215,22 @@ export class LaneCopier {
     const closes = lane.closesAtMs > 0 && heldAtMs >= lane.closesAtMs;
     try {
       const source = await this.#reads.read(service, lane.owner);
-      if (!held.isSure()) throw new StorageError('the lane was let go', { effect: 'not_applied' });
+      if (!held.isSure())
+        throw new StorageError('the hold on the lane has expired', { effect: 'not_applied' });
       return { source, sequence: lane.sequence, heldMs: clock.now() - heldAtMs, readAtMs: heldAtMs, closes };
     } finally {
       held.release();
     }
   }
 
-  /** Before the secondary is looked at: what was sent under an older generation and comes late changes nothing behind its back. */
+  /** Done before the secondary is read, so that a late call of an older generation changes nothing afterwards. */
   async #raiseFence({ lane, generation, sessionId, isFirst }: Copy): Promise<void> {
     await this.#parts.quiet(lane);
     if (isFirst) return;
     await applyCopy([raiseFence({ sessionId })], { key: lane.key, generation }, this.#calls);
   }
 
-  /** Undefined where so much was refused that the copy broke off. */
+  /** Undefined if so much was refused that the copy stopped. */
   #look(copy: Copy, reading: Reading): Promise<CopyLook | undefined> {
     const { journal, history } = this.#parts;
     const lookTwice = (lane: Lane): Promise<void> => this.#lookTwice(lane);
@@ -258,7 +259,7 @@ export class LaneCopier {
     });
   }
 
-  /** Before the lane stops for them: a person decides about what is listed. */
+  /** Called before the lane stops for the items, because a person decides about listed items. */
   async #listLost({ lane }: Copy, { listed }: LaneContents, lost: readonly StoredMemory[]): Promise<void> {
     if (lost.length === 0) return;
     const items = listed.filter(({ memory }) => lost.includes(memory));
@@ -274,8 +275,8 @@ export class LaneCopier {
   }
 
   /**
-   * What vanished may have been deleted by a write that its replica could not journal, and has not replayed yet.
-   * @throws StorageError then: the lane is copied again
+   * A vanished item may have been deleted by a write that its replica could not journal and has not replayed yet.
+   * @throws StorageError in this case, so that the lane is copied again
    */
   async #lookTwice(lane: Lane): Promise<void> {
     const view = await this.#parts.journal.fence(lane.key);
@@ -284,7 +285,7 @@ export class LaneCopier {
     throw new StorageError('the lane was written to without the journal', { effect: 'not_applied' });
   }
 
-  /** Undefined where so much was refused that the copy broke off. */
+  /** Undefined if so much was refused that the copy stopped. */
   #apply(
     { lane, generation }: Copy,
     operations: readonly OrchestratorWrite[],
@@ -299,15 +300,15 @@ export class LaneCopier {
     { exceptions, isRepair, isEqual }: Finished,
   ): Promise<void> {
     const { journal } = this.#parts;
-    // Without it a later difference cannot be put down to one side.
+    // Without a baseline, a later difference cannot be attributed to one side.
     const isWhole = exceptions.length === 0 && isEqual;
     const facts = { generation, sequence, coverage, exceptions, closes, isRepair };
     const state = await journal.finishCopy(
       lane.key,
       isWhole ? { ...facts, baseline: baselineOf(source.items) } : facts,
     );
-    if (state === undefined) throw new Error('another copy of the lane has begun meanwhile');
-    // Another write of unknown outcome may have moved the end meanwhile.
+    if (state === undefined) throw new Error('another copy of the lane has started meanwhile');
+    // Another write of unknown outcome may have moved this time meanwhile.
     if (closes && lane.closesAtMs <= readAtMs) lane.closed();
     lane.finishCopy(state, { coverage, sequence });
     this.#parts.covered(lane, sequence);

@@ -20,9 +20,9 @@ export interface LookedAt {
   readonly service: ServiceRuntime;
   readonly sessionId: SessionId;
   readonly generation: number;
-  /** Agents may have written to the lane while nothing was journaled. */
+  /** Agents may have written to the lane while writes were not journaled. */
   readonly wasUncovered: boolean;
-  /** This copy made the lane's row: nothing of it was ever sent to the secondary. */
+  /** This copy made the lane's row, so nothing of it was ever sent to the secondary. */
   readonly isFirst: boolean;
 }
 
@@ -37,22 +37,23 @@ export interface CopyLook {
   readonly contents: LaneContents;
   readonly journaled: JournaledWrites;
   readonly plan: CopyPlan;
-  /** What the secondary refused. */
+  /** The items that the secondary refused. */
   readonly exceptions: readonly CopyException[];
 }
 
 export interface CopyLookParts {
   readonly journal: Pick<Journal, 'undelivered'>;
-  /** Absent: of the writes after a delete of unknown outcome only those are known that are not delivered. */
+  /** Absent: after a delete of unknown outcome, only the undelivered writes are known. */
   readonly history: WriteHistory | undefined;
   readonly calls: CopyCalls;
-  /** @throws StorageError where the lane may have been written to without the journal */
+  /** @throws StorageError if the lane may have been written to without the journal */
   lookTwice(lane: Lane): Promise<void>;
 }
 
 /**
- * Looks at what stands against what the primary shows. An applied write that was not delivered yet, and that the primary shows no more,
- * is delivered first: what vanished is judged by what the secondary holds, and would go without a word.
+ * Compares the secondary and the journal with what the primary shows. An applied write that was not delivered, and whose items
+ * the primary no longer shows, is delivered first. Vanished items are judged by what the secondary holds, so the loss would
+ * otherwise stay silent.
  * @throws CrossfadeError; TooManyExceptions
  */
 export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookParts): Promise<CopyLook> {
@@ -64,11 +65,11 @@ export async function lookAt(copy: LookedAt, shown: ShownLane, parts: CopyLookPa
   };
   const first = await look(await journaledOf(copy, shown, parts));
   const unshown = unshownCreates(shown, first).filter(
-    // An agent may have deleted unseen what was written before every replica journaled.
+    // An unseen write of an agent may have deleted items from before every replica journaled.
     ({ payload }) => !copy.wasUncovered || first.journaled.covered.has(String(payload['memory_id'])),
   );
   if (unshown.length === 0) return { ...first, exceptions: [] };
-  // Deleted by a write that is not replayed yet it would come back.
+  // If a write that is not replayed yet deleted the item, delivering it would bring the item back.
   await parts.lookTwice(lane);
   const fence = { key: lane.key, generation: copy.generation };
   const exceptions = await applyCopy(unshown.map(asDelivered), fence, parts.calls);
@@ -100,8 +101,8 @@ function planOf(shown: ShownLane, contents: LaneContents, journaled: JournaledWr
 }
 
 /**
- * Journaled writes whose items are missing: both sides show fewer equal items than were written. Equal items cannot be distinguished, so
- * the function returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
+ * Returns journaled writes whose items are missing, which means that both sides show fewer equal items than were written. Equal items
+ * cannot be distinguished, so it returns every such write that is not on the secondary. An item under another id counts as shown, because an earlier copy
  * may have given it that id. An item under the id of a write of unknown outcome also counts, because that write may never have been sent.
  * An item that is clearly older than the write does not count. A repeat takes the place of an equal write of the last minute, whose item
  * then stands for it.

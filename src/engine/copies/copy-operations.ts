@@ -16,7 +16,7 @@ export interface CopyOperationFacts {
   readonly source: LegacyLane;
 }
 
-/** A copy's plan in the orchestrator's words. It raises no side effects. */
+/** A copy's plan as operations of the orchestrator. They cause no side effects. */
 export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
   const write = (action: WriteActionName, payload: Record<string, unknown>): OrchestratorWrite => ({
     action,
@@ -44,17 +44,17 @@ export function copyOperations(facts: CopyOperationFacts): OrchestratorWrite[] {
     write('update', { memory_id: memoryId, tags }),
   );
   const retimes = retimesOf(facts.plan.kept, facts).map(({ payload }) => {
-    // The item may have been moved right before.
+    // The item may have been moved in the operation before.
     const { if_version: _version, ...retime } = payload;
     return write('update', retime);
   });
   const session = sessionOperations(facts).map(({ action, payload }) => write(action, payload));
   const operations = [...session, ...deletes, ...hides, ...moves, ...retags, ...retimes, ...creates];
-  // Nothing differs, and still the fence must say which sequence the lane stands at: a delivery that timed out may arrive yet.
+  // Nothing differs, but the fence must still learn the lane's sequence, because a delivery that timed out may arrive later.
   return operations.length > 0 ? operations : [raiseFence(facts)];
 }
 
-/** The owner's row. */
+/** The operation for the owner's row. */
 function sessionOperations({
   source,
 }: CopyOperationFacts): { action: WriteActionName; payload: Record<string, unknown> }[] {

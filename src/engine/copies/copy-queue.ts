@@ -8,20 +8,20 @@ import type { Clock } from '../ports/ports.ts';
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 10_000;
 const EXCLUSIVE_LOOK_MS = 5;
-/** Who waits for a copy is told of its failure after so many: a service that restarts is back by then. */
+/** After this many failures, those who wait for a copy get its failure. A service that restarts is back by then. */
 const WATCHED_ATTEMPTS = 4;
 
 export interface CopyQueueParts {
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Lanes copied at the same time; urgent ones have as many places more, so that they do not wait for others to end. */
+  /** Lanes copied at the same time. Urgent lanes have the same number of places in addition, so that they do not wait. */
   readonly concurrency: number;
   copy(lane: Lane): Promise<void>;
-  /** False while copies of the service's lanes are not allowed to begin. */
+  /** False while no copy of the service's lanes may begin. */
   mayCopy(service: ServiceName): boolean;
 }
 
-/** Lanes that must be copied, each once, urgent ones first. What fails is tried again, later and later. */
+/** Lanes that must be copied, each once, urgent ones first. Failed copies are retried after growing pauses. */
 export class CopyQueue {
   readonly #parts: CopyQueueParts;
   readonly #wishes = new CopyWishes();
@@ -39,12 +39,12 @@ export class CopyQueue {
     return this.#wishes.size + this.#underWay.size;
   }
 
-  /** Whether it waits, or is worked on. */
+  /** Whether the lane waits or is being copied. */
   holds(lane: Lane): boolean {
     return this.#wishes.has(lane) || this.#underWay.has(lane);
   }
 
-  /** Asks for a copy, not before `delayMs` from now. A wish that stands already becomes as urgent as the new one. */
+  /** Requests a copy, not before `delayMs` from now. A request that exists already becomes as urgent as the new one. */
   add(lane: Lane, reason: CopyReason, delayMs = 0): void {
     const nowMs = this.#parts.clock.now();
     this.#wishes.add({ lane, reason, notBeforeMs: nowMs + delayMs, attempt: 0 }, nowMs);
@@ -52,8 +52,8 @@ export class CopyQueue {
   }
 
   /**
-   * Asks for a copy and resolves when it was tried: undefined where it came to its end, else why it failed so often that it is not
-   * waited for any more. It is tried again all the same.
+   * Requests a copy, and resolves after it was tried: undefined if it succeeded, else why it failed several times. It is retried
+   * in both cases.
    */
   untilCopied(lane: Lane, reason: CopyReason): Promise<string | undefined> {
     return new Promise((resolve) => {
@@ -62,16 +62,16 @@ export class CopyQueue {
     });
   }
 
-  /** A person wants the lane as it is now: what asked for a copy of it before counts no more. */
+  /** Cancels the requests for a copy of the lane, because a person wants to keep its present state. */
   drop(lane: Lane): void {
     this.#wishes.drop(lane);
-    this.#tell(lane, 'a person wants the lane as it is');
+    this.#tell(lane, 'cancelled because a person wants to keep the lane as it is');
   }
 
-  /** Does something to a lane while nothing copies it. */
+  /** Runs an action on a lane while no copy of it runs. */
   async exclusively<Result>(lane: Lane, work: () => Promise<Result>): Promise<Result> {
     while (this.#underWay.has(lane)) await this.#parts.clock.sleep(EXCLUSIVE_LOOK_MS);
-    if (this.#isStopped) throw new Error('the proxy stops');
+    if (this.#isStopped) throw new Error('the proxy is stopping');
     this.#underWay.add(lane);
     try {
       return await work();
@@ -86,7 +86,7 @@ export class CopyQueue {
     this.#watchers.delete(lane);
   }
 
-  /** Begins what may begin. */
+  /** Starts the copies that may begin. */
   wake(): void {
     if (this.#isStopped) return;
     const { concurrency } = this.#parts;
@@ -100,16 +100,16 @@ export class CopyQueue {
     this.#wakeLater();
   }
 
-  /** Nothing of what waits is this replica's any more. */
+  /** Drops everything that waits, because it belongs to other replicas now. */
   forget(): void {
     this.#wishes.clear();
-    for (const lane of this.#watchers.keys()) this.#tell(lane, "the lane is another replica's now");
+    for (const lane of this.#watchers.keys()) this.#tell(lane, 'the lane belongs to another replica now');
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    for (const lane of this.#watchers.keys()) this.#tell(lane, 'the proxy stops');
+    for (const lane of this.#watchers.keys()) this.#tell(lane, 'the proxy is stopping');
     while (this.#underWay.size > 0) await this.#parts.clock.sleep(1);
   }
 
@@ -121,7 +121,7 @@ export class CopyQueue {
     );
   }
 
-  /** Wishes that wait for their time, or for their service, are looked at again. */
+  /** Checks again the requests that wait for their time or for their service. */
   #wakeLater(): void {
     if (this.#wishes.size === 0 || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {

@@ -3,18 +3,18 @@ import type { LegacyLane } from '../../domain/service-definition.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { GatheredCalls } from './gathered-calls.ts';
 
-/** Lanes of one reading. */
+/** Most lanes per reading. */
 const LANES = 200;
 const NOTHING: LegacyLane = { exists: false, items: [] };
 
 /**
- * The readings by which copies see what legacy holds: those of lanes that are copied together are one, where the definition can. A store
- * without an index is read as long for one lane as for many, and its service waits meanwhile.
+ * The readings by which copies see what legacy holds. Lanes that are copied at the same time share one reading if the definition
+ * allows it. A store without an index takes as long for one lane as for many, and its service waits meanwhile.
  */
 export class CopyReads {
   readonly #gathered = new Map<ServiceRuntime, GatheredCalls<Owner, LegacyLane>>();
 
-  /** The lane as it is after this was asked. @throws Error as `readLegacy` does */
+  /** Reads the lane as it is after this call. @throws Error like `readLegacy` */
   read(service: ServiceRuntime, owner: Owner): Promise<LegacyLane> {
     const canReadMany = service.definition.lanes.readMany !== undefined;
     return canReadMany ? this.#of(service).add(owner) : readOne(service, owner);
@@ -24,9 +24,9 @@ export class CopyReads {
     const known = this.#gathered.get(service);
     if (known !== undefined) return known;
     const gathered = new GatheredCalls<Owner, LegacyLane>({
-      // Its service answers agents meanwhile.
+      // The service answers agents meanwhile.
       atOnce: 1,
-      // Each is read by itself then, and says by itself what is wrong with it.
+      // Each lane is then read by itself, and reports its own error.
       isOnesFault: () => true,
       fits: (owners) => owners.length < LANES,
       send: (owners) => readTogether(service, owners),

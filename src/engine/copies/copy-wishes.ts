@@ -1,7 +1,7 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import type { Lane } from '../lane/lane.ts';
 
-/** Why a lane is copied, the most urgent first. */
+/** Why a lane is copied, in order of urgency. */
 const COPY_REASONS = ['dirty', 'unseeded', 'backfill'] as const;
 
 export type CopyReason = (typeof COPY_REASONS)[number];
@@ -13,15 +13,15 @@ export const URGENT_REASONS: readonly CopyReason[] = ['dirty', 'unseeded'];
 export interface Wish {
   readonly lane: Lane;
   readonly reason: CopyReason;
-  /** Instant before which the copy must not begin. */
+  /** The copy must not begin before this instant. */
   readonly notBeforeMs: number;
-  /** Copies of it that failed. */
+  /** Number of failed copies of the lane. */
   readonly attempt: number;
 }
 
 type Ready = Map<ServiceName, Map<Lane, Wish>>;
 
-/** Lanes that wait to be copied, each once: those that may be at once by urgency and service, in the order they came, and the others. */
+/** Lanes that wait for a copy, each once. Those that may begin are ordered by urgency and service, first come first served. */
 export class CopyWishes {
   readonly #ready: Readonly<Record<CopyReason, Ready>> = {
     dirty: new Map(),
@@ -39,7 +39,9 @@ export class CopyWishes {
     return this.#all.has(lane);
   }
 
-  /** A wish for a lane that waits already becomes as urgent as the new one, waits as long as either, and keeps its place if it can. */
+  /**
+   * Adds a request. If the lane waits already, it takes the higher urgency and the later time, and keeps its place if possible.
+   */
   add(wish: Wish, nowMs: number): void {
     const known = this.#all.get(wish.lane);
     const merged = known === undefined ? wish : merge(known, wish);
@@ -68,7 +70,7 @@ export class CopyWishes {
     this.#bucketOf(wish).delete(wish.lane);
   }
 
-  /** What waited for a time that has come may be copied from now on. */
+  /** Releases the lanes whose time has come. */
   ripen(nowMs: number): void {
     for (const wish of this.#delayed.values()) {
       if (wish.notBeforeMs > nowMs) continue;
@@ -77,7 +79,7 @@ export class CopyWishes {
     }
   }
 
-  /** The most urgent one that may begin; the first of these that came. */
+  /** The most urgent lane that may begin; among equals, the first. */
   next(
     mayCopy: (service: ServiceName) => boolean,
     isUnderWay: (lane: Lane) => boolean,

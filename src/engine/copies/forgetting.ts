@@ -6,27 +6,27 @@ import type { PossibleBeginning } from './journaled-writes.ts';
 
 /** Agents may have deleted some of the owners that pushed another one out. */
 const NEARLY_FULL = 0.9;
-/** Two clocks may be so far apart. */
+/** Assumed maximum difference between two clocks. */
 const SLACK_MS = 5_000;
 
 export interface VanishedFacts {
   readonly retention: Retention;
   /** The lane as the primary shows it. */
   readonly source: LegacyLane;
-  /** What the primary does not show any more, and no journaled write deleted. */
+  /** Items that the primary no longer shows, and that no journaled write deleted. */
   readonly vanished: readonly StoredMemory[];
   readonly existing: readonly ListedMemory[];
-  /** Of the lane, or of its writes before a sequence. Asked where the whole owner is gone, or was. */
+  /** Times of the lane's writes, or of its writes before a sequence. Only called if the whole owner is gone, or was gone. */
   readonly lastApplied: (before?: number) => Promise<LastApplied>;
-  /** A write proved that the service held nothing of the owner: what lies below this position was gone by then. */
+  /** A write proved that the service held nothing of the owner. Everything below this position was gone by then. */
   readonly emptyBelow: number;
-  /** Writes that prove the same if they took effect, which is not known. */
+  /** Writes that prove the same if they took effect, which is unknown. */
   readonly beginnings?: readonly PossibleBeginning[];
-  /** How the owners that the service still holds stand to an instant (ISO-8601). Undefined where the service does not show it. */
+  /** How the owners that the service still holds compare to an instant (ISO-8601). Undefined if the service does not show it. */
   readonly ownersAround: (instant: string) => Promise<OwnersAround | undefined>;
 }
 
-/** Splits what vanished into what the service's declared retention explains, and what is lost. */
+/** Splits the vanished items into those that the service's declared retention explains, and lost ones. */
 export async function explainVanished(
   facts: VanishedFacts,
 ): Promise<{ forgotten: StoredMemory[]; lost: StoredMemory[] }> {
@@ -46,13 +46,16 @@ export async function explainVanished(
   };
 }
 
-/** The owner began again after the item: known by a write's position, or where its outcome is unknown by the time of the owner. */
+/**
+ * The owner was created again after the item. Known by the position of a write, or, if its outcome is unknown, by the time of the
+ * owner.
+ */
 async function byBeginning(facts: VanishedFacts): Promise<Explained> {
   const { source, emptyBelow, beginnings = [] } = facts;
   if (beginnings.length === 0 || !source.exists) return ({ position }) => position < emptyBelow;
   const times = await timesOf(facts);
   const madeMs = source.session === undefined ? Infinity : Date.parse(source.session.createdAt);
-  // The clock of the proxy may be wrong: an owner that is no older than the newest known write was made after it.
+  // The proxy's clock may be wrong. An owner that is not older than the newest known write was created after it.
   const below = beginnings
     .filter(({ acceptedAtMs }) => madeMs >= Math.min(acceptedAtMs - SLACK_MS, times.lastMs))
     .reduce((highest, beginning) => Math.max(highest, beginning.below), 0);
@@ -63,12 +66,11 @@ type Fields = Readonly<Record<string, string>>;
 type Explained = (memory: StoredMemory) => boolean;
 
 /**
- * The whole owner is gone, or it was and began again. Idle time explains it only where no owner remains that is older, because the service
- * deletes the longest idle first. An owners limit explains it only where as many owners remain as the service keeps that were made or
- * loaded after it.
- *
- * @param items all of one life of the owner
- * @param endedBelow position of the write that made the owner again; 0 where it is not known
+ * The whole owner is gone, or was gone and created again. Idle time explains this only if no older owner remains, because the
+ * service deletes the longest idle first. An owners limit explains it only if at least as many owners remain as the service
+ * keeps, all created or loaded after it.
+ * @param items all items of one life of the owner
+ * @param endedBelow position of the write that created the owner again; 0 if unknown
  */
 async function isGoneByRetention(
   facts: VanishedFacts,
@@ -95,7 +97,7 @@ interface ItemTimes {
   readonly of: (memory: StoredMemory) => number;
 }
 
-/** A delivered item has the time of a proxy's clock, which may be an hour wrong: the journal's clock sets its limits. */
+/** A delivered item has the time of a proxy's clock, which may be an hour wrong. The journal's clock limits it. */
 async function timesOf({ lastApplied }: VanishedFacts, endedBelow = 0): Promise<ItemTimes> {
   const before = endedBelow === 0 ? undefined : Math.floor(endedBelow / POSITIONS_PER_SEQUENCE);
   const { nowMs, firstAtMs = -Infinity, atMs: lastMs = Infinity } = await lastApplied(before);
@@ -107,8 +109,8 @@ async function timesOf({ lastApplied }: VanishedFacts, endedBelow = 0): Promise<
 }
 
 /**
- * The service shows as many newest items as it keeps, and what vanished stands before all of them. Where both sides have an item in common
- * that is said by positions; only where they have none, by the times, of which two clocks are read.
+ * The service shows as many newest items as it keeps, and the vanished item is before all of them. If both sides have an item in
+ * common, positions decide. Otherwise times decide, which come from two clocks.
  */
 function byEntries(facts: VanishedFacts): Explained {
   const { retention, source, existing } = facts;
@@ -126,7 +128,7 @@ function byEntries(facts: VanishedFacts): Explained {
   return (memory) => isCounted(memory) && Date.parse(memory.created_at) <= untilMs;
 }
 
-/** Where the oldest item stands that both sides show. */
+/** The position of the oldest item that both sides show. */
 function firstInCommon(
   { vanished, existing }: VanishedFacts,
   shown: readonly { readonly fields: Fields }[],

@@ -1,11 +1,11 @@
 export interface GatheredCallParts<Entry, Result> {
-  /** One call for all of them. The results stand in the order of the entries. */
+  /** Makes one call for all entries. The results have the order of the entries. */
   send(entries: readonly Entry[]): Promise<readonly Result[]>;
-  /** Whether one more finds room in the call. One alone always does. */
+  /** Whether one more entry fits into the call. A single entry always fits. */
   fits(entries: readonly Entry[], next: Entry): boolean;
   /** Full calls under way together. */
   readonly atOnce: number;
-  /** Whether one entry may be to blame for what happened to all: then each is sent by itself. */
+  /** Whether a single entry may have caused the failure of all. Then each is sent by itself. */
   isOnesFault(error: unknown): boolean;
 }
 
@@ -16,8 +16,8 @@ interface Waiting<Entry, Result> {
 }
 
 /**
- * What several copies want at the same time, in one call. While it is answered the next one gathers, and goes when it is full or when
- * nothing is under way: two that are half as large cost more than one, for a call costs more than what is in it.
+ * Joins what several copies want at the same time into one call. While it is answered, the next call gathers entries. It is sent
+ * when it is full, or when no call is under way. Two half calls cost more than one full call.
  */
 export class GatheredCalls<Entry, Result> {
   readonly #parts: GatheredCallParts<Entry, Result>;
@@ -36,7 +36,7 @@ export class GatheredCalls<Entry, Result> {
     });
   }
 
-  /** In the next turn: those that one answer of the journal has set free come one after the other. */
+  /** In the next turn, because entries that one answer of the journal released come in quick succession. */
   #schedule(): void {
     if (this.#isScheduled || this.#underWay === this.#parts.atOnce || this.#waiting.length === 0) return;
     this.#isScheduled = true;
@@ -55,7 +55,7 @@ export class GatheredCalls<Entry, Result> {
     }
   }
 
-  /** How many of those that wait find room in one call. */
+  /** How many of the waiting entries fit into one call. */
   #fitting(): number {
     const entries: Entry[] = [];
     for (const { entry } of this.#waiting) {

@@ -11,27 +11,27 @@ import type { PendingWrite } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { orchestratorWritesOf } from '../delivery/write-plan.ts';
 
-/** What a lane's journaled writes, which the secondary may not have seen, say of what its primary shows. */
+/** What the lane's journaled writes, which the secondary may not have seen, say about the items of the primary. */
 export interface JournaledWrites {
-  /** What they deleted by filter. */
+  /** The deletes by filter. */
   readonly deletions: readonly LaneDeletion[];
   /** Everything below this position belongs to an earlier life of the owner. */
   readonly emptyBelow: number;
-  /** Writes that would prove the same, if it were known that they took effect. */
+  /** Writes that would prove the same if they took effect, which is unknown. */
   readonly beginnings: readonly PossibleBeginning[];
-  /** Ids of the items that were written, oldest first, by the digest of their fields; without those that were deleted since. */
+  /** Ids of the written items, oldest first, by the digest of their fields. Items that were deleted since are left out. */
   readonly ids: ReadonlyMap<string, readonly string[]>;
-  /** What wrote them, by id, where it has taken effect for certain. None where a write may have changed single items since. */
+  /** The write of each item, by id, if it certainly took effect. Empty if a later write may have changed single items. */
   readonly creates: ReadonlyMap<string, OrchestratorWrite>;
-  /** Those of {@link creates} that no unjournaled write can have deleted since. */
+  /** Those of {@link creates} that no unjournaled write can have deleted. */
   readonly covered: ReadonlySet<string>;
-  /** Items that were deleted, each by itself. */
+  /** Items that were deleted individually. */
   readonly named: readonly NamedItem[];
-  /** So many items more may be gone because of writes of which nobody knows for certain what they named. */
+  /** This many further items may be gone because of writes whose items are not certain. */
   readonly unaccounted: number;
 }
 
-/** A write of unknown outcome: if it took effect, everything below this position belongs to an earlier life of the owner. */
+/** A write of unknown outcome. If it took effect, everything below this position belongs to an earlier life of the owner. */
 export interface PossibleBeginning {
   readonly below: number;
   readonly acceptedAtMs: number;
@@ -42,7 +42,7 @@ export interface JournaledFacts {
   readonly owner: Owner;
   /** In sequence. */
   readonly writes: readonly PendingWrite[];
-  /** Those since {@link uncertainDelete}, also what was delivered. @defaultValue {@link writes} */
+  /** The writes since {@link uncertainDelete}, including delivered ones. @defaultValue {@link writes} */
   readonly since?: readonly PendingWrite[] | undefined;
   /** The lane's sequence when the primary was read. */
   readonly sequence: number;
@@ -51,7 +51,7 @@ export interface JournaledFacts {
 interface Planned {
   readonly write: PendingWrite;
   readonly action: WriteAction | undefined;
-  /** None for a write that names its items: they are found when it is delivered. */
+  /** Empty for a write that names its items, which are found when it is delivered. */
   readonly operations: readonly OrchestratorWrite[];
   readonly deletions: readonly LaneDeletion[];
 }
@@ -65,7 +65,7 @@ export function readJournaled(facts: JournaledFacts): JournaledWrites {
   return {
     deletions: planned.flatMap((each) => deletionsOf(each, facts)),
     emptyBelow: Math.max(0, ...beginnings.filter(isCertain).map(({ write }) => positionOf(write.sequence))),
-    // If it took effect late, it comes after items that an earlier copy has renumbered.
+    // If it took effect late, it comes after items that an earlier copy renumbered.
     beginnings: beginnings
       .filter((each) => !isCertain(each))
       .map(({ write }) => ({ below: positionOf(facts.sequence + 1), acceptedAtMs: write.acceptedAtMs })),
@@ -94,8 +94,9 @@ function plannedOf(write: PendingWrite, { service, owner }: JournaledFacts): Pla
 }
 
 /**
- * A delete that took effect late also deleted items that an earlier copy has renumbered, so their positions do not tell which these are.
- * It explains no item that was written after it: legacy lost that item, or executed the delete out of turn, and a person decides.
+ * If the delete took effect late, it also deleted items that an earlier copy renumbered, so their positions do not identify them.
+ * It does not explain items that were written after it. Either legacy lost such an item or executed the delete out of order, and
+ * a person decides.
  */
 function deletionsOf({ write, deletions }: Planned, facts: JournaledFacts): readonly LaneDeletion[] {
   if (write.isUncertain !== true) return deletions;
@@ -107,7 +108,7 @@ function deletionsOf({ write, deletions }: Planned, facts: JournaledFacts): read
   return deletions.map((deletion) => ({ ...deletion, below: positionOf(facts.sequence + 1), spares }));
 }
 
-/** An equal item that was written after a delete has an id of its own. */
+/** An equal item that was written after a delete has its own id. */
 function idsOf(planned: readonly Planned[], { definition }: ServiceRuntime): Map<string, string[]> {
   const ids = new Map<string, string[]>();
   const deletions = planned.flatMap((each) => each.deletions);
@@ -155,7 +156,7 @@ function createdBy({ action, payload }: OrchestratorWrite): StoredMemory | undef
   return action === 'create' ? parseStoredMemory(encodeJson(payload)) : undefined;
 }
 
-/** What it named it has deleted, if it took effect at all. */
+/** It has deleted the item that it named, if it took effect. */
 function takeAway({ isUncertain, items = [] }: PendingWrite, ids: ReadonlyMap<string, string[]>): void {
   if (isUncertain === true) return;
   for (const { digest, newer } of items) {

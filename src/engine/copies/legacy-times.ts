@@ -12,10 +12,7 @@ interface Retimed {
   readonly sessionId: SessionId;
 }
 
-/**
- * The writes by which delivered items take over the times that legacy gave them. Each has an effect only on the version of its item
- * that was seen.
- */
+/** The writes that give delivered items legacy's times. Each has an effect only on the version of its item that was compared. */
 export function retimesOf(pairs: readonly ItemPair[], { lanes, sessionId }: Retimed): OrchestratorWrite[] {
   return pairs.flatMap(({ memory, item }): OrchestratorWrite[] => {
     const payload = lanes.retime?.(memory, item);
@@ -27,12 +24,12 @@ export function retimesOf(pairs: readonly ItemPair[], { lanes, sessionId }: Reti
   });
 }
 
-/** Whether a write of a copy only gives an item the time of legacy. */
+/** Whether a write of a copy only changes the time of an item. */
 export function isRetime({ action, payload }: OrchestratorWrite): boolean {
   return action === 'update' && payload['created_at'] !== undefined;
 }
 
-/** A lane that was found to hold the same on both sides. */
+/** A lane that was found equal on both sides. */
 interface LookedAtLane {
   readonly service: ServiceRuntime;
   readonly owner: Owner;
@@ -43,11 +40,11 @@ interface LookedAtLane {
 export interface LegacyTimesParts {
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
-  /** Most that one call may take, milliseconds. */
+  /** Longest time of one call, milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Gives delivered items the times of legacy after a comparison. What fails is taken over by the next look at the lane. */
+/** Gives delivered items legacy's times after a comparison. After a failure, the next look at the lane tries again. */
 export class LegacyTimes {
   readonly #parts: LegacyTimesParts;
 
@@ -74,7 +71,7 @@ export class LegacyTimes {
     return (await readContents({ ...session, orchestrator, options: () => this.#options() })).listed;
   }
 
-  /** Without the lane's fence, which lets only deliveries and copies pass: the version of each item stands in for it. */
+  /** Sent without the lane's fence, which lets only deliveries and copies pass. The version of each item protects it instead. */
   async #write(retimes: readonly OrchestratorWrite[]): Promise<void> {
     const versioned = retimes.filter(({ payload }) => payload['if_version'] !== undefined);
     if (versioned.length === 0) return;

@@ -12,12 +12,12 @@ import type { Spill } from '../spill/spill.ts';
 import type { Unjournaled } from './unjournaled.ts';
 
 const HEARTBEAT_MS = 1_000;
-/** A replica that has been away for so long is not waited for any more: every lane is copied anew instead. */
+/** After this time without a heartbeat, a replica is no longer waited for. Every lane is copied again instead. */
 const LOST_AFTER_SECONDS = 600;
 
 export interface CoverageParts {
   readonly membership: Membership;
-  /** Hears of every heartbeat whether it was answered; absent: nothing is spilled. */
+  /** Notified of every heartbeat, answered or not. Absent: nothing is spilled. */
   readonly spill?: Pick<Spill, 'answered' | 'failed'> | undefined;
   readonly unjournaled: Unjournaled;
   readonly store: CoverageStore;
@@ -25,9 +25,9 @@ export interface CoverageParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly flags: Flags;
-  /** Whether dual writes that the flag asks for may begin: else they are asked about again at the next heartbeat. */
+  /** Whether dual writes that the flag requests may begin. If not, the next heartbeat asks again. */
   readonly mayBegin: (service: ServiceName) => boolean;
-  /** Whether all owners are copied without being asked; else only those with writes that wait. */
+  /** Whether all owners are copied automatically. If not, only those with waiting writes. */
   readonly copiesAll: boolean;
   readonly lanes: Lanes;
   readonly copies: CopyQueue;
@@ -38,8 +38,8 @@ export interface CoverageParts {
 }
 
 /**
- * Begins and ends dual writes of each service as its flag asks. Beginning: the row, then every write is journaled, then, when the
- * last unjournaled write is through, all owners are copied. Ending: the row first, and only then may a write pass unjournaled.
+ * Starts and ends dual writes of each service as its flag requests. To start: open the row, journal every write, and after the
+ * last unjournaled write has ended, copy all owners. To end: close the row first. Only then may a write pass unjournaled.
  */
 export class CoverageKeeper {
   readonly #parts: CoverageParts;
@@ -58,7 +58,7 @@ export class CoverageKeeper {
     return this.#mayCopy.has(service);
   }
 
-  /** Takes up the coverage that is in effect. @throws StorageError */
+  /** Adopts the coverage that is in effect. @throws StorageError */
   async start(hasPredecessor: boolean): Promise<void> {
     const { store, coverage } = this.#parts;
     for (const [service, state] of coverage) {
@@ -73,18 +73,18 @@ export class CoverageKeeper {
     this.#loop = this.#run();
   }
 
-  /** Asks at once what the next heartbeat would have shown. */
+  /** Checks at once what the next heartbeat would show. */
   beatNow(): void {
     this.#wake?.abort();
   }
 
-  /** Covered services whose owners are not listed yet: their lanes are in no count. */
+  /** Covered services whose owners are not listed yet. Their lanes are in no count. */
   get listings(): number {
     return [...this.#parts.coverage].filter(([name, { number }]) => number > 0 && !this.#listed.has(name))
       .length;
   }
 
-  /** Lists the owners of all services again, with the next heartbeat. */
+  /** Lists the owners of all services again at the next heartbeat. */
   backfillAnew(): void {
     this.#mayCopy.clear();
     this.#listed.clear();
@@ -103,7 +103,7 @@ export class CoverageKeeper {
       await this.#parts.clock.sleep(HEARTBEAT_MS, this.#wake.signal);
       if (this.#isStopped) return;
       try {
-        // First of all: who does not say in time that it lives must not act.
+        // First, because a replica whose heartbeat is late must not act.
         await this.#beat();
         if (this.#parts.membership.isAnySpilled) await this.#parts.store.renewAfterLoss(LOST_AFTER_SECONDS);
         await this.#follow();
@@ -124,7 +124,7 @@ export class CoverageKeeper {
     spill?.answered();
   }
 
-  /** What this replica acts on, as far as no write that the journal does not know is under way. */
+  /** The coverage that this replica reports: only if no write is under way that the journal does not know. */
   #reported(): Record<string, number> {
     const states = [...this.#parts.coverage].filter(([, { unjournaled }]) => unjournaled === 0);
     return Object.fromEntries(states.map(([service, { number }]) => [service, number]));
@@ -135,13 +135,13 @@ export class CoverageKeeper {
       if (!this.#parts.membership.isAlone) await this.#followOthers(name, state);
       const { enabled: isAsked, reason } = this.#parts.flags.isEnabled('dual-write', { service: name });
       if (isAsked && state.number === 0 && this.#parts.mayBegin(name)) await this.#begin(name, state);
-      // Only a flag that is known to be off ends anything: a server of flags that is away lowers nothing for good.
+      // Only a flag that is known to be off ends coverage. If the flag server is away, nothing changes.
       else if (reason === 'off' && state.number > 0) await this.#end(name, state);
       if (!this.#mayCopy.has(name) && this.isJournaledByAll(name)) this.#backfill(name);
     }
   }
 
-  /** Another replica has begun or ended coverage: this one acts on it from now on. */
+  /** Another replica has started or ended coverage. This replica follows it from now on. */
   async #followOthers(name: ServiceName, state: Coverage): Promise<void> {
     const { number } = await this.#parts.store.current(name);
     if (number === state.number) return;
@@ -154,7 +154,7 @@ export class CoverageKeeper {
     if (number > 0) this.#parts.emit('coverage:began', { service: name, number });
   }
 
-  /** Whether every replica journals what it writes to the service, and nothing is under way that was not journaled. */
+  /** Whether every replica journals its writes to the service, and no unjournaled write is under way. */
   isJournaledByAll(name: ServiceName): boolean {
     const { number, unjournaled } = this.#parts.coverage.get(name) ?? { number: 0, unjournaled: 0 };
     return number > 0 && unjournaled === 0 && this.#parts.membership.allReport(name, number);
@@ -188,7 +188,7 @@ export class CoverageKeeper {
     const { number } = this.#parts.coverage.get(name) ?? { number: 0 };
     this.#copyAll(service, number).catch((error: unknown) => {
       this.#parts.emit('backfill:failed', { service: name, reason: messageOf(error) });
-      // The owners are asked for again at the next heartbeat.
+      // The owners are listed again at the next heartbeat.
       this.#mayCopy.delete(name);
     });
   }
@@ -198,7 +198,7 @@ export class CoverageKeeper {
     await this.#parts.store.quiet(service.name);
     const unseeded = new Set<Lane>();
     const listed = copiesAll ? await this.#findUnseeded(service, number, unseeded) : 0;
-    // An owner that legacy holds nothing of any more may have writes that wait: they too wait for a copy.
+    // An owner of which legacy holds nothing any more may still have waiting writes, which also wait for a copy.
     for (const lane of this.#parts.waitingLanes(service.name)) {
       if (lane.seededCoverage !== number) unseeded.add(lane);
     }
@@ -207,7 +207,7 @@ export class CoverageKeeper {
     if (copiesAll) emit('backfill:queued', { service: service.name, owners: listed, lanes: unseeded.size });
   }
 
-  /** @returns how many owners the store lists */
+  /** @returns the number of owners that the store lists */
   async #findUnseeded(service: ServiceRuntime, number: number, unseeded: Set<Lane>): Promise<number> {
     const { lanes, journal } = this.#parts;
     let listed = 0;
@@ -219,7 +219,7 @@ export class CoverageKeeper {
       listed += owners.length;
       await look(owners);
     }
-    // What legacy does not list any more may have been deleted while nothing was journaled.
+    // An owner that legacy no longer lists may have been deleted while writes were not journaled.
     await look(await journal.outdated(service.name, number));
     return listed;
   }

@@ -7,16 +7,16 @@ const LOOK_EVERY_MS = 20;
 export interface UnjournaledParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly clock: Clock;
-  /** Resolves when the service has taken everything that was sent to it before. */
+  /** Resolves when the service has processed everything that was sent to it before. */
   readonly probed: (service: ServiceRuntime) => Promise<void>;
 }
 
-/** What became of a write that no journal knows. */
+/** The end of a write that is not in the journal. */
 export type UnjournaledEnd = 'certain' | 'unknown';
 
 /**
- * Counts the writes that no journal knows, from their sending until it is certain that they take no effect any more. The first
- * copies under a coverage wait for them: a lane that is read before such a write takes effect would miss it for ever.
+ * Counts the writes that are not in the journal, from their sending until they can certainly take no more effect. The first
+ * copies under a coverage wait for them, because a lane that is read before such a write takes effect would miss it for ever.
  */
 export class Unjournaled {
   readonly #parts: UnjournaledParts;
@@ -25,7 +25,7 @@ export class Unjournaled {
     this.#parts = parts;
   }
 
-  /** A write is about to be sent. The function that is returned says once how it ended. */
+  /** Records that a write is about to be sent. The returned function must be called once with its end. */
   begin(service: ServiceRuntime): (end: UnjournaledEnd) => void {
     const coverage = this.#parts.coverage.get(service.name);
     if (coverage === undefined) return () => undefined;
@@ -36,12 +36,12 @@ export class Unjournaled {
     };
   }
 
-  /** The process before this one may have sent what nobody knows of. */
+  /** The previous process may have sent writes that are unknown here. */
   inherit(service: ServiceRuntime): void {
     this.begin(service)('unknown');
   }
 
-  /** Resolves when none is under way any more, or after `ms`: the next process would not know of it. */
+  /** Resolves when none is under way, or after `ms`. The next process would not know of them. */
   async ended(ms: number): Promise<void> {
     const { clock, coverage } = this.#parts;
     const untilMs = clock.now() + ms;
@@ -49,7 +49,7 @@ export class Unjournaled {
     while (isUnderWay() && clock.now() < untilMs) await clock.sleep(LOOK_EVERY_MS);
   }
 
-  /** Two answered probes, and not sooner than one deadline after the send: it may lie in the network so long. */
+  /** Two answered probes, and at least one deadline after the send, because the request may stay in the network that long. */
   async #settled(service: ServiceRuntime): Promise<void> {
     await Promise.all([this.#parts.probed(service), this.#parts.clock.sleep(service.deadlineMs)]);
   }

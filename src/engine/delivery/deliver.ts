@@ -13,19 +13,22 @@ import { Watermarks } from './watermarks.ts';
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 5_000;
-/** Batches on their way at the same time, of different lanes: a write need not wait for the batch before it. */
+/** Batches under way at the same time, for different lanes. A write need not wait for the batch before it. */
 const SENDERS = 3;
-/** So many more may be on their way while reads wait: their deliveries need not wait for a batch of others to end. */
+/** Additional batches while reads wait, so that their deliveries need not wait for another batch to end. */
 const EXPRESS_SENDERS = 3;
-/** Writes of a batch that reads wait for: each of them waits for the whole batch. */
+/** Most writes in a batch that reads wait for, because each of these reads waits for the whole batch. */
 const EXPRESS_BATCH_SIZE = 16;
-/** Of the requests in a batch, about: the orchestrator takes messages of 4 MiB, and one that is too long is sent in halves. */
+/**
+ * Approximate size of the requests in a batch. The orchestrator accepts messages of 4 MiB. A batch that is too long is sent in
+ * halves.
+ */
 const BATCH_CHARACTERS = 1024 * 1024;
-/** One batch in so many is of all lanes, whatever reads wait for: the others are delivered too. */
+/** One batch in this many serves all lanes, even while reads wait, so that the other lanes are delivered too. */
 const ORDINARY_EVERY = 8;
-/** A batch that no read waits for is collected for so long. */
+/** A batch that no read waits for collects writes for this long. */
 const LINGER_MS = 20;
-/** What was applied a moment ago stands in the journal after this long. */
+/** Writes that were applied just now are in the journal after this time. */
 const JOURNAL_LAG_MS = 5;
 
 /** What a read waits for: the lane's deliveries up to a sequence. */
@@ -34,20 +37,20 @@ interface Asked {
   readonly sinceMs: number;
 }
 
-/** Applies journaled writes to the orchestrator: of each lane in sequence, of many lanes in one batch. */
+/** Applies journaled writes to the orchestrator: the writes of a lane in sequence, those of many lanes in one batch. */
 export class Deliverer {
-  /** Where deliveries of lanes stop for a comparison. */
+  /** The points where deliveries of lanes stop for a comparison. */
   readonly watermarks: Watermarks;
   readonly #parts: DeliveryParts;
   readonly #queue: DeliveryQueue;
   readonly #packer: Packer;
   readonly #records: DeliveryRecords;
   readonly #refusals: Refusals;
-  /** Lanes with a batch on its way: the next one waits for it, so that each lane stays in sequence. */
+  /** Lanes with a batch under way. The next batch waits for it, so that each lane stays in sequence. */
   readonly #underWay = new Set<Lane>();
-  /** Lanes with deliveries that a read waits for. Those go first, in batches of their own. */
+  /** Lanes with deliveries that a read waits for. They go first, in batches of their own. */
   readonly #awaited = new Set<Lane>();
-  /** What reads have asked for, by lane, until it has come. */
+  /** The sequences that reads wait for, by lane, until they are delivered. */
   readonly #asked = new Map<Lane, Asked>();
   #senders = 0;
   #isStopped = false;
@@ -65,51 +68,51 @@ export class Deliverer {
     this.#refusals = new Refusals({ ...parts, queue: this.#queue });
   }
 
-  /** Writes that wait. */
+  /** Number of waiting writes. */
   get pending(): number {
     return this.#queue.size;
   }
 
-  /** Writes of one service that wait. */
+  /** Number of waiting writes of one service. */
   pendingOf(service: ServiceName): number {
     return this.#queue.sizeOf(service);
   }
 
-  /** Lanes with writes that wait. */
+  /** Number of lanes with waiting writes. */
   allWaiting(): Iterable<Lane> {
     return this.#queue.lanes();
   }
 
-  /** Lanes of one service with writes that wait. */
+  /** Number of lanes of one service with waiting writes. */
   waitingLanes(service: ServiceName): readonly Lane[] {
     return this.#queue.lanesOf(service);
   }
 
-  /** Whether writes of the lane wait, or may do. */
+  /** Whether writes of the lane wait, or may wait. */
   isHolding(lane: Lane): boolean {
     return this.#queue.holds(lane) || this.#underWay.has(lane);
   }
 
-  /** The journal has forgotten how far the lane has come. */
+  /** The journal has lost the position of the lane's deliveries. */
   recordAgain(lane: Lane): void {
     void this.#records.record(lane, { laneId: lane.id, lane: lane.key, sequence: lane.delivered });
   }
 
-  /** Whether the last batch got through. */
+  /** Whether the last batch succeeded. */
   get isFlowing(): boolean {
     return this.#attempt === 0;
   }
 
   /** Takes over an applied write. */
   deliver(lane: Lane, write: PendingWrite): void {
-    // Who believes that it is alone may be wrong for a moment: a gap in the sequences tells.
+    // A replica can briefly be wrong about being alone. A gap in the sequences shows that.
     if (this.#parts.isAlone() && !lane.hasUnseen) this.#queue.add(lane, write);
     else this.#queue.addFromJournal(lane);
     lane.sawAll();
     this.#linger();
   }
 
-  /** A read waits for the lane's deliveries: they go first and without the others'. */
+  /** A read waits for the lane's deliveries. They go first, without those of other lanes. */
   hurry(lane: Lane): void {
     if (!this.isHolding(lane)) return;
     this.watermarks.lift(lane);
@@ -119,7 +122,7 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Takes over what the journal holds of a lane up to its newest applied write: after a start. */
+  /** After a start: loads what the journal holds of a lane, up to its newest applied write. */
   resume(lane: Lane, newest: number): void {
     if (newest <= lane.delivered) return;
     lane.appliedUpTo(newest);
@@ -127,13 +130,16 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Another replica's writes of the lane wait, or a person has dealt with a dead letter: the journal holds what is to be done. */
+  /**
+   * Another replica's writes of the lane wait, or a person has decided about a dead letter. The journal knows what is to be
+   * delivered.
+   */
   resumeForeign(lane: Lane): void {
     this.#queue.reload(lane);
     this.wake();
   }
 
-  /** A copy has made the secondary equal up to `sequence`: what stands before it needs no delivery. */
+  /** A copy has made the secondary equal up to `sequence`. Writes up to it need no delivery. */
   covered(lane: Lane, sequence: number): void {
     this.#asked.delete(lane);
     this.#queue.drop(lane, sequence);
@@ -141,7 +147,7 @@ export class Deliverer {
     this.wake();
   }
 
-  /** Nothing of what waited is this replica's any more; of one lane, or of all. */
+  /** Drops what waits, because it belongs to other replicas now. For one lane, or for all. */
   forget(lane?: Lane): void {
     if (lane === undefined) {
       this.#asked.clear();
@@ -152,19 +158,19 @@ export class Deliverer {
     }
   }
 
-  /** Resolves when no batch that was sent before holds a write of the lane any more. */
+  /** Resolves when no batch that was sent before this call still holds a write of the lane. */
   async quiet(lane: Lane): Promise<void> {
     while (this.#underWay.has(lane)) await this.#parts.clock.sleep(1);
   }
 
-  /** Looks again at what can be delivered. */
+  /** Checks again what can be delivered. */
   wake(): void {
     if (this.#isStopped || !this.#maySend()) return;
     this.#senders += 1;
     setImmediate(() => void this.#run());
   }
 
-  /** A few writes more share the cost of a batch, which on small machines is the agents' own processor. */
+  /** Waits briefly so that more writes share the cost of a batch. On small machines that cost is taken from the agents. */
   #linger(): void {
     if (this.#hasAwaited()) return this.wake();
     this.#timer ??= setTimeout(() => {
@@ -196,7 +202,7 @@ export class Deliverer {
     else this.#linger();
   }
 
-  /** True where the next batch need not wait: there is more than one holds. */
+  /** True if the next batch need not wait, because more writes wait than one batch holds. */
   async #sendNext(): Promise<boolean> {
     const taken = new Set<Lane>();
     this.#isHurried = false;
@@ -214,7 +220,7 @@ export class Deliverer {
     return this.#queue.hasReady((lane) => this.#isDeliverable(lane));
   }
 
-  /** Whether one more sender finds something to send. While the secondary is in trouble one asks how it is. */
+  /** Whether one more sender has something to send. While the secondary fails, one sender tries. */
   #maySend(): boolean {
     if (this.#attempt > 0) return this.#senders === 0 && this.#hasReady();
     if (this.#senders < SENDERS) return this.#hasReady();
@@ -259,7 +265,7 @@ export class Deliverer {
     return parcels;
   }
 
-  /** Those that reads wait for, or all; each of the former waits for its whole batch. */
+  /** Lanes that reads wait for, or all lanes. In the first case each of these reads waits for the whole batch. */
   #nextLanes(): { lanes: Iterable<QueuedLane>; batchSize: number; isExpress: boolean } {
     this.#batches += 1;
     if (this.#hasAwaited() && this.#batches % ORDINARY_EVERY !== 0)
@@ -268,14 +274,14 @@ export class Deliverer {
     return { lanes, batchSize: this.#parts.batchSize, isExpress: false };
   }
 
-  /** A write that names its items begins a batch of its own. */
+  /** A write that names its items starts a batch of its own. */
   #parcelsOf(lane: Lane, writes: readonly PendingWrite[]): Parcel[] {
     const parcels = writes.map((write) => this.#packer.pack(lane, write));
     const naming = parcels.findIndex((parcel) => this.#packer.isNaming(parcel));
     return naming < 0 ? parcels : parcels.slice(0, Math.max(1, naming));
   }
 
-  /** Whether all of it has arrived. What has not is sent again later. */
+  /** Whether everything was delivered. The rest is sent again later. */
   async #send(batch: readonly Parcel[]): Promise<boolean> {
     const { clock, orchestrator, timeoutMs } = this.#parts;
     let superseded: Iterable<Lane> = [];
@@ -295,22 +301,23 @@ export class Deliverer {
       superseded = this.#arrived(parcels, resultsOf(parcels, answers));
     } catch (error) {
       if (parcels.length > 1 && isTooLarge(error)) return this.#sendHalves(parcels);
-      // As they were sent: a refusal names one of their operations by its place.
+      // In the order in which they were sent, because a refusal names an operation by its index.
       await this.#failed(parcels, error);
       return false;
     }
-    // A copy that began here meanwhile decides what the lane holds. Of any other only the journal knows which writes it has seen.
+    // If this replica has begun a copy meanwhile, the copy decides about the lane. Only the journal knows which writes another
+    // replica's copy has seen.
     for (const lane of superseded) if (lane.condition === 'clean') await this.#parts.onOvertaken(lane);
     return true;
   }
 
-  /** Each write may be as large as a message: several may be more than one message holds. The second half may need the first. */
+  /** Each write may be as large as a message, so several may be too large for one. The second half may depend on the first. */
   async #sendHalves(parcels: readonly Parcel[]): Promise<boolean> {
     const half = Math.ceil(parcels.length / 2);
     return (await this.#send(parcels.slice(0, half))) && this.#send(parcels.slice(half));
   }
 
-  /** Returns the lanes of which the secondary knows a newer copy: nothing of them is through. */
+  /** Returns the lanes of which the secondary knows a newer copy. Nothing of them counts as delivered. */
   #arrived(parcels: readonly Parcel[], results: readonly Delivered[]): ReadonlySet<Lane> {
     const superseded = new Set<Lane>();
     for (const [index, parcel] of parcels.entries()) {
@@ -367,10 +374,10 @@ export class Deliverer {
     await this.#parts.clock.sleep(retryInMs);
   }
 
-  /** Deleting what is not there is a delete; anything else that the secondary refuses for good is a dead letter (W3). */
+  /** Deleting a missing item counts as delivered. Any other final refusal makes a dead letter (W3). */
   #refused(parcel: Parcel, error: CrossfadeError): void {
     if (error instanceof NotFoundError && isDelete(parcel)) return this.#through(parcel, 'applied');
-    // The others of its batch have waited for nothing, and need not wait until the letter is durable.
+    // The other writes of its batch were not applied, and need not wait until the dead letter is durable.
     this.#isHurried = true;
     void this.#refusals.record(parcel, error).then(() => {
       this.#underWay.delete(parcel.lane);
@@ -379,7 +386,7 @@ export class Deliverer {
   }
 }
 
-/** The first writes whose requests have so many characters together; at least one. */
+/** The first writes whose requests together have at most this many characters; at least one. */
 function fitting(writes: readonly PendingWrite[], characters: number): readonly PendingWrite[] {
   let left = characters;
   const end = writes.findIndex(({ request }, index) => {

@@ -11,19 +11,19 @@ export interface DeliveryParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Operations of one batch. @defaultValue 200 */
+  /** Most operations per batch. @defaultValue 200 */
   readonly batchSize: number;
   readonly timeoutMs: number;
-  /** 0 up to 1; spreads the retries of several replicas. */
+  /** A random number from 0 up to 1, which spreads the retries of several replicas. */
   readonly random: () => number;
-  /** Whether no other replica writes: then memory knows every write of a lane, else the journal does. */
+  /** Whether no other replica writes. Then memory knows every write of a lane. Otherwise only the journal does. */
   readonly isAlone: () => boolean;
-  /** The journal has answered that it knows how far the lane's deliveries have come: a database that falls may forget it. */
+  /** Called when the journal has confirmed the lane's delivery position. A crash of the database may lose it. */
   readonly onRecorded: (lane: Lane) => void;
-  /** A delivery was read back and is not what was sent: the lane must be copied. */
+  /** A delivery that was read back differs from what was sent. The lane must be copied. */
   readonly onAltered: (lane: Lane) => void;
-  /** The secondary knows of a copy of the lane that this replica does not. @throws StorageError */
+  /** The secondary knows of a copy of the lane that this replica does not know. @throws StorageError */
   readonly onOvertaken: (lane: Lane) => Promise<void>;
-  /** What a write named is not known, or is not on the secondary: the lane must be copied. */
+  /** The item that a write named is unknown, or is not on the secondary. The lane must be copied. */
   readonly onUnnamed: (lane: Lane) => void;
 }

@@ -2,35 +2,35 @@ import type { LaneKey, ServiceName } from '../../domain/ids.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { Journal, PendingWrite } from '../ports/ports.ts';
 
-/** Kept in memory for all lanes together; what comes on top is read from the journal when its turn comes. */
+/** Most writes in memory, over all lanes. The rest is read from the journal when its turn comes. */
 const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
-/** So many of them are kept as they were parsed. */
+/** Of these, this many are kept parsed. */
 const PARSED_LIMIT_BYTES = 1024 * 1024;
-/** What a write takes beside its request's text: 335,000 of 100 characters took 226 MiB. */
+/** Memory of a write besides its request's text. Measured: 335,000 writes of 100 characters took 226 MiB. */
 const WRITE_BYTES = 600;
 
-/** Read from the journal at once, of one lane: a request may have 4 MiB. */
+/** Most characters read from the journal at once, for one lane. A request may have 4 MiB. */
 const PAGE = { writes: 200, bytes: 4 * 1024 * 1024 };
-/** Most that one character takes in the journal: three in UTF-8, and a third more where it is encrypted. */
+/** Most bytes of one character in the journal: three in UTF-8, and a third more if it is encrypted. */
 const BYTES_OF_A_CHARACTER = 4;
 
 /** A lane's applied writes that wait for delivery. */
 export interface QueuedLane {
   readonly lane: Lane;
-  /** In sequence, without a gap between them. */
+  /** In sequence, without gaps. */
   readonly writes: PendingWrite[];
-  /** The journal holds more behind the last of them. */
+  /** The journal holds more after the last of them. */
   hasMore: boolean;
-  /** There is more since the journal was asked last: its answer may not know of that. */
+  /** More writes came after the last query to the journal, and its answer may not contain them. */
   isAskedAnew: boolean;
 }
 
-/** What waits for delivery, by lane. Bounded: the journal holds everything, memory the next to go. */
+/** The writes that wait for delivery, by lane. Bounded: the journal holds all of them, and memory the next ones. */
 export class DeliveryQueue {
   readonly #journal: Journal;
   readonly #mostOf: (lane: Lane) => number;
   readonly #lanes = new Map<LaneKey, QueuedLane>();
-  /** Lanes with a dead letter, each with its sequence: what stands before it goes on, what stands behind it waits. */
+  /** The sequence of the dead letter of each lane that has one. Earlier writes are delivered, later ones wait. */
   readonly #blocked = new Map<LaneKey, number>();
   #bytes = 0;
 
@@ -40,7 +40,7 @@ export class DeliveryQueue {
     this.#mostOf = mostOf;
   }
 
-  /** Writes in memory, and lanes that wait for more of theirs. */
+  /** Number of writes in memory, plus lanes that wait for more of theirs. */
   get size(): number {
     let size = 0;
     for (const { writes, hasMore } of this.#lanes.values()) size += writes.length + (hasMore ? 1 : 0);
@@ -53,12 +53,12 @@ export class DeliveryQueue {
     return queued.reduce((size, { writes, hasMore }) => size + writes.length + (hasMore ? 1 : 0), 0);
   }
 
-  /** Lanes with writes that wait. */
+  /** Lanes with waiting writes. */
   *lanes(): Generator<Lane> {
     for (const { lane } of this.#lanes.values()) yield lane;
   }
 
-  /** Lanes of one service with writes that wait. */
+  /** Lanes of one service with waiting writes. */
   lanesOf(service: ServiceName): Lane[] {
     return [...this.#lanes.values()].map(({ lane }) => lane).filter((lane) => lane.service === service);
   }
@@ -70,7 +70,7 @@ export class DeliveryQueue {
   add(lane: Lane, write: PendingWrite): void {
     const queued = this.#of(lane);
     if (queued.hasMore || this.#bytes > MEMORY_LIMIT_BYTES) return this.addFromJournal(lane);
-    // A backlog is read again when its turn comes: parsed it would take three times the memory.
+    // A backlog is read again when its turn comes. Parsed, it would take three times the memory.
     queued.writes.push(this.#bytes > PARSED_LIMIT_BYTES ? { ...write, message: undefined } : write);
     this.#bytes += bytesOf(write);
   }
@@ -79,15 +79,15 @@ export class DeliveryQueue {
     Object.assign(this.#of(lane), { hasMore: true, isAskedAnew: true });
   }
 
-  /** Somebody else has changed what the journal says of the lane, dead letters among it: memory holds nothing of it any more. */
+  /** Another process has changed what the journal says of the lane, including its dead letters. Memory drops everything of it. */
   reload(lane: Lane): void {
     for (const write of this.#of(lane).writes) this.#bytes -= bytesOf(write);
-    // Another one: what the journal is answering to the one before is out of date.
+    // A new number, because an answer of the journal that is still on its way is out of date.
     this.#lanes.set(lane.key, { lane, writes: [], hasMore: true, isAskedAnew: false });
     this.#blocked.delete(lane.key);
   }
 
-  /** Forgets the writes up to a sequence: they are through. */
+  /** Drops the writes up to a sequence, because they are delivered. */
   drop(lane: Lane, through: number): void {
     const queued = this.#lanes.get(lane.key);
     if (queued === undefined) return;
@@ -102,7 +102,7 @@ export class DeliveryQueue {
     if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
   }
 
-  /** Forgets what waits of a lane. */
+  /** Drops what waits of a lane. */
   letGo(lane: Lane): void {
     for (const write of this.#lanes.get(lane.key)?.writes ?? []) this.#bytes -= bytesOf(write);
     this.#lanes.delete(lane.key);
@@ -138,21 +138,23 @@ export class DeliveryQueue {
     }
   }
 
-  /** What waits of one lane, if any of it can be delivered now. */
+  /** The waiting writes of one lane, if any of them can be delivered now. */
   readyOf(lane: Lane, isDeliverable: (lane: Lane) => boolean): QueuedLane | undefined {
     const queued = this.#lanes.get(lane.key);
     if (queued === undefined || this.#waits(queued)) return undefined;
     return isDeliverable(lane) ? queued : undefined;
   }
 
-  /** Behind a dead letter or a watermark. While a lane is blocked memory holds its letter, or what stands before that. */
+  /**
+   * Whether the lane waits at a dead letter or a watermark. While it does, memory holds the dead letter or the writes before it.
+   */
   #waits({ lane, writes }: QueuedLane): boolean {
     if ((writes[0]?.sequence ?? 0) > this.#mostOf(lane)) return true;
     const letter = this.#blocked.get(lane.key);
     return letter !== undefined && (writes[0]?.sequence ?? letter) >= letter;
   }
 
-  /** The lane's next writes, up to `limit`; from the journal where memory holds none. @throws StorageError */
+  /** The lane's next writes, up to `limit`. Read from the journal if memory holds none. @throws StorageError */
   async writesOf(queued: QueuedLane, limit: number): Promise<readonly PendingWrite[]> {
     if (queued.writes.length === 0 && queued.hasMore) await this.#refill(queued);
     const letter = this.#blocked.get(queued.lane.key) ?? Infinity;
@@ -166,7 +168,7 @@ export class DeliveryQueue {
     const { lane } = queued;
     queued.isAskedAnew = false;
     const page = await this.#journal.pending(lane.key, lane.delivered, PAGE);
-    // Forgotten or reloaded meanwhile.
+    // Dropped or reloaded meanwhile.
     if (this.#lanes.get(lane.key) !== queued) return;
     for (const write of page) {
       queued.writes.push(write);
@@ -175,7 +177,7 @@ export class DeliveryQueue {
     }
     const letter = page.find((write) => write.letter === 'open');
     if (letter !== undefined) this.block(lane, letter.sequence);
-    // The outcome of the newest write may be on its way to the journal still.
+    // The outcome of the newest write may still be on its way to the journal.
     const reached = page.at(-1)?.sequence ?? lane.delivered;
     queued.hasMore = queued.isAskedAnew || isFull(page) || reached < lane.applied;
     if (queued.writes.length === 0 && !queued.hasMore) this.#lanes.delete(lane.key);
@@ -190,7 +192,7 @@ export class DeliveryQueue {
   }
 }
 
-/** Whether the journal may hold more than it gave. */
+/** Whether the journal may hold more than it returned. */
 function isFull(page: readonly PendingWrite[]): boolean {
   const characters = page.reduce((sum, { request }) => sum + request.length, 0);
   return page.length === PAGE.writes || characters * BYTES_OF_A_CHARACTER >= PAGE.bytes;

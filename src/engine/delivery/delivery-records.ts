@@ -9,17 +9,17 @@ interface RecordParts {
   readonly journal: Pick<Journal, 'delivered'>;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** The journal has answered that it knows how far the lane has come. */
+  /** Called when the journal has confirmed the position of a lane. */
   readonly onRecorded: (lane: Lane) => void;
 }
 
 /**
- * Writes down how far each lane has come on the secondary. What the journal did not take is written down later: until then the lane
- * is behind, for other replicas and for the interlocks, and no other delivery of it may ever come.
+ * Records the delivery position of each lane. A record that the journal did not take is written later. Until then the lane counts
+ * as behind, for other replicas and for the interlocks, even if no further delivery of it comes.
  */
 export class DeliveryRecords {
   readonly #parts: RecordParts;
-  /** The newest delivery of each lane that is to be written down again. */
+  /** The newest delivery of each lane whose record must be written again. */
   readonly #missing = new Map<Lane, WriteRef>();
   #isRetrying = false;
   #isStopped = false;
@@ -29,8 +29,8 @@ export class DeliveryRecords {
   }
 
   /**
-   * Never rejects, and nobody waits for it: a delivery whose record a crash of this process forgets is made again and has no effect. What a
-   * crash of the database takes back is recorded again.
+   * Never rejects, and is not awaited. If a crash of this process loses the record, the delivery is made again and has no effect.
+   * If a crash of the database loses it, it is recorded again.
    */
   async record(lane: Lane, write: WriteRef): Promise<void> {
     const failure = await this.#tried(lane, write);
@@ -55,7 +55,7 @@ export class DeliveryRecords {
     this.#isRetrying = false;
   }
 
-  /** Why it could not be written down, if it could not. */
+  /** Why it could not be recorded, or undefined. */
   async #tried(lane: Lane, write: WriteRef): Promise<string | undefined> {
     const { sequence } = write;
     try {

@@ -13,11 +13,11 @@ export interface PackParts {
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** What a write named is not known, or is not on the secondary: the lane must be copied. */
+  /** The item that a write named is unknown, or is not on the secondary. The lane must be copied. */
   readonly onUnnamed: (lane: Lane) => void;
 }
 
-/** Puts journaled writes into the orchestrator's words, under the fence of their lane. */
+/** Turns journaled writes into operations of the orchestrator, under the fence of their lane. */
 export class Packer {
   readonly #parts: PackParts;
 
@@ -25,7 +25,9 @@ export class Packer {
     this.#parts = parts;
   }
 
-  /** Whether it names its items: these can be found once everything before it has arrived, so it begins a batch of its own. */
+  /**
+   * Whether it names its items. They can be found only after everything before it is delivered, so it starts a batch of its own.
+   */
   isNaming({ lane, write }: Pick<Parcel, 'lane' | 'write'>): boolean {
     const action = this.#parts.services.get(lane.service)?.definition.actions[write.action];
     return write.letter !== 'skipped' && action?.kind === 'write' && action.names !== undefined;
@@ -35,7 +37,7 @@ export class Packer {
     return { lane, write, operations: this.#operationsOf(lane, write) };
   }
 
-  /** The parcels that can be sent, the named items looked up. @throws CrossfadeError where the secondary cannot be read */
+  /** The parcels that can be sent, with their named items resolved. @throws CrossfadeError if the secondary cannot be read */
   async complete(parcels: readonly Parcel[]): Promise<readonly Parcel[]> {
     if (!parcels.some((parcel) => this.isNaming(parcel))) return parcels;
     const completed = await Promise.all(
@@ -46,7 +48,7 @@ export class Packer {
 
   async #completed({ lane, write }: Parcel): Promise<Parcel | undefined> {
     const items = write.items === undefined ? undefined : findNamed(write.items, await this.#listed(lane));
-    // A copy that began meanwhile decides what the lane holds.
+    // A copy that has begun meanwhile decides about the lane.
     if (lane.condition !== 'clean') return undefined;
     if (items !== undefined) return { lane, write, operations: this.#operationsOf(lane, write, items) };
     this.#parts.onUnnamed(lane);
@@ -64,7 +66,7 @@ export class Packer {
 
   #operationsOf(lane: Lane, write: PendingWrite, items: readonly MemoryId[] = []): OrchestratorWrite[] {
     const service = this.#parts.services.get(lane.service);
-    // What a person has left out is delivered as nothing: what stands behind it goes on.
+    // A write that a person has skipped is delivered as nothing, so that later writes continue.
     if (service === undefined || write.letter === 'skipped') return [];
     const fence = { key: lane.key, generation: lane.generation, sequence: write.sequence };
     return orchestratorWritesOf(service, { owner: lane.owner, write, items }).map((operation) => ({

@@ -3,7 +3,7 @@ import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { Lane } from '../lane/lane.ts';
 import type { PendingWrite, WriteAnswer } from '../ports/ports.ts';
 
-/** What became of a delivery; `skipped` is a dead letter that a person has left out. */
+/** The result of a delivery. `skipped`: a dead letter that a person has skipped. */
 export type Delivered = WriteAnswer['result'] | 'skipped';
 
 /** A write on its way to the secondary, with its operations. */
@@ -15,7 +15,7 @@ export interface Parcel {
 
 const DELETES: ReadonlySet<string> = new Set(['delete', 'bulk_delete', 'end_session']);
 
-/** What became of each, by the answers to all their operations; a write that needs none there is through. */
+/** The result of each parcel, from the answers to all its operations. A write without operations counts as delivered. */
 export function resultsOf(parcels: readonly Parcel[], answers: readonly WriteAnswer[]): Delivered[] {
   let at = 0;
   return parcels.map(({ write, operations }) => {
@@ -25,12 +25,12 @@ export function resultsOf(parcels: readonly Parcel[], answers: readonly WriteAns
   });
 }
 
-/** Deleting what is not there is a delete. */
+/** Deleting a missing item counts as a delete. */
 export function isDelete({ operations }: Parcel): boolean {
   return operations.every(({ action }) => DELETES.has(action));
 }
 
-/** The parcel whose operation the orchestrator named in its refusal. */
+/** The parcel of the operation that the orchestrator named in its refusal. */
 export function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Parcel | undefined {
   const index = error.details['operation'];
   if (typeof index !== 'number') return parcels.length === 1 ? parcels[0] : undefined;
@@ -41,7 +41,7 @@ export function culpritOf(parcels: readonly Parcel[], error: CrossfadeError): Pa
   });
 }
 
-/** Whether the secondary has refused a batch unread: as one message it is too much. */
+/** Whether the secondary refused a batch unread, because it is too large for one message. */
 export function isTooLarge(error: unknown): boolean {
   return (
     error instanceof CrossfadeError && error.effect === 'rejected' && error.details['field'] === 'message'

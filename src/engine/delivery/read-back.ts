@@ -7,7 +7,7 @@ import type { Delivered, Parcel } from './parcel.ts';
 import type { Clock, Orchestrator } from '../ports/ports.ts';
 
 const TIMEOUT_MS = 2_000;
-/** Of the deliveries. */
+/** Share of the deliveries. */
 const SHARE = 0.01;
 
 export interface ReadBackParts {
@@ -15,14 +15,14 @@ export interface ReadBackParts {
   readonly clock: Clock;
 }
 
-/** Whether a delivery is looked at again: a few, and every one that a person has redriven. */
+/** Whether a delivery is read back: a small share, and every redriven one. */
 export function isReadBackDue({ write }: Parcel, result: Delivered, random: () => number): boolean {
   return write.letter === 'redriven' || (result === 'applied' && random() < SHARE);
 }
 
 /**
- * Reads what a delivery has just created, and compares it with what was sent: the one check that needs no agent to read.
- * False where something is missing or altered. @throws CrossfadeError where it cannot be read
+ * Reads what a delivery has just created, and compares it with what was sent. This check needs no agent to read. Returns false if
+ * something is missing or altered. @throws CrossfadeError if it cannot be read
  */
 export async function isStoredAsSent(
   operations: readonly OrchestratorWrite[],
@@ -55,14 +55,14 @@ export async function isStoredAsSent(
   return [...sent].every(([id, content]) => stored.get(id) === content);
 }
 
-/** Whether a delivery stands on the secondary as something else than was sent. Never rejects. */
+/** Whether the secondary holds something else than was sent. Never rejects. */
 export async function isAltered({ lane, write, operations }: Parcel, parts: ReadBackParts): Promise<boolean> {
   const isSame = await isStoredAsSent(operations, parts).catch(() => true);
-  // A write that came behind it may have deleted it.
+  // A later write may have deleted it.
   return !isSame && lane.sequence === write.sequence && lane.condition === 'clean';
 }
 
-/** Without the time that a comparison may have taken over from legacy since. */
+/** Leaves out the time, because a comparison may have replaced it by legacy's since. */
 const TIMED = { without: ['metadata.legacy_timestamp'] };
 
 function comparable(content: string, tags: string): string {

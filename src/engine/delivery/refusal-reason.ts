@@ -1,6 +1,6 @@
 import type { CrossfadeError } from '../../domain/errors.ts';
 
-/** Why something was refused for good, for a person: the reason's word, the field it is about, the limit that the field is over. */
+/** Why something was refused for good, for a person: the reason, the field, and the limit that the field exceeds. */
 export function refusalReasonOf({ reason, details }: CrossfadeError): string {
   const { field, limit } = details;
   const place = typeof field === 'string' ? field : undefined;

@@ -15,7 +15,7 @@ interface RefusalParts {
   readonly emit: Emit;
 }
 
-/** Writes that the secondary refuses for good, on their way to the dead letters (W3). No lane but theirs waits for that. */
+/** Records writes that the secondary refuses for good as dead letters (W3). Only their own lane waits for that. */
 export class Refusals {
   readonly #parts: RefusalParts;
   readonly #lanes = new Set<Lane>();
@@ -24,7 +24,7 @@ export class Refusals {
     this.#parts = parts;
   }
 
-  /** Letters that are not durable yet. */
+  /** Dead letters that are not durable yet. */
   get open(): number {
     return this.#lanes.size;
   }
@@ -33,7 +33,10 @@ export class Refusals {
     return this.#lanes.has(lane);
   }
 
-  /** What stands behind the write waits from now on. Never rejects: where the journal has not taken it, the write is sent again. */
+  /**
+   * Later writes of the lane wait from now on. Never rejects. If the journal does not take the dead letter, the write is sent
+   * again.
+   */
   async record({ lane, write }: Parcel, error: CrossfadeError): Promise<void> {
     const { journal, queue, clock, emit } = this.#parts;
     const refusal = { code: error.code, reason: refusalReasonOf(error) };

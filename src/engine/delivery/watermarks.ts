@@ -1,20 +1,20 @@
 import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../ports/ports.ts';
 
-/** Most that the deliveries of a lane wait at one watermark. */
+/** Longest time that the deliveries of a lane wait at one watermark. */
 const STANDS_MS = 1_000;
-/** A lane whose oldest watermark has stood for so long gets none for further reads: the comparisons of its reads come too slowly. */
+/** If the oldest watermark of a lane has existed for this long, further reads get none, because comparisons are too slow. */
 const CROWDED_MS = 500;
 
-/** A place in a lane's writes: what legacy showed there is compared with what the orchestrator shows there. */
+/** A point in a lane's writes. What legacy showed there is compared with what the orchestrator shows there. */
 export interface Watermark {
   /** The last write that legacy may have shown. */
   readonly sequence: number;
-  /** Resolves when the orchestrator holds every write up to here, or when that took too long. */
+  /** Resolves when the orchestrator holds every write up to here, or after a time limit. */
   readonly reached: Promise<unknown>;
   /** Whether the orchestrator holds every write up to here, and none after it. */
   isSure(): boolean;
-  /** Deliveries go on. Calling it twice does nothing. */
+  /** Lets deliveries continue. Calling it twice has no effect. */
   release(): void;
 }
 
@@ -28,18 +28,18 @@ interface WatermarkParts {
   readonly clock: Clock;
   /** Only then does this replica know every write of a lane, and make every delivery. */
   readonly isAlone: () => boolean;
-  /** Deliveries may go on. */
+  /** Called when deliveries may continue. */
   readonly onEnd: () => void;
 }
 
 /**
- * Agents write on while the orchestrator is asked what legacy was asked before. Deliveries of the lane stop at its watermark until then,
- * so that both answers show the same writes. Agents never wait for that: their writes are applied and acknowledged as always, and a
- * cut-over read that waits for deliveries ends every watermark of its lane.
+ * Agents keep writing while the orchestrator gets the read that legacy has answered. Until then, deliveries of the lane stop at
+ * its watermark, so that both answers show the same writes. Agents never wait for that. Their writes are applied and acknowledged
+ * as always, and a cut-over read that waits for deliveries ends every watermark of its lane.
  */
 export class Watermarks {
   readonly #parts: WatermarkParts;
-  /** By lane, oldest first: their sequences ascend. */
+  /** By lane, oldest first, so their sequences ascend. */
   readonly #stops = new Map<Lane, Stop[]>();
 
   constructor(parts: WatermarkParts) {
@@ -51,7 +51,7 @@ export class Watermarks {
     return this.#stops.get(lane)?.[0]?.sequence ?? Infinity;
   }
 
-  /** Undefined where too many reads of the lane wait already, and where {@link stopAt} sets none. */
+  /** Undefined if too many reads of the lane wait already, and if {@link stopAt} sets none. */
   stopForRead(lane: Lane): Watermark | undefined {
     const [oldest] = this.#stops.get(lane) ?? [];
     const isCrowded = oldest !== undefined && this.#parts.clock.now() - oldest.sinceMs > CROWDED_MS;
@@ -59,8 +59,8 @@ export class Watermarks {
   }
 
   /**
-   * Sets a watermark where the lane stands: no write of it may be in flight. Undefined where other replicas write, or the lane's row is
-   * not known: then nothing can be stopped.
+   * Sets a watermark at the lane's present position. No write of the lane may be in flight. Undefined if other replicas write, or
+   * if the lane's row is unknown, because then deliveries cannot be stopped.
    */
   stopAt(lane: Lane): Watermark | undefined {
     const { clock, isAlone } = this.#parts;
@@ -87,7 +87,7 @@ export class Watermarks {
     };
   }
 
-  /** Ends every watermark of the lane: a read of an agent waits for its deliveries. */
+  /** Ends every watermark of the lane, because an agent's read waits for its deliveries. */
   lift(lane: Lane): void {
     for (const { end } of this.#stops.get(lane) ?? []) end();
   }

@@ -8,11 +8,11 @@ import type { ServiceRuntime } from '../ports/service-runtime.ts';
 export interface WriteToPlan {
   readonly owner: Owner;
   readonly write: PendingWrite;
-  /** What it names, as the orchestrator holds it. */
+  /** The named items, as the orchestrator holds them. */
   readonly items?: readonly MemoryId[];
 }
 
-/** What a journaled write is in the orchestrator's words. Always the same, whoever delivers it and whenever. */
+/** The operations of a journaled write. Always the same, whichever replica delivers it, and whenever. */
 export function orchestratorWritesOf(
   service: ServiceRuntime,
   { owner, write, items = [] }: WriteToPlan,

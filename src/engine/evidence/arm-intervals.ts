@@ -1,25 +1,28 @@
 import type { Estimate } from './grouped-tally.ts';
 import { exactInterval } from './rate-bounds.ts';
 
-/** A difference, or a ratio, with both ends of its 95 % interval. */
+/** A difference or a ratio, with both ends of its 95 % interval. */
 export interface Interval {
   readonly value: number;
   readonly lower: number;
   readonly upper: number;
 }
 
-/** Fewer groups of lanes say nothing about the others. */
+/** Fewer groups of lanes are not representative. */
 const LEAST_GROUPS = 5;
 const Z = 1.959_963_985;
 
-/** Of the logarithms of two sets of durations: how many times longer the first are, geometric means. Null where too few lanes were seen. */
+/**
+ * Compares the logarithms of two sets of durations: how many times longer the first are, by geometric means. Null if too few
+ * lanes were seen.
+ */
 export function ratioOfMeans(first: Estimate, second: Estimate): Interval | null {
   const groups = Math.min(first.groups, second.groups);
   if (groups < LEAST_GROUPS) return null;
   return exponential(first.mean - second.mean, Math.hypot(first.error, second.error), groups);
 }
 
-/** The same where every logarithm is that of a pair's ratio. */
+/** The same, where every logarithm is that of a pair's ratio. */
 export function meanRatio(pairs: Estimate): Interval | null {
   return pairs.groups < LEAST_GROUPS ? null : exponential(pairs.mean, pairs.error, pairs.groups);
 }
@@ -29,7 +32,7 @@ function exponential(mean: number, error: number, groups: number): Interval {
   return { value: Math.exp(mean), lower: Math.exp(mean - spread), upper: Math.exp(mean + spread) };
 }
 
-/** The rate of one arm, with an interval that stands although nothing was hit. Null without tries. */
+/** The rate of one arm, with an interval that is valid even with no hits. Null without tries. */
 export function rateInterval(rate: Estimate): Interval | null {
   if (rate.count === 0) return null;
   const tries = effectiveTries(rate);
@@ -37,7 +40,7 @@ export function rateInterval(rate: Estimate): Interval | null {
   return { value: rate.mean, lower, upper };
 }
 
-/** First rate less the second: Newcombe's interval, from those of both. Null where too few lanes were seen. */
+/** First rate minus the second: Newcombe's interval from both intervals. Null if too few lanes were seen. */
 export function rateDifference(first: Estimate, second: Estimate): Interval | null {
   if (Math.min(first.groups, second.groups) < LEAST_GROUPS) return null;
   const [one, other] = [rateInterval(first), rateInterval(second)];
@@ -50,7 +53,7 @@ export function rateDifference(first: Estimate, second: Estimate): Interval | nu
   };
 }
 
-/** Of pairs of which only the first failed, and of those of which only the second did: the difference of both rates (Bonett and Price). */
+/** The difference of the rates of pairs in which only the first, or only the second, failed (Bonett and Price). */
 export function pairedDifference(onlyFirst: Estimate, onlySecond: Estimate): Interval | null {
   if (onlyFirst.groups < LEAST_GROUPS) return null;
   const tries = Math.min(effectiveTries(onlyFirst), effectiveTries(onlySecond));
@@ -62,14 +65,17 @@ export function pairedDifference(onlyFirst: Estimate, onlySecond: Estimate): Int
   return { value, lower: Math.min(value, middle - spread), upper: Math.max(value, middle + spread) };
 }
 
-/** Tries that would be worth as much if each were another lane's: less, where hits come in heaps. Heaps nobody has seen yet are not known of. */
+/**
+ * The number of independent tries that would be worth as much. It is lower if hits are clustered. Clusters that have not occurred
+ * yet are unknown.
+ */
 function effectiveTries({ count, mean, error }: Estimate): number {
   const independent = (mean * (1 - mean)) / count;
   const design = independent === 0 ? 1 : Math.max(1, error ** 2 / independent);
   return count / design;
 }
 
-/** 97.5 % quantile of Student's distribution: Hill's expansion, to three digits from four degrees of freedom on. */
+/** 97.5 % quantile of Student's distribution: Hill's expansion, to three digits for four degrees of freedom or more. */
 function studentQuantile(degrees: number): number {
   const [z3, z5, z7] = [Z ** 3, Z ** 5, Z ** 7];
   return (

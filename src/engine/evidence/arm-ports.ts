@@ -2,7 +2,7 @@ import type { Backend } from '../../domain/backend.ts';
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { TallyCounts } from './grouped-tally.ts';
 
-/** Reads of lanes that one backend is chosen for, as they are stored. Durations by bucket: their ends never change. */
+/** Reads of lanes for which one backend is chosen, as stored. Durations by bucket. The ends of the buckets never change. */
 export interface ArmCounts {
   readonly latency: TallyCounts;
   readonly failures: TallyCounts;
@@ -10,16 +10,18 @@ export interface ArmCounts {
   readonly fallbacks: number;
 }
 
-/** Reads that both backends were asked, as they are stored. */
+/** Reads that were sent to both backends, as stored. */
 export interface PairCounts {
   readonly latency: TallyCounts;
   readonly onlyOrchestratorFailed: TallyCounts;
   readonly onlyLegacyFailed: TallyCounts;
-  /** What each backend took where both answered, by bucket as of {@link ArmCounts.durations}. Slices of older versions lack it. */
+  /**
+   * The time of each backend where both answered, by bucket as in {@link ArmCounts.durations}. Slices of older versions lack it.
+   */
   readonly durations?: Readonly<Record<Backend, ArmCounts['durations']>>;
 }
 
-/** What one action showed of both backends during some time: sums over groups of lanes, no owner. */
+/** What one action showed of both backends during some time: sums over groups of lanes, without owners. */
 export interface ActionArmCounts {
   readonly legacy: ArmCounts;
   readonly orchestrator: ArmCounts;
@@ -38,16 +40,16 @@ export interface StoredArmSlice extends ArmSlice {
   readonly replica: ReplicaId;
 }
 
-/** What lanes of both backends saw, of all replicas. @throws StorageError */
+/** What lanes of both backends saw, over all replicas. @throws StorageError */
 export interface ArmStore {
-  /** In place of what this replica wrote of these slices before: safe to repeat. */
+  /** Replaces what this replica wrote of these slices before, so it can be repeated. */
   write(replica: ReplicaId, slices: readonly ArmSlice[]): Promise<void>;
-  /** Of all other replicas: slices that began since `fromMs`, as far as they were written within the last `writtenWithinMs`. */
+  /** Slices of all other replicas that began since `fromMs` and were written within the last `writtenWithinMs`. */
   ofOthers(
     replica: ReplicaId,
     since: { readonly fromMs: number; readonly writtenWithinMs: number },
   ): Promise<readonly StoredArmSlice[]>;
-  /** Of all replicas: slices that began within a day. */
+  /** Slices of all replicas that began within a day. */
   ofDay(
     service: ServiceName,
     day: { readonly fromMs: number; readonly toMs: number },

@@ -17,7 +17,7 @@ function logGamma(x: number): number {
 
 const TINY = 1e-300;
 const PRECISION = 1e-15;
-/** The fraction needs about the square root of its larger parameter; this is enough for 10^9 comparisons. */
+/** The fraction needs about the square root of its larger parameter in steps. This is enough for 10^9 comparisons. */
 const MOST_TERMS = 200_000;
 
 /** Lentz's continued fraction of the incomplete beta function. Converges fast for x < (a + 1) / (a + b + 2). */
@@ -53,7 +53,7 @@ export function betaDistribution(x: number, a: number, b: number): number {
     : 1 - (front * betaFraction(1 - x, b, a)) / b;
 }
 
-/** Halvings until an interval of length 1 is shorter than the spacing of numbers at 1e-6. */
+/** Halvings until an interval of length 1 is shorter than the spacing of numbers near 1e-6. */
 const HALVINGS = 72;
 
 /** The value that the distribution exceeds with probability 1 - `probability`. */

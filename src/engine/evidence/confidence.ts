@@ -11,10 +11,10 @@ import {
 export interface Evidence {
   /** Comparisons of its own answers that had a verdict. */
   readonly comparable: number;
-  /** Of these, both answers were errors: they prove little of what is stored. */
+  /** Of these, comparisons of two errors. They prove little about the stored data. */
   readonly errors: number;
   readonly mismatches: number;
-  /** Comparisons of whole lanes of its service that had a verdict, and those that did not match. */
+  /** Comparisons of whole lanes of its service with a verdict, and those that did not match. */
   readonly laneComparable: number;
   readonly laneMismatches: number;
 }
@@ -41,16 +41,16 @@ export function addEvidence(one: Evidence, other: Evidence): Evidence {
 export interface EvidenceLimits {
   readonly comparable: number;
   readonly notErrors: number;
-  /** The one-sided exact 95 % upper bound of the mismatch rate must be below. */
+  /** The limit for the one-sided exact 95 % upper bound of the mismatch rate. */
   readonly mismatchRate: number;
 }
 
 export const EVIDENCE_LIMITS: EvidenceLimits = { comparable: 3_000, notErrors: 300, mismatchRate: 0.001 };
 
-/** How far an action is from being proven. */
+/** The evidence for an action, and what is missing. */
 export interface Confidence {
   readonly comparable: number;
-  /** Of these, comparisons of whole lanes; 0 where the action is judged by its own answers alone. */
+  /** Of these, comparisons of whole lanes; 0 if the action is judged by its own answers only. */
   readonly wholeLanes: number;
   readonly notErrors: number;
   readonly mismatches: number;
@@ -61,36 +61,42 @@ export interface Confidence {
   /** One-sided exact 95 % upper bound of the rate. */
   readonly upperBound: number;
   readonly isProven: boolean;
-  /** Further comparisons it takes if all of them match. */
+  /** How many further comparisons are needed if all of them match. */
   readonly missing: number;
-  /** Days that takes at the rate since the service is in use, of the last day; null where that is none, or too little to tell. */
+  /**
+   * Days until then, at the rate of the last day or of the time in use. Null if nothing is missing, or if there is too little
+   * traffic.
+   */
   readonly days: number | null;
 }
 
-/** Traffic that an estimate of time is made from. */
+/** The traffic from which a time is estimated. */
 export interface Traffic {
-  /** Comparisons of the action's own answers a day that are evidence: with a verdict, and no repeats. At the rate of the time in use. */
+  /**
+   * Comparisons per day of the action's own answers that count as evidence: with a verdict, and no repeats. At the rate of the
+   * time in use.
+   */
   readonly comparablePerDay: number;
-  /** Of these, not both errors. */
+  /** Of these, those that were not both errors. */
   readonly notErrorsPerDay: number;
-  /** Comparisons of whole lanes of its service a day. */
+  /** Comparisons per day of whole lanes of its service. */
   readonly lanesPerDay: number;
 }
 
-/** Comparisons that an action is judged by. */
+/** The comparisons by which an action is judged. */
 interface Judged {
   readonly comparable: number;
   readonly notErrors: number;
   readonly mismatches: number;
   readonly wholeLanes: number;
-  /** False where its own answers alone must prove it. */
+  /** False if only the action's own answers count as proof. */
   readonly countsLanes: boolean;
 }
 
-/** Fewer comparisons a day say nothing of the days to come: the first minutes of a service would promise years. */
+/** Fewer comparisons per day allow no estimate. The first minutes of a service would give years. */
 export const LEAST_DAILY_COMPARISONS = 100;
 
-/** How much evidence says, and how much more it would take. */
+/** Computes what the evidence proves, and how much more is needed. */
 export function confidenceOf(
   evidence: Evidence,
   traffic: Traffic,
@@ -115,9 +121,10 @@ export function confidenceOf(
 }
 
 /**
- * Whole lanes count for every read of their service (../README.md, "Comparing"), and more of them are compared than of a rare action's
- * answers. They say what is stored, not what the action makes of it: once an answer of its own was wrong, they can add nothing to its
- * favour, and its own answers alone must hold the bound. Lanes that do not match count against it all the same.
+ * Comparisons of whole lanes count for every read of their service (../README.md, "Comparing"), and there are more of them than
+ * of a rare action's answers. They check stored data, and not what the action makes of it. So after a wrong answer of the action,
+ * they no longer count in its favour, and its own answers alone must meet the bound. Lanes that do not match still count against
+ * it.
  */
 function judgedBy(evidence: Evidence): Judged {
   const { comparable, errors, mismatches, laneComparable, laneMismatches } = evidence;
@@ -143,7 +150,7 @@ function tallyOf({ comparable, mismatches }: Judged): Tally {
   return { hits: mismatches, tries: comparable };
 }
 
-/** Comparisons, and those that are not of two errors: how many are missing, or come in a day. */
+/** Comparisons, and those that are not of two errors: the number that is missing, or the number per day. */
 interface Missing {
   readonly comparable: number;
   readonly notErrors: number;
@@ -158,7 +165,7 @@ function missingOf({ comparable, notErrors, mismatches }: Judged, limits: Eviden
   };
 }
 
-/** Comparisons a day of what the action is judged by; those of whole lanes are never of errors. */
+/** Comparisons per day by which the action is judged. Those of whole lanes never have errors. */
 function trafficOf({ countsLanes }: Judged, traffic: Traffic): Missing {
   const lanes = countsLanes ? traffic.lanesPerDay : 0;
   return { comparable: traffic.comparablePerDay + lanes, notErrors: traffic.notErrorsPerDay + lanes };

@@ -4,9 +4,9 @@ import type { ServiceDefinition } from '../../domain/service-definition.ts';
 const DIGEST_CHARACTERS = 16;
 
 /**
- * Stands for all that decides what two answers look like and how they are judged: mappings, rules, retention. Evidence that was
- * gathered under another digest proves nothing. Functions count by their source; what they call elsewhere is ours, so that a
- * new version of the proxy changes every digest.
+ * A digest of everything that decides what two answers look like and how they are judged: mappings, rules, retention. Evidence
+ * gathered under another digest proves nothing. Functions count by their source. The functions that they call belong to the
+ * proxy, so a new version of the proxy changes every digest.
  */
 export function definitionDigest(definition: ServiceDefinition, version: string): string {
   const text = JSON.stringify([version, definition.actions, definition.lanes], (_key, value: unknown) =>

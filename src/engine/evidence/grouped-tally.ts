@@ -1,12 +1,12 @@
 import type { LaneKey } from '../../domain/ids.ts';
 
-/** Lanes are sorted into so many groups at random: enough for an interval, in constant memory. */
+/** Lanes are assigned to this many groups at random. Enough for an interval, in constant memory. */
 export const GROUPS = 64;
 
 const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 
-/** The group of a lane: always the same, 0 to 63. */
+/** The group of a lane, 0 to 63. It never changes. */
 export function groupOf(lane: LaneKey): number {
   let hash = FNV_OFFSET;
   for (let index = 0; index < lane.length; index += 1)
@@ -14,28 +14,28 @@ export function groupOf(lane: LaneKey): number {
   return (hash ^ (hash >>> 15)) & (GROUPS - 1);
 }
 
-/** A mean, and how far it may be off. */
+/** A mean with its standard error. */
 export interface Estimate {
   readonly count: number;
   readonly mean: number;
   /** Standard deviation of the mean. */
   readonly error: number;
-  /** Groups that were seen at all: less than five prove nothing. */
+  /** Number of groups with values. Fewer than five prove nothing. */
   readonly groups: number;
 }
 
-/** A tally as it is stored: by group how many values, and their sum. Empty where all are zero. */
+/** A tally as stored: per group the number of values and their sum. Empty if all are zero. */
 export interface TallyCounts {
   readonly counts: readonly number[];
   readonly sums: readonly number[];
 }
 
-/** Of the logarithm of a duration less than is ever measured. */
+/** Logarithm of a duration below any that is measured. */
 const STORED_DIGITS = 1e6;
 
 /**
- * Values by group of lanes. What one lane does is alike, so that its thousand operations are not a thousand proofs: the mean's error is
- * taken from how the groups differ ("random groups"), never from how operations do.
+ * Values by group of lanes. The operations of one lane are correlated, so a thousand of them are not a thousand proofs. The error
+ * of the mean is therefore estimated from how the groups differ ("random groups"), and never from how operations differ.
  */
 export class GroupedTally {
   readonly #counts = new Float64Array(GROUPS);

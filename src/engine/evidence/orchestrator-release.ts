@@ -5,11 +5,14 @@ import { within } from '../ports/within.ts';
 const LOOK_EVERY_MS = 5_000;
 const TIMEOUT_MS = 1_000;
 
-/** Versions of the orchestrator, numbered as they were seen by any replica. @throws StorageError */
+/** Versions of the orchestrator, numbered in the order in which any replica saw them. @throws StorageError */
 export interface ReleaseStore {
-  /** 0 where none was ever seen. */
+  /** 0 if no version was ever seen. */
   last(): Promise<number>;
-  /** A version answers. @returns its number: a new one where another was seen last, be it known from earlier */
+  /**
+   * Records that a version answers. @returns its number. The number is new if another version was seen last, even if this one was
+   * seen earlier
+   */
   seen(version: string): Promise<number>;
 }
 
@@ -20,8 +23,8 @@ export interface ReleaseParts {
 }
 
 /**
- * Follows which version of the orchestrator answers: what one was compared by proves nothing of another. Of two versions that answer
- * in turns, as while one replaces the other, neither gathers evidence.
+ * Tracks which version of the orchestrator answers, because comparisons with one version prove nothing about another. If two
+ * versions answer in turn, as during a replacement, neither gathers evidence.
  */
 export class OrchestratorRelease {
   readonly #parts: ReleaseParts;
@@ -38,7 +41,7 @@ export class OrchestratorRelease {
     return this.#number;
   }
 
-  /** What was seen last stands until the orchestrator says otherwise. @throws StorageError */
+  /** Keeps the last version until the orchestrator reports another. @throws StorageError */
   async start(): Promise<void> {
     this.#number = await this.#parts.store.last();
     this.#loop = this.#run();
@@ -56,7 +59,7 @@ export class OrchestratorRelease {
       try {
         await within(this.#look(), TIMEOUT_MS, { what: 'the version of the orchestrator' });
       } catch {
-        // An orchestrator or a database that is away is others' to tell; the version is the last that was seen.
+        // Other parts report an orchestrator or a database that is away. The version stays the last one seen.
       }
       await clock.sleep(LOOK_EVERY_MS, signal);
     }

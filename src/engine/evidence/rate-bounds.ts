@@ -1,6 +1,6 @@
 import { betaDistribution, betaQuantile } from './beta-distribution.ts';
 
-/** How often something happened among so many tries. */
+/** How often something happened, among how many tries. */
 export interface Tally {
   readonly hits: number;
   readonly tries: number;
@@ -13,15 +13,15 @@ export interface RateInterval {
 }
 
 /**
- * One-sided exact (Clopper–Pearson) upper bound of the rate behind a tally.
+ * One-sided exact (Clopper–Pearson) upper bound of the rate of a tally.
  * @param confidence @defaultValue 0.95
- * @returns 1 where nothing was tried
+ * @returns 1 without tries
  */
 export function exactUpperBound({ hits, tries }: Tally, confidence = 0.95): number {
   return hits >= tries ? 1 : betaQuantile(confidence, hits + 1, tries - hits);
 }
 
-/** One-sided exact lower bound. @returns 0 where nothing was hit */
+/** One-sided exact lower bound. @returns 0 without hits */
 export function exactLowerBound({ hits, tries }: Tally, confidence = 0.95): number {
   return hits === 0 ? 0 : betaQuantile(1 - confidence, hits, tries - hits + 1);
 }
@@ -32,14 +32,14 @@ export function exactInterval(tally: Tally, confidence = 0.95): RateInterval {
   return { lower: exactLowerBound(tally, oneSided), upper: exactUpperBound(tally, oneSided) };
 }
 
-/** Whether the one-sided exact upper bound is below a rate: asked without computing the bound. */
+/** Whether the one-sided exact upper bound is below a rate. Does not compute the bound. */
 export function isProvenBelow({ hits, tries }: Tally, rate: number, confidence = 0.95): boolean {
   return hits < tries && betaDistribution(rate, hits + 1, tries - hits) > confidence;
 }
 
 /**
- * Lower end of Wilson's score interval: cheap enough to be looked at every second.
- * @param z standard deviations; 3.9 is one false alarm in 20,000 looks
+ * Lower end of Wilson's score interval, cheap enough to compute every second.
+ * @param z standard deviations; 3.9 is one false alarm in 20,000 evaluations
  */
 export function wilsonLowerBound({ hits, tries }: Tally, z: number): number {
   if (hits === 0) return 0;
@@ -49,10 +49,10 @@ export function wilsonLowerBound({ hits, tries }: Tally, z: number): number {
   return (rate + z2 / (2 * tries) - spread) / (1 + z2 / tries);
 }
 
-/** Tries after which the bound of 10^9 would still not be proven are not counted. */
+/** The search ends here: a rate that is not proven after 10^9 tries counts as unprovable. */
 const MOST_TRIES = 1e9;
 
-/** Least number of tries with so many hits that proves a rate below `rate`. @returns Infinity above 10^9 */
+/** Least number of tries with this many hits that proves a rate below `rate`. @returns Infinity above 10^9 */
 export function triesToProve(hits: number, rate: number, confidence = 0.95): number {
   let high = Math.max(1, hits + 1);
   while (!isProvenBelow({ hits, tries: high }, rate, confidence)) {

@@ -4,7 +4,7 @@ import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 
-/** Asks both backends something harmless, end to end. */
+/** Sends a harmless request to both backends, end to end. */
 export interface BackendProbes {
   ask(service: ServiceName): Promise<{ readonly legacy: boolean; readonly orchestrator: boolean }>;
 }

@@ -14,8 +14,8 @@ export interface BacktestTrip {
 }
 
 /**
- * Replays stored minutes against other limits. Each trip is taken for released at once, so that every further one is seen. Minutes
- * are looked at when they end, where the guard looks every second: a trip stands here up to a minute late.
+ * Replays stored minutes against other limits. Each trip counts as released at once, so that further trips show. A minute is
+ * evaluated when it ends, while the guard evaluates every second, so a trip appears here up to a minute late.
  */
 export function backtest(rows: readonly MinuteRow[], limits: GuardLimits): readonly BacktestTrip[] {
   const guards = new Map<ServiceName, ServiceGuard>();
@@ -27,7 +27,7 @@ export function backtest(rows: readonly MinuteRow[], limits: GuardLimits): reado
       if (guard === undefined) guards.set(service, (guard = new ServiceGuard(service, limits)));
       guard.add(action, minuteMs, counts);
     }
-    // The end of the minute is the next one's beginning: by then this one is whole.
+    // The end of a minute is the start of the next, and the minute is complete by then.
     for (const guard of guards.values()) {
       const finding = tripOf(guard, minuteMs);
       if (finding === undefined) continue;
@@ -38,7 +38,9 @@ export function backtest(rows: readonly MinuteRow[], limits: GuardLimits): reado
   return trips;
 }
 
-/** Rates are judged inside the minute, so that the window of one minute still holds it; latency when it is over. */
+/**
+ * Rates are evaluated inside the minute, so that the window of one minute still holds it. Latency is evaluated after the minute.
+ */
 function tripOf(guard: ServiceGuard, minuteMs: number): Finding | undefined {
   return guard.findings(minuteMs).find(isTrip) ?? guard.findings(minuteMs + MINUTE_MS).find(isTrip);
 }

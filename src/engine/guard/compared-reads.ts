@@ -6,13 +6,13 @@ import type { Judgement } from './triggers.ts';
 const QUARTER_MS = QUARTER.slotMs * QUARTER.slots;
 
 /**
- * Whether reads that have moved are still compared, of one action or of a service. Evidence that nobody renews says less every day: the
- * orchestrator, its data or a sampling that was switched off may have changed since.
+ * Whether reads that have moved are still compared, for one action or for a service. Evidence that is not renewed loses its
+ * value, because the orchestrator, its data or the sampling may have changed since.
  */
 export class ComparedReads {
   readonly #quarter = new SlidingTally(QUARTER);
   readonly #long = new SlidingTally(LONGEST_WINDOW);
-  /** Hits: reads that the orchestrator was to answer; tries: comparisons that were dropped. */
+  /** Hits: reads that went to the orchestrator. Tries: comparisons that were dropped. */
   readonly #moved = new SlidingTally(LONGEST_WINDOW);
   #movedSinceMs = Infinity;
 
@@ -27,7 +27,7 @@ export class ComparedReads {
     for (const tally of [this.#quarter, this.#long, this.#moved]) tally.setBack(nowMs);
   }
 
-  /** People are told and the ramp is held; no reads move, for nothing was found wrong. */
+  /** An alert is sent and increases are blocked. No reads move back, because nothing wrong was found. */
   judge(nowMs: number, limits: GuardLimits): Judgement | undefined {
     const [quarter, long, moved] = [this.#quarter, this.#long, this.#moved];
     for (const tally of [quarter, long, moved]) tally.advance(nowMs);
@@ -37,7 +37,7 @@ export class ComparedReads {
     return { steps: ['alert', 'hold_ramp'], numbers };
   }
 
-  /** By the share of the last hours, so that a sampling of 1 % in a quiet night is no alarm. */
+  /** Judged by the share of the last hours, so that 1 % sampling in a quiet night causes no alarm. */
   #isMissed({ leastHits, leastOperations }: GuardLimits): boolean {
     if (this.#long.hits === 0) return this.#long.tries >= leastOperations;
     return (this.#long.hits / this.#long.tries) * this.#quarter.tries >= leastHits;

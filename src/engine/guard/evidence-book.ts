@@ -5,7 +5,7 @@ import type { DigestOf, EvidenceRow, EvidenceStore } from './guard-ports.ts';
 
 const keyOf = (...names: readonly string[]): string => names.join(' ');
 
-/** Comparisons on their way into the database, where they are added to what all replicas have seen. */
+/** Comparisons on their way to the database, where they are added to those of all replicas. */
 export class EvidenceBook {
   readonly #digestOf: DigestOf;
   #rows = new Map<string, EvidenceRow>();
@@ -22,7 +22,7 @@ export class EvidenceBook {
     return this.#of(service, action, this.#digestOf(service, action));
   }
 
-  /** @throws StorageError; what was not written is kept */
+  /** Writes what was counted. What could not be written is kept. @throws StorageError */
   async writeTo(store: EvidenceStore): Promise<void> {
     if (this.#rows.size === 0) return;
     const rows = [...this.#rows.values()];
@@ -30,7 +30,8 @@ export class EvidenceBook {
     try {
       await store.add(rows);
     } catch (error) {
-      // It may have been added after all. Counted twice, matches would prove what they do not: only mismatches are kept then.
+      // The database may have added it despite the error. Matches that are counted twice would prove too much, so only mismatches
+      // are kept.
       const isCertain = error instanceof CrossfadeError && error.effect === 'not_applied';
       for (const row of rows) this.#put(isCertain ? row : { ...row, evidence: onlyMismatches(row.evidence) });
       throw error;

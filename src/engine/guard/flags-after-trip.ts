@@ -8,7 +8,7 @@ import type { Hold, LatchBoard } from './latch-board.ts';
 const LOOK_EVERY_MS = 250;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
-/** The replica that tripped switches the flags off; where it does not get to it, the others do. */
+/** The replica that tripped switches the flags off. If it cannot, the others do after this time. */
 const OTHERS_WAIT_MS = 5_000;
 
 export interface FlagsAfterTripParts {
@@ -16,21 +16,21 @@ export interface FlagsAfterTripParts {
   readonly services: readonly ServiceName[];
   readonly board: LatchBoard;
   readonly latches: Pick<LatchStore, 'areFlagsDue' | 'flagsAreOff'>;
-  /** Absent where flags cannot be changed from here: they are files, or no admin token is configured. */
+  /** Absent if flags cannot be changed from here, because they are files or no admin token is configured. */
   readonly flagSwitch: FlagSwitch | undefined;
   readonly clock: Clock;
   readonly emit: Emit;
 }
 
-/** Whether people see a trip where they look at flags. What is in effect does not depend on it. */
+/** Whether the flags show a trip. What is in effect does not depend on it. */
 export type FlagsOffState =
   | { readonly state: 'not_configured' }
   | { readonly state: 'waiting'; readonly tries: number; readonly lastError?: string }
   | { readonly state: 'off'; readonly flags: readonly string[] };
 
-/** One trip whose flags are to be switched off. */
+/** One trip whose flags must be switched off. */
 interface Wish {
-  /** Unknown while the database does not know of the trip. */
+  /** Unknown until the trip is in the database. */
   latch: number | undefined;
   nextAtMs: number;
   tries: number;
@@ -41,8 +41,8 @@ interface Wish {
 }
 
 /**
- * Switches the flags of a service off after a trip, until it succeeds, somebody else has done it, or the latch is released. Once they
- * are off, whoever switches them on again is not fought: the latch holds the reads.
+ * Switches the flags of a service off after a trip, until it succeeds, another replica or a person has done it, or the latch is
+ * released. If a person then switches them on again, they stay on, because the latch keeps the reads on legacy.
  */
 export class FlagsAfterTrip {
   readonly #parts: FlagsAfterTripParts;
@@ -67,7 +67,7 @@ export class FlagsAfterTrip {
     await Promise.allSettled(this.#underWay);
   }
 
-  /** Undefined where nothing tripped. */
+  /** Undefined if nothing tripped. */
   stateOf(service: ServiceName): FlagsOffState | undefined {
     const hold = this.#tripOf(service);
     if (hold === undefined) return undefined;
@@ -87,7 +87,7 @@ export class FlagsAfterTrip {
     }
   }
 
-  /** One request a service at a time: a server that hangs holds up no other service, and not this loop. */
+  /** One request per service at a time. A server that hangs delays neither other services nor this loop. */
   #look(service: ServiceName): void {
     if (this.#busy.has(service)) return;
     const wish = this.#wishOf(service);
@@ -133,7 +133,7 @@ export class FlagsAfterTrip {
   async #pursue(service: ServiceName, wish: Wish): Promise<void> {
     const { clock } = this.#parts;
     try {
-      // The board hears of a release, or of another replica's work, a second later.
+      // The board learns of a release, or of another replica's work, up to a second later.
       if (wish.flags === undefined && !(await this.#isDue(wish))) return;
       wish.flags ??= await this.#switchOff(service, wish);
       if (wish.latch === undefined) return;
@@ -141,7 +141,7 @@ export class FlagsAfterTrip {
       wish.isWritten = true;
     } catch (error) {
       if (this.#stopped.signal.aborted) return;
-      // A database that is away is the guard's to tell.
+      // The guard reports a database that is away.
       if (wish.flags === undefined) this.#failed(service, wish, messageOf(error));
       wish.nextAtMs = clock.now() + Math.min(FIRST_RETRY_MS * 2 ** (wish.tries - 1), LONGEST_RETRY_MS);
     }
@@ -152,7 +152,7 @@ export class FlagsAfterTrip {
     try {
       return await this.#parts.latches.areFlagsDue(latch);
     } catch {
-      // While the database is away no latch can be released.
+      // While the database is away, no latch can be released.
       return true;
     }
   }
@@ -169,7 +169,7 @@ export class FlagsAfterTrip {
     this.#parts.emit('guard:flags_failed', { service, reason });
   }
 
-  /** A replica that lost its database holds reads too, but nothing tripped. */
+  /** A replica that lost its database also stops reads, but that is not a trip. */
   #tripOf(service: ServiceName): Hold | undefined {
     const hold = this.#parts.board.holdOf(service);
     return hold === undefined || hold.cause === 'database_lost' ? undefined : hold;

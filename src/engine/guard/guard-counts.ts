@@ -1,37 +1,39 @@
 import type { Tally } from '../evidence/rate-bounds.ts';
 
-/** Upper ends of the buckets in which added latency is counted, milliseconds; one more bucket is open. */
+/** Upper ends of the buckets for added latency, milliseconds. A last bucket is open. */
 export const ADDED_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 75, 100, 150, 250, 500, 1_000] as const;
 
-/** What the guard counts of one action during some time. Sums of two of them are counts too. */
+/** What the guard counts of one action during some time. Two of them can be added. */
 export interface GuardCounts {
   /** Comparisons with a verdict. */
   comparable: number;
-  /** Of these, those that are evidence: no repeats. */
+  /** Of these, those that count as evidence, without repeats. */
   independent: number;
-  /** Of these, comparisons of whole lanes: they are evidence for every read of the service, and none of this action's own answers. */
+  /**
+   * Of these, comparisons of whole lanes. They are evidence for every read of the service, and not for this action's own answers.
+   */
   wholeLanes: number;
   mismatches: number;
-  /** Comparisons of which both answers were errors. */
+  /** Comparisons of two errors. */
   bothErrors: number;
   notComparable: number;
-  /** Comparisons that were not made, for want of room or to spare legacy. */
+  /** Comparisons that were not made, because of a full queue or to spare legacy. */
   dropped: number;
-  /** Reads that the orchestrator was asked to answer an agent. */
+  /** Reads of agents that went to the orchestrator. */
   orchestratorReads: number;
-  /** Of these, those it failed: late, unreachable, an error. A fence that kept a lane on legacy is no failure. */
+  /** Of these, those that failed there: late, unreachable, or an error. A fence that keeps a lane on legacy is not a failure. */
   orchestratorFailures: number;
-  /** Requests that were answered, by whomever. */
+  /** Requests that were answered, by any backend. */
   operations: number;
-  /** Of these, those that failed by the proxy's own fault. */
+  /** Of these, those that failed because of the proxy. */
   proxyFailures: number;
-  /** What the proxy added to each operation, by bucket of {@link ADDED_BOUNDS_MS}. */
+  /** The latency that the proxy added to each operation, by bucket of {@link ADDED_BOUNDS_MS}. */
   readonly added: number[];
-  /** What the orchestrator took for each cut-over read above what legacy takes for the same action, by the same buckets. */
+  /** How much longer the orchestrator took for each cut-over read than legacy takes for the same action, by the same buckets. */
   readonly aboveLegacy: number[];
 }
 
-/** The counts that are one number. */
+/** The counts that are a single number. */
 export const COUNT_NAMES = [
   'comparable',
   'independent',
@@ -66,7 +68,7 @@ export function noCounts(): GuardCounts {
   };
 }
 
-/** Adds `more` to `sum`, times `factor`: -1 takes it away. Rows of an older version lack the names that came later. */
+/** Adds `more` to `sum`, times `factor`; -1 subtracts it. Rows of an older version lack names that were added later. */
 export function addCounts(sum: GuardCounts, more: GuardCounts, factor = 1): void {
   for (const name of COUNT_NAMES) sum[name] += factor * ((more as Partial<GuardCounts>)[name] ?? 0);
   addBuckets(sum.added, more.added, factor);
@@ -76,7 +78,7 @@ export function addCounts(sum: GuardCounts, more: GuardCounts, factor = 1): void
 function addBuckets(sum: number[], more: readonly number[], factor: number): void {
   for (let bucket = 0; bucket < more.length; bucket += 1) {
     const count = more[bucket] ?? 0;
-    // Most minutes have few buckets with anything in them.
+    // In most minutes, few buckets hold anything.
     if (count !== 0) sum[bucket] = (sum[bucket] ?? 0) + factor * count;
   }
 }
@@ -90,7 +92,7 @@ export function recordAdded({ added }: GuardCounts, addedMs: number): void {
   record(added, addedMs);
 }
 
-/** A read that legacy would have answered sooner, or no later: then it is 0 ms above. */
+/** A read that legacy would have answered no sooner. It counts as 0 ms above. */
 export function recordAboveLegacy({ aboveLegacy }: GuardCounts, ms: number): void {
   record(aboveLegacy, Math.max(0, ms));
 }
@@ -101,7 +103,7 @@ function record(buckets: number[], addedMs: number): void {
   buckets[bucket] = (buckets[bucket] ?? 0) + 1;
 }
 
-/** How many of what was measured took more than `limitMs`, an end of a bucket. */
+/** How many measurements took more than `limitMs`, which must be an end of a bucket. */
 export function slowerThan(buckets: readonly number[], limitMs: number): Tally {
   let hits = 0;
   let tries = 0;
@@ -113,8 +115,8 @@ export function slowerThan(buckets: readonly number[], limitMs: number): Tally {
 }
 
 /**
- * The quantile, milliseconds, interpolated within its bucket: a limit that is the end of a bucket is passed exactly where so many were
- * slower. Null without a measurement, Infinity in the open bucket.
+ * The quantile in milliseconds, interpolated within its bucket. A limit at the end of a bucket is exceeded exactly if that many
+ * were slower. Null without a measurement, Infinity in the open bucket.
  */
 export function addedQuantile({ added }: GuardCounts, quantile: number): number | null {
   const all = added.reduce((sum, count) => sum + count, 0);

@@ -1,20 +1,22 @@
-/** When the guard acts. The defaults are those of ../README.md, "Guard"; others are for backtests. */
+/** The limits of the guard. The defaults are those of ../README.md, "Guard". Other values are for backtests. */
 export interface GuardLimits {
-  /** Rate of mismatches that the lower bound must exceed, 0–1. */
+  /** Rate of mismatches, 0–1. The guard trips if the lower bound exceeds it. */
   readonly mismatchRate: number;
-  /** The same for failures of the orchestrator, or of the proxy itself. */
+  /** The same for failures of the orchestrator or of the proxy itself. */
   readonly errorRate: number;
-  /** Share of comparisons that could not be made, 0–1: above it people are told, for nothing is proven by the others. */
+  /**
+   * Share of comparisons that could not be made, 0–1. Above it an alert is sent, because the other comparisons prove too little.
+   */
   readonly notComparableRate: number;
   /** Fewer mismatches or failures prove nothing. */
   readonly leastHits: number;
-  /** Standard deviations of the lower bound that trips: it is looked at every second. */
+  /** Standard deviations of the lower bound that trips. High, because it is evaluated every second. */
   readonly z: number;
-  /** Standard deviations at which the ramp is held, as a first step. */
+  /** Standard deviations at which increases are blocked, as a first step. */
   readonly holdZ: number;
-  /** Added latency that 5 % of a minute's operations must exceed; an end of a bucket. Milliseconds. */
+  /** Added latency that 5 % of a minute's operations must exceed, milliseconds. An end of a bucket. */
   readonly addedMs: number;
-  /** So many of the last {@link ofMinutes}, each with at least {@link leastOperations}. */
+  /** Number of slow minutes among the last {@link ofMinutes}, each with at least {@link leastOperations}. */
   readonly slowMinutes: number;
   readonly ofMinutes: number;
   readonly leastOperations: number;
@@ -22,9 +24,9 @@ export interface GuardLimits {
   readonly storesShare: number;
   /** Fewer differing items prove nothing, whatever their share. */
   readonly storesItems: number;
-  /** The same of lanes. */
+  /** The same for lanes. */
   readonly storesLanes: number;
-  /** Lanes with a dead letter, each for at least {@link deadLetterMs}. */
+  /** Number of lanes with a dead letter, each for at least {@link deadLetterMs}. */
   readonly deadLetterLanes: number;
   readonly deadLetterMs: number;
 }
@@ -47,5 +49,5 @@ export const GUARD_LIMITS: GuardLimits = {
   deadLetterMs: 300_000,
 };
 
-/** Share of a minute's operations that may be slower: the p95. */
+/** Share of a minute's operations that may be slower, as for a p95. */
 export const SLOW_SHARE = 0.05;

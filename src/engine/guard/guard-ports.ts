@@ -5,25 +5,25 @@ import type { GuardCounts } from './guard-counts.ts';
 import type { Latch } from '../ports/latch.ts';
 import type { TroubledLanes } from './triggers.ts';
 
-/** What became of a wish to release a latch. */
+/** The result of a request to release a latch. */
 export type Release =
   | { readonly result: 'released'; readonly latch: Latch }
   | { readonly result: 'not_latched' }
   /** Its cool-down has not passed. */
   | { readonly result: 'too_early'; readonly latch: Latch };
 
-/** What every replica must know within two seconds, read in one go. */
+/** What every replica must know within two seconds, read in one query. */
 export interface GuardState {
   readonly open: readonly Latch[];
-  /** Wall-clock instant of each service's last release: what was counted before it does not trip again. */
+  /** Wall-clock time of each service's last release. Counts from before it do not trip again. */
   readonly releasedAtMs: ReadonlyMap<ServiceName, number>;
   readonly troubled: ReadonlyMap<ServiceName, TroubledLanes>;
 }
 
-/** Trips, written down once. @throws StorageError */
+/** Trips. Each is stored once. @throws StorageError */
 export interface LatchStore {
   state(): Promise<GuardState>;
-  /** Sets the service's latch unless one is open, and says whether it was this call that set it. */
+  /** Sets the service's latch unless one is open, and returns whether this call has set it. */
   trip(
     finding: Finding,
     by: { readonly replica: ReplicaId; readonly firstCoolDownMs: number },
@@ -31,9 +31,9 @@ export interface LatchStore {
     readonly latch: Latch;
     readonly isNew: boolean;
   }>;
-  /** Whether the trip's flags are still to be switched off: the latch is open, and no replica has written them down as off. */
+  /** Whether the trip's flags must still be switched off: the latch is open, and no replica has recorded them as off. */
   areFlagsDue(latch: number): Promise<boolean>;
-  /** Writes down, once, which flags the trip has switched off. Audited. */
+  /** Records once which flags the trip has switched off. Audited. */
   flagsAreOff(
     latch: number,
     off: { readonly service: ServiceName; readonly flags: readonly string[] },
@@ -42,21 +42,22 @@ export interface LatchStore {
   release(service: ServiceName, by: { readonly person: string; readonly reason: string }): Promise<Release>;
 }
 
-/** Flags where people see and change them. What is in effect never waits for it. */
+/** The flags as people see and change them. What is in effect never waits for this. */
 export interface FlagSwitch {
   /**
-   * Switches off what moves lanes of the service, and says which flags it were: those that are off, or ask for nothing, stay.
-   * @param isDue asked before each flag is switched off: after a release, a flag that is on is a person's decision
-   * @throws Error in words for people
+   * Switches off the flags that move lanes of the service, and returns them. Flags that are off, or request nothing, stay
+   * unchanged.
+   * @param isDue called before each flag is switched off, because after a release a flag that is on is a person's decision
+   * @throws Error with a message for people
    */
   off(service: ServiceName, isDue: () => Promise<boolean>): Promise<readonly string[]>;
-  /** Gives up what is under way. */
+  /** Cancels what is under way. */
   stop(): void;
 }
 
-/** A bundle, without what is in it. */
+/** A bundle, without its contents. */
 export interface TripBundleHead {
-  /** Also the bundle's own number. */
+  /** Also the number of the bundle. */
   readonly latch: number;
   readonly service: ServiceName;
   readonly atMs: number;
@@ -64,9 +65,9 @@ export interface TripBundleHead {
   readonly bytes: number;
 }
 
-/** What was known at each trip. The oldest of a service leave first. @throws StorageError */
+/** What was known at each trip. The oldest bundles of a service are removed first. @throws StorageError */
 export interface TripBundleStore {
-  /** In place of what was written of the same latch before. */
+  /** Replaces what was written for the same latch before. */
   put(latch: Latch, bundle: string): Promise<void>;
   /** Newest first. */
   list(): Promise<readonly TripBundleHead[]>;
@@ -87,9 +88,9 @@ export interface StoredMinute extends MinuteRow {
 
 /** Statistics by minute. @throws StorageError */
 export interface MinuteStore {
-  /** Puts this replica's counts of these minutes in place of what it wrote of them before: safe to repeat. */
+  /** Replaces what this replica wrote of these minutes before, so it can be repeated. */
   write(replica: ReplicaId, rows: readonly MinuteRow[]): Promise<void>;
-  /** In order of their minute. */
+  /** Ordered by minute. */
   since(fromMs: number): Promise<readonly StoredMinute[]>;
   prune(beforeMs: number): Promise<void>;
 }
@@ -97,7 +98,7 @@ export interface MinuteStore {
 export interface EvidenceRow {
   readonly service: ServiceName;
   readonly action: string;
-  /** Stands for definition and rules. */
+  /** A digest of definition and rules. */
   readonly digest: string;
   readonly evidence: Evidence;
 }
@@ -105,14 +106,14 @@ export interface EvidenceRow {
 /** Comparisons since the last change of definition or rules. @throws StorageError */
 export interface EvidenceStore {
   add(rows: readonly EvidenceRow[]): Promise<void>;
-  /** By action, as far as it was gathered under the action's present digest. */
+  /** By action, if it was gathered under the action's present digest. */
   of(service: ServiceName, digestOf: (action: string) => string): Promise<ReadonlyMap<string, Evidence>>;
 }
 
 export interface AuditEntry {
   readonly atMs: number;
   readonly person: string;
-  /** What was done, such as `guard release`. */
+  /** The command, such as `guard release`. */
   readonly command: string;
   readonly service: string;
   readonly reason: string;
@@ -128,35 +129,35 @@ export interface AuditQuery {
   readonly limit: number;
   /** @defaultValue every service */
   readonly service?: string;
-  /** @defaultValue everybody */
+  /** @defaultValue every person */
   readonly person?: string;
-  /** How the command begins, such as `guard`. @defaultValue every command */
+  /** The first word of the command, such as `guard`. @defaultValue every command */
   readonly command?: string;
-  /** Only entries with a lower id: those behind a page that ended with it. */
+  /** Only entries with a lower id, for the next page. */
   readonly before?: number;
 }
 
-/** Everything a person, or the guard, changed. @throws StorageError */
+/** Every change by a person or by the guard. @throws StorageError */
 export interface AuditStore {
   add(entry: Omit<AuditEntry, 'atMs'>): Promise<void>;
   /** Newest first. */
   recent(query: AuditQuery): Promise<readonly StoredAuditEntry[]>;
 }
 
-/** Stands for what an action's answers are made and judged by. Changes when rules change. */
+/** A digest of everything that decides an action's answers and their judgement. Changes when rules change. */
 export type DigestOf = (service: ServiceName, action: string) => string;
 
-/** An alert for people who are not looking. Never waits, never throws. */
+/** Sends an alert to people. Never waits, never throws. */
 export interface Alerts {
   send(alert: Alert): void;
 }
 
 export interface Alert {
-  /** `tripped`, `released`, or the mildest step of a finding that is worth a word. */
+  /** `tripped`, `released`, or the mildest step of a finding that needs an alert. */
   readonly kind: 'tripped' | 'released' | 'finding';
   readonly service: ServiceName;
   readonly finding: Finding;
   readonly atMs: number;
-  /** Present when a latch was set or released. */
+  /** Present if a latch was set or released. */
   readonly latch?: Latch;
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../ports/ports.ts';
 import { noCounts, recordAboveLegacy, recordAdded, type GuardCounts } from './guard-counts.ts';
 import { LegacyLatency } from './legacy-latency.ts';
 
-/** Why a cut-over read stayed on legacy although the orchestrator did not fail: the fence of its lane. */
+/** Reasons why a cut-over read stayed on legacy although the orchestrator did not fail: the fence of its lane. */
 const FENCES: Readonly<Record<FenceReason, true>> = {
   not_seeded: true,
   dirty: true,
@@ -21,12 +21,12 @@ const FENCES: Readonly<Record<FenceReason, true>> = {
 };
 
 /**
- * So long after a failed call of a legacy service, its unanswered requests are taken for its own fault: writes wait for its probes
- * at most until their deadline.
+ * For this long after a failed call of a legacy service, its unanswered requests count as the service's own fault. Writes wait
+ * for its probes, at most until their deadline.
  */
 const LEGACY_TO_BLAME_MS = 10_000;
 
-/** What was counted of one action since the last time it was asked for. */
+/** The counts of one action since the last call. */
 interface OfAction<Counted> {
   readonly service: ServiceName;
   readonly action: string;
@@ -70,7 +70,7 @@ const evidenceByAction = (): Sums<EvidenceSum> => new Sums(() => ({ ...NO_EVIDEN
 
 type Handlers = { readonly [Name in EventName]?: (event: MigrationEvents[Name]) => void };
 
-/** Counts the engine's events for the guard. Costs a look-up and an addition each. */
+/** Counts the engine's events for the guard. Costs one look-up and one addition per event. */
 export class GuardRecorder {
   readonly #clock: Clock;
   readonly #onSeenAgain: (service: ServiceName, count: number) => void;
@@ -89,7 +89,7 @@ export class GuardRecorder {
     'write:journaled': ({ service, action, durationMs }) =>
       recordAdded(this.#of(service, action), durationMs),
     'shadow:paired': ({ service, action, primary, legacy }) => {
-      // Where legacy is the primary, its answer is counted as the agent's.
+      // Where legacy is the primary, its answer counts as the agent's.
       if (primary === 'orchestrator' && legacy.ms !== undefined) this.#legacy.add(service, action, legacy.ms);
     },
     'read:fell_back': (event) => this.#fellBack(event),
@@ -100,13 +100,13 @@ export class GuardRecorder {
   };
   readonly listener: Listener = (name, event) => this.#handlers[name]?.(event);
 
-  /** @param onSeenAgain told at once of deleted items that an answer showed */
+  /** @param onSeenAgain called at once when an answer shows deleted items */
   constructor(clock: Clock, onSeenAgain: (service: ServiceName, count: number) => void) {
     this.#clock = clock;
     this.#onSeenAgain = onSeenAgain;
   }
 
-  /** What was counted since the last call. */
+  /** Returns what was counted since the last call. */
   drain(): Recorded {
     const recorded = { counted: this.#counts.entries(), evidence: this.#evidence.entries() };
     this.#counts = countsByAction();
@@ -149,11 +149,12 @@ export class GuardRecorder {
     }
     if (backend === 'orchestrator') counts.orchestratorReads += 1;
     if (kind === 'read') this.#timed(counts, event);
-    // A write's place in its lane is waited for behind legacy's own slowness; what it costs by itself is its commit, told above.
+    // The wait for a place in the lane comes from legacy's own slowness. The engine's own cost is the commit, which is counted
+    // above.
     if (backend !== undefined && kind === 'read') recordAdded(counts, event.durationMs - event.primaryMs);
   }
 
-  /** A cut-over read is held against what legacy takes for the same action, as far as that is known. */
+  /** A cut-over read is compared with legacy's time for the same action, if that is known. */
   #timed(
     counts: GuardCounts,
     { service, action, backend, primaryMs }: MigrationEvents['operation:replied'],
@@ -180,11 +181,12 @@ function isEvidence({ verdict, isRepeat }: Comparison): boolean {
   return verdict !== 'not_comparable' && isRepeat !== true;
 }
 
-/** The guard counts what agents are shown, repeats too. */
+/** The guard counts what agents see, including repeats. */
 function countComparison(counts: GuardCounts, comparison: Comparison): void {
   const { verdict, reason, isErrorPair } = comparison;
   if (verdict === 'not_comparable') {
-    // Anybody may ask for what was never there: told by the share, people would look for a fault that is none.
+    // Any caller may ask for an owner that never existed. If such reads counted, an alert would report a fault that does not
+    // exist.
     if (reason !== 'unknown_lane') counts.notComparable += 1;
     return;
   }

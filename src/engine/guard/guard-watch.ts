@@ -27,10 +27,10 @@ import { NO_TROUBLE } from './triggers.ts';
 
 const EVERY_MS = 1_000;
 const WRITE_EVERY_TICKS = 5;
-/** A database that takes longer is asked again at the next second. */
+/** If the database takes longer, the next second tries again. */
 const ASK_TIMEOUT_MS = 2_000;
 const LONGEST_WINDOW_MS = 6 * 3_600_000;
-/** Other replicas write every five seconds; rows of the last minutes may still change. */
+/** Other replicas write every five seconds, so rows of the last minutes may still change. */
 const OTHERS_CHANGE_WITHIN_MS = 3 * 60_000;
 const PRUNE_EVERY_TICKS = 3_600;
 
@@ -39,7 +39,7 @@ export interface GuardWatchParts {
   readonly services: readonly ServiceName[];
   readonly digestOf: DigestOf;
   readonly limits: GuardLimits;
-  /** False where findings are only told: nothing trips and nothing is held. */
+  /** False if findings are only reported. Then nothing trips and nothing is blocked. */
   readonly isBinding: boolean;
   readonly recorder: GuardRecorder;
   readonly board: LatchBoard;
@@ -50,20 +50,20 @@ export interface GuardWatchParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly firstCoolDownMs: number;
-  /** Statistics by minute are kept so long, for backtests. */
+  /** How long statistics by minute are kept, for backtests. */
   readonly keepMinutesMs: number;
 }
 
-/** Evaluates the guard every second, writes down what it counted, and keeps the latches in step with the database. */
+/** Evaluates the guard every second, stores its counts, and keeps the latches in step with the database. */
 export class GuardWatch {
   readonly #parts: GuardWatchParts;
   readonly #guards: ReadonlyMap<ServiceName, ServiceGuard>;
   readonly #minutes = new MinuteBook();
   readonly #evidence: EvidenceBook;
-  /** What was found in the last second, by service. */
+  /** The findings of the last second, by service. */
   readonly #found = new Map<ServiceName, readonly Finding[]>();
   readonly #told = new ToldFindings();
-  /** Services of whose trip people heard before the database did. */
+  /** Services whose trip was alerted before it was stored. */
   readonly #toldOfTrip = new Set<ServiceName>();
   #releasedAtMs: ReadonlyMap<ServiceName, number> = new Map();
   #ticks = 0;
@@ -78,7 +78,7 @@ export class GuardWatch {
     this.#evidence = new EvidenceBook(parts.digestOf);
   }
 
-  /** Reads the latches, and fills the windows with what was counted before this start. @throws StorageError */
+  /** Reads the latches, and fills the windows with the counts from before this start. @throws StorageError */
   async start(): Promise<void> {
     const { clock, minutes } = this.#parts;
     await this.#askLatches();
@@ -98,12 +98,12 @@ export class GuardWatch {
     return this.#found.get(service) ?? [];
   }
 
-  /** How near each trigger is to its trip. */
+  /** How close each trigger is to its trip. */
   levelsOf(service: ServiceName): readonly TriggerLevel[] {
     return this.#guards.get(service)?.levels(this.#parts.clock.wallMs()) ?? [];
   }
 
-  /** p95 of what the proxy added in the last five minutes, milliseconds. */
+  /** p95 of the latency that the proxy added in the last five minutes, milliseconds. */
   addedP95Ms(service: ServiceName): number | null {
     return this.#guards.get(service)?.addedQuantile(0.95) ?? null;
   }
@@ -114,7 +114,7 @@ export class GuardWatch {
     this.#judge(service);
   }
 
-  /** Somebody outside says that agents do worse. Resolves when the latch is written down. @throws StorageError */
+  /** An external signal says that agents have problems. Resolves when the latch is stored. @throws StorageError */
   async signal(service: ServiceName, words: string): Promise<void> {
     this.#guards.get(service)?.signal(words);
     this.#judge(service);
@@ -137,7 +137,7 @@ export class GuardWatch {
     return release;
   }
 
-  /** Evidence of a service that is not written down yet. */
+  /** Evidence of a service that is not stored yet. */
   unwrittenEvidence(service: ServiceName, action: string): Evidence {
     return this.#evidence.unwritten(service, action);
   }
@@ -150,7 +150,7 @@ export class GuardWatch {
       this.#count();
       for (const service of this.#guards.keys()) this.#judge(service);
       try {
-        // One that hangs is waited for again, not joined by others.
+        // If a query hangs, it is awaited again instead of starting another one.
         this.#exchanging ??= this.#exchange().finally(() => (this.#exchanging = undefined));
         await within(this.#exchanging, ASK_TIMEOUT_MS, { what: 'the database of the guard' });
       } catch (error) {
@@ -160,7 +160,7 @@ export class GuardWatch {
     }
   }
 
-  /** Everything that happened since the last second goes into the windows and the books. */
+  /** Adds everything that happened in the last second to the windows and the counts. */
   #count(): void {
     const atMs = this.#parts.clock.wallMs();
     for (const guard of this.#guards.values()) guard.turnTo(atMs);
@@ -174,7 +174,7 @@ export class GuardWatch {
 
   async #exchange(): Promise<void> {
     const { clock, minutes, keepMinutesMs } = this.#parts;
-    // The latch first; what it was tripped by stands in the minutes that people look at, and in the next start's windows.
+    // The latch first. The minutes that tripped it are stored for people, and for the windows after the next start.
     const hasTripped = await this.#writeTrips();
     await this.#askLatches();
     if (hasTripped) await this.#write();
@@ -194,18 +194,18 @@ export class GuardWatch {
     await this.#evidence.writeTo(evidence);
   }
 
-  /** Rows of other replicas, and of earlier lives of this one. */
+  /** Rows of other replicas, and of this one before its restart. */
   #read(rows: Parameters<MinuteBook['news']>[0]): void {
     const { clock, replica } = this.#parts;
     const nowMs = clock.wallMs();
     for (const { service, action, minuteMs, counts } of this.#minutes.news(rows, replica, nowMs)) {
       if (minuteMs <= (this.#releasedAtMs.get(service) ?? 0)) continue;
-      // A replica whose clock is ahead must not end our windows in its future.
+      // A replica whose clock is ahead must not move the end of these windows into the future.
       this.#guards.get(service)?.add(action, Math.min(minuteMs, nowMs), counts);
     }
   }
 
-  /** Somebody may trip, or release, while the answer is on its way. */
+  /** A trip or a release may happen while the query runs. */
   async #askLatches(): Promise<void> {
     const { board, latches } = this.#parts;
     const asked = board.asking();
@@ -216,7 +216,7 @@ export class GuardWatch {
   #adopt({ releasedAtMs, troubled }: GuardState): void {
     const isReleased = (service: ServiceName) =>
       releasedAtMs.get(service) !== this.#releasedAtMs.get(service);
-    // A person has judged what was counted, here or through another replica: the last second, too.
+    // A person has judged the counts, here or through another replica. That includes the last second.
     if ([...this.#guards.keys()].some(isReleased)) this.#count();
     for (const [service, guard] of this.#guards) {
       if (isReleased(service)) {
@@ -242,7 +242,7 @@ export class GuardWatch {
     this.#wake = new AbortController();
   }
 
-  /** One alert for each trigger whose findings are worth one, when they begin. What trips is told with its latch. */
+  /** Sends one alert per trigger when its findings begin. A trip has its own alert, with its latch. */
   #alert(service: ServiceName, findings: readonly Finding[]): void {
     const { isBinding, alerts, clock, emit } = this.#parts;
     const worth = findings.filter(
@@ -255,7 +255,7 @@ export class GuardWatch {
     }
   }
 
-  /** @returns whether there were any */
+  /** @returns whether there were any trips */
   async #writeTrips(): Promise<boolean> {
     const { board, latches, replica, firstCoolDownMs } = this.#parts;
     const trips = board.unwritten();
@@ -267,7 +267,7 @@ export class GuardWatch {
     return trips.length > 0;
   }
 
-  /** Of several replicas that trip at once, only the one whose row it is says so. */
+  /** If several replicas trip at once, only the one that stored the latch sends the alert. */
   #tripped(latch: Latch): void {
     const { service, finding, trippedAtMs } = latch;
     this.#parts.emit('guard:latched', { service, latch });
@@ -275,7 +275,7 @@ export class GuardWatch {
     this.#parts.alerts.send({ kind: 'tripped', service, latch, finding, atMs: trippedAtMs });
   }
 
-  /** People hear of a trip although the database does not. */
+  /** Sends the alert of a trip even if the database does not take it. */
   #alertUnwritten(): void {
     for (const finding of this.#parts.board.unwritten()) {
       const { service } = finding;

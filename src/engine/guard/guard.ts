@@ -19,22 +19,22 @@ import {
   type TroubledLanes,
 } from './triggers.ts';
 
-/** The action under which a service is counted as a whole. */
+/** The action name for the counts of a service as a whole. */
 const WHOLE = '';
 const MINUTE_MS = 60_000;
 
 const NONE: readonly never[] = [];
 
-/** Of cut-over reads: said beside a finding of latency. */
+/** Shown with a latency finding of cut-over reads. */
 const ABOVE_LEGACY = 'orchestrator slower than legacy';
 
-/** The window of what happens at present. */
+/** The window of the present. */
 const PRESENT = WINDOWS[0]?.name;
 const HOLD = ['hold_ramp'] as const;
-/** Only errors of the present are a reason: while shadow load is dropped nothing that it would show outweighs those of six hours. */
+/** Only present errors drop shadow load. Over six hours, the information that shadow reads give is worth more. */
 const DROP_AND_HOLD = ['drop_shadow_load', 'hold_ramp'] as const;
 
-/** Who was slow, and in how many of the last minutes. */
+/** What was slow, and in how many of the last minutes. */
 interface SlowMinutes {
   /** Absent: the proxy. */
   readonly detail?: string;
@@ -54,7 +54,7 @@ class WatchedRate {
     for (const { tally } of this.#windows) tally.setBack(nowMs);
   }
 
-  /** The windows, unless even the longest has fewer hits: so it is nearly always, and this is asked every second. */
+  /** The windows, unless even the longest has too few hits. That is the common case, and this is called every second. */
   windowsWith(leastHits: number, nowMs: number): readonly { name: string; tally: Tally }[] {
     const longest = this.#windows.at(-1)?.tally;
     if (longest === undefined || longest.hits === 0) return NONE;
@@ -85,8 +85,8 @@ class WatchedAction {
 }
 
 /**
- * Watches one service: what happened goes in with its instant, findings come out when asked. Holds no clock and no store, so that
- * stored minutes can be replayed against other limits. Instants are milliseconds of one clock, whichever that is.
+ * Watches one service. Events go in with their time, and findings come out on request. It has no clock and no store, so that
+ * stored minutes can be replayed against other limits. Times are milliseconds of one clock, of any kind.
  */
 export class ServiceGuard {
   readonly #service: ServiceName;
@@ -95,7 +95,7 @@ export class ServiceGuard {
   #nowMs = -Infinity;
   /** Counts by minute, for the service as a whole. */
   readonly #minutes = new Map<number, GuardCounts>();
-  /** The minute at which latency was last judged: it changes no sooner than the next. */
+  /** The minute at which latency was last evaluated. The result can only change at the next minute. */
   #latencyOf = -1;
   #latency: readonly SlowMinutes[] = NONE;
   #incomparable = new IncomparableReads();
@@ -108,7 +108,7 @@ export class ServiceGuard {
     this.#limits = limits;
   }
 
-  /** Tells the present instant. A clock that was ahead and is set back must not leave the windows waiting for it. */
+  /** Sets the present time. If a clock that was ahead is set back, the windows must not wait for it. */
   turnTo(nowMs: number): void {
     if (nowMs < this.#nowMs) {
       for (const watched of this.#actions.values()) watched.setBack(nowMs);
@@ -119,7 +119,7 @@ export class ServiceGuard {
     this.#nowMs = nowMs;
   }
 
-  /** @param atMs not after the present instant, or the windows end there */
+  /** @param atMs not after the present time, because the windows would end there */
   add(action: string, atMs: number, counts: GuardCounts): void {
     this.#watched(action).add(atMs, counts);
     this.#watched(WHOLE).add(atMs, counts);
@@ -131,12 +131,12 @@ export class ServiceGuard {
     if (minute < this.#latencyOf) this.#latencyOf = -1;
   }
 
-  /** An answer showed an item that was deleted: I5. */
+  /** An answer showed a deleted item (I5). */
   seenAgain(count = 1): void {
     this.#seenAgain += count;
   }
 
-  /** Somebody outside says that agents do worse. */
+  /** An external signal says that agents have problems. */
   signal(words: string): void {
     this.#signal = words;
   }
@@ -145,13 +145,13 @@ export class ServiceGuard {
     this.#troubled = lanes;
   }
 
-  /** Everything found at this instant, the gravest of each rate. */
+  /** Everything found at this time. Of each rate, only the most severe finding. */
   findings(nowMs: number): Finding[] {
     this.turnTo(nowMs);
     return [...this.#rateFindings(nowMs), ...this.#notCompared(nowMs), ...this.#otherFindings(nowMs)];
   }
 
-  /** How near each trigger is to its trip, in the place where it is nearest. */
+  /** How close each trigger is to its trip, at the action and window where it is closest. */
   levels(nowMs: number): TriggerLevel[] {
     const { slowMinutes, deadLetterLanes, deadLetterMs } = this.#limits;
     const old = this.#troubled.deadLetterAgesMs.filter((ageMs) => ageMs >= deadLetterMs).length;
@@ -168,14 +168,17 @@ export class ServiceGuard {
     ];
   }
 
-  /** What the proxy added in the last minutes, this one included: the quantile in milliseconds; null without operations. */
+  /**
+   * The latency that the proxy added in the last minutes, including the present one: the quantile in milliseconds. Null without
+   * operations.
+   */
   addedQuantile(quantile: number): number | null {
     const sum = noCounts();
     for (const counts of this.#minutes.values()) addCounts(sum, counts);
     return addedQuantile(sum, quantile);
   }
 
-  /** Forgets what was counted: a person has judged it. Lanes in trouble stay in trouble. */
+  /** Resets the counts, because a person has judged them. Lanes with problems stay. */
   reset(): void {
     this.#actions.clear();
     this.#minutes.clear();
@@ -231,7 +234,7 @@ export class ServiceGuard {
     return { trigger: 'not_comparable', detail, numbers: level.numbers, reached: level.reached * enough };
   }
 
-  /** Every rate that is watched, by window, where there were so many hits. */
+  /** Every watched rate, by window, with at least this many hits. */
   *#rates(leastHits: number, nowMs: number) {
     const { mismatchRate, errorRate } = this.#limits;
     for (const [action, watched] of this.#actions) {
@@ -276,7 +279,7 @@ export class ServiceGuard {
     if (this.#signal !== undefined) yield this.#finding('external', tripWith({}), { detail: this.#signal });
   }
 
-  /** Judges the whole minutes before this one, once a minute. */
+  /** Evaluates the complete minutes before this one, once per minute. */
   #judgedLatency(nowMs: number): readonly SlowMinutes[] {
     const present = Math.floor(nowMs / MINUTE_MS);
     if (present === this.#latencyOf) return this.#latency;

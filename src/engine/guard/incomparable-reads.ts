@@ -3,8 +3,9 @@ import type { GuardLimits } from './guard-limits.ts';
 import { LONGEST_WINDOW, QUARTER, SlidingTally, type WindowName } from './sliding-tally.ts';
 
 /**
- * Which share of a service's reads could not be compared. Over a quarter of an hour: what cannot be compared for a moment, because
- * agents write just then, is no reason to call anybody. Where that shows too few reads to tell, over six hours, while it goes on.
+ * The share of a service's reads that could not be compared. The window is 15 minutes, because short races with writes are no
+ * reason for an alert. If that window has too few reads, and there are still reads that cannot be compared, the window is six
+ * hours.
  */
 export class IncomparableReads {
   readonly #quarter = new SlidingTally(QUARTER);
@@ -20,7 +21,7 @@ export class IncomparableReads {
     for (const tally of [this.#quarter, this.#long]) tally.setBack(nowMs);
   }
 
-  /** What is judged at this instant. */
+  /** The tally that is judged now. */
   windowAt(
     nowMs: number,
     { leastOperations, notComparableRate }: GuardLimits,

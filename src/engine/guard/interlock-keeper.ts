@@ -15,7 +15,7 @@ import { judgeFlags, NOTHING_GRANTED, type Granted, type InterlockVerdict } from
 import type { CutoverLimit, ReadLimits } from '../ports/read-limits.ts';
 
 const EVERY_MS = 1_000;
-/** How long what the journal says of a service is taken for true. */
+/** How long facts from the journal are considered current. */
 const JOURNAL_FACTS_MS = 5_000;
 const ASK_TIMEOUT_MS = 5_000;
 
@@ -28,7 +28,7 @@ export interface InterlockKeeperParts {
   readonly evidence: EvidenceStore;
   readonly board: LatchBoard;
   readonly probes: BackendProbes;
-  /** Comparisons that are not in the store yet. */
+  /** Comparisons that are not stored yet. */
   readonly unwrittenEvidence: (service: ServiceName, action: string) => Evidence;
   readonly addedP95Ms: (service: ServiceName) => number | null;
   readonly coverageOf: (service: ServiceName) => number;
@@ -38,19 +38,19 @@ export interface InterlockKeeperParts {
   readonly emit: Emit;
 }
 
-/** What a service's flags were judged by, and what came of it. */
+/** The facts and the verdict of a service's flags. */
 export interface Judged {
   readonly facts: InterlockFacts;
   readonly verdict: InterlockVerdict;
 }
 
-/** What the database said of a service, and when. */
+/** What the database returned for a service, and when. */
 interface Known {
   readonly atMs: number;
   readonly coverage: number;
   readonly journal: JournalFacts;
   readonly accepted: ReadonlySet<string>;
-  /** Exact bounds cost 0.1 ms an action: not for every second. */
+  /** Exact bounds cost 0.1 ms per action, which is too much for every second. */
   readonly actions: Readonly<Record<string, ActionFacts>>;
 }
 
@@ -60,18 +60,21 @@ interface Shown {
   readonly journal: Pick<JournalFacts, 'traffic' | 'lanesPerDay'>;
 }
 
-/** What flags answer that nobody has told them of. */
+/** The answer of a flag that is not known. */
 const UNKNOWN: ReadonlySet<string> = new Set(['unknown_flag', 'not_evaluable']);
 
 const NO_TRAFFIC = { comparablePerDay: 0, notErrorsPerDay: 0 };
 
-/** Facts of another coverage say nothing of this one. While replicas have not all reported it, the next heartbeats change them. */
+/**
+ * Facts of another coverage do not apply. While replicas have not all reported the coverage, the next heartbeats change the
+ * facts.
+ */
 function keptMs({ coverage, journal }: Known, present: number): number {
   const isSettled = coverage === present && (present === 0 || journal.acting >= journal.replicas);
   return isSettled ? JOURNAL_FACTS_MS : 0;
 }
 
-/** Judges every service's flags each second, remembers what was let through, and answers every read from memory. */
+/** Judges every service's flags each second, remembers the granted shares, and answers every read from memory. */
 export class InterlockKeeper implements ReadLimits {
   readonly #parts: InterlockKeeperParts;
   readonly #known = new Map<ServiceName, Known>();
@@ -85,7 +88,7 @@ export class InterlockKeeper implements ReadLimits {
     this.#parts = parts;
   }
 
-  /** Takes up what was granted before. @throws StorageError */
+  /** Loads the shares that were granted before. @throws StorageError */
   async start(): Promise<void> {
     for (const service of this.#parts.services.keys()) await this.#follow(service);
     this.#loop = this.#run();
@@ -102,7 +105,7 @@ export class InterlockKeeper implements ReadLimits {
     return this.#judged.get(service);
   }
 
-  /** What the database says is asked for at once, not when it is old: a person has accepted something. */
+  /** Reloads the facts from the database now, because a person has accepted something. */
   async refresh(service: ServiceName): Promise<void> {
     this.#known.delete(service);
     await this.#follow(service);
@@ -140,7 +143,7 @@ export class InterlockKeeper implements ReadLimits {
         try {
           await within(this.#follow(service), ASK_TIMEOUT_MS, { what: 'the database of the interlocks' });
         } catch (error) {
-          // What was in effect stays: an interlock lowers for what it knows, and the latch for what it does not.
+          // What was in effect stays. Interlocks act on known facts, and the latch covers the case of a lost database.
           this.#parts.emit('journal:failed', { reason: messageOf(error) });
         }
       }
@@ -160,7 +163,7 @@ export class InterlockKeeper implements ReadLimits {
     const { clock, store, evidence, digestOf, coverageOf } = this.#parts;
     const [last, coverage] = [this.#known.get(service), coverageOf(service)];
     if (last !== undefined && clock.now() - last.atMs < keptMs(last, coverage)) return last;
-    // Also what another replica has lowered since, or raised.
+    // Includes what another replica has lowered or raised since.
     this.#granted.set(service, grantedOf(await store.grants(service)));
     const journal = await store.facts(service, coverage);
     const accepted = await store.accepted(service);
@@ -216,9 +219,9 @@ export class InterlockKeeper implements ReadLimits {
     );
   }
 
-  /** What was let through is kept while its conditions to stay hold, over restarts too. */
+  /** A granted share is kept while its conditions to stay hold, also over restarts. */
   async #grant(service: ServiceName, verdict: InterlockVerdict, granted: Granted): Promise<void> {
-    // Only a flag that is known lowers anything for good: while its server is away it looks as if nothing were asked for.
+    // Only a known flag lowers a granted share. While the flag server is away, all flags look as if they requested nothing.
     const isKnown = (flag: ServiceFlag): boolean =>
       !UNKNOWN.has(this.#parts.flags.isEnabled(flag, { service }).reason);
     const kept = isKnown('read-cutover') ? {} : granted.actions;

@@ -3,25 +3,27 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { Traffic } from '../evidence/confidence.ts';
 import type { StoreFindings } from '../ports/store-findings.ts';
 
-/** What the journal says of a service, for its interlocks. */
+/** What the journal knows of a service, for its interlocks. */
 export interface JournalFacts {
-  /** Live replicas, and those that act on the coverage asked about. */
+  /** Live replicas, and those that use the given coverage. */
   readonly replicas: number;
   readonly acting: number;
   readonly lanes: number;
-  /** Lanes not seeded under the coverage asked about. */
+  /** Lanes not seeded under the given coverage. */
   readonly unseeded: number;
   /** Dirty, copying, stopped, or with an open exception. */
   readonly unwell: number;
   readonly oldestDeliverySeconds: number;
-  /** Requests of the last 24 h whose action no definition knows. */
+  /** Requests of the last 24 h whose action the definition does not know. */
   readonly unclassified: number;
-  /** Since the last full reconciliation; null where there was none. */
+  /** Time since the last full reconciliation; null if there was none. */
   readonly reconciledAgoSeconds: number | null;
   readonly stores: StoreFindings;
-  /** All owners were listed by a backfill that a person asked for, since the present coverage began. */
+  /** A backfill that a person started has listed all owners since the present coverage began. */
   readonly isBackfillRun: boolean;
-  /** Comparisons a day at the rate of the last 24 h, or since the service is in use: of each action's own answers, and of whole lanes. */
+  /**
+   * Comparisons per day at the rate of the last 24 h, or of the time in use: of each action's own answers, and of whole lanes.
+   */
   readonly traffic: ReadonlyMap<string, Omit<Traffic, 'lanesPerDay'>>;
   readonly lanesPerDay: number;
 }
@@ -33,7 +35,7 @@ export interface GrantRow {
   readonly percentage: number;
 }
 
-/** What a person answers for by name: `action:<name>`, or `unclassified`. */
+/** A subject that a person can accept by name: `action:<name>`, or `unclassified`. */
 export interface Acceptance {
   readonly service: ServiceName;
   readonly subject: string;

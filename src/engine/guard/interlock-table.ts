@@ -3,7 +3,7 @@ import { EVIDENCE_LIMITS } from '../evidence/confidence.ts';
 import type { ActionFacts, InterlockFacts, WriteFacts } from './interlock-facts.ts';
 import type { InterlockReason, InterlockWord } from './reason.ts';
 
-/** What a check measured, fine or not: what stands in the way is the reason that it is not. */
+/** What a check measured, fine or not. If it is not fine, the reason blocks the flag. */
 export interface Checked {
   readonly isFine: boolean;
   readonly reason: InterlockReason;
@@ -13,12 +13,12 @@ export type Check<Facts> = (facts: Facts) => Checked;
 
 const HOUR_SECONDS = 3_600;
 const RECONCILED_TO_RAISE_SECONDS = 24 * HOUR_SECONDS;
-/** Reads that have moved go back where the last full reconciliation is older. */
+/** Reads that have moved go back if the last full reconciliation is older than this. */
 export const RECONCILED_TO_KEEP_SECONDS = 48 * HOUR_SECONDS;
 const BYPASS_FREE_SECONDS = 24 * HOUR_SECONDS;
 const OLDEST_DELIVERY_SECONDS = 5;
 const ADDED_P95_MS = 50;
-/** Share of lanes that may be unwell, and a number that always may. */
+/** Share of lanes that may be dirty, stopped or excepted, and a number that is always allowed. */
 const UNWELL_SHARE = 0.001;
 const UNWELL_LANES = 3;
 
@@ -38,7 +38,7 @@ const coveredEverywhere: Check<InterlockFacts> = ({ coverage: { number, replicas
   unless(number === 0 || acting >= replicas, 'not_covered_everywhere', { have: acting, need: replicas });
 
 const backfilled: Check<InterlockFacts> = ({ lanes: { isBackfillListed, total, unseeded, unwell } }) =>
-  // Lanes that are unwell stay on legacy one by one; the others must be there.
+  // Lanes with problems stay on legacy one by one. All others must be backfilled.
   unless(isBackfillListed && unseeded <= unwell, 'backfill_not_finished', {
     have: total - unseeded,
     need: total,
@@ -62,7 +62,7 @@ const reconciled =
       ? unless(false, 'never_reconciled', { need: withinSeconds })
       : unless(ago < withinSeconds, 'reconciliation_too_old', { have: ago, need: withinSeconds });
 
-/** Of every run: what a later one found elsewhere counts as well. */
+/** Counts the findings of every run, because a later run may have checked other lanes. */
 const equalStores: Check<InterlockFacts> = ({ stores: { lanes, run } }) =>
   unless(lanes === 0, 'lanes_differ', { have: lanes, need: 0, ...(run !== null && { of: String(run) }) });
 
@@ -82,7 +82,7 @@ const notLatched: Check<InterlockFacts> = ({ latch }) =>
 
 const notKilled: Check<InterlockFacts> = ({ isKilled }) => unless(!isKilled, 'kill_switch');
 
-/** A check of what is known once writes can move; nothing is raised before. */
+/** A check of facts that exist once writes can move. Nothing is raised before. */
 const ofWrites =
   (word: InterlockWord, check: (writes: WriteFacts, facts: InterlockFacts) => Checked) =>
   (facts: InterlockFacts): Checked =>
@@ -126,7 +126,7 @@ const notBypassed = ofWrites('writers_bypass_the_proxy', ({ bypassedAgoSeconds: 
 
 const keepCutover = [notLatched, notKilled, reconciled(RECONCILED_TO_KEEP_SECONDS)];
 
-/** What a flag needs to be raised, and what to stay where it is: ../README.md, "Interlocks". */
+/** What a flag needs to be raised, and what it needs to stay: ../README.md, "Interlocks". */
 export const INTERLOCKS: Readonly<
   Record<
     ServiceFlag,
@@ -169,7 +169,7 @@ export const INTERLOCKS: Readonly<
   'legacy-read-only': { raise: [flipped, reverseDelivered, notBypassed], keep: [] },
 };
 
-/** What one action needs before its reads move, and before more of them do. */
+/** What one action needs before its reads move, and before its share increases. */
 export const ACTION_INTERLOCKS: readonly Check<ActionFacts>[] = [
   ({ confidence: { comparable } }) =>
     unless(comparable >= EVIDENCE_LIMITS.comparable, 'too_few_comparisons', {

@@ -3,29 +3,29 @@ import type { ActionFacts, InterlockFacts } from './interlock-facts.ts';
 import { ACTION_INTERLOCKS, INTERLOCKS, type Check } from './interlock-table.ts';
 import type { InterlockReason, InterlockWord } from './reason.ts';
 
-/** What a flag asks for, what of it holds, and everything between. Percent. */
+/** The requested share of a flag, the share in effect, and every reason for the difference. Percent. */
 export interface FlagVerdict {
   readonly asked: number;
   readonly inEffect: number;
   /**
-   * What would be in effect under `enforce`, whatever the mode is: remembered as granted. Who switches interlocks on keeps what was
-   * earned, and not what stood there unexamined.
+   * The share that would be in effect under `enforce`, whatever the mode is. It is stored as granted. So if a person switches
+   * interlocks on, earned shares stay and unchecked ones do not.
    */
   readonly permitted: number;
   /**
-   * Under `warn` they stand here and lower nothing, under `off` they are not said; but for a latch and the kill switch, which no mode
-   * switches off.
+   * Under `warn` reasons are listed and lower nothing. Under `off` they are not listed. The latch and the kill switch apply in
+   * every mode.
    */
   readonly reasons: readonly InterlockReason[];
 }
 
 export interface InterlockVerdict {
   readonly flags: Readonly<Record<ServiceFlag, FlagVerdict>>;
-  /** read-cutover by action: what of it holds for its reads. */
+  /** read-cutover by action: the share in effect for its reads. */
   readonly actions: Readonly<Record<string, FlagVerdict>>;
 }
 
-/** What was in effect before, percent: of a flag as a whole, and of read-cutover by action. 0 where nothing was. */
+/** The share that was in effect before, percent: of a flag as a whole, and of read-cutover by action. 0 if nothing was. */
 export interface Granted {
   readonly flags: Readonly<Partial<Record<ServiceFlag, number>>>;
   readonly actions: Readonly<Record<string, number>>;
@@ -33,10 +33,10 @@ export interface Granted {
 
 export const NOTHING_GRANTED: Granted = { flags: {}, actions: {} };
 
-/** The latch and the switch are no interlocks: they hold whatever the mode. */
+/** The latch and the kill switch are not interlocks. They apply in every mode. */
 const ALWAYS_BINDING: ReadonlySet<InterlockWord> = new Set(['latched', 'kill_switch']);
 
-/** Decides from facts alone what of each flag is in effect. */
+/** Decides from facts alone which share of each flag is in effect. */
 export function judgeFlags(facts: InterlockFacts, granted: Granted): InterlockVerdict {
   const flags = Object.fromEntries(
     SERVICE_FLAGS.map((flag) => [flag, judgeFlag(flag, facts, granted.flags[flag] ?? 0)]),
@@ -50,7 +50,7 @@ export function judgeFlags(facts: InterlockFacts, granted: Granted): InterlockVe
   return { flags, actions };
 }
 
-/** Percent of lanes whose reads move: reads move action by action, and so this is the share of the action that moves most. */
+/** Percent of lanes whose reads move. Reads move action by action, so this is the share of the action that moves most. */
 export function readsInEffect({ flags, actions }: InterlockVerdict): number {
   const shares = Object.values(actions).map(({ inEffect }) => inEffect);
   return shares.length === 0 ? flags['read-cutover'].inEffect : Math.max(...shares);
@@ -72,7 +72,7 @@ interface ActionContext {
   readonly granted: number;
 }
 
-/** Each step up of an action needs its evidence; where it has moved to, the service's conditions keep it. */
+/** Each increase of an action needs evidence. A granted share stays while the service's conditions hold. */
 function judgeAction(action: ActionFacts, flag: FlagVerdict, { facts, granted }: ActionContext): FlagVerdict {
   const { asked } = flag;
   const isRaised = asked > granted && !action.isAccepted;
@@ -101,7 +101,7 @@ function said<Facts>(checks: readonly Check<Facts>[], facts: Facts): InterlockRe
     .map(({ reason }) => reason);
 }
 
-/** A condition to keep is mostly one to raise too: the first saying stands, which is of what it takes to raise, and that is more. */
+/** Most conditions to stay are also conditions to raise. The first reason is kept, because the condition to raise is stricter. */
 function distinct(reasons: readonly InterlockReason[]): InterlockReason[] {
   return [...new Map(reasons.toReversed().map((reason) => [reason.word, reason])).values()].toReversed();
 }

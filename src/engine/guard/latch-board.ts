@@ -3,21 +3,21 @@ import type { Clock } from '../ports/ports.ts';
 import type { Finding, GuardStep } from '../ports/finding.ts';
 import type { Latch } from '../ports/latch.ts';
 
-/** A replica that has not seen the latches for so long acts as if all were set. */
+/** A replica that has not read the latches for this long acts as if all were set. */
 const BLIND_AFTER_MS = 5_000;
 
-/** What a service's reads are held by. */
+/** What keeps a service's reads on legacy. */
 export interface Hold {
   /** A trigger, or `database_lost`. */
   readonly cause: Finding['trigger'] | 'database_lost';
-  /** Absent while it is not written down yet, and where the database is lost. */
+  /** Absent while it is not stored yet, and if the database is lost. */
   readonly latch?: Latch;
 }
 
-/** When the database was asked for its latches: what it answers is as old as this, however late it comes. */
+/** When the database was queried for its latches. The answer is as old as the query, however late it comes. */
 export interface AskedLatches {
   readonly atMs: number;
-  /** Among questions, and latches written down, of this replica. */
+  /** Order among the queries and the stored latches of this replica. */
   readonly order: number;
 }
 
@@ -26,7 +26,7 @@ export class LatchBoard {
   readonly #clock: Clock;
   readonly #ownTrips = new Map<ServiceName, Finding>();
   #open = new Map<ServiceName, Latch>();
-  /** When each latch that this replica wrote down, or found written, was: an older answer does not know of it. */
+  /** When this replica stored each latch, or found it stored. An older answer does not contain it. */
   readonly #writtenAt = new Map<ServiceName, number>();
   #order = 0;
   #seen: AskedLatches = { atMs: -Infinity, order: 0 };
@@ -36,14 +36,14 @@ export class LatchBoard {
     this.#clock = clock;
   }
 
-  /** To be taken before the database is asked. */
+  /** Call this before the database is queried. */
   asking(): AskedLatches {
     return { atMs: this.#clock.now(), order: this.#next() };
   }
 
   /**
-   * What the database held when it was asked. A latch written down since stays.
-   * @returns false where a later question is answered already: then nothing of this answer counts
+   * Adopts what the database held at the time of the query. A latch stored since then stays.
+   * @returns false if a later query has been answered already. This answer is ignored then
    */
   adopt(open: readonly Latch[], asked: AskedLatches): boolean {
     if (asked.order < this.#seen.order) return false;
@@ -55,14 +55,14 @@ export class LatchBoard {
     return true;
   }
 
-  /** A trip of this replica, from here on in effect. False where the service is latched already. */
+  /** A trip of this replica, in effect from now on. False if the service has a latch already. */
   trip(finding: Finding): boolean {
     if (this.#ownTrips.has(finding.service) || this.#open.has(finding.service)) return false;
     this.#ownTrips.set(finding.service, finding);
     return true;
   }
 
-  /** Own trips that the database does not know yet. */
+  /** Own trips that are not in the database yet. */
   unwritten(): readonly Finding[] {
     return [...this.#ownTrips.values()];
   }
@@ -73,7 +73,7 @@ export class LatchBoard {
     this.#ownTrips.delete(latch.service);
   }
 
-  /** What is done about the service short of a latch. */
+  /** The steps that are active for the service, apart from a latch. */
   take(service: ServiceName, steps: ReadonlySet<GuardStep>): void {
     this.#steps.set(service, steps);
   }

@@ -1,10 +1,10 @@
 import type { ServiceName } from '../../domain/ids.ts';
 
-/** The newest answers of an action, however old: where reads have all moved and nothing is compared, the last that is known counts. */
+/** The newest answers of an action, of any age. If all reads have moved and nothing is compared, the last known ones count. */
 const KEPT = 200;
-/** Fewer say nothing of a p95. */
+/** Fewer are not enough for a p95. */
 const LEAST = 20;
-/** The p95 is found again after so many new answers. */
+/** The p95 is computed again after this many new answers. */
 const STALE_AFTER = 20;
 
 /** The newest durations of one action, and their p95. */
@@ -31,7 +31,7 @@ class Answers {
   }
 }
 
-/** What legacy takes for an action, milliseconds: its answers to agents, and those of shadow reads once the orchestrator answers. */
+/** Legacy's time for an action, milliseconds: answers to agents, and those of shadow reads when the orchestrator answers. */
 export class LegacyLatency {
   readonly #answers = new Map<string, Answers>();
 
@@ -42,7 +42,7 @@ export class LegacyLatency {
     answers.add(ms);
   }
 
-  /** p95 of the newest answers; undefined before there are enough. */
+  /** p95 of the newest answers; undefined while there are too few. */
   p95(service: ServiceName, action: string): number | undefined {
     return this.#answers.get(`${service} ${action}`)?.p95;
   }

@@ -3,13 +3,13 @@ import { addCounts, isNothing, noCounts, type GuardCounts } from './guard-counts
 import type { MinuteRow, StoredMinute } from './guard-ports.ts';
 
 const MINUTE_MS = 60_000;
-/** Rows of other replicas change no more when they are so old. */
+/** Rows of other replicas that are older no longer change. */
 const SETTLED_AFTER_MS = 5 * MINUTE_MS;
 
 const keyOf = (service: ServiceName, action: string, minuteMs: number): string =>
   `${service} ${action} ${minuteMs}`;
 
-/** The minutes of this replica on their way to the database, and what other replicas have written of theirs. */
+/** The minutes of this replica on their way to the database, and those that other replicas have written. */
 export class MinuteBook {
   readonly #own = new Map<string, MinuteRow>();
   readonly #unwritten = new Set<string>();
@@ -24,7 +24,7 @@ export class MinuteBook {
     this.#unwritten.add(key);
   }
 
-  /** Rows that changed since they were last written. They stay changed until {@link written}. */
+  /** Rows that changed since they were last written. They count as changed until {@link written}. */
   changed(): readonly MinuteRow[] {
     return [...this.#unwritten].flatMap((key) => this.#own.get(key) ?? []);
   }
@@ -37,7 +37,7 @@ export class MinuteBook {
     }
   }
 
-  /** What is new in rows of other replicas since they were last shown. */
+  /** What is new in rows of other replicas since the last call. */
   news(rows: readonly StoredMinute[], own: ReplicaId, nowMs: number): MinuteRow[] {
     const news = rows
       .filter(({ replica }) => replica !== own)

@@ -1,4 +1,4 @@
-/** Why less of a flag is in effect than it asks for, in closed words. */
+/** Why less of a flag is in effect than requested, as closed words. */
 export type InterlockWord =
   // dual-write
   | 'legacy_does_not_answer'
@@ -33,12 +33,12 @@ export type InterlockWord =
   | 'reverse_backlog'
   | 'writers_bypass_the_proxy';
 
-/** One reason with its numbers: what there is, and what there must be. */
+/** One reason with its numbers: the present and the required value. */
 export interface InterlockReason {
   readonly word: InterlockWord;
-  /** Seconds, lanes, comparisons, a rate: as the word says. */
+  /** The unit depends on the word: seconds, lanes, comparisons, or a rate. */
   readonly have?: number;
   readonly need?: number;
-  /** A name, where the reason has one: an action, a trigger. */
+  /** A name, if the reason has one: an action or a trigger. */
   readonly of?: string;
 }

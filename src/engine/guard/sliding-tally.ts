@@ -1,6 +1,6 @@
 import type { Tally } from '../evidence/rate-bounds.ts';
 
-/** How far back a window looks. */
+/** The length of a window. */
 export interface WindowSize {
   readonly name: WindowName;
   readonly slotMs: number;
@@ -14,8 +14,9 @@ export const QUARTER: WindowSize = { name: '15m', slotMs: 10_000, slots: 90 };
 export const LONGEST_WINDOW: WindowSize = { name: '6h', slotMs: 60_000, slots: 360 };
 
 /**
- * Chosen by simulation (test/unit/engine/guard/windows-simulation.test.ts): one minute finds a 1 % difference at 50 comparisons
- * a second within the minute, a quarter of an hour what the first users' 0.3 a second show, six hours a rate just above the limit.
+ * Chosen by simulation (test/unit/engine/guard/windows-simulation.test.ts). One minute finds a 1 % difference within a minute at
+ * 50 comparisons per second. 15 minutes suit 0.3 comparisons per second of a first few users. Six hours find a rate just above
+ * the limit.
  */
 export const WINDOWS: readonly WindowSize[] = [
   { name: '1m', slotMs: 1_000, slots: 60 },
@@ -23,7 +24,7 @@ export const WINDOWS: readonly WindowSize[] = [
   LONGEST_WINDOW,
 ];
 
-/** A tally of the last so many slots, in constant memory: what leaves the window is subtracted. */
+/** A tally of the last slots, in constant memory. What leaves the window is subtracted. */
 export class SlidingTally implements Tally {
   readonly #size: WindowSize;
   readonly #hits: Float64Array;
@@ -39,7 +40,7 @@ export class SlidingTally implements Tally {
     this.#tries = new Float64Array(size.slots);
   }
 
-  /** What is older than the window is left out. */
+  /** Slots older than the window are left out. */
   add(atMs: number, { hits, tries }: Tally): void {
     const slot = Math.floor(atMs / this.#size.slotMs);
     if (slot > this.#newest) this.advance(atMs);
@@ -66,7 +67,7 @@ export class SlidingTally implements Tally {
     this.#newest = slot;
   }
 
-  /** The clock was set back to `nowMs`: what was counted keeps its age. */
+  /** The clock was set back to `nowMs`. The counts keep their age. */
   setBack(nowMs: number): void {
     const by = this.#newest - Math.floor(nowMs / this.#size.slotMs);
     if (by <= 0 || by === Infinity) return;

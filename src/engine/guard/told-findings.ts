@@ -1,7 +1,7 @@
 import type { ServiceName } from '../../domain/ids.ts';
 import { TRIGGERS, type Finding, type GuardStep, type Trigger } from '../ports/finding.ts';
 
-/** A rate near its limit is above it at one comparison and below it at the next: what is away for a moment has not ended. */
+/** A rate near its limit moves above and below it with single comparisons, so a short absence is not an end. */
 const RATES: ReadonlySet<Trigger> = new Set([
   'inconsistency',
   'errors',
@@ -11,22 +11,22 @@ const RATES: ReadonlySet<Trigger> = new Set([
 ]);
 
 /**
- * The quietest reads that are judged at all are 40 in six hours, of which 12 could not be compared: one in half an hour. Two of those are
- * hardly ever so far apart (one pair in 400).
+ * The quietest reads that are judged are 40 in six hours, of which 12 could not be compared: one in half an hour. Two of these
+ * are rarely this far apart (one pair in 400).
  */
 const ENDED_AFTER_MS = 3 * 3_600_000;
 
 interface Told {
-  /** All that people have been told of. */
+  /** All steps that were alerted. */
   readonly steps: ReadonlySet<GuardStep>;
   readonly seenAtMs: number;
 }
 
-/** What people were told of, so that they are told once, be it seen again and again, and once more where more is done about it. */
+/** Remembers the findings that were alerted, so that each is alerted once, and once more when a further step is taken. */
 export class ToldFindings {
   readonly #told = new Map<string, Told>();
 
-  /** Of what is found now, what nobody was told of yet: at most one finding a trigger. */
+  /** Returns the findings that were not alerted yet, at most one per trigger. */
   news(service: ServiceName, findings: readonly Finding[], nowMs: number): Finding[] {
     return TRIGGERS.flatMap((trigger) => {
       const found = findings.filter((finding) => finding.trigger === trigger);
@@ -44,7 +44,7 @@ export class ToldFindings {
     });
   }
 
-  /** A person has judged what was found: what is found from here on is news. */
+  /** A person has judged the findings. Findings from now on are new. */
   forget(service: ServiceName): void {
     for (const trigger of TRIGGERS) this.#told.delete(`${service} ${trigger}`);
   }

@@ -5,20 +5,22 @@ import type { StoreFindings } from '../ports/store-findings.ts';
 import type { GuardLimits } from './guard-limits.ts';
 import { areStoresApart } from './triggers.ts';
 
-/** How near a trigger is to its trip, for people who watch. */
+/** How close a trigger is to its trip, for people who watch. */
 export interface TriggerLevel {
   readonly trigger: Trigger;
-  /** Where it is nearest: the action, and what was counted how long. */
+  /** The action and the window where it is closest. */
   readonly action?: string;
   readonly detail?: string;
   readonly numbers: Readonly<Record<string, number>>;
-  /** Of the way to the trip, 0–1. At 1 it trips; `lost` and `not_compared` only hold the ramp, `not_comparable` only alerts. */
+  /** Progress to the trip, 0–1. At 1 it trips; `lost` and `not_compared` only block increases, `not_comparable` only alerts. */
   readonly reached: number;
 }
 
 const within = (share: number): number => Math.min(Math.max(share, 0), 1);
 
-/** A rate trips when there are enough hits, and even the lower bound of their share is above the limit: the lesser of both. */
+/**
+ * A rate trips if there are enough hits, and if the lower bound of their share is above the limit. The smaller of the two counts.
+ */
 export function rateLevel(
   tally: Tally,
   limit: number,
@@ -32,12 +34,12 @@ export function rateLevel(
   };
 }
 
-/** So many of what trips at `limit`. */
+/** The share of a count that trips at `limit`. */
 export function countLevel(trigger: Trigger, found: number, limit: number): TriggerLevel {
   return { trigger, numbers: { found, limit }, reached: within(found / limit) };
 }
 
-/** The share trips above its limit, not at it: at the limit it is all but there. */
+/** The share trips above its limit. Exactly at the limit it is just below the trip. */
 export function storesLevel(stores: StoreFindings, limits: GuardLimits): TriggerLevel {
   const { items, fencedLanes: lanes, full } = stores;
   const { storesShare, storesItems, storesLanes } = limits;
@@ -57,7 +59,7 @@ export function storesLevel(stores: StoreFindings, limits: GuardLimits): Trigger
   return { trigger: 'stores', numbers, reached: areStoresApart(stores, limits) ? 1 : Math.min(near, 0.99) };
 }
 
-/** The nearest of several; of the same the first. */
+/** The closest of several; among equals, the first. */
 export function nearest(levels: readonly TriggerLevel[]): TriggerLevel | undefined {
   return levels.toSorted((a, b) => b.reached - a.reached)[0];
 }

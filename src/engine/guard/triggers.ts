@@ -5,21 +5,24 @@ import type { GuardStep } from '../ports/finding.ts';
 import { slowerThan, type GuardCounts } from './guard-counts.ts';
 import { SLOW_SHARE, type GuardLimits } from './guard-limits.ts';
 
-/** What one trigger says of what it was shown. */
+/** What one trigger finds in the given counts. */
 export interface Judgement {
   readonly steps: readonly GuardStep[];
   readonly numbers: Readonly<Record<string, number>>;
 }
 
-/** Which limit a rate is held against, and what is done before it trips. */
+/** The limit of a rate, and the steps before it trips. */
 interface RateRule {
   readonly limit: number;
   readonly early: readonly GuardStep[];
 }
 
-/** At least so many, and a lower bound of their rate above the limit: cautiously it trips, sooner the ramp is held. */
+/**
+ * At least this many hits, and a lower bound of their rate above the limit. The bound to trip is stricter than the bound to block
+ * increases.
+ */
 export function judgeRate(tally: Tally, rule: RateRule, limits: GuardLimits): Judgement | undefined {
-  // Most seconds end here: the bound is below the rate itself.
+  // The common case: the bound is below the rate itself.
   if (tally.hits < limits.leastHits || tally.hits <= rule.limit * tally.tries) return undefined;
   const lowerBound = wilsonLowerBound(tally, limits.z);
   const numbers = { hits: tally.hits, of: tally.tries, lower_bound: lowerBound, limit: rule.limit };
@@ -28,17 +31,17 @@ export function judgeRate(tally: Tally, rule: RateRule, limits: GuardLimits): Ju
   return isEarly ? { steps: rule.early, numbers } : undefined;
 }
 
-/** What is done by how many of the last minutes were slow; the last row is for that many and more. */
+/** The step for the number of slow minutes among the last ones. The last row is for that number and more. */
 const SLOW_STEPS: readonly (readonly GuardStep[])[] = [
   [],
   ['drop_shadow_load'],
   ['drop_shadow_load', 'hold_ramp'],
 ];
 
-/** What is held against the limit: what the proxy adds, or what the orchestrator takes above legacy for cut-over reads. */
+/** What is compared with the limit: the latency that the proxy adds, or the time of cut-over reads above legacy's. */
 export type Waited = 'added' | 'aboveLegacy';
 
-/** @param minutes the last whole minutes, at most `limits.ofMinutes` */
+/** @param minutes the last complete minutes, at most `limits.ofMinutes` */
 export function judgeLatency(
   minutes: readonly GuardCounts[],
   waited: Waited,
@@ -56,13 +59,13 @@ function isSlow(minute: readonly number[], { addedMs, leastOperations }: GuardLi
   return tries >= leastOperations && hits > SLOW_SHARE * tries;
 }
 
-/** What the journal says of a service's lanes that need a person. */
+/** What the journal knows of a service's lanes that need a person. */
 export interface TroubledLanes {
-  /** For each lane with an unresolved dead letter, the age of its oldest, milliseconds. */
+  /** The age of the oldest unresolved dead letter of each lane that has one, milliseconds. */
   readonly deadLetterAgesMs: readonly number[];
-  /** Lanes that a copy left alone because items were lost. */
+  /** Lanes that a copy did not change because items were lost. */
   readonly lost: number;
-  /** What reconciliations found that is neither repaired nor accepted. */
+  /** Open findings of reconciliations. */
   readonly stores: StoreFindings;
 }
 
@@ -79,7 +82,7 @@ export function judgeDeadLetters(
   return { steps: ages.length >= limits.deadLetterLanes ? ['alert', 'hold_ramp'] : ['alert'], numbers };
 }
 
-/** What cannot be compared is told to people: no reads move. */
+/** Reads that cannot be compared cause an alert. No reads move. */
 export function judgeNotComparable(tally: Tally, limits: GuardLimits): Judgement | undefined {
   const { notComparableRate: limit, leastOperations } = limits;
   if (tally.tries < leastOperations || tally.hits <= limit * tally.tries) return undefined;
@@ -88,12 +91,12 @@ export function judgeNotComparable(tally: Tally, limits: GuardLimits): Judgement
   return { steps: ['alert'], numbers: { hits: tally.hits, of: tally.tries, lower_bound: lowerBound, limit } };
 }
 
-/** It is legacy that lost it: no reads move. */
+/** Legacy lost the items, so no reads move. */
 export function judgeLost({ lost }: TroubledLanes): Judgement | undefined {
   return lost === 0 ? undefined : { steps: ['alert', 'hold_ramp'], numbers: { lanes: lost } };
 }
 
-/** Stored differences stand until they are repaired or accepted, however long ago they were found. */
+/** Stored differences count until they are repaired or accepted, whatever their age. */
 export function judgeStores({ stores }: TroubledLanes, limits: GuardLimits): Judgement | undefined {
   const { items, fencedLanes, full, run } = stores;
   if (items === 0) return undefined;
@@ -108,7 +111,7 @@ export function judgeStores({ stores }: TroubledLanes, limits: GuardLimits): Jud
   return { steps: areStoresApart(stores, limits) ? ['reads_to_legacy'] : ['alert', 'hold_ramp'], numbers };
 }
 
-/** Whether so many items, or lanes, differ that the reads of the service go to legacy. */
+/** Whether so many items or lanes differ that the reads of the service move to legacy. */
 export function areStoresApart({ items, fencedLanes, full }: StoreFindings, limits: GuardLimits): boolean {
   const { storesShare, storesItems, storesLanes } = limits;
   if (full === null) return false;

@@ -5,38 +5,41 @@ import { POSITIONS_PER_SEQUENCE, positionOf } from '../../domain/lane.ts';
 import type { LegacyItem, StoredMemory } from '../../domain/service-definition.ts';
 import { takes, type LaneDeletion } from './lane-deletion.ts';
 
-/** How what the legacy service forgot by itself is marked on the orchestrator: kept, and hidden from answers in the legacy dialect. */
+/**
+ * The mark on the orchestrator of items that the legacy service forgot by itself. They are kept, and hidden from answers in the
+ * legacy dialect.
+ */
 export const FORGOTTEN_TAG = 'forgotten';
 
 /** An item of the orchestrator that belongs to the lane's list. */
 export interface ListedMemory {
   readonly memory: StoredMemory;
   readonly fields: Readonly<Record<string, string>>;
-  /** What its tags have to be, where one that the service's items carry is missing: reads by tag do not show it. */
+  /** The tags that the item should have, if a tag that the service's items carry is missing. Reads by tag would not show it. */
   readonly dueTags?: readonly string[];
 }
 
 export interface CopyFacts {
   /** The primary's list, oldest first. */
   readonly source: readonly LegacyItem[];
-  /** The secondary's list, in the order of its positions, without what is marked forgotten. */
+  /** The secondary's list, ordered by position, without items marked forgotten. */
   readonly existing: readonly ListedMemory[];
-  /** What the service derives from its items, as it stands now, and as earlier copies wrote it. */
+  /** What the service derives from its items, as it is now and as earlier copies wrote it. */
   readonly derived: { readonly source: readonly LegacyItem[]; readonly existing: readonly ListedMemory[] };
   /** The lane's sequence when the source was read. */
   readonly sequence: number;
-  /** What journaled writes deleted by filter, which the secondary may not have seen. */
+  /** Deletes by filter of journaled writes that the secondary may not have seen. */
   readonly deletions: readonly LaneDeletion[];
-  /** Items that such a write deleted by itself. */
+  /** Items that such writes deleted individually. */
   readonly named: readonly NamedItem[];
-  /** Ids of journaled writes that the secondary may not have seen, by the digest of what they write. */
+  /** Ids of journaled writes that the secondary may not have seen, by the digest of their items. */
   readonly journaledIds: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface PlannedCreate {
   readonly item: LegacyItem;
   readonly position: number;
-  /** Taken over from the journaled write that wrote it; absent for items no journal knows. */
+  /** The id of the journaled write that wrote the item. Absent for items that are in no journaled write. */
   readonly memoryId?: string;
 }
 
@@ -55,16 +58,16 @@ export interface CopyPlan {
   readonly retags: readonly { readonly memoryId: string; readonly tags: readonly string[] }[];
   /** Deleted by an acknowledged write. */
   readonly deletes: readonly StoredMemory[];
-  /** The primary does not show them, and no journaled write deleted them: forgotten or lost. */
+  /** Items that the primary does not show and that no journaled write deleted: forgotten or lost. */
   readonly vanished: readonly StoredMemory[];
 }
 
 type Fields = Readonly<Record<string, string>>;
 
-/** A copy asks twice of each item: to plan, and to write down what it has left behind. */
+/** A copy needs each digest twice: to plan, and to record the result. */
 const digests = new WeakMap<Fields, string>();
 
-/** The identity of an item in a list without ids: every field the source shows, times aside. */
+/** The identity of an item in a list without ids: every field that the source shows, except times. */
 export function digestOfFields(fields: Fields): string {
   const known = digests.get(fields);
   if (known !== undefined) return known;
@@ -73,7 +76,7 @@ export function digestOfFields(fields: Fields): string {
   return digest;
 }
 
-/** What {@link digestOfFields} stands for: the same text for the same item, and for no other. */
+/** The text behind {@link digestOfFields}: equal for equal items, different for others. */
 export function canonicalFields(fields: Fields): string {
   let text = '';
   for (const key of Object.keys(fields).sort())
@@ -88,8 +91,8 @@ interface Match {
 }
 
 /**
- * Compares the lists as multisets with an order: legitimate duplicates survive, and a second run changes nothing.
- * Positions that already stand in the primary's order are kept; otherwise the lane is renumbered.
+ * Compares the lists as ordered multisets. Duplicates are kept, and a second run changes nothing. Positions that are already in
+ * the primary's order are kept. Otherwise the lane is renumbered.
  */
 export function planCopy(facts: CopyFacts): CopyPlan {
   const matches = matchItems(facts);
@@ -120,7 +123,7 @@ function retagOf({ memory, dueTags }: ListedMemory): CopyPlan['retags'][number][
   return dueTags === undefined ? [] : [{ memoryId: memory.memory_id, tags: dueTags }];
 }
 
-/** What the journal's deletes explain, and what they do not. */
+/** Separates what the journal's deletes explain from what they do not. */
 function explainGone(
   { deletions, named }: CopyFacts,
   gone: readonly ListedMemory[],
@@ -143,7 +146,7 @@ function explainGone(
   };
 }
 
-/** A delivery that nobody recorded has used its write's id already; a second item under it would not come into being. */
+/** An unrecorded delivery may have used the id of its write already, and a second item cannot be created under it. */
 function freeIds({ existing, journaledIds }: CopyFacts): Map<string, string[]> {
   const used = new Set(existing.map(({ memory }) => memory.memory_id));
   return new Map([...journaledIds].map(([digest, ids]) => [digest, ids.filter((id) => !used.has(id))]));
@@ -161,7 +164,7 @@ function createsFor(
   });
 }
 
-/** What is derived stands behind every item it was made of; where it does already, it is left alone. */
+/** Derived items come after all items they were made of. Those already there are left unchanged. */
 function planDerived(
   { derived }: CopyFacts,
   last: number,
@@ -196,7 +199,7 @@ function matchItems({ source, existing }: Pick<CopyFacts, 'source' | 'existing'>
     if (same === undefined) waiting.set(digest, [memory]);
     else same.push(memory);
   }
-  // Of equal items the newest are kept: a list that was cleared and begun again ends with them.
+  // Among equal items the newest are kept, because a list that was cleared and started again ends with them.
   const matches = source.toReversed().map((item) => {
     const digest = digestOfFields(item.fields);
     return { item, digest, memory: waiting.get(digest)?.pop() };
@@ -204,7 +207,10 @@ function matchItems({ source, existing }: Pick<CopyFacts, 'source' | 'existing'>
   return matches.toReversed();
 }
 
-/** Keeps the present positions where the matched items ascend and everything new stands behind them; else numbers the whole list anew. */
+/**
+ * Keeps the present positions if the matched items ascend and everything new comes after them. Otherwise numbers the whole list
+ * again.
+ */
 function positionsFor(matches: readonly Match[], sequence: number): number[] {
   if (matches.length >= POSITIONS_PER_SEQUENCE) {
     throw new RangeError(

@@ -8,9 +8,9 @@ const SCAN_PAGE = 1_000;
 
 /** What the orchestrator holds of a lane. */
 export interface LaneContents {
-  /** The lane's list, in the order of its positions, without what is marked forgotten. */
+  /** The lane's list, ordered by position, without items marked forgotten. */
   readonly listed: readonly ListedMemory[];
-  /** What earlier copies wrote of what the service derives from its items. */
+  /** Derived items that earlier copies wrote. */
   readonly derived: readonly ListedMemory[];
 }
 
@@ -18,13 +18,16 @@ export interface ContentsQuery {
   readonly orchestrator: Orchestrator;
   readonly sessionId: SessionId;
   readonly lanes: LaneDefinition;
-  /** Whose session it is: needed to know which tags its items have to carry. Absent: tags are taken as they are. */
+  /** The owner of the session, needed to know which tags its items must carry. Absent: tags are not checked. */
   readonly owner?: Owner;
-  /** For one page. */
+  /** Options for one page. */
   readonly options: () => OrchestratorOptions;
 }
 
-/** Reads a session completely. A page of `scan` ends early where its contents are long: its cursor tells, and it is never `page_too_large`. @throws CrossfadeError */
+/**
+ * Reads a session completely. A page of `scan` ends early if its contents are long. Its cursor shows that, so it is never
+ * `page_too_large`. @throws CrossfadeError
+ */
 export async function readContents({ lanes, owner, ...session }: ContentsQuery): Promise<LaneContents> {
   const memories = await readMemories(session);
   const shown = memories.filter(({ tags }) => !tags.includes(FORGOTTEN_TAG));
@@ -36,7 +39,7 @@ export async function readContents({ lanes, owner, ...session }: ContentsQuery):
   };
 }
 
-/** The session's own row; undefined where the orchestrator has none. @throws CrossfadeError */
+/** The session's own row; undefined if the orchestrator has none. @throws CrossfadeError */
 export async function readSession({
   orchestrator,
   sessionId,
@@ -50,7 +53,7 @@ export async function readSession({
   return { userId: String(session['user_id']), metadata };
 }
 
-/** Everything that a session holds, whatever it is, with what is marked forgotten. @throws CrossfadeError */
+/** Everything that a session holds, including items marked forgotten. @throws CrossfadeError */
 export async function readMemories({
   orchestrator,
   sessionId,
@@ -71,19 +74,19 @@ function listedAs(memory: StoredMemory, fields: ListedMemory['fields'] | undefin
   return fields === undefined ? [] : [{ memory, fields }];
 }
 
-/** A copy of the same item says which tags it carries. What others added beside them is left, unless it says what the item is. */
+/** A copy of the same item shows which tags it carries. Additional tags of others stay, unless they identify the item. */
 export function withDueTags(listed: ListedMemory, lanes: LaneDefinition, owner: Owner): ListedMemory {
   const { memory, fields } = listed;
   const item = { fields, timestamp: memory.created_at, at: memory.created_at };
   const due = lanes.createPayload(item, owner)['tags'];
-  // Halves of characters are stored in another spelling: whether such a tag is there cannot be told.
+  // Lone surrogates are stored in another spelling, so it is unknown whether such a tag exists.
   const isThere = (tag: string): boolean => memory.tags.includes(tag) || !tag.isWellFormed();
   if (!Array.isArray(due) || due.every(isThere)) return listed;
   const others = memory.tags.filter((tag) => !due.includes(tag) && lanes.kindTags?.includes(tag) !== true);
   return { ...listed, dueTags: [...(due as string[]), ...others] };
 }
 
-/** An item as the orchestrator spells it, its content as raw text. */
+/** An item as the orchestrator returns it, with its content as raw text. */
 export function parseStoredMemory(text: string): StoredMemory {
   const fields = parseTolerantly(text) as StoredMemory;
   return { ...fields, content: rawMembers(text)['content'] ?? 'null', tags: fields.tags ?? [] };

@@ -2,26 +2,26 @@ import { isJsonObject } from '../../domain/json.ts';
 import type { OrchestratorWrite } from '../../domain/orchestrator-call.ts';
 import type { StoredMemory } from '../../domain/service-definition.ts';
 
-/** A delete by filter of what a lane lists: all of it, or what carries certain tags. */
+/** A delete by filter within a lane's list: of all items, or of those with certain tags. */
 export interface LaneDeletion {
-  /** Takes only what stands below this position. */
+  /** Deletes only items below this position. */
   readonly below: number;
   /** Absent: any type. */
   readonly memoryType?: string;
-  /** Takes only what carries every one of them. */
+  /** Deletes only items that carry all of them. */
   readonly tags: readonly string[];
-  /** Ids of items that it never takes, because they were written after it. @defaultValue none */
+  /** Ids of items that it never deletes, because they were written after it. @defaultValue none */
   readonly spares?: ReadonlySet<string>;
 }
 
-/** What a filter tells an item by. */
+/** What a filter checks of an item. */
 export type FilteredItem = Pick<StoredMemory, 'memory_id' | 'memory_type' | 'tags' | 'position'>;
 
 const UNDERSTOOD: readonly string[] = ['memory_type', 'tags', 'position_below'];
 
 /**
- * Undefined where an operation is no such delete. One that narrows by anything else explains nothing either: what it took counts as
- * vanished, and a person is asked.
+ * Undefined if an operation is not such a delete. A delete with further conditions explains nothing: its items count as vanished,
+ * and a person decides.
  */
 export function laneDeletionOf({ action, payload }: OrchestratorWrite): LaneDeletion | undefined {
   const filter = payload['filter'];
@@ -36,7 +36,7 @@ export function laneDeletionOf({ action, payload }: OrchestratorWrite): LaneDele
   };
 }
 
-/** As the orchestrator judges its filter. */
+/** Matches as the orchestrator evaluates its filter. */
 export function takes({ below, memoryType, tags, spares }: LaneDeletion, item: FilteredItem): boolean {
   return (
     item.position < below &&

@@ -3,7 +3,7 @@ import { nameOf, shapeOf } from '../compare/shape.ts';
 import { digestOfFields, type ListedMemory } from './copy-plan.ts';
 import type { FoundLost, LostAs } from '../ports/lost-items.ts';
 
-/** An item as it is written down for a person to decide about: nothing of its text, only the shape of each field. */
+/** An item as stored for a person's decision: only the shape of each field, without its text. */
 export function lostAs({ memory, fields }: ListedMemory): FoundLost {
   const shapes = Object.entries(fields).map(
     ([name, text]) => `${nameOf(name)}: ${shapeOf(parseTolerantly(text))}`,

@@ -3,7 +3,7 @@ import type { NamedItem } from '../../domain/named-item.ts';
 import type { LegacyLane } from '../../domain/service-definition.ts';
 import { digestOfFields, type ListedMemory } from './copy-plan.ts';
 
-/** The items at these places of a list, each by what it is. Places that the list has not are left out. */
+/** The items at these places of a list. Places that the list does not have are left out. */
 export function nameItems({ items }: LegacyLane, indices: readonly number[]): NamedItem[] {
   const digests = items.map(({ fields }) => digestOfFields(fields));
   return [...new Set(indices)].flatMap((index) => {
@@ -13,7 +13,7 @@ export function nameItems({ items }: LegacyLane, indices: readonly number[]): Na
   });
 }
 
-/** The secondary's items that were named; undefined where it does not hold each of them. */
+/** The named items on the secondary; undefined if one of them is missing there. */
 export function findNamed(
   named: readonly NamedItem[],
   listed: readonly ListedMemory[],

@@ -1,7 +1,7 @@
 import type { LaneState } from '../../domain/lane.ts';
 import type { LaneView } from '../ports/ports.ts';
 
-/** Why the orchestrator may not answer for a lane at this moment. */
+/** Why the orchestrator may not answer for a lane now. */
 export type FenceReason =
   | 'not_seeded'
   | 'dirty'
@@ -13,24 +13,25 @@ export type FenceReason =
   | 'replica_silent'
   | 'behind';
 
-/** What the rule looks at. A member that is absent is not known where the rule is asked, and keeps nothing closed. */
+/** What the rule checks. An absent member is unknown to the caller, and closes nothing. */
 export interface FenceFacts extends Pick<
   LaneState,
   'seededCoverage' | 'condition' | 'exceptions' | 'finding'
 > {
-  /** A replica is silent that may have written without the journal. */
+  /** A replica that may have written without the journal is silent. */
   readonly isReplicaSilent?: boolean;
   /** An applied write is not on the secondary yet. */
   readonly isBehind?: boolean;
 }
 
 /**
- * What is about to look at the orchestrator. `read`: an agent's read. `compare`: a comparison of answers; a known difference does not stop it,
- * because comparisons show when the difference ends. `compare_stores`: a comparison of both stores, which also shows why a lane is stopped.
+ * What will use the orchestrator's data. `read`: an agent's read. `compare`: a comparison of answers, which a known difference
+ * does not stop, because comparisons show when it ends. `compare_stores`: a comparison of both stores, which also shows why a
+ * lane is stopped.
  */
 export type FenceUse = 'read' | 'compare' | 'compare_stores';
 
-/** The rule: one row for each reason. The first that holds is given, and those that pass by themselves come first. */
+/** The rule, with one row per reason. The first reason that applies is returned. Reasons that end by themselves come first. */
 const RULE: readonly {
   readonly reason: FenceReason;
   readonly holds: (facts: FenceFacts, coverage: number) => boolean;
@@ -56,8 +57,8 @@ const IGNORED: Readonly<Record<FenceUse, readonly FenceReason[]>> = {
 };
 
 /**
- * Whether the orchestrator may answer for a lane: undefined where it may, because it holds every acknowledged write of the lane.
- * @param coverage the number of the service's present coverage; 0 where there is none
+ * Whether the orchestrator may answer for a lane. Undefined if it may, because it holds every acknowledged write of the lane.
+ * @param coverage the number of the service's present coverage; 0 if there is none
  */
 export function fenceOf(
   facts: FenceFacts,
@@ -67,7 +68,10 @@ export function fenceOf(
   return RULE.find(({ reason, holds }) => !IGNORED[use].includes(reason) && holds(facts, coverage))?.reason;
 }
 
-/** The same of a lane's row. It is seeded under no coverage but the present one: others may have written unjournaled after an older one. */
+/**
+ * The same for a lane's row. Only the present coverage counts as seeded, because unjournaled writes may have followed an older
+ * one.
+ */
 export function fenceOfRow(
   view: LaneView | undefined,
   coverage: number,

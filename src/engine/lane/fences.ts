@@ -3,20 +3,20 @@ import type { Lane } from './lane.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 import type { Coverage } from '../ports/service-runtime.ts';
 
-/** How often the journal is asked again while a lane catches up. */
+/** Interval of queries to the journal while a lane catches up. */
 const LOOK_AGAIN_MS = 5;
 
 export interface FenceParts {
   readonly journal: Journal;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly clock: Clock;
-  /** Whether no other replica writes: then memory answers. */
+  /** Whether no other replica writes. Then memory answers. */
   readonly isAlone: () => boolean;
-  /** Whether this replica has written what the journal does not know. */
+  /** Whether this replica has written something that the journal does not know. */
   readonly isSpilling: () => boolean;
 }
 
-/** Whether the secondary holds every acknowledged write of a lane, whichever replica acknowledged it. */
+/** Whether the secondary holds every acknowledged write of a lane, of any replica. */
 export class Fences {
   readonly #parts: FenceParts;
 
@@ -24,19 +24,19 @@ export class Fences {
     this.#parts = parts;
   }
 
-  /** Whether no journal need be asked. */
+  /** Whether the journal need not be queried. */
   isInMemory(lane: Lane): boolean {
     return lane.isLoaded && this.#parts.isAlone();
   }
 
-  /** Undefined where it does, as far as this replica knows: for a lane that is known in memory. */
+  /** Undefined if it does, as far as this replica knows. For a lane that is known in memory. */
   lookInMemory(lane: Lane, use: FenceUse = 'read'): FenceReason | undefined {
     return this.#parts.isSpilling() ? 'spilling' : lane.fence(this.#coverageOf(lane), use);
   }
 
-  /** Undefined where it does. @throws StorageError */
+  /** Undefined if it does. @throws StorageError */
   async look(lane: Lane, use: FenceUse = 'read'): Promise<FenceReason | undefined> {
-    // What another replica knew of it, which has gone since, stands in the journal only.
+    // What a replica that has left knew of the lane is only in the journal.
     if (this.isInMemory(lane)) return this.lookInMemory(lane, use);
     if (this.#parts.isSpilling()) return 'spilling';
     const coverage = this.#coverageOf(lane);
@@ -48,8 +48,9 @@ export class Fences {
   }
 
   /**
-   * The same, after waiting at most `ms` for the lane's deliveries. Writes that begin during the wait are not waited for, because the
-   * read began before them. @throws StorageError
+   * The same, after waiting at most `ms` for the lane's deliveries. Writes that begin during the wait are not waited for, because
+   * the read began before them.
+   * @throws StorageError
    */
   async catchUp(lane: Lane, ms: number, use: FenceUse = 'read'): Promise<FenceReason | undefined> {
     const { clock, isAlone } = this.#parts;

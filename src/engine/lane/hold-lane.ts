@@ -4,27 +4,27 @@ import type { Lane } from './lane.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 import type { ReplicaIdentity } from '../ports/replica-identity.ts';
 
-/** The lane is let go by itself after this long, should this replica die while it holds it. */
+/** A hold expires after this time, in case this replica dies. */
 const HOLD_SECONDS = 30;
 const RETRY_MS = 20;
-/** So long a write of another replica may take a lane; then it is asked whether that one is dead. */
+/** A write of another replica may take this long. After that, the engine checks whether that replica is dead. */
 const PATIENCE_MS = 1_000;
 
 export interface HoldParts {
   readonly journal: Journal;
   readonly clock: Clock;
-  /** Whether no other replica writes: then the turns in memory are enough. */
+  /** Whether no other replica writes. Then turns in memory are enough. */
   readonly isAlone: () => boolean;
   readonly identity: ReplicaIdentity;
-  /** Whether nobody has given this replica up yet. */
+  /** Whether no other replica has given this one up. */
   readonly mayAct: () => boolean;
-  /** Another replica is busy with the lane for longer than a write takes. */
+  /** Another replica has been busy with the lane for longer than a write takes. */
   readonly busy: (lane: LaneKey) => void;
 }
 
-/** A lane that nobody writes to. */
+/** A lane that is held, so that nothing writes to it. */
 export interface HeldLane {
-  /** Whether nobody can have written to it so far: what a replica holds that is given up, is let go. */
+  /** Whether nothing can have written to it so far. A replica that was given up loses its holds. */
   isSure(): boolean;
   release(): void;
 }
@@ -35,7 +35,7 @@ export type HoldLane = (lane: Lane, deadlineAtMs: number) => Promise<HeldLane>;
 export function createHoldLane(parts: HoldParts): HoldLane {
   return async (lane, deadlineAtMs) => {
     const giveBack = await lane.turn.take(deadlineAtMs);
-    // Another one may come meanwhile; it waits before it acts, and until then this replica is alone.
+    // Another replica may join meanwhile. It waits before it acts, and until then this replica is alone.
     if (parts.isAlone()) return { release: giveBack, isSure: parts.isAlone };
     const { id } = parts.identity;
     let heldUntilMs = 0;
@@ -49,14 +49,14 @@ export function createHoldLane(parts: HoldParts): HoldLane {
       isSure: () => parts.identity.id === id && parts.mayAct() && parts.clock.now() < heldUntilMs,
       release: () => {
         giveBack();
-        // Should this fail, the hold ends by its time.
+        // If this fails, the hold expires by itself.
         void parts.journal.releaseHold(lane.key).catch(() => undefined);
       },
     };
   };
 }
 
-/** Resolves with the instant at which the lane is let go by itself. */
+/** Resolves with the time at which the hold expires. */
 async function holdElsewhere(
   lane: Lane,
   deadlineAtMs: number,

@@ -4,14 +4,14 @@ import type { Clock } from '../ports/ports.ts';
 import { Turn } from './turn.ts';
 import { fenceOf, type FenceReason, type FenceUse } from './fence.ts';
 
-/** A write that was answered just now, that waits for its twin, or whose outcome is unknown and not durable yet. */
+/** A write that was just answered, or that waits for an equal write, or whose unknown outcome is not durable yet. */
 export interface ReplyUnderWay {
   readonly operation: OperationId;
   readonly action: string;
   readonly request: string;
-  /** Resolves when its agent has the reply, or the journal knows that it has none. */
+  /** Resolves when its agent has the reply, or when the journal knows that the agent has none. */
   readonly known: Promise<void>;
-  /** Its agent will not get one. */
+  /** Its agent will not get a reply. */
   lacksReply: boolean;
   readonly sinceMs: number;
 }
@@ -70,9 +70,9 @@ export class Lane {
     this.turn = new Turn(clock);
   }
 
-  // What the journal says
+  // The journal's row
 
-  /** Takes over the journal's row. Deliveries that this replica made and has not recorded yet stay known. */
+  /** Adopts the journal's row. Deliveries of this replica that are not recorded yet stay known. */
   adopt(state: LaneState): void {
     this.#id = state.id;
     this.#sequence = Math.max(this.#sequence, state.sequence);
@@ -81,7 +81,7 @@ export class Lane {
     this.#delivered = Math.max(this.#delivered, state.deliveredSequence);
     // The lane's home knows better than a row that was read before a copy began or ended.
     const knowsBetter = this.#isLoaded && this.#isHome && state.isHome;
-    // That its history is uncertain may not be durable yet.
+    // The mark that its history is uncertain may not be durable yet.
     const isUncertain = this.isSettling && this.#condition === 'dirty' && state.condition === 'clean';
     if (!knowsBetter && !isUncertain) this.#condition = state.condition;
     if (!knowsBetter) this.#exceptions = state.exceptions;
@@ -91,9 +91,9 @@ export class Lane {
   }
 
   /**
-   * Takes over the row after another replica, or a person, changed it. A row that says `clean` may have been read before the copy that is
-   * under way here began, or before an unknown outcome that is being settled here was durable. A row that says `copying` may have been read
-   * before that copy ended here: the lane would stay `copying` for ever.
+   * Adopts the row after another replica, or a person, changed it. A row that says `clean` may be older than a copy that this
+   * replica runs, or than an unknown outcome that it settles. A row that says `copying` may be older than the end of that copy.
+   * Without the check the lane would stay `copying` for ever.
    */
   adoptForeign(state: LaneState): void {
     const condition = this.#condition;
@@ -106,12 +106,12 @@ export class Lane {
     if (wasReadBefore || wasReadMeanwhile) this.#condition = condition;
   }
 
-  /** The journal was asked, and has no row of the lane. */
+  /** The journal was queried, and has no row of the lane. */
   markLoaded(): void {
     this.#isLoaded = true;
   }
 
-  /** The journal must be asked again; what is under way goes on. */
+  /** The journal must be queried again. Work in progress continues. */
   forget(): void {
     this.#isLoaded = false;
     this.#isHome = false;
@@ -119,15 +119,15 @@ export class Lane {
     this.#forgotten += 1;
   }
 
-  /** A reconciliation found a difference, or one is settled. A row that was read before its last change changes nothing. */
+  /** A reconciliation found a difference, or one is settled. A row that is older than the last change changes nothing. */
   found(finding: number): void {
     const [known, given] = [Math.abs(this.#finding), Math.abs(finding)];
     if (given > known || (given === known && finding < 0)) this.#finding = finding;
   }
 
   /**
-   * Another replica found the lane's history uncertain so often.
-   * @returns whether that is more often than this replica knew
+   * Another replica found the lane's history uncertain, for this number of times.
+   * @returns whether the number is higher than this replica knew
    */
   foundUncertain(times: number): boolean {
     const isNew = times > this.#foundUncertain;
@@ -137,19 +137,19 @@ export class Lane {
 
   // Its condition
 
-  /** Its history is uncertain: a copy must settle it. */
+  /** Its history is uncertain. A copy must settle it. */
   markDirty(): void {
     if (this.#condition !== 'stopped') this.#condition = 'dirty';
   }
 
-  /** @returns the condition to give to `abandonCopy` where the copy cannot begin */
+  /** @returns the condition to pass to `abandonCopy` if the copy cannot begin */
   beginCopy(): LaneCondition {
     const before = this.#condition;
     this.#condition = 'copying';
     return before;
   }
 
-  /** The journal has recorded the beginning. An older row may have been adopted since it was asked for. */
+  /** The journal has recorded the start of the copy. An older row may have been adopted since the request. */
   copyBegun(state: LaneState): void {
     this.adopt(state);
     if (this.#condition === 'clean') this.#condition = 'copying';
@@ -160,7 +160,9 @@ export class Lane {
     this.#condition = before;
   }
 
-  /** The secondary equals what the primary showed at this sequence. What made the lane dirty meanwhile has asked for another copy. */
+  /**
+   * The secondary equals what the primary showed at this sequence. If the lane was marked dirty meanwhile, another copy is due.
+   */
   finishCopy(state: LaneState, { coverage, sequence }: { coverage: number; sequence: number }): void {
     this.#seededCoverage = coverage;
     this.#exceptions = state.exceptions;
@@ -181,42 +183,42 @@ export class Lane {
     this.#seededCoverage = coverage;
   }
 
-  /** A write passed unjournaled: only a copy can seed it again. */
+  /** A write passed unjournaled. Only a copy can seed the lane again. */
   unseed(): void {
     this.#seededCoverage = 0;
   }
 
   // Writes
 
-  /** A write of this replica has got its sequence. */
+  /** A write of this replica got its sequence. */
   sequenced(sequence: number): void {
     if (sequence !== this.#ownSequence + 1) this.#hasUnseen = true;
     this.#ownSequence = sequence;
   }
 
-  /** Memory holds all writes that wait from now on. */
+  /** From now on, memory holds all waiting writes. */
   sawAll(): void {
     this.#hasUnseen = false;
   }
 
-  /** A write is sent to the primary. */
+  /** A write is being sent to the primary. */
   beginWrite(): void {
     this.#inFlight += 1;
     this.#activity += 1;
   }
 
-  /** Its outcome, or that it is unknown, is known. */
+  /** Its outcome is known, or known to be unknown. */
   endWrite(): void {
     this.#inFlight -= 1;
     this.#activity += 1;
   }
 
-  /** The primary has applied its writes up to here. */
+  /** The primary has applied the lane's writes up to here. */
   appliedUpTo(sequence: number): void {
     this.#applied = Math.max(this.#applied, sequence);
   }
 
-  /** The secondary has. */
+  /** The secondary has applied the lane's writes up to here. */
   deliveredUpTo(sequence: number): void {
     this.#delivered = Math.max(this.#delivered, sequence);
     if (this.#waiting.length === 0) return;
@@ -225,7 +227,7 @@ export class Lane {
     for (const { upTo, admit } of waiting) if (upTo <= this.#delivered) admit();
   }
 
-  /** Resolves when the secondary holds every write that is applied by now, or after `ms`. True where it does. */
+  /** Resolves when the secondary holds every write that is applied now, or after `ms`. True in the first case. */
   async caughtUp(ms: number): Promise<boolean> {
     if (!this.isBehind) return true;
     return new Promise((resolve) => {
@@ -247,7 +249,7 @@ export class Lane {
     });
   }
 
-  // Writes of which it is not known yet whether their agents get a reply
+  // Writes whose agents may not get a reply
 
   awaitReply(reply: ReplyUnderWay): void {
     this.#replying.push(reply);
@@ -259,7 +261,7 @@ export class Lane {
 
   // Unknown outcomes
 
-  /** An unknown outcome is being settled: a copy must not overtake that. */
+  /** An unknown outcome is being settled. A copy must not overtake that. */
   beginSettling(): void {
     this.#settling += 1;
   }
@@ -268,7 +270,7 @@ export class Lane {
     this.#settling -= 1;
   }
 
-  /** From this instant on a copy proves what became of every unknown outcome of the lane. */
+  /** From this time on, a copy shows the effect of every unknown outcome of the lane. */
   closeAt(instantMs: number): void {
     this.#closesAtMs = instantMs;
   }
@@ -277,9 +279,9 @@ export class Lane {
     this.#closesAtMs = 0;
   }
 
-  // What it is
+  // Its state
 
-  /** Of the journal's row; 0 where there is none. */
+  /** From the journal's row; 0 if there is none. */
   get id(): number {
     return this.#id;
   }
@@ -300,12 +302,12 @@ export class Lane {
     return this.#condition;
   }
 
-  /** Items that the secondary refuses, and nobody has accepted. */
+  /** Items that the secondary refuses and that no person has accepted. */
   get exceptions(): number {
     return this.#exceptions;
   }
 
-  /** {@link LaneState.finding} as far as this replica knows. */
+  /** {@link LaneState.finding}, as far as this replica knows. */
   get finding(): number {
     return this.#finding;
   }
@@ -315,7 +317,7 @@ export class Lane {
     return this.#delivered;
   }
 
-  /** Last write that the primary has applied. */
+  /** The last write that the primary has applied. */
   get applied(): number {
     return this.#applied;
   }
@@ -325,7 +327,7 @@ export class Lane {
     return this.#inFlight;
   }
 
-  /** Counts every beginning and end of a write: two equal readings with none in flight saw the same contents. */
+  /** Counts the start and the end of every write. If two readings are equal and none is in flight, the lane did not change. */
   get activity(): number {
     return this.#activity;
   }
@@ -334,22 +336,25 @@ export class Lane {
     return this.#isLoaded;
   }
 
-  /** Last sequence that was given to a write of this replica. */
+  /** The last sequence that a write of this replica got. */
   get ownSequence(): number {
     return this.#ownSequence;
   }
 
-  /** Writes lie between those of this replica that it has not seen: memory does not hold all that waits. */
+  /** Other replicas' writes lie between those of this replica, so memory does not hold all waiting writes. */
   get hasUnseen(): boolean {
     return this.#hasUnseen;
   }
 
-  /** Whether this replica delivers and copies it, as far as the journal said last. */
+  /** Whether this replica delivers and copies it, according to the journal's last answer. */
   get isHome(): boolean {
     return this.#isHome;
   }
 
-  /** How often it was forgotten: what waited here before belongs to another replica until the journal is asked again. */
+  /**
+   * Incremented when the lane is dropped from memory. Deliveries queued under an older value belong to another replica until they
+   * are reloaded from the journal.
+   */
   get forgotten(): number {
     return this.#forgotten;
   }
@@ -363,7 +368,7 @@ export class Lane {
     return this.#settling > 0;
   }
 
-  /** 0 where it has no unknown outcome. */
+  /** 0 if it has no unknown outcome. */
   get closesAtMs(): number {
     return this.#closesAtMs;
   }
@@ -383,7 +388,7 @@ export class Lane {
     return !this.#isLoaded || (!this.isBehind && this.#condition === 'clean');
   }
 
-  /** Whether this replica, its home, does something that the journal may not know of yet. */
+  /** Whether this replica, its home, does something that the journal may not know yet. */
   get isInWork(): boolean {
     return this.#isHome && (this.isBehind || this.isUnwell || this.#isUnsettled);
   }

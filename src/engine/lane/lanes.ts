@@ -4,31 +4,31 @@ import type { LaneState } from '../../domain/lane.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 import { Lane } from './lane.ts';
 
-/** Lanes kept in memory; the longest unused leave first, and come back from the journal. */
+/** Lanes kept in memory. Those unused for longest are dropped first, and loaded again from the journal. */
 const LANE_LIMIT = 25_000;
-/** Lanes that the journal is asked for at once. */
+/** Lanes per query to the journal. */
 const LOADED_AT_ONCE = 1_000;
 
 export interface Lanes {
   /** The lane, as far as this replica knows it. */
   of(service: ServiceName, owner: Owner): Lane;
-  /** The lane, after the journal was asked once whether it knows it. */
+  /** The lane, after one query to the journal if it was not loaded yet. */
   load(service: ServiceName, owner: Owner): Promise<Lane>;
-  /** The same of many lanes, which are asked for together: page by page, since those that are idle are not kept for long. */
+  /** The same for many lanes, which are queried together. Process them page by page, because idle lanes are dropped soon. */
   loadAll(keys: readonly LaneKey[]): AsyncGenerator<readonly Lane[]>;
   /**
-   * Knows nothing any more: what this replica remembers may have been taken over by others. Each lane stays the same object: a copy, a
-   * write or a settlement that is under way goes on with it, and what one of them changed another would not see.
+   * Forgets all knowledge, because other replicas may have taken the lanes over. Each lane stays the same object, so that a copy,
+   * a write or a settlement in progress sees what the others change.
    */
   forget(): void;
-  /** The same of all lanes but those that this replica is at work on: what others knew of them is theirs no longer. */
+  /** The same for all lanes except those that this replica works on, because other replicas own what they know of the rest. */
   reread(): void;
-  /** Lanes that are dirty or being copied, as far as is remembered, and nobody here is at them. */
+  /** Lanes that memory knows as dirty or copying, and that nothing here works on. */
   unattended(): Lane[];
   readonly size: number;
 }
 
-/** @param isHeld whether something is to be done with the lane, which must find it as it is then */
+/** @param isHeld whether work on the lane is due, so that it must stay in memory */
 export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane) => boolean): Lanes {
   const lanes = new Map<LaneKey, Lane>();
   let evictFrom = LANE_LIMIT;
@@ -37,7 +37,7 @@ export function createLanes(journal: Journal, clock: Clock, isHeld: (lane: Lane)
       if (lanes.size < LANE_LIMIT) break;
       if (lane.isIdle && !isHeld(lane)) lanes.delete(key);
     }
-    // Where too few are idle they are not all looked at again for every lane that comes.
+    // If too few are idle, the list is not searched again for every new lane.
     evictFrom = lanes.size < LANE_LIMIT ? LANE_LIMIT : Math.floor(lanes.size * 1.1);
   };
   const of = (service: ServiceName, owner: Owner): Lane => {
@@ -97,7 +97,7 @@ async function* loadPages(
   }
 }
 
-/** Somebody else may have loaded it meanwhile, and gone on with it; or what was asked before it was forgotten is not believed. */
+/** Another call may have loaded the lane meanwhile. An answer to a query from before the lane was forgotten is ignored. */
 function learn(lane: Lane, state: LaneState | undefined, forgotten: number): void {
   if (lane.isLoaded || lane.forgotten !== forgotten) return;
   if (state !== undefined) lane.adopt(state);

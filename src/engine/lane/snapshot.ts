@@ -1,11 +1,11 @@
 import type { Lane } from './lane.ts';
 
-/** A lane at one moment: two equal snapshots with no write in flight saw the same contents. */
+/** A lane at one moment. If two snapshots are equal and no write was in flight, its contents did not change. */
 export class Snapshot {
   readonly #lane: Lane;
   readonly #activity: number;
   readonly #isQuiet: boolean;
-  /** Names the contents: while it is the same, nothing was written through the proxy that this replica knows of. */
+  /** Identifies the contents. While it is equal, no write that this replica knows passed through the proxy. */
   readonly place: string;
 
   constructor(lane: Lane) {
@@ -15,7 +15,7 @@ export class Snapshot {
     this.place = `${lane.generation}.${lane.sequence}`;
   }
 
-  /** Whether no write of the lane was under way since. */
+  /** Whether no write of the lane was in flight since. */
   get stillHolds(): boolean {
     return this.#isQuiet && this.#lane.activity === this.#activity;
   }

@@ -1,14 +1,14 @@
 import { ConnectionError } from '../../domain/errors.ts';
 import type { Clock } from '../ports/ports.ts';
 
-/** Gives the turn back. Calling it twice is a mistake that it ignores. */
+/** Returns the turn. A second call is ignored. */
 export type Release = () => void;
 
 interface Waiter {
   readonly admit: () => void;
 }
 
-/** A first-in-first-out place in a lane: one write of it is under way at a time, and a copy's read stands in the same line. */
+/** A first-in-first-out turn of a lane. One write of it is in flight at a time, and a copy's read waits in the same queue. */
 export class Turn {
   #taken = false;
   readonly #waiting: Waiter[] = [];
@@ -23,7 +23,7 @@ export class Turn {
   }
 
   /**
-   * Waits in line, at most until `deadlineAtMs`.
+   * Waits for the turn, at most until `deadlineAtMs`.
    * @throws ConnectionError effect `not_applied`, reason `lane_busy`
    */
   async take(deadlineAtMs: number): Promise<Release> {
@@ -38,7 +38,7 @@ export class Turn {
 
   #passOn(): void {
     const next = this.#waiting.shift();
-    // The turn stays taken on its way to the next in line: nobody can slip in between.
+    // The turn stays taken while it passes to the next in the queue, so that no other call gets in between.
     if (next === undefined) this.#taken = false;
     else next.admit();
   }

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
 
-/** One act on several services is one entry of the audit: it names all of them, and is found by each. */
+/** One action on several services is one audit entry, which names all of them. A filter by any of these services finds it. */
 export function auditedServices<Details extends object>(
   services: readonly ServiceName[],
   details: Details,

@@ -1,12 +1,12 @@
 import type { LaneKey, OperationId, ServiceName } from '../../domain/ids.ts';
 
-/** Who asks for a change, and why. */
+/** The person who asks for a change, and the reason. */
 export interface ByPerson {
   readonly person: string;
   readonly reason: string;
 }
 
-/** `open`: its lane waits behind it. `redriven`: sent again, and not refused since. */
+/** `open`: later writes of its lane wait. `redriven`: sent again, and not refused since. */
 export type DeadLetterStanding = 'open' | 'redriven' | 'skipped' | 'copied';
 
 /** A write that the secondary refused for good. */
@@ -19,49 +19,49 @@ export interface StoredDeadLetter {
   readonly code: string;
   readonly reason: string;
   readonly refusedAtMs: number;
-  /** How often it was refused. */
+  /** How many times it was refused. */
   readonly attempts: number;
   readonly standing: DeadLetterStanding;
   readonly resolvedAtMs?: number;
-  /** Absent where a copy has dealt with it. */
+  /** Absent if a copy has resolved it. */
   readonly resolvedBy?: ByPerson;
   /** Whether the lane's deliveries have passed it. */
   readonly isThrough: boolean;
-  /** Writes of the lane that wait behind it. */
+  /** Later writes of the lane that wait. */
   readonly waiting: number;
 }
 
 export interface LedgerQuery {
   /** Absent: all services. */
   readonly service?: ServiceName;
-  /** `open`: nobody has dealt with it; `ended`: the others. Absent: both. */
+  /** `open`: not resolved; `ended`: the others. Absent: both. */
   readonly standing?: 'open' | 'ended';
   readonly limit: number;
 }
 
-/** What became of a person's wish. */
+/** The result of a person's request. */
 export type Decided =
   | { readonly result: 'decided'; readonly service: ServiceName; readonly lane: LaneKey }
   | { readonly result: 'unknown_operation' }
-  /** Somebody, or a copy, was there before. */
+  /** Another person, or a copy, has already resolved it. */
   | { readonly result: 'ended'; readonly by: string }
-  /** The late reply may come until this instant. */
+  /** The late reply may come until this time. */
   | { readonly result: 'too_early'; readonly untilMs: number };
 
-/** Dead letters. Changes are audited in the transaction that makes them. @throws StorageError */
+/** Dead letters. Changes are audited in the same transaction. @throws StorageError */
 export interface DeadLetterStore {
-  /** The newest first. */
+  /** Newest first. */
   list(query: LedgerQuery): Promise<readonly StoredDeadLetter[]>;
   find(operation: OperationId): Promise<StoredDeadLetter | undefined>;
-  /** The request as the agent sent it; undefined once it has been pruned. */
+  /** The request as the agent sent it; undefined after it was pruned. */
   requestOf(operation: OperationId): Promise<string | undefined>;
-  /** To be sent again, or left out. The lane's home must be told. */
+  /** Marks it to be sent again, or skipped. The caller must notify the lane's home. */
   resolve(operation: OperationId, as: 'redriven' | 'skipped', by: ByPerson): Promise<Decided>;
 }
 
 export type UnknownEnding = 'copied' | 'late_reply' | 'assumed_applied' | 'assumed_lost';
 
-/** A write whose outcome was not known. */
+/** A write whose outcome was unknown. */
 export interface StoredUnknown {
   readonly operationId: OperationId;
   readonly service: ServiceName;
@@ -70,10 +70,10 @@ export interface StoredUnknown {
   readonly action: string;
   readonly acceptedAtMs: number;
   readonly foundAtMs: number;
-  /** What gave it its end; absent while nothing has. */
+  /** How it was resolved; absent while it is open. */
   readonly ending?: UnknownEnding;
   readonly endedAtMs?: number;
-  /** Nothing can come any more. */
+  /** No late reply is possible any more. */
   readonly closedAtMs?: number;
   readonly decidedBy?: ByPerson;
 }
@@ -84,8 +84,8 @@ export interface Assumption extends ByPerson {
 
 /** The ledger of unknown outcomes. @throws StorageError */
 export interface UnknownLedger {
-  /** The newest first. */
+  /** Newest first. */
   list(query: LedgerQuery): Promise<readonly StoredUnknown[]>;
-  /** A person decides what became of a write, where nothing else will tell. The lane's home must be told. */
+  /** A person decides the outcome of a write that nothing else can settle. The caller must notify the lane's home. */
   assume(operation: OperationId, assumption: Assumption): Promise<Decided>;
 }

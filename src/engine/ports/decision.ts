@@ -1,6 +1,6 @@
 import type { Backend } from '../../domain/backend.ts';
 
-/** Why a decision is what it is, in closed words. */
+/** The reason of a decision, as closed words. */
 export type DecisionReason =
   | 'passthrough'
   | 'not_covered'
@@ -9,13 +9,13 @@ export type DecisionReason =
   | 'flag_off'
   | 'flag_on'
   | 'kill_switch'
-  /** The flag permits more than the interlocks let through, or than a latch does. */
+  /** The flag permits more than the interlocks or a latch. */
   | 'interlock'
   | 'latched';
 
 /** What to do with one operation. A plain value: printed, tested without I/O, put on a span. */
 export interface Decision {
-  /** Whom the agent's answer comes from, as far as the flags permit; the lane's fence may still keep a read on legacy. */
+  /** The backend that answers the agent, according to the flags. The lane's fence may still keep a read on legacy. */
   readonly primary: Backend;
   readonly dualWrite: boolean;
   readonly shadowRead: boolean;

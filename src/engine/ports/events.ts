@@ -25,24 +25,24 @@ interface OfLane extends OfService {
 /** How an operation ended for the agent. */
 export type ReplyStatus = 'answered' | 'refused' | 'timeout' | 'unavailable' | 'bad_input';
 
-/** What one backend made of a request. */
+/** The result of one backend for a request. */
 export interface PairedAnswer {
-  /** Absent where no answer came. */
+  /** Absent if there was no answer. */
   readonly ms?: number;
-  /** No answer, or an error in the service's words. */
+  /** No answer, or an error reply of the service. */
   readonly isFailure: boolean;
 }
 
-/** Why a write asks for a copy of its lane. */
+/** Why a write requests a copy of its lane. */
 export type CopyCause =
   'unseeded' | 'began_again' | 'outcome_not_recorded' | 'late_unjournaled' | 'stored_late';
 
 /**
- * What happened, said at the moment it happened and in the order it happened. The engine reports; telemetry decides what it means.
- * Instants and durations are milliseconds of the monotonic clock. Nothing here holds content of a memory.
+ * What happened, emitted at that moment and in that order. The engine reports, and telemetry decides what it means. Times and
+ * durations are milliseconds of the monotonic clock. Events hold no memory content.
  */
 export interface MigrationEvents {
-  /** An agent has sent a request to the service, whatever becomes of it. */
+  /** An agent has sent a request to the service. */
   'agent:asked': OfService & { readonly agent: AskingAgent };
   'operation:received': OfOperation & {
     readonly kind: 'read' | 'write' | 'passthrough';
@@ -51,16 +51,16 @@ export interface MigrationEvents {
   };
   'operation:decided': OfOperation & { readonly decision: Decision };
   'operation:refused': OfService & { readonly problem: BadInput };
-  /** The reply is on its way to the agent. `backend` is absent where the proxy answered itself. */
+  /** The reply is on its way to the agent. `backend` is absent if the proxy answered itself. */
   'operation:replied': OfOperation & {
     readonly kind: 'read' | 'write' | 'passthrough';
     readonly backend?: Backend | undefined;
     readonly status: ReplyStatus;
     readonly durationMs: number;
-    /** Of the duration, the part spent waiting for the primary. */
+    /** The part of the duration spent waiting for the primary. */
     readonly primaryMs: number;
     readonly lane?: LaneKey | undefined;
-    /** Of a read that either backend could answer: whom flags and limits chose for its lane, whoever answered in the end. */
+    /** For a read that either backend could answer: the backend that flags and limits chose for its lane, whichever answered. */
     readonly assigned?: Backend | undefined;
   };
   /** The intent is durable. */
@@ -69,15 +69,15 @@ export interface MigrationEvents {
     readonly sequence: number;
     readonly durationMs: number;
   };
-  /** The items that a write names by place or condition were looked for: only what was `found` is delivered by item. */
+  /** The items that a write names by place or condition were looked up. Only a `found` item is delivered by item. */
   'write:named': OfOperation & {
     readonly lane: LaneKey;
     readonly result: 'found' | 'unreadable' | 'unsettled';
     readonly reason?: string;
   };
   /**
-   * A request equals one whose agent got no reply. `answered` from the reply that was kept; `waited`: told to come again, since
-   * nobody knows yet whether that one took effect; `suspected_duplicate`: sent as a write of its own, and maybe there twice now.
+   * A request equals one whose agent got no reply. `answered`: from the stored reply. `waited`: got a retryable error, because
+   * the outcome of the first is unknown. `suspected_duplicate`: sent as a write of its own, so it may be stored twice.
    */
   'write:repeated': OfOperation & {
     readonly lane: LaneKey;
@@ -90,13 +90,13 @@ export interface MigrationEvents {
     readonly sequence: number;
     readonly outcome: Outcome;
   };
-  /** The reply to a write of unknown outcome has come after all, and its lane is certain again. */
+  /** The late reply to a write of unknown outcome has come, and its lane is certain again. */
   'write:came_late': OfOperation & {
     readonly lane: LaneKey;
     readonly sequence: number;
     readonly outcome: Outcome;
   };
-  /** The journal is away: the write is noted down in the spill, durably, and sent next. */
+  /** The journal is away. The write is durable in the spill and is sent next. */
   'write:spilled': OfOperation & { readonly lane: LaneKey; readonly durationMs: number };
   /** The outcome is durable. */
   'write:settled': OfOperation & {
@@ -117,13 +117,13 @@ export interface MigrationEvents {
     readonly operationId: OperationId;
     readonly action: string;
     readonly sequence: number;
-    /** `skipped`: a person has left the write out. */
+    /** `skipped`: a person has skipped the write. */
     readonly result: 'applied' | 'already_applied' | 'superseded' | 'skipped';
     readonly lagMs: number;
   };
-  /** The deliveries that a read asked for have come, so long after it asked; whether or not it has waited for them. */
+  /** The deliveries that a read requested are done, after this time, whether or not the read waited for them. */
   'delivery:awaited': OfLane & { readonly durationMs: number };
-  /** It reached the secondary and the record of it is durable. */
+  /** The write reached the secondary, and the record of that is durable. */
   'delivery:recorded': OfLane & { readonly sequence: number };
   'delivery:failed': {
     readonly writes: number;
@@ -150,7 +150,7 @@ export interface MigrationEvents {
     readonly durationMs: number;
     readonly heldMs: number;
   };
-  /** The copy had to leave items out that the secondary refuses: the lane's reads stay on the primary. */
+  /** The copy left out items that the secondary refuses. The lane's reads stay on the primary. */
   'lane:excepted': OfLane & { readonly items: number; readonly code: string; readonly reason: string };
   'lane:copy_failed': OfLane & {
     readonly reason: string;
@@ -158,20 +158,20 @@ export interface MigrationEvents {
     readonly retryInMs: number;
   };
   'lane:stopped': OfLane & { readonly reason: string; readonly lost: number };
-  /** Another replica has died, or the others had given this one up: what was left is taken over. */
+  /** Another replica has died, or the others had given this one up. Its work was taken over. */
   'replica:took_over': { readonly what: 'expelled' | 'gone' };
   'coverage:began': OfService & { readonly number: number };
   'coverage:ended': OfService & { readonly number: number };
-  /** All owners were listed; the lanes that are not seeded wait to be copied. */
+  /** All owners were listed. The lanes that are not seeded wait for a copy. */
   'backfill:queued': OfService & { readonly owners: number; readonly lanes: number };
   'backfill:failed': OfService & { readonly reason: string };
-  /** A reconciliation found that the two stores disagree about the lane; `bypassed`: somebody wrote to legacy past the proxy. */
+  /** A reconciliation found a difference between the stores in the lane. `bypassed`: a writer wrote to legacy past the proxy. */
   'lane:diverged': OfLane & {
     readonly findings: number;
     readonly lost: number;
     readonly bypassed: boolean;
   };
-  /** A page of a run, or its listing, failed; it is tried again. */
+  /** A page of a run, or its listing, failed and will be retried. */
   'run:failed': { readonly reason: string };
   'run:finished': { readonly run: number; readonly kind: RunKind };
   'read:fell_back': OfOperation & { readonly reason: string };
@@ -181,35 +181,37 @@ export interface MigrationEvents {
     readonly comparison: Comparison;
     readonly durationMs: number;
   };
-  /** Both backends were asked the same for the first time, one for the agent, the other behind its back. Once for each shadow read. */
+  /**
+   * Both backends got the same request for the first time, one for the agent, the other as a shadow read. Once per shadow read.
+   */
   'shadow:paired': OfOperation & {
     readonly lane: LaneKey;
     readonly primary: Backend;
     readonly legacy: PairedAnswer;
     readonly orchestrator: PairedAnswer;
   };
-  /** A shadow read, or the comparison of a lane (`lanes_full`), that is not made. */
+  /** A shadow read, or the comparison of a lane (`lanes_full`), that was not made. */
   'shadow:dropped': OfOperation & { readonly reason: 'queue_full' | 'legacy_busy' | 'lanes_full' };
-  /** A lane was compared whole, because of a read that does something to legacy. It counts for all reads of its service. */
+  /** A whole lane was compared, because of a read with side effects on legacy. It counts for all reads of its service. */
   'lane:compared': OfOperation & {
     readonly lane: LaneKey;
     readonly countsFor: readonly string[];
     readonly comparison: Comparison;
   };
-  /** The guard saw something that people should know of, and moves no reads for it. */
+  /** The guard found something that people should know, and moves no reads. */
   'guard:found': OfService & { readonly finding: Finding };
-  /** The service's reads are on legacy from here on, in this replica; the latch is being written down. */
+  /** The service's reads are on legacy from now on, in this replica. The latch is being stored. */
   'guard:tripped': OfService & { readonly finding: Finding };
-  /** The latch of a trip of this replica is written down. */
+  /** The latch of a trip of this replica is stored. */
   'guard:latched': OfService & { readonly latch: Latch };
-  /** After a trip the flags are off where people see them; none, where none asked for anything. */
+  /** After a trip the flags are switched off. Empty if no flag requested anything. */
   'guard:flags_off': OfService & { readonly flags: readonly string[] };
-  /** They could not be switched off; it is tried again. The latch holds all the same. */
+  /** The flags could not be switched off, and this will be retried. The latch applies in any case. */
   'guard:flags_failed': OfService & { readonly reason: string };
   'guard:released': OfService & { readonly latch: number; readonly person: string };
   /** I5: the orchestrator returned items that were deleted. */
   'comparison:deleted_returned': OfOperation & { readonly lane: LaneKey; readonly items: number };
-  /** A comparison rule is off from now on; said once. */
+  /** A comparison rule has expired and is off. Emitted once. */
   'rule:expired': OfService & {
     readonly action: string;
     readonly kind: string;
@@ -218,13 +220,13 @@ export interface MigrationEvents {
     readonly expires: string;
   };
   'journal:failed': { readonly reason: string };
-  /** The journal cannot be written: from now on writes go to the spill. */
+  /** The journal cannot be written. Writes go to the spill from now on. */
   'spill:began': { readonly reason: string };
-  /** A write could not be noted down, and was not sent: `spill_full`, `spill_failed`. */
+  /** A write could not be spilled, and was not sent: `spill_full`, `spill_failed`. */
   'spill:failed': { readonly reason: string };
   /** The journal holds everything that was spilled, and writes go there again. */
   'spill:replayed': { readonly writes: number; readonly durationMs: number };
-  /** Part of the spill is not readable: coverage begins anew, and every lane is copied. */
+  /** Part of the spill cannot be read. Coverage begins again, and every lane is copied. */
   'spill:damaged': { readonly services: number };
 }
 
@@ -232,7 +234,7 @@ export type EventName = keyof MigrationEvents;
 
 export type Listener = <Name extends EventName>(name: Name, event: MigrationEvents[Name]) => void;
 
-/** Says one event to every listener, synchronously. A listener must not throw and must not wait. */
+/** Sends one event to every listener, synchronously. A listener must not throw or wait. */
 export type Emit = Listener;
 
 export interface Events {

@@ -2,43 +2,43 @@ import type { LaneCondition } from '../../domain/lane.ts';
 import type { Comparison } from '../../domain/comparison.ts';
 import type { LaneKey, OperationId } from '../../domain/ids.ts';
 
-/** A journaled write, without what it says. */
+/** A journaled write, without its content. */
 export interface ExplainedWrite {
   readonly operation_id: string;
   readonly lane: string;
   readonly sequence: number;
   readonly action: string;
   readonly accepted_at: Date;
-  /** Null while it is not known. */
+  /** Null while it is unknown. */
   readonly outcome: string | null;
   readonly outcome_at: Date | null;
-  /** Whether the lane's deliveries, or a copy of it, have come past the write. */
+  /** Whether the lane's deliveries, or a copy of it, have passed the write. */
   readonly is_through: boolean;
-  /** When they did, and which it was; null while they have not, and where it was not written down. */
+  /** When and by which of the two. Null while it has not happened, and if it was not recorded. */
   readonly through_at: Date | null;
   readonly via: 'delivery' | 'copy' | null;
-  /** Why the secondary refuses it, while nobody has dealt with that. */
+  /** Why the secondary refuses it, while that is not resolved. */
   readonly dead_letter: string | null;
   readonly dead_letter_at: Date | null;
-  /** How its dead letter was dealt with. */
+  /** How its dead letter was resolved. */
   readonly letter_resolution: string | null;
   readonly replica: string;
 }
 
-/** The same of one operation, with what the ledgers remember of it. They keep it longer than the journal does. */
+/** The same for one operation, with what the ledgers hold of it. They keep it longer than the journal. */
 export interface ExplainedOperation extends Omit<ExplainedWrite, 'accepted_at' | 'replica'> {
-  /** Null where only the ledger of dead letters remembers it. */
+  /** Null if only the ledger of dead letters has it. */
   readonly accepted_at: Date | null;
-  /** Null once the journal has let go of the write. */
+  /** Null after the journal has removed the write. */
   readonly replica: string | null;
-  /** The dead letter, open or not. */
+  /** The dead letter, open or resolved. */
   readonly letter_code: string | null;
   readonly letter_at: Date | null;
   readonly letter_attempts: number | null;
   readonly letter_resolved_at: Date | null;
   readonly letter_resolved_by: string | null;
   readonly letter_resolved_reason: string | null;
-  /** When it was found that nobody knew its outcome, and what gave it its end. */
+  /** When its outcome was found to be unknown, and how that was resolved. */
   readonly unknown_found_at: Date | null;
   readonly unknown_ended_at: Date | null;
   readonly unknown_ending: string | null;
@@ -47,7 +47,7 @@ export interface ExplainedOperation extends Omit<ExplainedWrite, 'accepted_at' |
   readonly unknown_decided_reason: string | null;
 }
 
-/** A lane's row, as far as it decides where reads go. */
+/** The part of a lane's row that decides where reads go. */
 export interface ExplainedLane {
   readonly sequence: number;
   readonly generation: number;
@@ -59,9 +59,9 @@ export interface ExplainedLane {
   readonly delivered_sequence: number;
   readonly settled_sequence: number;
   readonly exceptions: number;
-  /** Above 0 while a difference that a reconciliation found keeps its reads on legacy. */
+  /** Above 0 while an open difference of a reconciliation keeps its reads on legacy. */
   readonly finding: number;
-  /** What a reconciliation found of it that is neither repaired nor accepted, and the run that found it. */
+  /** Open findings of a reconciliation, and the run that found them. */
   readonly differences: number;
   readonly found_by_run: number | null;
 }
@@ -77,11 +77,11 @@ export interface ExplainedDifference {
 /** What the journal and the ledgers hold of a lane and of an operation. @throws StorageError */
 export interface ExplainStore {
   lane(lane: LaneKey): Promise<ExplainedLane | undefined>;
-  /** The newest first. */
+  /** Newest first. */
   writes(lane: LaneKey, limit: number): Promise<readonly ExplainedWrite[]>;
   write(operation: OperationId): Promise<ExplainedOperation | undefined>;
-  /** Of a read that found a difference. */
+  /** The lane of a read that found a difference. */
   laneOfRead(operation: OperationId): Promise<LaneKey | undefined>;
-  /** Found in a lane, or by one operation; the newest first. */
+  /** Differences found in a lane, or by one operation; newest first. */
   differences(of: LaneKey | OperationId, limit: number): Promise<readonly ExplainedDifference[]>;
 }

@@ -1,6 +1,6 @@
 import type { ServiceName } from '../../domain/ids.ts';
 
-/** What the guard watches for, in closed words. */
+/** What the guard watches for, as closed words. */
 export const TRIGGERS = [
   'inconsistency',
   'errors',
@@ -16,19 +16,19 @@ export const TRIGGERS = [
 
 export type Trigger = (typeof TRIGGERS)[number];
 
-/** The ladder, mildest first. `reads_to_legacy` is a trip: it sets the latch. */
+/** The steps, mildest first. `reads_to_legacy` is a trip and sets the latch. */
 export const GUARD_STEPS = ['alert', 'drop_shadow_load', 'hold_ramp', 'reads_to_legacy'] as const;
 
 export type GuardStep = (typeof GUARD_STEPS)[number];
 
-/** Something that the guard saw, with the numbers it was judged by. */
+/** A finding of the guard, with the numbers it was judged by. */
 export interface Finding {
   readonly service: ServiceName;
   readonly trigger: Trigger;
   readonly steps: readonly GuardStep[];
-  /** Absent where the service was judged as a whole. */
+  /** Absent if the service was judged as a whole. */
   readonly action?: string;
-  /** Where and what was counted: `1m`, `15m`, `6h`; `orchestrator` or `proxy`; the words of an external signal. */
+  /** What was counted: `1m`, `15m`, `6h`; `orchestrator` or `proxy`; the words of an external signal. */
   readonly detail?: string;
   readonly numbers: Readonly<Record<string, number>>;
 }

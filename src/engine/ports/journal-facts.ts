@@ -1,11 +1,11 @@
 import type { LaneKey } from '../../domain/ids.ts';
 import type { BaselineItem } from './lane-history.ts';
 
-/** What is found at the start: see ../README.md, "Crash points". */
+/** What a start finds: see ../README.md, "Crash points". */
 export interface Recovery {
-  /** Lanes with an intent whose outcome is not durable, and lanes inside a copy. They are dirty now. */
+  /** Lanes with an intent without a durable outcome, and lanes inside a copy. They are dirty now. */
   readonly dirty: readonly LaneKey[];
-  /** Lanes with a write of unknown outcome that may still take effect: they are owed one more look. */
+  /** Lanes with a write of unknown outcome that may still take effect. They need one more copy. */
   readonly unclosed: readonly LaneKey[];
   /** Lanes with applied writes that are not on the secondary, each with the newest of these. */
   readonly pending: readonly { readonly lane: LaneKey; readonly newest: number }[];
@@ -16,15 +16,17 @@ export interface FinishedCopy {
   readonly sequence: number;
   readonly coverage: number;
   readonly exceptions: readonly CopyException[];
-  /** What both sides hold behind it, to be compared with later. Absent where the secondary refused some of it. */
+  /** What both sides hold after the copy, for later comparisons. Absent if the secondary refused some of it. */
   readonly baseline?: readonly BaselineItem[];
-  /** The primary was read so late that no write of unknown outcome up to the sequence can take effect any more. @defaultValue false */
+  /**
+   * The primary was read so late that no write of unknown outcome up to the sequence can still take effect. @defaultValue false
+   */
   readonly closes?: boolean;
-  /** A repair compares the lane once more before its finding is settled. Any other copy settles it. @defaultValue false */
+  /** A repair compares the lane again before its finding is settled. Any other copy settles it. @defaultValue false */
   readonly isRepair?: boolean;
 }
 
-/** An item that the secondary refused of a copy. It names the item across copies, and holds nothing of its content. */
+/** An item of a copy that the secondary refused. It identifies the item across copies, and holds no content. */
 export interface CopyException {
   readonly item: string;
   readonly action: string;
@@ -32,21 +34,24 @@ export interface CopyException {
   readonly reason: string;
 }
 
-/** When a lane was written to, in milliseconds of the journal's own clock, because those of the replicas may be wrong. */
+/** When a lane was written to, in milliseconds of the journal's own clock, because replicas' clocks may be wrong. */
 export interface LastApplied {
   readonly nowMs: number;
-  /** When the first applied write of the lane was known to be applied; absent where the journal no longer holds all of the lane. */
+  /** When the lane's first applied write was known to be applied. Absent if the journal no longer holds all of the lane. */
   readonly firstAtMs?: number;
-  /** When its newest applied write was known to be applied; absent where it holds none. */
+  /** When its newest applied write was known to be applied; absent if the journal holds none. */
   readonly atMs?: number;
 }
 
-/** How far the secondary is behind, all replicas together, lanes that wait for a copy or a person among them. */
+/** How far the secondary is behind, over all replicas, including lanes that wait for a copy or a person. */
 export interface ReplicationLag {
-  /** Writes of the lanes that are behind, above the last that reached the secondary; one under way on the primary is among them. */
+  /**
+   * Writes of the lanes that are behind, after the last that reached the secondary. Includes one that is in flight to the
+   * primary.
+   */
   readonly writes: number;
   readonly lanes: number;
-  /** Age of the oldest applied write that the secondary lacks; null where it lacks none. */
+  /** Age of the oldest applied write that the secondary lacks; null if it lacks none. */
   readonly oldestSeconds: number | null;
 }
 
@@ -56,18 +61,18 @@ export interface LaneCounts {
   readonly dirty: number;
   readonly copying: number;
   readonly stopped: number;
-  /** Lanes of which the last copy had to leave something out, and nobody has accepted it. */
+  /** Lanes whose last copy left something out that no person has accepted. */
   readonly excepted: number;
-  /** Lanes that reconciliations found unequal, neither repaired nor accepted. */
+  /** Lanes that reconciliations found different, neither repaired nor accepted. */
   readonly differs: number;
   readonly deadLetters: number;
-  /** Writes whose outcome nobody knows yet. */
+  /** Writes with an unknown outcome. */
   readonly unknown: number;
-  /** Items that legacy lost and nobody has decided about. */
+  /** Items that legacy lost and that wait for a decision. */
   readonly lostItems: number;
 }
 
-/** The counts of a service that the journal has never heard of. */
+/** The counts of a service that is not in the journal. */
 export const NO_LANES: LaneCounts = {
   lanes: 0,
   seeded: 0,

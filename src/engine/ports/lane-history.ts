@@ -15,7 +15,7 @@ export interface Baseline {
 
 /** Two states of a lane that were once found to be the same list. That stays true, whatever either side holds now. */
 export interface EqualStates {
-  /** Digest of what legacy showed, and of the members that were digested. */
+  /** A digest of what legacy showed, and of which members were digested. */
   readonly legacy: string;
   /** The orchestrator's fingerprint of what it held. */
   readonly orchestrator: string;
@@ -25,7 +25,7 @@ export interface BaselineEntry {
   readonly lane: LaneKey;
   readonly sequence: number;
   readonly items: readonly BaselineItem[];
-  /** @defaultValue those that are known */
+  /** @defaultValue the known ones */
   readonly states?: EqualStates | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface BaselineSummary {
   readonly sequence: number;
   readonly items: number;
   readonly digest: string;
-  /** When it became what it is. */
+  /** When it became so. */
   readonly atMs: number;
   readonly states?: EqualStates | undefined;
 }
@@ -48,8 +48,8 @@ export interface BaselineStore {
 /** The journal's own past. @throws StorageError */
 export interface WriteHistory {
   /**
-   * Writes of a lane above `after` up to `through` that took effect, or may have, in sequence.
-   * Undefined where some of them were pruned.
+   * The lane's writes after `after` up to `through` that took effect, or may have, in sequence. Undefined if some of them were
+   * pruned.
    */
   between(lane: LaneKey, after: number, through: number): Promise<readonly PendingWrite[] | undefined>;
 }

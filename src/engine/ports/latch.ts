@@ -1,23 +1,23 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Finding } from './finding.ts';
 
-/** A trip that is written down. It keeps the service's reads on legacy until a person releases it. Wall-clock instants. */
+/** A stored trip. It keeps the service's reads on legacy until a person releases it. Wall-clock times. */
 export interface Latch {
   readonly id: number;
   readonly service: ServiceName;
   readonly finding: Finding;
   readonly replica: ReplicaId;
   readonly trippedAtMs: number;
-  /** Not to be released before. */
+  /** It cannot be released before. */
   readonly coolDownUntilMs: number;
-  /** The flags that the trip switched off where people see them; absent until it has. */
+  /** The flags that the trip switched off; absent until it has. */
   readonly flagsOff?: readonly string[];
 }
 
 const LONGEST_COOL_DOWN_MS = 24 * 3_600_000;
 
 /**
- * How long a latch cannot be released: doubled by each trip of the service within the last week, at most a day.
+ * How long a latch cannot be released. Doubled by each trip of the service within the last week, at most one day.
  * @param earlier trips before this one
  */
 export function coolDownMs(earlier: number, firstMs: number): number {

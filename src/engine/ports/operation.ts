@@ -10,13 +10,13 @@ import type { ServiceRuntime } from './service-runtime.ts';
 export interface Operation {
   readonly id: OperationId;
   readonly service: ServiceRuntime;
-  /** A name of the definition, or `other`: a closed set, fit for a label. */
+  /** A name of the definition, or `other`. A closed set, so it can be a metric label. */
   readonly name: string;
   readonly action: ActionDefinition;
   /** Present for reads and writes. */
   readonly owner: Owner | undefined;
   readonly lane: LaneKey | undefined;
-  /** Whose contents it may change although it has no owner of its own. */
+  /** The owner whose contents it may change although it has no owner of its own. */
   readonly touched: Owner | undefined;
   readonly message: Message;
   readonly body: Buffer;
@@ -24,13 +24,13 @@ export interface Operation {
   readonly deadlineAtMs: number;
 }
 
-/** A read or a write: it has an owner, and so a lane. */
+/** A read or a write. It has an owner, and so a lane. */
 export interface OwnedOperation extends Operation {
   readonly owner: Owner;
   readonly lane: LaneKey;
 }
 
-/** The name of what no definition knows. */
+/** The name for actions that the definition does not know. */
 export const OTHER = 'other';
 
 const UNKNOWN_ACTION: PassthroughAction = { kind: 'passthrough', reason: 'no definition knows it' };
@@ -43,10 +43,10 @@ function actionNameOf(service: ServiceRuntime, message: Message, request: AgentR
   return message.fields[selector];
 }
 
-/** An operation until it is known whose it is. */
+/** An operation before its owner is known. */
 type Draft = { -readonly [Member in keyof Operation]: Operation[Member] };
 
-/** Finds what a request is. Relayed bytes are never changed but where the definition issues the owner. */
+/** Classifies a request. Relayed bytes are never changed, except where the definition generates the owner. */
 export function classify(service: ServiceRuntime, request: AgentRequest, message: Message): Operation {
   const name = actionNameOf(service, message, request);
   const { actions } = service.definition;
@@ -84,7 +84,7 @@ function findOwner(draft: Draft, action: OwnedAction): void {
   if (action.kind === 'write') draft.touched = action.alsoTouches?.(draft.message);
 }
 
-/** The request as the definition writes it, with an owner. */
+/** The request as the definition rewrites it, with an owner. */
 function takeIssued(draft: Draft, action: OwnedAction, text: string): void {
   const body = Buffer.from(text);
   const parsed = parseRequest(body, {
@@ -96,7 +96,7 @@ function takeIssued(draft: Draft, action: OwnedAction, text: string): void {
   draft.body = body;
 }
 
-/** What a request is classified by: its body, or for HTTP what the definition makes of address and body. */
+/** What a request is classified by: its body, or for HTTP what the definition builds from address and body. */
 export function meaningOf(
   { definition: { endpoint } }: ServiceRuntime,
   { http, body }: AgentRequest,
@@ -106,7 +106,7 @@ export function meaningOf(
   return text === undefined ? body : Buffer.from(text);
 }
 
-/** What every event of an operation says. */
+/** The members that every event of an operation has. */
 export function labelsOf(operation: Operation): {
   operationId: Operation['id'];
   service: ServiceRuntime['name'];
@@ -115,7 +115,7 @@ export function labelsOf(operation: Operation): {
   return { operationId: operation.id, service: operation.service.name, action: operation.name };
 }
 
-/** How a path ended, told for the agent's reply and for who watches. */
+/** How a path ended, for the agent's reply and for telemetry. */
 export interface Answer {
   readonly reply: AgentReply;
   readonly backend: 'legacy' | 'orchestrator';

@@ -1,19 +1,19 @@
 import type { ServiceName } from '../../domain/ids.ts';
 
-/** How much of read-cutover holds for one action. */
+/** How much of read-cutover is permitted for one action. */
 export interface CutoverLimit {
-  /** Most percent of lanes; 100 where nothing is lowered. */
+  /** Maximum percent of lanes; 100 if nothing is lowered. */
   readonly atMost: number;
-  /** What lowered it, where something did. */
+  /** What lowered it, if anything. */
   readonly loweredBy?: 'interlock' | 'latched';
 }
 
-/** What latches and interlocks leave of the flags. Asked for every read: constant time, from memory. They only ever lower. */
+/** What latches and interlocks permit of the flags. Called for every read: constant time, from memory. They only lower. */
 export interface ReadLimits {
   cutover(service: ServiceName, action: string): CutoverLimit;
-  /** False where shadow reads are held back: to take load off, or for lack of coverage. */
+  /** False if shadow reads are stopped, to reduce load or because coverage is missing. */
   mayShadow(service: ServiceName): boolean;
-  /** Whether dual writes that a flag asks for may begin. */
+  /** Whether dual writes that a flag requests may begin. */
   mayBegin(service: ServiceName): boolean;
 }
 

@@ -1,6 +1,6 @@
 import type { ReplicaId, ServiceName } from '../../domain/ids.ts';
 
-/** Who this proxy process is to the others. A replica that was believed dead goes on as another one. */
+/** The identity of this proxy process among the replicas. A replica that was believed dead continues under a new identity. */
 export class ReplicaIdentity {
   /** The services that it serves. Undefined: any. */
   readonly services: readonly ServiceName[] | undefined;
@@ -25,7 +25,7 @@ export class ReplicaIdentity {
     return this.services?.some((name) => name === service) ?? true;
   }
 
-  /** Whether a replica with these services serves one of ours. */
+  /** Whether a replica with these services shares one of ours. */
   shares(services: readonly string[] | undefined): boolean {
     return services === undefined || services.some((service) => this.serves(service));
   }

@@ -11,38 +11,38 @@ export interface AgentRequest {
   /** Instant of `Clock.now`. The service's deadline counts from here. */
   readonly receivedAtMs: number;
   readonly http?: HttpTarget;
-  /** Who asks: for flag constraints and for people. */
+  /** Name of the caller, for flag constraints and for people. */
   readonly agent?: AskingAgent;
-  /** What the frontend itself found wrong: it is refused in the service's dialect. */
+  /** A problem that the frontend found. The request is refused in the service's dialect. */
   readonly problem?: { readonly kind: BadInput; readonly detail: string };
 }
 
-/** What the agent gets. */
+/** The reply for the agent. */
 export interface AgentReply extends Reply {
-  /** Called at most once: whether the reply could be sent to its agent. Absent where it makes no difference. */
+  /** Called at most once, with whether the reply could be sent to its agent. Absent if that does not matter. */
   delivered?(isDelivered: boolean): void;
 }
 
-/** A request on its way past the engine. */
+/** A request that passes the engine. */
 export interface Passage {
-  /** Instant of `Clock.now` at which the agent must have its answer. */
+  /** Time of `Clock.now` at which the agent must have its answer. */
   readonly deadlineAtMs: number;
-  /** Called exactly once, when the service has answered or it is certain that it will not. */
+  /** Called exactly once, when the service has answered or certainly will not. */
   end(status: ReplyStatus): void;
 }
 
-/** What frontends call. Always answers, exactly once, inside the service's deadline; never throws. */
+/** The port that frontends call. Always answers, exactly once, within the service's deadline. Never throws. */
 export interface RequestHandler {
   handle(request: AgentRequest): Promise<AgentReply>;
 }
 
-/** What frontends call that can stream: an exchange that the engine need not see is theirs. */
+/** The port for frontends that can stream. They handle exchanges that the engine need not see. */
 export interface StreamHandler extends RequestHandler {
-  /** Undefined where the request must be handled. */
+  /** Undefined if the request must be handled by the engine. */
   pass(request: AgentRequest): Passage | undefined;
   /**
-   * For a request that no definition knows, which is streamed to its service unread: so that it is counted. The function that is
-   * returned is called once, when the response begins or it is certain that there will be none.
+   * Counts a request that no definition knows and that is streamed to its service unread. The returned function is called once,
+   * when the response begins or certainly will not come.
    */
   passUnknown(
     request: Pick<AgentRequest, 'service' | 'receivedAtMs' | 'agent'>,

@@ -1,55 +1,55 @@
 import type { Owner, ServiceName } from '../../domain/ids.ts';
 
-/** Work over many lanes that a person asks for. */
+/** Work over many lanes, started by a person or a schedule. */
 export const RUN_KINDS = ['backfill', 'reconcile', 'repair'] as const;
 
 export type RunKind = (typeof RUN_KINDS)[number];
 
-/** `listing`: the owners are being listed. `stopped`: by a person, or by a limit; it can be taken up again. */
+/** `listing`: the owners are being listed. `stopped`: by a person or by a limit; it can be resumed. */
 export type RunState = 'listing' | 'running' | 'stopped' | 'finished' | 'failed';
 
-/** Most that a repair may change before it asks. */
+/** Most that a repair may change without a confirmation. */
 export interface RepairLimits {
   readonly items: number;
-  /** Of all items compared: 0.005 is 0.5 %. */
+  /** Share of all compared items: 0.005 is 0.5 %. */
   readonly share: number;
 }
 
-/** What was asked for. */
+/** The request of the run. */
 export interface RunRequest {
   readonly services: readonly ServiceName[];
   /** Only this owner's lanes. */
   readonly owner?: Owner;
-  /** Items a second, all replicas together. @defaultValue as fast as agents are not slowed down */
+  /** Items per second, over all replicas. @defaultValue as fast as possible without slowing agents */
   readonly rate?: number;
   /** Of a reconciliation: every lane, or those written to since they were last found equal. @defaultValue full */
   readonly scope?: 'full' | 'changed';
   /** Of a repair: the reconciliation whose findings it settles. */
   readonly of?: number;
   readonly limits?: RepairLimits;
-  /** The time that a schedule began it for, ISO-8601: nothing else is begun for that. */
+  /** The time for which a schedule started it, ISO-8601. No other run is started for that time. */
   readonly scheduled?: string;
-  /** Who answers for it, and why. */
+  /** The responsible person, and the reason. */
   readonly person?: string;
   readonly reason?: string;
 }
 
-/** A lane that was left out, or not finished. */
+/** A lane that was left out or not finished. */
 export interface Skipped {
   readonly owner: string;
   readonly reason: string;
-  /** How many of its items, where only some were left out. */
+  /** Number of its items, if only some were left out. */
   readonly items?: number;
 }
 
-/** What was done with a page of lanes, or with a service. Counts are added up. */
+/** What was done with a page of lanes, or with a service. Counts are added. */
 export interface Tally {
   readonly counts: Readonly<Record<string, number>>;
   /** Sum modulo 2^128 of the lanes' digests, 32 hexadecimal digits. */
   readonly digest: string;
-  /** Bounded: the first ones. */
+  /** Bounded: only the first ones. */
   readonly skipped: readonly Skipped[];
-  /** A few owners with what was imported of each. */
+  /** A few owners with what was imported for each. */
   readonly samples: readonly object[];
 }
 
@@ -66,20 +66,20 @@ export interface Run {
   readonly report: object | null;
 }
 
-/** How far a run has come, by service what was counted so far. */
+/** The progress of a run, with the counts by service so far. */
 export interface RunProgress {
   readonly lanes: number;
   readonly lanesDone: number;
   readonly services: Readonly<Record<string, Pick<Tally, 'counts' | 'digest'>>>;
 }
 
-/** Lanes that are worked on together. */
+/** Lanes that are processed together. */
 export interface Page {
   readonly run: number;
   readonly page: number;
   readonly service: ServiceName;
   readonly owners: readonly Owner[];
-  /** How often it was begun, this time included. */
+  /** How many times it was started, including this time. */
   readonly attempts: number;
 }
 
@@ -104,7 +104,7 @@ function addDigests(one: string, other: string): string {
   return hexadecimal((BigInt(`0x${one}`) + BigInt(`0x${other}`)) % MODULUS);
 }
 
-/** A digest as it is printed: 32 digits. */
+/** A digest as printed: 32 digits. */
 export function hexadecimal(digest: bigint): string {
   return digest.toString(16).padStart(32, '0');
 }

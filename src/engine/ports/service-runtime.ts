@@ -9,19 +9,19 @@ export interface ServiceRuntime {
   readonly context: ServiceContext;
   readonly legacy: LegacyBackend;
   readonly access: LegacyAccess;
-  /** From receiving a request to its reply. Below the agents' own 5 s. @defaultValue 4500 */
+  /** Time from receiving a request to its reply. Must be below the agents' own 5 s. @defaultValue 4500 */
   readonly deadlineMs: number;
 }
 
-/** Of a process that has started while the journal was away: every write is taken to be covered, until it is known. */
+/** For a process that started while the journal was away: every write is assumed to be covered until it is known. */
 export const UNKNOWN_COVERAGE = -1;
 
-/** Whether dual writes of a service are in effect. Kept by the coverage keeper, read by every operation. */
+/** Whether dual writes of a service are in effect. Set by the coverage keeper, read by every operation. */
 export class Coverage {
-  /** Number of the open coverage row; 0 while writes pass unjournaled. */
+  /** Number of the open coverage row; 0 while writes are not journaled. */
   number = 0;
-  /** Number of the newest row this replica has acted on, open or ended. */
+  /** Number of the newest row that this replica has used, open or ended. */
   latest = 0;
-  /** Writes under way that no journal knows of: the first copies wait for them. */
+  /** Unjournaled writes under way. The first copies wait for them. */
   unjournaled = 0;
 }

@@ -7,16 +7,16 @@ export interface FullRunSize {
   readonly notComparable: number;
 }
 
-/** What reconciliations found of a service that is neither repaired nor accepted. */
+/** Open findings of reconciliations for a service. */
 export interface StoreFindings {
   readonly lanes: number;
-  /** Of these, lanes whose items differ: without those that only lack items that legacy lost, or that were never copied. */
+  /** Of these, lanes whose items differ. Without those that only lack lost items, or that were never copied. */
   readonly fencedLanes: number;
   /** Differing items of these lanes. */
   readonly items: number;
-  /** The newest run that found any of it; null where nothing stands. */
+  /** The newest run with an open finding; null if there is none. */
   readonly run: number | null;
-  /** Null where no full reconciliation has finished. */
+  /** Null if no full reconciliation has finished. */
   readonly full: FullRunSize | null;
 }
 

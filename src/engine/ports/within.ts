@@ -1,8 +1,8 @@
 import { ConnectionError } from '../../domain/errors.ts';
 
 /**
- * The promise's value, if it comes in time. Nothing is cancelled: what comes later comes unseen, but for `onLate`.
- * @throws ConnectionError effect `not_applied`: use it only for what has no effect on a backend
+ * Resolves with the promise's value if it comes in time. Nothing is cancelled. A later value is ignored, except by `onLate`.
+ * @throws ConnectionError effect `not_applied`, so use it only for work without an effect on a backend
  */
 export function within<Value>(
   promise: Promise<Value>,

@@ -7,9 +7,9 @@ import type { Lanes } from '../lane/lanes.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 import type { LooseEnds } from './loose-ends.ts';
 
-/** How long a write of another replica may lie before the lane's home sees it. */
+/** How long a write of another replica may wait before the lane's home sees it. */
 const LOOK_EVERY_MS = 50;
-/** Where there is no other replica, a statement of a dead one may still have committed: every so many times. */
+/** Even without another replica, a statement of a dead one may still commit. So every this many rounds it is checked. */
 const RARELY = 40;
 const LOOSE_ENDS_EVERY = 2 * RARELY;
 
@@ -21,20 +21,20 @@ export interface ForeignLaneParts {
   readonly isAlone: () => boolean;
   /** Another replica wrote to the lane, or found its history uncertain. */
   readonly onForeign: (lane: Lane, state: LaneState) => void;
-  /** Whether something is to be done with the lane. */
+  /** Whether work on the lane is due. */
   readonly isHeld: (lane: Lane) => boolean;
-  /** The journal calls the lane unwell, and nobody is at it. */
+  /** According to the journal the lane is dirty or copying, and nothing works on it. */
   readonly onUnattended: (lane: Lane) => void;
   readonly looseEnds: Pick<LooseEnds, 'look'>;
 }
 
 /**
- * Learns what other replicas did to the lanes whose home is this one; and what a statement of its own did that was taken for failed, and
- * has taken effect after it was repeated.
+ * Learns what other replicas did to the lanes whose home is this one. Also finds effects of its own statements that were reported
+ * as failed and repeated.
  */
 export class ForeignLanes {
   readonly #parts: ForeignLaneParts;
-  /** Lanes that nobody was at when it was looked last. */
+  /** Lanes on which nothing worked at the last check. */
   #unattended: ReadonlySet<LaneKey> = new Set();
   #isStopped = false;
   #loop: Promise<void> | undefined;
@@ -63,11 +63,14 @@ export class ForeignLanes {
 
   async #look(): Promise<void> {
     const { journal, onForeign } = this.#parts;
-    // The next question says that this answer has arrived: nothing may fail between the lanes it tells of.
+    // The next query confirms that this answer has arrived, so nothing may fail between the lanes of the answer.
     for (const [key, state] of await journal.takeForeign()) onForeign(this.#laneOf(key), state);
   }
 
-  /** Where nobody was at a lane the last time either: a row that was read just before its copy ended says nothing. */
+  /**
+   * Requires that nothing worked on the lane at the last check either, because a row that was read just before its copy ended
+   * proves nothing.
+   */
   async #lookForUnattended(): Promise<void> {
     const { journal, onUnattended } = this.#parts;
     const unattended = new Map(
@@ -85,7 +88,7 @@ export class ForeignLanes {
   }
 
   #isUnattended(lane: Lane): boolean {
-    // What is known to be dirty, and not to be copied, waits for a person.
+    // A lane that is known to be dirty, and not to be copied, waits for a person.
     const isUnknown = !lane.isLoaded || lane.condition === 'clean' || lane.condition === 'copying';
     return isUnknown && !lane.isSettling && !this.#parts.isHeld(lane);
   }

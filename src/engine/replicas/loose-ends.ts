@@ -5,7 +5,7 @@ import type { Lane } from '../lane/lane.ts';
 import type { Lanes } from '../lane/lanes.ts';
 import type { Clock, Journal } from '../ports/ports.ts';
 
-/** Lanes that the journal is asked for at once. */
+/** Lanes per query to the journal. */
 const ASKED_AT_ONCE = 1_000;
 const FIRST = { writes: 1, bytes: 1 };
 
@@ -14,33 +14,34 @@ export interface LooseEndParts {
   readonly lanes: Pick<Lanes, 'of' | 'unattended'>;
   readonly deliverer: Pick<Deliverer, 'isHolding' | 'recordAgain' | 'wake'>;
   readonly clock: Clock;
-  /** When the newest heartbeat was sent that was answered. Its commit made durable whatever had been answered before. */
+  /** When the newest answered heartbeat was sent. Its commit made everything durable that was answered before. */
   readonly answeredMs: () => number;
-  /** Whether something is to be done with the lane. */
+  /** Whether work on the lane is due. */
   readonly isHeld: (lane: Lane) => boolean;
   /** The journal does not know that the lane was seeded. */
   readonly onUnseeded: (lane: Lane, state: LaneState) => void;
-  /** Writes of the lane wait for their delivery. */
+  /** Writes of the lane wait for delivery. */
   readonly onWaiting: (lane: Lane) => void;
 }
 
 /**
- * Lanes at which this replica was at work, until the journal says that nothing of them waits. What a lane has come to stands there by
- * asynchronous commits, which a database that falls takes back after it has answered; a claim may have been taken by a statement whose
- * answer was lost. Memory takes such a lane for done, the journal takes it for this replica's, and nobody would ever look at it again.
+ * Tracks the lanes on which this replica worked, until the journal confirms that nothing of them waits. Two cases need this.
+ * Asynchronous commits record a lane's progress, and a crash of the database takes back commits that were answered. And a claim
+ * may have been taken by a statement whose answer was lost. Memory then considers the lane done, the journal considers it this
+ * replica's, and no replica would look at it again.
  */
 export class LooseEnds {
   readonly #parts: LooseEndParts;
-  /** With the instant of what was done last. */
+  /** With the time of the last work. */
   readonly #noted = new Map<LaneKey, number>();
-  /** Lanes of which memory knew a trouble, at the last look, that the journal did not. */
+  /** Lanes that were dirty in memory at the last check, but not in the journal. */
   #doubted: ReadonlySet<LaneKey> = new Set();
 
   constructor(parts: LooseEndParts) {
     this.#parts = parts;
   }
 
-  /** Something was written down of the lane, or was to be. */
+  /** Records that something of the lane was written, or was to be written. */
   note(lane: LaneKey): void {
     this.#noted.set(lane, this.#parts.clock.now());
   }
@@ -58,7 +59,7 @@ export class LooseEnds {
       const states = await journal.lanes(page.map(({ key }) => key));
       for (const { lane, forgotten } of asked) {
         const state = states.get(lane.key);
-        // What was asked before it was forgotten is not believed.
+        // An answer to a query from before the lane was forgotten is ignored.
         if (state === undefined || lane.forgotten !== forgotten) continue;
         if (this.#isMistaken(lane, state)) doubted.add(lane.key);
         else if (this.#mayWait(lane, state) && (await this.#isWaiting(lane))) this.#parts.onWaiting(lane);
@@ -66,7 +67,7 @@ export class LooseEnds {
     }
     for (const [key, atMs] of ripe) if (this.#noted.get(key) === atMs) this.#noted.delete(key);
     this.#doubted = doubted;
-    // It costs nothing, and whatever else has become deliverable without a word goes on.
+    // Cheap, and it starts deliveries that became possible without an event.
     deliverer.wake();
   }
 
@@ -76,8 +77,9 @@ export class LooseEnds {
   }
 
   /**
-   * Memory calls it dirty or being copied, nobody here is at it, and the journal calls it clean: an answer of before the lane was forgotten
-   * and its copy ended. Not believed at once: that it is dirty may be on its way to the journal.
+   * Memory considers the lane dirty or copying, nothing here works on it, and the journal calls it clean. Then memory holds an
+   * answer from before the lane was forgotten and its copy ended. It takes two checks, because the dirty mark may be on its way
+   * to the journal.
    */
   #isMistaken(lane: Lane, state: LaneState): boolean {
     if (!lane.isUnwell || state.condition !== 'clean' || this.#isAttended(lane)) return false;
@@ -91,7 +93,7 @@ export class LooseEnds {
     return lane.isSettling || this.#parts.isHeld(lane);
   }
 
-  /** Tells the journal what it has forgotten. Whether something may wait that memory does not know of. */
+  /** Records again what the journal has lost. Returns whether writes may wait that memory does not know. */
   #mayWait(lane: Lane, state: LaneState): boolean {
     const { deliverer, onUnseeded } = this.#parts;
     const isSure = lane.isLoaded && !lane.hasUnseen && lane.applied <= state.deliveredSequence;
@@ -116,7 +118,10 @@ function isBehind({ condition, sequence, deliveredSequence }: LaneState): boolea
   return condition === 'clean' && deliveredSequence < sequence;
 }
 
-/** That all of it is delivered, recorded after the fall, has let go of the lane: nobody's it may be. No copy begins of another's. */
+/**
+ * Recording the deliveries after the crash released the lane, so it may have no home. A lane of another home is never copied
+ * here.
+ */
 function hasLostSeed({ isHome, condition, seededCoverage }: LaneState, lane: Lane): boolean {
   return (isHome || condition === 'clean') && seededCoverage < lane.seededCoverage;
 }

@@ -3,11 +3,11 @@ import type { Clock } from '../ports/ports.ts';
 import type { ReplicaReport, ReplicaStore } from '../ports/replica-ports.ts';
 import type { ReplicaIdentity } from '../ports/replica-identity.ts';
 
-/** A replica acts for so long after a heartbeat was sent; then others may take over its lanes. */
+/** A replica may act for this long after it sent a heartbeat. Then others may take over its lanes. */
 const LEASE_MS = 3_000;
-/** A write is sent only while so much of the lease is left. */
+/** A write is sent only while at least this much of the lease is left. */
 const RESERVE_MS = 1_000;
-/** A new replica acts when whoever has not heard of it does not act any more: such a one believes that it is alone. */
+/** A new replica waits until every replica that does not know of it, and may assume that it is alone, has lost its lease. */
 const SETTLE_IN_MS = LEASE_MS - RESERVE_MS;
 
 export interface MembershipParts {
@@ -16,37 +16,40 @@ export interface MembershipParts {
   readonly clock: Clock;
   /** Where it writes while the journal is away, if anywhere. */
   readonly spill?: { readonly id: string } | undefined;
-  /** Whether it has written, or may write, what the journal does not know. */
+  /** Whether it has written, or may write, something that the journal does not know. */
   readonly isSpilling: () => boolean;
   /**
-   * Others have given this replica up, or one of them has gone: what is left of it is to be taken over. Resolves with whether it was;
-   * asked again meanwhile, when that too is done.
+   * Called when others have given this replica up, or when one of them has gone, so that its work must be taken over. Resolves
+   * with whether that succeeded. If it is called again meanwhile, it resolves after that as well.
    */
   readonly onChange: (what: 'expelled' | 'gone') => Promise<boolean>;
 }
 
 /** Replicas that share one journal, and a service with this one. */
 export interface ReplicaCounts {
-  /** Heard of within their lease; this one is among them. */
+  /** Replicas with a lease, including this one. */
   readonly live: number;
-  /** Not heard of, and not taken over yet. */
+  /** Replicas without a lease whose work is not taken over yet. */
   readonly silent: number;
 }
 
-/** This replica among the others that share its journal. One that shares no service with it is none of them: their lanes never meet. */
+/**
+ * This replica among the others that share its journal. Replicas without a common service do not count, because they have no
+ * common lanes.
+ */
 export class Membership {
   readonly #parts: MembershipParts;
   #others: readonly ReplicaReport[] = [];
   #leaseUntilMs = 0;
   #actsFromMs = 0;
   #heardAtMs = 0;
-  /** When the last heartbeat was sent that was answered. */
+  /** When the last answered heartbeat was sent. */
   #answeredMs = -Infinity;
   #claimedAtMs = 0;
   #isAnySpilled = false;
-  /** The others have given it up, and it has not begun anew yet. */
+  /** The others have given this replica up, and it has no new identity yet. */
   #isGivenUp = false;
-  /** Whether what replicas that have gone had left, and had found out, is known here. */
+  /** Whether this replica knows what departed replicas left and found out. */
   #hasInherited = true;
 
   constructor(parts: MembershipParts) {
@@ -54,15 +57,15 @@ export class Membership {
   }
 
   /**
-   * Whether nobody else writes, or has written what is not in the journal: then memory knows all that the database knows. Known for
-   * as long as whoever comes waits before it acts.
+   * Whether no other replica writes, or has written something that is not in the journal. Then memory knows everything that the
+   * database knows. This stays true as long as a new replica waits before it acts.
    */
   get isAlone(): boolean {
     const isFresh = this.#parts.clock.now() < this.#answeredMs + SETTLE_IN_MS;
     return isFresh && this.isOnlyOne && !this.#isAnySpilled && this.#hasInherited;
   }
 
-  /** When the newest heartbeat was sent that was answered. */
+  /** When the newest answered heartbeat was sent. */
   get answeredMs(): number {
     return this.#answeredMs;
   }
@@ -72,12 +75,12 @@ export class Membership {
     return this.#others.length === 0;
   }
 
-  /** Whether another replica may have written what the journal does not know. */
+  /** Whether another replica may have written something that the journal does not know. */
   get isAnySpilled(): boolean {
     return this.#isAnySpilled;
   }
 
-  /** When it last said, or may have said, that all it writes is in the journal. */
+  /** When it last reported, or may have reported, that all its writes are in the journal. */
   get claimedAtMs(): number {
     return this.#claimedAtMs;
   }
@@ -87,28 +90,28 @@ export class Membership {
     return { live: 1 + this.#others.length - silent, silent };
   }
 
-  /** Whether a write may still be sent: nobody has taken over this replica's lanes, nor will within a second. */
+  /** Whether a write may still be sent: no replica has taken over this replica's lanes, or will within a second. */
   get mayAct(): boolean {
     const now = this.#parts.clock.now();
     return now >= this.#actsFromMs && now < this.#leaseUntilMs - RESERVE_MS;
   }
 
   /**
-   * Whether this replica has heard of the others, or that the journal is away, a moment ago. One that stood still may have missed
-   * that they began to journal; where it is alone, nobody does.
+   * Whether this replica has heard recently of the others, or that the journal is away. A process that was paused may have missed
+   * that the others began to journal. This does not matter while it is alone.
    */
   get mayPass(): boolean {
     return this.isOnlyOne || this.#parts.clock.now() < this.#heardAtMs + LEASE_MS - RESERVE_MS;
   }
 
-  /** Whether every other replica of the service acts on this coverage, with no unjournaled write of the service under way. */
+  /** Whether every other replica of the service uses this coverage, and has no unjournaled write of the service under way. */
   allReport(service: ServiceName, number: number): boolean {
     return this.#others.every(
       ({ coverage, services }) => services?.includes(service) === false || coverage[service] === number,
     );
   }
 
-  /** Resolves with whether others are, or were until they died, on the list. @throws StorageError */
+  /** Resolves with whether other replicas are registered, including dead ones. @throws StorageError */
   async join(): Promise<boolean> {
     const { store, identity, clock } = this.#parts;
     const others = await store.register(identity.id, this.#parts.spill?.id);
@@ -120,7 +123,7 @@ export class Membership {
     return others > 0;
   }
 
-  /** Says that this replica lives, and learns of the others. @throws StorageError */
+  /** Sends a heartbeat, and learns of the others. @throws StorageError */
   async beat(coverage: Readonly<Record<string, number>>): Promise<void> {
     const { store, identity, clock } = this.#parts;
     const sentAtMs = clock.now();
@@ -137,7 +140,7 @@ export class Membership {
     this.#others = reports.filter(
       ({ replica, services }) => replica !== identity.id && identity.shares(services),
     );
-    // Late enough for others to have taken lanes over, although none has struck this one off the list.
+    // The heartbeat is so late that others may have taken lanes over, although none has unregistered this replica.
     const hasLapsed = this.#leaseUntilMs > 0 && sentAtMs > this.#leaseUntilMs && !this.isOnlyOne;
     if (!isListed || hasLapsed || this.#isGivenUp) return this.#beginAnew();
     this.#leaseUntilMs = sentAtMs + LEASE_MS;
@@ -151,11 +154,11 @@ export class Membership {
     });
   }
 
-  /** As another replica: what the one before had claimed or had open is anybody's. */
+  /** Continues under a new identity. The claims and open writes of the old one may be taken over. */
   async #beginAnew(): Promise<void> {
     const { store, identity, clock } = this.#parts;
     this.#leaseUntilMs = 0;
-    // Where one of the statements fails, the next heartbeat tries again: who is still listed is not taken for who was never given up.
+    // If a statement fails, the next heartbeat tries again, because a replica that is still listed does not count as given up.
     this.#isGivenUp = true;
     await store.leave(identity.id);
     identity.renew();

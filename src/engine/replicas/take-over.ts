@@ -15,7 +15,7 @@ import type { Settler } from '../writes/settle.ts';
 import type { ReplayedLane } from '../ports/spill-ports.ts';
 import type { CopyCause } from '../ports/events.ts';
 
-/** Why a replica calls a lane dirty that an unjournaled write of its own has changed late. */
+/** The reason of a dirty lane that a late unjournaled write of this replica has changed. */
 const LATE_UNJOURNALED: CopyCause = 'late_unjournaled';
 
 export interface TakeOverParts {
@@ -31,11 +31,11 @@ export interface TakeOverParts {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly looseEnds: Pick<LooseEnds, 'note'>;
-  /** Asks for the copies of all lanes again that are not seeded. */
+  /** Requests the copies of all lanes again that are not seeded. */
   readonly backfillAnew: () => void;
 }
 
-/** Takes up what others have left: the last process, a replica that died, and what living ones wrote to lanes of this home. */
+/** Takes over what others have left: the last process, a dead replica, and writes of live replicas to lanes of this home. */
 export class TakeOver {
   readonly #parts: TakeOverParts;
   #isAsked = false;
@@ -46,7 +46,7 @@ export class TakeOver {
   }
 
   /**
-   * What the dead left behind: ../README.md, "Crash points".
+   * Recovers what dead replicas left: ../README.md, "Crash points".
    * @param only in this lane. @defaultValue in all of them
    * @throws StorageError
    */
@@ -65,7 +65,7 @@ export class TakeOver {
     });
   }
 
-  /** Loads lanes, and goes on with each. Where the others have given this replica up meanwhile, what was found is theirs. */
+  /** Loads lanes, and continues with each. If the others have given this replica up meanwhile, the lanes belong to them. */
   async #each(
     keys: readonly LaneKey[],
     { me, work }: { readonly me: ReplicaId; readonly work: (lane: Lane) => void },
@@ -78,20 +78,20 @@ export class TakeOver {
   }
 
   /**
-   * Another replica is busy with the lane for longer than a write takes. It may be dead, and its intent have become durable after all
-   * that it left was taken over: a statement outlives the process that sent it.
+   * Another replica has been busy with the lane for longer than a write takes. It may be dead, and a statement that outlived its
+   * process may have stored the intent after its lanes were taken over.
    */
   busy(lane: LaneKey): void {
     this.recover(lane).catch((error: unknown) => {
-      // It may have become this replica's all the same.
+      // The statement may have made this replica the home despite the error.
       this.#parts.looseEnds.note(lane);
       this.#parts.emit('journal:failed', { reason: messageOf(error) });
     });
   }
 
   /**
-   * A replica has gone, or the others had given this one up. Tried again until it is done, one time after the other. Resolves with
-   * whether it is: false where the process ends.
+   * A replica has gone, or the others had given this one up. Retries until it is done, one attempt at a time. Resolves with
+   * whether it is done: false if the process ends.
    */
   changed(what: 'expelled' | 'gone'): Promise<boolean> {
     const { lanes, deliverer, copies, emit } = this.#parts;
@@ -113,18 +113,19 @@ export class TakeOver {
     let isDone = true;
     while (this.#isAsked) {
       this.#isAsked = false;
-      // Lanes that were adopted, and not taken up because the journal went away, nobody else takes up while this replica lives.
+      // Lanes that were adopted, but not continued because the journal went away, are continued by no other replica while this
+      // one lives.
       isDone = await settlements.untilDone(() => this.recover());
       if (!isDone) continue;
-      // What it had found out of lanes, and what became of those that it was the home of, stands in the journal only.
+      // What the departed replica found out about lanes, and the results for lanes of its home, are only in the journal.
       lanes.reread();
-      // What it was copying, or had listed to be copied, nobody else knows of.
+      // No other replica knows what it was copying, or had queued for a copy.
       backfillAnew();
     }
     return isDone;
   }
 
-  /** The journal calls the lane unwell, and nobody knows why. */
+  /** The lane is dirty or copying in the journal, for an unknown reason. */
   attend(lane: Lane): void {
     lane.markDirty();
     this.#settle(lane);
@@ -133,19 +134,19 @@ export class TakeOver {
   /** Another replica wrote to a lane whose home is this one, or found its history uncertain. */
   foreign(lane: Lane, state: LaneState): void {
     lane.adoptForeign(state);
-    // A copy that has begun does not answer for what made the lane dirty since.
+    // A copy that has already begun does not settle a later dirty mark.
     if (state.condition === 'dirty') {
-      // What vanished may have been deleted by a write that passed unjournaled: it is not lost.
+      // An unjournaled write may have deleted what vanished, so it does not count as lost.
       if (state.reason === LATE_UNJOURNALED || state.seededCoverage === 0) lane.unseed();
       const isNew = lane.foundUncertain(state.foundUncertain);
-      // What settles already may have probed before what was found since. What others write is no reason to begin again.
+      // A settlement in progress may have probed before the new mark. Other replicas' writes alone are no reason to start again.
       if (isNew || !lane.isSettling) this.#settle(lane);
       return;
     }
     this.goOn(lane);
   }
 
-  /** The lane's spilled writes are in the journal. Where nobody can say what became of one, the service is probed first. */
+  /** The lane's spilled writes are in the journal. If an outcome is unknown, the service is probed first. */
   spilled(key: LaneKey, { state, isUncertain }: ReplayedLane): void {
     const lane = this.#laneOf(key);
     lane.adopt(state);
@@ -157,8 +158,8 @@ export class TakeOver {
   }
 
   /**
-   * Another replica is the lane's home. Where a write of this one was of unknown outcome, and the time has come to look once more, that
-   * one does: its copy may have read before the write took effect. @throws StorageError
+   * Another replica is the lane's home. If a write of this replica had an unknown outcome and its last copy is due, the home
+   * makes that copy, because an earlier one may have read before the write took effect. @throws StorageError
    */
   async letGo(lane: Lane): Promise<void> {
     const { journal, deliverer, clock } = this.#parts;
@@ -168,21 +169,21 @@ export class TakeOver {
     }
     lane.forget();
     deliverer.forget(lane);
-    // Unless a write that was answered meanwhile has made this one its home.
+    // Unless a write that was answered meanwhile has made this replica its home.
     this.#parts.looseEnds.note(lane.key);
   }
 
-  /** The secondary knows of a copy of the lane that this replica, which has stood still, does not. @throws StorageError */
+  /** The secondary knows of a copy of the lane that this replica missed while it was paused. @throws StorageError */
   async overtaken(lane: Lane): Promise<void> {
     const { journal, settler } = this.#parts;
     const state = (await journal.lanes([lane.key])).get(lane.key);
     if (state?.isHome !== true) return this.letGo(lane);
     if (state.generation > lane.generation) this.foreign(lane, state);
-    // Nor does the journal: it is an older one than the secondary's.
+    // The journal does not know of it either: it is older than the secondary's data.
     else settler.copyAnew(lane, 'overtaken');
   }
 
-  /** A write that this replica applied waits for the lane's home; which is this one where the other has died. */
+  /** A write that this replica applied waits for the lane's home, which is this replica if the other has died. */
   async tellHome(lane: Lane): Promise<void> {
     const { journal, settlements } = this.#parts;
     await settlements.untilDone(async () => {
@@ -202,7 +203,7 @@ export class TakeOver {
     this.#seed(lane);
   }
 
-  /** What the journal holds of the lane waits for its delivery, and perhaps for a copy before that. */
+  /** The lane's writes in the journal wait for delivery, and perhaps for a copy before that. */
   goOn(lane: Lane): void {
     this.#seed(lane);
     this.#parts.deliverer.resumeForeign(lane);

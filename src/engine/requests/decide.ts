@@ -23,7 +23,7 @@ const LEGACY_ONLY: Decision = {
   reason: 'legacy_only',
 };
 
-/** What a decision asks. */
+/** The inputs of a decision. */
 export interface DecisionSources {
   readonly flags: Flags;
   readonly context: FlagContext;
@@ -32,8 +32,8 @@ export interface DecisionSources {
 }
 
 /**
- * Decides from the action, the service's coverage, the flags and what is left of them.
- * A write goes to the journal exactly while its service is covered, whatever the flag says at this moment.
+ * Decides from the action, the service's coverage, the flags and their limits. A write goes to the journal exactly while its
+ * service is covered, whatever the flag says at this moment.
  */
 export function decide(action: ActionDefinition, covered: boolean, ask: DecisionSources): Decision {
   if (action.kind === 'passthrough') return PASSED_THROUGH;

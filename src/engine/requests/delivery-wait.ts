@@ -3,17 +3,17 @@ import type { ServiceName } from '../../domain/ids.ts';
 import type { EventName, Listener, MigrationEvents } from '../ports/events.ts';
 import type { Clock } from '../ports/ports.ts';
 
-/** A cut-over read may take so much longer than the same reads take on legacy, at their 99th percentiles. */
+/** A cut-over read may take this much longer than the same reads on legacy, at the 99th percentile. */
 const ABOVE_LEGACY_MS = 25;
-/** Durations that a percentile is made of. */
+/** Number of durations behind a percentile. */
 const WINDOW = 256;
-/** Fewer say nothing. */
+/** Fewer are not enough. */
 const LEAST = 16;
-/** Legacy may answer no reads of an action any more: what it took so long ago is not believed. */
+/** Legacy may answer no reads of an action any more, so old durations are ignored. */
 const OUTDATED_MS = 15 * 60_000;
-/** Percentiles are made again after this time, or each read would sort the window. */
+/** Percentiles are computed again after this time. Otherwise each read would sort the window. */
 const REUSED_MS = 250;
-/** Of what deliveries took lately: the next one may take a little longer. */
+/** Factor on recent deliveries, because the next one may take longer. */
 const ROOM = 1.25;
 
 /** The newest durations of one kind, and their percentiles. */
@@ -35,7 +35,7 @@ class Recent {
     this.#lastAtMs = this.#clock.now();
   }
 
-  /** Undefined where too few are known. */
+  /** Undefined if too few are known. */
   quantileMs(share: number): number | undefined {
     const nowMs = this.#clock.now();
     if (this.#durationsMs.length < LEAST || nowMs - this.#lastAtMs > OUTDATED_MS) return undefined;
@@ -48,9 +48,9 @@ class Recent {
 }
 
 /**
- * How long a cut-over read waits for the deliveries of its lane: as long as those that other reads waited for took lately, and at most
- * so long that the 99th percentile of these reads stays within 25 ms of legacy's own. Where even the fastest deliveries take longer,
- * it does not wait at all. The same holds for the first copy of a lane.
+ * How long a cut-over read waits for the deliveries of its lane. It waits as long as recent deliveries took that reads waited
+ * for. The limit is that the 99th percentile of these reads stays within 25 ms of legacy's own. If even the fastest deliveries
+ * take longer, the read does not wait. The same applies to the first copy of a lane.
  */
 export class DeliveryWait {
   readonly #clock: Clock;
@@ -84,7 +84,7 @@ export class DeliveryWait {
     return this.#ofThose(this.#delivered.get(service), this.mostMs(service, action));
   }
 
-  /** The same for a lane that is new to the orchestrator: its copy is waited for, with the deliveries that it makes up for. */
+  /** The same for a lane that is new to the orchestrator. The read waits for its copy, which replaces the deliveries. */
   ofCopy(service: ServiceName, action: string): number {
     return this.#ofThose(this.#copied.get(service), this.mostMs(service, action));
   }
@@ -94,7 +94,7 @@ export class DeliveryWait {
     return Math.min(mostMs, (recent?.quantileMs(0.99) ?? Infinity) * ROOM);
   }
 
-  /** The same, whatever deliveries took. Behind the wait comes an answer: the orchestrator's, or legacy's after all. */
+  /** The maximum, whatever deliveries took. After the wait comes an answer of the orchestrator, or of legacy. */
   mostMs(service: ServiceName, action: string): number {
     const of = (backend: Backend, share: number): number =>
       this.#answered.get(keyOf(service, action, backend))?.quantileMs(share) ?? 0;

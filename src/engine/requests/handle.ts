@@ -19,7 +19,7 @@ import type { Clock, Flags, Reply } from '../ports/ports.ts';
 import type { AgentReply, AgentRequest, RequestHandler } from '../ports/request-handler.ts';
 import type { Coverage, ServiceRuntime } from '../ports/service-runtime.ts';
 
-/** The ways of an operation. Each throws a CrossfadeError where there is no reply to give. */
+/** The paths of an operation. Each throws a CrossfadeError if there is no reply. */
 export interface Paths {
   write(operation: OwnedOperation, decision: Decision): Promise<Answer>;
   read(operation: OwnedOperation, decision: Decision): Promise<Answer>;
@@ -31,7 +31,7 @@ export interface HandlerParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
   readonly paths: Paths;
   readonly flags: Flags;
-  /** What latches and interlocks leave of the flags. @defaultValue everything */
+  /** What latches and interlocks permit of the flags. @defaultValue everything */
   readonly readLimits?: ReadLimits | undefined;
   readonly limits: MessageLimits;
   readonly clock: Clock;
@@ -52,10 +52,10 @@ function failureOf(error: unknown): FailureKind {
 
 const NO_JOURNAL = 'the journal cannot be written';
 
-/** What the reasons of a failed connection mean to an agent: those of the lane and the journal, and those of its service. */
+/** Messages for agents by the reason of a failed connection: reasons of the lane and the journal, and reasons of the service. */
 const ON_THE_WAY: Readonly<Record<string, string>> = {
   lane_busy: 'other writes of the same owner took too long',
-  unsettled_twin: 'nobody knows yet whether the same request, sent before, took effect',
+  unsettled_twin: 'the outcome of the same request, sent before, is not known yet',
   no_lease: NO_JOURNAL,
   slow: NO_JOURNAL,
 };
@@ -67,11 +67,11 @@ const AT_THE_SERVICE: Readonly<Record<string, string>> = {
   late: TOO_BUSY,
 };
 
-/** Agents are told what failed; how, with addresses and SQL, is for the log. */
+/** Agents get what failed. The details, with addresses and SQL, are in the log. */
 function textFor(error: unknown, service: ServiceName): string {
   if (error instanceof StorageError) return NO_JOURNAL;
   if (!(error instanceof ConnectionError)) return messageOf(error);
-  // A breaker that calls which came too late have opened says nothing of the connection.
+  // If late replies opened the breaker, the connection itself may be fine.
   const after = error.reason === 'breaker_open' ? error.details['after'] : undefined;
   const reason = after === 'timeout' ? 'late' : (error.reason ?? '');
   return ON_THE_WAY[reason] ?? `${service} ${AT_THE_SERVICE[reason] ?? 'cannot be reached'}`;
@@ -81,7 +81,7 @@ function hasLane(operation: Operation): operation is OwnedOperation {
   return operation.lane !== undefined;
 }
 
-/** Answers every request exactly once, in the words of its service. */
+/** Answers every request exactly once, in the dialect of its service. */
 export class Handler implements RequestHandler {
   readonly #parts: HandlerParts;
 
@@ -91,7 +91,7 @@ export class Handler implements RequestHandler {
 
   async handle(request: AgentRequest): Promise<AgentReply> {
     const service = this.#parts.services.get(request.service);
-    if (service === undefined) throw new Error(`No service is called "${request.service}"`);
+    if (service === undefined) throw new Error(`Unknown service "${request.service}"`);
     const { agent } = request;
     if (agent !== undefined) this.#parts.emit('agent:asked', { service: service.name, agent });
     if (request.problem !== undefined)
@@ -172,7 +172,7 @@ export class Handler implements RequestHandler {
   }
 }
 
-/** Undefined for what only one backend can answer: there is nothing it could be compared with. */
+/** Undefined for what only one backend can answer, because there is nothing to compare it with. */
 function assignedTo({ action }: Operation, decision: Decision | undefined): Backend | undefined {
   const isEither = action.kind === 'read' && action.legacyOnly === undefined;
   return isEither && decision?.reason !== 'not_covered' ? decision?.primary : undefined;

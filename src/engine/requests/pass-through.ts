@@ -14,10 +14,10 @@ export interface PassThroughParts {
   readonly coverage: ReadonlyMap<ServiceName, Coverage>;
 }
 
-/** What no definition knows, or has no owner: relayed as it is. */
+/** Relays a request unchanged that the definition does not know, or that has no owner. */
 export async function passThrough(operation: Operation, parts: PassThroughParts): Promise<Answer> {
   const isTouched = touchedLane(operation, parts);
-  // A write, although nobody knows whose: no write passes one whose outcome is unknown.
+  // It may be a write of any lane, so it waits while an unknown outcome is being probed.
   if (isTouched !== undefined) await parts.settler.gate(operation.service.name, operation.deadlineAtMs);
   try {
     const { reply, durationMs } = await parts.callLegacy(operation, 'live');
@@ -29,17 +29,20 @@ export async function passThrough(operation: Operation, parts: PassThroughParts)
   }
 }
 
-/** For a write without an owner that may have changed somebody's lane: says how it ended, upon which that lane is copied anew. */
+/**
+ * For a write without an owner that may have changed another lane. The returned function records how the write ended, and that
+ * lane is then copied.
+ */
 function touchedLane(
   { service, touched }: Operation,
   { lanes, settler, coverage }: PassThroughParts,
 ): ((end: 'answered' | 'unknown') => void) | undefined {
   if (touched === undefined) return undefined;
-  // What the journal knows of the lane must not come in behind the mark; and no agent waits for it.
+  // The lane's row must be loaded before the mark. No agent waits for this.
   const loaded = lanes.load(service.name, touched).catch(() => lanes.of(service.name, touched));
   return (end) =>
     void loaded.then((lane) => {
-      // Without coverage no lane is seeded: each is copied before anything is read from it.
+      // Without coverage no lane is seeded, so each is copied before any read uses it.
       if ((coverage.get(service.name)?.number ?? 0) === 0) return;
       if (end === 'answered') settler.copyAnew(lane, 'unmapped_write');
       else settler.settle(lane, service);

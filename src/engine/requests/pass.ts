@@ -21,7 +21,7 @@ export interface PassParts {
   readonly emit: Emit;
 }
 
-/** What is told of a request that passes. */
+/** The members of the events about a passing request. */
 interface Passing {
   readonly labels: ReturnType<typeof labelsOf>;
   readonly kind: Operation['action']['kind'];
@@ -30,8 +30,8 @@ interface Passing {
 }
 
 /**
- * Lets requests of uncovered services past the engine, so that a frontend may stream them: in stage `off` nothing is journaled,
- * compared or kept, and only what bad input is must be known. The first copies wait for the writes among them.
+ * Lets requests of uncovered services pass the engine, so that a frontend may stream them. In stage `off` nothing is journaled,
+ * compared or kept, and only bad input must be detected. The first copies wait for the writes among these requests.
  */
 export class PassPath {
   readonly #parts: PassParts;
@@ -40,7 +40,7 @@ export class PassPath {
     this.#parts = parts;
   }
 
-  /** Undefined where the request must be handled: a covered service, bad input, an owner that the proxy issues. */
+  /** Undefined if the engine must handle the request: a covered service, bad input, or an owner that the proxy generates. */
   pass(request: AgentRequest): Passage | undefined {
     const service = this.#parts.services.get(request.service);
     const coverage = this.#parts.coverage.get(request.service);
@@ -54,7 +54,7 @@ export class PassPath {
     return this.#begin(operation);
   }
 
-  /** Like what a ZeroMQ service is asked and no definition knows: people are to see how much of it there is. */
+  /** Counted like an unknown action of a ZeroMQ service, so that people see how many there are. */
   passUnknown({
     service,
     receivedAtMs,
@@ -85,7 +85,7 @@ export class PassPath {
     return {
       deadlineAtMs: operation.deadlineAtMs,
       end: (status) => {
-        // What broke off after it was sent may take effect yet.
+        // A request that broke off after it was sent may still take effect.
         end?.(status === 'answered' ? 'certain' : 'unknown');
         this.#ended(passing, status);
       },

@@ -25,18 +25,18 @@ export interface ReadParts {
   readonly fences: Fences;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Most that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
+  /** Longest time that a cut-over read waits for the orchestrator before legacy answers. @defaultValue 250 */
   readonly readTimeoutMs: number;
-  /** Whether deliveries are getting through: else nobody need wait for one. */
+  /** Whether deliveries succeed. If not, no read waits for one. */
   readonly isCatchingUp: () => boolean;
-  /** Asks for the lane's deliveries at once. */
+  /** Requests the lane's deliveries at once. */
   readonly hurry: (lane: Lane) => void;
   readonly deliveryWait: Pick<DeliveryWait, 'of' | 'ofCopy'>;
   /** Whether the lane is copied now, or as soon as a copy may begin. */
   readonly isCopiedSoon: (lane: Lane) => boolean;
 }
 
-/** The orchestrator where the flag and the lane's fence permit it, else legacy: ./README.md, "Life of a read". */
+/** Answers from the orchestrator if the flag and the lane's fence permit it, else from legacy: ../README.md, "Life of a read". */
 export class ReadPath {
   readonly #parts: ReadParts;
 
@@ -52,12 +52,12 @@ export class ReadPath {
     return this.#fromLegacy(operation, decision);
   }
 
-  /** Undefined where legacy must answer instead. */
+  /** Undefined if legacy must answer instead. */
   async #cutOver(operation: MappedOperation, decision: Decision): Promise<Answer | undefined> {
     try {
       const { lanes, fences } = this.#parts;
       const known = lanes.of(operation.service.name, operation.owner);
-      // Where memory knows the lane nobody waits, and no timer is needed for it.
+      // If memory knows the lane there is no wait, and so no timer.
       const isAnswered = fences.isInMemory(known) && !known.isBehind;
       const lane = isAnswered ? known : await this.#inTime(lanes.load(known.service, known.owner));
       const reason = isAnswered
@@ -108,7 +108,7 @@ export class ReadPath {
     const text = await askOrchestrator(operation, 'live', deadlineAtMs);
     const primaryMs = clock.now() - startedAtMs;
     const effect = operation.action.onLegacy(operation.message);
-    // What keeps a session alive on legacy must go on while legacy is primary for writes; its answer is compared or not.
+    // Keeps a session alive on legacy while legacy is primary for writes. Its answer may be compared.
     if (decision.shadowRead || effect === 'touches' || effect === 'loads') {
       shadows.offer({
         operation,
@@ -134,7 +134,7 @@ export class ReadPath {
     const { reply, durationMs } = await callLegacy(operation, 'live');
     if (before !== undefined && isMapped(operation)) {
       const text = reply.body.toString('utf8');
-      // Where reads of the lane have moved, agents wait for its deliveries.
+      // If reads of the lane have moved, agents wait for its deliveries.
       const isMarked = decision.primary === 'legacy' && before.stillHolds;
       this.#parts.shadows.offer({
         operation,
@@ -143,7 +143,7 @@ export class ReadPath {
         primaryMs: durationMs,
         before,
         isCompared: true,
-        // At once: the agent's next write comes after this answer.
+        // At once, because the agent's next write comes after this answer.
         watermark: isMarked ? this.#parts.watermarks.stopForRead(lane) : undefined,
       });
     }

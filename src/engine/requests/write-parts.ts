@@ -15,7 +15,7 @@ import type { Unjournaled } from '../coverage/unjournaled.ts';
 
 export interface WriteParts {
   readonly sequencer: Sequencer;
-  /** Where writes go while the journal is away; absent: nowhere, they are refused. */
+  /** Where writes go while the journal is away. Absent: they are refused. */
   readonly spill?: SpillPath | undefined;
   readonly settlements: Settlements;
   readonly lateReplies: LateReplies;
@@ -30,22 +30,22 @@ export interface WriteParts {
   isAlone(): boolean;
   /** An applied write waits for delivery. Takes it over at once and never throws. */
   deliver(lane: Lane, write: PendingWrite): void;
-  /** An applied write waits for its delivery by the lane's home, which is another replica. Never throws. */
+  /** An applied write waits for delivery by the lane's home, which is another replica. Never throws. */
   tellHome(lane: Lane): void;
-  /** What became of a write of the lane is durable, or nobody knows whether it is. Never throws. */
+  /** The outcome of a write of the lane is durable, or its durability is unknown. Never throws. */
   written(lane: Lane): void;
-  /** The lane has no copy on the secondary yet, or its history is uncertain: it must be copied. */
+  /** The lane has no copy on the secondary yet, or its history is uncertain. It must be copied. */
   copySoon(lane: Lane, reason: CopyCause): void;
-  /** The outcome of a write that was sent at this instant is unknown (W7): settles it, off the agent's path. */
+  /** The outcome of a write that was sent at this time is unknown (W7). Settles it in the background. */
   settle(lane: Lane, operation: OwnedOperation, sentAtMs: number): Settling;
-  /** Its late reply has come, and a copy may have read before it took effect: the lane is settled once more. */
+  /** Its late reply has come, and a copy may have read before it took effect. The lane is settled again. */
   settleAnew(lane: Lane, operation: OwnedOperation, sentAtMs: number): void;
-  /** Whether this replica may still send a write: nobody takes over its lanes. */
+  /** Whether this replica may still send a write, because no other replica takes over its lanes. */
   mayAct(): boolean;
-  /** Whether it knows what the others do: while it stood still, they may have begun to journal. */
+  /** Whether it knows what the others do. While it was paused, they may have begun to journal. */
   mayPass(): boolean;
-  /** Resolves when the service may be written to: after an unknown outcome, only once it answered its probes. */
+  /** Resolves when the service may be written to: after an unknown outcome, only once it has answered its probes. */
   gate(operation: OwnedOperation): Promise<void>;
-  /** Whether the service must not be written to at this moment. */
+  /** Whether the service must not be written to now. */
   isShut(operation: OwnedOperation): boolean;
 }

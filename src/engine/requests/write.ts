@@ -14,10 +14,10 @@ import { mayBeStoredLate } from '../writes/stored-late.ts';
 import { outcomeOfFailure, seedOf, tooLate, writeActionOf } from '../writes/write-outcome.ts';
 import type { WriteParts } from './write-parts.ts';
 
-/** When a write was handed to the service, and what is under way where its outcome is unknown. */
+/** When a write was handed to the service, and the work in progress if its outcome is unknown. */
 interface Sent {
   atMs: number;
-  /** The lane's generation before; none where a copy was under way, which may read before the write takes effect. */
+  /** The lane's generation before. Undefined if a copy was in progress, because it may read before the write takes effect. */
   readonly generation: number;
   settling?: Settling;
   recorded?: Promise<boolean>;
@@ -27,7 +27,7 @@ interface Sent {
 
 const NO_GENERATION = -1;
 
-/** Takes a write through its steps, with legacy as the primary: ./README.md, "Life of a write". */
+/** Takes a write through its steps, with legacy as the primary: ../README.md, "Life of a write". */
 export class WritePath {
   readonly #parts: WriteParts;
 
@@ -45,7 +45,7 @@ export class WritePath {
     return 'reply' in tried ? tried : this.#behindTwin(tried);
   }
 
-  /** Waits out of turn: the copy that settles the twin takes the lane's turn. */
+  /** Waits without the lane's turn, because the copy that settles the equal write needs the turn. */
   async #behindTwin(sequenced: Sequenced): Promise<Answer> {
     const { repeats } = this.#parts;
     const end = repeats.waiting(sequenced);
@@ -60,7 +60,7 @@ export class WritePath {
     }
   }
 
-  /** The write itself where an equal one is to be settled before it. */
+  /** Returns the write itself if an equal one must be settled before it. */
   async #inTurn(operation: OwnedOperation, lane: Lane): Promise<Answer | Sequenced> {
     const release = await lane.turn.take(latestSend(operation));
     try {
@@ -81,7 +81,7 @@ export class WritePath {
     }
   }
 
-  /** Unless it is a repeat of one that has taken effect, or may have. */
+  /** Continues unless it is a repeat of a write that has taken effect, or may have. */
   async #sendNew(sequenced: Sequenced): Promise<Answer | Sequenced> {
     const verdict = sequenced.mayRepeat ? await this.#judge(sequenced) : 'new';
     if (verdict === 'new') return this.#send(sequenced);
@@ -100,7 +100,7 @@ export class WritePath {
     }
   }
 
-  /** Nothing was sent of it. */
+  /** Records that nothing of it was sent. */
   #withdraw(sequenced: Sequenced): void {
     const outcome = 'not_applied';
     this.#parts.emit('write:answered', { ...labelsOf(sequenced), outcome });
@@ -130,7 +130,7 @@ export class WritePath {
     }
   }
 
-  /** While it waits for the service another write's outcome may have become unknown: then it waits until that one is through. */
+  /** While it waits for the service, another write's outcome may become unknown. It then waits until that one is settled. */
   async #call(sequenced: Sequenced, sent: Sent): Promise<TimedReply> {
     const { operation } = sequenced;
     for (;;) {
@@ -156,18 +156,21 @@ export class WritePath {
     }
   }
 
-  /** A copy that has begun already, here or by a home elsewhere, may have read before the write took effect: then the lane is settled again. */
+  /**
+   * A copy that has already begun, here or at another home, may have read before the write took effect. The lane is then settled
+   * again.
+   */
   async #cameLate(sequenced: Sequenced, sent: Sent, reply: Reply): Promise<void> {
     const { lane, operation } = sequenced;
     const { settling, recorded, generation } = sent;
-    // First: once the outcome is known nobody would look for a twin without a reply.
+    // First, because a known outcome hides the missing reply from later repeats.
     await this.#parts.repeats.keep(sequenced.write, reply);
     const outcome = writeActionOf(operation).outcome(readReply(reply.body), operation.message);
     const isResolved =
       settling !== undefined &&
       recorded !== undefined &&
       outcome !== 'unknown' &&
-      // The copy that is on its way knows when.
+      // The copy that is due knows when.
       !(outcome === 'applied' && this.#isStoredLate(sequenced)) &&
       (await this.#parts.lateReplies.resolve({ sequenced, settling, recorded, generation }, outcome));
     if (!isResolved && (lane.generation !== generation || !this.#parts.isAlone()))
@@ -178,7 +181,7 @@ export class WritePath {
     return mayBeStoredLate(operation.service, this.#parts.clock.now() - acceptedAtMs);
   }
 
-  /** Writes the outcome down with the next group commit; the agent does not wait for it. */
+  /** Records the outcome with the next group commit. The agent does not wait for it. */
   #conclude(sequenced: Sequenced, outcome: Outcome, sent: Sent): void {
     const { emit } = this.#parts;
     const { lane, operation } = sequenced;
@@ -192,8 +195,9 @@ export class WritePath {
   }
 
   /**
-   * What comes before the outcome: whether the agent has its reply, or else, after a crash, its repeat would count as new; and that the
-   * outcome is unknown, before another replica may write to the lane. This replica's own writes look at `lane.replying`.
+   * Must be recorded before the outcome. First, whether the agent has its reply, because otherwise a repeat after a crash would
+   * count as new. Second, that the outcome is unknown, before another replica may write to the lane. This replica's own writes
+   * check `lane.replying`.
    */
   #knownOf(
     sequenced: Sequenced,
@@ -223,12 +227,12 @@ export class WritePath {
 
   #recorded(sequenced: Sequenced, outcome: Outcome, isDurable: boolean): void {
     const { lane } = sequenced;
-    // The intent stays unsettled in the journal: its lane is copied, now and at the next start.
+    // The intent stays unsettled in the journal, so its lane is copied, now and at the next start.
     if (!isDurable) return this.#parts.copySoon(lane, 'outcome_not_recorded');
     this.#parts.written(lane);
     this.#parts.emit('write:settled', { ...labelsOf(sequenced), outcome });
     if (outcome === 'applied' && !isStillHome(sequenced)) this.#parts.tellHome(lane);
-    // The journal knows the lane from now on, and no delivery of this write would ask for its first copy.
+    // The journal has a row of the lane from now on, and no delivery of this write would request its first copy.
     if (hasNoEffect(outcome) && isStillHome(sequenced) && lane.seededCoverage !== sequenced.coverage)
       this.#parts.copySoon(lane, 'unseeded');
   }
@@ -238,14 +242,14 @@ export class WritePath {
     lane.appliedUpTo(write.sequence);
     const seedsUnder = seedOf(sequenced);
     if (seedsUnder !== undefined) lane.seededUnder(coverage);
-    // Before its delivery: that waits for the copy.
+    // Before its delivery, which waits for the copy.
     if (this.#isStoredLate(sequenced)) this.#parts.copySoon(lane, 'stored_late');
-    // The lane's home is told when the outcome is durable.
+    // The lane's home is notified when the outcome is durable.
     if (!isStillHome(sequenced)) return seedsUnder;
     this.#parts.deliver(lane, write);
     const provesEmpty = writeActionOf(operation).provesEmpty === true;
     if (lane.seededCoverage !== coverage) this.#parts.copySoon(lane, 'unseeded');
-    // What the orchestrator still holds of the owner's earlier life was forgotten by the service.
+    // The service had forgotten what the orchestrator still holds of the owner's earlier life.
     else if (provesEmpty && seedsUnder === undefined) this.#parts.copySoon(lane, 'began_again');
     return seedsUnder;
   }
@@ -265,11 +269,11 @@ export class WritePath {
     }
   }
 
-  /** Coverage may have begun meanwhile, and the lane been copied without it. */
+  /** Coverage may have begun meanwhile, and the lane may have been copied without this write. */
   #unjournaledCameLate(operation: OwnedOperation): void {
     if (this.#coverageOf(operation) === 0) return;
     const lane = this.#parts.lanes.of(operation.service.name, operation.owner);
-    // What it deleted was deleted by an agent, as what vanished while nothing was journaled.
+    // An agent deleted the items, as with anything that vanished while writes were not journaled.
     lane.unseed();
     this.#parts.copySoon(lane, 'late_unjournaled');
   }
@@ -290,15 +294,15 @@ function hasNoEffect(outcome: Outcome): boolean {
 }
 
 /**
- * While it waited for its reply, or for its outcome to be durable, this replica may have been given up, or the lane let go. It may be
- * the home once more since, and then does not know what waits.
+ * While the write waited for its reply, or for a durable outcome, this replica may have been given up, or may have lost the lane.
+ * If it is the home again since, it does not know what waits.
  */
 function isStillHome({ lane, isHome, forgotten }: Sequenced): boolean {
   return isHome && lane.isHome && lane.forgotten === forgotten;
 }
 
 function asleep(): ConnectionError {
-  return new ConnectionError('this replica has not heard of the others for seconds', {
+  return new ConnectionError('this replica has had no heartbeat of the others for seconds', {
     effect: 'not_applied',
     reason: 'no_lease',
   });

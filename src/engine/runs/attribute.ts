@@ -5,37 +5,38 @@ import type { FieldShapes, FoundItems } from './item-detail.ts';
 import { hintOfItems } from './item-hint.ts';
 
 /**
- * One thing that two sides disagree about, and which of them moved.
- * On the orchestrator: `altered`, `added`, `removed`, `reordered`, `resurrected` (deleted by a write, and back).
- * On legacy, past the proxy: `altered`, `added`, `reordered`; `lost` is what it does not show any more and nobody deleted.
- * `not_seeded`: the lane was never copied under the present coverage.
+ * One difference between the two sides, and which side moved. On the orchestrator: `altered`, `added`, `removed`, `reordered`,
+ * `resurrected` (deleted by a write, and back). On legacy, past the proxy: `altered`, `added`, `reordered`; `lost` is an item
+ * that it no longer shows and that no write deleted. `not_seeded`: the lane was never copied under the present coverage.
  */
 export interface ItemFinding {
-  /** `unknown` where nothing tells what both sides once held. */
+  /** `unknown` if there is no record of what both sides once held. */
   readonly side: 'orchestrator' | 'legacy' | 'unknown';
   readonly kind: 'altered' | 'added' | 'removed' | 'reordered' | 'resurrected' | 'lost' | 'not_seeded';
-  /** Digest of what the orchestrator holds, and of what it should. */
+  /** Digests of what the orchestrator holds, and of what it should hold. */
   readonly before?: string;
   readonly after?: string;
   readonly memoryId?: string;
-  /** Who wrote it on legacy, where the service says so. */
+  /** The writer on legacy, if the service records it. */
   readonly by?: string;
-  /** Of what was altered: what both spellings have in common. */
+  /** For an altered item: what both values have in common. */
   readonly hint?: Hint;
   /** When the item was written, ISO-8601: legacy's time, or else the orchestrator's. */
   readonly at?: string;
   /** Place in legacy's list, from 1. */
   readonly place?: number;
-  /** What the orchestrator holds, and what it should hold: shapes of the fields, no content. */
+  /** What the orchestrator holds, and what it should hold, as shapes of the fields without content. */
   readonly beforeFields?: FieldShapes;
   readonly afterFields?: FieldShapes;
 }
 
 export interface Sides {
-  /** Oldest first, as the orchestrator's. */
+  /** Oldest first, like the orchestrator's list. */
   readonly legacy: readonly LegacyItem[];
   readonly orchestrator: readonly ListedMemory[];
-  /** What both should show, by digest: the list as it was last seen equal, and every journaled write since. Undefined: nobody knows. */
+  /**
+   * What both should show, by digest: the list as it was last seen equal, and every journaled write since. Undefined if unknown.
+   */
   readonly base: readonly string[] | undefined;
   readonly laneKey: string;
   readonly writerOf: (item: LegacyItem) => string | undefined;
@@ -43,20 +44,20 @@ export interface Sides {
 
 export interface Attribution {
   readonly findings: readonly ItemFinding[];
-  /** What the orchestrator shows and must not: replaced, or never written through the proxy. */
+  /** Items that the orchestrator shows and must not: replaced on legacy, or never written through the proxy. */
   readonly removable: readonly StoredMemory[];
-  /** What legacy does not show any more, and nobody deleted: forgotten, or lost. */
+  /** Items that legacy no longer shows and that no write deleted: forgotten, or lost. */
   readonly vanished: readonly ListedMemory[];
-  /** The items of each finding that is about one item. */
+  /** The items of each finding about a single item. */
   readonly itemsOf: ReadonlyMap<ItemFinding, FoundItems>;
 }
 
 interface Entry<Item> {
   readonly item: Item;
   readonly digest: string;
-  /** In its list. */
+  /** Index in its list. */
   readonly index: number;
-  /** Index on the orchestrator of the nearest matched item before it: entries of one gap stand in the same place. */
+  /** Index on the orchestrator of the nearest matched item before it. Entries of one gap have the same index. */
   readonly gap: number;
 }
 
@@ -67,7 +68,7 @@ interface Matched {
   readonly onlyOrchestrator: readonly Entry<ListedMemory>[];
 }
 
-/** Puts every difference of two lists down to the side that moved, by what both were last seen to hold. */
+/** Attributes every difference of two lists to the side that moved, by what both were last seen to hold. */
 export function attribute(sides: Sides): Attribution {
   const digests = {
     legacy: sides.legacy.map(({ fields }) => digestOfFields(fields)),
@@ -86,7 +87,7 @@ export function attribute(sides: Sides): Attribution {
   return books.close(reordered, untagged(sides, matched));
 }
 
-/** Legacy has no tags: where one is missing, nobody but the orchestrator can have lost it. */
+/** Legacy has no tags. If a tag is missing, only the orchestrator can have lost it. */
 function untagged({ orchestrator }: Sides, { partners }: Matched): [ItemFinding, FoundItems][] {
   return [...partners].flatMap(([legacyIndex, index]) => {
     const listed = orchestrator[index];
@@ -101,7 +102,7 @@ function untagged({ orchestrator }: Sides, { partners }: Matched): [ItemFinding,
   });
 }
 
-/** As multisets; of equal items the newest are each other's partners. */
+/** Matches as multisets. Among equal items, the newest are paired. */
 function match(
   { legacy, orchestrator }: Sides,
   digests: { readonly legacy: readonly string[]; readonly orchestrator: readonly string[] },
@@ -138,7 +139,7 @@ function leftOf<Item>(
   });
 }
 
-/** What of the base has no partner on both sides. */
+/** Items of the base without a partner on one of the sides. */
 class KnownItems {
   readonly isKnown: boolean;
   readonly #left = new Map<string, number>();
@@ -157,7 +158,7 @@ class KnownItems {
   }
 }
 
-/** Entries of one side, those first that both once held. */
+/** Entries of one side. Those that both sides once held come first. */
 interface Gap {
   readonly legacy: { readonly entry: Entry<LegacyItem>; readonly wasKnown: boolean }[];
   readonly orchestrator: { readonly entry: Entry<ListedMemory>; readonly wasKnown: boolean }[];
@@ -227,7 +228,7 @@ class Books {
     });
   }
 
-  /** Takes out of the gap what stands for each other: of each pair one side was known, the other is what became of it. */
+  /** Pairs entries within the gap: one was known on a side, and the other replaced it. */
   #pairs(gap: Gap) {
     const pairs: { legacy: Gap['legacy'][number]; orchestrator: Gap['orchestrator'][number] }[] = [];
     for (const legacy of gap.legacy.slice()) {
@@ -265,7 +266,7 @@ class Books {
     return { side: 'legacy', kind: 'added', after: entry.digest, ...this.#by(entry.item) };
   }
 
-  /** Undefined for what legacy once held. */
+  /** Undefined for an item that legacy once held. */
   #onlyOnOrchestrator({ entry, wasKnown }: Gap['orchestrator'][number]): ItemFinding | undefined {
     const { memory } = entry.item;
     const isOurs = memory.lane_key === this.#sides.laneKey;
@@ -280,12 +281,12 @@ class Books {
   }
 }
 
-/** What a copy wrote has its item's own time. */
+/** An item that a copy wrote has its own time. */
 function isSameTime({ at }: LegacyItem, { created_at: createdAt }: StoredMemory): boolean {
   return Date.parse(at) === Date.parse(createdAt);
 }
 
-/** Which side shows the common items in another order than both once did; undefined where they are in one order. */
+/** Which side shows the common items in another order than both once did. Undefined if the orders agree. */
 function reorderedSide(
   partners: ReadonlyMap<number, number>,
   legacy: readonly string[],
@@ -301,7 +302,7 @@ function reorderedSide(
   return asBoth.join() === asLegacy.join() ? 'orchestrator' : 'unknown';
 }
 
-/** Of the base only what the list holds too; of equal items the newest. */
+/** Items of the base that the list also holds. Among equal items, the newest. */
 function newestOf(base: readonly string[], list: readonly string[]): string[] {
   const wanted = new Map<string, number>();
   for (const digest of list) wanted.set(digest, (wanted.get(digest) ?? 0) + 1);

@@ -30,11 +30,11 @@ export interface BackfillParts {
   readonly directory: LaneDirectory;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Resolves when the lane's copy was tried: undefined where it came to its end. */
+  /** Resolves when the lane's copy was tried: undefined if it succeeded. */
   copy(lane: Lane, reason: CopyReason): Promise<string | undefined>;
 }
 
-/** What became of one lane of a page. */
+/** The result for one lane of a page. */
 interface Copied {
   readonly owner: Owner;
   readonly key: LaneKey;
@@ -43,7 +43,7 @@ interface Copied {
   readonly failure: string | undefined;
 }
 
-/** Copies every lane that is not seeded yet: `copyLane` over all owners, by activity. */
+/** Copies every lane that is not seeded yet: `copyLane` for all owners, the most active first. */
 export class BackfillWork implements RunWork {
   readonly pagesAtOnce = 2;
   readonly #parts: BackfillParts;
@@ -62,7 +62,7 @@ export class BackfillWork implements RunWork {
   ): AsyncGenerator<readonly ListedLane[], object> {
     const { services, clock, directory, emit } = this.#parts;
     const service = services.get(name);
-    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    if (service === undefined) throw new Error(`Unknown service "${name}"`);
     const survey = yield* surveyService(service, {
       nowMs: clock.wallMs(),
       only: request.owner,
@@ -79,10 +79,10 @@ export class BackfillWork implements RunWork {
     const states = await journal.lanes([...keys.values()]);
     const summaries = await baselines.summaries([...keys.values()]);
     const copied: Copied[] = [];
-    // Asked for together: one by one the journal is asked as often as there are lanes.
+    // Queried together, because single queries would be as many as there are lanes.
     for await (const _loaded of lanes.loadAll([...keys.values()]));
     const isWhole = await inParallel([...keys], control, async ([owner, key]) => {
-      // One that was seeded by its writes, or of which something was left out, has no baseline: it is copied.
+      // A lane that was seeded by its writes, or whose copy left something out, has no baseline. It is copied.
       const isThere = this.#isSeeded(page.service, states.get(key)) && summaries.has(key);
       const failure = isThere ? undefined : await this.#copy(await lanes.load(page.service, owner));
       copied.push({ owner, key, isThere, failure });
@@ -130,7 +130,7 @@ export class BackfillWork implements RunWork {
       }
       const reason = this.#reasonLeft(page.service, state, failure);
       const summary = summaries.get(key);
-      // What a process copied of this page before it died is the run's own work.
+      // If a process copied lanes of this page before it died, that counts as the run's own work.
       const wasThere = isThere && (summary?.atMs ?? 0) < run.beganAtMs;
       tallied.push({ owner, wasThere, reason, summary, exceptions: exceptions.get(key) });
     }
@@ -144,7 +144,7 @@ export class BackfillWork implements RunWork {
   ): string | undefined {
     if (this.#isSeeded(service, state)) return undefined;
     if (state?.condition === 'stopped') return `stopped: ${state.reason}`;
-    return failure ?? 'it became uncertain again and waits for another copy';
+    return failure ?? 'its history became uncertain again, and it waits for another copy';
   }
 }
 

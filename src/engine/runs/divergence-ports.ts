@@ -4,16 +4,16 @@ import type { ItemFinding } from './attribute.ts';
 import type { StoreFindings } from '../ports/store-findings.ts';
 
 /**
- * `lost`: it holds items that a person must decide about. `accepted`: a person accepted it by name, and it is the same as it was then.
- * `copied`: a copy has made the lane equal since. `undone`: its repair was put back. `gone`: it was equal, or another finding, when
- * looked at again.
+ * `lost`: it has lost items that a person must decide about. `accepted`: a person accepted it by name, and it has not changed
+ * since. `copied`: a copy has made the lane equal since. `undone`: its repair was undone. `gone`: it was equal, or had another
+ * finding, at a later look.
  */
 export type DivergenceState = 'open' | 'lost' | 'accepted' | 'repaired' | 'copied' | 'undone' | 'gone';
 
 /** What a side shows of a lane. */
 export interface SideSummary {
   readonly items: number;
-  /** Over the digests of all items, in their order. */
+  /** A digest over the digests of all items, in their order. */
   readonly digest: string;
 }
 
@@ -21,11 +21,11 @@ export interface FoundDivergence {
   readonly service: ServiceName;
   readonly owner: Owner;
   readonly findings: readonly ItemFinding[];
-  /** The orchestrator's list as it is, and as it will be once it is repaired. */
+  /** The orchestrator's list as it is, and as it will be after a repair. */
   readonly before: SideSummary;
   readonly after: SideSummary;
   readonly state: Extract<DivergenceState, 'open' | 'lost'>;
-  /** Of the lane when it was compared: what was found before a later copy says nothing of it. */
+  /** The lane's generation when it was compared. A finding from before a later copy does not apply any more. */
   readonly generation: number;
 }
 
@@ -34,18 +34,18 @@ export interface Divergence extends Omit<FoundDivergence, 'state' | 'generation'
   readonly run: number;
   readonly foundAtMs: number;
   readonly state: DivergenceState;
-  /** The run that found the lane unequal once more, where that settled this one. Only of those of a run. */
+  /** The run that found the lane different again, if that settled this one. Only for those of a run. */
   readonly foundAgainBy?: number | null;
 }
 
-/** What a lane's row says of its finding now: see `LaneState.finding`. */
+/** The state of a lane's finding as its row has it: see `LaneState.finding`. */
 export interface LaneFinding {
   readonly service: ServiceName;
   readonly owner: Owner;
   readonly finding: number;
 }
 
-/** What became of a wish to accept a difference. `lost_first`: items that legacy lost must be decided about before. */
+/** The result of a request to accept a difference. `lost_first`: a person must decide about lost items first. */
 export type Acceptance =
   | {
       readonly result: 'accepted';
@@ -55,13 +55,16 @@ export type Acceptance =
     }
   | { readonly result: 'none' | 'lost_first' };
 
-/** Lanes found unequal, and what became of them. No content. Methods that change lanes resolve with these. @throws StorageError */
+/**
+ * Lanes that were found different, and what became of them. No content. Methods that change lanes resolve with these. @throws
+ * StorageError
+ */
 export interface DivergenceStore {
-  /** What was open of the lane before is settled by it. The same difference as one that a person accepted is accepted. */
+  /** Stores a finding and settles older ones of the lane. If a person accepted the same difference, it counts as accepted. */
   add(run: number, found: FoundDivergence): Promise<readonly LaneFinding[]>;
-  /** Lanes found equal: what was open of them is gone, and what was lost has come back. */
+  /** Records lanes that were found equal. Their open findings are gone, and lost items have come back. */
   equal(service: ServiceName, owners: readonly Owner[]): Promise<readonly LaneFinding[]>;
-  /** Those that wait for a repair, in the order they were found. */
+  /** Those that wait for a repair, in the order in which they were found. */
   open(run: number, service?: ServiceName): Promise<readonly Divergence[]>;
   ofRun(run: number, limit: number): Promise<readonly Divergence[]>;
   settle(
@@ -71,29 +74,29 @@ export interface DivergenceStore {
   ): Promise<readonly LaneFinding[]>;
   /** The lane's reads may move although it differs. Audited. */
   accept(service: ServiceName, owner: Owner, by: DecidedBy): Promise<Acceptance>;
-  /** What was repaired last of the lane was put back. */
+  /** The last repair of the lane was undone. */
   undone(service: ServiceName, owner: Owner): Promise<void>;
-  /** What stands, by service. */
+  /** The open findings, by service. */
   standing(): Promise<ReadonlyMap<ServiceName, StoreFindings>>;
 }
 
-/** What a repair changed of a lane, and how it is put back. */
+/** What a repair changed in a lane, and how to undo it. */
 export interface RepairStep {
   readonly run: number;
   readonly service: ServiceName;
   readonly owner: Owner;
-  /** JSON: the writes that put back what was. */
+  /** JSON: the writes that restore the earlier state. */
   readonly inverse: string;
-  /** Of the lane when it was repaired; null where that was not written down. */
+  /** The lane's sequence when it was repaired; null if it was not stored. */
   readonly sequence: number | null;
 }
 
 /** @throws StorageError */
 export interface RepairStore {
   add(step: RepairStep): Promise<void>;
-  /** Steps that were not undone, the newest first. */
+  /** Steps that were not undone, newest first. */
   steps(run: number): Promise<readonly RepairStep[]>;
-  /** Nobody has put it back meanwhile. */
+  /** Whether it was not undone meanwhile. */
   isOpen(step: RepairStep): Promise<boolean>;
   undone(step: RepairStep): Promise<void>;
 }

@@ -1,11 +1,11 @@
 import { isJsonObject } from '../../domain/json.ts';
 import type { Clock, Orchestrator } from '../ports/ports.ts';
 
-/** With the looks of the run and of its pace, a quarter of a second each, a line that grows long slows a run within a second. */
+/** The run and its pace look every quarter of a second, so a queue that grows slows a run within a second. */
 const FRESH_MS = 250;
 const TIMEOUT_MS = 1_000;
 
-/** How many memories wait to be embedded, as the orchestrator's health says; 0 where it does not. */
+/** Number of memories that wait for an embedding, from the orchestrator's health; 0 if it does not report it. */
 export function createEmbeddingLine(orchestrator: Orchestrator, clock: Clock): () => Promise<number> {
   let known = { atMs: Number.NEGATIVE_INFINITY, waiting: 0 };
   return async () => {

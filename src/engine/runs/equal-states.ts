@@ -3,7 +3,7 @@ import type { LaneDigest } from '../../domain/service-definition.ts';
 import type { EqualStates } from '../ports/lane-history.ts';
 import type { DigestedLane, ListDigest } from './lane-digests.ts';
 
-/** What both sides show of a lane at this moment. */
+/** What both sides show of a lane now. */
 interface ShownLane {
   readonly legacy: ListDigest;
   readonly orchestrator: DigestedLane | undefined;
@@ -11,11 +11,11 @@ interface ShownLane {
   readonly known: EqualStates | undefined;
 }
 
-/** Tells lanes that are equal: by their digests, or because both sides show what was once found to be the same list. */
+/** Detects equal lanes by their digests, or because both sides show what was once found to be the same list. */
 export class EqualLanes {
   readonly #members: string;
 
-  /** Other members make other digests of the same list: what was found by them says nothing. */
+  /** Other members give other digests of the same list, so results from other members do not apply. */
   constructor(members: LaneDigest | undefined) {
     this.#members = createHash('sha256')
       .update(JSON.stringify(members ?? null))
@@ -29,12 +29,12 @@ export class EqualLanes {
     return isSameStates(this.statesOf({ legacy, orchestrator }), known);
   }
 
-  /** The fingerprint of which it is known what it stands for. What was found by other members is asked for anew: it would be doubtful for ever. */
+  /** Returns the known fingerprint only if it belongs to the current members. Otherwise it must be computed again. */
   fingerprintIn(known: EqualStates | undefined): string | undefined {
     return known?.legacy.endsWith(` ${this.#members}`) === true ? known.orchestrator : undefined;
   }
 
-  /** Undefined where the orchestrator makes no fingerprints. */
+  /** Undefined if the orchestrator makes no fingerprints. */
   statesOf({ legacy, orchestrator }: Omit<ShownLane, 'known'>): EqualStates | undefined {
     const fingerprint = orchestrator?.fingerprint;
     if (fingerprint === undefined) return undefined;
@@ -42,7 +42,7 @@ export class EqualLanes {
   }
 }
 
-/** Undefined is equal to nothing. */
+/** Undefined equals nothing. */
 export function isSameStates(one: EqualStates | undefined, other: EqualStates | undefined): boolean {
   return one !== undefined && one.legacy === other?.legacy && one.orchestrator === other.orchestrator;
 }

@@ -12,29 +12,29 @@ import { orchestratorWritesOf } from '../delivery/write-plan.ts';
 
 export interface ListFacts {
   readonly baseline: Baseline | undefined;
-  /** Applied ones after the baseline, in sequence; undefined where some are gone. */
+  /** Applied writes after the baseline, in sequence; undefined if some were pruned. */
   readonly writes: readonly PendingWrite[] | undefined;
-  /** What the two sides show: of anything else nobody asks whether it should be there. */
+  /** What the two sides show. Other items are not checked. */
   readonly shown: readonly Pick<LegacyItem, 'fields'>[];
 }
 
-/** An item of the list that is expected. */
+/** An item of the expected list. */
 interface Entry {
   readonly digest: string;
-  /** Absent for what the baseline holds: it stands below every write since. */
+  /** Absent for items of the baseline, which come before every later write. */
   readonly memory?: StoredMemory;
 }
 
 interface Replay {
   readonly service: ServiceRuntime;
   readonly owner: Owner;
-  /** What a filter tells an item of the baseline by. */
+  /** What a filter checks of an item of the baseline. */
   readonly filtered: (digest: string) => FilteredItem | undefined;
 }
 
 /**
- * What both sides should show of a lane, by digest: the list as it was last seen equal, and every write since. Undefined where that
- * cannot be told: no baseline, writes pruned since, or one of unknown outcome among them.
+ * What both sides should show of a lane, by digest: the list as it was last seen equal, and every write since. Undefined if
+ * unknown: no baseline, pruned writes, or a write of unknown outcome among them.
  */
 export function expectedList(
   service: ServiceRuntime,
@@ -52,7 +52,7 @@ export function expectedList(
   return list.map(({ digest }) => digest);
 }
 
-/** A copy of the same item says which tags it carries. */
+/** A copy of the same item shows which tags it carries. */
 function filteredItems(
   { definition: { lanes } }: ServiceRuntime,
   owner: Owner,
@@ -75,7 +75,7 @@ function after(list: Entry[], write: PendingWrite, replay: Replay): Entry[] | un
   if (write.isUncertain === true || action?.kind !== 'write') return undefined;
   if (action.names !== undefined)
     return write.items === undefined ? undefined : withoutNamed(list, write.items);
-  // The service had forgotten what it held: of that nobody may say that it came back.
+  // The service had forgotten the item, so it cannot count as resurrected.
   if (action.provesEmpty === true && list.length > 0) return undefined;
   let left: Entry[] | undefined = list;
   for (const operation of orchestratorWritesOf(service, { owner, write })) {
@@ -85,7 +85,7 @@ function after(list: Entry[], write: PendingWrite, replay: Replay): Entry[] | un
   return left;
 }
 
-/** Undefined for what changes one item by its id: a list by digests does not show which. */
+/** Undefined for a write that changes one item by its id, because a list of digests does not show which item. */
 function replayed(list: Entry[], operation: OrchestratorWrite, replay: Replay): Entry[] | undefined {
   const deletion = laneDeletionOf(operation);
   if (deletion !== undefined) return list.filter((entry) => !isTaken(entry, deletion, replay));
@@ -96,7 +96,7 @@ function replayed(list: Entry[], operation: OrchestratorWrite, replay: Replay): 
   return fields === undefined ? list : [...list, { digest: digestOfFields(fields), memory }];
 }
 
-/** What neither side shows may go as well: nobody asks for it. */
+/** An item that neither side shows may be deleted as well. It makes no difference. */
 function isTaken({ digest, memory }: Entry, deletion: LaneDeletion, { filtered }: Replay): boolean {
   const item = memory ?? filtered(digest);
   return item === undefined || takes(deletion, item);

@@ -4,15 +4,15 @@ import type { DivergenceStore, LaneFinding } from './divergence-ports.ts';
 
 export interface FencedParts {
   readonly lanes: Pick<Lanes, 'of'>;
-  /** Whether no other replica writes: then memory answers for the fence. */
+  /** Whether no other replica writes. Then memory answers for the fence. */
   readonly isAlone: () => boolean;
-  /** Has the home of the lane read its row again. */
+  /** Makes the home of the lane read its row again. */
   readonly tellHome: (lane: Lane) => Promise<void>;
 }
 
 /**
- * The same store; what it changes of a lane's finding, this replica's memory knows as soon as it is durable, and the lane's home in
- * another replica soon after.
+ * The same store. When it changes a lane's finding, this replica's memory gets the change as soon as it is durable, and the
+ * lane's home in another replica soon after.
  */
 export function fencedDivergences(
   store: DivergenceStore,

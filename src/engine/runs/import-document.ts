@@ -5,7 +5,10 @@ import { shapeOf } from '../compare/shape.ts';
 import { parseTolerantly } from '../../domain/json.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
-/** What was imported, by service: counts, a digest, what was left out and why, where each member went, samples without content. */
+/**
+ * The document of an import, by service: counts, a digest, what was left out and why, how each member was mapped, and samples
+ * without content.
+ */
 export async function importDocument(
   { services }: RunRequest,
   tallies: Readonly<Record<string, Tally>>,

@@ -2,7 +2,7 @@ import type { RunControl } from './run-work.ts';
 
 const LOOK_AGAIN_MS = 20;
 
-/** Works on many, as many together as the control allows at each moment. Ends early where it is stopped: false then. */
+/** Works on many entries, as many at a time as the control allows at each moment. Returns false if it was stopped. */
 export async function inParallel<Item>(
   items: readonly Item[],
   control: Pick<RunControl, 'isStopped' | 'width'>,

@@ -12,8 +12,8 @@ import type { ListedMemory } from '../items/copy-plan.ts';
 import { isRetime } from '../copies/legacy-times.ts';
 
 /**
- * The writes that put back what a copy's operations change, as JSON text: what they delete is created again under its own id, what they
- * create is deleted, what they move is moved back.
+ * The writes that undo a copy's operations, as JSON text. What they deleted is created again under its own id, what they created
+ * is deleted, and what they moved is moved back.
  */
 export function inverseOf(operations: readonly OrchestratorWrite[], listed: readonly ListedMemory[]): string {
   const held = new Map(listed.map(({ memory }) => [memory.memory_id, memory]));
@@ -21,7 +21,7 @@ export function inverseOf(operations: readonly OrchestratorWrite[], listed: read
     const { action, payload } = operation;
     const id = String(payload['memory_id']);
     const memory = held.get(id);
-    // Legacy's own time of an item is right whatever became of the repair.
+    // Legacy's own time of an item stays correct in any case, so it is not undone.
     if (isRetime(operation)) return [];
     if (action === 'create') return [{ action: 'delete', payload: { memory_id: id } }];
     if (memory === undefined) return [];
@@ -36,7 +36,7 @@ export function inverseOf(operations: readonly OrchestratorWrite[], listed: read
   return encodeJson(inverse.toReversed());
 }
 
-/** What {@link inverseOf} wrote down, ready to be sent. @throws SyntaxError */
+/** Parses the text of {@link inverseOf} for sending. @throws SyntaxError */
 export function parseInverse(text: string, sessionId: SessionId): OrchestratorWrite[] {
   return rawElements(text).map((raw) => {
     const { action = '""', payload = '{}' } = rawMembers(raw);
@@ -47,7 +47,7 @@ export function parseInverse(text: string, sessionId: SessionId): OrchestratorWr
       sessionId,
       payload: {
         ...(isJsonObject(parsed) ? parsed : {}),
-        // Its numbers and its spelling survive as text only.
+        // Numbers and their spelling survive only as text.
         ...(content !== undefined && { content: new Json(content) }),
         suppress_events: true,
       },

@@ -4,12 +4,12 @@ import { nameOf, shapeOf } from '../compare/shape.ts';
 import type { ListedMemory } from '../items/copy-plan.ts';
 import type { ItemFinding } from './attribute.ts';
 
-/** Findings of a lane that are stored with their items' fields; of further ones only id, time and side are stored. */
+/** Findings per lane that are stored with their items' fields. For further ones only id, time and side are stored. */
 const MOST_WITH_FIELDS = 1_000;
 /** Fields of one item. */
 const MOST_FIELDS = 20;
 
-/** The items that a finding is about. They hold content: only their shapes may be stored or shown. */
+/** The items of a finding. They hold content, so only their shapes may be stored or shown. */
 export interface FoundItems {
   readonly legacy?: LegacyItem;
   readonly orchestrator?: ListedMemory;
@@ -17,10 +17,10 @@ export interface FoundItems {
   readonly legacyIndex?: number;
 }
 
-/** Kind and size of each field, and for text a digest. */
+/** Kind and size of each field, and a digest for text. */
 export type FieldShapes = Readonly<Record<string, string>>;
 
-/** Adds to each finding what a reviewer needs: when the item was written, its place on legacy, and its redacted fields. */
+/** Adds what a reviewer needs to each finding: when the item was written, its place on legacy, and its redacted fields. */
 export function detailed(
   findings: readonly ItemFinding[],
   itemsOf: ReadonlyMap<ItemFinding, FoundItems>,
@@ -43,7 +43,7 @@ function detailOf(items: FoundItems, hasFields: boolean): Partial<ItemFinding> {
 }
 
 function fieldsOf({ legacy, orchestrator }: FoundItems): Partial<ItemFinding> {
-  // Legacy has no tags: an item that lacks them differs in nothing else.
+  // Legacy has no tags, so an item that lacks them differs in nothing else.
   if (orchestrator?.dueTags !== undefined)
     return {
       beforeFields: { tags: shapeOf(orchestrator.memory.tags) },

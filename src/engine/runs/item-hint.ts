@@ -4,10 +4,13 @@ import { compareReplies } from '../compare/compare-replies.ts';
 /** Names and JSON texts, as both stores show an item. */
 type Fields = Readonly<Record<string, string>>;
 
-/** Rules that could end are not asked. */
+/** Rules with an expiry are not used. */
 const NO_TIME = new Date(0).toISOString();
 
-/** What two spellings of one item have in common, so that a person knows where to look first; of several fields the first that tells. */
+/**
+ * The likely cause of a difference in one item, so that a person knows where to look first. Among several fields, the first with
+ * a likely cause.
+ */
 export function hintOfItems(legacy: Fields, orchestrator: Fields): Hint | undefined {
   const { comparison } = compareReplies({
     legacy: textOf(legacy),

@@ -1,11 +1,11 @@
-/** So many items are hashed, or looked at, in some milliseconds. */
+/** This many items are hashed or checked in a few milliseconds. */
 const ITEMS_AT_ONCE = 100;
 
-/** Lets agents have their turn while many items are gone through in memory. */
+/** Lets agents' requests run while many items are processed in memory. */
 export class ItemTurns {
   #items = 0;
 
-  /** After so many more items. */
+  /** After this many more items. */
   async after(items: number): Promise<void> {
     this.#items += items;
     if (this.#items < ITEMS_AT_ONCE) return;

@@ -35,28 +35,28 @@ export interface ComparerParts {
   readonly lostItems: Pick<LostItemStore, 'waiting'>;
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
-  /** Most that one page of the orchestrator may take, milliseconds. */
+  /** Longest time of one page of the orchestrator, milliseconds. */
   readonly timeoutMs: number;
   readonly hold: HoldLane;
-  /** Has the items of a lane that legacy forgot marked on the orchestrator. Never waits. */
+  /** Requests that items which legacy forgot are marked on the orchestrator. Never waits. */
   readonly hideForgotten: (service: ServiceName, owner: Owner) => void;
-  /** Whether there may be writes that the journal does not know: what it says of a lane proves nothing then. */
+  /** Whether there may be writes that the journal does not know. Then its facts about a lane prove nothing. */
   readonly isSpilling: () => boolean;
 }
 
-/** How long a comparison may take. */
+/** Limits of one comparison. */
 interface Patience {
-  /** Once it aborts, no look is waited for: what is known by then counts. */
+  /** After it aborts, no further look is awaited. What is known by then counts. */
   readonly signal?: AbortSignal;
-  /** Most that a held lane waits for its deliveries, its agents' writes behind it. */
+  /** Longest time that a held lane waits for its deliveries, while its agents' writes wait. */
   readonly catchUpMs: number;
-  /** Most that it is held at all: what is read later proves something only if nobody wrote meanwhile. Absent: as long as it takes. */
+  /** Longest time that it is held at all. What is read later counts only if nothing was written meanwhile. Absent: no limit. */
   readonly holdMs?: number;
-  /** Told of each reading of the legacy store, how long it took. */
+  /** Called after each reading of the legacy store, with its duration. */
   readonly onRead?: (ms: number) => void;
 }
 
-/** What was found of one lane. */
+/** The result for one lane. */
 export type ComparedLane =
   | { readonly verdict: 'not_comparable'; readonly reason: string }
   | ({ readonly verdict: 'equal' | 'different' } & LaneDifference);
@@ -65,22 +65,22 @@ type JudgedFacts = LaneFacts & Pick<LaneDifference, 'generation'>;
 
 export interface LaneDifference {
   readonly sequence: number;
-  /** Of the lane while it was looked at; 0 where it has no row. */
+  /** The lane's sequence at the look; 0 if it has no row. */
   readonly generation: number;
   readonly source: LegacyLane;
   /** What the orchestrator showed. */
   readonly listed: readonly ListedMemory[];
   readonly findings: readonly ItemFinding[];
-  /** What a repair may take off the orchestrator. */
+  /** What a repair may remove from the orchestrator. */
   readonly removable: readonly StoredMemory[];
   readonly lost: readonly ListedMemory[];
-  /** On the orchestrator and gone from legacy as it declares: no difference. */
+  /** Items that legacy has forgotten as declared, and that are still on the orchestrator. Not a difference. */
   readonly forgotten: number;
   readonly before: SideSummary;
   readonly after: SideSummary;
 }
 
-/** Compares a lane on both stores: ../README.md, "Comparing". Only what survives a second look is a difference. */
+/** Compares a lane on both stores: ../README.md, "Comparing". A difference counts only if a second look shows it again. */
 export class LaneComparer {
   readonly #parts: ComparerParts;
   readonly #times: LegacyTimes;
@@ -91,8 +91,9 @@ export class LaneComparer {
   }
 
   /**
-   * A racy lane is looked at again, at last while it is held. Items that legacy forgot are hidden soon after, because agents read them.
-   * @throws CrossfadeError where a side cannot be read
+   * Compares a lane. A racy lane is looked at again, the last time while it is held. Items that legacy forgot are hidden soon,
+   * because agents read them.
+   * @throws CrossfadeError if a side cannot be read
    */
   async compare(
     name: ServiceName,
@@ -103,7 +104,7 @@ export class LaneComparer {
     if (compared.verdict === 'not_comparable') return compared;
     await this.#takeOverTimes(name, owner, compared);
     const hasForgotten = compared.forgotten > 0;
-    // A lane with lost items waits for a person: a copy would stop it.
+    // A lane with lost items waits for a person. A copy would stop it.
     if (hasForgotten && compared.lost.length === 0) this.#parts.hideForgotten(name, owner);
     return compared;
   }
@@ -120,7 +121,7 @@ export class LaneComparer {
   async #compare(name: ServiceName, owner: Owner, patience: Patience): Promise<ComparedLane> {
     const { signal } = patience;
     const service = this.#parts.services.get(name);
-    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    if (service === undefined) throw new Error(`Unknown service "${name}"`);
     const looks = new LaneLooks();
     for (const waitMs of LOOK_AGAIN_MS) {
       const compared = await this.#once(service, owner, patience);
@@ -131,7 +132,7 @@ export class LaneComparer {
     return this.#held(service, owner, { ...patience, looks });
   }
 
-  /** The lane is held for the read of legacy only; what agents write meanwhile waits. */
+  /** The lane is held only for the read of legacy. Agents' writes wait meanwhile. */
   async #held(
     service: ServiceRuntime,
     owner: Owner,
@@ -151,7 +152,7 @@ export class LaneComparer {
         await clock.sleep(CATCH_UP_LOOK_MS);
         compared = await this.#once(service, owner, patience);
       }
-      // What no look has shown before is looked at twice while nothing can move.
+      // A difference that no earlier look has shown is looked at again while nothing can change.
       if (compared.verdict !== 'different' || !looks.isWorthAnother(compared)) return compared;
       return looks.surviving(await this.#once(service, owner, patience));
     } finally {
@@ -191,7 +192,7 @@ export class LaneComparer {
       return await definition.lanes.readLegacy(owner, access, context);
     } catch (error) {
       return error instanceof SyntaxError
-        ? 'unreadable: it is not whole JSON'
+        ? 'unreadable: the JSON is incomplete or invalid'
         : `unreadable: ${messageOf(error)}`;
     }
   }
@@ -230,7 +231,7 @@ export class LaneComparer {
     };
   }
 
-  /** Who moved, by what both sides were last seen to hold. */
+  /** Attributes the differences to a side, by what both sides were last seen to hold. */
   async attribute(
     service: ServiceRuntime,
     { owner, key, source, listed, sequence }: LaneFacts,
@@ -243,7 +244,7 @@ export class LaneComparer {
       writerOf: (item: LegacyLane['items'][number]) => service.definition.lanes.writerOf?.(item),
     };
     const blind = attribute({ ...sides, base: undefined });
-    // Nothing differs: what both sides once held need not be known.
+    // Nothing differs, so what both sides once held is not needed.
     if (blind.findings.length + blind.vanished.length === 0) return blind;
     const baseline = await baselines.of(key);
     const writes = baseline && (await history.between(key, baseline.sequence, sequence));
@@ -290,7 +291,7 @@ export interface LaneFacts {
   readonly sequence: number;
 }
 
-/** A hold that is given back twice could end another's. */
+/** Releasing a hold twice could end another call's hold. */
 function once(action: () => void): () => void {
   let isDone = false;
   return () => {
@@ -310,12 +311,12 @@ export function isSame(before: LaneView | undefined, after: LaneView | undefined
   );
 }
 
-/** A first copy stops only after it has put what legacy lost on the orchestrator. */
+/** A first copy stops only after it has written lost items to the orchestrator. */
 function stoppedIn(view: LaneView | undefined): LaneView | undefined {
   return view?.state.condition === 'stopped' ? view : undefined;
 }
 
-/** Nothing of it may be on the orchestrator yet: all that legacy shows has to be copied. */
+/** Nothing of it need be on the orchestrator yet. Everything that legacy shows must be copied. */
 function notSeeded(source: LegacyLane, view: LaneView | undefined): ComparedLane {
   const generation = view?.state.generation ?? 0;
   const nothing = summaryOf([]);

@@ -19,7 +19,7 @@ export interface LaneDeskParts {
   readonly takeOver: TakeOver;
 }
 
-/** What people ask of single lanes. */
+/** Commands of people for single lanes. */
 export class LaneDesk {
   readonly #parts: LaneDeskParts;
 
@@ -27,19 +27,19 @@ export class LaneDesk {
     this.#parts = parts;
   }
 
-  /** Whether the service's contents can be looked at: then a copy settles what is not known, else a person does. */
+  /** Whether the service's store can be read. Then a copy settles what is uncertain. Otherwise a person does. */
   isReadable(name: ServiceName): boolean {
     const service = this.#parts.services.get(name);
     return service !== undefined && isReadable(service);
   }
 
-  /** A person has changed what the journal says of a lane: its home, in whichever replica, goes on from there. Returns at once. */
+  /** A person has changed what the journal says of a lane. Its home, in any replica, continues from there. Returns at once. */
   changed(key: LaneKey): void {
     const { service, owner } = parseLaneKey(key);
     void this.#parts.takeOver.tellHome(this.#parts.lanes.of(service, owner));
   }
 
-  /** Undefined where it can be copied. @throws StorageError */
+  /** Undefined if it can be copied. @throws StorageError */
   async whyNotCopied(key: LaneKey): Promise<NoCopy | undefined> {
     const { service, owner } = parseLaneKey(key);
     if (!this.isReadable(service)) return 'unreadable';
@@ -49,7 +49,7 @@ export class LaneDesk {
     return state?.condition === 'stopped' ? 'stopped' : undefined;
   }
 
-  /** A mistyped owner must not become a lane. Where legacy cannot be read the copy says so. */
+  /** A mistyped owner must not create a lane. If legacy cannot be read, the copy reports that. */
   async #isNowhere(name: ServiceName, owner: Owner): Promise<boolean> {
     const service = this.#parts.services.get(name);
     if (service === undefined) return true;
@@ -57,7 +57,7 @@ export class LaneDesk {
     return reading !== undefined && 'lane' in reading && !reading.lane.exists;
   }
 
-  /** Has the lane copied, by its home. @throws StorageError */
+  /** Requests a copy of the lane by its home. @throws StorageError */
   async copy(key: LaneKey): Promise<void> {
     const { service, owner } = parseLaneKey(key);
     this.#parts.settler.copyAnew(await this.#parts.lanes.load(service, owner), 'asked_for');

@@ -9,18 +9,18 @@ import type { LegacyReading } from './legacy-lanes.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
 /**
- * Count and digest of a list: equal on both sides where the lists are, item for item and in their order, with the tags by which reads
- * find them. What others tagged besides makes it differ too: then the lane is read to be compared.
+ * Count and digest of a list. Equal on both sides if the lists are equal, item by item, in order, and with the tags by which
+ * reads find them. Additional tags of others also change it. Then the lane is read and compared.
  */
 export type ListDigest = string;
 
-/** A lane as legacy shows it, and what the orchestrator's digest of its session must be where that holds exactly the same. */
+/** A lane as legacy shows it, and the digest that the orchestrator's session must have if it holds exactly the same. */
 export interface DigestedLegacy {
   readonly lane: LegacyLane;
   readonly digest: ListDigest;
 }
 
-/** Without those that cannot be read, or told apart so. */
+/** Without lanes that cannot be read, or that digests cannot compare. */
 export async function digestsOfLegacy(
   service: ServiceRuntime,
   readings: ReadonlyMap<Owner, LegacyReading>,
@@ -65,18 +65,19 @@ export interface DigestQuery {
   readonly timeoutMs: number;
 }
 
-/** What the orchestrator says of a lane. */
+/** What the orchestrator reports of a lane. */
 export interface DigestedLane {
-  /** Another one after every change of what it holds. Undefined where it makes none. */
+  /** Changes with every change of the contents. Undefined if it makes none. */
   readonly fingerprint?: string;
-  /** Left out where the fingerprint is the known one still. */
+  /** Left out if the fingerprint is still the known one. */
   readonly digest?: ListDigest;
 }
 
 /**
- * What the orchestrator holds of many lanes, in few calls. Tags are digested too (`with_tags`): an item without its lane's tags is read by
- * nobody, and legacy has none to compare. Lanes whose fingerprint is the known one are not digested at all (`known_fingerprints`).
- * @param known fingerprints of which is known what they stand for
+ * Gets what the orchestrator holds of many lanes, in few calls. Tags are digested too (`with_tags`), because no read finds an
+ * item without its lane's tags, and legacy has none to compare. A lane with an unchanged fingerprint is not digested
+ * (`known_fingerprints`).
+ * @param known fingerprints whose contents are known
  * @throws CrossfadeError
  */
 export async function digestsOfOrchestrator(

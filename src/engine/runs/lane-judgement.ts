@@ -8,9 +8,9 @@ import type {
 import type { ItemFinding } from './attribute.ts';
 import type { ComparedLane, LaneDifference } from './lane-comparer.ts';
 
-/** Where a difference of whole lanes stands: answers have no such path. */
+/** The path of a difference between whole lanes. Answers have no such path. */
 const PATH = 'whole_lane[]';
-/** Characters of a digest that stand for an item. */
+/** Characters of a digest that identify an item. */
 const DIGEST_CHARACTERS = 8;
 
 const NOT_COMPARABLE: Readonly<Record<string, NotComparable>> = {
@@ -30,8 +30,8 @@ const CLASSES = {
 export const LANE_MATCHES: Comparison = { verdict: 'match', differences: [], suppressed: 0 };
 
 /**
- * What a comparison of whole lanes proves of what agents would read. An item that legacy lost is for a person to decide and nothing that
- * the orchestrator does wrong; a lane that was never copied proves nothing.
+ * What a comparison of whole lanes proves about agents' reads. A lost item waits for a person and is not an error of the
+ * orchestrator. A lane that was never copied proves nothing.
  */
 export function judgementOf(compared: ComparedLane): Comparison {
   if (compared.verdict === 'not_comparable') return notComparable(reasonOf(compared.reason));
@@ -43,7 +43,7 @@ export function judgementOf(compared: ComparedLane): Comparison {
   return { verdict: 'mismatch', differences, suppressed: 0 };
 }
 
-/** An owner whom neither side knows. */
+/** An owner that neither side has. */
 function isUnknown({ findings, source, sequence }: LaneDifference): boolean {
   return !source.exists && sequence === 0 && findings.length === 0;
 }
@@ -57,7 +57,7 @@ export function notComparable(reason: NotComparable): Comparison {
   return { verdict: 'not_comparable', reason, differences: [], suppressed: 0 };
 }
 
-/** What a class alone says of the cause; what somebody wrote to legacy past the proxy is not on the orchestrator either. */
+/** The cause that the class alone shows. An item that was written to legacy past the proxy is not on the orchestrator either. */
 const HINTS: Partial<Record<DifferenceClass, Hint>> = {
   missing_in_orchestrator: 'missing_backfill',
   order: 'order',

@@ -1,14 +1,14 @@
 import type { ItemFinding } from './attribute.ts';
 import type { ComparedLane } from './lane-comparer.ts';
 
-/** What a moment later may be over. */
+/** Results that may change a moment later. */
 const MAY_PASS: ReadonlySet<string> = new Set(['racy', 'behind', 'dirty', 'copying']);
 
-/** What the looks at one lane have shown: only a difference that two of them show counts. */
+/** The results of the looks at one lane. A difference counts only if two looks show it. */
 export class LaneLooks {
   readonly #shown = new Set<string>();
 
-  /** Whether the next look may say something else. Notes what this one has shown. */
+  /** Whether another look may give another result. Records the result of this one. */
   isWorthAnother(compared: ComparedLane): boolean {
     if (compared.verdict === 'not_comparable') return MAY_PASS.has(compared.reason);
     const shown = compared.findings.map(identityOf);
@@ -17,7 +17,7 @@ export class LaneLooks {
     return isNews;
   }
 
-  /** The last word: a lane of which no earlier look has shown any difference that is there now proves nothing. */
+  /** The final result. If no earlier look has shown any difference of this one, the lane proves nothing. */
   surviving(compared: ComparedLane): ComparedLane {
     if (compared.verdict !== 'different') return compared;
     const isKnown = compared.findings.some((finding) => this.#shown.has(identityOf(finding)));
@@ -25,7 +25,7 @@ export class LaneLooks {
   }
 }
 
-/** Who moved may be put down otherwise at the next look. */
+/** The side may be attributed differently at the next look. */
 function identityOf({ kind, memoryId = '', before = '', after = '' }: ItemFinding): string {
   return `${kind} ${memoryId} ${before} ${after}`;
 }

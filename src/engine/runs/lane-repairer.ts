@@ -34,7 +34,7 @@ export interface RepairerParts {
   quiet(lane: Lane): Promise<void>;
 }
 
-/** Makes the orchestrator hold what legacy shows of one lane, knowing which side moved; and puts back what it held before. */
+/** Makes the orchestrator hold what legacy shows of one lane, knowing which side moved. Also undoes that. */
 export class LaneRepairer {
   readonly #parts: RepairerParts;
 
@@ -43,8 +43,9 @@ export class LaneRepairer {
   }
 
   /**
-   * A copy that may take off the orchestrator what never belonged there, was replaced on legacy, or was given up by name. What it
-   * changes can be put back under the run's number, where there is one. @returns how many items it changed; 0 where another replica is the lane's home
+   * A copy that may remove items from the orchestrator that never belonged there, that were replaced on legacy, or whose loss was
+   * accepted by name. Its changes can be undone under the run's number, if there is one.
+   * @returns the number of changed items; 0 if another replica is the lane's home
    */
   async repair(run: number | undefined, name: ServiceName, owner: Owner): Promise<number> {
     const { lanes, copies } = this.#parts;
@@ -52,15 +53,16 @@ export class LaneRepairer {
     try {
       return await copies.exclusively(lane, () => this.#repair(run, lane));
     } catch (error) {
-      // The lane is being copied, as far as everybody knows: the queue ends that.
+      // For all other parts, the lane is being copied. The queue ends that.
       copies.add(lane, 'dirty');
       throw error;
     }
   }
 
   /**
-   * Lets items be stored on legacy again while nothing of the lane is delivered or compared, then repairs the lane: neither store shows
-   * one of them twice meanwhile. @throws what `restore` throws, after the lane was repaired; CrossfadeError
+   * Stores items on legacy again while nothing of the lane is delivered or compared, then repairs the lane. So neither store
+   * shows an item twice meanwhile.
+   * @throws what `restore` throws, after the lane was repaired; CrossfadeError
    */
   async restoring(name: ServiceName, owner: Owner, restore: (lane: Lane) => Promise<void>): Promise<void> {
     const { lanes, copies } = this.#parts;
@@ -80,7 +82,7 @@ export class LaneRepairer {
     }
   }
 
-  /** A lane whose home is another replica is not paused here: that replica goes on to deliver what is restored. */
+  /** A lane whose home is another replica is not paused here. That replica continues to deliver what is restored. */
   async #pause(lane: Lane): Promise<void> {
     const before = lane.beginCopy();
     const state = await this.#parts.journal.beginCopy(lane.key);
@@ -118,24 +120,25 @@ export class LaneRepairer {
   }
 
   /**
-   * Puts back what a repair changed. The lane stops there: it differs from legacy again, and a person has wanted that. What agents have
-   * altered or deleted since does not come back: such a lane is left as it is. @returns why it was left, undefined where it was not
+   * Undoes what a repair changed. The lane is stopped then, because it differs from legacy again by a person's decision. If
+   * agents have altered or deleted items of the lane since, it is left unchanged.
+   * @returns why it was left unchanged; undefined if it was undone
    */
   async undo(step: RepairStep): Promise<string | undefined> {
     const { lanes, copies, repairs } = this.#parts;
     const lane = await lanes.load(step.service, step.owner);
     try {
       return await copies.exclusively(lane, async () => {
-        if (!(await repairs.isOpen(step))) return 'somebody else has put it back meanwhile';
+        if (!(await repairs.isOpen(step))) return 'it was undone by another request meanwhile';
         const left = await this.#putBack(lane, step);
         if (left !== undefined) return left;
-        // A copy that was asked for before would repair it once more.
+        // A copy that was requested before would repair it again.
         copies.drop(lane);
         await repairs.undone(step);
         return undefined;
       });
     } finally {
-      // It was begun, and did not come to its end: deliveries of the lane wait until it is equal again.
+      // The undo began and did not finish. Deliveries of the lane wait until it is equal again.
       if (lane.condition === 'copying') copies.add(lane, 'dirty');
     }
   }
@@ -147,15 +150,16 @@ export class LaneRepairer {
     const state = await journal.beginCopy(lane.key);
     if (state === undefined) {
       lane.abandonCopy(before);
-      return 'another replica is its home, ask that one';
+      return 'another replica is its home: run the command against that replica';
     }
     lane.adopt(state);
     await this.#parts.quiet(lane);
     const { history } = this.#parts;
     const writes = sequence === null ? undefined : await history.between(lane.key, sequence, state.sequence);
-    if (writes === undefined) return 'what agents wrote to it since is not known any more, it stays as it is';
+    if (writes === undefined)
+      return 'the journal no longer holds what agents wrote to it since, so it is left unchanged';
     if (!onlyAdded(service, lane.owner, writes))
-      return 'agents have altered or deleted items of it since, it stays as it is';
+      return 'agents have altered or deleted items of it since, so it is left unchanged';
     const { sessionPrefix } = service.definition.lanes;
     const sessionId = sessionIdOf(sessionPrefix, lane.owner);
     const operations = stillToPutBack(parseInverse(inverse, sessionId), await this.#held(sessionId));
@@ -176,14 +180,14 @@ export class LaneRepairer {
 
   #service(name: ServiceName): ServiceRuntime {
     const service = this.#parts.services.get(name);
-    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    if (service === undefined) throw new Error(`Unknown service "${name}"`);
     return service;
   }
 }
 
 const CHANGES: ReadonlySet<string> = new Set(['create', 'update', 'delete']);
 
-/** Equal for the item that a person has decided about, and for no other that came to have its id. */
+/** Equal only for the item that a person has decided about, and not for another item that got the same id. */
 function placeOf({ memoryId, digest, position }: LostAs): string {
   return `${memoryId} ${digest} ${position}`;
 }

@@ -10,7 +10,7 @@ import { isSame } from './lane-comparer.ts';
 import { EqualLanes } from './equal-states.ts';
 import { digestsOfLegacy, digestsOfOrchestrator } from './lane-digests.ts';
 
-/** How long many lanes wait for a legacy service that is busy with its agents, milliseconds. */
+/** How long the comparison of many lanes waits for a legacy service that is busy with its agents, milliseconds. */
 const LEGACY_PATIENCE_MS = 2_000;
 const LEGACY_LOOK_MS = 20;
 
@@ -20,31 +20,31 @@ export interface SieveParts {
   readonly baselines: Pick<BaselineStore, 'summaries'>;
   readonly orchestrator: Orchestrator;
   readonly clock: Clock;
-  /** Most that one call of the orchestrator may take, milliseconds. */
+  /** Longest time of one call of the orchestrator, milliseconds. */
   readonly timeoutMs: number;
   /** Whether there may be writes that the journal does not know. */
   readonly isSpilling: () => boolean;
 }
 
-/** A lane whose digests are the same on both sides, while nothing moved. */
+/** A lane with equal digests on both sides, which did not change meanwhile. */
 export interface EqualLane {
   readonly owner: Owner;
   readonly key: LaneKey;
   /** As legacy shows it. */
   readonly lane: LegacyLane;
   readonly sequence: number;
-  /** What both sides showed. Undefined where the orchestrator makes no fingerprints. */
+  /** What both sides showed. Undefined if the orchestrator makes no fingerprints. */
   readonly states: EqualStates | undefined;
-  /** What was written down of it before. */
+  /** What was stored of it before. */
   readonly baseline: BaselineSummary | undefined;
 }
 
-/** Lanes that are equal for certain, and those that must be looked at one by one. */
+/** Lanes that are certainly equal, and those that must be compared one by one. */
 export interface Sifted {
   readonly equal: readonly EqualLane[];
-  /** What differs by digest, moved meanwhile, or cannot be told apart so. */
+  /** Lanes whose digests differ, that changed meanwhile, or that digests cannot compare. */
   readonly doubtful: readonly Owner[];
-  /** How long the legacy store was read. */
+  /** How long reading the legacy store took. */
   readonly readingMs: number;
 }
 
@@ -54,7 +54,7 @@ interface TwoLooks {
   readonly coverage: number;
 }
 
-/** Compares many lanes by digest: one reading of the legacy store and few calls of the orchestrator for all of them. */
+/** Compares many lanes by digest, with one reading of the legacy store and few calls of the orchestrator. */
 export class LaneSieve {
   readonly #parts: SieveParts;
   readonly #times: LegacyTimes;
@@ -64,7 +64,7 @@ export class LaneSieve {
     this.#times = new LegacyTimes(parts);
   }
 
-  /** Its agents come first: while their requests queue, nothing more is read of the service, for a while. @throws CrossfadeError */
+  /** Agents come first: while their requests queue, the service is not read, for a limited time. @throws CrossfadeError */
   async sift(service: ServiceRuntime, owners: readonly Owner[]): Promise<Sifted> {
     await this.#waitForLegacy(service);
     const coverage = this.#parts.coverage.get(service.name)?.number ?? 0;
@@ -79,7 +79,7 @@ export class LaneSieve {
         return fingerprint === undefined ? [] : [[owner, fingerprint]];
       }),
     );
-    // The orchestrator hashes its side in a process of its own, while this one reads and hashes the other.
+    // The orchestrator hashes its side in its own process, while this process reads and hashes the other.
     const [held, { expected, readingMs }] = await Promise.all([
       digestsOfOrchestrator(service, { owners, known }, this.#parts),
       this.#legacySide(service, owners),
@@ -109,7 +109,7 @@ export class LaneSieve {
     return { equal, doubtful, readingMs };
   }
 
-  /** A digest says nothing of times: where writes came since the lane was last found equal, they may be those of the proxy. */
+  /** A digest does not cover times. If writes came since the lane was last found equal, the times may be those of the proxy. */
   async #takeOverTimes(service: ServiceRuntime, equal: readonly EqualLane[]): Promise<void> {
     for (const { owner, sequence, lane, baseline } of equal) {
       if (baseline?.sequence === sequence) continue;
@@ -117,7 +117,7 @@ export class LaneSieve {
     }
   }
 
-  /** The sequences of those that can be compared and did not move between two looks. */
+  /** The sequences of the lanes that can be compared and did not change between two looks. */
   #still({ before, after, coverage }: TwoLooks): ReadonlyMap<LaneKey, number> {
     const still = new Map<LaneKey, number>();
     if (this.#parts.isSpilling()) return still;

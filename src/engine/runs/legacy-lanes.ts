@@ -8,7 +8,10 @@ export type LegacyReading = { readonly lane: LegacyLane } | { readonly problem: 
 
 const NOTHING: LegacyLane = { exists: false, items: [] };
 
-/** Reads lanes from the legacy store, with one reading of it where its definition can. Never throws: what cannot be read says why. */
+/**
+ * Reads lanes from the legacy store, in one reading if the definition supports that. Never throws. A lane that cannot be read has
+ * a reason.
+ */
 export async function readLegacyLanes(
   service: ServiceRuntime,
   owners: readonly Owner[],
@@ -19,7 +22,7 @@ export async function readLegacyLanes(
     if (lanes !== undefined)
       return new Map(owners.map((owner) => [owner, { lane: lanes.get(owner) ?? NOTHING }]));
   } catch {
-    // One lane that cannot be read must not hide the others: each is read by itself and says so.
+    // One unreadable lane must not hide the others, so each is then read by itself.
   }
   const readings = new Map<Owner, LegacyReading>();
   for (const owner of owners) readings.set(owner, await readOne(service, owner));
@@ -37,7 +40,7 @@ async function readOne(
   }
 }
 
-/** Why something could not be read. The parser's own message quotes the text. */
+/** Why something could not be read. The parser's own message is not used, because it quotes the text. */
 export function problemOf(error: unknown): string {
-  return error instanceof SyntaxError ? 'it is not whole JSON' : messageOf(error);
+  return error instanceof SyntaxError ? 'the JSON is incomplete or invalid' : messageOf(error);
 }

@@ -4,7 +4,7 @@ import { problemOf } from './legacy-lanes.ts';
 import type { Run } from '../ports/run.ts';
 import type { ListedLane, RunWork } from './run-work.ts';
 
-/** Of a service whose store could not be read. */
+/** The reason why a service's store could not be read. */
 interface NotListed {
   readonly not_listed: string;
 }
@@ -13,14 +13,14 @@ export interface ServiceListing {
   readonly work: Pick<RunWork, 'list'>;
   readonly run: Pick<Run, 'request'>;
   readonly service: ServiceName;
-  /** Takes the lanes as they come: they may be more than memory holds. */
+  /** Takes the lanes page by page, because they may exceed memory. */
   readonly keep: (lanes: readonly ListedLane[]) => Promise<void>;
 }
 
 /**
- * Lists the lanes of one service. A store that cannot be read ends this service's part, and says why.
+ * Lists the lanes of one service. If the store cannot be read, this service is left out with the reason.
  * @returns what was found meanwhile
- * @throws StorageError where the journal is away
+ * @throws StorageError if the journal is away
  */
 export async function listService({ work, run, service, keep }: ServiceListing): Promise<object> {
   try {
@@ -34,12 +34,12 @@ export async function listService({ work, run, service, keep }: ServiceListing):
   }
 }
 
-/** Whether a service could be listed to its end. */
+/** Whether the listing of a service was complete. */
 export function isListed(survey: object): boolean {
   return !('not_listed' in survey);
 }
 
-/** Which services a run had to leave out, and why; empty where it left none out. */
+/** The services that a run left out, and why. Empty if there are none. */
 export function leftOutOf(survey: Run['survey']): string {
   return Object.entries(survey)
     .flatMap(([service, found]) =>

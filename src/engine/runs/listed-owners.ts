@@ -7,7 +7,7 @@ const OWNERS_PER_PAGE = 1_000;
 
 type Listed = Pick<ServiceRuntime, 'definition' | 'access'>;
 
-/** Owners as the legacy store lists them, page by page; undefined where it cannot be listed. */
+/** Owners as the legacy store lists them, page by page; undefined if it cannot be listed. */
 export async function listOwners({
   definition,
   access,
@@ -18,7 +18,7 @@ export async function listOwners({
   return owners && pagesOf(owners);
 }
 
-/** Of these, the lanes that a run is about. */
+/** Of these, the lanes of the run. */
 export function lanesOf(owners: readonly Owner[], { owner: only }: Pick<RunRequest, 'owner'>): ListedLane[] {
   return owners.flatMap((owner) => (owner === (only ?? owner) ? [{ owner }] : []));
 }

@@ -3,14 +3,14 @@ import type { Clock } from '../ports/ports.ts';
 
 const BUCKET_MS = 250;
 const SECOND = 4;
-/** Where fewer than two operations ended in the last second, those of the last five are looked at. */
+/** If fewer than two operations ended in the last second, the last five seconds are used. */
 const FIVE_SECONDS = 20;
-/** What is remembered to compare with: half a minute, or as many minutes as it takes to hold enough operations. */
+/** The reference: half a minute, or as many minutes as it takes to have enough operations. */
 const CALM = 120;
 const LONGEST = 2_400;
-/** A p95 of fewer operations says nothing: theirs are counted instead, see `slower`. */
+/** A p95 of fewer operations is meaningless, so they are counted instead: see `slower`. */
 const LEAST = 20;
-/** One operation alone proves nothing, however slow it was. */
+/** A single slow operation proves nothing. */
 const LEAST_COUNTED = 2;
 const SAMPLES_PER_BUCKET = 500;
 
@@ -19,13 +19,13 @@ interface Bucket {
   readonly durations: number[];
 }
 
-/** How many of the newest operations took longer than was asked for. */
+/** How many of the newest operations took longer than the given time. */
 export interface Slower {
   readonly slower: number;
   readonly of: number;
 }
 
-/** How long agents wait, from the engine's events, a quarter of a second at a time. */
+/** How long agents wait, from the engine's events, in steps of a quarter of a second. */
 export class LiveLatency {
   readonly #clock: Clock;
   readonly #buckets: Bucket[] = [];
@@ -52,7 +52,7 @@ export class LiveLatency {
     this.#operations += 1;
   }
 
-  /** What is older than half a minute stays while what is newer is too little to compare with. */
+  /** Data older than half a minute is kept while newer data is too little for a comparison. */
   #forget(now: number): void {
     const kept = this.#buckets.findIndex(({ at, durations }) => {
       const age = now - at;
@@ -64,7 +64,7 @@ export class LiveLatency {
     this.#buckets.splice(0, kept);
   }
 
-  /** p95 of the last second, milliseconds; undefined where too few operations ended in it. */
+  /** p95 of the last second, milliseconds; undefined if too few operations ended in it. */
   lastSecond(): number | undefined {
     return p95Of(this.#within(SECOND));
   }
@@ -74,7 +74,7 @@ export class LiveLatency {
     return p95Of(this.#within(LONGEST));
   }
 
-  /** Of those that ended in the last second, or where these are fewer than two in the last five. */
+  /** For those that ended in the last second, or, if these are fewer than two, in the last five. */
   slower(thanMs: number): Slower {
     const second = this.#within(SECOND);
     const newest = second.length >= LEAST_COUNTED ? second : this.#within(FIVE_SECONDS);

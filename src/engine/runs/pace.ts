@@ -1,44 +1,50 @@
 import type { Clock } from '../ports/ports.ts';
 import type { Slower } from './live-latency.ts';
 
-/** Agents wait longer than they did: by this share, and by at least this much, below which it is noise. */
+/** Agents wait longer if the increase exceeds both this share and this time. Below that it is noise. */
 const RISE = 1.2;
 const LEAST_RISE_MS = 1;
-/** More memories than these wait to be embedded: a backfill would only make the line longer. */
+/** If more memories wait for an embedding, a backfill would only make the queue longer. */
 const LONG_LINE = 5_000;
-/** While agents wait as they did, 5 % of their operations are slower than the p95, and chance alone brakes in at most 1 look of 100. */
+/** Normally 5 % of operations are slower than the p95. By chance alone, at most 1 look of 100 slows the run. */
 const SLOW_SHARE = 0.05;
 const LIKELY_CHANCE = 0.01;
 const LOOK_EVERY_MS = 250;
 const PAUSE_FIRST_MS = 25;
 const PAUSE_LONGEST_MS = 1_000;
-/** A reference that is too low would slow a run for ever: it gives way by so much a look. */
+/** A reference that is too low would slow a run for ever, so it rises by this factor per look. */
 const GIVE_WAY = 1.0005;
-/** Where agents wait although next to nothing of the run is under way, it is not the run that they wait for: they are judged by that soon. */
+/**
+ * If agents wait although almost nothing of the run is under way, the run is not the cause. They become the reference after this
+ * time.
+ */
 const GIVE_WAY_AT_REST = 1.02;
 
 export interface PaceParts {
   readonly clock: Clock;
-  /** Lanes under way together at most. */
+  /** Maximum number of lanes under way together. */
   readonly most: number;
-  /** p95 of what agents waited in the last second, milliseconds; undefined where too few operations ended in it. */
+  /** p95 of the agents' waiting time in the last second, milliseconds; undefined if too few operations ended in it. */
   readonly liveP95: () => number | undefined;
-  /** What is judged by there: how many of the newest operations took longer. */
+  /** Used in that case: how many of the newest operations took longer. */
   readonly slower: (thanMs: number) => Slower;
-  /** p95 before the run began, where there was traffic. */
+  /** p95 before the run began, if there was traffic. */
   readonly calmP95: number | undefined;
-  /** p95 of what is remembered: what a run is judged by where there was no traffic before it. */
+  /** p95 of the reference. Used if there was no traffic before the run. */
   readonly latelyP95: () => number | undefined;
-  /** Memories that wait to be embedded. */
+  /** Memories that wait for an embedding. */
   readonly embeddingLine: () => number;
-  /** Items a second of this replica. */
+  /** Items per second of this replica. */
   readonly rate: number | undefined;
 }
 
-/** What slows a run at this moment. */
+/** What slows a run now. */
 export type Brake = 'agents_wait' | 'embeddings_wait';
 
-/** How fast a run may go: halved within a second when agents wait 20 % longer than before it, and given back step by step. */
+/**
+ * The speed of a run. It is halved within a second when agents wait 20 % longer than before the run, and raised again step by
+ * step.
+ */
 export class Pace {
   readonly #parts: PaceParts;
   #width: number;
@@ -68,7 +74,7 @@ export class Pace {
     return this.#width === 1 && this.#pauseMs === PAUSE_LONGEST_MS;
   }
 
-  /** Waits as long as the rate and the brake ask for after so many items. */
+  /** Waits as long as the rate and the brake require after this many items. */
   async after(items: () => Promise<number>): Promise<void> {
     const { clock, rate } = this.#parts;
     this.#look();
@@ -110,8 +116,8 @@ export class Pace {
   }
 
   /**
-   * Fewer than 20 operations a second have no p95 worth the name. Two are enough to judge by where both are slower than 95 of 100 were;
-   * of more, so many must be that chance does not explain it: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
+   * Fewer than 20 operations per second have no useful p95. Two are enough if both are slower than 95 of 100 were. Of more, so
+   * many must be slower that chance does not explain it: 2 of 3, 3 of 4 to 9, 4 of 10 to 15.
    */
   #judgeFew(): Brake | undefined {
     this.#calmMs ??= this.#parts.latelyP95();
@@ -127,7 +133,7 @@ function limitOver(calmMs: number): number {
   return Math.max(calmMs * RISE, calmMs + LEAST_RISE_MS);
 }
 
-/** How likely it is that so many of these, or more, are among the slowest 5 % by chance. */
+/** The probability that this many of them, or more, are among the slowest 5 % by chance. */
 function chanceOf(slower: number, of: number): number {
   let exactly = (1 - SLOW_SHARE) ** of;
   let fewer = 0;

@@ -1,12 +1,12 @@
 import type { RunRequest } from '../ports/run.ts';
 
 const MOST_LANES = 200;
-/** What a lane is taken to hold before it is read. */
+/** Assumed number of items of a lane before it is read. */
 const ITEMS_OF_A_LANE = 20;
 
 /**
- * Many lanes fill the calls that they share; at a rate a page of them would be seconds without a sign of life, and too much for one
- * replica while another has nothing to do.
+ * Large pages fill shared calls. With a rate limit, a page must be small: a large one would show no progress for seconds, and
+ * would keep work from other replicas.
  */
 export function lanesOfAPage({ rate }: Pick<RunRequest, 'rate'>): number {
   if (rate === undefined) return MOST_LANES;

@@ -33,7 +33,7 @@ export interface ReconcileParts {
   readonly emit: Emit;
 }
 
-/** Compares lanes on both stores: by digest, many in one call, and item by item only where these differ. */
+/** Compares lanes on both stores: by digest, many in one call, and item by item only if the digests differ. */
 export class ReconcileWork implements RunWork {
   readonly pagesAtOnce = 3;
   readonly #parts: ReconcileParts;
@@ -89,11 +89,11 @@ export class ReconcileWork implements RunWork {
 
   #service(name: ServiceName): ServiceRuntime {
     const service = this.#parts.services.get(name);
-    if (service === undefined) throw new Error(`No service is called "${name}"`);
+    if (service === undefined) throw new Error(`Unknown service "${name}"`);
     return service;
   }
 
-  /** Where writes came since the last time, what both sides hold now is what later differences are put down by. */
+  /** If writes came since the last time, what both sides hold now is stored to attribute later differences. */
   async #remember(equal: readonly EqualLane[]): Promise<void> {
     const { baselines } = this.#parts;
     await Promise.all(

@@ -21,7 +21,7 @@ import type { LaneComparer } from './lane-comparer.ts';
 import type { LaneRepairer } from './lane-repairer.ts';
 
 const SHOWN = 1_000;
-/** What a repair changes without being told that more is right. */
+/** Limits of a repair unless the person raises them. */
 const LIMITS: RepairLimits = { items: 1_000, share: 0.005 };
 
 export interface RepairDeskParts {
@@ -38,14 +38,14 @@ export interface RepairDeskParts {
   readonly journal: Pick<Journal, 'undelivered'>;
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** A request as an agent would send it: journaled, and delivered as any other. Resolves with the reply's text. */
+  /** Sends a request as an agent would: journaled, and delivered like any other. Resolves with the reply's text. */
   readonly say: (service: ServiceName, text: string) => Promise<Buffer>;
 }
 
-/** Clocks of the proxy and of legacy may differ by so much. */
+/** Maximum difference between the clocks of the proxy and of legacy. */
 const CLOCKS_DIFFER_MS = 5_000;
 
-/** An item on its way back to legacy. */
+/** An item that is being restored on legacy. */
 interface Restoring {
   readonly item: LostItem;
   readonly service: ServiceRuntime;
@@ -63,14 +63,14 @@ export interface RepairPlan {
   readonly run: number;
   readonly lanes: readonly Divergence[];
   readonly findings: number;
-  /** Of all items that were compared. */
+  /** Share of all items that were compared. */
   readonly share: number;
   readonly limits: RepairLimits;
-  /** Why it would not be begun. */
+  /** Why it would be refused. */
   readonly refusal: string | undefined;
 }
 
-/** Where people repair, put back, and decide about what was lost. @throws RunRefused; StorageError */
+/** Commands of people to repair, undo, and decide about lost items. @throws RunRefused; StorageError */
 export class RepairDesk {
   readonly #parts: RepairDeskParts;
 
@@ -109,7 +109,7 @@ export class RepairDesk {
     return begun;
   }
 
-  /** Puts back what a repair changed: the lanes differ from legacy again, and stop there. */
+  /** Undoes what a repair changed. The lanes differ from legacy again, and are stopped. */
   async undo(
     run: number,
     by: Responsible,
@@ -117,13 +117,13 @@ export class RepairDesk {
     const { store, repairs, repairer, divergences, audit } = this.#parts;
     const steps = await repairs.steps(run);
     if (steps.length === 0) throw new RunRefused('not_found', nothingToUndo(run, await store.get(run)));
-    // Before anything is put back: who wanted it is known, however it ends.
+    // Before anything is undone, so that the person is recorded, however it ends.
     const services = [...new Set(steps.map((step) => step.service))];
     await audit.add({ ...by, command: 'repair undo', ...auditedServices(services, { run }) });
     const left: string[] = [];
     for (const step of steps) {
       const { service, owner } = step;
-      // One lane that cannot be put back must not keep the others from it.
+      // One lane that cannot be undone must not block the others.
       const reason = await repairer.undo(step).catch(messageOf);
       if (reason === undefined) await divergences.undone(service, owner);
       else left.push(`${service}/${owner}: ${reason}`);
@@ -131,7 +131,7 @@ export class RepairDesk {
     return { undone: steps.length - left.length, left };
   }
 
-  /** The lane's reads may move although it differs. What differs in another way later counts again. */
+  /** The lane's reads may move although it differs. A different difference counts again later. */
   async accept(
     service: ServiceName,
     owner: Owner,
@@ -143,11 +143,11 @@ export class RepairDesk {
     throw result === 'lost_first'
       ? new RunRefused(
           'conflict',
-          `${service}/${owner} has items that legacy lost: decide about each first, "crossfade lost list" shows them`,
+          `${service}/${owner} has items that legacy lost: decide about each of them first (crossfade lost list)`,
         )
       : new RunRefused(
           'not_found',
-          `no difference of ${service}/${owner} waits for a decision: the stores were not found unequal, or it is settled`,
+          `${service}/${owner} has no open difference: no reconciliation found one, or it is already settled`,
         );
   }
 
@@ -155,7 +155,7 @@ export class RepairDesk {
     return this.#parts.lostItems.open(SHOWN);
   }
 
-  /** Gives one item up. The last decision about a lane's lost items lets it be repaired. */
+  /** Accepts the loss of one item. The last decision about a lane's lost items starts its repair. */
   async giveUp(item: LostItemName, by: Responsible): Promise<{ readonly waiting: number }> {
     const { lostItems, repairer } = this.#parts;
     if (!(await lostItems.accept(item, by))) throw noneWaits(item);
@@ -165,7 +165,7 @@ export class RepairDesk {
     return this.#decided(item);
   }
 
-  /** Stores one item on legacy again, or all of a lane in their old order: each becomes the lane's last one. */
+  /** Stores one item, or all lost items of a lane in their old order, on legacy again. Each becomes the lane's last item. */
   async restore(
     lane: Pick<LostItemName, 'service' | 'owner'>,
     memoryId: string | undefined,
@@ -184,7 +184,10 @@ export class RepairDesk {
     return { restored: items.length, ...(await this.#decided(lane)) };
   }
 
-  /** An owner that is gone from legacy takes no items: where the service does not make it with its first item, it is made again. */
+  /**
+   * Legacy takes no items for an owner that is gone. If the service does not create the owner with its first item, the owner is
+   * created again.
+   */
   async #restoreOwner({ service: name, owner }: Pick<LostItemName, 'service' | 'owner'>): Promise<void> {
     const service = this.#parts.services.get(name);
     const lanes = service?.definition.lanes;
@@ -199,13 +202,13 @@ export class RepairDesk {
     if ((await this.#taking({ service: name }, lanes.restoreOwner(owner, session))) !== 'applied')
       throw new RunRefused(
         'conflict',
-        `${name} did not say that it made ${owner} again: nothing is restored; restore it again in a minute`,
+        `${name} did not confirm that it created ${owner} again, so nothing is restored: retry in a minute`,
       );
     const { items } = await read();
     if (items.length > 0)
       throw new RunRefused(
         'conflict',
-        `${name} shows ${items.length} items of ${owner} now that the owner is there again: nothing else is restored; run "crossfade reconcile", then restore what is still lost`,
+        `${name} shows ${items.length} items of ${owner} after it created the owner again, so nothing else is restored: run "crossfade reconcile", then restore what is still lost`,
       );
   }
 
@@ -257,7 +260,10 @@ export class RepairDesk {
     return { waiting: 0 };
   }
 
-  /** How each item is stored on legacy again. Asked of all before the first is, so that none is left halfway for a known reason. */
+  /**
+   * How each item is stored on legacy again. Determined for all items before the first is stored, so that a known problem stops
+   * nothing halfway.
+   */
   async #restorings(
     { service: name, owner }: Pick<LostItemName, 'service' | 'owner'>,
     items: readonly LostItem[],
@@ -269,7 +275,7 @@ export class RepairDesk {
     if (service === undefined || lanes === undefined || requestOf === undefined)
       throw new RunRefused(
         'conflict',
-        `${name} takes no item back through its protocol: it can only be accepted`,
+        `the protocol of ${name} cannot restore an item: accept the loss instead`,
       );
     const { listed } = await readContents({
       orchestrator,
@@ -289,7 +295,7 @@ export class RepairDesk {
     });
   }
 
-  /** Whoever restored it before may have died, or not have heard of it, when legacy had taken it: then legacy shows it since. */
+  /** An earlier restore may have died, or may not have seen the reply, after legacy took the item. Then legacy shows it since. */
   async #isBack(
     { definition, access, context }: ServiceRuntime,
     item: LostItemName,
@@ -306,7 +312,7 @@ export class RepairDesk {
     );
   }
 
-  /** Until legacy has taken it, the orchestrator's may be the last that there is: nothing is decided before. */
+  /** Until legacy has taken the item, the orchestrator's copy may be the last one, so nothing is decided before. */
   async #restore(
     { item, service, digest, request }: Restoring,
     by: Responsible,
@@ -316,15 +322,15 @@ export class RepairDesk {
     const isBack = back.has(item.memoryId) || (await this.#isBack(service, item, digest));
     if (!(await lostItems.beginRestoring(item, by))) throw noneWaits(item);
     const outcome = isBack ? 'applied' : await this.#taking(item, request);
-    // How it ended is not known otherwise: the next restore looks first whether legacy has it.
+    // Otherwise the result is unknown. The next restore first checks whether legacy has the item.
     if (outcome === 'applied' || outcome === 'refused')
       await lostItems.endRestoring(item, outcome === 'applied');
     if (outcome === 'applied') return;
     throw new RunRefused(
       'conflict',
       outcome === 'refused'
-        ? `${item.service} did not take ${item.memoryId} back: it waits for a decision again`
-        : `${item.service} did not say that it took ${item.memoryId} back: restore it again in a minute; the proxy first looks whether legacy has it`,
+        ? `${item.service} refused to store ${item.memoryId} again: the item waits for a decision`
+        : `${item.service} did not confirm that it stored ${item.memoryId} again: retry in a minute; the proxy first checks whether legacy has it`,
     );
   }
 
@@ -345,20 +351,20 @@ function noneWaits({
   const what = memoryId === undefined ? 'no lost item' : `no item ${memoryId}`;
   return new RunRefused(
     'not_found',
-    `${what} of ${service}/${owner} waits for a decision: there is none, it is decided, or somebody restored it less than a minute ago`,
+    `${what} of ${service}/${owner} waits for a decision: it does not exist, is already decided, or was restored less than a minute ago`,
   );
 }
 
 function nothingToUndo(run: number, found: Run | undefined): string {
-  if (found === undefined) return `there is no run ${run}: the list of runs shows those there are`;
-  if (found.kind !== 'repair') return `run ${run} is no repair: "crossfade runs list" shows which are`;
-  return `run ${run} has changed nothing, or it is put back already`;
+  if (found === undefined) return `there is no run ${run}: see the list of runs`;
+  if (found.kind !== 'repair') return `run ${run} is not a repair: see "crossfade runs list"`;
+  return `run ${run} has changed nothing, or is already undone`;
 }
 
 function refusalOf(findings: number, share: number, limits: RepairLimits): string | undefined {
   if (findings > limits.items)
-    return `${findings} findings are more than the limit of ${limits.items}: look at the plan, then raise --limit-items`;
+    return `${findings} findings are more than the limit of ${limits.items}: check the plan, then raise --limit-items`;
   if (share <= limits.share) return undefined;
   const [have, most] = [share, limits.share].map((one) => `${Number((one * 100).toPrecision(3))} %`);
-  return `${have} of the compared items differ, more than the limit of ${most}: look at the plan, then raise --limit-share`;
+  return `${have} of the compared items differ, more than the limit of ${most}: check the plan, then raise --limit-share`;
 }

@@ -24,7 +24,7 @@ export interface RepairParts {
   readonly repairs: Pick<RepairStore, 'steps'>;
 }
 
-/** What became of one lane. */
+/** The result for one lane. */
 interface Repaired {
   readonly owner: Owner;
   readonly result: 'repaired' | 'equal' | 'left' | 'not_tried';
@@ -35,10 +35,13 @@ interface Repaired {
 }
 
 const LANES_PER_PAGE = 20;
-/** Lanes of a reconciliation: a repair is not begun of many. */
+/** Most lanes of a reconciliation that a repair accepts. */
 const MOST_FOUND = 100_000;
 
-/** Repairs the lanes that a reconciliation found unequal: each is read again before, and compared again afterwards. None is begun behind a surprise. */
+/**
+ * Repairs the lanes that a reconciliation found different. Each is read again before, and compared again afterwards. After a
+ * surprise no further lane is begun.
+ */
 export class RepairWork implements RunWork {
   readonly pagesAtOnce = 1;
   readonly #parts: RepairParts;
@@ -76,7 +79,7 @@ export class RepairWork implements RunWork {
     let surprise: Repaired | undefined;
     const isWhole = await inParallel(owners, control, async (owner) => {
       const [plan, home] = [planned.get(owner), homes.get(laneKeyOf(service, owner))];
-      // Settled since it was listed, by whoever was at this page before.
+      // Settled since it was listed, by an earlier attempt at this page.
       if (plan === undefined) {
         const done = before.get(owner);
         if (done !== undefined) repaired.push(done);
@@ -98,7 +101,7 @@ export class RepairWork implements RunWork {
     };
   }
 
-  /** Of a page that was interrupted, by a crash or a stop: what was repaired of it counts as what is repaired now. */
+  /** For a page that was interrupted by a crash or a stop: lanes that were repaired then count as repaired now. */
   async #repairedBefore({ id, request }: Run, service: ServiceName): Promise<ReadonlyMap<Owner, Repaired>> {
     const { repairs, divergences } = this.#parts;
     const steps = (await repairs.steps(id)).filter((step) => step.service === service);
@@ -141,7 +144,7 @@ export class RepairWork implements RunWork {
       return { ...facts, result: 'equal' };
     }
     if (nameOf(found.findings) !== nameOf(findings))
-      return { ...left('it differs in another way than it did when it was found'), isSurprise: true };
+      return { ...left('its difference is not the one that was found'), isSurprise: true };
     const changed = await repairer.repair(run, service, owner);
     const after = await comparer.compare(service, owner);
     if (after.verdict !== 'equal') return { ...left(notEqual(after)), changed, isSurprise: true };
@@ -152,22 +155,24 @@ export class RepairWork implements RunWork {
 
 function haltAt(service: ServiceName, surprise: Repaired | undefined): Pick<PageOutcome, 'halt'> {
   if (surprise === undefined) return {};
-  return { halt: `${service}/${surprise.owner}: ${surprise.reason ?? ''}. Look at it, then reconcile again` };
+  return {
+    halt: `${service}/${surprise.owner}: ${surprise.reason ?? ''}. Check the lane, then reconcile again`,
+  };
 }
 
-/** It stays open: the next repair takes it. */
+/** It stays open. The next repair takes it. */
 function notTried({ owner, findings }: Divergence): Repaired {
-  const reason = 'not tried: another lane was not as expected before';
+  const reason = 'not tried, because an earlier lane was not as expected';
   return { owner, result: 'not_tried', changed: 0, findings: findings.length, reason };
 }
 
 function notEqual(after: ComparedLane): string {
   return after.verdict === 'not_comparable'
     ? `after the repair it could not be compared: ${after.reason}`
-    : 'after the repair it is not equal';
+    : 'it still differs after the repair';
 }
 
-/** Two lists of findings that say the same. */
+/** Whether two lists have the same findings. */
 function nameOf(findings: readonly ItemFinding[]): string {
   return findings
     .map(({ side, kind, before, after }) => [side, kind, before ?? '', after ?? ''].join(':'))

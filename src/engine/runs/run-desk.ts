@@ -6,10 +6,10 @@ import type { RunStore } from './run-ports.ts';
 import type { RunWork } from './run-work.ts';
 import type { RunWorker } from './run-worker.ts';
 
-/** `known`: another replica, or another look at the schedule, has begun it. */
+/** `known`: another replica, or another check of the schedule, has started it. */
 type RefusalCode = 'not_found' | 'conflict' | 'known';
 
-/** Why a run cannot be begun, stopped or taken up, in words for a person. */
+/** Why a run cannot be started, stopped or resumed, in words for a person. */
 export class RunRefused extends Error {
   readonly code: RefusalCode;
 
@@ -23,7 +23,7 @@ export interface RunDeskParts {
   readonly store: RunStore;
   readonly works: Readonly<Record<RunKind, RunWork>>;
   readonly worker: RunWorker;
-  /** Services whose dual writes are in effect can be copied. */
+  /** Services whose dual writes are in effect, so that they can be copied. */
   readonly isCovered: (service: ServiceName) => boolean;
 }
 
@@ -33,7 +33,7 @@ export interface RunStatus {
   readonly brake: Brake | undefined;
 }
 
-/** Where people begin, watch and stop runs. @throws RunRefused; StorageError */
+/** Commands of people to start, watch and stop runs. @throws RunRefused; StorageError */
 export class RunDesk {
   readonly #parts: RunDeskParts;
 
@@ -47,17 +47,17 @@ export class RunDesk {
     if (uncovered.length > 0)
       throw new RunRefused(
         'conflict',
-        `dual writes of ${uncovered.join(', ')} are not in effect: nothing that is copied would stay equal. ` +
+        `dual writes of ${uncovered.join(', ')} are not active, so a copy would not stay equal. ` +
           'Switch crossfade.<service>.dual-write on first, or name other services with --service',
       );
     const run = await store.create(kind, request);
     if (run === undefined) {
       const open = await this.#underWay(kind);
       throw open === undefined
-        ? new RunRefused('known', `the ${kind} of ${request.scheduled ?? 'that time'} was begun before`)
+        ? new RunRefused('known', `the ${kind} of ${request.scheduled ?? 'that time'} was already started`)
         : new RunRefused(
             'conflict',
-            `run ${open.id} is under way: --resume watches it, crossfade runs stop ${open.id} stops it`,
+            `run ${open.id} is already running: watch it with --resume, or stop it with crossfade runs stop ${open.id}`,
           );
     }
     worker.wake();
@@ -68,7 +68,7 @@ export class RunDesk {
     return (await this.#parts.store.open()).find((run) => run.kind === kind);
   }
 
-  /** What a run would find, by service. Nothing is written. */
+  /** What a run would find, by service. Writes nothing. */
   async rehearse(kind: RunKind, request: RunRequest): Promise<Readonly<Record<string, object>>> {
     const surveys: Record<string, object> = {};
     const work = this.#parts.works[kind];
@@ -84,7 +84,7 @@ export class RunDesk {
     return { run, progress: await store.progress(id), brake: worker.brakeOf(id) };
   }
 
-  /** Lanes that these runs found unequal and that nothing has settled since. */
+  /** Lanes that these runs found different and that are still open. */
   unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
     return this.#parts.store.unsettled(ids);
   }
@@ -100,32 +100,31 @@ export class RunDesk {
       to: 'stopped',
       reason,
     });
-    if (!isStopped) throw new RunRefused('conflict', `run ${id} is not under way`);
+    if (!isStopped) throw new RunRefused('conflict', `run ${id} is not running`);
     return this.#get(id);
   }
 
-  /** Takes up the newest run of a kind that was stopped, or names the one under way. */
+  /** Resumes the newest stopped run of a kind, or returns the one that is running. */
   async resume(kind: RunKind): Promise<Run> {
     const { store, worker } = this.#parts;
     const open = await this.#underWay(kind);
     if (open !== undefined) return open;
     const [newest] = await store.recent(kind, 1);
     if (newest === undefined)
-      throw new RunRefused('not_found', `there is no ${kind} to take up: one is begun without --resume`);
+      throw new RunRefused('not_found', `there is no ${kind} to resume: start one without --resume`);
     const isListed = Object.keys(newest.survey).length === newest.request.services.length;
     const isResumed = await store.takeUp(newest.id, isListed ? 'running' : 'listing');
     if (isResumed) worker.wake();
-    // Somebody else was faster.
+    // Another request was faster.
     const taken = isResumed ? await this.#get(newest.id) : await this.#underWay(kind);
     if (taken === undefined)
-      throw new RunRefused('conflict', `run ${newest.id} is ${newest.state}: there is nothing to take up`);
+      throw new RunRefused('conflict', `run ${newest.id} is ${newest.state}: there is nothing to resume`);
     return taken;
   }
 
   async #get(id: number): Promise<Run> {
     const run = await this.#parts.store.get(id);
-    if (run === undefined)
-      throw new RunRefused('not_found', `there is no run ${id}: the list of runs shows those there are`);
+    if (run === undefined) throw new RunRefused('not_found', `there is no run ${id}: see the list of runs`);
     return run;
   }
 }

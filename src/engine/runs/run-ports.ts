@@ -9,11 +9,11 @@ export interface StateChange {
   readonly reason?: string;
 }
 
-/** How runs stand, and what they have found that nobody has settled. */
+/** The state of runs, and their open findings. */
 export interface RunFigures {
   readonly kinds: readonly {
     readonly kind: RunKind;
-    /** Under way, and how far they have come. */
+    /** Running runs, and their progress. */
     readonly open: number;
     readonly lanes: number;
     readonly lanesDone: number;
@@ -27,37 +27,37 @@ export interface RunFigures {
   }[];
 }
 
-/** Runs, in the journal's database. Claims last as long as the replica that made them lives. @throws StorageError */
+/** Runs, in the journal's database. A claim lasts as long as its replica lives. @throws StorageError */
 export interface RunStore {
-  /** Undefined where one of the kind is under way, or was begun for the same time of a schedule, by whichever replica. */
+  /** Undefined if one of the kind is running, or any replica has started it for the same scheduled time. */
   create(kind: RunKind, request: RunRequest): Promise<Run | undefined>;
-  /** False where it neither was stopped nor failed, or another one of its kind is under way. */
+  /** False if it was neither stopped nor failed, or another one of its kind is running. */
   takeUp(id: number, to: RunState): Promise<boolean>;
   get(id: number): Promise<Run | undefined>;
   /** Newest first. */
   recent(kind: RunKind | undefined, limit: number): Promise<readonly Run[]>;
-  /** Runs to work on, the oldest first. */
+  /** Running runs, oldest first. */
   open(): Promise<readonly Run[]>;
-  /** Asked for every second by whoever watches: reads no pages. */
+  /** Cheap enough to call every second: reads no pages. */
   progress(id: number): Promise<RunProgress>;
-  /** Lanes that these runs found unequal, and that are neither repaired nor accepted; a run without any is left out. */
+  /** Open findings of these runs, in lanes. A run without any is left out. */
   unsettled(ids: readonly number[]): Promise<ReadonlyMap<number, number>>;
-  /** By service what all its pages came to, with what was left out. Reads them all. */
+  /** The sums of all its pages by service, with what was left out. Reads all pages. */
   tallies(id: number): Promise<Readonly<Record<string, Tally>>>;
-  /** True for one replica at a time; what one that died had listed is forgotten. */
+  /** True for one replica at a time. What a dead one had listed is dropped. */
   claimListing(id: number, replica: ReplicaId): Promise<boolean>;
-  /** Writes down lanes that are being listed; one that comes twice counts once. */
+  /** Stores lanes that are being listed. A lane that comes twice counts once. */
   addLanes(id: number, service: ServiceName, lanes: readonly ListedLane[]): Promise<void>;
-  /** Cuts the lanes that were listed of a service into pages, in the order they are worked on. @returns how many lanes there are */
+  /** Divides the listed lanes of a service into pages, in working order. @returns the number of lanes */
   cutPages(id: number, service: ServiceName, lanesPerPage: number): Promise<number>;
   surveyed(id: number, service: string, survey: object): Promise<void>;
-  /** Changes the state from one of `from`; false where it was in none of them. */
+  /** Changes the state from one of `from`. False if it had none of them. */
   change(id: number, change: StateChange): Promise<boolean>;
-  /** @param underWay pages that this replica works on: what else it has claimed it gave up without saying so, and takes up again */
+  /** @param underWay pages that this replica works on. Its other claims were abandoned, and are claimed again */
   claimPage(id: number, replica: ReplicaId, underWay: readonly number[]): Promise<Page | undefined>;
-  /** `elsewhere`: lanes of the page whose home is another replica, by that replica. */
+  /** `elsewhere`: lanes of the page whose home is another replica, by replica. */
   finishPage(page: Page, tally: Tally, elsewhere: ReadonlyMap<ReplicaId, readonly Owner[]>): Promise<void>;
-  /** Gives a page back, not to be begun again before `delayMs`. */
+  /** Gives a page back. It may not start again before `delayMs`. */
   releasePage(page: Page, delayMs: number): Promise<void>;
   /** Pages that are not done. */
   pagesLeft(id: number): Promise<number>;
@@ -65,14 +65,14 @@ export interface RunStore {
   figures(): Promise<RunFigures>;
 }
 
-/** What the journal's database says of many lanes at once. @throws StorageError */
+/** Facts about many lanes at once, from the journal's database. @throws StorageError */
 export interface LaneDirectory {
-  /** Owners whose lanes the journal knows, page by page. */
+  /** Owners of lanes in the journal, page by page. */
   owners(service: ServiceName): AsyncIterable<readonly Owner[]>;
-  /** Of lanes written to, or copied, since they were last found equal. */
+  /** Only lanes that were written to, or copied, since they were last found equal. */
   changed(service: ServiceName): AsyncIterable<readonly Owner[]>;
-  /** Lanes whose home is another replica that lives. */
+  /** Lanes whose home is another live replica. */
   homesElsewhere(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReplicaId>>;
-  /** Items that the secondary refused of a lane, by reason, accepted or not. */
+  /** Items of a lane that the secondary refused, by reason, accepted or not. */
   exceptions(lanes: readonly LaneKey[]): Promise<ReadonlyMap<LaneKey, ReadonlyMap<string, number>>>;
 }

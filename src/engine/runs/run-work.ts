@@ -1,20 +1,23 @@
 import type { Owner, ReplicaId, ServiceName } from '../../domain/ids.ts';
 import type { Page, Run, RunRequest, Tally } from '../ports/run.ts';
 
-/** What a run may do at this moment. */
+/** What a run may do now. */
 export interface RunControl {
-  /** A person has stopped the run, or the proxy stops: what is under way may end, nothing more begins. */
+  /** A person has stopped the run, or the proxy is stopping. Work in progress may end, and nothing new starts. */
   isStopped(): boolean;
-  /** Lanes that may be under way together: fewer while agents wait longer than they did. */
+  /** Maximum number of lanes under way together. Lower while agents wait longer than before. */
   width(): number;
-  /** Waits as long as the rate asks for after so many items; counted only where there is a rate. */
+  /** Waits as long as the rate requires after this many items. Counts only if there is a rate. */
   after(items: () => Promise<number>): Promise<void>;
 }
 
-/** A lane that is to be worked on. */
+/** A lane to work on. */
 export interface ListedLane {
   readonly owner: Owner;
-  /** When it was written to last: the newest lanes come first. @defaultValue unknown: behind all others, in the order they were listed */
+  /**
+   * When it was last written to, because the newest lanes come first. @defaultValue unknown: after all others, in the order of
+   * the list
+   */
   readonly newestAtMs?: number;
 }
 
@@ -22,22 +25,25 @@ export interface PageOutcome {
   readonly tally: Tally;
   /** Lanes whose home is another replica. */
   readonly elsewhere?: ReadonlyMap<ReplicaId, readonly Owner[]>;
-  /** Why the run must not go on before a person has looked. */
+  /** Why the run must stop until a person has checked. */
   readonly halt?: string;
 }
 
 /** One kind of run. */
 export interface RunWork {
-  /** Pages are begun, finished and shared whole: how far a run has come is seen page by page. */
+  /** Pages start, finish and are claimed as a whole. Progress is counted in pages. */
   lanesPerPage(request: RunRequest): number;
-  /** While the stores answer for one page, another is worked on. What stops a repair must stop it before the next page. */
+  /**
+   * While the stores answer for one page, another one starts. A repair has no such overlap, because a surprise must stop it
+   * before the next page.
+   */
   readonly pagesAtOnce: number;
   /** Writes nothing. A lane may come twice. Returns what was found meanwhile. */
   list(run: Pick<Run, 'request'>, service: ServiceName): AsyncGenerator<readonly ListedLane[], object>;
   page(run: Run, page: Page, control: RunControl): Promise<PageOutcome>;
-  /** The document about what was done. */
+  /** The document of what was done. */
   document(run: Run, tallies: Readonly<Record<string, Tally>>): Promise<object>;
 }
 
-/** A page was not finished, because nobody wants it to be. */
+/** Thrown when a page was not finished because the run was stopped. */
 export class RunInterrupted extends Error {}

@@ -10,9 +10,9 @@ import type { RunStore } from './run-ports.ts';
 import { RunInterrupted, type ListedLane, type RunControl, type RunWork } from './run-work.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** How soon a stop is followed. */
+/** Time until a stop takes effect. */
 const STATE_EVERY_MS = 250;
-/** A page that fails so often is left, and its lanes are listed as such. */
+/** A page that fails this many times is left, and its lanes are listed as not finished. */
 const PAGE_ATTEMPTS = 5;
 const PAGE_RETRY_MS = 1_000;
 
@@ -24,7 +24,7 @@ export interface RunWorkerParts {
   readonly emit: Emit;
   /** Replicas that share the work and its rate. */
   readonly liveReplicas: () => number;
-  /** Lanes under way together at most. */
+  /** Maximum number of lanes under way together. */
   readonly concurrency: number;
   readonly liveP95: () => number | undefined;
   readonly calmP95: () => number | undefined;
@@ -32,7 +32,10 @@ export interface RunWorkerParts {
   readonly embeddingLine: () => Promise<number>;
 }
 
-/** Works on open runs, beside every other replica: the oldest first, a page at a time. What a replica that died had claimed is anybody's. */
+/**
+ * Works on running runs, together with all other replicas: the oldest first, one page at a time. Claims of a dead replica are
+ * free.
+ */
 export class RunWorker {
   readonly #parts: RunWorkerParts;
   #isStopped = false;
@@ -54,7 +57,7 @@ export class RunWorker {
     await this.#loop;
   }
 
-  /** There is a new run. */
+  /** Called when there is a new run. */
   wake(): void {
     this.#wake.abort();
   }
@@ -78,7 +81,7 @@ export class RunWorker {
     }
   }
 
-  /** The journal's database is away, most often: the run goes on when it is back, and holds up no other. */
+  /** Usually the journal's database is away. The run continues when it is back, and does not block others. */
   #failed(error: unknown): void {
     this.#parts.emit('run:failed', { reason: messageOf(error) });
   }
@@ -87,7 +90,8 @@ export class RunWorker {
     const { services } = run.request;
     const { replica } = this.#parts;
     const served = services.filter((service) => replica.serves(service));
-    // A replica that serves some of them works on these. One that serves all also lists the lanes and ends the run.
+    // A replica that serves some of the services works on those. A replica that serves all also lists the lanes and finishes the
+    // run.
     const isWhole = served.length === services.length;
     if (this.#isStopped || (served.length === 0 && !isWhole)) return;
     if (run.state === 'listing' && !(isWhole && (await this.#list(run)))) return;
@@ -100,7 +104,7 @@ export class RunWorker {
     }
   }
 
-  /** @returns false where another replica lists */
+  /** @returns false if another replica lists */
   async #list(run: Run): Promise<boolean> {
     const { store, replica, works } = this.#parts;
     if (!(await store.claimListing(run.id, replica.id))) return false;
@@ -116,12 +120,12 @@ export class RunWorker {
     return store.change(run.id, { from: ['listing'], to: 'running' });
   }
 
-  /** One after the other, or some beside each other. @throws StorageError when none is under way any more */
+  /** One page after the other, or some in parallel. @throws StorageError when none is under way any more */
   async #pages(run: Run, control: RunControl): Promise<void> {
     const { store, works, replica } = this.#parts;
     const underWay = new Set<number>();
     let lastClaim: Promise<unknown> = Promise.resolve();
-    // One after the other: a claim must know what the one before it took.
+    // One after the other, because a claim must know the previous one's result.
     const claim = (): Promise<Page | undefined> => {
       const claimed = lastClaim.then(async () => {
         const page = await store.claimPage(run.id, replica.id, [...underWay]);
@@ -158,19 +162,19 @@ export class RunWorker {
     }
   }
 
-  /** Whoever did the last page writes the document; the others find the run finished. */
+  /** The replica that finished the last page writes the document. The others find the run finished. */
   async #finish(run: Run): Promise<void> {
     const { store, works } = this.#parts;
     if ((await store.pagesLeft(run.id)) > 0) return;
     const document = await works[run.kind].document(run, await store.tallies(run.id));
     await store.report(run.id, document);
-    // It was listed since this replica looked at it.
+    // It was listed since this replica last checked.
     const reason = leftOutOf((await store.get(run.id))?.survey ?? run.survey);
     if (await store.change(run.id, { from: ['running'], to: 'finished', reason }))
       this.#parts.emit('run:finished', { run: run.id, kind: run.kind });
   }
 
-  /** Follows whether the run is still wanted, and how fast it may go. */
+  /** Checks whether the run is still wanted, and how fast it may go. */
   #watch(run: Run): RunControl & { end(): void } {
     const { store, embeddingLine, clock, concurrency, liveP95, calmP95, slower, liveReplicas } = this.#parts;
     let isWanted = true;

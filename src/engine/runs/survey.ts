@@ -9,16 +9,16 @@ import { listOwners } from './listed-owners.ts';
 import type { ListedLane } from './run-work.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
-/** Lanes read together. */
+/** Lanes that are read together. */
 const LANES_PER_READING = 200;
-/** The orchestrator refuses more. */
+/** The orchestrator refuses longer items. */
 const CONTENT_BYTES = 1024 * 1024;
-/** What the built-in model takes for a sentence, milliseconds (measured). */
+/** Time of the built-in model for one sentence, milliseconds (measured). */
 const EMBEDDING_MS = 18;
 const EXAMPLES = 10;
 const NUL = '\u0000';
 
-/** Something a person should know of before anything is written: how often, and the first owners. */
+/** Something that a person should know before anything is written: how often, and the first owners. */
 interface Concern {
   count: number;
   readonly owners: string[];
@@ -34,7 +34,7 @@ type ConcernName =
   | 'times_going_backwards'
   | 'unknown_times';
 
-/** What the store of a service holds, as it is before anything is copied. */
+/** What the store of a service holds before anything is copied. */
 export interface Survey {
   /** Where the owners come from. */
   readonly owners_from: 'store' | 'journal';
@@ -42,11 +42,11 @@ export interface Survey {
   readonly items: number;
   readonly content_bytes: number;
   readonly newest_at: string | null;
-  /** `unreadable` lanes and `oversize_items` stay out; the others are copied. */
+  /** `unreadable` lanes and `oversize_items` are left out. The others are copied. */
   readonly concerns: Readonly<
     Record<ConcernName, { readonly count: number; readonly owners: readonly string[] }>
   >;
-  /** What no lane shows. */
+  /** Items that no lane shows. */
   readonly strays: Readonly<Record<string, number>>;
   readonly to_embed: { readonly items: number; readonly seconds_with_the_built_in_model: number };
 }
@@ -55,11 +55,11 @@ export interface SurveyParts {
   readonly nowMs: number;
   /** Only this owner's lane. */
   readonly only?: Owner | undefined;
-  /** Owners whose lanes the journal knows: the store may not show them any more, or cannot be listed. */
+  /** Owners of lanes in the journal. The store may not show them any more, or cannot be listed. */
   readonly journaled: AsyncIterable<readonly Owner[]>;
 }
 
-/** Looks at everything a service holds, page by page, and writes nothing. Lanes come with the time of their newest item. */
+/** Reads everything that a service holds, page by page, and writes nothing. Lanes come with the time of their newest item. */
 export async function* surveyService(
   service: ServiceRuntime,
   { nowMs, only, journaled }: SurveyParts,
@@ -70,7 +70,7 @@ export async function* surveyService(
   for await (const owners of listed ?? [])
     for (const some of readTogether(owners, only))
       yield surveyor.addAll(await readLegacyLanes(service, some));
-  // What the store shows of them it has listed.
+  // The store has already listed those that it shows.
   const isNew = (reading: LegacyReading): boolean =>
     listed === undefined || ('lane' in reading && !reading.lane.exists);
   for await (const owners of journaled)
@@ -155,14 +155,14 @@ class Surveyor {
       if (bytes > CONTENT_BYTES) this.#concern('oversize_items', owner);
       if (isUnstorable(content)) this.#concern('escaped_items', owner);
       before = this.#lookAtTime(owner, item, before);
-      // As it is: what is looked at once is not worth a digest.
+      // Uses the text itself, because a digest is not worth it for one use.
       const identity = canonicalFields(item.fields);
       if (seen.has(identity)) this.#concern('repeated_items', owner);
       seen.add(identity);
     }
   }
 
-  /** @returns the time that the next item must not be before */
+  /** @returns the earliest allowed time of the next item */
   #lookAtTime(owner: Owner, { at, isTimeUnknown }: LegacyItem, before: number): number {
     if (isTimeUnknown === true) {
       this.#concern('unknown_times', owner);
@@ -210,7 +210,7 @@ function isExpired({ idleSeconds }: Retention, newestMs: number, nowMs: number):
   return idleSeconds !== undefined && Number.isFinite(newestMs) && nowMs - newestMs >= idleSeconds * 1_000;
 }
 
-/** NUL and lone surrogates, as they are or as an escape of JSON: the orchestrator stores a reversible escape of them. */
+/** NUL and lone surrogates, raw or as JSON escapes. The orchestrator stores a reversible escape of them. */
 function isUnstorable(json: string): boolean {
   if (json.includes(NUL) || !json.isWellFormed()) return true;
   if (!json.includes('\\u')) return false;

@@ -11,7 +11,7 @@ export interface FencedParts {
   readonly verdicts: Pick<Verdicts, 'compare'>;
 }
 
-/** A lane, and why its reads prove nothing at this moment. */
+/** A lane, and why its reads prove nothing now. */
 export interface Fenced {
   readonly lane: Lane;
   readonly reason: FenceReason;
@@ -19,9 +19,9 @@ export interface Fenced {
 }
 
 /**
- * A read of a lane that is fenced off is not comparable, and above a share of such reads people are told. Anybody may ask for an owner
- * that nobody ever wrote to: where both sides then say the same, there is nothing to seed and nothing to tell. It is no match either:
- * two empty answers prove nothing.
+ * A read of a lane that is fenced off is not comparable, and above a share of such reads an alert is sent. But any caller may ask
+ * for an owner that was never written. If both sides then answer the same, there is nothing to seed or report. It is not a match
+ * either, because two empty answers prove nothing.
  */
 export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: FencedParts): Promise<Judgement> {
   const { lane, reason, deadlineAtMs } = fenced;
@@ -33,7 +33,7 @@ export async function judgeFenced(task: ShadowTask, fenced: Fenced, parts: Fence
   return notCompared(comparison.verdict === 'match' ? 'unknown_lane' : 'not_seeded');
 }
 
-/** Agents write to the lane, so it is copied at once: both sides are asked again after that. */
+/** Agents write to the lane, so it is copied at once. Both sides are asked again after that. */
 export function isPassing(task: ShadowTask, lane: Lane, reason: FenceReason): boolean {
   if (task.looks > 0 || looksAllowed(effectOf(task)) === 0) return false;
   return reason === 'copying' || reason === 'dirty' || (reason === 'not_seeded' && lane.ownSequence > 0);

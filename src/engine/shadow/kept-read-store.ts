@@ -5,20 +5,20 @@ export interface KeptRead {
   readonly service: ServiceName;
   readonly lane: LaneKey;
   readonly action: string;
-  /** Stands for the lane and for what the orchestrator is asked: two reads with the same digest get the same answer. */
+  /** A digest of the lane and of the request to the orchestrator. Two reads with the same digest get the same answer. */
   readonly digest: string;
   /** The request's text. */
   readonly request: string;
 }
 
-/** Distinct reads of the last days, of all replicas. @throws StorageError */
+/** Distinct reads of the last days, over all replicas. @throws StorageError */
 export interface KeptReadStore {
-  /** Adds reads, or notes that they were sent again. What is too old or too much leaves. */
+  /** Adds reads, or records that they were sent again. Removes what is too old or too much. */
   keep(reads: readonly KeptRead[]): Promise<void>;
   /**
-   * The read that has waited longest of those that no agent has sent for a minute, and that were not asked again yet on the present
-   * state of their lane, which is clean and delivered. It counts as asked from now on.
-   * @param versions by action: with another version the same state proves something again
+   * The kept read that has waited longest. No agent has sent it for a minute, it was not repeated yet in the present state of its
+   * lane, and that lane is clean and delivered. It counts as repeated from now on.
+   * @param versions by action: with another version, the same state proves something again
    */
   next(
     service: ServiceName,

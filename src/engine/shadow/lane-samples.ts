@@ -15,18 +15,18 @@ import type { LaneComparer } from '../runs/lane-comparer.ts';
 import { lostAs } from '../items/lost-as.ts';
 import type { LaneSieve } from '../runs/lane-sieve.ts';
 
-/** However rarely such reads come, one in this time queues its lane. */
+/** If such reads are rare, at least one in this time queues its lane. */
 const LEAST_EVERY_MS = 1_000;
-/** Lanes of a service that wait; what comes on top is dropped and counted. */
+/** Most lanes of a service that wait. Further ones are dropped and counted. */
 const WAITING_LIMIT = 500;
 const LANES_AT_ONCE = 100;
-/** Between two readings of a service's store. */
+/** Pause between two readings of a service's store. */
 const PAUSE_MS = 1_000;
-/** A store is read a tenth of the time at most, by all replicas together: as measured, however long one reading takes. */
+/** A store is read at most a tenth of the time, by all replicas together, based on the measured duration. */
 const MOST_READ = 0.1;
-/** Lanes that are looked at one by one, at the same time. */
+/** Lanes that are compared one by one at the same time. */
 const WIDTH = 2;
-/** Most that a lane in use is held: such lanes are compared all day. */
+/** Longest hold of a lane in use, because such lanes are compared all day. */
 const HELD_MS = 250;
 
 const FAILED = notComparable('shadow_error');
@@ -40,26 +40,27 @@ export interface LaneSampleParts {
   readonly random: () => number;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Of the reads that do something to legacy so many percent queue their lane. 0: none ever does. */
+  /** Percent of the reads with side effects on legacy that queue their lane. 0: none. */
   readonly percentage: number;
-  /** Live replicas, this one among them: each samples. */
+  /** Live replicas, including this one, because each of them samples. */
   readonly replicas: () => number;
 }
 
-/** Lanes of one service on their way to be compared. */
+/** Lanes of one service that wait for a comparison. */
 interface Queue {
   readonly service: ServiceRuntime;
-  /** By owner, the read that queued it. */
+  /** By owner: the read that queued it. */
   readonly waiting: Map<Owner, MappedOperation>;
   sampledAtMs: number;
-  /** What the last batch took of the legacy store's time. */
+  /** How long the last batch used the legacy store. */
   readMs: number;
   work: Promise<void> | undefined;
 }
 
 /**
- * Evidence for reads that do something to legacy, which nobody may repeat there: some of them queue their lane, and it is compared whole,
- * on the service's own store. What is found counts for every read action of the service. Bounded, and in no agent's way.
+ * Evidence for reads with side effects on legacy, which must not be repeated. Some of them queue their lane, and the whole lane
+ * is compared on the service's own store. The result counts for every read action of the service. Bounded, and agents never wait
+ * for it.
  */
 export class LaneSamples {
   readonly #parts: LaneSampleParts;
@@ -70,7 +71,7 @@ export class LaneSamples {
     this.#parts = parts;
   }
 
-  /** A read was answered: of some the lane is queued. Never waits. */
+  /** A read was answered. For some reads the lane is queued. Never waits. */
   sample(operation: MappedOperation): void {
     const { clock, random, percentage } = this.#parts;
     const queue = this.#queueFor(operation);
@@ -79,7 +80,7 @@ export class LaneSamples {
     if (isDue || random() * 100 < percentage) this.#enqueue(queue, operation);
   }
 
-  /** Its answers could not be compared while the lane moved: the lane itself can be. Never waits. */
+  /** Its answers could not be compared because the lane changed, but the lane itself can be compared. Never waits. */
   doubt(operation: MappedOperation): void {
     const queue = this.#queueFor(operation);
     if (queue !== undefined) this.#enqueue(queue, operation);
@@ -90,7 +91,7 @@ export class LaneSamples {
     for (const { work } of this.#queues.values()) await work;
   }
 
-  /** Undefined where nothing speaks against asking legacy again, or where its store cannot be read. */
+  /** Undefined if legacy may be asked again, or if its store cannot be read. */
   #queueFor({ service, action, message }: MappedOperation): Queue | undefined {
     const { percentage } = this.#parts;
     if (percentage === 0 || this.#stopping.signal.aborted) return undefined;
@@ -137,7 +138,7 @@ export class LaneSamples {
     }
   }
 
-  /** Never throws: a side that does not answer is counted as no comparison. */
+  /** Never throws. A side that does not answer makes no comparison. */
   async #compareOne(queue: Queue, owner: Owner, operation: MappedOperation | undefined): Promise<void> {
     const { comparer, lostItems } = this.#parts;
     const { name } = queue.service;

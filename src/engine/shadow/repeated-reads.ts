@@ -16,9 +16,9 @@ import type { ShadowReads } from './shadow-reads.ts';
 
 const MINUTE_MS = 60_000;
 const WRITE_EVERY_MS = 10_000;
-/** Reads that wait to be written down; others are kept when they are sent again. */
+/** Reads that wait to be stored. Others are kept when they are sent again. */
 const MOST_WAITING = 500;
-/** A longer request is not kept. */
+/** Longer requests are not kept. */
 const LONGEST = 65_536;
 
 export interface RepeatedReadParts {
@@ -29,19 +29,19 @@ export interface RepeatedReadParts {
   readonly shadows: Pick<ShadowReads, 'offer' | 'size'>;
   readonly lanes: Pick<Lanes, 'load'>;
   readonly callLegacy: CallLegacy;
-  /** All that evidence of an action depends on: definition, rules, versions. */
+  /** Everything on which the evidence of an action depends: definition, rules, versions. */
   readonly versionOf: (service: ServiceName, action: string) => string;
   readonly limits: MessageLimits;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Most reads that are asked again in a minute, by this replica. */
+  /** Most reads per minute that this replica repeats. */
   readonly perMinute: number;
   readonly timeoutMs: number;
 }
 
 /**
- * Evidence for services with few users. Distinct reads that do nothing to legacy are kept, and asked of both backends again, slowly:
- * once for each state of their lane. Agents are not involved, and a busy service is left alone.
+ * Evidence for services with few users. Distinct reads without side effects on legacy are kept, and slowly sent to both backends
+ * again, once per state of their lane. Agents are not involved, and a busy service is not used.
  */
 export class RepeatedReads {
   readonly #parts: RepeatedReadParts;
@@ -68,7 +68,7 @@ export class RepeatedReads {
   /** An agent has sent the read. Never waits. */
   keep(operation: MappedOperation): void {
     const { message, request, service, lane, name: action } = operation;
-    // The path and headers of an HTTP service are part of what was asked, and may hold secrets.
+    // Path and headers of an HTTP request are part of the read, and may hold secrets.
     if (request.http !== undefined || message.text.length > LONGEST || !isHarmless(operation)) return;
     const digest = digestOf(operation);
     if (this.#waiting.size >= MOST_WAITING && !this.#waiting.has(digest)) return;
@@ -104,7 +104,7 @@ export class RepeatedReads {
     await this.#parts.store.keep(reads);
   }
 
-  /** Services take turns; of each the read that waited longest is next. */
+  /** Services take turns. Within a service, the read that has waited longest is next. */
   async #repeatOne(): Promise<void> {
     const { store, services, clock } = this.#parts;
     const all = [...services.values()];
@@ -118,7 +118,7 @@ export class RepeatedReads {
     }
   }
 
-  /** Shadow reads are asked for, every write is journaled, and no agent waits. */
+  /** Shadow reads are requested, every write is journaled, and no agent waits. */
   #isIdle({ name, legacy }: ServiceRuntime): boolean {
     const { flags, coverage, shadows } = this.#parts;
     const isCovered = (coverage.get(name)?.number ?? 0) > 0;
@@ -131,7 +131,7 @@ export class RepeatedReads {
     return Object.fromEntries(actions.map((action) => [action, this.#parts.versionOf(name, action)]));
   }
 
-  /** Undefined where the definition has changed since: it knows no such read, or one that does something to legacy. */
+  /** Undefined if the definition has changed since, so that it does not know the read, or the read now has side effects. */
   #operationOf(service: ServiceRuntime, text: string, nowMs: number): MappedOperation | undefined {
     const body = Buffer.from(text);
     const parsed = parseRequest(body, this.#parts.limits);
@@ -141,7 +141,9 @@ export class RepeatedReads {
     return hasLane(operation) && isMapped(operation) && isHarmless(operation) ? operation : undefined;
   }
 
-  /** As if an agent had asked: the answers are compared behind it. A side that does not answer proves nothing. */
+  /**
+   * Handles the read as if an agent had sent it, and compares the answers afterwards. A side that does not answer proves nothing.
+   */
   async #ask(operation: MappedOperation): Promise<void> {
     const { lanes, clock, callLegacy, shadows, timeoutMs } = this.#parts;
     const before = new Snapshot(await lanes.load(operation.service.name, operation.owner));
@@ -165,12 +167,12 @@ function hasLane(operation: Operation): operation is OwnedOperation {
   return operation.lane !== undefined;
 }
 
-/** Whether asking again does nothing to legacy. */
+/** Whether a repeat has no side effect on legacy. */
 function isHarmless({ action, message }: MappedOperation): boolean {
   return action.onLegacy(message) === 'nothing';
 }
 
-/** By what the orchestrator is asked: agents draw a new request id for each of the same reads. */
+/** Keyed by the request to the orchestrator, because agents use a new request id for each equal read. */
 function digestOf({ action, message, service, owner, lane, name }: MappedOperation): string {
   const asked = action.toOrchestrator(message, sessionIdOf(service.definition.lanes.sessionPrefix, owner));
   return createHash('sha256')

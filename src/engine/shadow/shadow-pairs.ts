@@ -10,7 +10,7 @@ import type { Watermark, Watermarks } from '../delivery/watermarks.ts';
 import type { Clock } from '../ports/ports.ts';
 import type { Pair, ShadowTask } from './shadow-task.ts';
 
-/** Most that a lane is held for a comparison, its agents' writes waiting. */
+/** Longest hold of a lane for a comparison, while its agents' writes wait. */
 const HOLD_MS = 250;
 
 export interface PairParts {
@@ -23,11 +23,11 @@ export interface PairParts {
   readonly isAlone: () => boolean;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Most that one answer may take. */
+  /** Longest time of one answer. */
   readonly timeoutMs: number;
 }
 
-/** Gets both answers of a read. @throws CrossfadeError where one does not come */
+/** Gets both answers of a read. @throws CrossfadeError if one does not come */
 export class ShadowPairs {
   readonly #parts: PairParts;
 
@@ -36,8 +36,8 @@ export class ShadowPairs {
   }
 
   /**
-   * The agent's own answer is one of the pair; the other backend's is compared with it for its latency, too.
-   * @param isPostponed of what failed: it is asked for later, and makes no pair yet
+   * The agent's own answer is one of the pair. The other backend's answer is also used for its latency.
+   * @param isPostponed whether the failure is retried later. It makes no pair yet then
    */
   async first(task: ShadowTask, isPostponed: (error: unknown) => boolean): Promise<Pair> {
     const { text, primary, before, primaryMs, watermark } = task;
@@ -58,7 +58,7 @@ export class ShadowPairs {
     }
   }
 
-  /** Both are asked again: the orchestrator when it has come as far as legacy was, and no further. */
+  /** Both are asked again. The orchestrator is asked when it holds exactly the writes that legacy had. */
   async again(task: ShadowTask, lane: Lane): Promise<Pair> {
     const before = new Snapshot(lane);
     const legacy = await this.askLegacy(task);
@@ -81,7 +81,7 @@ export class ShadowPairs {
     }
   }
 
-  /** A lane that agents never leave alone is held for the read only; where that takes too long, nothing is proved. */
+  /** A lane that agents use all the time is held for the read only. If that takes too long, nothing is proven. */
   underHold<Seen>(
     task: ShadowTask,
     lane: Lane,
@@ -91,7 +91,7 @@ export class ShadowPairs {
     return this.#underLongHold(task, lane, look);
   }
 
-  /** Agents write on as soon as legacy has answered. */
+  /** Agents can write again as soon as legacy has answered. */
   async #underShortHold(task: ShadowTask, lane: Lane): Promise<Pair> {
     const untilMs = this.#parts.clock.now() + HOLD_MS;
     const held = await this.#parts.hold(lane, untilMs);
@@ -107,7 +107,7 @@ export class ShadowPairs {
     }
   }
 
-  /** Nothing stops what other replicas deliver: the lane is held until both have answered. */
+  /** Deliveries of other replicas cannot be stopped, so the lane is held until both have answered. */
   async #underLongHold<Seen>(
     task: ShadowTask,
     lane: Lane,

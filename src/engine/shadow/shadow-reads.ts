@@ -42,11 +42,11 @@ import {
   type ShadowTask,
 } from './shadow-task.ts';
 
-/** Of the reads that do nothing to legacy so many ask legacy twice: what then differs is noise. */
+/** Share of the reads without side effects that ask legacy twice. A difference between these answers is noise. */
 const REPEAT_SHARE = 0.01;
-/** Replies kept in memory while they wait to be compared. */
+/** Most replies in memory that wait for comparison. */
 const QUEUE_BYTES = 32 * 1024 * 1024;
-/** A serial legacy service with so many agents waiting gets no shadow reads on top. */
+/** A serial legacy service with this many waiting agents gets no shadow reads. */
 const BUSY_QUEUE = 16;
 
 export interface ShadowParts {
@@ -55,11 +55,11 @@ export interface ShadowParts {
   readonly askOrchestrator: AskOrchestrator;
   readonly differences: DifferenceStore;
   readonly verdicts: Verdicts;
-  /** Where reads that do something to legacy get their evidence; absent: from their answers alone. */
+  /** Evidence for reads with side effects on legacy. Absent: from their answers alone. */
   readonly samples?: Pick<LaneSamples, 'sample' | 'doubt'> | undefined;
-  /** Why legacy shows less of a lane than the orchestrator; absent: it is a difference. */
+  /** Explains why legacy shows less of a lane than the orchestrator. Absent: it counts as a difference. */
   readonly explainGone?: ((operation: MappedOperation) => Promise<GoneBy | undefined>) | undefined;
-  /** Absent: nobody looks for removed items. */
+  /** Absent: answers are not checked for removed items. */
   readonly removed?: Pick<RemovedItems, 'of'> | undefined;
   readonly random: () => number;
   readonly fences: Fences;
@@ -69,9 +69,9 @@ export interface ShadowParts {
   readonly isAlone: () => boolean;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Reads that wait. @defaultValue 1000 */
+  /** Most waiting reads. @defaultValue 1000 */
   readonly queueSize: number;
-  /** Reads at the same time. @defaultValue 4 */
+  /** Most reads at the same time. @defaultValue 4 */
   readonly concurrency: number;
   /** @defaultValue 2000 */
   readonly timeoutMs: number;
@@ -85,19 +85,19 @@ interface JudgedPair {
 }
 
 /**
- * Asks the other backend after the agent has its reply, and compares. Bounded: what does not fit is dropped and counted.
- * A lane that moved meanwhile proves nothing, and only a difference that is still there when looked at again counts.
+ * Asks the other backend after the agent has its reply, and compares. Bounded: what does not fit is dropped and counted. A lane
+ * that changed meanwhile proves nothing. A difference counts only if another look shows it again.
  */
 export class ShadowReads {
   readonly #parts: ShadowParts;
   readonly #pairs: ShadowPairs;
   readonly #waiting: ShadowTask[] = [];
-  /** Reads whose lanes stand at their watermarks: deliveries wait for them, so they go first. */
+  /** Reads whose lanes are at their watermarks. Deliveries wait for them, so they go first. */
   readonly #awaited: ShadowTask[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   #bytes = 0;
   #running = 0;
-  /** Reads whose lanes have not come to their watermarks. */
+  /** Reads whose lanes have not reached their watermarks. */
   #approaching = 0;
   #isStopped = false;
 
@@ -115,7 +115,7 @@ export class ShadowReads {
     return this.#waiting.length + this.#awaited.length + this.#approaching;
   }
 
-  /** Takes a read over, or drops it. Never waits. */
+  /** Accepts a read or drops it. Never waits. */
   offer(read: ShadowRead): void {
     if (read.isCompared) this.#parts.samples?.sample(read.operation);
     const isFull = this.#queued >= this.#parts.queueSize || this.#bytes > QUEUE_BYTES;
@@ -187,7 +187,7 @@ export class ShadowReads {
   }
 
   async #look(task: ShadowTask, lane: Lane): Promise<void> {
-    // Before the fence: what is removed by now has reached the orchestrator when that lets through.
+    // Before the fence, because items that are removed by now have reached the orchestrator when the fence opens.
     const deleted = await this.#removed(task);
     const reason = await this.#fence(task, lane);
     if (reason !== undefined) return this.#fenced(task, lane, reason);
@@ -200,7 +200,7 @@ export class ShadowReads {
     const pair = await (isFirst ? this.#first(task) : this.#pairs.again(task, lane));
     const look = await this.#judge(task, pair, { isHeld: false, deleted });
     if (pair.isSteady && isFirst) await this.#repeat(task, pair);
-    // Of a read that may not be repeated its only look has to do.
+    // A read that must not be repeated has only this look.
     if (most === 0 || !isWorthALook(look.judgement.comparison, task.seen))
       return this.#conclude(task, look.judgement, pair);
     const again = { ...task, looks: task.looks + 1, seen: both(task.seen, look.shown) };
@@ -221,7 +221,10 @@ export class ShadowReads {
     return this.#conclude(task, await judgeFenced(task, { lane, reason, deadlineAtMs }, this.#parts));
   }
 
-  /** Whether the orchestrator may be asked. Where a watermark decides what it has to hold, or the lane has moved, its other deliveries are not waited for. */
+  /**
+   * Whether the orchestrator may be asked. If a watermark decides what it must hold, or the lane has moved, its other deliveries
+   * are not waited for.
+   */
   async #fence(task: ShadowTask, lane: Lane): Promise<FenceReason | undefined> {
     const { fences, isAlone, timeoutMs } = this.#parts;
     const isWaiting = task.looks === 0 && task.watermark?.isSure() !== true && task.before.stillHolds;
@@ -230,7 +233,10 @@ export class ShadowReads {
     return reason === 'behind' ? undefined : reason;
   }
 
-  /** What no look has shown before is looked at twice while nothing can move; where legacy may not be asked again, it proves nothing. */
+  /**
+   * A difference that no earlier look has shown is looked at again while nothing can change. If legacy may not be asked again, it
+   * proves nothing.
+   */
   #lookUnderHold(
     task: ShadowTask,
     lane: Lane,
@@ -247,7 +253,10 @@ export class ShadowReads {
     });
   }
 
-  /** A/A, on legacy also when cut over: what the orchestrator says two ways excuses nothing. A lane that moved says nothing of noise. */
+  /**
+   * The A/A comparison, always on legacy: noise of the orchestrator must not excuse a difference. A lane that changed says
+   * nothing about noise.
+   */
   async #repeat(task: ShadowTask, { legacy }: Pair): Promise<void> {
     const { random, verdicts } = this.#parts;
     if (effectOf(task) !== 'nothing' || random() >= REPEAT_SHARE) return;
@@ -255,11 +264,11 @@ export class ShadowReads {
       const again = await this.#pairs.askLegacy(task);
       if (task.before.stillHolds) await verdicts.repeated(namesOf(task), legacy, again);
     } catch {
-      // An answer that did not come is no noise, and its comparison goes on without it.
+      // An answer that did not come is not noise, and the comparison continues without it.
     }
   }
 
-  /** What other replicas write in between is not seen here: beside them only a lane that is held can prove a difference. */
+  /** Writes of other replicas in between are not visible here. With other replicas, only a held lane can prove a difference. */
   async #judge(
     task: ShadowTask,
     pair: Pair,
@@ -274,7 +283,7 @@ export class ShadowReads {
     return { judgement: isProof ? judgement : RACY, pair, shown: sightingsIn(judgement.comparison) };
   }
 
-  /** Where the journal cannot say it, the answers are compared all the same. */
+  /** If the journal cannot tell, the answers are compared in any case. */
   async #removed({ operation, watermark }: ShadowTask): Promise<ReadonlySet<string> | undefined> {
     try {
       return await this.#parts.removed?.of(operation.service.name, operation.lane, watermark?.sequence);
@@ -298,7 +307,10 @@ export class ShadowReads {
     this.#timers.add(timer);
   }
 
-  /** What retention or a loss on legacy explains is no difference of the orchestrator: reconciliation says the same of the lane. */
+  /**
+   * A difference that retention or a loss on legacy explains is not the orchestrator's. Reconciliation judges the lane in the
+   * same way.
+   */
   async #conclude(task: ShadowTask, judgement: Judgement, pair?: Pair): Promise<void> {
     const by = showsLess(judgement.comparison) ? await this.#parts.explainGone?.(task.operation) : undefined;
     this.#record(task, by === undefined ? judgement : explainedBy(judgement, by), pair);

@@ -10,48 +10,48 @@ import type { Watermark } from '../delivery/watermarks.ts';
 import type { Sightings } from '../compare/look-again.ts';
 import type { Snapshot } from '../lane/snapshot.ts';
 
-/** An answer that an agent got, to be compared with what the other backend says. */
+/** An answer that an agent got, to be compared with the other backend's answer. */
 export interface ShadowRead {
   readonly operation: MappedOperation;
   readonly primary: Backend;
   readonly text: string;
-  /** What that backend took. */
+  /** How long that backend took. */
   readonly primaryMs: number;
   /** Taken before the primary was asked. */
   readonly before: Snapshot;
-  /** False where legacy is asked only to keep the session alive. */
+  /** False if legacy is asked only to keep the session alive. */
   readonly isCompared: boolean;
-  /** Keeps the orchestrator where the answer left the lane; absent: the lane must stand still by itself. */
+  /** Keeps the orchestrator where the answer left the lane. Absent: the lane must stay unchanged by itself. */
   readonly watermark?: Watermark | undefined;
 }
 
-/** Both answers of one read, and whether the lane stood still between them. */
+/** Both answers of one read, and whether the lane stayed unchanged between them. */
 export interface Pair {
   readonly legacy: string;
   readonly orchestrator: string;
   readonly isSteady: boolean;
-  /** Where the lane stood. */
+  /** The position of the lane. */
   readonly place: string;
 }
 
-/** A read that waits to be compared, or is under way. */
+/** A read that waits for its comparison, or is under way. */
 export interface ShadowTask extends ShadowRead {
-  /** How often it was looked at before. */
+  /** How many times it was looked at before. */
   readonly looks: number;
-  /** How often a backend was not asked, because its circuit breaker was open. */
+  /** How many times a backend was not asked, because its circuit breaker was open. */
   readonly postponed: number;
-  /** What those have shown to differ. */
+  /** The differences that these looks have shown. */
   readonly seen: Sightings;
   readonly startedAtMs: number;
 }
 
 export const RACY = notCompared('racy');
 
-/** A circuit breaker lets one call through each second. */
+/** A circuit breaker lets one call pass per second. */
 export const POSTPONED_MS = 1_000;
 const POSTPONED_AT_MOST = 5;
 
-/** A backend that was not asked has said nothing: while its circuit breaker is open, a read waits where that asks legacy no more often. */
+/** While a backend's circuit breaker is open, nothing is known. The read waits if that does not ask legacy more often. */
 export function mayWait(task: ShadowTask, error: unknown): boolean {
   const isRefused = error instanceof CrossfadeError && error.reason === 'breaker_open';
   const isFirst = task.looks === 0 || effectOf(task) === 'nothing';
@@ -83,10 +83,10 @@ export function comparedOf(
   return [namesOf(task), { legacy, orchestrator, request: fields, ...(deleted && { deleted }) }];
 }
 
-/** What was compared, for the books. */
+/** What was compared, for the records. */
 export function lookOf({ operation }: ShadowTask, { legacy, place }: Pair): ConcludedLook {
   const { action, message, service, owner } = operation;
-  // By what the orchestrator is asked: agents draw a new request id for each of the same reads.
+  // Keyed by the request to the orchestrator, because agents use a new request id for each equal read.
   const asked = action.toOrchestrator(message, sessionIdOf(service.definition.lanes.sessionPrefix, owner));
   return { legacyText: legacy, asked: JSON.stringify([place, asked]) };
 }

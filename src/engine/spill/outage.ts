@@ -4,33 +4,33 @@ import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock } from '../ports/ports.ts';
 import { latestSend } from '../writes/sequence-write.ts';
 
-/** A heartbeat that is not answered within this time says that the journal is away. */
+/** If a heartbeat is not answered within this time, the journal counts as away. */
 const PATIENCE_MS = 1_000;
-/** After its last heartbeat a replica is believed for so long to write what it writes into the journal. */
+/** For this long after its last heartbeat, other replicas assume that a replica journals its writes. */
 const BELIEVED_MS = 3_000;
 
-/** `closing`: the last spilled writes are on their way into the journal, and new ones wait for that. */
+/** `closing`: the last spilled writes are being replayed into the journal, and new ones wait for that. */
 export type OutageState = 'here' | 'away' | 'closing';
 
 export interface OutageParts {
   readonly clock: Clock;
   readonly emit: Emit;
-  /** When the last heartbeat was sent that did not say that this replica spills. */
+  /** When the last heartbeat was sent that did not report that this replica spills. */
   readonly claimedAtMs: () => number;
   /** Whether no other replica is registered. */
   readonly isAlone: () => boolean;
-  /** Sends a heartbeat now, not with the next second. */
+  /** Sends a heartbeat now instead of with the next second. */
   readonly beatNow: () => void;
 }
 
-/** Whether the journal can be written, as the heartbeats show it and as writes ask about it. */
+/** Whether the journal can be written, according to the heartbeats and to queries by writes. */
 export class Outage {
   readonly #parts: OutageParts;
   #state: OutageState = 'here';
   #sinceMs = 0;
   #heldUntilMs = 0;
   #waiting: (() => void)[] = [];
-  /** Whether the journal was seen failing since it last answered; and whether a heartbeat was what failed. */
+  /** Whether the journal has failed since it last answered, and whether it was a heartbeat that failed. */
   #isFailing = false;
   #hasFailed = false;
 
@@ -42,17 +42,17 @@ export class Outage {
     return this.#state;
   }
 
-  /** What a heartbeat must say: the journal may lack what this replica has written. */
+  /** What a heartbeat must report: the journal may lack writes of this replica. */
   get isSpilling(): boolean {
     return this.#state !== 'here';
   }
 
-  /** How long it has been away, milliseconds; 0 where it is here. */
+  /** How long it has been away, milliseconds; 0 if it is not away. */
   get ageMs(): number {
     return this.isSpilling ? this.#parts.clock.now() - this.#sinceMs : 0;
   }
 
-  /** The journal answered a heartbeat. Whether it is back, then: what was spilled must be replayed. */
+  /** The journal answered a heartbeat. Returns whether it was away before, because spilled writes must then be replayed. */
   answered(): boolean {
     this.#isFailing = false;
     this.#hasFailed = false;
@@ -66,7 +66,7 @@ export class Outage {
     this.#tell();
   }
 
-  /** From now on writes are spilled: held first, where a process that died a moment ago may be believed to journal. */
+  /** From now on writes are spilled. They are held first, because others may still assume that this replica journals. */
   begin(reason: string, { isHeld = false }: { readonly isHeld?: boolean } = {}): void {
     const nowMs = this.#parts.clock.now();
     if (isHeld) this.#heldUntilMs = nowMs + BELIEVED_MS;
@@ -76,7 +76,7 @@ export class Outage {
     this.#parts.emit('spill:began', { reason });
   }
 
-  /** New writes wait until {@link open} says where they go. */
+  /** New writes wait until {@link open} decides where they go. */
   close(): void {
     if (this.#state === 'away') this.#state = 'closing';
   }
@@ -87,8 +87,8 @@ export class Outage {
   }
 
   /**
-   * Where the write goes, after the waiting that ../README.md, "Spilling" asks for: as long as others may believe that it would be
-   * in the journal. @throws StorageError effect `not_applied`, at the operation's latest instant
+   * Where the write goes, after the wait of ../README.md, "Spilling": as long as others may assume that it would be journaled.
+   * @throws StorageError effect `not_applied`, at the operation's latest send
    */
   async admit(operation: OwnedOperation): Promise<'journal' | 'spill'> {
     for (;;) {
@@ -111,7 +111,10 @@ export class Outage {
     await this.#told(Math.min(waitMs, leftMs));
   }
 
-  /** A write found the journal failing, or slow. Resolves with whether it is away, at the latest after `ms`: then it may be. */
+  /**
+   * A write found that the journal failed or was slow. Resolves with whether it is away, after `ms` at the latest. Then it counts
+   * as possibly away.
+   */
   async ask(ms = PATIENCE_MS): Promise<boolean> {
     if (this.#state !== 'here') return true;
     this.#isFailing = true;
@@ -123,7 +126,7 @@ export class Outage {
     return this.isSpilling;
   }
 
-  /** Resolves with the next news, or after so long. */
+  /** Resolves with the next change, or after this time. */
   async #told(ms: number): Promise<void> {
     const stop = new AbortController();
     const told = new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -14,13 +14,13 @@ import type {
   SpillStore,
 } from '../ports/spill-ports.ts';
 
-/** Read and replayed at once. */
+/** Size of a page that is read and replayed at once. */
 const PAGE_BYTES = 1024 * 1024;
-/** The rest is replayed while new writes wait: few enough for a few milliseconds. */
+/** The rest is replayed while new writes wait, so it must be small enough for a few milliseconds. */
 const LAST_RECORDS = 200;
-/** Another replica's open write of a lane is waited for. */
+/** Another replica's open write of a lane is waited for at this interval. */
 const BUSY_RETRY_MS = 20;
-/** So long at most while this replica's own writes wait. */
+/** Longest wait while this replica's own writes wait. */
 const CLOSING_MS = 500;
 
 export interface ReplayParts {
@@ -30,21 +30,23 @@ export interface ReplayParts {
   readonly journal: SpillJournal;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** The journal has the lane's spilled writes, and calls it dirty: it is to be copied by its home. */
+  /** The journal has the lane's spilled writes, and it is dirty. Its home must copy it. */
   readonly onReplayed: (lane: LaneKey, replayed: ReplayedLane) => void;
-  /** Takes up what the journal calls dirty: of an attempt that broke off nobody knows which lanes it has reached. */
+  /**
+   * Continues with all lanes that are dirty in the journal, because after a failed attempt it is unknown which lanes it reached.
+   */
   readonly recover: () => Promise<void>;
 }
 
-/** Brings what was spilled into the journal, once it is back: ../README.md, "Spilling". */
+/** Replays what was spilled into the journal, once it answers: ../README.md, "Spilling". */
 export class Replay {
   readonly #parts: ReplayParts;
-  /** Replayed without an outcome so far, and nobody will tell the journal of it but this replay. */
+  /** Writes replayed without an outcome so far, whose outcome only this replay will record. */
   readonly #open = new Map<OperationId, LaneKey>();
-  /** Of the page that was last asked for: the journal may hold it, although it has not said so. */
+  /** Writes of the last requested page. The journal may hold it without having confirmed it. */
   #asked: readonly SpilledIntent[] = [];
   readonly #outOfOrder = new Set<LaneKey>();
-  /** An earlier attempt, or process, may have replayed writes of any lane, which look as if they had been journaled. */
+  /** An earlier attempt or process may have replayed writes of any lane. They look as if they had been journaled. */
   #isAnyOutOfOrder = false;
   #isRunning = false;
   #hasFailed = false;
@@ -54,18 +56,18 @@ export class Replay {
     this.#parts = parts;
   }
 
-  /** What is replayed next was spilled by an earlier process. */
+  /** The next writes to replay were spilled by an earlier process. */
   inherit(): void {
     this.#isAnyOutOfOrder = true;
   }
 
-  /** Replays everything, off the agents' path; while it is at it, writes are spilled, and wait for its last step. */
+  /** Replays everything in the background. Meanwhile new writes are spilled, and wait for the last step. */
   start(): void {
     if (this.#isRunning) return;
     this.run().catch((error: unknown) => this.#parts.emit('journal:failed', { reason: messageOf(error) }));
   }
 
-  /** @throws StorageError where the journal has gone again: what is left is replayed the next time */
+  /** @throws StorageError if the journal is away again. The rest is replayed next time */
   async run(): Promise<void> {
     const { outage, emit } = this.#parts;
     this.#isRunning = true;
@@ -93,7 +95,7 @@ export class Replay {
     }
   }
 
-  /** What the journal holds, which may be more than it has answered for. */
+  /** What the journal holds, which may be more than it has confirmed. */
   async #progress(): Promise<number> {
     const { journal, store } = this.#parts;
     const reached = await journal.progress(store.id);
@@ -101,7 +103,7 @@ export class Replay {
     return reached;
   }
 
-  /** Until a page holds no more than so many records. */
+  /** Until a page holds at most this many records. */
   async #pages(from: number, records: number, untilMs = Infinity): Promise<number> {
     const { store } = this.#parts;
     for (let after = from; ;) {
@@ -116,7 +118,7 @@ export class Replay {
     }
   }
 
-  /** Nothing comes behind it any more, but the outcomes of what is under way. */
+  /** After this, only outcomes of writes in progress can follow. */
   async #last(from: number): Promise<number> {
     const { path, clock } = this.#parts;
     const untilMs = clock.now() + CLOSING_MS;
@@ -142,13 +144,13 @@ export class Replay {
   }
 
   /**
-   * Waits while another replica has an open write of one of the lanes. That one may wait for what this one has left open on earlier
-   * pages: two replicas that replay would wait for each other for ever.
+   * Waits while another replica has an open write of one of the lanes. That replica may be waiting for what this one left open on
+   * earlier pages: two replicas that replay would otherwise wait for each other for ever.
    */
   async #placed(page: ReplayPage, untilMs: number): Promise<ReadonlyMap<LaneKey, ReplayedLane>> {
     const { clock, journal } = this.#parts;
     for (;;) {
-      // First: it may be in the journal although the answer is lost, and is not replayed again then.
+      // First, because the page may be in the journal although the answer was lost. It is not replayed again then.
       this.#remember(page);
       const lanes = await journal.replay(page);
       if (lanes !== undefined) return lanes;
@@ -180,7 +182,7 @@ export class Replay {
     };
   }
 
-  /** Between writes of another replica its place is not known, although its effect is. */
+  /** Between writes of another replica its place is unknown, although its effect is known. */
   #certain({ lane, outcome }: SettledSpill): SettledSpill['outcome'] {
     return outcome === 'applied' && this.#isOutOfOrder(lane) ? 'unknown' : outcome;
   }
@@ -196,14 +198,14 @@ export class Replay {
       else this.#open.set(operationId, lane);
   }
 
-  /** The journal holds these intents: whoever waits for a reply tells it of the outcome. */
+  /** The journal holds these intents. Their outcomes go to the journal when the replies come. */
   #holds(intents: readonly SpilledIntent[]): void {
     const { path } = this.#parts;
     path.replayed(intents.map(({ operationId }) => operationId));
     for (const { operationId } of intents) if (path.isUnderWay(operationId)) this.#open.delete(operationId);
   }
 
-  /** By what stands behind the pages that are replayed. Of what an earlier process was at, nobody will tell the outcome any more. */
+  /** From what follows the replayed pages. Nothing else will record the outcome of an earlier process's write. */
   async #settleOpen(after: number): Promise<void> {
     if (this.#open.size === 0) return;
     const { store, journal } = this.#parts;

@@ -17,11 +17,11 @@ import { outcomeOfFailure, tooLate, writeActionOf } from '../writes/write-outcom
 import type { Outage } from './outage.ts';
 import type { SpillJournal, SpillStore } from '../ports/spill-ports.ts';
 
-/** A commit that takes longer asks whether the journal is away. */
+/** If a commit takes longer, the write checks whether the journal is away. */
 const SLOW_COMMIT_MS = 250;
-/** How soon a write tries the journal again that has failed and is not away. */
+/** Pause before a write tries the journal again that has failed and is not away. */
 const RETRY_MS = 100;
-/** Failures of the journal, and no others: the write was not sent. */
+/** Failures of the journal only, in which the write was not sent. */
 const OF_THE_JOURNAL = new Set(['slow', 'no_lease']);
 
 export interface SpillPathParts {
@@ -36,12 +36,12 @@ export interface SpillPathParts {
   readonly emit: Emit;
   /** The outcome of a write is unknown (W7). */
   readonly settle: (lane: Lane, operation: OwnedOperation) => void;
-  /** Whether the service must not be written to at this moment, and the wait for that. */
+  /** Whether the service must not be written to now, and the wait for that. */
   readonly isShut: (operation: OwnedOperation) => boolean;
   readonly gate: (operation: OwnedOperation) => Promise<void>;
 }
 
-/** Where journaling a write, and sending it, is tried. */
+/** Where journaling and sending a write is tried. */
 export interface Journaled<Result> {
   readonly sequence: () => Promise<Sequenced>;
   readonly send: (sequenced: Sequenced) => Promise<Result>;
@@ -53,22 +53,24 @@ interface Spilled {
   readonly lane: Lane;
 }
 
-/** W10 of ../README.md: writes while the journal is away. The note of each is durable on this replica's disk before it is sent. */
+/**
+ * W10 of ../README.md: writes while the journal is away. Each record is durable on this replica's disk before the write is sent.
+ */
 export class SpillPath {
   readonly #parts: SpillPathParts;
   readonly #underWay = new Set<OperationId>();
-  /** Of these the journal holds the intent already: their outcome goes there. */
+  /** The journal already holds the intents of these writes, so their outcomes go there. */
   readonly #replayed = new Set<OperationId>();
-  /** Operations that the journal may hold an intent of, of which nothing was sent: what is tried again has an id of its own. */
+  /** Operations whose intent the journal may hold although nothing was sent. A retry uses a new id. */
   readonly #tried = new WeakSet<OwnedOperation>();
-  /** Notes that are being written. */
+  /** Records that are being written. */
   #entering = 0;
 
   constructor(parts: SpillPathParts) {
     this.#parts = parts;
   }
 
-  /** Spilled writes whose replies are waited for. */
+  /** Spilled writes whose replies are awaited. */
   isUnderWay(id: OperationId): boolean {
     return this.#underWay.has(id);
   }
@@ -82,7 +84,7 @@ export class SpillPath {
     for (const id of ids) if (this.#underWay.has(id)) this.#replayed.add(id);
   }
 
-  /** By the journal where it is there, else by the spill. @throws CrossfadeError */
+  /** Through the journal if it answers, else through the spill. @throws CrossfadeError */
   async write<Result>(
     operation: OwnedOperation,
     lane: Lane,
@@ -101,7 +103,7 @@ export class SpillPath {
     }
   }
 
-  /** Undefined where the journal has gone away meanwhile. Should the intent become durable nevertheless, nothing was sent of it. */
+  /** Undefined if the journal has gone away meanwhile. If the intent becomes durable all the same, nothing of it was sent. */
   async #unlessAway(sequencing: Promise<Sequenced>): Promise<Sequenced | undefined> {
     const stop = new AbortController();
     const slow = this.#parts.clock.sleep(SLOW_COMMIT_MS, stop.signal).then(() => 'slow' as const);
@@ -141,7 +143,7 @@ export class SpillPath {
     return this.#send(spilled);
   }
 
-  /** It may be the repeat of a write whose outcome is unknown, which only the journal could tell. */
+  /** It may be the repeat of a write of unknown outcome, which only the journal could show. */
   #refuseUnsettled(lane: Lane): void {
     if (!lane.isSettling && lane.closesAtMs <= this.#parts.clock.now()) return;
     throw new ConnectionError('a write of the lane is not settled', {
@@ -190,7 +192,10 @@ export class SpillPath {
     }
   }
 
-  /** No write passes one of unknown outcome; otherwise a replica that spills needs no lease: its lanes are dirty. */
+  /**
+   * No write may overtake one of unknown outcome. Apart from that, a replica that spills needs no lease, because its lanes are
+   * dirty.
+   */
   async #call({ operation, lane }: Spilled): Promise<TimedReply> {
     const { callLegacy, clock, isShut, gate, settle } = this.#parts;
     for (;;) {

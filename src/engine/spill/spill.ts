@@ -19,11 +19,11 @@ export interface SpillParts extends ReplayParts {
   readonly clock: Clock;
 }
 
-/** What waits in the spill, for whoever watches. */
+/** What waits in the spill. */
 export interface SpillStatus extends SpillFacts {
-  /** Whether the journal is away, or what was spilled is not all in it yet. */
+  /** Whether the journal is away, or has not got everything that was spilled. */
   readonly isSpilling: boolean;
-  /** Since when, milliseconds ago; 0 where it is not. */
+  /** For how long, milliseconds; 0 if it is not. */
   readonly ageMs: number;
 }
 
@@ -42,12 +42,12 @@ export class Spill {
     return { ...store.facts(), isSpilling: outage.isSpilling, ageMs: outage.ageMs };
   }
 
-  /** Whether a process may serve agents before it has ever reached the journal: one before it has. */
+  /** Whether a process may serve agents before it has reached the journal. True if an earlier process has reached it. */
   get mayStartAway(): boolean {
     return this.#parts.store.hasHistory;
   }
 
-  /** Before the first heartbeat: the spill of an earlier process is not in the journal yet. */
+  /** Called before the first heartbeat: an earlier process has spilled writes that are not in the journal yet. */
   inherit(): void {
     const { store, outage } = this.#parts;
     if (store.facts().writes === 0 && !store.isDamaged) return;
@@ -60,7 +60,7 @@ export class Spill {
     this.#parts.outage.begin('it was away at the start', { isHeld: true });
   }
 
-  /** The journal is reached: it is known to be usable, and where something of the spill is lost, nothing is taken for granted. */
+  /** The journal is reached, so it is known to be usable. If part of the spill is lost, every lane becomes uncertain. */
   async prepare(): Promise<void> {
     const { store, journal, coverageStore, services, emit } = this.#parts;
     await store.prepare(await journal.progress(store.id));

@@ -3,11 +3,11 @@ import type { Lane } from '../lane/lane.ts';
 import type { Clock } from '../ports/ports.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
 
-/** How long a count of all lanes is good for. */
+/** How long a count over all lanes is reused. */
 const COUNTED_FOR_MS = 1_000;
 
 export interface BacklogLimits {
-  /** Writes of one lane, and of all lanes together, that may wait for their delivery. */
+  /** Most writes of one lane, and of all lanes, that may wait for delivery. */
   readonly lane: number;
   readonly total: number;
 }
@@ -16,11 +16,11 @@ export interface BacklogLimitParts {
   readonly limits: BacklogLimits;
   readonly services: ReadonlyMap<ServiceName, ServiceRuntime>;
   readonly clock: Clock;
-  /** Lanes with writes that wait. */
+  /** Lanes with waiting writes. */
   readonly waiting: () => Iterable<Lane>;
 }
 
-/** W9 of ../README.md: above its limit a lane is made equal by a copy, instead of queueing without bound. */
+/** W9 of ../README.md: above its limit a lane is copied, instead of queueing without bound. */
 export class BacklogLimit {
   readonly #parts: BacklogLimitParts;
   #total = 0;
@@ -30,7 +30,7 @@ export class BacklogLimit {
     this.#parts = parts;
   }
 
-  /** Whether the lane, to which a write was added just now, is to be copied instead of delivered. */
+  /** Whether the lane, which just got another write, must be copied instead of delivered. */
   isOver(lane: Lane): boolean {
     if (lane.condition !== 'clean' || lane.seededCoverage === 0) return false;
     const { limits } = this.#parts;
@@ -38,7 +38,7 @@ export class BacklogLimit {
     return isTooLong && !this.#forgetsEntries(lane);
   }
 
-  /** What the service forgets by itself a copy would not find any more: it must be delivered. */
+  /** If the service forgets items by itself, a copy would miss them, so the lane must be delivered. */
   #forgetsEntries({ service }: Lane): boolean {
     return this.#parts.services.get(service)?.definition.lanes.retention?.entries !== undefined;
   }
@@ -53,7 +53,7 @@ export class BacklogLimit {
   }
 }
 
-/** Writes that were refused and stand between are counted too. */
+/** Refused writes in between also count. */
 function backlogOf({ applied, delivered }: Lane): number {
   return Math.max(0, applied - delivered);
 }

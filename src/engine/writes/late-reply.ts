@@ -13,23 +13,23 @@ export interface LateReplyParts {
   readonly emit: Emit;
   deliver(lane: Lane, write: PendingWrite): void;
   tellHome(lane: Lane): void;
-  /** A lane is certain again: what waited of it meanwhile is deliverable. */
+  /** A lane is certain again. Its waiting writes can be delivered. */
   wake(): void;
 }
 
-/** A write whose outcome is unknown so far. */
+/** A write with an unknown outcome. */
 export interface UnknownWrite {
   readonly sequenced: Sequenced;
   readonly settling: Settling;
-  /** Resolves with whether the journal holds that its outcome is unknown. */
+  /** Resolves with whether the journal has recorded that its outcome is unknown. */
   readonly recorded: Promise<boolean>;
   /** The lane's generation when it was sent. */
   readonly generation: number;
 }
 
 /**
- * W8: the reply to a write of unknown outcome has come after all. It makes its lane certain again, and the write is delivered like any
- * other, where no copy of the lane has begun since and nothing else is wrong with it.
+ * W8: the late reply to a write of unknown outcome has come. If no copy of the lane has begun since and nothing else is wrong,
+ * the lane is certain again, and the write is delivered like any other.
  */
 export class LateReplies {
   readonly #parts: LateReplyParts;
@@ -38,7 +38,7 @@ export class LateReplies {
     this.#parts = parts;
   }
 
-  /** Resolves with whether the lane is certain again: else it stays dirty, and its copy decides. Never rejects. */
+  /** Resolves with whether the lane is certain again. If not, it stays dirty, and its copy decides. Never rejects. */
   async resolve(unknown: UnknownWrite, outcome: 'applied' | 'refused'): Promise<boolean> {
     const { sequenced, settling, recorded, generation } = unknown;
     await settling.marked;

@@ -9,12 +9,12 @@ import type { AgentReply } from '../ports/request-handler.ts';
 import { latestSend, type Sequenced } from './sequence-write.ts';
 import { within } from '../ports/within.ts';
 
-/** A repeat waits for the settlement of its twin for so much of its deadline. */
+/** Share of its deadline that a repeat waits for the equal write to be settled. */
 const LONGEST_WAIT = 0.5;
-/** How soon a twin that is not settled is looked at again. */
+/** Interval of checks whether the equal write is settled. */
 const FIRST_LOOK_MS = 5;
 const LONGEST_LOOK_MS = 100;
-/** A frontend knows within microseconds whether a reply can be sent; this is for one that does not say it. */
+/** A frontend usually knows within microseconds whether a reply can be sent. This limit is for one that never reports it. */
 const LONGEST_REPLYING_MS = 100;
 
 export interface RepeatParts {
@@ -25,7 +25,7 @@ export interface RepeatParts {
   untilDone(work: () => Promise<void>): Promise<boolean>;
 }
 
-/** What a request is that equals an earlier one without a reply: answered already, to be looked at again, or a write like any other. */
+/** What a request is that equals an earlier one without a reply: already answered, to be checked again, or a write of its own. */
 export type Verdict = { readonly reply: Reply } | 'wait' | 'new';
 
 /** A reply on its way to its agent. */
@@ -33,17 +33,18 @@ export interface Replying {
   readonly reply: AgentReply;
   /** Resolves when the agent has it, or when it is kept for a repeat. */
   readonly known: Promise<void>;
-  /** Resolves with whether the agent has it, when the frontend says so. */
+  /** Resolves with whether the agent has it, when the frontend reports that. */
   readonly told: Promise<boolean>;
 }
 
 /**
- * Agents that got no reply ask again. A repeat is answered from the stored reply only while the first call's is unknown or could not be
- * delivered; anything else is a new write: request ids repeat, are empty or constant, and a write that was swallowed would be lost.
+ * Agents that got no reply send the request again. A repeat is answered from the stored reply only while the first call's outcome
+ * is unknown or its reply could not be delivered. Anything else is a new write: request ids repeat, are empty or constant, and a
+ * write that was swallowed would be lost.
  */
 export class Repeats {
   readonly #parts: RepeatParts;
-  /** Whose replies are waited for, oldest first; most of them have come long since. */
+  /** Writes whose replies are awaited, oldest first. Most have come already. */
   readonly #patient: { readonly untilMs: number; readonly end: () => void }[] = [];
 
   constructor(parts: RepeatParts) {
@@ -51,7 +52,8 @@ export class Repeats {
   }
 
   /**
-   * Resolves when it is known of every equal request of the lane whether its agent has the reply, and the journal knows of it.
+   * Resolves when it is known, for every equal request of the lane, whether its agent has the reply, and the journal has recorded
+   * it.
    * @throws ConnectionError effect `not_applied`, reason `unsettled_twin`, at half the deadline
    */
   async quiet(lane: Lane, operation: OwnedOperation): Promise<void> {
@@ -61,7 +63,7 @@ export class Repeats {
       const under = lane.replying.find((one) => !seen.has(one) && isEqual(one, operation));
       if (under === undefined) return;
       seen.add(under);
-      // It may have waited for the service until nothing of its time is left.
+      // It may have waited so long for the service that no time is left.
       const leftMs = Math.max(0, this.#leftMs(operation));
       await Promise.race([under.known, clock.sleep(Math.min(LONGEST_REPLYING_MS, leftMs))]);
       if (!under.lacksReply) continue;
@@ -78,7 +80,7 @@ export class Repeats {
     const mayAnswer = isAnswerable(operation, twins);
     if (!mayAnswer && twins.some(({ isUnsettled }) => isUnsettled)) return 'wait';
     const sequences = twins.map(({ sequence }) => sequence);
-    // First: where the answer is lost that the twins are closed, nobody finds them a second time.
+    // First, because if the answer of the journal is lost, the equal writes cannot be found a second time.
     if (!mayAnswer) this.#said(operation, 'suspected_duplicate');
     const reply = await this.#take(sequenced, sequences);
     if (!mayAnswer) return 'new';
@@ -87,8 +89,9 @@ export class Repeats {
   }
 
   /**
-   * Where the journal does not say in time what it has given, the reply is kept again: this repeat's agent got none, and the next one
-   * would find its twins taken. @throws StorageError, ConnectionError effect `not_applied`
+   * If the journal does not answer in time with the kept reply, the reply is kept again, because this repeat's agent got none.
+   * The next repeat would otherwise find the equal writes taken.
+   * @throws StorageError, ConnectionError effect `not_applied`
    */
   async #take({ operation, write }: Sequenced, sequences: readonly number[]): Promise<Reply | undefined> {
     const { kept } = this.#parts;
@@ -105,7 +108,7 @@ export class Repeats {
   }
 
   /**
-   * Resolves when the twins of a request are settled.
+   * Resolves when the equal writes of a request are settled.
    * @throws ConnectionError effect `not_applied`, reason `unsettled_twin`, at half the deadline
    */
   async settled(sequenced: Sequenced): Promise<void> {
@@ -149,7 +152,7 @@ export class Repeats {
     });
   }
 
-  /** The agent is about to get a reply; where it is gone, the reply is kept. */
+  /** The reply is about to go to the agent. If the agent is gone, the reply is kept. */
   replying({ operation, lane, write }: Sequenced, reply: Reply, outcome: Outcome): Replying {
     let tell: (isDelivered: boolean) => void = () => undefined;
     const told = new Promise<boolean>((resolve) => {
@@ -158,14 +161,14 @@ export class Repeats {
     const known = told.then((isDelivered) => {
       under.lacksReply = !isDelivered;
       if (!isDelivered) return this.keep(write, reply);
-      // Whoever has a reply, whatever it says, does not repeat but asks anew.
+      // An agent that got any reply does not repeat the request; an equal one is a new request.
       return outcome === 'unknown' ? this.#close(write) : undefined;
     });
     const under = this.#underWay(lane, operation, known);
     return { reply: { ...reply, delivered: tell }, known, told };
   }
 
-  /** It waits out of turn, and what equals it and came later stays behind it until it ends. */
+  /** It waits without the lane's turn. Equal requests that came later wait until it ends. */
   waiting({ operation, lane }: Sequenced): () => void {
     let end = (): void => undefined;
     const ended = new Promise<void>((resolve) => {
@@ -175,7 +178,7 @@ export class Repeats {
     return end;
   }
 
-  /** A write has no reply: until the journal knows, its repeats wait. */
+  /** A write has no reply. Its repeats wait until the journal knows. */
   unanswered({ operation, lane }: Sequenced, known: Promise<void>): void {
     this.#underWay(lane, operation, known).lacksReply = true;
   }
@@ -184,7 +187,7 @@ export class Repeats {
     const sinceMs = this.#parts.clock.now();
     const under = { operation: id, action: name, request: message.text, known, lacksReply: false, sinceMs };
     const [first] = lane.replying;
-    // A frontend that never says what became of a reply must not make memory grow.
+    // A frontend that never reports the end of a reply must not make memory grow.
     if (first !== undefined && !first.lacksReply && sinceMs - first.sinceMs > LONGEST_REPLYING_MS)
       lane.replyKnown(first);
     lane.awaitReply(under);
@@ -193,8 +196,8 @@ export class Repeats {
   }
 
   /**
-   * Resolves when a reply is known to be with its agent, or is kept, however long the journal takes to keep it; but does not wait for a
-   * frontend that does not say what became of it. One timer serves all: there is one such wait for every write.
+   * Resolves when a reply is known to be with its agent, or is kept, however long the journal takes. Does not wait for a frontend
+   * that never reports the end of a reply. One timer serves all waits, because every write has one.
    */
   handedOver({ known, told }: Pick<Replying, 'known' | 'told'>): Promise<void> {
     return new Promise((resolve) => {
@@ -207,7 +210,7 @@ export class Repeats {
     });
   }
 
-  /** They all wait equally long: the oldest ends first. */
+  /** All wait equally long, so the oldest ends first. */
   #endLater(): void {
     const { clock } = this.#parts;
     const [oldest] = this.#patient;
@@ -220,7 +223,7 @@ export class Repeats {
     });
   }
 
-  /** Keeps a reply that no agent has got. Never rejects. */
+  /** Keeps a reply that no agent got. Never rejects. */
   async keep(ref: WriteRef, reply: Reply): Promise<void> {
     await this.#parts.untilDone(() => this.#parts.kept.keep(ref, reply));
   }
@@ -241,7 +244,7 @@ function waitUntil({ request, service }: OwnedOperation): number {
   return request.receivedAtMs + service.deadlineMs * LONGEST_WAIT;
 }
 
-/** Without an id nobody can tell a repeat from an agent that says the same twice. */
+/** Without an id, a repeat cannot be distinguished from an agent that sends the same text twice. */
 function isAnswerable(operation: OwnedOperation, twins: readonly UnansweredWrite[]): boolean {
   return hasRequestId(operation) && twins.some(({ hasReply }) => hasReply);
 }

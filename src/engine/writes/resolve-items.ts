@@ -7,7 +7,7 @@ import type { OwnedOperation } from '../ports/operation.ts';
 import type { Clock, Journal, WriteRef } from '../ports/ports.ts';
 import { within } from '../ports/within.ts';
 
-/** Of the time a write has left before it may not be sent any more, the share that finding its items may take. */
+/** Share of the time until the latest send that finding the items may take. */
 const LONGEST_SHARE = 0.5;
 
 export interface ResolveParts {
@@ -16,7 +16,7 @@ export interface ResolveParts {
   readonly emit: Emit;
 }
 
-/** A journaled write that names its items by their place, with the instant after which it is not sent. */
+/** A journaled write that names its items by place, with its latest send. */
 export interface Naming {
   readonly operation: OwnedOperation;
   readonly names: NamedItems;
@@ -25,8 +25,9 @@ export interface Naming {
 }
 
 /**
- * Finds which items a write names, and stores it, before the write is sent: its lane's only open write, so that nothing moves
- * meanwhile. Undefined where that cannot be told for certain: the write is sent all the same, and its lane copied. Never rejects.
+ * Finds the items that a write names, and stores them before the write is sent. It is its lane's only open write, so nothing
+ * changes meanwhile. Undefined if the items are not certain. The write is sent all the same, and its lane is copied. Never
+ * rejects.
  */
 export type ResolveItems = (naming: Naming) => Promise<readonly NamedItem[] | undefined>;
 
@@ -35,7 +36,7 @@ export function createResolveItems({ journal, clock, emit }: ResolveParts): Reso
     const { operation, names } = naming;
     const { definition, access, context } = operation.service;
     const read = definition.lanes.readLegacy(operation.owner, access, context);
-    // What is read later may show what the write has done already.
+    // A later read may already show the effect of the write.
     const lane = await within(read, untilMs - clock.now(), { what: 'reading the lane' });
     return nameItems(lane, names.find(operation.message, lane));
   };

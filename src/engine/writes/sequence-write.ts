@@ -11,11 +11,11 @@ import type { Coverage } from '../ports/service-runtime.ts';
 import type { Settlements } from './settlements.ts';
 import { within } from '../ports/within.ts';
 
-/** A write with less than this share of its deadline left is not sent any more (W6). */
+/** A write with less than this share of its deadline left is not sent (W6). */
 const LEAST_SHARE_LEFT = 0.2;
-/** A commit that takes longer than this share of the deadline, or up to the latest send, is not waited for (W6). */
+/** A commit that takes longer than this share of the deadline, or beyond the latest send, is not awaited (W6). */
 const LONGEST_COMMIT = 0.5;
-/** How soon a lane that another replica is busy with is tried again. */
+/** Pause before a lane that another replica is busy with is tried again. */
 const FIRST_RETRY_MS = 5;
 const LONGEST_RETRY_MS = 100;
 
@@ -26,11 +26,11 @@ export interface SequencerParts {
   readonly emit: Emit;
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly resolveItems: ResolveItems;
-  /** Whether every replica journals what it writes to the service, and nothing is under way that was not journaled. */
+  /** Whether every replica journals its writes to the service, and no unjournaled write is under way. */
   readonly maySeed: (service: ServiceName) => boolean;
-  /** Another replica is busy with the lane for longer than a write takes. */
+  /** Another replica has been busy with the lane for longer than a write takes. */
   busy(lane: LaneKey): void;
-  /** This replica has become the home of a lane that another has left in the middle of a copy. */
+  /** This replica has become the home of a lane that another has left inside a copy. */
   settleLeftOver(lane: Lane, operation: OwnedOperation): void;
 }
 
@@ -39,10 +39,10 @@ export interface Sequenced {
   readonly operation: OwnedOperation;
   readonly lane: Lane;
   readonly write: PendingWrite;
-  /** When it was accepted, by the clock that does not jump. */
+  /** When it was accepted, by the monotonic clock. */
   readonly acceptedAtMs: number;
   readonly coverage: number;
-  /** Whether its success may seed the lane: no write passed beside it that the journal does not know. */
+  /** Whether its success may seed the lane, because no unjournaled write passed at the same time. */
   readonly maySeed: boolean;
   /** Whether this replica delivers and copies the lane. */
   readonly isHome: boolean;
@@ -52,10 +52,12 @@ export interface Sequenced {
   readonly mayRepeat: boolean;
 }
 
-/** Has a write's intent journaled, which gives it its place in the lane: steps 1 and 2 of ../README.md, "Life of a write". */
+/**
+ * Has a write's intent journaled, which gives the write its place in the lane: steps 1 and 2 of ../README.md, "Life of a write".
+ */
 export class Sequencer {
   readonly #parts: SequencerParts;
-  /** Operations whose id an intent has: the next intent of such an operation gets another id. */
+  /** Operations whose id an intent has. The next intent of such an operation gets another id. */
   readonly #journaled = new WeakSet<OwnedOperation>();
 
   constructor(parts: SequencerParts) {
@@ -81,7 +83,7 @@ export class Sequencer {
       ...intent,
       service,
       owner: operation.owner,
-      // Asked before it is stored: what passed unjournaled until then took effect before it.
+      // Read before the intent is stored: unjournaled writes until then took effect before it.
       coverage: maySeed(service) ? this.#coverageOf(service) : 0,
     });
     const durationMs = clock.now() - startedAtMs;
@@ -131,7 +133,7 @@ export class Sequencer {
     return items === undefined ? write : { ...write, items };
   }
 
-  /** With its first write to a lane a replica may become the home of one that another has left in the middle of a copy. */
+  /** With its first write to a lane, a replica may become the home of a lane that another has left inside a copy. */
   #adopt(operation: OwnedOperation, lane: Lane, state: LaneState): void {
     const wasHome = lane.isHome;
     lane.adopt(state);
@@ -140,7 +142,7 @@ export class Sequencer {
     if (isLeftOver) this.#parts.settleLeftOver(lane, operation);
   }
 
-  /** One write of a lane is open at a time, across replicas. @throws ConnectionError effect `not_applied` */
+  /** One write of a lane is open at a time, over all replicas. @throws ConnectionError effect `not_applied` */
   async #append(intent: Intent, untilMs: number): Promise<LaneState> {
     const { clock } = this.#parts;
     let isSaid = false;
@@ -171,19 +173,19 @@ export class Sequencer {
     }
   }
 
-  /** Its intent became durable after the agent was told no: nothing was sent. */
+  /** Its intent became durable after the agent got an error. Nothing was sent. */
   #notSent(operation: OwnedOperation, { id, sequence }: LaneState): void {
     const ref = { laneId: id, lane: operation.lane, sequence };
     void this.#parts.settlements.record({ ref, outcome: 'not_applied' });
   }
 }
 
-/** A write is not sent any more after this instant. */
+/** After this time a write is not sent. */
 export function latestSend(operation: OwnedOperation): number {
   return operation.deadlineAtMs - operation.service.deadlineMs * LEAST_SHARE_LEFT;
 }
 
-/** What every event of a sequenced write says. */
+/** The members that every event of a sequenced write has. */
 export function sequencedLabels({ operation, write }: Sequenced) {
   return {
     operationId: operation.id,

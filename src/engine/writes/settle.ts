@@ -10,7 +10,7 @@ import type { Settlements } from './settlements.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 const PROBE_PAUSE_MS = 200;
-/** A late reply is listened for so long; what took effect behind all probes has shown itself by then. */
+/** A late reply is awaited for this long. By then, an effect after all probes has shown itself. */
 const CLOSED_AFTER_MS = 60_000;
 
 export interface SettlerParts {
@@ -21,17 +21,18 @@ export interface SettlerParts {
   readonly emit: Emit;
 }
 
-/** One write of unknown outcome, on its way to be settled. */
+/** A write of unknown outcome that is being settled. */
 export interface Settling {
-  /** Resolves when the journal knows that its lane is uncertain. Never rejects. */
+  /** Resolves when the journal has recorded that its lane is uncertain. Never rejects. */
   readonly marked: Promise<void>;
-  /** Its outcome has become known: it needs no copy any more. */
+  /** Called when its outcome has become known, so that it needs no copy. */
   end(): void;
 }
 
 /**
- * Settles writes of unknown outcome (W7). A serial server that answered two probes, sent one after the other on a connection of
- * their own, has taken everything that waited before them. Until then the service gets no other write, and the lane no copy.
+ * Settles writes of unknown outcome (W7). Two probes are sent one after the other, on their own connection. A serial server that
+ * answered both has executed everything that waited before them. Until then the service gets no other write, and the lane no
+ * copy.
  */
 export class Settler {
   readonly #parts: SettlerParts;
@@ -45,8 +46,8 @@ export class Settler {
   }
 
   /**
-   * The lane's history is uncertain from now on, because of a write that was sent at this instant at the latest. Returns at once; the
-   * rest happens off the agent's path.
+   * The lane's history is uncertain from now on, because of a write that was sent at this time at the latest. Returns at once.
+   * The rest happens in the background.
    */
   settle(lane: Lane, service: ServiceRuntime, sentAtMs = this.#parts.clock.now()): Settling {
     return this.#copyWhenProbed(lane, service, {
@@ -56,25 +57,25 @@ export class Settler {
   }
 
   /**
-   * A write that was sent at this instant took effect late: a copy may have read before that. Where the lane can be copied only a copy
-   * makes it certain again, whatever the late reply to another write proves: that one tells nothing of this.
+   * A write that was sent at this time took effect late, and a copy may have read before that. If the lane can be copied, only a
+   * copy makes it certain again. The late reply to another write does not, because it proves nothing about this one.
    */
   settleAnew(lane: Lane, service: ServiceRuntime, sentAtMs: number): void {
     const reason = isReadable(service) ? 'took_effect_late' : 'unknown_outcome';
     this.#copyWhenProbed(lane, service, { sentAtMs, marked: this.#markDirty(lane, reason) });
   }
 
-  /** Settles a lane that the journal says is dirty: after a start, which may have come right behind the unknown write. */
+  /** Settles a lane that is dirty in the journal, after a start. The start may have come directly after the unknown write. */
   resume(lane: Lane, service: ServiceRuntime): void {
     this.#copyWhenProbed(lane, service, { sentAtMs: this.#parts.clock.now(), marked: Promise.resolve() });
   }
 
-  /** The lane must be copied although nothing is under way on the primary. */
+  /** The lane must be copied although no request is under way on the primary. */
   copyAnew(lane: Lane, reason: string): void {
     void this.#markDirty(lane, reason).then(() => this.#parts.copies.add(lane, 'dirty'));
   }
 
-  /** Resolves when the service has answered two probes: what was sent to it before, a serial server has taken. */
+  /** Resolves when the service has answered two probes. A serial server has then executed everything that was sent before. */
   probed(service: ServiceRuntime): Promise<void> {
     const known = this.#gates.get(service.name);
     if (known !== undefined) return known;
@@ -90,7 +91,7 @@ export class Settler {
   ): Settling {
     const { copies } = this.#parts;
     this.closeLater(lane);
-    // A copy for another reason might read before the unknown write takes effect, and call the lane clean.
+    // A copy for another reason might read before the unknown write takes effect, and mark the lane clean.
     lane.beginSettling();
     let isOver = false;
     const end = (): void => {
@@ -108,8 +109,9 @@ export class Settler {
   }
 
   /**
-   * Resolves when what was sent at this instant is as good as certain to have taken effect, if it ever does: a serial server has
-   * answered two probes and one deadline has passed, in which the write may lie in the network; of any other only time tells.
+   * Resolves when a request that was sent at this time has almost certainly taken effect, if it ever does. For a serial server:
+   * it has answered two probes, and one deadline has passed, during which the write may be in the network. For any other server,
+   * only time helps.
    */
   async #taken(service: ServiceRuntime, sentAtMs: number): Promise<void> {
     await this.probed(service);
@@ -117,7 +119,7 @@ export class Settler {
     await this.#sleepUntil(sentAtMs + afterMs);
   }
 
-  /** Copies a lane with an unknown outcome once more, before the ledger of unknown outcomes closes it. */
+  /** Copies a lane with an unknown outcome once more, before its entry in the ledger is closed. */
   closeLater(lane: Lane): void {
     lane.closeAt(this.#parts.clock.now() + CLOSED_AFTER_MS);
     if (this.#closing.has(lane)) return;
@@ -126,7 +128,7 @@ export class Settler {
   }
 
   async #close(lane: Lane): Promise<void> {
-    // Another unknown outcome of the lane moves the end.
+    // Another unknown outcome of the lane moves the time.
     while (!this.#isStopped && lane.closesAtMs > this.#parts.clock.now())
       await this.#sleepUntil(lane.closesAtMs);
     this.#closing.delete(lane);
@@ -138,7 +140,7 @@ export class Settler {
     if (leftMs > 0) await this.#parts.clock.sleep(leftMs, this.#stopping.signal);
   }
 
-  /** Whether the service must not be written to at this moment. */
+  /** Whether the service must not be written to now. */
   isShut(service: ServiceName): boolean {
     return this.#gates.has(service);
   }
@@ -161,8 +163,8 @@ export class Settler {
   }
 
   /**
-   * Records that a lane's history is uncertain. Its copy may be asked for once this resolves, and not sooner: a record that the
-   * copy overtakes would leave the lane dirty for ever. Never rejects.
+   * Records that a lane's history is uncertain. Its copy may be requested only after this resolves, because a record that comes
+   * after the copy would leave the lane dirty for ever. Never rejects.
    */
   #markDirty(lane: Lane, reason: string): Promise<void> {
     const { emit, journal, settlements } = this.#parts;
@@ -180,7 +182,7 @@ export class Settler {
     let answered = 0;
     while (answered < 2 && !this.#isStopped) {
       const isAlive = await this.#probe(service);
-      // Both probes must follow the unknown write without a break: a silence between them begins anew.
+      // Both probes must follow the unknown write without a gap. After a failed probe both are sent again.
       answered = isAlive ? answered + 1 : 0;
       if (!isAlive) await this.#parts.clock.sleep(PROBE_PAUSE_MS);
     }

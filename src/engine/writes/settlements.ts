@@ -5,42 +5,48 @@ import type { Clock, Journal, Settlement } from '../ports/ports.ts';
 
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
-/** Outcomes kept in memory while the journal is away; what comes on top is found unsettled by the next start. */
+/** Most outcomes in memory while the journal is away. The next start finds further ones unsettled. */
 const LIMIT = 20_000;
-/** A statement whose connection broke may commit so much later; most do so soon, and until it is looked at they keep others out. */
+/**
+ * A statement whose connection broke may commit up to this much later. Most do so soon, and until that is checked they block
+ * other replicas.
+ */
 const LATE_COMMITS_MS = [1_000, 4_000, 10_000, 60_000];
 
-/** A process that ends waits so long for a journal that does not answer. */
+/** A process that ends waits this long for a journal that does not answer. */
 const LAST_PATIENCE_MS = 2_000;
 
 export interface SettlementParts {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** An intent of the lane was or may yet become durable without anybody's being told, and this replica the lane's home with it. */
+  /** An intent of the lane became durable, or may do so, without a confirmation. This replica may be the lane's home then. */
   readonly onAbandoned?: (lane: LaneKey) => void;
 }
 
-/** Writes outcomes down until they are durable: a write that stays open in the journal keeps every other replica out of its lane. */
+/**
+ * Writes outcomes until they are durable, because a write that stays open in the journal keeps every other replica out of its
+ * lane.
+ */
 export class Settlements {
   readonly #parts: SettlementParts;
   #waiting = 0;
-  /** A signal of its own each: 20,000 listeners of one take it a second to tell. */
+  /** One signal per wait: notifying 20,000 listeners of one signal takes a second. */
   readonly #sleepers = new Set<AbortController>();
   #isStopping = false;
-  /** Nothing is tried again from this instant on. */
+  /** Nothing is retried from this time on. */
   #endsAtMs = Infinity;
 
   constructor(parts: SettlementParts) {
     this.#parts = parts;
   }
 
-  /** Resolves with whether it is durable: false where there are too many of them, or the process ends. */
+  /** Resolves with whether it is durable: false if there are too many, or if the process ends. */
   record(settlement: Settlement): Promise<boolean> {
     return this.untilDone(() => this.#parts.journal.settle(settlement));
   }
 
-  /** An intent may be durable although its commit was reported as failed: nothing was sent, and nothing will be. */
+  /** An intent may be durable although its commit was reported as failed. Nothing of it was or will be sent. */
   abandon(lane: LaneKey, operationId: OperationId): void {
     void this.#abandon(async () => {
       await this.#parts.journal.abandon(lane, operationId);
@@ -60,8 +66,8 @@ export class Settlements {
   }
 
   /**
-   * What waits to be tried again is tried at once. Resolves when all that is on its way to the journal is there, or takes too long:
-   * whoever takes over would find it open.
+   * Retries everything at once. Resolves when all of it is in the journal, or after a time limit, because a take-over would find
+   * it open.
    */
   async stop(): Promise<void> {
     const { clock } = this.#parts;
@@ -86,7 +92,7 @@ export class Settlements {
     }
   }
 
-  /** Not for longer than the first time, once the process ends. */
+  /** Not longer than the first wait, once the process ends. */
   async #pause(ms: number): Promise<void> {
     const sleeper = new AbortController();
     this.#sleepers.add(sleeper);

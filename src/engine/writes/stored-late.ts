@@ -4,17 +4,17 @@ import type { ServiceRuntime } from '../ports/service-runtime.ts';
 const TOLERANCES = new WeakMap<ServiceDefinition, number>();
 
 /**
- * Whether a write that is known to have taken effect only so long after it was accepted must be copied. Its service may have stored it
- * at any moment in between, for it or this process may have stood still; an item that is delivered has the time it was accepted at, and
- * where the two are further apart than the answers' times may be, every read of it would differ. Only a copy knows the service's own
- * time. What cannot be copied is delivered.
- * @param sinceMs by the clock that does not jump: a clock on the wall that does changes nothing
+ * Whether a write that is known to have taken effect only long after it was accepted must be copied. Its service may have stored
+ * it at any moment in between, because the service or this process may have been paused. A delivered item gets the time at which
+ * it was accepted. If the two times are further apart than the times of answers may be, every read of it would differ. Only a
+ * copy knows the service's own time. A lane that cannot be copied is delivered.
+ * @param sinceMs by the monotonic clock, because a wall clock may jump
  */
 export function mayBeStoredLate(service: ServiceRuntime, sinceMs: number): boolean {
   return sinceMs > toleranceMsOf(service.definition) && isReadable(service);
 }
 
-/** How far apart the times of answers may be; Infinity where none are compared. */
+/** How far apart the times of answers may be; Infinity if none are compared. */
 function toleranceMsOf(definition: ServiceDefinition): number {
   const known = TOLERANCES.get(definition) ?? leastToleranceMs(definition);
   TOLERANCES.set(definition, known);

@@ -16,13 +16,13 @@ export function outcomeOfFailure(error: unknown): Outcome {
 }
 
 export function writeActionOf(operation: OwnedOperation): WriteAction {
-  if (operation.action.kind !== 'write') throw new Error(`"${operation.name}" is no write`);
+  if (operation.action.kind !== 'write') throw new Error(`"${operation.name}" is not a write`);
   return operation.action;
 }
 
 /**
- * The coverage under which the write's success seeds its lane: it proves that the lane was empty, and is the first of its life. While
- * others may still write to the lane past the journal, a copy must look.
+ * The coverage under which the write's success seeds its lane, because it proves that the lane was empty and is the first write
+ * of its life. While other writes may bypass the journal, a copy must check the lane.
  */
 export function seedOf({ operation, lane, write, coverage, maySeed }: Sequenced): number | undefined {
   const provesEmpty = writeActionOf(operation).provesEmpty === true;
