@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer';
 
-/** How an agent asks. */
+/** The protocol by which an agent connects. */
 export type AgentDialect = 'zmq' | 'http';
 
-/** Who asks, as far as it is known. The name is given by the agent itself: it protects nothing. */
+/** The caller, as far as it is known. The agent gives the name itself, so it protects nothing. */
 export interface AskingAgent {
   readonly name: string;
   readonly dialect: AgentDialect;
 }
 
-/** What a frontend knows of an agent, by falling precedence. */
+/** What a frontend knows of an agent, in order of precedence. */
 interface AgentFacts {
   /** The header `crossfade-agent`. */
   readonly header?: string | undefined;
@@ -19,15 +19,15 @@ interface AgentFacts {
   readonly address?: string | undefined;
 }
 
-/** The header in which an agent that asks over HTTP may name itself. */
+/** The header by which an HTTP agent may give its name. */
 export const AGENT_HEADER = 'crossfade-agent';
 const LONGEST = 128;
-/** Control characters, format characters such as marks that turn the direction of text, lone surrogates, line separators. */
+/** Control characters, format characters such as those that change text direction, lone surrogates, line separators. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029]/gu;
 const MAPPED_IPV4 = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/;
 const UNKNOWN = 'unknown';
 
-/** The name under which an agent is listed and shown to flags: the first of its facts that is there. */
+/** The name under which an agent is listed and passed to flags: the first known of its facts. */
 export function agentName({ header, identity, address }: AgentFacts): string {
   for (const given of [header, spelled(identity), address?.replace(MAPPED_IPV4, '')]) {
     const name = printableName(given ?? '');
@@ -39,9 +39,9 @@ export function agentName({ header, identity, address }: AgentFacts): string {
 /** A short name of characters that every terminal and page shows as they are. */
 const PLAIN = /^[\w.:@-][\w .:@-]{0,126}$/;
 
-/** A name from outside, bounded and without characters that change what a terminal or a page shows. */
+/** A name from outside, bounded, without characters that change how a terminal or a page shows it. */
 export function printableName(given: string): string {
-  // Nearly every name, once for each request over HTTP.
+  // Nearly every name is plain. HTTP asks once for each request.
   if (PLAIN.test(given) && !given.endsWith(' ')) return given;
   // Bounded first: the rest need not look at a megabyte.
   const printable = given
@@ -51,7 +51,7 @@ export function printableName(given: string): string {
   return Array.from(printable).slice(0, LONGEST).join('');
 }
 
-/** An identity is any bytes: what is no text is shown as hexadecimal digits. */
+/** An identity may be any bytes. If it is not text, it is shown as hexadecimal digits. */
 function spelled(identity: Buffer | undefined): string | undefined {
   if (identity === undefined || identity.length === 0) return undefined;
   const isText = isUtf8(identity) && !/\p{Cc}/u.test(identity.toString('utf8'));

@@ -1,5 +1,8 @@
-/** Which system. Never changes its meaning; what part it plays in an operation, `primary` or `secondary`, is another question. */
+/**
+ * A backend, by name. The name never changes its meaning. Its part in an operation, `primary` or `secondary`, is a separate
+ * question.
+ */
 export type Backend = 'legacy' | 'orchestrator';
 
-/** Why a backend is called. Each purpose has its own sockets or pool: live traffic never waits behind the others. */
+/** Why a backend is called. Each purpose has its own sockets or pool, so that live traffic never waits for the others. */
 export type Purpose = 'live' | 'shadow' | 'probe';

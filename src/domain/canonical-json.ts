@@ -3,8 +3,8 @@ import { parseTolerantly, rawElements, rawMembers } from './json.ts';
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 
 /**
- * One text per JSON value, whatever its spelling: keys sorted, no space, numbers by value.
- * 1000.0, 1e3 and 1000 are one number; integers of any size keep every digit. NaN and Infinity stay themselves.
+ * One text per JSON value, whatever its spelling: sorted keys, no spaces, numbers by value. 1000.0, 1e3 and 1000 are one number.
+ * Integers of any size keep every digit. NaN and Infinity stay.
  */
 export function canonicalJson(text: string): string {
   const trimmed = text.trim();
@@ -21,7 +21,7 @@ export function canonicalJson(text: string): string {
   return canonicalNumber(trimmed);
 }
 
-/** Most strings are spelled in one way only: without an escape, and without half a pair that would become one. */
+/** Most strings have only one spelling: no escape, and no lone surrogate that would need one. */
 function canonicalString(token: string): string {
   return token.includes('\\') || !token.isWellFormed() ? JSON.stringify(parseTolerantly(token)) : token;
 }

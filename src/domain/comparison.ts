@@ -1,4 +1,4 @@
-/** Classes of a difference that count against a service. */
+/** Classes of differences that count against a service. */
 export const COUNTED_CLASSES = [
   'value',
   'type',
@@ -11,7 +11,10 @@ export const COUNTED_CLASSES = [
 
 export type DifferenceClass = (typeof COUNTED_CLASSES)[number];
 
-/** Classes of what is found and explained: printed beside the rate, never part of it. What a rule accepts is only counted. */
+/**
+ * Classes of differences that are found and explained. They are shown next to the rate and are no part of it. What a rule accepts
+ * is only counted.
+ */
 export const EXPLAINED_CLASSES = ['noise', 'forgotten', 'expired_skew'] as const;
 
 export type ExplainedClass = (typeof EXPLAINED_CLASSES)[number];
@@ -19,9 +22,9 @@ export type ExplainedClass = (typeof EXPLAINED_CLASSES)[number];
 export type Verdict = 'match' | 'mismatch' | 'not_comparable';
 
 /**
- * Why two answers, or two lists of a lane, could not be compared. `unknown_lane`: nobody ever wrote to it, and both sides say the same
- * of it: that proves nothing, and is no fault. `unreadable`: legacy's store; `lost`: only by items that legacy lost.
- * Where all that differs is explained, what explains it.
+ * Why two answers, or two lists of a lane, could not be compared. `unknown_lane`: it was never written, and both sides answer the
+ * same, which proves nothing and is not an error. `unreadable`: legacy's store. `lost`: they differ only by lost items. If
+ * everything that differs is explained, the explanation.
  */
 export type NotComparable =
   | 'racy'
@@ -47,64 +50,64 @@ export type Hint =
   | 'cut_text'
   | 'spelling_of_numbers';
 
-/** One difference, without any of the compared content: a shape and a digest stand for it. */
+/** One difference, without the compared content: shapes and digests replace it. */
 export interface Difference {
-  /** Members joined by dots; `[]` stands for any index: `context[].content`. */
+  /** Members joined by dots. `[]` means any index: `context[].content`. */
   readonly path: string;
   readonly class: DifferenceClass;
   /** Shape and digest, such as `string(12)#3fa9c1d2`, or `absent`. */
   readonly legacy: string;
   readonly orchestrator: string;
   readonly hint?: Hint;
-  /** How far two numbers (their unit) or two times (seconds) are apart: enough to judge a tolerance without the values. */
+  /** The distance of two numbers (their unit) or two times (seconds): enough to judge a tolerance without the values. */
   readonly apart?: number;
 }
 
-/** A difference that something other than the orchestrator's being wrong accounts for. */
+/** A difference whose cause is not an error of the orchestrator. */
 export interface ExplainedDifference {
   readonly difference: Difference;
   readonly by: ExplainedClass;
 }
 
-/** How alike two rankings are. Each 0–1. */
+/** The similarity of two rankings. Each value is 0–1. */
 export interface RankingMeasure {
-  /** Share of legacy's first k that are among the orchestrator's first k. */
+  /** Share of legacy's first k items that are among the orchestrator's first k. */
   readonly overlap: number;
   /** Rank-biased overlap, p = 0.9, extrapolated. */
   readonly rankBiasedOverlap: number;
-  /** Of legacy's items that hold a word of the query, those the orchestrator returned too; absent where no query is known. */
+  /** Share of legacy's items with a word of the query that the orchestrator also returned. Absent without a query. */
   readonly lexical?: { readonly expected: number; readonly found: number };
 }
 
 export interface Comparison {
   readonly verdict: Verdict;
   readonly differences: readonly Difference[];
-  /** Set where the verdict is `not_comparable`. */
+  /** Set if the verdict is `not_comparable`. */
   readonly reason?: NotComparable;
   /** Differences that a rule accepted. */
   readonly suppressed: number;
-  /** Found, explained, and not counted. */
+  /** Differences that were found and explained, and do not count. */
   readonly explained?: readonly ExplainedDifference[];
-  /** Set where both answers are errors in the service's dialect. */
+  /** Set if both answers are errors in the service's dialect. */
   readonly isErrorPair?: true;
   readonly ranking?: RankingMeasure;
-  /** A match that was seen lately, of the same lane at the same place asked for the same: no further evidence. */
+  /** A match that was seen lately, for the same request on the unchanged lane. It is no further evidence. */
   readonly isRepeat?: true;
-  /** Items the orchestrator returned although they were deleted: a violation of I5. */
+  /** Deleted items that the orchestrator returned: a violation of I5. */
   readonly deletedReturned?: number;
 }
 
 interface RuleBase {
-  /** As {@link Difference.path}. */
+  /** Like {@link Difference.path}. */
   readonly path: string;
-  /** Who answers for the rule. */
+  /** The person responsible for the rule. */
   readonly owner: string;
   readonly reason: string;
-  /** ISO date from which on the rule is off; an operator's rule always has one. */
+  /** The rule is off from this ISO date. An operator's rule always has one. */
   readonly expires?: string;
 }
 
-/** Floors of a search answer, each 0–1. */
+/** Minimum values for a search answer, each 0–1. */
 export interface RankingFloors {
   /** @defaultValue 10 */
   readonly k?: number;
@@ -117,16 +120,17 @@ export interface RankingFloors {
 }
 
 /**
- * What may differ, as data. `ignore`: the whole subtree. `tolerance_seconds`: two times (epoch seconds or ISO text) so far apart.
- * `tolerance`: two numbers so far apart. `prefix`: legacy's text, its closing `...` aside, begins the orchestrator's.
- * `equal_if_missing`: absent equals null. `default`: absent equals this value. `set`: order of the list does not count.
- * `keyed`: nor does it here, and elements with the same `key` stand for each other. `ranking`: a search answer, judged against floors
- * and never by identity; `key` names an item, `text` holds its words, `query` is the request's member with the question.
+ * Allowed differences, as data. `ignore`: the whole subtree. `tolerance_seconds`: the maximum distance of two times (epoch
+ * seconds or ISO text). `tolerance`: the maximum distance of two numbers. `prefix`: legacy's text, without its final `...`,
+ * begins the orchestrator's. `equal_if_missing`: absent equals null. `default`: absent equals this value. `set`: the order of the
+ * list does not count. `keyed`: the order does not count, and elements with the same `key` are compared. `ranking`: a search
+ * answer, compared by minimum similarity and not by identity; `key` identifies an item, `text` holds its words, `query` is the
+ * request's member with the query.
  */
 export type ComparisonRule = RuleBase &
   (
     | { readonly kind: 'prefix' | 'equal_if_missing' | 'set' }
-    // Where it names no member of a list's element, whoever added it has said that it may hide all of a list.
+    // If the path names no member of a list's element, the author has confirmed that it may hide whole items.
     | { readonly kind: 'ignore'; readonly hidesList?: true }
     | { readonly kind: 'tolerance_seconds'; readonly seconds: number }
     | { readonly kind: 'tolerance'; readonly within: number }
@@ -143,7 +147,7 @@ export type ComparisonRule = RuleBase &
 
 export type RuleKind = ComparisonRule['kind'];
 
-/** Which rule it is, for people and for counting: `tolerance_seconds context[].timestamp`. */
+/** The rule's name, for people and for counting: `tolerance_seconds context[].timestamp`. */
 export function ruleNameOf({ kind, path }: ComparisonRule): string {
   return `${kind} ${path}`;
 }

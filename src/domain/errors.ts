@@ -1,7 +1,7 @@
-/** What is known about the effect of a failed call. Retry and delivery read this; nobody guesses from a message. */
+/** What is known about the effect of a failed call. Retry and delivery decide by this, and never by a message. */
 export type Effect = 'rejected' | 'not_applied' | 'unknown';
 
-/** The orchestrator's error codes: the only ones that travel on its wire. */
+/** The orchestrator's error codes, the only ones on its wire. */
 export const ERROR_CODES = [
   'invalid_request',
   'memory_not_found',
@@ -21,12 +21,15 @@ export interface FailureFacts {
   readonly effect: Effect;
   /** A closed word that refines the code, such as `duplicate` or `timeout`. */
   readonly reason?: string;
-  /** Printable facts for the caller: names, limits, times. Never content of a memory. */
+  /** Facts for the caller that may be printed: names, limits, times. Never memory content. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
-/** The family every expected failure belongs to. The class says what kind failed, the code what the wire says, the effect what a retry may assume. */
+/**
+ * The base class of every expected failure. The class says what failed, the code what the wire carries, the effect what a retry
+ * may assume.
+ */
 export class CrossfadeError extends Error {
   readonly code: ErrorCode;
   readonly effect: Effect;
@@ -50,21 +53,21 @@ interface RefusalFacts {
   readonly cause?: unknown;
 }
 
-/** Content or shape refused. @defaultValue code `validation_error` */
+/** The content or shape was refused. @defaultValue code `validation_error` */
 export class ValidationError extends CrossfadeError {
   constructor(message: string, facts: RefusalFacts = {}) {
     super(message, { code: 'validation_error', effect: 'rejected', ...facts });
   }
 }
 
-/** Memory or session absent. @defaultValue code `memory_not_found` */
+/** The memory or session is absent. @defaultValue code `memory_not_found` */
 export class NotFoundError extends CrossfadeError {
   constructor(message: string, facts: RefusalFacts = {}) {
     super(message, { code: 'memory_not_found', effect: 'rejected', ...facts });
   }
 }
 
-/** The id or the idempotency key exists with another content. */
+/** The id or the idempotency key exists with different content. */
 export class DuplicateError extends CrossfadeError {
   constructor(message: string, facts: RefusalFacts = {}) {
     super(message, { code: 'validation_error', effect: 'rejected', reason: 'duplicate', ...facts });
@@ -86,17 +89,17 @@ export class ConnectionError extends CrossfadeError {
   }
 }
 
-/** PostgreSQL failed. Never carries its error object whole: that holds parameters and row values. */
+/** PostgreSQL failed. Never includes its whole error object, which holds parameters and row values. */
 export class StorageError extends CrossfadeError {
   constructor(message: string, facts: OutageFacts) {
     super(message, { code: 'storage_error', ...facts });
   }
 }
 
-/** Any other failure that a backend reports in its own words. */
+/** Any other failure that a backend reports. */
 export class OperationError extends CrossfadeError {}
 
-/** The message of anything that was thrown, for logs and wrapping. */
+/** The message of any thrown value, for logs and wrapping. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 import type { ServiceName } from './ids.ts';
 
-/** The flags of a service; each is `crossfade.<service>.<flag>` in Unleash. */
+/** The flags of a service. Each is `crossfade.<service>.<flag>` in Unleash. */
 export const SERVICE_FLAGS = [
   'dual-write',
   'shadow-read',
@@ -11,10 +11,10 @@ export const SERVICE_FLAGS = [
 
 export type ServiceFlag = (typeof SERVICE_FLAGS)[number];
 
-/** What the name of every flag of ours begins with. */
+/** The prefix of all flag names of Crossfade. */
 export const FLAG_PREFIX = 'crossfade.';
 
-/** The latch for all services. */
+/** The flag that keeps the reads of all services on legacy. */
 export const KILL_SWITCH = 'crossfade.kill-switch';
 
 export function flagName(service: ServiceName, flag: ServiceFlag): string {

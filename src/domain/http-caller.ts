@@ -1,4 +1,4 @@
-/** The headers that say how a caller addressed us, and from which page. */
+/** The headers that show which host a caller addressed, and from which page. */
 interface CallerHeaders {
   readonly host?: string | undefined;
   readonly origin?: string | undefined;
@@ -7,13 +7,13 @@ interface CallerHeaders {
 
 const LOOPBACK_NAMES = new Set(['localhost']);
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
-/** From the address bar, or from a page of ours. */
+/** Typed in the address bar, or from a page of this server. */
 const OWN_SITES = new Set(['none', 'same-origin']);
 
 /**
- * Why an HTTP request must not be served on a port that asks for no key; undefined where it may be. A web page can make a browser send
- * requests to this machine: under a name of its own that it lets point here, or across sites, without asking first. No agent does
- * either: it calls by an IP address, by a name of this machine, or by a name that is configured.
+ * Why an HTTP request must not be served on a port without keys; undefined if it may. A web page can make a browser send requests
+ * to this machine, under a host name that points here, or across sites without a preflight. An agent does neither. It calls an IP
+ * address, a name of this machine, or a configured name.
  */
 export function foreignCaller(headers: CallerHeaders, names: ReadonlySet<string>): string | undefined {
   const { host, origin, 'sec-fetch-site': site } = headers;
@@ -30,18 +30,18 @@ function isOwn(name: string, names: ReadonlySet<string>): boolean {
   return IPV4.test(name) || name.startsWith('[') || LOOPBACK_NAMES.has(name) || names.has(name);
 }
 
-/** A page that we serve, or one of a host that is configured. */
+/** A page that this server serves, or one of a configured host. */
 function isOwnOrigin(origin: string, host: string | undefined, names: ReadonlySet<string>): boolean {
   const address = /^https?:\/\/(?<address>[^/]+)$/i.exec(origin)?.groups?.['address']?.toLowerCase();
   return address !== undefined && (address === host?.toLowerCase() || names.has(nameIn(address)));
 }
 
-/** Without the port, in small letters. */
+/** Without the port, in lower case. */
 function nameIn(host: string): string {
   return host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
 }
 
-/** Names by which agents may call, for {@link foreignCaller}. */
+/** Host names by which agents may call, for {@link foreignCaller}. */
 export function ownNames(machine: string, configured: readonly string[] = []): ReadonlySet<string> {
   return new Set([machine, ...configured].map((name) => nameIn(name)));
 }

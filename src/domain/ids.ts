@@ -5,9 +5,9 @@ type Id<Name extends string> = string & { readonly [brand]: Name };
 
 /** A legacy service that agents know, such as `session-memory`. */
 export type ServiceName = Id<'ServiceName'>;
-/** Whose memory it is within a service: a session or a user. */
+/** The owner of memories within a service: a session or a user. */
 export type Owner = Id<'Owner'>;
-/** (service, owner) as one printable key: `session-memory/s-1`. The ordering domain. */
+/** (service, owner) as one printable key: `session-memory/s-1`. It identifies the ordering domain. */
 export type LaneKey = Id<'LaneKey'>;
 /** One classified agent request. A UUID. */
 export type OperationId = Id<'OperationId'>;
@@ -25,16 +25,16 @@ export const replicaId = (value: string): ReplicaId => value as ReplicaId;
 /** Longest owner that a lane can have, in characters. Requests of longer owners pass through unmapped. */
 const OWNER_LIMIT = 512;
 
-/** Longest lane key: the name of a service (63), a slash, an owner. */
+/** Maximum length of a lane key: the name of a service (63), a slash, an owner. */
 export const LANE_KEY_LIMIT = 63 + 1 + OWNER_LIMIT;
 
-/** The same as part of a URL, where one character takes up to nine. */
+/** The same within a URL, where one character takes up to nine. */
 export const OWNER_IN_URL_LIMIT = OWNER_LIMIT * 9;
 
-/** PostgreSQL stores no NUL, and a lane key is printed in logs and URLs: no control characters. */
+/** PostgreSQL stores no NUL, and lane keys appear in logs and URLs, so control characters are not allowed. */
 const UNPRINTABLE = /\p{Cc}/u;
 
-/** The owner, or undefined where no lane can carry it (empty, too long, control characters). */
+/** The owner, or undefined if it is not valid (empty, too long, control characters). */
 export function parseOwner(value: unknown): Owner | undefined {
   if (typeof value !== 'string' || value === '' || value.length > OWNER_LIMIT) return undefined;
   return UNPRINTABLE.test(value) || !value.isWellFormed() ? undefined : (value as Owner);
@@ -44,7 +44,7 @@ export function laneKeyOf(service: ServiceName, owner: Owner): LaneKey {
   return `${service}/${owner}` as LaneKey;
 }
 
-/** Splits a key that {@link laneKeyOf} made. A service name holds no slash; an owner may. */
+/** Splits a key of {@link laneKeyOf}. A service name contains no slash, an owner may. */
 export function parseLaneKey(key: LaneKey): { service: ServiceName; owner: Owner } {
   const slash = key.indexOf('/');
   return { service: key.slice(0, slash) as ServiceName, owner: key.slice(slash + 1) as Owner };
@@ -57,8 +57,8 @@ function shortened(prefix: string, value: string): string {
 }
 
 /**
- * The orchestrator's session of an owner. With an empty prefix the owner's own id is kept, so that agents that move to the
- * orchestrator find their sessions; ids over 64 characters, or that could be taken for another service's, are shortened.
+ * The orchestrator's session of an owner. With an empty prefix it is the owner's own id, so that agents that move to the
+ * orchestrator find their sessions. Ids over 64 characters, and ids that could belong to another service, are shortened.
  */
 export function sessionIdOf(prefix: string, owner: Owner): SessionId {
   const plain = prefix === '' ? owner : `${prefix}:${owner}`;
@@ -68,7 +68,7 @@ export function sessionIdOf(prefix: string, owner: Owner): SessionId {
   ) as SessionId;
 }
 
-/** The id of the item that a journaled write makes: the same whenever and by whomever it is delivered. */
+/** The id of the item that a journaled write creates. The same for every delivery by every replica. */
 export function memoryIdOf(operation: OperationId, index = 0): MemoryId {
   return `mem-${operation}${index === 0 ? '' : `-${index}`}` as MemoryId;
 }

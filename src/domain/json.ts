@@ -1,6 +1,6 @@
 /**
- * JSON as text. Agents' content is never re-serialised: NaN, big integers, 1000.0 and key order survive only as text,
- * so an envelope is parsed once to be read, and its members are cut out of the text where they travel on.
+ * JSON as text. Agents' content is never serialised again, because NaN, big integers, 1000.0 and key order survive only as text.
+ * An envelope is parsed once for reading, and members that travel on are cut out of the text.
  */
 
 const QUOTE = 0x22;
@@ -13,20 +13,20 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 const QUOTES = 2;
-/** Of a character that is written as \\u0000. */
+/** Bytes of a character that is written as \\u0000. */
 const ESCAPED_BYTES = 6;
-/** Of a character, which is one half of those that take four. */
+/** Bytes of a code unit that is half of a four-byte character. */
 const UTF8_BYTES = 3;
-/** A number, a time, true, false or null. */
+/** Bytes of a number, a time, true, false or null. */
 const SCALAR_BYTES = 32;
 
 const SPELLED_KEYS = 1_000;
 const SPELLED_KEY_LENGTH = 64;
 
-/** A parsed JSON object. Its values are what JSON.parse makes of them. */
+/** A parsed JSON object, with the values of JSON.parse. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Raw JSON text that {@link encodeJson} embeds untouched. */
+/** Raw JSON text that {@link encodeJson} embeds unchanged. */
 export class Json {
   readonly text: string;
 
@@ -39,7 +39,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Json);
 }
 
-/** JSON.stringify that embeds {@link Json} as it stands and leaves out undefined members. */
+/** Like JSON.stringify, but embeds {@link Json} unchanged and leaves out undefined members. */
 export function encodeJson(value: unknown): string {
   if (value instanceof Json) return value.text;
   if (Array.isArray(value)) return encodeList(value);
@@ -48,7 +48,7 @@ export function encodeJson(value: unknown): string {
   return encodeMembers(value as JsonObject);
 }
 
-// Every message and every stored content comes through here: with lists of its members, each made for a moment, it takes twice as long.
+// Every message and every stored content passes here. With temporary lists of members it would take twice as long.
 function encodeMembers(object: JsonObject): string {
   let text = '';
   for (const key of Object.keys(object)) {
@@ -58,14 +58,14 @@ function encodeMembers(object: JsonObject): string {
   return `{${text}}`;
 }
 
-/** Keys as they are spelled in JSON: nearly all that ever come are the same few, and spelling them was a third of the work. */
+/** Keys in their JSON spelling. Nearly all messages use the same few keys, and serialising them took a third of the time. */
 const spelledKeys = new Map<string, string>();
 
 function spelledKey(key: string): string {
   const known = spelledKeys.get(key);
   if (known !== undefined) return known;
   const spelled = JSON.stringify(key);
-  // Agents choose keys, too: of theirs, no more are kept than cost nothing.
+  // Agents choose keys too, so only a limited number is kept.
   if (spelledKeys.size < SPELLED_KEYS && key.length <= SPELLED_KEY_LENGTH) spelledKeys.set(key, spelled);
   return spelled;
 }
@@ -76,7 +76,7 @@ function encodeList(items: readonly unknown[]): string {
   return `[${text}]`;
 }
 
-/** At most so many bytes of UTF-8 are what {@link encodeJson} would make of it: for a look at whether something is small. */
+/** An upper bound for the UTF-8 bytes of {@link encodeJson}'s result, for a quick size check. */
 export function mostBytesOf(value: unknown): number {
   if (typeof value === 'string') return QUOTES + ESCAPED_BYTES * value.length;
   if (value instanceof Json) return UTF8_BYTES * value.text.length;
@@ -89,7 +89,7 @@ export function mostBytesOf(value: unknown): number {
   return bytes;
 }
 
-/** Parses JSON as Python's json module reads it: NaN, Infinity and -Infinity are values too (read here as null). @throws SyntaxError */
+/** Parses JSON like Python's json module: NaN, Infinity and -Infinity are also values (read here as null). @throws SyntaxError */
 export function parseTolerantly(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -117,7 +117,7 @@ export function withoutNonFinite(text: string): string {
 }
 
 /**
- * The members of an object's text as raw text, the last of a repeated key winning. The text must have been parsed before.
+ * The members of an object's text as raw text. The last of a repeated key wins. The text must have been parsed before.
  * @param names only these members. @defaultValue all
  */
 export function rawMembers(text: string, names?: ReadonlySet<string>): Record<string, string> {
@@ -152,9 +152,9 @@ export function rawElements(text: string): string[] {
   return elements;
 }
 
-/** Whether the nesting of arrays and objects goes deeper than `limit`. Iterative: the text may be hostile. */
+/** Whether arrays and objects are nested deeper than `limit`. Iterative, because the text may be hostile. */
 export function isDeeperThan(text: string, limit: number): boolean {
-  // Every level costs an opening and a closing character.
+  // Every level needs an opening and a closing character.
   if (text.length <= 2 * limit) return false;
   let depth = 0;
   for (let at = 0; at < text.length; at += 1) {
@@ -169,11 +169,11 @@ export function isDeeperThan(text: string, limit: number): boolean {
 }
 
 /**
- * Whether the text holds more than `limit` values. Commas and opening brackets are counted, so that a list in a list counts twice. To
- * parse a million small values takes a second, to count them some milliseconds.
+ * Whether the text holds more than `limit` values. It counts commas and opening brackets, so nested lists count twice. Parsing a
+ * million small values takes a second, counting them a few milliseconds.
  */
 export function hasMoreValuesThan(text: string, limit: number): boolean {
-  // A value costs at least two characters: itself, and what separates it.
+  // A value needs at least two characters: itself and its separator.
   if (text.length <= 2 * limit) return false;
   let values = 0;
   for (let at = 0; at < text.length; at += 1) {
@@ -189,14 +189,14 @@ export function hasMoreValuesThan(text: string, limit: number): boolean {
 
 const SURROGATE_ESCAPE = /\\(?:u([0-9a-fA-F]{4})|[^u])/g;
 
-/** Whether a string of this JSON text holds half of a surrogate pair, written as an escape (well-formed UTF-8 holds no other). */
+/** Whether a string of this JSON text holds a lone surrogate, written as an escape (well-formed UTF-8 has no other). */
 export function hasLoneSurrogate(text: string): boolean {
   if (!text.includes('\\ud') && !text.includes('\\uD')) return false;
   let endOfHigh = -1;
   for (const match of text.matchAll(SURROGATE_ESCAPE)) {
     const unit = match[1] === undefined ? 0 : Number.parseInt(match[1], 16);
     const isLow = unit >= 0xdc00 && unit <= 0xdfff;
-    // A low half stands right behind a high one, and a high one right before a low one.
+    // A low surrogate is directly after a high one, and a high one directly before a low one.
     if (isLow ? endOfHigh !== match.index : endOfHigh !== -1) return true;
     endOfHigh = unit >= 0xd800 && unit <= 0xdbff ? match.index + match[0].length : -1;
   }

@@ -1,21 +1,21 @@
 import type { Backend } from './backend.ts';
 
-/** What the secondary checks before it lets a write of a lane take effect. */
+/** What the secondary checks before a write of a lane takes effect. */
 export interface LaneFence {
   readonly key: string;
-  /** Raised by every copy: what was sent before it has no effect any more. */
+  /** Every copy raises it. Writes that were sent before have no effect then. */
   readonly generation: number;
-  /** Left out by the writes of a copy, which come before the sequence they stand for. */
+  /** Absent in the writes of a copy except the last. */
   readonly sequence?: number;
 }
 
 /**
- * `clean`: its history is certain. `dirty`: it is not, and a copy must settle it. `copying`: a copy has begun and deliveries wait.
- * `stopped`: a copy found something that a person must decide, such as lost items, or a repair was undone.
+ * `clean`: its history is certain. `dirty`: its history is uncertain, and a copy must settle it. `copying`: a copy has begun, and
+ * deliveries wait. `stopped`: a copy found something that a person must decide, such as lost items, or a repair was undone.
  */
 export type LaneCondition = 'clean' | 'dirty' | 'copying' | 'stopped';
 
-/** A lane as the journal holds it. */
+/** A lane as stored in the journal. */
 export interface LaneState {
   readonly id: number;
   /** Number of the last journaled write; 0 before the first. */
@@ -24,28 +24,28 @@ export interface LaneState {
   readonly epoch: number;
   readonly primary: Backend;
   readonly condition: LaneCondition;
-  /** Why the lane is dirty or stopped, in a closed word; empty while it is clean. */
+  /** Why the lane is dirty or stopped, as a closed word; empty while it is clean. */
   readonly reason: string;
-  /** Coverage number under which the orchestrator was last made equal; 0 is never. */
+  /** Number of the coverage under which the orchestrator was last made equal; 0 if never. */
   readonly seededCoverage: number;
-  /** Items that the secondary refused of the lane's last copy, and nobody has accepted. */
+  /** Items of the lane's last copy that the secondary refused and that no person has accepted. */
   readonly exceptions: number;
   /**
-   * Above 0: a difference that a reconciliation found, and that is neither repaired nor accepted. Its number, negative once it is
-   * settled; 0 where none was ever found.
+   * The number of the lane's open difference, which a reconciliation found. Negative once it is repaired or accepted; 0 if none
+   * was ever found.
    */
   readonly finding: number;
   /** Every applied write up to this sequence is on the secondary. */
   readonly deliveredSequence: number;
-  /** Whether an agent may have no reply to a write of the lane's last minute: a repeat may come. */
+  /** Whether an agent may have no reply to a write of the lane's last minute, so that a repeat may come. */
   readonly mayRepeat: boolean;
-  /** Grows whenever another replica than the home finds the lane's history uncertain. */
+  /** Incremented when a replica other than the home finds the lane's history uncertain. */
   readonly foundUncertain: number;
-  /** Whether this replica is the lane's home: the one that delivers and copies it. */
+  /** Whether this replica is the lane's home, which delivers and copies it. */
   readonly isHome: boolean;
 }
 
-/** A position is an integer below 2^53, ascending in time: a write's sequence times this, plus the index of its item. */
+/** A position is an integer below 2^53 that ascends in time: a write's sequence times this, plus the index of its item. */
 export const POSITIONS_PER_SEQUENCE = 2 ** 20;
 
 export function positionOf(sequence: number, index = 0): number {

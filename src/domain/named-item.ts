@@ -1,7 +1,7 @@
-/** An item of a list without ids, as a write named it at the moment before it was sent. */
+/** An item of a list without ids, as it was when a write named it, just before the write was sent. */
 export interface NamedItem {
-  /** Digest of all fields that the source shows, times aside. */
+  /** Digest of all fields that the source shows, except times. */
   readonly digest: string;
-  /** How many equal items stood behind it: the older ones may have been forgotten on one side. */
+  /** How many equal items came after it, because older ones may have been forgotten on one side. */
   readonly newer: number;
 }

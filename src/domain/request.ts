@@ -9,15 +9,15 @@ import {
   type JsonObject,
 } from './json.ts';
 
-/** Where an HTTP request was addressed. Absent for ZMQ. */
+/** Where an HTTP request was sent to. Absent for ZMQ. */
 export interface HttpTarget {
   readonly method: string;
-  /** Path and query, as the service gets them: below the prefix it is served under. */
+  /** Path and query as the service gets them, without the prefix under which it is served. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** JSON text with its parsed members, and its members as raw text where the spelling matters. */
+/** JSON text with its parsed members, and with its members as raw text where the spelling matters. */
 export class Message {
   readonly text: string;
   readonly fields: JsonObject;
@@ -35,7 +35,7 @@ export class Message {
   }
 }
 
-/** Why a request cannot be passed on. What is listed here would wedge or corrupt a legacy service. */
+/** Why a request cannot be passed on. These requests would wedge or corrupt a legacy service. */
 export type BadInput =
   | 'empty'
   | 'several_frames'
@@ -52,7 +52,7 @@ export interface MessageLimits {
   readonly messageBytes: number;
   /** @defaultValue 500 */
   readonly jsonDepth: number;
-  /** Numbers, texts, lists and objects in one message. @defaultValue as many as it has room for */
+  /** Numbers, texts, lists and objects in one message. @defaultValue limited only by the message size */
   readonly jsonValues?: number | undefined;
 }
 
@@ -98,7 +98,10 @@ export function readReply(body: Buffer): Message {
   return readText(body.toString('utf8'));
 }
 
-/** Text that was checked before, or comes from a backend. What is not an object (digital twins answer `null`) has no fields. */
+/**
+ * Reads text that was checked before, or that comes from a backend. A text that is not an object (digital twins answer `null`)
+ * has no fields.
+ */
 export function readText(text: string): Message {
   try {
     const value = parseTolerantly(text);

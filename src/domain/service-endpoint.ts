@@ -2,17 +2,17 @@ import type { HttpTarget } from './request.ts';
 
 export interface ZmqEndpoint {
   readonly kind: 'zmq';
-  /** The port agents know. */
+  /** The port that agents connect to. */
   readonly port: number;
   readonly healthPort?: number;
   readonly pubPort?: number;
-  /** The reply of the health socket, which the proxy gives itself. Any body gets it. */
+  /** The reply of the health socket, which the proxy makes itself. It is the same for any request. */
   healthReply?(facts: HealthFacts): string;
 }
 
-/** What the proxy knows when its health socket is asked. */
+/** What the proxy knows when its health socket gets a request. */
 export interface HealthFacts {
-  /** Of the proxy. */
+  /** Uptime of the proxy. */
   readonly uptimeSeconds: number;
   readonly nowLocalIso: string;
   /** Whether the legacy service answers its probe. */
@@ -21,13 +21,13 @@ export interface HealthFacts {
 
 export interface HttpEndpoint {
   readonly kind: 'http';
-  /** Path under which the proxy serves the service; the rest of the path goes on to the service. */
+  /** Path under which the proxy serves the service. The rest of the path goes to the service. */
   readonly prefix: string;
-  /** Which action a request is; undefined passes it through, streaming. */
+  /** The action of a request. Undefined streams it through. */
   actionOf(target: HttpTarget): string | undefined;
   /**
-   * The JSON object that stands for a request whose meaning is not all in its body, such as a GET: what `owner`, `outcome` and the
-   * mappings see as its message. The service still gets the request as it came. @defaultValue the body
+   * The JSON object that represents a request whose body is not enough, such as a GET. `owner`, `outcome` and the mappings get it
+   * as the message. The service still gets the request unchanged. @defaultValue the body
    */
   messageOf?(target: HttpTarget, body: Buffer): string | undefined;
 }

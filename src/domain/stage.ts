@@ -13,7 +13,7 @@ export const STAGES = [
 
 export type Stage = (typeof STAGES)[number];
 
-/** The flag whose being on, for any share of lanes, puts a service into a stage. `complete` is not asked for by a flag. */
+/** The flag that puts a service into a stage when it is on, for any share of lanes. No flag requests `complete`. */
 const STAGE_FLAG = {
   legacy_read_only: 'legacy-read-only',
   write_cutover: 'write-cutover',
@@ -22,7 +22,7 @@ const STAGE_FLAG = {
   dual_write: 'dual-write',
 } as const satisfies Partial<Record<Stage, ServiceFlag>>;
 
-/** The stage that a service's flags ask for. Without dual writes every other flag asks in vain. */
+/** The stage that a service's flags request. Without dual writes, no other flag has an effect. */
 export function stageOf(percentages: Readonly<Record<ServiceFlag, number>>): Stage {
   if (percentages['dual-write'] === 0) return 'off';
   const reached = Object.entries(STAGE_FLAG).find(([, flag]) => percentages[flag] > 0);

@@ -2,20 +2,20 @@ import { Request } from 'zeromq';
 
 export interface AgentSettings {
   readonly endpoint: string;
-  /** How long a reply may take. @defaultValue 5000, the original agents' */
+  /** The time limit of a reply. @defaultValue 5000, as in the original agents */
   readonly receiveTimeoutMs?: number;
 }
 
 export interface Agent {
   /**
-   * Sends one request (an array is one of several frames) and waits for its reply.
-   * @throws Error when none came in time, and from then on at once: a REQ socket does not recover from a lost reply
+   * Sends one request (an array is sent as several frames) and waits for its reply.
+   * @throws Error if none comes in time, and at once from then on, because a REQ socket does not recover from a lost reply
    */
   call: (request: string | Buffer | readonly (string | Buffer)[]) => Promise<Buffer>;
   close: () => void;
 }
 
-/** A client as strict as the original agents: one REQ socket, one request at a time, never made anew. */
+/** A client as strict as the original agents: one REQ socket that is never replaced, one request at a time. */
 export function createAgent({ endpoint, receiveTimeoutMs = 5000 }: AgentSettings): Agent {
   let socket: Request | undefined;
   let state: 'ready' | 'waiting' | 'dead' = 'ready';
@@ -30,7 +30,8 @@ export function createAgent({ endpoint, receiveTimeoutMs = 5000 }: AgentSettings
   };
   return {
     call: async (request) => {
-      if (state === 'dead') throw new Error(`The agent at ${endpoint} is dead since it missed a reply`);
+      if (state === 'dead')
+        throw new Error(`The agent at ${endpoint} cannot send any more, because it missed a reply`);
       if (state === 'waiting') throw new Error(`The agent at ${endpoint} still waits for a reply`);
       state = 'waiting';
       socket ??= connect();

@@ -6,7 +6,7 @@ import type { PythonValue } from './python-values.ts';
 // Main loop, health, clean-up, publisher and the main thread.
 const ACTIVE_THREADS = 5;
 
-/** The health dialect of BaseAgent: any JSON is a request. This agent never sets the event that `initialized` shows. */
+/** The health dialect of BaseAgent: any JSON counts as a request. This agent never sets the event behind `initialized`. */
 export function createBaseAgentHealth(
   agentName: string,
   clock: Clock,

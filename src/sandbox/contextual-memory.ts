@@ -11,14 +11,14 @@ import { createSerialServer } from './serial-server.ts';
 import type { StandIn, StandInSettings } from './stand-in.ts';
 
 export interface ContextualMemorySettings extends StandInSettings {
-  /** Interactions kept per session; one more makes the summary. @defaultValue 50 */
+  /** Interactions kept per session. One more starts the summary. @defaultValue 50 */
   readonly maxEntries?: number;
-  /** @defaultValue 0: on every write, as the original */
+  /** @defaultValue 0: on every write, like the original */
   readonly saveEveryMs?: number;
   readonly clock?: Clock;
 }
 
-/** Stand-in for contextual_memory_pc2: it stores, and answers every successful write with an error. */
+/** Stand-in for contextual_memory_pc2. It stores, and answers every successful write with an error. */
 export function createContextualMemory(settings: ContextualMemorySettings): StandIn {
   const { host = '127.0.0.1', port, dataFolder, saveEveryMs = 0, maxEntries = 50 } = settings;
   const { clock = systemClock } = settings;
@@ -76,7 +76,7 @@ class ContextualService {
     }
   }
 
-  /** What the original hands back, which its loop then treats as a dict: True and None make the notorious errors. */
+  /** What the original returns, which its loop then treats as a dict. True and None cause its well-known errors. */
   #answer(message: PythonValue): PythonValue {
     try {
       return this.#dispatch(asDict(message));

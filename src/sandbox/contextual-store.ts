@@ -21,7 +21,7 @@ export interface NewInteraction {
   readonly metadata: PythonValue;
 }
 
-/** Sessions (newest interaction first) and their summaries. A session id may be any hashable value, None included. */
+/** Sessions (newest interaction first) and their summaries. A session id may be any hashable value, including None. */
 export class ContextualStore {
   readonly #parts: ContextualStoreParts;
   #sessions = new PythonDict<PythonValue>();
@@ -31,7 +31,7 @@ export class ContextualStore {
     this.#parts = parts;
   }
 
-  /** Reads the file. Its keys are all strings: what was stored without a session id is found under "null" from now on. */
+  /** Reads the file. All its keys are strings, so items stored without a session id are found under "null" from now on. */
   load(): void {
     const stored = this.#parts.file.load();
     const part = (name: string): PythonDict<PythonValue> => {
@@ -80,7 +80,7 @@ export class ContextualStore {
     });
   }
 
-  /** The summary itself, after its texts were cut in place: a small `maxTokens` harms every later reader. */
+  /** The summary itself, after its texts were cut in place, so a small `maxTokens` also affects later readers. */
   readSummary(sessionId: PythonValue, maxTokens: PythonValue): PythonValue {
     return this.#orWhenRaised(null, () => {
       const summary = this.#summaries.get(sessionId);
@@ -102,7 +102,7 @@ export class ContextualStore {
         decisions: decisions ?? [],
         now: epochSeconds(this.#parts.clock),
       });
-      // The original writes the file here and once more after the cut to maxEntries; the second one shows it all.
+      // The original writes the file here and again after the cut to maxEntries. The second write contains everything.
       this.#summaries.set(sessionId, summary);
       return undefined;
     });
@@ -133,6 +133,6 @@ function cutToTokens(text: string, maxTokens: PythonValue): string {
   if (tokens === undefined) throw new PythonError('unsupported operand type(s) for //');
   const characters = Math.floor(Number(tokens) / 2) * 4;
   if (!(codePointLength(text) > characters)) return text;
-  // A float cannot be an index: the original swallows that and leaves the text whole.
+  // A float cannot be an index. The original ignores that error and does not cut the text.
   return maxTokens instanceof PythonFloat ? text : `${codePointPrefix(text, characters)}...`;
 }

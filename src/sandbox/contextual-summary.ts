@@ -28,13 +28,13 @@ const TOPICS = [
 ] as const;
 
 export interface SummaryInput {
-  /** Newest first, the one too many included. */
+  /** Newest first, including the one above the limit. */
   readonly interactions: readonly PythonValue[];
   readonly decisions: PythonValue;
   readonly now: PythonFloat;
 }
 
-/** The summary of a session. @throws PythonError where the original gives up and keeps the summary it had */
+/** The summary of a session. @throws PythonError if the original fails and keeps its previous summary */
 export function summarizeSession({ interactions, decisions, now }: SummaryInput): PythonMap {
   const summary: PythonMap = new Map([['last_updated', now]]);
   const code = contentsOf(interactions, 'code');
@@ -73,7 +73,7 @@ function summarizeCode(snippets: readonly PythonValue[]): string {
     : `${text}\nNo specific domains detected\n`;
 }
 
-/** `len(text.splitlines())`: more line ends than JavaScript knows, and none opens a line behind the last. */
+/** `len(text.splitlines())`: more line ends than JavaScript knows, and the last one starts no further line. */
 function countLines(text: string): number {
   if (text === '') return 0;
   // eslint-disable-next-line no-control-regex
@@ -93,13 +93,13 @@ function summarizeConversation(queries: readonly PythonValue[], responses: numbe
   return text;
 }
 
-/** `query[:100]` as an f-string prints it: lists can be cut too, anything else but text cannot. */
+/** `query[:100]` as an f-string prints it. Lists can be cut too. Anything other than text or a list cannot. */
 function firstOfQuery(query: PythonValue): string | undefined {
   if (typeof query === 'string') return codePointPrefix(query, QUERY_LENGTH);
   return Array.isArray(query) ? pythonRepr(query.slice(0, QUERY_LENGTH)) : undefined;
 }
 
-/** One error that is not text, and none is kept. */
+/** A single error that is not text makes the original keep none. */
 function keyErrors(errors: readonly PythonValue[]): PythonValue[] {
   if (!errors.every((error) => typeof error === 'string')) return [];
   return errors

@@ -9,7 +9,7 @@ import { createSerialServer } from './serial-server.ts';
 import type { StandIn, StandInSettings } from './stand-in.ts';
 
 export interface JarvisMemorySettings extends StandInSettings {
-  /** @defaultValue 0: on every write, as the original */
+  /** @defaultValue 0: on every write, like the original */
   readonly saveEveryMs?: number;
   readonly clock?: Clock;
 }
@@ -93,7 +93,7 @@ class JarvisMemory {
       ]),
     );
     this.#file.save(this.#memories);
-    // The original announces a reminder through a function that does not take these arguments, after it has stored it.
+    // After storing a reminder, the original announces it through a function that does not accept these arguments.
     if (memory instanceof Map && memory.get('type') === 'reminder')
       throw new PythonError("send_proactive_event() got an unexpected keyword argument 'text'");
     return new Map([['status', 'ok']]);

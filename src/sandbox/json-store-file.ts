@@ -5,11 +5,13 @@ import type { PythonValue } from './python-values.ts';
 
 export interface JsonStoreFileSettings {
   readonly path: string;
-  /** 0 writes on every change, as the originals do. More writes at most once in so many milliseconds, for benchmarks. */
+  /**
+   * 0 writes on every change, like the originals. Otherwise it writes at most once per this many milliseconds, for benchmarks.
+   */
   readonly saveEveryMs: number;
 }
 
-/** A service's memory as one JSON file, rewritten whole, in place: a crash or a bad character leaves half a file. */
+/** A service's memory as one JSON file, which is rewritten in place. A crash or an invalid character leaves half a file. */
 export class JsonStoreFile {
   readonly #settings: JsonStoreFileSettings;
   #timer: NodeJS.Timeout | undefined;
@@ -19,20 +21,20 @@ export class JsonStoreFile {
     this.#settings = settings;
   }
 
-  /** The file's content, undefined when there is no file. @throws PythonError when it is not JSON */
+  /** The file's content; undefined if there is no file. @throws PythonError if it is not JSON */
   load(): PythonValue | undefined {
     if (!existsSync(this.#settings.path)) return undefined;
     return loadPythonJson(readFileSync(this.#settings.path));
   }
 
-  /** @throws PythonError when UTF-8 cannot hold the text; the file is cut there then */
+  /** @throws PythonError if UTF-8 cannot represent the text. The file is truncated there then */
   save(value: PythonValue): void {
     if (this.#settings.saveEveryMs === 0) return this.#write(value);
     this.#pending = value;
     this.#timer ??= setTimeout(() => this.flush(), this.#settings.saveEveryMs);
   }
 
-  /** Writes what `saveEveryMs` still holds back. */
+  /** Writes what `saveEveryMs` still delays. */
   flush(): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);

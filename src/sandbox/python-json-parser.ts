@@ -36,12 +36,12 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['t', '\t'],
 ]);
 
-// Python's recursion limit of 1,000, less the frames of the service loop and of the json module.
+// Python's recursion limit of 1,000, minus the frames of the service loop and of the json module.
 const DEPTH_LIMIT = 990;
 // sys.get_int_max_str_digits().
 const INTEGER_DIGITS_LIMIT = 4300;
 
-/** `json.loads` of text. @throws PythonError with the original's wording and position */
+/** `json.loads` of text. @throws PythonError with the original's message and position */
 export function parsePythonJson(text: string): PythonValue {
   if (text.charCodeAt(0) === 0xfeff) throw faultAt(text, 'Unexpected UTF-8 BOM (decode using utf-8-sig)', 0);
   return new Parser(text).document();
@@ -114,7 +114,7 @@ class Parser {
     return elements;
   }
 
-  /** Whether another member follows; stands on it or on the closing bracket. */
+  /** Whether another member follows. Leaves the position on it, or on the closing bracket. */
   #comma(closing: number): boolean {
     this.#skipSpace();
     if (this.#code() === closing) return false;
@@ -144,7 +144,7 @@ class Parser {
     }
   }
 
-  /** The character that the escape at `backslash` stands for; stands behind it. */
+  /** The character of the escape at `backslash`. Leaves the position after it. */
   #escape(backslash: number, opening: number): string {
     const letter = this.#text[backslash + 1];
     if (letter === undefined) throw this.#fault('Unterminated string starting at', opening);
@@ -155,7 +155,7 @@ class Parser {
       return character;
     }
     const digits = this.#text.slice(backslash + 2, backslash + 6);
-    // The text must go on behind the four digits, or Python refuses them.
+    // The text must continue after the four digits, or Python refuses them.
     if (!HEX4.test(digits) || this.#text.length <= backslash + 6)
       throw this.#fault('Invalid \\uXXXX escape', backslash + 1);
     this.#at = backslash + 6;

@@ -4,13 +4,13 @@ import { PythonError, PythonFloat, formatFloat } from './python-values.ts';
 import type { PythonScalar, PythonValue } from './python-values.ts';
 
 export interface DumpStyle {
-  /** Escape all but ASCII, as the replies are. `false` is how the store files are written. @defaultValue true */
+  /** Escapes everything except ASCII, as in replies. Store files are written with `false`. @defaultValue true */
   readonly ensureAscii?: boolean;
-  /** Spaces per level; without it everything stands on one line. */
+  /** Spaces per level. Absent: everything is on one line. */
   readonly indent?: number;
 }
 
-/** `json.loads` of one received frame. @throws PythonError worded as the original's exception */
+/** `json.loads` of one received frame. @throws PythonError with the original's message */
 export function loadPythonJson(bytes: Buffer): PythonValue {
   return parsePythonJson(decodeUtf8(bytes));
 }
@@ -25,8 +25,8 @@ export function dumpPythonJson(value: PythonValue, style: DumpStyle = {}): strin
 }
 
 /**
- * `json.dump` into a file: what reaches the file, and the exception if UTF-8 cannot hold a piece of the text. The piece
- * with the lone surrogate and everything behind it is missing then, since the pieces are written one by one.
+ * `json.dump` into a file: the text that reaches the file, and the exception if UTF-8 cannot represent a piece of it. The piece
+ * with the lone surrogate and everything after it is missing then, because the pieces are written one by one.
  */
 export function dumpPythonJsonFile(value: PythonValue): {
   readonly text: string;
@@ -59,7 +59,7 @@ class Dumper {
     this.#emit = emit;
   }
 
-  /** Emits the same pieces as the original's encoder, because a failure cuts the file between two of them. */
+  /** Emits the same pieces as the original's encoder, because a failure cuts the file between two pieces. */
   write(value: PythonValue, level: number): void {
     if (Array.isArray(value)) this.#list(value, level);
     else if (isScalar(value)) this.#emit(this.#scalar(value));
@@ -122,7 +122,7 @@ function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** JSON.stringify would escape lone surrogates; Python hands them on, and the file refuses them. */
+/** JSON.stringify would escape lone surrogates. Python passes them on, and the file refuses them. */
 function stringifyRaw(text: string): string {
   const inside = text
     .split(/([\ud800-\udfff]+)/)

@@ -30,7 +30,8 @@ const NAMED: ReadonlyMap<string, string> = new Map([
   ['\t', '\\t'],
   ['\\', '\\\\'],
 ]);
-// What str.isprintable() denies: control, format, unassigned, surrogate, private use, and separators but the space.
+// Characters that str.isprintable() rejects: control, format, unassigned, surrogate, private use, and separators except the
+// space.
 const ESCAPED = /[\\\p{C}]|(?! )\p{Z}/gu;
 
 function reprText(text: string): string {

@@ -10,7 +10,7 @@ export function epochSeconds(clock: Clock): PythonFloat {
   return new PythonFloat(clock() / 1000);
 }
 
-/** How SQLite writes its own "now": UTC, whole seconds. */
+/** SQLite's own "now": UTC, whole seconds. */
 export function sqliteNow(epochMs: number): string {
   return new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ');
 }
@@ -27,7 +27,7 @@ export function createNaiveLocalTime(timeZone?: string): (epochMs: number) => st
   let minute = Number.NaN;
   let offsetMs = 0;
   return (epochMs) => {
-    // Asking Intl costs more than a whole request, and no zone changes within a minute.
+    // Asking Intl takes longer than a whole request, and no zone changes within a minute.
     const current = Math.floor(epochMs / MINUTE_MS);
     if (current !== minute) {
       minute = current;

@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { PythonError } from './python-values.ts';
 
-/** `bytes.decode('utf-8')`. @throws PythonError worded as a UnicodeDecodeError */
+/** `bytes.decode('utf-8')`. @throws PythonError with the message of a UnicodeDecodeError */
 export function decodeUtf8(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw decodeError(bytes);
   return bytes.toString('utf8');
 }
 
-/** Does nothing for text that UTF-8 can hold. @throws PythonError worded as a UnicodeEncodeError */
+/** Does nothing for text that UTF-8 can represent. @throws PythonError with the message of a UnicodeEncodeError */
 export function assertEncodable(text: string): void {
   if (text.isWellFormed()) return;
   const points = Array.from(text);
@@ -65,7 +65,7 @@ function sequenceLength(lead: number): number {
   return lead < 0xf5 ? 4 : 0;
 }
 
-// The second byte is narrowed by the lead: no overlong forms, no surrogates, nothing above U+10FFFF.
+// The lead byte limits the second one: no overlong forms, no surrogates, nothing above U+10FFFF.
 const SECOND_BYTE_FROM = new Map([
   [0xe0, 0xa0],
   [0xf0, 0x90],

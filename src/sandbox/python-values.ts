@@ -1,14 +1,14 @@
 /**
- * Python's values as far as JSON reaches them. Integers stay integers and floats stay floats, because the services
- * print `1000.0` and `1000` differently and agents see the difference.
+ * Python's values, as far as JSON needs them. Integers stay integers and floats stay floats, because the services print `1000.0`
+ * and `1000` differently, and agents see the difference.
  */
 
-/** An exception of the imitated program: its message is what `str(e)` gives there. */
+/** An exception of the imitated program. Its message is the result of `str(e)` there. */
 export class PythonError extends Error {
   override readonly name = 'PythonError';
 }
 
-/** A Python float. An integer is a `number` while it is safe, else a `bigint`. */
+/** A Python float. An integer is a `number` while it is safe, otherwise a `bigint`. */
 export class PythonFloat {
   readonly value: number;
 
@@ -17,7 +17,7 @@ export class PythonFloat {
   }
 }
 
-/** A dict whose keys are all strings, which is every dict that came out of JSON text. */
+/** A dict with only string keys, as every dict from JSON text has. */
 export type PythonMap = Map<string, PythonValue>;
 export type PythonScalar = null | boolean | number | bigint | string | PythonFloat;
 export type PythonValue = PythonScalar | PythonValue[] | PythonMap | PythonDict<PythonValue>;
@@ -25,8 +25,8 @@ export type PythonValue = PythonScalar | PythonValue[] | PythonMap | PythonDict<
 type HashKey = string | number | bigint | null;
 
 /**
- * A dict that a program fills with keys from requests, so keys may be numbers, booleans or None: 42 and "42" are two
- * entries, 1, 1.0 and true are one. It iterates as `[name, value]` with the name that json.dumps writes for the key.
+ * A dict that a program fills with keys from requests, so keys may be numbers, booleans or None. 42 and "42" are two entries; 1,
+ * 1.0 and true are one. It iterates as `[name, value]`, with the name that json.dumps writes for the key.
  */
 export class PythonDict<Value> {
   readonly #entries = new Map<HashKey, [name: string, value: Value]>();
@@ -41,7 +41,7 @@ export class PythonDict<Value> {
     return this.#entries.size;
   }
 
-  /** @throws PythonError for a list or a dict as key */
+  /** @throws PythonError for a key that is a list or a dict */
   get(key: PythonValue): Value | undefined {
     return this.#entries.get(hashKey(key))?.[1];
   }
@@ -81,7 +81,7 @@ function keyName(key: PythonValue): string {
   return typeof key === 'object' ? 'null' : String(key);
 }
 
-/** The name Python gives the type in its error messages. */
+/** The type's name in Python's error messages. */
 export function typeName(value: PythonValue): string {
   if (value === null) return 'NoneType';
   if (Array.isArray(value)) return 'list';
@@ -98,7 +98,7 @@ export function typeName(value: PythonValue): string {
   }
 }
 
-/** What `if value:` decides. */
+/** The result of `if value:`. */
 export function isTruthy(value: PythonValue): boolean {
   if (value === null) return false;
   if (value instanceof PythonFloat) return value.value !== 0;
@@ -107,13 +107,13 @@ export function isTruthy(value: PythonValue): boolean {
   return Boolean(value);
 }
 
-/** The value as something that has `.get`, as the programs use every request unasked. @throws PythonError */
+/** The value as an object with `.get`, which the programs assume for every request. @throws PythonError */
 export function asDict(value: PythonValue): PythonMap {
   if (value instanceof Map) return value;
   throw new PythonError(`'${typeName(value)}' object has no attribute 'get'`);
 }
 
-/** A number for arithmetic and comparison; undefined where Python raises a TypeError. */
+/** A number for arithmetic and comparison. Undefined if Python raises a TypeError. */
 export function asNumber(value: PythonValue): number | bigint | undefined {
   if (typeof value === 'number' || typeof value === 'bigint') return value;
   if (typeof value === 'boolean') return Number(value);
@@ -141,7 +141,7 @@ export function codePointLength(text: string): number {
   return length;
 }
 
-/** `text[:end]`, in code points; a negative end counts from the back. */
+/** `text[:end]`, in code points. A negative end counts from the back. */
 export function codePointPrefix(text: string, end: number): string {
   if (!SURROGATE.test(text)) return text.slice(0, end);
   return Array.from(text).slice(0, end).join('');

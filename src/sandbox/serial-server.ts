@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Reply } from 'zeromq';
 
-/** What is wrong with a service at the moment. It holds for every request until it is changed. */
+/** A fault of a service. It applies to every request until it is changed. */
 export interface Faults {
-  /** Added to every request, before it is executed. @defaultValue 0 */
+  /** Delay before every request is executed. @defaultValue 0 */
   readonly delayMs?: number;
-  /** The loop never comes back: before the request takes effect, or after it and before the reply. @defaultValue 'no' */
+  /** The loop hangs: before the request takes effect, or after it and before the reply. @defaultValue 'no' */
   readonly hang?: 'no' | 'before_effect' | 'after_effect';
   /**
-   * The originals' sleep between two polls of 100 ms while nothing comes in (50 ms): a request to an idle service may
-   * wait for its end. @defaultValue 0
+   * The originals sleep 50 ms between two polls of 100 ms while nothing arrives, so a request to an idle service may wait for the
+   * end of the sleep. @defaultValue 0
    */
   readonly pollSleepMs?: number;
 }
@@ -17,15 +17,15 @@ export interface Faults {
 export interface SerialServerSettings {
   readonly host: string;
   readonly port: number;
-  /** Makes the reply. What it throws ends the service, as an exception that leaves the loop ends the original. */
+  /** Makes the reply. If it throws, the service ends, like the original after an exception that leaves the loop. */
   readonly handle: (frame: Buffer) => string | Promise<string>;
   /**
-   * A request of several frames: a reply to any but the last cannot be sent. `answer_last`: the loop survives that,
-   * pauses, and answers the last frame. `die`: the failed send is not caught and the program ends.
+   * Behaviour for a request of several frames, of which only the last can be answered. `answer_last`: the loop survives, pauses,
+   * and answers the last frame. `die`: the failed send is not caught, and the program ends.
    */
   readonly severalFrames: 'answer_last' | 'die';
   readonly faults?: Faults;
-  /** Told once when the loop ends by itself. Defaults to a warning of the process. */
+  /** Called once when the loop ends by itself. @defaultValue a warning of the process */
   readonly onDeath?: (reason: Error) => void;
 }
 
@@ -35,14 +35,14 @@ export interface SerialServer {
   setFaults: (faults: Faults) => void;
 }
 
-// zeromq closes a listening socket in a thread of its own: the one before may hold the port for a moment.
+// zeromq closes a listening socket in a thread of its own, so the previous one may hold the port for a moment.
 const PORT_PATIENCE_MS = 500;
 const PORT_PAUSE_MS = 5;
 const POLL_MS = 100;
 // The original's pause after a reply that could not be sent.
 const LOST_REPLY_PAUSE_MS = 1000;
 
-/** A Python REP loop: one request at a time, received, executed, answered. */
+/** A Python REP loop that receives, executes and answers one request at a time. */
 export function createSerialServer(settings: SerialServerSettings): SerialServer {
   return new Loop(settings);
 }
@@ -121,8 +121,9 @@ class Loop implements SerialServer {
 
   #close(socket: Reply): void {
     if (socket.closed) return;
-    // Closing alone gives the port back some time later. zeromq's unbind() works in another thread while this one waits for a request
-    // on the same socket, which aborts the process now and then; disconnect() ends an endpoint of either kind in this thread.
+    // Closing alone releases the port some time later. zeromq's unbind() works in another thread while this one waits for a
+    // request
+    // on the same socket, which sometimes aborts the process. disconnect() ends an endpoint of either kind in this thread.
     socket.disconnect(this.#endpoint);
     socket.close();
   }
@@ -140,7 +141,7 @@ class Loop implements SerialServer {
     return reply;
   }
 
-  /** Resolves at once unless something is wrong. */
+  /** Resolves at once unless there is a fault. */
   async #suffer(): Promise<void> {
     const { delayMs = 0, hang = 'no', pollSleepMs = 0 } = this.#faults;
     if (pollSleepMs > 0) await sleep(restOfSleepMs(performance.now() - this.#idleSinceMs, pollSleepMs));
@@ -155,7 +156,7 @@ class Loop implements SerialServer {
   }
 }
 
-/** An idle loop polls, sleeps, polls, sleeps: how long a request that comes now waits for the next poll. */
+/** An idle loop polls and sleeps in turn. Returns how long a request that comes now waits for the next poll. */
 function restOfSleepMs(idleMs: number, pollSleepMs: number): number {
   const within = idleMs % (POLL_MS + pollSleepMs);
   return within < POLL_MS ? 0 : POLL_MS + pollSleepMs - within;

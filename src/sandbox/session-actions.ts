@@ -16,7 +16,7 @@ const ACTIONS: ReadonlyMap<PythonValue, Action> = new Map<PythonValue, Action>([
   ['delete_session', onSession((store, sessionId) => store.delete(sessionId))],
 ]);
 
-/** Executes one request and makes the reply, which always ends with the request's id, "" when it has none. */
+/** Executes one request and makes the reply, which always ends with the request's id, or "" if it has none. */
 export async function answerRequest(store: SessionStore, request: PythonMap): Promise<PythonMap> {
   const name = valueOr(request, 'action', '');
   const action = ACTIONS.get(name);

@@ -36,7 +36,8 @@ const STATEMENTS = {
   readSession: 'SELECT metadata FROM sessions WHERE session_id = ?',
   readInteractions:
     'SELECT timestamp, role, content, metadata FROM interactions WHERE session_id = ? ORDER BY timestamp',
-  // last_active is naive local time and the parameter is UTC: east of Greenwich sessions live longer, west of it they die at once.
+  // last_active is naive local time and the parameter is UTC. East of Greenwich sessions live longer, west of it they end at
+  // once.
   readExpired: "SELECT session_id FROM sessions WHERE datetime(last_active) < datetime(?, '-1 hour')",
 } as const;
 
@@ -46,7 +47,8 @@ export type Row = Readonly<Record<string, string | null>>;
 
 // Python's sqlite3 waits this long for a lock.
 const BUSY_TIMEOUT_MS = 5000;
-// SQLite's own waits between two attempts; it does them asleep, which would stop the other services of this process.
+// SQLite's own waits between two attempts. SQLite would block while it waits, which would stop the other services of this
+// process.
 const BUSY_WAITS_MS = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
 const SQLITE_BUSY = 5;
 
@@ -57,8 +59,8 @@ export interface SessionDatabaseSettings {
 }
 
 /**
- * The SQLite file as Python's sqlite3 drives it: the first write opens a transaction and only `commit` ends it. A failed
- * write or commit leaves it open, with the lock and the rows it has, and the next commit takes them along.
+ * The SQLite file as Python's sqlite3 uses it: the first write opens a transaction, and only `commit` ends it. A failed write or
+ * commit leaves it open, with its lock and rows, and the next commit includes them.
  */
 export class SessionDatabase {
   readonly #settings: SessionDatabaseSettings;
@@ -86,7 +88,7 @@ export class SessionDatabase {
 
   /** Executes without committing. @throws PythonError */
   async write(statement: Statement, ...values: readonly PythonValue[]): Promise<void> {
-    // As in Python the transaction is open already when a value turns out to be impossible.
+    // As in Python, the transaction is already open when a value turns out to be impossible.
     if (!this.#opened().isTransaction) this.#prepare('BEGIN').run();
     const bound = values.map(toSqlite);
     await patiently(() => this.#prepare(STATEMENTS[statement]).run(...bound));
@@ -141,7 +143,7 @@ function sqliteError(error: unknown): unknown {
 
 const INT64_LIMIT = 2n ** 63n;
 
-/** Binds as Python does: an int as INTEGER, a float as REAL, both of which a TEXT column turns into text. */
+/** Binds like Python: an int as INTEGER, a float as REAL. A TEXT column turns both into text. */
 function toSqlite(value: PythonValue): SQLInputValue {
   if (value === null) return null;
   switch (typeof value) {

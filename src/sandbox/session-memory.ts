@@ -17,27 +17,27 @@ import type { StandIn, StandInSettings } from './stand-in.ts';
 export interface SessionMemorySettings extends StandInSettings {
   /** The health REP of its base class. @defaultValue port + 1 */
   readonly healthPort?: number;
-  /** Where it publishes its state. Without it nothing is published: the original's start-up race loses it at times. */
+  /** Where it publishes its state. Absent: nothing is published, as sometimes in the original after its start-up race. */
   readonly pubPort?: number;
   /** @defaultValue 5 */
   readonly publishEverySeconds?: number;
-  /** Sessions in memory that a clean-up leaves. @defaultValue 100 */
+  /** Sessions that stay in memory after a clean-up. @defaultValue 100 */
   readonly maxSessions?: number;
-  /** A clean-up at the start, then one every so many seconds. @defaultValue 60 */
+  /** A clean-up at the start, then one per this many seconds. @defaultValue 60 */
   readonly cleanupSeconds?: number;
-  /** IANA name of the zone its naive timestamps are in. Defaults to the process's own. */
+  /** IANA name of the zone of its naive timestamps. @defaultValue the process's own */
   readonly timeZone?: string;
-  /** Whether a commit waits for the disk, as the original's does. @defaultValue true */
+  /** Whether a commit waits for the disk, like the original's. @defaultValue true */
   readonly fsync?: boolean;
   /** @defaultValue 'stub', as in the original commit */
   readonly memoryClient?: MemoryClient;
-  /** What the start-up race left in health_check's `error` when it went wrong. @defaultValue null */
+  /** The value of health_check's `error` after a failed start-up race. @defaultValue null */
   readonly initializationError?: string | null;
   readonly clock?: Clock;
 }
 
 export interface SessionMemory extends StandIn {
-  /** A clean-up at once, beside the periodic ones. */
+  /** Runs a clean-up now, in addition to the periodic ones. */
   cleanUp: () => Promise<void>;
 }
 
@@ -54,7 +54,7 @@ const DEFAULTS = {
 
 type Options = SessionMemorySettings & Required<Pick<SessionMemorySettings, keyof typeof DEFAULTS>>;
 
-/** Stand-in for SessionMemoryAgent v1: sessions and interactions in SQLite, all of a used session in memory. */
+/** Stand-in for SessionMemoryAgent v1: sessions and interactions in SQLite, with each used session completely in memory. */
 export function createSessionMemory(settings: SessionMemorySettings): SessionMemory {
   const options: Options = { ...DEFAULTS, ...settings };
   const path = join(options.dataFolder, 'session_memory.db');
@@ -151,12 +151,12 @@ class SessionService {
     return this.#inTurn(() => this.#store.cleanUp());
   }
 
-  /** When nothing uses the store any more. */
+  /** Called when nothing uses the store any more. */
   async idle(): Promise<void> {
     await this.#turn;
   }
 
-  // The original cleans up in a thread of its own, on the same connection; here the two take turns.
+  // The original cleans up in a thread of its own on the same connection. Here the two take turns.
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => undefined);

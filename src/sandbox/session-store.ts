@@ -10,16 +10,16 @@ import type { Row, SessionDatabase } from './session-database.ts';
 const CHARACTERS_PER_TOKEN = 4;
 
 /**
- * The original's client for the orchestrator of its day. `stub`: the package did not import, as in the original commit,
- * and a stub stands in, which names a session without an id after the session used last. `unreachable`: the real client
- * with nobody answering, so that a null id is stored as NULL. The five seconds of its first attempt are left out.
+ * The original's client for the orchestrator of its time. `stub`: the package could not be imported, as in the original commit,
+ * so a stub replaces it, which gives a session without an id the id of the session used last. `unreachable`: the real client
+ * without a server, so a null id is stored as NULL. The five seconds of its first attempt are left out.
  */
 export type MemoryClient = 'stub' | 'unreachable';
 
 export interface SessionStoreParts {
   readonly database: SessionDatabase;
   readonly memoryClient: MemoryClient;
-  /** Sessions kept in memory at a clean-up; the oldest above it are deleted, from SQLite too. */
+  /** Sessions kept in memory at a clean-up. The oldest ones above this number are deleted, from SQLite too. */
   readonly maxSessions: number;
   readonly clock: Clock;
   readonly naiveLocalTime: (epochMs: number) => string;
@@ -46,12 +46,12 @@ interface Interaction {
 
 interface CachedSession {
   readonly sessionId: PythonValue;
-  /** When it was made or loaded: its own activity does not move it. */
+  /** When it was created or loaded. Its activity does not change this. */
   readonly lastActive: string;
   interactions: Interaction[];
 }
 
-/** The sessions: SQLite below, a cache of whole sessions above that reads are answered from. */
+/** The sessions: SQLite, and a cache of whole sessions from which reads are answered. */
 export class SessionStore {
   readonly #parts: SessionStoreParts;
   #sessions = new PythonDict<CachedSession>();
@@ -65,13 +65,13 @@ export class SessionStore {
     return this.#sessions.size;
   }
 
-  /** Forgets the cache, as a restart does. */
+  /** Clears the cache, like a restart. */
   reset(): void {
     this.#sessions = new PythonDict();
     this.#lastUsedId = null;
   }
 
-  /** The session's id, or null when it could not be stored. */
+  /** The session's id, or null if it could not be stored. */
   async create({ sessionId, userId, metadata }: NewSession): Promise<PythonValue> {
     const { database } = this.#parts;
     const now = this.#now();
@@ -100,7 +100,7 @@ export class SessionStore {
     });
   }
 
-  /** The newest interactions that fit into `maxTokens`, oldest first; none for an unknown session or any failure. */
+  /** The newest interactions that fit into `maxTokens`, oldest first. Empty for an unknown session and after any failure. */
   async context(sessionId: PythonValue, maxTokens: PythonValue): Promise<PythonMap[]> {
     this.#lastUsedId = sessionId;
     return orWhenRaised([], async () => {
@@ -133,7 +133,7 @@ export class SessionStore {
     });
   }
 
-  /** Deletes what has been idle for an hour by SQLite's clock, then the oldest above the limit. */
+  /** Deletes sessions that were idle for an hour by SQLite's clock, then the oldest above the limit. */
   async cleanUp(): Promise<void> {
     const { database, clock, maxSessions } = this.#parts;
     await orWhenRaised(undefined, async () => {
@@ -162,7 +162,7 @@ export class SessionStore {
     return this.#lastUsedId;
   }
 
-  /** The session from the cache, else loaded from SQLite, which touches it. */
+  /** The session from the cache, otherwise loaded from SQLite, which updates its last activity. */
   async #find(sessionId: PythonValue): Promise<CachedSession | undefined> {
     const cached = this.#sessions.get(sessionId);
     if (cached !== undefined) return cached;
@@ -190,7 +190,7 @@ function toInteraction(row: Row): Interaction {
   };
 }
 
-/** The metadata reaches no reply, but a session with a row that is not JSON cannot be loaded. */
+/** No reply contains the metadata, but a session with a row that is not JSON cannot be loaded. */
 function parseMetadata(row: Row): void {
   const { metadata } = row;
   if (typeof metadata !== 'string') throw new PythonError('the JSON object must be str, not NoneType');

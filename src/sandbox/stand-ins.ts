@@ -19,14 +19,14 @@ export interface StandInsSettings {
 }
 
 export interface StandIns {
-  /** All come up or none does. */
+  /** Either all start or none. */
   start: () => Promise<void>;
   stop: () => Promise<void>;
   /** @throws Error for a service that was left out */
   setFaults: (service: StandInService, faults: Faults) => void;
 }
 
-/** The legacy services, in this process, each with its own sockets and store. */
+/** The legacy services in this process, each with its own sockets and store. */
 export function createStandIns(settings: StandInsSettings): StandIns {
   const standIns = new Map<StandInService, StandIn>();
   const { 'session-memory': session, 'contextual-memory': contextual, 'jarvis-memory': jarvis } = settings;

@@ -23,10 +23,13 @@ import { rawValueOf } from './text-content.ts';
  * stood (tag `summary`, behind all that the copy saw): what came before a copy cannot always be made again.
  */
 
-const RULE = { owner: 'crossfade', reason: 'each side stamps what it stores with its own clock' };
+const RULE = {
+  owner: 'crossfade',
+  reason: 'each backend uses its own clock for the times of what it stores',
+};
 const CUT_RULE = {
   owner: 'crossfade',
-  reason: 'a read with a small max_tokens cuts the text that legacy keeps',
+  reason: 'a read with a small max_tokens truncates the text that legacy stores',
 };
 
 export const CONTEXT_RULES: readonly ComparisonRule[] = [
@@ -36,7 +39,7 @@ export const CONTEXT_RULES: readonly ComparisonRule[] = [
   { ...CUT_RULE, kind: 'prefix', path: 'conversation_summary' },
 ];
 
-/** What the service answers where it has no summary. */
+/** The service's answer without a summary. */
 const NO_SUMMARY = `{"status": "error", "message": "'NoneType' object has no attribute 'get'"}`;
 
 const PAGE = 1_000;
@@ -63,7 +66,7 @@ function readOf(sessionId: SessionId, { tag, order, limit }: Page, offset = 0): 
 
 const NOTHING: OrchestratorAnswer = { data: {}, text: '{}' };
 
-/** The answers by what was asked: after the first three come further pages of decisions, then of entries. */
+/** The answers by request: after the first three come further pages of decisions, then of entries. */
 function sortAnswers(answers: readonly OrchestratorAnswer[]): {
   readonly entries: readonly OrchestratorAnswer[];
   readonly decisions: readonly OrchestratorAnswer[];
@@ -111,13 +114,13 @@ export function answerContext(
 
 interface MadeSummary {
   readonly summary: Summary;
-  /** The entry whose arrival made the service summarize. */
+  /** The entry whose arrival started the summary. */
   readonly newest: StoredItem;
 }
 
 /**
- * The summary of the newest entries since the copy. Where the service failed to make it, it kept the one before, so the entries
- * before the culprit are tried. Undefined: the copied summary holds. `needs_more`: older entries decide, if there are any.
+ * The summary of the newest entries since the copy. If the service failed to make it, it kept the previous one, so the entries
+ * before the failing one are tried. Undefined: the copied summary is valid. `needs_more`: older entries decide, if there are any.
  */
 function makeSummary(
   entries: readonly StoredItem[],
@@ -145,7 +148,7 @@ function summarizedEntryOf({ content }: StoredItem): SummarizedEntry {
 
 type Members = Readonly<Record<string, string>>;
 
-/** Undefined where the service answers as if it had no summary. */
+/** Undefined if the service answers as if it had no summary. */
 function madeMembers({ summary, newest }: MadeSummary, cut: TokenCut): Members | undefined {
   const { codeContext, conversationSummary, errorsEncountered } = summary;
   const texts = Object.entries({ code_context: codeContext, conversation_summary: conversationSummary });

@@ -13,17 +13,17 @@ import { contextualLanes, decisionPayload, entryPayload } from './contextual-sto
 import { tokenCutOf } from './contextual-summary.ts';
 import { spellText } from './python-spelling.ts';
 
-/** The key under which the service's file keeps what was sent without a session. */
+/** The key in the service's file for requests without a session. */
 const NO_SESSION = 'null';
 
 function sessionOf(request: Message): Owner | undefined {
   const session = request.fields['session_id'] ?? null;
   if (session !== null) return parseOwner(session);
-  // NaN is read as null, and is a key of its own to the service.
+  // NaN is read as null here, but the service uses it as a key of its own.
   return (request.raw['session_id'] ?? 'null') === 'null' ? parseOwner(NO_SESSION) : undefined;
 }
 
-/** The service answers every write with the failure of its own loop, after it has stored it. */
+/** After storing it, the service answers every write with a failure of its own loop. */
 const STORED = "'bool' object has no attribute 'get'";
 
 function outcomeOf({ fields }: Message): ReplyOutcome {
@@ -58,7 +58,10 @@ const recordDecision: WriteAction = {
   toOrchestrator: (write) => createOf(write, decisionPayload(write.request.raw['decision'] ?? 'null')),
 };
 
-/** No text of a summary is longer than 395 characters unless a query was a list, so 198 tokens spare all; the rest is margin. */
+/**
+ * No text of a summary is longer than 395 characters unless a query was a list. So 198 tokens cut nothing, and the rest is
+ * margin.
+ */
 const SPARING_CHARACTERS = 800;
 
 function readEffect(request: Message): LegacyReadEffect {
@@ -68,7 +71,7 @@ function readEffect(request: Message): LegacyReadEffect {
 
 const NEVER_KNOWN: PassthroughAction = {
   kind: 'passthrough',
-  reason: 'clients send it, the service has never known it',
+  reason: 'clients send it, but the service does not support it',
 };
 
 /** ContextualMemoryAgent of PC2 (./README.md, "ContextualMemoryAgent"): entries, decisions and summaries of sessions, in a JSON file. */
@@ -89,7 +92,7 @@ export const contextualMemory = defineService({
       fromOrchestrator: answerContext,
       rules: CONTEXT_RULES,
     },
-    health_check: { kind: 'passthrough', reason: 'says how the legacy service itself is' },
+    health_check: { kind: 'passthrough', reason: 'reports the state of the legacy service itself' },
     get_summary: NEVER_KNOWN,
     get_session_id: NEVER_KNOWN,
     get_context_summary: NEVER_KNOWN,
@@ -101,17 +104,17 @@ export const contextualMemory = defineService({
     {
       what: 'timestamps of decisions',
       reason:
-        'the service stamps a decision when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+        'the service sets the time when it stores a decision; until the next copy or comparison of the lane, a delivered decision has the time at which the proxy accepted it, at most 5 s apart; so an agent may see another time when its reads move, and again when a read falls back',
     },
     {
       what: 'last_updated of a summary',
       reason:
-        'the service looks at its clock once more when it summarizes; until the next copy of the lane the orchestrator shows the time of the newest entry, microseconds before that',
+        'the service reads its clock again when it summarizes; until the next copy of the lane the orchestrator shows the time of the newest entry, microseconds earlier',
     },
     {
       what: "the reply of every write, \"'bool' object has no attribute 'get'\"",
       reason:
-        'it means that the write was stored: the service fails in its own loop afterwards; agents get it unchanged, and nothing else counts as stored',
+        'it means that the write was stored, because the service fails in its own loop afterwards; agents get it unchanged, and no other reply counts as stored',
     },
     {
       what: 'requests whose session_id is a number, a boolean, a list, an object, empty, or longer than 512 characters',
@@ -121,22 +124,22 @@ export const contextualMemory = defineService({
     {
       what: 'requests without session_id, and the session "null"',
       reason:
-        'the file has one key for both, so they share a lane; the service keeps them apart, and after its restart finds what had no session only under "null"',
+        'the file has one key for both, so they share a lane; the service keeps them apart, and after its restart finds items without a session only under "null"',
     },
     {
       what: 'deleted items that come back',
       reason:
-        'the service deletes nothing: it knows no such request, and what it forgets is declared; there is none to look for',
+        'the service has no request that deletes, and its retention is declared, so there are no deleted items to check for',
     },
     {
-      what: 'summaries cut by a read with a small max_tokens',
+      what: 'summaries truncated by a read with a small max_tokens',
       reason:
-        'legacy keeps the cut text until its next summary; the orchestrator makes the whole text again, and the prefix rule accepts it',
+        'legacy stores the truncated text until its next summary; the orchestrator makes the full text again, and the prefix rule accepts it',
     },
     {
       what: 'a list as the content of a user_query',
       reason:
-        'the service prints the list into its summary; characters that Python and JavaScript do not agree to be printable may be spelled differently, and such a text can be longer than any cut expects',
+        'the service prints the list into its summary; characters that only Python or only JavaScript considers printable may be spelled differently, and such a text can exceed the expected length',
     },
   ],
 });

@@ -16,17 +16,17 @@ import { isFalsy, respell } from './python-spelling.ts';
 import { contentOf } from './stored-items.ts';
 import { rawValueOf, textContentOf } from './text-content.ts';
 
-/** Entries the service keeps of a session. */
+/** Entries that the service keeps per session. */
 const KEPT_ENTRIES = 50;
 
 const SOURCE = 'contextual_memory';
 const KINDS = ['entry', 'decision', 'summary'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Members as JSON text. */
+/** Members, as JSON text. */
 type Fields = Readonly<Record<string, string>>;
 
-/** What every item of this service has in common. `type` of an entry is a tag too, unless it says what only a kind may. */
+/** The common part of all items of this service. The `type` of an entry becomes a tag too, unless it is a reserved tag. */
 function payloadOf(kind: Kind, content: Readonly<Record<string, unknown>>, type?: unknown) {
   return {
     memory_type: 'context',
@@ -61,13 +61,14 @@ function summaryPayload(summary: string): Readonly<Record<string, unknown>> {
   return payloadOf('summary', { text: '', summary: new Json(summary), metadata: {} });
 }
 
-/** The sections of the file. @throws Error for a file that is no such store: never taken for an empty one */
+/** The sections of the file. @throws Error for a file that is not such a store, because it must not be read as an empty one */
 async function readStore(
   access: LegacyAccess,
 ): Promise<{ readonly sessions: Fields; readonly summaries: Fields }> {
   const text = await access.jsonFile?.();
   if (text === undefined) throw new Error('The store of contextual-memory (its JSON file) is not configured');
-  if (!text.trimStart().startsWith('{')) throw new Error('The store of contextual-memory is no JSON object');
+  if (!text.trimStart().startsWith('{'))
+    throw new Error('The store of contextual-memory is not a JSON object');
   const { sessions = '{}', summaries = '{}' } = rawMembers(text);
   return { sessions: rawMembers(sessions), summaries: rawMembers(summaries) };
 }
@@ -96,7 +97,7 @@ function laneOf(owner: Owner, store: Store): LegacyLane {
   const session = store.sessions[owner];
   const summary = store.summaries[owner];
   const { key_decisions: decided = '[]', ...texts } = summary === undefined ? {} : rawMembers(summary);
-  // The file has the newest entry first, and decisions in the order they were made.
+  // The file has the newest entry first, and decisions in the order in which they were made.
   const entries = rawElements(session ?? '[]')
     .toReversed()
     .map(entryOf);
@@ -129,7 +130,7 @@ function decisionOf(raw: string): LegacyItem {
   };
 }
 
-/** A summary without its decisions, which are items of their own. */
+/** A summary without its decisions, which are separate items. */
 function summaryOf(texts: Fields): LegacyItem {
   const { last_updated: timestamp } = texts;
   const members = Object.entries(texts).map(([key, raw]) => [key, new Json(raw)]);
@@ -139,7 +140,7 @@ function summaryOf(texts: Fields): LegacyItem {
   };
 }
 
-/** Two lists that are each in order become one. Times only decide between the lists. */
+/** Merges two ordered lists. Times decide only between the lists. */
 function mergeByTime(
   entries: readonly LegacyItem[],
   decisions: readonly LegacyItem[],
@@ -174,7 +175,10 @@ function restoreRequest(fields: Fields, owner: Owner): string {
   return `{"action": "add_interaction", ${session}, "type": ${type}, "content": ${content}, "metadata": ${metadata}}`;
 }
 
-/** Which of this service's items it is, and its content: ours by its mark, or shown to agents for its tag, whoever wrote it. */
+/**
+ * The kind and the content of this service's item. Recognised by our marker, or by its tag, whichever writer wrote it, because
+ * agents see both.
+ */
 function kindOf(memory: StoredMemory): { readonly kind: Kind; readonly content: Message } | undefined {
   const content = contentOf(memory);
   const isListed =
@@ -183,7 +187,10 @@ function kindOf(memory: StoredMemory): { readonly kind: Kind; readonly content: 
   return { kind: kindOfContent(content), content };
 }
 
-/** Its members, and not its tag, which may have been lost: an entry has a type, if only null; a summary its own member. */
+/**
+ * Recognised by its members and not by its tag, which may be lost. An entry has a type, perhaps null. A summary has its own
+ * member.
+ */
 function kindOfContent({ raw }: Message): Kind {
   if (raw['summary'] !== undefined) return 'summary';
   return raw['type'] === undefined ? 'decision' : 'entry';
@@ -209,7 +216,7 @@ function derivedFieldsOf(memory: StoredMemory): Fields | undefined {
   return { kind: '"summary"', summary: respell(content?.raw['summary'] ?? '{}') };
 }
 
-/** Sessions as the service's JSON file shows them. Its `get_context` shows neither entries nor, when cut, whole texts. */
+/** Sessions as the service's JSON file shows them. Its `get_context` shows no entries, and truncates texts. */
 export const contextualLanes: LaneDefinition = {
   sessionPrefix: 'contextual',
   retention: { entries: KEPT_ENTRIES, counts: (fields) => fields['kind'] === '"entry"' },
@@ -230,12 +237,12 @@ export const contextualLanes: LaneDefinition = {
   restoreRequest,
   writerOf: ({ fields: { metadata = 'null' } }) => writerIn(metadata),
   mapping: [
-    { from: 'content', to: 'content.text; what is no text in content.value' },
+    { from: 'content', to: 'content.text; a value other than text in content.value' },
     { from: 'type', to: 'content.type, and a tag' },
     { from: 'metadata', to: 'content.metadata' },
     { from: 'decision', to: 'content.text of an item with the tag decision' },
-    { from: 'summary', to: 'content.summary of an item with the tag summary, behind all others' },
-    { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
+    { from: 'summary', to: 'content.summary of an item with the tag summary, after all others' },
+    { from: 'timestamp', to: 'created_at; the original text in content.metadata.legacy_timestamp' },
   ],
   kindTags: KINDS,
   createPayload,

@@ -2,13 +2,13 @@ import { sliceCodePoints } from './code-points.ts';
 import { pythonRepr } from './python-spelling.ts';
 import { rawElements } from '../domain/json.ts';
 
-/** How many entries a summary is made of: those that are kept, and the one whose arrival pushes the oldest out. */
+/** The number of entries in a summary: those that are kept, and the one whose arrival removes the oldest. */
 export const SUMMARIZED_ENTRIES = 51;
 
-/** An entry as far as a summary looks at it. */
+/** The part of an entry that a summary uses. */
 export interface SummarizedEntry {
   readonly type: unknown;
-  /** The text, or raw JSON of what is no text. */
+  /** The text, or the raw JSON of a value that is not text. */
   readonly content: string;
   readonly isText: boolean;
 }
@@ -20,10 +20,10 @@ export interface Summary {
 }
 
 interface Domain {
-  /** Words in the code that give it a section. */
+  /** Words in the code that add a section. */
   readonly words: readonly string[];
   readonly section: string;
-  /** Words in the code or the sections that name it among the domains. */
+  /** Words in the code or the sections that add it to the domains. */
   readonly pattern: RegExp;
   readonly name: string;
 }
@@ -54,8 +54,8 @@ const QUERY_LENGTH = 100;
 const ERROR_LENGTH = 200;
 
 /**
- * The summary that the service makes of these entries, newest first. Undefined where it fails to and keeps the one it had:
- * only code that is no text does that; other contents that are no text spoil their own part.
+ * The summary that the service makes of these entries, newest first. Undefined if it fails and keeps the previous one. Only code
+ * that is not text causes that. Other contents that are not text only spoil their own part.
  */
 export function summarize(entries: readonly SummarizedEntry[]): Summary | undefined {
   const code = entries.filter(({ type }) => type === 'code');
@@ -88,7 +88,7 @@ function summarizeCode(snippets: readonly string[]): string {
 // Python's splitlines knows more line ends than JavaScript.
 const LINE_END = new RegExp(String.raw`\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]`);
 
-/** A line end at the end of the text begins no further line. */
+/** A line end at the end of the text starts no further line. */
 function countLines(text: string): number {
   const lines = text.split(LINE_END);
   return lines.at(-1) === '' ? lines.length - 1 : lines.length;
@@ -102,14 +102,14 @@ function summarizeConversation(queries: readonly SummarizedEntry[], responses: n
   return `${totals}\nRecent Queries:\n${shown.map((query) => `- ${query}...\n`).join('')}`;
 }
 
-/** Lists can be cut like text, and are printed as Python prints them; nothing else can be cut. */
+/** Lists can be cut like text, and are printed as Python prints them. Nothing else can be cut. */
 function cutQuery({ content, isText }: SummarizedEntry): string | undefined {
   if (isText) return sliceCodePoints(content, QUERY_LENGTH);
   if (!content.startsWith('[')) return undefined;
   return pythonRepr(`[${rawElements(content).slice(0, QUERY_LENGTH).join(',')}]`);
 }
 
-/** One error that is no text, and the service keeps none of them. */
+/** A single error that is not text makes the service keep no errors. */
 function keyErrors(errors: readonly SummarizedEntry[]): readonly string[] {
   if (!errors.every(({ isText }) => isText)) return [];
   return errors
@@ -120,12 +120,12 @@ function keyErrors(errors: readonly SummarizedEntry[]): readonly string[] {
 const DEFAULT_TOKENS = 2_000;
 const CHARACTERS_PER_TOKEN = 4;
 
-/** What a request's `max_tokens` does to each of the two texts of a summary. */
+/** The effect of a request's `max_tokens` on each of the two texts of a summary. */
 export type TokenCut =
   | { readonly kind: 'cut'; readonly end: number }
-  /** A float can be compared with, but not cut by: the text stays whole. */
+  /** A float can be compared, but cannot be an index, so the text is not cut. */
   | { readonly kind: 'whole' }
-  /** What is no number makes the service answer as if there were no summary. */
+  /** For a value that is not a number the service answers as if there were no summary. */
   | { readonly kind: 'fails' };
 
 export function tokenCutOf(raw: string | undefined): TokenCut {
@@ -142,7 +142,7 @@ function cutAt(tokens: number): TokenCut {
 
 export function cutText(text: string, cut: TokenCut): string {
   if (cut.kind !== 'cut') return text;
-  // A text has at most as many code points as units.
+  // A text has no more code points than units.
   if (text.length <= cut.end) return text;
   const head = sliceCodePoints(text, cut.end);
   return cut.end >= 0 && head.length === text.length ? text : `${head}...`;

@@ -3,12 +3,12 @@ import { spellFloat } from './python-spelling.ts';
 
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
-/** An instant as `time.time()` would have been written: seconds since 1970 with a fraction. */
+/** A time as `time.time()` would give it: seconds since 1970 with a fraction. */
 function epochSecondsOf(instant: string): string {
   return spellFloat(Date.parse(instant) / 1_000);
 }
 
-/** When an item was written, from the raw text of its epoch time; 1970, and said to be unknown, where that is none. */
+/** When an item was written, from the raw text of its epoch time. If that is not a time: 1970, marked as unknown. */
 export function epochTimeOf(
   seconds: string | undefined,
 ): Pick<LegacyItem, 'timestamp' | 'at' | 'isTimeUnknown'> {
@@ -17,7 +17,7 @@ export function epochTimeOf(
   return { timestamp: seconds ?? '0', at: new Date(0).toISOString(), isTimeUnknown: true };
 }
 
-/** The service's own spelling of an item's time where a copy kept it, else the time of its write. */
+/** An item's time in the service's own spelling if a copy kept it, else the time of its write. */
 export function epochTimestampOf(item: {
   readonly legacyTimestamp: string | undefined;
   readonly createdAt: string;

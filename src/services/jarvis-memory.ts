@@ -25,7 +25,7 @@ import { contentOf, countItems, hasMore, itemsOf, type StoredItem } from './stor
 
 const DEFAULT_USER = 'default';
 const SOURCE = 'jarvis_memory';
-/** What reads ask for. */
+/** The parameters of reads. */
 const TAG = 'memory';
 const PAGE = 1_000;
 
@@ -57,7 +57,7 @@ function memoryTypeOf(memory: unknown): string {
   return isPreference || isJsonObject(memory['preferences']) ? 'user_preference' : 'context';
 }
 
-/** What people and searches read of a memory. */
+/** The text of a memory for people and searches. */
 function textOf(memory: unknown, raw: string): string {
   if (typeof memory === 'string') return memory;
   const text = isJsonObject(memory) ? memory['text'] : undefined;
@@ -158,7 +158,8 @@ const getMemories: MappedRead = {
       path: 'memories[].timestamp',
       seconds: 5,
       owner: 'crossfade',
-      reason: 'legacy stamps a memory when it stores it, the orchestrator when the proxy accepted it',
+      reason:
+        'legacy uses the time of storing a memory, the orchestrator the time at which the proxy accepted it',
     },
   ],
 };
@@ -166,13 +167,13 @@ const getMemories: MappedRead = {
 async function readOwners(access: LegacyAccess): Promise<readonly Owner[] | undefined> {
   const text = await access.jsonFile?.();
   if (text === undefined) return undefined;
-  if (!text.trimStart().startsWith('{')) throw new Error('The store of jarvis-memory is no JSON object');
+  if (!text.trimStart().startsWith('{')) throw new Error('The store of jarvis-memory is not a JSON object');
   return Object.keys(rawMembers(text))
     .map((key) => parseOwner(key))
     .filter((owner) => owner !== undefined);
 }
 
-/** The memories as the service answers them; from its file where it cannot be asked. */
+/** The memories as the service answers them, or from its file if the service cannot be called. */
 async function readMemories(owner: Owner, access: LegacyAccess): Promise<string | undefined> {
   if (access.call === undefined) {
     const text = await access.jsonFile?.();
@@ -195,7 +196,7 @@ function laneOf(memories: string | undefined): LegacyLane {
   return { exists: items.length > 0, items };
 }
 
-/** The file is written before the service answers, so it shows what the service shows, of all users at once. */
+/** The file is written before the service answers, so it shows what the service shows, for all users at once. */
 async function readMany(
   owners: readonly Owner[],
   access: LegacyAccess,
@@ -213,7 +214,7 @@ function itemOf(raw: string): LegacyItem {
   return { fields: { memory: respell(memory) }, ...epochTimeOf(timestamp) };
 }
 
-/** Ours by its mark, even where its tag was lost; and what carries the tag, whoever wrote it: agents are shown it. */
+/** Recognised by our marker, or by the tag, even if another writer wrote the item, because agents see both. */
 function fieldsOf(memory: StoredMemory): Readonly<Record<string, string>> | undefined {
   const { fields, raw } = contentOf(memory);
   const value = raw['memory'];
@@ -232,8 +233,11 @@ export const jarvisMemory = defineService({
     add_memory: addMemory,
     get_memories: getMemories,
     clear_memories: clearMemories,
-    delete_memory: { kind: 'passthrough', reason: 'clients send it, the service refuses it' },
-    health_check: { kind: 'passthrough', reason: 'the service does not know it, and answers an error' },
+    delete_memory: { kind: 'passthrough', reason: 'clients send it, but the service refuses it' },
+    health_check: {
+      kind: 'passthrough',
+      reason: 'the service does not support it, and answers with an error',
+    },
   },
   lanes: {
     sessionPrefix: 'jarvis',
@@ -253,7 +257,7 @@ export const jarvisMemory = defineService({
     mapping: [
       { from: 'memory', to: 'content.memory; as text for searches in content.text' },
       { from: 'user (key of the file)', to: 'session id jarvis:<user>, tag user:<user>' },
-      { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
+      { from: 'timestamp', to: 'created_at; the original text in content.metadata.legacy_timestamp' },
     ],
     createPayload: ({ fields, timestamp }, owner) => payloadOf(fields['memory'] ?? 'null', owner, timestamp),
     retime,
@@ -264,24 +268,24 @@ export const jarvisMemory = defineService({
     {
       what: 'timestamps of memories',
       reason:
-        'the service stamps a memory when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+        'the service sets the time when it stores a memory; until the next copy or comparison of the lane, a delivered memory has the time at which the proxy accepted it, at most 5 s apart; so an agent may see another time when its reads move, and again when a read falls back',
     },
     {
       what: 'the reply to a memory of type "reminder", "send_proactive_event() got an unexpected keyword argument \'text\'"',
       reason:
-        'it means that the reminder was stored: the service fails to broadcast it afterwards; agents get it unchanged',
+        'it means that the reminder was stored, because the service fails to broadcast it afterwards; agents get it unchanged',
     },
     {
-      what: 'requests whose user_id is no string, is empty, has control characters or more than 512 characters',
+      what: 'requests whose user_id is not a string, is empty, has control characters or more than 512 characters',
       reason:
         'the service keeps numbers and null under keys of their own until its restart and under their text afterwards, and refuses lists; they are relayed unchanged',
     },
     {
       what: 'delete_memory',
-      reason: 'the service has no ids, and refuses it; the refusal is relayed',
+      reason: 'the service has no ids, so it refuses the request; the refusal is relayed',
     },
     {
-      what: 'a user whose memories were cleared, and a user the service never knew',
+      what: 'a user whose memories were cleared, and an unknown user',
       reason: 'both are answered with an empty list',
     },
   ],

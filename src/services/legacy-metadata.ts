@@ -9,7 +9,7 @@ const VALUE = 'legacy_value';
 const TIMESTAMP = 'legacy_timestamp';
 const OURS = 'legacy_';
 
-/** What `content.metadata` holds for an agent's metadata (JSON text), and for the time that a copy found. */
+/** The value of `content.metadata` for an agent's metadata (JSON text), with the time that a copy found. */
 export function wrapMetadata(raw: string | undefined, timestamp?: string): Readonly<Record<string, unknown>> {
   const own = raw === undefined ? {} : membersOf(raw);
   return timestamp === undefined ? own : { ...own, [TIMESTAMP]: timestamp };
@@ -22,7 +22,7 @@ function membersOf(raw: string): Readonly<Record<string, unknown>> {
   return Object.fromEntries(members.map(([key, text]) => [key, new Json(text)]));
 }
 
-/** The agent's metadata as JSON text again; undefined where there was none (or an empty object). */
+/** The agent's metadata as JSON text. Undefined if there was none (or an empty object). */
 export function unwrapMetadata(raw: string | undefined): string | undefined {
   if (raw === undefined || !raw.startsWith('{')) return undefined;
   const { [VALUE]: value, [TIMESTAMP]: timestamp, ...own } = rawMembers(raw);
@@ -32,7 +32,7 @@ export function unwrapMetadata(raw: string | undefined): string | undefined {
   return textOfMembers(own);
 }
 
-/** The time of an item in its service's own spelling, where a copy kept it. */
+/** The time of an item in its service's own spelling, if a copy kept it. */
 export function legacyTimestampOf(metadata: unknown): string | undefined {
   const timestamp = isJsonObject(metadata) ? metadata[TIMESTAMP] : undefined;
   return typeof timestamp === 'string' ? timestamp : undefined;
@@ -41,7 +41,7 @@ export function legacyTimestampOf(metadata: unknown): string | undefined {
 /** The orchestrator refuses longer contents. */
 const CONTENT_BYTES = 1024 * 1024;
 
-/** The `update` payload that gives an item the time that legacy shows for it; undefined where it has that time, or no room for it. */
+/** The `update` payload that gives an item legacy's time. Undefined if it has that time, or has no room for it. */
 export function retime(
   { content }: StoredMemory,
   { timestamp, at, isTimeUnknown }: LegacyItem,
@@ -57,7 +57,7 @@ export function retime(
   return { content: new Json(timed), created_at: at, escape_unstorable: true };
 }
 
-/** The text of an object, of its members' texts. */
+/** The text of an object, from its members' texts. */
 export function textOfMembers(members: Readonly<Record<string, string>>): string {
   return encodeJson(Object.fromEntries(Object.entries(members).map(([key, raw]) => [key, new Json(raw)])));
 }

@@ -1,7 +1,7 @@
-/** Naive local times, as `datetime.now().isoformat()` writes them, and the zone they are meant in. */
+/** Naive local times, as `datetime.now().isoformat()` writes them, and their zone. */
 interface Zone {
   readonly format: Intl.DateTimeFormat;
-  /** Quarter of an hour the offset holds for: no zone changes within one. */
+  /** The offset is valid for a quarter of an hour, because no zone changes within one. */
   quarter: number;
   offsetMs: number;
 }
@@ -35,7 +35,7 @@ function offsetAt(timeZone: string, ms: number): number {
   return zone.offsetMs;
 }
 
-/** An instant (ISO-8601 with a zone) as naive local time with microseconds, which Python leaves out when they are zero. */
+/** A time (ISO-8601 with a zone) as naive local time with microseconds, which Python leaves out when they are zero. */
 export function localTimeOf(instant: string, timeZone: string): string {
   const ms = Date.parse(instant);
   const local = new Date(ms + offsetAt(timeZone, ms)).toISOString();
@@ -48,8 +48,8 @@ export function isLocalTime(text: string): boolean {
 }
 
 /**
- * The instant of a naive local time, ISO-8601 UTC with milliseconds. Where clocks go back an hour has two meanings: the first
- * that is not before `notBeforeMs` is taken. A text that is no time counts as that moment itself.
+ * The time of a naive local text, ISO-8601 UTC with milliseconds. When clocks go back, an hour has two meanings: the first one
+ * that is not before `notBeforeMs` is used. A text that is not a time gives `notBeforeMs` itself.
  */
 export function instantOf(local: string, timeZone: string, notBeforeMs = 0): string {
   const wallMs = Date.parse(`${local}Z`);
@@ -60,7 +60,7 @@ export function instantOf(local: string, timeZone: string, notBeforeMs = 0): str
     .filter(({ ms, offsetMs }) => offsetAt(timeZone, ms) === offsetMs)
     .map(({ ms }) => ms)
     .sort((a, b) => a - b);
-  // An hour that clocks skip was never written by one; the offset before it is as good as any.
+  // No clock shows an hour that was skipped, so any offset will do: the one before is used.
   const fallback = meanings.at(-1) ?? wallMs - (offsets[0] ?? 0);
   return new Date(meanings.find((ms) => ms >= notBeforeMs) ?? fallback).toISOString();
 }

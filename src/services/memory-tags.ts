@@ -1,4 +1,4 @@
-/** The orchestrator's limits: characters of a tag, tags of an item. */
+/** The orchestrator's limits: characters per tag, tags per item. */
 const TAG_LENGTH = 64;
 const TAG_COUNT = 256;
 
@@ -6,8 +6,8 @@ const NUL = '\u0000';
 const HALF_AT_END = /[\ud800-\udbff]$/;
 
 /**
- * Tags that the orchestrator takes: each once, cut to 64 characters, without those it cannot store. `own` are the definition's;
- * `given` come from agents and may not pretend to be the migration's marks, which stand in `reserved`.
+ * Tags that the orchestrator accepts: each once, cut to 64 characters, without those that it cannot store. `own` tags come from
+ * the definition. `given` tags come from agents, and must not equal Crossfade's own marks, which are in `reserved`.
  */
 export function tagsOf(
   own: readonly string[],

@@ -1,8 +1,8 @@
 import { withoutRepeatedKeys } from './repeated-keys.ts';
 
 /**
- * JSON as Python's json module writes it: `", "` and `": "` between, ASCII only, floats with a point or an exponent.
- * Agents see these bytes, and so do their own parsers and logs.
+ * JSON as Python's json module writes it: `", "` and `": "` as separators, ASCII only, floats with a point or an exponent.
+ * Agents, their parsers and their logs see these bytes.
  */
 
 /** How the scalars of a JSON text are written. */
@@ -12,7 +12,7 @@ interface Spelling {
   word(token: string): string;
 }
 
-// A string, a number, a separator, space between, or a bare word.
+// A string, a number, a separator, spaces, or a bare word.
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[,:]|\s+|-?Infinity|NaN|true|false|null/g;
 const PLAIN = /^[ !#-[\]-~]*$/;
 const INTEGER = /^-?\d+$/;
@@ -27,7 +27,7 @@ function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** A float as `json.dumps` writes it: shortest digits, an exponent below 1e-4 and from 1e16 on. */
+/** A float as `json.dumps` writes it: shortest digits, with an exponent below 1e-4 and from 1e16. */
 export function spellFloat(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0';
@@ -46,7 +46,7 @@ export function spellExponent(exponent: number): string {
 
 const JSON_SPELLING: Spelling = { text: spellText, float: spellFloat, word: (token) => token };
 
-/** JSON text as Python writes it after reading it. The text must be valid JSON (NaN and Infinity are). */
+/** JSON text as Python writes it after reading it. The text must be valid JSON (NaN and Infinity are allowed). */
 export function respell(raw: string): string {
   return spell(raw, JSON_SPELLING);
 }
@@ -84,7 +84,7 @@ const NAMED_ESCAPES: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 };
 
-// What str.isprintable() denies: control, format, private and unassigned characters, and separators but the space.
+// Characters that str.isprintable() rejects: control, format, private and unassigned characters, and separators except the space.
 const UNPRINTABLE = /[\\\p{C}]|(?! )\p{Z}/gu;
 
 const REPR_SPELLING: Spelling = {
@@ -93,7 +93,7 @@ const REPR_SPELLING: Spelling = {
   word: (token) => PYTHON_WORDS[token] ?? token,
 };
 
-/** What `repr` gives for the value of a JSON text, as an f-string prints it. */
+/** The result of `repr` for the value of a JSON text, as an f-string prints it. */
 export function pythonRepr(raw: string): string {
   return spell(raw, REPR_SPELLING);
 }
@@ -114,7 +114,7 @@ function escapePoint(point: string): string {
 
 const FALSY = /^(?:null|false|""|\[\s*\]|\{\s*\}|-?0+(?:\.0+)?(?:[eE][+-]?\d+)?)$/;
 
-/** What `not value` decides in Python; an absent member counts as None. */
+/** The result of `not value` in Python. An absent member counts as None. */
 export function isFalsy(raw: string | undefined): boolean {
   return raw === undefined || FALSY.test(raw);
 }

@@ -1,10 +1,10 @@
-// A string and the colon that makes it a key, a bracket.
+// A string with the colon that makes it a key, or a bracket.
 const KEY_OR_BRACKET = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[[\]{}]/g;
 const LEXEME = /"[^"\\]*(?:\\.[^"\\]*)*"|[^\s,:[\]{}"]+|[[\]{}:,]/g;
 
 /**
- * JSON text with each key once in its object, as Python keeps it: in the first one's place, with the last one's value. A text
- * without repetitions is given back as it is.
+ * JSON text with each key once per object, as Python keeps it: at the first one's place, with the last one's value. A text
+ * without repetitions is returned unchanged.
  */
 export function withoutRepeatedKeys(raw: string): string {
   return repeatsKey(raw) ? new Rewriter(raw).value() : raw;
@@ -35,7 +35,7 @@ function textOfKey(token: string): string {
   return token.includes('\\') ? (JSON.parse(token) as string) : token.slice(1, -1);
 }
 
-/** Writes a text anew, value by value. */
+/** Writes a text again, value by value. */
 class Rewriter {
   readonly #lexemes: readonly string[];
   #at = 0;
@@ -66,7 +66,7 @@ class Rewriter {
     return `[${elements.join(',')}]`;
   }
 
-  /** Whether the bracket closes here, or the text does; passes over it, and over a comma. */
+  /** Whether the bracket or the text ends here. Skips it, and a comma. */
   #ends(bracket: string): boolean {
     const lexeme = this.#lexemes[this.#at] ?? bracket;
     if (lexeme === ',' || lexeme === bracket) this.#at += 1;

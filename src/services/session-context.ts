@@ -8,11 +8,11 @@ import { localTimeOf } from './local-time.ts';
 import { respell, spellText } from './python-spelling.ts';
 import { countItems, hasMore, itemsOf, type StoredItem } from './stored-items.ts';
 
-/** The service counts four characters as a token, and looks no further back than the first interaction that does not fit. */
+/** The service counts four characters as a token, and stops at the first interaction that does not fit. */
 const CHARACTERS_PER_TOKEN = 4;
 const DEFAULT_TOKENS = 2_000;
 
-/** Few budgets reach further back than the first page. */
+/** Few budgets need more than the first page. */
 const FIRST_PAGE = 32;
 const NEXT_PAGE = 1_000;
 
@@ -22,7 +22,8 @@ export const CONTEXT_RULES: readonly ComparisonRule[] = [
     path: 'context[].timestamp',
     seconds: 5,
     owner: 'crossfade',
-    reason: 'legacy stamps an interaction when it stores it, the orchestrator when the proxy accepted it',
+    reason:
+      'legacy uses the time of storing an interaction, the orchestrator the time at which the proxy accepted it',
   },
 ];
 
@@ -43,7 +44,7 @@ function pageOf(sessionId: SessionId, offset: number, limit: number): Orchestrat
   };
 }
 
-/** The newest interactions that fit the request's budget, oldest first, as JSON texts; or the next page to read. */
+/** The newest interactions that fit the request's budget, oldest first, as JSON texts, or the next page to read. */
 export function answerContext(
   answers: readonly OrchestratorAnswer[],
   { request, sessionId, context }: ReadFacts,
@@ -69,7 +70,7 @@ const BUDGET_WORDS: Readonly<Record<string, number>> = {
   '-Infinity': Number.NEGATIVE_INFINITY,
 };
 
-/** Tokens that may be spent; undefined where the service cannot compare with what was given, and answers nothing. */
+/** The budget in tokens. Undefined if the service cannot compare the given value, and answers nothing. */
 function budgetOf(raw: string | undefined): number | undefined {
   if (raw === undefined) return DEFAULT_TOKENS;
   if (/^-?\d/.test(raw)) return Number(raw);
@@ -82,7 +83,7 @@ interface Selection {
   readonly isFull: boolean;
 }
 
-/** Undefined where the service fails: it cannot count the characters of what is no text, and answers nothing. */
+/** Undefined if the service fails: it cannot count the characters of a value that is not text, and answers nothing. */
 function select(newestFirst: readonly StoredItem[], budget: number): Selection | undefined {
   const items: StoredItem[] = [];
   let spent = 0;

@@ -11,19 +11,19 @@ export interface Interaction {
   readonly role: string;
   readonly content: string;
   readonly metadata: string | undefined;
-  /** As the store spells it; only copies know it. */
+  /** The time in the store's spelling. Only copies know it. */
   readonly timestamp?: string;
 }
 
 /** The `create` payload of an interaction, without id, position and time. */
 export function interactionPayload(interaction: Interaction): Readonly<Record<string, unknown>> {
-  // As the store shows it: a copy, which knows nothing else, gives the same tag.
+  // As the store shows it, so that a copy, which knows nothing else, gives the same tag.
   const role = boundText(interaction.role);
   return {
     memory_type: 'conversation',
     content: {
       text: boundText(interaction.content) ?? '',
-      // What is no text is kept beside the text that the store makes of it.
+      // A value that is not text is kept next to the text that the store makes of it.
       value: interaction.content.startsWith('"') ? undefined : new Json(interaction.content),
       role: new Json(interaction.role),
       source_agent: 'session_memory_agent',
@@ -42,7 +42,7 @@ function metadataTags(raw: string | undefined): readonly unknown[] {
   return Array.isArray(tags) ? tags : [];
 }
 
-/** An interaction of the orchestrator as the service's store would show it; undefined for what is none. */
+/** An orchestrator item as the service's store would show it. Undefined if it is not an interaction. */
 export function interactionFields(memory: StoredMemory): Readonly<Record<string, string>> | undefined {
   if (memory.memory_type !== 'conversation') return undefined;
   const { raw } = contentOf(memory);

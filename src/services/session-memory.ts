@@ -11,25 +11,25 @@ import { interactionPayload } from './session-interaction.ts';
 import { sessionFields, sessionLanes } from './session-store.ts';
 import { boundText } from './sqlite-text.ts';
 
-/** Only strings: to the service in its memory a number is a session of its own. */
+/** Only strings, because in its memory the service treats a number as a session of its own. */
 function sessionOf(request: Message): Owner | undefined {
   return parseOwner(request.fields['session_id']);
 }
 
-/** In the service's file a number is its text: the rows of 77 are those of "77". */
+/** In the service's file a number becomes its text, so the rows of 77 are those of "77". */
 function sessionOfRows(request: Message): Owner | undefined {
   return parseOwner(boundText(request.raw['session_id'] ?? 'null'));
 }
 
 function requestIdOf(request: Message): string {
   const id = request.fields['request_id'];
-  // Most are plain text: no need to cut the request into its members.
+  // Most are plain text, so the request need not be cut into its members.
   if (typeof id === 'string') return spellText(id);
   const raw = request.raw['request_id'];
   return raw === undefined ? '""' : respell(raw);
 }
 
-/** Replies whose request had no effect, whatever it was. */
+/** Replies that mean that the request had no effect. */
 function isTurnedAway(reply: Message, refusals: readonly string[]): boolean {
   const { status, message, error } = reply.fields;
   if (status !== 'error') return false;
@@ -41,14 +41,14 @@ function outcomeOf(reply: Message, ...refusals: readonly string[]): ReplyOutcome
   return isTurnedAway(reply, refusals) ? 'refused' : 'unknown';
 }
 
-/** Whether SQLite's driver refuses one of these members: then no row can have been written, nor be written later. */
+/** Whether SQLite's driver refuses one of these members. Then no row was or will be written. */
 function isUnbindable(request: Message, ...members: readonly string[]): boolean {
   return members.some((member) => boundText(request.raw[member] ?? 'null') === undefined);
 }
 
 const OPENING = /^\s*\{\s*/;
 
-/** The request with a session id of the service's own form, where it leaves the service to draw one. An explicit null does not. */
+/** The request with a session id of the service's own form, if it leaves the id to the service. An explicit null does not. */
 function withSessionId(request: Message, uuid: () => string): string | undefined {
   if (Object.hasOwn(request.fields, 'session_id')) return undefined;
   const opening = OPENING.exec(request.text)?.[0] ?? '{';
@@ -63,7 +63,7 @@ const createSession: WriteAction = {
   issueOwner: withSessionId,
   provesEmpty: true,
   reverse: 'exact',
-  // An id that exists and a locked database answer the same, and a row refused by a lock may still be committed later.
+  // An existing id and a locked database give the same reply, and a row refused by a lock may still be committed later.
   outcome: (reply, request) => {
     const outcome = outcomeOf(reply);
     return outcome === 'unknown' && isUnbindable(request, 'user_id') ? 'refused' : outcome;
@@ -75,12 +75,12 @@ const createSession: WriteAction = {
       created_at: acceptedAt,
       escape_unstorable: true,
     };
-    // Not create_session: the service lets anybody create a deleted session again, the orchestrator only its user.
+    // Not create_session: the service lets any user create a deleted session again, the orchestrator only its own user.
     return [{ action: 'upsert_session', sessionId, payload: { ...payload, ended_at: null } }];
   },
 };
 
-/** Interactions have no ids that agents see. What is said once more after a clear is there again. */
+/** Interactions have no ids that agents see. A text that is repeated after a clear is there again. */
 const SHOWN = { list: 'context', members: ['role', 'content'] } as const satisfies ShownItems;
 
 const addInteraction: WriteAction = {
@@ -108,7 +108,7 @@ const addInteraction: WriteAction = {
       memory_id: write.memoryId(),
       position: write.position(),
       created_at: acceptedAt,
-      // For a session that this write makes: the service's own requests name its user only when they create it.
+      // For a session that this write creates, because the service's own requests name its user only at creation.
       user_id:
         userId === undefined ? undefined : sessionFields({ owner, userId, metadata: undefined }).user_id,
     };
@@ -148,8 +148,8 @@ const deleteSession: WriteAction = {
 };
 
 /**
- * The dialect of BaseAgent. `initialized` stays false in the original, however healthy it is. Its health socket dies with it;
- * the proxy's goes on and says that the service does not answer.
+ * The dialect of BaseAgent. In the original, `initialized` stays false even if it is healthy. The original's health socket ends
+ * with it. The proxy's continues, and reports that the service does not answer.
  */
 function healthReply({ uptimeSeconds, nowLocalIso, isAnswering }: HealthFacts): string {
   const [status, what] = isAnswering ? ['ok', 'is healthy'] : ['error', 'does not answer'];
@@ -198,7 +198,7 @@ export const sessionMemory = defineService({
       rules: CONTEXT_RULES,
       items: SHOWN,
     },
-    health_check: { kind: 'passthrough', reason: 'says how the legacy service itself is' },
+    health_check: { kind: 'passthrough', reason: 'reports the state of the legacy service itself' },
   },
   lanes: sessionLanes,
   probe: '{"action": "health_check"}',
@@ -206,22 +206,22 @@ export const sessionMemory = defineService({
     {
       what: 'timestamps of interactions',
       reason:
-        'the service stamps an interaction when it stores it; until the next copy or comparison of the lane, what was delivered carries the time at which the proxy accepted it, at most 5 s from that; so an agent may see another time when its reads move, and again when one falls back',
+        'the service sets the time when it stores an interaction; until the next copy or comparison of the lane, a delivered interaction has the time at which the proxy accepted it, at most 5 s apart; so an agent may see another time when its reads move, and again when a read falls back',
     },
     {
       what: 'requests whose session_id is a number or a boolean',
       reason:
-        'they are relayed unchanged; the service keeps them as a session of their own until its restart, but their rows in its file are those of the session that is called like their text (77 and "77", true and "1"), so a write of this kind has that session copied anew once it was answered, and the orchestrator shows it as the service will after its restart',
+        'they are relayed unchanged; the service keeps them as a separate session until its restart, but in its file their rows belong to the session named by their text (77 and "77", true and "1"); so that session is copied again after such a write, and the orchestrator shows it as the service will after its restart',
     },
     {
       what: 'requests whose session_id is null, a list, an object, empty, has control characters or more than 512 characters',
       reason:
-        'the service refuses them, or makes rows that no later request reaches; they are relayed unchanged',
+        'the service refuses them, or writes rows that no later request reaches; they are relayed unchanged',
     },
     {
       what: 'last_active',
       reason:
-        'reads move it too; it only decides when the service deletes a session, which shows as forgotten',
+        'reads change it too; it only decides when the service deletes a session, which then counts as forgotten',
     },
     {
       what: 'numbers as content',

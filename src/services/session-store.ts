@@ -23,39 +23,40 @@ type Query = NonNullable<LegacyAccess['sqlite']>;
 const ID_LENGTH = 64;
 const NUL = '\u0000';
 
-/** Rows a statement looks at. No index leads to a session's interactions, and the service waits while a statement reads. */
+/** Rows per statement. No index leads to a session's interactions, and the service waits while a statement reads. */
 const IDS_PER_STATEMENT = 20_000;
 
 const OWNERS_PER_STATEMENT = 1_000;
 const OWNERS = `select rowid as place, session_id from sessions where rowid > cast(? as integer)
   order by rowid limit ${OWNERS_PER_STATEMENT}`;
-// `last_active` moves when the service makes a session or loads it, and orders what it deletes. What is no time it never deletes.
+// `last_active` changes when the service creates or loads a session, and decides the order of deletion. A session whose value is
+// not a time is never deleted.
 const AROUND = `select count(*) as held, count(case when last_active < ? then 1 end) as before from sessions
   where datetime(last_active) is not null`;
 const SESSION = 'select user_id, created_at, metadata from sessions where session_id = ?';
 const RANGE =
   'select (select min(id) from interactions) as first, (select max(id) from interactions) as last';
-// In the order of insertion: that is what the service shows while it has the session in memory. By timestamp, as it loads them,
-// is the same but where clocks went back.
+// In the order of insertion, which the service shows while it has the session in memory. After loading it orders by timestamp,
+// which is the same unless clocks went back.
 const INTERACTIONS = `select id, timestamp, role, content, metadata from interactions
   where session_id = ? and id >= cast(? as integer) and id < cast(? as integer) order by id`;
 const SESSIONS = `select session_id, user_id, created_at, metadata from sessions
   where session_id in (select value from json_each(?))`;
 const INTERACTIONS_OF_MANY = `select id, session_id, timestamp, role, content, metadata from interactions
   where session_id in (select value from json_each(?)) and id >= cast(? as integer) and id < cast(? as integer) order by id`;
-// `not in` would find none as soon as one session has no id.
+// `not in` would return nothing as soon as one session has no id.
 const ORPHANS = `select count(*) as rows from interactions
   where id >= cast(? as integer) and id < cast(? as integer) 
     and not exists (select 1 from sessions where sessions.session_id = interactions.session_id)`;
 
 interface SessionSource {
   readonly owner: Owner;
-  /** JSON text; undefined where the request left it out. */
+  /** JSON text. Undefined if the request left it out. */
   readonly userId: string | undefined;
   readonly metadata: string | undefined;
 }
 
-/** A session's members as the orchestrator takes them. What they cannot hold as it was goes into its metadata. */
+/** A session's members as the orchestrator accepts them. Values that they cannot hold go into its metadata. */
 export function sessionFields({ owner, userId, metadata }: SessionSource): {
   readonly user_id: string;
   readonly session_metadata: Readonly<Record<string, unknown>>;
@@ -73,7 +74,7 @@ export function sessionFields({ owner, userId, metadata }: SessionSource): {
   };
 }
 
-/** The request that makes a session again under its own id, user and metadata. */
+/** The request that creates a session again under its own id, user and metadata. */
 function restoreOwner(owner: Owner, session: StoredSession): string {
   const {
     legacy_id: _id,
@@ -132,7 +133,7 @@ async function readLane(owner: Owner, access: LegacyAccess, context: ServiceCont
   return laneOf(owner, { session, rows }, context);
 }
 
-/** One pass over the interactions for all owners: as little for the service to wait for as one lane alone. */
+/** One pass over the interactions for all owners, so the service waits no longer than for a single lane. */
 async function readMany(
   owners: readonly Owner[],
   access: LegacyAccess,
@@ -201,7 +202,7 @@ function rawText(column: unknown): string {
   return typeof column === 'string' ? JSON.stringify(column) : 'null';
 }
 
-/** The metadata column is JSON text already; anything else in it is kept as a string. */
+/** The metadata column is already JSON text. Anything else in it is kept as a string. */
 function rawMetadata(column: unknown): string {
   if (typeof column !== 'string') return '{}';
   try {
@@ -238,7 +239,9 @@ async function countStrays(access: LegacyAccess): Promise<Readonly<Record<string
   };
 }
 
-/** Sessions as the service's SQLite file shows them. Reading it through `get_context` would push other sessions out. */
+/**
+ * Sessions as the service's SQLite file shows them. Reading through `get_context` would push other sessions out of its memory.
+ */
 export const sessionLanes: LaneDefinition = {
   sessionPrefix: '',
   retention: { idleSeconds: 3_600, isProlongedByUse: false, owners: 100 },
@@ -261,9 +264,9 @@ export const sessionLanes: LaneDefinition = {
     { from: 'content', to: 'content.text' },
     { from: 'role', to: 'content.role, and a tag' },
     { from: 'metadata', to: 'content.metadata; its tags are tags too' },
-    { from: 'session_id', to: 'session id; longer ones shortened, whole in metadata.legacy_id' },
+    { from: 'session_id', to: 'session id; a long id is shortened, with the full id in metadata.legacy_id' },
     { from: 'user_id', to: 'user id of the session' },
-    { from: 'timestamp', to: 'created_at; as it was in content.metadata.legacy_timestamp' },
+    { from: 'timestamp', to: 'created_at; the original text in content.metadata.legacy_timestamp' },
   ],
   createPayload: ({ fields, timestamp }) =>
     interactionPayload({

@@ -5,8 +5,8 @@ const INT64_MAX = 2n ** 63n - 1n;
 const DIGITS = 15;
 
 /**
- * What a TEXT column of SQLite holds after Python's driver bound this JSON value to it; null for NULL (NaN becomes NULL too).
- * Undefined for what the driver refuses to bind: lists, objects, integers beyond 64 bits.
+ * The content of a TEXT column of SQLite after Python's driver has bound this JSON value; null for NULL (NaN becomes NULL too).
+ * Undefined for values that the driver refuses: lists, objects, integers beyond 64 bits.
  */
 export function boundText(raw: string): string | null | undefined {
   const first = raw[0];
@@ -28,7 +28,7 @@ function integerText(value: bigint): string | undefined {
   return value > INT64_MAX || value < -INT64_MAX - 1n ? undefined : value.toString();
 }
 
-/** SQLite's `%!.15g` (up to 3.4x; newer ones write 17 digits): an exponent below 1e-4 and from 1e15 on, always a point. */
+/** SQLite's `%!.15g` (up to 3.4x; newer versions write 17 digits): an exponent below 1e-4 and from 1e15, and always a point. */
 function realText(value: number): string {
   if (value === 0) return '0.0';
   if (!Number.isFinite(value)) return value > 0 ? 'Inf' : '-Inf';
@@ -40,7 +40,7 @@ function realText(value: number): string {
   return withPoint(digits) + spellExponent(exponent);
 }
 
-/** Zeros at the end are left out, but for one behind the point. */
+/** Removes zeros at the end, except one after the point. */
 function withPoint(digits: string): string {
   const short = digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits;
   return short.includes('.') ? short : `${short}.0`;

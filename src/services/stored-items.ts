@@ -4,22 +4,22 @@ import { Message } from '../domain/request.ts';
 import type { StoredMemory } from '../domain/service-definition.ts';
 import { legacyTimestampOf } from './legacy-metadata.ts';
 
-/** How an item is marked that its service has forgotten by itself: kept, and hidden from answers. */
+/** The mark of an item that its service has forgotten by itself. It is kept, and hidden from answers. */
 const FORGOTTEN = 'forgotten';
 
-/** An item of the orchestrator as an answer shows it. */
+/** An item of the orchestrator, as an answer returns it. */
 export interface StoredItem {
   readonly content: Message;
   readonly tags: readonly string[];
   readonly position: number;
   readonly createdAt: string;
-  /** The service's own spelling of its time, where a copy kept it. */
+  /** The service's own spelling of its time, if a copy kept it. */
   readonly legacyTimestamp: string | undefined;
 }
 
 const NO_CONTENT: JsonObject = {};
 
-// A read of many pages is answered anew after every page.
+// A read of many pages is evaluated again after every page.
 const cut = new WeakMap<OrchestratorAnswer, readonly StoredItem[]>();
 
 /** The items of a `batch_read` that the service has not forgotten, in the answer's order. */
@@ -34,7 +34,7 @@ export function itemsOf(answer: OrchestratorAnswer): readonly StoredItem[] {
   return items;
 }
 
-/** How many items the answer holds, forgotten ones included: where the next page begins. */
+/** How many items the answer holds, including forgotten ones. The next page begins there. */
 export function countItems(answer: OrchestratorAnswer): number {
   return memoriesOf(answer).length;
 }
@@ -63,7 +63,7 @@ function itemOf(memory: unknown, text: string): StoredItem {
   return {
     content: new Message(rawMembers(text)['content'] ?? '{}', contentFields),
     tags: Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [],
-    // Null stands for "in no order": behind everything.
+    // Null means without an order: after everything else.
     position: typeof position === 'number' ? position : Number.MAX_SAFE_INTEGER,
     createdAt: typeof createdAt === 'string' ? createdAt : new Date(0).toISOString(),
     legacyTimestamp: legacyTimestampOf(contentFields['metadata']),

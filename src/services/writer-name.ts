@@ -1,10 +1,10 @@
 import { isJsonObject, parseTolerantly } from '../domain/json.ts';
 
-/** Members by which agents say in an item who they are. */
+/** Members of an item by which agents give their name. */
 const NAMES = ['source_agent', 'agent', 'agent_id', 'source'] as const;
 const LONGEST = 64;
 
-/** Who wrote an item, as far as its JSON text says so. */
+/** The writer of an item, if its JSON text names one. */
 export function writerIn(raw: string): string | undefined {
   const members = parseTolerantly(raw);
   if (!isJsonObject(members)) return undefined;

@@ -70,7 +70,7 @@ test('what changed on the orchestrator is repaired, and agents go on', async () 
 test('what is no repair is not put back, and why is said', async () => {
   const reconciliation = run - 1;
   for (const [asked, said] of [
-    [reconciliation, `run ${reconciliation} is no repair`],
+    [reconciliation, `run ${reconciliation} is not a repair`],
     [999_999, 'there is no run 999999'],
   ] as const) {
     const refused = await crossfade('repair', 'undo', String(asked), ...BY);
@@ -93,7 +93,7 @@ test('what agents have deleted since does not come back; the other lanes are put
   expect(both.map(({ undone }) => undone).reduce((sum, one) => sum + one)).toBe(2);
   for (const { left } of both)
     expect(left).toContain(
-      'jarvis-memory/cleared: agents have altered or deleted items of it since, it stays as it is',
+      'jarvis-memory/cleared: agents have altered or deleted items of it since, so it is left unchanged',
     );
   expect(await stored('cleared')).toEqual([]);
   expect(await stored('untouched')).toEqual(WRONG);

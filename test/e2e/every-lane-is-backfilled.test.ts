@@ -213,7 +213,7 @@ test('a backfill that was stopped is taken up by --resume, and after a kill too;
   expect(items).toHaveLength(MORE);
   const again = await backfill('--resume');
   expect(again.code).toBe(1);
-  expect(again.stderr).toContain('there is nothing to take up');
+  expect(again.stderr).toContain('there is nothing to resume');
 });
 
 test('a run is begun, stopped and taken up by somebody, for a reason, and all of it is audited', async () => {

@@ -89,7 +89,7 @@ test('runs are listed, shown and stopped by command line', async () => {
   });
   expect(await runs('stop', newest, ...BY)).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('is not under way') as string,
+    stderr: expect.stringContaining('is not running') as string,
   });
 });
 

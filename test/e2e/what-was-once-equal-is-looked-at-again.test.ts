@@ -109,7 +109,7 @@ test('a repair ends at the first lane that differs in another way than it did wh
   await onOrchestrator('first', 'item 2', 'altered as well');
   const surprised = await crossfade('repair', 'apply', String(run), ...BY);
   expect(surprised).toMatchObject({ code: 2, state: 'stopped' });
-  expect(surprised.reason).toContain('differs in another way');
+  expect(surprised.reason).toContain('its difference is not the one');
   const held = await deployment.store<{ text: string }>(
     `select content ->> 'text' as text from memory_entries where session_id = 'first' order by position`,
   );

@@ -156,7 +156,7 @@ test('what is no usable list of rules is refused, in words that say why', async 
   );
   await expect(adding(RULES.replace('kind: ignore', 'kind: ignored'))).rejects.toThrow(/kind must be one of/);
   await expect(adding(RULES.replace('2999-01-31', '2026-99-99'))).rejects.toThrow(
-    /rule 1: expires must be a day of the calendar such as 2027-01-31, got "2026-99-99"/,
+    /rule 1: expires must be a calendar day such as 2027-01-31, got "2026-99-99"/,
   );
   await expect(adding(RULES.replace('2999', '2020'))).rejects.toThrow(
     /rule "get_memories: ignore memories\[\]\.memory\.note" has already expired \(2020-01-31\)/,

@@ -95,7 +95,7 @@ export const SERVICE_MUTANTS: readonly Mutant[] = [
     fault: 'a half-written file is taken for an empty store',
     file: CONTEXTUAL_STORE,
     search:
-      "  if (!text.trimStart().startsWith('{')) throw new Error('The store of contextual-memory is no JSON object');\n",
+      "  if (!text.trimStart().startsWith('{'))\n    throw new Error('The store of contextual-memory is not a JSON object');\n",
     replace: "  if (!text.trimStart().startsWith('{')) return { sessions: {}, summaries: {} };\n",
     commands: [CONTEXTUAL_TESTS],
   },

@@ -16,8 +16,8 @@ test.each(['/runs/backfill', '/runs/reconcile', '/runs/:run/repair', '/runs/:kin
 );
 
 test('messages name fields of the form instead of options of the command line', () => {
-  expect(inFieldNames('look at the plan, then raise --limit-share')).toBe(
-    'look at the plan, then raise the field “Repair at most, percent of the compared items”',
+  expect(inFieldNames('check the plan, then raise --limit-share')).toBe(
+    'check the plan, then raise the field “Repair at most, percent of the compared items”',
   );
   expect(inFieldNames('--url is not ours')).toBe('--url is not ours');
 });

@@ -45,7 +45,7 @@ describe('the store', () => {
       'a',
       'b',
     ]);
-    await expect(lanes.owners(file('[]'))).rejects.toThrow('no JSON object');
+    await expect(lanes.owners(file('[]'))).rejects.toThrow('not a JSON object');
     await expect(lanes.owners({})).rejects.toThrow('not configured');
     expect(await lanes.readLegacy(OWNER, file('{"sessions":{}}'), { timeZone: 'UTC' })).toMatchObject({
       exists: false,

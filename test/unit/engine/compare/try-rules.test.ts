@@ -238,7 +238,7 @@ describe('a file of rules', () => {
       /rule 2: action must be text, got ""/,
       /rule 2: within must be a number/,
       /rule 2: owner must be text/,
-      /rule 2: expires must be a day of the calendar such as 2027-01-31, got "soon"/,
+      /rule 2: expires must be a calendar day such as 2027-01-31, got "soon"/,
       /rule 2: seconds is no member/,
       /rule 3: floors overlap must be a number from 0 to 1/,
     ])
@@ -289,7 +289,7 @@ describe('a file of rules', () => {
     20270131,
   ])('must say a day on which each rule ends: %s is none', (expires) => {
     const parse = () => parseRules([{ action: 'x', kind: 'set', path: 'a', ...ann, expires }]);
-    expect(parse).toThrow(/rule 1: expires must be a day of the calendar such as 2027-01-31, got/);
+    expect(parse).toThrow(/rule 1: expires must be a calendar day such as 2027-01-31, got/);
   });
 
   test.each(['2027-01-31', '2028-02-29', '2027-01-31T12:00:00Z'])('may end on %s', (expires) => {

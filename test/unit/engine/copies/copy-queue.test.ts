@@ -185,7 +185,7 @@ test('a copy that was asked for before a person wanted the lane as it is never b
   queue.add(busy, 'dirty');
   const waiting = queue.untilCopied(ann, 'backfill');
   queue.drop(ann);
-  expect(await waiting).toBe('a person wants the lane as it is');
+  expect(await waiting).toBe('cancelled because a person wants to keep the lane as it is');
   await end();
   expect(begun).toEqual(['busy']);
   expect(queue.size).toBe(0);

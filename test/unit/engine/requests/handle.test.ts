@@ -215,7 +215,7 @@ describe('a failure on the way is answered in the service’s words, without wha
 
 test('a service that nobody configured is a mistake of the frontend, not of the agent', async () => {
   const { ask } = createHandler();
-  await expect(ask('{}', serviceName('unheard-of'))).rejects.toThrow('No service is called "unheard-of"');
+  await expect(ask('{}', serviceName('unheard-of'))).rejects.toThrow('Unknown service "unheard-of"');
 });
 
 test('a GET without a body has the meaning that its definition finds in the address', async () => {

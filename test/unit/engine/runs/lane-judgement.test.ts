@@ -28,7 +28,7 @@ test.each([
   ['dirty', 'dirty'],
   ['stopped', 'dirty'],
   ['excepted', 'dirty'],
-  ['unreadable: it is not whole JSON', 'unreadable'],
+  ['unreadable: the JSON is incomplete or invalid', 'unreadable'],
 ] as const)('a lane that is %s is not comparable', (reason, expected) => {
   expect(judgementOf({ verdict: 'not_comparable', reason })).toMatchObject({
     verdict: 'not_comparable',

@@ -121,7 +121,7 @@ test('a parser that quotes what it read is not quoted', async () => {
     new SyntaxError('Unexpected token in "my secret"'),
   );
   await eventually('it comes to its end', () => runs.get(1)?.state === 'finished');
-  expect(runs.get(1)?.reason).toBe(`${BROKEN} was left out: it is not whole JSON`);
+  expect(runs.get(1)?.reason).toBe(`${BROKEN} was left out: the JSON is incomplete or invalid`);
 });
 
 test('a run that waits for the journal holds up no other, and is not given up', async () => {

@@ -55,7 +55,7 @@ async function repair(width: number, surprising: ReadonlySet<Owner>, before: rea
 test('a repair begins no lane behind the first surprise, and leaves the others for another repair', async () => {
   const [first, ...others] = OWNERS;
   const { outcome, open, compared, repaired } = await repair(1, new Set(OWNERS.slice(0, 1)));
-  expect(outcome.halt).toContain(`${SERVICE}/${first ?? ''}: it differs in another way`);
+  expect(outcome.halt).toContain(`${SERVICE}/${first ?? ''}: its difference is not the one`);
   expect(compared).toEqual([first]);
   expect(repaired).toEqual([]);
   expect([...open]).toEqual(OWNERS);
@@ -66,7 +66,7 @@ test('a repair begins no lane behind the first surprise, and leaves the others f
     lanes_not_tried: 5,
   });
   expect(outcome.tally.skipped.slice(1)).toEqual(
-    others.map((owner) => ({ owner, reason: 'not tried: another lane was not as expected before' })),
+    others.map((owner) => ({ owner, reason: 'not tried, because an earlier lane was not as expected' })),
   );
 });
 
